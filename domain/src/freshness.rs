@@ -1,0 +1,1 @@
+//! Live, provisional, final: freshness as a pure function of syncs, deadlines and a given now.

@@ -1,0 +1,186 @@
+//! What is counted (measures, additive) and what is computed from it (derived measures, last).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::decimal::{self, MILLION};
+
+/// How a measure's integer is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Whole things.
+    Count,
+    /// Millionths of a thing, because credit can be shared.
+    Credit,
+    /// Micros of the source's currency.
+    Money,
+    /// A quotient without a unit; derived measures only.
+    Ratio,
+}
+
+impl Unit {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Credit => "credit",
+            Self::Money => "money",
+            Self::Ratio => "ratio",
+        }
+    }
+}
+
+/// Why a name or value was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MeasureError {
+    /// No measure has this name.
+    #[error("is not a measure; GET /v1/measures of the read API lists them")]
+    Unknown,
+    /// A count with a fraction.
+    #[error("must be a whole number")]
+    NotWhole,
+    /// Below zero.
+    #[error("must not be negative")]
+    Negative,
+    /// Not a decimal of ours.
+    #[error("{0}")]
+    Decimal(#[from] decimal::DecimalError),
+}
+
+macro_rules! measures {
+    ($($variant:ident $name:literal $unit:ident $doc:literal),+ $(,)?) => {
+        /// An additive measure. Stored under its name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Measure {
+            $(#[doc = $doc] $variant),+
+        }
+
+        impl Measure {
+            /// All of them, in catalogue order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire and in the tables.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// How its integer is to be read.
+            pub fn unit(self) -> Unit {
+                match self { $(Self::$variant => Unit::$unit),+ }
+            }
+
+            /// What it counts, in one sentence.
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$variant => $doc),+ }
+            }
+        }
+    };
+}
+
+measures! {
+    Impressions "impressions" Count "Times an ad or message was shown.",
+    Clicks "clicks" Count "Clicks on an ad, message or link.",
+    Visits "visits" Count "Sessions on a site or app.",
+    Conversions "conversions" Credit "Goals reached; fractional where credit is shared.",
+    Revenue "revenue" Money "Value of conversions.",
+    Spend "spend" Money "Cost of media and fees.",
+    Sends "sends" Count "Messages handed to a mail or text provider.",
+    Deliveries "deliveries" Count "Messages that arrived.",
+    Opens "opens" Count "Messages opened.",
+    Bounces "bounces" Count "Messages that came back.",
+    Unsubscribes "unsubscribes" Count "People who opted out.",
+    VideoViews "video_views" Count "Video views as the platform counts them.",
+    Leads "leads" Count "Contacts won.",
+    Responses "responses" Count "Survey responses.",
+}
+
+impl Measure {
+    /// Reads a value as this measure's integer: counts whole, credits and money with up to six places, none negative.
+    pub fn parse_value(self, text: &str) -> Result<i64, MeasureError> {
+        let millionths = decimal::parse_millionths(text)?;
+        if millionths < 0 {
+            return Err(MeasureError::Negative);
+        }
+        match self.unit() {
+            Unit::Count if millionths % MILLION != 0 => Err(MeasureError::NotWhole),
+            Unit::Count => Ok(millionths / MILLION),
+            Unit::Credit | Unit::Money | Unit::Ratio => Ok(millionths),
+        }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Measure {
+    type Err = MeasureError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|measure| measure.name() == text).ok_or(MeasureError::Unknown)
+    }
+}
+
+/// A quotient of two measures, computed last, from sums over the sources that state both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Derived {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// What is divided.
+    pub numerator: Measure,
+    /// By what.
+    pub denominator: Measure,
+    /// The numerator is multiplied by this first (CPM: 1000).
+    pub factor: i128,
+    /// `Money` or `Ratio`.
+    pub unit: Unit,
+    /// The formula, for people.
+    pub formula: &'static str,
+}
+
+/// The catalogue of derived measures.
+pub const DERIVED: &[Derived] = &[
+    derived("ctr", Measure::Clicks, Measure::Impressions, 1, Unit::Ratio, "clicks / impressions"),
+    derived("cvr", Measure::Conversions, Measure::Clicks, 1, Unit::Ratio, "conversions / clicks"),
+    derived("cpc", Measure::Spend, Measure::Clicks, 1, Unit::Money, "spend / clicks"),
+    derived("cpm", Measure::Spend, Measure::Impressions, 1000, Unit::Money, "1000 * spend / impressions"),
+    derived("cpa", Measure::Spend, Measure::Conversions, 1, Unit::Money, "spend / conversions"),
+    derived("roas", Measure::Revenue, Measure::Spend, 1, Unit::Ratio, "revenue / spend"),
+    derived("aov", Measure::Revenue, Measure::Conversions, 1, Unit::Money, "revenue / conversions"),
+    derived("delivery_rate", Measure::Deliveries, Measure::Sends, 1, Unit::Ratio, "deliveries / sends"),
+    derived("open_rate", Measure::Opens, Measure::Deliveries, 1, Unit::Ratio, "opens / deliveries"),
+    derived("click_to_open", Measure::Clicks, Measure::Opens, 1, Unit::Ratio, "clicks / opens"),
+];
+
+const fn derived(
+    name: &'static str,
+    numerator: Measure,
+    denominator: Measure,
+    factor: i128,
+    unit: Unit,
+    formula: &'static str,
+) -> Derived {
+    Derived { name, numerator, denominator, factor, unit, formula }
+}
+
+impl Derived {
+    /// The derived measure of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        DERIVED.iter().find(|derived| derived.name == name)
+    }
+
+    /// The quotient in millionths (micros for money), rounded half to even; `None` when the denominator is 0.
+    /// Both sides are the stored integers of their measures.
+    pub fn millionths(&self, numerator: i128, denominator: i128) -> Option<i128> {
+        let whole = |measure: Measure| if measure.unit() == Unit::Count { i128::from(MILLION) } else { 1 };
+        let numerator =
+            numerator.checked_mul(whole(self.numerator))?.checked_mul(self.factor)?.checked_mul(i128::from(MILLION))?;
+        decimal::divide_half_even(numerator, denominator.checked_mul(whole(self.denominator))?)
+    }
+}

@@ -1,0 +1,63 @@
+//! Money: whole micros of one currency, never a float.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// An ISO 4217 code: three capital letters. The list of codes is the sender's business; the shape is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency([u8; 3]);
+
+/// A text that is no currency code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not an ISO 4217 currency code such as EUR")]
+pub struct CurrencyError;
+
+impl Currency {
+    /// The code, such as `EUR`.
+    pub fn code(&self) -> &str {
+        // Only capital ASCII letters get in.
+        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
+        if code.iter().all(u8::is_ascii_uppercase) { Ok(Self(code)) } else { Err(CurrencyError) }
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = CurrencyError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.code().to_owned()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// An amount in whole micros (millionths of the currency's unit).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Millionths of the currency's unit.
+    pub micros: i64,
+    /// The currency.
+    pub currency: Currency,
+}

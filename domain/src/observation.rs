@@ -1,0 +1,189 @@
+//! Observations: what happened, pushed as increments. A batch from one source is one event.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+use crate::ids::{CampaignId, SourceId};
+use crate::measure::{Measure, Unit};
+use crate::money::Currency;
+
+/// The stream type of observation events: one stream per source.
+pub const STREAM_TYPE: &str = "observations";
+/// The event's type.
+pub const RECORDED: &str = "ObservationsRecorded";
+
+/// A batch of observations from one source. The payload is the product of the fixed parts and one compact array per
+/// observation (about 60 bytes each), so that a batch can be assembled without parsing it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservationsRecorded {
+    /// Who says so.
+    pub source: SourceId,
+    /// The currency of every value in it.
+    pub currency: Currency,
+    /// The campaigns that the observations name by index.
+    pub campaigns: Vec<CampaignId>,
+    /// What happened.
+    pub observations: Vec<Observation>,
+}
+
+/// One observation: `[id, campaign, type, occurred_at, count, value, dimensions]`, trailing parts left out when they say nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The sender's id of it.
+    pub id: String,
+    /// Index into [`ObservationsRecorded::campaigns`].
+    pub campaign: usize,
+    /// What kind of thing happened.
+    pub kind: ObservationType,
+    /// When it happened, to the millisecond.
+    pub occurred_at: DateTime<Utc>,
+    /// How many, in the unit of the type's count measure.
+    pub count: i64,
+    /// What it was worth or cost, in micros of the batch's currency.
+    pub value_micros: Option<i64>,
+    /// What else is known of it: ad, placement, country, …
+    pub dimensions: BTreeMap<String, String>,
+}
+
+impl Observation {
+    /// What this adds, and to which measures.
+    pub fn increments(&self) -> impl Iterator<Item = (Measure, i64)> {
+        let count = self.kind.count_measure().map(|measure| (measure, self.count));
+        let value = self.kind.value_measure().zip(self.value_micros);
+        count.into_iter().chain(value)
+    }
+}
+
+macro_rules! observation_types {
+    ($($variant:ident $name:literal count $count:expr, value $value:expr;)+) => {
+        /// What kind of thing happened. Each type adds its count to one measure and its value to another.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ObservationType {
+            $(#[doc = concat!("`", $name, "`")] $variant),+
+        }
+
+        impl ObservationType {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The measure that its count adds to.
+            pub fn count_measure(self) -> Option<Measure> {
+                match self { $(Self::$variant => $count),+ }
+            }
+
+            /// The measure that its value adds to.
+            pub fn value_measure(self) -> Option<Measure> {
+                match self { $(Self::$variant => $value),+ }
+            }
+        }
+    };
+}
+
+observation_types! {
+    Impression "impression" count Some(Measure::Impressions), value Some(Measure::Spend);
+    Click "click" count Some(Measure::Clicks), value Some(Measure::Spend);
+    Visit "visit" count Some(Measure::Visits), value None;
+    Conversion "conversion" count Some(Measure::Conversions), value Some(Measure::Revenue);
+    Spend "spend" count None, value Some(Measure::Spend);
+    Send "send" count Some(Measure::Sends), value Some(Measure::Spend);
+    Delivery "delivery" count Some(Measure::Deliveries), value None;
+    Open "open" count Some(Measure::Opens), value None;
+    Bounce "bounce" count Some(Measure::Bounces), value None;
+    Unsubscribe "unsubscribe" count Some(Measure::Unsubscribes), value None;
+    VideoView "video_view" count Some(Measure::VideoViews), value Some(Measure::Spend);
+    Lead "lead" count Some(Measure::Leads), value Some(Measure::Revenue);
+    Response "response" count Some(Measure::Responses), value None;
+}
+
+/// A name that is no observation type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not an observation type")]
+pub struct ObservationTypeError;
+
+impl FromStr for ObservationType {
+    type Err = ObservationTypeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == text).ok_or(ObservationTypeError)
+    }
+}
+
+impl ObservationType {
+    /// The count of one such thing, in its measure's unit: 1, or a million millionths of a conversion.
+    pub fn one(self) -> i64 {
+        match self.count_measure().map(Measure::unit) {
+            Some(Unit::Credit) => crate::decimal::MILLION,
+            Some(Unit::Count | Unit::Money | Unit::Ratio) | None => 1,
+        }
+    }
+}
+
+impl Serialize for Observation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts = match self {
+            Self { dimensions, .. } if !dimensions.is_empty() => 7,
+            Self { value_micros: Some(_), .. } => 6,
+            Self { kind, count, .. } if *count != kind.one() => 5,
+            Self { .. } => 4,
+        };
+        let mut row = serializer.serialize_seq(Some(parts))?;
+        row.serialize_element(&self.id)?;
+        row.serialize_element(&self.campaign)?;
+        row.serialize_element(&self.kind)?;
+        row.serialize_element(&self.occurred_at.timestamp_millis())?;
+        if parts > 4 {
+            row.serialize_element(&self.count)?;
+        }
+        if parts > 5 {
+            row.serialize_element(&self.value_micros)?;
+        }
+        if parts > 6 {
+            row.serialize_element(&self.dimensions)?;
+        }
+        row.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Observation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(RowVisitor)
+    }
+}
+
+/// Reads the stored row of an [`Observation`].
+struct RowVisitor;
+
+impl<'de> Visitor<'de> for RowVisitor {
+    type Value = Observation;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[id, campaign, type, occurred_at in ms, count?, value?, dimensions?]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Observation, A::Error> {
+        let missing = |part| A::Error::invalid_length(part, &self);
+        let id = row.next_element()?.ok_or_else(|| missing(0))?;
+        let campaign = row.next_element()?.ok_or_else(|| missing(1))?;
+        let kind: ObservationType = row.next_element()?.ok_or_else(|| missing(2))?;
+        let millis = row.next_element()?.ok_or_else(|| missing(3))?;
+        let occurred_at = DateTime::from_timestamp_millis(millis)
+            .ok_or_else(|| A::Error::invalid_value(Unexpected::Signed(millis), &"an instant in milliseconds"))?;
+        let count = row.next_element()?.unwrap_or_else(|| kind.one());
+        let value_micros = row.next_element::<Option<i64>>()?.flatten();
+        let dimensions = row.next_element()?.unwrap_or_default();
+        Ok(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions })
+    }
+}

@@ -1,0 +1,45 @@
+//! Statements: what a pull source says a total is, as of now. The newest (`stated_at`, then position) wins.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::bucket::{Bucket, Grain};
+use crate::ids::{CampaignId, SourceId};
+use crate::measure::Measure;
+use crate::money::Currency;
+use crate::zone::Zone;
+
+/// The stream type of statement events: one stream per source.
+pub const STREAM_TYPE: &str = "statements";
+/// The event's type.
+pub const RECORDED: &str = "StatementsRecorded";
+
+/// A batch of statements from one source, in one grain and zone. Holds only what changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementsRecorded {
+    /// Who says so.
+    pub source: SourceId,
+    /// The currency of every money value in it.
+    pub currency: Currency,
+    /// How long each bucket is.
+    pub grain: Grain,
+    /// In whose days and hours.
+    pub time_zone: Zone,
+    /// What was said.
+    pub statements: Vec<Statement>,
+}
+
+/// What one campaign's totals are in one bucket. Measures that it does not name stay as they were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The bucket, by its local day or its first instant.
+    pub bucket: Bucket,
+    /// As of when the source says so.
+    pub stated_at: DateTime<Utc>,
+    /// The totals, as integers in each measure's unit.
+    pub measures: BTreeMap<Measure, i64>,
+}

@@ -1,0 +1,22 @@
+//! A workspace's own event: the first of every log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::Currency;
+use crate::zone::Zone;
+
+/// The stream type of workspace events.
+pub const STREAM_TYPE: &str = "workspace";
+/// The event's type.
+pub const OPENED: &str = "WorkspaceOpened";
+
+/// A workspace was opened, with its defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceOpened {
+    /// Its name, unique in the installation.
+    pub name: String,
+    /// The default time zone of its reports.
+    pub time_zone: Zone,
+    /// Its reporting currency.
+    pub currency: Currency,
+}

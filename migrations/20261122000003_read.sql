@@ -1,0 +1,188 @@
+-- The read tables. Every table of a projection carries its epoch, and each epoch is a list partition:
+-- a rebuild fills a new one beside the live one, and a workspace switches by changing one row.
+
+CREATE SCHEMA read;
+
+-- Built instances of projections.
+CREATE TABLE read.epochs (
+    projection text NOT NULL,
+    epoch      integer NOT NULL,
+    state      text NOT NULL CHECK (state IN ('building', 'applied')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (projection, epoch)
+);
+
+-- The epoch that a workspace's readers see.
+CREATE TABLE read.live_epochs (
+    projection  text NOT NULL,
+    workspace   integer NOT NULL,
+    epoch       integer NOT NULL,
+    PRIMARY KEY (projection, workspace),
+    FOREIGN KEY (projection, epoch) REFERENCES read.epochs
+);
+
+-- How far an epoch has applied a log. A row that is not there means: nothing applied.
+-- `following`: the projector keeps it up to date; otherwise a rebuild is filling it.
+CREATE TABLE read.checkpoints (
+    projection text NOT NULL,
+    epoch      integer NOT NULL,
+    workspace  integer NOT NULL,
+    position   bigint NOT NULL CHECK (position >= 0),
+    following  boolean NOT NULL,
+    PRIMARY KEY (projection, epoch, workspace),
+    FOREIGN KEY (projection, epoch) REFERENCES read.epochs
+) WITH (fillfactor = 20);
+
+-- campaign_model: workspaces, campaigns, sources, metrics and scope marks, read together and so under one checkpoint.
+
+CREATE TABLE read.workspaces (
+    epoch     integer NOT NULL,
+    workspace integer NOT NULL,
+    name      text NOT NULL,
+    time_zone text NOT NULL,
+    currency  text NOT NULL,
+    PRIMARY KEY (epoch, workspace)
+) PARTITION BY LIST (epoch);
+
+-- state is what was decided (draft, launched, paused, completed, archived);
+-- the status shown is a function of it, of starts_at and of the clock.
+CREATE TABLE read.campaigns (
+    epoch         integer NOT NULL,
+    workspace     integer NOT NULL,
+    campaign_id   uuid NOT NULL,
+    version       bigint NOT NULL,
+    position      bigint NOT NULL,
+    name          text NOT NULL,
+    state         text NOT NULL,
+    channels      text[] NOT NULL,
+    currency      text NOT NULL,
+    time_zone     text NOT NULL,
+    starts_on     date NOT NULL,
+    ends_on       date,
+    starts_at     timestamptz NOT NULL,
+    budget_micros bigint,
+    external_ids  json NOT NULL,
+    attributes    json NOT NULL,
+    created_at    timestamptz NOT NULL,
+    changed_at    timestamptz NOT NULL,
+    PRIMARY KEY (epoch, workspace, campaign_id)
+) PARTITION BY LIST (epoch);
+CREATE INDEX campaigns_by_name ON read.campaigns (epoch, workspace, name, campaign_id);
+
+CREATE TABLE read.sources (
+    epoch                 integer NOT NULL,
+    workspace             integer NOT NULL,
+    source_id             uuid NOT NULL,
+    name                  text NOT NULL,
+    channel               text NOT NULL,
+    kind                  text NOT NULL,
+    role                  text NOT NULL,
+    measure_roles         json NOT NULL,
+    time_zone             text NOT NULL,
+    currency              text NOT NULL,
+    expected_delay_s      bigint NOT NULL,
+    restatement_horizon_s bigint NOT NULL,
+    PRIMARY KEY (epoch, workspace, source_id)
+) PARTITION BY LIST (epoch);
+
+-- What a source has said of its own runs. A table of its own, because syncs are another stream than the registration,
+-- and rows must not depend on the order between streams.
+CREATE TABLE read.source_syncs (
+    epoch             integer NOT NULL,
+    workspace         integer NOT NULL,
+    source_id         uuid NOT NULL,
+    last_started_at   timestamptz,
+    last_completed_at timestamptz,
+    last_failed_at    timestamptz,
+    failure_reason    text,
+    complete_through  timestamptz,
+    grain             text,
+    PRIMARY KEY (epoch, workspace, source_id)
+) PARTITION BY LIST (epoch);
+
+-- Each advance of a source's completeness and when it was said: tells whether a later change came after the number was final.
+CREATE TABLE read.source_completions (
+    epoch            integer NOT NULL,
+    workspace        integer NOT NULL,
+    source_id        uuid NOT NULL,
+    complete_through timestamptz NOT NULL,
+    completed_at     timestamptz NOT NULL,
+    PRIMARY KEY (epoch, workspace, source_id, complete_through)
+) PARTITION BY LIST (epoch);
+
+-- Which sources feed a campaign: those whose completeness its numbers wait for.
+CREATE TABLE read.campaign_sources (
+    epoch       integer NOT NULL,
+    workspace   integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    source_id   uuid NOT NULL,
+    PRIMARY KEY (epoch, workspace, campaign_id, source_id)
+) PARTITION BY LIST (epoch);
+CREATE INDEX campaign_sources_by_source ON read.campaign_sources (epoch, workspace, source_id);
+
+-- Pushed observations, summed into 15-minute UTC buckets. Values are whole numbers in the measure's smallest unit
+-- (counts; millionths of a conversion; micros of the source's currency). changed_at: recorded_at of the last event that touched the cell.
+CREATE TABLE read.increments (
+    epoch       integer NOT NULL,
+    workspace   integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    source_id   uuid NOT NULL,
+    bucket      timestamptz NOT NULL,
+    measure     text NOT NULL,
+    value       numeric(38, 0) NOT NULL,
+    changed_at  timestamptz NOT NULL,
+    PRIMARY KEY (epoch, workspace, campaign_id, source_id, bucket, measure)
+) PARTITION BY LIST (epoch);
+CREATE INDEX increments_by_bucket ON read.increments (epoch, workspace, bucket);
+
+-- What pull sources state: the newest (stated_at, position) per key. bucket_date is the local date of a day's bucket
+-- in its zone; bucket_start and bucket_end are its instants.
+CREATE TABLE read.statements (
+    epoch        integer NOT NULL,
+    workspace    integer NOT NULL,
+    campaign_id  uuid NOT NULL,
+    source_id    uuid NOT NULL,
+    measure      text NOT NULL,
+    grain        text NOT NULL,
+    time_zone    text NOT NULL,
+    bucket_start timestamptz NOT NULL,
+    bucket_end   timestamptz NOT NULL,
+    bucket_date  date,
+    value        numeric(38, 0) NOT NULL,
+    stated_at    timestamptz NOT NULL,
+    position     bigint NOT NULL,
+    changed_at   timestamptz NOT NULL,
+    PRIMARY KEY (epoch, workspace, campaign_id, source_id, measure, grain, time_zone, bucket_start)
+) PARTITION BY LIST (epoch);
+CREATE INDEX statements_by_bucket ON read.statements (epoch, workspace, bucket_start);
+
+-- The position of the last event that touched a scope. Never deleted, so that a version is the same after a restart
+-- and on every process. Scopes: 'workspace', 'month:2026-11' (UTC), 'campaign:<id>', 'campaign:<id>:2026-11', 'source:<id>'.
+CREATE TABLE read.scope_marks (
+    epoch     integer NOT NULL,
+    workspace integer NOT NULL,
+    scope     text NOT NULL,
+    position  bigint NOT NULL,
+    PRIMARY KEY (epoch, workspace, scope)
+) PARTITION BY LIST (epoch);
+
+-- Registers a new epoch and makes its partitions. Attached rather than created in place: ATTACH lets readers and
+-- writers of other epochs go on, and the CHECK spares it the scan.
+CREATE FUNCTION read.create_epoch(wanted_projection text, tables text[]) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    parent text;
+    child  text;
+    made   integer;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('highwater.create_epoch'));
+    INSERT INTO read.epochs (projection, epoch, state)
+    SELECT wanted_projection, coalesce(max(e.epoch), 0) + 1, 'building' FROM read.epochs e WHERE e.projection = wanted_projection
+    RETURNING epoch INTO made;
+    FOREACH parent IN ARRAY tables LOOP
+        child := parent || '_e' || made;
+        EXECUTE format('CREATE TABLE read.%I (LIKE read.%I INCLUDING ALL, CHECK (epoch = %s))', child, parent, made);
+        EXECUTE format('ALTER TABLE read.%I ATTACH PARTITION read.%I FOR VALUES IN (%s)', parent, child, made);
+    END LOOP;
+    RETURN made;
+END $$;

@@ -1,1 +1,208 @@
 //! Live, provisional, final: freshness as a pure function of syncs, deadlines and a given now.
+//!
+//! Everything here changes by an event, or by the clock at an instant that [`next_boundary`] names beforehand. Between
+//! two boundaries nothing changes, so that an answer may be kept until the next one.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::bucket::Grain;
+
+/// What a source has said of its own runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceSyncs {
+    /// When its newest run started.
+    pub last_started_at: Option<DateTime<Utc>>,
+    /// When a run last ended well.
+    pub last_completed_at: Option<DateTime<Utc>>,
+    /// When a run last failed.
+    pub last_failed_at: Option<DateTime<Utc>>,
+    /// Everything before this instant is there.
+    pub complete_through: Option<DateTime<Utc>>,
+    /// Why the last failed run failed.
+    pub failure_reason: Option<String>,
+    /// In which steps its completeness moves.
+    pub grain: Option<Grain>,
+}
+
+/// What decides how fresh one source is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceFreshness {
+    /// How long after a bucket closes its numbers usually arrive.
+    pub expected_delay_s: i64,
+    /// How long after a bucket closes it may still change what it said.
+    pub restatement_horizon_s: i64,
+    /// Its runs.
+    pub syncs: SourceSyncs,
+}
+
+/// How a source is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SourceStatus {
+    /// Complete as far as is expected of it.
+    Ok,
+    /// A run is underway.
+    Running,
+    /// More was expected by now.
+    Late,
+    /// Its last finished run failed.
+    Failed,
+    /// No run of it was ever heard of.
+    Never,
+}
+
+impl SourceStatus {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Running => "running",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// How settled a bucket's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// The bucket is still open.
+    Live,
+    /// Closed, but a primary source has not completed past it, or may still restate it.
+    Provisional,
+    /// Every primary source has completed past it, and its restatement horizon has passed since.
+    Final,
+}
+
+impl State {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Provisional => "provisional",
+            Self::Final => "final",
+        }
+    }
+}
+
+impl SourceFreshness {
+    /// The instant from which it is late unless it says more: one grain after what it is complete through, and its
+    /// expected delay. A day counts 24 hours here, whatever its clocks do.
+    pub fn late_at(&self) -> Option<DateTime<Utc>> {
+        let step_s = self.syncs.grain.unwrap_or(Grain::QuarterHour).seconds();
+        later(self.syncs.complete_through?, step_s.saturating_add(self.expected_delay_s))
+    }
+
+    /// How it is doing.
+    pub fn status(&self, now: DateTime<Utc>) -> SourceStatus {
+        let SourceSyncs { last_started_at, last_completed_at, last_failed_at, complete_through, .. } = self.syncs;
+        let last_ended_at = last_completed_at.max(last_failed_at);
+        // `None` is before any instant, so a first run is underway and a first failure is the last end.
+        let underway = last_started_at > last_ended_at;
+        if last_failed_at > last_completed_at && !underway {
+            SourceStatus::Failed
+        } else if self.late_at().is_some_and(|late_at| now >= late_at) {
+            SourceStatus::Late
+        } else if underway {
+            SourceStatus::Running
+        } else if last_ended_at.is_none() && complete_through.is_none() {
+            SourceStatus::Never
+        } else {
+            SourceStatus::Ok
+        }
+    }
+
+    /// Everything before this instant is final as far as this source is concerned. It moves with the clock; an answer
+    /// that must not change between boundaries asks for it at its [`last_boundary`].
+    pub fn final_through(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        Some(self.syncs.complete_through?.min(earlier(now, self.restatement_horizon_s)?))
+    }
+}
+
+/// How settled the numbers of a bucket are that ends at `end`. Without a primary source nobody vouches for it, and it
+/// stays provisional.
+pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[&SourceFreshness]) -> State {
+    let is_final = |source: &&SourceFreshness| source.final_through(now).is_some_and(|through| through >= end);
+    if end > now {
+        State::Live
+    } else if !primaries.is_empty() && primaries.iter().all(is_final) {
+        State::Final
+    } else {
+        State::Provisional
+    }
+}
+
+/// Where the numbers between `start` and `end` begin to be incomplete. It moves by what sources say, never by the clock.
+pub fn first_incomplete(
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    _now: DateTime<Utc>,
+    primaries: &[&SourceFreshness],
+) -> Option<DateTime<Utc>> {
+    let complete_through = primaries.iter().map(|source| source.syncs.complete_through.unwrap_or(start)).min();
+    Some(complete_through.unwrap_or(start).max(start)).filter(|incomplete| *incomplete < end)
+}
+
+/// The last instant up to `now` at which the clock alone may have changed the state of a cell or the status of a source.
+/// `cell_ends` is sorted. `sources` may hold reference sources too: they add needless boundaries, and lose none.
+pub fn last_boundary(
+    now: DateTime<Utc>,
+    cell_ends: &[DateTime<Utc>],
+    sources: &[&SourceFreshness],
+) -> Option<DateTime<Utc>> {
+    debug_assert!(cell_ends.is_sorted());
+    let last_end_up_to = |limit| cell_ends.get(..cell_ends.partition_point(|end| *end <= limit))?.last().copied();
+    let of_sources = sources.iter().flat_map(|source| {
+        let horizon_passed =
+            source.final_through(now).and_then(last_end_up_to).and_then(|end| later(end, source.restatement_horizon_s));
+        [horizon_passed, source.becomes_late_at().filter(|late_at| *late_at <= now)]
+    });
+    of_sources.flatten().chain(last_end_up_to(now)).max()
+}
+
+/// The first instant after `now` at which the clock alone may change the state of a cell or the status of a source.
+/// `cell_ends` and `sources` as for [`last_boundary`].
+pub fn next_boundary(
+    now: DateTime<Utc>,
+    cell_ends: &[DateTime<Utc>],
+    sources: &[&SourceFreshness],
+) -> Option<DateTime<Utc>> {
+    debug_assert!(cell_ends.is_sorted());
+    let first_end_after = |limit| cell_ends.get(cell_ends.partition_point(|end| *end <= limit)).copied();
+    let of_sources = sources.iter().flat_map(|source| {
+        let horizon_passes = earlier(now, source.restatement_horizon_s)
+            .and_then(first_end_after)
+            .filter(|end| source.syncs.complete_through >= Some(*end))
+            .and_then(|end| later(end, source.restatement_horizon_s));
+        [horizon_passes, source.becomes_late_at().filter(|late_at| *late_at > now)]
+    });
+    of_sources.flatten().chain(first_end_after(now)).min()
+}
+
+/// Whether a change came after the number that it changed was final: the horizon had passed and the source had completed
+/// past the bucket, both at or before the change.
+pub fn restated_after_final(
+    end: DateTime<Utc>,
+    horizon_s: i64,
+    changed_at: DateTime<Utc>,
+    first_completed_past_end: Option<DateTime<Utc>>,
+) -> bool {
+    let horizon_had_passed = later(end, horizon_s).is_some_and(|passes| changed_at >= passes);
+    horizon_had_passed && first_completed_past_end.is_some_and(|completed_at| completed_at <= changed_at)
+}
+
+impl SourceFreshness {
+    /// When the clock makes it late; a source that failed stays failed.
+    fn becomes_late_at(&self) -> Option<DateTime<Utc>> {
+        self.late_at().filter(|late_at| self.status(*late_at) == SourceStatus::Late)
+    }
+}
+
+/// `None` past the end of time, which never comes.
+fn later(instant: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
+    instant.checked_add_signed(TimeDelta::try_seconds(seconds)?)
+}
+
+fn earlier(instant: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
+    instant.checked_sub_signed(TimeDelta::try_seconds(seconds)?)
+}

@@ -1,0 +1,218 @@
+//! The calendar cuts of a query: local dates into contiguous cells.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, SecondsFormat, TimeDelta, Utc, Weekday};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::local::{day_end, day_start, is_in_range, local_date, next_hour};
+use crate::zone::Zone;
+
+/// The most cells that one calendar may have.
+pub const MAX_CELLS: usize = 10_000;
+
+/// How finely a query is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Granularity {
+    /// Quarters of an hour.
+    #[serde(rename = "15m")]
+    QuarterHour,
+    /// Hours as a clock in the zone shows them.
+    Hour,
+    /// Local days.
+    Day,
+    /// Weeks of local days.
+    Week,
+    /// Months of local days.
+    Month,
+    /// The whole range as one.
+    All,
+}
+
+/// A name that is no granularity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not a granularity: 15m, hour, day, week, month or all")]
+pub struct GranularityError;
+
+impl Granularity {
+    /// All of them, finest first.
+    pub const ALL: [Self; 6] = [Self::QuarterHour, Self::Hour, Self::Day, Self::Week, Self::Month, Self::All];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QuarterHour => "15m",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::All => "all",
+        }
+    }
+}
+
+impl fmt::Display for Granularity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Granularity {
+    type Err = GranularityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|granularity| granularity.name() == text).ok_or(GranularityError)
+    }
+}
+
+/// One cell of a calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// What it is called: the date of its first day in the range, or for hours and quarters its first instant in UTC.
+    pub label: String,
+    /// Its first instant.
+    pub start: DateTime<Utc>,
+    /// The first instant after it.
+    pub end: DateTime<Utc>,
+    /// The local date on which it starts.
+    pub first_date: NaiveDate,
+}
+
+/// Local dates cut into cells: sorted, each starting where the one before it ends, none of them empty.
+///
+/// Weeks and months at the edges hold only their days within the range and are labelled by the first of those, so that a
+/// label always names a day whose numbers the cell holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    cells: Vec<Cell>,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+}
+
+/// Why dates were not cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CalendarError {
+    /// The last day comes before the first.
+    #[error("date_to lies before date_from")]
+    Reversed,
+    /// Before [`super::FIRST_DATE`] or after [`super::LAST_DATE`].
+    #[error("dates must lie in the years 1970 to 2199")]
+    OutOfRange,
+    /// More than [`MAX_CELLS`].
+    #[error("the range has more than 10000 cells of this granularity")]
+    TooManyCells,
+}
+
+impl Calendar {
+    /// Cuts the days `date_from..=date_to` of a zone. A date that the zone skipped (`Pacific/Apia`, 2011-12-30) has no cell.
+    pub fn cut(
+        date_from: NaiveDate,
+        date_to: NaiveDate,
+        granularity: Granularity,
+        zone: Zone,
+        week_start: Weekday,
+    ) -> Result<Self, CalendarError> {
+        if date_to < date_from {
+            return Err(CalendarError::Reversed);
+        }
+        if !is_in_range(date_from) || !is_in_range(date_to) {
+            return Err(CalendarError::OutOfRange);
+        }
+        let (start, end) = (day_start(date_from, zone), day_end(date_to, zone));
+        let cells = match granularity {
+            Granularity::QuarterHour => {
+                cut_instants(start, end, zone, |edge| edge + TimeDelta::minutes(15), date_from..=date_to)
+            }
+            Granularity::Hour => cut_instants(start, end, zone, |edge| next_hour(edge, zone), date_from..=date_to),
+            Granularity::Day => cut_dates(date_from, date_to, zone, |date| days_after(date, 1)),
+            Granularity::Week => cut_dates(date_from, date_to, zone, |date| {
+                days_after(date, 7 - u64::from(date.weekday().days_since(week_start)))
+            }),
+            Granularity::Month => cut_dates(date_from, date_to, zone, first_of_next_month),
+            Granularity::All => cut_dates(date_from, date_to, zone, |_| days_after(date_to, 1)),
+        }?;
+        Ok(Self { cells, start, end })
+    }
+
+    /// The cells in order. None only where the zone skipped every date of the range.
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// The first instant of the range.
+    pub fn start(&self) -> DateTime<Utc> {
+        self.start
+    }
+
+    /// The first instant after the range.
+    pub fn end(&self) -> DateTime<Utc> {
+        self.end
+    }
+
+    /// The index of the cell that holds this instant.
+    pub fn find(&self, instant: DateTime<Utc>) -> Option<usize> {
+        let index = self.cells.partition_point(|cell| cell.end <= instant);
+        self.cells.get(index).filter(|cell| cell.start <= instant).map(|_| index)
+    }
+}
+
+fn cut_dates(
+    date_from: NaiveDate,
+    date_to: NaiveDate,
+    zone: Zone,
+    next: impl Fn(NaiveDate) -> NaiveDate,
+) -> Result<Vec<Cell>, CalendarError> {
+    let mut cells = Vec::new();
+    let mut first_date = date_from;
+    while first_date <= date_to {
+        let following = next(first_date).min(days_after(date_to, 1));
+        let last_date = following.checked_sub_days(Days::new(1)).unwrap_or(first_date);
+        let (start, end) = (day_start(first_date, zone), day_end(last_date, zone));
+        if start < end {
+            // A cell that begins with a skipped date is labelled by the first day that it does hold.
+            let first_date = first_date.max(local_date(start, zone));
+            push(&mut cells, Cell { label: first_date.to_string(), start, end, first_date })?;
+        }
+        first_date = following;
+    }
+    Ok(cells)
+}
+
+fn cut_instants(
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    zone: Zone,
+    next: impl Fn(DateTime<Utc>) -> DateTime<Utc>,
+    dates: std::ops::RangeInclusive<NaiveDate>,
+) -> Result<Vec<Cell>, CalendarError> {
+    let mut cells = Vec::new();
+    let mut edge = start;
+    while edge < end {
+        let following = next(edge).min(end);
+        let label = edge.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let first_date = local_date(edge, zone).clamp(*dates.start(), *dates.end());
+        push(&mut cells, Cell { label, start: edge, end: following, first_date })?;
+        edge = following;
+    }
+    Ok(cells)
+}
+
+fn push(cells: &mut Vec<Cell>, cell: Cell) -> Result<(), CalendarError> {
+    if cells.len() == MAX_CELLS {
+        return Err(CalendarError::TooManyCells);
+    }
+    cells.push(cell);
+    Ok(())
+}
+
+fn first_of_next_month(date: NaiveDate) -> NaiveDate {
+    let (year, month) = if date.month() == 12 { (date.year() + 1, 1) } else { (date.year(), date.month() + 1) };
+    NaiveDate::from_ymd_opt(year, month, 1).unwrap_or(NaiveDate::MAX)
+}
+
+fn days_after(date: NaiveDate, days: u64) -> NaiveDate {
+    date.checked_add_days(Days::new(days)).unwrap_or(NaiveDate::MAX)
+}

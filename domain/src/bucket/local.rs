@@ -1,0 +1,90 @@
+//! Where a zone's hours and days begin. Works from UTC to local time only, which is never ambiguous.
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, TimeZone, Timelike, Utc};
+
+use super::{FIRST_DATE, LAST_DATE};
+use crate::zone::Zone;
+
+const QUARTER_S: i64 = 900;
+
+/// The start of the 15-minute UTC bucket that holds this instant.
+pub fn quarter_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let seconds = instant.timestamp();
+    // Only the last representable quarter could overflow, and only downward it never does.
+    DateTime::from_timestamp(seconds - seconds.rem_euclid(QUARTER_S), 0).unwrap_or(instant)
+}
+
+/// Whether a date lies between [`FIRST_DATE`] and [`LAST_DATE`].
+pub fn is_in_range(date: NaiveDate) -> bool {
+    (FIRST_DATE..=LAST_DATE).contains(&date)
+}
+
+/// The date that a calendar in this zone shows.
+pub fn local_date(instant: DateTime<Utc>, zone: Zone) -> NaiveDate {
+    instant.with_timezone(&zone.0).date_naive()
+}
+
+/// The first instant of a local date: midnight; where clocks skip midnight, the first instant after it; where midnight
+/// comes twice, the earlier one. A date that the zone skipped begins, and ends, where the next one begins.
+///
+/// Dates outside of [`FIRST_DATE`]..=[`LAST_DATE`] are taken as the nearest of these two.
+pub fn day_start(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
+    start_of(date.clamp(FIRST_DATE, LAST_DATE), zone)
+}
+
+/// The first instant after a local date.
+pub(super) fn day_end(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
+    let date = date.clamp(FIRST_DATE, LAST_DATE);
+    start_of(date.checked_add_days(Days::new(1)).unwrap_or(date), zone)
+}
+
+fn start_of(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
+    let midnight = date.and_time(chrono::NaiveTime::MIN);
+    let start = match zone.0.from_local_datetime(&midnight).earliest() {
+        Some(start) => start.with_timezone(&Utc),
+        None => first_instant_past_gap(date, zone),
+    };
+    quarter_hour(start)
+}
+
+/// The first instant whose local date is not before `date`, where local time jumps over that date's midnight.
+fn first_instant_past_gap(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
+    let midnight = date.and_time(chrono::NaiveTime::MIN).and_utc();
+    // No offset has been further from UTC than 16 hours, so the jump lies between these two.
+    let (mut before, mut past) = (midnight - TimeDelta::hours(16), midnight + TimeDelta::hours(16));
+    while (past - before).num_seconds() > 1 {
+        let middle = before + TimeDelta::seconds((past - before).num_seconds() / 2);
+        if local_date(middle, zone) < date {
+            before = middle;
+        } else {
+            past = middle;
+        }
+    }
+    past
+}
+
+/// Whether an hour's bucket of this zone starts here: a clock shows a whole hour, or a date begins without one.
+pub(super) fn is_hour_start(instant: DateTime<Utc>, zone: Zone) -> bool {
+    quarter_hour(instant) == instant
+        && (shows_whole_hour(instant, zone) || day_start(local_date(instant, zone), zone) == instant)
+}
+
+/// The first start of an hour's bucket after this one.
+pub(super) fn next_hour(start: DateTime<Utc>, zone: Zone) -> DateTime<Utc> {
+    let mut date = local_date(start, zone);
+    // Clocks have never been moved so that two whole hours lay more than 2 hours apart.
+    for quarters in 1..=8 {
+        let edge = start + TimeDelta::seconds(quarters * QUARTER_S);
+        let edge_date = local_date(edge, zone);
+        if shows_whole_hour(edge, zone) || edge_date > date {
+            return edge;
+        }
+        date = edge_date;
+    }
+    start + TimeDelta::hours(1)
+}
+
+fn shows_whole_hour(instant: DateTime<Utc>, zone: Zone) -> bool {
+    let local = instant.with_timezone(&zone.0);
+    local.minute() == 0 && local.second() == 0
+}

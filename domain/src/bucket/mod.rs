@@ -1,0 +1,165 @@
+//! Buckets of time: the grains in which numbers are kept, and the calendar cuts of a query.
+//!
+//! Increments are kept in 15-minute UTC buckets, because every offset in use today is a multiple of 15 minutes: any zone's
+//! hours and days (30- and 45-minute offsets, days of 23 and 25 hours) are whole numbers of them. Every edge that this
+//! module computes therefore lies on a quarter of an hour in UTC. (Monrovia before 1972 was off by half a minute; its
+//! edges are moved to the quarter before.)
+
+mod calendar;
+mod local;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::zone::Zone;
+
+pub use calendar::{Calendar, CalendarError, Cell, Granularity, MAX_CELLS};
+pub use local::{day_start, is_in_range, local_date, quarter_hour};
+
+/// The first day that dates and buckets may name.
+pub const FIRST_DATE: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("1970-01-01 is a date");
+/// The last day that dates and buckets may name.
+pub const LAST_DATE: NaiveDate = NaiveDate::from_ymd_opt(2199, 12, 31).expect("2199-12-31 is a date");
+
+/// How long a stored bucket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Grain {
+    /// 15 minutes, aligned in UTC.
+    #[serde(rename = "15m")]
+    QuarterHour,
+    /// An hour of the statement's zone.
+    #[serde(rename = "hour")]
+    Hour,
+    /// A local day of the statement's zone.
+    #[serde(rename = "day")]
+    Day,
+}
+
+/// A name that is no grain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not a grain: 15m, hour or day")]
+pub struct GrainError;
+
+impl Grain {
+    /// All of them, shortest first.
+    pub const ALL: [Self; 3] = [Self::QuarterHour, Self::Hour, Self::Day];
+
+    /// The name on the wire and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QuarterHour => "15m",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    /// Its usual length. A day in which clocks are changed has an hour more or less.
+    pub fn seconds(self) -> i64 {
+        match self {
+            Self::QuarterHour => 900,
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+        }
+    }
+}
+
+impl fmt::Display for Grain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Grain {
+    type Err = GrainError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|grain| grain.name() == text).ok_or(GrainError)
+    }
+}
+
+/// A stored bucket: a local date, or the first instant of a shorter one. Untagged: `"2019-01-01"` or `"2019-01-01T10:15:00Z"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Bucket {
+    /// The first instant of an hour or a quarter of one.
+    Starts(DateTime<Utc>),
+    /// A local day.
+    Day(NaiveDate),
+}
+
+/// The time that a bucket covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its first instant.
+    pub start: DateTime<Utc>,
+    /// The first instant after it.
+    pub end: DateTime<Utc>,
+    /// The local date of a day's bucket.
+    pub date: Option<NaiveDate>,
+}
+
+/// Why a bucket is none of its grain and zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BucketError {
+    /// A day's bucket is named by its date.
+    #[error("must be a date such as 2026-11-21, because the grain is day")]
+    DateExpected,
+    /// A shorter bucket is named by its first instant.
+    #[error("must be an instant such as 2026-11-21T10:00:00Z, because the grain is shorter than a day")]
+    InstantExpected,
+    /// Not the first instant of any bucket of this grain.
+    #[error("is not the start of a bucket of this grain in this time zone")]
+    NotAligned,
+    /// The zone's calendar went past this date.
+    #[error("is a date that this time zone skipped")]
+    NoSuchDay,
+    /// Before [`FIRST_DATE`] or after [`LAST_DATE`].
+    #[error("must lie in the years 1970 to 2199")]
+    OutOfRange,
+}
+
+impl Bucket {
+    /// The time that this bucket covers, if it is one of this grain in this zone.
+    ///
+    /// An hour's bucket starts where a clock in the zone shows a whole hour, or at the first instant of a date whose
+    /// midnight does not exist. It ends where the next one starts, so an hour in which clocks move by 30 minutes
+    /// (`Australia/Lord_Howe`) is 90 minutes long.
+    pub fn resolve(self, grain: Grain, zone: Zone) -> Result<Span, BucketError> {
+        match (grain, self) {
+            (Grain::Day, Self::Day(date)) => resolve_day(date, zone),
+            (Grain::Day, Self::Starts(_)) => Err(BucketError::DateExpected),
+            (Grain::QuarterHour | Grain::Hour, Self::Day(_)) => Err(BucketError::InstantExpected),
+            (Grain::QuarterHour, Self::Starts(start)) => resolve_instant(start, |start| {
+                (quarter_hour(start) == start).then(|| start + chrono::TimeDelta::minutes(15))
+            }),
+            (Grain::Hour, Self::Starts(start)) => {
+                resolve_instant(start, |start| local::is_hour_start(start, zone).then(|| local::next_hour(start, zone)))
+            }
+        }
+    }
+}
+
+fn resolve_day(date: NaiveDate, zone: Zone) -> Result<Span, BucketError> {
+    if !is_in_range(date) {
+        return Err(BucketError::OutOfRange);
+    }
+    let (start, end) = (day_start(date, zone), local::day_end(date, zone));
+    if start < end { Ok(Span { start, end, date: Some(date) }) } else { Err(BucketError::NoSuchDay) }
+}
+
+fn resolve_instant(
+    start: DateTime<Utc>,
+    end_if_aligned: impl Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
+) -> Result<Span, BucketError> {
+    if !is_in_range(start.date_naive()) {
+        return Err(BucketError::OutOfRange);
+    }
+    let end = end_if_aligned(start).ok_or(BucketError::NotAligned)?;
+    Ok(Span { start, end, date: None })
+}

@@ -1,0 +1,1 @@
+//! Every zone, every kind of day.

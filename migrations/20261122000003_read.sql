@@ -3,11 +3,15 @@
 
 CREATE SCHEMA read;
 
--- Built instances of projections.
+-- Built instances of projections. version: the projection's version in the code that fills it; a projector follows only
+-- epochs of its own version. tables: what was made for it, so that it can be dropped whatever the code says by then.
+-- building: a rebuild fills it; dropping: its checkpoints are gone and its tables may be.
 CREATE TABLE read.epochs (
     projection text NOT NULL,
     epoch      integer NOT NULL,
-    state      text NOT NULL CHECK (state IN ('building', 'applied')),
+    state      text NOT NULL CHECK (state IN ('building', 'applied', 'dropping')),
+    version    integer NOT NULL DEFAULT 1,
+    tables     text[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (projection, epoch)
 );
@@ -32,6 +36,19 @@ CREATE TABLE read.checkpoints (
     PRIMARY KEY (projection, epoch, workspace),
     FOREIGN KEY (projection, epoch) REFERENCES read.epochs
 ) WITH (fillfactor = 20);
+
+-- Logs that a projection cannot get past: the event at `position` is missing or is refused, and why.
+-- The row goes when the log moves on. It holds no result, so a rebuild need not repeat it.
+CREATE TABLE read.stops (
+    projection text NOT NULL,
+    epoch      integer NOT NULL,
+    workspace  integer NOT NULL,
+    position   bigint NOT NULL,
+    reason     text NOT NULL,
+    stopped_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (projection, epoch, workspace),
+    FOREIGN KEY (projection, epoch) REFERENCES read.epochs ON DELETE CASCADE
+);
 
 -- campaign_model: workspaces, campaigns, sources, metrics and scope marks, read together and so under one checkpoint.
 
@@ -167,22 +184,40 @@ CREATE TABLE read.scope_marks (
 ) PARTITION BY LIST (epoch);
 
 -- Registers a new epoch and makes its partitions. Attached rather than created in place: ATTACH lets readers and
--- writers of other epochs go on, and the CHECK spares it the scan.
-CREATE FUNCTION read.create_epoch(wanted_projection text, tables text[]) RETURNS integer
+-- writers of other epochs go on, and the CHECK spares it the scan. Rows are updated in place a lot: the free space in
+-- their pages keeps that away from the indexes (HOT).
+CREATE FUNCTION read.create_epoch(wanted_projection text, wanted_tables text[], built_version integer DEFAULT 1) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     parent text;
     child  text;
     made   integer;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('highwater.create_epoch'));
-    INSERT INTO read.epochs (projection, epoch, state)
-    SELECT wanted_projection, coalesce(max(e.epoch), 0) + 1, 'building' FROM read.epochs e WHERE e.projection = wanted_projection
+    PERFORM pg_advisory_xact_lock(hashtext('highwater.epochs'));
+    INSERT INTO read.epochs (projection, epoch, state, version, tables)
+    SELECT wanted_projection, coalesce(max(e.epoch), 0) + 1, 'building', built_version, wanted_tables
+    FROM read.epochs e WHERE e.projection = wanted_projection
     RETURNING epoch INTO made;
-    FOREACH parent IN ARRAY tables LOOP
+    FOREACH parent IN ARRAY wanted_tables LOOP
         child := parent || '_e' || made;
-        EXECUTE format('CREATE TABLE read.%I (LIKE read.%I INCLUDING ALL, CHECK (epoch = %s))', child, parent, made);
+        EXECUTE format('CREATE TABLE read.%I (LIKE read.%I INCLUDING ALL, CHECK (epoch = %s)) WITH (fillfactor = 80)', child, parent, made);
         EXECUTE format('ALTER TABLE read.%I ATTACH PARTITION read.%I FOR VALUES IN (%s)', parent, child, made);
     END LOOP;
     RETURN made;
+END $$;
+
+-- Drops one partition of an epoch, if it is still there. DETACH locks the parent against readers: the caller sets a short
+-- lock_timeout and tries again, so that nobody queues behind it for long.
+CREATE FUNCTION read.drop_epoch_table(parent text, dropped_epoch integer) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    child text := parent || '_e' || dropped_epoch;
+BEGIN
+    IF to_regclass(format('read.%I', child)) IS NULL THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(format('read.%I', child))) THEN
+        EXECUTE format('ALTER TABLE read.%I DETACH PARTITION read.%I', parent, child);
+    END IF;
+    EXECUTE format('DROP TABLE read.%I', child);
 END $$;

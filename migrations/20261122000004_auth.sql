@@ -36,7 +36,8 @@ BEGIN
         EXECUTE format('ALTER TABLE read.%I OWNER TO highwater_projector', made.relname);
     END LOOP;
 END $$;
-ALTER FUNCTION read.create_epoch(text, text[]) OWNER TO highwater_projector;
+ALTER FUNCTION read.create_epoch(text, text[], integer) OWNER TO highwater_projector;
+ALTER FUNCTION read.drop_epoch_table(text, integer) OWNER TO highwater_projector;
 ALTER SCHEMA read OWNER TO highwater_projector;
 GRANT USAGE ON SCHEMA read TO highwater_read;
 GRANT SELECT ON ALL TABLES IN SCHEMA read TO highwater_read;

@@ -17,18 +17,19 @@
 #![warn(missing_docs)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
-pub mod bucket; // 15-minute buckets, grains and the calendar cuts of a query
-pub mod campaign; // the campaign aggregate
-pub mod channel; // where a campaign runs
-pub mod decimal; // exact decimals as integers
+pub mod bucket;
+pub mod campaign;
+pub mod channel;
+pub mod decimal;
 pub mod event;
-pub mod freshness; // live, provisional, final
-pub mod ids; // the newtypes that name things
-pub mod measure; // what is counted, and what is computed from it
-pub mod money; // currencies and amounts
-pub mod observation; // pushed increments
-pub mod source; // the source aggregate
-pub mod statement; // stated totals
-pub mod sync; // a source's own runs
-pub mod workspace; // the tenant's own event
-pub mod zone; // IANA time zones // everything a log can hold
+pub mod freshness;
+pub mod ids;
+pub mod measure;
+pub mod money;
+pub mod observation;
+pub mod source;
+pub mod statement;
+pub mod sync;
+pub mod text;
+pub mod workspace;
+pub mod zone;

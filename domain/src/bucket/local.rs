@@ -33,7 +33,7 @@ pub fn day_start(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
 }
 
 /// The first instant after a local date.
-pub(super) fn day_end(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
+pub fn day_end(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
     let date = date.clamp(FIRST_DATE, LAST_DATE);
     start_of(date.checked_add_days(Days::new(1)).unwrap_or(date), zone)
 }

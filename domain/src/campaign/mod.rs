@@ -1,8 +1,43 @@
-//! The campaign aggregate.
+//! The campaign aggregate: what a team decided to run, where, when and for how much.
+//!
+//! ```text
+//! draft --launch--> launched --pause--> paused        draft     --archive--> archived
+//!                            <-resume--               paused    --archive--> archived
+//!                   launched --complete--> completed  completed --archive--> archived
+//!                   paused   --complete--> completed
+//! ```
+//!
+//! A launched campaign is shown as scheduled until its first day begins in its zone, and as active from then on.
+//!
+//! 1. It is created once, as a draft; nothing else is done to one that was not created.
+//! 2. Its name is one line of 1 to 200 characters; white space around it is dropped.
+//! 3. Its channels are distinct, 20 at most; a launched one has at least one.
+//! 4. Its days lie in 1970 to 2199, the last not before the first.
+//! 5. Only a draft is launched, and not after its last day; a second launch is refused, not ignored.
+//! 6. Only a launched one is paused, only a paused one resumed; either can be completed.
+//! 7. All but a launched one can be archived, and an archived one takes no command.
+//! 8. Since its launch its currency and zone are fixed; since its first day has begun, so is that day.
+//! 9. Its budget is more than 0 and in its currency; at its completion it is fixed, like its channels and days. Name,
+//!    external ids and attributes can still change, because late data and tidying come afterwards.
+//! 10. External ids are distinct per source, 50 at most; attributes 50 at most, with keys like `region` or `team_2`.
+//! 11. An edit is taken whole or not at all, and gives one event for each concern that it really changes: none, if none.
 
+mod aggregate;
+mod command;
+mod decide;
+mod error;
 mod event;
+mod state;
+#[cfg(test)]
+mod tests;
 
+pub use command::{CampaignCommand, CampaignEdit};
+pub use decide::decide;
+pub use error::CampaignError;
 pub use event::{CampaignEvent, ExternalId};
+pub use state::{
+    Campaign, CampaignDetails, CampaignState, CampaignStatus, CampaignStatusError, ends_at, starts_at, status,
+};
 
 /// The stream type of campaign events.
 pub const STREAM_TYPE: &str = "campaign";

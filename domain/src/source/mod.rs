@@ -1,8 +1,24 @@
-//! The source aggregate.
+//! The source aggregate: one connector's feed, and what its numbers mean.
+//!
+//! 1. Its name is one line of 1 to 100 characters; white space around it is dropped; `*`, `.` and `..` are none.
+//! 2. Its expected delay is at most 31 days, its restatement horizon at most 400.
+//! 3. It is registered once. The same definition again changes nothing, another one is refused: what was recorded under
+//!    a zone, a currency and a role keeps its meaning.
 
+mod aggregate;
+mod command;
+mod decide;
+mod error;
 mod event;
+mod state;
+#[cfg(test)]
+mod tests;
 
+pub use command::SourceCommand;
+pub use decide::{check_name, decide, observation_window_s};
+pub use error::SourceError;
 pub use event::{Role, SourceDefinition, SourceEvent, SourceKind};
+pub use state::{Source, SourceDetails};
 
 /// The stream type of source events.
 pub const STREAM_TYPE: &str = "source";

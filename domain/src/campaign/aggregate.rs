@@ -1,0 +1,30 @@
+//! The campaign as cqrs-es sees it. The rules are in [`decide`].
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+
+use super::{Campaign, CampaignCommand, CampaignError, CampaignEvent, STREAM_TYPE, decide};
+
+impl Aggregate for Campaign {
+    const TYPE: &'static str = STREAM_TYPE;
+    type Command = CampaignCommand;
+    type Event = CampaignEvent;
+    type Error = CampaignError;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: Self::Command,
+        _services: &Self::Services,
+        sink: &EventSink<Self>,
+    ) -> Result<(), Self::Error> {
+        for event in decide(self, command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Self::Event) {
+        Self::apply(self, event);
+    }
+}

@@ -1,0 +1,240 @@
+//! Why a campaign refused a command: one variant for each rule.
+
+use chrono::NaiveDate;
+use thiserror::Error;
+
+use super::state::CampaignState;
+use crate::channel::Channel;
+use crate::money::Currency;
+use crate::text::TextError;
+
+/// A broken rule.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CampaignError {
+    /// It was created before.
+    #[error("the campaign exists already")]
+    AlreadyCreated,
+    /// It was never created.
+    #[error("the campaign does not exist")]
+    NotFound,
+    /// Its name is no line of 1 to 200 characters.
+    #[error("the name {0}")]
+    Name(TextError),
+    /// A channel is named more than once.
+    #[error("the channel {channel} is named more than once")]
+    ChannelTwice {
+        /// Which.
+        channel: Channel,
+    },
+    /// More than 20 channels.
+    #[error("{count} channels are too many, at most 20 are allowed")]
+    TooManyChannels {
+        /// How many.
+        count: usize,
+    },
+    /// A launch without a channel, or the last channel taken from a launched campaign.
+    #[error("a launched campaign needs at least one channel")]
+    ChannelRequired,
+    /// Its last day comes before its first.
+    #[error("the campaign would end on {ends_on}, before it starts on {starts_on}")]
+    EndsBeforeStart {
+        /// Its first day.
+        starts_on: NaiveDate,
+        /// Its last day.
+        ends_on: NaiveDate,
+    },
+    /// Its first day lies outside of the years that we keep.
+    #[error("the first day {starts_on} lies outside of the years 1970 to 2199")]
+    StartOutOfRange {
+        /// Its first day.
+        starts_on: NaiveDate,
+    },
+    /// Its last day lies outside of the years that we keep.
+    #[error("the last day {ends_on} lies outside of the years 1970 to 2199")]
+    EndOutOfRange {
+        /// Its last day.
+        ends_on: NaiveDate,
+    },
+    /// A launch when its last day is over.
+    #[error("the campaign cannot be launched, because its last day {ends_on} has passed")]
+    LastDayPassed {
+        /// Its last day.
+        ends_on: NaiveDate,
+    },
+    /// A launch of anything but a draft.
+    #[error("only a draft can be launched, and the campaign is {state}")]
+    LaunchedBefore {
+        /// What it is.
+        state: CampaignState,
+    },
+    /// A pause of a campaign that is not launched.
+    #[error("only a launched campaign can be paused, and the campaign is {state}")]
+    NotLaunched {
+        /// What it is.
+        state: CampaignState,
+    },
+    /// A resumption of a campaign that is not paused.
+    #[error("only a paused campaign can be resumed, and the campaign is {state}")]
+    NotPaused {
+        /// What it is.
+        state: CampaignState,
+    },
+    /// A completion of a campaign that was never launched, or is over.
+    #[error("only a launched or paused campaign can be completed, and the campaign is {state}")]
+    NotUnderway {
+        /// What it is.
+        state: CampaignState,
+    },
+    /// Archiving a campaign that is launched.
+    #[error("a launched campaign cannot be archived: pause or complete it first")]
+    ArchivedWhileLaunched,
+    /// Any command to an archived campaign.
+    #[error("the campaign is archived and takes no changes")]
+    Archived,
+    /// A change of where or when a completed campaign ran.
+    #[error("the campaign is completed: only its name, external ids and attributes can still change")]
+    Completed {
+        /// What was to change.
+        field: &'static str,
+    },
+    /// Another currency after the launch.
+    #[error("the currency {currency} is fixed since the launch")]
+    CurrencyFixed {
+        /// Its currency.
+        currency: Currency,
+    },
+    /// Another time zone after the launch.
+    #[error("the time zone is fixed since the launch")]
+    TimeZoneFixed,
+    /// Another first day after that day has begun.
+    #[error("the campaign has started on {starts_on}, and its first day is fixed since")]
+    StartFixed {
+        /// Its first day.
+        starts_on: NaiveDate,
+    },
+    /// A budget of nothing, or less.
+    #[error("the budget must be more than 0")]
+    BudgetNotPositive,
+    /// A budget in another currency than the campaign's.
+    #[error("the budget is in {budget}, and the campaign's currency is {campaign}")]
+    BudgetCurrency {
+        /// The budget's.
+        budget: Currency,
+        /// The campaign's.
+        campaign: Currency,
+    },
+    /// Another budget after completion.
+    #[error("the campaign is completed, and its budget is fixed since")]
+    BudgetFixed,
+    /// An external id is named more than once for the same source.
+    #[error("the external id {id} is named more than once")]
+    ExternalIdTwice {
+        /// Which.
+        id: String,
+    },
+    /// More than 50 external ids.
+    #[error("{count} external ids are too many, at most 50 are allowed")]
+    TooManyExternalIds {
+        /// How many.
+        count: usize,
+    },
+    /// An external id is no line of 1 to 200 characters.
+    #[error("an external id {0}")]
+    ExternalId(TextError),
+    /// An external id's source cannot be the name of a source.
+    #[error("the source of an external id {0}")]
+    ExternalIdSource(TextError),
+    /// More than 50 attributes.
+    #[error("{count} attributes are too many, at most 50 are allowed")]
+    TooManyAttributes {
+        /// How many.
+        count: usize,
+    },
+    /// An attribute's key has another shape than `[a-z][a-z0-9_]{0,39}`.
+    #[error("{key:?} is no key of an attribute: lower-case letters, digits and _, starting with a letter, at most 40")]
+    AttributeKey {
+        /// The key.
+        key: String,
+    },
+    /// An attribute's value has more than 500 characters.
+    #[error("the attribute {key} has {length} characters, at most 500 are allowed")]
+    AttributeTooLong {
+        /// The key.
+        key: String,
+        /// How many characters its value has.
+        length: usize,
+    },
+    /// An attribute's value holds a control character other than a line break or a tab.
+    #[error("the attribute {key} contains a control character")]
+    AttributeControlCharacter {
+        /// The key.
+        key: String,
+    },
+}
+
+impl CampaignError {
+    /// The rule's name: stable, because clients match on it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyCreated => "campaign-exists",
+            Self::NotFound => "campaign-not-found",
+            Self::Name(_) => "invalid-name",
+            Self::ChannelTwice { .. } => "channel-twice",
+            Self::TooManyChannels { .. } => "too-many-channels",
+            Self::ChannelRequired => "channel-required",
+            Self::EndsBeforeStart { .. } => "ends-before-start",
+            Self::StartOutOfRange { .. } | Self::EndOutOfRange { .. } => "date-out-of-range",
+            Self::LastDayPassed { .. } => "last-day-passed",
+            Self::LaunchedBefore { .. } => "not-a-draft",
+            Self::NotLaunched { .. } => "not-launched",
+            Self::NotPaused { .. } => "not-paused",
+            Self::NotUnderway { .. } => "not-underway",
+            Self::ArchivedWhileLaunched => "still-launched",
+            Self::Archived => "campaign-archived",
+            Self::Completed { .. } => "campaign-completed",
+            Self::CurrencyFixed { .. } => "currency-fixed",
+            Self::TimeZoneFixed => "time-zone-fixed",
+            Self::StartFixed { .. } => "start-fixed",
+            Self::BudgetNotPositive => "budget-not-positive",
+            Self::BudgetCurrency { .. } => "budget-currency",
+            Self::BudgetFixed => "budget-fixed",
+            Self::ExternalIdTwice { .. } => "external-id-twice",
+            Self::TooManyExternalIds { .. } => "too-many-external-ids",
+            Self::ExternalId(_) => "invalid-external-id",
+            Self::ExternalIdSource(_) => "invalid-external-id-source",
+            Self::TooManyAttributes { .. } => "too-many-attributes",
+            Self::AttributeKey { .. } => "invalid-attribute-key",
+            Self::AttributeTooLong { .. } | Self::AttributeControlCharacter { .. } => "invalid-attribute-value",
+        }
+    }
+
+    /// The part of the command that broke the rule, where it was one part.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::AlreadyCreated
+            | Self::NotFound
+            | Self::LaunchedBefore { .. }
+            | Self::NotLaunched { .. }
+            | Self::NotPaused { .. }
+            | Self::NotUnderway { .. }
+            | Self::ArchivedWhileLaunched
+            | Self::Archived => None,
+            Self::Name(_) => Some("name"),
+            Self::ChannelTwice { .. } | Self::TooManyChannels { .. } | Self::ChannelRequired => Some("channels"),
+            Self::StartOutOfRange { .. } | Self::StartFixed { .. } => Some("starts_on"),
+            Self::EndsBeforeStart { .. } | Self::EndOutOfRange { .. } | Self::LastDayPassed { .. } => Some("ends_on"),
+            Self::Completed { field } => Some(field),
+            Self::CurrencyFixed { .. } => Some("currency"),
+            Self::TimeZoneFixed => Some("time_zone"),
+            Self::BudgetNotPositive | Self::BudgetCurrency { .. } | Self::BudgetFixed => Some("budget"),
+            Self::ExternalIdTwice { .. }
+            | Self::TooManyExternalIds { .. }
+            | Self::ExternalId(_)
+            | Self::ExternalIdSource(_) => Some("external_ids"),
+            Self::TooManyAttributes { .. }
+            | Self::AttributeKey { .. }
+            | Self::AttributeTooLong { .. }
+            | Self::AttributeControlCharacter { .. } => Some("attributes"),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a source refused a command: one variant for each rule.
+
+use thiserror::Error;
+
+use crate::text::TextError;
+
+/// A broken rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SourceError {
+    /// Its name is no line of 1 to 100 characters.
+    #[error("the name {0}")]
+    Name(TextError),
+    /// An expected delay below 0 or above 31 days.
+    #[error("the expected delay of {seconds} s lies outside of 0 to 2678400 s, which is 31 days")]
+    ExpectedDelay {
+        /// The delay.
+        seconds: i64,
+    },
+    /// A restatement horizon below 0 or above 400 days.
+    #[error("the restatement horizon of {seconds} s lies outside of 0 to 34560000 s, which is 400 days")]
+    RestatementHorizon {
+        /// The horizon.
+        seconds: i64,
+    },
+    /// It was registered before as something else.
+    #[error("the source is registered already, with another {field}")]
+    RegisteredOtherwise {
+        /// The first part that differs.
+        field: &'static str,
+    },
+}
+
+impl SourceError {
+    /// The rule's name: stable, because clients match on it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "invalid-name",
+            Self::ExpectedDelay { .. } => "expected-delay-out-of-range",
+            Self::RestatementHorizon { .. } => "restatement-horizon-out-of-range",
+            Self::RegisteredOtherwise { .. } => "source-exists",
+        }
+    }
+
+    /// The part of the command that broke the rule, where it was one part.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Name(_) => Some("name"),
+            Self::ExpectedDelay { .. } => Some("expected_delay_s"),
+            Self::RestatementHorizon { .. } => Some("restatement_horizon_s"),
+            Self::RegisteredOtherwise { field } => Some(field),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Pools of connections, each acting as one part of the system.
+//!
+//! A process logs in as one user and every connection then takes the role of its part, so that the database itself refuses
+//! what the part must not touch.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use crate::config::{ConfigError, secret, within};
+
+/// How to reach the database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:5432/highwater`, or with `?host=/run/postgresql` for a Unix socket.
+    #[serde(deserialize_with = "secret")]
+    pub url: SecretString,
+    /// The most connections that one part of this process opens.
+    pub max_connections: u32,
+    /// A statement that runs longer is cancelled by the server; 0 means never. It does not bind `Part::Admin`, whose
+    /// migrations may take long.
+    pub statement_timeout_ms: u64,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { url: SecretString::from(String::new()), max_connections: 16, statement_timeout_ms: 30_000 }
+    }
+}
+
+impl DatabaseConfig {
+    /// The defaults, for a database at `url`.
+    pub fn at(url: SecretString) -> Self {
+        Self { url, ..Self::default() }
+    }
+
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.url.expose_secret().is_empty() {
+            return Err(ConfigError::Empty { field: "database.url" });
+        }
+        self.options()?;
+        within("database.max_connections", self.max_connections.into(), 1, 10_000)?;
+        within("database.statement_timeout_ms", self.statement_timeout_ms, 0, 86_400_000)
+    }
+
+    fn options(&self) -> Result<PgConnectOptions, ConfigError> {
+        let url = self.url.expose_secret();
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(ConfigError::DatabaseUrl);
+        }
+        PgConnectOptions::from_str(url).map_err(|_unprintable| ConfigError::DatabaseUrl)
+    }
+}
+
+/// Which part of the system a connection acts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Writes the log.
+    Command,
+    /// Reads the log and owns the read tables.
+    Projector,
+    /// Reads the read tables.
+    Read,
+    /// The user that logged in: migrations, keys, workspaces.
+    Admin,
+}
+
+impl Part {
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Command => "command",
+            Part::Projector => "projector",
+            Part::Read => "read",
+            Part::Admin => "admin",
+        }
+    }
+
+    fn take_role(self) -> Option<&'static str> {
+        match self {
+            Part::Command => Some("SET ROLE highwater_command"),
+            Part::Projector => Some("SET ROLE highwater_projector"),
+            Part::Read => Some("SET ROLE highwater_read"),
+            Part::Admin => None,
+        }
+    }
+}
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot connect to the database as part `{part}`")]
+    Unreachable { part: &'static str, source: sqlx::Error },
+    #[error("the database user may not act as part `{part}`: run `highwater migrate` with this user")]
+    Role { part: &'static str, source: sqlx::Error },
+}
+
+/// An idle connection is asked whether it still lives only if it has rested this long: a busy pool pays nothing, and a pool
+/// that slept through a restart of the database finds its dead connections before a request does.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// Opens a pool whose connections act as `part`. Fails at once when the database cannot be reached; a connection that is
+/// lost later is replaced by the next acquire.
+pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, ConnectError> {
+    let mut options = config.options()?.application_name(&format!("highwater-{}", part.name()));
+    if part != Part::Admin {
+        options = options.options([("statement_timeout", config.statement_timeout_ms.to_string())]);
+    }
+    check_role(&options, part).await?;
+
+    PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false)
+        .before_acquire(|connection, rested| {
+            Box::pin(async move {
+                if rested.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _meta| {
+            Box::pin(async move {
+                if let Some(take_role) = part.take_role() {
+                    connection.execute(take_role).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(|source| ConnectError::Unreachable { part: part.name(), source })
+}
+
+/// The pool retries a connection that fails until its acquire times out; one plain attempt first tells why, and at once.
+async fn check_role(options: &PgConnectOptions, part: Part) -> Result<(), ConnectError> {
+    let unreachable = |source| ConnectError::Unreachable { part: part.name(), source };
+    let mut connection = options.connect().await.map_err(unreachable)?;
+    if let Some(take_role) = part.take_role() {
+        connection.execute(take_role).await.map_err(|source| match source {
+            sqlx::Error::Database(_) => ConnectError::Role { part: part.name(), source },
+            source => unreachable(source),
+        })?;
+    }
+    connection.close().await.map_err(unreachable)
+}

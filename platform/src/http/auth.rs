@@ -1,0 +1,74 @@
+//! Who calls: every API request carries `Authorization: Bearer <key>`, and the key decides the workspace and the scopes.
+
+use std::ops::Deref;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use tracing::Span;
+use tracing::field::display;
+
+use super::problem::Problem;
+use crate::keys::{Keys, Principal, Scope};
+
+/// The caller, once its key was found valid. A router's state gives the keys: `impl FromRef<ApiState> for Keys`.
+///
+/// A handler still has to say which scope it needs: `caller.require(Scope::Read)?`.
+#[derive(Debug, Clone)]
+pub struct Authenticated(pub Principal);
+
+impl Authenticated {
+    /// Refuses (403) a caller whose key lacks `scope`.
+    pub fn require(&self, scope: Scope) -> Result<&Principal, Problem> {
+        self.0.require(scope)
+    }
+}
+
+impl Principal {
+    /// Refuses (403) a caller whose key lacks `scope`.
+    pub fn require(&self, scope: Scope) -> Result<&Self, Problem> {
+        if self.may(scope) {
+            return Ok(self);
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "This API key may not do that")
+            .detail(format!("The key needs the scope `{}`.", scope.name()))
+            .extension("scope", scope.name()))
+    }
+}
+
+impl Deref for Authenticated {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.0
+    }
+}
+
+impl<S> FromRequestParts<S> for Authenticated
+where
+    S: Send + Sync,
+    Keys: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let key = bearer(&parts.headers).ok_or_else(Problem::unauthorized)?;
+        authenticate(&Keys::from_ref(state), key).await
+    }
+}
+
+/// Finds the caller by a key that came some other way than the header, as in the first message of a WebSocket.
+pub async fn authenticate(keys: &Keys, key: &str) -> Result<Authenticated, Problem> {
+    let principal = keys.verify(key).await.map_err(Problem::unavailable)?.ok_or_else(Problem::unauthorized)?;
+    let span = Span::current();
+    span.record("workspace", principal.workspace);
+    span.record("key_id", display(principal.key_id));
+    Ok(Authenticated(principal))
+}
+
+/// The key of a bearer authorization. The scheme's name is compared without regard to case, as RFC 9110 says.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}

@@ -1,0 +1,80 @@
+//! A consistency token says "at least everything up to here": the command API hands it out with each accepted command, and
+//! the read API waits for it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+
+/// A position of one workspace's log, opaque to clients: `1.<workspace>.<position>` in base64url. The leading number is the
+/// version of this form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsistencyToken {
+    pub workspace: i32,
+    pub position: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConsistencyTokenError {
+    #[error("a consistency token is passed on as it was received: this one is not base64url")]
+    NotBase64Url,
+    #[error("this consistency token was made by another version of Highwater")]
+    UnknownVersion,
+    #[error("a consistency token is passed on as it was received: this one names no position")]
+    Malformed,
+}
+
+impl ConsistencyToken {
+    pub fn encode(self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("1.{}.{}", self.workspace, self.position))
+    }
+
+    pub fn parse(text: &str) -> Result<Self, ConsistencyTokenError> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| ConsistencyTokenError::NotBase64Url)?;
+        let inner = std::str::from_utf8(&bytes).map_err(|_| ConsistencyTokenError::Malformed)?;
+        let (version, position) = inner.split_once('.').ok_or(ConsistencyTokenError::Malformed)?;
+        if version != "1" {
+            return Err(ConsistencyTokenError::UnknownVersion);
+        }
+        let (workspace, position) = position.split_once('.').ok_or(ConsistencyTokenError::Malformed)?;
+        let workspace = workspace.parse().map_err(|_| ConsistencyTokenError::Malformed)?;
+        let position = position.parse().map_err(|_| ConsistencyTokenError::Malformed)?;
+        if workspace < 0 || position < 0 {
+            return Err(ConsistencyTokenError::Malformed);
+        }
+        Ok(Self { workspace, position })
+    }
+
+    /// The request's token, if it sent one.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, ConsistencyTokenError> {
+        let Some(value) = headers.get(CONSISTENCY_TOKEN) else { return Ok(None) };
+        let text = value.to_str().map_err(|_| ConsistencyTokenError::NotBase64Url)?;
+        Self::parse(text).map(Some)
+    }
+
+    pub fn header_value(self) -> HeaderValue {
+        // Base64url is a subset of what a header may hold.
+        HeaderValue::from_str(&self.encode()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+}
+
+impl fmt::Display for ConsistencyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.encode())
+    }
+}
+
+impl FromStr for ConsistencyToken {
+    type Err = ConsistencyTokenError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

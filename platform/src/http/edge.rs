@@ -1,0 +1,82 @@
+//! Wraps an API's router in everything that is the same for all: ids, log line, metrics, limits, CORS, and problems for
+//! whatever axum refuses by itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use http::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::HttpConfig;
+use super::consistency::CONSISTENCY_TOKEN;
+use super::observe::{Observer, guard, observe};
+use super::trace::{REQUEST_ID, TRACEPARENT};
+
+/// What the edge of one API is told.
+#[derive(Debug, Clone)]
+pub struct EdgeConfig {
+    /// Names the API in metrics and logs: `command`, `read`.
+    pub api: &'static str,
+    pub cors_origins: Vec<String>,
+    pub max_body_bytes: usize,
+    pub request_timeout: Duration,
+}
+
+impl EdgeConfig {
+    pub fn new(api: &'static str, http: &HttpConfig) -> Self {
+        Self {
+            api,
+            cors_origins: http.cors_origins.clone(),
+            max_body_bytes: http.max_body_bytes,
+            request_timeout: Duration::from_secs(http.request_timeout_s),
+        }
+    }
+}
+
+/// The router as it may be served. Nothing may be merged or layered around it any more.
+pub fn edge(router: Router, config: &EdgeConfig) -> Router {
+    let limited = router
+        .layer(DefaultBodyLimit::max(config.max_body_bytes))
+        .layer(from_fn_with_state(config.request_timeout, guard));
+    // Outside the guard, so that a page may also read the problems that the guard makes.
+    let shared = match cors(&config.cors_origins) {
+        Some(cors) => limited.layer(cors),
+        None => limited,
+    };
+    shared.layer(from_fn_with_state(Observer::new(config.api), observe))
+}
+
+/// No origin, no CORS. Keys are sent by hand, never by the browser itself, so credentials are not allowed.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        // A browser writes the host in lower case.
+        let distinct: BTreeSet<String> = origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        AllowOrigin::list(distinct.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    let ours = ["data-position", "data-freshness", "idempotency-replayed", "preference-applied"];
+    let standard = [ETAG, LOCATION, LINK, RETRY_AFTER, WWW_AUTHENTICATE, CONSISTENCY_TOKEN, REQUEST_ID];
+    let taken = ["idempotency-key", "prefer", "last-event-id"];
+    let sent = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN, TRACEPARENT];
+    Some(
+        CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers(sent.into_iter().chain(taken.map(HeaderName::from_static)).collect::<Vec<_>>())
+            .expose_headers(standard.into_iter().chain(ours.map(HeaderName::from_static)).collect::<Vec<_>>())
+            .max_age(Duration::from_secs(3_600)),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! JSON request bodies: what is not JSON is malformed (400), what is JSON but not what the route takes is invalid (422) and
+//! says which field. PostgreSQL's text cannot hold the character NUL, so it is refused here.
+
+use std::ops::Deref;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, Request};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::observe::BodyProgress;
+use super::problem::{FieldError, Problem};
+
+/// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one uses
+/// `ApiEnvelope`.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiJson<T>(pub T);
+
+/// A JSON body whose items are kept as `serde_json::value::RawValue` and parsed one by one with `parse`, so that one bad item
+/// never fails the batch. It differs from `ApiJson` in that strings of the envelope itself may still hold a NUL.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiEnvelope<T>(pub T);
+
+impl<T> Deref for ApiJson<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Why a text is not the JSON that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JsonError {
+    /// It is not JSON.
+    Malformed { detail: String },
+    /// It is JSON, but this field is not what it should be.
+    Invalid(FieldError),
+}
+
+impl From<JsonError> for Problem {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Malformed { detail } => {
+                Problem::new(StatusCode::BAD_REQUEST, "malformed-json", "The request body is not JSON").detail(detail)
+            }
+            JsonError::Invalid(FieldError { field, detail }) => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "The request body is not valid")
+                    .field(field, detail)
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = read(request, state).await?;
+        Ok(Self(parse(text(&body)?)?))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiEnvelope<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = read(request, state).await?;
+        Ok(Self(deserialize(text(&body)?)?))
+    }
+}
+
+/// Parses one JSON text with every check of `ApiJson`.
+pub fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
+    if text.contains("\\u0000")
+        && let Some(field) = find_nul(text)?
+    {
+        let detail = "must not hold the character NUL (\\u0000)".to_owned();
+        return Err(JsonError::Invalid(FieldError { field, detail }));
+    }
+    deserialize(text)
+}
+
+/// Parses one JSON text with every check of `ApiEnvelope`.
+pub fn parse_envelope<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
+    deserialize(text)
+}
+
+fn deserialize<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        describe(error.inner(), if path == "." { String::new() } else { path })
+    })?;
+    deserializer.end().map_err(|error| describe(&error, String::new()))?;
+    Ok(value)
+}
+
+fn describe(error: &serde_json::Error, field: String) -> JsonError {
+    if error.is_data() {
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let text = error.to_string();
+        let detail = shortened(text.strip_suffix(&place).unwrap_or(&text));
+        JsonError::Invalid(FieldError { field, detail })
+    } else {
+        JsonError::Malformed { detail: shortened(&error.to_string()) }
+    }
+}
+
+/// serde quotes the offending value, however long it is.
+pub(super) fn shortened(text: &str) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+    }
+}
+
+/// The path of the first string that holds a NUL. The text showed the escape; a backslash before it may have been escaped.
+fn find_nul(text: &str) -> Result<Option<String>, JsonError> {
+    let value: Value = deserialize(text)?;
+    Ok(nul_in(&value, &mut String::new()))
+}
+
+fn nul_in(value: &Value, path: &mut String) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.clone()),
+        Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
+            let parent = path.len();
+            path.push_str(&format!("[{index}]"));
+            let found = nul_in(item, path);
+            path.truncate(parent);
+            found
+        }),
+        Value::Object(members) => members.iter().find_map(|(name, member)| {
+            if name.contains('\0') {
+                return Some(path.clone());
+            }
+            let parent = path.len();
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+            let found = nul_in(member, path);
+            path.truncate(parent);
+            found
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// The bytes of a JSON body, for a handler that needs them as they were sent.
+pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    check_media_type(request.headers())?;
+    read_bytes(request, state).await
+}
+
+/// The bytes of a body that may be empty, whatever it calls itself.
+pub async fn read_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let progress = request.extensions().get::<BodyProgress>().cloned();
+    if let Some(progress) = &progress {
+        progress.reading();
+    }
+    let read = Bytes::from_request(request, state).await;
+    if let Some(progress) = &progress {
+        progress.done();
+    }
+    read.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Problem::payload_too_large(),
+        other => Problem::new(StatusCode::BAD_REQUEST, "unreadable-body", "The request body did not arrive whole")
+            .because(other),
+    })
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = |detail: &str| Err(Problem::for_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(detail));
+    if !headers.get(CONTENT_TYPE).is_some_and(|value| value.to_str().is_ok_and(is_json)) {
+        return refused("Send `Content-Type: application/json`.");
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return refused("Send the body without a `Content-Encoding`.");
+    }
+    Ok(())
+}
+
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            let value = value.trim_matches('"');
+            value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+        }
+        Some(_) | None => true,
+    });
+    json && utf8
+}
+
+/// A body as the text that JSON is.
+pub fn text(body: &Bytes) -> Result<&str, JsonError> {
+    std::str::from_utf8(body)
+        .map_err(|error| JsonError::Malformed { detail: format!("not UTF-8 from byte {} on", error.valid_up_to()) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! Path parameters: what cannot be an id names nothing, so it is not found (404).
+
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+#[derive(Debug, Clone, Copy)]
+pub struct ApiPath<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ApiPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::not_found());
+        }
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(value)) => Ok(Self(value)),
+            // A handler that asks for more parameters than its route has is our mistake.
+            Err(rejection) if rejection.status().is_server_error() => Err(Problem::internal(rejection)),
+            Err(_not_an_id) => Err(Problem::not_found()),
+        }
+    }
+}

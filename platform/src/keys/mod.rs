@@ -1,0 +1,196 @@
+//! API keys: who may call, for which workspace, and to do what.
+//!
+//! A key is random and long, and only its SHA-256 digest is stored, so finding it by digest leaks nothing and needs no slow
+//! hash. A key is never logged, printed or kept in clear.
+
+mod registry;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest as _, Sha256};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::clock::SharedClock;
+
+pub use registry::{KeyRecord, NewKey, Revocation, create_key, insert_key, list_keys, revoke_key};
+
+/// What a key may do. No scope contains another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Send commands, observations, statements.
+    Command,
+    /// Read.
+    Read,
+    /// Operate: retry what is parked, and the like.
+    Admin,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 3] = [Scope::Command, Scope::Read, Scope::Admin];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Command => "command",
+            Scope::Read => "read",
+            Scope::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a scope is `command`, `read` or `admin`")]
+pub struct UnknownScope;
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Scope::ALL.into_iter().find(|scope| scope.name() == text).ok_or(UnknownScope)
+    }
+}
+
+/// Who calls. Names the key, never holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub key_id: Uuid,
+    pub workspace: i32,
+    pub scopes: Vec<Scope>,
+}
+
+impl Principal {
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("cannot look up keys")]
+    Database(#[from] sqlx::Error),
+    #[error("the stored key {key_id} has a scope that this version does not know")]
+    Scope { key_id: Uuid, source: UnknownScope },
+    #[error("a key needs at least one scope")]
+    NoScope,
+    #[error("a key needs a name")]
+    NoName,
+    #[error("a key has 1 to {LONGEST} characters: letters, digits and -._~+/=")]
+    NotAKey,
+}
+
+type Digest = [u8; 32];
+
+fn digest(key: &str) -> Digest {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+const LONGEST: usize = 200;
+
+/// What a bearer token may hold (RFC 6750), so that garbage never costs a query.
+fn could_be_a_key(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
+}
+
+/// A revoked key stops working within this time.
+const TRUSTED_FOR: TimeDelta = TimeDelta::seconds(5);
+
+/// From this age on, one request asks again while the others go on, so that no crowd of callers waits for the database.
+const REFRESH_FROM: TimeDelta = TimeDelta::milliseconds(2_500);
+
+/// More keys than this in use at once are looked up again more often.
+const REMEMBERED: usize = 10_000;
+
+/// Tells who a key belongs to. Keys found valid are remembered for five seconds; refusals are not, so that a key works as
+/// soon as it is made. Clones share what they remember.
+#[derive(Clone)]
+pub struct Keys {
+    pool: PgPool,
+    clock: SharedClock,
+    remembered: Arc<RwLock<HashMap<Digest, Remembered>>>,
+}
+
+struct Remembered {
+    principal: Principal,
+    found_at: DateTime<Utc>,
+    refreshing: AtomicBool,
+}
+
+impl Keys {
+    pub fn new(pool: PgPool, clock: SharedClock) -> Self {
+        Self { pool, clock, remembered: Arc::default() }
+    }
+
+    /// The owner of `key`, or none if the key is unknown or revoked.
+    pub async fn verify(&self, key: &str) -> Result<Option<Principal>, KeyError> {
+        if !could_be_a_key(key) {
+            return Ok(None);
+        }
+        let digest = digest(key);
+        let now = self.clock.now();
+        if let Some(principal) = self.recall(&digest, now) {
+            return Ok(Some(principal));
+        }
+        let found = registry::find_key(&self.pool, &digest).await;
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Ok(Some(principal)) => {
+                make_room(&mut remembered, now);
+                let entry =
+                    Remembered { principal: principal.clone(), found_at: now, refreshing: AtomicBool::new(false) };
+                remembered.insert(digest, entry);
+                Ok(Some(principal))
+            }
+            Ok(None) => {
+                remembered.remove(&digest);
+                Ok(None)
+            }
+            Err(error) => {
+                if let Some(entry) = remembered.get(&digest) {
+                    entry.refreshing.store(false, Ordering::Relaxed);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// None where this caller has to ask: the key is not remembered, or it is this caller's turn to refresh it.
+    fn recall(&self, digest: &Digest, now: DateTime<Utc>) -> Option<Principal> {
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = remembered.get(digest)?;
+        let age = now - entry.found_at;
+        // A clock that was set back says nothing about the age.
+        if age < TimeDelta::zero() || age >= TRUSTED_FOR {
+            return None;
+        }
+        let my_turn = age >= REFRESH_FROM && !entry.refreshing.swap(true, Ordering::Relaxed);
+        (!my_turn).then(|| entry.principal.clone())
+    }
+}
+
+fn make_room(remembered: &mut HashMap<Digest, Remembered>, now: DateTime<Utc>) {
+    if remembered.len() < REMEMBERED {
+        return;
+    }
+    remembered.retain(|_, entry| now - entry.found_at < TRUSTED_FOR);
+    if remembered.len() >= REMEMBERED {
+        remembered.clear();
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}

@@ -1,0 +1,231 @@
+//! How a process starts, drains and stops.
+//!
+//! Tasks belong to a stage. The first signal, or a task that ends before it was told to, begins the drain: the stages are told
+//! to stop one after the other, each when the one before it is done, so that a request that was accepted still finds the log,
+//! and the log its database. A second signal or the deadline drops what is left.
+
+use std::error::Error;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// When a task is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// What accepts work from outside: servers, traffic.
+    Edge,
+    /// What does the work: appender, projector.
+    Core,
+    /// What the work stands on: a private database.
+    Base,
+}
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LifecycleError {
+    #[error("`{task}` failed")]
+    Failed { task: &'static str, source: Cause },
+    #[error("`{task}` panicked")]
+    Panicked { task: &'static str },
+    #[error("`{task}` ended before it was told to")]
+    Ended { task: &'static str },
+    #[error("dropped before they had finished: {}", tasks.join(", "))]
+    Dropped { tasks: Vec<&'static str> },
+}
+
+/// The tasks of a process.
+#[derive(Debug)]
+pub struct Lifecycle {
+    stages: [StageTasks; 3],
+    deaths: mpsc::UnboundedSender<LifecycleError>,
+    died: mpsc::UnboundedReceiver<LifecycleError>,
+}
+
+#[derive(Debug, Default)]
+struct StageTasks {
+    told: CancellationToken,
+    dropped: CancellationToken,
+    tracker: TaskTracker,
+    alive: Arc<Mutex<Vec<&'static str>>>,
+}
+
+/// The signals that stop a process: SIGINT and SIGTERM, each by its name.
+pub fn signals() -> io::Result<BoxStream<'static, &'static str>> {
+    let interrupt = signal(SignalKind::interrupt())?;
+    let terminate = signal(SignalKind::terminate())?;
+    Ok(stream::unfold((interrupt, terminate), |(mut interrupt, mut terminate)| async {
+        let name = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        };
+        Some((name, (interrupt, terminate)))
+    })
+    .boxed())
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        let (deaths, died) = mpsc::unbounded_channel();
+        Self { stages: Default::default(), deaths, died }
+    }
+}
+
+impl Lifecycle {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when the tasks of `stage` are to finish what they do and end.
+    pub fn token(&self, stage: Stage) -> CancellationToken {
+        self.stage(stage).told.clone()
+    }
+
+    fn stage(&self, stage: Stage) -> &StageTasks {
+        match stage {
+            Stage::Edge => &self.stages[0],
+            Stage::Core => &self.stages[1],
+            Stage::Base => &self.stages[2],
+        }
+    }
+
+    /// Runs a task that is meant to go on until its stage is told to stop.
+    pub fn spawn<F, E>(&self, stage: Stage, task: &'static str, work: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Cause>,
+    {
+        let of_stage = self.stage(stage);
+        let alive = Alive::enter(task, of_stage.alive.clone());
+        let (told, dropped, deaths) = (of_stage.told.clone(), of_stage.dropped.clone(), self.deaths.clone());
+        of_stage.tracker.spawn(async move {
+            let _alive = alive;
+            let ended = tokio::select! {
+                biased;
+                () = dropped.cancelled() => return,
+                ended = AssertUnwindSafe(work).catch_unwind() => ended,
+            };
+            let death = match ended {
+                Ok(Ok(())) if told.is_cancelled() => return,
+                Ok(Ok(())) => LifecycleError::Ended { task },
+                Ok(Err(error)) => LifecycleError::Failed { task, source: error.into() },
+                Err(_panic) => LifecycleError::Panicked { task },
+            };
+            // Nobody listens once the lifecycle is over.
+            let _ = deaths.send(death);
+        });
+    }
+
+    /// Waits for the first of `stops`, or for a task that dies; then drains for at most `grace`. The error is what the process
+    /// should exit with: the first death, or the tasks that had to be dropped.
+    pub async fn run(mut self, stops: impl Stream<Item = &'static str>, grace: Duration) -> Result<(), LifecycleError> {
+        let stops = stops.chain(stream::pending());
+        tokio::pin!(stops);
+        let mut failure = None;
+        tokio::select! {
+            Some(signal) = stops.next() => tracing::info!(signal, "draining: a second signal drops what is left"),
+            Some(death) = self.died.recv() => {
+                log(&death);
+                failure = Some(death);
+            }
+        }
+
+        let [edge, core, base] = &self.stages;
+        let drained = async {
+            edge.finish().await;
+            core.finish().await;
+        };
+        let in_time = tokio::select! {
+            () = drained => true,
+            _ = stops.next() => false,
+            () = tokio::time::sleep(grace) => false,
+        };
+        let mut left = Vec::new();
+        if !in_time {
+            left.extend(edge.drop_tasks().await);
+            left.extend(core.drop_tasks().await);
+        }
+        // What everything stood on is always told, even when the rest was dropped: a database that is not stopped recovers.
+        let in_time = tokio::select! {
+            () = base.finish() => true,
+            _ = stops.next() => false,
+            () = tokio::time::sleep(grace) => false,
+        };
+        if !in_time {
+            left.extend(base.drop_tasks().await);
+        }
+
+        while let Ok(death) = self.died.try_recv() {
+            log(&death);
+            failure.get_or_insert(death);
+        }
+        match failure {
+            Some(failure) => Err(failure),
+            None if left.is_empty() => Ok(()),
+            None => Err(LifecycleError::Dropped { tasks: left }),
+        }
+    }
+}
+
+fn log(death: &LifecycleError) {
+    match death {
+        LifecycleError::Failed { task, source } => tracing::error!(task, error = source.as_ref(), "task failed"),
+        LifecycleError::Panicked { task } => tracing::error!(task, "task panicked"),
+        LifecycleError::Ended { task } => tracing::error!(task, "task ended before it was told to"),
+        LifecycleError::Dropped { tasks } => tracing::error!(?tasks, "tasks dropped"),
+    }
+}
+
+impl StageTasks {
+    async fn finish(&self) {
+        self.told.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// The tasks that had to be dropped.
+    async fn drop_tasks(&self) -> Vec<&'static str> {
+        let left = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.told.cancel();
+        self.dropped.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+        if !left.is_empty() {
+            tracing::warn!(tasks = ?left, "dropped");
+        }
+        left
+    }
+}
+
+/// Holds a task's name among the living.
+struct Alive {
+    task: &'static str,
+    among: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Alive {
+    fn enter(task: &'static str, among: Arc<Mutex<Vec<&'static str>>>) -> Self {
+        among.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        Self { task, among }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let mut among = self.among.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = among.iter().position(|task| *task == self.task) {
+            among.swap_remove(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The files of one private PostgreSQL:
+//!
+//! ```text
+//! highwater.lock   held by the process that uses the directory
+//! postgres/        the database
+//! postgres.log     what it says
+//! socket/          where it takes connections, unless the path is too long for a socket
+//! ```
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::LocalPostgresError;
+use super::account::Account;
+use super::programs::Programs;
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    root: PathBuf,
+    log: PathBuf,
+    pub(super) account: Account,
+    pub(super) programs: Programs,
+    _lock: File,
+}
+
+/// What a socket's path may take on every system, with the file's own name.
+const LONGEST_SOCKET: usize = 103;
+const SOCKET_NAME: usize = "/.s.PGSQL.65535".len();
+
+impl Directory {
+    pub(super) async fn open(data_dir: &Path) -> Result<Self, LocalPostgresError> {
+        let file = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| LocalPostgresError::File { what, path, source }
+        };
+        let absolute = std::path::absolute(data_dir).map_err(file("find", data_dir))?;
+        make_enterable(&absolute)?;
+        let root = absolute.canonicalize().map_err(file("find", &absolute))?;
+        let lock = lock(&root)?;
+
+        let database = root.join("postgres");
+        let version = version(&database)?;
+        let existing = version.map(|version| (database.as_path(), version));
+        let programs = Programs::find(existing)?;
+        let account = Account::choose(existing.map(|(directory, _)| directory))?;
+        account.check_reach(&root, &programs).await?;
+        Ok(Self { log: root.join("postgres.log"), root, account, programs, _lock: lock })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.root.join("postgres")
+    }
+
+    /// Where a new database is made, so that one that was not finished is never taken for one.
+    pub(super) fn unfinished(&self) -> PathBuf {
+        self.root.join("postgres.new")
+    }
+
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    pub(super) fn has_database(&self) -> Result<bool, LocalPostgresError> {
+        version(&self.database()).map(|version| version.is_some())
+    }
+
+    /// A directory for the socket that PostgreSQL's user alone may enter: here, or under /tmp where the path would be too long.
+    pub(super) fn socket(&self) -> Result<PathBuf, LocalPostgresError> {
+        let here = self.root.join("socket");
+        if here.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET {
+            return match self.private(&here)? {
+                true => Ok(here),
+                false => Err(LocalPostgresError::NoSocketDirectory { parent: self.root.clone() }),
+            };
+        }
+        let digest = Sha256::digest(self.root.as_os_str().as_bytes());
+        let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let parent = Path::new("/tmp");
+        // Anybody may have taken the first name.
+        for attempt in 0..8 {
+            let directory = parent.join(format!("highwater-{name}-{attempt}"));
+            if self.private(&directory)? {
+                return Ok(directory);
+            }
+        }
+        Err(LocalPostgresError::NoSocketDirectory { parent: parent.to_owned() })
+    }
+
+    /// Makes the directory or takes it as it is; false if it is somebody else's.
+    fn private(&self, directory: &Path) -> Result<bool, LocalPostgresError> {
+        let file = |what| move |source| LocalPostgresError::File { what, path: directory.to_owned(), source };
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Ok(()) => self.account.give(directory).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let found = fs::symlink_metadata(directory).map_err(file("look at"))?;
+                Ok(found.is_dir() && self.account.owns(found.uid()) && found.permissions().mode() & 0o077 == 0)
+            }
+            Err(error) => Err(file("make")(error)),
+        }
+    }
+}
+
+/// Makes what is missing of the path. PostgreSQL's user has to pass through it, whatever the umask says; the database itself is
+/// closed to others.
+fn make_enterable(path: &Path) -> Result<(), LocalPostgresError> {
+    let file = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| LocalPostgresError::File { what, path, source }
+    };
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_enterable(parent)?;
+    }
+    match fs::create_dir(path) {
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(file("open up", path)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(file("make", path)(error)),
+    }
+}
+
+fn lock(root: &Path) -> Result<File, LocalPostgresError> {
+    let path = root.join("highwater.lock");
+    let refused = |source| LocalPostgresError::File { what: "lock", path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LocalPostgresError::InUse { data_dir: root.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(refused(source)),
+    }
+}
+
+/// The version of PostgreSQL that made the database, if there is one.
+fn version(database: &Path) -> Result<Option<u32>, LocalPostgresError> {
+    let path = database.join("PG_VERSION");
+    let occupied = || LocalPostgresError::Occupied { directory: database.to_owned() };
+    match fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| occupied()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match database.symlink_metadata() {
+            Ok(_) => Err(occupied()),
+            Err(_) => Ok(None),
+        },
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(LocalPostgresError::NotOwner { directory: database.to_owned() })
+        }
+        Err(source) => Err(LocalPostgresError::File { what: "read", path, source }),
+    }
+}

@@ -1,1 +1,17 @@
-//! Highwater: projections.
+//! Projections: turn each workspace's log into the read tables, once and in order.
+//!
+//! [`engine`] runs any projection: it follows the logs, keeps checkpoints, stops visibly rather than skip, and rebuilds
+//! beside the live rows. [`views`] holds the read models, one file each, and the only list of projections.
+//!
+//! What readers may rely on: rows and checkpoint commit together, so one snapshot that reads `read.live_epochs`,
+//! `read.checkpoints` and rows sees exactly the events up to that position; and the same log gives the same rows to the
+//! byte, however it was cut into batches and however often it was replayed.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod engine; // runs any projection; its page teaches how to add a view
+pub mod views; // the read models
+
+pub use engine::announce::READ_CHANNEL;
+pub use engine::follow::{ProjectorConfig, ProjectorError, catch_up, run};
+pub use engine::replay::{ReplayError, ReplayOutcome, ReplayProgress, replay};
+pub use engine::status::{LogStatus, Stop, status};

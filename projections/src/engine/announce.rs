@@ -1,0 +1,51 @@
+//! Tells readers that rows moved: NOTIFY on [`READ_CHANNEL`], after the commit and outside it, because a NOTIFY inside a
+//! transaction makes commits queue for one lock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Notified after projection commits, with an empty payload: a listener re-reads the checkpoints that it waits for.
+pub const READ_CHANNEL: &str = "highwater_read";
+
+/// Tells readers now.
+pub(crate) async fn announce(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_notify($1, '')", READ_CHANNEL).execute(pool).await?;
+    Ok(())
+}
+
+/// Asks a running [`Announcer`] to tell readers. Calls that come while it is busy become one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bell(Arc<Notify>);
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Announces whenever the bell rings, until shutdown; a last time if it rang before.
+pub(crate) async fn run(pool: PgPool, bell: Bell, shutdown: CancellationToken) {
+    loop {
+        let stopping = tokio::select! {
+            biased;
+            () = bell.0.notified() => false,
+            () = shutdown.cancelled() => true,
+        };
+        if stopping {
+            return;
+        }
+        if let Err(error) = announce(&pool).await {
+            // Readers also poll, so a lost announcement only costs time; it is made up for as soon as the database answers.
+            tracing::warn!(error = &error as &dyn std::error::Error, "readers could not be told of new rows");
+            bell.ring();
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_millis(250)) => {}
+            }
+        }
+    }
+}

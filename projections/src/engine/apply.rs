@@ -1,0 +1,60 @@
+//! The one transaction of a fold: checkpoints first, then rows.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::batch::Fold;
+use super::{Projection, WriteError, checkpoint};
+
+/// What became of a fold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// Its rows and checkpoints are written.
+    Written,
+    /// Somebody else moved a checkpoint first; nothing was written.
+    Lost,
+}
+
+/// Applies a fold to epochs in a transaction of its own.
+pub(crate) async fn commit(
+    pool: &PgPool,
+    projection: &Projection,
+    epochs: &[i32],
+    fold: &Fold,
+) -> Result<Applied, WriteError> {
+    let mut tx = pool.begin().await?;
+    let applied = write(&mut tx, projection, epochs, fold).await?;
+    match applied {
+        Applied::Written => tx.commit().await?,
+        Applied::Lost => tx.rollback().await?,
+    }
+    Ok(applied)
+}
+
+/// Applies a fold inside the caller's transaction, which must be rolled back when it was [`Applied::Lost`].
+///
+/// Checkpoint rows are locked by epoch, then workspace: everybody who locks several of them does it in this order.
+pub(crate) async fn write(
+    conn: &mut PgConnection,
+    projection: &Projection,
+    epochs: &[i32],
+    fold: &Fold,
+) -> Result<Applied, WriteError> {
+    for &epoch in epochs {
+        if !checkpoint::advance(conn, projection.name, epoch, fold.moves()).await? {
+            return Ok(Applied::Lost);
+        }
+    }
+    for &epoch in epochs {
+        for view in fold.views() {
+            view.write(epoch, conn).await?;
+        }
+    }
+    Ok(Applied::Written)
+}
+
+/// Whether the database refused what it was given, rather than failed: trying again would change nothing.
+/// Classes 22 (data exception), 23 (constraint violation) and 54 (limit exceeded).
+pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+}

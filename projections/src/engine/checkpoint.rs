@@ -1,0 +1,185 @@
+//! Epochs and checkpoints that must exist, the logs that are ahead of them, and the compare-and-set that moves them.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::Projection;
+use super::batch::Move;
+
+/// A log that goes further than an epoch's checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) workspace: i32,
+    pub(crate) epoch: i32,
+    pub(crate) position: i64,
+    pub(crate) head: i64,
+    /// Whether it is noted that it could not go on.
+    pub(crate) was_stopped: bool,
+}
+
+/// Followed epochs of the projection's own version that are behind their log, by workspace.
+pub(crate) async fn pending(pool: &PgPool, projection: &Projection) -> Result<Vec<Pending>, sqlx::Error> {
+    sqlx::query_as!(
+        Pending,
+        r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!"
+           FROM read.checkpoints c
+           JOIN read.epochs e ON e.projection = c.projection AND e.epoch = c.epoch
+           JOIN log.heads h ON h.workspace = c.workspace
+           LEFT JOIN read.stops s ON s.projection = c.projection AND s.epoch = c.epoch AND s.workspace = c.workspace
+           WHERE c.projection = $1 AND e.version = $2 AND c.following AND c.position < h.position
+           ORDER BY c.workspace, c.position, c.epoch"#,
+        projection.name,
+        projection.version
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Moves the checkpoints of one epoch. `false` if any of them is not where it was thought to be.
+///
+/// The inner select locks the rows in order of workspace, so that two projectors never wait for each other in a circle;
+/// a row that another one moved meanwhile no longer matches.
+pub(crate) async fn advance(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    moves: &[Move],
+) -> Result<bool, sqlx::Error> {
+    let workspaces: Vec<i32> = moves.iter().map(|step| step.workspace).collect();
+    let from: Vec<i64> = moves.iter().map(|step| step.from).collect();
+    let to: Vec<i64> = moves.iter().map(|step| step.to).collect();
+    let moved = sqlx::query!(
+        "WITH moves AS MATERIALIZED (
+             SELECT * FROM unnest($3::integer[], $4::bigint[], $5::bigint[]) AS m (workspace, old, new)
+         ), locked AS MATERIALIZED (
+             SELECT c.workspace FROM read.checkpoints c
+             JOIN moves m ON m.workspace = c.workspace AND m.old = c.position
+             WHERE c.projection = $1 AND c.epoch = $2
+             ORDER BY c.workspace FOR UPDATE OF c
+         )
+         UPDATE read.checkpoints c SET position = m.new
+         FROM locked JOIN moves m USING (workspace)
+         WHERE c.projection = $1 AND c.epoch = $2 AND c.workspace = m.workspace AND c.position = m.old",
+        projection,
+        epoch,
+        &workspaces,
+        &from,
+        &to
+    )
+    .execute(conn)
+    .await?;
+    Ok(moved.rows_affected() == moves.len() as u64)
+}
+
+/// Sees to it that the projection has an applied epoch, and every workspace a live epoch with a checkpoint.
+pub(crate) async fn ensure(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
+    let is_complete = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (
+               SELECT FROM log.heads h
+               LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
+               LEFT JOIN read.checkpoints c ON c.projection = $1 AND c.workspace = h.workspace AND c.epoch = l.epoch
+               WHERE c.workspace IS NULL
+           ) AND EXISTS (
+               SELECT FROM read.epochs WHERE projection = $1 AND state = 'applied'
+           ) AS "is_complete!""#,
+        projection.name
+    )
+    .fetch_one(pool)
+    .await?;
+    if is_complete {
+        return Ok(());
+    }
+    let mut tx = pool.begin().await?;
+    lock_epochs(&mut tx).await?;
+    let epoch = newest_applied(&mut tx, projection).await?;
+    clear_unmarked(&mut tx, projection).await?;
+    sqlx::query!(
+        "INSERT INTO read.live_epochs (projection, workspace, epoch)
+         SELECT $1, workspace, $2 FROM log.heads ON CONFLICT DO NOTHING",
+        projection.name,
+        epoch
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following)
+         SELECT projection, epoch, workspace, 0, true FROM read.live_epochs WHERE projection = $1 ON CONFLICT DO NOTHING",
+        projection.name
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// Serialises those who make, finish or drop epochs, or choose one for a workspace, until the transaction ends.
+pub(crate) async fn lock_epochs(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('highwater.epochs'))").execute(conn).await?;
+    Ok(())
+}
+
+/// Makes an epoch with its tables, in state `building`.
+pub(crate) async fn create_epoch(conn: &mut PgConnection, projection: &Projection) -> Result<i32, sqlx::Error> {
+    let tables: Vec<String> = projection.tables.iter().map(|&table| table.to_owned()).collect();
+    sqlx::query_scalar!(
+        r#"SELECT read.create_epoch($1, $2, $3) AS "epoch!""#,
+        projection.name,
+        &tables,
+        projection.version
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The epoch that a new workspace starts on; makes the projection's first one.
+async fn newest_applied(conn: &mut PgConnection, projection: &Projection) -> Result<i32, sqlx::Error> {
+    let newest = sqlx::query_scalar!(
+        "SELECT max(epoch) FROM read.epochs WHERE projection = $1 AND state = 'applied'",
+        projection.name
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if let Some(epoch) = newest {
+        return Ok(epoch);
+    }
+    let epoch = create_epoch(conn, projection).await?;
+    mark_applied(conn, projection.name, epoch).await?;
+    tracing::info!(projection = projection.name, epoch, "made the first epoch");
+    Ok(epoch)
+}
+
+/// Marks an epoch as one that workspaces may live on.
+pub(crate) async fn mark_applied(conn: &mut PgConnection, projection: &str, epoch: i32) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE read.epochs SET state = 'applied' WHERE projection = $1 AND epoch = $2", projection, epoch)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// A live epoch without a checkpoint has applied nothing, by definition. Rows that are there all the same would be
+/// counted twice, so they go before the checkpoint starts at 0.
+async fn clear_unmarked(conn: &mut PgConnection, projection: &Projection) -> Result<(), sqlx::Error> {
+    let unmarked = sqlx::query!(
+        "SELECT l.epoch, l.workspace FROM read.live_epochs l
+         LEFT JOIN read.checkpoints c ON c.projection = l.projection AND c.epoch = l.epoch AND c.workspace = l.workspace
+         WHERE l.projection = $1 AND c.workspace IS NULL",
+        projection.name
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for lost in unmarked {
+        tracing::warn!(
+            projection = projection.name,
+            epoch = lost.epoch,
+            workspace = lost.workspace,
+            "the checkpoint is missing: starting over"
+        );
+        for table in projection.tables {
+            // The shape really is dynamic: the table's name comes from the projection's constant.
+            sqlx::query(&format!("DELETE FROM read.{table} WHERE epoch = $1 AND workspace = $2"))
+                .bind(lost.epoch)
+                .bind(lost.workspace)
+                .execute(&mut *conn)
+                .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! A decoded event, and why one is refused.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use domain::bucket::BucketError;
+use domain::event::Event;
+use domain::ids::CampaignId;
+use event_store::{DecodeError, RawEvent, Upcaster, codec};
+use thiserror::Error;
+
+/// From older shapes of payloads to the current ones. No event has had a second shape yet.
+const UPCASTERS: &[Upcaster] = &[];
+
+/// An event as a view sees it.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// Whose log it is in.
+    pub workspace: i32,
+    /// Where in that log.
+    pub position: i64,
+    /// The stream, named `<workspace>/<id>`.
+    pub stream_id: String,
+    /// Where in that stream: after this event the stream's version is this.
+    pub sequence: i64,
+    /// When it was taken into the log.
+    pub recorded_at: DateTime<Utc>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Why an event cannot be applied, or a log not be followed further.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The log has no event at this position, but later ones.
+    #[error("the log has a hole here")]
+    Hole,
+    /// A stream type that nothing here knows. Newer code may.
+    #[error("the stream type {0:?} is not known")]
+    StreamType(String),
+    /// The stored payload could not be brought to its current version.
+    #[error("the stored event could not be brought to its current version")]
+    Upcast(#[from] DecodeError),
+    /// The payload is not what its type says.
+    #[error("the payload could not be decoded")]
+    Payload(#[from] serde_json::Error),
+    /// The stream's name holds no campaign id.
+    #[error("the stream {0:?} is not named after a campaign")]
+    StreamId(String),
+    /// A statement's bucket is none of its grain and zone.
+    #[error("a statement's bucket is not valid")]
+    Bucket(#[from] BucketError),
+    /// An observation names a campaign by an index that the batch does not have.
+    #[error("an observation names campaign {index} of {campaigns}")]
+    CampaignIndex {
+        /// What it names.
+        index: usize,
+        /// How many the batch has.
+        campaigns: usize,
+    },
+    /// A campaign changed that was never created.
+    #[error("campaign {0} changed before it was created")]
+    NotCreated(CampaignId),
+    /// The database does not take the rows that this event makes.
+    #[error("the database refuses its rows")]
+    Rows(#[source] sqlx::Error),
+}
+
+/// A refusal, and of which event.
+#[derive(Debug, Error)]
+#[error("workspace {workspace}, position {position}: {reason}")]
+pub struct Refused {
+    /// Whose log.
+    pub workspace: i32,
+    /// The event that cannot be passed.
+    pub position: i64,
+    /// Why.
+    #[source]
+    pub reason: Refusal,
+}
+
+impl Recorded {
+    /// Decodes a stored event: upcast to its current version, then read by its stream's type.
+    pub(crate) fn decode(raw: &RawEvent) -> Result<Self, Refusal> {
+        let payload = codec::decode_payload(UPCASTERS, &raw.event_type, &raw.event_version, &raw.payload)?;
+        let event = Event::from_json(&raw.stream_type, &payload)
+            .ok_or_else(|| Refusal::StreamType(raw.stream_type.clone()))??;
+        Ok(Self {
+            workspace: raw.workspace,
+            position: raw.position,
+            stream_id: raw.stream_id.clone(),
+            sequence: raw.sequence,
+            recorded_at: raw.recorded_at,
+            event,
+        })
+    }
+
+    /// The campaign whose stream this is.
+    pub fn campaign(&self) -> Result<CampaignId, Refusal> {
+        let id = self.stream_id.split_once('/').and_then(|(_, id)| id.parse().ok());
+        id.ok_or_else(|| Refusal::StreamId(self.stream_id.clone()))
+    }
+}
+
+impl Refusal {
+    /// The reason with all that caused it, in one line.
+    pub(crate) fn full_text(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            // Writing to a String does not fail.
+            let _ = write!(text, ": {cause}");
+            source = cause.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,90 @@
+//! Runs any projection.
+//!
+//! A [`Projection`] is a name, a version, the tables that it fills and its views. They share one checkpoint per log and
+//! epoch, because they are read together.
+//!
+//! # What the engine promises
+//!
+//! 1. A batch starts right after the checkpoint and has no hole; this is asserted before anything is filtered.
+//! 2. The checkpoint moves by compare-and-set in the transaction that writes the rows: no event is applied twice, by
+//!    whatever number of projectors, and none is half applied.
+//! 3. An event that is missing or refused stops its log's projection right before it and shows (`read.stops`, log, metric,
+//!    [`status::status`]); other logs go on. Nothing is ever skipped. Failures of the database or of the way to it are
+//!    retried for ever.
+//! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
+//! 5. An epoch is followed only by code of the version that built it.
+//!
+//! # How to add a view
+//!
+//! 1. Add its table to a migration, list-partitioned by `epoch`, its key starting with `(epoch, workspace, …)`, and name it
+//!    in [`Projection::tables`].
+//! 2. Write one file in [`crate::views`] with a type that implements [`View`]: [`View::absorb`] folds one event into the
+//!    row changes of the batch, [`View::write`] writes them set-wise, one statement per table, never one per event.
+//! 3. List it in the projection's `views`, raise the projection's version, and let operators run `highwater replay`.
+//!
+//! Four things to note:
+//!
+//! - `absorb` is pure: no I/O, no clock, no randomness. What it cannot take in, it refuses with a [`Refusal`].
+//!   After a refusal the whole fold is thrown away, so there is no need to undo anything.
+//! - Rows must not depend on how the log was cut into batches: absorbing two events in one batch must equal absorbing them
+//!   in two. Combine in memory exactly as the statement's `ON CONFLICT` combines with the stored row.
+//! - Rows must not depend on the order between streams, only on the order within one.
+//! - One fold can hold events of many workspaces, and can be written to several epochs. Every row carries its workspace;
+//!   `write` is told the epoch.
+
+pub mod event; // a decoded event, and why one is refused
+
+pub(crate) mod announce; // tells readers that rows moved
+pub(crate) mod apply; // the one transaction: checkpoint, rows
+mod backoff; // how long to wait after a failure
+pub(crate) mod batch; // pages of a log, checked and folded
+pub(crate) mod checkpoint; // epochs and checkpoints that must exist, what is pending, the compare-and-set
+pub(crate) mod follow; // keeps every log's rows up to date
+pub(crate) mod meter; // metrics
+pub(crate) mod page; // how many events to read at once
+pub(crate) mod replay; // rebuilds beside the live rows
+pub(crate) mod round; // one round over the logs that are behind
+pub(crate) mod status; // lag against the true head
+pub(crate) mod stop; // logs that cannot go on
+
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+use thiserror::Error;
+
+pub use event::{Recorded, Refusal, Refused};
+
+/// Tables that share one checkpoint, and the views that fill them.
+#[derive(Debug)]
+pub struct Projection {
+    /// Its name in `read.epochs` and on the command line.
+    pub name: &'static str,
+    /// Raised whenever its rows would come out otherwise than before.
+    pub version: i32,
+    /// Its tables in schema `read`, partitioned by epoch.
+    pub tables: &'static [&'static str],
+    /// Fresh views, which have absorbed nothing.
+    pub views: fn() -> Vec<Box<dyn View>>,
+}
+
+/// One read model: folds events into row changes, then writes them.
+pub trait View: Send + Sync {
+    /// Takes in one event. Events of one workspace come in order of position.
+    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal>;
+
+    /// How many rows are waiting to be written: bounds what a fold may hold.
+    fn rows(&self) -> usize;
+
+    /// Writes what was absorbed to one epoch, inside the transaction that moves the checkpoint.
+    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>>;
+}
+
+/// Why a view did not write.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// An event does not fit the rows that are there.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The database said no, or did not answer.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}

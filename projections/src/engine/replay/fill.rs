@@ -1,0 +1,123 @@
+//! Fills one log's part of the new epoch. Three stages work at the same time, each a step ahead of the next: pages are
+//! read, folded on a thread of their own into as many rows as a transaction should carry, and written.
+
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::super::batch::{Batch, Fold};
+use super::super::{Projection, apply, page};
+use super::{Rebuild, ReplayError};
+
+/// Events of one page.
+const PAGE_EVENTS: i64 = 2_000;
+/// Pages read ahead of the fold.
+const PAGES_AHEAD: usize = 2;
+/// Rows that a fold gathers before it is written: the more, the more often events meet in one row.
+const FOLD_ROWS: usize = 100_000;
+/// Events that a fold gathers at most, so that progress shows and an interruption costs little.
+const FOLD_EVENTS: u64 = 200_000;
+
+/// Makes the checkpoint of a log that is to be filled.
+pub(super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
+    sqlx::query!(
+        "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following) VALUES ($1, $2, $3, 0, false)
+         ON CONFLICT DO NOTHING",
+        rebuild.projection.name,
+        rebuild.epoch,
+        workspace
+    )
+    .execute(rebuild.pool)
+    .await?;
+    Ok(())
+}
+
+/// Applies a log's events after `filled` up to `through`. Returns early when shutdown comes.
+pub(super) async fn fill(rebuild: &Rebuild<'_>, workspace: i32, filled: i64, through: i64) -> Result<(), ReplayError> {
+    let (pages, pages_read) = mpsc::channel(PAGES_AHEAD);
+    let (folds, mut folded) = mpsc::channel(1);
+    // Dropped on every way out, which ends both stages.
+    let mut stages = JoinSet::new();
+    stages.spawn(read_pages(rebuild.pool.clone(), workspace, filled, through, pages));
+    let projection = rebuild.projection;
+    stages.spawn_blocking(move || fold_pages(projection, pages_read, &folds));
+    while let Some(fold) = folded.recv().await {
+        let fold = fold?;
+        match apply::commit(rebuild.pool, projection, &[rebuild.epoch], &fold).await? {
+            apply::Applied::Written => {
+                for step in fold.moves() {
+                    rebuild.tally.applied(workspace, step.from, step.to);
+                }
+            }
+            // Somebody moved this checkpoint: start again from where it is.
+            apply::Applied::Lost => return Ok(()),
+        }
+        if rebuild.shutdown.is_cancelled() {
+            return Ok(());
+        }
+    }
+    while let Some(stage) = stages.join_next().await {
+        if let Err(error) = stage {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+    Ok(())
+}
+
+async fn read_pages(
+    pool: PgPool,
+    workspace: i32,
+    mut after: i64,
+    through: i64,
+    pages: mpsc::Sender<Result<Batch, ReplayError>>,
+) {
+    while after < through {
+        let page = read_page(&pool, workspace, after, through).await;
+        let is_last = match &page {
+            Ok(batch) => {
+                after = batch.last();
+                false
+            }
+            Err(_) => true,
+        };
+        // A closed channel means that nobody wants more.
+        if pages.send(page).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Borrows a connection for one page only: a stage that waits for another must not hold one.
+async fn read_page(pool: &PgPool, workspace: i32, after: i64, through: i64) -> Result<Batch, ReplayError> {
+    let mut conn = pool.acquire().await?;
+    let batch = page::read(&mut conn, workspace, after, through, PAGE_EVENTS.min(through - after)).await?;
+    match batch.hole() {
+        Some(hole) if batch.events().is_empty() => Err(ReplayError::Stopped(hole)),
+        Some(_) | None => Ok(batch),
+    }
+}
+
+fn fold_pages(
+    projection: &'static Projection,
+    mut pages: mpsc::Receiver<Result<Batch, ReplayError>>,
+    folds: &mpsc::Sender<Result<Fold, ReplayError>>,
+) {
+    let mut fold = Fold::new(projection);
+    while let Some(page) = pages.blocking_recv() {
+        let absorbed = page.and_then(|batch| fold.absorb(&batch).map_err(ReplayError::Stopped));
+        if let Err(error) = absorbed {
+            // Nobody listening is no loss: then the replay has ended already.
+            let _ = folds.blocking_send(Err(error));
+            return;
+        }
+        if fold.rows() >= FOLD_ROWS || fold.events >= FOLD_EVENTS {
+            let full = std::mem::replace(&mut fold, Fold::new(projection));
+            if folds.blocking_send(Ok(full)).is_err() {
+                return;
+            }
+        }
+    }
+    if fold.events > 0 {
+        let _ = folds.blocking_send(Ok(fold));
+    }
+}

@@ -1,0 +1,109 @@
+//! What a progress bar shows.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::epochs::Elsewhere;
+
+/// How far a replay has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReplayProgress {
+    /// Workspaces that read the new epoch.
+    pub workspaces_done: usize,
+    /// Workspaces in all.
+    pub workspaces: usize,
+    /// Events that the new epoch has applied, those of an interrupted run included.
+    pub events_done: i64,
+    /// Events that it has to apply; grows while logs grow.
+    pub events_total: i64,
+    /// Events that this run applied, by the second.
+    pub events_per_second: f64,
+}
+
+/// Counts a replay's steps and tells them.
+pub(super) struct Tally<'a> {
+    tell: &'a (dyn Fn(ReplayProgress) + Send + Sync),
+    started: Instant,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    logs: HashMap<i32, Log>,
+    applied: i64,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    done: i64,
+    total: i64,
+    switched: bool,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(tell: &'a (dyn Fn(ReplayProgress) + Send + Sync)) -> Self {
+        Self { tell, started: Instant::now(), counts: Mutex::default() }
+    }
+
+    /// These logs are to be rebuilt.
+    pub(super) fn expect(&self, logs: &[Elsewhere]) {
+        self.change(|counts| {
+            for log in logs {
+                counts.logs.insert(log.workspace, Log { done: log.filled, total: log.live, switched: false });
+            }
+        });
+    }
+
+    /// A log is filled up to `done` of `total`.
+    pub(super) fn reached(&self, workspace: i32, done: i64, total: i64) {
+        self.change(|counts| {
+            let log = counts.logs.entry(workspace).or_default();
+            log.done = done;
+            log.total = total.max(done);
+        });
+    }
+
+    /// Events of a log were applied.
+    pub(super) fn applied(&self, workspace: i32, from: i64, to: i64) {
+        self.change(|counts| {
+            counts.applied += to - from;
+            let log = counts.logs.entry(workspace).or_default();
+            log.done = to;
+            log.total = log.total.max(to);
+        });
+    }
+
+    /// A workspace reads the new epoch.
+    pub(super) fn switched(&self, workspace: i32) {
+        self.change(|counts| counts.logs.entry(workspace).or_default().switched = true);
+    }
+
+    /// Events that this run applied.
+    pub(super) fn events(&self) -> i64 {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).applied
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Counts)) {
+        let progress = {
+            // Counts are plain numbers: whatever a panicking holder left is still worth showing.
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&mut counts);
+            ReplayProgress {
+                workspaces_done: counts.logs.values().filter(|log| log.switched).count(),
+                workspaces: counts.logs.len(),
+                events_done: counts.logs.values().map(|log| log.done).sum(),
+                events_total: counts.logs.values().map(|log| log.total).sum(),
+                events_per_second: rate(counts.applied, self.started),
+            }
+        };
+        (self.tell)(progress);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people to look at")]
+fn rate(events: i64, since: Instant) -> f64 {
+    let seconds = since.elapsed().as_secs_f64();
+    if seconds > 0.0 { events as f64 / seconds } else { 0.0 }
+}

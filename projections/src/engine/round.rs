@@ -1,0 +1,237 @@
+//! One round over the logs that are behind: a page of each, applied in as few transactions as their sizes allow.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sqlx::PgPool;
+
+use super::announce::Bell;
+use super::apply::{self, Applied};
+use super::batch::{Batch, Fold};
+use super::checkpoint::{self, Pending};
+use super::event::{Refusal, Refused};
+use super::stop::Stops;
+use super::{Projection, WriteError, page};
+
+/// Pages being read while others wait to be applied.
+const PAGES_AHEAD: usize = 4;
+/// Events that one transaction carries at most, over all its logs (a single page may have more).
+const TRANSACTION_EVENTS: usize = 4_000;
+/// Events of one log that one round takes at most, so that every log has its turn.
+const PAGE_EVENTS: i64 = 1_000;
+/// Folding more than this would hold up the runtime's thread.
+const INLINE_BYTES: usize = 64 * 1024;
+
+/// Follows the logs for one projection.
+pub(crate) struct Follower {
+    pub(crate) pool: PgPool,
+    pub(crate) projection: &'static Projection,
+    pub(crate) stops: Stops,
+}
+
+/// What a round came to.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// Some checkpoint moved, so there may be more to do.
+    pub(crate) moved: bool,
+    /// Another projector was faster somewhere.
+    pub(crate) lost: bool,
+    /// A log that cannot go on.
+    pub(crate) stopped: Option<Refused>,
+}
+
+/// A log behind which some epochs are, all at the same position: its page is read and folded once for them.
+#[derive(Debug, PartialEq, Eq)]
+struct Behind {
+    workspace: i32,
+    position: i64,
+    head: i64,
+    epochs: Vec<i32>,
+    was_stopped: bool,
+}
+
+/// Batches to apply in one transaction to the same epochs.
+struct Group {
+    epochs: Vec<i32>,
+    batches: Vec<Batch>,
+}
+
+impl Follower {
+    pub(crate) fn new(pool: PgPool, projection: &'static Projection) -> Self {
+        Self { pool, projection, stops: Stops::default() }
+    }
+
+    /// Applies at most one page of every log that is behind.
+    pub(crate) async fn round(&mut self, bell: &Bell) -> Result<Round, sqlx::Error> {
+        let pending = checkpoint::pending(&self.pool, self.projection).await?;
+        let behind = merge(pending.into_iter().filter(|log| !self.stops.rests(log.epoch, log.workspace)));
+        let mut round = Round::default();
+        let mut groups: BTreeMap<(Vec<i32>, bool), Vec<Batch>> = BTreeMap::new();
+        let mut waiting = 0;
+        let pool = self.pool.clone();
+        let mut pages = stream::iter(behind).map(|log| read(&pool, log)).buffered(PAGES_AHEAD);
+        while let Some((log, batch)) = pages.try_next().await? {
+            waiting += batch.events().len();
+            groups.entry((log.epochs, log.was_stopped)).or_default().push(batch);
+            if waiting >= TRANSACTION_EVENTS {
+                self.apply_all(std::mem::take(&mut groups), &mut round, bell).await?;
+                waiting = 0;
+            }
+        }
+        self.apply_all(groups, &mut round, bell).await?;
+        Ok(round)
+    }
+
+    async fn apply_all(
+        &mut self,
+        groups: BTreeMap<(Vec<i32>, bool), Vec<Batch>>,
+        round: &mut Round,
+        bell: &Bell,
+    ) -> Result<(), sqlx::Error> {
+        for ((epochs, was_stopped), batches) in groups {
+            let moved = self.apply(Group { epochs: epochs.clone(), batches }, round, bell).await?;
+            for workspace in moved.into_iter().filter(|_| was_stopped) {
+                self.stops.clear(&self.pool, self.projection, &epochs, workspace).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a group; splits it to find out what fails, so that nothing else is held up. Gives the logs that moved.
+    async fn apply(&mut self, group: Group, round: &mut Round, bell: &Bell) -> Result<Vec<i32>, sqlx::Error> {
+        let mut moved = Vec::new();
+        let mut work = vec![group];
+        while let Some(group) = work.pop() {
+            let Some(group) = self.set_dead_ends_aside(group, round).await? else { continue };
+            let group = match fold(self.projection, group).await {
+                Ok((fold, group)) => match apply::commit(&self.pool, self.projection, &group.epochs, &fold).await {
+                    Ok(Applied::Written) => {
+                        self.count(&fold);
+                        bell.ring();
+                        round.moved = true;
+                        moved.extend(group.batches.iter().map(|batch| batch.workspace));
+                        continue;
+                    }
+                    Ok(Applied::Lost) => {
+                        round.lost = true;
+                        continue;
+                    }
+                    Err(WriteError::Refused(refused)) if group.epochs.len() == 1 => group.stop_before(refused),
+                    Err(WriteError::Refused(_)) => group.split_epochs(),
+                    Err(WriteError::Database(error)) if apply::is_about_rows(&error) => group.split_rows(error),
+                    Err(WriteError::Database(error)) => return Err(error),
+                },
+                Err((refused, group)) => group.stop_before(refused),
+            };
+            work.extend(group);
+        }
+        Ok(moved)
+    }
+
+    /// Notes the logs of a group that cannot go on. `None` if nothing is left of it.
+    async fn set_dead_ends_aside(&mut self, group: Group, round: &mut Round) -> Result<Option<Group>, sqlx::Error> {
+        let Group { epochs, batches } = group;
+        let (batches, stuck): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| !batch.events().is_empty());
+        for refused in stuck.into_iter().filter_map(Batch::dead_end) {
+            self.stops.note(&self.pool, self.projection, &epochs, &refused).await?;
+            round.stopped = Some(refused);
+        }
+        Ok((!batches.is_empty()).then_some(Group { epochs, batches }))
+    }
+
+    fn count(&self, fold: &Fold) {
+        metrics::counter!("highwater_projection_batches_total", "projection" => self.projection.name).increment(1);
+        metrics::counter!("highwater_projection_events_total", "projection" => self.projection.name)
+            .increment(fold.events);
+    }
+}
+
+impl Group {
+    fn stop_before(mut self, refused: Refused) -> Vec<Self> {
+        if let Some(batch) = self.batches.iter_mut().find(|batch| batch.workspace == refused.workspace) {
+            batch.stop_before(refused);
+        }
+        vec![self]
+    }
+
+    /// One group per epoch: an old epoch must not hold up the live one.
+    fn split_epochs(self) -> Vec<Self> {
+        let Self { epochs, batches } = self;
+        let copy = || batches.iter().map(Batch::copy).collect();
+        epochs.iter().map(|&epoch| Self { epochs: vec![epoch], batches: copy() }).collect()
+    }
+
+    /// The parts of a group whose rows the database refuses: epochs, then logs, then halves of a log's events, until one
+    /// event is left, which is refused then.
+    fn split_rows(mut self, error: sqlx::Error) -> Vec<Self> {
+        if self.epochs.len() > 1 {
+            return self.split_epochs();
+        }
+        if let [batch] = self.batches.as_mut_slice() {
+            if batch.events().len() > 1 {
+                batch.halve();
+            } else {
+                let position = batch.after + 1;
+                batch.stop_before(Refused { workspace: batch.workspace, position, reason: Refusal::Rows(error) });
+            }
+            return vec![self];
+        }
+        let Self { epochs, batches } = self;
+        batches.into_iter().map(|batch| Self { epochs: epochs.clone(), batches: vec![batch] }).collect()
+    }
+}
+
+/// Reads the page of a log that an epoch lacks.
+async fn read(pool: &PgPool, log: Behind) -> Result<(Behind, Batch), sqlx::Error> {
+    let mut conn = pool.acquire().await?;
+    let batch = page::read(&mut conn, log.workspace, log.position, log.head, PAGE_EVENTS).await?;
+    Ok((log, batch))
+}
+
+/// Folds a group, away from the runtime's threads if it is large. A refusal gives the group back, to be cut.
+async fn fold(projection: &'static Projection, group: Group) -> Result<(Fold, Group), (Refused, Group)> {
+    let bytes: usize = group.batches.iter().map(Batch::bytes).sum();
+    if bytes <= INLINE_BYTES {
+        return fold_here(projection, group);
+    }
+    match tokio::task::spawn_blocking(move || fold_here(projection, group)).await {
+        Ok(folded) => folded,
+        // Never cancelled, so it panicked: a bug, which goes on its way.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn fold_here(projection: &Projection, group: Group) -> Result<(Fold, Group), (Refused, Group)> {
+    let mut fold = Fold::new(projection);
+    for batch in &group.batches {
+        if let Err(refused) = fold.absorb(batch) {
+            return Err((refused, group));
+        }
+    }
+    Ok((fold, group))
+}
+
+/// Joins epochs that are behind the same log at the same position.
+fn merge(pending: impl Iterator<Item = Pending>) -> Vec<Behind> {
+    let mut behind: Vec<Behind> = Vec::new();
+    for log in pending {
+        match behind.last_mut() {
+            Some(last)
+                if last.workspace == log.workspace
+                    && last.position == log.position
+                    && last.was_stopped == log.was_stopped =>
+            {
+                last.epochs.push(log.epoch);
+                last.head = last.head.min(log.head);
+            }
+            _ => behind.push(Behind {
+                workspace: log.workspace,
+                position: log.position,
+                head: log.head,
+                epochs: vec![log.epoch],
+                was_stopped: log.was_stopped,
+            }),
+        }
+    }
+    behind
+}

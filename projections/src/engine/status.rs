@@ -1,0 +1,89 @@
+//! How far the rows are behind the logs, measured against the true heads.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::Projection;
+use crate::views::PROJECTIONS;
+
+/// How one projection stands to one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStatus {
+    /// Whose log.
+    pub workspace: i32,
+    /// Which projection.
+    pub projection: String,
+    /// The epoch that its readers see; `None` until the projector has met the log.
+    pub epoch: Option<i32>,
+    /// The log's last position.
+    pub head: i64,
+    /// The position up to which the rows go. A checkpoint that is missing counts as 0.
+    pub checkpoint: i64,
+    /// Head minus checkpoint.
+    pub lag_events: i64,
+    /// When the oldest event that is not applied was recorded.
+    pub oldest_unapplied: Option<DateTime<Utc>>,
+    /// Why it does not go on, if it cannot.
+    pub stopped: Option<Stop>,
+}
+
+/// What a log's projection cannot get past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The event that is missing or refused.
+    pub position: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Every log under every projection.
+pub async fn status(pool: &PgPool) -> Result<Vec<LogStatus>, sqlx::Error> {
+    let mut all = Vec::new();
+    for &projection in PROJECTIONS {
+        all.extend(status_of(pool, projection).await?);
+    }
+    Ok(all)
+}
+
+async fn status_of(pool: &PgPool, projection: &Projection) -> Result<Vec<LogStatus>, sqlx::Error> {
+    let logs = sqlx::query!(
+        r#"SELECT h.workspace, l.epoch AS "epoch?", e.version AS "version?", h.position AS head,
+                  coalesce(c.position, 0) AS "checkpoint!", oldest.recorded_at AS "oldest_unapplied?",
+                  s.position AS "stopped_at?", s.reason AS "reason?"
+           FROM log.heads h
+           LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
+           LEFT JOIN read.epochs e ON e.projection = l.projection AND e.epoch = l.epoch
+           LEFT JOIN read.checkpoints c ON c.projection = $1 AND c.epoch = l.epoch AND c.workspace = h.workspace
+           LEFT JOIN read.stops s ON s.projection = $1 AND s.epoch = l.epoch AND s.workspace = h.workspace
+           LEFT JOIN LATERAL (
+               SELECT ev.recorded_at FROM log.events ev
+               WHERE ev.workspace = h.workspace AND ev.position > coalesce(c.position, 0)
+               ORDER BY ev.position LIMIT 1
+           ) oldest ON h.position > coalesce(c.position, 0)
+           ORDER BY h.workspace"#,
+        projection.name
+    )
+    .fetch_all(pool)
+    .await?;
+    let status = logs.into_iter().map(|log| {
+        let noted = log.stopped_at.zip(log.reason).map(|(position, reason)| Stop { position, reason });
+        let outdated = log.version.filter(|&version| version != projection.version).map(|version| Stop {
+            position: log.checkpoint + 1,
+            reason: format!(
+                "its rows were built by version {version} of the projection, this program has version {}: replay it",
+                projection.version
+            ),
+        });
+        LogStatus {
+            workspace: log.workspace,
+            projection: projection.name.to_owned(),
+            epoch: log.epoch,
+            head: log.head,
+            checkpoint: log.checkpoint,
+            lag_events: log.head - log.checkpoint,
+            oldest_unapplied: log.oldest_unapplied,
+            stopped: noted.or(outdated),
+        }
+    });
+    Ok(status.collect())
+}

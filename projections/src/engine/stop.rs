@@ -1,0 +1,101 @@
+//! Logs that cannot go on: noted where operators and readers can see it, and tried again with growing waits, because
+//! newer code or a repaired log can get past what stopped them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::time::Instant;
+
+use super::Projection;
+use super::backoff::Backoff;
+use super::event::Refused;
+
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// What this projector knows of stopped logs, by (epoch, workspace).
+#[derive(Debug, Default)]
+pub(crate) struct Stops(HashMap<(i32, i32), Retry>);
+
+#[derive(Debug)]
+struct Retry {
+    at: Instant,
+    backoff: Backoff,
+}
+
+impl Stops {
+    /// Whether the log should rest for now.
+    pub(crate) fn rests(&self, epoch: i32, workspace: i32) -> bool {
+        self.0.get(&(epoch, workspace)).is_some_and(|retry| retry.at > Instant::now())
+    }
+
+    /// When the next one should be tried again.
+    pub(crate) fn next_retry(&self) -> Option<Instant> {
+        self.0.values().map(|retry| retry.at).min()
+    }
+
+    /// Notes that a log stopped. Says so once, not at each try.
+    pub(crate) async fn note(
+        &mut self,
+        pool: &PgPool,
+        projection: &Projection,
+        epochs: &[i32],
+        refused: &Refused,
+    ) -> Result<(), sqlx::Error> {
+        let reason = refused.reason.full_text();
+        for &epoch in epochs {
+            let retry = self
+                .0
+                .entry((epoch, refused.workspace))
+                .or_insert_with(|| Retry { at: Instant::now(), backoff: Backoff::up_to(LONGEST_WAIT) });
+            retry.at = Instant::now() + retry.backoff.wait();
+            let noted = sqlx::query!(
+                "INSERT INTO read.stops (projection, epoch, workspace, position, reason) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (projection, epoch, workspace)
+                 DO UPDATE SET position = excluded.position, reason = excluded.reason, stopped_at = excluded.stopped_at
+                 WHERE (stops.position, stops.reason) IS DISTINCT FROM (excluded.position, excluded.reason)",
+                projection.name,
+                epoch,
+                refused.workspace,
+                refused.position,
+                reason
+            )
+            .execute(pool)
+            .await?;
+            if noted.rows_affected() > 0 {
+                tracing::error!(
+                    projection = projection.name,
+                    epoch,
+                    workspace = refused.workspace,
+                    position = refused.position,
+                    reason,
+                    "the projection stopped following a log"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a stop that the log got past.
+    pub(crate) async fn clear(
+        &mut self,
+        pool: &PgPool,
+        projection: &Projection,
+        epochs: &[i32],
+        workspace: i32,
+    ) -> Result<(), sqlx::Error> {
+        for &epoch in epochs {
+            self.0.remove(&(epoch, workspace));
+        }
+        sqlx::query!(
+            "DELETE FROM read.stops WHERE projection = $1 AND epoch = ANY($2) AND workspace = $3",
+            projection.name,
+            epochs,
+            workspace
+        )
+        .execute(pool)
+        .await?;
+        tracing::info!(projection = projection.name, workspace, "a stopped log goes on");
+        Ok(())
+    }
+}

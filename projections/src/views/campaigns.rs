@@ -1,0 +1,222 @@
+//! `read.campaigns`: each campaign as its events left it.
+//!
+//! Campaigns that changed are loaded, the domain folds their events, and the rows are written whole: the fold does not see
+//! where a batch ended. Only the campaign's own stream is read.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::campaign::{Campaign, CampaignDetails, CampaignEvent, ExternalId};
+use domain::event::Event;
+use domain::ids::CampaignId;
+use domain::money::Money;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::engine::{Recorded, Refusal, Refused, View, WriteError};
+
+/// A campaign of a workspace.
+type Key = (i32, CampaignId);
+
+#[derive(Debug, Default)]
+pub(super) struct Campaigns(BTreeMap<Key, Vec<Change>>);
+
+#[derive(Debug)]
+struct Change {
+    position: i64,
+    sequence: i64,
+    recorded_at: DateTime<Utc>,
+    event: CampaignEvent,
+}
+
+/// A campaign as far as it is known: nothing before its creation.
+#[derive(Debug, Default)]
+struct Known {
+    campaign: Campaign,
+    version: i64,
+    position: i64,
+    created_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+}
+
+impl View for Campaigns {
+    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+        let event = match &recorded.event {
+            Event::Campaign(event) => event,
+            Event::Workspace(_) | Event::Source(_) | Event::Observations(_) | Event::Statements(_) | Event::Sync(_) => {
+                return Ok(());
+            }
+        };
+        let key = (recorded.workspace, recorded.campaign()?);
+        self.0.entry(key).or_default().push(Change {
+            position: recorded.position,
+            sequence: recorded.sequence,
+            recorded_at: recorded.recorded_at,
+            event: event.clone(),
+        });
+        Ok(())
+    }
+
+    fn rows(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+        Box::pin(async move {
+            if self.0.is_empty() {
+                return Ok(());
+            }
+            let mut known = load(epoch, self.0.keys(), conn).await?;
+            for (key, changes) in &self.0 {
+                let campaign = known.entry(*key).or_default();
+                for change in changes {
+                    campaign.apply(*key, change)?;
+                }
+            }
+            let rows: Vec<Row> = known.into_iter().filter_map(|(key, known)| known.into_row(epoch, key)).collect();
+            store(&rows, conn).await?;
+            Ok(())
+        })
+    }
+}
+
+impl Known {
+    fn apply(&mut self, (workspace, campaign): Key, change: &Change) -> Result<(), Refused> {
+        if self.campaign.details.is_none() {
+            self.created_at = change.recorded_at;
+        }
+        self.campaign.apply(change.event.clone());
+        if self.campaign.details.is_none() {
+            let reason = Refusal::NotCreated(campaign);
+            return Err(Refused { workspace, position: change.position, reason });
+        }
+        self.version = change.sequence;
+        self.position = change.position;
+        self.changed_at = change.recorded_at;
+        Ok(())
+    }
+
+    fn into_row(self, epoch: i32, (workspace, campaign): Key) -> Option<Row> {
+        let details = self.campaign.details?;
+        Some(Row {
+            epoch,
+            workspace,
+            campaign_id: campaign.0,
+            version: self.version,
+            position: self.position,
+            state: details.state.name().to_owned(),
+            starts_at: details.starts_at(),
+            name: details.name,
+            channels: details.channels.into_iter().map(String::from).collect(),
+            currency: details.currency.to_string(),
+            time_zone: details.time_zone.to_string(),
+            starts_on: details.starts_on,
+            ends_on: details.ends_on,
+            budget_micros: details.budget.map(|budget| budget.micros),
+            external_ids: Json(details.external_ids),
+            attributes: Json(details.attributes),
+            created_at: self.created_at,
+            changed_at: self.changed_at,
+        })
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Serialize)]
+struct Row {
+    epoch: i32,
+    workspace: i32,
+    campaign_id: Uuid,
+    version: i64,
+    position: i64,
+    name: String,
+    state: String,
+    channels: Vec<String>,
+    currency: String,
+    time_zone: String,
+    starts_on: NaiveDate,
+    ends_on: Option<NaiveDate>,
+    starts_at: DateTime<Utc>,
+    budget_micros: Option<i64>,
+    external_ids: Json<Vec<ExternalId>>,
+    attributes: Json<BTreeMap<String, String>>,
+    created_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+}
+
+impl Row {
+    fn into_known(self) -> Result<(Key, Known), sqlx::Error> {
+        let campaign = CampaignId(self.campaign_id);
+        let currency = self.currency.parse().map_err(unreadable)?;
+        let channels: Result<Vec<_>, _> = self.channels.iter().map(|channel| channel.parse()).collect();
+        let details = CampaignDetails {
+            campaign,
+            state: self.state.parse().map_err(unreadable)?,
+            name: self.name,
+            channels: channels.map_err(unreadable)?,
+            currency,
+            time_zone: self.time_zone.parse().map_err(unreadable)?,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            budget: self.budget_micros.map(|micros| Money { micros, currency }),
+            external_ids: self.external_ids.0,
+            attributes: self.attributes.0,
+        };
+        let known = Known {
+            campaign: Campaign { details: Some(details) },
+            version: self.version,
+            position: self.position,
+            created_at: self.created_at,
+            changed_at: self.changed_at,
+        };
+        Ok(((self.workspace, campaign), known))
+    }
+}
+
+/// A row that this view wrote itself does not read back.
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}
+
+async fn load(
+    epoch: i32,
+    keys: impl Iterator<Item = &Key>,
+    conn: &mut PgConnection,
+) -> Result<BTreeMap<Key, Known>, sqlx::Error> {
+    let (workspaces, campaigns): (Vec<i32>, Vec<Uuid>) = keys.map(|(workspace, id)| (*workspace, id.0)).unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT c.epoch, c.workspace, c.campaign_id, c.version, c.position, c.name, c.state, c.channels, c.currency,
+                  c.time_zone, c.starts_on, c.ends_on, c.starts_at, c.budget_micros,
+                  c.external_ids AS "external_ids: Json<Vec<ExternalId>>",
+                  c.attributes AS "attributes: Json<BTreeMap<String, String>>", c.created_at, c.changed_at
+           FROM unnest($2::integer[], $3::uuid[]) AS wanted (workspace, campaign_id)
+           JOIN read.campaigns c ON c.epoch = $1 AND c.workspace = wanted.workspace AND c.campaign_id = wanted.campaign_id"#,
+        epoch,
+        &workspaces,
+        &campaigns
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Row::into_known).collect()
+}
+
+/// Sent as one JSON document, because the channels of each row are a list of their own.
+async fn store(rows: &[Row], conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO read.campaigns SELECT * FROM json_populate_recordset(NULL::read.campaigns, $1)
+         ON CONFLICT (epoch, workspace, campaign_id) DO UPDATE
+         SET version = excluded.version, position = excluded.position, name = excluded.name, state = excluded.state,
+             channels = excluded.channels, currency = excluded.currency, time_zone = excluded.time_zone,
+             starts_on = excluded.starts_on, ends_on = excluded.ends_on, starts_at = excluded.starts_at,
+             budget_micros = excluded.budget_micros, external_ids = excluded.external_ids,
+             attributes = excluded.attributes, created_at = excluded.created_at, changed_at = excluded.changed_at",
+        Json(rows) as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

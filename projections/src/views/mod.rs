@@ -1,0 +1,60 @@
+//! The read models, one file each, and the list of all projections.
+//!
+//! Every view's file says what its rows are, and why they depend neither on how the log was cut into batches nor on the
+//! order between streams.
+
+mod campaign_sources; // which sources feed a campaign
+mod campaigns;
+mod increments; // pushed observations, summed
+mod scope_marks; // the last event that touched each scope
+mod source_completions; // when a source said that it was complete, through when
+mod source_syncs; // a source's own runs
+mod sources;
+mod statements; // stated totals, the newest per key
+mod workspaces;
+
+use domain::ids::CampaignId;
+use domain::observation::{Observation, ObservationsRecorded};
+
+use crate::engine::{Projection, Refusal, View};
+
+/// All projections: the only place that lists them.
+pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
+
+/// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
+pub static CAMPAIGN_MODEL: Projection = Projection {
+    name: "campaign_model",
+    version: 1,
+    tables: &[
+        "workspaces",
+        "campaigns",
+        "sources",
+        "source_syncs",
+        "source_completions",
+        "campaign_sources",
+        "increments",
+        "statements",
+        "scope_marks",
+    ],
+    views: campaign_model,
+};
+
+fn campaign_model() -> Vec<Box<dyn View>> {
+    vec![
+        Box::new(workspaces::Workspaces::default()),
+        Box::new(campaigns::Campaigns::default()),
+        Box::new(sources::Sources::default()),
+        Box::new(source_syncs::SourceSyncs::default()),
+        Box::new(source_completions::SourceCompletions::default()),
+        Box::new(campaign_sources::CampaignSources::default()),
+        Box::new(increments::Increments::default()),
+        Box::new(statements::Statements::default()),
+        Box::new(scope_marks::ScopeMarks::default()),
+    ]
+}
+
+/// The campaign that an observation of a batch names.
+fn observed_campaign(batch: &ObservationsRecorded, observation: &Observation) -> Result<CampaignId, Refusal> {
+    let named = batch.campaigns.get(observation.campaign).copied();
+    named.ok_or(Refusal::CampaignIndex { index: observation.campaign, campaigns: batch.campaigns.len() })
+}

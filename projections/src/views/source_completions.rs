@@ -1,0 +1,68 @@
+//! `read.source_completions`: one row for each instant that a source said it was complete through, with when it first said
+//! so. When a source had first completed past some `end` is the least `completed_at` over `complete_through >= end`.
+//!
+//! A minimum per key does not depend on batches. Only the source's own sync stream is read.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::event::Event;
+use domain::ids::SourceId;
+use domain::sync::SyncEvent;
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::engine::{Recorded, Refusal, View, WriteError};
+
+/// By (workspace, source, complete through): when it first said so.
+#[derive(Debug, Default)]
+pub(super) struct SourceCompletions(BTreeMap<(i32, SourceId, DateTime<Utc>), DateTime<Utc>>);
+
+impl View for SourceCompletions {
+    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+        match &recorded.event {
+            Event::Sync(SyncEvent::SyncCompleted { source, at, complete_through, grain: _ }) => {
+                let key = (recorded.workspace, *source, *complete_through);
+                self.0.entry(key).and_modify(|first| *first = (*first).min(*at)).or_insert(*at);
+            }
+            Event::Sync(SyncEvent::SyncStarted { .. } | SyncEvent::SyncFailed { .. })
+            | Event::Workspace(_)
+            | Event::Campaign(_)
+            | Event::Source(_)
+            | Event::Observations(_)
+            | Event::Statements(_) => {}
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+        Box::pin(async move {
+            if self.0.is_empty() {
+                return Ok(());
+            }
+            let workspaces: Vec<i32> = self.0.keys().map(|(workspace, ..)| *workspace).collect();
+            let sources: Vec<Uuid> = self.0.keys().map(|(_, source, _)| source.0).collect();
+            let through: Vec<DateTime<Utc>> = self.0.keys().map(|(.., through)| *through).collect();
+            let completed: Vec<DateTime<Utc>> = self.0.values().copied().collect();
+            sqlx::query!(
+                "INSERT INTO read.source_completions AS c (epoch, workspace, source_id, complete_through, completed_at)
+                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::timestamptz[])
+                 ON CONFLICT (epoch, workspace, source_id, complete_through) DO UPDATE
+                 SET completed_at = excluded.completed_at WHERE excluded.completed_at < c.completed_at",
+                epoch,
+                &workspaces,
+                &sources,
+                &through,
+                &completed
+            )
+            .execute(conn)
+            .await?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! `read.source_syncs`: what each source last said of its own runs.
+//!
+//! Every column is a maximum, and `failure_reason` and `grain` go with the maximum that they belong to; of equal ones the
+//! later counts. A maximum does not depend on batches. Only the source's own sync stream is read.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::bucket::Grain;
+use domain::event::Event;
+use domain::ids::SourceId;
+use domain::sync::SyncEvent;
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::engine::{Recorded, Refusal, View, WriteError};
+
+#[derive(Debug, Default)]
+pub(super) struct SourceSyncs(BTreeMap<(i32, SourceId), Runs>);
+
+#[derive(Debug, Default)]
+struct Runs {
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    failed: Option<(DateTime<Utc>, String)>,
+    complete: Option<(DateTime<Utc>, Grain)>,
+}
+
+impl Runs {
+    fn absorb(&mut self, event: &SyncEvent) {
+        match event {
+            SyncEvent::SyncStarted { source: _, at } => self.started_at = self.started_at.max(Some(*at)),
+            SyncEvent::SyncCompleted { source: _, at, complete_through, grain } => {
+                self.completed_at = self.completed_at.max(Some(*at));
+                if self.complete.is_none_or(|(furthest, _)| furthest <= *complete_through) {
+                    self.complete = Some((*complete_through, *grain));
+                }
+            }
+            SyncEvent::SyncFailed { source: _, at, reason } => {
+                if self.failed.as_ref().is_none_or(|(last, _)| last <= at) {
+                    self.failed = Some((*at, reason.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl View for SourceSyncs {
+    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+        match &recorded.event {
+            Event::Sync(event) => self.0.entry((recorded.workspace, event.source())).or_default().absorb(event),
+            Event::Workspace(_)
+            | Event::Campaign(_)
+            | Event::Source(_)
+            | Event::Observations(_)
+            | Event::Statements(_) => {}
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+        Box::pin(async move {
+            if self.0.is_empty() {
+                return Ok(());
+            }
+            let instants = |of: fn(&Runs) -> Option<DateTime<Utc>>| self.0.values().map(of).collect::<Vec<_>>();
+            let (workspaces, ids): (Vec<i32>, Vec<Uuid>) =
+                self.0.keys().map(|(workspace, id)| (*workspace, id.0)).unzip();
+            let reasons: Vec<_> =
+                self.0.values().map(|runs| runs.failed.as_ref().map(|(_, why)| why.clone())).collect();
+            let grains: Vec<_> =
+                self.0.values().map(|runs| runs.complete.map(|(_, grain)| grain.name().to_owned())).collect();
+            sqlx::query!(
+                "INSERT INTO read.source_syncs AS s (epoch, workspace, source_id, last_started_at, last_completed_at,
+                                                     last_failed_at, failure_reason, complete_through, grain)
+                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
+                                          $7::text[], $8::timestamptz[], $9::text[])
+                 ON CONFLICT (epoch, workspace, source_id) DO UPDATE
+                 SET last_started_at = greatest(s.last_started_at, excluded.last_started_at),
+                     last_completed_at = greatest(s.last_completed_at, excluded.last_completed_at),
+                     last_failed_at = greatest(s.last_failed_at, excluded.last_failed_at),
+                     failure_reason = CASE WHEN excluded.last_failed_at >= coalesce(s.last_failed_at, '-infinity')
+                                           THEN excluded.failure_reason ELSE s.failure_reason END,
+                     complete_through = greatest(s.complete_through, excluded.complete_through),
+                     grain = CASE WHEN excluded.complete_through >= coalesce(s.complete_through, '-infinity')
+                                  THEN excluded.grain ELSE s.grain END",
+                epoch,
+                &workspaces,
+                &ids,
+                &instants(|runs| runs.started_at) as _,
+                &instants(|runs| runs.completed_at) as _,
+                &instants(|runs| runs.failed.as_ref().map(|(at, _)| *at)) as _,
+                &reasons as _,
+                &instants(|runs| runs.complete.map(|(through, _)| through)) as _,
+                &grains as _
+            )
+            .execute(conn)
+            .await?;
+            Ok(())
+        })
+    }
+}

@@ -1,6 +1,6 @@
 //! Where a zone's hours and days begin. Works from UTC to local time only, which is never ambiguous.
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
 
 use super::{FIRST_DATE, LAST_DATE};
 use crate::zone::Zone;
@@ -10,7 +10,7 @@ const QUARTER_S: i64 = 900;
 /// The start of the 15-minute UTC bucket that holds this instant.
 pub fn quarter_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
     let seconds = instant.timestamp();
-    // Only the last representable quarter could overflow, and only downward it never does.
+    // Before the first instant that can be represented there is no quarter to round down to.
     DateTime::from_timestamp(seconds - seconds.rem_euclid(QUARTER_S), 0).unwrap_or(instant)
 }
 
@@ -21,7 +21,7 @@ pub fn is_in_range(date: NaiveDate) -> bool {
 
 /// The date that a calendar in this zone shows.
 pub fn local_date(instant: DateTime<Utc>, zone: Zone) -> NaiveDate {
-    instant.with_timezone(&zone.0).date_naive()
+    local(instant, zone).date()
 }
 
 /// The first instant of a local date: midnight; where clocks skip midnight, the first instant after it; where midnight
@@ -85,6 +85,15 @@ pub(super) fn next_hour(start: DateTime<Utc>, zone: Zone) -> DateTime<Utc> {
 }
 
 fn shows_whole_hour(instant: DateTime<Utc>, zone: Zone) -> bool {
-    let local = instant.with_timezone(&zone.0);
+    let local = local(instant, zone);
     local.minute() == 0 && local.second() == 0
+}
+
+/// What a clock in this zone shows, its offset from UTC being rounded up to a quarter of an hour. Only offsets of the
+/// 1970s need that; rounding them up moves midnight to the quarter before it, as [`day_start`] does.
+fn local(instant: DateTime<Utc>, zone: Zone) -> NaiveDateTime {
+    let utc = instant.naive_utc();
+    let offset_s = i64::from(zone.0.offset_from_utc_datetime(&utc).fix().local_minus_utc());
+    let rounded_s = -(-offset_s).div_euclid(QUARTER_S) * QUARTER_S;
+    utc.checked_add_signed(TimeDelta::seconds(rounded_s)).unwrap_or(utc)
 }

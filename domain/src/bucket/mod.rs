@@ -2,8 +2,8 @@
 //!
 //! Increments are kept in 15-minute UTC buckets, because every offset in use today is a multiple of 15 minutes: any zone's
 //! hours and days (30- and 45-minute offsets, days of 23 and 25 hours) are whole numbers of them. Every edge that this
-//! module computes therefore lies on a quarter of an hour in UTC. (Monrovia before 1972 was off by half a minute; its
-//! edges are moved to the quarter before.)
+//! module computes therefore lies on a quarter of an hour in UTC. (Two zones had other offsets in the 1970s, Monrovia and
+//! Kiritimati; theirs are rounded.)
 
 mod calendar;
 mod local;

@@ -1,1 +1,336 @@
-//! Every zone, every kind of day.
+use std::collections::BTreeSet;
+
+use chrono::{Datelike, Offset, TimeDelta, TimeZone, Weekday};
+use chrono_tz::TZ_VARIANTS;
+use proptest::prelude::*;
+
+use super::*;
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn zone(name: &str) -> Zone {
+    name.parse().unwrap()
+}
+
+fn cut(from: &str, to: &str, granularity: Granularity, name: &str) -> Calendar {
+    Calendar::cut(date(from), date(to), granularity, zone(name), Weekday::Mon).unwrap()
+}
+
+/// The length of a day in minutes, where it starts, and how many hours it is cut into.
+#[track_caller]
+fn check_day(name: &str, day: &str, start: &str, minutes: i64, hours: usize) {
+    let span = Bucket::Day(date(day)).resolve(Grain::Day, zone(name)).unwrap();
+    assert_eq!(span.start, instant(start));
+    assert_eq!((span.end - span.start).num_minutes(), minutes);
+    assert_eq!(span.date, Some(date(day)));
+    let calendar = cut(day, day, Granularity::Hour, name);
+    let labels: BTreeSet<_> = calendar.cells().iter().map(|cell| &cell.label).collect();
+    assert_eq!((calendar.cells().len(), labels.len()), (hours, hours));
+    assert_eq!((calendar.start(), calendar.end()), (span.start, span.end));
+    let quarters = cut(day, day, Granularity::QuarterHour, name);
+    assert_eq!(quarters.cells().len() * 15, usize::try_from(minutes).unwrap());
+}
+
+#[test]
+fn days_begin_at_local_midnight() {
+    check_day("UTC", "2026-11-21", "2026-11-21T00:00:00Z", 1_440, 24);
+    check_day("Europe/Berlin", "2026-11-21", "2026-11-20T23:00:00Z", 1_440, 24);
+    check_day("Asia/Kathmandu", "2026-11-21", "2026-11-20T18:15:00Z", 1_440, 24);
+    check_day("Asia/Kolkata", "2026-11-21", "2026-11-20T18:30:00Z", 1_440, 24);
+    check_day("Pacific/Chatham", "2026-07-01", "2026-06-30T11:15:00Z", 1_440, 24);
+    check_day("Pacific/Kiritimati", "2026-11-21", "2026-11-20T10:00:00Z", 1_440, 24);
+}
+
+#[test]
+fn days_of_clock_changes_are_longer_or_shorter() {
+    check_day("America/New_York", "2026-03-08", "2026-03-08T05:00:00Z", 1_380, 23);
+    check_day("America/New_York", "2026-11-01", "2026-11-01T04:00:00Z", 1_500, 25);
+    check_day("Europe/Berlin", "2026-10-25", "2026-10-24T22:00:00Z", 1_500, 25);
+    // Clocks move by 30 minutes: one of the hours takes 90 minutes.
+    check_day("Australia/Lord_Howe", "2026-10-04", "2026-10-03T13:30:00Z", 1_410, 23);
+    check_day("Australia/Lord_Howe", "2026-04-05", "2026-04-04T13:00:00Z", 1_470, 24);
+    // Chatham's clocks change at 2:45 and 3:45.
+    check_day("Pacific/Chatham", "2026-09-27", "2026-09-26T11:15:00Z", 1_380, 23);
+}
+
+#[test]
+fn a_day_without_midnight_begins_at_its_first_instant() {
+    check_day("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", 1_380, 23);
+    check_day("Asia/Beirut", "2026-03-29", "2026-03-28T22:00:00Z", 1_380, 23);
+    check_day("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z", 1_380, 23);
+    // Clocks went from 24:00 to 00:15, and so the day's first hour takes 45 minutes.
+    check_day("Asia/Kathmandu", "1986-01-01", "1985-12-31T18:30:00Z", 1_425, 24);
+}
+
+#[test]
+fn a_day_with_two_midnights_begins_at_the_earlier_one() {
+    check_day("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", 1_500, 25);
+    // Saturday's last hour came twice.
+    check_day("America/Sao_Paulo", "2018-02-17", "2018-02-17T02:00:00Z", 1_500, 25);
+    check_day("America/Sao_Paulo", "2018-02-18", "2018-02-18T03:00:00Z", 1_440, 24);
+    // Clocks went from 0:01 back to 23:01 of the day before.
+    check_day("America/St_Johns", "2010-11-07", "2010-11-07T02:30:00Z", 1_500, 25);
+}
+
+#[test]
+fn a_skipped_day_is_no_bucket_and_no_cell() {
+    let apia = zone("Pacific/Apia");
+    assert_eq!(Bucket::Day(date("2011-12-30")).resolve(Grain::Day, apia), Err(BucketError::NoSuchDay));
+    let calendar = cut("2011-12-28", "2012-01-02", Granularity::Day, "Pacific/Apia");
+    let labels: Vec<&str> = calendar.cells().iter().map(|cell| cell.label.as_str()).collect();
+    assert_eq!(labels, ["2011-12-28", "2011-12-29", "2011-12-31", "2012-01-01", "2012-01-02"]);
+    assert!(calendar.cells().iter().all(|cell| cell.end - cell.start == TimeDelta::hours(24)));
+    let from_the_skipped = cut("2011-12-30", "2012-01-02", Granularity::All, "Pacific/Apia");
+    assert_eq!(from_the_skipped.cells()[0].label, "2011-12-31");
+    let only_the_skipped = cut("2011-12-30", "2011-12-30", Granularity::Hour, "Pacific/Apia");
+    assert_eq!(only_the_skipped.cells(), []);
+    assert_eq!(only_the_skipped.start(), only_the_skipped.end());
+}
+
+#[test]
+fn the_hour_that_comes_twice_is_two_cells() {
+    let calendar = cut("2026-11-01", "2026-11-01", Granularity::Hour, "America/New_York");
+    let labels: Vec<&str> = calendar.cells()[..4].iter().map(|cell| cell.label.as_str()).collect();
+    assert_eq!(
+        labels,
+        ["2026-11-01T04:00:00Z", "2026-11-01T05:00:00Z", "2026-11-01T06:00:00Z", "2026-11-01T07:00:00Z"]
+    );
+}
+
+#[test]
+fn hours_follow_the_zones_clocks() {
+    let hour = |text, name| Bucket::Starts(instant(text)).resolve(Grain::Hour, zone(name));
+    let span = |start, end| Ok(Span { start: instant(start), end: instant(end), date: None });
+    assert_eq!(hour("2026-11-21T10:00:00Z", "UTC"), span("2026-11-21T10:00:00Z", "2026-11-21T11:00:00Z"));
+    assert_eq!(hour("2026-11-21T10:15:00Z", "Asia/Kathmandu"), span("2026-11-21T10:15:00Z", "2026-11-21T11:15:00Z"));
+    assert_eq!(hour("2026-11-21T10:00:00Z", "Asia/Kathmandu"), Err(BucketError::NotAligned));
+    // 1:00 at +10:30 until 3:00 at +11:00.
+    assert_eq!(
+        hour("2026-10-03T14:30:00Z", "Australia/Lord_Howe"),
+        span("2026-10-03T14:30:00Z", "2026-10-03T16:00:00Z")
+    );
+    assert_eq!(hour("2026-10-03T15:30:00Z", "Australia/Lord_Howe"), Err(BucketError::NotAligned));
+    assert_eq!(hour("1985-12-31T18:30:00Z", "Asia/Kathmandu"), span("1985-12-31T18:30:00Z", "1985-12-31T19:15:00Z"));
+}
+
+#[test]
+fn quarters_are_aligned_in_utc_in_every_zone() {
+    let start = instant("2026-11-21T10:45:00Z");
+    for name in ["UTC", "Asia/Kathmandu", "Australia/Lord_Howe"] {
+        let span = Bucket::Starts(start).resolve(Grain::QuarterHour, zone(name)).unwrap();
+        assert_eq!((span.start, span.end), (start, instant("2026-11-21T11:00:00Z")));
+    }
+    for off in ["2026-11-21T10:50:00Z", "2026-11-21T10:45:00.001Z"] {
+        let bucket = Bucket::Starts(instant(off));
+        assert_eq!(bucket.resolve(Grain::QuarterHour, Zone::UTC), Err(BucketError::NotAligned));
+        assert_eq!(bucket.resolve(Grain::Hour, Zone::UTC), Err(BucketError::NotAligned));
+    }
+    assert_eq!(quarter_hour(instant("2026-11-21T10:59:59.999Z")), start);
+    assert_eq!(quarter_hour(instant("1969-12-31T23:59:59Z")), instant("1969-12-31T23:45:00Z"));
+    assert_eq!(quarter_hour(DateTime::<Utc>::MIN_UTC), DateTime::<Utc>::MIN_UTC);
+}
+
+#[test]
+fn a_bucket_is_named_as_its_grain_wants() {
+    let day = Bucket::Day(date("2026-11-21"));
+    let start = Bucket::Starts(instant("2026-11-21T00:00:00Z"));
+    assert_eq!(day.resolve(Grain::Hour, Zone::UTC), Err(BucketError::InstantExpected));
+    assert_eq!(day.resolve(Grain::QuarterHour, Zone::UTC), Err(BucketError::InstantExpected));
+    assert_eq!(start.resolve(Grain::Day, Zone::UTC), Err(BucketError::DateExpected));
+    for out in ["1969-12-31", "2200-01-01", "-0001-01-01", "+262142-12-31"] {
+        assert_eq!(Bucket::Day(date(out)).resolve(Grain::Day, Zone::UTC), Err(BucketError::OutOfRange));
+    }
+    for (out, grain) in [(DateTime::<Utc>::MAX_UTC, Grain::Hour), (DateTime::<Utc>::MIN_UTC, Grain::QuarterHour)] {
+        assert_eq!(Bucket::Starts(out).resolve(grain, Zone::UTC), Err(BucketError::OutOfRange));
+    }
+}
+
+#[test]
+fn buckets_and_names_read_as_they_are_written() {
+    for (bucket, json) in [
+        (Bucket::Day(date("2019-01-01")), "\"2019-01-01\""),
+        (Bucket::Starts(instant("2019-01-01T10:15:00Z")), "\"2019-01-01T10:15:00Z\""),
+    ] {
+        assert_eq!(serde_json::to_string(&bucket).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Bucket>(json).unwrap(), bucket);
+    }
+    for grain in Grain::ALL {
+        assert_eq!(grain.name().parse(), Ok(grain));
+        assert_eq!(serde_json::to_string(&grain).unwrap(), format!("\"{grain}\""));
+    }
+    for granularity in Granularity::ALL {
+        assert_eq!(granularity.name().parse(), Ok(granularity));
+        assert_eq!(serde_json::to_string(&granularity).unwrap(), format!("\"{granularity}\""));
+    }
+}
+
+#[track_caller]
+fn check_labels(from: &str, to: &str, granularity: Granularity, week_start: Weekday, labels: &[&str]) {
+    let calendar = Calendar::cut(date(from), date(to), granularity, zone("Europe/Berlin"), week_start).unwrap();
+    let found: Vec<&str> = calendar.cells().iter().map(|cell| cell.label.as_str()).collect();
+    assert_eq!(found, labels);
+}
+
+#[test]
+fn weeks_and_months_are_clipped_to_the_range() {
+    // 2026-11-18 is a Wednesday.
+    check_labels(
+        "2026-11-18",
+        "2026-12-01",
+        Granularity::Week,
+        Weekday::Mon,
+        &["2026-11-18", "2026-11-23", "2026-11-30"],
+    );
+    check_labels(
+        "2026-11-18",
+        "2026-12-01",
+        Granularity::Week,
+        Weekday::Sun,
+        &["2026-11-18", "2026-11-22", "2026-11-29"],
+    );
+    check_labels(
+        "2026-11-18",
+        "2027-01-05",
+        Granularity::Month,
+        Weekday::Mon,
+        &["2026-11-18", "2026-12-01", "2027-01-01"],
+    );
+    check_labels("2026-11-18", "2027-01-05", Granularity::All, Weekday::Mon, &["2026-11-18"]);
+    let months = cut("2026-11-18", "2026-12-05", Granularity::Month, "Europe/Berlin");
+    assert_eq!(months.cells()[0].end, instant("2026-11-30T23:00:00Z"));
+    assert_eq!(months.cells()[1].end, instant("2026-12-05T23:00:00Z"));
+}
+
+#[test]
+fn impossible_ranges_are_refused() {
+    let cut = |from, to, granularity| Calendar::cut(date(from), date(to), granularity, Zone::UTC, Weekday::Mon).err();
+    assert_eq!(cut("2026-11-21", "2026-11-20", Granularity::All), Some(CalendarError::Reversed));
+    assert_eq!(cut("1969-12-31", "2026-11-20", Granularity::All), Some(CalendarError::OutOfRange));
+    assert_eq!(cut("2026-11-21", "9999-12-31", Granularity::All), Some(CalendarError::OutOfRange));
+    assert_eq!(cut("1970-01-01", "2199-12-31", Granularity::QuarterHour), Some(CalendarError::TooManyCells));
+    assert_eq!(cut("1970-01-01", "2199-12-31", Granularity::Day), Some(CalendarError::TooManyCells));
+    assert_eq!(cut("1970-01-01", "2199-12-31", Granularity::Month), None);
+    assert_eq!(cut("2000-01-01", "2027-05-18", Granularity::Day), None);
+    assert_eq!(cut("2000-01-01", "2027-05-19", Granularity::Day), Some(CalendarError::TooManyCells));
+}
+
+#[test]
+fn an_instant_is_found_in_its_cell() {
+    let calendar = cut("2026-11-20", "2026-11-22", Granularity::Day, "Europe/Berlin");
+    assert_eq!(calendar.find(instant("2026-11-19T22:59:59Z")), None);
+    assert_eq!(calendar.find(instant("2026-11-19T23:00:00Z")), Some(0));
+    assert_eq!(calendar.find(instant("2026-11-21T22:59:59Z")), Some(1));
+    assert_eq!(calendar.find(instant("2026-11-22T22:59:59Z")), Some(2));
+    assert_eq!(calendar.find(instant("2026-11-22T23:00:00Z")), None);
+}
+
+/// The first quarter of an hour in which a calendar of the zone shows the date or a later one, found by looking at each.
+fn first_quarter_of(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
+    let mut quarter = date.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::hours(27);
+    while quarter.with_timezone(&zone.0).date_naive() < date {
+        quarter += TimeDelta::minutes(15);
+    }
+    quarter
+}
+
+#[test]
+fn every_offset_since_1980_is_a_multiple_of_15_minutes() {
+    for zone in TZ_VARIANTS {
+        let mut day = date("1980-01-01");
+        while day < LAST_DATE {
+            let offset = zone.offset_from_utc_date(&day).fix().local_minus_utc();
+            assert_eq!(offset % 900, 0, "{zone} on {day}");
+            day += TimeDelta::days(40);
+        }
+    }
+}
+
+#[test]
+fn the_odd_offsets_of_the_1970s_are_rounded_up_to_a_quarter() {
+    // 0:44:30 behind UTC, and 10:40.
+    check_day("Africa/Monrovia", "1971-06-01", "1971-06-01T00:30:00Z", 1_440, 24);
+    check_day("Africa/Monrovia", "1972-01-06", "1972-01-06T00:30:00Z", 1_440, 24);
+    check_day("Africa/Monrovia", "1972-01-07", "1972-01-07T00:30:00Z", 1_410, 24);
+    check_day("Pacific/Kiritimati", "1975-06-01", "1975-06-01T10:30:00Z", 1_440, 24);
+    for zone in TZ_VARIANTS {
+        let calendar = Calendar::cut(FIRST_DATE, FIRST_DATE, Granularity::Hour, Zone(zone), Weekday::Mon).unwrap();
+        for cell in calendar.cells() {
+            let span = Bucket::Starts(cell.start).resolve(Grain::Hour, Zone(zone));
+            if cell.start >= FIRST_DATE.and_time(chrono::NaiveTime::MIN).and_utc() {
+                assert_eq!(span.map(|span| (span.start, span.end)), Ok((cell.start, cell.end)), "{zone}");
+            } else {
+                assert_eq!(span, Err(BucketError::OutOfRange), "{zone}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_zone_starts_the_days_around_its_clock_changes_right() {
+    for each in TZ_VARIANTS {
+        let mut week = date("2017-01-01");
+        while week < date("2028-01-01") {
+            let next = week + TimeDelta::days(7);
+            if each.offset_from_utc_date(&week) != each.offset_from_utc_date(&next) {
+                for days in -1..8 {
+                    let day = week + TimeDelta::days(days);
+                    assert_eq!(day_start(day, Zone(each)), first_quarter_of(day, Zone(each)), "{each} on {day}");
+                }
+            }
+            week = next;
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn cells_are_whole_quarters_without_gap_or_overlap(
+        variant in 0..TZ_VARIANTS.len(),
+        first_day in 1_i64..80_000,
+        length in 0_i64..100,
+        granularity in prop::sample::select(Granularity::ALL.to_vec()),
+        week_start in 0_u8..7,
+    ) {
+        let zone = Zone(TZ_VARIANTS[variant]);
+        let date_from = FIRST_DATE + TimeDelta::days(first_day);
+        let date_to = date_from + TimeDelta::days(length);
+        let week_start = Weekday::try_from(week_start).unwrap();
+        let calendar = Calendar::cut(date_from, date_to, granularity, zone, week_start).unwrap();
+        let mut edge = calendar.start();
+        let mut labels = BTreeSet::new();
+        for (index, cell) in calendar.cells().iter().enumerate() {
+            prop_assert_eq!(cell.start, edge);
+            prop_assert!(cell.start < cell.end);
+            prop_assert_eq!(quarter_hour(cell.start), cell.start);
+            prop_assert!(labels.insert(&cell.label));
+            prop_assert!((date_from..=date_to).contains(&cell.first_date));
+            prop_assert_eq!(calendar.find(cell.start), Some(index));
+            let stored = match granularity {
+                Granularity::QuarterHour => Some((Grain::QuarterHour, Bucket::Starts(cell.start))),
+                Granularity::Hour => Some((Grain::Hour, Bucket::Starts(cell.start))),
+                Granularity::Day => Some((Grain::Day, Bucket::Day(cell.first_date))),
+                Granularity::Week => {
+                    prop_assert!(index == 0 || cell.first_date.weekday() == week_start);
+                    None
+                }
+                Granularity::Month => {
+                    prop_assert!(index == 0 || cell.first_date.day() == 1);
+                    None
+                }
+                Granularity::All => None,
+            };
+            if let Some((grain, bucket)) = stored {
+                let span = bucket.resolve(grain, zone).unwrap();
+                prop_assert_eq!((span.start, span.end), (cell.start, cell.end));
+            }
+            edge = cell.end;
+        }
+        prop_assert_eq!(edge, calendar.end());
+    }
+}

@@ -1,1 +1,149 @@
-//! One test for each rule.
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use cqrs_es::test::TestFramework;
+use uuid::Uuid;
+
+use super::*;
+use crate::ids::SourceId;
+use crate::measure::Measure;
+use crate::text::TextError;
+
+fn now() -> DateTime<Utc> {
+    "2026-11-21T10:00:00Z".parse().unwrap()
+}
+
+fn id() -> SourceId {
+    SourceId(Uuid::from_u128(7))
+}
+
+fn google_ads() -> SourceDefinition {
+    SourceDefinition {
+        name: "google_ads".to_owned(),
+        channel: "paid_search".parse().unwrap(),
+        kind: SourceKind::Pull,
+        role: Role::Primary,
+        measure_roles: BTreeMap::from([(Measure::Conversions, Role::Reference)]),
+        time_zone: "Europe/Berlin".parse().unwrap(),
+        currency: "EUR".parse().unwrap(),
+        expected_delay_s: 3 * 3_600,
+        restatement_horizon_s: 30 * 86_400,
+    }
+}
+
+fn register(definition: SourceDefinition) -> SourceCommand {
+    SourceCommand::Register { source: id(), definition, at: now() }
+}
+
+fn registered(definition: SourceDefinition) -> SourceEvent {
+    SourceEvent::SourceRegistered { source: id(), definition, at: now() }
+}
+
+fn given(events: Vec<SourceEvent>) -> cqrs_es::test::AggregateTestExecutor<Source> {
+    TestFramework::<Source>::with(()).given(events)
+}
+
+#[track_caller]
+fn check_refused(definition: SourceDefinition, error: SourceError) {
+    given(vec![]).when(register(definition)).then_expect_error(error);
+}
+
+#[test]
+fn a_new_source_is_registered() {
+    given(vec![]).when(register(google_ads())).then_expect_events(vec![registered(google_ads())]);
+}
+
+#[test]
+fn the_same_definition_again_changes_nothing() {
+    given(vec![registered(google_ads())]).when(register(google_ads())).then_expect_events(vec![]);
+}
+
+#[test]
+fn another_definition_is_refused_by_its_first_difference() {
+    for (field, other) in [
+        ("name", SourceDefinition { name: "bing".to_owned(), ..google_ads() }),
+        ("channel", SourceDefinition { channel: "video".parse().unwrap(), ..google_ads() }),
+        ("kind", SourceDefinition { kind: SourceKind::Push, ..google_ads() }),
+        ("role", SourceDefinition { role: Role::Reference, ..google_ads() }),
+        ("measure_roles", SourceDefinition { measure_roles: BTreeMap::new(), ..google_ads() }),
+        ("time_zone", SourceDefinition { time_zone: "UTC".parse().unwrap(), ..google_ads() }),
+        ("currency", SourceDefinition { currency: "USD".parse().unwrap(), ..google_ads() }),
+        ("expected_delay_s", SourceDefinition { expected_delay_s: 0, ..google_ads() }),
+        ("restatement_horizon_s", SourceDefinition { restatement_horizon_s: 0, ..google_ads() }),
+    ] {
+        let error = SourceError::RegisteredOtherwise { field };
+        given(vec![registered(google_ads())]).when(register(other)).then_expect_error(error);
+        assert_eq!((error.code(), error.field()), ("source-exists", Some(field)));
+    }
+}
+
+#[test]
+fn definitions_that_say_the_same_are_the_same() {
+    let spaced = SourceDefinition { name: "  google_ads ".to_owned(), ..google_ads() };
+    given(vec![]).when(register(spaced)).then_expect_events(vec![registered(google_ads())]);
+    let mut explicit = google_ads();
+    explicit.measure_roles.insert(Measure::Clicks, Role::Primary);
+    assert_eq!(explicit.role_of(Measure::Clicks), google_ads().role_of(Measure::Clicks));
+    given(vec![registered(google_ads())]).when(register(explicit)).then_expect_events(vec![]);
+}
+
+#[test]
+fn a_name_is_one_line_of_1_to_100_characters() {
+    let named = |name: &str| SourceDefinition { name: name.to_owned(), ..google_ads() };
+    for (name, error) in [
+        ("", TextError::Empty),
+        (" \t ", TextError::Empty),
+        ("a\nb", TextError::ControlCharacter),
+        ("a\u{0}b", TextError::ControlCharacter),
+        ("*", TextError::Reserved),
+        (" .. ", TextError::Reserved),
+    ] {
+        check_refused(named(name), SourceError::Name(error));
+    }
+    check_refused(named(&"é".repeat(101)), SourceError::Name(TextError::TooLong { length: 101, max: 100 }));
+    let longest = named(&"é".repeat(100));
+    given(vec![]).when(register(longest.clone())).then_expect_events(vec![registered(longest)]);
+}
+
+#[test]
+fn delay_and_horizon_are_bounded() {
+    let delayed = |seconds| SourceDefinition { expected_delay_s: seconds, ..google_ads() };
+    let restating = |seconds| SourceDefinition { restatement_horizon_s: seconds, ..google_ads() };
+    for seconds in [-1, 31 * 86_400 + 1, i64::MIN] {
+        check_refused(delayed(seconds), SourceError::ExpectedDelay { seconds });
+    }
+    for seconds in [-1, 400 * 86_400 + 1, i64::MAX] {
+        check_refused(restating(seconds), SourceError::RestatementHorizon { seconds });
+    }
+    for definition in [delayed(0), delayed(31 * 86_400), restating(0), restating(400 * 86_400)] {
+        given(vec![]).when(register(definition.clone())).then_expect_events(vec![registered(definition)]);
+    }
+}
+
+#[test]
+fn observations_are_taken_for_the_horizon_within_7_to_90_days() {
+    for (horizon_days, window_days) in [(0, 7), (7, 7), (30, 30), (90, 90), (400, 90)] {
+        let definition = SourceDefinition { restatement_horizon_s: horizon_days * 86_400, ..google_ads() };
+        assert_eq!(observation_window_s(&definition), window_days * 86_400);
+    }
+}
+
+#[test]
+fn codes_and_fields_are_stable() {
+    for (error, code, field) in [
+        (SourceError::Name(TextError::Empty), "invalid-name", "name"),
+        (SourceError::ExpectedDelay { seconds: -1 }, "expected-delay-out-of-range", "expected_delay_s"),
+        (SourceError::RestatementHorizon { seconds: -1 }, "restatement-horizon-out-of-range", "restatement_horizon_s"),
+        (SourceError::RegisteredOtherwise { field: "role" }, "source-exists", "role"),
+    ] {
+        assert_eq!((error.code(), error.field()), (code, Some(field)));
+    }
+}
+
+#[test]
+fn a_stored_state_is_read_as_it_was_written() {
+    let mut source = Source::default();
+    source.apply(registered(google_ads()));
+    let json = serde_json::to_string(&source).unwrap();
+    assert_eq!(serde_json::from_str::<Source>(&json).unwrap(), source);
+}

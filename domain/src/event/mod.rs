@@ -8,6 +8,9 @@ use crate::sync::SyncEvent;
 use crate::workspace::WorkspaceOpened;
 use crate::{campaign, observation, source, statement, sync, workspace};
 
+#[cfg(test)]
+mod tests;
+
 /// A decoded event of any stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {

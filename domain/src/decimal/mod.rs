@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+#[cfg(test)]
+mod tests;
+
 /// Millionths in one.
 pub const MILLION: i64 = 1_000_000;
 
@@ -60,15 +63,11 @@ pub fn format_millionths(millionths: i128) -> String {
 
 /// `numerator / denominator`, rounded half to even; `None` when the denominator is 0.
 pub fn divide_half_even(numerator: i128, denominator: i128) -> Option<i128> {
-    if denominator == 0 {
-        return None;
-    }
-    let quotient = numerator.div_euclid(denominator);
-    let remainder = numerator.rem_euclid(denominator);
-    // rem_euclid is never negative; the quotient was rounded toward the side that makes it so.
-    let twice = remainder.checked_mul(2)?;
+    let quotient = numerator.checked_div_euclid(denominator)?;
+    // Never negative, and less than the denominator's magnitude: its double fits without a sign.
+    let twice = numerator.checked_rem_euclid(denominator)?.unsigned_abs() * 2;
     let step = if denominator < 0 { -1 } else { 1 };
-    Some(match twice.cmp(&denominator.abs()) {
+    Some(match twice.cmp(&denominator.unsigned_abs()) {
         std::cmp::Ordering::Less => quotient,
         std::cmp::Ordering::Greater => quotient + step,
         std::cmp::Ordering::Equal => quotient + step * (quotient.rem_euclid(2)),

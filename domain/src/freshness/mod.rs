@@ -7,6 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::bucket::Grain;
 
+#[cfg(test)]
+mod tests;
+
 /// What a source has said of its own runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceSyncs {

@@ -8,6 +8,9 @@ use thiserror::Error;
 
 use crate::decimal::{self, MILLION};
 
+#[cfg(test)]
+mod tests;
+
 /// How a measure's integer is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {

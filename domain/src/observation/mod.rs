@@ -14,6 +14,9 @@ use crate::ids::{CampaignId, SourceId};
 use crate::measure::{Measure, Unit};
 use crate::money::Currency;
 
+#[cfg(test)]
+mod tests;
+
 /// The stream type of observation events: one stream per source.
 pub const STREAM_TYPE: &str = "observations";
 /// The event's type.

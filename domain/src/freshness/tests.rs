@@ -1,0 +1,282 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// An instant, in minutes of some day.
+fn minute(minutes: i64) -> DateTime<Utc> {
+    "2026-11-21T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
+}
+
+fn runs(started: Option<i64>, completed: Option<i64>, failed: Option<i64>, through: Option<i64>) -> SourceFreshness {
+    SourceFreshness {
+        expected_delay_s: 30 * 60,
+        restatement_horizon_s: 120 * 60,
+        syncs: SourceSyncs {
+            last_started_at: started.map(minute),
+            last_completed_at: completed.map(minute),
+            last_failed_at: failed.map(minute),
+            complete_through: through.map(minute),
+            failure_reason: failed.map(|_| "quota exceeded".to_owned()),
+            grain: Some(Grain::QuarterHour),
+        },
+    }
+}
+
+fn never() -> SourceFreshness {
+    runs(None, None, None, None)
+}
+
+#[track_caller]
+fn check_status(source: &SourceFreshness, now: i64, status: SourceStatus) {
+    assert_eq!(source.status(minute(now)), status, "{source:?} at minute {now}");
+}
+
+#[test]
+fn a_source_that_was_never_heard_of_stays_never() {
+    check_status(&never(), 0, SourceStatus::Never);
+    check_status(&never(), 1_000_000, SourceStatus::Never);
+}
+
+#[test]
+fn a_first_run_is_underway_until_it_ends() {
+    check_status(&runs(Some(10), None, None, None), 10, SourceStatus::Running);
+    check_status(&runs(Some(10), None, None, None), 9_999, SourceStatus::Running);
+    check_status(&runs(Some(10), None, Some(20), None), 20, SourceStatus::Failed);
+    check_status(&runs(Some(30), None, Some(20), None), 30, SourceStatus::Running);
+    check_status(&runs(Some(10), Some(20), None, Some(15)), 20, SourceStatus::Ok);
+    // Sources need not announce their runs.
+    check_status(&runs(None, None, Some(20), None), 20, SourceStatus::Failed);
+    check_status(&runs(None, Some(20), None, Some(15)), 20, SourceStatus::Ok);
+}
+
+#[test]
+fn a_source_is_late_one_grain_and_its_delay_after_what_it_is_complete_through() {
+    let synced = runs(Some(60), Some(65), None, Some(60));
+    assert_eq!(synced.late_at(), Some(minute(105)));
+    check_status(&synced, 65, SourceStatus::Ok);
+    check_status(&synced, 104, SourceStatus::Ok);
+    check_status(&synced, 105, SourceStatus::Late);
+    let mut hourly = synced.clone();
+    hourly.syncs.grain = Some(Grain::Hour);
+    assert_eq!(hourly.late_at(), Some(minute(150)));
+    hourly.syncs.grain = Some(Grain::Day);
+    assert_eq!(hourly.late_at(), Some(minute(60 + 1_440 + 30)));
+    hourly.syncs.grain = None;
+    assert_eq!(hourly.late_at(), Some(minute(105)));
+    assert_eq!(never().late_at(), None);
+}
+
+#[test]
+fn a_run_underway_shows_until_the_source_is_late() {
+    let running = runs(Some(80), Some(65), None, Some(60));
+    check_status(&running, 80, SourceStatus::Running);
+    check_status(&running, 104, SourceStatus::Running);
+    check_status(&running, 105, SourceStatus::Late);
+    // A run that started before the last one ended is not underway.
+    check_status(&runs(Some(60), Some(65), None, Some(60)), 80, SourceStatus::Ok);
+    check_status(&runs(Some(65), Some(65), None, Some(60)), 80, SourceStatus::Ok);
+}
+
+#[test]
+fn a_failure_shows_until_another_run_starts_or_completes() {
+    let failed = runs(Some(80), Some(65), Some(82), Some(60));
+    check_status(&failed, 82, SourceStatus::Failed);
+    check_status(&failed, 105, SourceStatus::Failed);
+    check_status(&runs(Some(90), Some(65), Some(82), Some(60)), 90, SourceStatus::Running);
+    check_status(&runs(Some(90), Some(65), Some(82), Some(60)), 105, SourceStatus::Late);
+    check_status(&runs(Some(80), Some(95), Some(82), Some(90)), 95, SourceStatus::Ok);
+    check_status(&runs(Some(80), Some(82), Some(82), Some(60)), 82, SourceStatus::Ok);
+}
+
+#[test]
+fn a_buckets_state_follows_the_clock_and_its_primary_source() {
+    use State::{Final, Live, Provisional};
+    // The bucket ends at minute 60 and the horizon is 120 minutes.
+    let nows = [0, 59, 60, 179, 180, 100_000];
+    for (case, source, states) in [
+        ("never", never(), [Live, Live, Provisional, Provisional, Provisional, Provisional]),
+        (
+            "first run",
+            runs(Some(50), None, None, None),
+            [Live, Live, Provisional, Provisional, Provisional, Provisional],
+        ),
+        (
+            "only failed",
+            runs(None, None, Some(5), None),
+            [Live, Live, Provisional, Provisional, Provisional, Provisional],
+        ),
+        (
+            "short of it",
+            runs(None, Some(62), None, Some(59)),
+            [Live, Live, Provisional, Provisional, Provisional, Provisional],
+        ),
+        ("just past it", runs(None, Some(62), None, Some(60)), [Live, Live, Provisional, Provisional, Final, Final]),
+        (
+            "past it, and running",
+            runs(Some(80), Some(62), None, Some(60)),
+            [Live, Live, Provisional, Provisional, Final, Final],
+        ),
+        (
+            "past it, then failed",
+            runs(None, Some(62), Some(80), Some(60)),
+            [Live, Live, Provisional, Provisional, Final, Final],
+        ),
+        (
+            "far past it, not late",
+            runs(None, Some(62), None, Some(99_999)),
+            [Live, Live, Provisional, Provisional, Final, Final],
+        ),
+    ] {
+        for (now, expected) in nows.into_iter().zip(states) {
+            assert_eq!(state(minute(60), minute(now), &[&source]), expected, "{case}, minute {now}");
+        }
+    }
+}
+
+#[test]
+fn a_bucket_waits_for_every_primary_source() {
+    let quick = SourceFreshness { restatement_horizon_s: 0, ..runs(None, Some(62), None, Some(60)) };
+    let slow = SourceFreshness { restatement_horizon_s: 600 * 60, ..runs(None, Some(62), None, Some(60)) };
+    assert_eq!(state(minute(60), minute(60), &[&quick]), State::Final);
+    assert_eq!(state(minute(60), minute(659), &[&quick, &slow]), State::Provisional);
+    assert_eq!(state(minute(60), minute(660), &[&quick, &slow]), State::Final);
+    assert_eq!(state(minute(60), minute(660), &[&quick, &slow, &never()]), State::Provisional);
+    // Nobody vouches for it.
+    assert_eq!(state(minute(60), minute(100_000), &[]), State::Provisional);
+}
+
+#[test]
+fn a_source_is_final_through_the_earlier_of_its_word_and_its_horizon() {
+    let source = runs(None, Some(62), None, Some(60));
+    assert_eq!(source.final_through(minute(150)), Some(minute(30)));
+    assert_eq!(source.final_through(minute(500)), Some(minute(60)));
+    assert_eq!(never().final_through(minute(500)), None);
+}
+
+#[test]
+fn incompleteness_begins_where_the_slowest_primary_source_stopped() {
+    let at_30 = runs(None, Some(31), None, Some(30));
+    let at_60 = runs(None, Some(61), None, Some(60));
+    let incomplete = |start, end, primaries: &[&SourceFreshness]| {
+        first_incomplete(minute(start), minute(end), minute(1_000), primaries)
+    };
+    assert_eq!(incomplete(0, 90, &[&at_60]), Some(minute(60)));
+    assert_eq!(incomplete(0, 90, &[&at_30, &at_60]), Some(minute(30)));
+    assert_eq!(incomplete(45, 90, &[&at_30, &at_60]), Some(minute(45)));
+    assert_eq!(incomplete(0, 60, &[&at_60]), None);
+    assert_eq!(incomplete(0, 61, &[&at_60]), Some(minute(60)));
+    assert_eq!(incomplete(0, 90, &[&at_60, &never()]), Some(minute(0)));
+    assert_eq!(incomplete(0, 90, &[]), Some(minute(0)));
+    assert_eq!(incomplete(90, 90, &[]), None);
+}
+
+#[test]
+fn boundaries_are_cell_ends_horizons_and_deadlines() {
+    let source = runs(None, Some(62), None, Some(60));
+    let ends = [minute(30), minute(60), minute(90)];
+    let mut found = Vec::new();
+    let mut now = minute(0);
+    while let Some(boundary) = next_boundary(now, &ends, &[&source]) {
+        found.push((boundary - minute(0)).num_minutes());
+        now = boundary;
+    }
+    // Ends, the deadline at 105, and the horizons of the two cells that it is complete past.
+    assert_eq!(found, [30, 60, 90, 105, 150, 180]);
+    assert_eq!(last_boundary(minute(29), &ends, &[&source]), None);
+    assert_eq!(last_boundary(minute(149), &ends, &[&source]), Some(minute(105)));
+    assert_eq!(last_boundary(minute(150), &ends, &[&source]), Some(minute(150)));
+    assert_eq!(last_boundary(minute(9_999), &ends, &[&source]), Some(minute(180)));
+    assert_eq!(next_boundary(minute(0), &[], &[]), None);
+    assert_eq!(next_boundary(minute(0), &[], &[&never()]), None);
+    // A source that failed is not late at any time.
+    assert_eq!(next_boundary(minute(0), &[], &[&runs(None, Some(62), Some(80), Some(60))]), None);
+}
+
+#[test]
+fn a_change_is_flagged_only_if_the_number_was_final_before() {
+    let flagged = |changed_at, completed: Option<i64>| {
+        restated_after_final(minute(60), 120 * 60, minute(changed_at), completed.map(minute))
+    };
+    assert!(flagged(180, Some(62)));
+    assert!(flagged(180, Some(180)));
+    assert!(!flagged(179, Some(62)));
+    assert!(!flagged(500, Some(501)));
+    assert!(!flagged(500, None));
+}
+
+#[test]
+fn the_end_of_time_is_no_panic() {
+    let mut source = runs(None, Some(62), None, None);
+    source.syncs.complete_through = Some(DateTime::<Utc>::MAX_UTC);
+    source.restatement_horizon_s = i64::MAX;
+    source.expected_delay_s = i64::MAX;
+    assert_eq!(source.late_at(), None);
+    check_status(&source, 100, SourceStatus::Ok);
+    assert_eq!(source.final_through(minute(100)), None);
+    assert_eq!(state(minute(60), minute(100), &[&source]), State::Provisional);
+    assert_eq!(next_boundary(minute(0), &[minute(60)], &[&source]), Some(minute(60)));
+    assert!(!restated_after_final(minute(60), i64::MAX, minute(100), Some(minute(62))));
+}
+
+fn any_source() -> impl Strategy<Value = SourceFreshness> {
+    let moment = || prop::option::of(0_i64..600);
+    let grain = prop::option::of(prop::sample::select(Grain::ALL.to_vec()));
+    (moment(), moment(), moment(), moment(), grain, 0_i64..200, 0_i64..500).prop_map(
+        |(started, completed, failed, through, grain, delay, horizon)| {
+            let mut source = runs(started, completed, failed, through);
+            source.syncs.grain = grain;
+            source.expected_delay_s = delay * 60;
+            source.restatement_horizon_s = horizon * 60;
+            source
+        },
+    )
+}
+
+fn any_ends() -> impl Strategy<Value = Vec<DateTime<Utc>>> {
+    (0_i64..400, 1_i64..100, 0_i64..8)
+        .prop_map(|(first, step, count)| (0..count).map(|index| minute(first + index * step)).collect())
+}
+
+proptest! {
+    #[test]
+    fn a_bucket_only_ever_settles(
+        sources in prop::collection::vec(any_source(), 0..4),
+        end in 0_i64..600,
+        now in 0_i64..2_500,
+        wait in 0_i64..2_500,
+    ) {
+        let sources: Vec<_> = sources.iter().collect();
+        prop_assert!(state(minute(end), minute(now), &sources) <= state(minute(end), minute(now + wait), &sources));
+    }
+
+    #[test]
+    fn nothing_changes_between_two_boundaries(
+        sources in prop::collection::vec((any_source(), any::<bool>()), 0..4),
+        ends in any_ends(),
+        now in -10_i64..3_000,
+        earlier in 0.0..1.0,
+        later in 0.0..1.0,
+    ) {
+        let all: Vec<_> = sources.iter().map(|(source, _)| source).collect();
+        let primaries: Vec<_> = sources.iter().filter(|(_, primary)| *primary).map(|(source, _)| source).collect();
+        let last = last_boundary(minute(now), &ends, &all);
+        let next = next_boundary(minute(now), &ends, &all);
+        prop_assert!(last <= Some(minute(now)));
+        prop_assert!(next.is_none_or(|next| next > minute(now)));
+        let (from, to) = (last.unwrap_or(minute(-1_000)), next.unwrap_or(minute(10_000)));
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "picks any second in between")]
+        let within = |part: f64| from + TimeDelta::seconds(((to - from).num_seconds() as f64 * part) as i64);
+        let seen = |instant: DateTime<Utc>| {
+            let states: Vec<_> = ends.iter().map(|end| state(*end, instant, &primaries)).collect();
+            let statuses: Vec<_> = all.iter().map(|source| source.status(instant)).collect();
+            let incomplete = first_incomplete(minute(0), minute(600), instant, &primaries);
+            let boundaries = (last_boundary(instant, &ends, &all), next_boundary(instant, &ends, &all));
+            (states, statuses, incomplete, boundaries)
+        };
+        prop_assert_eq!(seen(within(earlier)), seen(minute(now)));
+        prop_assert_eq!(seen(within(later)), seen(from));
+        if let Some(next) = next {
+            prop_assert_eq!(last_boundary(next, &ends, &all), Some(next));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn names_are_stored_and_parsed_alike() {
+    for measure in Measure::ALL {
+        assert_eq!(measure.name().parse(), Ok(*measure));
+        assert_eq!(serde_json::to_string(measure).unwrap(), format!("\"{}\"", measure.name()));
+    }
+    assert_eq!("reach".parse::<Measure>(), Err(MeasureError::Unknown));
+}
+
+#[test]
+fn the_catalogue_is_consistent() {
+    let mut names: Vec<&str> = Measure::ALL.iter().map(|measure| measure.name()).collect();
+    names.extend(DERIVED.iter().map(|derived| derived.name));
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "a name is used twice");
+    for derived in DERIVED {
+        assert_eq!(Derived::find(derived.name), Some(derived));
+        assert!(matches!(derived.unit, Unit::Money | Unit::Ratio), "{}", derived.name);
+        let money_by_money = derived.numerator.unit() == Unit::Money && derived.denominator.unit() == Unit::Money;
+        assert_eq!(
+            derived.unit == Unit::Money,
+            derived.numerator.unit() == Unit::Money && !money_by_money,
+            "{}: money by a count is money, anything else a ratio",
+            derived.name
+        );
+    }
+}
+
+#[test]
+fn values_are_read_in_the_measures_unit() {
+    assert_eq!(Measure::Clicks.parse_value("12"), Ok(12));
+    assert_eq!(Measure::Clicks.parse_value("12.000"), Ok(12));
+    assert_eq!(Measure::Clicks.parse_value("12.5"), Err(MeasureError::NotWhole));
+    assert_eq!(Measure::Conversions.parse_value("12.5"), Ok(12_500_000));
+    assert_eq!(Measure::Spend.parse_value("3.41"), Ok(3_410_000));
+    assert_eq!(Measure::Spend.parse_value("-3.41"), Err(MeasureError::Negative));
+    assert_eq!(Measure::Spend.parse_value("3.4100001"), Err(MeasureError::Decimal(decimal::DecimalError::TooPrecise)));
+}
+
+#[track_caller]
+fn check(name: &str, numerator: i128, denominator: i128, millionths: Option<i128>) {
+    assert_eq!(Derived::find(name).unwrap().millionths(numerator, denominator), millionths);
+}
+
+#[test]
+fn quotients_come_out_in_millionths() {
+    check("ctr", 12, 1_000, Some(12_000));
+    check("cvr", 1_500_000, 30, Some(50_000));
+    check("cpc", 3_410_000, 12, Some(284_167));
+    check("cpm", 3_410_000, 1_000, Some(3_410_000));
+    check("cpa", 9_000_000, 1_500_000, Some(6_000_000));
+    check("roas", 7_000_000, 2_000_000, Some(3_500_000));
+    check("aov", 90_000_000, 1_500_000, Some(60_000_000));
+    check("open_rate", 1, 3, Some(333_333));
+}
+
+#[test]
+fn a_denominator_of_nothing_gives_none() {
+    for derived in DERIVED {
+        assert_eq!(derived.millionths(5, 0), None, "{}", derived.name);
+        assert_eq!(derived.millionths(0, 0), None, "{}", derived.name);
+    }
+}
+
+proptest! {
+    #[test]
+    fn sums_of_any_size_give_a_quotient_or_none(
+        index in 0..DERIVED.len(),
+        numerator in 0..i128::from(i64::MAX) * 1_000_000,
+        denominator in 0..i128::from(i64::MAX) * 1_000_000,
+    ) {
+        let quotient = DERIVED[index].millionths(numerator, denominator);
+        if denominator == 0 {
+            prop_assert_eq!(quotient, None);
+        } else if let Some(quotient) = quotient {
+            prop_assert!(quotient >= 0);
+        }
+    }
+
+    #[test]
+    fn scaling_both_sides_alike_changes_nothing(clicks in 0_i128..1_000_000, shown in 1_i128..1_000_000, by in 1_i128..1_000) {
+        let ctr = Derived::find("ctr").unwrap();
+        prop_assert_eq!(ctr.millionths(clicks, shown), ctr.millionths(clicks * by, shown * by));
+    }
+}

@@ -1,4 +1,4 @@
-//! The source as cqrs-es sees it. The rules are in [`decide`].
+//! The source as cqrs-es sees it. The rules are in [`decide()`].
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;

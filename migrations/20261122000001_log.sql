@@ -14,7 +14,11 @@ BEGIN
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
             NULL;
         END;
-        EXECUTE format('GRANT %I TO CURRENT_USER', part);
+        BEGIN
+            EXECUTE format('GRANT %I TO CURRENT_USER', part);
+        EXCEPTION WHEN unique_violation THEN
+            NULL;
+        END;
     END LOOP;
 END $$;
 
@@ -93,18 +97,22 @@ CREATE TABLE log.item_ids (
     PRIMARY KEY (workspace, id, day)
 ) PARTITION BY RANGE (day);
 
--- Makes the day partitions of receipts and item ids. Called before the first append that needs a day, outside the append's
--- own transaction: a partition's creation locks its parent, and an append that already wrote to it would deadlock.
+-- Makes the day partitions of receipts and item ids. Called before the first append that needs a day, in a transaction of
+-- its own. A partition is made beside its parent and then attached, which waits for no append and stops none; the
+-- parents are taken in the order in which an append uses them.
 CREATE FUNCTION log.ensure_day(wanted date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     parent text;
+    part   text;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('highwater.ensure_day'));
-    FOREACH parent IN ARRAY ARRAY['receipts', 'item_ids'] LOOP
-        IF to_regclass(format('log.%I', parent || to_char(wanted, '_YYYYMMDD'))) IS NULL THEN
-            EXECUTE format('CREATE TABLE log.%I PARTITION OF log.%I FOR VALUES FROM (%L) TO (%L)',
-                           parent || to_char(wanted, '_YYYYMMDD'), parent, wanted, wanted + 1);
+    FOREACH parent IN ARRAY ARRAY['item_ids', 'receipts'] LOOP
+        part := parent || to_char(wanted, '_YYYYMMDD');
+        IF to_regclass(format('log.%I', part)) IS NULL THEN
+            EXECUTE format('CREATE TABLE log.%I (LIKE log.%I INCLUDING ALL)', part, parent);
+            EXECUTE format('ALTER TABLE log.%I ATTACH PARTITION log.%I FOR VALUES FROM (%L) TO (%L)',
+                           parent, part, wanted, wanted + 1);
         END IF;
     END LOOP;
 END $$;

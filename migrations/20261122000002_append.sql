@@ -1,0 +1,451 @@
+-- The locked part of the log: one call appends a batch of requests, judged in arrival order, in one round trip.
+-- The call is a transaction of its own (READ COMMITTED). Locks are taken in one order everywhere: item ids sorted by
+-- workspace, day and id, then heads by workspace.
+--
+-- A plan must not depend on what the tables held when it was made: they start empty and grow by thousands of rows a
+-- second, faster than statistics follow. So every look-up goes through its key (no other way of reading is left enabled),
+-- and every plan is made once for all parameters.
+
+CREATE FUNCTION log.find_claims(of_workspace integer, kinds text[], keys text[])
+RETURNS TABLE (kind text, key text, owner text, state text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN QUERY
+    SELECT held.kind, held.key, held.owner, held.state
+    FROM generate_series(1, cardinality(kinds)) AS wanted(n)
+    JOIN log.claims held ON held.workspace = of_workspace AND held.kind = kinds[wanted.n] AND held.key = keys[wanted.n];
+END $$;
+
+-- A receipt answers for two days. One of tomorrow was written by a process whose clock is ahead.
+CREATE FUNCTION log.find_receipt(of_workspace integer, of_key text, today date)
+RETURNS TABLE (digest bytea, response text, version bigint, "position" bigint, duplicates integer[], conflicts integer[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+BEGIN
+    RETURN QUERY
+    SELECT kept.digest, kept.response, kept.version, kept.position, kept.duplicates, kept.conflicts
+    FROM log.receipts kept
+    WHERE kept.workspace = of_workspace AND kept.key = of_key AND kept.recorded_on BETWEEN today - 2 AND today + 1
+    ORDER BY kept.recorded_on DESC LIMIT 1;
+END $$;
+
+-- The arrays are tables by columns. Heads, streams, receipts and claims are distinct and numbered from 1, and what
+-- mentions one of them holds its number, so that "as its predecessors in the batch left it" is an array element.
+CREATE FUNCTION log.append(
+    head_workspace      integer[],      -- ascending
+    stream_head         integer[],
+    stream_type         text[],
+    stream_id           text[],
+    receipt_head        integer[],
+    receipt_key         text[],
+    receipt_day         date[],         -- the UTC day of the request
+    claim_head          integer[],
+    claim_kind          text[],
+    claim_key           text[],
+    -- The requests, in arrival order.
+    request_stream      integer[],
+    request_expected    bigint[],       -- NULL: any version
+    request_events      integer[],      -- how many of the events below are the request's
+    request_uses        integer[],      -- how many of the uses of claims
+    request_items       integer[],      -- how many of the items
+    request_metadata    json[],
+    request_recorded_at timestamptz[],
+    request_receipt     integer[],      -- NULL: none
+    request_digest      bytea[],
+    request_response    text[],
+    -- Their events, in order. An event's payload is complete, with all its items.
+    event_type          text[],
+    event_version       text[],
+    event_payload       json[],
+    event_items         integer[],      -- how many of the items; 0 if they cannot be taken
+    event_first_item    integer[],      -- the number of its first item in the request, from 0
+    -- What they assert and change of claims, in order.
+    use_claim           integer[],
+    use_expect          text[],         -- any, absent, held
+    use_expect_owner    text[],
+    use_expect_state    text[],
+    use_then            text[],         -- keep, put, remove
+    use_owner           text[],
+    use_state           text[],
+    -- Their items, in order: where each one is in its event's payload, in bytes.
+    item_offset         integer[],
+    item_length         integer[],
+    -- The items' ids, by workspace, day and id, each once.
+    key_head            integer[],
+    key_day             date[],
+    key_id              uuid[],
+    key_fingerprint     bigint[],
+    key_request         integer[],
+    key_item            integer[]
+) RETURNS TABLE (
+    request           integer,
+    outcome           text,             -- ok; duplicate: its receipt answers; conflict: refused
+    reason            text,             -- of a conflict: workspace, receipt, version, claim
+    at_version        bigint,
+    at_position       bigint,
+    stored_response   text,
+    duplicate_items   integer[],
+    conflicting_items integer[],
+    failed_use        integer,          -- the use of a claim that failed, counted from 1 in the request
+    found_owner       text,             -- what it found instead; NULL: nothing
+    found_state       text
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    requests constant integer := cardinality(request_stream);
+    events   constant integer := cardinality(event_type);
+    keys     constant integer := cardinality(key_id);
+    -- Heads, streams, claims and receipts as the requests judged so far leave them. A NULL head: no such workspace.
+    head_position      bigint[];
+    head_recorded_at   timestamptz[] := array_fill(NULL::timestamptz, ARRAY[cardinality(head_workspace)]);
+    stream_version     bigint[];
+    claim_owner        text[]    := array_fill(NULL::text, ARRAY[cardinality(claim_key)]);
+    claim_state        text[]    := claim_owner;
+    claim_changed      boolean[] := array_fill(false, ARRAY[cardinality(claim_key)]);
+    receipt_digest     bytea[]   := array_fill(NULL::bytea, ARRAY[cardinality(receipt_key)]);
+    receipt_response   text[]    := array_fill(NULL::text, ARRAY[cardinality(receipt_key)]);
+    receipt_version    bigint[]  := array_fill(NULL::bigint, ARRAY[cardinality(receipt_key)]);
+    receipt_position   bigint[]  := receipt_version;
+    receipt_duplicates text[]    := receipt_response;
+    receipt_conflicts  text[]    := receipt_response;
+    receipt_request    integer[] := array_fill(NULL::integer, ARRAY[cardinality(receipt_key)]);
+    -- Items: 0 fresh, 1 duplicate, 2 conflict. NULL as a whole while all are fresh.
+    item_state         smallint[];
+    request_taken      boolean[];
+    fresh_workspace    integer[];
+    fresh_day          date[];
+    fresh_id           uuid[];
+    taken_keys         integer[] := '{}';
+    -- Events: a NULL position is not written.
+    event_request      integer[] := array_fill(NULL::integer, ARRAY[events]);
+    event_sequence     bigint[]  := array_fill(NULL::bigint, ARRAY[events]);
+    event_position     bigint[]  := event_sequence;
+    -- Answers.
+    answer_outcome     text[]    := array_fill('conflict'::text, ARRAY[requests]);
+    answer_reason      text[]    := array_fill(NULL::text, ARRAY[requests]);
+    answer_version     bigint[]  := array_fill(NULL::bigint, ARRAY[requests]);
+    answer_position    bigint[]  := answer_version;
+    answer_response    text[]    := answer_reason;
+    answer_duplicates  text[]    := answer_reason;
+    answer_conflicts   text[]    := answer_reason;
+    answer_use         integer[] := array_fill(NULL::integer, ARRAY[requests]);
+    answer_owner       text[]    := answer_reason;
+    answer_state       text[]    := answer_reason;
+    -- Where the loops are.
+    next_event   integer := 1;
+    next_use     integer := 1;
+    next_item    integer := 1;
+    first_event  integer;
+    first_use    integer;
+    item         integer;
+    head         integer;
+    stream       integer;
+    claim        integer;
+    receipt      integer;
+    failed       boolean;
+    version      bigint;
+    last         bigint;
+    whole        bytea;
+    accepted     bytea;
+    duplicates   integer[];
+    conflicts    integer[];
+    writes_receipts boolean := false;
+    changes_claims  boolean := false;
+    frees_ids       boolean := false;
+    hit          record;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'log.append needs READ COMMITTED: after the wait for a head it must see the batch before'
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+
+    -- Item ids first, without holding a head: the unique index makes twins wait for each other.
+    IF keys > 0 THEN
+        WITH fresh AS (
+            INSERT INTO log.item_ids (workspace, day, id, fingerprint)
+            SELECT head_workspace[key_head[n]], key_day[n], key_id[n], key_fingerprint[n]
+            FROM generate_series(1, keys) AS n
+            ORDER BY 1, 2, 3
+            ON CONFLICT DO NOTHING
+            RETURNING item_ids.workspace, item_ids.day, item_ids.id
+        )
+        SELECT array_agg(fresh.workspace), array_agg(fresh.day), array_agg(fresh.id)
+        INTO fresh_workspace, fresh_day, fresh_id FROM fresh;
+
+        IF coalesce(cardinality(fresh_id), 0) < keys THEN
+            item_state := array_fill(0::smallint, ARRAY[cardinality(item_offset)]);
+            request_taken := array_fill(false, ARRAY[requests]);
+            -- What was inserted comes back in the order of insertion: the keys without the taken ones.
+            item := 1;
+            FOR n IN 1 .. keys LOOP
+                IF key_id[n] = fresh_id[item] AND key_day[n] = fresh_day[item]
+                   AND head_workspace[key_head[n]] = fresh_workspace[item] THEN
+                    item := item + 1;
+                ELSE
+                    taken_keys := array_append(taken_keys, n);
+                    request_taken[key_request[n]] := true;
+                END IF;
+            END LOOP;
+            IF cardinality(taken_keys) + coalesce(cardinality(fresh_id), 0) <> keys THEN
+                RAISE EXCEPTION 'the item ids are not sorted, or one is there twice' USING ERRCODE = 'data_exception';
+            END IF;
+            FOR hit IN
+                SELECT taken.n, (SELECT stored.fingerprint FROM log.item_ids stored
+                                 WHERE stored.workspace = head_workspace[key_head[taken.n]]
+                                   AND stored.id = key_id[taken.n] AND stored.day = key_day[taken.n]) AS fingerprint
+                FROM unnest(taken_keys) AS taken(n)
+            LOOP
+                item_state[key_item[hit.n]] := CASE WHEN hit.fingerprint = key_fingerprint[hit.n] THEN 1 ELSE 2 END;
+            END LOOP;
+        END IF;
+    END IF;
+
+    -- The heads, in a statement of its own: the ones after it see what the holders before us committed.
+    PERFORM FROM log.heads WHERE heads.workspace = ANY (head_workspace) ORDER BY heads.workspace FOR UPDATE;
+
+    SELECT array_agg((SELECT heads.position FROM log.heads WHERE heads.workspace = head_workspace[n]) ORDER BY n)
+    INTO head_position FROM generate_series(1, cardinality(head_workspace)) AS n;
+
+    SELECT array_agg(coalesce((SELECT stored.sequence FROM log.events stored
+                               WHERE stored.aggregate_type = stream_type[n] AND stored.aggregate_id = stream_id[n]
+                                 AND stored.workspace = head_workspace[stream_head[n]]
+                               ORDER BY stored.sequence DESC LIMIT 1), 0) ORDER BY n)
+    INTO stream_version FROM generate_series(1, cardinality(stream_id)) AS n;
+
+    IF cardinality(receipt_key) > 0 THEN
+        FOR hit IN
+            SELECT wanted.n, stored.*
+            FROM generate_series(1, cardinality(receipt_key)) AS wanted(n)
+            CROSS JOIN LATERAL (
+                SELECT kept.digest, kept.response, kept.version, kept.position, kept.duplicates, kept.conflicts
+                FROM log.receipts kept
+                WHERE kept.workspace = head_workspace[receipt_head[wanted.n]] AND kept.key = receipt_key[wanted.n]
+                  AND kept.recorded_on BETWEEN receipt_day[wanted.n] - 2 AND receipt_day[wanted.n] + 1
+                ORDER BY kept.recorded_on DESC LIMIT 1) AS stored
+        LOOP
+            receipt_digest[hit.n] := hit.digest;
+            receipt_response[hit.n] := hit.response;
+            receipt_version[hit.n] := hit.version;
+            receipt_position[hit.n] := hit.position;
+            receipt_duplicates[hit.n] := hit.duplicates::text;
+            receipt_conflicts[hit.n] := hit.conflicts::text;
+        END LOOP;
+    END IF;
+
+    IF cardinality(claim_key) > 0 THEN
+        FOR hit IN
+            SELECT wanted.n, held.owner, held.state
+            FROM generate_series(1, cardinality(claim_key)) AS wanted(n)
+            JOIN log.claims held ON held.workspace = head_workspace[claim_head[wanted.n]]
+                                AND held.kind = claim_kind[wanted.n] AND held.key = claim_key[wanted.n]
+        LOOP
+            claim_owner[hit.n] := hit.owner;
+            claim_state[hit.n] := hit.state;
+        END LOOP;
+    END IF;
+
+    -- The judgement: no statement in it touches a table.
+    FOR r IN 1 .. requests LOOP
+        first_event := next_event;
+        first_use := next_use;
+        item := next_item;
+        next_event := first_event + request_events[r];
+        next_use := first_use + request_uses[r];
+        next_item := item + request_items[r];
+        stream := request_stream[r];
+        head := stream_head[stream];
+        receipt := request_receipt[r];
+        last := head_position[head];
+
+        IF last IS NULL THEN
+            answer_reason[r] := 'workspace';
+            CONTINUE;
+        END IF;
+
+        IF receipt_digest[receipt] IS NOT NULL THEN
+            IF receipt_digest[receipt] = request_digest[r] THEN
+                answer_outcome[r] := 'duplicate';
+                answer_version[r] := receipt_version[receipt];
+                answer_position[r] := receipt_position[receipt];
+                answer_response[r] := receipt_response[receipt];
+                answer_duplicates[r] := receipt_duplicates[receipt];
+                answer_conflicts[r] := receipt_conflicts[receipt];
+            ELSE
+                answer_reason[r] := 'receipt';
+            END IF;
+            CONTINUE;
+        END IF;
+
+        version := stream_version[stream];
+        IF request_expected[r] <> version THEN
+            answer_reason[r] := 'version';
+            answer_version[r] := version;
+            CONTINUE;
+        END IF;
+
+        failed := false;
+        FOR u IN first_use .. next_use - 1 LOOP
+            claim := use_claim[u];
+            IF use_expect[u] = 'absent' THEN
+                failed := claim_owner[claim] IS NOT NULL;
+            ELSIF use_expect[u] = 'held' THEN
+                failed := claim_owner[claim] IS DISTINCT FROM use_expect_owner[u]
+                          OR claim_state[claim] IS DISTINCT FROM use_expect_state[u];
+            END IF;
+            IF failed THEN
+                answer_reason[r] := 'claim';
+                answer_use[r] := u - first_use + 1;
+                answer_owner[r] := claim_owner[claim];
+                answer_state[r] := claim_state[claim];
+                EXIT;
+            END IF;
+        END LOOP;
+        CONTINUE WHEN failed;
+
+        -- Accepted. Items that were taken are left out; an event that loses all of them is not written.
+        answer_outcome[r] := 'ok';
+        IF request_taken[r] THEN
+            duplicates := '{}';
+            conflicts := '{}';
+        END IF;
+        FOR e IN first_event .. next_event - 1 LOOP
+            IF event_items[e] > 0 THEN
+                IF request_taken[r] THEN
+                    whole := convert_to(event_payload[e]::text, 'UTF8');
+                    SELECT string_agg(substring(whole FROM item_offset[n] + 1 FOR item_length[n]), ',' ORDER BY n)
+                               FILTER (WHERE item_state[n] = 0),
+                           duplicates || coalesce(array_agg(event_first_item[e] + n - item ORDER BY n)
+                                                      FILTER (WHERE item_state[n] = 1), '{}'),
+                           conflicts || coalesce(array_agg(event_first_item[e] + n - item ORDER BY n)
+                                                     FILTER (WHERE item_state[n] = 2), '{}')
+                    INTO accepted, duplicates, conflicts
+                    FROM generate_series(item, item + event_items[e] - 1) AS n;
+                    event_payload[e] := convert_from(
+                        substring(whole FROM 1 FOR item_offset[item]) || accepted
+                            || substring(whole FROM item_offset[item + event_items[e] - 1]
+                                                    + item_length[item + event_items[e] - 1] + 1),
+                        'UTF8')::json;
+                END IF;
+                item := item + event_items[e];
+                CONTINUE WHEN event_payload[e] IS NULL;
+            END IF;
+            version := version + 1;
+            last := last + 1;
+            event_request[e] := r;
+            event_sequence[e] := version;
+            event_position[e] := last;
+        END LOOP;
+        IF request_taken[r] THEN
+            answer_duplicates[r] := duplicates::text;
+            answer_conflicts[r] := conflicts::text;
+        END IF;
+
+        FOR u IN first_use .. next_use - 1 LOOP
+            IF use_then[u] = 'put' THEN
+                claim := use_claim[u];
+                claim_owner[claim] := use_owner[u];
+                claim_state[claim] := use_state[u];
+                claim_changed[claim] := true;
+                changes_claims := true;
+            ELSIF use_then[u] = 'remove' THEN
+                claim := use_claim[u];
+                claim_owner[claim] := NULL;
+                claim_state[claim] := NULL;
+                claim_changed[claim] := true;
+                changes_claims := true;
+            END IF;
+        END LOOP;
+
+        IF last > head_position[head] THEN
+            stream_version[stream] := version;
+            head_position[head] := last;
+            head_recorded_at[head] := request_recorded_at[r];
+        END IF;
+        answer_version[r] := version;
+        answer_position[r] := last;
+        IF receipt IS NOT NULL THEN
+            receipt_digest[receipt] := request_digest[r];
+            receipt_response[receipt] := request_response[r];
+            receipt_version[receipt] := version;
+            receipt_position[receipt] := last;
+            receipt_duplicates[receipt] := answer_duplicates[r];
+            receipt_conflicts[receipt] := answer_conflicts[r];
+            receipt_request[receipt] := r;
+            writes_receipts := true;
+        END IF;
+    END LOOP;
+
+    INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                            workspace, position, recorded_at)
+    SELECT stream_type[request_stream[event_request[n]]], stream_id[request_stream[event_request[n]]], event_sequence[n],
+           event_type[n], event_version[n], event_payload[n], request_metadata[event_request[n]],
+           head_workspace[stream_head[request_stream[event_request[n]]]], event_position[n],
+           request_recorded_at[event_request[n]]
+    FROM generate_series(1, events) AS n
+    WHERE event_position[n] IS NOT NULL;
+
+    IF changes_claims THEN
+        INSERT INTO log.claims (workspace, kind, key, owner, state)
+        SELECT head_workspace[claim_head[n]], claim_kind[n], claim_key[n], claim_owner[n], claim_state[n]
+        FROM generate_series(1, cardinality(claim_key)) AS n
+        WHERE claim_changed[n] AND claim_owner[n] IS NOT NULL
+        ON CONFLICT (workspace, kind, key) DO UPDATE SET owner = excluded.owner, state = excluded.state;
+
+        DELETE FROM log.claims
+        USING generate_series(1, cardinality(claim_key)) AS gone(n)
+        WHERE claim_changed[gone.n] AND claim_owner[gone.n] IS NULL
+          AND claims.workspace = head_workspace[claim_head[gone.n]]
+          AND claims.kind = claim_kind[gone.n] AND claims.key = claim_key[gone.n];
+    END IF;
+
+    IF writes_receipts THEN
+        INSERT INTO log.receipts (workspace, key, recorded_on, digest, response, version, position, duplicates, conflicts,
+                                  recorded_at)
+        SELECT head_workspace[receipt_head[n]], receipt_key[n], receipt_day[n], receipt_digest[n], receipt_response[n],
+               receipt_version[n], receipt_position[n], coalesce(receipt_duplicates[n], '{}')::integer[],
+               coalesce(receipt_conflicts[n], '{}')::integer[], request_recorded_at[receipt_request[n]]
+        FROM generate_series(1, cardinality(receipt_key)) AS n
+        WHERE receipt_request[n] IS NOT NULL;
+    END IF;
+
+    -- The ids that only refused requests brought are free again.
+    FOR n IN 1 .. keys LOOP
+        IF answer_outcome[key_request[n]] <> 'ok' THEN
+            frees_ids := true;
+            EXIT;
+        END IF;
+    END LOOP;
+    IF frees_ids THEN
+        DELETE FROM log.item_ids
+        USING generate_series(1, keys) AS freed(n)
+        WHERE answer_outcome[key_request[freed.n]] <> 'ok' AND coalesce(item_state[key_item[freed.n]], 0) = 0
+          AND item_ids.workspace = head_workspace[key_head[freed.n]]
+          AND item_ids.id = key_id[freed.n] AND item_ids.day = key_day[freed.n];
+    END IF;
+
+    UPDATE log.heads SET position = head_position[moved.n], recorded_at = head_recorded_at[moved.n]
+    FROM generate_series(1, cardinality(head_workspace)) AS moved(n)
+    WHERE head_recorded_at[moved.n] IS NOT NULL AND heads.workspace = head_workspace[moved.n];
+
+    RETURN QUERY
+    SELECT n, answer_outcome[n], answer_reason[n], answer_version[n], answer_position[n], answer_response[n],
+           coalesce(answer_duplicates[n], '{}')::integer[], coalesce(answer_conflicts[n], '{}')::integer[],
+           answer_use[n], answer_owner[n], answer_state[n]
+    FROM generate_series(1, requests) AS n
+    ORDER BY n;
+END $$;
+
+-- The log is written by the command role alone.
+DO $$
+DECLARE writing regprocedure;
+BEGIN
+    FOR writing IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'log'::regnamespace LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', writing);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO highwater_command', writing);
+    END LOOP;
+END $$;

@@ -1,1 +1,55 @@
-//! Highwater: event-store.
+//! The log: the only code that writes or decodes its rows. It knows no campaign.
+//!
+//! What it promises:
+//!
+//! 1. **One log per workspace, ordered and whole.** Every event has a position: 1, 2, 3, … with no gap, in the order of
+//!    commits. A reader that sees position n sees everything up to n ([`log`] says why). Nothing crosses workspaces, and
+//!    no row of the log is ever changed.
+//! 2. **All or nothing.** The events, claims, item ids and receipt of one [`AppendRequest`] are written together or not
+//!    at all, and are on disk before the answer.
+//! 3. **Versions.** A stream's events are numbered 1, 2, 3, …; of several requests that rest on the same version one is
+//!    accepted and the others get [`AppendError::Version`].
+//! 4. **Repeating is safe.** A request with a [`Receipt`] that was accepted is answered again as it was, for two days,
+//!    and writes nothing; the same key with other content is [`AppendError::ReceiptMismatch`]. That holds for a request
+//!    without events too. A refused request leaves no receipt.
+//! 5. **Claims.** What a decision looked up beside its stream it can assert, take or release in the same transaction
+//!    ([`claims`]).
+//! 6. **Items.** An [`Item`] with a key is written once: later ones are reported as duplicates (same fingerprint) or
+//!    conflicts (another one) and left out. The ids of a refused request are free again.
+//! 7. **One bad request never fails its neighbours**, though many share a transaction ([`appender`]).
+//! 8. **One decode path**, with upcasting, for loads and for projections ([`codec`]).
+//!
+//! It promises no order between logs, and no delivery: readers follow the log by position, at their own pace
+//! ([`log::read_after`]), and [`Wakeups`] only tells them when to look.
+
+#![warn(missing_docs)]
+
+pub mod aggregate_store;
+pub mod append;
+pub mod appender;
+pub mod claims;
+pub mod codec;
+pub mod error;
+mod json_text;
+pub mod log;
+mod prepared;
+pub mod receipts;
+pub mod wakeups;
+pub mod workspaces;
+
+pub use aggregate_store::{Alongside, Loaded, LogStore};
+pub use append::{AppendRequest, Appended, ExpectedVersion, Item, ItemKey, Metadata, NewEvent, Payload};
+pub use appender::{Appender, AppenderConfig};
+pub use claims::{Claim, Expect, FoundClaim, Then, find_claims};
+pub use codec::{DecodeError, Upcaster};
+pub use error::{AppendError, LoadError, OpenWorkspaceError};
+pub use log::{RawEvent, heads, read_after};
+pub use receipts::{Receipt, StoredReceipt, find_receipt};
+pub use wakeups::Wakeups;
+pub use workspaces::open_workspace;
+
+/// The schema of everything, embedded.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// The channel that is notified, without a payload, after events were committed to any log.
+pub const LOG_CHANNEL: &str = "highwater_log";

@@ -1,0 +1,238 @@
+//! Aggregates out of the log and their events into it: cqrs-es's `EventStore`, with postgres-es's repository reading the
+//! streams and the [`Appender`] writing them.
+//!
+//! There are no snapshots: cqrs-es 0.5's snapshot stores apply events twice. A stream with decisions is short, and what
+//! comes in masses (observations, statements) is appended without loading anything.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
+use cqrs_es::{Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore};
+use postgres_es::PostgresEventRepository;
+use sqlx::PgPool;
+
+use crate::append::{AppendRequest, Appended, ExpectedVersion, Metadata, NewEvent, Payload};
+use crate::appender::Appender;
+use crate::claims::Claim;
+use crate::codec::{self, Upcaster};
+use crate::error::{AppendError, LoadError};
+use crate::receipts::Receipt;
+
+/// An aggregate as its stream tells it, and the version that a decision on it rests on.
+#[derive(Debug, Clone)]
+pub struct Loaded<A> {
+    /// The stream, as `<workspace>/<id>`.
+    pub stream_id: String,
+    /// The state.
+    pub aggregate: A,
+    /// How many events the stream has; 0 if it does not exist.
+    pub version: i64,
+}
+
+impl<A: Default> Loaded<A> {
+    /// The aggregate of a stream that does not exist yet, without a look at the log: the append checks it.
+    pub fn new_stream(stream_id: String) -> Self {
+        Self { stream_id, aggregate: A::default(), version: 0 }
+    }
+}
+
+impl<A: Aggregate> AggregateContext<A> for Loaded<A> {
+    fn aggregate(&mut self) -> &mut A {
+        &mut self.aggregate
+    }
+}
+
+/// What is appended beside the events of an aggregate.
+#[derive(Debug, Clone)]
+pub struct Alongside {
+    /// Who, why, when.
+    pub metadata: Metadata,
+    /// What must hold and what changes beside the stream.
+    pub claims: Vec<Claim>,
+    /// What makes the request safe to repeat.
+    pub receipt: Option<Receipt>,
+    /// The time of the append.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// The streams of one kind of aggregate.
+pub struct LogStore<A> {
+    repository: PostgresEventRepository,
+    appender: Appender,
+    upcasters: Arc<[Upcaster]>,
+    now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    of: PhantomData<fn() -> A>,
+}
+
+impl<A> fmt::Debug for LogStore<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogStore").field("appender", &self.appender).finish_non_exhaustive()
+    }
+}
+
+impl<A: Aggregate> LogStore<A> {
+    /// A store that reads through `pool` and writes through `appender`. `now` stamps what cqrs-es itself commits.
+    pub fn new(
+        pool: PgPool,
+        appender: Appender,
+        upcasters: &[Upcaster],
+        now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static,
+    ) -> Self {
+        // The second table would hold cqrs-es's snapshots, which are never asked for.
+        let repository = PostgresEventRepository::new(pool).with_tables("log.events", "log.snapshots");
+        Self { repository, appender, upcasters: upcasters.into(), now: Arc::new(now), of: PhantomData }
+    }
+
+    /// The aggregate of a stream; its default, at version 0, if the stream does not exist.
+    pub async fn load(&self, stream_id: &str) -> Result<Loaded<A>, LoadError> {
+        let mut loaded = Loaded::<A>::new_stream(stream_id.to_owned());
+        for stored in self.read(stream_id).await? {
+            let sequence = sequence(&stored);
+            let event = self.decode(stored).map_err(|source| LoadError::Event {
+                stream_id: stream_id.to_owned(),
+                sequence,
+                source,
+            })?;
+            loaded.aggregate.apply(event);
+            loaded.version = sequence;
+        }
+        Ok(loaded)
+    }
+
+    /// Appends what was decided on a loaded aggregate, if its stream is still at that version.
+    pub async fn append(
+        &self,
+        on: &Loaded<A>,
+        events: &[A::Event],
+        alongside: Alongside,
+    ) -> Result<Appended, AppendError> {
+        let workspace = workspace_of(&on.stream_id)?;
+        let events = events.iter().map(new_event).collect::<Result<_, _>>()?;
+        self.appender
+            .append(AppendRequest {
+                workspace,
+                stream_type: A::TYPE,
+                stream_id: on.stream_id.clone(),
+                expected: ExpectedVersion::Exact(on.version),
+                events,
+                metadata: alongside.metadata,
+                claims: alongside.claims,
+                receipt: alongside.receipt,
+                recorded_at: alongside.recorded_at,
+            })
+            .await
+    }
+
+    async fn read(&self, stream_id: &str) -> Result<Vec<SerializedEvent>, LoadError> {
+        self.repository
+            .get_events::<A>(stream_id)
+            .await
+            .map_err(|source| LoadError::Database { stream_id: stream_id.to_owned(), source: Box::new(source) })
+    }
+
+    fn decode(&self, stored: SerializedEvent) -> Result<A::Event, codec::DecodeError> {
+        codec::decode_value(&self.upcasters, &stored.event_type, &stored.event_version, stored.payload)
+    }
+
+    fn envelope(&self, mut stored: SerializedEvent) -> Result<EventEnvelope<A>, codec::DecodeError> {
+        let metadata = codec::decode_metadata(stored.metadata.take())?;
+        let (aggregate_id, sequence) = (stored.aggregate_id.clone(), stored.sequence);
+        Ok(EventEnvelope { aggregate_id, sequence, payload: self.decode(stored)?, metadata })
+    }
+}
+
+impl<A: Aggregate> EventStore<A> for LogStore<A> {
+    type AC = Loaded<A>;
+
+    async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        let mut envelopes = Vec::new();
+        for stored in self.read(aggregate_id).await? {
+            let sequence = sequence(&stored);
+            let envelope = self.envelope(stored).map_err(|source| LoadError::Event {
+                stream_id: aggregate_id.to_owned(),
+                sequence,
+                source,
+            })?;
+            envelopes.push(envelope);
+        }
+        Ok(envelopes)
+    }
+
+    async fn load_aggregate(&self, aggregate_id: &str) -> Result<Loaded<A>, AggregateError<A::Error>> {
+        Ok(self.load(aggregate_id).await?)
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<A::Event>,
+        context: Loaded<A>,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let alongside = Alongside {
+            metadata: Metadata(metadata.clone().into_iter().collect()),
+            claims: Vec::new(),
+            receipt: None,
+            recorded_at: (self.now)(),
+        };
+        self.append(&context, &events, alongside).await?;
+        let before = usize::try_from(context.version).unwrap_or(0);
+        Ok(events
+            .into_iter()
+            .enumerate()
+            .map(|(index, payload)| EventEnvelope {
+                aggregate_id: context.stream_id.clone(),
+                sequence: before + index + 1,
+                payload,
+                metadata: metadata.clone(),
+            })
+            .collect())
+    }
+}
+
+impl<E: std::error::Error> From<LoadError> for AggregateError<E> {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Event { .. } => Self::DeserializationError(Box::new(error)),
+            LoadError::Database { .. } => Self::DatabaseConnectionError(Box::new(error)),
+        }
+    }
+}
+
+impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Version { .. } | AppendError::Claim { .. } => Self::AggregateConflict,
+            AppendError::Unavailable(_) | AppendError::Overloaded | AppendError::ShuttingDown => {
+                Self::DatabaseConnectionError(Box::new(error))
+            }
+            AppendError::ReceiptMismatch | AppendError::Invalid(_) => Self::UnexpectedError(Box::new(error)),
+        }
+    }
+}
+
+fn new_event<E: DomainEvent>(event: &E) -> Result<NewEvent, AppendError> {
+    let payload = serde_json::to_string(event).map_err(|error| AppendError::Invalid(error.to_string()))?;
+    Ok(NewEvent {
+        event_type: event.event_type(),
+        event_version: event.event_version(),
+        payload: Payload::Json(payload),
+    })
+}
+
+fn sequence(stored: &SerializedEvent) -> i64 {
+    i64::try_from(stored.sequence).unwrap_or(i64::MAX)
+}
+
+fn workspace_of(stream_id: &str) -> Result<i32, AppendError> {
+    stream_id
+        .split_once('/')
+        .and_then(|(workspace, _id)| workspace.parse().ok())
+        .ok_or_else(|| AppendError::Invalid(format!("the stream id {stream_id:?} does not begin with a workspace")))
+}

@@ -1,0 +1,46 @@
+//! Telling listeners that logs have grown, after the commits and beside them: inside the transaction, NOTIFY's own lock
+//! would make all lanes of all processes wait for each other.
+
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
+use tokio::sync::watch;
+
+/// The pause before another try when the database does not take a notification.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Sends one notification after each commit, or one for all that happened while the last was on its way. Ends when the
+/// last lane has.
+pub(super) async fn announce_commits(pool: PgPool, mut commits: watch::Receiver<()>, pause: Duration) {
+    let mut connection = None;
+    while commits.changed().await.is_ok() {
+        while let Err(error) = notify(&pool, &mut connection).await {
+            // Listeners poll too, so a notification that is lost costs time, not events.
+            tracing::warn!(%error, "cannot announce that the log has grown");
+            let ending = commits.has_changed().is_err();
+            if ending {
+                return;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn notify(pool: &PgPool, connection: &mut Option<PoolConnection<Postgres>>) -> Result<(), sqlx::Error> {
+    let mut own = match connection.take() {
+        Some(own) => own,
+        None => pool.acquire().await?,
+    };
+    match sqlx::query!("SELECT pg_notify($1, '')", crate::LOG_CHANNEL).execute(&mut *own).await {
+        Ok(_) => {
+            *connection = Some(own);
+            Ok(())
+        }
+        Err(error) => {
+            drop(own.detach());
+            Err(error)
+        }
+    }
+}

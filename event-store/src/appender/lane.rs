@@ -1,0 +1,169 @@
+//! One lane: takes what waits, writes it in one transaction, answers each caller.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use metrics::Gauge;
+use sqlx::PgPool;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::config::AppenderConfig;
+use super::session::{Failure, KnownDays, Session};
+use crate::append::Appended;
+use crate::error::AppendError;
+use crate::prepared::Prepared;
+
+/// A request in a queue.
+pub(super) struct Queued {
+    pub(super) prepared: Prepared,
+    pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Its share of the bytes that may wait, given back when it is answered.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+pub(super) struct Lane {
+    session: Session,
+    config: AppenderConfig,
+    waiting: mpsc::Receiver<Queued>,
+    depth: Gauge,
+    committed: watch::Sender<()>,
+    /// A request that did not fit into the last batch: it comes first in the next.
+    carried: Option<Queued>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        pool: PgPool,
+        config: AppenderConfig,
+        waiting: mpsc::Receiver<Queued>,
+        depth: Gauge,
+        days: Arc<KnownDays>,
+        committed: watch::Sender<()>,
+    ) -> Self {
+        Self { session: Session::new(pool, config, days), config, waiting, depth, committed, carried: None }
+    }
+
+    /// Works until the queue is closed, by the last appender's end or by `stop`, and empty.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        while let Some(first) = self.next(&stop).await {
+            let batch = self.fill(first);
+            self.write(batch).await;
+        }
+    }
+
+    async fn next(&mut self, stop: &CancellationToken) -> Option<Queued> {
+        if let Some(carried) = self.carried.take() {
+            return Some(carried);
+        }
+        let queued = tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                self.waiting.close();
+                self.waiting.recv().await
+            }
+            queued = self.waiting.recv() => queued,
+        }?;
+        self.depth.decrement(1);
+        Some(queued)
+    }
+
+    /// A batch of what waits now. It ends before a request that does not fit, or that shares an item id with an earlier
+    /// one, so that the order of arrival is kept.
+    fn fill(&mut self, first: Queued) -> Vec<Queued> {
+        let mut rows = first.prepared.rows();
+        let mut bytes = first.prepared.bytes;
+        let mut ids = HashSet::new();
+        ids.extend(item_ids(&first.prepared));
+        let mut batch = vec![first];
+        while batch.len() < self.config.batch_requests {
+            let Ok(queued) = self.waiting.try_recv() else { break };
+            self.depth.decrement(1);
+            rows += queued.prepared.rows();
+            bytes += queued.prepared.bytes;
+            let fits = rows <= self.config.batch_rows && bytes <= self.config.batch_bytes;
+            if !fits || item_ids(&queued.prepared).any(|id| ids.contains(&id)) {
+                self.carried = Some(queued);
+                break;
+            }
+            ids.extend(item_ids(&queued.prepared));
+            batch.push(queued);
+        }
+        batch
+    }
+
+    async fn write(&mut self, batch: Vec<Queued>) {
+        let requests: Vec<&Prepared> = batch.iter().map(|queued| &queued.prepared).collect();
+        match self.session.append(&requests).await {
+            Ok(answers) => self.answer(batch.into_iter().zip(answers)),
+            Err(Failure::Content(error)) => {
+                tracing::warn!(%error, requests = batch.len(), "a batch was refused for its content: writing its requests one by one");
+                self.write_one_by_one(batch).await;
+            }
+            Err(Failure::Database(error)) => {
+                tracing::error!(%error, requests = batch.len(), "a batch failed");
+                let unavailable =
+                    batch.iter().map(|_| Err(AppendError::Unavailable(Arc::clone(&error)))).collect::<Vec<_>>();
+                self.answer(batch.into_iter().zip(unavailable));
+            }
+        }
+    }
+
+    async fn write_one_by_one(&mut self, batch: Vec<Queued>) {
+        for queued in batch {
+            let answer = match self.session.append(&[&queued.prepared]).await {
+                Ok(answers) => answers
+                    .into_iter()
+                    .next()
+                    .unwrap_or(Err(AppendError::Unavailable(Arc::new(sqlx::Error::RowNotFound)))),
+                Err(failure) => {
+                    tracing::error!(error = %failure.error(), stream = queued.prepared.stream_id, "a request failed");
+                    Err(failure.into_answer())
+                }
+            };
+            self.answer([(queued, answer)]);
+        }
+    }
+
+    fn answer(&self, answered: impl IntoIterator<Item = (Queued, Result<Appended, AppendError>)>) {
+        let mut wrote = false;
+        for (queued, answer) in answered {
+            match &answer {
+                Ok(appended) if appended.replayed => count("replayed"),
+                Ok(_) => {
+                    wrote |= !queued.prepared.events.is_empty();
+                    count("ok");
+                }
+                Err(error) => count_refusal(error),
+            }
+            // A caller that went away has nobody to tell.
+            drop(queued.answer.send(answer));
+        }
+        if wrote {
+            self.committed.send_replace(());
+        }
+    }
+}
+
+fn item_ids(prepared: &Prepared) -> impl Iterator<Item = (i32, NaiveDate, Uuid)> {
+    prepared.keys.iter().map(|key| (prepared.workspace, key.day, key.id))
+}
+
+/// Counts a request that was not appended.
+pub(super) fn count_refusal(error: &AppendError) {
+    count(match error {
+        AppendError::Version { .. } => "version",
+        AppendError::Claim { .. } => "claim",
+        AppendError::ReceiptMismatch => "receipt_mismatch",
+        AppendError::Invalid(_) => "invalid",
+        AppendError::Overloaded => "overloaded",
+        AppendError::ShuttingDown => "shutting_down",
+        AppendError::Unavailable(_) => "unavailable",
+    });
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("highwater_append_requests_total", "outcome" => outcome).increment(1);
+}

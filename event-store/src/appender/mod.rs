@@ -1,0 +1,144 @@
+//! The way in: requests wait in bounded queues, and a writer takes whatever waits and commits it at once.
+//!
+//! One transaction per request would spend the machine on transactions; a batch costs little more than one of its
+//! requests. A workspace always goes through the same lane of a process, so its requests are judged in the order in
+//! which they came; two lanes never wait for each other, and several processes may write the same log, because its head
+//! row orders them.
+//!
+//! A caller that goes away changes nothing: what is queued is written. A queue that is full refuses at once. Shutting
+//! down, the lanes refuse what comes and write what waits.
+
+mod announce;
+mod batch;
+mod config;
+mod lane;
+mod session;
+
+use std::sync::Arc;
+
+use metrics::Gauge;
+use sqlx::PgPool;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub use config::AppenderConfig;
+
+use crate::append::{AppendRequest, Appended};
+use crate::error::AppendError;
+use crate::prepared::prepare;
+use lane::{Lane, Queued};
+
+/// Appends to logs. Cheap to clone; all clones share the queues.
+#[derive(Clone)]
+pub struct Appender {
+    entrances: Arc<[Entrance]>,
+    request_bytes: usize,
+    request_rows: usize,
+}
+
+/// Where a lane's requests come in.
+struct Entrance {
+    queue: mpsc::Sender<Queued>,
+    room: Arc<Semaphore>,
+    depth: Gauge,
+}
+
+impl std::fmt::Debug for Appender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appender").field("lanes", &self.entrances.len()).finish_non_exhaustive()
+    }
+}
+
+impl Appender {
+    /// Starts the writers. They stop when `shutdown` is cancelled or the last clone of the appender is gone, each after
+    /// writing what is in its queue; the handle ends when all of it is done, or panics if a writer did.
+    #[expect(clippy::needless_pass_by_value, reason = "a token is a handle, given away like the pool")]
+    pub fn start(pool: PgPool, config: AppenderConfig, shutdown: CancellationToken) -> (Self, JoinHandle<()>) {
+        describe_metrics();
+        let config = config.made_sound();
+        let stop = shutdown.child_token();
+        let (committed, commits) = watch::channel(());
+        let days = Arc::default();
+        let mut writers = JoinSet::new();
+        let entrances = (0..config.lanes)
+            .map(|number| {
+                let (queue, waiting) = mpsc::channel(config.queue_requests);
+                let depth = metrics::gauge!("highwater_append_queue_depth", "lane" => number.to_string());
+                writers.spawn(
+                    Lane::new(pool.clone(), config, waiting, depth.clone(), Arc::clone(&days), committed.clone())
+                        .run(stop.clone()),
+                );
+                Entrance { queue, room: Arc::new(Semaphore::new(config.queue_bytes)), depth }
+            })
+            .collect();
+        // The announcer ends when the last lane, and with it the last sender, is gone.
+        drop(committed);
+        writers.spawn(announce::announce_commits(pool, commits, config.notify_pause));
+        let appender = Self { entrances, request_bytes: config.request_bytes, request_rows: config.request_rows };
+        (appender, tokio::spawn(supervise(writers, stop)))
+    }
+
+    /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request back.
+    pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+        let answer = self.enqueue(request).inspect_err(lane::count_refusal)?;
+        answer
+            .await
+            .unwrap_or_else(|_writer_is_gone| Err(AppendError::Unavailable(Arc::new(sqlx::Error::WorkerCrashed))))
+    }
+
+    fn enqueue(&self, request: AppendRequest) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+        let prepared = prepare(request)?;
+        if prepared.bytes > self.request_bytes {
+            return Err(AppendError::Invalid(format!("{} bytes, at most {}", prepared.bytes, self.request_bytes)));
+        }
+        if prepared.rows() > self.request_rows {
+            return Err(AppendError::Invalid(format!(
+                "{} events, items and claims, at most {}",
+                prepared.rows(),
+                self.request_rows
+            )));
+        }
+        let lane = usize::try_from(prepared.workspace.unsigned_abs()).unwrap_or(0) % self.entrances.len();
+        let entrance = &self.entrances[lane];
+        if entrance.queue.is_closed() {
+            return Err(AppendError::ShuttingDown);
+        }
+        let bytes = u32::try_from(prepared.bytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&entrance.room).try_acquire_many_owned(bytes).map_err(|_full| AppendError::Overloaded)?;
+        let (answer, answered) = oneshot::channel();
+        entrance.queue.try_send(Queued { prepared, answer, _room: room }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => AppendError::ShuttingDown,
+        })?;
+        entrance.depth.increment(1);
+        Ok(answered)
+    }
+}
+
+/// Waits for all writers. If one dies, the others finish and the panic goes on.
+async fn supervise(mut writers: JoinSet<()>, stop: CancellationToken) {
+    let mut died = None;
+    while let Some(ended) = writers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a writer of the log died");
+            stop.cancel();
+            died = Some(error);
+        }
+    }
+    if let Some(panic) = died.and_then(|error| error.try_into_panic().ok()) {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn describe_metrics() {
+    metrics::describe_counter!("highwater_append_batches_total", "transactions that appended to the log");
+    metrics::describe_histogram!("highwater_append_batch_size", "requests in one transaction");
+    metrics::describe_counter!("highwater_append_requests_total", "requests to append, by outcome");
+    metrics::describe_gauge!("highwater_append_queue_depth", "requests that wait, by lane");
+    metrics::describe_histogram!(
+        "highwater_append_seconds",
+        metrics::Unit::Seconds,
+        "from the start of a transaction that appends to its commit"
+    );
+}

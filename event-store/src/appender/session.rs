@@ -1,0 +1,183 @@
+//! A lane's connection: made when needed, made again when lost, and what an error on it means.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgPool, Postgres};
+use tokio::time::{Instant, timeout};
+
+use super::batch::{self, Answer};
+use super::config::AppenderConfig;
+use crate::error::AppendError;
+use crate::prepared::Prepared;
+
+/// A connection that was quiet for longer is asked whether it still lives before a batch is trusted to it.
+const QUIET: Duration = Duration::from_secs(1);
+/// How often a batch is tried that the database gave up in favour of another transaction.
+const ATTEMPTS: usize = 5;
+
+/// The days whose partitions this process has seen made.
+#[derive(Debug, Default)]
+pub(super) struct KnownDays(Mutex<HashSet<NaiveDate>>);
+
+impl KnownDays {
+    fn unknown(&self, days: &HashSet<NaiveDate>) -> Vec<NaiveDate> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        days.difference(&known).copied().collect()
+    }
+
+    fn learn(&self, day: NaiveDate) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(day);
+    }
+
+    fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Why a batch as a whole was not written.
+pub(super) enum Failure {
+    /// The database refused something in it, and wrote nothing.
+    Content(sqlx::Error),
+    /// Anything else; whether it was written is not known.
+    Database(Arc<sqlx::Error>),
+}
+
+impl Failure {
+    pub(super) fn error(&self) -> &sqlx::Error {
+        match self {
+            Self::Content(error) => error,
+            Self::Database(error) => error,
+        }
+    }
+
+    /// What a caller is told whose request failed alone.
+    pub(super) fn into_answer(self) -> AppendError {
+        match self {
+            Self::Content(sqlx::Error::Database(error)) if !error.code().is_some_and(|code| code.starts_with("23")) => {
+                AppendError::Invalid(error.message().to_owned())
+            }
+            // A constraint of the log is ours to keep, not the caller's.
+            Self::Content(error) => AppendError::Unavailable(Arc::new(error)),
+            Self::Database(error) => AppendError::Unavailable(error),
+        }
+    }
+}
+
+pub(super) struct Session {
+    pool: PgPool,
+    config: AppenderConfig,
+    days: Arc<KnownDays>,
+    connection: Option<PoolConnection<Postgres>>,
+    last_used: Instant,
+}
+
+impl Session {
+    pub(super) fn new(pool: PgPool, config: AppenderConfig, days: Arc<KnownDays>) -> Self {
+        Self { pool, config, days, connection: None, last_used: Instant::now() }
+    }
+
+    /// Writes a batch in one transaction, and returns one answer per request.
+    pub(super) async fn append(&mut self, requests: &[&Prepared]) -> Result<Vec<Answer>, Failure> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(requests).await {
+                Ok(answers) => return Ok(answers),
+                Err(error) => error,
+            };
+            match judge(&error) {
+                Verdict::GaveWay if attempt < ATTEMPTS => attempt += 1,
+                Verdict::GaveWay => return Err(Failure::Database(Arc::new(error))),
+                Verdict::Content => {
+                    // A partition that is gone (its day was dropped) looks the same: the next attempt makes it again.
+                    self.days.forget();
+                    return Err(Failure::Content(error));
+                }
+                Verdict::Lost => {
+                    self.disconnect();
+                    return Err(Failure::Database(Arc::new(error)));
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, requests: &[&Prepared]) -> Result<Vec<Answer>, sqlx::Error> {
+        let (connect_timeout, append_timeout) = (self.config.connect_timeout, self.config.append_timeout);
+        timeout(connect_timeout, self.connect()).await.map_err(|_elapsed| sqlx::Error::PoolTimedOut)??;
+        timeout(append_timeout, self.call(requests))
+            .await
+            .map_err(|_elapsed| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?
+    }
+
+    /// A connection that answers.
+    async fn connect(&mut self) -> Result<(), sqlx::Error> {
+        if self.last_used.elapsed() > QUIET
+            && let Some(connection) = &mut self.connection
+            && connection.ping().await.is_err()
+        {
+            self.disconnect();
+        }
+        while self.connection.is_none() {
+            let mut connection = self.pool.acquire().await?;
+            // The pool may hold connections that died while they were idle.
+            if connection.ping().await.is_ok() {
+                self.connection = Some(connection);
+            } else {
+                drop(connection.detach());
+            }
+        }
+        Ok(())
+    }
+
+    async fn call(&mut self, requests: &[&Prepared]) -> Result<Vec<Answer>, sqlx::Error> {
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        for day in self.days.unknown(&days(requests)) {
+            sqlx::query!("SELECT log.ensure_day($1)", day).execute(&mut **connection).await?;
+            self.days.learn(day);
+        }
+        let started = Instant::now();
+        let answers = batch::append(connection, requests).await?;
+        self.last_used = Instant::now();
+        metrics::counter!("highwater_append_batches_total").increment(1);
+        #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+        metrics::histogram!("highwater_append_batch_size").record(requests.len() as f64);
+        metrics::histogram!("highwater_append_seconds").record(started.elapsed());
+        Ok(answers)
+    }
+
+    /// Closes the connection, rather than giving it back to the pool in a state that nobody knows.
+    fn disconnect(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// The days whose partitions the batch needs.
+fn days(requests: &[&Prepared]) -> HashSet<NaiveDate> {
+    let receipts =
+        requests.iter().filter(|request| request.receipt.is_some()).map(|request| request.recorded_at.date_naive());
+    let items = requests.iter().flat_map(|request| request.keys.iter().map(|key| key.day));
+    receipts.chain(items).collect()
+}
+
+enum Verdict {
+    Content,
+    GaveWay,
+    Lost,
+}
+
+/// By the class of the error's code: 22 data, 23 constraint, 54 limit; 40 gave way to another transaction.
+fn judge(error: &sqlx::Error) -> Verdict {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    match code.as_deref().and_then(|code| code.get(..2)) {
+        Some("22" | "23" | "54") => Verdict::Content,
+        Some("40") => Verdict::GaveWay,
+        _ => Verdict::Lost,
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading a log in its order.
+//!
+//! # Why a reader that has seen position n has seen everything up to n
+//!
+//! An append locks the log's head row, gives its events the positions after the head, writes them, moves the head and
+//! commits. The lock is held until the transaction has ended, and PostgreSQL marks a transaction as committed before it
+//! lets go of its locks. So the next writer, which gets the lock only then and reads the head in a statement of its own
+//! (READ COMMITTED: a new snapshot), sees all events before its own; positions are given in the order of commits; and
+//! a transaction that fails leaves the head where it was, so that no position is lost. A reader's snapshot that holds
+//! position n therefore holds 1 to n. It need not wait for anybody, and it may check: a page that does not begin at the
+//! position after the last one, or has a hole, is a broken log, never a late commit.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use crate::json_text::JsonText;
+
+/// An event as it is stored. Payload and metadata are the text that was appended, in the version that it had then:
+/// [`codec::decode_payload`](crate::codec::decode_payload) brings it to the current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawEvent {
+    /// The log.
+    pub workspace: i32,
+    /// Its place in the log: 1, 2, 3, …
+    pub position: i64,
+    /// The kind of stream.
+    pub stream_type: String,
+    /// The stream, as `<workspace>/<id>`.
+    pub stream_id: String,
+    /// Its place in the stream: 1, 2, 3, …
+    pub sequence: i64,
+    /// The name of the event.
+    pub event_type: String,
+    /// The version of the payload's shape.
+    pub event_version: String,
+    /// The content: JSON.
+    pub payload: String,
+    /// Who, why, when: a JSON object of strings.
+    pub metadata: String,
+    /// The time of the append.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// The next events of a log after a position, oldest first, at most `limit` of them.
+pub async fn read_after(
+    conn: &mut PgConnection,
+    workspace: i32,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<RawEvent>, sqlx::Error> {
+    // Not kept as a prepared statement: a plan made while the log was short would read a long one from its start.
+    sqlx::query(
+        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                recorded_at
+         FROM log.events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3",
+    )
+    .bind(workspace)
+    .bind(after)
+    .bind(limit)
+    .persistent(false)
+    .try_map(|row| raw_event(&row))
+    .fetch_all(conn)
+    .await
+}
+
+fn raw_event(row: &PgRow) -> Result<RawEvent, sqlx::Error> {
+    let JsonText(payload) = row.try_get(7)?;
+    let JsonText(metadata) = row.try_get(8)?;
+    Ok(RawEvent {
+        workspace: row.try_get(0)?,
+        position: row.try_get(1)?,
+        stream_type: row.try_get(2)?,
+        stream_id: row.try_get(3)?,
+        sequence: row.try_get(4)?,
+        event_type: row.try_get(5)?,
+        event_version: row.try_get(6)?,
+        payload,
+        metadata,
+        recorded_at: row.try_get(9)?,
+    })
+}
+
+/// The last position of every log, by workspace.
+pub async fn heads(conn: &mut PgConnection) -> Result<Vec<(i32, i64)>, sqlx::Error> {
+    let heads = sqlx::query!("SELECT workspace, position FROM log.heads ORDER BY workspace").fetch_all(conn).await?;
+    Ok(heads.into_iter().map(|head| (head.workspace, head.position)).collect())
+}

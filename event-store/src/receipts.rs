@@ -1,0 +1,65 @@
+//! What a request was answered, kept so that the same key gets the same answer.
+
+use chrono::NaiveDate;
+use sqlx::PgPool;
+
+/// What makes a request safe to repeat: written in the request's own transaction if the request is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The caller's key, unique in the workspace.
+    pub key: String,
+    /// A digest of the request's content: the same key with another digest is refused.
+    pub digest: [u8; 32],
+    /// What to answer, now and when the request comes again. The log does not read it.
+    pub response: String,
+}
+
+/// A receipt as it is stored, with what only the append could know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// The digest of the content that was accepted.
+    pub digest: Vec<u8>,
+    /// What was answered.
+    pub response: String,
+    /// The stream's version after the request.
+    pub version: Option<i64>,
+    /// The position of the request's last event; the head if it wrote none.
+    pub position: i64,
+    /// The items that were duplicates.
+    pub duplicates: Vec<usize>,
+    /// The items that were conflicts.
+    pub conflicts: Vec<usize>,
+}
+
+/// The receipt of a key, written today or within the two days before. A quick look that spares a decision; the append
+/// itself decides.
+pub async fn find_receipt(
+    pool: &PgPool,
+    workspace: i32,
+    key: &str,
+    today: NaiveDate,
+) -> Result<Option<StoredReceipt>, sqlx::Error> {
+    let found = sqlx::query!(
+        r#"SELECT digest AS "digest!", response AS "response!", version, position AS "position!",
+                  duplicates AS "duplicates!", conflicts AS "conflicts!"
+           FROM log.find_receipt($1, $2, $3)"#,
+        workspace,
+        key,
+        today,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.map(|found| StoredReceipt {
+        digest: found.digest,
+        response: found.response,
+        version: found.version,
+        position: found.position,
+        duplicates: item_indices(found.duplicates),
+        conflicts: item_indices(found.conflicts),
+    }))
+}
+
+/// Item indices as the database keeps them.
+pub(crate) fn item_indices(stored: Vec<i32>) -> Vec<usize> {
+    stored.into_iter().filter_map(|index| usize::try_from(index).ok()).collect()
+}

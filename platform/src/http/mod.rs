@@ -59,6 +59,3 @@ impl Default for HttpConfig {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

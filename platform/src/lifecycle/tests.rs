@@ -1,1 +1,79 @@
+use std::convert::Infallible;
+
+use tokio::sync::oneshot;
+
 use super::*;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+fn told(token: CancellationToken) -> impl Future<Output = Result<(), Infallible>> {
+    async move {
+        token.cancelled().await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_signal_stops_the_stages_one_after_the_other() {
+    let lifecycle = Lifecycle::new();
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    for (stage, name) in [(Stage::Base, "database"), (Stage::Core, "appender"), (Stage::Edge, "server")] {
+        let (token, ended) = (lifecycle.token(stage), ended.clone());
+        lifecycle.spawn(stage, name, async move {
+            token.cancelled().await;
+            // Whoever is told too early would get ahead here.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            ended.lock().unwrap().push(name);
+            Ok::<(), Infallible>(())
+        });
+    }
+    lifecycle.run(stream::iter(["SIGTERM"]), LONG).await.unwrap();
+    assert_eq!(*ended.lock().unwrap(), ["server", "appender", "database"]);
+}
+
+#[tokio::test]
+async fn a_task_that_dies_drains_the_others() {
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn(Stage::Edge, "server", told(lifecycle.token(Stage::Edge)));
+    lifecycle.spawn(Stage::Core, "projector", async { Err(io::Error::other("gone")) });
+    let error = lifecycle.run(stream::empty(), LONG).await.unwrap_err();
+    assert!(matches!(error, LifecycleError::Failed { task: "projector", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_that_ends_early_or_panics_has_died_too() {
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn(Stage::Core, "appender", async { Ok::<(), Infallible>(()) });
+    let error = lifecycle.run(stream::empty(), LONG).await.unwrap_err();
+    assert!(matches!(error, LifecycleError::Ended { task: "appender" }), "{error}");
+
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn::<_, Infallible>(Stage::Core, "appender", async { panic!("on purpose") });
+    let error = lifecycle.run(stream::empty(), LONG).await.unwrap_err();
+    assert!(matches!(error, LifecycleError::Panicked { task: "appender" }), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_signal_drops_what_is_left_but_still_tells_the_base() {
+    let lifecycle = Lifecycle::new();
+    let (dropped, was_dropped) = oneshot::channel::<()>();
+    lifecycle.spawn(Stage::Edge, "server", async move {
+        let _dropped = dropped;
+        std::future::pending::<Result<(), Infallible>>().await
+    });
+    lifecycle.spawn(Stage::Base, "database", told(lifecycle.token(Stage::Base)));
+    let error = lifecycle.run(stream::iter(["SIGINT", "SIGINT"]), LONG).await.unwrap_err();
+    assert!(matches!(&error, LifecycleError::Dropped { tasks } if tasks == &["server"]), "{error}");
+    assert!(was_dropped.await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_drops_what_is_left() {
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn(Stage::Core, "projector", std::future::pending::<Result<(), Infallible>>());
+    lifecycle.spawn(Stage::Base, "database", std::future::pending::<Result<(), Infallible>>());
+    let error = lifecycle.run(stream::iter(["SIGINT"]), Duration::from_secs(30)).await.unwrap_err();
+    assert!(matches!(&error, LifecycleError::Dropped { tasks } if tasks == &["projector", "database"]), "{error}");
+}

@@ -30,7 +30,7 @@ use server::Server;
 pub struct LocalPostgresConfig {
     /// Holds everything of this instance; made if it is not there.
     pub data_dir: PathBuf,
-    /// Whether what was committed survives a crash of the machine. Tests do without.
+    /// Whether what was committed survives a crash of the machine, not only of its processes. Tests do without.
     pub durable: bool,
     pub max_connections: u32,
     pub shared_buffers_mb: u32,

@@ -160,7 +160,18 @@ impl Server {
                 self.ended = true;
             }
         }
-        if self.ended { Ok(()) } else { Err(LocalPostgresError::NotStopped) }
+        if !self.ended {
+            return Err(LocalPostgresError::NotStopped);
+        }
+        Ok(())
+    }
+
+    /// PostgreSQL removes its socket; a directory elsewhere than in ours has served its purpose then.
+    fn clear_away(&self) {
+        if !self.log.parent().is_some_and(|ours| self.socket.starts_with(ours)) {
+            // It stays if a killed server left its socket in it, for the next start to use.
+            let _ = fs::remove_dir(&self.socket);
+        }
     }
 
     fn send(&self, signal: Signal) {
@@ -188,14 +199,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
-        if self.ended || !matches!(self.child.try_wait(), Ok(None)) {
-            return;
+        if !self.ended && matches!(self.child.try_wait(), Ok(None)) {
+            self.send(Signal::SIGINT);
+            let by = Instant::now() + PATIENCE;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < by {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
-        self.send(Signal::SIGINT);
-        let by = Instant::now() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < by {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.clear_away();
     }
 }
 
@@ -221,9 +232,8 @@ fn configure(postgres: &mut Command, config: &LocalPostgresConfig, socket: &Path
     set("logging_collector", "off");
     set("log_checkpoints", "off");
     if !config.durable {
+        // Commits still reach the system before they are answered, so that a killed server loses none.
         set("fsync", "off");
-        set("synchronous_commit", "off");
-        set("full_page_writes", "off");
     }
 }
 

@@ -1,1 +1,81 @@
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
 use super::*;
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    name: String,
+    #[serde(default)]
+    lines: Vec<Line>,
+    #[serde(default)]
+    notes: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    count: u32,
+}
+
+#[track_caller]
+fn refused(text: &str) -> (String, String) {
+    match parse::<Order>(text) {
+        Err(JsonError::Invalid(FieldError { field, detail })) => (field, detail),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_wrong_field_is_named_by_its_path() {
+    let (field, detail) = refused(r#"{"name": "a", "lines": [{"count": 1}, {"count": "x"}]}"#);
+    assert_eq!((field.as_str(), detail.as_str()), ("lines[1].count", r#"invalid type: string "x", expected u32"#));
+    let (field, _) = refused(r#"{"name": "a", "lines": [{"count": 1, "cuont": 2}]}"#);
+    assert_eq!(field, "lines[0].cuont");
+    let (field, detail) = refused(r#"{"lines": []}"#);
+    assert_eq!((field.as_str(), detail.as_str()), ("", "missing field `name`"));
+    assert_eq!(refused("[]").0, "");
+}
+
+#[test]
+fn a_long_value_is_not_sent_back_whole() {
+    let (_, detail) = refused(&format!(r#"{{"name": "a", "lines": "{}"}}"#, "é".repeat(5_000)));
+    assert!(detail.chars().count() <= 301, "{}", detail.len());
+}
+
+#[test]
+fn what_is_not_json_is_malformed() {
+    let deep = "[".repeat(1_000);
+    for text in ["", "{", r#"{"name": "a"} x"#, r#"{"name": "a",}"#, "nope", "{\"name\": \"a\u{0}\"}", &deep] {
+        assert!(matches!(parse::<Value>(text), Err(JsonError::Malformed { .. })), "{text}");
+    }
+}
+
+#[test]
+fn a_nul_is_refused_wherever_it_hides() {
+    assert_eq!(refused(r#"{"name": "a\u0000"}"#).0, "name");
+    assert_eq!(refused(r#"{"name": "a", "notes": {"x": "\u0000"}}"#).0, "notes.x");
+    assert_eq!(refused(r#"{"name": "a", "notes": {"\u0000": ""}}"#).0, "notes");
+    let escaped = parse::<Order>(r#"{"name": "a\\u0000"}"#).unwrap();
+    assert_eq!(escaped.name, r"a\u0000");
+}
+
+#[test]
+fn an_envelope_leaves_its_items_to_be_judged_one_by_one() {
+    let text = r#"[{"count": 1}, {"count": "\u0000"}, {"count": 3}]"#;
+    let items: Vec<Box<RawValue>> = deserialize(text).unwrap();
+    let judged: Vec<bool> = items.iter().map(|item| parse::<Line>(item.get()).is_ok()).collect();
+    assert_eq!(judged, [true, false, true]);
+}
+
+#[test]
+fn json_is_taken_as_utf_8_only() {
+    for right in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"; v=1"] {
+        assert!(is_json(right), "{right}");
+    }
+    for wrong in ["", "text/json", "application/json; charset=utf-16", "application/jsonx", "application/ld+json"] {
+        assert!(!is_json(wrong), "{wrong}");
+    }
+}

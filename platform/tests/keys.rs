@@ -1,0 +1,123 @@
+//! Keys against the table that holds them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use platform::clock::{Clock, ManualClock};
+use platform::keys::{KeyError, Keys, NewKey, Revocation, Scope, create_key, insert_key, list_keys, revoke_key};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+fn noon() -> ManualClock {
+    ManualClock::new(DateTime::from_timestamp(1_795_262_400, 0).unwrap())
+}
+
+const NEW: NewKey<'static> = NewKey { workspace: 7, name: "dashboard", scopes: &[Scope::Read] };
+
+async fn make(pool: &PgPool, now: DateTime<Utc>) -> (Uuid, SecretString) {
+    create_key(&mut pool.acquire().await.unwrap(), NEW, now).await.unwrap()
+}
+
+async fn revoke(pool: &PgPool, key_id: Uuid, now: DateTime<Utc>) -> Revocation {
+    revoke_key(&mut pool.acquire().await.unwrap(), key_id, now).await.unwrap()
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_key_says_whose_it_is_and_what_it_may(pool: PgPool) {
+    let clock = noon();
+    let (key_id, key) = make(&pool, clock.now()).await;
+    let text = key.expose_secret();
+    assert!(text.starts_with("hw_") && text.len() == 46, "{text}");
+    assert!(!format!("{key:?}").contains(text));
+
+    let keys = Keys::new(pool.clone(), clock.shared());
+    let caller = keys.verify(text).await.unwrap().unwrap();
+    assert_eq!((caller.key_id, caller.workspace), (key_id, 7));
+    assert!(caller.may(Scope::Read) && !caller.may(Scope::Command) && !caller.may(Scope::Admin));
+    assert_eq!(keys.verify("hw_unknown").await.unwrap(), None);
+    assert_eq!(keys.verify(&text.to_lowercase()).await.unwrap(), None);
+
+    let stored: Vec<u8> = sqlx::query_scalar("SELECT digest FROM auth.keys").fetch_one(&pool).await.unwrap();
+    assert_eq!(stored.len(), 32);
+    assert!(!stored.windows(4).any(|window| text.as_bytes().windows(4).any(|part| part == window)));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn garbage_costs_no_query(pool: PgPool) {
+    let keys = Keys::new(pool.clone(), noon().shared());
+    pool.close().await;
+    for garbage in ["", "a b", "ключ", "hw_\0", &"a".repeat(201)] {
+        assert_eq!(keys.verify(garbage).await.unwrap(), None);
+    }
+    assert!(matches!(keys.verify("hw_plausible").await, Err(KeyError::Database(_))));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_revoked_key_stops_within_five_seconds(pool: PgPool) {
+    let clock = noon();
+    let (key_id, key) = make(&pool, clock.now()).await;
+    let keys = Keys::new(pool.clone(), clock.shared());
+    let known = async || keys.verify(key.expose_secret()).await.unwrap().is_some();
+    assert!(known().await);
+
+    assert_eq!(revoke(&pool, key_id, clock.now()).await, Revocation::Revoked);
+    assert!(known().await, "remembered");
+    clock.advance(TimeDelta::milliseconds(2_400));
+    assert!(known().await, "remembered");
+    clock.advance(TimeDelta::milliseconds(200));
+    assert!(!known().await, "asked again in good time");
+    assert!(!known().await, "and forgotten");
+
+    let revoked_at = clock.now() - TimeDelta::milliseconds(2_600);
+    assert_eq!(revoke(&pool, key_id, clock.now()).await, Revocation::AlreadyRevoked { at: revoked_at });
+    assert_eq!(revoke(&pool, Uuid::nil(), clock.now()).await, Revocation::Unknown);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_remembered_key_outlives_the_database_for_five_seconds(pool: PgPool) {
+    let clock = noon();
+    let (_, key) = make(&pool, clock.now()).await;
+    let keys = Keys::new(pool.clone(), clock.shared());
+    let key = key.expose_secret();
+    assert!(keys.verify(key).await.unwrap().is_some());
+    pool.close().await;
+    clock.advance(TimeDelta::seconds(1));
+    assert!(keys.clone().verify(key).await.unwrap().is_some());
+    clock.advance(TimeDelta::seconds(4));
+    assert!(matches!(keys.verify(key).await, Err(KeyError::Database(_))));
+    // A clock that was set back proves nothing.
+    clock.advance(TimeDelta::seconds(-60));
+    assert!(matches!(keys.verify(key).await, Err(KeyError::Database(_))));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_given_key_can_be_set_again(pool: PgPool) {
+    let clock = noon();
+    let mut conn = pool.acquire().await.unwrap();
+    let key = SecretString::from("hw_dev".to_owned());
+    let first = insert_key(&mut conn, NEW, &key, clock.now()).await.unwrap();
+    revoke_key(&mut conn, first, clock.now()).await.unwrap();
+    let all = NewKey { workspace: 8, name: " development ", scopes: &Scope::ALL };
+    assert_eq!(insert_key(&mut conn, all, &key, clock.now()).await.unwrap(), first);
+
+    let listed = list_keys(&mut conn, None).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].workspace, listed[0].name.as_str()), (8, "development"));
+    assert_eq!((listed[0].scopes.as_slice(), listed[0].revoked_at), (Scope::ALL.as_slice(), None));
+    assert_eq!(list_keys(&mut conn, Some(7)).await.unwrap(), []);
+    drop(conn);
+    let caller = Keys::new(pool, clock.shared()).verify("hw_dev").await.unwrap().unwrap();
+    assert_eq!(caller.workspace, 8);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_key_needs_a_name_a_scope_and_a_form(pool: PgPool) {
+    let now = noon().now();
+    let mut conn = pool.acquire().await.unwrap();
+    let key = |text: &str| SecretString::from(text.to_owned());
+    let nameless = NewKey { name: " ", ..NEW };
+    assert!(matches!(create_key(&mut conn, nameless, now).await, Err(KeyError::NoName)));
+    let powerless = NewKey { scopes: &[], ..NEW };
+    assert!(matches!(create_key(&mut conn, powerless, now).await, Err(KeyError::NoScope)));
+    assert!(matches!(insert_key(&mut conn, NEW, &key("two words"), now).await, Err(KeyError::NotAKey)));
+    assert!(matches!(insert_key(&mut conn, NEW, &key(""), now).await, Err(KeyError::NotAKey)));
+}

@@ -32,6 +32,26 @@ pub enum Role {
     Reference,
 }
 
+impl SourceKind {
+    /// The name on the wire and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Pull => "pull",
+        }
+    }
+}
+
+impl Role {
+    /// The name on the wire and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Reference => "reference",
+        }
+    }
+}
+
 /// Everything that is known of a source by its registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceDefinition {

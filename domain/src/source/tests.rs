@@ -141,6 +141,16 @@ fn codes_and_fields_are_stable() {
 }
 
 #[test]
+fn kinds_and_roles_are_stored_by_their_names() {
+    for kind in [SourceKind::Push, SourceKind::Pull] {
+        assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.name()));
+    }
+    for role in [Role::Primary, Role::Reference] {
+        assert_eq!(serde_json::to_string(&role).unwrap(), format!("\"{}\"", role.name()));
+    }
+}
+
+#[test]
 fn a_stored_state_is_read_as_it_was_written() {
     let mut source = Source::default();
     source.apply(registered(google_ads()));

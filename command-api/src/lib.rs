@@ -1,1 +1,39 @@
-//! Highwater: command-api.
+//! The command API: commands in over HTTP, events out to the log.
+//!
+//! A request goes through these steps. `command` finds out who gives it and reads its body as it was sent; the route reads
+//! what it says; `execute` looks for an earlier answer to its idempotency key, loads what the decision rests on (a stream,
+//! or claims), lets the domain decide, and appends events, claims and receipt in one transaction, again if a race was lost;
+//! `answer` says what came of it and `problems` why nothing did.
+//!
+//! It never reads a read table. What a decision must look up beside its own stream is a claim, which the append asserts.
+
+mod answer;
+mod claims;
+mod command;
+mod execute;
+mod failure;
+mod idempotency;
+mod ids;
+mod openapi;
+mod outcome;
+mod precondition;
+mod problems;
+mod quantity;
+mod refusal;
+mod routes;
+mod state;
+
+use axum::Router;
+
+pub use state::{ApiState, Limits};
+
+/// The API without its edge: what `platform::http::edge` wraps.
+pub fn router(state: ApiState) -> Router {
+    let (router, document) = openapi::document(routes::all());
+    router.merge(openapi::route(document)).with_state(state)
+}
+
+/// The OpenAPI document, as `/openapi.json` serves it.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::document(routes::all()).1
+}

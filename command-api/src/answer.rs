@@ -1,0 +1,73 @@
+//! Outcomes as HTTP answers.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
+use platform::http::problem::Problem;
+use serde::Serialize;
+
+use crate::command::Caller;
+use crate::failure::Failure;
+use crate::idempotency::IDEMPOTENCY_REPLAYED;
+use crate::outcome::{Done, Outcome};
+
+/// An answer that covers a position of the caller's log.
+#[derive(Debug)]
+pub(crate) struct Answer(Response);
+
+impl Answer {
+    /// What was done, with a token that makes a read wait for it.
+    pub(crate) fn new(status: StatusCode, caller: &Caller, done: &Done, body: &impl Serialize) -> Self {
+        let token = ConsistencyToken { workspace: caller.principal.workspace, position: done.position };
+        Self((status, Json(body)).into_response()).with(CONSISTENCY_TOKEN, Some(token.header_value())).replayed(done)
+    }
+
+    /// What the rules did not allow.
+    fn refused(problem: Problem, done: &Done) -> Self {
+        Self(problem.into_response()).replayed(done)
+    }
+
+    /// The version, as `If-Match` takes it.
+    pub(crate) fn with_version(self, version: i64) -> Self {
+        self.with(header::ETAG, HeaderValue::from_str(&format!("\"{version}\"")).ok())
+    }
+
+    /// Where the created thing is.
+    pub(crate) fn with_location(self, path: &str) -> Self {
+        self.with(header::LOCATION, HeaderValue::from_str(path).ok())
+    }
+
+    fn replayed(self, done: &Done) -> Self {
+        self.with(IDEMPOTENCY_REPLAYED, done.replayed.then(|| HeaderValue::from_static("true")))
+    }
+
+    fn with(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
+        if let Some(value) = value {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+/// The answer to an outcome that a route has none for: a refusal, or a receipt of another route.
+pub(crate) fn otherwise(caller: &Caller, done: &Done) -> Result<Answer, Problem> {
+    match &done.outcome {
+        Outcome::Refused(refused) => Ok(Answer::refused(Problem::from(refused), done)),
+        Outcome::Created(_)
+        | Outcome::Changed(_)
+        | Outcome::Registered(_)
+        | Outcome::RegisteredBefore(_)
+        | Outcome::Noted
+        | Outcome::Judged(_) => {
+            let key = caller.key().unwrap_or_default().to_owned();
+            Err(Failure::BadReceipt { key }.into())
+        }
+    }
+}

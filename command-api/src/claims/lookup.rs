@@ -1,0 +1,167 @@
+//! Finds claims, and remembers those that every batch asks for again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use event_store::{Claim, Expect, Then};
+use sqlx::PgPool;
+
+use super::{CAMPAIGN, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
+
+/// A claim's owner and state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) owner: String,
+    pub(crate) state: String,
+}
+
+/// Whether a look-up may use what is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// It may.
+    Remembered,
+    /// An append refused what was remembered: ask the database.
+    Read,
+}
+
+/// A claim's kind and key.
+pub(crate) type Key = (&'static str, String);
+
+/// Claims that were found lately, by workspace.
+///
+/// An entry may be out of date and do no harm: whatever a request relies on is asserted again by its append, which a
+/// stale entry makes fail, and then it is read anew. Only held claims are kept: nothing would assert that one is absent
+/// for as long as it is remembered.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimCache(Mutex<Generations>);
+
+/// Two halves. When the young one is full it becomes the old one, whose entries are forgotten unless they are used.
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<(i32, Key), Held>,
+    old: HashMap<(i32, Key), Held>,
+}
+
+/// Of each half. An entry takes about 300 bytes.
+const CAPACITY: usize = 50_000;
+
+impl ClaimCache {
+    fn get(&self, workspace: i32, key: &Key) -> Option<Held> {
+        let full_key = (workspace, key.clone());
+        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = generations.young.get(&full_key) {
+            return Some(held.clone());
+        }
+        let held = generations.old.remove(&full_key)?;
+        generations.put(full_key, held.clone());
+        Some(held)
+    }
+
+    fn put(&self, workspace: i32, key: Key, held: Held) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put((workspace, key), held);
+    }
+
+    fn forget(&self, workspace: i32, key: Key) {
+        let full_key = (workspace, key);
+        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        generations.young.remove(&full_key);
+        generations.old.remove(&full_key);
+    }
+}
+
+impl Generations {
+    fn put(&mut self, key: (i32, Key), held: Held) {
+        if self.young.len() >= CAPACITY {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, held);
+    }
+}
+
+/// The claims that one request has looked at. All of them can be asserted as they were seen.
+#[derive(Debug)]
+pub(crate) struct Lookup<'a> {
+    pool: &'a PgPool,
+    cache: &'a ClaimCache,
+    workspace: i32,
+    freshness: Freshness,
+    seen: HashMap<&'static str, HashMap<String, Option<Held>>>,
+}
+
+impl<'a> Lookup<'a> {
+    pub(crate) fn new(pool: &'a PgPool, cache: &'a ClaimCache, workspace: i32, freshness: Freshness) -> Self {
+        Self { pool, cache, workspace, freshness, seen: HashMap::new() }
+    }
+
+    /// Finds steady claims: those that change seldom, and so are worth remembering.
+    pub(crate) async fn find_steady(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
+        let mut missing = Vec::new();
+        for key in wanted {
+            if self.has_seen(&key) {
+                continue;
+            }
+            let remembered = match self.freshness {
+                Freshness::Remembered => self.cache.get(self.workspace, &key),
+                Freshness::Read => None,
+            };
+            match remembered {
+                Some(held) => self.see(key, Some(held)),
+                None => missing.push(key),
+            }
+        }
+        self.read(&missing).await?;
+        for (kind, key) in missing {
+            match self.held(kind, &key).cloned() {
+                Some(held) => self.cache.put(self.workspace, (kind, key), held),
+                None => self.cache.forget(self.workspace, (kind, key)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds claims that change with every request.
+    pub(crate) async fn find(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
+        let missing: Vec<Key> = wanted.into_iter().filter(|key| !self.has_seen(key)).collect();
+        self.read(&missing).await
+    }
+
+    async fn read(&mut self, missing: &[Key]) -> Result<(), sqlx::Error> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<(&str, &str)> = missing.iter().map(|(kind, key)| (*kind, key.as_str())).collect();
+        let found = event_store::find_claims(self.pool, self.workspace, &wanted).await?;
+        for key in missing {
+            self.see(key.clone(), None);
+        }
+        let kinds = [SOURCE_NAME, CAMPAIGN, EXTERNAL_CAMPAIGN, STATEMENT, STATEMENT_GRAIN];
+        for claim in found {
+            if let Some(kind) = kinds.into_iter().find(|kind| *kind == claim.kind) {
+                self.see((kind, claim.key), Some(Held { owner: claim.owner, state: claim.state }));
+            }
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, (kind, key): Key, held: Option<Held>) {
+        self.seen.entry(kind).or_default().insert(key, held);
+    }
+
+    fn has_seen(&self, (kind, key): &Key) -> bool {
+        self.seen.get(kind).is_some_and(|keys| keys.contains_key(key))
+    }
+
+    /// A claim that was looked for, if anyone holds it.
+    pub(crate) fn held(&self, kind: &'static str, key: &str) -> Option<&Held> {
+        self.seen.get(kind)?.get(key)?.as_ref()
+    }
+
+    /// Asserts that a claim is still as it was seen, and makes it `then`.
+    pub(crate) fn assert(&self, kind: &'static str, key: &str, then: Then) -> Claim {
+        let expect = match self.held(kind, key) {
+            Some(held) => Expect::Held { owner: held.owner.clone(), state: held.state.clone() },
+            None => Expect::Absent,
+        };
+        Claim { kind, key: key.to_owned(), expect, then }
+    }
+}

@@ -1,0 +1,83 @@
+use uuid::Uuid;
+
+use super::*;
+
+fn at() -> DateTime<Utc> {
+    "2026-11-21T22:00:00.000123Z".parse().unwrap()
+}
+
+fn campaign() -> CampaignId {
+    CampaignId(Uuid::from_u128(7))
+}
+
+fn external(source: Option<&str>, id: &str) -> ExternalId {
+    ExternalId { source: source.map(str::to_owned), id: id.to_owned() }
+}
+
+fn external_ids_set(external_ids: Vec<ExternalId>) -> CampaignEvent {
+    CampaignEvent::CampaignExternalIdsSet { external_ids, at: at() }
+}
+
+/// `+` takes, `-` releases, `=` changes; then the key.
+fn shown(claims: &[Claim]) -> Vec<String> {
+    let mut shown: Vec<String> = claims
+        .iter()
+        .map(|claim| {
+            let sign = match (&claim.expect, &claim.then) {
+                (Expect::Absent, Then::Put { .. }) => "+".to_owned(),
+                (Expect::Held { .. }, Then::Remove) => "-".to_owned(),
+                (Expect::Held { state, .. }, Then::Put { state: next, .. }) => format!("{state} => {next} "),
+                other => panic!("{other:?}"),
+            };
+            format!("{sign}{}:{}", claim.kind, claim.key.replace('\n', "|"))
+        })
+        .collect();
+    shown.sort_unstable();
+    shown
+}
+
+#[test]
+fn external_ids_are_taken_and_released() {
+    let before = [external(None, "a"), external(Some("ads"), "b")];
+    let event = external_ids_set(vec![external(Some("ads"), "b"), external(Some("ads"), "a")]);
+    assert_eq!(
+        shown(&of_campaign(campaign(), &before, &[event])),
+        ["+external_campaign:ads|a", "-external_campaign:*|a"]
+    );
+}
+
+#[test]
+fn the_same_external_ids_claim_nothing() {
+    let before = [external(None, "a"), external(Some("ads"), "b")];
+    let event = external_ids_set(vec![external(Some("ads"), "b"), external(None, "a")]);
+    assert_eq!(of_campaign(campaign(), &before, &[event]), []);
+}
+
+#[test]
+fn archiving_says_since_when() {
+    let claims = of_campaign(campaign(), &[external(None, "a")], &[CampaignEvent::CampaignArchived { at: at() }]);
+    assert_eq!(
+        shown(&claims),
+        ["open => archived 2026-11-21T22:00:00.000123Z campaign:00000000-0000-0000-0000-000000000007"]
+    );
+    let Then::Put { state, .. } = &claims[0].then else { panic!("{claims:?}") };
+    assert_eq!(archived_at(state), Some(at()));
+    assert_eq!(archived_at(OPEN), None);
+}
+
+#[test]
+fn other_changes_claim_nothing() {
+    let events = [
+        CampaignEvent::CampaignRenamed { name: "b".to_owned(), at: at() },
+        CampaignEvent::CampaignLaunched { at: at() },
+        CampaignEvent::CampaignPaused { at: at() },
+    ];
+    assert_eq!(of_campaign(campaign(), &[external(None, "a")], &events), []);
+}
+
+#[test]
+fn an_external_key_keeps_source_and_id_apart() {
+    assert_eq!(external_key(Some("ads"), "1"), "ads\n1");
+    assert_eq!(external_key(None, "1"), "*\n1");
+    assert_eq!(external_id(&external_key(Some("ads"), "1")), "1");
+}

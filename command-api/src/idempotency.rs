@@ -1,0 +1,83 @@
+//! `Idempotency-Key`: the same key with the same content gets the first answer again.
+//!
+//! The receipt is written in the transaction of the events that it stands for, so there is no moment at which one exists
+//! without the other. The look-up before a command is only a short cut; the append judges again under the head's lock.
+
+use http::{HeaderMap, HeaderName, Method};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// The request header.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The answer's header, where the answer was given before.
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+const LONGEST: usize = 255;
+
+/// What makes two requests the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Idempotency {
+    /// As the caller chose it.
+    pub(crate) key: String,
+    /// Of method, path and body: what the key may not be used for twice.
+    pub(crate) digest: [u8; 32],
+}
+
+/// Why a header is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum IdempotencyKeyError {
+    #[error("is given more than once")]
+    Repeated,
+    #[error("must be 1 to 255 visible ASCII characters, bare or as a quoted string")]
+    Malformed,
+}
+
+/// Reads the key: a bare token, or the quoted string of RFC 8941 with `\"` and `\\` escaped.
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, IdempotencyKeyError> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(IdempotencyKeyError::Repeated);
+    }
+    let text = value.to_str().map_err(|_| IdempotencyKeyError::Malformed)?.trim();
+    let key = match text.strip_prefix('"') {
+        Some(rest) => unquoted(rest).ok_or(IdempotencyKeyError::Malformed)?,
+        None => text.to_owned(),
+    };
+    let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > LONGEST || !visible {
+        return Err(IdempotencyKeyError::Malformed);
+    }
+    Ok(Some(key))
+}
+
+/// What stands before the closing quote, which must be the end.
+fn unquoted(rest: &str) -> Option<String> {
+    let mut key = String::with_capacity(rest.len());
+    let mut characters = rest.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.as_str().is_empty().then_some(key),
+            '\\' => match characters.next()? {
+                escaped @ ('"' | '\\') => key.push(escaped),
+                _ => return None,
+            },
+            plain => key.push(plain),
+        }
+    }
+}
+
+/// The digest of a request's content. The query is left out: it only chooses how an answer is shown.
+pub(crate) fn digest(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in [method.as_str().as_bytes(), path.as_bytes()] {
+        hasher.update(part);
+        // Neither a method nor a path holds a line feed, so no two requests share a digest by moving a border.
+        hasher.update(b"\n");
+    }
+    hasher.update(body);
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests;

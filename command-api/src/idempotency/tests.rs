@@ -1,0 +1,52 @@
+use http::HeaderValue;
+
+use super::*;
+
+fn read(value: &'static str) -> Result<Option<String>, IdempotencyKeyError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_static(value));
+    key(&headers)
+}
+
+#[test]
+fn a_key_is_bare_or_quoted() {
+    assert_eq!(key(&HeaderMap::new()), Ok(None));
+    assert_eq!(read("order-1"), Ok(Some("order-1".to_owned())));
+    assert_eq!(read("  order-1 "), Ok(Some("order-1".to_owned())));
+    assert_eq!(read("\"order-1\""), Ok(Some("order-1".to_owned())));
+    assert_eq!(read(r#""a\"b\\c""#), Ok(Some(r#"a"b\c"#.to_owned())));
+    assert_eq!(read("!~"), Ok(Some("!~".to_owned())));
+}
+
+#[test]
+fn what_is_no_key_is_refused() {
+    for value in ["", "\"\"", "a b", "\"a b\"", "\"open", "\"a\"b", r#""\a""#, "\"a\"\"", "\"a\\"] {
+        assert_eq!(read(value), Err(IdempotencyKeyError::Malformed), "{value:?}");
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_bytes("schlüssel".as_bytes()).unwrap());
+    assert_eq!(key(&headers), Err(IdempotencyKeyError::Malformed));
+    headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(&"k".repeat(256)).unwrap());
+    assert_eq!(key(&headers), Err(IdempotencyKeyError::Malformed));
+    headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(&"k".repeat(255)).unwrap());
+    assert_eq!(key(&headers), Ok(Some("k".repeat(255))));
+    headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("another"));
+    assert_eq!(key(&headers), Err(IdempotencyKeyError::Repeated));
+}
+
+#[test]
+fn a_digest_tells_method_path_and_body() {
+    let all = [
+        digest(&Method::POST, "/v1/a", b"{}"),
+        digest(&Method::PUT, "/v1/a", b"{}"),
+        digest(&Method::POST, "/v1/b", b"{}"),
+        digest(&Method::POST, "/v1/a", b"{} "),
+        digest(&Method::POST, "/v1/a{", b"}"),
+    ];
+    for (index, one) in all.iter().enumerate() {
+        for other in &all[index + 1..] {
+            assert_ne!(one, other);
+        }
+    }
+    assert_eq!(all[0], digest(&Method::POST, "/v1/a", b"{}"));
+}

@@ -1,0 +1,137 @@
+//! Errors to problems: the one place that decides a status.
+
+use std::time::Duration;
+
+use domain::source::SourceKind;
+use event_store::{AppendError, LoadError};
+use http::StatusCode;
+use platform::http::problem::Problem;
+
+use crate::failure::Failure;
+use crate::idempotency::IdempotencyKeyError;
+use crate::outcome::Refused;
+use crate::precondition::IfMatchError;
+use crate::refusal::clip;
+
+/// When to try again what was refused for load.
+const SOON: Duration = Duration::from_secs(1);
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotFound => Problem::not_found(),
+            Failure::VersionMismatch { actual } => {
+                Problem::new(StatusCode::PRECONDITION_FAILED, "version-mismatch", "The campaign has changed since")
+                    .detail(format!("It is at version {actual}. Read it again and decide anew."))
+                    .extension("version", actual)
+            }
+            Failure::Contended => {
+                Problem::new(StatusCode::CONFLICT, "concurrent-change", "Others are changing the same thing")
+                    .detail("Nothing was done. Send the request again.")
+                    .retry_after(SOON)
+            }
+            Failure::KeyReused => key_reused(),
+            Failure::SourceNameTaken { name, field } => {
+                Problem::new(StatusCode::CONFLICT, "source-name-taken", "Another source has this name")
+                    .detail(format!("The source \"{}\" is registered with another {field}.", clip(&name)))
+                    .field(field, "differs from what is registered under this name")
+            }
+            Failure::ExternalIdTaken { id } => {
+                Problem::new(StatusCode::CONFLICT, "external-id-taken", "Another campaign has this external id")
+                    .detail(format!("The external id \"{}\" belongs to another campaign.", clip(&id)))
+                    .field("external_ids", format!("\"{}\" is taken", clip(&id)))
+            }
+            Failure::UnknownSource { name } => {
+                unprocessable("unknown-source", "There is no such source").field("source", not_registered(&name))
+            }
+            Failure::WrongSourceKind { name, kind } => {
+                let (is, sends) = match kind {
+                    SourceKind::Push => ("push", "observations"),
+                    SourceKind::Pull => ("pull", "statements"),
+                };
+                unprocessable("wrong-source-kind", "This source does not send these")
+                    .field("source", format!("\"{}\" is a {is} source: it sends {sends}", clip(&name)))
+            }
+            Failure::BatchSize { field, count, most } => unprocessable("batch-size", "The batch has no or too many items")
+                .field(field, format!("has {count} items, but 1 to {most} are taken")),
+            Failure::Invalid { field, detail } => {
+                unprocessable("invalid-body", "The request body is not valid").field(field, detail)
+            }
+            Failure::Append(error) => error.into_problem(),
+            Failure::Load(error) => error.into_problem(),
+            Failure::Database(error) => Problem::unavailable(error),
+            Failure::BadClaim { .. } | Failure::BadReceipt { .. } | Failure::Encoding(_) => Problem::internal(failure),
+        }
+    }
+}
+
+/// An error of another crate as a problem.
+trait IntoProblem {
+    fn into_problem(self) -> Problem;
+}
+
+impl IntoProblem for AppendError {
+    fn into_problem(self) -> Problem {
+        match self {
+            // Both are retried where they can be met; one that comes here was met too often.
+            AppendError::Version { .. } | AppendError::Claim { .. } => Failure::Contended.into(),
+            AppendError::ReceiptMismatch => key_reused(),
+            AppendError::Invalid(_) => Problem::internal(self),
+            AppendError::Overloaded => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many commands are waiting")
+                    .retry_after(SOON)
+            }
+            AppendError::ShuttingDown | AppendError::Unavailable(_) => Problem::unavailable(self),
+        }
+    }
+}
+
+impl IntoProblem for LoadError {
+    fn into_problem(self) -> Problem {
+        match self {
+            LoadError::Event { .. } => Problem::internal(self),
+            LoadError::Database { .. } => Problem::unavailable(self),
+        }
+    }
+}
+
+impl From<&Refused> for Problem {
+    fn from(refused: &Refused) -> Self {
+        let problem = unprocessable(refused.code.clone(), "The rules do not allow this").detail(refused.detail.clone());
+        match &refused.field {
+            Some(field) => problem.field(field.clone(), refused.detail.clone()),
+            None => problem,
+        }
+    }
+}
+
+impl From<IdempotencyKeyError> for Problem {
+    fn from(error: IdempotencyKeyError) -> Self {
+        match error {
+            IdempotencyKeyError::Repeated | IdempotencyKeyError::Malformed => {
+                Problem::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "The Idempotency-Key is not valid")
+                    .field("Idempotency-Key", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<IfMatchError> for Problem {
+    fn from(error: IfMatchError) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-if-match", "The If-Match header is not valid")
+            .field("If-Match", error.to_string())
+    }
+}
+
+fn unprocessable(code: impl Into<std::borrow::Cow<'static, str>>, title: &'static str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title)
+}
+
+fn key_reused() -> Problem {
+    unprocessable("idempotency-key-reused", "This idempotency key was used for another request")
+        .detail("A key stands for one method, path and body. Use a new key for a new request.")
+}
+
+fn not_registered(name: &str) -> String {
+    format!("\"{}\" is not registered: POST /v1/sources first", clip(name))
+}

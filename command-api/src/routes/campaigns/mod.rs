@@ -1,0 +1,134 @@
+//! Campaigns: made, changed, and led through their life.
+
+pub(crate) mod life; // launch, pause, resume, complete, archive
+mod wire; // request and answer shapes
+
+use axum::extract::State;
+use domain::campaign::CampaignCommand;
+use domain::ids::CampaignId;
+use http::StatusCode;
+use platform::http::path::ApiPath;
+use platform::http::problem::Problem;
+use uuid::Uuid;
+
+use crate::answer::{Answer, otherwise};
+use crate::command::{Caller, Command};
+use crate::{execute, ids};
+use crate::outcome::{Done, Outcome};
+use crate::precondition::IfMatch;
+use crate::state::ApiState;
+
+pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, MoneySent, SetBudget};
+
+/// Draft a campaign
+///
+/// An external id that another campaign has is refused (409). With an `Idempotency-Key`, a repeated request is answered
+/// with the campaign that the first one created.
+#[utoipa::path(
+    post,
+    path = "/v1/campaigns",
+    tag = "campaigns",
+    request_body = CreateCampaign,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
+    responses(
+        (status = 201, description = "Drafted", body = CampaignAnswer, headers(
+            ("Location" = String, description = "The campaign in the read API"),
+            ("ETag" = String, description = "Its version"),
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+        )),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub(crate) async fn create(State(state): State<ApiState>, command: Command) -> Result<Answer, Problem> {
+    let body: CreateCampaign = command.body()?;
+    let caller = &command.caller;
+    let id = CampaignId(ids::at(caller.received_at));
+    let create = body.into_command(id, caller.received_at);
+    let done = execute::campaign(&state, caller, id, &IfMatch::Any, create).await?;
+    answer(caller, &done)
+}
+
+/// Change some of what a campaign is
+///
+/// A member that is left out stays as it is. `null` takes away what a campaign may lack: `ends_on`, all `external_ids`,
+/// all `attributes`. Lists and maps are replaced whole.
+#[utoipa::path(
+    patch,
+    path = "/v1/campaigns/{id}",
+    tag = "campaigns",
+    request_body = EditCampaign,
+    params(
+        ("id" = Uuid, Path, description = "The campaign"),
+        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+    ),
+    responses(
+        (status = 200, description = "Changed, or already so", body = CampaignAnswer),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub(crate) async fn edit(
+    State(state): State<ApiState>,
+    ApiPath(id): ApiPath<Uuid>,
+    command: Command,
+) -> Result<Answer, Problem> {
+    let body: EditCampaign = command.body()?;
+    let edit = CampaignCommand::Edit(body.into_edit(command.caller.received_at));
+    change(&state, &command.caller, id, edit).await
+}
+
+/// Give a campaign a budget, or none
+#[utoipa::path(
+    put,
+    path = "/v1/campaigns/{id}/budget",
+    tag = "campaigns",
+    request_body = SetBudget,
+    params(
+        ("id" = Uuid, Path, description = "The campaign"),
+        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+    ),
+    responses(
+        (status = 200, description = "Set, or already so", body = CampaignAnswer),
+        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub(crate) async fn set_budget(
+    State(state): State<ApiState>,
+    ApiPath(id): ApiPath<Uuid>,
+    command: Command,
+) -> Result<Answer, Problem> {
+    let SetBudget { budget } = command.body()?;
+    let budget = CampaignCommand::SetBudget { budget: budget.map(Into::into), at: command.caller.received_at };
+    change(&state, &command.caller, id, budget).await
+}
+
+/// Carries out a command on a campaign that exists.
+async fn change(state: &ApiState, caller: &Caller, id: Uuid, command: CampaignCommand) -> Result<Answer, Problem> {
+    let if_match = caller.if_match()?;
+    let done = execute::campaign(state, caller, CampaignId(id), if_match, command).await?;
+    answer(caller, &done)
+}
+
+fn answer(caller: &Caller, done: &Done) -> Result<Answer, Problem> {
+    let (status, id) = match done.outcome {
+        Outcome::Created(id) => (StatusCode::CREATED, id),
+        Outcome::Changed(id) => (StatusCode::OK, id),
+        Outcome::Registered(_)
+        | Outcome::RegisteredBefore(_)
+        | Outcome::Noted
+        | Outcome::Judged(_)
+        | Outcome::Refused(_) => return otherwise(caller, done),
+    };
+    let body = CampaignAnswer { campaign_id: id.0, version: done.version, position: done.position };
+    let answer = Answer::new(status, caller, done, &body).with_version(done.version);
+    Ok(if status == StatusCode::CREATED { answer.with_location(&format!("/v1/campaigns/{id}")) } else { answer })
+}

@@ -1,0 +1,197 @@
+//! Campaigns as they are sent.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::campaign::{CampaignCommand, CampaignEdit, ExternalId};
+use domain::channel::Channel;
+use domain::ids::CampaignId;
+use domain::money::{Currency, Money};
+use domain::zone::Zone;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::quantity::{Millionths, Unique};
+
+/// What a campaign starts out with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Winter sale",
+    "channels": ["paid_search", "email"],
+    "currency": "EUR",
+    "time_zone": "Europe/Berlin",
+    "starts_on": "2026-12-01",
+    "ends_on": "2026-12-31",
+    "budget": {"amount": "25000.00", "currency": "EUR"},
+    "external_ids": [{"source": "google_ads", "id": "1234567890"}],
+    "attributes": {"region": "dach"}
+}))]
+pub(crate) struct CreateCampaign {
+    /// One line of 1 to 200 characters.
+    name: String,
+    /// Where it is to run; at least one is needed to launch it.
+    #[schema(value_type = Vec<String>)]
+    channels: Vec<Channel>,
+    /// The currency of its budget, as ISO 4217 writes it.
+    #[schema(value_type = String)]
+    currency: Currency,
+    /// The IANA zone of its days.
+    #[schema(value_type = String)]
+    time_zone: Zone,
+    /// Its first day.
+    starts_on: NaiveDate,
+    /// Its last day; none if left out.
+    #[serde(default)]
+    ends_on: Option<NaiveDate>,
+    /// What it may spend in all.
+    #[serde(default)]
+    budget: Option<MoneySent>,
+    /// What others call it.
+    #[serde(default)]
+    external_ids: Vec<ExternalIdSent>,
+    /// Free labels.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    attributes: Unique<String>,
+}
+
+/// What to change of a campaign.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Winter sale, extended", "ends_on": "2027-01-15"}))]
+pub(crate) struct EditCampaign {
+    /// One line of 1 to 200 characters.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    /// Where it runs, all of it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
+    channels: Option<Vec<Channel>>,
+    /// Fixed since the launch.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    currency: Option<Currency>,
+    /// Fixed since the launch.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    time_zone: Option<Zone>,
+    /// Fixed since that day has begun.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    starts_on: Option<NaiveDate>,
+    /// `null`: none any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<NaiveDate>)]
+    ends_on: Option<Option<NaiveDate>>,
+    /// All of them; `null`: none any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<ExternalIdSent>>)]
+    external_ids: Option<Option<Vec<ExternalIdSent>>>,
+    /// All of them; `null`: none any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    attributes: Option<Option<Unique<String>>>,
+}
+
+/// A campaign's budget.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetBudget {
+    /// What it may spend in all; `null`: no limit. Must be given, so that nothing is taken away by an empty body.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required = true)]
+    pub(super) budget: Option<MoneySent>,
+}
+
+/// An amount of money.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = MoneyAmount, example = json!({"amount": "25000.00", "currency": "EUR"}))]
+pub(crate) struct MoneySent {
+    /// A decimal with up to six places, as text or as a number.
+    #[schema(value_type = String)]
+    amount: Millionths,
+    /// As ISO 4217 writes it.
+    #[schema(value_type = String)]
+    currency: Currency,
+}
+
+/// A campaign's name in another system.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExternalId)]
+pub(crate) struct ExternalIdSent {
+    /// The source that uses it; any, if left out.
+    #[serde(default)]
+    source: Option<String>,
+    /// As that system writes it.
+    id: String,
+}
+
+/// What a command made of a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CampaignAnswer {
+    /// The campaign.
+    pub(super) campaign_id: Uuid,
+    /// How many events it has: what `If-Match` takes.
+    pub(super) version: i64,
+    /// The log's position that covers it.
+    pub(super) position: i64,
+}
+
+impl From<MoneySent> for Money {
+    fn from(sent: MoneySent) -> Self {
+        Self { micros: sent.amount.0, currency: sent.currency }
+    }
+}
+
+impl From<ExternalIdSent> for ExternalId {
+    fn from(sent: ExternalIdSent) -> Self {
+        Self { source: sent.source, id: sent.id }
+    }
+}
+
+impl CreateCampaign {
+    pub(super) fn into_command(self, campaign: CampaignId, at: DateTime<Utc>) -> CampaignCommand {
+        CampaignCommand::Create {
+            campaign,
+            name: self.name,
+            channels: self.channels,
+            currency: self.currency,
+            time_zone: self.time_zone,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            budget: self.budget.map(Into::into),
+            external_ids: external_ids(self.external_ids),
+            attributes: self.attributes.0,
+            at,
+        }
+    }
+}
+
+impl EditCampaign {
+    pub(super) fn into_edit(self, at: DateTime<Utc>) -> CampaignEdit {
+        CampaignEdit {
+            name: self.name,
+            channels: self.channels,
+            currency: self.currency,
+            time_zone: self.time_zone,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            budget: None,
+            external_ids: self.external_ids.map(|ids| external_ids(ids.unwrap_or_default())),
+            attributes: self.attributes.map(|labels| labels.unwrap_or_default().0),
+            at,
+        }
+    }
+}
+
+fn external_ids(sent: Vec<ExternalIdSent>) -> Vec<ExternalId> {
+    sent.into_iter().map(Into::into).collect()
+}
+
+/// A member that is there, so that `null` is read as its type reads it and never as "left out".
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

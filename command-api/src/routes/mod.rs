@@ -1,0 +1,36 @@
+//! One module for each resource: its request shapes, its handlers and their OpenAPI operations.
+
+pub(crate) mod campaigns;
+pub(crate) mod observations;
+pub(crate) mod sources;
+pub(crate) mod statements;
+pub(crate) mod syncs;
+
+mod batch; // what a batch is answered
+mod known; // the source and campaigns that a batch stands on
+mod reference; // how an item names its campaign
+mod time; // instants of items
+
+pub(crate) use batch::Settled;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::ApiState;
+
+/// Every route of the API, with its operations.
+pub(crate) fn all() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(campaigns::create))
+        .routes(routes!(campaigns::edit))
+        .routes(routes!(campaigns::life::launch))
+        .routes(routes!(campaigns::life::pause))
+        .routes(routes!(campaigns::life::resume))
+        .routes(routes!(campaigns::life::complete))
+        .routes(routes!(campaigns::life::archive))
+        .routes(routes!(campaigns::set_budget))
+        .routes(routes!(sources::register))
+        .routes(routes!(observations::record))
+        .routes(routes!(statements::record))
+        .routes(routes!(syncs::note))
+}

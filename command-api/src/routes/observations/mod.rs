@@ -1,0 +1,156 @@
+//! Observations: what happened, pushed by a source. A batch is one event, whatever campaigns it touches.
+
+mod item; // one item: shape and rules of its own
+mod judge; // the batch: keys, twins, payload
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use axum::extract::State;
+use domain::observation::{RECORDED, STREAM_TYPE};
+use domain::source::SourceKind;
+use event_store::{AppendRequest, ExpectedVersion, NewEvent};
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use self::judge::Batch;
+use super::batch::{BatchAnswer, BatchQuery, check_size};
+use super::known::Known;
+use crate::answer::Answer;
+use crate::command::{Caller, Command};
+use crate::execute::{self, ATTEMPTS, Race};
+use crate::failure::Failure;
+use crate::outcome::{Done, Outcome};
+use crate::state::ApiState;
+
+/// A batch as it is sent. Its items stay text until each is read by itself.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent<'a> {
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(borrow)]
+    observations: Vec<&'a RawValue>,
+}
+
+/// What a push source saw happen.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "source": "shop_tracker",
+    "observations": [{
+        "id": "order-1001",
+        "external_campaign_id": "winter-sale",
+        "type": "conversion",
+        "occurred_at": "2026-11-21T21:59:30Z",
+        "value": {"amount": "59.90", "currency": "EUR"},
+        "dimensions": {"country": "DE"}
+    }]
+}))]
+#[expect(dead_code, reason = "describes the body, which is read item by item")]
+pub(crate) struct RecordObservations {
+    /// The source's name.
+    source: String,
+    /// 1 to 5,000 of them.
+    observations: Vec<ObservationSent>,
+}
+
+/// Something that happened. One of `campaign_id` and `external_campaign_id` must be given.
+#[derive(ToSchema)]
+#[schema(as = Observation)]
+#[expect(dead_code, reason = "describes an item, which is read from its text")]
+struct ObservationSent {
+    /// Unique per source, type and UTC day of `occurred_at`: 1 to 128 characters.
+    id: String,
+    /// The campaign.
+    campaign_id: Option<uuid::Uuid>,
+    /// The campaign, as the source calls it.
+    external_campaign_id: Option<String>,
+    /// What kind of thing: impression, click, visit, conversion, spend, send, delivery, open, bounce, unsubscribe,
+    /// video_view, lead or response.
+    #[schema(rename = "type")]
+    kind: String,
+    /// When, to the millisecond.
+    occurred_at: chrono::DateTime<chrono::Utc>,
+    /// How many; 1 if left out. Whole, but for conversions, whose credit can be shared. A number or a decimal text.
+    #[schema(value_type = Option<f64>)]
+    count: Option<f64>,
+    /// What it was worth or cost: a number or a decimal text in the source's currency, or an amount with its currency.
+    #[schema(value_type = Option<crate::routes::campaigns::MoneySent>)]
+    value: Option<f64>,
+    /// What else is known of it: at most 16, keys like `country`, values of at most 200 characters.
+    dimensions: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// Record what happened
+///
+/// Each item fares by itself. The same item again is a duplicate, another one under the same id a conflict; neither is
+/// recorded. An archived campaign refuses only what occurred after its archiving.
+#[utoipa::path(
+    post,
+    path = "/v1/observations",
+    tag = "activity",
+    request_body = RecordObservations,
+    params(
+        BatchQuery,
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+    ),
+    responses(
+        (status = 200, description = "How each item fared", body = BatchAnswer),
+        (status = "4XX", description = "Refused whole", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub(crate) async fn record(
+    State(state): State<ApiState>,
+    ApiQuery(query): ApiQuery<BatchQuery>,
+    command: Command,
+) -> Result<Answer, Problem> {
+    let sent: Sent<'_> = command.batch()?;
+    check_size("observations", sent.observations.len(), state.limits.observations)?;
+    let caller = &command.caller;
+    let batch = Batch::read(&sent.observations, caller.received_at);
+    let done = execute(&state, caller, &sent.source, &batch).await?;
+    super::batch::answer("observations", caller, done, |index| batch.id(index), query)
+}
+
+#[tracing::instrument(
+    skip_all,
+    fields(workspace = %caller.workspace(), source.name = source, correlation_id = caller.correlation_id())
+)]
+async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<'_>) -> Result<Done, Failure> {
+    if let Some(done) = execute::earlier(state, caller).await? {
+        return Ok(done);
+    }
+    for attempt in 0..ATTEMPTS {
+        execute::pause(attempt).await;
+        let mut lookup = execute::lookup(state, caller, attempt);
+        let known = Known::find(&mut lookup, source, batch.campaigns()).await?;
+        let known = known.ok_or_else(|| Failure::UnknownSource { name: source.to_owned() })?;
+        known.source.require(SourceKind::Push)?;
+        let judged = batch.judge(&known)?;
+        let event = |payload| NewEvent { event_type: RECORDED.to_owned(), event_version: "1".to_owned(), payload };
+        let outcome = Outcome::Judged(judged.settled);
+        let request = AppendRequest {
+            workspace: caller.principal.workspace,
+            stream_type: STREAM_TYPE,
+            stream_id: known.source.id.stream(caller.workspace()),
+            expected: ExpectedVersion::Any,
+            events: judged.payload.map(event).into_iter().collect(),
+            metadata: caller.metadata(),
+            claims: known.assertions(&lookup),
+            receipt: caller.receipt(&outcome)?,
+            recorded_at: state.clock.now(),
+        };
+        match execute::append(state, request).await? {
+            Race::Won(appended) => return Done::appended(outcome, appended, caller.key()),
+            Race::Lost(_) => {}
+        }
+    }
+    Err(Failure::Contended)
+}

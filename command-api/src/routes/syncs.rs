@@ -1,0 +1,206 @@
+//! Syncs: a source says how its runs go.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use domain::bucket::{Grain, is_in_range};
+use domain::ids::SourceId;
+use domain::sync::{STREAM_TYPE, SyncEvent};
+use event_store::{AppendRequest, ExpectedVersion, NewEvent, Payload, Then};
+use http::StatusCode;
+use platform::http::path::ApiPath;
+use platform::http::problem::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::known::KnownSource;
+use super::time::SKEW;
+use crate::answer::{Answer, otherwise};
+use crate::claims::SOURCE_NAME;
+use crate::command::{Caller, Command};
+use crate::execute::{self, ATTEMPTS, Race};
+use crate::failure::Failure;
+use crate::outcome::{Done, Outcome};
+use crate::state::ApiState;
+
+const LONGEST_REASON: usize = 500;
+
+/// How a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SyncStatus {
+    /// It has started.
+    Started,
+    /// It ended well.
+    Completed,
+    /// It ended otherwise.
+    Failed,
+}
+
+/// What a source says of a run.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"status": "completed", "complete_through": "2026-11-21T22:00:00Z", "grain": "hour"}))]
+pub(crate) struct NoteSync {
+    /// How it goes.
+    status: SyncStatus,
+    /// With `completed`: everything before this instant is there.
+    #[serde(default)]
+    complete_through: Option<DateTime<Utc>>,
+    /// With `completed`: the steps in which completeness moves, `15m` (if left out), `hour` or `day`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    grain: Option<Grain>,
+    /// With `failed`: why, in 1 to 500 characters.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// A sync that is noted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SyncAnswer {
+    /// The log's position that covers it.
+    position: i64,
+}
+
+/// Say how a source's run goes
+#[utoipa::path(
+    post,
+    path = "/v1/sources/{name}/syncs",
+    tag = "sources",
+    request_body = NoteSync,
+    params(
+        ("name" = String, Path, description = "The source"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+    ),
+    responses(
+        (status = 200, description = "Noted", body = SyncAnswer),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub(crate) async fn note(
+    State(state): State<ApiState>,
+    ApiPath(name): ApiPath<String>,
+    command: Command,
+) -> Result<Answer, Problem> {
+    let body: NoteSync = command.body()?;
+    let caller = &command.caller;
+    let said = body.check(caller.received_at)?;
+    let done = execute(&state, caller, &name, &said).await?;
+    match done.outcome {
+        Outcome::Noted => Ok(Answer::new(StatusCode::OK, caller, &done, &SyncAnswer { position: done.position })),
+        Outcome::Created(_)
+        | Outcome::Changed(_)
+        | Outcome::Registered(_)
+        | Outcome::RegisteredBefore(_)
+        | Outcome::Judged(_)
+        | Outcome::Refused(_) => otherwise(caller, &done),
+    }
+}
+
+#[tracing::instrument(
+    skip_all,
+    fields(workspace = %caller.workspace(), source.name = name, correlation_id = caller.correlation_id())
+)]
+async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> Result<Done, Failure> {
+    if let Some(done) = execute::earlier(state, caller).await? {
+        return Ok(done);
+    }
+    for attempt in 0..ATTEMPTS {
+        execute::pause(attempt).await;
+        let mut lookup = execute::lookup(state, caller, attempt);
+        let source = KnownSource::find(&mut lookup, name).await?.ok_or(Failure::NotFound)?;
+        let event = said.event(source.id, caller.received_at);
+        let request = AppendRequest {
+            workspace: caller.principal.workspace,
+            stream_type: STREAM_TYPE,
+            stream_id: source.id.stream(caller.workspace()),
+            expected: ExpectedVersion::Any,
+            events: vec![NewEvent {
+                event_type: event.event_type().to_owned(),
+                event_version: "1".to_owned(),
+                payload: Payload::Json(serde_json::to_string(&event).map_err(Failure::encoding)?),
+            }],
+            metadata: caller.metadata(),
+            claims: vec![lookup.assert(SOURCE_NAME, name, Then::Keep)],
+            receipt: caller.receipt(&Outcome::Noted)?,
+            recorded_at: state.clock.now(),
+        };
+        match execute::append(state, request).await? {
+            Race::Won(appended) => return Done::appended(Outcome::Noted, appended, caller.key()),
+            Race::Lost(_) => {}
+        }
+    }
+    Err(Failure::Contended)
+}
+
+/// A sync whose members agree with its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    Started,
+    Completed { complete_through: DateTime<Utc>, grain: Grain },
+    Failed { reason: String },
+}
+
+impl NoteSync {
+    fn check(self, now: DateTime<Utc>) -> Result<Said, Failure> {
+        let stray = |field, given: bool, belongs_to: &str| {
+            let detail = format!("belongs to status {belongs_to}");
+            if given { Err(Failure::Invalid { field, detail }) } else { Ok(()) }
+        };
+        if self.status != SyncStatus::Completed {
+            stray("complete_through", self.complete_through.is_some(), "completed")?;
+            stray("grain", self.grain.is_some(), "completed")?;
+        }
+        if self.status != SyncStatus::Failed {
+            stray("reason", self.reason.is_some(), "failed")?;
+        }
+        match self.status {
+            SyncStatus::Started => Ok(Said::Started),
+            SyncStatus::Completed => {
+                let complete_through = complete_through(self.complete_through, now)?;
+                Ok(Said::Completed { complete_through, grain: self.grain.unwrap_or(Grain::QuarterHour) })
+            }
+            SyncStatus::Failed => Ok(Said::Failed { reason: reason(self.reason)? }),
+        }
+    }
+}
+
+fn complete_through(given: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+    let refuse = |detail: &str| Failure::Invalid { field: "complete_through", detail: detail.to_owned() };
+    let complete_through = given.ok_or_else(|| refuse("is needed with status completed"))?;
+    if complete_through > now + SKEW {
+        return Err(refuse("lies ahead of this server's clock"));
+    }
+    if !is_in_range(complete_through.date_naive()) {
+        return Err(refuse("must lie in the years 1970 to 2199"));
+    }
+    Ok(complete_through)
+}
+
+fn reason(given: Option<String>) -> Result<String, Failure> {
+    let refuse = |detail: String| Failure::Invalid { field: "reason", detail };
+    let reason = given.ok_or_else(|| refuse("is needed with status failed".to_owned()))?;
+    let length = reason.chars().count();
+    let control = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if reason.trim().is_empty() || length > LONGEST_REASON || reason.contains(control) {
+        return Err(refuse(format!("must be 1 to {LONGEST_REASON} characters, none a control character")));
+    }
+    Ok(reason)
+}
+
+impl Said {
+    fn event(&self, source: SourceId, at: DateTime<Utc>) -> SyncEvent {
+        match self {
+            Self::Started => SyncEvent::SyncStarted { source, at },
+            Self::Completed { complete_through, grain } => {
+                SyncEvent::SyncCompleted { source, at, complete_through: *complete_through, grain: *grain }
+            }
+            Self::Failed { reason } => SyncEvent::SyncFailed { source, at, reason: reason.clone() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

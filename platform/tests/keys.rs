@@ -1,5 +1,7 @@
 //! Keys against the table that holds them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use chrono::{DateTime, TimeDelta, Utc};
 use platform::clock::{Clock, ManualClock};
 use platform::keys::{KeyError, Keys, NewKey, Revocation, Scope, create_key, insert_key, list_keys, revoke_key};

@@ -22,6 +22,7 @@ use tracing::{Instrument, info_span};
 
 use super::problem::Problem;
 use super::trace::{REQUEST_ID, TraceContext};
+use crate::telemetry::metrics_handle;
 
 /// Stands for every path that no route matches, so that no caller can make labels.
 const UNMATCHED: &str = "unmatched";
@@ -34,8 +35,10 @@ const CHATTER: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 pub(super) struct Observer {
     api: &'static str,
     /// By route, then method and status: looking a metric up in the recorder costs more than many a request.
-    recorded: Arc<RwLock<HashMap<String, HashMap<(&'static str, u16), Recorded>>>>,
+    recorded: Arc<RwLock<HashMap<String, OfRoute>>>,
 }
+
+type OfRoute = HashMap<(&'static str, u16), Recorded>;
 
 #[derive(Clone)]
 struct Recorded {
@@ -44,7 +47,11 @@ struct Recorded {
 }
 
 impl Observer {
+    /// A metric that is made before there is a recorder is lost for good, so this makes sure of one.
     pub(super) fn new(api: &'static str) -> Self {
+        if let Err(error) = metrics_handle() {
+            tracing::warn!(error = &error as &dyn Error, "requests are not counted by our own recorder");
+        }
         metrics::describe_counter!("highwater_http_requests_total", "Requests answered, by route and status.");
         metrics::describe_histogram!(
             "highwater_http_request_seconds",

@@ -76,7 +76,7 @@ pub fn bind(addr: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// A client that sends half a head, or nothing after its last answer, keeps its connection this long.
-const HEAD_WITHIN: Duration = Duration::from_secs(60);
+const HEAD_WITHIN: Duration = Duration::from_mins(1);
 
 /// An HTTP/2 connection is asked this often whether anybody is still there.
 const PING_EVERY: Duration = Duration::from_secs(30);

@@ -4,13 +4,11 @@ use tokio::sync::oneshot;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
-fn told(token: CancellationToken) -> impl Future<Output = Result<(), Infallible>> {
-    async move {
-        token.cancelled().await;
-        Ok(())
-    }
+async fn told(token: CancellationToken) -> Result<(), Infallible> {
+    token.cancelled().await;
+    Ok(())
 }
 
 #[tokio::test]

@@ -77,17 +77,17 @@ impl Directory {
     pub(super) fn socket(&self) -> Result<PathBuf, LocalPostgresError> {
         let here = self.root.join("socket");
         if here.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET {
-            return match self.private(&here)? {
-                true => Ok(here),
-                false => Err(LocalPostgresError::NoSocketDirectory { parent: self.root.clone() }),
-            };
+            if self.private(&here)? {
+                return Ok(here);
+            }
+            return Err(LocalPostgresError::NoSocketDirectory { parent: self.root.clone() });
         }
         let digest = Sha256::digest(self.root.as_os_str().as_bytes());
-        let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let name = digest.iter().take(6).fold(0_u64, |name, byte| name << 8 | u64::from(*byte));
         let parent = Path::new("/tmp");
         // Anybody may have taken the first name.
         for attempt in 0..8 {
-            let directory = parent.join(format!("highwater-{name}-{attempt}"));
+            let directory = parent.join(format!("highwater-{name:012x}-{attempt}"));
             if self.private(&directory)? {
                 return Ok(directory);
             }
@@ -102,7 +102,8 @@ impl Directory {
             Ok(()) => self.account.give(directory).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let found = fs::symlink_metadata(directory).map_err(file("look at"))?;
-                Ok(found.is_dir() && self.account.owns(found.uid()) && found.permissions().mode() & 0o077 == 0)
+                let closed = found.permissions().mode() & 0o777 == 0o700;
+                Ok(found.is_dir() && self.account.owns(found.uid()) && closed)
             }
             Err(error) => Err(file("make")(error)),
         }

@@ -48,7 +48,7 @@ impl LocalPostgresConfig {
             max_connections: 100,
             shared_buffers_mb: 256,
             loopback_port: false,
-            start_within: Duration::from_secs(120),
+            start_within: Duration::from_mins(2),
         }
     }
 }
@@ -119,7 +119,7 @@ pub struct LocalPostgres {
 
 /// This many ends in `WINDOW` are more than bad luck.
 const ENDS: usize = 3;
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 impl LocalPostgres {
     /// Makes the database if it is not there, starts PostgreSQL and waits until the database `highwater` takes connections.

@@ -125,16 +125,12 @@ impl Server {
 
     pub(super) fn url(&self) -> SecretString {
         let port = self.port;
-        let url = match &self.password {
-            Some(password) => {
-                format!("postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable")
-            }
-            None => {
-                let host = percent_encoded(&self.socket);
-                format!("postgres://{SUPERUSER}@localhost:{port}/{DATABASE}?host={host}&sslmode=disable")
-            }
-        };
-        SecretString::from(url)
+        if let Some(password) = &self.password {
+            let url = format!("postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable");
+            return SecretString::from(url);
+        }
+        let host = percent_encoded(&self.socket);
+        SecretString::from(format!("postgres://{SUPERUSER}@localhost:{port}/{DATABASE}?host={host}&sslmode=disable"))
     }
 
     pub(super) fn pid(&self) -> Option<u32> {

@@ -58,7 +58,7 @@ fn app(cors_origins: &[&str]) -> Router {
         api: "test",
         cors_origins: cors_origins.iter().map(|origin| (*origin).to_owned()).collect(),
         max_body_bytes: 64,
-        request_timeout: Duration::from_secs(60),
+        request_timeout: Duration::from_mins(1),
     };
     edge(router, &config)
 }

@@ -74,7 +74,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
             .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
             .allow_headers(sent.into_iter().chain(taken.map(HeaderName::from_static)).collect::<Vec<_>>())
             .expose_headers(standard.into_iter().chain(ours.map(HeaderName::from_static)).collect::<Vec<_>>())
-            .max_age(Duration::from_secs(3_600)),
+            .max_age(Duration::from_hours(1)),
     )
 }
 

@@ -36,17 +36,16 @@ impl TraceContext {
             (Some(only), None) => only.to_str().ok().and_then(parse),
             (Some(_) | None, _) => None,
         };
-        match parent {
-            Some(parent) => Self {
-                correlation_id: parent.trace.to_owned(),
-                causation_id: parent.span.to_owned(),
-                traceparent: format!("00-{}-{span}-{}", parent.trace, if parent.sampled { "01" } else { "00" }),
-            },
-            None => {
-                let trace = hexadecimal(u128::from(rand::random::<std::num::NonZeroU128>()), TRACE_ID);
-                Self { traceparent: format!("00-{trace}-{span}-01"), correlation_id: trace, causation_id: span }
-            }
+        if let Some(Parent { trace, span: caller, sampled }) = parent {
+            let flags = if sampled { "01" } else { "00" };
+            return Self {
+                correlation_id: trace.to_owned(),
+                causation_id: caller.to_owned(),
+                traceparent: format!("00-{trace}-{span}-{flags}"),
+            };
         }
+        let trace = hexadecimal(u128::from(rand::random::<std::num::NonZeroU128>()), TRACE_ID);
+        Self { traceparent: format!("00-{trace}-{span}-01"), correlation_id: trace, causation_id: span }
     }
 
     /// `<trace id>-<span id>` of this request.

@@ -1,6 +1,7 @@
 //! JSON request bodies: what is not JSON is malformed (400), what is JSON but not what the route takes is invalid (422) and
 //! says which field. PostgreSQL's text cannot hold the character NUL, so it is refused here.
 
+use std::fmt::Write as _;
 use std::ops::Deref;
 
 use axum::body::Bytes;
@@ -131,7 +132,8 @@ fn nul_in(value: &Value, path: &mut String) -> Option<String> {
         Value::String(text) => text.contains('\0').then(|| path.clone()),
         Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
             let parent = path.len();
-            path.push_str(&format!("[{index}]"));
+            // Writing to a string cannot fail.
+            let _ = write!(path, "[{index}]");
             let found = nul_in(item, path);
             path.truncate(parent);
             found

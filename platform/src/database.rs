@@ -110,7 +110,12 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, ConnectError> {
     let mut options = config.options()?.application_name(&format!("highwater-{}", part.name()));
     if part != Part::Admin {
-        options = options.options([("statement_timeout", config.statement_timeout_ms.to_string())]);
+        // A client that is gone without a word must not hold a log's head, nor anything else, for hours.
+        options = options.options([
+            ("statement_timeout", config.statement_timeout_ms.to_string().as_str()),
+            ("idle_in_transaction_session_timeout", "60000"),
+            ("tcp_keepalives_idle", "30"),
+        ]);
     }
     check_role(&options, part).await?;
 

@@ -10,7 +10,7 @@ fn config(pool: &PgPool) -> DatabaseConfig {
 }
 
 fn sqlstate(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|error| error.code()).map(Into::into)
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(Into::into)
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -19,13 +19,15 @@ async fn every_connection_acts_as_its_part(pool: PgPool) {
         [(Part::Command, "highwater_command"), (Part::Projector, "highwater_projector"), (Part::Read, "highwater_read")]
     {
         let acting = connect(&config(&pool), part).await.unwrap();
-        let (user, name, timeout): (String, String, String) = sqlx::query_as(
-            "SELECT current_user::text, current_setting('application_name'), current_setting('statement_timeout')",
+        let (user, name, timeout, idle): (String, String, String, String) = sqlx::query_as(
+            "SELECT current_user::text, current_setting('application_name'), current_setting('statement_timeout'),
+                    current_setting('idle_in_transaction_session_timeout')",
         )
         .fetch_one(&acting)
         .await
         .unwrap();
-        assert_eq!((user.as_str(), name, timeout.as_str()), (role, format!("highwater-{}", part.name()), "2s"));
+        assert_eq!((user.as_str(), name), (role, format!("highwater-{}", part.name())));
+        assert_eq!((timeout.as_str(), idle.as_str()), ("2s", "1min"));
     }
     let admin = connect(&config(&pool), Part::Admin).await.unwrap();
     let (user, timeout): (String, String) =

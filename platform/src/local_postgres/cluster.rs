@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -116,10 +117,11 @@ fn is_alive(pid: Pid) -> bool {
     pid.as_raw() > 1 && !matches!(kill(pid, None), Err(Errno::ESRCH))
 }
 
-/// A postmaster's working directory is its database. Without /proc, a living process is taken for the postmaster.
+/// We start a server with its directory as an argument. Unlike its working directory, its arguments may be read by whoever is
+/// root in a container without the right to trace. Where they cannot be read, a living process is taken for the postmaster.
 fn works_in(pid: Pid, database: &Path) -> bool {
-    if !Path::new("/proc/self").exists() {
-        return true;
+    match fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(arguments) => arguments.split(|byte| *byte == 0).any(|argument| argument == database.as_os_str().as_bytes()),
+        Err(_) => true,
     }
-    fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|directory| directory == database)
 }

@@ -112,9 +112,10 @@ fn list(paths: &[PathBuf]) -> String {
 /// A running private PostgreSQL. Dropping it stops it as well as that can be done without waiting long; `stop` is better.
 #[derive(Debug)]
 pub struct LocalPostgres {
-    config: LocalPostgresConfig,
-    directory: Directory,
+    // Dropped first: the directory's lock is held until the server has ended.
     server: Server,
+    directory: Directory,
+    config: LocalPostgresConfig,
 }
 
 /// This many ends in `WINDOW` are more than bad luck.
@@ -128,7 +129,7 @@ impl LocalPostgres {
         cluster::prepare(&directory, config.durable).await?;
         cluster::stop_orphan(&directory).await?;
         let server = Server::launch(&directory, &config).await?;
-        Ok(Self { config, directory, server })
+        Ok(Self { server, directory, config })
     }
 
     /// Where the database `highwater` takes connections, for sqlx and libpq alike. It holds a password only when there is a

@@ -91,7 +91,9 @@ impl Server {
             .username(SUPERUSER)
             .database("postgres")
             .ssl_mode(PgSslMode::Disable)
-            .application_name("highwater-local");
+            .application_name("highwater-local")
+            // One of them sets a password.
+            .disable_statement_logging();
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 self.ended = true;

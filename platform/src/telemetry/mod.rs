@@ -4,7 +4,7 @@
 //! and, once the caller is known, `workspace` and `key_id`. The line that ends a request has the target
 //! `highwater::request`. Never logged: keys, bodies, query strings, headers.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -78,7 +78,10 @@ pub enum TelemetryError {
 
 /// Starts logging and metrics. A second call in the same process keeps what the first set up.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    let lines = tracing_subscriber::fmt().with_env_filter(config.filter()?).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(config.filter()?)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     let set = match config.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
@@ -131,3 +134,6 @@ pub fn metrics_handle() -> Result<PrometheusHandle, TelemetryError> {
         .map_err(TelemetryError::Upkeep)?;
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+use super::*;
+
+#[test]
+fn a_second_start_keeps_what_the_first_set_up() {
+    let text = TelemetryConfig::default();
+    let json = TelemetryConfig { format: LogFormat::Json, filter: "debug".to_owned() };
+    init(&text).unwrap();
+    init(&json).unwrap();
+    metrics::counter!("highwater_test_total").increment(2);
+    metrics::histogram!("highwater_test_seconds").record(0.2);
+    let rendered = metrics_handle().unwrap().render();
+    assert!(rendered.contains("highwater_test_total 2"), "{rendered}");
+    assert!(rendered.contains(r#"highwater_test_seconds_bucket{le="0.25"} 1"#), "{rendered}");
+}
+
+#[test]
+fn a_format_is_parsed_by_its_name() {
+    assert_eq!("json".parse(), Ok(LogFormat::Json));
+    assert_eq!("text".parse(), Ok(LogFormat::Text));
+    assert_eq!("xml".parse::<LogFormat>(), Err(UnknownLogFormat));
+}

@@ -85,6 +85,10 @@ CREATE TABLE read.campaigns (
     PRIMARY KEY (epoch, workspace, campaign_id)
 ) PARTITION BY LIST (epoch);
 CREATE INDEX campaigns_by_name ON read.campaigns (epoch, workspace, name, campaign_id);
+-- The last event of any campaign, and the last instant at which the clock alone changed a status: one probe each, made for
+-- every answer about many campaigns.
+CREATE INDEX campaigns_by_position ON read.campaigns (epoch, workspace, position);
+CREATE INDEX campaigns_by_start ON read.campaigns (epoch, workspace, starts_at) WHERE state = 'launched';
 
 CREATE TABLE read.sources (
     epoch                 integer NOT NULL,
@@ -127,15 +131,18 @@ CREATE TABLE read.source_completions (
     PRIMARY KEY (epoch, workspace, source_id, complete_through)
 ) PARTITION BY LIST (epoch);
 
--- Which sources feed a campaign: those whose completeness its numbers wait for.
+-- Which sources feed a campaign: those whose completeness its numbers wait for. position: the event by which the source
+-- first did. It changes every answer about the campaign, also about months that the event did not touch.
 CREATE TABLE read.campaign_sources (
     epoch       integer NOT NULL,
     workspace   integer NOT NULL,
     campaign_id uuid NOT NULL,
     source_id   uuid NOT NULL,
+    position    bigint NOT NULL,
     PRIMARY KEY (epoch, workspace, campaign_id, source_id)
 ) PARTITION BY LIST (epoch);
 CREATE INDEX campaign_sources_by_source ON read.campaign_sources (epoch, workspace, source_id);
+CREATE INDEX campaign_sources_by_position ON read.campaign_sources (epoch, workspace, position);
 
 -- Pushed observations, summed into 15-minute UTC buckets. Values are whole numbers in the measure's smallest unit
 -- (counts; millionths of a conversion; micros of the source's currency). changed_at: recorded_at of the last event that touched the cell.

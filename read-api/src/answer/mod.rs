@@ -1,0 +1,283 @@
+//! Headers, ETags and the envelope around every result.
+//!
+//! The body holds only functions of the result's version. What changes all the time (lag, head, whether the caller's wish
+//! was met) is in headers, which a 304 refreshes.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::freshness::State;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
+use platform::keys::Principal;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::consistency::Settled;
+use crate::refusal::Refusal;
+use crate::sources::{Freshness, Sources};
+use crate::version::Version;
+
+const DATA_POSITION: HeaderName = HeaderName::from_static("data-position");
+const DATA_FRESHNESS: HeaderName = HeaderName::from_static("data-freshness");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// A cached answer is asked for again each time, and may be shown for 5 seconds while that goes on.
+const CACHING: HeaderValue = HeaderValue::from_static("private, max-age=0, stale-while-revalidate=5");
+const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization");
+
+/// An answer's body.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Envelope<'a, T> {
+    pub(crate) data: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) page: Option<Page>,
+    pub(crate) meta: Meta<'a>,
+}
+
+/// Where the rows go on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Page {
+    /// To be sent as `cursor` for the next page; null on the last one.
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// What the data is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Meta<'a> {
+    /// What was read.
+    #[schema(example = "campaign_metrics")]
+    pub(crate) model: &'static str,
+    /// Which built instance of it. Versions of different epochs cannot be compared.
+    pub(crate) epoch: i32,
+    /// The result's version: the position of the last event that touched it, and the last instant at which the clock did.
+    #[schema(example = "1204.1795302000")]
+    pub(crate) version: String,
+    /// The zone that days and hours are cut in.
+    #[schema(value_type = String, example = "Europe/Berlin")]
+    pub(crate) time_zone: &'static str,
+    /// The workspace's reporting currency. Every amount names its own.
+    #[schema(value_type = Option<String>, example = "EUR")]
+    pub(crate) currency: Option<domain::money::Currency>,
+    /// The query as it was understood.
+    #[schema(value_type = Object)]
+    pub(crate) query: &'a RawValue,
+    /// How fresh the numbers are; answers without numbers leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) freshness: Option<Freshness>,
+    /// What a reader should know beside the data.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// What a reader should know beside the data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+pub(crate) struct Warning {
+    /// Stable, for programs.
+    #[schema(value_type = String, example = "grain_mismatch")]
+    pub(crate) code: &'static str,
+    /// For people.
+    pub(crate) detail: String,
+    /// The sources that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sources: Vec<String>,
+    /// The measures that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub(crate) measures: Vec<&'static str>,
+}
+
+impl Warning {
+    /// Names that no source of the workspace has.
+    pub(crate) fn unknown_sources(names: &BTreeSet<String>, sources: &Sources) -> Option<Self> {
+        let is_known = |name: &String| sources.values().any(|source| source.definition.name == *name);
+        let unknown: Vec<_> = names.iter().filter(|name| !is_known(name)).cloned().collect();
+        (!unknown.is_empty()).then(|| Self {
+            code: "unknown_source",
+            detail: "The workspace has no source of this name.".to_owned(),
+            sources: unknown,
+            measures: Vec::new(),
+        })
+    }
+}
+
+/// A canonical query and the hash that stands for it in ETags and cursors. The hash begins with the workspace and the
+/// caller's scope, so that nothing made for one caller fits another.
+#[derive(Debug)]
+pub(crate) struct Canonical {
+    pub(crate) hash: String,
+}
+
+impl Canonical {
+    pub(crate) fn new(model: &str, principal: &Principal, query: &impl Serialize) -> Result<Self, Refusal> {
+        let mut scopes = principal.scopes.clone();
+        scopes.sort_unstable();
+        let scopes: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
+        let text = serde_json::to_string(&(principal.workspace, scopes, model, query)).map_err(Refusal::corrupt)?;
+        Ok(Self { hash: short_hash(&text) })
+    }
+
+    /// The hash of one page of it.
+    pub(crate) fn page_hash(&self, limit: usize, cursor: Option<&str>) -> String {
+        short_hash(&format!("{}\n{limit}\n{}", self.hash, cursor.unwrap_or_default()))
+    }
+}
+
+fn short_hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(8).fold(String::with_capacity(16), |mut hash, byte| {
+        let _ = write!(hash, "{byte:02x}");
+        hash
+    })
+}
+
+/// A result's ETag: `W/"<model>:<epoch>:<version>:<query hash>"`. Weak, because a compressing proxy may alter the bytes.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    opaque: String,
+}
+
+impl Tag {
+    pub(crate) fn new(model: &str, epoch: i32, version: Version, hash: &str) -> Self {
+        Self { opaque: format!("{model}:{epoch}:{version}:{hash}") }
+    }
+
+    /// Whether the caller says that it has this result already.
+    pub(crate) fn is_held_by(&self, headers: &HeaderMap) -> bool {
+        let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        lists
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == self.opaque)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "W/\"{}\"", self.opaque)
+    }
+}
+
+/// What an answer says of itself in its headers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    workspace: i32,
+    epoch: i32,
+    applied: i64,
+    head: i64,
+    lag: TimeDelta,
+    satisfied: bool,
+    waited_s: Option<u64>,
+    numbers: Option<(State, Option<DateTime<Utc>>)>,
+}
+
+impl Standing {
+    pub(crate) fn of(settled: &Settled) -> Self {
+        let snapshot = &settled.snapshot;
+        Self {
+            workspace: snapshot.workspace,
+            epoch: snapshot.epoch,
+            applied: snapshot.applied,
+            head: snapshot.head,
+            lag: snapshot.lag(),
+            satisfied: settled.satisfied,
+            waited_s: settled.waited_s,
+            numbers: None,
+        }
+    }
+
+    /// Adds how settled the numbers of the answer are, and through when they are complete.
+    pub(crate) fn with_numbers(mut self, state: State, complete_through: Option<DateTime<Utc>>) -> Self {
+        self.numbers = Some((state, complete_through));
+        self
+    }
+
+    /// Writes the headers. They are structured fields (RFC 9651).
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let position = format!("epoch={}, applied={}, head={}", self.epoch, self.applied, self.head);
+        let mut freshness = self.numbers.map_or(String::new(), |(state, _)| format!("state={}, ", state.name()));
+        let millis = self.lag.num_milliseconds();
+        let satisfied = u8::from(self.satisfied);
+        let _ = write!(freshness, "lag={}.{:03}, satisfied=?{satisfied}", millis / 1_000, millis % 1_000);
+        if let Some((_, Some(complete_through))) = self.numbers {
+            let _ = write!(freshness, ", complete_through=@{}", complete_through.timestamp());
+        }
+        insert(headers, DATA_POSITION, &position);
+        insert(headers, DATA_FRESHNESS, &freshness);
+        let token = ConsistencyToken { workspace: self.workspace, position: self.applied };
+        headers.insert(CONSISTENCY_TOKEN, token.header_value());
+        if let Some(wait_s) = self.waited_s {
+            insert(headers, PREFERENCE_APPLIED, &format!("wait={wait_s}"));
+        }
+        headers.insert(VARY, VARIES);
+    }
+}
+
+/// Inserts a header whose text is made of digits, names and base64url, which any header may hold.
+pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// The caller has this version of the result: nothing but the headers is told again.
+pub(crate) fn not_modified(tag: &Tag, standing: &Standing) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    frame(response.headers_mut(), tag, standing);
+    response
+}
+
+/// The result itself.
+pub(crate) fn ok<T: Serialize>(
+    tag: &Tag,
+    standing: &Standing,
+    envelope: &Envelope<'_, T>,
+) -> Result<Response, Refusal> {
+    let body = serde_json::to_vec(envelope).map_err(Refusal::corrupt)?;
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    frame(headers, tag, standing);
+    Ok(response)
+}
+
+/// A result that never changes while this process runs.
+pub(crate) fn constant<T: Serialize>(model: &str, headers: &HeaderMap, body: &T) -> Result<Response, Refusal> {
+    let body = serde_json::to_string(body).map_err(Refusal::corrupt)?;
+    let tag = Tag { opaque: format!("{model}:{}", short_hash(&body)) };
+    let mut response = if tag.is_held_by(headers) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(CONTENT_TYPE, "application/json")], body).into_response()
+    };
+    insert(response.headers_mut(), ETAG, &tag.to_string());
+    response.headers_mut().insert(CACHE_CONTROL, CACHING);
+    response.headers_mut().insert(VARY, VARIES);
+    Ok(response)
+}
+
+/// A result that is only true now, and that no cache may keep.
+pub(crate) fn momentary<T: Serialize>(standing: &Standing, body: &T) -> Result<Response, Refusal> {
+    let body = serde_json::to_string(body).map_err(Refusal::corrupt)?;
+    let mut response = ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response();
+    standing.write(response.headers_mut());
+    Ok(response)
+}
+
+/// Says where the next page is.
+pub(crate) fn link_next(response: &mut Response, target: &str) {
+    insert(response.headers_mut(), LINK, &format!("<{target}>; rel=\"next\""));
+}
+
+fn frame(headers: &mut HeaderMap, tag: &Tag, standing: &Standing) {
+    insert(headers, ETAG, &tag.to_string());
+    headers.insert(CACHE_CONTROL, CACHING);
+    standing.write(headers);
+}
+
+#[cfg(test)]
+mod tests;

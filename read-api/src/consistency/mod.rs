@@ -1,0 +1,150 @@
+//! How fresh a caller wants its answer: at least at a position (read your writes), at most so old, or whatever is there.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use http::HeaderMap;
+use http::header::HeaderName;
+use platform::http::consistency::ConsistencyToken;
+use tokio::time::{Instant, timeout_at};
+
+use crate::ApiState;
+use crate::refusal::Refusal;
+use crate::report::request::Fields;
+use crate::snapshot::Snapshot;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// The longest that a request may wait for the projection.
+const MAX_WAIT_S: u64 = 30;
+
+/// What a request says of it in its query string.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    pub(crate) min_position: Option<i64>,
+    pub(crate) max_staleness: Option<&'a str>,
+    pub(crate) on_timeout: Option<&'a str>,
+}
+
+/// What a caller wants of its answer's freshness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Consistency {
+    min_position: Option<i64>,
+    max_staleness: Option<TimeDelta>,
+    /// Seconds that the caller would rather wait than get less.
+    wait_s: Option<u64>,
+    error_on_timeout: bool,
+}
+
+/// A snapshot, and whether it is as fresh as was asked.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) satisfied: bool,
+    /// The `wait` that was honoured, for `Preference-Applied`.
+    pub(crate) waited_s: Option<u64>,
+}
+
+impl Consistency {
+    /// Reads the query string, `Consistency-Token` and `Prefer`.
+    pub(crate) fn read(asked: Asked<'_>, headers: &HeaderMap, workspace: i32) -> Result<Self, Refusal> {
+        let mut fields = Fields::default();
+        let token = ConsistencyToken::from_headers(headers).map_err(Refusal::ConsistencyToken)?;
+        if token.is_some_and(|token| token.workspace != workspace) {
+            return Err(Refusal::ForeignConsistencyToken);
+        }
+        if asked.min_position.is_some_and(|position| position < 0) {
+            fields.wrong("min_position", "must not be negative");
+        }
+        let max_staleness = asked.max_staleness.and_then(|text| {
+            let duration = parse_duration(text);
+            if duration.is_none() {
+                fields.wrong("max_staleness", "is not a duration such as 500ms, 5s, 2m or 1h");
+            }
+            duration
+        });
+        let error_on_timeout = match asked.on_timeout {
+            None | Some("stale") => false,
+            Some("error") => true,
+            Some(_) => {
+                fields.wrong("on_timeout", "is neither stale nor error");
+                false
+            }
+        };
+        fields
+            .finish(Self {
+                min_position: token.map(|token| token.position).max(asked.min_position),
+                max_staleness,
+                wait_s: preferred_wait(headers),
+                error_on_timeout,
+            })
+            .map_err(Refusal::Query)
+    }
+
+    /// Takes a snapshot that is as fresh as is wanted, waiting for the projection as long as the caller would.
+    pub(crate) async fn settle(self, state: &ApiState, workspace: i32) -> Result<Settled, Refusal> {
+        let mut watch = self.wait_s.map(|_| state.progress.watch(workspace));
+        let deadline = Instant::now() + Duration::from_secs(self.wait_s.unwrap_or(0));
+        let mut snapshot = Snapshot::take(state, workspace).await?;
+        if let Some(asked) = self.min_position.filter(|asked| *asked > snapshot.head) {
+            return Err(Refusal::UnknownPosition { asked, head: snapshot.head });
+        }
+        while let (Some(missing), Some(watch)) = (self.missing(&snapshot), &mut watch) {
+            drop(snapshot);
+            let reached = timeout_at(deadline, watch.reaches(missing)).await.is_ok();
+            snapshot = Snapshot::take(state, workspace).await?;
+            if !reached {
+                break;
+            }
+        }
+        self.judge(snapshot)
+    }
+
+    /// The position that has to be applied before this snapshot would do.
+    fn missing(&self, snapshot: &Snapshot) -> Option<i64> {
+        let too_stale = self.max_staleness.is_some_and(|bound| snapshot.lag() > bound);
+        // Whatever is committed by now is fresh enough.
+        let for_staleness = too_stale.then_some(snapshot.head);
+        self.min_position.max(for_staleness).filter(|position| *position > snapshot.applied)
+    }
+
+    fn judge(self, snapshot: Snapshot) -> Result<Settled, Refusal> {
+        if let Some(bound) = self.max_staleness
+            && snapshot.lag() > bound
+        {
+            return Err(Refusal::StalenessBoundUnmet { lag: snapshot.lag() });
+        }
+        let satisfied = self.min_position.is_none_or(|position| position <= snapshot.applied);
+        if !satisfied && self.error_on_timeout {
+            return Err(Refusal::NotYetVisible { asked: self.min_position.unwrap_or(0), applied: snapshot.applied });
+        }
+        Ok(Settled { snapshot, satisfied, waited_s: self.wait_s.filter(|_| satisfied) })
+    }
+}
+
+/// The `wait` of `Prefer: wait=5, …` (RFC 7240). A preference that cannot be read is not one; a long one is cut short.
+fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
+    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let mut each = preferences.flat_map(|value| value.split(','));
+    each.find_map(|preference| {
+        let (name, rest) = preference.split_once('=')?;
+        let value = rest.split(';').next().unwrap_or_default().trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.parse::<u64>().ok()).flatten()
+    })
+    .map(|seconds| seconds.min(MAX_WAIT_S))
+}
+
+fn parse_duration(text: &str) -> Option<TimeDelta> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: i64 = number.parse().ok()?;
+    match unit {
+        "ms" => TimeDelta::try_milliseconds(number),
+        "s" => TimeDelta::try_seconds(number),
+        "m" => TimeDelta::try_minutes(number),
+        "h" => TimeDelta::try_hours(number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

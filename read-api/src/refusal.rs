@@ -1,0 +1,141 @@
+//! Why a request is not answered, and the problem that says so.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
+use http::StatusCode;
+use platform::http::consistency::ConsistencyTokenError;
+use platform::http::problem::{FieldError, Problem};
+use sqlx::error::DatabaseError;
+
+use crate::report::MAX_SUMS;
+
+/// Why a request is not answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("refused by the edge: {0:?}")]
+    Edge(Problem),
+    #[error("the query is not valid")]
+    Query(Vec<FieldError>),
+    #[error("there is no such thing in this workspace")]
+    NotFound,
+    #[error(transparent)]
+    ConsistencyToken(ConsistencyTokenError),
+    #[error("the consistency token belongs to another workspace")]
+    ForeignConsistencyToken,
+    #[error("position {asked} is past the head {head}")]
+    UnknownPosition { asked: i64, head: i64 },
+    #[error("position {asked} is not applied yet: {applied} is")]
+    NotYetVisible { asked: i64, applied: i64 },
+    #[error("the answer would lag by {lag}")]
+    StalenessBoundUnmet { lag: TimeDelta },
+    #[error("the cursor is none of ours")]
+    CursorMalformed,
+    #[error("the cursor belongs to another query")]
+    CursorMismatch,
+    #[error("the cursor belongs to a read model that is gone")]
+    CursorExpired,
+    #[error("the report adds up to too many numbers")]
+    ReportTooLarge,
+    #[error("the report takes too long")]
+    TooSlow(#[source] sqlx::Error),
+    #[error("the database cannot be asked")]
+    Database(#[source] sqlx::Error),
+    #[error("a read table holds what no projection writes")]
+    Corrupt(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Refusal {
+    /// A read table holds what no projection writes.
+    pub(crate) fn corrupt(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Corrupt(error.into())
+    }
+
+    /// One wrong field of the query.
+    pub(crate) fn field(field: &str, detail: impl Into<String>) -> Self {
+        Self::Query(vec![FieldError { field: field.to_owned(), detail: detail.into() }])
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Edge(problem)
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        // query_canceled: what statement_timeout does.
+        let timed_out = error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "57014");
+        if timed_out { Self::TooSlow(error) } else { Self::Database(error) }
+    }
+}
+
+/// Whether asking again may help: the server, the network or the pool is at fault, not the query.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // Connection exceptions, insufficient resources, operator intervention.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let bad_request = |code: &'static str, title: &'static str| Problem::new(StatusCode::BAD_REQUEST, code, title);
+        let unavailable = |code: &'static str, title: &'static str| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title).retry_after(Duration::from_secs(1))
+        };
+        match refusal {
+            Refusal::Edge(problem) => problem,
+            Refusal::Query(errors) => errors
+                .into_iter()
+                .fold(bad_request("invalid-query", "The query is not valid"), |problem, FieldError { field, detail }| {
+                    problem.field(field, detail)
+                }),
+            Refusal::NotFound => Problem::not_found(),
+            Refusal::ConsistencyToken(error) => {
+                bad_request("invalid-consistency-token", "The consistency token cannot be used").detail(error.to_string())
+            }
+            Refusal::ForeignConsistencyToken => {
+                bad_request("invalid-consistency-token", "The consistency token cannot be used")
+                    .detail("It was handed out for another workspace.")
+            }
+            Refusal::UnknownPosition { asked, head } => {
+                bad_request("unknown-position", "The log has not come that far").extension("asked", asked).extension("head", head)
+            }
+            Refusal::NotYetVisible { asked, applied } => unavailable("not-yet-visible", "The answer does not hold that position yet")
+                .extension("asked", asked)
+                .extension("applied", applied),
+            Refusal::StalenessBoundUnmet { lag } => {
+                unavailable("staleness-bound-unmet", "The answer would be older than was asked for")
+                    .extension("lag_ms", lag.num_milliseconds())
+            }
+            Refusal::CursorMalformed => bad_request("invalid-query", "The query is not valid")
+                .field("cursor", "is no cursor; pass on next_cursor as it was received"),
+            Refusal::CursorMismatch => bad_request("cursor-mismatch", "The cursor belongs to another query")
+                .detail("Send the same query with it that it came from, or none."),
+            Refusal::CursorExpired => Problem::new(StatusCode::GONE, "cursor-expired", "The cursor can no longer be used")
+                .detail("The read model was rebuilt since. Begin again without a cursor."),
+            Refusal::ReportTooLarge => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "report-too-large", "The report is too large")
+                .detail(format!(
+                    "It would add up to more than {MAX_SUMS} numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."
+                )),
+            Refusal::TooSlow(error) => unavailable("report-too-slow", "The answer takes too long to compute").because(error),
+            Refusal::Database(error) if is_passing(&error) => Problem::unavailable(error),
+            Refusal::Database(error) => Problem::internal(error),
+            Refusal::Corrupt(error) => Problem::internal(error),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}

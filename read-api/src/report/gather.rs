@@ -1,0 +1,240 @@
+//! The sums of a report, from the tables: one statement, grouped by cell, source and measure.
+//!
+//! The cells' edges were computed by the domain's calendar, so the database needs to know nothing of time zones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::bucket::Grain;
+use domain::measure::Measure;
+use uuid::Uuid;
+
+use super::plan::Plan;
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+
+/// The most sums that one report adds up. A statement beyond it stops early; the literal in the SQL is one more.
+pub(crate) const MAX_SUMS: usize = 200_000;
+
+/// One number that one source says of one cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sum {
+    /// Index of the cell.
+    pub(crate) cell: usize,
+    /// The campaign, when campaigns are told apart.
+    pub(crate) campaign: Option<Uuid>,
+    pub(crate) source: Uuid,
+    pub(crate) measure: Measure,
+    /// In the measure's smallest unit.
+    pub(crate) value: i128,
+    /// When it last changed.
+    pub(crate) changed_at: DateTime<Utc>,
+}
+
+/// Statements that do not fit the query's cells exactly.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Misfit {
+    pub(crate) source: Uuid,
+    pub(crate) measure: Measure,
+    pub(crate) grain: Grain,
+    pub(crate) time_zone: String,
+    /// Too coarse for the cells, and so in none of them.
+    pub(crate) left_out: bool,
+}
+
+/// What the tables hold for a report.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) sums: Vec<Sum>,
+    pub(crate) misfits: BTreeSet<Misfit>,
+}
+
+/// What to gather.
+#[derive(Debug)]
+pub(crate) struct Selection<'a> {
+    pub(crate) plan: &'a Plan,
+    /// `None` for all.
+    pub(crate) campaigns: Option<&'a [Uuid]>,
+    pub(crate) sources: Vec<Uuid>,
+    /// Whether to tell campaigns apart.
+    pub(crate) by_campaign: bool,
+}
+
+/// A row as the database groups it: a sum, or (without a cell) the mention of statements that are too coarse.
+struct SumRow {
+    cell: Option<i32>,
+    campaign_id: Option<Uuid>,
+    source_id: Uuid,
+    measure: String,
+    grain: Option<String>,
+    time_zone: Option<String>,
+    value: Option<String>,
+    changed_at: Option<DateTime<Utc>>,
+    misfit: bool,
+}
+
+/// The statement in its two forms: over all campaigns by time, and over some campaigns by their keys.
+macro_rules! sums {
+    ($of_increments:literal, $of_statements:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            SumRow,
+            r#"SELECT width_bucket(i.bucket, $3::timestamptz[]) AS cell, CASE WHEN $4 THEN i.campaign_id END AS campaign_id,
+                      i.source_id AS "source_id!", i.measure AS "measure!", NULL::text AS grain, NULL::text AS time_zone,
+                      sum(i.value)::text AS value, max(i.changed_at) AS changed_at, false AS "misfit!"
+               FROM read.increments i
+               WHERE i.epoch = $1 AND i.workspace = $2 AND i.bucket >= $5 AND i.bucket < $6
+                 AND i.measure = ANY($7) AND i.source_id = ANY($8) "# + $of_increments + r#"
+               GROUP BY 1, 2, 3, 4
+               UNION ALL
+               SELECT width_bucket(s.bucket_start, $3), CASE WHEN $4 THEN s.campaign_id END,
+                      s.source_id, s.measure, s.grain, s.time_zone, sum(s.value)::text, max(s.changed_at),
+                      bool_or(width_bucket(s.bucket_end - interval '1 microsecond', $3) <> width_bucket(s.bucket_start, $3))
+               FROM read.statements s
+               WHERE s.epoch = $1 AND s.workspace = $2 AND s.bucket_start >= $5 AND s.bucket_start < $6
+                 AND s.grain = ANY($9) AND s.measure = ANY($7) AND s.source_id = ANY($8) "# + $of_statements + r#"
+               GROUP BY 1, 2, 3, 4, 5, 6
+               UNION ALL
+               SELECT d.cell, CASE WHEN $4 THEN s.campaign_id END,
+                      s.source_id, s.measure, s.grain, s.time_zone, sum(s.value)::text, max(s.changed_at),
+                      bool_or(s.bucket_start IS DISTINCT FROM d.starts OR s.bucket_end IS DISTINCT FROM d.ends)
+               FROM unnest($11::date[], $12::integer[], $13::timestamptz[], $14::timestamptz[]) AS d (date, cell, starts, ends)
+               JOIN read.statements s ON s.bucket_date = d.date
+               WHERE s.epoch = $1 AND s.workspace = $2
+                 AND s.bucket_start >= $5 - interval '2 days' AND s.bucket_start < $6 + interval '2 days'
+                 AND s.grain = 'day' AND s.measure = ANY($7) AND s.source_id = ANY($8) "# + $of_statements + r#"
+               GROUP BY 1, 2, 3, 4, 5, 6
+               UNION ALL
+               SELECT NULL, NULL, s.source_id, s.measure, s.grain, s.time_zone, NULL, NULL, true
+               FROM read.statements s
+               WHERE s.epoch = $1 AND s.workspace = $2
+                 AND s.bucket_start >= $5 - interval '2 days' AND s.bucket_start < $6 AND s.bucket_end > $5
+                 AND s.grain = ANY($10) AND s.measure = ANY($7) AND s.source_id = ANY($8) "# + $of_statements + r#"
+               GROUP BY 3, 4, 5, 6
+               LIMIT 200001"#,
+            $($argument),+
+        )
+    };
+}
+
+/// Everything that the tables hold for this selection.
+pub(crate) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Gathered, Refusal> {
+    let plan = selection.plan;
+    if plan.cells().is_empty() || selection.sources.is_empty() {
+        return Ok(Gathered::default());
+    }
+    let rows = select(snapshot, selection).await?;
+    if rows.len() > MAX_SUMS {
+        return Err(Refusal::ReportTooLarge);
+    }
+    let mut gathered = Gathered::default();
+    let mut positions: BTreeMap<(usize, Option<Uuid>, Uuid, Measure), usize> = BTreeMap::new();
+    for row in rows {
+        let measure: Measure = row.measure.parse().map_err(Refusal::corrupt)?;
+        if row.misfit
+            && let (Some(grain), Some(time_zone)) = (&row.grain, &row.time_zone)
+        {
+            let grain = grain.parse().map_err(Refusal::corrupt)?;
+            let (time_zone, left_out) = (time_zone.clone(), row.cell.is_none());
+            gathered.misfits.insert(Misfit { source: row.source_id, measure, grain, time_zone, left_out });
+        }
+        let Some(sum) = row.sum(plan, measure)? else { continue };
+        // Increments and statements of several grains may meet in one cell.
+        match positions.entry((sum.cell, sum.campaign, sum.source, sum.measure)) {
+            std::collections::btree_map::Entry::Occupied(met) => {
+                if let Some(before) = gathered.sums.get_mut(*met.get()) {
+                    before.value =
+                        before.value.checked_add(sum.value).ok_or_else(|| Refusal::corrupt("a sum overflows"))?;
+                    before.changed_at = before.changed_at.max(sum.changed_at);
+                }
+            }
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(gathered.sums.len());
+                gathered.sums.push(sum);
+            }
+        }
+    }
+    Ok(gathered)
+}
+
+impl SumRow {
+    fn sum(&self, plan: &Plan, measure: Measure) -> Result<Option<Sum>, Refusal> {
+        let (Some(number), Some(value), Some(changed_at)) = (self.cell, &self.value, self.changed_at) else {
+            return Ok(None);
+        };
+        // width_bucket counts cells from 1.
+        let cell = usize::try_from(number - 1).ok().filter(|cell| *cell < plan.cells().len());
+        Ok(Some(Sum {
+            cell: cell.ok_or_else(|| Refusal::corrupt(format!("bucket in cell {number}")))?,
+            campaign: self.campaign_id,
+            source: self.source_id,
+            measure,
+            value: value.parse().map_err(Refusal::corrupt)?,
+            changed_at,
+        }))
+    }
+}
+
+async fn select(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Vec<SumRow>, Refusal> {
+    let plan = selection.plan;
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let (start, end) = (plan.calendar.start(), plan.calendar.end());
+    // With the range's end as a last edge, what reaches beyond the last cell shows as another cell.
+    let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
+    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+    let names = |grains: &[Grain]| grains.iter().map(|grain| grain.name().to_owned()).collect::<Vec<_>>();
+    let (fitting, too_coarse) = (names(&plan.fitting), names(&plan.too_coarse));
+    let dates: Vec<NaiveDate> = plan.days.iter().map(|day| day.date).collect();
+    let cells: Vec<_> = plan.days.iter().map(|day| i32::try_from(day.cell + 1).unwrap_or(i32::MAX)).collect();
+    let (starts, ends): (Vec<_>, Vec<_>) =
+        plan.days.iter().map(|day| (day.span.map(|span| span.0), day.span.map(|span| span.1))).unzip();
+    let by_campaign = selection.by_campaign;
+    let sources = &selection.sources;
+    let rows = match selection.campaigns {
+        None => {
+            sums!(
+                "",
+                "",
+                epoch,
+                workspace,
+                &edges,
+                by_campaign,
+                start,
+                end,
+                &measures,
+                sources,
+                &fitting,
+                &too_coarse,
+                &dates,
+                &cells,
+                &starts as _,
+                &ends as _,
+            )
+            .fetch_all(snapshot.db())
+            .await?
+        }
+        Some(campaigns) => {
+            sums!(
+                "AND i.campaign_id = ANY($15)",
+                "AND s.campaign_id = ANY($15)",
+                epoch,
+                workspace,
+                &edges,
+                by_campaign,
+                start,
+                end,
+                &measures,
+                sources,
+                &fitting,
+                &too_coarse,
+                &dates,
+                &cells,
+                &starts as _,
+                &ends as _,
+                campaigns,
+            )
+            .fetch_all(snapshot.db())
+            .await?
+        }
+    };
+    Ok(rows)
+}

@@ -1,0 +1,182 @@
+//! What a report looks up beside its sums.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::bucket::Cell;
+use domain::campaign::{CampaignState, CampaignStatus};
+use domain::freshness::restated_after_final;
+use domain::measure::Measure;
+use uuid::Uuid;
+
+use super::combine::Row;
+use super::plan::Plan;
+use super::warnings::Overlap;
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+use crate::sources::Sources;
+
+/// The names of these campaigns.
+pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTreeMap<Uuid, String>, Refusal> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let rows = sqlx::query!(
+        "SELECT campaign_id, name FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($3)",
+        epoch,
+        workspace,
+        ids,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.campaign_id, row.name)).collect())
+}
+
+/// The campaigns that stand so now; among `ids`, unless that is empty.
+pub(crate) async fn standing_so(
+    snapshot: &mut Snapshot,
+    ids: &[Uuid],
+    statuses: &BTreeSet<CampaignStatus>,
+) -> Result<Vec<Uuid>, Refusal> {
+    let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
+    let (states, started, not_started) = states_of(statuses);
+    let ids = sqlx::query_scalar!(
+        "SELECT campaign_id FROM read.campaigns
+         WHERE epoch = $1 AND workspace = $2 AND (cardinality($3::uuid[]) = 0 OR campaign_id = ANY($3))
+           AND (state = ANY($4) OR state = 'launched' AND CASE WHEN starts_at <= $5 THEN $6::boolean ELSE $7::boolean END)
+         ORDER BY campaign_id",
+        epoch,
+        workspace,
+        ids,
+        &states,
+        now,
+        started,
+        not_started,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    Ok(ids)
+}
+
+/// Statuses as the table tells them: by state, except that launched campaigns are told apart by whether they started.
+pub(crate) fn states_of(statuses: &BTreeSet<CampaignStatus>) -> (Vec<String>, bool, bool) {
+    let state = |status: &CampaignStatus| match status {
+        CampaignStatus::Draft => Some(CampaignState::Draft),
+        CampaignStatus::Paused => Some(CampaignState::Paused),
+        CampaignStatus::Completed => Some(CampaignState::Completed),
+        CampaignStatus::Archived => Some(CampaignState::Archived),
+        CampaignStatus::Active | CampaignStatus::Scheduled => None,
+    };
+    let states = statuses.iter().filter_map(state).map(|state| state.name().to_owned()).collect();
+    (states, statuses.contains(&CampaignStatus::Active), statuses.contains(&CampaignStatus::Scheduled))
+}
+
+/// Which of these rows changed after they were final.
+pub(crate) async fn restated(
+    snapshot: &mut Snapshot,
+    rows: &[Row],
+    cells: &[Cell],
+    sources: &Sources,
+) -> Result<Vec<bool>, Refusal> {
+    let changes = rows.iter().map(|row| changes_past_horizon(row, cells, sources)).collect::<Vec<_>>();
+    let asked: BTreeSet<_> = changes.iter().flatten().map(|change| (change.source, change.end)).collect();
+    let completed = first_completions(snapshot, &asked).await?;
+    let is_late = |change: &Change| {
+        let first_completed = completed.get(&(change.source, change.end)).copied();
+        restated_after_final(change.end, change.horizon_s, change.changed_at, first_completed)
+    };
+    Ok(changes.iter().map(|changes| changes.iter().any(is_late)).collect())
+}
+
+/// A change that came after the horizon of its bucket.
+struct Change {
+    source: Uuid,
+    end: DateTime<Utc>,
+    horizon_s: i64,
+    changed_at: DateTime<Utc>,
+}
+
+fn changes_past_horizon(row: &Row, cells: &[Cell], sources: &Sources) -> Vec<Change> {
+    let Some(end) = cells.get(row.key.cell).map(|cell| cell.end) else { return Vec::new() };
+    let change = |(id, changed_at): (&Uuid, &DateTime<Utc>)| {
+        let horizon_s = sources.get(id)?.freshness.restatement_horizon_s;
+        let passes = end.checked_add_signed(TimeDelta::try_seconds(horizon_s)?)?;
+        (*changed_at >= passes).then_some(Change { source: *id, end, horizon_s, changed_at: *changed_at })
+    };
+    row.changes.iter().filter_map(change).collect()
+}
+
+/// When each source first said that it was complete past an instant.
+async fn first_completions(
+    snapshot: &mut Snapshot,
+    asked: &BTreeSet<(Uuid, DateTime<Utc>)>,
+) -> Result<BTreeMap<(Uuid, DateTime<Utc>), DateTime<Utc>>, Refusal> {
+    if asked.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let (ids, ends): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+    let rows = sqlx::query!(
+        r#"SELECT a.source_id AS "source_id!", a.ends AS "ends!", min(c.completed_at) AS "completed_at!"
+           FROM unnest($3::uuid[], $4::timestamptz[]) AS a (source_id, ends)
+           JOIN read.source_completions c ON c.source_id = a.source_id AND c.complete_through >= a.ends
+           WHERE c.epoch = $1 AND c.workspace = $2
+           GROUP BY 1, 2"#,
+        epoch,
+        workspace,
+        &ids,
+        &ends,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    Ok(rows.into_iter().map(|row| ((row.source_id, row.ends), row.completed_at)).collect())
+}
+
+/// Which of these sources state the same measure of the same campaign within the range. Asks for one row of each, of
+/// those campaigns only that more than one of them feeds.
+pub(crate) async fn overlaps(
+    snapshot: &mut Snapshot,
+    plan: &Plan,
+    campaigns: Option<&[Uuid]>,
+    sources: &[Uuid],
+) -> Result<BTreeSet<Overlap>, Refusal> {
+    if sources.len() < 2 {
+        return Ok(BTreeSet::new());
+    }
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+    let rows = sqlx::query!(
+        r#"WITH feeding AS (
+               SELECT campaign_id, source_id, count(*) OVER (PARTITION BY campaign_id) AS beside
+               FROM read.campaign_sources
+               WHERE epoch = $1 AND workspace = $2 AND source_id = ANY($3) AND ($4::uuid[] IS NULL OR campaign_id = ANY($4))
+           ), stating AS (
+               SELECT m.measure, array_agg(f.source_id ORDER BY f.source_id) AS sources
+               FROM feeding f CROSS JOIN unnest($5::text[]) AS m (measure)
+               WHERE f.beside > 1 AND (
+                   EXISTS (SELECT FROM read.increments i
+                           WHERE i.epoch = $1 AND i.workspace = $2 AND i.campaign_id = f.campaign_id
+                             AND i.source_id = f.source_id AND i.bucket >= $6 AND i.bucket < $7 AND i.measure = m.measure)
+                   OR EXISTS (SELECT FROM read.statements s
+                              WHERE s.epoch = $1 AND s.workspace = $2 AND s.campaign_id = f.campaign_id
+                                AND s.source_id = f.source_id AND s.measure = m.measure
+                                AND s.bucket_start < $7 AND s.bucket_end > $6))
+               GROUP BY f.campaign_id, m.measure HAVING count(*) > 1
+           )
+           SELECT DISTINCT measure AS "measure!", sources AS "sources!" FROM stating"#,
+        epoch,
+        workspace,
+        sources,
+        campaigns,
+        &measures,
+        plan.calendar.start(),
+        plan.calendar.end(),
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let overlap = |measure: &str, sources: Vec<Uuid>| -> Result<Overlap, Refusal> {
+        Ok((measure.parse::<Measure>().map_err(Refusal::corrupt)?, sources.into_iter().collect()))
+    };
+    rows.into_iter().map(|row| overlap(&row.measure, row.sources)).collect()
+}

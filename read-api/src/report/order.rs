@@ -1,0 +1,138 @@
+//! Sorting, and where a page ends. A page begins behind the last row of the one before, by its sort key: rows that come or
+//! go meanwhile never shift it.
+
+use std::cmp::Ordering;
+
+use domain::bucket::Cell;
+use serde::{Deserialize, Serialize};
+
+use super::combine::{Row, RowKey};
+use super::query::{GroupKey, Order, OrderBy, Paging, ReportQuery};
+use super::value::Value;
+use crate::cursor;
+use crate::refusal::Refusal;
+
+/// One part of a sort key, in a form that survives a cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Part {
+    /// A bucket's start, or a group's name or id.
+    Text(String),
+    /// A measure's value as digits, with its currency if it has one.
+    Number(String, String),
+    /// No value: behind all others, in either direction.
+    Nothing,
+}
+
+/// One page of rows.
+#[derive(Debug)]
+pub(crate) struct PageOfRows {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// Sorts the rows of a query and cuts out the page that is asked for.
+pub(crate) fn page(
+    rows: Vec<Row>,
+    query: &ReportQuery,
+    cells: &[Cell],
+    paging: &Paging,
+    hash: &str,
+    epoch: i32,
+) -> Result<PageOfRows, Refusal> {
+    let after: Option<Vec<Part>> =
+        paging.cursor.as_deref().map(|text| cursor::decode(text, hash, epoch)).transpose()?;
+    let orders = total_order(query);
+    if after.as_ref().is_some_and(|after| after.len() != orders.len()) {
+        return Err(Refusal::CursorMalformed);
+    }
+    let mut keyed: Vec<(Vec<Part>, Row)> =
+        rows.into_iter().map(|row| (sort_key(&row, query, &orders, cells), row)).collect();
+    keyed.sort_unstable_by(|(a, _), (b, _)| compare(a, b, &orders));
+    let begin = after.map_or(0, |after| keyed.partition_point(|(key, _)| compare(key, &after, &orders).is_le()));
+    let rest = keyed.len() - begin;
+    let page: Vec<_> = keyed.into_iter().skip(begin).take(paging.limit).collect();
+    let next_cursor =
+        (rest > page.len()).then(|| page.last().map(|(key, _)| cursor::encode(hash, epoch, key))).flatten();
+    Ok(PageOfRows { rows: page.into_iter().map(|(_, row)| row).collect(), next_cursor })
+}
+
+/// The query's own order, and behind it everything that tells rows apart.
+fn total_order(query: &ReportQuery) -> Vec<Order> {
+    let groups = query.group_by.iter().map(|key| OrderBy::Group(*key));
+    let mut orders = query.order_by.clone();
+    for by in std::iter::once(OrderBy::Bucket).chain(groups) {
+        if !orders.iter().any(|order| order.by == by) {
+            orders.push(Order { by, descending: false });
+        }
+    }
+    orders
+}
+
+fn sort_key(row: &Row, query: &ReportQuery, orders: &[Order], cells: &[Cell]) -> Vec<Part> {
+    let part = |order: &Order| match order.by {
+        OrderBy::Bucket => bucket(&row.key, cells),
+        OrderBy::Group(key) => group(&row.key, key),
+        OrderBy::Measure(column) => {
+            let index = query.measures.iter().position(|wanted| *wanted == column);
+            index.and_then(|index| row.values.get(index)).map_or(Part::Nothing, value)
+        }
+    };
+    orders.iter().map(part).collect()
+}
+
+/// Buckets sort by their first instant, printed so that text order is time order.
+fn bucket(key: &RowKey, cells: &[Cell]) -> Part {
+    let start = cells.get(key.cell).map(|cell| cell.start.timestamp()).unwrap_or_default();
+    Part::Text(format!("{start:012}"))
+}
+
+fn group(key: &RowKey, by: GroupKey) -> Part {
+    let text = match by {
+        GroupKey::Channel => key.channel.clone(),
+        // Names are unique in a workspace.
+        GroupKey::Source => key.source.as_ref().map(|source| source.name.clone()),
+        GroupKey::Campaign => key.campaign.map(|id| id.as_hyphenated().to_string()),
+    };
+    text.map_or(Part::Nothing, Part::Text)
+}
+
+fn value(value: &Value) -> Part {
+    match value {
+        Value::Null => Part::Nothing,
+        Value::Count(number) | Value::Millionths(number) => Part::Number(number.to_string(), String::new()),
+        Value::Money(micros, currency) => Part::Number(micros.to_string(), currency.to_string()),
+    }
+}
+
+fn compare(a: &[Part], b: &[Part], orders: &[Order]) -> Ordering {
+    let each = a.iter().zip(b).zip(orders);
+    each.map(|((a, b), order)| compare_part(a, b, order.descending))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+fn compare_part(a: &Part, b: &Part, descending: bool) -> Ordering {
+    let directed = |order: Ordering| if descending { order.reverse() } else { order };
+    match (a, b) {
+        (Part::Text(a), Part::Text(b)) => directed(a.cmp(b)),
+        // Amounts of different currencies cannot be compared: each currency stands together.
+        (Part::Number(a, a_currency), Part::Number(b, b_currency)) => {
+            a_currency.cmp(b_currency).then_with(|| directed(number(a).cmp(&number(b))))
+        }
+        (a, b) => rank(a).cmp(&rank(b)),
+    }
+}
+
+fn rank(part: &Part) -> u8 {
+    match part {
+        Part::Text(_) => 0,
+        Part::Number(..) => 1,
+        Part::Nothing => 2,
+    }
+}
+
+/// Digits of ours; a cursor that was tampered with only moves its own page.
+fn number(digits: &str) -> i128 {
+    digits.parse().unwrap_or_default()
+}

@@ -1,0 +1,240 @@
+//! What was asked, as it was sent, and its way into the canonical form. Every wrong field is named, all of them at once.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use chrono::{Days, NaiveDate};
+use domain::bucket::Granularity;
+use domain::zone::Zone;
+use platform::http::problem::FieldError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::query::{Column, DataState, Filters, GroupKey, Order, OrderBy, Paging, ReportQuery};
+
+/// The most rows that one page holds.
+pub(crate) const MAX_LIMIT: usize = 1_000;
+/// The rows of a page when the caller does not say.
+pub(crate) const DEFAULT_LIMIT: usize = 100;
+/// The days that a report covers when the caller does not say, today included.
+const DEFAULT_DAYS: u64 = 30;
+/// The most values in one list of a request.
+const MAX_LIST: usize = 1_000;
+/// What is reported when the caller does not say.
+const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "spend", "revenue"];
+
+/// A report over many campaigns. Everything may be left out.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ReportRequest {
+    /// Measures by name, additive or derived, as `GET /v1/measures` lists them.
+    #[schema(example = json!(["clicks", "spend", "cpc"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) measures: Option<Vec<String>>,
+    /// The first local day. 30 days up to `date_to` when left out.
+    #[schema(example = "2026-11-01")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) date_from: Option<String>,
+    /// The last local day, included. Today when left out.
+    #[schema(example = "2026-11-30")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) date_to: Option<String>,
+    /// `15m`, `hour`, `day`, `week`, `month`, or `all` (the default) for the range as one.
+    #[schema(example = "day")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) granularity: Option<String>,
+    /// The IANA zone of the days. The workspace's when left out.
+    #[schema(example = "Europe/Berlin")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) time_zone: Option<String>,
+    /// Any of `channel`, `source`, `campaign`.
+    #[schema(example = json!(["source"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group_by: Option<Vec<String>>,
+    /// Which numbers count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) filters: Option<FilterRequest>,
+    /// `bucket`, a key of `group_by` or one of `measures`; with a `-` in front, largest first.
+    #[schema(example = json!(["-spend"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) order_by: Option<Vec<String>>,
+    /// The most rows of a page: 1 to 1000, 100 when left out.
+    #[schema(minimum = 1, maximum = 1000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+}
+
+/// Which numbers count. A list that is left out or empty leaves nothing out.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FilterRequest {
+    /// Of these campaigns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) campaign_id: Vec<String>,
+    /// Said by sources of these channels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) channel: Vec<String>,
+    /// Said by these sources, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) source: Vec<String>,
+    /// Of campaigns that stand so now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) status: Vec<String>,
+}
+
+/// What a request leaves unsaid and its surroundings fill in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Defaults {
+    pub(crate) time_zone: Zone,
+    pub(crate) granularity: Granularity,
+    pub(crate) now: chrono::DateTime<chrono::Utc>,
+}
+
+impl ReportRequest {
+    /// The canonical form, or every field that is wrong.
+    pub(crate) fn canonical(
+        &self,
+        defaults: Defaults,
+        data_state: DataState,
+    ) -> Result<(ReportQuery, Paging), Vec<FieldError>> {
+        let mut fields = Fields::default();
+        let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(defaults.time_zone);
+        let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(defaults.granularity);
+        let today = domain::bucket::local_date(defaults.now, time_zone);
+        let date_to = fields.date("date_to", self.date_to.as_deref()).unwrap_or(today);
+        let month_before = date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(date_to);
+        let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(month_before);
+        let measures = fields.measures(self.measures.as_deref());
+        let group_by = fields.group_by(self.group_by.as_deref().unwrap_or_default());
+        let order_by = fields.order_by(self.order_by.as_deref().unwrap_or_default(), &measures, &group_by);
+        let filters = self.filters.as_ref().map(|filters| fields.filters(filters)).unwrap_or_default();
+        let paging = fields.paging(self.limit, self.cursor.as_deref());
+        let query = ReportQuery {
+            measures,
+            date_from,
+            date_to,
+            granularity,
+            time_zone,
+            group_by,
+            filters,
+            order_by,
+            data_state,
+        };
+        fields.finish((query, paging))
+    }
+}
+
+/// Collects what is wrong while a request is read.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<FieldError>);
+
+impl Fields {
+    pub(crate) fn wrong(&mut self, field: impl Into<String>, detail: impl Display) {
+        self.0.push(FieldError { field: field.into(), detail: detail.to_string() });
+    }
+
+    pub(crate) fn finish<T>(self, read: T) -> Result<T, Vec<FieldError>> {
+        if self.0.is_empty() { Ok(read) } else { Err(self.0) }
+    }
+
+    pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, field: &str, text: Option<&str>) -> Option<T> {
+        text?.parse().map_err(|error| self.wrong(field, error)).ok()
+    }
+
+    /// Each of a list, as a set.
+    pub(crate) fn set<T: FromStr<Err: Display> + Ord>(&mut self, field: &str, texts: &[String]) -> BTreeSet<T> {
+        if texts.len() > MAX_LIST {
+            self.wrong(field, format_args!("must not name more than {MAX_LIST} values"));
+            return BTreeSet::new();
+        }
+        let each = texts.iter().enumerate();
+        each.filter_map(|(index, text)| self.parse(&format!("{field}[{index}]"), Some(text))).collect()
+    }
+
+    fn date(&mut self, field: &str, text: Option<&str>) -> Option<NaiveDate> {
+        let text = text?;
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == "2026-11-21".len());
+        if date.is_none() {
+            self.wrong(field, "is not a date such as 2026-11-21");
+        } else if !date.is_some_and(domain::bucket::is_in_range) {
+            self.wrong(field, "must lie in the years 1970 to 2199");
+        }
+        date
+    }
+
+    fn measures(&mut self, names: Option<&[String]>) -> Vec<Column> {
+        let Some(names) = names else {
+            return DEFAULT_MEASURES.iter().copied().filter_map(Column::find).collect();
+        };
+        if names.is_empty() {
+            self.wrong("measures", "must name at least one measure");
+        }
+        for (index, name) in names.iter().enumerate().take(MAX_LIST) {
+            if Column::find(name).is_none() {
+                self.wrong(format!("measures[{index}]"), "is not a measure; GET /v1/measures lists them");
+            }
+        }
+        // Catalogue order, so that the order of the request does not matter.
+        let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
+        let additive = domain::measure::Measure::ALL.iter().copied().map(Column::Additive);
+        let derived = domain::measure::DERIVED.iter().map(Column::Derived);
+        additive.chain(derived).filter(|column| wanted(column.name())).collect()
+    }
+
+    fn group_by(&mut self, names: &[String]) -> BTreeSet<GroupKey> {
+        let mut keys = BTreeSet::new();
+        for (index, name) in names.iter().enumerate().take(MAX_LIST) {
+            match GroupKey::find(name) {
+                Some(key) => drop(keys.insert(key)),
+                None => self.wrong(format!("group_by[{index}]"), "is none of channel, source, campaign"),
+            }
+        }
+        keys
+    }
+
+    fn order_by(&mut self, names: &[String], measures: &[Column], group_by: &BTreeSet<GroupKey>) -> Vec<Order> {
+        let mut orders: Vec<Order> = Vec::new();
+        for (index, text) in names.iter().enumerate().take(MAX_LIST) {
+            let (name, descending) = text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
+            let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(OrderBy::Group);
+            let measure = || measures.iter().find(|column| column.name() == name).copied().map(OrderBy::Measure);
+            let by = (name == "bucket").then_some(OrderBy::Bucket).or_else(group).or_else(measure);
+            match by {
+                // A second mention of the same thing would never decide.
+                Some(by) if orders.iter().any(|order| order.by == by) => {}
+                Some(by) => orders.push(Order { by, descending }),
+                None => self.wrong(
+                    format!("order_by[{index}]"),
+                    "is neither bucket, nor a key of group_by, nor one of the measures asked for",
+                ),
+            }
+        }
+        orders
+    }
+
+    fn filters(&mut self, filters: &FilterRequest) -> Filters {
+        Filters {
+            campaign_id: self.set("filters.campaign_id", &filters.campaign_id),
+            channel: self.set("filters.channel", &filters.channel),
+            source: self.set("filters.source", &filters.source),
+            status: self.set("filters.status", &filters.status),
+        }
+    }
+
+    pub(crate) fn paging(&mut self, limit: Option<i64>, cursor: Option<&str>) -> Paging {
+        let limit = match limit {
+            None => DEFAULT_LIMIT,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
+                    self.wrong("limit", format_args!("must lie between 1 and {MAX_LIMIT}"));
+                    DEFAULT_LIMIT
+                })
+            }
+        };
+        Paging { limit, cursor: cursor.map(str::to_owned) }
+    }
+}

@@ -1,0 +1,273 @@
+//! One report, from canonical query to answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use domain::freshness::{SourceFreshness, last_boundary};
+use domain::source::Role;
+use http::HeaderMap;
+use platform::keys::Principal;
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use uuid::Uuid;
+
+use super::combine::{Feeding, Row, Setting, combine};
+use super::gather::{Gathered, Selection, gather};
+use super::order::{self, PageOfRows};
+use super::plan::Plan;
+use super::query::{GroupKey, Paging, ReportQuery};
+use super::row::{ReportRow, Sheet};
+use super::{lookups, warnings};
+use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, Warning};
+use crate::consistency::Settled;
+use crate::refusal::Refusal;
+use crate::sources::{self, Freshness, Source, Sources};
+use crate::version::{Scope, Version};
+
+/// The model that reports are read from, as answers name it.
+const MODEL: &str = "campaign_metrics";
+
+/// A report that was asked for.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) query: ReportQuery,
+    pub(crate) paging: Paging,
+    /// The caller's headers, when an unchanged result need not be told again.
+    pub(crate) conditional: Option<&'a HeaderMap>,
+}
+
+/// An answer, and the cursor behind its last row.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) response: Response,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// The canonical query as answers repeat it.
+#[derive(Serialize)]
+struct Echo<'a> {
+    #[serde(flatten)]
+    query: &'a ReportQuery,
+    limit: usize,
+}
+
+/// What is known of a report before anything is added up.
+struct Ground {
+    plan: Plan,
+    /// Every source of the workspace.
+    all_sources: Sources,
+    /// Those that the filters let in.
+    sources: Sources,
+    /// The campaigns that the filters let in; `None` for all.
+    campaigns: Option<Vec<Uuid>>,
+    /// The sources that feed each of them; empty when `campaigns` is `None`.
+    feeding: BTreeMap<Uuid, BTreeSet<Uuid>>,
+    version: Version,
+}
+
+/// Answers a report: with its result, or with 304 when the caller has it, which is known before anything is added up.
+pub(crate) async fn run(mut settled: Settled, report: &Report<'_>) -> Result<Answered, Refusal> {
+    let Report { principal, query, paging, conditional } = report;
+    let ground = survey(&mut settled, query).await?;
+    let freshness = ground.freshness(settled.snapshot.now);
+    let standing = Standing::of(&settled).with_numbers(freshness.state, ground.complete_through());
+
+    let canonical = Canonical::new(MODEL, principal, query)?;
+    let epoch = settled.snapshot.epoch;
+    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
+    let tag = Tag::new(MODEL, epoch, ground.version, &page_hash);
+    if conditional.is_some_and(|headers| tag.is_held_by(headers)) {
+        return Ok(Answered { response: answer::not_modified(&tag, &standing), next_cursor: None });
+    }
+
+    let gathered = ground.gather(&mut settled, query).await?;
+    let rows = ground.combine(&mut settled, query, &gathered).await?;
+    let mixed = warnings::of_currencies(&rows);
+    let PageOfRows { rows, next_cursor } =
+        order::page(rows, query, ground.plan.cells(), paging, &canonical.hash, epoch)?;
+
+    let restated = lookups::restated(&mut settled.snapshot, &rows, ground.plan.cells(), &ground.sources).await?;
+    let names = ground.names(&mut settled, query, &rows).await?;
+    let warnings = ground.warnings(&mut settled, query, &gathered, &names, mixed).await?;
+    let data = ground.rows_on_the_wire(query, &rows, &restated, &names);
+    let echo = to_raw_value(&Echo { query, limit: paging.limit }).map_err(Refusal::corrupt)?;
+    let envelope = Envelope {
+        data,
+        page: Some(Page { next_cursor: next_cursor.clone() }),
+        meta: Meta {
+            model: MODEL,
+            epoch,
+            version: ground.version.to_string(),
+            time_zone: query.time_zone.name(),
+            currency: settled.snapshot.currency,
+            query: &echo,
+            freshness: Some(freshness),
+            warnings,
+        },
+    };
+    Ok(Answered { response: answer::ok(&tag, &standing, &envelope)?, next_cursor })
+}
+
+/// Finds out everything that the version and the freshness of a report follow from.
+async fn survey(settled: &mut Settled, query: &ReportQuery) -> Result<Ground, Refusal> {
+    let plan = Plan::new(query).map_err(|error| Refusal::Query(vec![error]))?;
+    let snapshot = &mut settled.snapshot;
+    let all_sources = sources::load(snapshot).await?;
+    let ids: Vec<_> = query.filters.campaign_id.iter().copied().collect();
+    let campaigns = if query.filters.status.is_empty() {
+        Some(ids).filter(|ids| !ids.is_empty())
+    } else {
+        Some(lookups::standing_so(snapshot, &ids, &query.filters.status).await?)
+    };
+    let feeding = match &campaigns {
+        Some(ids) => sources::feeding(snapshot, ids).await?,
+        None => BTreeMap::new(),
+    };
+    let sources = admitted(query, &all_sources);
+
+    let scope = Scope::of(query.filters.campaign_id.iter().copied());
+    let touched = scope.last_touched(snapshot, &plan.months()).await?;
+    // A filter by name or channel may begin to match a source that was not there before.
+    let by_source = !query.filters.source.is_empty() || !query.filters.channel.is_empty();
+    let by_status = !query.filters.status.is_empty();
+    let fed: BTreeSet<_> = feeding.values().flatten().collect();
+    let watched: Vec<_> = match scope {
+        Scope::Campaigns(_) if !by_source && !by_status => {
+            all_sources.values().filter(|source| fed.contains(&source.id)).collect()
+        }
+        Scope::Campaigns(_) | Scope::Workspace => all_sources.values().collect(),
+    };
+    let of_sources = watched.iter().map(|source| source.mark).max().unwrap_or(0);
+    let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
+    let boundary = last_boundary(snapshot.now, &plan.edges, &deadlines).max(touched.last_start.filter(|_| by_status));
+    let version = Version::new(touched.position.max(of_sources), boundary);
+    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version })
+}
+
+/// The sources that the filters let in.
+fn admitted(query: &ReportQuery, sources: &Sources) -> Sources {
+    let filters = &query.filters;
+    let is_in = |source: &Source| {
+        let definition = &source.definition;
+        (filters.source.is_empty() || filters.source.contains(&definition.name))
+            && (filters.channel.is_empty() || filters.channel.contains(&definition.channel))
+    };
+    sources.iter().filter(|(_, source)| is_in(source)).map(|(id, source)| (*id, source.clone())).collect()
+}
+
+impl Ground {
+    /// The admitted sources that feed the campaigns of the report.
+    fn fed_by(&self) -> Vec<&Source> {
+        let feeds = |source: &&Source| match &self.campaigns {
+            None => source.feeds,
+            Some(_) => self.feeding.values().any(|ids| ids.contains(&source.id)),
+        };
+        self.sources.values().filter(feeds).collect()
+    }
+
+    fn freshness(&self, now: DateTime<Utc>) -> Freshness {
+        let range = (self.plan.calendar.start(), self.plan.calendar.end());
+        sources::freshness(&self.fed_by(), &self.plan.measures, range, now, self.version.as_of())
+    }
+
+    fn complete_through(&self) -> Option<DateTime<Utc>> {
+        sources::complete_through(&self.fed_by(), &self.plan.measures)
+    }
+
+    /// The sources whose numbers have a place in some row.
+    fn shown(&self, query: &ReportQuery) -> Vec<Uuid> {
+        let is_shown = |source: &&Source| {
+            query.groups_by(GroupKey::Source) || source.role_among(&self.plan.measures) == Role::Primary
+        };
+        self.sources.values().filter(is_shown).map(|source| source.id).collect()
+    }
+
+    async fn gather(&self, settled: &mut Settled, query: &ReportQuery) -> Result<Gathered, Refusal> {
+        let selection = Selection {
+            plan: &self.plan,
+            campaigns: self.campaigns.as_deref(),
+            sources: self.shown(query),
+            by_campaign: query.groups_by(GroupKey::Campaign),
+        };
+        gather(&mut settled.snapshot, &selection).await
+    }
+
+    async fn combine(
+        &self,
+        settled: &mut Settled,
+        query: &ReportQuery,
+        gathered: &Gathered,
+    ) -> Result<Vec<Row>, Refusal> {
+        let feeding = if !query.groups_by(GroupKey::Campaign) {
+            Feeding::Together(self.fed_by().iter().map(|source| source.id).collect())
+        } else if self.campaigns.is_some() {
+            Feeding::ByCampaign(self.feeding.clone())
+        } else {
+            let met: BTreeSet<_> = gathered.sums.iter().filter_map(|sum| sum.campaign).collect();
+            let met: Vec<_> = met.into_iter().collect();
+            Feeding::ByCampaign(sources::feeding(&mut settled.snapshot, &met).await?)
+        };
+        let setting = Setting {
+            query,
+            cells: self.plan.cells(),
+            measures: &self.plan.measures,
+            sources: &self.sources,
+            feeding: &feeding,
+            now: settled.snapshot.now,
+        };
+        combine(&setting, &gathered.sums)
+    }
+
+    async fn names(
+        &self,
+        settled: &mut Settled,
+        query: &ReportQuery,
+        rows: &[Row],
+    ) -> Result<BTreeMap<Uuid, String>, Refusal> {
+        let shown = rows.iter().filter_map(|row| row.key.campaign);
+        // Those that the query names are looked up too: an id that is not there gives a warning.
+        let ids: BTreeSet<_> = shown.chain(query.filters.campaign_id.iter().copied()).collect();
+        lookups::names(&mut settled.snapshot, &ids.into_iter().collect::<Vec<_>>()).await
+    }
+
+    async fn warnings(
+        &self,
+        settled: &mut Settled,
+        query: &ReportQuery,
+        gathered: &Gathered,
+        names: &BTreeMap<Uuid, String>,
+        mixed: Option<Warning>,
+    ) -> Result<Vec<Warning>, Refusal> {
+        let one_campaign = self.campaigns.as_ref().is_some_and(|ids| ids.len() == 1);
+        let overlaps = if one_campaign || query.groups_by(GroupKey::Campaign) {
+            warnings::overlaps_in(&gathered.sums)
+        } else {
+            let primaries =
+                self.sources.values().filter(|source| source.role_among(&self.plan.measures) == Role::Primary);
+            let primaries: Vec<_> = primaries.map(|source| source.id).collect();
+            lookups::overlaps(&mut settled.snapshot, &self.plan, self.campaigns.as_deref(), &primaries).await?
+        };
+        let known = names.keys().copied().collect();
+        let mut all = warnings::of_grains(query, &gathered.misfits, &self.sources);
+        all.extend(warnings::of_overlaps(&overlaps, &self.sources));
+        all.extend(mixed);
+        all.extend(warnings::of_references(query, &self.all_sources, &self.plan.measures));
+        all.extend(warnings::of_unknown(query, &self.all_sources, &known));
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    fn rows_on_the_wire<'a>(
+        &'a self,
+        query: &'a ReportQuery,
+        rows: &'a [Row],
+        restated: &'a [bool],
+        names: &'a BTreeMap<Uuid, String>,
+    ) -> Vec<ReportRow<'a>> {
+        let (cells, measures) = (self.plan.cells(), &self.plan.measures);
+        let sheet = Sheet { query, cells, measures, sources: &self.sources, names };
+        rows.iter().zip(restated).map(|(row, restated)| ReportRow::new(row, *restated, sheet)).collect()
+    }
+}

@@ -1,0 +1,50 @@
+//! Exact numbers on the wire: whole numbers of any size, decimals from millionths, money with its currency.
+
+use domain::decimal::format_millionths;
+use domain::money::Currency;
+use serde::ser::{Error as _, SerializeStruct};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// The value of a measure in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// No source states it, or it cannot be told.
+    Null,
+    /// Whole things.
+    Count(i128),
+    /// Credits and ratios, in millionths.
+    Millionths(i128),
+    /// Micros of a currency.
+    Money(i128, Currency),
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::Null => serializer.serialize_none(),
+            Self::Count(count) => number(count.to_string(), serializer),
+            Self::Millionths(millionths) => number(short_decimal(millionths), serializer),
+            Self::Money(micros, currency) => money(micros, currency, serializer),
+        }
+    }
+}
+
+/// `{"amount": "1234.560000", "currency": "EUR"}`.
+pub(crate) fn money<S: Serializer>(micros: i128, currency: Currency, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut object = serializer.serialize_struct("Money", 2)?;
+    object.serialize_field("amount", &format_millionths(micros))?;
+    object.serialize_field("currency", &currency)?;
+    object.end()
+}
+
+/// A JSON number as it is printed here: beyond 2^53, and without a detour over floats.
+fn number<S: Serializer>(digits: String, serializer: S) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(digits).map_err(S::Error::custom)?.serialize(serializer)
+}
+
+/// Millionths as the shortest decimal: `12`, `0.25`, `-3.141593`.
+fn short_decimal(millionths: i128) -> String {
+    let all_places = format_millionths(millionths);
+    all_places.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

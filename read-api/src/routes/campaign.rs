@@ -1,0 +1,223 @@
+//! One campaign.
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::campaign::{CampaignState, CampaignStatus, status};
+use domain::money::Currency;
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::path::ApiPath;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use sqlx::types::Json;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::metrics::not_found;
+use crate::ApiState;
+use crate::answer::{self, Canonical, Envelope, Meta, Standing, Tag};
+use crate::consistency::{Asked, Consistency};
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+use crate::version::{Scope as Watched, Version};
+
+/// The model that campaigns are read from, as answers name it.
+pub(crate) const MODEL: &str = "campaigns";
+
+/// A campaign.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Campaign)]
+pub(crate) struct CampaignBody {
+    pub(crate) campaign_id: Uuid,
+    /// How many events made it what it is: what a command's `If-Match` compares.
+    pub(crate) version: i64,
+    pub(crate) name: String,
+    /// `draft`, `scheduled`, `active`, `paused`, `completed` or `archived`.
+    #[schema(value_type = String, example = "active")]
+    pub(crate) status: CampaignStatus,
+    #[schema(example = json!(["paid_search"]))]
+    pub(crate) channels: Vec<String>,
+    /// Of its budget.
+    #[schema(value_type = String, example = "EUR")]
+    pub(crate) currency: Currency,
+    /// The zone of its days.
+    #[schema(example = "Europe/Berlin")]
+    pub(crate) time_zone: String,
+    /// Its first day.
+    pub(crate) starts_on: NaiveDate,
+    /// Its last day.
+    pub(crate) ends_on: Option<NaiveDate>,
+    /// What it may spend in all.
+    pub(crate) budget: Option<Amount>,
+    /// What others call it.
+    #[schema(value_type = Vec<Object>)]
+    pub(crate) external_ids: Box<RawValue>,
+    /// Free labels.
+    #[schema(value_type = Object)]
+    pub(crate) attributes: Box<RawValue>,
+    pub(crate) created_at: DateTime<Utc>,
+    /// When one of its own events last changed it.
+    pub(crate) changed_at: DateTime<Utc>,
+}
+
+/// An amount of money.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Money)]
+pub(crate) struct Amount {
+    /// With six places.
+    #[schema(example = "1234.560000")]
+    amount: String,
+    #[schema(value_type = String, example = "EUR")]
+    currency: Currency,
+}
+
+/// A campaign as its table has it.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct CampaignRow {
+    pub(crate) campaign_id: Uuid,
+    version: i64,
+    pub(crate) name: String,
+    state: String,
+    channels: Vec<String>,
+    currency: String,
+    time_zone: String,
+    pub(crate) starts_on: NaiveDate,
+    ends_on: Option<NaiveDate>,
+    starts_at: DateTime<Utc>,
+    budget_micros: Option<i64>,
+    external_ids: Json<Box<RawValue>>,
+    attributes: Json<Box<RawValue>>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) changed_at: DateTime<Utc>,
+}
+
+impl CampaignRow {
+    /// The campaign as it stands at `now`.
+    pub(crate) fn at(self, now: DateTime<Utc>) -> Result<CampaignBody, Refusal> {
+        let state: CampaignState = self.state.parse().map_err(Refusal::corrupt)?;
+        let currency = self.currency.parse().map_err(Refusal::corrupt)?;
+        let budget = self
+            .budget_micros
+            .map(|micros| Amount { amount: domain::decimal::format_millionths(i128::from(micros)), currency });
+        Ok(CampaignBody {
+            campaign_id: self.campaign_id,
+            version: self.version,
+            name: self.name,
+            status: status(state, self.starts_at, now),
+            channels: self.channels,
+            currency,
+            time_zone: self.time_zone,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            budget,
+            external_ids: self.external_ids.0,
+            attributes: self.attributes.0,
+            created_at: self.created_at,
+            changed_at: self.changed_at,
+        })
+    }
+}
+
+/// The parameters of one campaign.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CampaignParams {
+    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+    min_position: Option<i64>,
+    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+    max_staleness: Option<String>,
+    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+    on_timeout: Option<String>,
+}
+
+/// What was asked, as answers repeat it.
+#[derive(Serialize)]
+struct Query {
+    campaign_id: Uuid,
+}
+
+/// One campaign.
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns/{id}",
+    tag = "campaigns",
+    params(("id" = Uuid, Path, description = "The campaign."), CampaignParams),
+    responses(
+        (status = 200, description = "The campaign.", body = Envelope<'static, CampaignBody>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 404, description = "The workspace has no such campaign.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(params): ApiQuery<CampaignParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let asked = Asked {
+        min_position: params.min_position,
+        max_staleness: params.max_staleness.as_deref(),
+        on_timeout: params.on_timeout.as_deref(),
+    };
+    let mut settled =
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+    let standing = Standing::of(&settled);
+    let snapshot = &mut settled.snapshot;
+    // The row is its own mark, so that looking it up is all that a 304 takes.
+    let Some(row) = find(snapshot, id).await? else { return Ok(not_found(&standing)) };
+    let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &[]).await?;
+    let version = Version::new(touched.position, touched.last_start);
+    let query = Query { campaign_id: id };
+    let canonical = Canonical::new(MODEL, principal, &query)?;
+    let tag = Tag::new(MODEL, snapshot.epoch, version, &canonical.hash);
+    if tag.is_held_by(&headers) {
+        return Ok(answer::not_modified(&tag, &standing));
+    }
+    let echo = to_raw_value(&query).map_err(Refusal::corrupt)?;
+    let data = row.at(snapshot.now)?;
+    answer::ok(&tag, &standing, &Envelope { data, page: None, meta: meta(snapshot, version, &echo, Vec::new()) })
+}
+
+/// What an answer about campaigns says of itself.
+pub(crate) fn meta<'a>(
+    snapshot: &Snapshot,
+    version: Version,
+    query: &'a RawValue,
+    warnings: Vec<answer::Warning>,
+) -> Meta<'a> {
+    Meta {
+        model: MODEL,
+        epoch: snapshot.epoch,
+        version: version.to_string(),
+        time_zone: snapshot.time_zone.name(),
+        currency: snapshot.currency,
+        query,
+        freshness: None,
+        warnings,
+    }
+}
+
+async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, Refusal> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let row = sqlx::query_as!(
+        CampaignRow,
+        r#"SELECT campaign_id, version, name, state, channels, currency, time_zone, starts_on, ends_on, starts_at, budget_micros,
+                  external_ids AS "external_ids: Json<Box<RawValue>>", attributes AS "attributes: Json<Box<RawValue>>",
+                  created_at, changed_at
+           FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3"#,
+        epoch,
+        workspace,
+        id,
+    )
+    .fetch_optional(snapshot.db())
+    .await?;
+    Ok(row)
+}

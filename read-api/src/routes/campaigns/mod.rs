@@ -1,0 +1,295 @@
+//! Many campaigns: filtered, sorted, a page at a time.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::campaign::CampaignStatus;
+use domain::channel::Channel;
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
+use serde_json::{Map, Value};
+use utoipa::IntoParams;
+
+use super::campaign::{CampaignBody, MODEL, meta};
+use super::list as values;
+use super::metrics::query_string;
+use crate::ApiState;
+use crate::answer::{self, Canonical, Envelope, Page, Standing, Tag, Warning, link_next};
+use crate::consistency::{Asked, Consistency};
+use crate::refusal::Refusal;
+use crate::report::query::Paging;
+use crate::report::request::Fields;
+use crate::snapshot::Snapshot;
+use crate::sources;
+use crate::version::{Scope as Watched, Version};
+
+mod select; // the one query whose shape follows the request
+
+/// The longest text that names are searched for.
+const LONGEST_SEARCH: usize = 200;
+
+/// The parameters of the list of campaigns.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CampaignsParams {
+    /// Only campaigns that stand so now, separated by commas: draft, scheduled, active, paused, completed, archived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    /// Only campaigns that run on one of these channels, separated by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
+    /// Only campaigns that get numbers from one of these sources, by name, separated by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// Only campaigns whose name holds this text, in whatever case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    q: Option<String>,
+    /// `name` (the default), `created_at`, `changed_at` or `starts_on`; with a `-` in front, last first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sort: Option<String>,
+    /// Only these members of each campaign, separated by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<String>,
+    /// The most campaigns of a page: 1 to 1000, 100 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_position: Option<i64>,
+    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_staleness: Option<String>,
+    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_timeout: Option<String>,
+}
+
+/// What was asked, in its canonical form.
+#[derive(Debug, Serialize)]
+struct CampaignsQuery {
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    status: BTreeSet<CampaignStatus>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    channel: BTreeSet<Channel>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    source: BTreeSet<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    q: Option<String>,
+    sort: Sort,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    fields: BTreeSet<Field>,
+}
+
+/// The canonical query as answers repeat it.
+#[derive(Serialize)]
+struct Echo<'a> {
+    #[serde(flatten)]
+    query: &'a CampaignsQuery,
+    limit: usize,
+}
+
+/// What campaigns are sorted by. Ties are broken by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sort {
+    by: SortBy,
+    descending: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SortBy {
+    Name,
+    CreatedAt,
+    ChangedAt,
+    StartsOn,
+}
+
+/// A member of a campaign, by its place among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Field(usize);
+
+const FIELDS: [&str; 14] = [
+    "campaign_id",
+    "version",
+    "name",
+    "status",
+    "channels",
+    "currency",
+    "time_zone",
+    "starts_on",
+    "ends_on",
+    "budget",
+    "external_ids",
+    "attributes",
+    "created_at",
+    "changed_at",
+];
+
+/// A campaign, or those members of it that were asked for.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Listed {
+    Whole(Box<CampaignBody>),
+    Part(Map<String, Value>),
+}
+
+/// Campaigns, filtered and sorted.
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns",
+    tag = "campaigns",
+    params(CampaignsParams),
+    responses(
+        (status = 200, description = "A page of campaigns.", body = Envelope<'static, Vec<CampaignBody>>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 400, description = "A parameter cannot be used.", body = Problem),
+        (status = 410, description = "The cursor can no longer be used.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiQuery(params): ApiQuery<CampaignsParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let (query, paging) = canonical(&params)?;
+    let asked = Asked {
+        min_position: params.min_position,
+        max_staleness: params.max_staleness.as_deref(),
+        on_timeout: params.on_timeout.as_deref(),
+    };
+    let mut settled =
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+    let standing = Standing::of(&settled);
+    let snapshot = &mut settled.snapshot;
+    let touched = Watched::Workspace.last_touched(snapshot, &[]).await?;
+    let (of_sources, warnings) = sources_named(snapshot, &query).await?;
+    let version = Version::new(touched.position.max(of_sources), touched.last_start);
+    let canonical = Canonical::new(MODEL, principal, &query)?;
+    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
+    let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
+    if tag.is_held_by(&headers) {
+        return Ok(answer::not_modified(&tag, &standing));
+    }
+    let (rows, next_cursor) = select::page(snapshot, &query, &paging, &canonical.hash).await?;
+    let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<Vec<_>, _>>()?;
+    let data = campaigns.into_iter().map(|campaign| listed(campaign, &query.fields)).collect::<Result<Vec<_>, _>>()?;
+    let echo = to_raw_value(&Echo { query: &query, limit: paging.limit }).map_err(Refusal::corrupt)?;
+    let page = Page { next_cursor: next_cursor.clone() };
+    let envelope = Envelope { data, page: Some(page), meta: meta(snapshot, version, &echo, warnings) };
+    let mut response = answer::ok(&tag, &standing, &envelope)?;
+    if let Some(cursor) = next_cursor {
+        let next = CampaignsParams { cursor: Some(cursor), min_position: None, ..params };
+        link_next(&mut response, &format!("/v1/campaigns?{}", query_string(&next)?));
+    }
+    Ok(response)
+}
+
+fn canonical(params: &CampaignsParams) -> Result<(CampaignsQuery, Paging), Refusal> {
+    let mut fields = Fields::default();
+    let of = |text: &Option<String>| values(text.as_deref()).unwrap_or_default();
+    if params.q.as_ref().is_some_and(|q| q.chars().count() > LONGEST_SEARCH) {
+        fields.wrong("q", format_args!("must not be longer than {LONGEST_SEARCH} characters"));
+    }
+    let query = CampaignsQuery {
+        status: fields.set("status", &of(&params.status)),
+        channel: fields.set("channel", &of(&params.channel)),
+        source: fields.set("source", &of(&params.source)),
+        q: params.q.clone().filter(|q| !q.is_empty()),
+        sort: fields.parse("sort", params.sort.as_deref()).unwrap_or(Sort { by: SortBy::Name, descending: false }),
+        fields: fields.set("fields", &of(&params.fields)),
+    };
+    let paging = fields.paging(params.limit, params.cursor.as_deref());
+    fields.finish((query, paging)).map_err(Refusal::Query)
+}
+
+/// What a filter by source depends on: one that is not there may be registered later.
+async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<(i64, Vec<Warning>), Refusal> {
+    if query.source.is_empty() {
+        return Ok((0, Vec::new()));
+    }
+    let sources = sources::load(snapshot).await?;
+    let last = sources.values().map(|source| source.mark).max().unwrap_or(0);
+    Ok((last, Warning::unknown_sources(&query.source, &sources).into_iter().collect()))
+}
+
+fn listed(campaign: CampaignBody, fields: &BTreeSet<Field>) -> Result<Listed, Refusal> {
+    if fields.is_empty() {
+        return Ok(Listed::Whole(Box::new(campaign)));
+    }
+    let Value::Object(mut all) = serde_json::to_value(campaign).map_err(Refusal::corrupt)? else {
+        return Err(Refusal::corrupt("a campaign is an object"));
+    };
+    Ok(Listed::Part(fields.iter().filter_map(|field| all.remove_entry(field.name())).collect()))
+}
+
+impl Field {
+    fn name(self) -> &'static str {
+        FIELDS.get(self.0).copied().unwrap_or_default()
+    }
+}
+
+impl FromStr for Field {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let place = FIELDS.iter().position(|name| *name == text);
+        place.map(Self).ok_or_else(|| format!("is none of {}", FIELDS.join(", ")))
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl SortBy {
+    const ALL: [Self; 4] = [Self::Name, Self::CreatedAt, Self::ChangedAt, Self::StartsOn];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::CreatedAt => "created_at",
+            Self::ChangedAt => "changed_at",
+            Self::StartsOn => "starts_on",
+        }
+    }
+}
+
+impl FromStr for Sort {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        let by = SortBy::ALL.into_iter().find(|by| by.name() == name);
+        by.map(|by| Self { by, descending })
+            .ok_or("is none of name, created_at, changed_at, starts_on, with or without a -")
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.descending { "-" } else { "" };
+        write!(f, "{sign}{}", self.by.name())
+    }
+}
+
+impl Serialize for Sort {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,230 @@
+//! Projections and sources as they are now: how far the log is applied, and how each source's runs go.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::measure::Measure;
+use platform::http::auth::Authenticated;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::measures::NoParams;
+use crate::answer::{Standing, momentary};
+use crate::consistency::Settled;
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+use crate::sources::{self, Source};
+use crate::{ApiState, MODEL};
+
+/// The workspace's freshness at this moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FreshnessAnswer {
+    data: Now,
+}
+
+/// What is known at this moment.
+#[derive(Debug, Serialize, ToSchema)]
+struct Now {
+    /// When this was true.
+    at: DateTime<Utc>,
+    /// The log's last position.
+    head: i64,
+    /// Every built instance of every projection.
+    projections: Vec<ProjectionStanding>,
+    /// Every source, by name.
+    sources: Vec<SourceNow>,
+}
+
+/// How far one built instance of a projection is.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProjectionStanding {
+    #[schema(example = "campaign_model")]
+    projection: String,
+    /// Null when nothing of the workspace was ever projected.
+    epoch: Option<i32>,
+    /// `live`: answers are read from it. `building`: a rebuild fills it. `standby`: it is kept, for the way back. `missing`:
+    /// there is none yet.
+    #[schema(value_type = String, example = "live")]
+    state: &'static str,
+    /// Up to where the log is applied in it.
+    applied: i64,
+    /// How many events it lacks.
+    lag_events: i64,
+    /// The age of the oldest event that it lacks, in seconds.
+    lag_s: f64,
+    /// Why it does not go on.
+    stopped: Option<Stop>,
+}
+
+/// Where a projection cannot get past.
+#[derive(Debug, Serialize, ToSchema)]
+struct Stop {
+    /// The event that is missing or refused.
+    position: i64,
+    reason: String,
+    stopped_at: DateTime<Utc>,
+}
+
+/// One source, with what it said of its own runs.
+#[derive(Debug, Serialize, ToSchema)]
+struct SourceNow {
+    source: String,
+    source_id: Uuid,
+    #[schema(example = "paid_search")]
+    channel: String,
+    /// `push` or `pull`.
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// `primary` or `reference`.
+    #[schema(value_type = String)]
+    role: &'static str,
+    /// The roles of single measures.
+    #[schema(value_type = Object)]
+    measure_roles: BTreeMap<Measure, &'static str>,
+    time_zone: String,
+    currency: String,
+    /// `ok`, `running`, `late`, `failed` or `never`.
+    #[schema(value_type = String)]
+    status: &'static str,
+    /// Everything before this instant is there.
+    complete_through: Option<DateTime<Utc>>,
+    /// Everything before this instant is final.
+    final_through: Option<DateTime<Utc>>,
+    /// In which steps its completeness moves.
+    #[schema(value_type = Option<String>)]
+    grain: Option<&'static str>,
+    /// When it is late unless it says more.
+    late_at: Option<DateTime<Utc>>,
+    expected_delay_s: i64,
+    restatement_horizon_s: i64,
+    last_started_at: Option<DateTime<Utc>>,
+    last_completed_at: Option<DateTime<Utc>>,
+    last_failed_at: Option<DateTime<Utc>>,
+    /// Why the last failed run failed, in the source's words.
+    failure_reason: Option<String>,
+    /// Whether any campaign gets numbers from it.
+    feeds_campaigns: bool,
+    /// Events of it that are held back, because they could not be applied.
+    parked: u32,
+}
+
+/// How fresh everything is, at this moment.
+///
+/// This answer changes with the clock, so it has no ETag and is never cached.
+#[utoipa::path(
+    get,
+    path = "/v1/freshness",
+    tag = "freshness",
+    responses(
+        (status = 200, description = "Every projection and source of the workspace.", body = FreshnessAnswer),
+        (status = 401, description = "No valid key.", body = Problem),
+    )
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiQuery(NoParams {}): ApiQuery<NoParams>,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let snapshot = Snapshot::take(&state, principal.workspace).await?;
+    let mut settled = Settled { snapshot, satisfied: true, waited_s: None };
+    let standing = Standing::of(&settled);
+    let snapshot = &mut settled.snapshot;
+    let projections = projections(snapshot).await?;
+    let sources = sources::load(snapshot).await?;
+    let now = snapshot.now;
+    let mut sources: Vec<_> = sources.into_values().map(|source| SourceNow::of(source, now)).collect();
+    sources.sort_by(|a, b| a.source.cmp(&b.source));
+    momentary(&standing, &FreshnessAnswer { data: Now { at: now, head: snapshot.head, projections, sources } })
+}
+
+impl SourceNow {
+    fn of(source: Source, now: DateTime<Utc>) -> Self {
+        let Source { id, definition, freshness, mark: _, feeds } = source;
+        Self {
+            status: freshness.status(now).name(),
+            final_through: freshness.final_through(now),
+            late_at: freshness.late_at(),
+            source: definition.name,
+            source_id: id,
+            channel: definition.channel.into(),
+            kind: definition.kind.name(),
+            role: definition.role.name(),
+            measure_roles: definition.measure_roles.into_iter().map(|(measure, role)| (measure, role.name())).collect(),
+            time_zone: definition.time_zone.into(),
+            currency: definition.currency.into(),
+            complete_through: freshness.syncs.complete_through,
+            grain: freshness.syncs.grain.map(domain::bucket::Grain::name),
+            expected_delay_s: freshness.expected_delay_s,
+            restatement_horizon_s: freshness.restatement_horizon_s,
+            last_started_at: freshness.syncs.last_started_at,
+            last_completed_at: freshness.syncs.last_completed_at,
+            last_failed_at: freshness.syncs.last_failed_at,
+            failure_reason: freshness.syncs.failure_reason,
+            feeds_campaigns: feeds,
+            parked: 0,
+        }
+    }
+}
+
+async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>, Refusal> {
+    let (workspace, head, now) = (snapshot.workspace, snapshot.head, snapshot.now);
+    let rows = sqlx::query!(
+        r#"SELECT e.projection, e.epoch, e.state, l.epoch IS NOT NULL AS "live!", coalesce(c.position, 0) AS "applied!",
+                  CASE WHEN coalesce(c.position, 0) < $2 THEN log.recorded_at_of($1, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
+                  s.position AS "stopped_position?", s.reason AS "stopped_reason?", s.stopped_at AS "stopped_at?"
+           FROM read.epochs e
+           LEFT JOIN read.live_epochs l ON l.projection = e.projection AND l.epoch = e.epoch AND l.workspace = $1
+           LEFT JOIN read.checkpoints c ON c.projection = e.projection AND c.epoch = e.epoch AND c.workspace = $1
+           LEFT JOIN read.stops s ON s.projection = e.projection AND s.epoch = e.epoch AND s.workspace = $1
+           WHERE e.state <> 'dropping'
+           ORDER BY e.projection, e.epoch"#,
+        workspace,
+        head,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let mut standings: Vec<_> = rows
+        .into_iter()
+        .map(|row| ProjectionStanding {
+            state: match (row.live, row.state.as_str()) {
+                (true, _) => "live",
+                (false, "building") => "building",
+                (false, _) => "standby",
+            },
+            projection: row.projection,
+            epoch: Some(row.epoch),
+            applied: row.applied,
+            lag_events: (head - row.applied).max(0),
+            lag_s: row.oldest_unapplied.map_or(0.0, |recorded_at| seconds(now - recorded_at)),
+            stopped: row
+                .stopped_position
+                .zip(row.stopped_reason)
+                .zip(row.stopped_at)
+                .map(|((position, reason), stopped_at)| Stop { position, reason, stopped_at }),
+        })
+        .collect();
+    // What is not there lags behind by everything.
+    if !standings.iter().any(|standing| standing.projection == MODEL && standing.state == "live") {
+        standings.push(ProjectionStanding {
+            projection: MODEL.to_owned(),
+            epoch: None,
+            state: "missing",
+            applied: 0,
+            lag_events: head,
+            lag_s: seconds(snapshot.lag()),
+            stopped: None,
+        });
+    }
+    Ok(standings)
+}
+
+fn seconds(lag: TimeDelta) -> f64 {
+    (lag.as_seconds_f64().max(0.0) * 1_000.0).round() / 1_000.0
+}

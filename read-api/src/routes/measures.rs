@@ -1,0 +1,91 @@
+//! The catalogue of measures: what is counted, and what is computed from it.
+
+use axum::response::Response;
+use domain::measure::{DERIVED, Measure};
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::answer::constant;
+use crate::refusal::Refusal;
+
+/// A route without parameters: any is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoParams {}
+
+/// A measure, and how it is to be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MeasureEntry {
+    /// As queries and answers name it.
+    #[schema(value_type = String, example = "cpc")]
+    name: &'static str,
+    /// `count`: whole things. `credit`: things, with up to six decimals. `money`: an amount and its currency. `ratio`: a
+    /// quotient without a unit, with up to six decimals.
+    #[schema(value_type = String, example = "money")]
+    unit: &'static str,
+    /// Whether it is a sum; otherwise it is computed last, from sums over the sources that state both sides.
+    additive: bool,
+    /// What it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    description: Option<&'static str>,
+    /// How it is computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "spend / clicks")]
+    formula: Option<&'static str>,
+    /// The measures that it is computed from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    inputs: Vec<&'static str>,
+}
+
+/// The catalogue.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Catalogue {
+    data: Vec<MeasureEntry>,
+}
+
+/// Every measure, additive and derived.
+#[utoipa::path(
+    get,
+    path = "/v1/measures",
+    tag = "numbers",
+    responses(
+        (status = 200, description = "The catalogue.", body = Catalogue),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 401, description = "No valid key.", body = Problem),
+    )
+)]
+pub(crate) async fn list(
+    caller: Authenticated,
+    ApiQuery(NoParams {}): ApiQuery<NoParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    caller.require(Scope::Read)?;
+    constant("measures", &headers, &catalogue())
+}
+
+fn catalogue() -> Catalogue {
+    let additive = Measure::ALL.iter().map(|measure| MeasureEntry {
+        name: measure.name(),
+        unit: measure.unit().name(),
+        additive: true,
+        description: Some(measure.description()),
+        formula: None,
+        inputs: Vec::new(),
+    });
+    let derived = DERIVED.iter().map(|derived| MeasureEntry {
+        name: derived.name,
+        unit: derived.unit.name(),
+        additive: false,
+        description: None,
+        formula: Some(derived.formula),
+        inputs: vec![derived.numerator.name(), derived.denominator.name()],
+    });
+    Catalogue { data: additive.chain(derived).collect() }
+}

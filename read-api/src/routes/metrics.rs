@@ -1,0 +1,165 @@
+//! The numbers of one campaign.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::bucket::Granularity;
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::path::ApiPath;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::list;
+use crate::ApiState;
+use crate::answer::{Envelope, Standing, link_next};
+use crate::consistency::{Asked, Consistency};
+use crate::refusal::Refusal;
+use crate::report::query::{DataState, GroupKey};
+use crate::report::request::{Defaults, Fields, FilterRequest, ReportRequest};
+use crate::report::{Report, ReportRow, lookups, run};
+
+/// The parameters of a campaign's metrics.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MetricsParams {
+    /// The first local day. 30 days up to `date_to` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "2026-11-01")]
+    date_from: Option<String>,
+    /// The last local day, included. Today when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "2026-11-30")]
+    date_to: Option<String>,
+    /// `15m`, `hour`, `day` (the default), `week`, `month` or `all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    granularity: Option<String>,
+    /// The IANA zone of the days. The workspace's when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    /// Any of `channel` and `source`, separated by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_by: Option<String>,
+    /// Measures by name, separated by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measures: Option<String>,
+    /// The most rows of a page: 1 to 1000, 100 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_state: Option<String>,
+    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_position: Option<i64>,
+    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_staleness: Option<String>,
+    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_timeout: Option<String>,
+}
+
+/// The numbers of one campaign, cut into buckets of local time.
+///
+/// Only rows with numbers are told, sorted by bucket. Totals add primary sources only.
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns/{id}/metrics",
+    tag = "numbers",
+    params(("id" = Uuid, Path, description = "The campaign."), MetricsParams),
+    responses(
+        (status = 200, description = "The numbers.", body = Envelope<'static, Vec<ReportRow<'static>>>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 400, description = "A parameter cannot be used.", body = Problem),
+        (status = 404, description = "The workspace has no such campaign.", body = Problem),
+        (status = 410, description = "The cursor can no longer be used.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(params): ApiQuery<MetricsParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let asked = Asked {
+        min_position: params.min_position,
+        max_staleness: params.max_staleness.as_deref(),
+        on_timeout: params.on_timeout.as_deref(),
+    };
+    let mut settled =
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+    let data_state = data_state(params.data_state.as_deref())?;
+    let defaults =
+        Defaults { time_zone: settled.snapshot.time_zone, granularity: Granularity::Day, now: settled.snapshot.now };
+    let (query, paging) = request(&params, id).canonical(defaults, data_state).map_err(Refusal::Query)?;
+    if query.groups_by(GroupKey::Campaign) {
+        return Err(Refusal::field("group_by", "takes channel and source here; POST /v1/reports groups by campaign"));
+    }
+    if lookups::names(&mut settled.snapshot, &[id]).await?.is_empty() {
+        return Ok(not_found(&Standing::of(&settled)));
+    }
+    let pinned = MetricsParams {
+        date_from: Some(query.date_from.to_string()),
+        date_to: Some(query.date_to.to_string()),
+        ..params
+    };
+    let answered = run(settled, &Report { principal, query, paging, conditional: Some(&headers) }).await?;
+    let mut response = answered.response;
+    if let Some(cursor) = answered.next_cursor {
+        let next = MetricsParams { cursor: Some(cursor), min_position: None, ..pinned };
+        link_next(&mut response, &format!("/v1/campaigns/{id}/metrics?{}", query_string(&next)?));
+    }
+    Ok(response)
+}
+
+fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
+    ReportRequest {
+        measures: list(params.measures.as_deref()),
+        date_from: params.date_from.clone(),
+        date_to: params.date_to.clone(),
+        granularity: params.granularity.clone(),
+        time_zone: params.time_zone.clone(),
+        group_by: list(params.group_by.as_deref()),
+        filters: Some(FilterRequest { campaign_id: vec![id.to_string()], ..FilterRequest::default() }),
+        order_by: None,
+        limit: params.limit,
+        cursor: params.cursor.clone(),
+    }
+}
+
+/// Which buckets are wanted.
+pub(crate) fn data_state(text: Option<&str>) -> Result<DataState, Refusal> {
+    let mut fields = Fields::default();
+    let data_state = match text {
+        None | Some("all") => DataState::All,
+        Some("final") => DataState::Final,
+        Some(_) => {
+            fields.wrong("data_state", "is neither all nor final");
+            DataState::All
+        }
+    };
+    fields.finish(data_state).map_err(Refusal::Query)
+}
+
+/// Not there as of this position: the caller's own campaign may not be applied yet.
+pub(crate) fn not_found(standing: &Standing) -> Response {
+    let mut response = Refusal::NotFound.into_response();
+    standing.write(response.headers_mut());
+    response
+}
+
+/// Parameters as a query string.
+pub(crate) fn query_string(params: &impl Serialize) -> Result<String, Refusal> {
+    serde_urlencoded::to_string(params).map_err(Refusal::corrupt)
+}

@@ -1,0 +1,57 @@
+//! The resources, one file each: its parameters, its handler, its wire shapes and its OpenAPI description.
+
+mod campaign; // one campaign
+mod campaigns; // many of them
+mod freshness; // projections and sources, as they are now
+mod measures; // the catalogue
+mod metrics; // the numbers of one campaign
+mod reports; // the numbers of many
+
+use axum::Json;
+use axum::Router;
+use axum::routing::get;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::ApiState;
+
+/// What the document says beside the operations.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Highwater read API",
+        description = "Campaigns, their numbers, and how fresh, how complete and how final these are.\n\nEvery answer carries \
+                       `Data-Position`, `Data-Freshness` and `Consistency-Token`; an `ETag` moves only when the answer does."
+    ),
+    modifiers(&BearerKey),
+    security(("api_key" = []))
+)]
+struct Document;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+pub(crate) fn router(state: ApiState) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(campaigns::list))
+        .routes(routes!(campaign::show))
+        .routes(routes!(metrics::show))
+        .routes(routes!(reports::post, reports::get))
+        .routes(routes!(freshness::show))
+        .routes(routes!(measures::list))
+        .split_for_parts();
+    router.route("/openapi.json", get(|| async { Json(document) })).with_state(state)
+}
+
+/// The values of a parameter that takes several, separated by commas.
+fn list(text: Option<&str>) -> Option<Vec<String>> {
+    text.map(|text| text.split(',').map(|value| value.trim().to_owned()).collect())
+}

@@ -1,0 +1,205 @@
+//! The numbers of many campaigns: by POST, and by a GET that caches can keep.
+
+use axum::extract::State;
+use axum::response::Response;
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use domain::bucket::Granularity;
+use http::HeaderMap;
+use http::header::CONTENT_LOCATION;
+use platform::http::auth::Authenticated;
+use platform::http::json::{self, ApiJson};
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::{Principal, Scope};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use super::metrics::{data_state, query_string};
+use crate::ApiState;
+use crate::answer::{Envelope, insert, link_next};
+use crate::consistency::{Asked, Consistency};
+use crate::refusal::Refusal;
+use crate::report::request::{Defaults, ReportRequest};
+use crate::report::{Report, ReportRow, run};
+
+/// Base64url with or without padding: clients differ.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_encode_padding(false),
+);
+
+/// The parameters of a report beside its query.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ReportParams {
+    /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_state: Option<String>,
+    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_position: Option<i64>,
+    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_staleness: Option<String>,
+    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_timeout: Option<String>,
+}
+
+/// The same, with the query itself.
+#[derive(Debug, Clone, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CacheableParams {
+    /// The body of `POST /v1/reports`, in base64url.
+    query: String,
+    /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data_state: Option<String>,
+    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_position: Option<i64>,
+    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_staleness: Option<String>,
+    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_timeout: Option<String>,
+}
+
+/// The numbers of many campaigns.
+///
+/// `Content-Location` names the GET that answers the same, which caches can keep.
+#[utoipa::path(
+    post,
+    path = "/v1/reports",
+    tag = "numbers",
+    params(ReportParams),
+    request_body = ReportRequest,
+    responses(
+        (status = 200, description = "The numbers.", body = Envelope<'static, Vec<ReportRow<'static>>>),
+        (status = 400, description = "The query cannot be used.", body = Problem),
+        (status = 410, description = "The cursor can no longer be used.", body = Problem),
+        (status = 422, description = "The body is not a report, or the report is too large.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn post(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiQuery(params): ApiQuery<ReportParams>,
+    headers: HeaderMap,
+    ApiJson(request): ApiJson<ReportRequest>,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    // A POST is not conditional: 304 is an answer to GET alone (RFC 9110, 13.1.2).
+    let answered = answer(&state, principal, &headers, &params, &request, Conditional::No).await?;
+    let mut response = answered.response;
+    let twin = twin(&answered.pinned, params.data_state.as_deref())?;
+    insert(response.headers_mut(), CONTENT_LOCATION, &twin);
+    if let Some(next) = answered.next {
+        link_next(&mut response, &self::twin(&next, params.data_state.as_deref())?);
+    }
+    Ok(response)
+}
+
+/// The numbers of many campaigns, cacheable.
+#[utoipa::path(
+    get,
+    path = "/v1/reports",
+    tag = "numbers",
+    params(CacheableParams),
+    responses(
+        (status = 200, description = "The numbers.", body = Envelope<'static, Vec<ReportRow<'static>>>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 400, description = "The query cannot be used.", body = Problem),
+        (status = 410, description = "The cursor can no longer be used.", body = Problem),
+        (status = 422, description = "The query is not a report, or the report is too large.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn get(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiQuery(params): ApiQuery<CacheableParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let request = decode(&params.query)?;
+    let CacheableParams { query: _, data_state, min_position, max_staleness, on_timeout } = params;
+    let params = ReportParams { data_state, min_position, max_staleness, on_timeout };
+    let answered = answer(&state, principal, &headers, &params, &request, Conditional::Yes).await?;
+    let mut response = answered.response;
+    if let Some(next) = answered.next {
+        link_next(&mut response, &twin(&next, params.data_state.as_deref())?);
+    }
+    Ok(response)
+}
+
+/// Whether a result that the caller has need not be told again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Conditional {
+    Yes,
+    No,
+}
+
+/// An answer, and the requests that ask for it and for the page behind it whatever the day is.
+struct Answered {
+    response: Response,
+    pinned: ReportRequest,
+    next: Option<ReportRequest>,
+}
+
+async fn answer(
+    state: &ApiState,
+    principal: &Principal,
+    headers: &HeaderMap,
+    params: &ReportParams,
+    request: &ReportRequest,
+    conditional: Conditional,
+) -> Result<Answered, Refusal> {
+    let asked = Asked {
+        min_position: params.min_position,
+        max_staleness: params.max_staleness.as_deref(),
+        on_timeout: params.on_timeout.as_deref(),
+    };
+    let settled = Consistency::read(asked, headers, principal.workspace)?.settle(state, principal.workspace).await?;
+    let data_state = data_state(params.data_state.as_deref())?;
+    let defaults =
+        Defaults { time_zone: settled.snapshot.time_zone, granularity: Granularity::All, now: settled.snapshot.now };
+    let (query, paging) = request.canonical(defaults, data_state).map_err(Refusal::Query)?;
+    let pinned = ReportRequest {
+        date_from: Some(query.date_from.to_string()),
+        date_to: Some(query.date_to.to_string()),
+        ..request.clone()
+    };
+    let conditional = (conditional == Conditional::Yes).then_some(headers);
+    let answered = run(settled, &Report { principal, query, paging, conditional }).await?;
+    let next = answered.next_cursor.map(|cursor| ReportRequest { cursor: Some(cursor), ..pinned.clone() });
+    Ok(Answered { response: answered.response, pinned, next })
+}
+
+fn decode(text: &str) -> Result<ReportRequest, Refusal> {
+    let bytes = BASE64URL.decode(text).map_err(|_| Refusal::field("query", "is not base64url"))?;
+    let text = String::from_utf8(bytes).map_err(|_| Refusal::field("query", "does not hold JSON"))?;
+    json::parse(&text).map_err(|error| match error {
+        json::JsonError::Malformed { detail } => Refusal::field("query", format!("does not hold JSON: {detail}")),
+        json::JsonError::Invalid(wrong) => Refusal::field(&format!("query.{}", wrong.field), wrong.detail),
+    })
+}
+
+/// Where a GET asks for the same.
+fn twin(request: &ReportRequest, data_state: Option<&str>) -> Result<String, Refusal> {
+    let query = BASE64URL.encode(serde_json::to_vec(request).map_err(Refusal::corrupt)?);
+    let params = CacheableParams {
+        query,
+        data_state: data_state.map(str::to_owned),
+        min_position: None,
+        max_staleness: None,
+        on_timeout: None,
+    };
+    Ok(format!("/v1/reports?{}", query_string(&params)?))
+}

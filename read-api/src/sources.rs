@@ -1,0 +1,201 @@
+//! Sources, what they are, and how fresh they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use domain::bucket::Grain;
+use domain::freshness::{self, SourceFreshness, SourceSyncs, State};
+use domain::measure::Measure;
+use domain::source::{Role, SourceDefinition, SourceKind};
+use serde::Serialize;
+use sqlx::types::Json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+
+/// A source as a snapshot has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) id: Uuid,
+    pub(crate) definition: SourceDefinition,
+    pub(crate) freshness: SourceFreshness,
+    /// The position of the last event that touched it.
+    pub(crate) mark: i64,
+    /// Whether any campaign gets numbers from it.
+    pub(crate) feeds: bool,
+}
+
+/// Every source of a workspace, by id.
+pub(crate) type Sources = BTreeMap<Uuid, Source>;
+
+/// How fresh the numbers of an answer are. Holds only what follows from the answer's version.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Freshness {
+    /// `live`: a bucket is still open. `provisional`: closed, but a primary source has not completed past it or may still
+    /// restate it. `final`: neither.
+    #[schema(value_type = String, example = "provisional")]
+    #[serde(serialize_with = "state_name")]
+    pub(crate) state: State,
+    /// Where the numbers of the range begin to be incomplete.
+    pub(crate) first_incomplete: Option<DateTime<Utc>>,
+    /// The sources that feed these campaigns, by name.
+    pub(crate) sources: Vec<SourceStanding>,
+}
+
+/// How one source stands.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct SourceStanding {
+    /// Its name.
+    source: String,
+    /// `primary` when it counts toward the totals of this answer and decides on its state, else `reference`.
+    role: &'static str,
+    /// `ok`, `running`, `late`, `failed` or `never`.
+    status: &'static str,
+    /// Everything before this instant is there.
+    complete_through: Option<DateTime<Utc>>,
+    /// Everything before this instant is final.
+    final_through: Option<DateTime<Utc>>,
+    /// Events of it that are held back, because they could not be applied.
+    parked: u32,
+}
+
+impl Source {
+    /// Its role among these measures: primary as soon as one of them counts.
+    pub(crate) fn role_among(&self, measures: &BTreeSet<Measure>) -> Role {
+        let counts = measures.iter().any(|measure| self.definition.role_of(*measure) == Role::Primary);
+        if counts { Role::Primary } else { Role::Reference }
+    }
+
+    /// `boundary`: the last instant at which the clock changed anything, as of which the answer is true.
+    fn standing(&self, measures: &BTreeSet<Measure>, now: DateTime<Utc>, boundary: DateTime<Utc>) -> SourceStanding {
+        SourceStanding {
+            source: self.definition.name.clone(),
+            role: self.role_among(measures).name(),
+            status: self.freshness.status(now).name(),
+            complete_through: self.freshness.syncs.complete_through,
+            final_through: self.freshness.final_through(boundary),
+            parked: 0,
+        }
+    }
+}
+
+/// How fresh the numbers of `range` are, as far as `feeding` decides. Their primaries alone do; references are listed.
+pub(crate) fn freshness(
+    feeding: &[&Source],
+    measures: &BTreeSet<Measure>,
+    range: (DateTime<Utc>, DateTime<Utc>),
+    now: DateTime<Utc>,
+    boundary: DateTime<Utc>,
+) -> Freshness {
+    let deciding = deciding(feeding, measures);
+    let mut sources: Vec<_> = feeding.iter().map(|source| source.standing(measures, now, boundary)).collect();
+    sources.sort_by(|a, b| a.source.cmp(&b.source));
+    Freshness {
+        state: freshness::state(range.1, now, &deciding),
+        first_incomplete: freshness::first_incomplete(range.0, range.1, now, &deciding),
+        sources,
+    }
+}
+
+/// Those that count toward totals of these measures.
+pub(crate) fn deciding<'a>(feeding: &[&'a Source], measures: &BTreeSet<Measure>) -> Vec<&'a SourceFreshness> {
+    let primary = feeding.iter().filter(|source| source.role_among(measures) == Role::Primary);
+    primary.map(|source| &source.freshness).collect()
+}
+
+/// The instant through which every deciding source is complete; `None` when one never said, or none decides.
+pub(crate) fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>) -> Option<DateTime<Utc>> {
+    deciding(feeding, measures).iter().map(|source| source.syncs.complete_through).min().flatten()
+}
+
+/// Every source of the workspace.
+pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Sources, Refusal> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let rows = sqlx::query!(
+        r#"SELECT s.source_id, s.name, s.channel, s.kind, s.role, s.measure_roles AS "measure_roles: Json<BTreeMap<Measure, Role>>",
+                  s.time_zone, s.currency, s.expected_delay_s, s.restatement_horizon_s,
+                  y.last_started_at AS "last_started_at?", y.last_completed_at AS "last_completed_at?",
+                  y.last_failed_at AS "last_failed_at?", y.failure_reason AS "failure_reason?",
+                  y.complete_through AS "complete_through?", y.grain AS "grain?",
+                  coalesce(m.position, 0) AS "mark!",
+                  EXISTS (SELECT FROM read.campaign_sources f
+                          WHERE f.epoch = $1 AND f.workspace = $2 AND f.source_id = s.source_id) AS "feeds!"
+           FROM read.sources s
+           LEFT JOIN read.source_syncs y ON y.epoch = $1 AND y.workspace = $2 AND y.source_id = s.source_id
+           LEFT JOIN read.scope_marks m ON m.epoch = $1 AND m.workspace = $2 AND m.scope = 'source:' || s.source_id
+           WHERE s.epoch = $1 AND s.workspace = $2"#,
+        epoch,
+        workspace,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let mut sources = Sources::new();
+    for row in rows {
+        let definition = SourceDefinition {
+            name: row.name,
+            channel: row.channel.parse().map_err(Refusal::corrupt)?,
+            kind: kind(&row.kind)?,
+            role: role(&row.role)?,
+            measure_roles: row.measure_roles.0,
+            time_zone: row.time_zone.parse().map_err(Refusal::corrupt)?,
+            currency: row.currency.parse().map_err(Refusal::corrupt)?,
+            expected_delay_s: row.expected_delay_s,
+            restatement_horizon_s: row.restatement_horizon_s,
+        };
+        let syncs = SourceSyncs {
+            last_started_at: row.last_started_at,
+            last_completed_at: row.last_completed_at,
+            last_failed_at: row.last_failed_at,
+            complete_through: row.complete_through,
+            failure_reason: row.failure_reason,
+            grain: row.grain.as_deref().map(str::parse::<Grain>).transpose().map_err(Refusal::corrupt)?,
+        };
+        let freshness = SourceFreshness {
+            expected_delay_s: row.expected_delay_s,
+            restatement_horizon_s: row.restatement_horizon_s,
+            syncs,
+        };
+        let source = Source { id: row.source_id, definition, freshness, mark: row.mark, feeds: row.feeds };
+        sources.insert(source.id, source);
+    }
+    Ok(sources)
+}
+
+/// Which sources feed these campaigns.
+pub(crate) async fn feeding(
+    snapshot: &mut Snapshot,
+    campaigns: &[Uuid],
+) -> Result<BTreeMap<Uuid, BTreeSet<Uuid>>, Refusal> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let pairs = sqlx::query!(
+        "SELECT campaign_id, source_id FROM read.campaign_sources
+         WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($3)",
+        epoch,
+        workspace,
+        campaigns,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let mut feeding: BTreeMap<Uuid, BTreeSet<Uuid>> = BTreeMap::new();
+    for pair in pairs {
+        feeding.entry(pair.campaign_id).or_default().insert(pair.source_id);
+    }
+    Ok(feeding)
+}
+
+fn role(name: &str) -> Result<Role, Refusal> {
+    let roles = [Role::Primary, Role::Reference];
+    roles.into_iter().find(|role| role.name() == name).ok_or_else(|| Refusal::corrupt(format!("role {name}")))
+}
+
+fn kind(name: &str) -> Result<SourceKind, Refusal> {
+    let kinds = [SourceKind::Push, SourceKind::Pull];
+    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| Refusal::corrupt(format!("kind {name}")))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.name())
+}

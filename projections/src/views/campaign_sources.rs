@@ -1,8 +1,8 @@
-//! `read.campaign_sources`: which sources feed a campaign, because they ever sent a number of it.
+//! `read.campaign_sources`: which sources feed a campaign, because they ever sent a number of it, and since which event.
 //!
-//! A set only grows, in whatever order.
+//! A set only grows, and a least position does not depend on batches.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
@@ -13,8 +13,9 @@ use uuid::Uuid;
 use super::observed_campaign;
 use crate::engine::{Recorded, Refusal, View, WriteError};
 
+/// By (workspace, campaign, source): the position of the first event.
 #[derive(Debug, Default)]
-pub(super) struct CampaignSources(BTreeSet<(i32, CampaignId, SourceId)>);
+pub(super) struct CampaignSources(BTreeMap<(i32, CampaignId, SourceId), i64>);
 
 impl View for CampaignSources {
     fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
@@ -23,12 +24,12 @@ impl View for CampaignSources {
                 // A campaign that the batch lists but no observation names was not fed.
                 for observation in &batch.observations {
                     let campaign = observed_campaign(batch, observation)?;
-                    self.0.insert((recorded.workspace, campaign, batch.source));
+                    self.feed(recorded, campaign, batch.source);
                 }
             }
             Event::Statements(batch) => {
                 for statement in &batch.statements {
-                    self.0.insert((recorded.workspace, statement.campaign, batch.source));
+                    self.feed(recorded, statement.campaign, batch.source);
                 }
             }
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Sync(_) => {}
@@ -45,21 +46,31 @@ impl View for CampaignSources {
             if self.0.is_empty() {
                 return Ok(());
             }
-            let workspaces: Vec<i32> = self.0.iter().map(|(workspace, ..)| *workspace).collect();
-            let campaigns: Vec<Uuid> = self.0.iter().map(|(_, campaign, _)| campaign.0).collect();
-            let sources: Vec<Uuid> = self.0.iter().map(|(.., source)| source.0).collect();
+            let workspaces: Vec<i32> = self.0.keys().map(|(workspace, ..)| *workspace).collect();
+            let campaigns: Vec<Uuid> = self.0.keys().map(|(_, campaign, _)| campaign.0).collect();
+            let sources: Vec<Uuid> = self.0.keys().map(|(.., source)| source.0).collect();
+            let positions: Vec<i64> = self.0.values().copied().collect();
             sqlx::query!(
-                "INSERT INTO read.campaign_sources (epoch, workspace, campaign_id, source_id)
-                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::uuid[])
-                 ON CONFLICT DO NOTHING",
+                "INSERT INTO read.campaign_sources AS f (epoch, workspace, campaign_id, source_id, position)
+                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::uuid[], $5::bigint[])
+                 ON CONFLICT (epoch, workspace, campaign_id, source_id) DO UPDATE
+                 SET position = excluded.position WHERE excluded.position < f.position",
                 epoch,
                 &workspaces,
                 &campaigns,
-                &sources
+                &sources,
+                &positions
             )
             .execute(conn)
             .await?;
             Ok(())
         })
+    }
+}
+
+impl CampaignSources {
+    fn feed(&mut self, recorded: &Recorded, campaign: CampaignId, source: SourceId) {
+        let first = self.0.entry((recorded.workspace, campaign, source)).or_insert(recorded.position);
+        *first = recorded.position.min(*first);
     }
 }

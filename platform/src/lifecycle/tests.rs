@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 
+use nix::sys::signal::{Signal, raise};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -74,4 +75,13 @@ async fn the_deadline_drops_what_is_left() {
     lifecycle.spawn(Stage::Base, "database", std::future::pending::<Result<(), Infallible>>());
     let error = lifecycle.run(stream::iter(["SIGINT"]), Duration::from_secs(30)).await.unwrap_err();
     assert!(matches!(&error, LifecycleError::Dropped { tasks } if tasks == &["projector", "database"]), "{error}");
+}
+
+#[tokio::test]
+async fn both_signals_are_heard() {
+    let mut heard = signals().unwrap();
+    raise(Signal::SIGTERM).unwrap();
+    assert_eq!(heard.next().await, Some("SIGTERM"));
+    raise(Signal::SIGINT).unwrap();
+    assert_eq!(heard.next().await, Some("SIGINT"));
 }

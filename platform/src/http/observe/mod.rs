@@ -248,3 +248,6 @@ fn problem_of(response: &Response) -> Option<Problem> {
     }
     Some(Problem::for_status(status))
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ pub use appender::{Appender, AppenderConfig};
 pub use claims::{Claim, Expect, FoundClaim, Then, find_claims};
 pub use codec::{DecodeError, Upcaster};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
-pub use log::{RawEvent, heads, read_after};
+pub use log::{RawEvent, heads, read_after, read_page};
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
 pub use wakeups::Wakeups;
 pub use workspaces::open_workspace;

@@ -64,6 +64,35 @@ pub async fn read_after(
     .await
 }
 
+/// Like [`read_after`], but stops before the payloads, as they are stored, sum up to more than `bytes`: events may be large,
+/// and a page has to fit in memory. The first event always comes.
+pub async fn read_page(
+    conn: &mut PgConnection,
+    workspace: i32,
+    after: i64,
+    limit: i64,
+    bytes: i64,
+) -> Result<Vec<RawEvent>, sqlx::Error> {
+    sqlx::query(
+        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                recorded_at
+         FROM (
+             SELECT *, sum(pg_column_size(payload)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) AS size
+             FROM log.events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3
+         ) page
+         WHERE size <= $4 OR position = $2 + 1
+         ORDER BY position",
+    )
+    .bind(workspace)
+    .bind(after)
+    .bind(limit)
+    .bind(bytes)
+    .persistent(false)
+    .try_map(|row| raw_event(&row))
+    .fetch_all(conn)
+    .await
+}
+
 fn raw_event(row: &PgRow) -> Result<RawEvent, sqlx::Error> {
     let JsonText(payload) = row.try_get(7)?;
     let JsonText(metadata) = row.try_get(8)?;

@@ -19,17 +19,13 @@ pub(crate) struct Batch {
 impl Batch {
     /// Checks a page: it must start right after the checkpoint and have no hole. Keeps what stands before one.
     ///
-    /// `reaches`: the position that the page must get to, because the log is known to go that far and nothing but a hole
-    /// would have ended the page before.
-    pub(crate) fn check(workspace: i32, after: i64, mut events: Vec<RawEvent>, reaches: i64) -> Self {
+    /// `head`: a position that the log is known to reach, so that an empty page before it is a hole too.
+    pub(crate) fn check(workspace: i32, after: i64, mut events: Vec<RawEvent>, head: i64) -> Self {
         let contiguous = (after + 1..).zip(&events).take_while(|(expected, event)| event.position == *expected).count();
         let is_cut = contiguous < events.len();
         events.truncate(contiguous);
-        let mut batch = Self { workspace, after, events, flaw: None };
-        if is_cut || batch.last() < reaches {
-            batch.flaw = Some(Refusal::Hole);
-        }
-        batch
+        let is_missing = events.is_empty() && after < head;
+        Self { workspace, after, events, flaw: (is_cut || is_missing).then_some(Refusal::Hole) }
     }
 
     /// The position of its last event; the checkpoint, if it has none.
@@ -64,17 +60,13 @@ impl Batch {
         self.flaw = None;
     }
 
-    /// The hole that was found after the events, if any.
-    pub(crate) fn hole(&self) -> Option<Refused> {
-        let position = self.last() + 1;
-        self.flaw.is_some().then_some(Refused { workspace: self.workspace, position, reason: Refusal::Hole })
-    }
-
     /// Why the log cannot go on at all. `None` while events stand before the flaw: it is met again right after them.
-    pub(crate) fn dead_end(self) -> Option<Refused> {
-        let Self { workspace, after, events, flaw } = self;
-        let reason = flaw.filter(|_| events.is_empty())?;
-        Some(Refused { workspace, position: after + 1, reason })
+    pub(crate) fn dead_end(&mut self) -> Option<Refused> {
+        if !self.events.is_empty() {
+            return None;
+        }
+        let reason = self.flaw.take()?;
+        Some(Refused { workspace: self.workspace, position: self.after + 1, reason })
     }
 }
 

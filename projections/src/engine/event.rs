@@ -15,13 +15,13 @@ const UPCASTERS: &[Upcaster] = &[];
 
 /// An event as a view sees it.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct Recorded<'a> {
     /// Whose log it is in.
     pub workspace: i32,
     /// Where in that log.
     pub position: i64,
     /// The stream, named `<workspace>/<id>`.
-    pub stream_id: String,
+    pub stream_id: &'a str,
     /// Where in that stream: after this event the stream's version is this.
     pub sequence: i64,
     /// When it was taken into the log.
@@ -80,16 +80,16 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
-impl Recorded {
+impl<'a> Recorded<'a> {
     /// Decodes a stored event: upcast to its current version, then read by its stream's type.
-    pub(crate) fn decode(raw: &RawEvent) -> Result<Self, Refusal> {
+    pub(crate) fn decode(raw: &'a RawEvent) -> Result<Self, Refusal> {
         let payload = codec::decode_payload(UPCASTERS, &raw.event_type, &raw.event_version, &raw.payload)?;
         let event = Event::from_json(&raw.stream_type, &payload)
             .ok_or_else(|| Refusal::StreamType(raw.stream_type.clone()))??;
         Ok(Self {
             workspace: raw.workspace,
             position: raw.position,
-            stream_id: raw.stream_id.clone(),
+            stream_id: &raw.stream_id,
             sequence: raw.sequence,
             recorded_at: raw.recorded_at,
             event,
@@ -99,7 +99,7 @@ impl Recorded {
     /// The campaign whose stream this is.
     pub fn campaign(&self) -> Result<CampaignId, Refusal> {
         let id = self.stream_id.split_once('/').and_then(|(_, id)| id.parse().ok());
-        id.ok_or_else(|| Refusal::StreamId(self.stream_id.clone()))
+        id.ok_or_else(|| Refusal::StreamId(self.stream_id.to_owned()))
     }
 }
 

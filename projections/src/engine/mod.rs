@@ -69,7 +69,7 @@ pub struct Projection {
 /// One read model: folds events into row changes, then writes them.
 pub trait View: Send + Sync {
     /// Takes in one event. Events of one workspace come in order of position.
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal>;
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal>;
 
     /// How many rows are waiting to be written: bounds what a fold may hold.
     fn rows(&self) -> usize;

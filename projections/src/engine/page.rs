@@ -4,7 +4,11 @@ use sqlx::PgConnection;
 
 use super::batch::Batch;
 
-/// The next events of a log, at most `limit`, as a checked batch. `head`: a position that the log is known to reach.
+/// Payloads of a page, as they are stored: compressed, if they are large.
+const PAGE_BYTES: i64 = 4 * 1024 * 1024;
+
+/// The next events of a log, at most `limit` and as many as fit in memory, as a checked batch. `head`: a position that the
+/// log is known to reach.
 pub(crate) async fn read(
     conn: &mut PgConnection,
     workspace: i32,
@@ -12,6 +16,6 @@ pub(crate) async fn read(
     head: i64,
     limit: i64,
 ) -> Result<Batch, sqlx::Error> {
-    let events = event_store::read_after(conn, workspace, after, limit).await?;
-    Ok(Batch::check(workspace, after, events, head.min(after + limit)))
+    let events = event_store::read_page(conn, workspace, after, limit, PAGE_BYTES).await?;
+    Ok(Batch::check(workspace, after, events, head))
 }

@@ -132,7 +132,7 @@ impl Follower {
     async fn set_dead_ends_aside(&mut self, group: Group, round: &mut Round) -> Result<Option<Group>, sqlx::Error> {
         let Group { epochs, batches } = group;
         let (batches, stuck): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| !batch.events().is_empty());
-        for refused in stuck.into_iter().filter_map(Batch::dead_end) {
+        for refused in stuck.into_iter().filter_map(|mut batch| batch.dead_end()) {
             self.stops.note(&self.pool, self.projection, &epochs, &refused).await?;
             round.stopped = Some(refused);
         }

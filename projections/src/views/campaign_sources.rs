@@ -18,7 +18,7 @@ use crate::engine::{Recorded, Refusal, View, WriteError};
 pub(super) struct CampaignSources(BTreeMap<(i32, CampaignId, SourceId), i64>);
 
 impl View for CampaignSources {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         match &recorded.event {
             Event::Observations(batch) => {
                 // A campaign that the batch lists but no observation names was not fed.
@@ -69,7 +69,7 @@ impl View for CampaignSources {
 }
 
 impl CampaignSources {
-    fn feed(&mut self, recorded: &Recorded, campaign: CampaignId, source: SourceId) {
+    fn feed(&mut self, recorded: &Recorded<'_>, campaign: CampaignId, source: SourceId) {
         let first = self.0.entry((recorded.workspace, campaign, source)).or_insert(recorded.position);
         *first = recorded.position.min(*first);
     }

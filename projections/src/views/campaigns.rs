@@ -43,7 +43,7 @@ struct Known {
 }
 
 impl View for Campaigns {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         let event = match &recorded.event {
             Event::Campaign(event) => event,
             Event::Workspace(_) | Event::Source(_) | Event::Observations(_) | Event::Statements(_) | Event::Sync(_) => {
@@ -206,15 +206,16 @@ async fn load(
 
 /// Sent as one JSON document, because the channels of each row are a list of their own.
 async fn store(rows: &[Row], conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let document = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query!(
-        "INSERT INTO read.campaigns SELECT * FROM json_populate_recordset(NULL::read.campaigns, $1)
+        "INSERT INTO read.campaigns SELECT * FROM json_populate_recordset(NULL::read.campaigns, $1::text::json)
          ON CONFLICT (epoch, workspace, campaign_id) DO UPDATE
          SET version = excluded.version, position = excluded.position, name = excluded.name, state = excluded.state,
              channels = excluded.channels, currency = excluded.currency, time_zone = excluded.time_zone,
              starts_on = excluded.starts_on, ends_on = excluded.ends_on, starts_at = excluded.starts_at,
              budget_micros = excluded.budget_micros, external_ids = excluded.external_ids,
              attributes = excluded.attributes, created_at = excluded.created_at, changed_at = excluded.changed_at",
-        Json(rows) as _
+        document
     )
     .execute(conn)
     .await?;

@@ -64,7 +64,7 @@ impl fmt::Display for Scope {
 }
 
 impl View for ScopeMarks {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         self.mark(recorded, Scope::Workspace);
         match &recorded.event {
             Event::Workspace(_) => {}
@@ -108,17 +108,17 @@ impl View for ScopeMarks {
 }
 
 impl ScopeMarks {
-    fn mark(&mut self, recorded: &Recorded, scope: Scope) {
+    fn mark(&mut self, recorded: &Recorded<'_>, scope: Scope) {
         self.0.insert((recorded.workspace, scope), recorded.position);
     }
 
-    fn mark_numbers(&mut self, recorded: &Recorded, campaign: CampaignId, month: Month) {
+    fn mark_numbers(&mut self, recorded: &Recorded<'_>, campaign: CampaignId, month: Month) {
         self.mark(recorded, Scope::Campaign(campaign));
         self.mark(recorded, Scope::Month(month));
         self.mark(recorded, Scope::CampaignMonth(campaign, month));
     }
 
-    fn mark_observations(&mut self, recorded: &Recorded, batch: &ObservationsRecorded) -> Result<(), Refusal> {
+    fn mark_observations(&mut self, recorded: &Recorded<'_>, batch: &ObservationsRecorded) -> Result<(), Refusal> {
         // Neighbours are mostly alike: of a run of equal ones the first marks for all.
         let mut marked = None;
         for observation in &batch.observations {
@@ -133,7 +133,7 @@ impl ScopeMarks {
         Ok(())
     }
 
-    fn mark_statements(&mut self, recorded: &Recorded, batch: &StatementsRecorded) -> Result<(), Refusal> {
+    fn mark_statements(&mut self, recorded: &Recorded<'_>, batch: &StatementsRecorded) -> Result<(), Refusal> {
         let mut marked = None;
         for statement in &batch.statements {
             let span = statement.bucket.resolve(batch.grain, batch.time_zone)?;

@@ -20,7 +20,7 @@ use crate::engine::{Recorded, Refusal, View, WriteError};
 pub(super) struct SourceCompletions(BTreeMap<(i32, SourceId, DateTime<Utc>), DateTime<Utc>>);
 
 impl View for SourceCompletions {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         match &recorded.event {
             Event::Sync(SyncEvent::SyncCompleted { source, at, complete_through, grain: _ }) => {
                 let key = (recorded.workspace, *source, *complete_through);

@@ -47,7 +47,7 @@ impl Runs {
 }
 
 impl View for SourceSyncs {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         match &recorded.event {
             Event::Sync(event) => self.0.entry((recorded.workspace, event.source())).or_default().absorb(event),
             Event::Workspace(_)

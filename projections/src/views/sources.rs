@@ -17,7 +17,7 @@ use crate::engine::{Recorded, Refusal, View, WriteError};
 pub(super) struct Sources(BTreeMap<(i32, SourceId), SourceDefinition>);
 
 impl View for Sources {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         match &recorded.event {
             Event::Source(SourceEvent::SourceRegistered { source, definition, at: _ }) => {
                 self.0.insert((recorded.workspace, *source), definition.clone());

@@ -40,7 +40,7 @@ struct Total {
 }
 
 impl View for Statements {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         let batch = match &recorded.event {
             Event::Statements(batch) => batch,
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Observations(_) | Event::Sync(_) => {

@@ -15,7 +15,7 @@ use crate::engine::{Recorded, Refusal, View, WriteError};
 pub(super) struct Workspaces(BTreeMap<i32, WorkspaceOpened>);
 
 impl View for Workspaces {
-    fn absorb(&mut self, recorded: &Recorded) -> Result<(), Refusal> {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         match &recorded.event {
             Event::Workspace(opened) => {
                 self.0.insert(recorded.workspace, opened.clone());

@@ -90,10 +90,10 @@ async fn read_pages(
 /// Borrows a connection for one page only: a stage that waits for another must not hold one.
 async fn read_page(pool: &PgPool, workspace: i32, after: i64, through: i64) -> Result<Batch, ReplayError> {
     let mut conn = pool.acquire().await?;
-    let batch = page::read(&mut conn, workspace, after, through, PAGE_EVENTS.min(through - after)).await?;
-    match batch.hole() {
-        Some(hole) if batch.events().is_empty() => Err(ReplayError::Stopped(hole)),
-        Some(_) | None => Ok(batch),
+    let mut batch = page::read(&mut conn, workspace, after, through, PAGE_EVENTS.min(through - after)).await?;
+    match batch.dead_end() {
+        Some(refused) => Err(ReplayError::Stopped(refused)),
+        None => Ok(batch),
     }
 }
 

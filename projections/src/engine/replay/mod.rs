@@ -114,8 +114,9 @@ async fn replay_alone(
             break;
         }
         rebuild.tally.expect(&elsewhere);
+        let workspaces = elsewhere.into_iter().map(|log| log.workspace);
         let rebuilt: Vec<_> =
-            stream::iter(&elsewhere).map(|log| rebuild.log(log.workspace)).buffer_unordered(AT_ONCE).collect().await;
+            stream::iter(workspaces).map(|workspace| rebuild.log(workspace)).buffer_unordered(AT_ONCE).collect().await;
         switched += rebuilt.iter().filter(|result| matches!(result, Ok(Rebuilt::Switched))).count();
         for result in rebuilt {
             if result? == Rebuilt::Interrupted {

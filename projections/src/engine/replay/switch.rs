@@ -34,18 +34,19 @@ pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<bool
         tx.rollback().await?;
         return Ok(false);
     }
-    if live > filled {
-        let batch = page::read(&mut tx, workspace, filled, live, live - filled).await?;
-        if let Some(hole) = batch.hole() {
-            tx.rollback().await?;
-            return Err(ReplayError::Stopped(hole));
-        }
-        let mut fold = Fold::new(projection);
+    let mut fold = Fold::new(projection);
+    let mut reached = filled;
+    while reached < live {
+        let mut batch = page::read(&mut tx, workspace, reached, live, live - reached).await?;
         fold.absorb(&batch).map_err(ReplayError::Stopped)?;
-        if apply::write(&mut tx, projection, &[rebuild.epoch], &fold).await? == apply::Applied::Lost {
-            tx.rollback().await?;
-            return Ok(false);
+        reached = batch.last();
+        if let Some(refused) = batch.dead_end() {
+            return Err(ReplayError::Stopped(refused));
         }
+    }
+    if apply::write(&mut tx, projection, &[rebuild.epoch], &fold).await? == apply::Applied::Lost {
+        tx.rollback().await?;
+        return Ok(false);
     }
     sqlx::query!(
         "UPDATE read.live_epochs SET epoch = $3 WHERE projection = $1 AND workspace = $2",

@@ -1,0 +1,185 @@
+//! Rows depend neither on how a log was cut into batches nor on the order between its streams.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::bucket::{Bucket, Grain};
+use domain::campaign::CampaignEvent;
+use domain::measure::Measure;
+use domain::observation::ObservationType;
+use domain::source::SourceKind;
+use domain::sync::SyncEvent;
+use projections::catch_up;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{
+    Given, Log, at, campaign, changed, created, date, observed, opened, pools, recorded_at, registered,
+};
+use crate::given::{source, stated, synced};
+use crate::then::{everything, live_epoch, live_rows};
+
+const CASES: usize = 25;
+/// Cases that are also applied one event at a time, the finest cut.
+const SINGLE_CASES: usize = 2;
+
+/// What may happen after everything was created.
+fn happening() -> impl Strategy<Value = Given> {
+    let instant = (0..6_000_i64).prop_map(|minutes| at("2026-10-23T20:00:00Z") + TimeDelta::minutes(minutes));
+    let observation = (0..3_u128, 0..4_usize, instant.clone(), -3..5_i64, proptest::option::of(-9..9_i64)).prop_map(
+        |(id, kind, occurred_at, count, value)| {
+            let kinds = [
+                ObservationType::Click,
+                ObservationType::Impression,
+                ObservationType::Conversion,
+                ObservationType::Spend,
+            ];
+            (campaign(id), kinds[kind], occurred_at, count, value)
+        },
+    );
+    let observations = (0..2_u128, proptest::collection::vec(observation, 0..6))
+        .prop_map(|(from, observations)| observed(source(from), &observations));
+    let statement = (0..3_u128, 24..28_u32, 0..4_i64, proptest::collection::vec((0..3_usize, 0..9_i64), 1..3));
+    let statements = (2..4_u128, proptest::collection::vec(statement, 1..4)).prop_map(|(from, statements)| {
+        let rows: Vec<_> = statements
+            .iter()
+            .map(|(id, day, said, measures)| {
+                let named = [Measure::Clicks, Measure::Spend, Measure::Impressions];
+                let measures: Vec<_> = measures.iter().map(|(index, value)| (named[*index], *value)).collect();
+                (
+                    campaign(*id),
+                    Bucket::Day(date(&format!("2026-10-{day}"))),
+                    at("2026-10-29T00:00:00Z") + TimeDelta::hours(*said),
+                    measures,
+                )
+            })
+            .collect();
+        let rows: Vec<_> =
+            rows.iter().map(|(id, day, said, measures)| (*id, *day, *said, measures.as_slice())).collect();
+        stated(source(from), Grain::Day, "Europe/Berlin", &rows)
+    });
+    let sync = (0..4_u128, 0..3_usize, instant.clone(), instant, any::<bool>()).prop_map(
+        |(from, kind, said, through, daily)| {
+            let source = source(from);
+            let grain = if daily { Grain::Day } else { Grain::Hour };
+            synced(match kind {
+                0 => SyncEvent::SyncStarted { source, at: said },
+                1 => SyncEvent::SyncCompleted { source, at: said, complete_through: through, grain },
+                _ => SyncEvent::SyncFailed { source, at: said, reason: format!("at {said}") },
+            })
+        },
+    );
+    let change = (0..3_u128, 0..6_usize, 1..28_u32).prop_map(|(id, kind, day)| {
+        let at = at("2026-10-21T00:00:00Z");
+        let starts_on = date(&format!("2026-11-{day:02}"));
+        changed(
+            campaign(id),
+            match kind {
+                0 => CampaignEvent::CampaignRenamed { name: format!("Name {day}"), at },
+                1 => CampaignEvent::CampaignRescheduled { starts_on, ends_on: None, at },
+                2 => CampaignEvent::CampaignTimeZoneChanged { time_zone: "Asia/Kathmandu".parse().unwrap(), at },
+                3 => CampaignEvent::CampaignBudgetSet { budget: None, at },
+                4 => CampaignEvent::CampaignLaunched { at },
+                _ => CampaignEvent::CampaignPaused { at },
+            },
+        )
+    });
+    prop_oneof![4 => observations, 4 => statements, 2 => sync, 2 => change]
+}
+
+/// A whole log, with the time at which each event is recorded.
+fn log(happenings: Vec<Given>) -> Vec<(Given, DateTime<Utc>)> {
+    let mut events = vec![opened()];
+    events.extend((0..3).map(|n| created(campaign(n))));
+    events.extend((0..2).map(|n| registered(source(n), SourceKind::Push)));
+    events.extend((2..4).map(|n| registered(source(n), SourceKind::Pull)));
+    events.extend(happenings);
+    events.into_iter().zip(1..).map(|(event, position)| (event, recorded_at(position))).collect()
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn any_cut_gives_the_same_rows(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut runner = TestRunner::deterministic();
+    let cases = (proptest::collection::vec(happening(), 1..50), proptest::collection::vec(any::<Index>(), 0..6));
+    for case in 0..CASES {
+        let (happenings, cuts) = cases.new_tree(&mut runner).unwrap().current();
+        let events = log(happenings);
+
+        let mut whole = Log::empty(&admin).await;
+        let mut cut = Log::empty(&admin).await;
+        let mut single = Log::empty(&admin).await;
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(events.len())).collect();
+        cuts.sort_unstable();
+        let mut rest = events.as_slice();
+        for index in &cuts {
+            let done = events.len() - rest.len();
+            let (next, later) = rest.split_at((*index).max(done) - done);
+            cut.append_timed(next.to_vec()).await;
+            catch_up(&pool).await.unwrap();
+            rest = later;
+        }
+        cut.append_timed(rest.to_vec()).await;
+        if case < SINGLE_CASES {
+            for event in &events {
+                single.append_timed([event.clone()]).await;
+                catch_up(&pool).await.unwrap();
+            }
+        }
+        whole.append_timed(events.clone()).await;
+        catch_up(&pool).await.unwrap();
+
+        let expected = live_rows(&admin, whole.workspace).await;
+        assert_eq!(live_rows(&admin, cut.workspace).await, expected, "case {case}, cut after {cuts:?}: {events:#?}");
+        if case < SINGLE_CASES {
+            assert_eq!(live_rows(&admin, single.workspace).await, expected, "case {case}, one by one: {events:#?}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn the_order_between_streams_does_not_matter(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut runner = TestRunner::deterministic();
+    let cases = (proptest::collection::vec(happening(), 1..50), proptest::collection::vec(any::<Index>(), 60));
+    for case in 0..CASES {
+        let (happenings, picks) = cases.new_tree(&mut runner).unwrap().current();
+        let events = log(happenings);
+        let (mut given, mut shuffled) = (Log::empty(&admin).await, Log::empty(&admin).await);
+        given.append_timed(events.clone()).await;
+        shuffled.append_timed(interleaved(&events, &picks)).await;
+        catch_up(&pool).await.unwrap();
+        // Positions are others, by the nature of the thing; all else is the same.
+        let except = ["position", "scope_marks"];
+        let epoch = live_epoch(&admin, given.workspace).await;
+        assert_eq!(
+            everything(&admin, given.workspace, epoch, &except).await,
+            everything(&admin, shuffled.workspace, epoch, &except).await,
+            "case {case}: {events:#?}"
+        );
+    }
+}
+
+/// The same streams, each in its own order, in another order between them.
+fn interleaved(events: &[(Given, DateTime<Utc>)], picks: &[Index]) -> Vec<(Given, DateTime<Utc>)> {
+    let mut streams: HashMap<_, Vec<(Given, DateTime<Utc>)>> = HashMap::new();
+    for event in events.iter().rev() {
+        let key = (std::mem::discriminant(&event.0.event), event.0.stream);
+        streams.entry(key).or_default().push(event.clone());
+    }
+    let mut streams: Vec<_> = streams.into_values().collect();
+    streams.sort_by_key(|stream| stream.last().map(|(_, recorded_at)| *recorded_at));
+    let mut all = Vec::new();
+    for pick in picks.iter().cycle() {
+        streams.retain(|stream| !stream.is_empty());
+        if streams.is_empty() {
+            break;
+        }
+        let index = pick.index(streams.len());
+        all.extend(streams[index].pop());
+    }
+    all
+}

@@ -1,0 +1,158 @@
+//! Catching up, following, and telling how far it is.
+
+use std::time::Duration;
+
+use platform::clock::ManualClock;
+use projections::{ProjectorConfig, ProjectorError, READ_CHANNEL, catch_up};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::given::{Log, at, campaign, clicked, pools, recorded_at, source};
+use crate::then::{checkpoint, counted};
+
+fn click() -> crate::given::Given {
+    clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn nothing_to_do_is_done(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (_, pool) = pools(options, connect).await;
+    catch_up(&pool).await.unwrap();
+    catch_up(&pool).await.unwrap();
+    assert!(projections::status(&pool).await.unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn status_is_measured_against_the_true_head(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    log.append(click()).await;
+    let unmet = projections::status(&pool).await.unwrap().remove(0);
+    assert_eq!((unmet.epoch, unmet.head, unmet.checkpoint, unmet.lag_events), (None, 2, 0, 2));
+    assert_eq!(unmet.oldest_unapplied, Some(recorded_at(1)));
+
+    catch_up(&pool).await.unwrap();
+    let met = projections::status(&pool).await.unwrap().remove(0);
+    assert_eq!((met.epoch, met.head, met.checkpoint, met.lag_events), (Some(1), 2, 2, 0));
+    assert_eq!(met.oldest_unapplied, None);
+
+    log.append(click()).await;
+    let behind = projections::status(&pool).await.unwrap().remove(0);
+    assert_eq!((behind.checkpoint, behind.lag_events, behind.oldest_unapplied), (2, 1, Some(recorded_at(3))));
+
+    sqlx::query("DELETE FROM read.checkpoints").execute(&admin).await.unwrap();
+    let unmarked = projections::status(&pool).await.unwrap().remove(0);
+    assert_eq!((unmarked.checkpoint, unmarked.lag_events), (0, 3));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn small_logs_share_a_transaction(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    for _ in 0..20 {
+        Log::opened(&admin).await.append(click()).await;
+    }
+    catch_up(&pool).await.unwrap();
+    let transactions: i64 =
+        sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM read.checkpoints").fetch_one(&admin).await.unwrap();
+    assert_eq!(transactions, 1);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_long_log_is_applied_page_by_page(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    log.append_all((0..2_500).map(|_| click())).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!((checkpoint(&pool, log.workspace).await, counted(&admin, log.workspace).await), (2_501, 2_500));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn pages_are_cut_to_a_size(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    log.append_all((0..9).map(|_| click())).await;
+    let mut conn = pool.acquire().await.unwrap();
+    let mut positions = async |after: i64, limit: i64, bytes: i64| {
+        let page = event_store::read_page(&mut conn, log.workspace, after, limit, bytes).await.unwrap();
+        page.iter().map(|event| event.position).collect::<Vec<_>>()
+    };
+    assert_eq!(positions(7, 100, 1_000_000).await, [8, 9, 10]);
+    assert_eq!(positions(0, 3, 1_000_000).await, [1, 2, 3]);
+    assert_eq!(positions(10, 3, 1_000_000).await, Vec::<i64>::new());
+    // A click takes about 170 bytes.
+    assert_eq!(positions(4, 100, 400).await, [5, 6]);
+    assert_eq!(positions(4, 100, 1).await, [5]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_running_projector_follows_retries_and_ends(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut readers = PgListener::connect_with(&admin).await.unwrap();
+    readers.listen(READ_CHANNEL).await.unwrap();
+    let config = ProjectorConfig {
+        // So slow that only wake-ups can explain what follows.
+        poll: Duration::from_hours(1),
+        ..ProjectorConfig::new(ManualClock::new(at("2026-11-22T01:00:00Z")).shared())
+    };
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(projections::run(pool.clone(), config, shutdown.clone()));
+
+    // It waits for its connection to listen before it trusts wake-ups, so one sent now may be early, but is not lost.
+    let mut log = Log::opened(&admin).await;
+    for count in 1..=5 {
+        log.append(click()).await;
+        sqlx::query("SELECT pg_notify($1, '')").bind(event_store::LOG_CHANNEL).execute(&admin).await.unwrap();
+        while counted(&admin, log.workspace).await < count {
+            readers.recv().await.unwrap();
+        }
+    }
+
+    // Stopped logs are tried again by themselves.
+    let poison = log.append_raw("meteors", "m", "MeteorFell", "{}").await;
+    log.append(click()).await;
+    sqlx::query("SELECT pg_notify($1, '')").bind(event_store::LOG_CHANNEL).execute(&admin).await.unwrap();
+    while projections::status(&pool).await.unwrap()[0].stopped.is_none() {
+        tokio::task::yield_now().await;
+    }
+    sqlx::query("UPDATE log.events SET aggregate_type = 'observations', payload = (SELECT payload FROM log.events WHERE position = 2) WHERE position = $1")
+        .bind(poison)
+        .execute(&admin)
+        .await
+        .unwrap();
+    while counted(&admin, log.workspace).await < 7 {
+        readers.recv().await.unwrap();
+    }
+
+    shutdown.cancel();
+    let ended: Result<(), ProjectorError> = running.await.unwrap();
+    ended.unwrap();
+    assert_eq!(checkpoint(&pool, log.workspace).await, log.head());
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_running_projector_outlives_its_connections(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let config = ProjectorConfig {
+        poll: Duration::from_millis(20),
+        ..ProjectorConfig::new(ManualClock::new(at("2026-11-22T01:00:00Z")).shared())
+    };
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(projections::run(pool.clone(), config, shutdown.clone()));
+    let mut log = Log::opened(&admin).await;
+    for count in 1..=5 {
+        log.append(click()).await;
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND query NOT LIKE '%log.heads SET%'",
+        )
+        .execute(&admin)
+        .await
+        .unwrap();
+        while counted(&admin, log.workspace).await < count {
+            tokio::task::yield_now().await;
+        }
+    }
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(counted(&admin, log.workspace).await, 5);
+}

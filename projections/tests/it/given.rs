@@ -1,0 +1,308 @@
+//! Logs to project: events are written straight into the tables, at given times, so that a test says all that matters.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::bucket::{Bucket, Grain};
+use domain::campaign::{CampaignEvent, ExternalId};
+use domain::event::Event;
+use domain::ids::{CampaignId, SourceId};
+use domain::measure::Measure;
+use domain::money::{Currency, Money};
+use domain::observation::{Observation, ObservationType, ObservationsRecorded};
+use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use domain::statement::{Statement, StatementsRecorded};
+use domain::sync::SyncEvent;
+use domain::workspace::WorkspaceOpened;
+use domain::{campaign, observation, source, statement, sync, workspace};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool};
+use uuid::Uuid;
+
+/// Pools of a test: one that may do anything, one with the projector's rights.
+pub(crate) async fn pools(options: PgPoolOptions, connect: PgConnectOptions) -> (PgPool, PgPool) {
+    let admin = options.connect_with(connect.clone()).await.unwrap();
+    let projector = PgPoolOptions::new()
+        .max_connections(12)
+        .after_connect(|conn, _| {
+            Box::pin(async move { conn.execute("SET ROLE highwater_projector").await.map(|_| ()) })
+        })
+        .connect_with(connect)
+        .await
+        .unwrap();
+    (admin, projector)
+}
+
+/// A workspace's log.
+pub(crate) struct Log {
+    pub(crate) workspace: i32,
+    admin: PgPool,
+    head: i64,
+    versions: HashMap<(&'static str, String), i64>,
+}
+
+impl Log {
+    /// An empty log.
+    pub(crate) async fn empty(admin: &PgPool) -> Self {
+        let mut conn = admin.acquire().await.unwrap();
+        let name = Uuid::now_v7().to_string();
+        let workspace = event_store::open_workspace(&mut conn, &name, at("2026-11-01T00:00:00Z")).await.unwrap();
+        Self { workspace, admin: admin.clone(), head: 0, versions: HashMap::new() }
+    }
+
+    /// A log that begins as every log does.
+    pub(crate) async fn opened(admin: &PgPool) -> Self {
+        let mut log = Self::empty(admin).await;
+        log.append(opened()).await;
+        log
+    }
+
+    pub(crate) fn head(&self) -> i64 {
+        self.head
+    }
+
+    /// Appends an event; recorded a second after the one before it.
+    pub(crate) async fn append(&mut self, event: Given) -> i64 {
+        self.append_all([event]).await
+    }
+
+    /// Appends events; each recorded a second after the one before it.
+    pub(crate) async fn append_all(&mut self, events: impl IntoIterator<Item = Given>) -> i64 {
+        let timed = events.into_iter().zip(self.head + 1..).map(|(event, position)| (event, recorded_at(position)));
+        self.append_timed(timed).await
+    }
+
+    /// Appends events that are recorded when the test says.
+    pub(crate) async fn append_timed(&mut self, events: impl IntoIterator<Item = (Given, DateTime<Utc>)>) -> i64 {
+        let stored: Vec<Stored> = events.into_iter().map(|(event, recorded_at)| event.stored(recorded_at)).collect();
+        self.append_stored(&stored).await
+    }
+
+    /// Appends whatever this is, in one transaction.
+    pub(crate) async fn append_stored(&mut self, events: &[Stored]) -> i64 {
+        let first = self.head + 1;
+        let mut sequences = Vec::new();
+        for event in events {
+            let version = self.versions.entry((event.stream_type, event.id.clone())).or_default();
+            *version += 1;
+            self.head += 1;
+            sequences.push(*version);
+        }
+        let texts = |of: fn(&Stored) -> &str| events.iter().map(|event| of(event).to_owned()).collect::<Vec<_>>();
+        let times: Vec<DateTime<Utc>> = events.iter().map(|event| event.recorded_at).collect();
+        sqlx::query(
+            "WITH appended AS (
+                 INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                                         workspace, position, recorded_at)
+                 SELECT e.stream_type, $1 || '/' || e.id, e.sequence, e.event_type, '1', e.payload::json, '{}', $1::integer,
+                        $2 + e.ordinal - 1, e.recorded_at
+                 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::timestamptz[]) WITH ORDINALITY
+                      AS e (stream_type, id, sequence, event_type, payload, recorded_at, ordinal)
+             )
+             UPDATE log.heads SET position = $9 WHERE workspace = $1",
+        )
+        .bind(self.workspace)
+        .bind(first)
+        .bind(texts(|event| event.stream_type))
+        .bind(texts(|event| &event.id))
+        .bind(sequences)
+        .bind(texts(|event| event.event_type))
+        .bind(texts(|event| &event.payload))
+        .bind(times)
+        .bind(self.head)
+        .execute(&self.admin)
+        .await
+        .unwrap();
+        self.head
+    }
+
+    /// Appends an event that no code of ours would write.
+    pub(crate) async fn append_raw(
+        &mut self,
+        stream_type: &'static str,
+        id: &str,
+        event_type: &'static str,
+        payload: &str,
+    ) -> i64 {
+        let recorded_at = recorded_at(self.head + 1);
+        let (id, payload) = (id.to_owned(), payload.to_owned());
+        self.append_stored(&[Stored { stream_type, id, event_type, payload, recorded_at }]).await
+    }
+
+    /// Removes an event: what a correct log never does.
+    pub(crate) async fn tear_out(&self, position: i64) {
+        let deleted = sqlx::query("DELETE FROM log.events WHERE workspace = $1 AND position = $2")
+            .bind(self.workspace)
+            .bind(position)
+            .execute(&self.admin)
+            .await
+            .unwrap();
+        assert_eq!(deleted.rows_affected(), 1);
+    }
+}
+
+/// An event and the stream that it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    pub(crate) stream: Uuid,
+    pub(crate) event: Event,
+}
+
+/// A row of the log, as far as a test decides it.
+pub(crate) struct Stored {
+    stream_type: &'static str,
+    id: String,
+    event_type: &'static str,
+    payload: String,
+    recorded_at: DateTime<Utc>,
+}
+
+impl Given {
+    fn stored(&self, recorded_at: DateTime<Utc>) -> Stored {
+        let id = self.stream.to_string();
+        let (stream_type, id, event_type, payload) = match &self.event {
+            Event::Workspace(event) => (workspace::STREAM_TYPE, "workspace".to_owned(), workspace::OPENED, json(event)),
+            Event::Campaign(event) => (campaign::STREAM_TYPE, id, event.name(), json(event)),
+            Event::Source(event) => (source::STREAM_TYPE, id, "SourceRegistered", json(event)),
+            Event::Observations(event) => (observation::STREAM_TYPE, id, observation::RECORDED, json(event)),
+            Event::Statements(event) => (statement::STREAM_TYPE, id, statement::RECORDED, json(event)),
+            Event::Sync(event) => (sync::STREAM_TYPE, id, event.event_type(), json(event)),
+        };
+        Stored { stream_type, id, event_type, payload, recorded_at }
+    }
+}
+
+fn json(event: &impl serde::Serialize) -> String {
+    serde_json::to_string(event).unwrap()
+}
+
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+pub(crate) fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+/// When the event at a position is recorded, unless a test says otherwise.
+pub(crate) fn recorded_at(position: i64) -> DateTime<Utc> {
+    at("2026-11-22T00:00:00Z") + TimeDelta::seconds(position)
+}
+
+pub(crate) fn eur() -> Currency {
+    "EUR".parse().unwrap()
+}
+
+pub(crate) fn campaign(n: u128) -> CampaignId {
+    CampaignId(Uuid::from_u128(0xca00 + n))
+}
+
+pub(crate) fn source(n: u128) -> SourceId {
+    SourceId(Uuid::from_u128(0x5000 + n))
+}
+
+pub(crate) fn opened() -> Given {
+    let event = WorkspaceOpened { name: "Acme".into(), time_zone: "Europe/Berlin".parse().unwrap(), currency: eur() };
+    Given { stream: Uuid::nil(), event: Event::Workspace(event) }
+}
+
+pub(crate) fn created(id: CampaignId) -> Given {
+    changed(
+        id,
+        CampaignEvent::CampaignCreated {
+            campaign: id,
+            name: format!("Campaign {id}"),
+            channels: vec!["paid_search".parse().unwrap(), "email".parse().unwrap()],
+            currency: eur(),
+            time_zone: "Europe/Berlin".parse().unwrap(),
+            starts_on: date("2026-11-01"),
+            ends_on: Some(date("2026-12-31")),
+            budget: Some(Money { micros: 5_000_000_000, currency: eur() }),
+            external_ids: vec![ExternalId { source: Some("google_ads".into()), id: "g-1".into() }],
+            attributes: BTreeMap::from([("region".to_owned(), "DACH \"süd\"".to_owned())]),
+            at: at("2026-10-20T09:00:00Z"),
+        },
+    )
+}
+
+pub(crate) fn changed(id: CampaignId, event: CampaignEvent) -> Given {
+    Given { stream: id.0, event: Event::Campaign(event) }
+}
+
+pub(crate) fn registered(id: SourceId, kind: SourceKind) -> Given {
+    let definition = SourceDefinition {
+        name: format!("source_{}", id.0.as_u128()),
+        channel: "paid_search".parse().unwrap(),
+        kind,
+        role: Role::Primary,
+        measure_roles: BTreeMap::from([(Measure::Conversions, Role::Reference)]),
+        time_zone: "America/New_York".parse().unwrap(),
+        currency: eur(),
+        expected_delay_s: 3_600,
+        restatement_horizon_s: 259_200,
+    };
+    let event = SourceEvent::SourceRegistered { source: id, definition, at: at("2026-10-20T09:00:00Z") };
+    Given { stream: id.0, event: Event::Source(event) }
+}
+
+/// Campaign, type, occurred at, count, value in micros.
+pub(crate) type Seen = (CampaignId, ObservationType, DateTime<Utc>, i64, Option<i64>);
+
+/// Campaign, bucket, stated at, measures.
+pub(crate) type Said<'a> = (CampaignId, Bucket, DateTime<Utc>, &'a [(Measure, i64)]);
+
+/// A batch of observations.
+pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
+    let mut campaigns: Vec<CampaignId> = Vec::new();
+    let mut rows = Vec::new();
+    for (n, &(id, kind, occurred_at, count, value_micros)) in observations.iter().enumerate() {
+        let index = campaigns.iter().position(|known| *known == id).unwrap_or_else(|| {
+            campaigns.push(id);
+            campaigns.len() - 1
+        });
+        rows.push(Observation {
+            id: format!("o-{n}"),
+            campaign: index,
+            kind,
+            occurred_at,
+            count,
+            value_micros,
+            dimensions: BTreeMap::new(),
+        });
+    }
+    let event = ObservationsRecorded { source: from, currency: eur(), campaigns, observations: rows };
+    Given { stream: from.0, event: Event::Observations(event) }
+}
+
+/// One click.
+pub(crate) fn clicked(from: SourceId, id: CampaignId, occurred_at: DateTime<Utc>) -> Given {
+    observed(from, &[(id, ObservationType::Click, occurred_at, 1, None)])
+}
+
+/// A batch of statements.
+pub(crate) fn stated(from: SourceId, grain: Grain, time_zone: &str, statements: &[Said<'_>]) -> Given {
+    let event = StatementsRecorded {
+        source: from,
+        currency: eur(),
+        grain,
+        time_zone: time_zone.parse().unwrap(),
+        statements: statements
+            .iter()
+            .map(|&(campaign, bucket, stated_at, measures)| Statement {
+                campaign,
+                bucket,
+                stated_at,
+                measures: measures.iter().copied().collect(),
+            })
+            .collect(),
+    };
+    Given { stream: from.0, event: Event::Statements(event) }
+}
+
+pub(crate) fn synced(event: SyncEvent) -> Given {
+    Given { stream: event.source().0, event: Event::Sync(event) }
+}
+
+pub(crate) fn completed(from: SourceId, said_at: &str, through: &str, grain: Grain) -> Given {
+    synced(SyncEvent::SyncCompleted { source: from, at: at(said_at), complete_through: at(through), grain })
+}

@@ -1,0 +1,10 @@
+//! Projections against a real database: rows given events, and what happens when things go wrong.
+#![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
+
+mod cuts; // rows do not depend on batches or on the order between streams
+mod failures; // crashes, holes, refused events
+mod follow; // catch_up, run, status
+mod given; // logs to project
+mod replays; // rebuilding beside the live rows
+mod then; // rows as they came out
+mod views; // given events, then rows

@@ -1,0 +1,307 @@
+//! Rebuilding beside the live rows.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::bucket::{Bucket, Grain};
+use domain::measure::Measure;
+use domain::source::SourceKind;
+use projections::{ReplayError, ReplayOutcome, ReplayProgress, catch_up, replay};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool, Row};
+use tokio_util::sync::CancellationToken;
+
+use crate::given::{Log, at, campaign, clicked, completed, created, date, pools, registered, source, stated};
+use crate::then::{checkpoint, counted, everything, live_epoch, live_rows};
+
+const MODEL: &str = "campaign_model";
+
+fn unseen(_: ReplayProgress) {}
+
+async fn rebuild(pool: &PgPool) -> ReplayOutcome {
+    replay(pool, MODEL, &unseen, CancellationToken::new()).await.unwrap()
+}
+
+/// A log with something for every table.
+async fn varied(admin: &PgPool, clicks: usize) -> Log {
+    let mut log = Log::opened(admin).await;
+    log.append_all([
+        created(campaign(1)),
+        registered(source(1), SourceKind::Push),
+        registered(source(2), SourceKind::Pull),
+        completed(source(2), "2026-11-21T01:00:00Z", "2026-11-20T23:00:00Z", Grain::Day),
+    ])
+    .await;
+    let day = Bucket::Day(date("2026-11-20"));
+    let mut events = Vec::new();
+    for n in 0..clicks {
+        events.push(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z")));
+        if n % 10 == 0 {
+            let spend = [(Measure::Spend, i64::try_from(n).unwrap())];
+            let statement = (campaign(1), day, at("2026-11-21T00:00:00Z"), spend.as_slice());
+            events.push(stated(source(2), Grain::Day, "Europe/Berlin", &[statement]));
+        }
+    }
+    log.append_all(events).await;
+    log
+}
+
+async fn epochs(admin: &PgPool) -> Vec<(i32, String)> {
+    let rows = sqlx::query("SELECT epoch, state FROM read.epochs ORDER BY epoch").fetch_all(admin).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+fn applied(epochs: &[i32]) -> Vec<(i32, String)> {
+    epochs.iter().map(|&epoch| (epoch, "applied".to_owned())).collect()
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_replay_gives_the_same_rows_to_the_byte(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut logs = Vec::new();
+    for clicks in [0, 60, 2_500] {
+        let log = varied(&admin, clicks).await;
+        catch_up(&pool).await.unwrap();
+        logs.push(log);
+    }
+    let mut before = Vec::new();
+    for log in &logs {
+        before.push(live_rows(&admin, log.workspace).await);
+    }
+    let last = Mutex::new(None);
+    let note = |progress: ReplayProgress| *last.lock().unwrap() = Some(progress);
+    let outcome = replay(&pool, MODEL, &note, CancellationToken::new()).await.unwrap();
+    let events: i64 = logs.iter().map(Log::head).sum();
+    assert_eq!(outcome, ReplayOutcome::Completed { epoch: 2, workspaces: 3, events });
+    let last = last.lock().unwrap().unwrap();
+    assert_eq!((last.workspaces_done, last.workspaces, last.events_done, last.events_total), (3, 3, events, events));
+    for (log, before) in logs.iter().zip(before) {
+        assert_eq!(live_epoch(&admin, log.workspace).await, 2);
+        assert_eq!(checkpoint(&pool, log.workspace).await, log.head());
+        assert_eq!(live_rows(&admin, log.workspace).await, before);
+    }
+    assert_eq!(epochs(&admin).await, applied(&[1, 2]));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn both_epochs_are_followed_until_the_older_is_dropped(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = varied(&admin, 3).await;
+    catch_up(&pool).await.unwrap();
+    rebuild(&pool).await;
+    log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
+    catch_up(&pool).await.unwrap();
+    let new = everything(&admin, log.workspace, 2, &[]).await;
+    assert_eq!(everything(&admin, log.workspace, 1, &[]).await, new);
+    // The way back is one row.
+    sqlx::query("UPDATE read.live_epochs SET epoch = 1").execute(&admin).await.unwrap();
+    assert_eq!(counted(&admin, log.workspace).await, 4);
+    sqlx::query("UPDATE read.live_epochs SET epoch = 2").execute(&admin).await.unwrap();
+
+    rebuild(&pool).await;
+    assert_eq!(epochs(&admin).await, applied(&[2, 3]));
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_class WHERE relname LIKE '%\\_e1' AND relkind = 'r'")
+        .fetch_one(&admin)
+        .await
+        .unwrap();
+    assert_eq!(tables, 0);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn an_old_epoch_is_dropped_past_busy_readers(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let log = varied(&admin, 3).await;
+    catch_up(&pool).await.unwrap();
+    rebuild(&pool).await;
+    let mut reader = admin.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM read.campaigns").execute(&mut *reader).await.unwrap();
+    let released = async {
+        crate::failures::until_waiting(&admin, "campaigns").await;
+        // Others still read while the drop waits: it gives up its place in the queue soon.
+        assert_eq!(counted(&admin, log.workspace).await, 3);
+        sqlx::query("SELECT count(*) FROM read.campaigns").execute(&admin).await.unwrap();
+        reader.rollback().await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(rebuild(&pool), released);
+    assert!(matches!(outcome, ReplayOutcome::Completed { epoch: 3, .. }));
+    assert_eq!(epochs(&admin).await, applied(&[2, 3]));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_replay_keeps_up_with_appends_and_readers_see_no_hole(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    for _ in 0..50 {
+        log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
+    }
+    catch_up(&pool).await.unwrap();
+    let workspace = log.workspace;
+    let done = AtomicBool::new(false);
+    let appending = async {
+        while !done.load(Ordering::Relaxed) {
+            log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
+            catch_up(&pool).await.unwrap();
+        }
+    };
+    let reading = async {
+        let mut last = 0;
+        while !done.load(Ordering::Relaxed) {
+            let (position, counted) = snapshot(&admin, workspace).await;
+            // One event opened the workspace, each other one is a click.
+            assert_eq!(counted, position - 1, "rows and position differ");
+            assert!(position >= last, "from {last} back to {position}");
+            last = position;
+        }
+    };
+    let replaying = async {
+        for _ in 0..4 {
+            rebuild(&pool).await;
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(appending, reading, replaying);
+    catch_up(&pool).await.unwrap();
+    assert_eq!((live_epoch(&admin, workspace).await, counted(&admin, workspace).await), (5, log.head() - 1));
+    assert_eq!(everything(&admin, workspace, 4, &[]).await, everything(&admin, workspace, 5, &[]).await);
+}
+
+/// Position and number of clicks, from one snapshot, as readers take them.
+async fn snapshot(admin: &PgPool, workspace: i32) -> (i64, i64) {
+    let row = sqlx::query(
+        "SELECT c.position, (SELECT coalesce(sum(value), 0)::bigint FROM read.increments i WHERE i.workspace = l.workspace AND i.epoch = l.epoch)
+         FROM read.live_epochs l JOIN read.checkpoints c USING (projection, workspace, epoch) WHERE l.workspace = $1",
+    )
+    .bind(workspace)
+    .fetch_one(admin)
+    .await
+    .unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn an_interrupted_replay_goes_on_next_time(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let first = varied(&admin, 5).await;
+    let second = varied(&admin, 1_200).await;
+    catch_up(&pool).await.unwrap();
+    let before = live_rows(&admin, second.workspace).await;
+
+    // Interrupted as soon as one workspace has switched and the other is under way.
+    let shutdown = CancellationToken::new();
+    let interrupt = |progress: ReplayProgress| {
+        if progress.workspaces_done == 1 {
+            shutdown.cancel();
+        }
+    };
+    let outcome = replay(&pool, MODEL, &interrupt, shutdown.clone()).await.unwrap();
+    assert_eq!(outcome, ReplayOutcome::Interrupted { epoch: 2 });
+    assert_eq!((live_epoch(&admin, first.workspace).await, live_epoch(&admin, second.workspace).await), (2, 1));
+    assert_eq!(epochs(&admin).await, vec![(1, "applied".to_owned()), (2, "building".to_owned())]);
+
+    // Meanwhile everything is followed where it lives, and a new workspace starts on the applied epoch.
+    let third = varied(&admin, 2).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(live_epoch(&admin, third.workspace).await, 1);
+
+    let outcome = rebuild(&pool).await;
+    assert!(matches!(outcome, ReplayOutcome::Completed { epoch: 2, workspaces: 2, .. }), "{outcome:?}");
+    for log in [&first, &second, &third] {
+        assert_eq!(live_epoch(&admin, log.workspace).await, 2);
+        assert_eq!(checkpoint(&pool, log.workspace).await, log.head());
+    }
+    assert_eq!(live_rows(&admin, second.workspace).await, before);
+    assert_eq!(epochs(&admin).await, applied(&[1, 2]));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_replay_that_dies_goes_on_next_time(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let log = varied(&admin, 20).await;
+    catch_up(&pool).await.unwrap();
+    let before = live_rows(&admin, log.workspace).await;
+
+    let mut blocker = admin.acquire().await.unwrap().detach();
+    let mut blocked = blocker.begin().await.unwrap();
+    sqlx::query("LOCK TABLE read.scope_marks IN EXCLUSIVE MODE").execute(&mut *blocked).await.unwrap();
+    let dying = tokio::spawn({
+        let pool = pool.clone();
+        async move { replay(&pool, MODEL, &unseen, CancellationToken::new()).await }
+    });
+    // Creating the epoch's tables, or writing to them, waits for the lock.
+    crate::failures::until_waiting(&admin, "scope_marks").await;
+    let rival = replay(&pool, MODEL, &unseen, CancellationToken::new()).await;
+    assert!(matches!(rival, Err(ReplayError::AlreadyRunning)), "{rival:?}");
+    dying.abort();
+    assert!(dying.await.unwrap_err().is_cancelled());
+    blocked.rollback().await.unwrap();
+
+    let outcome = loop {
+        // The session of the dead replay holds its lock until the server notices.
+        match replay(&pool, MODEL, &unseen, CancellationToken::new()).await {
+            Err(ReplayError::AlreadyRunning) => tokio::task::yield_now().await,
+            outcome => break outcome.unwrap(),
+        }
+    };
+    assert!(matches!(outcome, ReplayOutcome::Completed { workspaces: 1, .. }), "{outcome:?}");
+    assert_eq!(live_rows(&admin, log.workspace).await, before);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_workspace_that_appears_during_a_replay_is_not_lost(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let log = varied(&admin, 20).await;
+    catch_up(&pool).await.unwrap();
+    let (appear, appeared) = tokio::sync::oneshot::channel();
+    let appear = Mutex::new(Some(appear));
+    let note = |progress: ReplayProgress| {
+        if progress.events_done > 0
+            && let Some(appear) = appear.lock().unwrap().take()
+        {
+            appear.send(()).unwrap();
+        }
+    };
+    let newcomer = async {
+        appeared.await.unwrap();
+        let newcomer = varied(&admin, 3).await;
+        catch_up(&pool).await.unwrap();
+        newcomer
+    };
+    let (outcome, newcomer) = tokio::join!(replay(&pool, MODEL, &note, CancellationToken::new()), newcomer);
+    assert!(matches!(outcome, Ok(ReplayOutcome::Completed { epoch: 2, .. })));
+    catch_up(&pool).await.unwrap();
+    for log in [&log, &newcomer] {
+        assert_eq!(live_epoch(&admin, log.workspace).await, 2);
+        assert_eq!(checkpoint(&pool, log.workspace).await, log.head());
+    }
+    assert_eq!(counted(&admin, newcomer.workspace).await, 3);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_log_that_cannot_be_replayed_stays_where_it_is(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut broken = varied(&admin, 5).await;
+    let whole = varied(&admin, 5).await;
+    catch_up(&pool).await.unwrap();
+    // Applied once, and then no longer readable.
+    sqlx::query("UPDATE log.events SET aggregate_type = 'meteors' WHERE workspace = $1 AND position = 7")
+        .bind(broken.workspace)
+        .execute(&admin)
+        .await
+        .unwrap();
+    match replay(&pool, MODEL, &unseen, CancellationToken::new()).await {
+        Err(ReplayError::Stopped(refused)) => assert_eq!((refused.workspace, refused.position), (broken.workspace, 7)),
+        other => panic!("not stopped: {other:?}"),
+    }
+    assert_eq!((live_epoch(&admin, broken.workspace).await, live_epoch(&admin, whole.workspace).await), (1, 2));
+    // Its live rows are kept up to date all the same.
+    broken.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(counted(&admin, broken.workspace).await, 6);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn only_projections_are_replayed(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (_, pool) = pools(options, connect).await;
+    let unknown = replay(&pool, "horoscopes", &unseen, CancellationToken::new()).await;
+    assert!(matches!(unknown, Err(ReplayError::UnknownProjection(name)) if name == "horoscopes"));
+}

@@ -1,0 +1,315 @@
+//! Given events, then rows: one view at a time.
+
+use domain::bucket::{Bucket, Grain};
+use domain::campaign::CampaignEvent;
+use domain::measure::Measure;
+use domain::observation::ObservationType;
+use domain::source::SourceKind;
+use domain::sync::SyncEvent;
+use projections::catch_up;
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{
+    Log, at, campaign, changed, clicked, completed, created, date, observed, pools, registered, source, stated, synced,
+};
+use crate::then::rows;
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_workspace_has_its_defaults(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let log = Log::opened(&admin).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "workspaces", "name, time_zone, currency").await,
+        json!([{"name": "Acme", "time_zone": "Europe/Berlin", "currency": "EUR"}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_campaign_is_what_its_events_left(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let id = campaign(1);
+    let when = at("2026-10-21T00:00:00Z");
+    log.append(created(id)).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "campaigns", "campaign_id, version, position, name, state, channels, currency, time_zone,
+            starts_on, ends_on, starts_at AT TIME ZONE 'UTC' AS starts_at, budget_micros, external_ids, attributes, created_at = changed_at AS untouched").await,
+        json!([{
+            "campaign_id": id.to_string(), "version": 1, "position": 2, "name": format!("Campaign {id}"), "state": "draft",
+            "channels": ["paid_search", "email"], "currency": "EUR", "time_zone": "Europe/Berlin",
+            "starts_on": "2026-11-01", "ends_on": "2026-12-31", "starts_at": "2026-10-31T23:00:00",
+            "budget_micros": 5_000_000_000_i64, "external_ids": [{"source": "google_ads", "id": "g-1"}],
+            "attributes": {"region": "DACH \"süd\""}, "untouched": true
+        }])
+    );
+
+    // A later batch knows only the zone: the first instant still follows from the day of the first batch.
+    log.append_all([
+        changed(id, CampaignEvent::CampaignTimeZoneChanged { time_zone: "Asia/Kathmandu".parse().unwrap(), at: when }),
+        changed(id, CampaignEvent::CampaignRescheduled { starts_on: date("2026-11-01"), ends_on: None, at: when }),
+        changed(id, CampaignEvent::CampaignBudgetSet { budget: None, at: when }),
+        changed(id, CampaignEvent::CampaignLaunched { at: when }),
+        changed(id, CampaignEvent::CampaignPaused { at: when }),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(
+            &admin,
+            log.workspace,
+            "campaigns",
+            "version, position, state, ends_on, budget_micros,
+            starts_at AT TIME ZONE 'UTC' AS starts_at, created_at AT TIME ZONE 'UTC' AS created_at,
+            changed_at AT TIME ZONE 'UTC' AS changed_at, channels"
+        )
+        .await,
+        json!([{
+            "version": 6, "position": 7, "state": "paused", "ends_on": null, "budget_micros": null,
+            "starts_at": "2026-10-31T18:15:00", "created_at": "2026-11-22T00:00:02", "changed_at": "2026-11-22T00:00:07",
+            "channels": ["paid_search", "email"]
+        }])
+    );
+
+    log.append_all([
+        changed(id, CampaignEvent::CampaignResumed { at: when }),
+        changed(id, CampaignEvent::CampaignRenamed { name: "Renamed".into(), at: when }),
+        changed(id, CampaignEvent::CampaignChannelsSet { channels: vec![], at: when }),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "campaigns", "state, name, channels").await,
+        json!([{"state": "launched", "name": "Renamed", "channels": []}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_source_is_what_it_was_registered_as(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    log.append(registered(source(1), SourceKind::Pull)).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(
+            &admin,
+            log.workspace,
+            "sources",
+            "source_id, name, channel, kind, role, measure_roles, time_zone, currency,
+            expected_delay_s, restatement_horizon_s"
+        )
+        .await,
+        json!([{
+            "source_id": source(1).to_string(), "name": "source_20481", "channel": "paid_search", "kind": "pull",
+            "role": "primary", "measure_roles": {"conversions": "reference"}, "time_zone": "America/New_York",
+            "currency": "EUR", "expected_delay_s": 3600, "restatement_horizon_s": 259_200
+        }])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_source_tells_of_its_runs(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let id = source(1);
+    let columns = "last_started_at AT TIME ZONE 'UTC' AS started, last_completed_at AT TIME ZONE 'UTC' AS completed,
+                   last_failed_at AT TIME ZONE 'UTC' AS failed, failure_reason,
+                   complete_through AT TIME ZONE 'UTC' AS through, grain";
+    log.append(synced(SyncEvent::SyncStarted { source: id, at: at("2026-11-21T01:00:00Z") })).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "source_syncs", columns).await,
+        json!([{"started": "2026-11-21T01:00:00", "completed": null, "failed": null, "failure_reason": null,
+                "through": null, "grain": null}])
+    );
+
+    log.append_all([
+        completed(id, "2026-11-21T01:05:00Z", "2026-11-21T00:00:00Z", Grain::Day),
+        // Says less than before: completeness never goes back.
+        completed(id, "2026-11-21T02:05:00Z", "2026-11-20T22:00:00Z", Grain::Hour),
+        synced(SyncEvent::SyncFailed { source: id, at: at("2026-11-21T03:00:00Z"), reason: "quota".into() }),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "source_syncs", columns).await,
+        json!([{"started": "2026-11-21T01:00:00", "completed": "2026-11-21T02:05:00", "failed": "2026-11-21T03:00:00",
+                "failure_reason": "quota", "through": "2026-11-21T00:00:00", "grain": "day"}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_completion_keeps_when_it_was_first_said(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let id = source(1);
+    log.append(completed(id, "2026-11-21T01:00:00Z", "2026-11-20T00:00:00Z", Grain::Day)).await;
+    catch_up(&pool).await.unwrap();
+    log.append_all([
+        completed(id, "2026-11-21T02:00:00Z", "2026-11-20T00:00:00Z", Grain::Day),
+        completed(id, "2026-11-22T01:00:00Z", "2026-11-21T00:00:00Z", Grain::Day),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(
+            &admin,
+            log.workspace,
+            "source_completions",
+            "complete_through AT TIME ZONE 'UTC' AS through,
+            completed_at AT TIME ZONE 'UTC' AS said"
+        )
+        .await,
+        json!([{"through": "2026-11-20T00:00:00", "said": "2026-11-21T01:00:00"},
+               {"through": "2026-11-21T00:00:00", "said": "2026-11-22T01:00:00"}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn observations_are_summed_by_quarter_hour(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let (id, from) = (campaign(1), source(1));
+    let largest = 1_000_000_000_000_000;
+    log.append(observed(
+        from,
+        &[
+            (id, ObservationType::Click, at("2026-11-21T10:00:00Z"), 1, Some(250_000)),
+            (id, ObservationType::Click, at("2026-11-21T10:14:59.999Z"), 2, None),
+            (id, ObservationType::Click, at("2026-11-21T10:15:00Z"), 1, None),
+            (id, ObservationType::Conversion, at("2026-11-21T10:01:00Z"), 500_000, Some(largest)),
+        ],
+    ))
+    .await;
+    catch_up(&pool).await.unwrap();
+    // Far past what 64 bits hold: 20,000 of the largest amount in one batch, on top of the one that is stored.
+    let many = vec![(id, ObservationType::Conversion, at("2026-11-21T10:02:00Z"), 500_000, Some(largest)); 20_000];
+    log.append(observed(from, &many)).await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(
+            &admin,
+            log.workspace,
+            "increments",
+            "bucket AT TIME ZONE 'UTC' AS bucket, measure, value::text,
+            changed_at AT TIME ZONE 'UTC' AS changed"
+        )
+        .await,
+        json!([
+            {"bucket": "2026-11-21T10:00:00", "measure": "clicks", "value": "3", "changed": "2026-11-22T00:00:02"},
+            {"bucket": "2026-11-21T10:00:00", "measure": "conversions", "value": "10000500000", "changed": "2026-11-22T00:00:03"},
+            {"bucket": "2026-11-21T10:00:00", "measure": "revenue", "value": "20001000000000000000", "changed": "2026-11-22T00:00:03"},
+            {"bucket": "2026-11-21T10:00:00", "measure": "spend", "value": "250000", "changed": "2026-11-22T00:00:02"},
+            {"bucket": "2026-11-21T10:15:00", "measure": "clicks", "value": "1", "changed": "2026-11-22T00:00:02"},
+        ])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn the_newest_statement_wins(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let (id, from) = (campaign(1), source(1));
+    let day = Bucket::Day(date("2026-10-25"));
+    let said = |when: &str, measures: &[(Measure, i64)]| {
+        stated(from, Grain::Day, "Europe/Berlin", &[(id, day, at(when), measures)])
+    };
+    let columns = "measure, value::text, stated_at AT TIME ZONE 'UTC' AS stated, position,
+                   changed_at AT TIME ZONE 'UTC' AS changed";
+    log.append(said("2026-10-27T00:00:00Z", &[(Measure::Clicks, 10), (Measure::Spend, 7)])).await;
+    catch_up(&pool).await.unwrap();
+    log.append_all([
+        // Older: loses. Equally old: the later position wins. A measure that is not named stays.
+        said("2026-10-26T00:00:00Z", &[(Measure::Clicks, 99), (Measure::Spend, 99)]),
+        said("2026-10-27T00:00:00Z", &[(Measure::Clicks, 12)]),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "statements", columns).await,
+        json!([
+            {"measure": "clicks", "value": "12", "stated": "2026-10-27T00:00:00", "position": 4, "changed": "2026-11-22T00:00:04"},
+            {"measure": "spend", "value": "7", "stated": "2026-10-27T00:00:00", "position": 2, "changed": "2026-11-22T00:00:02"},
+        ])
+    );
+    // The day on which clocks go back has 25 hours.
+    assert_eq!(
+        rows(
+            &admin,
+            log.workspace,
+            "statements",
+            "DISTINCT grain, time_zone, bucket_date,
+            bucket_start AT TIME ZONE 'UTC' AS starts, bucket_end AT TIME ZONE 'UTC' AS ends"
+        )
+        .await,
+        json!([{"grain": "day", "time_zone": "Europe/Berlin", "bucket_date": "2026-10-25",
+                "starts": "2026-10-24T22:00:00", "ends": "2026-10-25T23:00:00"}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn sources_feed_the_campaigns_that_they_name(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let hour = Bucket::Starts(at("2026-11-21T10:00:00Z"));
+    log.append_all([
+        clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z")),
+        clicked(source(1), campaign(1), at("2026-11-21T11:00:00Z")),
+        stated(
+            source(2),
+            Grain::Hour,
+            "UTC",
+            &[(campaign(1), hour, at("2026-11-21T12:00:00Z"), &[(Measure::Clicks, 1)])],
+        ),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "campaign_sources", "campaign_id, source_id").await,
+        json!([{"campaign_id": campaign(1).to_string(), "source_id": source(1).to_string()},
+               {"campaign_id": campaign(1).to_string(), "source_id": source(2).to_string()}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn every_touched_scope_is_marked(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let (one, two, from) = (campaign(1), campaign(2), source(1));
+    // The first day of the year begins on the last evening of the year before, in UTC.
+    let new_year = Bucket::Day(date("2027-01-01"));
+    log.append_all([
+        created(one),
+        registered(from, SourceKind::Pull),
+        clicked(from, one, at("2026-11-30T23:59:59Z")),
+        clicked(from, one, at("2026-12-01T00:00:00Z")),
+        stated(
+            from,
+            Grain::Day,
+            "Europe/Berlin",
+            &[(two, new_year, at("2027-01-02T00:00:00Z"), &[(Measure::Clicks, 1)])],
+        ),
+        synced(SyncEvent::SyncStarted { source: from, at: at("2027-01-02T00:00:00Z") }),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    let mark = |scope: String, position: i64| json!({"scope": scope, "position": position});
+    assert_eq!(
+        rows(&admin, log.workspace, "scope_marks", "scope, position").await,
+        json!([
+            mark(format!("campaign:{one}"), 5),
+            mark(format!("campaign:{one}:2026-11"), 4),
+            mark(format!("campaign:{one}:2026-12"), 5),
+            mark(format!("campaign:{two}"), 6),
+            mark(format!("campaign:{two}:2026-12"), 6),
+            mark(format!("campaign:{two}:2027-01"), 6),
+            mark("month:2026-11".into(), 4),
+            mark("month:2026-12".into(), 6),
+            mark("month:2027-01".into(), 6),
+            mark(format!("source:{from}"), 7),
+            mark("workspace".into(), 7),
+        ])
+    );
+}

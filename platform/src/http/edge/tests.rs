@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::http::health::{self, NotReady, Readiness};
-use crate::http::json::{ApiEnvelope, ApiJson};
+use crate::http::json::{self, ApiJson};
 use crate::http::path::ApiPath;
 use crate::http::problem::Problem;
 use crate::http::query::ApiQuery;
@@ -35,10 +35,16 @@ struct Page {
     limit: Option<u32>,
 }
 
+async fn batch(request: Request) -> Result<String, Problem> {
+    let body = json::read(request, &()).await?;
+    let items: Vec<Value> = json::parse_envelope(json::text(&body)?)?;
+    Ok(items.len().to_string())
+}
+
 fn router() -> Router {
     Router::new()
         .route("/things", post(|ApiJson(thing): ApiJson<Thing>| async move { thing.name }))
-        .route("/batches", post(|ApiEnvelope(things): ApiEnvelope<Vec<Value>>| async move { things.len().to_string() }))
+        .route("/batches", post(batch))
         .route("/things/{id}", get(|ApiPath(id): ApiPath<Uuid>| async move { id.to_string() }))
         .route("/mismatch/{id}", get(|ApiPath(_): ApiPath<(String, String)>| async {}))
         .route("/pages", get(|ApiQuery(page): ApiQuery<Page>| async move { page.limit.unwrap_or(7).to_string() }))

@@ -16,15 +16,10 @@ use serde_json::Value;
 use super::observe::BodyProgress;
 use super::problem::{FieldError, Problem};
 
-/// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one uses
-/// `ApiEnvelope`.
+/// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one takes its
+/// bytes by `read` and their envelope by `parse_envelope`.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiJson<T>(pub T);
-
-/// A JSON body whose items are kept as `serde_json::value::RawValue` and parsed one by one with `parse`, so that one bad item
-/// never fails the batch. It differs from `ApiJson` in that strings of the envelope itself may still hold a NUL.
-#[derive(Debug, Clone, Copy)]
-pub struct ApiEnvelope<T>(pub T);
 
 impl<T> Deref for ApiJson<T> {
     type Target = T;
@@ -66,15 +61,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiEnvelope<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let body = read(request, state).await?;
-        Ok(Self(deserialize(text(&body)?)?))
-    }
-}
-
 /// Parses one JSON text with every check of `ApiJson`.
 pub fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
     if text.contains("\\u0000")
@@ -86,7 +72,8 @@ pub fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
     deserialize(text)
 }
 
-/// Parses one JSON text with every check of `ApiEnvelope`.
+/// Parses the envelope of a batch, whose items are kept as `serde_json::value::RawValue` and go through `parse` one by one, so that
+/// one bad item never fails the batch. It differs from `parse` in that strings of the envelope itself may still hold a NUL.
 pub fn parse_envelope<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
     deserialize(text)
 }

@@ -65,7 +65,7 @@ fn a_nul_is_refused_wherever_it_hides() {
 #[test]
 fn an_envelope_leaves_its_items_to_be_judged_one_by_one() {
     let text = r#"[{"count": 1}, {"count": "\u0000"}, {"count": 3}]"#;
-    let items: Vec<Box<RawValue>> = deserialize(text).unwrap();
+    let items: Vec<Box<RawValue>> = parse_envelope(text).unwrap();
     let judged: Vec<bool> = items.iter().map(|item| parse::<Line>(item.get()).is_ok()).collect();
     assert_eq!(judged, [true, false, true]);
 }

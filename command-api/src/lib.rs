@@ -30,7 +30,7 @@ pub use state::{ApiState, Limits};
 /// The API without its edge: what `platform::http::edge` wraps.
 pub fn router(state: ApiState) -> Router {
     let (router, document) = openapi::document(routes::all());
-    router.merge(openapi::route(document)).with_state(state)
+    router.merge(openapi::route(&document)).with_state(state)
 }
 
 /// The OpenAPI document, as `/openapi.json` serves it.

@@ -37,7 +37,7 @@ pub(crate) fn document(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, ut
 }
 
 /// Serves the document, which needs no key. It is written once.
-pub(crate) fn route(document: utoipa::openapi::OpenApi) -> Router<ApiState> {
+pub(crate) fn route(document: &utoipa::openapi::OpenApi) -> Router<ApiState> {
     let json = Bytes::from(document.to_json().unwrap_or_default());
     Router::new().route("/openapi.json", get(move || async move { serve(json) }))
 }

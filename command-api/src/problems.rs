@@ -52,8 +52,10 @@ impl From<Failure> for Problem {
                 unprocessable("wrong-source-kind", "This source does not send these")
                     .field("source", format!("\"{}\" is a {is} source: it sends {sends}", clip(&name)))
             }
-            Failure::BatchSize { field, count, most } => unprocessable("batch-size", "The batch has no or too many items")
-                .field(field, format!("has {count} items, but 1 to {most} are taken")),
+            Failure::BatchSize { field, count, most } => {
+                unprocessable("batch-size", "The batch has no or too many items")
+                    .field(field, format!("has {count} items, but 1 to {most} are taken"))
+            }
             Failure::Invalid { field, detail } => {
                 unprocessable("invalid-body", "The request body is not valid").field(field, detail)
             }

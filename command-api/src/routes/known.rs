@@ -77,9 +77,9 @@ impl<'a> Known<'a> {
         let source_key = (SOURCE_NAME, source.to_owned());
         let named = references.iter().flat_map(|reference| match reference {
             CampaignRef::Id(id) => vec![(CAMPAIGN, id.to_string())],
-            CampaignRef::External(id) => [Some(source), None]
-                .map(|source| (EXTERNAL_CAMPAIGN, claims::external_key(source, id)))
-                .into(),
+            CampaignRef::External(id) => {
+                [Some(source), None].map(|source| (EXTERNAL_CAMPAIGN, claims::external_key(source, id))).into()
+            }
         });
         lookup.find_steady(std::iter::once(source_key.clone()).chain(named)).await?;
         let Some(found) = KnownSource::seen(lookup, source)? else { return Ok(None) };
@@ -108,7 +108,10 @@ impl<'a> Known<'a> {
 
     /// What a test says is known.
     #[cfg(test)]
-    pub(crate) fn of<const N: usize>(source: KnownSource, campaigns: [(&'a CampaignRef<'a>, KnownCampaign); N]) -> Self {
+    pub(crate) fn of<const N: usize>(
+        source: KnownSource,
+        campaigns: [(&'a CampaignRef<'a>, KnownCampaign); N],
+    ) -> Self {
         Self { source, campaigns: campaigns.into(), relied_on: BTreeSet::new() }
     }
 

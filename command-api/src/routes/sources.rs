@@ -39,8 +39,8 @@ use crate::state::ApiState;
     "role": "primary",
     "time_zone": "Europe/Berlin",
     "currency": "EUR",
-    "expected_delay_s": 10800,
-    "restatement_horizon_s": 2592000
+    "expected_delay_s": 10_800,
+    "restatement_horizon_s": 2_592_000
 }))]
 pub(crate) struct RegisterSource {
     /// One line of 1 to 100 characters, unique in the workspace.

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::answer::{Answer, otherwise};
 use crate::command::{Caller, Command};
-use crate::{execute, ids};
 use crate::outcome::{Done, Outcome};
 use crate::precondition::IfMatch;
 use crate::state::ApiState;
+use crate::{execute, ids};
 
 pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, MoneySent, SetBudget};
 

@@ -59,6 +59,7 @@ pub(crate) struct CreateCampaign {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Winter sale, extended", "ends_on": "2027-01-15"}))]
+#[expect(clippy::option_option, reason = "left out leaves a part as it is, null takes it away")]
 pub(crate) struct EditCampaign {
     /// One line of 1 to 200 characters.
     #[serde(default, deserialize_with = "given")]

@@ -82,9 +82,10 @@ fn check(sent: Sent<'_>, now: DateTime<Utc>) -> Result<Sound<'_>, Refusal> {
         return Err(Refusal::at(Reason::BadId, "id", detail));
     }
     let campaign = reference::read(sent.campaign_id, sent.external_campaign_id)?;
-    let kind: ObservationType = sent.kind.parse().map_err(|error| {
-        Refusal::at(Reason::UnknownType, "type", format!("\"{}\" {error}", clip(&sent.kind)))
-    })?;
+    let kind: ObservationType = sent
+        .kind
+        .parse()
+        .map_err(|error| Refusal::at(Reason::UnknownType, "type", format!("\"{}\" {error}", clip(&sent.kind))))?;
     let occurred_at = time::instant("occurred_at", &sent.occurred_at)?;
     time::not_ahead("occurred_at", occurred_at, now)?;
     let count = count(kind, sent.count)?;

@@ -39,7 +39,7 @@ fn source() -> KnownSource {
 }
 
 /// An item that is sound but for what `changes` says; `null` takes a member away.
-fn observation(changes: Value) -> String {
+fn observation(changes: &Value) -> String {
     let mut item = json!({"id": "o-1", "campaign_id": OPEN, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
     for (name, value) in changes.as_object().unwrap() {
         if value.is_null() {
@@ -55,8 +55,11 @@ fn raw(items: &[String]) -> Vec<Box<RawValue>> {
     items.iter().map(|item| RawValue::from_string(item.clone()).unwrap()).collect()
 }
 
+/// An item's index, status and reason.
+type Fared = (usize, ItemStatus, Option<Reason>);
+
 /// Judges items against a source with one open and one archived campaign.
-fn judge(items: &[String]) -> (Option<ObservationsRecorded>, Vec<(usize, ItemStatus, Option<Reason>)>) {
+fn judge(items: &[String]) -> (Option<ObservationsRecorded>, Vec<Fared>) {
     let raw = raw(items);
     let raw: Vec<&RawValue> = raw.iter().map(AsRef::as_ref).collect();
     let batch = Batch::read(&raw, now());
@@ -78,7 +81,7 @@ fn judge(items: &[String]) -> (Option<ObservationsRecorded>, Vec<(usize, ItemSta
 }
 
 /// Why a single item is not taken, and which member is at fault.
-fn refused(changes: Value) -> Option<(Reason, Option<String>)> {
+fn refused(changes: &Value) -> Option<(Reason, Option<String>)> {
     let raw = raw(&[observation(changes)]);
     let (_, sound) = item::read(&raw[0], now());
     sound.err().map(|Refusal { reason, field, .. }| (reason, field))
@@ -87,10 +90,10 @@ fn refused(changes: Value) -> Option<(Reason, Option<String>)> {
 #[test]
 fn a_batch_is_one_event_that_decodes() {
     let (recorded, results) = judge(&[
-        observation(json!({})),
-        observation(json!({"id": "o-2", "campaign_id": null, "external_campaign_id": "winter", "type": "conversion",
+        observation(&json!({})),
+        observation(&json!({"id": "o-2", "campaign_id": null, "external_campaign_id": "winter", "type": "conversion",
             "count": 0.5, "value": {"amount": "59.90", "currency": "EUR"}, "dimensions": {"country": "DE"}})),
-        observation(json!({"id": "o-3", "campaign_id": PUT_AWAY, "occurred_at": "2026-11-21T19:00:00.0019999Z"})),
+        observation(&json!({"id": "o-3", "campaign_id": PUT_AWAY, "occurred_at": "2026-11-21T19:00:00.0019999Z"})),
     ]);
     assert_eq!(results, []);
     let recorded = recorded.unwrap();
@@ -106,13 +109,13 @@ fn a_batch_is_one_event_that_decodes() {
 #[test]
 fn twins_within_a_request_are_told_apart() {
     let (recorded, results) = judge(&[
-        observation(json!({})),
-        observation(json!({})),
-        observation(json!({"count": 2})),
-        observation(json!({"type": "open"})),
-        observation(json!({"occurred_at": "2026-11-20T21:00:00Z"})),
-        observation(json!({"occurred_at": "2026-11-21T22:00:00+01:00"})),
-        observation(json!({"campaign_id": null, "external_campaign_id": "winter"})),
+        observation(&json!({})),
+        observation(&json!({})),
+        observation(&json!({"count": 2})),
+        observation(&json!({"type": "open"})),
+        observation(&json!({"occurred_at": "2026-11-20T21:00:00Z"})),
+        observation(&json!({"occurred_at": "2026-11-21T22:00:00+01:00"})),
+        observation(&json!({"campaign_id": null, "external_campaign_id": "winter"})),
     ]);
     let twin = |index, status, reason| (index, status, Some(reason));
     assert_eq!(
@@ -130,24 +133,19 @@ fn twins_within_a_request_are_told_apart() {
 #[test]
 fn what_its_campaign_and_source_do_not_take_is_rejected() {
     let (recorded, results) = judge(&[
-        observation(json!({"campaign_id": Uuid::from_u128(3)})),
-        observation(json!({"campaign_id": PUT_AWAY})),
-        observation(json!({"type": "conversion", "value": {"amount": 1, "currency": "USD"}})),
-        observation(json!({"occurred_at": "2026-11-14T21:59:59.999Z"})),
-        observation(json!({"occurred_at": "2026-11-14T22:00:00Z"})),
+        observation(&json!({"campaign_id": Uuid::from_u128(3)})),
+        observation(&json!({"campaign_id": PUT_AWAY})),
+        observation(&json!({"type": "conversion", "value": {"amount": 1, "currency": "USD"}})),
+        observation(&json!({"occurred_at": "2026-11-14T21:59:59.999Z"})),
+        observation(&json!({"occurred_at": "2026-11-14T22:00:00Z"})),
     ]);
     let reasons: Vec<_> = results.iter().map(|(index, _, reason)| (*index, reason.unwrap())).collect();
     assert_eq!(
         reasons,
-        [
-            (0, Reason::UnknownCampaign),
-            (1, Reason::Archived),
-            (2, Reason::CurrencyMismatch),
-            (3, Reason::TooOld)
-        ]
+        [(0, Reason::UnknownCampaign), (1, Reason::Archived), (2, Reason::CurrencyMismatch), (3, Reason::TooOld)]
     );
     assert_eq!(recorded.unwrap().observations.len(), 1);
-    assert_eq!(judge(&[observation(json!({"campaign_id": PUT_AWAY}))]).0, None);
+    assert_eq!(judge(&[observation(&json!({"campaign_id": PUT_AWAY}))]).0, None);
 }
 
 #[test]
@@ -181,11 +179,11 @@ fn each_member_is_checked() {
         (json!({"adjusts": "o-0"}), Reason::Unsupported, "adjusts"),
     ];
     for (changes, reason, field) in cases {
-        assert_eq!(refused(changes.clone()), Some((reason, Some(field.to_owned()))), "{changes}");
+        assert_eq!(refused(&changes), Some((reason, Some(field.to_owned()))), "{changes}");
     }
     let dimensions: serde_json::Map<_, _> = (0..17).map(|n| (format!("d{n}"), json!("x"))).collect();
     assert_eq!(
-        refused(json!({"dimensions": dimensions})),
+        refused(&json!({"dimensions": dimensions})),
         Some((Reason::BadDimensions, Some("dimensions".to_owned())))
     );
 }
@@ -202,7 +200,7 @@ fn sound_items_are_taken() {
         json!({"dimensions": {}}),
         json!({"occurred_at": "2026-11-21T22:05:00Z"}),
     ] {
-        assert_eq!(refused(changes.clone()), None, "{changes}");
+        assert_eq!(refused(&changes), None, "{changes}");
     }
 }
 
@@ -213,10 +211,12 @@ fn an_item_of_another_shape_is_rejected_alone() {
         "null".to_owned(),
         r#"{"id": "o-9", "surprise": 1}"#.to_owned(),
         format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)),
-        observation(json!({})),
+        observation(&json!({})),
     ]);
     assert_eq!(recorded.unwrap().observations.len(), 1);
-    assert!(results.iter().all(|(_, status, reason)| (*status, *reason) == (ItemStatus::Rejected, Some(Reason::Malformed))));
+    assert!(
+        results.iter().all(|(_, status, reason)| (*status, *reason) == (ItemStatus::Rejected, Some(Reason::Malformed)))
+    );
     assert_eq!(results.len(), 4);
 }
 
@@ -229,7 +229,7 @@ proptest! {
         let items: Vec<String> = choices
             .iter()
             .map(|(id, count, campaign)| {
-                observation(json!({"id": format!("o-{id}"), "count": count, "campaign_id": Uuid::from_u128(1 + u128::from(*campaign))}))
+                observation(&json!({"id": format!("o-{id}"), "count": count, "campaign_id": Uuid::from_u128(1 + u128::from(*campaign))}))
             })
             .collect();
         let (recorded, results) = judge(&items);

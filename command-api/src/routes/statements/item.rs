@@ -52,8 +52,7 @@ pub(super) struct Sound<'a> {
 
 /// Reads one item.
 pub(super) fn read(raw: &RawValue, cut: Cut, now: DateTime<Utc>) -> Result<Sound<'_>, Refusal> {
-    let sent: Sent<'_> =
-        serde_json::from_str(raw.get()).map_err(|_| Refusal::malformed::<Sent<'_>>(raw.get()))?;
+    let sent: Sent<'_> = serde_json::from_str(raw.get()).map_err(|_| Refusal::malformed::<Sent<'_>>(raw.get()))?;
     let campaign = reference::read(sent.campaign_id, sent.external_campaign_id)?;
     let (bucket, start) = bucket(&sent.bucket, cut, now)?;
     let stated_at = match sent.stated_at {
@@ -69,9 +68,9 @@ pub(super) fn read(raw: &RawValue, cut: Cut, now: DateTime<Utc>) -> Result<Sound
     }
     let mut measures = Vec::with_capacity(sent.measures.0.len());
     for (name, raw) in sent.measures.0 {
-        let measure: Measure = name.parse().map_err(|error| {
-            Refusal::at(Reason::UnknownMeasure, "measures", format!("\"{}\" {error}", clip(&name)))
-        })?;
+        let measure: Measure = name
+            .parse()
+            .map_err(|error| Refusal::at(Reason::UnknownMeasure, "measures", format!("\"{}\" {error}", clip(&name))))?;
         let quantity = Quantity::read(raw).map_err(|detail| Refusal::at(Reason::BadValue, &field(measure), detail))?;
         measures.push((measure, quantity));
     }

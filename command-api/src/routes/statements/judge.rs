@@ -119,7 +119,8 @@ impl Sayable {
         let mut buckets: BTreeMap<String, Vec<Said>> = BTreeMap::new();
         let mut places: HashMap<usize, (CampaignId, Bucket, DateTime<Utc>)> = HashMap::new();
         for item in &self.items {
-            let keys = || item.said.measures.keys().map(|measure| (*measure, self.grain_key(item.campaign, *measure).1));
+            let keys =
+                || item.said.measures.keys().map(|measure| (*measure, self.grain_key(item.campaign, *measure).1));
             let conflict = keys().find_map(|(measure, key)| {
                 let held = lookup.held(STATEMENT_GRAIN, &key)?;
                 (held.state != grain_state).then(|| grain_conflict(measure, &held.state))

@@ -25,8 +25,11 @@ fn word(minute: i64, measures: &[(Measure, i64)]) -> LastWord {
     measures.iter().map(|(measure, value)| (*measure, (*value, stated_at))).collect()
 }
 
+/// What is recorded of an item.
+type Change = (usize, Vec<(Measure, i64)>);
+
 /// Which items hold with what, which repeat, and which are superseded.
-fn outcome(merged: &Merged) -> (Vec<(usize, Vec<(Measure, i64)>)>, Vec<usize>, Vec<usize>) {
+fn outcome(merged: &Merged) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
     let changes = merged.changes.iter();
     (
         changes.map(|(index, measures)| (*index, measures.iter().map(|(m, v)| (*m, *v)).collect())).collect(),
@@ -76,11 +79,10 @@ fn measures_that_are_not_named_stay() {
 
 #[test]
 fn in_one_request_only_the_end_is_recorded() {
-    let merged = merge(&LastWord::new(), &[
-        said(0, 1, &[(Clicks, 5), (Impressions, 9)]),
-        said(1, 3, &[(Clicks, 7)]),
-        said(2, 2, &[(Clicks, 6)]),
-    ]);
+    let merged = merge(
+        &LastWord::new(),
+        &[said(0, 1, &[(Clicks, 5), (Impressions, 9)]), said(1, 3, &[(Clicks, 7)]), said(2, 2, &[(Clicks, 6)])],
+    );
     assert_eq!(outcome(&merged), (vec![(0, vec![(Impressions, 9)]), (1, vec![(Clicks, 7)])], vec![], vec![2]));
 }
 

@@ -94,6 +94,7 @@ pub(crate) enum Listed {
 pub(crate) struct BatchQuery {
     /// `all` lists accepted items too.
     #[serde(default)]
+    #[param(inline)]
     pub(crate) results: Listed,
 }
 

@@ -1,0 +1,15 @@
+//! The command API's router against a database of its own for each test.
+#![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
+
+mod support;
+
+mod campaigns;
+mod fuzz;
+mod idempotency;
+mod isolation;
+mod observations;
+mod openapi;
+mod races;
+mod sources;
+mod statements;
+mod syncs;

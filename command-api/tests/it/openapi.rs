@@ -1,0 +1,55 @@
+//! The OpenAPI document, and who may ask for what.
+
+use axum::http::{Method, StatusCode};
+use platform::keys::Scope;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::{Api, Call, add_key, campaign};
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn the_document_needs_no_key(pool: PgPool) {
+    let api = Api::start(pool).await;
+    let reply = api.call(Call::new(Method::GET, "/openapi.json").by(None)).await;
+    assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, Some("application/json")));
+    let paths: Vec<&String> = reply.body["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/campaigns",
+            "/v1/campaigns/{id}",
+            "/v1/campaigns/{id}/archive",
+            "/v1/campaigns/{id}/budget",
+            "/v1/campaigns/{id}/complete",
+            "/v1/campaigns/{id}/launch",
+            "/v1/campaigns/{id}/pause",
+            "/v1/campaigns/{id}/resume",
+            "/v1/observations",
+            "/v1/sources",
+            "/v1/sources/{name}/syncs",
+            "/v1/statements",
+        ]
+    );
+    // Every reference leads somewhere.
+    let document = reply.body.to_string();
+    for reference in document.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(reply.body["components"]["schemas"].get(name).is_some(), "{name}");
+    }
+    assert_eq!(reply.body["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn commands_need_a_key_with_their_scope(pool: PgPool) {
+    let api = Api::start(pool).await;
+    add_key(&api.pool, 1, "hw_reader", &[Scope::Read, Scope::Admin]).await;
+    let reply = api.call(Call::post("/v1/campaigns").json(&campaign()).by(None)).await;
+    assert_eq!((reply.status, reply.code()), (StatusCode::UNAUTHORIZED, "unauthorized"));
+    assert!(reply.header("www-authenticate").is_some());
+    let reply = api.call(Call::post("/v1/campaigns").json(&campaign()).by(Some("hw_nobody"))).await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    for path in ["/v1/campaigns", "/v1/sources", "/v1/observations", "/v1/statements", "/v1/sources/ads/syncs"] {
+        let reply = api.call(Call::post(path).json(&json!({})).by(Some("hw_reader"))).await;
+        assert_eq!((reply.status, reply.code()), (StatusCode::FORBIDDEN, "forbidden"), "{path}");
+    }
+}

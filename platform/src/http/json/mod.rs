@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, Request};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::observe::BodyProgress;
@@ -82,14 +82,16 @@ fn deserialize<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError>
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        describe(error.inner(), if path == "." { String::new() } else { path })
+        // serde_json reports some values of a wrong type, as a number for a name, as if the text were not JSON.
+        let is_json = error.inner().is_data() || serde_json::from_str::<IgnoredAny>(text).is_ok();
+        describe(error.inner(), is_json, if path == "." { String::new() } else { path })
     })?;
-    deserializer.end().map_err(|error| describe(&error, String::new()))?;
+    deserializer.end().map_err(|error| describe(&error, false, String::new()))?;
     Ok(value)
 }
 
-fn describe(error: &serde_json::Error, field: String) -> JsonError {
-    if error.is_data() {
+fn describe(error: &serde_json::Error, is_json: bool, field: String) -> JsonError {
+    if is_json {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let text = error.to_string();
         let detail = shortened(text.strip_suffix(&place).unwrap_or(&text));

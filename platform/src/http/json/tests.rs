@@ -40,6 +40,28 @@ fn a_wrong_field_is_named_by_its_path() {
 }
 
 #[test]
+fn a_number_for_a_name_is_json_all_the_same() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        Push,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Source {
+        #[serde(rename = "kind")]
+        _kind: Kind,
+    }
+    assert!(parse::<Source>(r#"{"kind": "push"}"#).is_ok());
+    for text in [r#"{"kind": 1}"#, r#"{"kind": {}}"#, r#"{"kind": []}"#, r#"{"kind": null}"#] {
+        match parse::<Source>(text) {
+            Err(JsonError::Invalid(error)) => assert_eq!(error.field, "kind", "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    assert!(matches!(parse::<Source>(r#"{"kind": 1"#), Err(JsonError::Malformed { .. })));
+}
+
+#[test]
 fn a_long_value_is_not_sent_back_whole() {
     let (_, detail) = refused(&format!(r#"{{"name": "a", "lines": "{}"}}"#, "é".repeat(5_000)));
     assert!(detail.chars().count() <= 301, "{}", detail.len());

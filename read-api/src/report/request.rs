@@ -167,9 +167,8 @@ impl Fields {
     }
 
     fn measures(&mut self, names: Option<&[String]>) -> Vec<Column> {
-        let Some(names) = names else {
-            return DEFAULT_MEASURES.iter().copied().filter_map(Column::find).collect();
-        };
+        let default = DEFAULT_MEASURES.map(str::to_owned);
+        let names = names.unwrap_or(&default);
         if names.is_empty() {
             self.wrong("measures", "must name at least one measure");
         }

@@ -187,6 +187,7 @@ fn decode(text: &str) -> Result<ReportRequest, Refusal> {
     let text = String::from_utf8(bytes).map_err(|_| Refusal::field("query", "does not hold JSON"))?;
     json::parse(&text).map_err(|error| match error {
         json::JsonError::Malformed { detail } => Refusal::field("query", format!("does not hold JSON: {detail}")),
+        json::JsonError::Invalid(wrong) if wrong.field.is_empty() => Refusal::field("query", wrong.detail),
         json::JsonError::Invalid(wrong) => Refusal::field(&format!("query.{}", wrong.field), wrong.detail),
     })
 }

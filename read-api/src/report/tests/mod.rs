@@ -1,0 +1,66 @@
+//! Reports without a database: canonical queries, rows from sums, order and pages.
+
+mod combining;
+mod ordering;
+mod planning;
+mod querying;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::freshness::SourceFreshness;
+use domain::measure::Measure;
+use domain::source::{Role, SourceDefinition, SourceKind};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::gather::Sum;
+use super::query::{DataState, ReportQuery};
+use super::request::{Defaults, ReportRequest};
+use crate::sources::{Source, Sources};
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn defaults() -> Defaults {
+    Defaults {
+        time_zone: "Europe/Berlin".parse().unwrap(),
+        granularity: domain::bucket::Granularity::All,
+        now: at("2026-11-22T12:00:00Z"),
+    }
+}
+
+/// The canonical form of a request that must be good.
+fn query(request: Value) -> ReportQuery {
+    let request: ReportRequest = serde_json::from_value(request).unwrap();
+    request.canonical(defaults(), DataState::All).unwrap().0
+}
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+/// A source with this number, role and currency, never synced.
+fn source(n: u128, name: &str, channel: &str, role: Role, currency: &str) -> Source {
+    let definition = SourceDefinition {
+        name: name.to_owned(),
+        channel: channel.parse().unwrap(),
+        kind: SourceKind::Push,
+        role,
+        measure_roles: BTreeMap::new(),
+        time_zone: "UTC".parse().unwrap(),
+        currency: currency.parse().unwrap(),
+        expected_delay_s: 0,
+        restatement_horizon_s: 0,
+    };
+    Source { id: id(n), definition, freshness: SourceFreshness::default(), mark: 0, feeds: true }
+}
+
+fn sources(all: impl IntoIterator<Item = Source>) -> Sources {
+    all.into_iter().map(|source| (source.id, source)).collect()
+}
+
+fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
+    Sum { cell, campaign: None, source: id(source), measure, value, changed_at: at("2026-11-20T00:00:00Z") }
+}

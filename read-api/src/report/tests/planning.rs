@@ -1,0 +1,63 @@
+use chrono::NaiveDate;
+use domain::bucket::Grain;
+use serde_json::json;
+
+use super::super::plan::Plan;
+use super::query;
+
+fn plan(from: &str, to: &str, granularity: &str, zone: &str) -> Plan {
+    let request = json!({"date_from": from, "date_to": to, "granularity": granularity, "time_zone": zone});
+    Plan::new(&query(request)).unwrap()
+}
+
+#[test]
+fn months_are_those_of_utc_that_the_range_touches() {
+    assert_eq!(plan("2026-11-01", "2026-11-30", "day", "UTC").months(), ["2026-11"]);
+    assert_eq!(plan("2026-11-01", "2026-11-30", "day", "Europe/Berlin").months(), ["2026-10", "2026-11"]);
+    assert_eq!(plan("2026-11-01", "2026-11-30", "day", "America/New_York").months(), ["2026-11", "2026-12"]);
+    assert_eq!(plan("2025-12-31", "2026-02-01", "all", "UTC").months(), ["2025-12", "2026-01", "2026-02"]);
+    assert_eq!(plan("2026-12-31", "2026-12-31", "15m", "Pacific/Pago_Pago").months(), ["2026-12", "2027-01"]);
+}
+
+/// Wherever a stated day is, and wherever the query: they have a month in common if the query shows that date.
+#[test]
+fn every_zones_days_share_a_month_with_the_query_that_shows_them() {
+    let zones =
+        ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kathmandu", "UTC", "America/St_Johns", "Pacific/Apia"];
+    for date in ["2026-02-28", "2026-03-01", "2011-12-31", "2012-01-01", "2026-11-30"] {
+        for of_query in zones {
+            let shown = plan(date, date, "day", of_query).months();
+            for of_source in zones {
+                let stated = plan(date, date, "day", of_source).months();
+                assert!(stated.iter().any(|month| shown.contains(month)), "{date} of {of_source} in {of_query}");
+            }
+        }
+    }
+}
+
+#[test]
+fn dates_belong_to_the_cells_that_hold_them() {
+    let weeks = plan("2026-11-18", "2026-12-01", "week", "Europe/Berlin");
+    let labels: Vec<_> = weeks.cells().iter().map(|cell| cell.label.as_str()).collect();
+    assert_eq!(labels, ["2026-11-18", "2026-11-23", "2026-11-30"]);
+    let cells: Vec<_> = weeks.days.iter().map(|day| day.cell).collect();
+    assert_eq!(cells, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2]);
+
+    let apia = plan("2011-12-29", "2011-12-31", "day", "Pacific/Apia");
+    let skipped = NaiveDate::from_ymd_opt(2011, 12, 30).unwrap();
+    let place = apia.days.iter().find(|day| day.date == skipped).unwrap();
+    assert_eq!((place.cell, place.span), (0, None));
+    assert_eq!(apia.days.iter().map(|day| day.cell).collect::<Vec<_>>(), [0, 0, 1]);
+    assert!(plan("2011-12-30", "2011-12-30", "all", "Pacific/Apia").days.is_empty());
+}
+
+#[test]
+fn grains_fit_cells_that_are_not_finer() {
+    let fits = |granularity: &str| {
+        let plan = plan("2026-11-18", "2026-11-19", granularity, "UTC");
+        (plan.fitting, plan.too_coarse, plan.days.len())
+    };
+    assert_eq!(fits("15m"), (vec![Grain::QuarterHour], vec![Grain::Hour, Grain::Day], 0));
+    assert_eq!(fits("hour"), (vec![Grain::QuarterHour, Grain::Hour], vec![Grain::Day], 0));
+    assert_eq!(fits("month"), (vec![Grain::QuarterHour, Grain::Hour], vec![], 2));
+}

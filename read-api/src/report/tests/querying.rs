@@ -1,0 +1,96 @@
+use serde_json::{Value, json};
+
+use super::super::query::DataState;
+use super::super::request::ReportRequest;
+use super::{defaults, query};
+
+#[test]
+fn what_means_the_same_has_one_form() {
+    let canonical = json!({
+        "measures": ["clicks", "spend", "ctr", "cpc"],
+        "date_from": "2026-11-01",
+        "date_to": "2026-11-22",
+        "granularity": "15m",
+        "time_zone": "Asia/Kathmandu",
+        "group_by": ["channel", "source", "campaign"],
+        "filters": {"campaign_id": ["00000000-0000-0000-0000-00000000ca01"], "channel": ["crm", "email"],
+                    "source": ["a", "b"], "status": ["draft", "active"]},
+        "order_by": ["-cpc", "bucket"],
+        "data_state": "all",
+    });
+    for (measures, group_by, campaign) in [
+        (
+            json!(["cpc", "ctr", "spend", "clicks"]),
+            json!(["campaign", "source", "channel"]),
+            "00000000-0000-0000-0000-00000000CA01",
+        ),
+        (
+            json!(["ctr", "clicks", "cpc", "spend", "clicks"]),
+            json!(["channel", "campaign", "source", "source"]),
+            "0000000000000000000000000000ca01",
+        ),
+    ] {
+        let request = json!({
+            "measures": measures, "group_by": group_by, "date_from": "2026-11-01", "granularity": "15m",
+            "time_zone": "Asia/Kathmandu", "order_by": ["-cpc", "bucket", "-bucket"],
+            "filters": {"campaign_id": [campaign], "channel": ["email", "crm", "email"], "source": ["b", "a"],
+                        "status": ["active", "draft"]},
+        });
+        assert_eq!(serde_json::to_value(query(request)).unwrap(), canonical);
+    }
+}
+
+#[test]
+fn a_form_is_its_own_form() {
+    let first = serde_json::to_value(query(json!({"measures": ["roas", "clicks"], "order_by": ["-roas"]}))).unwrap();
+    let mut request = first.clone();
+    request.as_object_mut().unwrap().remove("data_state");
+    assert_eq!(serde_json::to_value(query(request)).unwrap(), first);
+}
+
+#[test]
+fn what_is_left_out_is_filled_in() {
+    assert_eq!(
+        serde_json::to_value(query(json!({}))).unwrap(),
+        json!({
+            "measures": ["impressions", "clicks", "conversions", "revenue", "spend"],
+            "date_from": "2026-10-24", "date_to": "2026-11-22", "granularity": "all", "time_zone": "Europe/Berlin",
+            "group_by": [], "filters": {}, "order_by": [], "data_state": "all",
+        })
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let request: ReportRequest = serde_json::from_value(json!({
+        "measures": ["clicks", "nonsense"], "date_to": "soon", "time_zone": "Nowhere", "granularity": "era",
+        "group_by": ["moon"], "filters": {"status": ["asleep"], "campaign_id": ["x"]}, "order_by": ["spend"], "limit": 0,
+    }))
+    .unwrap();
+    let wrong = request.canonical(defaults(), DataState::All).unwrap_err();
+    let mut fields: Vec<_> = wrong.iter().map(|error| error.field.as_str()).collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "date_to",
+            "filters.campaign_id[0]",
+            "filters.status[0]",
+            "granularity",
+            "group_by[0]",
+            "limit",
+            "measures[1]",
+            "order_by[0]",
+            "time_zone",
+        ]
+    );
+    assert!(wrong.iter().all(|error| !error.detail.is_empty()));
+}
+
+#[test]
+fn a_request_can_be_sent_again_as_it_was() {
+    let sent = json!({"measures": ["clicks"], "filters": {"source": ["a"]}, "limit": 5});
+    let request: ReportRequest = serde_json::from_value(sent.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&request).unwrap(), sent);
+    assert_eq!(serde_json::to_value(ReportRequest::default()).unwrap(), Value::Object(serde_json::Map::new()));
+}

@@ -1,0 +1,154 @@
+//! Reading one's own writes, and bounds on staleness.
+
+use std::time::{Duration, Instant};
+
+use platform::http::consistency::ConsistencyToken;
+use projections::ProjectorConfig;
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::given::{campaign, clicks, created, pushing};
+use crate::world::{World, send};
+
+fn token(workspace: i32, position: i64) -> String {
+    ConsistencyToken { workspace, position }.encode()
+}
+
+fn path() -> String {
+    format!("/v1/campaigns/{}", campaign(1))
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_reader_waits_for_its_own_write(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let workspace = world.workspace;
+    let head = world.append(workspace, [created(1, "Shoes", &["email"])]).await;
+    assert_eq!(world.get(&path()).await.problem(404), "not-found");
+
+    let stop = CancellationToken::new();
+    let projector = tokio::spawn(projections::run(
+        world.projector.clone(),
+        ProjectorConfig::new(world.clock.shared()),
+        stop.clone(),
+    ));
+    let token = token(workspace, head);
+    let headers = [("consistency-token", token.as_str()), ("prefer", "respond-async, wait=20")];
+    let reply = world.get_with(&path(), &headers).await.ok();
+    assert_eq!(reply.body["data"]["name"], json!("Shoes"));
+    assert_eq!(reply.header("preference-applied"), "wait=20");
+    assert!(reply.header("data-freshness").ends_with("satisfied=?1"));
+    assert_eq!(reply.header("consistency-token"), token);
+
+    // Many readers, each of its own write, woken while the projector goes on.
+    let mut readers = Vec::new();
+    for n in 2..20 {
+        let head = world.append(workspace, [created(n, "More", &["email"])]).await;
+        let router = world.router.clone();
+        readers.push(tokio::spawn(async move {
+            let path = format!("/v1/campaigns/{}?min_position={head}", campaign(n));
+            send(router, "GET", &path, &[("prefer", "wait=20")], None).await.ok()
+        }));
+    }
+    for reader in readers {
+        assert_eq!(reader.await.unwrap().header("preference-applied"), "wait=20");
+    }
+    stop.cancel();
+    projector.await.unwrap().unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn without_an_announcement_the_slow_poll_finds_it(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let head = world.append(world.workspace, [created(1, "Shoes", &["email"])]).await;
+    let router = world.router.clone();
+    let waiting = tokio::spawn(async move {
+        let path = format!("/v1/campaigns/{}?min_position={head}", campaign(1));
+        send(router, "GET", &path, &[("prefer", "wait=25")], None).await.ok()
+    });
+    // Rows and checkpoint come from elsewhere: nothing is announced.
+    let epoch = 1;
+    sqlx::query("UPDATE read.checkpoints SET position = $1 WHERE epoch = $2")
+        .bind(head)
+        .bind(epoch)
+        .execute(&world.admin)
+        .await
+        .unwrap();
+    sqlx::query(
+        "INSERT INTO read.campaigns VALUES (1, $1, $2, 1, 2, 'Shoes', 'draft', '{email}', 'EUR', 'UTC', '2026-12-01', NULL,
+                                            '2026-12-01', NULL, '[]', '{}', now(), now())",
+    )
+    .bind(world.workspace)
+    .bind(campaign(1).0)
+    .execute(&world.admin)
+    .await
+    .unwrap();
+    assert_eq!(waiting.await.unwrap().body["data"]["name"], json!("Shoes"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_wait_that_ends_says_so(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    world.given([created(1, "Shoes", &["email"])]).await;
+    let head = world.append(world.workspace, [created(2, "Hats", &["email"])]).await;
+    let started = Instant::now();
+    let wished = format!("{}?min_position={head}", path());
+    let reply = world.get_with(&wished, &[("prefer", "wait=1")]).await.ok();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    assert!(reply.header("data-freshness").ends_with("satisfied=?0"), "{reply}");
+    assert!(!reply.headers.contains_key("preference-applied"));
+    // Without a wish to wait, at once.
+    assert!(world.get(&wished).await.ok().header("data-freshness").ends_with("satisfied=?0"));
+
+    let refused = world.get(&format!("{wished}&on_timeout=error")).await;
+    assert_eq!(refused.problem(503), "not-yet-visible");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!((&refused.body["asked"], &refused.body["applied"]), (&json!(head), &json!(head - 1)));
+
+    // The campaign itself is not there yet: 404, with what it rests on.
+    let absent = world.get(&format!("/v1/campaigns/{}?min_position={head}", campaign(2))).await;
+    assert_eq!(absent.problem(404), "not-found");
+    assert!(absent.header("data-freshness").ends_with("satisfied=?0"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn tokens_are_checked(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let head = world.given([created(1, "Shoes", &["email"])]).await;
+    let other = world.open("other", "hw_other").await;
+    let with = async |token: &str| world.get_with(&path(), &[("consistency-token", token)]).await;
+    with(&token(world.workspace, head)).await.ok();
+    assert_eq!(with(&token(other, 1)).await.problem(400), "invalid-consistency-token");
+    assert_eq!(with("not base64url!").await.problem(400), "invalid-consistency-token");
+    let ahead = with(&token(world.workspace, head + 1)).await;
+    assert_eq!(ahead.problem(400), "unknown-position");
+    assert_eq!((&ahead.body["asked"], &ahead.body["head"]), (&json!(head + 1), &json!(head)));
+    let ahead = world.get_with(&format!("{}?min_position={}", path(), i64::MAX), &[("prefer", "wait=30")]).await;
+    assert_eq!(ahead.problem(400), "unknown-position");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn staleness_has_a_bound_if_one_is_asked(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    world.given([created(1, "Shoes", &["email"]), pushing(1, "tracker", "email")]).await;
+    let bounded = format!("{}?max_staleness=5s", path());
+    world.set_clock("2026-11-23T12:00:00Z");
+    // Nothing happened for a day, and everything is applied.
+    world.get(&bounded).await.ok();
+    // The oldest unapplied event counts, not the newest.
+    world.append(world.workspace, [clicks(1, 1, "2026-11-23T12:00:00Z", 1)]).await;
+    world.set_clock("2026-11-23T12:00:05Z");
+    world.append(world.workspace, [clicks(1, 1, "2026-11-23T12:00:00Z", 1)]).await;
+    world.get(&bounded).await.ok();
+    world.set_clock("2026-11-23T12:00:05.001Z");
+    let refused = world.get(&bounded).await;
+    assert_eq!(refused.problem(503), "staleness-bound-unmet");
+    assert_eq!(refused.body["lag_ms"], json!(5001));
+    assert_eq!(refused.header("retry-after"), "1");
+
+    // Whoever would rather wait is answered once it is applied.
+    let router = world.router.clone();
+    let waiting = tokio::spawn(async move { send(router, "GET", &bounded, &[("prefer", "wait=20")], None).await.ok() });
+    world.project().await;
+    assert_eq!(waiting.await.unwrap().header("preference-applied"), "wait=20");
+}

@@ -1,0 +1,174 @@
+//! States, sources, and numbers that changed after they were final.
+
+use domain::bucket::Grain;
+use domain::measure::Measure;
+use domain::source::{Role, SourceKind};
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{campaign, clicks, completed, created, days, definition, failed, pulled, pushing, registered};
+use crate::world::World;
+
+fn metrics(query: &str) -> String {
+    format!("/v1/campaigns/{}/metrics?time_zone=UTC&measures=clicks&{query}", campaign(1))
+}
+
+/// One push source, complete through noon of the 22nd, with clicks on the 18th, 20th and 22nd.
+async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+    let mut world = World::new(options, connect).await;
+    world.set_clock("2026-11-22T12:05:00Z");
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            pushing(1, "tracker", "paid_search"),
+            clicks(1, 1, "2026-11-18T10:00:00Z", 1),
+            clicks(1, 1, "2026-11-20T10:00:00Z", 2),
+            clicks(1, 1, "2026-11-22T10:00:00Z", 3),
+            completed(1, "2026-11-22T12:05:00Z", "2026-11-22T12:00:00Z", Grain::QuarterHour),
+        ])
+        .await;
+    world
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rows_are_final_provisional_or_live(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let reply = world.get(&metrics("date_from=2026-11-18&date_to=2026-11-22")).await.ok();
+    assert_eq!(reply.column("state"), [json!("final"), json!("provisional"), json!("live")]);
+    assert_eq!(
+        reply.body["meta"]["freshness"],
+        json!({
+            "state": "live",
+            "first_incomplete": "2026-11-22T12:00:00Z",
+            "sources": [{"source": "tracker", "role": "primary", "status": "ok", "complete_through": "2026-11-22T12:00:00Z",
+                         "final_through": "2026-11-19T00:00:00Z", "parked": 0}],
+        })
+    );
+    assert_eq!(reply.header("data-freshness"), "state=live, lag=0.000, satisfied=?1, complete_through=@1795348800");
+
+    let settled = world.get(&metrics("date_from=2026-11-18&date_to=2026-11-22&data_state=final")).await.ok();
+    assert_eq!(settled.column("clicks"), [json!(1)]);
+    let past = world.get(&metrics("date_from=2026-11-01&date_to=2026-11-18&granularity=all")).await.ok();
+    assert_eq!(past.body["meta"]["freshness"]["state"], json!("final"));
+    assert_eq!(past.body["meta"]["freshness"]["first_incomplete"], json!(null));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn every_primary_decides_and_no_reference(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let mut analytics = definition("analytics", "organic_social", SourceKind::Push);
+    analytics.role = Role::Reference;
+    world.given([registered(2, analytics), clicks(2, 1, "2026-11-18T09:00:00Z", 9)]).await;
+    let range = "date_from=2026-11-18&date_to=2026-11-18";
+    let beside = world.get(&metrics(range)).await.ok();
+    assert_eq!(beside.column("state"), [json!("final")]);
+    let apart = world.get(&metrics(&format!("{range}&group_by=source"))).await.ok();
+    assert_eq!(apart.column("source"), [json!("analytics"), json!("tracker")]);
+    assert_eq!(apart.column("state"), [json!("provisional"), json!("final")]);
+    let sources = &beside.body["meta"]["freshness"]["sources"];
+    assert_eq!((&sources[0]["role"], &sources[0]["status"]), (&json!("reference"), &json!("never")));
+
+    world.given([pulled(3, "google_ads", "paid_search"), days(3, 1, &[("2026-09-01", &[(Measure::Spend, 1)])])]).await;
+    let waiting = world.get(&metrics(range)).await.ok();
+    assert_eq!(waiting.column("state"), [json!("provisional")]);
+    assert_eq!(waiting.body["meta"]["freshness"]["first_incomplete"], json!("2026-11-18T00:00:00Z"));
+    assert_eq!(waiting.header("data-freshness"), "state=provisional, lag=0.000, satisfied=?1");
+    // In rows by channel, the sources of the channel decide.
+    world.given([pushing(4, "mailer", "email"), clicks(4, 1, "2026-11-18T10:00:00Z", 1)]).await;
+    world.given([completed(3, "2026-11-22T12:05:00Z", "2026-11-22T00:00:00Z", Grain::Day)]).await;
+    let by_channel = world.get(&metrics(&format!("{range}&group_by=channel"))).await.ok();
+    assert_eq!(by_channel.column("channel"), [json!("email"), json!("paid_search")]);
+    assert_eq!(by_channel.column("state"), [json!("provisional"), json!("final")]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rows_by_campaign_rest_on_their_own_sources(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world
+        .given([created(2, "Hats", &["email"]), pushing(2, "mailer", "email"), clicks(2, 2, "2026-11-18T10:00:00Z", 1)])
+        .await;
+    let query = json!({"date_from": "2026-11-18", "date_to": "2026-11-18", "time_zone": "UTC", "measures": ["clicks"],
+                       "group_by": ["campaign"]});
+    let reply = world.report(&query).await.ok();
+    assert_eq!(reply.column("campaign"), [json!("Shoes"), json!("Hats")]);
+    assert_eq!(reply.column("state"), [json!("final"), json!("provisional")]);
+    assert_eq!(reply.body["meta"]["freshness"]["state"], json!("provisional"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_change_after_the_number_was_final_is_flagged(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let range = "date_from=2026-11-18&date_to=2026-11-20";
+    assert_eq!(world.get(&metrics(range)).await.ok().column("restated_after_final"), [json!(null), json!(null)]);
+    world.set_clock("2026-11-23T00:00:00Z");
+    world.given([clicks(1, 1, "2026-11-18T11:00:00Z", 5), clicks(1, 1, "2026-11-20T11:00:00Z", 5)]).await;
+    let reply = world.get(&metrics(range)).await.ok();
+    assert_eq!(
+        reply.body["data"],
+        json!([
+            {"bucket": "2026-11-18", "clicks": 6, "state": "final", "restated_after_final": true},
+            {"bucket": "2026-11-20", "clicks": 7, "state": "provisional"},
+        ])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn history_that_arrives_late_was_never_final_before(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            pulled(1, "import", "unassigned"),
+            days(1, 1, &[("2019-01-01", &[(Measure::Clicks, 1)])]),
+        ])
+        .await;
+    world.set_clock("2026-11-22T12:00:01Z");
+    world.given([completed(1, "2026-11-22T12:00:01Z", "2019-01-02T00:00:00Z", Grain::Day)]).await;
+    let path = metrics("date_from=2019-01-01&date_to=2019-01-01");
+    let reply = world.get(&path).await.ok();
+    assert_eq!(reply.body["data"], json!([{"bucket": "2019-01-01", "clicks": 1, "state": "final"}]));
+    world.set_clock("2026-11-22T12:00:02Z");
+    let restated = crate::given::stated(1, 1, Grain::Day, "UTC", &[("2019-01-01", &[(Measure::Clicks, 2)])]);
+    world.given([restated]).await;
+    let reply = world.get(&path).await.ok();
+    assert_eq!(
+        reply.body["data"],
+        json!([{"bucket": "2019-01-01", "clicks": 2, "state": "final", "restated_after_final": true}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world.given([pulled(2, "google_ads", "paid_search"), failed(2, "2026-11-22T12:01:00Z", "quota exceeded")]).await;
+    world.append(world.workspace, [clicks(1, 1, "2026-11-22T12:00:00Z", 1)]).await;
+    world.set_clock("2026-11-22T12:05:01.500Z");
+    let reply = world.get("/v1/freshness").await.ok();
+    assert_eq!(reply.header("cache-control"), "no-store");
+    insta::assert_json_snapshot!(reply.body, @"");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_workspace_that_is_not_projected_is_fully_behind(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::empty(options, connect).await;
+    let nothing = world.get("/v1/campaigns").await.ok();
+    assert_eq!(nothing.header("data-position"), "epoch=0, applied=0, head=0");
+    world.append(world.workspace, [crate::given::opened("Asia/Tokyo"), created(1, "Shoes", &["email"])]).await;
+    world.set_clock("2026-11-22T12:10:00Z");
+    let freshness = world.get("/v1/freshness").await.ok();
+    assert_eq!(
+        freshness.body["data"]["projections"],
+        json!([{"projection": "campaign_model", "epoch": null, "state": "missing", "applied": 0, "lag_events": 2,
+                "lag_s": 600.0, "stopped": null}])
+    );
+    for path in ["/v1/campaigns".to_owned(), crate::world::report_path(&json!({}))] {
+        let reply = world.get(&path).await.ok();
+        assert_eq!(reply.body["data"], json!([]));
+        assert_eq!(reply.body["meta"]["version"], json!("0.0"), "{path}");
+        assert_eq!(reply.header("data-position"), "epoch=0, applied=0, head=2");
+        assert!(reply.header("data-freshness").ends_with("lag=600.000, satisfied=?1"), "{reply}");
+    }
+    let absent = world.get(&metrics("")).await;
+    assert_eq!(absent.problem(404), "not-found");
+    assert_eq!(absent.header("data-position"), "epoch=0, applied=0, head=2");
+}

@@ -1,0 +1,183 @@
+//! What happened: events as the command side writes them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::bucket::{Bucket, Grain};
+use domain::campaign::CampaignEvent;
+use domain::event::Event;
+use domain::ids::{CampaignId, SourceId};
+use domain::measure::Measure;
+use domain::money::Money;
+use domain::observation::{Observation, ObservationType, ObservationsRecorded};
+use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use domain::statement::{Statement, StatementsRecorded};
+use domain::sync::SyncEvent;
+use domain::workspace::WorkspaceOpened;
+use domain::{campaign, observation, source, statement, sync, workspace};
+use uuid::Uuid;
+
+/// An event and the stream that it belongs to.
+pub(crate) struct Given {
+    stream: Uuid,
+    event: Event,
+}
+
+impl Given {
+    /// Stream type, stream, event type and payload, as stored.
+    pub(crate) fn stored(&self) -> (&'static str, String, &'static str, String) {
+        let id = self.stream.to_string();
+        match &self.event {
+            Event::Workspace(event) => (workspace::STREAM_TYPE, "workspace".to_owned(), workspace::OPENED, json(event)),
+            Event::Campaign(event) => (campaign::STREAM_TYPE, id, event.name(), json(event)),
+            Event::Source(event) => (source::STREAM_TYPE, id, "SourceRegistered", json(event)),
+            Event::Observations(event) => (observation::STREAM_TYPE, id, observation::RECORDED, json(event)),
+            Event::Statements(event) => (statement::STREAM_TYPE, id, statement::RECORDED, json(event)),
+            Event::Sync(event) => (sync::STREAM_TYPE, id, event.event_type(), json(event)),
+        }
+    }
+}
+
+fn json(event: &impl serde::Serialize) -> String {
+    serde_json::to_string(event).unwrap()
+}
+
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+pub(crate) fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+pub(crate) fn campaign(n: u128) -> CampaignId {
+    CampaignId(Uuid::from_u128(0xca00 + n))
+}
+
+pub(crate) fn source(n: u128) -> SourceId {
+    SourceId(Uuid::from_u128(0x5000 + n))
+}
+
+pub(crate) fn opened(time_zone: &str) -> Given {
+    let event = WorkspaceOpened {
+        name: "Acme".to_owned(),
+        time_zone: time_zone.parse().unwrap(),
+        currency: "EUR".parse().unwrap(),
+    };
+    Given { stream: Uuid::nil(), event: Event::Workspace(event) }
+}
+
+/// A draft that is to start on 2026-12-01 in Berlin.
+pub(crate) fn created(n: u128, name: &str, channels: &[&str]) -> Given {
+    changed(
+        n,
+        CampaignEvent::CampaignCreated {
+            campaign: campaign(n),
+            name: name.to_owned(),
+            channels: channels.iter().map(|channel| channel.parse().unwrap()).collect(),
+            currency: "EUR".parse().unwrap(),
+            time_zone: "Europe/Berlin".parse().unwrap(),
+            starts_on: date("2026-12-01"),
+            ends_on: None,
+            budget: Some(Money { micros: 5_000_000_000, currency: "EUR".parse().unwrap() }),
+            external_ids: Vec::new(),
+            attributes: BTreeMap::from([("region".to_owned(), "DACH".to_owned())]),
+            at: at("2026-11-01T09:00:00Z"),
+        },
+    )
+}
+
+pub(crate) fn changed(n: u128, event: CampaignEvent) -> Given {
+    Given { stream: campaign(n).0, event: Event::Campaign(event) }
+}
+
+/// A primary source in EUR and UTC, expected within an hour, that restates for 3 days. Change what matters.
+pub(crate) fn definition(name: &str, channel: &str, kind: SourceKind) -> SourceDefinition {
+    SourceDefinition {
+        name: name.to_owned(),
+        channel: channel.parse().unwrap(),
+        kind,
+        role: Role::Primary,
+        measure_roles: BTreeMap::new(),
+        time_zone: "UTC".parse().unwrap(),
+        currency: "EUR".parse().unwrap(),
+        expected_delay_s: 3_600,
+        restatement_horizon_s: 3 * 86_400,
+    }
+}
+
+pub(crate) fn registered(n: u128, definition: SourceDefinition) -> Given {
+    let event = SourceEvent::SourceRegistered { source: source(n), definition, at: at("2026-11-01T09:00:00Z") };
+    Given { stream: source(n).0, event: Event::Source(event) }
+}
+
+pub(crate) fn pushing(n: u128, name: &str, channel: &str) -> Given {
+    registered(n, definition(name, channel, SourceKind::Push))
+}
+
+pub(crate) fn pulled(n: u128, name: &str, channel: &str) -> Given {
+    registered(n, definition(name, channel, SourceKind::Pull))
+}
+
+/// What one source saw of one campaign: (type, when, count, value in micros).
+pub(crate) fn observed(from: u128, of: u128, seen: &[(ObservationType, &str, i64, Option<i64>)]) -> Given {
+    let observation =
+        |(n, (kind, when, count, value)): (usize, &(ObservationType, &str, i64, Option<i64>))| Observation {
+            id: format!("o-{n}"),
+            campaign: 0,
+            kind: *kind,
+            occurred_at: at(when),
+            count: *count,
+            value_micros: *value,
+            dimensions: BTreeMap::new(),
+        };
+    let event = ObservationsRecorded {
+        source: source(from),
+        currency: "EUR".parse().unwrap(),
+        campaigns: vec![campaign(of)],
+        observations: seen.iter().enumerate().map(observation).collect(),
+    };
+    Given { stream: source(from).0, event: Event::Observations(event) }
+}
+
+pub(crate) fn clicks(from: u128, of: u128, when: &str, count: i64) -> Given {
+    observed(from, of, &[(ObservationType::Click, when, count, None)])
+}
+
+/// What one source states of one campaign, in a grain and zone.
+pub(crate) fn stated(from: u128, of: u128, grain: Grain, zone: &str, buckets: &[(&str, &[(Measure, i64)])]) -> Given {
+    let bucket = |text: &str| match grain {
+        Grain::Day => Bucket::Day(date(text)),
+        Grain::Hour | Grain::QuarterHour => Bucket::Starts(at(text)),
+    };
+    let statement = |(when, measures): &(&str, &[(Measure, i64)])| Statement {
+        campaign: campaign(of),
+        bucket: bucket(when),
+        stated_at: at("2026-11-20T00:00:00Z"),
+        measures: measures.iter().copied().collect(),
+    };
+    let event = StatementsRecorded {
+        source: source(from),
+        currency: "EUR".parse().unwrap(),
+        grain,
+        time_zone: zone.parse().unwrap(),
+        statements: buckets.iter().map(statement).collect(),
+    };
+    Given { stream: source(from).0, event: Event::Statements(event) }
+}
+
+/// The days of UTC that a source states.
+pub(crate) fn days(from: u128, of: u128, buckets: &[(&str, &[(Measure, i64)])]) -> Given {
+    stated(from, of, Grain::Day, "UTC", buckets)
+}
+
+pub(crate) fn completed(from: u128, said_at: &str, through: &str, grain: Grain) -> Given {
+    let event =
+        SyncEvent::SyncCompleted { source: source(from), at: at(said_at), complete_through: at(through), grain };
+    Given { stream: source(from).0, event: Event::Sync(event) }
+}
+
+pub(crate) fn failed(from: u128, said_at: &str, reason: &str) -> Given {
+    let event = SyncEvent::SyncFailed { source: source(from), at: at(said_at), reason: reason.to_owned() };
+    Given { stream: source(from).0, event: Event::Sync(event) }
+}

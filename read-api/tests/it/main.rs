@@ -1,0 +1,14 @@
+//! The read API over tables that the real projector filled.
+#![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
+
+mod campaigns; // one and many
+mod consistency; // waiting, bounds, tokens
+mod freshness; // states, sources, what was final
+mod given; // what happened
+mod isolation; // nothing crosses workspaces
+mod numbers; // sums, roles, currencies, quotients
+mod paging; // cursors
+mod refusals; // every bad input, by name
+mod versions; // when an ETag moves, and when it does not
+mod world; // a workspace, its log and its readers
+mod zones; // days and hours of any zone

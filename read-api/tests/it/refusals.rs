@@ -1,0 +1,179 @@
+//! Every bad input is refused by name, and never with a 5xx.
+
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{campaign, clicks, created, pushing};
+use crate::world::{World, report_path, send};
+
+async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+    let mut world = World::new(options, connect).await;
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            pushing(1, "tracker", "paid_search"),
+            clicks(1, 1, "2026-11-20T10:00:00Z", 5),
+        ])
+        .await;
+    world
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn bad_parameters_are_named(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let metrics = format!("/v1/campaigns/{}/metrics", campaign(1));
+    for (path, query, field) in [
+        (&*metrics, "time_zone=Mars/Olympus", "time_zone"),
+        (&metrics, "time_zone=", "time_zone"),
+        (&metrics, "date_from=2026-02-30", "date_from"),
+        (&metrics, "date_from=2026-2-3", "date_from"),
+        (&metrics, "date_from=1969-12-31", "date_from"),
+        (&metrics, "date_to=%2B262142-01-01", "date_to"),
+        (&metrics, "date_from=2026-11-02&date_to=2026-11-01", "date_from"),
+        (&metrics, "date_from=1970-01-01&date_to=2199-12-31&granularity=all", "date_to"),
+        (&metrics, "date_from=2025-01-01&date_to=2026-11-01&granularity=15m", "granularity"),
+        (&metrics, "granularity=fortnight", "granularity"),
+        (&metrics, "measures=clicks,clocks", "measures[1]"),
+        (&metrics, "measures=", "measures[0]"),
+        (&metrics, "group_by=weather", "group_by[0]"),
+        (&metrics, "group_by=campaign", "group_by"),
+        (&metrics, "limit=0", "limit"),
+        (&metrics, "limit=1001", "limit"),
+        (&metrics, "limit=-1", "limit"),
+        (&metrics, "limit=many", "limit"),
+        (&metrics, "cursor=x", "cursor"),
+        (&metrics, "data_state=maybe", "data_state"),
+        (&metrics, "min_position=-1", "min_position"),
+        (&metrics, "max_staleness=5", "max_staleness"),
+        (&metrics, "max_staleness=-5s", "max_staleness"),
+        (&metrics, "max_staleness=99999999999999999999s", "max_staleness"),
+        (&metrics, "max_staleness=9223372036854775807h", "max_staleness"),
+        (&metrics, "on_timeout=panic", "on_timeout"),
+        (&metrics, "colour=red", "colour"),
+        ("/v1/campaigns", "status=running", "status[0]"),
+        ("/v1/campaigns", "channel=paid_search,PAID", "channel[1]"),
+        ("/v1/campaigns", "sort=spend", "sort"),
+        ("/v1/campaigns", "fields=name,secret", "fields[1]"),
+        ("/v1/campaigns", "limit=0", "limit"),
+        ("/v1/campaigns", "q=a%00b", ""),
+        ("/v1/campaigns", "page=2", "page"),
+        ("/v1/freshness", "verbose=1", "verbose"),
+        ("/v1/measures", "verbose=1", "verbose"),
+        ("/v1/reports", "", "query"),
+        ("/v1/reports", "query=***", "query"),
+        ("/v1/reports", "query=eyI", "query"),
+    ] {
+        let reply = world.get(&format!("{path}?{query}")).await;
+        assert_eq!(reply.problem(400), "invalid-query", "{query}: {reply}");
+        let named = reply.wrong_fields();
+        assert!(
+            named.contains(&field) || (named == [""] && reply.text.contains(&format!("`{field}`"))),
+            "{query}: {reply}"
+        );
+    }
+    let long = format!("/v1/campaigns?q={}", "x".repeat(201));
+    assert_eq!(world.get(&long).await.wrong_fields(), ["q"]);
+    let all = world.get(&format!("{metrics}?granularity=x&limit=0&measures=y&time_zone=z")).await;
+    assert_eq!(all.wrong_fields(), ["time_zone", "granularity", "measures[0]", "limit"]);
+    for absent in [
+        "/v1/campaigns/7",
+        "/v1/campaigns/7/metrics",
+        "/v1/campaigns/%00",
+        "/v1/campaigns/00000000-0000-0000-0000-000000000000",
+    ] {
+        assert_eq!(world.get(absent).await.problem(404), "not-found", "{absent}");
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let many: Vec<String> = (0..1001).map(|n| format!("s{n}")).collect();
+    for (query, field) in [
+        (json!({"measures": []}), "measures"),
+        (json!({"measures": ["clicks", "cost"]}), "measures[1]"),
+        (json!({"order_by": ["-spend"], "measures": ["clicks"]}), "order_by[0]"),
+        (json!({"order_by": ["source"]}), "order_by[0]"),
+        (json!({"order_by": ["--clicks"]}), "order_by[0]"),
+        (json!({"group_by": ["source", "day"]}), "group_by[1]"),
+        (json!({"filters": {"campaign_id": ["7"]}}), "filters.campaign_id[0]"),
+        (json!({"filters": {"status": ["draft", "late"]}}), "filters.status[1]"),
+        (json!({"filters": {"channel": [""]}}), "filters.channel[0]"),
+        (json!({"filters": {"source": many}}), "filters.source"),
+        (json!({"limit": 1_000_000}), "limit"),
+        (json!({"date_from": "yesterday"}), "date_from"),
+        (json!({"date_from": "2026-11-23"}), "date_from"),
+    ] {
+        for reply in [world.report(&query).await, world.get(&report_path(&query)).await] {
+            assert_eq!((reply.problem(400), reply.wrong_fields()), ("invalid-query", vec![field]), "{query}");
+        }
+    }
+    for (query, field) in [
+        (json!({"measure": ["clicks"]}), "measure"),
+        (json!({"filters": {"region": ["DACH"]}}), "filters.region"),
+        (json!({"limit": "ten"}), "limit"),
+        (json!({"filters": {"source": ["a\u{0}b"]}}), "filters.source[0]"),
+        (json!([]), ""),
+    ] {
+        let posted = world.report(&query).await;
+        assert_eq!((posted.problem(422), posted.wrong_fields()), ("invalid-body", vec![field]), "{query}");
+        let got = world.get(&report_path(&query)).await;
+        assert_eq!(got.problem(400), "invalid-query");
+        assert_eq!(got.wrong_fields(), [if field.is_empty() { "query".to_owned() } else { format!("query.{field}") }]);
+    }
+    let headers = [("content-type", "application/json")];
+    let malformed = send(world.router.clone(), "POST", "/v1/reports", &headers, Some("{".to_owned())).await;
+    assert_eq!(malformed.problem(400), "malformed-json");
+    let text =
+        send(world.router.clone(), "POST", "/v1/reports", &[("content-type", "text/plain")], Some("{}".to_owned()))
+            .await;
+    assert_eq!(text.problem(415), "unsupported-media-type");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let document = world.get("/openapi.json").await.ok().body;
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/campaigns",
+            "/v1/campaigns/{id}",
+            "/v1/campaigns/{id}/metrics",
+            "/v1/freshness",
+            "/v1/measures",
+            "/v1/reports"
+        ]
+    );
+    assert_eq!(document["components"]["securitySchemes"]["api_key"]["scheme"], json!("bearer"));
+    let reports = document["paths"]["/v1/reports"].as_object().unwrap();
+    assert_eq!(reports.keys().collect::<Vec<_>>(), ["get", "post"]);
+    // Whatever is referred to is there.
+    let text = document.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert_ne!(document["components"]["schemas"][name], Value::Null, "{name}");
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn the_catalogue_lists_every_measure(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let reply = world.get("/v1/measures").await.ok();
+    let find = |name: &str| {
+        reply.body["data"].as_array().unwrap().iter().find(|entry| entry["name"] == json!(name)).unwrap().clone()
+    };
+    assert_eq!(
+        find("conversions"),
+        json!({"name": "conversions", "unit": "credit", "additive": true,
+               "description": "Goals reached; fractional where credit is shared."})
+    );
+    assert_eq!(
+        find("cpm"),
+        json!({"name": "cpm", "unit": "money", "additive": false, "formula": "1000 * spend / impressions",
+               "inputs": ["spend", "impressions"]})
+    );
+    let again = world.get_with("/v1/measures", &[("if-none-match", reply.etag())]).await;
+    assert_eq!(again.status.as_u16(), 304);
+}

@@ -1,0 +1,246 @@
+//! When an ETag moves, and when it does not. It may move needlessly; it must never stay when the answer changed.
+
+use domain::bucket::Grain;
+use domain::campaign::CampaignEvent;
+use domain::measure::Measure;
+use http::StatusCode;
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{at, campaign, changed, clicks, completed, created, days, failed, pulled, pushing};
+use crate::world::{Reply, World, report_path};
+
+const NOVEMBER: &str = "date_from=2026-11-01&date_to=2026-11-30&time_zone=UTC&granularity=day";
+
+fn metrics() -> String {
+    format!("/v1/campaigns/{}/metrics?{NOVEMBER}", campaign(1))
+}
+
+async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+    let mut world = World::new(options, connect).await;
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            created(2, "Hats", &["email"]),
+            pushing(1, "tracker", "paid_search"),
+            pulled(2, "google_ads", "paid_search"),
+            clicks(1, 1, "2026-11-20T10:00:00Z", 5),
+        ])
+        .await;
+    world
+}
+
+/// Asks again with the answer's ETag.
+async fn again(world: &World, path: &str, before: &Reply) -> Reply {
+    world.get_with(path, &[("if-none-match", before.etag())]).await
+}
+
+/// The path's answer is the same as before, and a caller who has it is told so.
+#[track_caller]
+fn assert_unchanged(again: &Reply, before: &Reply) {
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{again}");
+    assert_eq!(again.text, "");
+    assert_eq!(again.etag(), before.etag());
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_304_refreshes_the_headers(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let before = world.get(&metrics()).await.ok();
+    assert_eq!(before.header("data-position"), "epoch=1, applied=6, head=6");
+    world.given([created(3, "Socks", &["email"])]).await;
+    world.append(world.workspace, [created(4, "Belts", &["email"])]).await;
+    world.set_clock("2026-11-22T12:00:07.250Z");
+    let after = again(&world, &metrics(), &before).await;
+    assert_unchanged(&after, &before);
+    assert_eq!(after.header("data-position"), "epoch=1, applied=7, head=8");
+    assert_eq!(after.header("data-freshness"), "state=live, lag=7.250, satisfied=?1");
+    assert_eq!(after.header("cache-control"), before.header("cache-control"));
+    assert_ne!(after.header("consistency-token"), before.header("consistency-token"));
+    assert!(!after.headers.contains_key("content-type"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn only_what_touches_a_campaigns_range_moves_it(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let before = world.get(&metrics()).await.ok();
+    for unrelated in [
+        // Another campaign, another month, a source that feeds another campaign.
+        clicks(1, 2, "2026-11-20T10:00:00Z", 1),
+        clicks(1, 1, "2026-10-31T23:59:59Z", 1),
+        clicks(1, 1, "2026-12-01T00:00:00Z", 1),
+        failed(2, "2026-11-22T12:00:00Z", "quota"),
+    ] {
+        world.given([unrelated]).await;
+        assert_unchanged(&again(&world, &metrics(), &before).await, &before);
+    }
+    let mut last = before;
+    for related in [
+        clicks(1, 1, "2026-11-01T00:00:00Z", 1),
+        completed(1, "2026-11-22T12:00:00Z", "2026-11-22T11:45:00Z", Grain::QuarterHour),
+        // It feeds the campaign from now on, though only with numbers of another month.
+        days(2, 1, &[("2026-08-05", &[(Measure::Clicks, 4)])]),
+        failed(2, "2026-11-22T12:00:00Z", "quota"),
+        changed(1, CampaignEvent::CampaignRenamed { name: "Boots".to_owned(), at: at("2026-11-22T12:00:00Z") }),
+    ] {
+        world.given([related]).await;
+        let next = again(&world, &metrics(), &last).await.ok();
+        assert_ne!(next.etag(), last.etag());
+        last = next;
+    }
+    let sources = &last.body["meta"]["freshness"]["sources"];
+    assert_eq!(sources[0]["source"], json!("google_ads"));
+    assert_eq!(sources[0]["status"], json!("failed"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn days_of_other_zones_move_the_month_that_they_are_shown_in(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let first = format!("/v1/campaigns/{}/metrics?date_from=2026-11-01&date_to=2026-11-01&time_zone=UTC", campaign(1));
+    let mut last = world.get(&first).await.ok();
+    for (zone, clicks) in [("Pacific/Kiritimati", 14), ("Pacific/Pago_Pago", -11)] {
+        let value = i64::from(clicks) + 20;
+        world
+            .given([crate::given::stated(2, 1, Grain::Day, zone, &[("2026-11-01", &[(Measure::Clicks, value)])])])
+            .await;
+        let next = again(&world, &first, &last).await.ok();
+        assert_ne!(next.body["data"], last.body["data"]);
+        last = next;
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn the_clock_moves_it_at_boundaries_only(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
+    let path = format!("/v1/campaigns/{}/metrics?date_from=2026-11-20&date_to=2026-11-22&time_zone=UTC", campaign(1));
+    let mut last = world.get(&path).await.ok();
+    assert_eq!(last.column("state"), [json!("provisional")]);
+    for (quiet, boundary, what) in [
+        ("2026-11-22T13:59:59.999Z", "2026-11-22T14:00:00Z", "late: an hour's grain and an hour's delay"),
+        ("2026-11-22T23:59:59Z", "2026-11-23T00:00:00Z", "the last day closes, and the 19th's horizon passes"),
+        ("2026-11-23T23:59:59Z", "2026-11-24T00:00:00Z", "the horizon of the 20th passes"),
+    ] {
+        world.set_clock(quiet);
+        assert_unchanged(&again(&world, &path, &last).await, &last);
+        world.set_clock(boundary);
+        let next = again(&world, &path, &last).await;
+        assert_eq!(next.status, StatusCode::OK, "{what}");
+        assert_ne!(next.body, last.body, "{what}");
+        last = next;
+    }
+    assert_eq!(last.column("state"), [json!("final")]);
+    assert_eq!(last.body["meta"]["freshness"]["state"], json!("provisional"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_body_is_a_function_of_its_version(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T11:00:00Z", Grain::Hour)]).await;
+    let paths = [
+        metrics(),
+        format!("/v1/campaigns/{}/metrics?granularity=hour&date_from=2026-11-15&date_to=2026-11-25", campaign(1)),
+        format!("/v1/campaigns/{}/metrics?granularity=all&date_from=2026-11-22&date_to=2026-11-22", campaign(1)),
+        report_path(&json!({"date_from": "2026-11-18", "date_to": "2026-11-26", "filters": {"status": ["active"]}})),
+        "/v1/campaigns".to_owned(),
+        format!("/v1/campaigns/{}", campaign(1)),
+    ];
+    let mut told = std::collections::HashMap::new();
+    let launched = changed(1, CampaignEvent::CampaignLaunched { at: at("2026-11-22T12:00:00Z") });
+    world.given([launched]).await;
+    for minutes in (0..60 * 24 * 10).step_by(53) {
+        world.clock.set(at("2026-11-22T12:00:00Z") + chrono::TimeDelta::minutes(minutes));
+        for path in &paths {
+            let reply = world.get(path).await.ok();
+            let known = told.entry(reply.etag().to_owned()).or_insert_with(|| reply.text.clone());
+            assert_eq!(*known, reply.text, "{path} after {minutes} min");
+        }
+    }
+    assert!(told.len() > 100, "{}", told.len());
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_report_of_all_campaigns_moves_with_any(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let query =
+        json!({"date_from": "2026-11-01", "date_to": "2026-11-30", "time_zone": "UTC", "group_by": ["campaign"]});
+    let path = report_path(&query);
+    let before = world.get(&path).await.ok();
+    world.given([clicks(1, 2, "2026-10-20T10:00:00Z", 1)]).await;
+    // It now feeds the second campaign, which changes no row, but what their state rests on.
+    let fed = again(&world, &path, &before).await.ok();
+    world.given([clicks(1, 2, "2026-10-21T10:00:00Z", 1)]).await;
+    assert_unchanged(&again(&world, &path, &fed).await, &fed);
+    let mut last = fed;
+    for related in [
+        clicks(1, 2, "2026-11-20T10:00:00Z", 1),
+        changed(2, CampaignEvent::CampaignRenamed { name: "Caps".to_owned(), at: at("2026-11-22T12:00:00Z") }),
+        completed(2, "2026-11-22T12:00:00Z", "2026-11-22T00:00:00Z", Grain::Day),
+    ] {
+        world.given([related]).await;
+        last = again(&world, &path, &last).await.ok();
+    }
+    assert_eq!(last.column("campaign"), [json!("Shoes"), json!("Caps")]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_filter_by_status_moves_with_the_clock(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world.given([changed(1, CampaignEvent::CampaignLaunched { at: at("2026-11-22T12:00:00Z") })]).await;
+    let active = json!({"date_from": "2026-11-20", "date_to": "2026-11-20", "measures": ["clicks"],
+                        "filters": {"status": ["active"]}});
+    let path = report_path(&active);
+    let before = world.get(&path).await.ok();
+    assert_eq!(before.body["data"], json!([]));
+    // The first of December begins an hour earlier in Berlin.
+    world.set_clock("2026-11-30T22:59:59Z");
+    assert_unchanged(&again(&world, &path, &world.get(&path).await.ok()).await, &world.get(&path).await.ok());
+    world.set_clock("2026-11-30T23:00:00Z");
+    assert_eq!(again(&world, &path, &before).await.ok().column("clicks"), [json!(5)]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn both_ways_to_ask_have_one_etag(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let one = json!({"measures": ["cpc", "clicks", "clicks"], "group_by": ["source", "channel"], "date_from": "2026-11-01",
+                     "date_to": "2026-11-30", "filters": {"channel": ["paid_search", "email"], "source": []}, "limit": 100});
+    let other = json!({"measures": ["clicks", "cpc"], "group_by": ["channel", "source", "source"], "date_from": "2026-11-01",
+                       "date_to": "2026-11-30", "filters": {"channel": ["email", "paid_search"]}, "granularity": "all",
+                       "time_zone": "Europe/Berlin", "order_by": []});
+    let posted = world.report(&one).await.ok();
+    let got = world.get(&report_path(&other)).await.ok();
+    assert_eq!(posted.etag(), got.etag());
+    assert_eq!(posted.text, got.text);
+    let twin = world.get(posted.header("content-location")).await.ok();
+    assert_eq!(twin.text, posted.text);
+    assert_unchanged(&again(&world, &report_path(&one), &posted).await, &posted);
+    // A POST is answered whole, whatever it says to have.
+    let headers = [("content-type", "application/json"), ("if-none-match", posted.etag())];
+    let whole = crate::world::send(world.router.clone(), "POST", "/v1/reports", &headers, Some(one.to_string())).await;
+    assert_eq!(whole.ok().text, posted.text);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn another_epoch_is_another_etag(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let before = world.get(&metrics()).await.ok();
+    let stop = tokio_util::sync::CancellationToken::new();
+    projections::replay(&world.projector, "campaign_model", &|_| {}, stop).await.unwrap();
+    let after = again(&world, &metrics(), &before).await.ok();
+    assert_eq!(after.body["data"], before.body["data"]);
+    assert_eq!(after.body["meta"]["version"], before.body["meta"]["version"]);
+    assert_eq!((&before.body["meta"]["epoch"], &after.body["meta"]["epoch"]), (&json!(1), &json!(2)));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn campaigns_move_with_their_own_events(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let (one, all) = (format!("/v1/campaigns/{}", campaign(1)), "/v1/campaigns".to_owned());
+    let before = [world.get(&one).await.ok(), world.get(&all).await.ok()];
+    world.given([clicks(1, 1, "2026-11-21T10:00:00Z", 5)]).await;
+    assert_unchanged(&again(&world, &one, &before[0]).await, &before[0]);
+    assert_unchanged(&again(&world, &all, &before[1]).await, &before[1]);
+    world.given([changed(2, CampaignEvent::CampaignArchived { at: at("2026-11-22T12:00:00Z") })]).await;
+    assert_unchanged(&again(&world, &one, &before[0]).await, &before[0]);
+    assert_eq!(again(&world, &all, &before[1]).await.ok().column("status"), [json!("archived"), json!("draft")]);
+}

@@ -1,0 +1,183 @@
+//! Days and hours of any zone.
+
+use chrono::{Days, TimeDelta};
+use domain::bucket::Grain;
+use domain::measure::Measure;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{at, campaign, clicks, created, date, days, pulled, pushing, stated};
+use crate::world::World;
+
+async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+    let mut world = World::new(options, connect).await;
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            pushing(1, "tracker", "paid_search"),
+            pulled(2, "google_ads", "paid_search"),
+        ])
+        .await;
+    world
+}
+
+fn metrics(query: &str) -> String {
+    format!("/v1/campaigns/{}/metrics?measures=clicks&{query}", campaign(1))
+}
+
+/// Buckets and clicks, as pairs.
+fn cells(reply: &crate::world::Reply) -> Vec<(Value, Value)> {
+    reply.column("bucket").into_iter().zip(reply.column("clicks")).collect()
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn kathmandus_days_begin_at_a_quarter_past(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    // Midnight in Kathmandu is 18:15 UTC.
+    world.given([clicks(1, 1, "2026-11-20T18:14:59Z", 1), clicks(1, 1, "2026-11-20T18:15:00Z", 10)]).await;
+    let range = "date_from=2026-11-20&date_to=2026-11-21&time_zone=Asia/Kathmandu";
+    let by_day = world.get(&metrics(range)).await.ok();
+    assert_eq!(cells(&by_day), [(json!("2026-11-20"), json!(1)), (json!("2026-11-21"), json!(10))]);
+    let by_hour = world.get(&metrics(&format!("{range}&granularity=hour"))).await.ok();
+    assert_eq!(
+        cells(&by_hour),
+        [(json!("2026-11-20T17:15:00Z"), json!(1)), (json!("2026-11-20T18:15:00Z"), json!(10))]
+    );
+    let utc = world.get(&metrics("date_from=2026-11-20&date_to=2026-11-20&time_zone=UTC")).await.ok();
+    assert_eq!(cells(&utc), [(json!("2026-11-20"), json!(11))]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn every_cut_adds_up_to_the_same(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    // Clocks change in Lord Howe on 2026-10-04 (30 minutes) and in Berlin on 2026-10-25.
+    let start = at("2026-10-01T00:07:00Z");
+    let seen = (0..30 * 24).map(|hours| {
+        let when = (start + TimeDelta::hours(hours)).to_rfc3339();
+        clicks(1, 1, &when, hours + 1)
+    });
+    world.given(seen).await;
+    let all: i64 = (1..=30 * 24).sum();
+    for zone in ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Chatham", "America/St_Johns"]
+    {
+        for granularity in ["hour", "day", "week", "month", "all"] {
+            let query = json!({"date_from": "2026-09-29", "date_to": "2026-11-01", "time_zone": zone,
+                               "granularity": granularity, "measures": ["clicks"], "limit": 1000});
+            let rows = world.report(&query).await.ok().column("clicks");
+            let sum: i64 = rows.iter().map(|clicks| clicks.as_i64().unwrap()).sum();
+            assert_eq!(sum, all, "{zone} by {granularity}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn days_stated_in_the_querys_zone_are_exact(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world
+        .given([stated(
+            2,
+            1,
+            Grain::Day,
+            "Europe/Berlin",
+            &[
+                ("2026-10-24", &[(Measure::Clicks, 1)]),
+                ("2026-10-25", &[(Measure::Clicks, 10)]),
+                ("2026-10-31", &[(Measure::Clicks, 100)]),
+            ],
+        )])
+        .await;
+    let by = async |query: &str| {
+        let reply = world.get(&metrics(&format!("date_from=2026-10-01&date_to=2026-10-31&{query}"))).await.ok();
+        let warnings = reply.warnings().join(",");
+        (cells(&reply), warnings)
+    };
+    let berlin = [(json!("2026-10-24"), json!(1)), (json!("2026-10-25"), json!(10)), (json!("2026-10-31"), json!(100))];
+    assert_eq!(by("time_zone=Europe/Berlin").await, (berlin.to_vec(), String::new()));
+    // The same instants under another name.
+    assert_eq!(by("time_zone=Europe/Paris").await, (berlin.to_vec(), String::new()));
+    // Under their own date, and said to be.
+    assert_eq!(by("time_zone=America/New_York").await, (berlin.to_vec(), "grain_mismatch".to_owned()));
+    let months = by("time_zone=Asia/Tokyo&granularity=month").await;
+    assert_eq!(months, (vec![(json!("2026-10-01"), json!(111))], "grain_mismatch".to_owned()));
+    // Lagos has Berlin's winter time all year: only the days before the change differ.
+    let winter = world.get(&metrics("date_from=2026-10-26&date_to=2026-10-31&time_zone=Africa/Lagos")).await.ok();
+    assert_eq!((cells(&winter), winter.warnings().len()), (vec![(json!("2026-10-31"), json!(100))], 0));
+    assert_eq!(by("time_zone=Africa/Lagos").await.1, "grain_mismatch");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn coarse_statements_are_left_out_of_finer_rows_and_named(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world
+        .given([
+            clicks(1, 1, "2026-11-20T10:20:00Z", 7),
+            days(2, 1, &[("2026-11-20", &[(Measure::Clicks, 40), (Measure::Spend, 5_000_000)])]),
+        ])
+        .await;
+    let reply =
+        world.get(&metrics("date_from=2026-11-20&date_to=2026-11-20&time_zone=UTC&granularity=hour")).await.ok();
+    assert_eq!(cells(&reply), [(json!("2026-11-20T10:00:00Z"), json!(7))]);
+    assert_eq!(
+        reply.body["meta"]["warnings"],
+        json!([{
+            "code": "grain_mismatch",
+            "detail": "google_ads states its totals per day of UTC: they are too coarse for hour and in none of the rows.",
+            "sources": ["google_ads"],
+            "measures": ["clicks"],
+        }])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn hours_that_reach_over_an_edge_stand_where_they_begin(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let hours: &[(&str, &[(Measure, i64)])] =
+        &[("2026-11-20T17:00:00Z", &[(Measure::Clicks, 1)]), ("2026-11-20T18:00:00Z", &[(Measure::Clicks, 10)])];
+    world.given([stated(2, 1, Grain::Hour, "UTC", hours)]).await;
+    let range = "date_from=2026-11-20&date_to=2026-11-21";
+    let kathmandu = world.get(&metrics(&format!("{range}&time_zone=Asia/Kathmandu"))).await.ok();
+    assert_eq!(cells(&kathmandu), [(json!("2026-11-20"), json!(11))]);
+    assert_eq!(kathmandu.warnings(), ["grain_mismatch"]);
+    let berlin = world.get(&metrics(&format!("{range}&time_zone=Europe/Berlin&granularity=hour"))).await.ok();
+    assert_eq!(cells(&berlin).len(), 2);
+    assert_eq!(berlin.warnings(), [""; 0]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_date_that_the_zone_skipped_belongs_to_the_day_before(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    // Apia went from the 29th to the 31st; the source's zone did not.
+    world
+        .given([days(2, 1, &[("2011-12-29", &[(Measure::Clicks, 1)]), ("2011-12-30", &[(Measure::Clicks, 10)])])])
+        .await;
+    let reply = world.get(&metrics("date_from=2011-12-29&date_to=2011-12-31&time_zone=Pacific/Apia")).await.ok();
+    assert_eq!(cells(&reply), [(json!("2011-12-29"), json!(11))]);
+    assert_eq!(reply.warnings(), ["grain_mismatch"]);
+    let skipped = world.get(&metrics("date_from=2011-12-30&date_to=2011-12-30&time_zone=Pacific/Apia")).await.ok();
+    assert_eq!(skipped.body["data"], json!([]));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn ranges_and_zones_have_defaults(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    // Already the 23rd in Kiritimati.
+    let reply = world.get(&metrics("time_zone=Pacific/Kiritimati")).await.ok();
+    let query = &reply.body["meta"]["query"];
+    assert_eq!((&query["date_from"], &query["date_to"]), (&json!("2026-10-25"), &json!("2026-11-23")));
+    let reply = world.get(&format!("/v1/campaigns/{}/metrics?date_to=2026-03-01", campaign(1))).await.ok();
+    assert_eq!(
+        reply.body["meta"]["query"],
+        json!({
+            "measures": ["impressions", "clicks", "conversions", "revenue", "spend"],
+            "date_from": (date("2026-03-01") - Days::new(29)).to_string(),
+            "date_to": "2026-03-01",
+            "granularity": "day",
+            "time_zone": "Europe/Berlin",
+            "group_by": [],
+            "filters": {"campaign_id": [campaign(1).to_string()]},
+            "order_by": [],
+            "data_state": "all",
+            "limit": 100,
+        })
+    );
+}

@@ -62,22 +62,19 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
 
 /// Applies everything that is committed now, then returns. An error if a log cannot be followed to its end; the others are.
 pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
+    let mut first_stopped = None;
     for &projection in PROJECTIONS {
         let mut follower = Follower::new(pool.clone(), projection);
         loop {
-            checkpoint::ensure(pool, projection).await?;
-            let Round { moved, lost, stopped } = follower.round(&Bell::default()).await?;
-            if moved || lost {
-                continue;
-            }
-            announce::announce(pool).await?;
-            match stopped {
-                Some(refused) => return Err(ProjectorError::Stopped(refused)),
-                None => break,
+            let Round { moved, lost, stopped } = follow_once(&mut follower, &Bell::default()).await?;
+            if !moved && !lost {
+                first_stopped = first_stopped.or(stopped);
+                break;
             }
         }
     }
-    Ok(())
+    announce::announce(pool).await?;
+    first_stopped.map_or(Ok(()), |refused| Err(ProjectorError::Stopped(refused)))
 }
 
 async fn follow(mut follower: Follower, poll: Duration, bell: Bell, shutdown: CancellationToken) {

@@ -1,4 +1,4 @@
-//! One round over the logs that are behind: a page of each, applied in as few transactions as their sizes allow.
+//! One round over the logs that are behind: a page of each, the pages of many logs in one transaction.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,14 @@ use super::event::{Refusal, Refused};
 use super::stop::Stops;
 use super::{Projection, WriteError, page};
 
-/// Pages being read while others wait to be applied.
-const PAGES_AHEAD: usize = 4;
-/// Events that one transaction carries at most, over all its logs (a single page may have more).
-const TRANSACTION_EVENTS: usize = 4_000;
-/// Events of one log that one round takes at most, so that every log has its turn.
-const PAGE_EVENTS: i64 = 1_000;
+/// Logs that share a transaction at most.
+const LOGS_TOGETHER: usize = 64;
+/// Pages that are read at the same time.
+const PAGES_AT_ONCE: usize = 4;
+/// Events that the pages of logs that share a transaction may have together.
+const EVENTS_TOGETHER: i64 = 4_000;
+/// Payloads, as stored, that they may have together.
+const BYTES_TOGETHER: i64 = 8 * 1024 * 1024;
 /// Folding more than this would hold up the runtime's thread.
 const INLINE_BYTES: usize = 64 * 1024;
 
@@ -64,37 +66,26 @@ impl Follower {
     /// Applies at most one page of every log that is behind.
     pub(crate) async fn round(&mut self, bell: &Bell) -> Result<Round, sqlx::Error> {
         let pending = checkpoint::pending(&self.pool, self.projection).await?;
+        self.stops.keep(&pending);
         let behind = merge(pending.into_iter().filter(|log| !self.stops.rests(log.epoch, log.workspace)));
         let mut round = Round::default();
-        let mut groups: BTreeMap<(Vec<i32>, bool), Vec<Batch>> = BTreeMap::new();
-        let mut waiting = 0;
-        let pool = self.pool.clone();
-        let mut pages = stream::iter(behind).map(|log| read(&pool, log)).buffered(PAGES_AHEAD);
-        while let Some((log, batch)) = pages.try_next().await? {
-            waiting += batch.events().len();
-            groups.entry((log.epochs, log.was_stopped)).or_default().push(batch);
-            if waiting >= TRANSACTION_EVENTS {
-                self.apply_all(std::mem::take(&mut groups), &mut round, bell).await?;
-                waiting = 0;
+        for together in behind.chunks(LOGS_TOGETHER) {
+            // Read to the end before anything is applied: a page that is being read holds a connection, and waiting for
+            // another one meanwhile could be for ever.
+            let reads: Vec<_> = together.iter().map(|log| read(&self.pool, log, together.len())).collect();
+            let pages: Vec<Batch> = stream::iter(reads).buffered(PAGES_AT_ONCE).try_collect().await?;
+            let mut groups: BTreeMap<(&[i32], bool), Vec<Batch>> = BTreeMap::new();
+            for (log, page) in together.iter().zip(pages) {
+                groups.entry((&log.epochs, log.was_stopped)).or_default().push(page);
+            }
+            for ((epochs, was_stopped), batches) in groups {
+                let moved = self.apply(Group { epochs: epochs.to_vec(), batches }, &mut round, bell).await?;
+                for workspace in moved.into_iter().filter(|_| was_stopped) {
+                    self.stops.clear(&self.pool, self.projection, epochs, workspace).await?;
+                }
             }
         }
-        self.apply_all(groups, &mut round, bell).await?;
         Ok(round)
-    }
-
-    async fn apply_all(
-        &mut self,
-        groups: BTreeMap<(Vec<i32>, bool), Vec<Batch>>,
-        round: &mut Round,
-        bell: &Bell,
-    ) -> Result<(), sqlx::Error> {
-        for ((epochs, was_stopped), batches) in groups {
-            let moved = self.apply(Group { epochs: epochs.clone(), batches }, round, bell).await?;
-            for workspace in moved.into_iter().filter(|_| was_stopped) {
-                self.stops.clear(&self.pool, self.projection, &epochs, workspace).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Applies a group; splits it to find out what fails, so that nothing else is held up. Gives the logs that moved.
@@ -181,11 +172,12 @@ impl Group {
     }
 }
 
-/// Reads the page of a log that an epoch lacks.
-async fn read(pool: &PgPool, log: Behind) -> Result<(Behind, Batch), sqlx::Error> {
+/// Reads the page of a log that an epoch lacks: one of `sharers` that share a transaction.
+async fn read(pool: &PgPool, log: &Behind, sharers: usize) -> Result<Batch, sqlx::Error> {
+    let share = i64::try_from(sharers).unwrap_or(i64::MAX);
+    let limit = page::Limit { events: EVENTS_TOGETHER / share, bytes: BYTES_TOGETHER / share };
     let mut conn = pool.acquire().await?;
-    let batch = page::read(&mut conn, log.workspace, log.position, log.head, PAGE_EVENTS).await?;
-    Ok((log, batch))
+    page::read(&mut conn, log.workspace, log.position, log.head, limit).await
 }
 
 /// Folds a group, away from the runtime's threads if it is large. A refusal gives the group back, to be cut.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Projection;
 use super::backoff::Backoff;
+use super::checkpoint::Pending;
 use super::event::Refused;
 
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -27,6 +28,11 @@ impl Stops {
     /// Whether the log should rest for now.
     pub(crate) fn rests(&self, epoch: i32, workspace: i32) -> bool {
         self.0.get(&(epoch, workspace)).is_some_and(|retry| retry.at > Instant::now())
+    }
+
+    /// Forgets logs that somebody else took further, or that are no longer followed.
+    pub(crate) fn keep(&mut self, pending: &[Pending]) {
+        self.0.retain(|key, _| pending.iter().any(|log| (log.epoch, log.workspace) == *key));
     }
 
     /// When the next one should be tried again.

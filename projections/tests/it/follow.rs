@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use platform::clock::ManualClock;
 use projections::{ProjectorConfig, ProjectorError, READ_CHANNEL, catch_up};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
@@ -155,4 +157,57 @@ async fn a_running_projector_outlives_its_connections(options: PgPoolOptions, co
     shutdown.cancel();
     running.await.unwrap().unwrap();
     assert_eq!(counted(&admin, log.workspace).await, 5);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn one_connection_is_enough(_: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, _) = pools(PgPoolOptions::new(), connect.clone()).await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(connect)
+        .await
+        .unwrap();
+    let mut logs = Vec::new();
+    for clicks in [1, 2, 3, 1_500] {
+        let mut log = Log::opened(&admin).await;
+        log.append_all((0..clicks).map(|_| click())).await;
+        logs.push((log, clicks));
+    }
+    catch_up(&pool).await.unwrap();
+    projections::replay(&pool, "campaign_model", &|_| {}, CancellationToken::new()).await.unwrap();
+    for (log, clicks) in &logs {
+        assert_eq!(counted(&admin, log.workspace).await, *clicks);
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn metrics_tell_of_lag_and_stops(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    log.append(click()).await;
+    log.append_raw("meteors", "m", "MeteorFell", "{}").await;
+    log.append(click()).await;
+
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    // Tests run on one thread, so what is spawned here records there.
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let clock = ManualClock::new(recorded_at(3) + TimeDelta::seconds(90));
+    let config = ProjectorConfig { measure_every: Duration::from_millis(5), ..ProjectorConfig::new(clock.shared()) };
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(projections::run(pool.clone(), config, shutdown.clone()));
+    let labels = format!(r#"{{projection="campaign_model",workspace="{}"}}"#, log.workspace);
+    let expected = [
+        format!("highwater_projection_lag_events{labels} 2"),
+        format!("highwater_projection_lag_seconds{labels} 90"),
+        format!("highwater_projection_stopped{labels} 1"),
+        r#"highwater_projection_events_total{projection="campaign_model"} 2"#.to_owned(),
+        r#"highwater_projection_batches_total{projection="campaign_model"} 1"#.to_owned(),
+    ];
+    while !expected.iter().all(|line| metrics.render().lines().any(|rendered| rendered == line)) {
+        tokio::task::yield_now().await;
+    }
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
 }

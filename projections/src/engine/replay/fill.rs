@@ -9,8 +9,9 @@ use super::super::batch::{Batch, Fold};
 use super::super::{Projection, apply, page};
 use super::{Rebuild, ReplayError};
 
-/// Events of one page.
+/// Events of one page, and their payloads as stored.
 const PAGE_EVENTS: i64 = 2_000;
+const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 /// Pages read ahead of the fold.
 const PAGES_AHEAD: usize = 2;
 /// Rows that a fold gathers before it is written: the more, the more often events meet in one row.
@@ -89,8 +90,9 @@ async fn read_pages(
 
 /// Borrows a connection for one page only: a stage that waits for another must not hold one.
 async fn read_page(pool: &PgPool, workspace: i32, after: i64, through: i64) -> Result<Batch, ReplayError> {
+    let limit = page::Limit { events: PAGE_EVENTS.min(through - after), bytes: PAGE_BYTES };
     let mut conn = pool.acquire().await?;
-    let mut batch = page::read(&mut conn, workspace, after, through, PAGE_EVENTS.min(through - after)).await?;
+    let mut batch = page::read(&mut conn, workspace, after, through, limit).await?;
     match batch.dead_end() {
         Some(refused) => Err(ReplayError::Stopped(refused)),
         None => Ok(batch),

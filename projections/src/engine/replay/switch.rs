@@ -8,6 +8,8 @@ use super::{Rebuild, ReplayError};
 
 /// The most events that may be applied while the live checkpoint is locked.
 pub(super) const LARGEST_GAP: i64 = 1_000;
+/// Payloads, as stored, that are read at once meanwhile.
+const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 
 /// Switches a workspace. `false` if the new epoch has fallen too far behind meanwhile.
 pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<bool, ReplayError> {
@@ -29,6 +31,7 @@ pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<bool
     let position = |is_new: bool| {
         checkpoints.iter().find(|row| (row.epoch == rebuild.epoch) == is_new).map_or(0, |row| row.position)
     };
+    // A live epoch that lost its checkpoint and started over may stand behind the new one: then readers move forward.
     let (filled, live) = (position(true), position(false));
     if live - filled > LARGEST_GAP {
         tx.rollback().await?;
@@ -37,7 +40,8 @@ pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<bool
     let mut fold = Fold::new(projection);
     let mut reached = filled;
     while reached < live {
-        let mut batch = page::read(&mut tx, workspace, reached, live, live - reached).await?;
+        let limit = page::Limit { events: live - reached, bytes: PAGE_BYTES };
+        let mut batch = page::read(&mut tx, workspace, reached, live, limit).await?;
         fold.absorb(&batch).map_err(ReplayError::Stopped)?;
         reached = batch.last();
         if let Some(refused) = batch.dead_end() {

@@ -1,1 +1,63 @@
-fn main() {}
+//! The one binary: every role, and the operator's commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use highwater::commands::{dev, import, keys, migrate, replay, serve, status};
+
+/// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
+#[derive(Debug, Parser)]
+#[command(name = "highwater", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// A TOML file of settings; highwater.example.toml lists them.
+    #[arg(long, global = true, env = "HIGHWATER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything on this machine: a private PostgreSQL, all roles and a demo workspace.
+    Dev(dev::Options),
+    /// Run roles against the database at HIGHWATER_DATABASE_URL.
+    Serve(serve::Options),
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Show how far each projection has applied each workspace's log.
+    Status,
+    /// Rebuild a projection from the log, beside the live one, and switch to it.
+    Replay(replay::Options),
+    /// Create, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Send files to the command API.
+    #[command(subcommand)]
+    Import(import::Command),
+}
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let config = global.config.as_deref();
+    highwater::run(async {
+        match command {
+            Command::Dev(options) => dev::run(options, config).await,
+            Command::Serve(options) => serve::run(options, config).await,
+            Command::Migrate => migrate::run(config).await,
+            Command::Status => status::run(config).await,
+            Command::Replay(options) => replay::run(options, config).await,
+            Command::Keys(command) => keys::run(command, config).await,
+            Command::Import(command) => import::run(command).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+# What a developer runs. `make` alone lists it.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check soak prepare setup
+
+# Queries were checked against the schema when .sqlx/ was made, so that no database is needed to build.
+export SQLX_OFFLINE := true
+# Where rustup puts cargo, when it was installed a moment ago and the shell does not know it yet.
+export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
+
+# How `make demo` starts it, such as ARGS='--traffic 200 --read-addr 127.0.0.1:9082'.
+ARGS ?=
+# How many rounds each of the longer tests runs in `make soak`.
+HIGHWATER_SOAK_ROUNDS ?= 50
+
+WITH_POSTGRES := cargo run --quiet --package tests --bin with-postgres --
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## a private PostgreSQL, every role and a demo workspace with live traffic; ARGS='...' goes to highwater dev
+	@cargo build --package highwater
+	@exec "$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/highwater" dev $(ARGS)
+
+test: setup ## what a reviewer runs: formatting, lints, docs and every test, against a private PostgreSQL
+	@$(MAKE) --no-print-directory check
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		$(WITH_POSTGRES) cargo nextest run --workspace; \
+		$(WITH_POSTGRES) cargo test --quiet --workspace --doc; \
+	else \
+		$(WITH_POSTGRES) cargo test --workspace; \
+	fi
+
+check: ## formatting, lints and docs, and the dependency policy when cargo-deny is installed
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
+	else echo "cargo-deny is not installed: the dependency policy was not checked"; fi
+
+soak: setup ## the longer tests, HIGHWATER_SOAK_ROUNDS rounds of each
+	HIGHWATER_SOAK=1 HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) \
+		$(WITH_POSTGRES) cargo test --package tests -- --include-ignored --nocapture
+
+prepare: setup ## .sqlx/ again, after a query or a migration changed; needs sqlx-cli
+	@cargo sqlx --version >/dev/null 2>&1 || { \
+		echo "error: install it first: cargo install sqlx-cli --version 0.8.6 --no-default-features --features postgres,rustls" >&2; exit 1; }
+	$(WITH_POSTGRES) env SQLX_OFFLINE=false ./scripts/prepare.sh
+
+setup:
+	@./scripts/setup.sh

@@ -1,0 +1,199 @@
+//! `highwater dev`: everything on this machine, with a private PostgreSQL and a demo workspace.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::TimeZone as _;
+use futures_util::StreamExt;
+use platform::clock::{SharedClock, SystemClock};
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use platform::keys::{NewKey, Scope, insert_key, list_keys, revoke_key};
+use platform::lifecycle::{Stage, signals};
+use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
+use platform::telemetry;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+
+use super::migrate::migrate;
+use crate::client::ApiClient;
+use crate::config::Sources;
+use crate::demo::scenario::{CURRENCY, TIME_ZONE, WORKSPACE};
+use crate::demo::traffic;
+use crate::system::{self, Doors, RunningSystem, SystemConfig};
+use crate::workspace::{self, Workspace};
+
+/// The key that everyone knows.
+const DEVELOPMENT_KEY: &str = "hw_dev";
+/// What the workspace's key is called.
+const KEY_NAME: &str = "highwater dev";
+/// Attempts of the demo's requests: it waits out a restart of its database.
+const ATTEMPTS: u32 = 8;
+
+/// A line for each request of the demo's integrations would bury everything else.
+const FILTER: &str = "info,highwater::request=warn";
+
+/// What `dev` is told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Where the private PostgreSQL keeps everything; the next start goes on with it.
+    /// [default: $XDG_DATA_HOME/highwater, or /var/lib/highwater for root]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where the command API listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    command_addr: Option<SocketAddr>,
+    /// Where the read API listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    read_addr: Option<SocketAddr>,
+    /// The demo workspace's key.
+    #[arg(long, value_name = "KEY", default_value = DEVELOPMENT_KEY)]
+    api_key: SecretString,
+    /// Observations a second that the demo's integrations send; 0: no campaigns, no sources, no traffic.
+    #[arg(long, value_name = "EVENTS_PER_SECOND", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    traffic: u32,
+}
+
+/// Runs the command until it is stopped.
+pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Sources::of_process(config)
+        .default_to("telemetry.filter", FILTER)
+        .flag("command.addr", options.command_addr.map(|addr| addr.to_string()))
+        .flag("read.addr", options.read_addr.map(|addr| addr.to_string()))
+        .load()?;
+    telemetry::init(&config.telemetry)?;
+    let data_dir = match &options.data_dir {
+        Some(directory) => directory.clone(),
+        None => default_data_dir().context("there is no home directory to keep the data in: say --data-dir")?,
+    };
+    let mut system = SystemConfig {
+        command: config.command,
+        read: config.read,
+        development_key: options.api_key.expose_secret() == DEVELOPMENT_KEY,
+        drain: Duration::from_secs(config.shutdown.drain_s),
+        ..SystemConfig::all_roles(config.database)
+    };
+    let mut stops = signals()?;
+    // Addresses first: what cannot be listened on should not cost the start of a database.
+    let doors = Doors::open(&system)?;
+    let started = tokio::select! {
+        started = start(&options, &data_dir, doors, &mut system) => started?,
+        // What was started is stopped as it is dropped.
+        _ = stops.next() => return Ok(ExitCode::FAILURE),
+    };
+    let Started { running, workspace, clock } = started;
+    welcome(&running, &system, &options.api_key, &data_dir)?;
+    if options.traffic > 0 {
+        let client = ApiClient::new(&url(running.command_addr, &system)?, &options.api_key, ATTEMPTS)?;
+        let stop = running.lifecycle().token(Stage::Edge);
+        running.lifecycle().spawn(Stage::Edge, "traffic", demo(client, workspace, options.traffic, clock, stop));
+    }
+    running.run(stops).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Started {
+    running: RunningSystem,
+    workspace: Workspace,
+    clock: SharedClock,
+}
+
+/// PostgreSQL, the schema, the workspace and its key, and all roles.
+async fn start(options: &Options, data_dir: &Path, doors: Doors, system: &mut SystemConfig) -> anyhow::Result<Started> {
+    let clock = SystemClock::shared();
+    let postgres = LocalPostgres::start(LocalPostgresConfig::new(data_dir)).await?;
+    system.database.url = postgres.url();
+    migrate(&system.database).await?;
+    let workspace = prepare_workspace(&system.database, &options.api_key, &clock).await?;
+    let running = system::start_behind(doors, system.clone(), clock.clone()).await?;
+    let stop = running.lifecycle().token(Stage::Base);
+    running.lifecycle().spawn(Stage::Base, "PostgreSQL", postgres.run(stop));
+    Ok(Started { running, workspace, clock })
+}
+
+/// The demo workspace, with the key that was asked for and no other of ours.
+async fn prepare_workspace(
+    database: &DatabaseConfig,
+    key: &SecretString,
+    clock: &SharedClock,
+) -> anyhow::Result<Workspace> {
+    let admin = connect(&DatabaseConfig { max_connections: 2, ..database.clone() }, Part::Admin).await?;
+    let currency = CURRENCY.parse()?;
+    let zone = domain::zone::Zone(TIME_ZONE);
+    let workspace = workspace::find_or_open(&admin, database, WORKSPACE, zone, currency, clock).await?;
+    let mut connection = admin.acquire().await?;
+    let new = NewKey { workspace: workspace.id, name: KEY_NAME, scopes: &Scope::ALL };
+    let ours = insert_key(&mut connection, new, key, clock.now()).await?;
+    for other in list_keys(&mut connection, Some(workspace.id)).await? {
+        // A key of an earlier start, which was given another one.
+        if other.name == KEY_NAME && other.key_id != ours && other.revoked_at.is_none() {
+            revoke_key(&mut connection, other.key_id, clock.now()).await?;
+        }
+    }
+    drop(connection);
+    admin.close().await;
+    Ok(workspace)
+}
+
+/// The demo's life. When it cannot go on, everything else does.
+async fn demo(
+    client: ApiClient,
+    workspace: Workspace,
+    rate: u32,
+    clock: SharedClock,
+    stop: CancellationToken,
+) -> Result<(), std::convert::Infallible> {
+    if let Err(error) = traffic::run(client, workspace.opened_at, rate, clock, stop.clone()).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the demo workspace could not be set up: no traffic");
+        stop.cancelled().await;
+    }
+    Ok(())
+}
+
+/// Root's data is the system's; anyone else's is in their home.
+fn default_data_dir() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/highwater"));
+    }
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    data.map(|data| data.join("highwater"))
+}
+
+/// How a client on this machine reaches an API.
+fn url(addr: Option<SocketAddr>, system: &SystemConfig) -> anyhow::Result<String> {
+    let mut addr = addr.context("an API is not served")?;
+    if addr.ip().is_unspecified() {
+        let loopback = if addr.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+        addr.set_ip(loopback);
+    }
+    let scheme = if system.command.tls_files().is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{addr}"))
+}
+
+fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, data_dir: &Path) -> anyhow::Result<()> {
+    let (command, read) = (url(running.command_addr, system)?, url(running.read_addr, system)?);
+    let key = key.expose_secret();
+    let today = chrono_tz::Tz::from_utc_datetime(&TIME_ZONE, &SystemClock::shared().now().naive_utc()).date_naive();
+    let mut out = std::io::stdout().lock();
+    write!(
+        out,
+        "\nHighwater is running; Ctrl-C stops it.\n\n\
+         command API: {command}  (described by {command}/openapi.json)\n\
+         read API: {read}  (described by {read}/openapi.json)\n\
+         API key: {key}  (workspace {WORKSPACE})\n\
+         data: {}\n\n\
+         Try:\n\
+         curl -H 'Authorization: Bearer {key}' {read}/v1/campaigns\n\
+         curl -H 'Authorization: Bearer {key}' {read}/v1/freshness\n\
+         curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' {read}/v1/reports \\\n  \
+         -d '{{\"measures\":[\"clicks\",\"spend\"],\"date_from\":\"{today}\",\"date_to\":\"{today}\",\"granularity\":\"day\",\"group_by\":[\"channel\"]}}'\n\n",
+        data_dir.display(),
+    )?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! `highwater keys`: creates, lists and revokes API keys.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::builder::NonEmptyStringValueParser;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use domain::money::Currency;
+use domain::zone::Zone;
+use platform::clock::SystemClock;
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use platform::keys::{NewKey, Revocation, Scope, create_key, list_keys, revoke_key};
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::config::Sources;
+use crate::workspace;
+
+/// What can be done with keys.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a key and print it. This is the only time that it is shown.
+    Create(Create),
+    /// List the keys, without the keys themselves.
+    List(List),
+    /// Make a key stop working, within five seconds.
+    Revoke(Revoke),
+}
+
+/// `highwater keys create`.
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    /// The workspace that the key is for.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    workspace: String,
+    /// Open the workspace if it is not there.
+    #[arg(long, requires = "time_zone", requires = "currency")]
+    create_workspace: bool,
+    /// The default time zone of the workspace's reports.
+    #[arg(long, value_name = "TZ", requires = "create_workspace")]
+    time_zone: Option<Zone>,
+    /// The workspace's reporting currency.
+    #[arg(long, value_name = "CUR", requires = "create_workspace")]
+    currency: Option<Currency>,
+    /// What the key may do: command, read, admin.
+    #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Vec<Scope>,
+    /// What the key is for.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    name: String,
+}
+
+/// `highwater keys list`.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only those of this workspace.
+    #[arg(long, value_name = "NAME")]
+    workspace: Option<String>,
+}
+
+/// `highwater keys revoke`.
+#[derive(Debug, clap::Args)]
+pub struct Revoke {
+    /// The key's id, as `keys list` shows it.
+    id: Uuid,
+}
+
+/// Runs the command.
+pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Sources::of_process(config).load()?;
+    let database = DatabaseConfig { max_connections: 2, ..config.database()?.clone() };
+    let admin = connect(&database, Part::Admin).await?;
+    match command {
+        Command::Create(create) => create_one(&admin, &database, create).await,
+        Command::List(list) => list_all(&admin, list).await,
+        Command::Revoke(revoke) => revoke_one(&admin, revoke.id).await,
+    }
+}
+
+async fn create_one(admin: &PgPool, database: &DatabaseConfig, create: Create) -> anyhow::Result<ExitCode> {
+    let clock = SystemClock::shared();
+    let found = match (create.create_workspace, create.time_zone, create.currency) {
+        (true, Some(time_zone), Some(currency)) => {
+            workspace::find_or_open(admin, database, &create.workspace, time_zone, currency, &clock).await?.id
+        }
+        _ => match workspace::find(admin, &create.workspace).await? {
+            Some(workspace) => workspace.id,
+            None => bail!(
+                "there is no workspace `{}`: --create-workspace --time-zone TZ --currency CUR opens it",
+                create.workspace
+            ),
+        },
+    };
+    let mut scopes = create.scopes;
+    scopes.sort_unstable();
+    scopes.dedup();
+    let new = NewKey { workspace: found, name: &create.name, scopes: &scopes };
+    let mut connection = admin.acquire().await?;
+    let (id, key) = create_key(&mut connection, new, clock.now()).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "id: {id}\nkey: {}", key.expose_secret())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list_all(admin: &PgPool, list: List) -> anyhow::Result<ExitCode> {
+    let only = match &list.workspace {
+        Some(name) => {
+            let found = workspace::find(admin, name).await?;
+            Some(found.with_context(|| format!("there is no workspace `{name}`"))?.id)
+        }
+        None => None,
+    };
+    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
+    let names: HashMap<i32, String> = rows.into_iter().map(|row| (row.workspace, row.name)).collect();
+    let mut connection = admin.acquire().await?;
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["id", "workspace", "name", "scopes", "created", "revoked"]);
+    for key in list_keys(&mut connection, only).await? {
+        let day = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M:%SZ").to_string();
+        table.add_row([
+            key.key_id.to_string(),
+            names.get(&key.workspace).cloned().unwrap_or_else(|| key.workspace.to_string()),
+            key.name,
+            key.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(", "),
+            day(key.created_at),
+            key.revoked_at.map_or_else(|| "-".to_owned(), day),
+        ]);
+    }
+    writeln!(std::io::stdout(), "{table}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke_one(admin: &PgPool, id: Uuid) -> anyhow::Result<ExitCode> {
+    let mut connection = admin.acquire().await?;
+    let said = match revoke_key(&mut connection, id, SystemClock::shared().now()).await? {
+        Revocation::Revoked => "revoked; processes that have seen it let it go within five seconds".to_owned(),
+        Revocation::AlreadyRevoked { at } => format!("was revoked before, at {}", at.format("%Y-%m-%d %H:%M:%SZ")),
+        Revocation::Unknown => bail!("there is no key {id}: `highwater keys list` shows them"),
+    };
+    writeln!(std::io::stdout(), "{id}: {said}")?;
+    Ok(ExitCode::SUCCESS)
+}

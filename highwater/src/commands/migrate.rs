@@ -1,0 +1,35 @@
+//! `highwater migrate`: brings the database's schema up to date.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use event_store::MIGRATOR;
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use platform::telemetry;
+
+use crate::config::Sources;
+
+/// Runs the command.
+pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Sources::of_process(config).load()?;
+    telemetry::init(&config.telemetry)?;
+    migrate(config.database()?).await?;
+    let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+    writeln!(
+        std::io::stdout(),
+        "the schema is up to date: {} migrations, the last is {newest}",
+        MIGRATOR.iter().count()
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Applies what is missing. Several at once wait for each other.
+pub(super) async fn migrate(database: &DatabaseConfig) -> anyhow::Result<()> {
+    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, Part::Admin).await?;
+    MIGRATOR.run(&admin).await.context("cannot migrate the database")?;
+    admin.close().await;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The commands: one file each, an `Options` and a `run`.
+
+pub mod dev; // everything on this machine
+pub mod import; // files in
+pub mod keys; // who may call
+pub mod migrate; // the schema
+pub mod replay; // rebuild a projection
+pub mod serve; // roles against a database
+pub mod status; // how far each projection is

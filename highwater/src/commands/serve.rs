@@ -1,0 +1,69 @@
+//! `highwater serve`: runs roles against the database at HIGHWATER_DATABASE_URL.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use platform::clock::SystemClock;
+use platform::lifecycle::signals;
+use platform::telemetry;
+
+use crate::config::Sources;
+use crate::system::{self, Role, SystemConfig};
+
+/// What `serve` is told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// What this process does.
+    #[arg(long, required = true, value_delimiter = ',', value_name = "ROLES")]
+    roles: Vec<Role>,
+    /// Where the command API listens.
+    #[arg(long, value_name = "ADDR")]
+    command_addr: Option<SocketAddr>,
+    /// Where the read API listens.
+    #[arg(long, value_name = "ADDR")]
+    read_addr: Option<SocketAddr>,
+    /// A PEM file with the certificate chain of both APIs, leaf first.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// A PEM file with its private key.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A reverse proxy in front speaks TLS, so plain HTTP beyond loopback is meant.
+    #[arg(long)]
+    behind_proxy: bool,
+}
+
+/// Runs the command.
+pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let behind_proxy = options.behind_proxy.then_some(true);
+    let mut sources = Sources::of_process(config)
+        .flag("command.addr", options.command_addr.map(|addr| addr.to_string()))
+        .flag("read.addr", options.read_addr.map(|addr| addr.to_string()));
+    for (certificate, key, proxy) in [
+        ("command.tls_cert", "command.tls_key", "command.behind_proxy"),
+        ("read.tls_cert", "read.tls_key", "read.behind_proxy"),
+    ] {
+        sources = sources
+            .flag(certificate, path(&options.tls_cert))
+            .flag(key, path(&options.tls_key))
+            .flag(proxy, behind_proxy);
+    }
+    let config = sources.load()?;
+    telemetry::init(&config.telemetry)?;
+    let stops = signals()?;
+    let system = SystemConfig {
+        database: config.database()?.clone(),
+        roles: options.roles.into_iter().collect::<BTreeSet<_>>(),
+        command: config.command,
+        read: config.read,
+        health_addr: config.projector.health_addr,
+        development_key: false,
+        drain: Duration::from_secs(config.shutdown.drain_s),
+    };
+    system::start(system, SystemClock::shared()).await?.run(stops).await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,142 @@
+//! `highwater status`: how far each projection has applied each workspace's log.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use platform::clock::{Clock, SystemClock};
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use projections::LogStatus;
+use sqlx::PgPool;
+
+use crate::config::Sources;
+
+/// Runs the command. The exit status is 1 when a log cannot be applied past an event.
+pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Sources::of_process(config).load()?;
+    let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
+    let admin = connect(&database, Part::Admin).await?;
+    let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
+    let names = names(&admin).await?;
+    let replays = replays(&admin).await?;
+
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", table(&logs, &names, SystemClock.now()))?;
+    for log in &logs {
+        if let Some(stop) = &log.stopped {
+            let name = names.get(&log.workspace).map_or("?", String::as_str);
+            writeln!(out, "{name}: {} stopped at position {}: {}", log.projection, stop.position, stop.reason)?;
+        }
+    }
+    for replay in &replays {
+        let Replay { projection, epoch, filled, heads } = replay;
+        writeln!(out, "{projection}: a replay into epoch {epoch} is not finished: {filled} of {heads} events")?;
+    }
+    let all_go_on = logs.iter().all(|log| log.stopped.is_none());
+    Ok(if all_go_on { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(logs: &[LogStatus], names: &HashMap<i32, String>, now: DateTime<Utc>) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["workspace", "projection", "epoch", "head", "checkpoint", "lag", "oldest unapplied", "state"]);
+    for column in [2, 3, 4, 5] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for log in logs {
+        let state = match (&log.stopped, log.epoch, log.lag_events) {
+            (Some(_), ..) => "stopped",
+            (None, None, _) => "not followed yet",
+            (None, Some(_), 0) => "caught up",
+            (None, Some(_), _) => "behind",
+        };
+        table.add_row([
+            names.get(&log.workspace).cloned().unwrap_or_else(|| log.workspace.to_string()),
+            log.projection.clone(),
+            log.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
+            log.head.to_string(),
+            log.checkpoint.to_string(),
+            log.lag_events.to_string(),
+            log.oldest_unapplied.map_or_else(|| "-".to_owned(), |recorded_at| age(now - recorded_at)),
+            state.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// An age as a person says it.
+fn age(age: TimeDelta) -> String {
+    let seconds = age.num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
+    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
+    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
+}
+
+/// A replay that runs, or that was interrupted.
+struct Replay {
+    projection: String,
+    epoch: i32,
+    filled: i64,
+    heads: i64,
+}
+
+async fn replays(admin: &PgPool) -> anyhow::Result<Vec<Replay>> {
+    let replays = sqlx::query_as!(
+        Replay,
+        r#"SELECT e.projection, e.epoch, coalesce(sum(c.position), 0)::bigint AS "filled!",
+                  (SELECT coalesce(sum(h.position), 0)::bigint FROM log.heads h) AS "heads!"
+           FROM read.epochs e LEFT JOIN read.checkpoints c USING (projection, epoch)
+           WHERE e.state = 'building' GROUP BY e.projection, e.epoch ORDER BY e.projection, e.epoch"#
+    )
+    .fetch_all(admin)
+    .await?;
+    Ok(replays)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_two_parts_at_most() {
+        for (seconds, said) in [(-3, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(age(TimeDelta::seconds(seconds)), said);
+        }
+    }
+
+    #[test]
+    fn a_log_is_a_row_and_what_is_missing_is_fully_behind() {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
+        let log = LogStatus {
+            workspace: 1,
+            projection: "campaign_model".to_owned(),
+            epoch: None,
+            head: 7,
+            checkpoint: 0,
+            lag_events: 7,
+            oldest_unapplied: Some(now - TimeDelta::seconds(90)),
+            stopped: None,
+        };
+        let shown = table(&[log], &HashMap::from([(1, "demo".to_owned())]), now).to_string();
+        for cell in ["demo", "campaign_model", "7", "1 min 30 s", "not followed yet"] {
+            assert!(shown.contains(cell), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use std::path::Path;
+
+use platform::config::LogFormat;
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Sources {
+    let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Sources { environment, ..Sources::default() }
+}
+
+fn with_file(text: &str) -> (tempfile::NamedTempFile, Sources) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+    (file, sources)
+}
+
+#[test]
+fn the_defaults_are_those_of_the_design() {
+    let config = Sources::default().load().unwrap();
+    assert_eq!(config.command.addr.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.read.addr.to_string(), "127.0.0.1:8082");
+}
+
+#[test]
+fn the_example_file_spells_the_defaults() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../highwater.example.toml");
+    let commented = std::fs::read_to_string(&example).unwrap();
+    // Settings that have no default value stand behind `#= `.
+    let spelt: String = commented.lines().filter(|line| !line.starts_with("#= ")).collect::<Vec<_>>().join("\n");
+    let (_file, sources) = with_file(&spelt);
+    let defaults = Sources::default().load().unwrap();
+    assert_eq!(format!("{:?}", sources.load().unwrap()), format!("{defaults:?}"));
+}
+
+#[test]
+fn the_example_file_documents_every_setting_and_no_other() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../highwater.example.toml");
+    let text = std::fs::read_to_string(&example).unwrap().replace("#= ", "");
+    let (_file, sources) = with_file(&text);
+    let error = sources.load().err().map(|error| error.to_string());
+    assert_eq!(error, None, "an optional setting of the example is refused");
+
+    // Each field of the sections, as they print themselves, must be spelt.
+    let printed = format!("{:?}", Sources::default().load().unwrap());
+    let fields = printed.split(['{', ',']).filter_map(|part| part.trim().split_once(": ")).map(|(field, _)| field);
+    for field in fields.filter(|field| field.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')) {
+        let spelt = text.contains(&format!("\n{field} = ")) || text.contains(&format!("\n[{field}]"));
+        assert!(spelt, "highwater.example.toml does not document `{field}`");
+    }
+}
+
+#[test]
+fn flags_overrule_the_environment_which_overrules_the_file() {
+    let (_file, mut sources) = with_file(
+        "[command]\naddr = \"127.0.0.1:1\"\n[read]\naddr = \"127.0.0.1:1\"\n[telemetry]\nformat = \"json\"\n",
+    );
+    sources.environment = environment(&[
+        ("HIGHWATER_COMMAND__ADDR", "127.0.0.1:2"),
+        ("HIGHWATER_READ__ADDR", "127.0.0.1:2"),
+        ("HIGHWATER_READ__CORS_ORIGINS", "[\"https://dash.example.com\"]"),
+        ("HIGHWATER_DATABASE_URL", "postgres://somewhere/highwater"),
+    ])
+    .environment;
+    let config = sources.flag("command.addr", Some("127.0.0.1:3")).flag("read.addr", None::<String>).load().unwrap();
+    assert_eq!(config.command.addr.port(), 3);
+    assert_eq!(config.read.addr.port(), 2);
+    assert_eq!(config.read.cors_origins, ["https://dash.example.com"]);
+    assert_eq!(config.telemetry.format, LogFormat::Json);
+    assert_eq!(config.database().unwrap().url.expose_secret(), "postgres://somewhere/highwater");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_path_and_place() {
+    let (_file, sources) = with_file("[database]\nmax_conections = 3\n");
+    let error = sources.load().unwrap_err().to_string();
+    assert!(error.contains("`database.max_conections`"), "{error}");
+    assert!(error.contains("max_connections"), "{error}");
+
+    let error = environment(&[("HIGHWATER_COMAND__ADDR", "127.0.0.1:1")]).load().unwrap_err().to_string();
+    assert!(error.contains("`comand`") && error.contains("the environment"), "{error}");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_refused_with_its_path() {
+    let error = environment(&[("HIGHWATER_COMMAND__ADDR", "nowhere")]).load().unwrap_err().to_string();
+    assert!(error.contains("`command.addr`"), "{error}");
+    let error = environment(&[("HIGHWATER_READ__MAX_BODY_BYTES", "1")]).load().unwrap_err().to_string();
+    assert!(error.contains("`read.max_body_bytes`"), "{error}");
+}
+
+#[test]
+fn variables_that_an_orchestrator_sets_are_left_alone() {
+    let sources = environment(&[("HIGHWATER_PORT", "tcp://10.0.0.1:8081"), ("HIGHWATER_SERVICE_HOST", "10.0.0.1")]);
+    assert!(sources.load().is_ok());
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let url = "postgres://user:open-sesame@localhost/highwater";
+    let config = environment(&[("HIGHWATER_DATABASE_URL", url)]).load().unwrap();
+    assert!(!format!("{config:?}").contains("open-sesame"));
+
+    let refused = environment(&[("HIGHWATER_DATABASE_URL", "mysql://user:open-sesame@localhost/x")]).load().unwrap();
+    let error = refused.database().unwrap_err().to_string();
+    assert!(error.contains("database.url") && !error.contains("open-sesame"), "{error}");
+}
+
+#[test]
+fn a_missing_database_says_how_to_name_one() {
+    let error = Sources::default().load().unwrap().database().unwrap_err().to_string();
+    assert!(error.contains("HIGHWATER_DATABASE_URL"), "{error}");
+}

@@ -1,0 +1,328 @@
+//! What the demo workspace holds.
+
+use domain::bucket::Grain;
+use domain::measure::Measure;
+use domain::observation::ObservationType;
+use domain::source::{Role, SourceKind};
+
+/// The workspace's name.
+pub const WORKSPACE: &str = "demo";
+/// The zone of its days.
+pub const TIME_ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
+/// The currency of its money.
+pub const CURRENCY: &str = "EUR";
+
+/// A campaign. Days count from the day on which the workspace was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoCampaign {
+    /// What every source calls it.
+    pub external_id: &'static str,
+    /// What people call it.
+    pub name: &'static str,
+    /// Where it runs.
+    pub channels: &'static [&'static str],
+    /// Its first day.
+    pub starts: i64,
+    /// Its last day.
+    pub ends: Option<i64>,
+    /// What it may spend, in whole units of the currency.
+    pub budget: Option<u32>,
+    /// What became of it.
+    pub fate: Fate,
+    /// How large it is beside the others of its channel; 0 has no activity yet.
+    pub size: u64,
+}
+
+/// How far a campaign is brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Only drafted.
+    Drafted,
+    /// Launched; scheduled until its first day.
+    Launched,
+    /// Launched, then held.
+    Paused,
+}
+
+/// The campaigns.
+pub const CAMPAIGNS: &[DemoCampaign] = &[
+    campaign("search-brand", "Brand search DACH", &["paid_search"], -21, None, Some(40_000), Fate::Launched, 5),
+    campaign(
+        "search-generic",
+        "Generic search: running shoes",
+        &["paid_search"],
+        -14,
+        Some(45),
+        Some(60_000),
+        Fate::Launched,
+        3,
+    ),
+    campaign("search-rivals", "Competitor search", &["paid_search"], -30, None, Some(9_000), Fate::Paused, 1),
+    campaign(
+        "social-prospecting",
+        "Winter collection: prospecting",
+        &["paid_social"],
+        -10,
+        Some(30),
+        Some(50_000),
+        Fate::Launched,
+        4,
+    ),
+    campaign(
+        "social-retargeting",
+        "Cart abandoners: retargeting",
+        &["paid_social"],
+        -28,
+        None,
+        Some(15_000),
+        Fate::Launched,
+        2,
+    ),
+    campaign("mail-weekly", "Weekly newsletter", &["email"], -60, None, None, Fate::Launched, 5),
+    campaign("mail-winback", "Win-back flow", &["email"], -7, None, Some(2_000), Fate::Launched, 1),
+    campaign("partners-coupons", "Coupon partners", &["affiliate"], -40, None, Some(25_000), Fate::Launched, 3),
+    campaign("partners-content", "Content partners", &["affiliate"], -20, Some(70), Some(12_000), Fate::Launched, 2),
+    campaign(
+        "display-reach",
+        "Programmatic reach",
+        &["display", "video"],
+        -12,
+        Some(18),
+        Some(80_000),
+        Fate::Launched,
+        4,
+    ),
+    campaign("display-takeover", "Homepage takeover", &["display"], 7, Some(9), Some(30_000), Fate::Launched, 0),
+    campaign("spring-teaser", "Spring teaser", &["paid_social", "email"], 45, Some(60), None, Fate::Drafted, 0),
+];
+
+#[expect(clippy::too_many_arguments, reason = "one row of the table above")]
+const fn campaign(
+    external_id: &'static str,
+    name: &'static str,
+    channels: &'static [&'static str],
+    starts: i64,
+    ends: Option<i64>,
+    budget: Option<u32>,
+    fate: Fate,
+    size: u64,
+) -> DemoCampaign {
+    DemoCampaign { external_id, name, channels, starts, ends, budget, fate, size }
+}
+
+/// A source and how it behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoSource {
+    /// Its name.
+    pub name: &'static str,
+    /// The channel that it reports on.
+    pub channel: &'static str,
+    /// The channel whose campaigns it reports; `None` for all of them.
+    pub feeds: Option<&'static str>,
+    /// Push or pull.
+    pub kind: SourceKind,
+    /// Whether its numbers count toward totals.
+    pub role: Role,
+    /// How long after a bucket closes its numbers usually arrive.
+    pub expected_delay_s: i64,
+    /// How long after a bucket closes it may still change what it said.
+    pub restatement_horizon_s: i64,
+    /// In which steps it says that it is complete.
+    pub grain: Grain,
+    /// Whether it can be relied upon.
+    pub habit: Habit,
+    /// What it pushes.
+    pub pushes: &'static [Push],
+    /// What it states.
+    pub states: &'static [State],
+}
+
+/// Whether a source's runs can be relied upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Each run ends well, shortly after its quarter of an hour.
+    Punctual,
+    /// Every other run takes nearly as long as the quarter of an hour that it reports.
+    OftenLate,
+    /// Every other run fails at first and ends well some minutes later.
+    SometimesFails,
+}
+
+/// One kind of observation that a source pushes.
+#[derive(Debug, Clone, Copy)]
+pub struct Push {
+    /// What happened.
+    pub kind: ObservationType,
+    /// How often, beside the other kinds of all sources.
+    pub parts: u64,
+    /// How many at once, at least and at most, in an average hour.
+    pub count: (u64, u64),
+    /// What one observation is worth or costs, at least and at most, in micros.
+    pub value_micros: Option<(u64, u64)>,
+}
+
+/// One measure that a source states, for a campaign of size 1 in an average hour, per observation a second that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct State {
+    /// What is stated.
+    pub measure: Measure,
+    /// How much, in the measure's unit.
+    pub hourly: u64,
+}
+
+const fn push(kind: ObservationType, parts: u64, count: (u64, u64), value_micros: Option<(u64, u64)>) -> Push {
+    Push { kind, parts, count, value_micros }
+}
+
+/// The sources. No two primary ones say the same measure of the same campaign.
+pub const SOURCES: &[DemoSource] = &[
+    DemoSource {
+        name: "google_ads",
+        channel: "paid_search",
+        feeds: Some("paid_search"),
+        kind: SourceKind::Pull,
+        role: Role::Primary,
+        expected_delay_s: 1_800,
+        restatement_horizon_s: 10_800,
+        grain: Grain::Hour,
+        habit: Habit::Punctual,
+        pushes: &[],
+        states: &[
+            State { measure: Measure::Impressions, hourly: 310 },
+            State { measure: Measure::Spend, hourly: 2_400_000 },
+        ],
+    },
+    DemoSource {
+        name: "search_tracker",
+        channel: "paid_search",
+        feeds: Some("paid_search"),
+        kind: SourceKind::Push,
+        role: Role::Primary,
+        expected_delay_s: 120,
+        restatement_horizon_s: 3_600,
+        grain: Grain::QuarterHour,
+        habit: Habit::Punctual,
+        pushes: &[
+            push(ObservationType::Click, 160, (1, 3), None),
+            push(ObservationType::Conversion, 12, (1, 1), Some((28_000_000, 180_000_000))),
+        ],
+        states: &[],
+    },
+    DemoSource {
+        name: "meta_events",
+        channel: "paid_social",
+        feeds: Some("paid_social"),
+        kind: SourceKind::Push,
+        role: Role::Primary,
+        expected_delay_s: 120,
+        restatement_horizon_s: 3_600,
+        grain: Grain::QuarterHour,
+        habit: Habit::Punctual,
+        pushes: &[
+            push(ObservationType::Impression, 200, (40, 260), None),
+            push(ObservationType::Click, 110, (1, 3), None),
+            push(ObservationType::Conversion, 7, (1, 1), Some((25_000_000, 140_000_000))),
+        ],
+        states: &[],
+    },
+    DemoSource {
+        name: "meta_ads",
+        channel: "paid_social",
+        feeds: Some("paid_social"),
+        kind: SourceKind::Pull,
+        role: Role::Primary,
+        expected_delay_s: 14_400,
+        restatement_horizon_s: 172_800,
+        grain: Grain::Day,
+        habit: Habit::Punctual,
+        pushes: &[],
+        states: &[State { measure: Measure::Spend, hourly: 1_700_000 }],
+    },
+    DemoSource {
+        name: "mailer",
+        channel: "email",
+        feeds: Some("email"),
+        kind: SourceKind::Push,
+        role: Role::Primary,
+        expected_delay_s: 180,
+        restatement_horizon_s: 7_200,
+        grain: Grain::QuarterHour,
+        habit: Habit::Punctual,
+        pushes: &[
+            push(ObservationType::Send, 24, (120, 900), None),
+            push(ObservationType::Delivery, 24, (116, 880), None),
+            push(ObservationType::Bounce, 8, (2, 40), None),
+            push(ObservationType::Open, 40, (30, 150), None),
+            push(ObservationType::Click, 34, (2, 30), None),
+            push(ObservationType::Unsubscribe, 4, (1, 4), None),
+        ],
+        states: &[],
+    },
+    DemoSource {
+        name: "affiliate_network",
+        channel: "affiliate",
+        feeds: Some("affiliate"),
+        kind: SourceKind::Push,
+        role: Role::Primary,
+        expected_delay_s: 300,
+        restatement_horizon_s: 14_400,
+        grain: Grain::QuarterHour,
+        habit: Habit::SometimesFails,
+        pushes: &[
+            push(ObservationType::Click, 80, (1, 4), None),
+            push(ObservationType::Conversion, 9, (1, 1), Some((18_000_000, 95_000_000))),
+            push(ObservationType::Spend, 9, (1, 1), Some((1_500_000, 8_000_000))),
+        ],
+        states: &[],
+    },
+    DemoSource {
+        name: "adserver",
+        channel: "display",
+        feeds: Some("display"),
+        kind: SourceKind::Push,
+        role: Role::Primary,
+        expected_delay_s: 60,
+        restatement_horizon_s: 3_600,
+        grain: Grain::QuarterHour,
+        habit: Habit::OftenLate,
+        pushes: &[
+            push(ObservationType::Impression, 120, (300, 2_400), None),
+            push(ObservationType::Click, 30, (1, 5), None),
+            push(ObservationType::VideoView, 20, (20, 240), None),
+            push(ObservationType::Spend, 20, (1, 1), Some((900_000, 6_000_000))),
+        ],
+        states: &[],
+    },
+    DemoSource {
+        name: "web_analytics",
+        channel: "unassigned",
+        feeds: None,
+        kind: SourceKind::Push,
+        role: Role::Reference,
+        expected_delay_s: 600,
+        restatement_horizon_s: 7_200,
+        grain: Grain::QuarterHour,
+        habit: Habit::Punctual,
+        pushes: &[
+            push(ObservationType::Visit, 100, (1, 6), None),
+            push(ObservationType::Conversion, 8, (1, 1), Some((20_000_000, 150_000_000))),
+        ],
+        states: &[],
+    },
+];
+
+impl DemoSource {
+    /// The campaigns that it has numbers for.
+    pub fn campaigns(&self) -> impl Iterator<Item = &'static DemoCampaign> {
+        let feeds = self.feeds;
+        CAMPAIGNS.iter().filter(move |campaign| {
+            let running = campaign.size > 0 && campaign.fate == Fate::Launched;
+            running && feeds.is_none_or(|channel| campaign.channels.contains(&channel))
+        })
+    }
+}
+
+/// The parts of everything that is pushed: a source's [`Push::parts`] are of this.
+pub fn all_parts() -> u64 {
+    SOURCES.iter().flat_map(|source| source.pushes).map(|push| push.parts).sum()
+}

@@ -1,0 +1,52 @@
+//! Line numbers as an editor shows them. The CSV reader's own are off after `\r\n` and after empty lines, which it skips.
+
+use std::collections::VecDeque;
+use std::io::Read;
+
+/// Passes a file on and remembers where its lines break, as far as nobody has asked yet.
+#[derive(Debug)]
+pub(super) struct Lines<R> {
+    file: R,
+    passed: u64,
+    breaks: VecDeque<(u64, u8)>,
+    line: u64,
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(into)?;
+        let breaks = (self.passed..).zip(&into[..read]).filter(|(_, byte)| matches!(byte, b'\r' | b'\n'));
+        self.breaks.extend(breaks.map(|(offset, byte)| (offset, *byte)));
+        self.passed += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R> Lines<R> {
+    pub(super) fn new(file: R) -> Self {
+        Self { file, passed: 0, breaks: VecDeque::new(), line: 1 }
+    }
+
+    pub(super) fn into_inner(self) -> R {
+        self.file
+    }
+
+    /// The line of the record that was read from `offset` on, where breaks may still stand before it.
+    /// Offsets must be asked for in the order of the file.
+    pub(super) fn line_of(&mut self, offset: u64) -> u64 {
+        let mut start = offset;
+        while let Some((at, byte)) = self.breaks.front().copied() {
+            if at > start {
+                break;
+            }
+            if at == start {
+                start += 1;
+            }
+            self.breaks.pop_front();
+            // `\r\n` is one break; a `\r` alone is one too.
+            let halfway = byte == b'\r' && self.breaks.front() == Some(&(at + 1, b'\n'));
+            self.line += u64::from(!halfway);
+        }
+        self.line
+    }
+}

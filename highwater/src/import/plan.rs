@@ -1,0 +1,126 @@
+//! What the file and the operator's words come to, as the command API wants it said.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use domain::bucket::{Bucket, BucketError, Grain};
+use domain::channel::Channel;
+use domain::decimal::format_millionths;
+use domain::measure::{Measure, Unit};
+use domain::money::Currency;
+use domain::zone::Zone;
+use serde_json::{Map, Value, json};
+
+use super::batches::Batch;
+use super::layout::Columns;
+use super::survey::CampaignSeen;
+
+/// How long after a day its numbers are expected: files like these come once a day, for the day before.
+const EXPECTED_DELAY_S: i64 = 86_400;
+/// How long after a day platforms usually go on correcting it.
+const RESTATEMENT_HORIZON_S: i64 = 7 * 86_400;
+/// What a source reports on when nobody said.
+const UNASSIGNED: &str = "unassigned";
+
+/// What the operator asked for.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Which columns say what.
+    pub columns: Columns,
+    /// The channels of sources.
+    pub channels: BTreeMap<String, Channel>,
+    /// The sources whose numbers are never added.
+    pub reference: BTreeSet<String>,
+    /// The zone of the days.
+    pub time_zone: Zone,
+    /// The currency of money.
+    pub currency: Currency,
+    /// The last day that the sources are complete for.
+    pub complete_through: Option<NaiveDate>,
+}
+
+impl Plan {
+    /// Sources that the operator named and the file does not: most likely misspelt.
+    pub fn named_in_vain<'a>(&'a self, found: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
+        let named = self.channels.keys().chain(&self.reference).collect::<BTreeSet<_>>();
+        named.into_iter().filter(|name| !found.contains(*name)).map(String::as_str)
+    }
+
+    /// The body that registers a source.
+    pub fn source(&self, name: &str) -> Value {
+        json!({
+            "name": name,
+            "channel": self.channel(name),
+            "kind": "pull",
+            "role": if self.reference.contains(name) { "reference" } else { "primary" },
+            "time_zone": self.time_zone.name(),
+            "currency": self.currency.code(),
+            "expected_delay_s": EXPECTED_DELAY_S,
+            "restatement_horizon_s": RESTATEMENT_HORIZON_S,
+        })
+    }
+
+    fn channel(&self, source: &str) -> &str {
+        self.channels.get(source).map_or(UNASSIGNED, Channel::name)
+    }
+
+    /// The body that creates a campaign: it runs where its primary sources report on.
+    pub fn campaign(&self, name: &str, seen: &CampaignSeen) -> Value {
+        let primary: BTreeSet<&str> =
+            seen.sources.iter().filter(|source| !self.reference.contains(*source)).map(|it| self.channel(it)).collect();
+        let channels =
+            if primary.is_empty() { seen.sources.iter().map(|it| self.channel(it)).collect() } else { primary };
+        json!({
+            "name": name,
+            "channels": channels,
+            "currency": self.currency.code(),
+            "time_zone": self.time_zone.name(),
+            "starts_on": seen.first_date,
+            "external_ids": [{ "id": name }],
+        })
+    }
+
+    /// The body that states a batch, as of `stated_at`.
+    pub fn statements(&self, batch: &Batch, stated_at: DateTime<Utc>) -> Value {
+        let stated_at = instant(stated_at);
+        let statements: Vec<Value> = batch
+            .statements
+            .iter()
+            .map(|statement| {
+                let measures: Map<String, Value> =
+                    statement.measures.iter().map(|(measure, value)| stated(*measure, *value)).collect();
+                json!({
+                    "external_campaign_id": statement.campaign,
+                    "bucket": statement.date,
+                    "measures": measures,
+                    "stated_at": stated_at,
+                })
+            })
+            .collect();
+        json!({
+            "source": batch.source,
+            "grain": "day",
+            "time_zone": self.time_zone.name(),
+            "statements": statements,
+        })
+    }
+
+    /// The body that says that a source is complete to the end of a day.
+    pub fn completed(&self, last: NaiveDate) -> Result<Value, BucketError> {
+        let day = Bucket::Day(last).resolve(Grain::Day, self.time_zone)?;
+        Ok(json!({ "status": "completed", "complete_through": instant(day.end), "grain": "day" }))
+    }
+}
+
+/// A value as JSON: counts are numbers; what has places is a decimal text, so that it stays exact.
+fn stated(measure: Measure, value: i64) -> (String, Value) {
+    let value = match measure.unit() {
+        Unit::Count => json!(value),
+        Unit::Credit | Unit::Money | Unit::Ratio => json!(format_millionths(value.into())),
+    };
+    (measure.name().to_owned(), value)
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

@@ -1,0 +1,59 @@
+//! How far an import is: a bar on a terminal, a line for each part elsewhere.
+
+use std::io::{IsTerminal, Write as _};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Shows the parts of the work one after the other, on stderr.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    terminal: bool,
+}
+
+impl Progress {
+    /// Nothing has begun.
+    pub fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let style = ProgressStyle::with_template("{prefix:>10} [{bar:40}] {human_pos}/{human_len} {per_sec} {eta}");
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self { bar, terminal }
+    }
+
+    /// The next part begins, of this length.
+    pub fn phase(&self, name: &'static str, length: u64) {
+        self.bar.reset();
+        self.bar.set_length(length);
+        self.bar.set_prefix(name);
+        if !self.terminal {
+            self.say(&format!("{name}: {length}{}", if name == "reading" { " bytes" } else { "" }));
+        }
+    }
+
+    /// This much of the part is done.
+    pub fn at(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// This much more of the part is done.
+    pub fn step(&self, more: u64) {
+        self.bar.inc(more);
+    }
+
+    /// A line that stays.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| {
+            // Nobody is left to tell that stderr is gone.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        });
+    }
+
+    /// All parts are done.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,216 @@
+//! Sends a surveyed file to the command API.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use platform::clock::{Clock, SystemClock};
+use reqwest::StatusCode;
+use secrecy::SecretString;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::batches::{Batch, Batches};
+use super::plan::Plan;
+use super::progress::Progress;
+use super::survey::{Survey, survey};
+use crate::client::{ApiClient, ClientError};
+
+/// Requests under way at once: enough to fill the server's group commits, few enough not to crowd others out.
+const AT_ONCE: usize = 16;
+/// Batches of statements under way at once.
+const BATCHES_AT_ONCE: usize = 4;
+/// A minute and a half in all, which a restart of the server takes less than.
+const ATTEMPTS: u32 = 14;
+
+/// What became of the file.
+#[derive(Debug, Default)]
+struct Summary {
+    rows: u64,
+    bad: u64,
+    silent: u64,
+    sources: (usize, usize),
+    campaigns: (usize, usize),
+    accepted: u64,
+    unchanged: u64,
+    rejected: u64,
+}
+
+/// Imports a file. The exit status is 1 when a line was not sent or not taken.
+pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let stated_at = SystemClock.now();
+    let client = ApiClient::new(server, key, ATTEMPTS)?;
+    let progress = Progress::new();
+
+    let survey = read(path, plan, &progress)?;
+    for name in plan.named_in_vain(&survey.sources) {
+        progress.say(&format!("warning: the file has no source `{name}`"));
+    }
+    let mut summary = Summary { rows: survey.rows, bad: survey.bad.len() as u64, ..Summary::default() };
+    summary.sources = create_sources(&client, plan, &survey, &progress).await?;
+    summary.campaigns = create_campaigns(&client, plan, &survey, &progress).await?;
+    let import = Import { client: &client, plan, stated_at, digest: hex::encode(&survey.digest[..12]) };
+    import.send_statements(path, &survey, &mut summary, &progress).await?;
+    import.send_completions(&survey, &summary).await?;
+    progress.finish();
+
+    write_summary(&summary, started.elapsed().as_secs_f64())?;
+    Ok(if summary.bad + summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn read(path: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Survey> {
+    let file = open(path)?;
+    progress.phase("reading", file.metadata().map(|metadata| metadata.len()).unwrap_or_default());
+    let found = survey(file, &plan.columns, &mut |bad| progress.say(&format!("{}: {bad}", path.display())), &|bytes| {
+        progress.at(bytes)
+    });
+    found.with_context(|| path.display().to_string())
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let kind = file.metadata().with_context(|| format!("cannot read {}", path.display()))?;
+    anyhow::ensure!(kind.is_file(), "{} is no regular file, and it has to be read twice", path.display());
+    Ok(file)
+}
+
+/// Registers the sources that are not there yet. How many there are, and how many were made.
+async fn create_sources(
+    client: &ApiClient,
+    plan: &Plan,
+    survey: &Survey,
+    progress: &Progress,
+) -> anyhow::Result<(usize, usize)> {
+    let mut made = 0;
+    for name in &survey.sources {
+        let answer = client.post(&["v1", "sources"], &plan.source(name), None).await?;
+        if answer.status == StatusCode::CONFLICT {
+            progress.say(&format!("source `{name}` is there already: its registration stays as it is"));
+        } else {
+            made += usize::from(answer.status == StatusCode::CREATED);
+            answer.accepted().with_context(|| format!("source `{name}`"))?;
+        }
+    }
+    Ok((survey.sources.len(), made))
+}
+
+/// Creates the campaigns that are not there yet.
+async fn create_campaigns(
+    client: &ApiClient,
+    plan: &Plan,
+    survey: &Survey,
+    progress: &Progress,
+) -> anyhow::Result<(usize, usize)> {
+    progress.phase("campaigns", survey.campaigns.len() as u64);
+    let made = stream::iter(&survey.campaigns)
+        .map(|(name, seen)| async move {
+            let answer = client.post(&["v1", "campaigns"], &plan.campaign(name, seen), None).await?;
+            progress.step(1);
+            if answer.problem_code() == "external-id-taken" {
+                return Ok(0);
+            }
+            answer.accepted().map(|_| 1).with_context(|| format!("campaign `{name}`"))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_fold(0, |made, one| async move { anyhow::Ok(made + one) })
+        .await?;
+    Ok((survey.campaigns.len(), made))
+}
+
+/// One run: everything in it is stated as of its start.
+struct Import<'a> {
+    client: &'a ApiClient,
+    plan: &'a Plan,
+    stated_at: DateTime<Utc>,
+    digest: String,
+}
+
+impl Import<'_> {
+    async fn send_statements(
+        &self,
+        path: &Path,
+        survey: &Survey,
+        summary: &mut Summary,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
+        progress.phase("statements", survey.rows - survey.bad.len() as u64);
+        let mut batches = Batches::new(open(path)?, &self.plan.columns, survey)?;
+        {
+            let read = stream::iter(std::iter::from_fn(|| batches.next_batch().transpose()));
+            let mut sent =
+                read.map(|batch| async { anyhow::Ok(self.send_batch(batch?).await?) }).buffered(BATCHES_AT_ONCE);
+            while let Some((batch, answer)) = sent.try_next().await? {
+                let count = |name: &str| answer[name].as_u64().unwrap_or_default();
+                summary.accepted += count("accepted");
+                summary.unchanged += count("duplicates");
+                summary.rejected += count("rejected") + count("conflicts");
+                for (line, why) in not_taken(&batch, &answer) {
+                    progress.say(&format!("{}: line {line} was not taken: {why}", path.display()));
+                }
+                progress.step(batch.statements.len() as u64);
+            }
+        }
+        summary.silent = batches.silent;
+        Ok(())
+    }
+
+    /// The key names the run and the batch, so that a batch whose answer was lost is answered again as it was.
+    async fn send_batch(&self, batch: Batch) -> Result<(Batch, Value), ClientError> {
+        let key = format!("import-{}-{}-{}", self.digest, self.stated_at.timestamp_micros(), batch.number);
+        let body = self.plan.statements(&batch, self.stated_at);
+        let answer = self.client.post(&["v1", "statements"], &body, Some(&key)).await?.accepted()?;
+        Ok((batch, answer))
+    }
+
+    /// The same file says the same thing again, so its key is the file's: a second run appends nothing.
+    async fn send_completions(&self, survey: &Survey, summary: &Summary) -> anyhow::Result<()> {
+        let Some(last) = self.plan.complete_through else { return Ok(()) };
+        anyhow::ensure!(
+            summary.bad + summary.rejected == 0,
+            "lines are missing, so the sources were not said to be complete through {last}"
+        );
+        let body = self.plan.completed(last)?;
+        for name in &survey.sources {
+            // A key is visible ASCII and short, a name need not be.
+            let named = hex::encode(&Sha256::digest(name.as_bytes())[..8]);
+            let key = format!("import-{}-{last}-{}-{named}", self.digest, self.plan.time_zone);
+            self.client.post(&["v1", "sources", name, "syncs"], &body, Some(&key)).await?.accepted()?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines that the server did not take, and why. What says nothing new was taken before.
+fn not_taken(batch: &Batch, answer: &Value) -> BTreeMap<u64, String> {
+    let mut lines = BTreeMap::new();
+    for result in answer["results"].as_array().into_iter().flatten() {
+        let index = result["index"].as_u64().and_then(|index| usize::try_from(index).ok());
+        let statement = index.and_then(|index| batch.statements.get(index));
+        let taken = matches!(result["status"].as_str(), Some("accepted" | "duplicate"));
+        if let (Some(statement), false) = (statement, taken) {
+            let words = |name: &str| result[name].as_str().unwrap_or_default();
+            let why = [words("reason"), words("field"), words("detail")];
+            let why = why.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+            lines.insert(statement.line, why);
+        }
+    }
+    lines
+}
+
+fn write_summary(summary: &Summary, seconds: f64) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Summary { rows, bad, silent, sources, campaigns, accepted, unchanged, rejected } = summary;
+    writeln!(out, "rows: {rows} ({bad} not sent, {silent} that state nothing)")?;
+    writeln!(out, "sources: {} ({} created)", sources.0, sources.1)?;
+    writeln!(out, "campaigns: {} ({} created)", campaigns.0, campaigns.1)?;
+    writeln!(out, "statements: {accepted} accepted, {unchanged} unchanged, {rejected} rejected")?;
+    writeln!(out, "seconds: {seconds:.1}")?;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Keeps the day partitions of ids and receipts: makes those of the coming days before an append needs them, and drops those
+//! that no request can meet any more.
+
+use std::time::Duration;
+
+use chrono::{Days, NaiveDate};
+use platform::clock::SharedClock;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+/// How often the days are looked at.
+const EVERY: Duration = Duration::from_mins(30);
+/// How many days ahead there are partitions.
+const AHEAD: u64 = 2;
+/// Parents of day partitions, and for how many days each is kept: ids for the week in which a source may send and the day that
+/// it began in, receipts for the two days that they answer for; a day more for clocks that differ.
+const KEPT: [(&str, u64); 2] = [("item_ids", 9), ("receipts", 4)];
+
+/// Looks after the days until `stop`. What fails is tried again at the next look; an append makes what it misses itself.
+pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationToken) {
+    loop {
+        let today = clock.now().date_naive();
+        match stop.run_until_cancelled(look_after(&admin, today)).await {
+            None => return,
+            Some(Ok(dropped)) => {
+                if !dropped.is_empty() {
+                    tracing::info!(tables = ?dropped, "dropped the ids and receipts of days that are over");
+                }
+            }
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "day partitions were not looked after")
+            }
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// The tables that were dropped.
+pub(super) async fn look_after(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>, sqlx::Error> {
+    for day in (0..=AHEAD).filter_map(|ahead| today.checked_add_days(Days::new(ahead))) {
+        sqlx::query!("SELECT log.ensure_day($1)", day).execute(admin).await?;
+    }
+    let mut dropped = Vec::new();
+    for (parent, days) in KEPT {
+        let Some(first_kept) = today.checked_sub_days(Days::new(days)) else { continue };
+        let oldest_kept = format!("{parent}_{}", first_kept.format("%Y%m%d"));
+        let over = sqlx::query_scalar!(
+            r#"SELECT child.relname::text AS "name!" FROM pg_inherits i
+               JOIN pg_class child ON child.oid = i.inhrelid JOIN pg_class parent ON parent.oid = i.inhparent
+               WHERE parent.relnamespace = 'log'::regnamespace AND parent.relname = $1 AND child.relname::text < $2
+               ORDER BY 1"#,
+            parent,
+            oldest_kept,
+        )
+        .fetch_all(admin)
+        .await?;
+        for table in over {
+            drop_table(admin, &table).await?;
+            dropped.push(table);
+        }
+    }
+    Ok(dropped)
+}
+
+/// Dropping locks the parent, so it waits only briefly: appends that come meanwhile stand behind it.
+async fn drop_table(admin: &PgPool, table: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = admin.begin().await?;
+    sqlx::query("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
+    // The name comes from the catalogue and is one of ours: a parent's name and a date.
+    sqlx::query(&format!("DROP TABLE IF EXISTS log.\"{table}\"")).execute(&mut *transaction).await?;
+    transaction.commit().await
+}

@@ -1,0 +1,234 @@
+//! A running Highwater in this process: any mix of roles against one database. `serve` and `dev` run it, and so do tests.
+//!
+//! [`Doors::open`] takes the addresses first, so that what cannot be listened on fails before anything else is touched.
+//! [`start`] does that, and then starts the roles behind them. What is started belongs to a [`Lifecycle`]: the APIs stop first,
+//! then appender and projector, which their requests need.
+
+mod doors; // where the APIs listen
+mod maintenance; // day partitions, made ahead and dropped
+mod readiness; // whether this process can do its work
+mod schema; // whether the database fits this program
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use event_store::{Appender, AppenderConfig};
+use futures_util::{Stream, stream};
+use platform::clock::SharedClock;
+use platform::config::{DatabaseConfig, HttpConfig};
+use platform::database::{ConnectError, Part, connect};
+use platform::http::edge::{EdgeConfig, edge};
+use platform::http::exposure::ExposureError;
+use platform::http::{ServeError, TlsError, health, serve};
+use platform::keys::Keys;
+use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
+use platform::telemetry::{TelemetryError, metrics_handle};
+use projections::ProjectorConfig;
+use sqlx::PgPool;
+use thiserror::Error;
+
+use doors::Door;
+pub use doors::Doors;
+pub use schema::SchemaError;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+pub enum Role {
+    /// Takes commands and writes the log.
+    Command,
+    /// Follows the logs and keeps the read tables.
+    Projector,
+    /// Answers from the read tables.
+    Read,
+}
+
+/// What a system is told.
+#[derive(Debug, Clone)]
+pub struct SystemConfig {
+    /// The database; migrated.
+    pub database: DatabaseConfig,
+    /// What this process does.
+    pub roles: BTreeSet<Role>,
+    /// How the command API listens.
+    pub command: HttpConfig,
+    /// How the read API listens.
+    pub read: HttpConfig,
+    /// Where a process answers for its health that serves no API, if anywhere.
+    pub health_addr: Option<SocketAddr>,
+    /// Whether the key that everyone knows works here.
+    pub development_key: bool,
+    /// How long requests and batches under way may take to finish.
+    pub drain: Duration,
+}
+
+impl SystemConfig {
+    /// All roles on free ports of loopback.
+    pub fn all_roles(database: DatabaseConfig) -> Self {
+        Self {
+            database,
+            roles: BTreeSet::from([Role::Command, Role::Projector, Role::Read]),
+            command: HttpConfig::default(),
+            read: HttpConfig::default(),
+            health_addr: None,
+            development_key: false,
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why a system did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address must not be listened on.
+    #[error("{flag}")]
+    Exposed {
+        /// The flag that sets the address.
+        flag: &'static str,
+        /// Why.
+        #[source]
+        source: ExposureError,
+    },
+    /// The certificate or its key is unusable.
+    #[error("TLS")]
+    Tls(#[from] TlsError),
+    /// Somebody else listens there.
+    #[error("{addr} is in use: choose another address with {flag}")]
+    AddressInUse {
+        /// Where.
+        addr: SocketAddr,
+        /// The flag that sets the address.
+        flag: &'static str,
+    },
+    /// The address cannot be listened on.
+    #[error("{flag}")]
+    Listen {
+        /// The flag that sets the address.
+        flag: &'static str,
+        /// Why.
+        #[source]
+        source: ServeError,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The database does not fit this program.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Metrics cannot be kept.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+}
+
+/// A started system.
+#[derive(Debug)]
+pub struct RunningSystem {
+    /// Where the command API listens, if this process serves it.
+    pub command_addr: Option<SocketAddr>,
+    /// Where the read API listens, if this process serves it.
+    pub read_addr: Option<SocketAddr>,
+    lifecycle: Lifecycle,
+    drain: Duration,
+}
+
+/// Starts a system whose clock is `clock`.
+pub async fn start(config: SystemConfig, clock: SharedClock) -> Result<RunningSystem, StartError> {
+    let doors = Doors::open(&config)?;
+    start_behind(doors, config, clock).await
+}
+
+/// Starts a system behind addresses that were taken before.
+pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock) -> Result<RunningSystem, StartError> {
+    let watch = DatabaseConfig { max_connections: 2, ..config.database.clone() };
+    let admin = connect(&watch, Part::Admin).await?;
+    schema::check(&admin).await?;
+    let starter = Starter { lifecycle: Lifecycle::new(), admin, clock, drain: config.drain };
+    let (command_addr, read_addr) = (doors.command.as_ref().map(Door::addr), doors.read.as_ref().map(Door::addr));
+    if let Some(door) = doors.command {
+        starter.command_api(door, &config).await?;
+    }
+    if config.roles.contains(&Role::Projector) {
+        let pool = connect(&config.database, Part::Projector).await?;
+        let follow = ProjectorConfig::new(starter.clock.clone());
+        let stop = starter.lifecycle.token(Stage::Core);
+        starter.lifecycle.spawn(Stage::Core, "projector", projections::run(pool, follow, stop));
+    }
+    if let Some(door) = doors.read {
+        starter.read_api(door, &config).await?;
+    }
+    if let Some(door) = doors.health {
+        let health = health::router(readiness::of_reads(starter.admin.clone()), metrics_handle()?);
+        starter.serve(door, "health", health, &HttpConfig::default());
+    }
+    Ok(RunningSystem { command_addr, read_addr, lifecycle: starter.lifecycle, drain: config.drain })
+}
+
+/// What every role is started with.
+struct Starter {
+    lifecycle: Lifecycle,
+    admin: PgPool,
+    clock: SharedClock,
+    drain: Duration,
+}
+
+impl Starter {
+    async fn command_api(&self, door: Door, config: &SystemConfig) -> Result<(), StartError> {
+        let pool = connect(&config.database, Part::Command).await?;
+        let stop = self.lifecycle.token(Stage::Core);
+        let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), stop.clone());
+        // The writers end with the last appender, and the API drops its own before they are told to end.
+        let held = appender.clone();
+        self.lifecycle.spawn(Stage::Core, "appender", async move {
+            let ended = writers.await;
+            drop(held);
+            ended
+        });
+        let days = maintenance::run(self.admin.clone(), self.clock.clone(), stop);
+        self.lifecycle.spawn(Stage::Core, "maintenance", async {
+            days.await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let keys = Keys::new(pool.clone(), self.clock.clone());
+        let limits = command_api::Limits::default();
+        let state = command_api::ApiState::new(pool, appender, keys, self.clock.clone(), limits);
+        let health = health::router(readiness::of_commands(self.admin.clone()), metrics_handle()?);
+        self.serve(door, "command", command_api::router(state).merge(health), &config.command);
+        Ok(())
+    }
+
+    async fn read_api(&self, door: Door, config: &SystemConfig) -> Result<(), StartError> {
+        let pool = connect(&config.database, Part::Read).await?;
+        let (progress, listening) = read_api::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
+        self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
+        let keys = Keys::new(pool.clone(), self.clock.clone());
+        let state = read_api::ApiState::new(pool, keys, self.clock.clone(), progress);
+        let health = health::router(readiness::of_reads(self.admin.clone()), metrics_handle()?);
+        self.serve(door, "read", read_api::router(state).merge(health), &config.read);
+        Ok(())
+    }
+
+    fn serve(&self, door: Door, api: &'static str, router: Router, http: &HttpConfig) {
+        let router = edge(router, &EdgeConfig::new(api, http));
+        tracing::info!(api, addr = %door.addr(), tls = door.tls.is_some(), "listening");
+        let stop = self.lifecycle.token(Stage::Edge);
+        self.lifecycle.spawn(Stage::Edge, api, serve(door.listener, door.tls, router, stop, self.drain));
+    }
+}
+
+impl RunningSystem {
+    /// The tasks, so that more can join them.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Runs until the first of `stops` or until a task dies, then drains. A second of `stops` drops what is left.
+    pub async fn run(self, stops: impl Stream<Item = &'static str>) -> Result<(), LifecycleError> {
+        self.lifecycle.run(stops, self.drain).await
+    }
+
+    /// Drains and stops now.
+    pub async fn shutdown(self) -> Result<(), LifecycleError> {
+        self.run(stream::iter(["shutdown"])).await
+    }
+}

@@ -1,0 +1,126 @@
+//! Opening a workspace: its row, its log, and the log's first event.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::money::Currency;
+use domain::workspace::{OPENED, STREAM_TYPE, WorkspaceOpened};
+use domain::zone::Zone;
+use event_store::{
+    AppendError, AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, OpenWorkspaceError,
+    Payload, open_workspace,
+};
+use platform::clock::SharedClock;
+use platform::config::DatabaseConfig;
+use platform::database::{ConnectError, Part, connect};
+use sqlx::PgPool;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+/// A workspace that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its number.
+    pub id: i32,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+}
+
+/// Why a workspace was not opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Its name cannot be taken.
+    #[error(transparent)]
+    Name(#[from] OpenWorkspaceError),
+    /// Its first event was not appended.
+    #[error("cannot write the workspace's first event")]
+    Append(#[from] AppendError),
+    /// Its first event cannot be written down.
+    #[error("cannot encode the workspace's first event")]
+    Encode(#[from] serde_json::Error),
+    /// The database failed.
+    #[error("cannot look up workspaces")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The workspace of this name.
+pub async fn find(admin: &PgPool, name: &str) -> Result<Option<Workspace>, sqlx::Error> {
+    sqlx::query_as!(
+        Workspace,
+        "SELECT workspace AS id, created_at AS opened_at FROM log.workspaces WHERE name = $1",
+        name
+    )
+    .fetch_optional(admin)
+    .await
+}
+
+/// Finds the workspace of this name, or opens it. One whose first event is missing, because its opening broke off, gets it.
+pub async fn find_or_open(
+    admin: &PgPool,
+    database: &DatabaseConfig,
+    name: &str,
+    time_zone: Zone,
+    currency: Currency,
+    clock: &SharedClock,
+) -> Result<Workspace, OpenError> {
+    let now = clock.now();
+    if find(admin, name).await?.is_none() {
+        let mut connection = admin.acquire().await?;
+        match open_workspace(&mut connection, name, now).await {
+            // Another process was quicker.
+            Ok(_) | Err(OpenWorkspaceError::NameTaken(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let workspace = find(admin, name).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let opened = WorkspaceOpened { name: name.to_owned(), time_zone, currency };
+    append_first(database, workspace.id, &opened, now).await?;
+    Ok(workspace)
+}
+
+/// The first event rests on an empty stream, so that it is written once.
+async fn append_first(
+    database: &DatabaseConfig,
+    workspace: i32,
+    opened: &WorkspaceOpened,
+    now: DateTime<Utc>,
+) -> Result<(), OpenError> {
+    let few = DatabaseConfig { max_connections: 2, ..database.clone() };
+    let pool = connect(&few, Part::Command).await?;
+    let stop = CancellationToken::new();
+    let (appender, writers) =
+        Appender::start(pool.clone(), AppenderConfig { lanes: 1, ..AppenderConfig::default() }, stop.clone());
+    let metadata =
+        [("actor", "operator".to_owned()), ("received_at", now.to_rfc3339_opts(SecondsFormat::Micros, true))];
+    let request = AppendRequest {
+        workspace,
+        stream_type: STREAM_TYPE,
+        stream_id: format!("{workspace}/workspace"),
+        expected: ExpectedVersion::Exact(0),
+        events: vec![NewEvent {
+            event_type: OPENED.to_owned(),
+            event_version: "1".to_owned(),
+            payload: Payload::Json(serde_json::to_string(opened)?),
+        }],
+        metadata: Metadata(
+            metadata.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+        ),
+        claims: Vec::new(),
+        receipt: None,
+        recorded_at: now,
+    };
+    let appended = appender.append(request).await;
+    drop(appender);
+    stop.cancel();
+    if let Err(error) = writers.await {
+        tracing::warn!(%error, "the writer of the workspace's first event did not end well");
+    }
+    pool.close().await;
+    match appended {
+        Ok(_) | Err(AppendError::Version { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

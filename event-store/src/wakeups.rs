@@ -52,6 +52,7 @@ impl Wakeups {
 
 async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
+    listener.eager_reconnect(false);
     listener.listen(channel).await?;
     Ok(listener)
 }

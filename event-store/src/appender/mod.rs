@@ -33,6 +33,7 @@ use lane::{Lane, Queued};
 #[derive(Clone)]
 pub struct Appender {
     entrances: Arc<[Entrance]>,
+    stop: CancellationToken,
     request_bytes: usize,
     request_rows: usize,
 }
@@ -75,7 +76,12 @@ impl Appender {
         // The announcer ends when the last lane, and with it the last sender, is gone.
         drop(committed);
         writers.spawn(announce::announce_commits(pool, commits, config.notify_pause));
-        let appender = Self { entrances, request_bytes: config.request_bytes, request_rows: config.request_rows };
+        let appender = Self {
+            entrances,
+            stop: stop.clone(),
+            request_bytes: config.request_bytes,
+            request_rows: config.request_rows,
+        };
         (appender, tokio::spawn(supervise(writers, stop)))
     }
 
@@ -101,7 +107,7 @@ impl Appender {
         }
         let lane = usize::try_from(prepared.workspace.unsigned_abs()).unwrap_or(0) % self.entrances.len();
         let entrance = &self.entrances[lane];
-        if entrance.queue.is_closed() {
+        if self.stop.is_cancelled() {
             return Err(AppendError::ShuttingDown);
         }
         let bytes = u32::try_from(prepared.bytes).unwrap_or(u32::MAX);

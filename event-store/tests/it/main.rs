@@ -1,0 +1,17 @@
+//! The log against a real database, one of its own for each test. The writers act as the command role, as they do in
+//! earnest.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod aggregates;
+mod append;
+mod claims;
+mod items;
+mod lanes;
+mod model;
+mod outages;
+mod races;
+mod receipts;
+mod roles;
+mod support;
+mod wakeups;

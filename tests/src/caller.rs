@@ -1,0 +1,207 @@
+//! A user of both APIs, bound to one key.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::system::{Addresses, TestSystem, create_key, wait_until_applied};
+
+/// Somebody with a key, calling the command API for what changes and the read API for what does not.
+#[derive(Clone)]
+pub struct Caller {
+    client: Client,
+    addresses: Addresses,
+    pool: PgPool,
+    workspace: i32,
+    key: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    headers: HeaderMap,
+    /// The body, `null` when there was none.
+    pub body: Value,
+}
+
+impl Answer {
+    /// Asserts the status and shows the body when it is another.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        self
+    }
+
+    /// A header's text, empty when it is not there.
+    pub fn header(&self, name: &str) -> String {
+        self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    /// The `type` of a problem.
+    pub fn problem(&self) -> &str {
+        self.body["type"].as_str().unwrap_or_default()
+    }
+
+    fn position_part(&self, name: &str) -> i64 {
+        let header = self.header("data-position");
+        let part = header.split(", ").find_map(|part| part.strip_prefix(&format!("{name}=")));
+        part.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in Data-Position: {header:?}"))
+    }
+
+    /// `applied` of `Data-Position`.
+    pub fn applied(&self) -> i64 {
+        self.position_part("applied")
+    }
+
+    /// `epoch` of `Data-Position`.
+    pub fn epoch(&self) -> i32 {
+        i32::try_from(self.position_part("epoch")).unwrap()
+    }
+}
+
+impl Caller {
+    pub(crate) fn new(client: Client, addresses: Addresses, pool: PgPool, workspace: i32, key: String) -> Self {
+        Self { client, addresses, pool, workspace, key }
+    }
+
+    /// The same caller, talking to another process.
+    #[must_use]
+    pub fn on(&self, system: &TestSystem) -> Self {
+        Self { addresses: system.addresses(), ..self.clone() }
+    }
+
+    /// The same caller with another key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// The same workspace's caller with only these scopes.
+    pub async fn with_scopes(&self, scopes: &[&str]) -> Self {
+        self.with_key(&create_key(&self.pool, self.workspace, scopes).await)
+    }
+
+    /// The workspace's number.
+    pub fn workspace(&self) -> i32 {
+        self.workspace
+    }
+
+    fn command(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.addresses.command)).bearer_auth(&self.key)
+    }
+
+    fn read(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.addresses.read)).bearer_auth(&self.key)
+    }
+
+    async fn send(request: RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.unwrap();
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        Answer { status, headers, body }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Self::send(self.read(Method::GET, path)).await
+    }
+
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request =
+            headers.iter().fold(self.read(Method::GET, path), |request, (name, value)| request.header(*name, *value));
+        Self::send(request).await
+    }
+
+    pub async fn get_if_none_match(&self, path: &str, tag: &str) -> Answer {
+        self.get_with(path, &[("if-none-match", tag)]).await
+    }
+
+    pub async fn post_read(&self, path: &str, body: &Value) -> Answer {
+        Self::send(self.read(Method::POST, path).json(body)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Self::send(self.command(Method::POST, path).json(body)).await
+    }
+
+    pub async fn post_raw(&self, path: &str, body: &str, content_type: &str) -> Answer {
+        Self::send(self.command(Method::POST, path).header(CONTENT_TYPE, content_type).body(body.to_owned())).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        Self::send(self.command(Method::PUT, path).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        Self::send(self.command(Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn patch_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        let request = self.command(Method::PATCH, path).json(body);
+        Self::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    }
+
+    async fn source(&self, name: &str, kind: &str) -> String {
+        let body = json!({
+            "name": name, "channel": "paid_search", "kind": kind, "role": "primary", "time_zone": "UTC", "currency": "EUR",
+            "expected_delay_s": 900, "restatement_horizon_s": 3600
+        });
+        self.post("/v1/sources", &body).await.expect(201).header("consistency-token")
+    }
+
+    /// Registers a source that pushes; gives the answer's token.
+    pub async fn push_source(&self, name: &str) -> String {
+        self.source(name, "push").await
+    }
+
+    /// Registers a source that is pulled; gives the answer's token.
+    pub async fn pull_source(&self, name: &str) -> String {
+        self.source(name, "pull").await
+    }
+
+    /// Drafts a campaign; gives its id.
+    pub async fn campaign(&self, name: &str) -> String {
+        let body = json!({
+            "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC", "starts_on": "2026-11-01"
+        });
+        self.post("/v1/campaigns", &body).await.expect(201).body["campaign_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Pushes one observation of `clicks` clicks at 09:05 of the stories' day.
+    pub async fn observe(&self, source: &str, campaign: &str, id: u64, clicks: u64) {
+        let body = json!({ "source": source, "observations": [{
+            "id": id.to_string(), "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-20T09:05:00Z", "count": clicks
+        }]});
+        let answer = self.post("/v1/observations", &body).await.expect(200);
+        assert_eq!(answer.body["accepted"], 1, "{}", answer.body);
+    }
+
+    /// The log's last position.
+    pub async fn head(&self) -> i64 {
+        sqlx::query_scalar("SELECT position FROM log.heads WHERE workspace = $1")
+            .bind(self.workspace)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Waits until the live epoch has applied everything that is in the log now.
+    pub async fn caught_up(&self) {
+        let head = self.head().await;
+        let live = "SELECT coalesce(max(c.position), 0) FROM read.live_epochs l JOIN read.checkpoints c USING (projection, epoch, workspace)
+                    WHERE l.workspace = $1";
+        wait_until_applied(&self.pool, live, self.workspace, head, Duration::from_secs(30)).await;
+    }
+
+    /// Waits until every epoch that is kept applied has everything that is in the log now.
+    pub async fn caught_up_in_every_epoch(&self) {
+        let head = self.head().await;
+        let slowest = "SELECT coalesce(min(position), 0) FROM read.checkpoints WHERE workspace = $1 AND following";
+        wait_until_applied(&self.pool, slowest, self.workspace, head, Duration::from_secs(30)).await;
+    }
+}

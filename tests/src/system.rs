@@ -1,0 +1,146 @@
+//! A whole Highwater in this process, on a database and a clock of its own.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use domain::money::Currency;
+use domain::zone::Zone;
+use highwater::system::{Role, RunningSystem, SystemConfig, start};
+use highwater::{tls, workspace};
+use platform::clock::{Clock, ManualClock, SystemClock};
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use platform::keys::{NewKey, Scope, create_key as new_key};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{ConnectOptions, PgPool};
+use tokio_util::sync::CancellationToken;
+
+use crate::caller::Caller;
+
+/// Where a system listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) command: SocketAddr,
+    pub(crate) read: SocketAddr,
+}
+
+/// A running system.
+pub struct TestSystem {
+    /// What it takes for now.
+    pub clock: ManualClock,
+    pool: PgPool,
+    database: DatabaseConfig,
+    running: RunningSystem,
+    client: reqwest::Client,
+}
+
+impl TestSystem {
+    /// All roles on free ports, on the database of `pool`, at the instant `now`.
+    pub async fn start(pool: &PgPool, now: &str) -> Self {
+        Self::with_roles(pool, now, &[Role::Command, Role::Projector, Role::Read]).await
+    }
+
+    /// The two APIs alone: nothing is projected but by [`Self::catch_up`].
+    pub async fn start_without_projector(pool: &PgPool, now: &str) -> Self {
+        Self::with_roles(pool, now, &[Role::Command, Role::Read]).await
+    }
+
+    async fn with_roles(pool: &PgPool, now: &str, roles: &[Role]) -> Self {
+        let clock = ManualClock::new(now.parse::<DateTime<Utc>>().unwrap());
+        Self::run(pool.clone(), clock, roles.iter().copied().collect()).await
+    }
+
+    async fn run(pool: PgPool, clock: ManualClock, roles: BTreeSet<Role>) -> Self {
+        tls::install_provider();
+        let url = pool.connect_options().to_url_lossy().to_string();
+        let database = DatabaseConfig { max_connections: 6, ..DatabaseConfig::at(SecretString::from(url)) };
+        let config = SystemConfig { roles, ..SystemConfig::all_roles(database.clone()) };
+        let running = start(config, clock.shared()).await.unwrap();
+        let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+        Self { clock, pool, database, running, client }
+    }
+
+    /// Another process on the same database and clock.
+    pub async fn second_process(&self) -> Self {
+        Self::run(self.pool.clone(), self.clock.clone(), SystemConfig::all_roles(self.database.clone()).roles).await
+    }
+
+    /// Stops, and starts again with nothing but the database.
+    #[must_use]
+    pub async fn restart(self) -> Self {
+        let (pool, clock) = (self.pool.clone(), self.clock.clone());
+        let roles = SystemConfig::all_roles(self.database.clone()).roles;
+        self.stop().await;
+        Self::run(pool, clock, roles).await
+    }
+
+    pub(crate) fn addresses(&self) -> Addresses {
+        Addresses { command: self.running.command_addr.unwrap(), read: self.running.read_addr.unwrap() }
+    }
+
+    /// Opens a workspace (UTC, EUR); gives a caller with every scope.
+    pub async fn workspace(&self, name: &str) -> Caller {
+        let currency: Currency = "EUR".parse().unwrap();
+        let opened =
+            workspace::find_or_open(&self.pool, &self.database, name, Zone::UTC, currency, &self.clock.shared()).await;
+        let id = opened.unwrap().id;
+        let key = create_key(&self.pool, id, &["command", "read", "admin"]).await;
+        Caller::new(self.client.clone(), self.addresses(), self.pool.clone(), id, key)
+    }
+
+    async fn projector_pool(&self) -> PgPool {
+        connect(&self.database, Part::Projector).await.unwrap()
+    }
+
+    /// Applies what is in the log now, for a system without a projector.
+    pub async fn catch_up(&self) {
+        let pool = self.projector_pool().await;
+        projections::catch_up(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    /// Rebuilds the core projection beside the live rows and switches.
+    pub async fn replay(&self) {
+        let pool = self.projector_pool().await;
+        projections::replay(&pool, "campaign_model", &|_| {}, CancellationToken::new()).await.unwrap();
+        pool.close().await;
+    }
+
+    /// The epoch that a workspace's readers see.
+    pub async fn live_epoch(&self, caller: &Caller) -> i32 {
+        sqlx::query_scalar("SELECT epoch FROM read.live_epochs WHERE workspace = $1")
+            .bind(caller.workspace())
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Drains and stops.
+    pub async fn stop(self) {
+        self.running.shutdown().await.unwrap();
+    }
+}
+
+/// Makes a key with these scopes.
+pub(crate) async fn create_key(pool: &PgPool, workspace: i32, scopes: &[&str]) -> String {
+    let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+    let mut connection = pool.acquire().await.unwrap();
+    let new = NewKey { workspace, name: "story", scopes: &scopes };
+    let (_, key) = new_key(&mut connection, new, SystemClock.now()).await.unwrap();
+    key.expose_secret().to_owned()
+}
+
+/// Waits until `position_of`, a query of one number for a workspace, has reached `head`.
+pub(crate) async fn wait_until_applied(pool: &PgPool, position_of: &str, workspace: i32, head: i64, within: Duration) {
+    let deadline = Instant::now() + within;
+    loop {
+        let applied: i64 = sqlx::query_scalar(position_of).bind(workspace).fetch_one(pool).await.unwrap();
+        if applied >= head {
+            return;
+        }
+        assert!(Instant::now() < deadline, "campaign_model stopped at {applied} of {head} in workspace {workspace}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

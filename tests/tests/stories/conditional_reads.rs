@@ -1,0 +1,61 @@
+//! A 304 is still true, as of later.
+
+use serde_json::json;
+use sqlx::PgPool;
+use tests::TestSystem;
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_campaign_stays_unchanged_while_another_is_busy(pool: PgPool) {
+    let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
+    let acme = system.workspace("acme").await;
+    acme.push_source("tracker").await;
+    let quiet = acme.campaign("Quiet").await;
+    let busy = acme.campaign("Busy").await;
+    acme.observe("tracker", &quiet, 1, 3).await;
+    acme.caught_up().await;
+
+    let paths = [
+        format!("/v1/campaigns/{quiet}"),
+        format!("/v1/campaigns/{quiet}/metrics?date_from=2026-11-20&date_to=2026-11-20&granularity=hour&time_zone=UTC"),
+    ];
+    let mut tags = Vec::new();
+    for path in &paths {
+        let answer = acme.get(path).await.expect(200);
+        tags.push((path, answer.header("etag"), answer.applied()));
+    }
+
+    for batch in 0..10 {
+        for round in 0..100 {
+            acme.observe("tracker", &busy, 1_000 + batch * 100 + round, 1).await;
+        }
+    }
+    acme.caught_up().await;
+
+    let elsewhere = system.second_process().await;
+    for (path, tag, applied) in &tags {
+        for reader in [&acme, &acme.on(&elsewhere)] {
+            let answer = reader.get_if_none_match(path, tag).await.expect(304);
+            assert!(answer.applied() >= applied + 1_000, "Data-Position stood still: {}", answer.applied());
+            assert_eq!(&answer.header("etag"), tag);
+        }
+    }
+    elsewhere.stop().await;
+
+    let restarted = system.restart().await;
+    let acme = acme.on(&restarted);
+    for (path, tag, _) in &tags {
+        acme.get_if_none_match(path, tag).await.expect(304);
+    }
+
+    // What touches the campaign moves its version.
+    acme.observe("tracker", &quiet, 9_999, 1).await;
+    acme.caught_up().await;
+    let (path, tag, _) = &tags[1];
+    acme.get_if_none_match(path, tag).await.expect(200);
+    let renamed = json!({ "name": "Not so quiet" });
+    acme.patch(&format!("/v1/campaigns/{quiet}"), &renamed).await.expect(200);
+    acme.caught_up().await;
+    let (path, tag, _) = &tags[0];
+    acme.get_if_none_match(path, tag).await.expect(200);
+    restarted.stop().await;
+}

@@ -1,0 +1,11 @@
+//! What users do, told over HTTP against a whole system with its own database and clock.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod bad_input;
+mod conditional_reads;
+mod freshness;
+mod generated_bodies;
+mod isolation;
+mod read_your_writes;
+mod replay_under_load;
+mod statements;

@@ -1,0 +1,47 @@
+//! Stated totals: the newest wins, a repetition appends nothing, and one that went back goes back.
+
+use serde_json::json;
+use sqlx::PgPool;
+use tests::{Caller, TestSystem};
+
+async fn state(caller: &Caller, clicks: u64) -> serde_json::Value {
+    let body = json!({
+        "source": "mail", "grain": "day", "time_zone": "UTC",
+        "statements": [{ "external_campaign_id": "winter", "bucket": "2026-11-19", "measures": { "clicks": clicks, "opens": 7 } }]
+    });
+    caller.post("/v1/statements", &body).await.expect(200).body
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_then_b_then_a_ends_at_a_and_a_repetition_appends_nothing(pool: PgPool) {
+    let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
+    let acme = system.workspace("acme").await;
+    let source = json!({
+        "name": "mail", "channel": "email", "kind": "pull", "role": "primary",
+        "time_zone": "UTC", "currency": "EUR", "expected_delay_s": 0, "restatement_horizon_s": 0
+    });
+    acme.post("/v1/sources", &source).await.expect(201);
+    let campaign = json!({
+        "name": "Winter", "channels": ["email"], "currency": "EUR", "time_zone": "UTC", "starts_on": "2026-11-01",
+        "external_ids": [{ "id": "winter" }]
+    });
+    acme.post("/v1/campaigns", &campaign).await.expect(201);
+
+    let report = json!({
+        "measures": ["clicks", "opens", "impressions", "click_to_open"], "date_from": "2026-11-19", "date_to": "2026-11-19",
+        "granularity": "all", "time_zone": "UTC", "group_by": []
+    });
+    for (clicks, accepted) in [(1, 1), (1, 0), (2, 1), (2, 0), (1, 1), (1, 0)] {
+        system.clock.advance(chrono::Duration::seconds(1));
+        let head = acme.head().await;
+        let answer = state(&acme, clicks).await;
+        assert_eq!(answer["accepted"], accepted, "{answer}");
+        assert_eq!(acme.head().await, head + accepted);
+        acme.caught_up().await;
+        let read = acme.post_read("/v1/reports", &report).await.expect(200).body;
+        assert_eq!(read["data"][0]["clicks"], clicks);
+        assert_eq!(read["data"][0]["opens"], 7);
+        assert_eq!(read["data"][0]["impressions"], serde_json::Value::Null);
+    }
+    system.stop().await;
+}

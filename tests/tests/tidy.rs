@@ -1,0 +1,143 @@
+//! The rules of the house that a compiler does not know, run as tests.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Who may depend on whom among our own crates. `tests` and `bench` may depend on anything; nothing depends on them.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("event-store", &[]),
+    ("platform", &[]),
+    ("command-api", &["domain", "event-store", "platform"]),
+    ("projections", &["domain", "event-store", "platform"]),
+    ("read-api", &["domain", "platform"]),
+    ("highwater", &["command-api", "domain", "event-store", "platform", "projections", "read-api"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn files_with(extension: &str) -> Vec<PathBuf> {
+    fn walk(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                    walk(&path, extension, found);
+                }
+            } else if path.extension().is_some_and(|it| it == extension) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), extension, &mut found);
+    assert!(!found.is_empty());
+    found
+}
+
+#[test]
+fn crates_depend_only_on_whom_they_may() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let mut forbidden = Vec::new();
+    for package in &metadata.packages {
+        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == package.name.as_str()) else {
+            assert!(["tests", "bench"].contains(&package.name.as_str()), "{} has no rule", package.name);
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let normal = dependency.kind != DependencyKind::Development;
+            if normal && ours.contains(dependency.name.as_str()) && !allowed.contains(&dependency.name.as_str()) {
+                forbidden.push(format!("{} -> {}", package.name, dependency.name));
+            }
+        }
+    }
+    assert!(forbidden.is_empty(), "forbidden edges: {forbidden:?}");
+}
+
+#[test]
+fn the_domain_touches_no_io() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let domain = metadata.packages.iter().find(|package| package.name.as_str() == "domain").unwrap();
+    let io = ["sqlx", "axum", "tokio", "reqwest", "tracing", "rand"];
+    let found: Vec<_> = domain
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind == DependencyKind::Normal && io.contains(&dependency.name.as_str()))
+        .map(|dependency| &dependency.name)
+        .collect();
+    assert!(found.is_empty(), "the domain is pure, but depends on {found:?}");
+}
+
+#[test]
+fn every_dependency_says_what_it_is_for() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, dependencies) = manifest.split_once("[workspace.dependencies]").unwrap();
+    let dependencies = dependencies.split("\n[").next().unwrap();
+    let silent: Vec<_> = dependencies
+        .lines()
+        .filter(|line| line.contains(" = ") && !line.contains("path = ") && !line.contains(" # "))
+        .collect();
+    assert!(silent.is_empty(), "no comment: {silent:#?}");
+}
+
+#[test]
+fn file_names_say_something() {
+    let vague = ["utils", "util", "helpers", "helper", "common", "misc", "types"];
+    let found: Vec<_> = files_with("rs")
+        .into_iter()
+        .filter(|path| path.file_stem().is_some_and(|stem| vague.contains(&stem.to_string_lossy().as_ref())))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn files_are_one_thing() {
+    let long: Vec<_> = files_with("rs")
+        .into_iter()
+        .filter(|path| std::fs::read_to_string(path).unwrap().lines().count() > 400)
+        .collect();
+    assert!(long.is_empty(), "over 400 lines: {long:#?}");
+}
+
+#[test]
+fn modules_say_what_they_are_for() {
+    let silent: Vec<_> = files_with("rs")
+        .into_iter()
+        .filter(|path| ["lib.rs", "mod.rs", "main.rs"].contains(&path.file_name().unwrap().to_string_lossy().as_ref()))
+        .filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//!"))
+        .collect();
+    assert!(silent.is_empty(), "no module doc: {silent:#?}");
+}
+
+#[test]
+fn the_architecture_names_every_crate_and_links_resolve() {
+    let architecture = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    for (name, _) in ALLOWED {
+        assert!(architecture.contains(&format!("`{name}`")), "docs/ARCHITECTURE.md does not name {name}");
+    }
+    let mut broken = Vec::new();
+    for page in files_with("md") {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap();
+            let elsewhere = file.contains("://") || file.starts_with("mailto:") || file.is_empty();
+            if !elsewhere && !page.parent().unwrap().join(file).exists() {
+                broken.push(format!("{} -> {target}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_readme_is_a_page() {
+    let lines = std::fs::read_to_string(root().join("README.md")).unwrap().lines().count();
+    assert!(lines <= 150, "README.md has {lines} lines");
+}

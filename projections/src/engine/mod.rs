@@ -41,7 +41,7 @@ pub(crate) mod batch; // pages of a log, checked and folded
 pub(crate) mod checkpoint; // epochs and checkpoints that must exist, what is pending, the compare-and-set
 pub(crate) mod follow; // keeps every log's rows up to date
 pub(crate) mod meter; // metrics
-pub(crate) mod page; // how many events to read at once
+pub(crate) mod page; // reads pages of a log
 pub(crate) mod replay; // rebuilds beside the live rows
 pub(crate) mod round; // one round over the logs that are behind
 pub(crate) mod status; // lag against the true head

@@ -17,7 +17,7 @@ pub(crate) async fn announce(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Asks a running [`Announcer`] to tell readers. Calls that come while it is busy become one.
+/// Asks [`run`] to tell readers. Calls that come while it is busy become one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bell(Arc<Notify>);
 

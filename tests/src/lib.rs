@@ -10,4 +10,4 @@ mod system;
 pub use caller::{Answer, Caller};
 pub use digest::digest_of_epoch;
 pub use soak::{open_to_all, soak_rounds};
-pub use system::TestSystem;
+pub use system::{TestSystem, client};

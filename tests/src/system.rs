@@ -53,13 +53,11 @@ impl TestSystem {
     }
 
     async fn run(pool: PgPool, clock: ManualClock, roles: BTreeSet<Role>) -> Self {
-        tls::install_provider();
         let url = pool.connect_options().to_url_lossy().to_string();
         let database = DatabaseConfig { max_connections: 6, ..DatabaseConfig::at(SecretString::from(url)) };
         let config = SystemConfig { roles, ..SystemConfig::all_roles(database.clone()) };
         let running = start(config, clock.shared()).await.unwrap();
-        let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
-        Self { clock, pool, database, running, client }
+        Self { clock, pool, database, running, client: client(Duration::from_mins(1)) }
     }
 
     /// Another process on the same database and clock.
@@ -121,6 +119,12 @@ impl TestSystem {
     pub async fn stop(self) {
         self.running.shutdown().await.unwrap();
     }
+}
+
+/// An HTTP client whose requests take this long at most.
+pub fn client(timeout: Duration) -> reqwest::Client {
+    tls::install_provider();
+    reqwest::Client::builder().timeout(timeout).build().unwrap()
 }
 
 /// Makes a key with these scopes.

@@ -27,7 +27,7 @@ impl Load {
     /// A source and a campaign to observe.
     pub(crate) async fn prepare(program: &Program) -> Self {
         let load = Self {
-            client: Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
+            client: tests::client(Duration::from_secs(10)),
             command: format!("http://{}", program.command),
             read: format!("http://{}", program.read),
             stop: Arc::default(),

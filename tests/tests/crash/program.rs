@@ -65,7 +65,7 @@ impl Program {
     }
 
     async fn ready(&self) {
-        let client = reqwest::Client::new();
+        let client = tests::client(Duration::from_secs(5));
         let deadline = Instant::now() + Duration::from_mins(2);
         for address in [self.command, self.read] {
             let url = format!("http://{address}/readyz");

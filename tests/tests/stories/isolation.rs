@@ -61,7 +61,10 @@ async fn a_key_opens_only_what_its_scopes_say(pool: PgPool) {
     writer.get("/v1/campaigns").await.expect(403);
     reader.post("/v1/sources", &json!({})).await.expect(403);
     let stranger = acme.with_key("hw_not_a_key");
-    assert_eq!(stranger.get("/v1/campaigns").await.expect(401).header("www-authenticate"), "Bearer realm=\"highwater\"");
+    assert_eq!(
+        stranger.get("/v1/campaigns").await.expect(401).header("www-authenticate"),
+        "Bearer realm=\"highwater\""
+    );
     stranger.post("/v1/observations", &json!({})).await.expect(401);
     system.stop().await;
 }

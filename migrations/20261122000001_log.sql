@@ -35,13 +35,13 @@ CREATE TABLE log.heads (
     workspace   integer PRIMARY KEY REFERENCES log.workspaces,
     position    bigint NOT NULL DEFAULT 0 CHECK (position >= 0),
     recorded_at timestamptz
-) WITH (fillfactor = 20);
+) WITH (fillfactor = 10);
 
 -- The columns of postgres-es, then ours. aggregate_id is '<workspace>/<id>', so no load can cross workspaces.
 -- json, not jsonb: appends faster, reads back verbatim. Hash partitions spread workspaces, and let one be placed elsewhere later.
 CREATE TABLE log.events (
-    aggregate_type text NOT NULL,
-    aggregate_id   text NOT NULL,
+    aggregate_type text COLLATE "C" NOT NULL,
+    aggregate_id   text COLLATE "C" NOT NULL,
     sequence       bigint NOT NULL CHECK (sequence >= 1),
     event_type     text NOT NULL,
     event_version  text NOT NULL,
@@ -65,7 +65,7 @@ END $$;
 -- The head lock serialises twins of one workspace, so uniqueness across days needs no index of its own.
 CREATE TABLE log.receipts (
     workspace   integer NOT NULL,
-    key         text NOT NULL,
+    key         text COLLATE "C" NOT NULL,
     recorded_on date NOT NULL,
     digest      bytea NOT NULL,
     response    text NOT NULL,
@@ -80,8 +80,8 @@ CREATE TABLE log.receipts (
 -- What a decision must look up or keep unique: a generic row that an append asserts, takes or releases.
 CREATE TABLE log.claims (
     workspace integer NOT NULL,
-    kind      text NOT NULL,
-    key       text NOT NULL,
+    kind      text COLLATE "C" NOT NULL,
+    key       text COLLATE "C" NOT NULL,
     owner     text NOT NULL,
     state     text NOT NULL,
     PRIMARY KEY (workspace, kind, key)

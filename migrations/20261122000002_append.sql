@@ -101,18 +101,19 @@ DECLARE
     events   constant integer := cardinality(event_type);
     keys     constant integer := cardinality(key_id);
     -- Heads, streams, claims and receipts as the requests judged so far leave them. A NULL head: no such workspace.
-    head_position      bigint[];
+    head_position      bigint[]  := array_fill(NULL::bigint, ARRAY[cardinality(head_workspace)]);
     head_recorded_at   timestamptz[] := array_fill(NULL::timestamptz, ARRAY[cardinality(head_workspace)]);
     stream_version     bigint[];
     claim_owner        text[]    := array_fill(NULL::text, ARRAY[cardinality(claim_key)]);
     claim_state        text[]    := claim_owner;
     claim_changed      boolean[] := array_fill(false, ARRAY[cardinality(claim_key)]);
+    claim_stored       boolean[] := claim_changed;
     receipt_digest     bytea[]   := array_fill(NULL::bytea, ARRAY[cardinality(receipt_key)]);
     receipt_response   text[]    := array_fill(NULL::text, ARRAY[cardinality(receipt_key)]);
     receipt_version    bigint[]  := array_fill(NULL::bigint, ARRAY[cardinality(receipt_key)]);
     receipt_position   bigint[]  := receipt_version;
-    receipt_duplicates text[]    := receipt_response;
-    receipt_conflicts  text[]    := receipt_response;
+    receipt_duplicates text[]    := array_fill('{}'::text, ARRAY[cardinality(receipt_key)]);
+    receipt_conflicts  text[]    := receipt_duplicates;
     receipt_request    integer[] := array_fill(NULL::integer, ARRAY[cardinality(receipt_key)]);
     -- Items: 0 fresh, 1 duplicate, 2 conflict. NULL as a whole while all are fresh.
     item_state         smallint[];
@@ -125,17 +126,7 @@ DECLARE
     event_request      integer[] := array_fill(NULL::integer, ARRAY[events]);
     event_sequence     bigint[]  := array_fill(NULL::bigint, ARRAY[events]);
     event_position     bigint[]  := event_sequence;
-    -- Answers.
-    answer_outcome     text[]    := array_fill('conflict'::text, ARRAY[requests]);
-    answer_reason      text[]    := array_fill(NULL::text, ARRAY[requests]);
-    answer_version     bigint[]  := array_fill(NULL::bigint, ARRAY[requests]);
-    answer_position    bigint[]  := answer_version;
-    answer_response    text[]    := answer_reason;
-    answer_duplicates  text[]    := answer_reason;
-    answer_conflicts   text[]    := answer_reason;
-    answer_use         integer[] := array_fill(NULL::integer, ARRAY[requests]);
-    answer_owner       text[]    := answer_reason;
-    answer_state       text[]    := answer_reason;
+    request_refused    boolean[] := array_fill(true, ARRAY[requests]);
     -- Where the loops are.
     next_event   integer := 1;
     next_use     integer := 1;
@@ -147,15 +138,16 @@ DECLARE
     stream       integer;
     claim        integer;
     receipt      integer;
-    failed       boolean;
     version      bigint;
     last         bigint;
+    first_day    date;
+    last_day     date;
+    a_day        date;
     whole        bytea;
     accepted     bytea;
-    duplicates   integer[];
-    conflicts    integer[];
     writes_receipts boolean := false;
     changes_claims  boolean := false;
+    stored_claims   boolean := false;
     frees_ids       boolean := false;
     hit          record;
 BEGIN
@@ -206,18 +198,38 @@ BEGIN
     END IF;
 
     -- The heads, in a statement of its own: the ones after it see what the holders before us committed.
-    PERFORM FROM log.heads WHERE heads.workspace = ANY (head_workspace) ORDER BY heads.workspace FOR UPDATE;
+    head := 1;
+    FOR hit IN SELECT heads.workspace, heads.position FROM log.heads
+               WHERE heads.workspace = ANY (head_workspace) ORDER BY heads.workspace FOR UPDATE
+    LOOP
+        WHILE head_workspace[head] < hit.workspace LOOP
+            head := head + 1;
+        END LOOP;
+        head_position[head] := hit.position;
+    END LOOP;
 
-    SELECT array_agg((SELECT heads.position FROM log.heads WHERE heads.workspace = head_workspace[n]) ORDER BY n)
-    INTO head_position FROM generate_series(1, cardinality(head_workspace)) AS n;
-
-    SELECT array_agg(coalesce((SELECT stored.sequence FROM log.events stored
-                               WHERE stored.aggregate_type = stream_type[n] AND stored.aggregate_id = stream_id[n]
-                                 AND stored.workspace = head_workspace[stream_head[n]]
-                               ORDER BY stored.sequence DESC LIMIT 1), 0) ORDER BY n)
-    INTO stream_version FROM generate_series(1, cardinality(stream_id)) AS n;
+    -- The two differ in when the other partitions are left out: before the look-ups, or in each of them.
+    IF cardinality(head_workspace) = 1 THEN
+        SELECT array_agg(coalesce((SELECT stored.sequence FROM log.events stored
+                                   WHERE stored.aggregate_type = stream_type[n] AND stored.aggregate_id = stream_id[n]
+                                     AND stored.workspace = head_workspace[1]
+                                   ORDER BY stored.sequence DESC LIMIT 1), 0) ORDER BY n)
+        INTO stream_version FROM generate_series(1, cardinality(stream_id)) AS n;
+    ELSE
+        SELECT array_agg(coalesce((SELECT stored.sequence FROM log.events stored
+                                   WHERE stored.aggregate_type = stream_type[n] AND stored.aggregate_id = stream_id[n]
+                                     AND stored.workspace = head_workspace[stream_head[n]]
+                                   ORDER BY stored.sequence DESC LIMIT 1), 0) ORDER BY n)
+        INTO stream_version FROM generate_series(1, cardinality(stream_id)) AS n;
+    END IF;
 
     IF cardinality(receipt_key) > 0 THEN
+        first_day := receipt_day[1];
+        last_day := receipt_day[1];
+        FOREACH a_day IN ARRAY receipt_day LOOP
+            first_day := least(first_day, a_day);
+            last_day := greatest(last_day, a_day);
+        END LOOP;
         FOR hit IN
             SELECT wanted.n, stored.*
             FROM generate_series(1, cardinality(receipt_key)) AS wanted(n)
@@ -226,6 +238,7 @@ BEGIN
                 FROM log.receipts kept
                 WHERE kept.workspace = head_workspace[receipt_head[wanted.n]] AND kept.key = receipt_key[wanted.n]
                   AND kept.recorded_on BETWEEN receipt_day[wanted.n] - 2 AND receipt_day[wanted.n] + 1
+                  AND kept.recorded_on BETWEEN first_day - 2 AND last_day + 1
                 ORDER BY kept.recorded_on DESC LIMIT 1) AS stored
         LOOP
             receipt_digest[hit.n] := hit.digest;
@@ -246,10 +259,12 @@ BEGIN
         LOOP
             claim_owner[hit.n] := hit.owner;
             claim_state[hit.n] := hit.state;
+            claim_stored[hit.n] := true;
+            stored_claims := true;
         END LOOP;
     END IF;
 
-    -- The judgement: no statement in it touches a table.
+    -- The judgement. Each answer leaves as soon as it is found.
     FOR r IN 1 .. requests LOOP
         first_event := next_event;
         first_use := next_use;
@@ -260,70 +275,71 @@ BEGIN
         stream := request_stream[r];
         head := stream_head[stream];
         receipt := request_receipt[r];
+        version := stream_version[stream];
         last := head_position[head];
 
+        request := r;
+        outcome := 'conflict';
+        reason := NULL;
+        at_version := NULL;
+        at_position := NULL;
+        stored_response := NULL;
+        duplicate_items := '{}';
+        conflicting_items := '{}';
+        failed_use := NULL;
+        found_owner := NULL;
+        found_state := NULL;
+
         IF last IS NULL THEN
-            answer_reason[r] := 'workspace';
+            reason := 'workspace';
+        ELSIF receipt_digest[receipt] = request_digest[r] THEN
+            outcome := 'duplicate';
+            at_version := receipt_version[receipt];
+            at_position := receipt_position[receipt];
+            stored_response := receipt_response[receipt];
+            duplicate_items := receipt_duplicates[receipt]::integer[];
+            conflicting_items := receipt_conflicts[receipt]::integer[];
+        ELSIF receipt_digest[receipt] IS NOT NULL THEN
+            reason := 'receipt';
+        ELSIF request_expected[r] <> version THEN
+            reason := 'version';
+            at_version := version;
+        ELSE
+            outcome := 'ok';
+            FOR u IN first_use .. next_use - 1 LOOP
+                claim := use_claim[u];
+                IF use_expect[u] = 'absent' AND claim_owner[claim] IS NOT NULL
+                   OR use_expect[u] = 'held' AND (claim_owner[claim] IS DISTINCT FROM use_expect_owner[u]
+                                                  OR claim_state[claim] IS DISTINCT FROM use_expect_state[u])
+                THEN
+                    outcome := 'conflict';
+                    reason := 'claim';
+                    failed_use := u - first_use + 1;
+                    found_owner := claim_owner[claim];
+                    found_state := claim_state[claim];
+                    EXIT;
+                END IF;
+            END LOOP;
+        END IF;
+        IF outcome <> 'ok' THEN
+            frees_ids := frees_ids OR request_items[r] > 0;
+            RETURN NEXT;
             CONTINUE;
         END IF;
+        request_refused[r] := false;
 
-        IF receipt_digest[receipt] IS NOT NULL THEN
-            IF receipt_digest[receipt] = request_digest[r] THEN
-                answer_outcome[r] := 'duplicate';
-                answer_version[r] := receipt_version[receipt];
-                answer_position[r] := receipt_position[receipt];
-                answer_response[r] := receipt_response[receipt];
-                answer_duplicates[r] := receipt_duplicates[receipt];
-                answer_conflicts[r] := receipt_conflicts[receipt];
-            ELSE
-                answer_reason[r] := 'receipt';
-            END IF;
-            CONTINUE;
-        END IF;
-
-        version := stream_version[stream];
-        IF request_expected[r] <> version THEN
-            answer_reason[r] := 'version';
-            answer_version[r] := version;
-            CONTINUE;
-        END IF;
-
-        failed := false;
-        FOR u IN first_use .. next_use - 1 LOOP
-            claim := use_claim[u];
-            IF use_expect[u] = 'absent' THEN
-                failed := claim_owner[claim] IS NOT NULL;
-            ELSIF use_expect[u] = 'held' THEN
-                failed := claim_owner[claim] IS DISTINCT FROM use_expect_owner[u]
-                          OR claim_state[claim] IS DISTINCT FROM use_expect_state[u];
-            END IF;
-            IF failed THEN
-                answer_reason[r] := 'claim';
-                answer_use[r] := u - first_use + 1;
-                answer_owner[r] := claim_owner[claim];
-                answer_state[r] := claim_state[claim];
-                EXIT;
-            END IF;
-        END LOOP;
-        CONTINUE WHEN failed;
-
-        -- Accepted. Items that were taken are left out; an event that loses all of them is not written.
-        answer_outcome[r] := 'ok';
-        IF request_taken[r] THEN
-            duplicates := '{}';
-            conflicts := '{}';
-        END IF;
+        -- Items that were taken are left out; an event that loses all of them is not written.
         FOR e IN first_event .. next_event - 1 LOOP
             IF event_items[e] > 0 THEN
                 IF request_taken[r] THEN
                     whole := convert_to(event_payload[e]::text, 'UTF8');
                     SELECT string_agg(substring(whole FROM item_offset[n] + 1 FOR item_length[n]), ',' ORDER BY n)
                                FILTER (WHERE item_state[n] = 0),
-                           duplicates || coalesce(array_agg(event_first_item[e] + n - item ORDER BY n)
-                                                      FILTER (WHERE item_state[n] = 1), '{}'),
-                           conflicts || coalesce(array_agg(event_first_item[e] + n - item ORDER BY n)
-                                                     FILTER (WHERE item_state[n] = 2), '{}')
-                    INTO accepted, duplicates, conflicts
+                           duplicate_items || coalesce(array_agg(event_first_item[e] + n - item ORDER BY n)
+                                                           FILTER (WHERE item_state[n] = 1), '{}'),
+                           conflicting_items || coalesce(array_agg(event_first_item[e] + n - item ORDER BY n)
+                                                             FILTER (WHERE item_state[n] = 2), '{}')
+                    INTO accepted, duplicate_items, conflicting_items
                     FROM generate_series(item, item + event_items[e] - 1) AS n;
                     event_payload[e] := convert_from(
                         substring(whole FROM 1 FOR item_offset[item]) || accepted
@@ -340,44 +356,38 @@ BEGIN
             event_sequence[e] := version;
             event_position[e] := last;
         END LOOP;
-        IF request_taken[r] THEN
-            answer_duplicates[r] := duplicates::text;
-            answer_conflicts[r] := conflicts::text;
-        END IF;
-
-        FOR u IN first_use .. next_use - 1 LOOP
-            IF use_then[u] = 'put' THEN
-                claim := use_claim[u];
-                claim_owner[claim] := use_owner[u];
-                claim_state[claim] := use_state[u];
-                claim_changed[claim] := true;
-                changes_claims := true;
-            ELSIF use_then[u] = 'remove' THEN
-                claim := use_claim[u];
-                claim_owner[claim] := NULL;
-                claim_state[claim] := NULL;
-                claim_changed[claim] := true;
-                changes_claims := true;
-            END IF;
-        END LOOP;
-
         IF last > head_position[head] THEN
             stream_version[stream] := version;
             head_position[head] := last;
             head_recorded_at[head] := request_recorded_at[r];
         END IF;
-        answer_version[r] := version;
-        answer_position[r] := last;
+
+        FOR u IN first_use .. next_use - 1 LOOP
+            IF use_then[u] <> 'keep' THEN
+                -- What is removed has neither owner nor state.
+                claim := use_claim[u];
+                claim_owner[claim] := use_owner[u];
+                claim_state[claim] := use_state[u];
+                claim_changed[claim] := true;
+                changes_claims := true;
+            END IF;
+        END LOOP;
+
+        at_version := version;
+        at_position := last;
         IF receipt IS NOT NULL THEN
             receipt_digest[receipt] := request_digest[r];
             receipt_response[receipt] := request_response[r];
             receipt_version[receipt] := version;
             receipt_position[receipt] := last;
-            receipt_duplicates[receipt] := answer_duplicates[r];
-            receipt_conflicts[receipt] := answer_conflicts[r];
             receipt_request[receipt] := r;
+            IF request_taken[r] THEN
+                receipt_duplicates[receipt] := duplicate_items::text;
+                receipt_conflicts[receipt] := conflicting_items::text;
+            END IF;
             writes_receipts := true;
         END IF;
+        RETURN NEXT;
     END LOOP;
 
     INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
@@ -389,16 +399,23 @@ BEGIN
     FROM generate_series(1, events) AS n
     WHERE event_position[n] IS NOT NULL;
 
+    -- Whether a claim is there is known, and under the head's lock it stays so: nothing to resolve on conflict.
     IF changes_claims THEN
         INSERT INTO log.claims (workspace, kind, key, owner, state)
         SELECT head_workspace[claim_head[n]], claim_kind[n], claim_key[n], claim_owner[n], claim_state[n]
         FROM generate_series(1, cardinality(claim_key)) AS n
-        WHERE claim_changed[n] AND claim_owner[n] IS NOT NULL
-        ON CONFLICT (workspace, kind, key) DO UPDATE SET owner = excluded.owner, state = excluded.state;
+        WHERE claim_changed[n] AND claim_owner[n] IS NOT NULL AND NOT claim_stored[n];
+    END IF;
+    IF changes_claims AND stored_claims THEN
+        UPDATE log.claims SET owner = claim_owner[changed.n], state = claim_state[changed.n]
+        FROM generate_series(1, cardinality(claim_key)) AS changed(n)
+        WHERE claim_changed[changed.n] AND claim_owner[changed.n] IS NOT NULL AND claim_stored[changed.n]
+          AND claims.workspace = head_workspace[claim_head[changed.n]]
+          AND claims.kind = claim_kind[changed.n] AND claims.key = claim_key[changed.n];
 
         DELETE FROM log.claims
         USING generate_series(1, cardinality(claim_key)) AS gone(n)
-        WHERE claim_changed[gone.n] AND claim_owner[gone.n] IS NULL
+        WHERE claim_changed[gone.n] AND claim_owner[gone.n] IS NULL AND claim_stored[gone.n]
           AND claims.workspace = head_workspace[claim_head[gone.n]]
           AND claims.kind = claim_kind[gone.n] AND claims.key = claim_key[gone.n];
     END IF;
@@ -407,23 +424,17 @@ BEGIN
         INSERT INTO log.receipts (workspace, key, recorded_on, digest, response, version, position, duplicates, conflicts,
                                   recorded_at)
         SELECT head_workspace[receipt_head[n]], receipt_key[n], receipt_day[n], receipt_digest[n], receipt_response[n],
-               receipt_version[n], receipt_position[n], coalesce(receipt_duplicates[n], '{}')::integer[],
-               coalesce(receipt_conflicts[n], '{}')::integer[], request_recorded_at[receipt_request[n]]
+               receipt_version[n], receipt_position[n], receipt_duplicates[n]::integer[],
+               receipt_conflicts[n]::integer[], request_recorded_at[receipt_request[n]]
         FROM generate_series(1, cardinality(receipt_key)) AS n
         WHERE receipt_request[n] IS NOT NULL;
     END IF;
 
     -- The ids that only refused requests brought are free again.
-    FOR n IN 1 .. keys LOOP
-        IF answer_outcome[key_request[n]] <> 'ok' THEN
-            frees_ids := true;
-            EXIT;
-        END IF;
-    END LOOP;
     IF frees_ids THEN
         DELETE FROM log.item_ids
         USING generate_series(1, keys) AS freed(n)
-        WHERE answer_outcome[key_request[freed.n]] <> 'ok' AND coalesce(item_state[key_item[freed.n]], 0) = 0
+        WHERE request_refused[key_request[freed.n]] AND coalesce(item_state[key_item[freed.n]], 0) = 0
           AND item_ids.workspace = head_workspace[key_head[freed.n]]
           AND item_ids.id = key_id[freed.n] AND item_ids.day = key_day[freed.n];
     END IF;
@@ -431,13 +442,6 @@ BEGIN
     UPDATE log.heads SET position = head_position[moved.n], recorded_at = head_recorded_at[moved.n]
     FROM generate_series(1, cardinality(head_workspace)) AS moved(n)
     WHERE head_recorded_at[moved.n] IS NOT NULL AND heads.workspace = head_workspace[moved.n];
-
-    RETURN QUERY
-    SELECT n, answer_outcome[n], answer_reason[n], answer_version[n], answer_position[n], answer_response[n],
-           coalesce(answer_duplicates[n], '{}')::integer[], coalesce(answer_conflicts[n], '{}')::integer[],
-           answer_use[n], answer_owner[n], answer_state[n]
-    FROM generate_series(1, requests) AS n
-    ORDER BY n;
 END $$;
 
 -- The log is written by the command role alone.

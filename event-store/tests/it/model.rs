@@ -159,9 +159,12 @@ fn any_request(ws: i32) -> impl Strategy<Value = AppendRequest> {
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn batches_answer_as_if_each_request_came_alone(_: PgPoolOptions, connect: PgConnectOptions) {
     let mut runner = TestRunner::deterministic();
-    let configs = [1, 3, 512].map(|batch_requests| AppenderConfig { batch_requests, ..one_lane() });
+    let mut writers = Vec::new();
+    for batch_requests in [1, 3, 512] {
+        writers.push(Writer::start(&connect, AppenderConfig { batch_requests, ..one_lane() }).await);
+    }
     for case in 0..CASES {
-        let writer = Writer::start(&connect, configs[case % configs.len()]).await;
+        let writer = &writers[case % writers.len()];
         let ws = workspace(&connect, &format!("case {case}")).await;
         let requests = proptest::collection::vec(any_request(ws), 1..60).new_tree(&mut runner).unwrap().current();
         let mut model = Model::default();
@@ -177,6 +180,8 @@ async fn batches_answer_as_if_each_request_came_alone(_: PgPoolOptions, connect:
             .map(|event| (event.stream_id, event.sequence, event.payload))
             .collect();
         assert_eq!(log, model.log, "case {case}: {requests:#?}");
+    }
+    for writer in writers {
         writer.stop().await;
     }
 }

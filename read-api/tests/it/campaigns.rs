@@ -13,7 +13,45 @@ async fn a_campaign_is_shown_as_it_stands(options: PgPoolOptions, connect: PgCon
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shoes", &["paid_search", "email"])]).await;
     let reply = world.get(&format!("/v1/campaigns/{}", campaign(1))).await.ok();
-    insta::assert_json_snapshot!(reply.body, @"");
+    insta::assert_json_snapshot!(reply.body, @r#"
+    {
+      "data": {
+        "attributes": {
+          "region": "DACH"
+        },
+        "budget": {
+          "amount": "5000.000000",
+          "currency": "EUR"
+        },
+        "campaign_id": "00000000-0000-0000-0000-00000000ca01",
+        "changed_at": "2026-11-22T12:00:00Z",
+        "channels": [
+          "paid_search",
+          "email"
+        ],
+        "created_at": "2026-11-22T12:00:00Z",
+        "currency": "EUR",
+        "ends_on": null,
+        "external_ids": [],
+        "name": "Shoes",
+        "starts_on": "2026-12-01",
+        "status": "draft",
+        "time_zone": "Europe/Berlin",
+        "version": 1
+      },
+      "meta": {
+        "currency": "EUR",
+        "epoch": 1,
+        "model": "campaigns",
+        "query": {
+          "campaign_id": "00000000-0000-0000-0000-00000000ca01"
+        },
+        "time_zone": "Europe/Berlin",
+        "version": "2.0",
+        "warnings": []
+      }
+    }
+    "#);
     assert_eq!(reply.header("data-freshness"), "lag=0.000, satisfied=?1");
 
     world.given([changed(1, CampaignEvent::CampaignLaunched { at: at("2026-11-22T12:00:00Z") })]).await;
@@ -74,5 +112,38 @@ async fn a_list_can_show_some_fields(options: PgPoolOptions, connect: PgConnectO
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shoes", &["paid_search"])]).await;
     let reply = world.get("/v1/campaigns?fields=budget,name,status,name&limit=1").await.ok();
-    insta::assert_json_snapshot!(reply.body, @"");
+    insta::assert_json_snapshot!(reply.body, @r#"
+    {
+      "data": [
+        {
+          "budget": {
+            "amount": "5000.000000",
+            "currency": "EUR"
+          },
+          "name": "Shoes",
+          "status": "draft"
+        }
+      ],
+      "meta": {
+        "currency": "EUR",
+        "epoch": 1,
+        "model": "campaigns",
+        "query": {
+          "fields": [
+            "name",
+            "status",
+            "budget"
+          ],
+          "limit": 1,
+          "sort": "name"
+        },
+        "time_zone": "Europe/Berlin",
+        "version": "2.0",
+        "warnings": []
+      },
+      "page": {
+        "next_cursor": null
+      }
+    }
+    "#);
 }

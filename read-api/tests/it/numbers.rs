@@ -55,7 +55,105 @@ async fn an_answer_says_how_fresh_how_complete_and_how_final_it_is(options: PgPo
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     let reply = world.get(&metrics("time_zone=UTC&measures=impressions,clicks,spend,conversions,cpc,ctr")).await.ok();
-    insta::assert_json_snapshot!(reply.body, @"");
+    insta::assert_json_snapshot!(reply.body, @r#"
+    {
+      "data": [
+        {
+          "bucket": "2026-11-20",
+          "clicks": 40,
+          "conversions": 1.5,
+          "cpc": {
+            "amount": "0.308642",
+            "currency": "EUR"
+          },
+          "ctr": 0.013333,
+          "impressions": 3000,
+          "spend": {
+            "amount": "12.345678",
+            "currency": "EUR"
+          },
+          "state": "provisional"
+        },
+        {
+          "bucket": "2026-11-21",
+          "clicks": 0,
+          "conversions": 1,
+          "cpc": null,
+          "ctr": 0,
+          "impressions": 1000,
+          "spend": {
+            "amount": "1.000000",
+            "currency": "EUR"
+          },
+          "state": "provisional"
+        }
+      ],
+      "meta": {
+        "currency": "EUR",
+        "epoch": 1,
+        "freshness": {
+          "first_incomplete": null,
+          "sources": [
+            {
+              "complete_through": null,
+              "final_through": null,
+              "parked": 0,
+              "role": "reference",
+              "source": "analytics",
+              "status": "never"
+            },
+            {
+              "complete_through": "2026-11-22T00:00:00Z",
+              "final_through": "2026-11-19T00:00:00Z",
+              "parked": 0,
+              "role": "primary",
+              "source": "google_ads",
+              "status": "ok"
+            },
+            {
+              "complete_through": "2026-11-22T11:00:00Z",
+              "final_through": "2026-11-19T00:00:00Z",
+              "parked": 0,
+              "role": "primary",
+              "source": "tracker",
+              "status": "ok"
+            }
+          ],
+          "state": "provisional"
+        },
+        "model": "campaign_metrics",
+        "query": {
+          "data_state": "all",
+          "date_from": "2026-11-20",
+          "date_to": "2026-11-21",
+          "filters": {
+            "campaign_id": [
+              "00000000-0000-0000-0000-00000000ca01"
+            ]
+          },
+          "granularity": "day",
+          "group_by": [],
+          "limit": 100,
+          "measures": [
+            "impressions",
+            "clicks",
+            "conversions",
+            "spend",
+            "ctr",
+            "cpc"
+          ],
+          "order_by": [],
+          "time_zone": "UTC"
+        },
+        "time_zone": "UTC",
+        "version": "10.1795305600",
+        "warnings": []
+      },
+      "page": {
+        "next_cursor": null
+      }
+    }
+    "#);
     insta::assert_snapshot!(
         format!(
             "{}\n{}\n{}\n{}\n{}",
@@ -65,7 +163,13 @@ async fn an_answer_says_how_fresh_how_complete_and_how_final_it_is(options: PgPo
             reply.header("data-position"),
             reply.header("data-freshness"),
         ),
-        @""
+        @r#"
+        W/"campaign_metrics:1:10.1795305600:db1af30f2d9388a4"
+        private, max-age=0, stale-while-revalidate=5
+        Accept, Accept-Encoding, Authorization
+        epoch=1, applied=10, head=10
+        state=provisional, lag=0.000, satisfied=?1, complete_through=@1795305600
+        "#
     );
 }
 

@@ -29,6 +29,7 @@ pub use state::{ApiState, Limits};
 
 /// The API without its edge: what `platform::http::edge` wraps.
 pub fn router(state: ApiState) -> Router {
+    routes::describe_metrics();
     let (router, document) = openapi::document(routes::all());
     router.merge(openapi::route(&document)).with_state(state)
 }

@@ -97,16 +97,8 @@ impl<'a> Lookup<'a> {
     pub(crate) async fn find_steady(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
         let mut missing = Vec::new();
         for key in wanted {
-            if self.has_seen(&key) {
-                continue;
-            }
-            let remembered = match self.freshness {
-                Freshness::Remembered => self.cache.get(self.workspace, &key),
-                Freshness::Read => None,
-            };
-            match remembered {
-                Some(held) => self.see(key, Some(held)),
-                None => missing.push(key),
+            if !self.has_seen(&key) && !self.recall(&key) {
+                missing.push(key);
             }
         }
         self.read(&missing).await?;
@@ -117,6 +109,19 @@ impl<'a> Lookup<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a steady claim is remembered as held.
+    pub(crate) fn recall(&mut self, key: &Key) -> bool {
+        let remembered = match self.freshness {
+            Freshness::Remembered => self.cache.get(self.workspace, key),
+            Freshness::Read => None,
+        };
+        let recalled = remembered.is_some();
+        if recalled {
+            self.see(key.clone(), remembered);
+        }
+        recalled
     }
 
     /// Finds claims that change with every request.

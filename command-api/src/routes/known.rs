@@ -75,13 +75,21 @@ impl<'a> Known<'a> {
         }
         let references: HashSet<&CampaignRef<'_>> = references.collect();
         let source_key = (SOURCE_NAME, source.to_owned());
-        let named = references.iter().flat_map(|reference| match reference {
-            CampaignRef::Id(id) => vec![(CAMPAIGN, id.to_string())],
-            CampaignRef::External(id) => {
-                [Some(source), None].map(|source| (EXTERNAL_CAMPAIGN, claims::external_key(source, id))).into()
+        let mut wanted = vec![source_key.clone()];
+        for reference in &references {
+            match reference {
+                CampaignRef::Id(id) => wanted.push((CAMPAIGN, id.to_string())),
+                CampaignRef::External(id) => {
+                    let own = (EXTERNAL_CAMPAIGN, claims::external_key(Some(source), id));
+                    // The workspace's id is rarely there, and what is not there is never remembered.
+                    if !lookup.recall(&own) {
+                        wanted.push((EXTERNAL_CAMPAIGN, claims::external_key(None, id)));
+                    }
+                    wanted.push(own);
+                }
             }
-        });
-        lookup.find_steady(std::iter::once(source_key.clone()).chain(named)).await?;
+        }
+        lookup.find_steady(wanted).await?;
         let Some(found) = KnownSource::seen(lookup, source)? else { return Ok(None) };
 
         let mut relied_on = BTreeSet::from([source_key]);

@@ -11,7 +11,7 @@ mod known; // the source and campaigns that a batch stands on
 mod reference; // how an item names its campaign
 mod time; // instants of items
 
-pub(crate) use batch::Settled;
+pub(crate) use batch::{Settled, describe_metrics};
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -94,7 +94,9 @@ pub(crate) struct SourceAnswer {
     request_body = RegisterSource,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
     responses(
-        (status = 201, description = "Registered", body = SourceAnswer),
+        (status = 201, description = "Registered", body = SourceAnswer, headers(
+            ("Location" = String, description = "The source, below which its syncs are noted"),
+        )),
         (status = 200, description = "Registered before, as the same", body = SourceAnswer),
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
@@ -194,8 +196,20 @@ fn answer(caller: &Caller, name: String, done: &Done) -> Result<Answer, Problem>
             return otherwise(caller, done);
         }
     };
+    let location = format!("/v1/sources/{}", path_segment(&name));
     let body = SourceAnswer { source_id: id.0, name, version: done.version, position: done.position };
-    Ok(Answer::new(status, caller, done, &body).with_version(done.version))
+    let answer = Answer::new(status, caller, done, &body).with_version(done.version);
+    Ok(if status == StatusCode::CREATED { answer.with_location(&location) } else { answer })
+}
+
+/// A name as a part of a path: all but the unreserved characters of RFC 3986 escaped.
+fn path_segment(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 impl RegisterSource {

@@ -4,6 +4,7 @@
 mod support;
 
 mod campaigns;
+mod faults;
 mod fuzz;
 mod idempotency;
 mod isolation;

@@ -16,6 +16,7 @@ async fn a_source_is_registered(pool: PgPool) {
     assert_snapshot!(first, @r#"
     201 Created
     content-type: application/json
+    location: /v1/sources/google_ads
     etag: "1"
     consistency-token: MS4xLjE
     {
@@ -106,4 +107,14 @@ async fn what_is_no_source_is_refused_by_field(pool: PgPool) {
         assert_eq!((reply.status, reply.code(), reply.field()), (StatusCode::UNPROCESSABLE_ENTITY, code, member));
     }
     assert_eq!(api.log().await, [""; 0]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_location_can_be_followed(pool: PgPool) {
+    let api = Api::start(pool).await;
+    let reply = api.post("/v1/sources", &source("Anzeigen / Süd?", "pull")).await;
+    let location = reply.header("location").unwrap();
+    assert_eq!(location, "/v1/sources/Anzeigen%20%2F%20S%C3%BCd%3F");
+    let reply = api.post(&format!("{location}/syncs"), &json!({"status": "started"})).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply}");
 }

@@ -28,6 +28,10 @@ pub(crate) struct Api {
     pub(crate) clock: ManualClock,
     /// As the user that owns everything: for looking behind the API.
     pub(crate) pool: PgPool,
+    /// What the API itself reads through.
+    pub(crate) reads: PgPool,
+    /// Ends the log's writer.
+    pub(crate) shutdown: CancellationToken,
     router: Router,
 }
 
@@ -40,23 +44,13 @@ impl Api {
             let workspace = open_workspace(&mut conn, name, now).await.unwrap();
             add_key(&pool, workspace, key, &[Scope::Command]).await;
         }
-        let as_command = PgPoolOptions::new()
-            .max_connections(8)
-            .after_connect(|conn, _| {
-                Box::pin(async move {
-                    sqlx::query("SET ROLE highwater_command").execute(conn).await?;
-                    Ok(())
-                })
-            })
-            .connect_with((*pool.connect_options()).clone())
-            .await
-            .unwrap();
-        let (appender, _writers) =
-            Appender::start(as_command.clone(), AppenderConfig::default(), CancellationToken::new());
-        let keys = Keys::new(as_command.clone(), clock.shared());
+        let (reads, writes) = (as_command(&pool).await, as_command(&pool).await);
+        let shutdown = CancellationToken::new();
+        let (appender, _writers) = Appender::start(writes, AppenderConfig::default(), shutdown.clone());
+        let keys = Keys::new(reads.clone(), clock.shared());
         let limits = Limits { observations: 50, ..Limits::default() };
-        let state = ApiState::new(as_command, appender, keys, clock.shared(), limits);
-        Self { clock, pool, router: command_api::router(state) }
+        let state = ApiState::new(reads.clone(), appender, keys, clock.shared(), limits);
+        Self { clock, pool, reads, shutdown, router: command_api::router(state) }
     }
 
     pub(crate) async fn call(&self, request: Call) -> Reply {
@@ -110,6 +104,21 @@ impl Api {
         .unwrap();
         serde_json::from_str(&payload).unwrap()
     }
+}
+
+/// Connections that may do what the command part may.
+async fn as_command(pool: &PgPool) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(8)
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                sqlx::query("SET ROLE highwater_command").execute(conn).await?;
+                Ok(())
+            })
+        })
+        .connect_with((*pool.connect_options()).clone())
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn add_key(pool: &PgPool, workspace: i32, key: &str, scopes: &[Scope]) {

@@ -157,6 +157,11 @@ pub(crate) fn check_size(field: &'static str, count: usize, most: usize) -> Resu
     if (1..=most).contains(&count) { Ok(()) } else { Err(Failure::BatchSize { field, count, most }) }
 }
 
+/// Says what the metrics of batches mean.
+pub(crate) fn describe_metrics() {
+    metrics::describe_counter!("highwater_command_items_total", "items of batches, by kind and by how they fared");
+}
+
 /// The answer to a batch of `kind`, whose items have the ids that `id_of` tells.
 pub(crate) fn answer(
     kind: &'static str,

@@ -137,3 +137,6 @@ fn key_reused() -> Problem {
 fn not_registered(name: &str) -> String {
     format!("\"{}\" is not registered: POST /v1/sources first", clip(name))
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,15 @@ CREATE TABLE log.events (
     UNIQUE (aggregate_type, aggregate_id, sequence, workspace)
 ) PARTITION BY HASH (workspace);
 
+-- A large payload is compressed while the head is held. lz4 takes a fifth of the default's time for the same size, and a
+-- third of it to read; a server built without it keeps the default.
+DO $$
+BEGIN
+    ALTER TABLE log.events ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END $$;
+
 DO $$
 BEGIN
     FOR part IN 0..7 LOOP

@@ -6,7 +6,8 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::{
-    Writer, check_log, enqueued, hold_head, item, items, log_of, one_lane, request, waiting_writer, workspace,
+    Writer, admin, check_log, day, enqueued, hold_head, item, items, log_of, one_lane, receipt, request,
+    waiting_writer, workspace,
 };
 
 async fn kept_ids(pool: &PgPool) -> i64 {
@@ -78,7 +79,7 @@ async fn an_id_is_free_in_another_workspace_and_on_another_day(_: PgPoolOptions,
     for name in ["one", "two"] {
         let ws = workspace(&connect, name).await;
         let mut yesterday = item(1, 1);
-        yesterday.key.as_mut().unwrap().day = crate::support::day().pred_opt().unwrap();
+        yesterday.key.as_mut().unwrap().day = day().pred_opt().unwrap();
         let events = vec![items(vec![item(1, 1), yesterday])];
         assert!(writer.append(AppendRequest { events, ..request(ws, "a") }).await.unwrap().duplicates.is_empty());
     }
@@ -117,9 +118,33 @@ async fn a_day_that_was_dropped_is_made_again(_: PgPoolOptions, connect: PgConne
     let ws = workspace(&connect, "acme").await;
     let with = |id| AppendRequest { events: vec![items(vec![item(id, 1)])], ..request(ws, "a") };
     writer.append(with(1)).await.unwrap();
-    let mut admin = crate::support::admin(&connect).await;
+    let mut admin = admin(&connect).await;
     sqlx::query("DROP TABLE log.item_ids_20261122").execute(&mut admin).await.unwrap();
     assert_eq!(writer.append(with(1)).await.unwrap().version, 2);
     check_log(&writer.pool, ws).await;
+    writer.stop().await;
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_new_day_waits_for_no_append(_: PgPoolOptions, connect: PgConnectOptions) {
+    let writer = Writer::start(&connect, one_lane()).await;
+    let ws = workspace(&connect, "acme").await;
+    let with = |n| AppendRequest {
+        events: vec![items(vec![item(n, 1)])],
+        receipt: Some(receipt(&n.to_string(), 1, "")),
+        ..request(ws, "a")
+    };
+    let holding = hold_head(&writer.admin, ws).await;
+    let writing = enqueued(&writer.appender, with(1));
+    waiting_writer(&writer.admin).await;
+    let other = Writer::start(&connect, one_lane()).await;
+    let elsewhere = workspace(&connect, "elsewhere").await;
+    let mut tomorrow = item(2, 1);
+    tomorrow.key.as_mut().unwrap().day = day().succ_opt().unwrap();
+    let events = vec![items(vec![tomorrow])];
+    other.append(AppendRequest { events, ..request(elsewhere, "a") }).await.unwrap();
+    holding.rollback().await.unwrap();
+    writing.await.unwrap();
+    other.stop().await;
     writer.stop().await;
 }

@@ -3,8 +3,8 @@
 -- workspace, day and id, then heads by workspace.
 --
 -- A plan must not depend on what the tables held when it was made: they start empty and grow by thousands of rows a
--- second, faster than statistics follow. So every look-up goes through its key (no other way of reading is left enabled),
--- and every plan is made once for all parameters.
+-- second, faster than statistics follow. So every look-up goes through its key (no other way of reading is left enabled, and
+-- LIMIT 1 keeps a look-up from becoming a join that could be turned around), and every plan is made once for all parameters.
 
 CREATE FUNCTION log.find_claims(of_workspace integer, kinds text[], keys text[])
 RETURNS TABLE (kind text, key text, owner text, state text)
@@ -15,7 +15,10 @@ BEGIN
     RETURN QUERY
     SELECT held.kind, held.key, held.owner, held.state
     FROM generate_series(1, cardinality(kinds)) AS wanted(n)
-    JOIN log.claims held ON held.workspace = of_workspace AND held.kind = kinds[wanted.n] AND held.key = keys[wanted.n];
+    CROSS JOIN LATERAL (
+        SELECT stored.kind, stored.key, stored.owner, stored.state FROM log.claims stored
+        WHERE stored.workspace = of_workspace AND stored.kind = kinds[wanted.n] AND stored.key = keys[wanted.n]
+        LIMIT 1) AS held;
 END $$;
 
 -- A receipt answers for two days. One of tomorrow was written by a process whose clock is ahead.
@@ -254,8 +257,11 @@ BEGIN
         FOR hit IN
             SELECT wanted.n, held.owner, held.state
             FROM generate_series(1, cardinality(claim_key)) AS wanted(n)
-            JOIN log.claims held ON held.workspace = head_workspace[claim_head[wanted.n]]
-                                AND held.kind = claim_kind[wanted.n] AND held.key = claim_key[wanted.n]
+            CROSS JOIN LATERAL (
+                SELECT stored.owner, stored.state FROM log.claims stored
+                WHERE stored.workspace = head_workspace[claim_head[wanted.n]]
+                  AND stored.kind = claim_kind[wanted.n] AND stored.key = claim_key[wanted.n]
+                LIMIT 1) AS held
         LOOP
             claim_owner[hit.n] := hit.owner;
             claim_state[hit.n] := hit.state;
@@ -407,17 +413,18 @@ BEGIN
         WHERE claim_changed[n] AND claim_owner[n] IS NOT NULL AND NOT claim_stored[n];
     END IF;
     IF changes_claims AND stored_claims THEN
-        UPDATE log.claims SET owner = claim_owner[changed.n], state = claim_state[changed.n]
-        FROM generate_series(1, cardinality(claim_key)) AS changed(n)
-        WHERE claim_changed[changed.n] AND claim_owner[changed.n] IS NOT NULL AND claim_stored[changed.n]
-          AND claims.workspace = head_workspace[claim_head[changed.n]]
-          AND claims.kind = claim_kind[changed.n] AND claims.key = claim_key[changed.n];
-
-        DELETE FROM log.claims
-        USING generate_series(1, cardinality(claim_key)) AS gone(n)
-        WHERE claim_changed[gone.n] AND claim_owner[gone.n] IS NULL AND claim_stored[gone.n]
-          AND claims.workspace = head_workspace[claim_head[gone.n]]
-          AND claims.kind = claim_kind[gone.n] AND claims.key = claim_key[gone.n];
+        FOR n IN 1 .. cardinality(claim_key) LOOP
+            CONTINUE WHEN NOT claim_changed[n] OR NOT claim_stored[n];
+            IF claim_owner[n] IS NOT NULL THEN
+                UPDATE log.claims SET owner = claim_owner[n], state = claim_state[n]
+                WHERE claims.workspace = head_workspace[claim_head[n]]
+                  AND claims.kind = claim_kind[n] AND claims.key = claim_key[n];
+            ELSE
+                DELETE FROM log.claims
+                WHERE claims.workspace = head_workspace[claim_head[n]]
+                  AND claims.kind = claim_kind[n] AND claims.key = claim_key[n];
+            END IF;
+        END LOOP;
     END IF;
 
     IF writes_receipts THEN
@@ -432,11 +439,12 @@ BEGIN
 
     -- The ids that only refused requests brought are free again.
     IF frees_ids THEN
-        DELETE FROM log.item_ids
-        USING generate_series(1, keys) AS freed(n)
-        WHERE request_refused[key_request[freed.n]] AND coalesce(item_state[key_item[freed.n]], 0) = 0
-          AND item_ids.workspace = head_workspace[key_head[freed.n]]
-          AND item_ids.id = key_id[freed.n] AND item_ids.day = key_day[freed.n];
+        FOR n IN 1 .. keys LOOP
+            CONTINUE WHEN NOT request_refused[key_request[n]] OR coalesce(item_state[key_item[n]], 0) <> 0;
+            DELETE FROM log.item_ids
+            WHERE item_ids.workspace = head_workspace[key_head[n]]
+              AND item_ids.id = key_id[n] AND item_ids.day = key_day[n];
+        END LOOP;
     END IF;
 
     UPDATE log.heads SET position = head_position[moved.n], recorded_at = head_recorded_at[moved.n]

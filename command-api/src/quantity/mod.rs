@@ -1,5 +1,7 @@
 //! Numbers as they were sent. The text is kept until it is read as an integer, so that no float ever stands between.
 
+mod schema; // how they are described
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +13,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::refusal::{Reason, Refusal};
+
+pub(crate) use schema::{Decimal, MeasureValue};
 
 /// A text, borrowed from the body where it holds no escapes.
 #[derive(Debug)]

@@ -90,6 +90,7 @@ pub(crate) struct SourceAnswer {
 #[utoipa::path(
     post,
     path = "/v1/sources",
+    operation_id = "register_source",
     tag = "sources",
     request_body = RegisterSource,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),

@@ -30,6 +30,27 @@ async fn the_document_needs_no_key(pool: PgPool) {
             "/v1/statements",
         ]
     );
+    let operations =
+        reply.body["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let mut names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "archive_campaign",
+            "complete_campaign",
+            "create_campaign",
+            "edit_campaign",
+            "launch_campaign",
+            "note_sync",
+            "pause_campaign",
+            "record_observations",
+            "record_statements",
+            "register_source",
+            "resume_campaign",
+            "set_budget",
+        ]
+    );
     // Every reference leads somewhere.
     let document = reply.body.to_string();
     for reference in document.split("#/components/schemas/").skip(1) {

@@ -17,6 +17,7 @@ macro_rules! steps {
         #[utoipa::path(
             post,
             path = $path,
+            operation_id = concat!(stringify!($name), "_campaign"),
             tag = "campaigns",
             params(
                 ("id" = Uuid, Path, description = "The campaign"),

@@ -27,6 +27,7 @@ pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, MoneySent, S
 #[utoipa::path(
     post,
     path = "/v1/campaigns",
+    operation_id = "create_campaign",
     tag = "campaigns",
     request_body = CreateCampaign,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
@@ -57,6 +58,7 @@ pub(crate) async fn create(State(state): State<ApiState>, command: Command) -> R
 #[utoipa::path(
     patch,
     path = "/v1/campaigns/{id}",
+    operation_id = "edit_campaign",
     tag = "campaigns",
     request_body = EditCampaign,
     params(
@@ -86,6 +88,7 @@ pub(crate) async fn edit(
 #[utoipa::path(
     put,
     path = "/v1/campaigns/{id}/budget",
+    operation_id = "set_budget",
     tag = "campaigns",
     request_body = SetBudget,
     params(

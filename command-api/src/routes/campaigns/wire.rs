@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::quantity::{Millionths, Unique};
+use crate::quantity::{Decimal, Millionths, Unique};
 
 /// What a campaign starts out with.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -110,8 +110,8 @@ pub(crate) struct SetBudget {
 #[serde(deny_unknown_fields)]
 #[schema(as = MoneyAmount, example = json!({"amount": "25000.00", "currency": "EUR"}))]
 pub(crate) struct MoneySent {
-    /// A decimal with up to six places, as text or as a number.
-    #[schema(value_type = String)]
+    /// How much.
+    #[schema(value_type = Decimal)]
     amount: Millionths,
     /// As ISO 4217 writes it.
     #[schema(value_type = String)]

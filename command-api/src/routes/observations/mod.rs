@@ -26,6 +26,7 @@ use crate::command::{Caller, Command};
 use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::outcome::{Done, Outcome};
+use crate::quantity::{Decimal, MeasureValue};
 use crate::state::ApiState;
 
 /// A batch as it is sent. Its items stay text until each is read by itself.
@@ -76,12 +77,10 @@ struct ObservationSent {
     kind: String,
     /// When, to the millisecond.
     occurred_at: chrono::DateTime<chrono::Utc>,
-    /// How many; 1 if left out. Whole, but for conversions, whose credit can be shared. A number or a decimal text.
-    #[schema(value_type = Option<f64>)]
-    count: Option<f64>,
-    /// What it was worth or cost: a number or a decimal text in the source's currency, or an amount with its currency.
-    #[schema(value_type = Option<crate::routes::campaigns::MoneySent>)]
-    value: Option<f64>,
+    /// How many; 1 if left out. Whole, but for conversions, whose credit can be shared.
+    count: Option<Decimal>,
+    /// What it was worth or cost.
+    value: Option<MeasureValue>,
     /// What else is known of it: at most 16, keys like `country`, values of at most 200 characters.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
 }
@@ -93,6 +92,7 @@ struct ObservationSent {
 #[utoipa::path(
     post,
     path = "/v1/observations",
+    operation_id = "record_observations",
     tag = "activity",
     request_body = RecordObservations,
     params(

@@ -30,6 +30,7 @@ use crate::command::{Caller, Command};
 use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::outcome::{Done, Outcome};
+use crate::quantity::MeasureValue;
 use crate::state::ApiState;
 
 /// A batch as it is sent. Its items stay text until each is read by itself.
@@ -81,10 +82,8 @@ struct StatementSent {
     /// With grain `day` a date, else the bucket's first instant.
     #[schema(example = "2026-11-20")]
     bucket: String,
-    /// Totals by measure; those that are not named stay as they were. Each a number, a decimal text, or for money an
-    /// amount with its currency.
-    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
-    measures: String,
+    /// Totals by measure; those that are not named stay as they were.
+    measures: std::collections::BTreeMap<String, MeasureValue>,
     /// As of when; now, if left out.
     stated_at: Option<chrono::DateTime<chrono::Utc>>,
 }
@@ -96,6 +95,7 @@ struct StatementSent {
 #[utoipa::path(
     post,
     path = "/v1/statements",
+    operation_id = "record_statements",
     tag = "activity",
     request_body = RecordStatements,
     params(

@@ -66,6 +66,7 @@ pub(crate) struct SyncAnswer {
 #[utoipa::path(
     post,
     path = "/v1/sources/{name}/syncs",
+    operation_id = "note_sync",
     tag = "sources",
     request_body = NoteSync,
     params(

@@ -79,7 +79,7 @@ install_postgres() {
         printf 'create_main_cluster = false\n' | as_root tee "$quiet" >/dev/null
         # Expanded now: the trap runs when the function's variable is gone.
         # shellcheck disable=SC2064
-        trap "as_root rm -f '$quiet'" EXIT
+        trap "as_root rm -f '$quiet'; as_root rmdir --ignore-fail-on-non-empty '${quiet%/*}'" EXIT
     fi
     install PostgreSQL postgresql postgresql-server postgresql-server postgresql postgresql postgresql@17
 }

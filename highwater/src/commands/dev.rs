@@ -35,7 +35,7 @@ const KEY_NAME: &str = "highwater dev";
 const ATTEMPTS: u32 = 8;
 
 /// A line for each request of the demo's integrations would bury everything else.
-const FILTER: &str = "info,highwater::request=warn";
+const FILTER: &str = "info,highwater::request=warn,sqlx::postgres::notice=warn";
 
 /// What `dev` is told.
 #[derive(Debug, clap::Args)]
@@ -110,8 +110,7 @@ async fn start(options: &Options, data_dir: &Path, doors: Doors, system: &mut Sy
     migrate(&system.database).await?;
     let workspace = prepare_workspace(&system.database, &options.api_key, &clock).await?;
     let running = system::start_behind(doors, system.clone(), clock.clone()).await?;
-    let stop = running.lifecycle().token(Stage::Base);
-    running.lifecycle().spawn(Stage::Base, "PostgreSQL", postgres.run(stop));
+    running.lifecycle().spawn(Stage::Base, "PostgreSQL", postgres.run(running.released()));
     Ok(Started { running, workspace, clock })
 }
 

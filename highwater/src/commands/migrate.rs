@@ -12,9 +12,12 @@ use platform::telemetry;
 
 use crate::config::Sources;
 
+/// PostgreSQL has much to say of tables that are there already.
+const FILTER: &str = "info,sqlx::postgres::notice=warn";
+
 /// Runs the command.
 pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).load()?;
+    let config = Sources::of_process(config).default_to("telemetry.filter", FILTER).load()?;
     telemetry::init(&config.telemetry)?;
     migrate(config.database()?).await?;
     let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();

@@ -7,8 +7,8 @@ use domain::observation::ObservationType;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::scenario::{DemoCampaign, DemoSource, Push, all_parts};
-use super::volume::{WHOLE, hourly, rhythm};
+use super::scenario::{DemoSource, Push};
+use super::volume::{Pace, WHOLE, all_parts, hourly, rhythm};
 
 /// How many sent observations a source remembers, to send some of them again.
 const REMEMBERED: usize = 256;
@@ -38,61 +38,46 @@ pub struct Draft {
 
 /// A push source's live traffic.
 pub struct Pusher {
+    source: &'static DemoSource,
+    rate: u64,
     rng: StdRng,
     /// Tells this run's ids from those of another.
     run: u64,
     sent: u64,
-    per_second_thousandths: u64,
-    /// Thousandths of an observation that no tick has sent yet.
-    owed: u64,
-    choices: Vec<(u64, &'static DemoCampaign, Push)>,
-    all_weights: u64,
     remembered: VecDeque<Draft>,
 }
 
 impl Pusher {
     /// A source's share of `rate` observations a second over all sources.
-    pub fn new(source: &DemoSource, rate: u32, seed: u64) -> Self {
+    pub fn new(source: &'static DemoSource, rate: u32, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let parts: u64 = source.pushes.iter().map(|push| push.parts).sum();
-        let mut choices = Vec::new();
-        for push in source.pushes {
-            for campaign in source.campaigns() {
-                choices.push((push.parts * campaign.size, campaign, *push));
-            }
-        }
-        Self {
-            run: rng.random(),
-            rng,
-            sent: 0,
-            per_second_thousandths: u64::from(rate) * WHOLE * parts / all_parts(),
-            owed: 0,
-            all_weights: choices.iter().map(|(weight, ..)| *weight).sum(),
-            choices,
-            remembered: VecDeque::new(),
-        }
+        let run = rng.random();
+        Self { source, rate: rate.into(), rng, run, sent: 0, remembered: VecDeque::new() }
     }
 
     /// What happened from `from` until `until`.
     pub fn between(&mut self, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Draft> {
         let millis = u64::try_from((until - from).num_milliseconds()).unwrap_or_default();
-        // A minute varies by a quarter around what was asked for and keeps the rate on average.
-        let varied = self.per_second_thousandths * self.rng.random_range(750..=1_250) / WHOLE;
-        self.owed += varied * millis / 1_000;
-        let due = self.owed / WHOLE;
-        self.owed %= WHOLE;
         let mut drafts = Vec::new();
-        for _ in 0..due {
-            let occurred_at = self.moment(from, until);
-            if let Some(draft) = self.draft(occurred_at) {
-                drafts.push(draft);
-            }
-            if self.rng.random_ratio(1, SENT_TWICE_IN) && !self.remembered.is_empty() {
-                let again = self.rng.random_range(0..self.remembered.len());
-                drafts.push(self.remembered[again].clone());
+        for push in self.source.pushes {
+            let pace = Pace::at(push.kind, rhythm(from));
+            let varied = self.rate * push.parts * pace.per_part * self.rng.random_range(600..=1_400) / WHOLE;
+            for _ in 0..self.about(varied * millis / 1_000) {
+                let occurred_at = self.moment(from, until);
+                drafts.extend(self.draft(push, pace, occurred_at));
+                if self.rng.random_ratio(1, SENT_TWICE_IN) && !self.remembered.is_empty() {
+                    let again = self.rng.random_range(0..self.remembered.len());
+                    drafts.push(self.remembered[again].clone());
+                }
             }
         }
         drafts
+    }
+
+    /// A whole number that is `millionths` on average.
+    fn about(&mut self, millionths: u64) -> u64 {
+        let more = self.rng.random_range(0..1_000_000) < millionths % 1_000_000;
+        millionths / 1_000_000 + u64::from(more)
     }
 
     fn moment(&mut self, from: DateTime<Utc>, until: DateTime<Utc>) -> DateTime<Utc> {
@@ -105,23 +90,21 @@ impl Pusher {
         }
     }
 
-    fn draft(&mut self, occurred_at: DateTime<Utc>) -> Option<Draft> {
-        if self.all_weights == 0 {
-            return None;
-        }
-        let mut drawn = self.rng.random_range(0..self.all_weights);
-        let (_, campaign, push) = *self.choices.iter().find(|(weight, ..)| {
-            let here = drawn < *weight;
-            drawn = drawn.saturating_sub(*weight);
+    fn draft(&mut self, push: &Push, pace: Pace, occurred_at: DateTime<Utc>) -> Option<Draft> {
+        let sizes: u64 = self.source.campaigns().map(|campaign| campaign.size).sum();
+        let mut drawn = self.rng.random_range(0..sizes.max(1));
+        let campaign = self.source.campaigns().find(|campaign| {
+            let here = drawn < campaign.size;
+            drawn = drawn.saturating_sub(campaign.size);
             here
         })?;
-        let average = self.rng.random_range(push.count.0..=push.count.1);
+        let count = self.rng.random_range(push.count.0..=push.count.1) * pace.counts;
         let draft = Draft {
             id: format!("{:016x}-{}", self.run, self.sent),
             campaign: campaign.external_id,
             kind: push.kind,
             occurred_at,
-            count: if push.count.1 > 1 { (average * rhythm(occurred_at) / WHOLE).max(1) } else { 1 },
+            count: self.about(count * 1_000).max(1),
             value_micros: push.value_micros.map(|(least, most)| cents(self.rng.random_range(least..=most))),
             dimensions: self.dimensions(push.kind),
         };
@@ -143,30 +126,30 @@ impl Pusher {
     }
 }
 
-/// What a push source would have sent for one hour of the past: one observation for each kind and campaign.
-/// The same hour always gives the same ones.
+/// What a push source would have sent for one hour of the past: one observation for each kind and campaign, as much as live
+/// traffic has at that time of the day. The same hour always gives the same ones.
 pub fn of_past_hour(source: &DemoSource, hour: DateTime<Utc>, rate: u32) -> Vec<Draft> {
+    let sizes: u64 = source.campaigns().map(|campaign| campaign.size).sum();
     let mut drafts = Vec::new();
     for campaign in source.campaigns() {
-        let sizes: u64 = source.campaigns().map(|campaign| campaign.size).sum();
         for push in source.pushes {
-            let times = u64::from(rate) * 3_600 * push.parts * campaign.size / all_parts() / sizes.max(1);
+            let all = u64::from(rate) * 3_600 * push.parts * campaign.size;
+            let of = |each: u64| all * each / all_parts() / sizes.max(1);
             let words = [source.name, campaign.external_id, push.kind.name()];
-            let count = hourly(times * u64::midpoint(push.count.0, push.count.1), &words, hour);
-            if count == 0 {
-                continue;
+            let count = hourly(of(push.count.0 + push.count.1), &words, hour) / 2;
+            if count > 0 {
+                drafts.push(Draft {
+                    id: format!("past-{}-{}-{}", hour.timestamp(), campaign.external_id, push.kind.name()),
+                    campaign: campaign.external_id,
+                    kind: push.kind,
+                    occurred_at: hour + TimeDelta::minutes(30),
+                    count,
+                    value_micros: push
+                        .value_micros
+                        .map(|(least, most)| cents(hourly(of(least + most), &words, hour) / 2)),
+                    dimensions: BTreeMap::new(),
+                });
             }
-            drafts.push(Draft {
-                id: format!("past-{}-{}-{}", hour.timestamp(), campaign.external_id, push.kind.name()),
-                campaign: campaign.external_id,
-                kind: push.kind,
-                occurred_at: hour + TimeDelta::minutes(30),
-                count,
-                value_micros: push
-                    .value_micros
-                    .map(|(least, most)| cents(hourly(times * u64::midpoint(least, most), &words, hour))),
-                dimensions: BTreeMap::new(),
-            });
         }
     }
     drafts

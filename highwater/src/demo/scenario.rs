@@ -46,25 +46,25 @@ pub enum Fate {
 
 /// The campaigns.
 pub const CAMPAIGNS: &[DemoCampaign] = &[
-    campaign("search-brand", "Brand search DACH", &["paid_search"], -21, None, Some(40_000), Fate::Launched, 5),
+    campaign("search-brand", "Brand search DACH", &["paid_search"], -21, None, Some(900_000), Fate::Launched, 5),
     campaign(
         "search-generic",
         "Generic search: running shoes",
         &["paid_search"],
         -14,
         Some(45),
-        Some(60_000),
+        Some(650_000),
         Fate::Launched,
         3,
     ),
-    campaign("search-rivals", "Competitor search", &["paid_search"], -30, None, Some(9_000), Fate::Paused, 1),
+    campaign("search-rivals", "Competitor search", &["paid_search"], -30, None, Some(90_000), Fate::Paused, 1),
     campaign(
         "social-prospecting",
         "Winter collection: prospecting",
         &["paid_social"],
         -10,
         Some(30),
-        Some(50_000),
+        Some(350_000),
         Fate::Launched,
         4,
     ),
@@ -74,21 +74,21 @@ pub const CAMPAIGNS: &[DemoCampaign] = &[
         &["paid_social"],
         -28,
         None,
-        Some(15_000),
+        Some(250_000),
         Fate::Launched,
         2,
     ),
     campaign("mail-weekly", "Weekly newsletter", &["email"], -60, None, None, Fate::Launched, 5),
     campaign("mail-winback", "Win-back flow", &["email"], -7, None, Some(2_000), Fate::Launched, 1),
-    campaign("partners-coupons", "Coupon partners", &["affiliate"], -40, None, Some(25_000), Fate::Launched, 3),
-    campaign("partners-content", "Content partners", &["affiliate"], -20, Some(70), Some(12_000), Fate::Launched, 2),
+    campaign("partners-coupons", "Coupon partners", &["affiliate"], -40, None, Some(150_000), Fate::Launched, 3),
+    campaign("partners-content", "Content partners", &["affiliate"], -20, Some(70), Some(120_000), Fate::Launched, 2),
     campaign(
         "display-reach",
         "Programmatic reach",
         &["display", "video"],
         -12,
         Some(18),
-        Some(80_000),
+        Some(420_000),
         Fate::Launched,
         4,
     ),
@@ -153,7 +153,7 @@ pub enum Habit {
 pub struct Push {
     /// What happened.
     pub kind: ObservationType,
-    /// How often, beside the other kinds of all sources.
+    /// How often, beside the other kinds of all sources, in an average hour.
     pub parts: u64,
     /// How many at once, at least and at most, in an average hour.
     pub count: (u64, u64),
@@ -188,8 +188,8 @@ pub const SOURCES: &[DemoSource] = &[
         habit: Habit::Punctual,
         pushes: &[],
         states: &[
-            State { measure: Measure::Impressions, hourly: 310 },
-            State { measure: Measure::Spend, hourly: 2_400_000 },
+            State { measure: Measure::Impressions, hourly: 260 },
+            State { measure: Measure::Spend, hourly: 7_030_000 },
         ],
     },
     DemoSource {
@@ -203,8 +203,8 @@ pub const SOURCES: &[DemoSource] = &[
         grain: Grain::QuarterHour,
         habit: Habit::Punctual,
         pushes: &[
-            push(ObservationType::Click, 160, (1, 3), None),
-            push(ObservationType::Conversion, 12, (1, 1), Some((28_000_000, 180_000_000))),
+            push(ObservationType::Click, 350, (1, 1), None),
+            push(ObservationType::Conversion, 10, (1, 1), Some((28_000_000, 95_000_000))),
         ],
         states: &[],
     },
@@ -219,9 +219,9 @@ pub const SOURCES: &[DemoSource] = &[
         grain: Grain::QuarterHour,
         habit: Habit::Punctual,
         pushes: &[
-            push(ObservationType::Impression, 200, (40, 260), None),
-            push(ObservationType::Click, 110, (1, 3), None),
-            push(ObservationType::Conversion, 7, (1, 1), Some((25_000_000, 140_000_000))),
+            push(ObservationType::Impression, 4_300, (2, 6), None),
+            push(ObservationType::Click, 210, (1, 1), None),
+            push(ObservationType::Conversion, 4, (1, 1), Some((25_000_000, 90_000_000))),
         ],
         states: &[],
     },
@@ -236,7 +236,7 @@ pub const SOURCES: &[DemoSource] = &[
         grain: Grain::Day,
         habit: Habit::Punctual,
         pushes: &[],
-        states: &[State { measure: Measure::Spend, hourly: 1_700_000 }],
+        states: &[State { measure: Measure::Spend, hourly: 4_370_000 }],
     },
     DemoSource {
         name: "mailer",
@@ -249,12 +249,12 @@ pub const SOURCES: &[DemoSource] = &[
         grain: Grain::QuarterHour,
         habit: Habit::Punctual,
         pushes: &[
-            push(ObservationType::Send, 24, (120, 900), None),
-            push(ObservationType::Delivery, 24, (116, 880), None),
-            push(ObservationType::Bounce, 8, (2, 40), None),
-            push(ObservationType::Open, 40, (30, 150), None),
-            push(ObservationType::Click, 34, (2, 30), None),
-            push(ObservationType::Unsubscribe, 4, (1, 4), None),
+            push(ObservationType::Send, 60, (20, 60), None),
+            push(ObservationType::Delivery, 60, (19, 59), None),
+            push(ObservationType::Bounce, 19, (1, 4), None),
+            push(ObservationType::Open, 350, (1, 2), None),
+            push(ObservationType::Click, 70, (1, 1), None),
+            push(ObservationType::Unsubscribe, 3, (1, 1), None),
         ],
         states: &[],
     },
@@ -269,9 +269,9 @@ pub const SOURCES: &[DemoSource] = &[
         grain: Grain::QuarterHour,
         habit: Habit::SometimesFails,
         pushes: &[
-            push(ObservationType::Click, 80, (1, 4), None),
-            push(ObservationType::Conversion, 9, (1, 1), Some((18_000_000, 95_000_000))),
-            push(ObservationType::Spend, 9, (1, 1), Some((1_500_000, 8_000_000))),
+            push(ObservationType::Click, 145, (1, 1), None),
+            push(ObservationType::Conversion, 5, (1, 1), Some((20_000_000, 80_000_000))),
+            push(ObservationType::Spend, 5, (1, 1), Some((2_000_000, 7_000_000))),
         ],
         states: &[],
     },
@@ -286,10 +286,10 @@ pub const SOURCES: &[DemoSource] = &[
         grain: Grain::QuarterHour,
         habit: Habit::OftenLate,
         pushes: &[
-            push(ObservationType::Impression, 120, (300, 2_400), None),
-            push(ObservationType::Click, 30, (1, 5), None),
-            push(ObservationType::VideoView, 20, (20, 240), None),
-            push(ObservationType::Spend, 20, (1, 1), Some((900_000, 6_000_000))),
+            push(ObservationType::Impression, 2_600, (12, 28), None),
+            push(ObservationType::Click, 64, (1, 1), None),
+            push(ObservationType::VideoView, 120, (5, 15), None),
+            push(ObservationType::Spend, 23, (1, 1), Some((1_500_000, 5_500_000))),
         ],
         states: &[],
     },
@@ -304,8 +304,8 @@ pub const SOURCES: &[DemoSource] = &[
         grain: Grain::QuarterHour,
         habit: Habit::Punctual,
         pushes: &[
-            push(ObservationType::Visit, 100, (1, 6), None),
-            push(ObservationType::Conversion, 8, (1, 1), Some((20_000_000, 150_000_000))),
+            push(ObservationType::Visit, 1_000, (1, 1), None),
+            push(ObservationType::Conversion, 18, (1, 1), Some((20_000_000, 100_000_000))),
         ],
         states: &[],
     },
@@ -320,9 +320,4 @@ impl DemoSource {
             running && feeds.is_none_or(|channel| campaign.channels.contains(&channel))
         })
     }
-}
-
-/// The parts of everything that is pushed: a source's [`Push::parts`] are of this.
-pub fn all_parts() -> u64 {
-    SOURCES.iter().flat_map(|source| source.pushes).map(|push| push.parts).sum()
 }

@@ -1,8 +1,9 @@
 //! How much an hour has: a day's rhythm and a little chance that is the same each time it is asked for.
 
 use chrono::{DateTime, Timelike, Utc};
+use domain::observation::ObservationType;
 
-use super::scenario::TIME_ZONE;
+use super::scenario::{SOURCES, TIME_ZONE};
 
 /// One, in thousandths.
 pub const WHOLE: u64 = 1_000;
@@ -19,6 +20,45 @@ pub fn rhythm(at: DateTime<Utc>) -> u64 {
     let hour = local.hour() as usize % 24;
     let second = u64::from(local.minute() * 60 + local.second());
     (RHYTHM[hour] * (3_600 - second) + RHYTHM[(hour + 1) % 24] * second) / 3_600
+}
+
+/// How often one kind of observation is sent and how many it counts, at an hour of this rhythm.
+///
+/// The number of observations a second is what was asked for at any hour, so not all kinds can follow the day's rhythm in
+/// number: what comes in bulk, impressions, fills up what the others leave and follows the rhythm by its counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Millionths of an observation a second, of each part, for each observation a second that is asked for.
+    pub per_part: u64,
+    /// What counts are multiplied by, in thousandths.
+    pub counts: u64,
+}
+
+impl Pace {
+    /// The pace of a kind at a rhythm.
+    pub fn at(kind: ObservationType, rhythm: u64) -> Self {
+        let bulk = bulk_parts();
+        let steady = all_parts() - bulk;
+        if kind == BULK {
+            // The rhythm's peak leaves room: a test says so.
+            let left = (all_parts() * WHOLE).saturating_sub(steady * rhythm);
+            Self { per_part: left * 1_000 / bulk / all_parts(), counts: rhythm * bulk * WHOLE / left.max(1) }
+        } else {
+            Self { per_part: rhythm * 1_000 / all_parts(), counts: WHOLE }
+        }
+    }
+}
+
+/// The kind that comes in bulk.
+const BULK: ObservationType = ObservationType::Impression;
+
+/// The parts of everything that is pushed: a source's [`Push::parts`](super::scenario::Push::parts) are of this.
+pub fn all_parts() -> u64 {
+    SOURCES.iter().flat_map(|source| source.pushes).map(|push| push.parts).sum()
+}
+
+fn bulk_parts() -> u64 {
+    SOURCES.iter().flat_map(|source| source.pushes).filter(|push| push.kind == BULK).map(|push| push.parts).sum()
 }
 
 /// A number that looks like chance and is always the same for the same words.

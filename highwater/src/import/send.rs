@@ -58,7 +58,7 @@ pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) 
     summary.campaigns = create_campaigns(&client, plan, &survey, &progress).await?;
     let import = Import { client: &client, plan, stated_at, digest: hex::encode(&survey.digest[..12]) };
     import.send_statements(path, &survey, &mut summary, &progress).await?;
-    import.send_completions(&survey, &summary).await?;
+    import.send_completions(&survey, &summary, &progress).await?;
     progress.finish();
 
     write_summary(&summary, started.elapsed().as_secs_f64())?;
@@ -91,8 +91,8 @@ async fn create_sources(
     let mut made = 0;
     for name in &survey.sources {
         let answer = client.post(&["v1", "sources"], &plan.source(name), None).await?;
-        if answer.status == StatusCode::CONFLICT {
-            progress.say(&format!("source `{name}` is there already: its registration stays as it is"));
+        if answer.problem_code() == "source-name-taken" {
+            progress.say(&format!("source `{name}` stays as it is registered: {}", answer.problem()));
         } else {
             made += usize::from(answer.status == StatusCode::CREATED);
             answer.accepted().with_context(|| format!("source `{name}`"))?;
@@ -170,12 +170,12 @@ impl Import<'_> {
     }
 
     /// The same file says the same thing again, so its key is the file's: a second run appends nothing.
-    async fn send_completions(&self, survey: &Survey, summary: &Summary) -> anyhow::Result<()> {
+    async fn send_completions(&self, survey: &Survey, summary: &Summary, progress: &Progress) -> anyhow::Result<()> {
         let Some(last) = self.plan.complete_through else { return Ok(()) };
-        anyhow::ensure!(
-            summary.bad + summary.rejected == 0,
-            "lines are missing, so the sources were not said to be complete through {last}"
-        );
+        if summary.bad + summary.rejected > 0 {
+            progress.say(&format!("lines are missing, so the sources were not said to be complete through {last}"));
+            return Ok(());
+        }
         let body = self.plan.completed(last)?;
         for name in &survey.sources {
             // A key is visible ASCII and short, a name need not be.

@@ -10,11 +10,14 @@ mod readiness; // whether this process can do its work
 mod schema; // whether the database fits this program
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use event_store::{Appender, AppenderConfig};
+use futures_util::future::join_all;
 use futures_util::{Stream, stream};
 use platform::clock::SharedClock;
 use platform::config::{DatabaseConfig, HttpConfig};
@@ -28,6 +31,7 @@ use platform::telemetry::{TelemetryError, metrics_handle};
 use projections::ProjectorConfig;
 use sqlx::PgPool;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use doors::Door;
 pub use doors::Doors;
@@ -130,6 +134,7 @@ pub struct RunningSystem {
     pub read_addr: Option<SocketAddr>,
     lifecycle: Lifecycle,
     drain: Duration,
+    released: CancellationToken,
 }
 
 /// Starts a system whose clock is `clock`.
@@ -143,13 +148,14 @@ pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock
     let watch = DatabaseConfig { max_connections: 2, ..config.database.clone() };
     let admin = connect(&watch, Part::Admin).await?;
     schema::check(&admin).await?;
-    let starter = Starter { lifecycle: Lifecycle::new(), admin, clock, drain: config.drain };
+    let pools = Mutex::new(vec![admin.clone()]);
+    let starter = Starter { lifecycle: Lifecycle::new(), admin, pools, clock, drain: config.drain };
     let (command_addr, read_addr) = (doors.command.as_ref().map(Door::addr), doors.read.as_ref().map(Door::addr));
     if let Some(door) = doors.command {
         starter.command_api(door, &config).await?;
     }
     if config.roles.contains(&Role::Projector) {
-        let pool = connect(&config.database, Part::Projector).await?;
+        let pool = starter.pool(&config.database, Part::Projector).await?;
         let follow = ProjectorConfig::new(starter.clock.clone());
         let stop = starter.lifecycle.token(Stage::Core);
         starter.lifecycle.spawn(Stage::Core, "projector", projections::run(pool, follow, stop));
@@ -161,20 +167,45 @@ pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock
         let health = health::router(readiness::of_reads(starter.admin.clone()), metrics_handle()?);
         starter.serve(door, "health", health, &HttpConfig::default());
     }
-    Ok(RunningSystem { command_addr, read_addr, lifecycle: starter.lifecycle, drain: config.drain })
+    let Starter { lifecycle, pools, .. } = starter;
+    let (stop, released) = (lifecycle.token(Stage::Base), CancellationToken::new());
+    let pools = pools.into_inner().unwrap_or_else(PoisonError::into_inner);
+    lifecycle.spawn(Stage::Base, "connections", release(pools, stop, released.clone()));
+    Ok(RunningSystem { command_addr, read_addr, lifecycle, drain: config.drain, released })
+}
+
+/// How long connections may take to come back once nothing uses them any more.
+const RELEASED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Closes the connections when everything that used them has ended, and says so.
+async fn release(pools: Vec<PgPool>, stop: CancellationToken, released: CancellationToken) -> Result<(), Infallible> {
+    stop.cancelled().await;
+    let closed = join_all(pools.iter().map(PgPool::close));
+    if tokio::time::timeout(RELEASED_WITHIN, closed).await.is_err() {
+        tracing::debug!("connections did not come back in time");
+    }
+    released.cancel();
+    Ok(())
 }
 
 /// What every role is started with.
 struct Starter {
     lifecycle: Lifecycle,
     admin: PgPool,
+    pools: Mutex<Vec<PgPool>>,
     clock: SharedClock,
     drain: Duration,
 }
 
 impl Starter {
+    async fn pool(&self, database: &DatabaseConfig, part: Part) -> Result<PgPool, ConnectError> {
+        let pool = connect(database, part).await?;
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool.clone());
+        Ok(pool)
+    }
+
     async fn command_api(&self, door: Door, config: &SystemConfig) -> Result<(), StartError> {
-        let pool = connect(&config.database, Part::Command).await?;
+        let pool = self.pool(&config.database, Part::Command).await?;
         let stop = self.lifecycle.token(Stage::Core);
         let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), stop.clone());
         // The writers end with the last appender, and the API drops its own before they are told to end.
@@ -187,7 +218,7 @@ impl Starter {
         let days = maintenance::run(self.admin.clone(), self.clock.clone(), stop);
         self.lifecycle.spawn(Stage::Core, "maintenance", async {
             days.await;
-            Ok::<(), std::convert::Infallible>(())
+            Ok::<(), Infallible>(())
         });
         let keys = Keys::new(pool.clone(), self.clock.clone());
         let limits = command_api::Limits::default();
@@ -198,7 +229,7 @@ impl Starter {
     }
 
     async fn read_api(&self, door: Door, config: &SystemConfig) -> Result<(), StartError> {
-        let pool = connect(&config.database, Part::Read).await?;
+        let pool = self.pool(&config.database, Part::Read).await?;
         let (progress, listening) = read_api::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
         self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
         let keys = Keys::new(pool.clone(), self.clock.clone());
@@ -220,6 +251,11 @@ impl RunningSystem {
     /// The tasks, so that more can join them.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
+    }
+
+    /// Cancelled when nothing of this system uses the database any more: whoever runs the database may stop it then.
+    pub fn released(&self) -> CancellationToken {
+        self.released.clone()
     }
 
     /// Runs until the first of `stops` or until a task dies, then drains. A second of `stops` drops what is left.

@@ -1,0 +1,147 @@
+//! `highwater import statements` as a program, against a whole system.
+
+use std::process::Output;
+
+use chrono::{DateTime, Utc};
+use highwater::system::{self, RunningSystem, SystemConfig};
+use highwater::workspace;
+use platform::clock::SystemClock;
+use platform::config::DatabaseConfig;
+use platform::keys::{NewKey, Scope, insert_key};
+use secrecy::SecretString;
+use sqlx::{ConnectOptions, PgPool};
+use tempfile::NamedTempFile;
+use tokio::process::Command;
+
+const KEY: &str = "hw_import_test";
+
+/// The command API alone: what was imported is looked up in the log.
+async fn start(pool: &PgPool) -> RunningSystem {
+    let url = SecretString::from(pool.connect_options().to_url_lossy().to_string());
+    let database = DatabaseConfig { max_connections: 4, ..DatabaseConfig::at(url) };
+    let clock = SystemClock::shared();
+    let (zone, currency) = ("Europe/Berlin".parse().unwrap(), "EUR".parse().unwrap());
+    let workspace = workspace::find_or_open(pool, &database, "acme", zone, currency, &clock).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let new = NewKey { workspace: workspace.id, name: "import", scopes: &[Scope::Command] };
+    insert_key(&mut connection, new, &SecretString::from(KEY), clock.now()).await.unwrap();
+    system::start(SystemConfig::all_roles(database), clock).await.unwrap()
+}
+
+async fn import(system: &RunningSystem, file: &str, more: &[&str]) -> Output {
+    import_at(&format!("http://{}", system.command_addr.unwrap()), KEY, file, more).await
+}
+
+async fn import_at(server: &str, key: &str, file: &str, more: &[&str]) -> Output {
+    let csv = NamedTempFile::new().unwrap();
+    std::fs::write(csv.path(), file).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_highwater"))
+        .args(["import", "statements"])
+        .arg(csv.path())
+        .args([
+            "--source-from",
+            "Source",
+            "--campaign-from",
+            "Campaign",
+            "--date-from",
+            "Date",
+            "--date-format",
+            "%d.%m.%Y",
+        ])
+        .args(["--measure", "clicks=Clicks", "--measure", "spend=Cost", "--api-key", key, "--server", server])
+        .args(more)
+        .output()
+        .await
+        .unwrap()
+}
+
+#[track_caller]
+fn said(output: &Output, succeeded: bool) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.success(), succeeded, "{out}{err}");
+    format!("{out}{err}")
+}
+
+async fn head(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT position FROM log.heads").fetch_one(pool).await.unwrap()
+}
+
+/// What the sources now say: campaign, day, measure, value.
+async fn stated(pool: &PgPool) -> Vec<(String, String, String, i64)> {
+    projections::catch_up(pool).await.unwrap();
+    sqlx::query_as(
+        "SELECT c.name, s.bucket_date::text, s.measure, s.value::bigint
+         FROM read.statements s JOIN read.campaigns c USING (epoch, workspace, campaign_id) JOIN read.sources o USING (epoch, workspace, source_id)
+         ORDER BY o.name, 1, 2, 3",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+const A: &str =
+    "Date,Source,Campaign,Clicks,Cost\n01.01.2026,Ads,Sale,10,1.5\n02.01.2026,Ads,Sale,20,\n01.01.2026,Web,Sale,11,\n";
+const B: &str = "Date,Source,Campaign,Clicks,Cost\n01.01.2026,Ads,Sale,12,1.5\n";
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn importing_a_then_b_then_a_ends_at_a(pool: PgPool) {
+    let system = start(&pool).await;
+    let first = said(&import(&system, A, &["--channel", "Ads=paid_search", "--reference-source", "Web"]).await, true);
+    assert!(first.contains("sources: 2 (2 created)"), "{first}");
+    assert!(first.contains("campaigns: 1 (1 created)"), "{first}");
+    assert!(first.contains("statements: 3 accepted, 0 unchanged, 0 rejected"), "{first}");
+    let at_a = stated(&pool).await;
+    assert_eq!(at_a.len(), 4);
+
+    said(&import(&system, B, &["--channel", "Ads=paid_search"]).await, true);
+    assert_ne!(stated(&pool).await, at_a);
+    said(&import(&system, A, &["--channel", "Ads=paid_search", "--reference-source", "Web"]).await, true);
+    assert_eq!(stated(&pool).await, at_a);
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_second_run_appends_nothing(pool: PgPool) {
+    let system = start(&pool).await;
+    said(&import(&system, A, &["--complete-through", "2026-01-02"]).await, true);
+    let after_first = head(&pool).await;
+    let second = said(&import(&system, A, &["--complete-through", "2026-01-02"]).await, true);
+    assert!(second.contains("statements: 0 accepted, 3 unchanged, 0 rejected"), "{second}");
+    assert_eq!(head(&pool).await, after_first);
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn completeness_is_the_end_of_the_day_in_the_zone(pool: PgPool) {
+    let system = start(&pool).await;
+    said(&import(&system, A, &["--complete-through", "2026-01-02", "--time-zone", "America/New_York"]).await, true);
+    projections::catch_up(&pool).await.unwrap();
+    let through: Vec<(DateTime<Utc>,)> =
+        sqlx::query_as("SELECT complete_through FROM read.source_syncs").fetch_all(&pool).await.unwrap();
+    let end: DateTime<Utc> = "2026-01-03T05:00:00Z".parse().unwrap();
+    assert_eq!(through, [(end,), (end,)]);
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn bad_lines_are_named_and_the_rest_is_sent(pool: PgPool) {
+    let system = start(&pool).await;
+    let file = format!("{A}03.01.2026,Ads,Sale,many,\n02.01.2026,Ads,Sale,21,\n");
+    let told = said(&import(&system, &file, &["--complete-through", "2026-01-02"]).await, false);
+    assert!(told.contains("line 5 clicks `many`"), "{told}");
+    assert!(told.contains("line 6 says the same source, campaign and date as line 3"), "{told}");
+    assert!(told.contains("not said to be complete"), "{told}");
+    let days: Vec<String> = stated(&pool).await.into_iter().map(|(_, day, ..)| day).collect();
+    assert_eq!(days, ["2026-01-01", "2026-01-01", "2026-01-01"]);
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_wrong_key_or_server_is_said_plainly(pool: PgPool) {
+    let system = start(&pool).await;
+    let told = said(&import_at(&format!("http://{}", system.command_addr.unwrap()), "hw_other", A, &[]).await, false);
+    assert!(told.contains("401"), "{told}");
+    let told = said(&import_at("localhost:8081", KEY, A, &[]).await, false);
+    assert!(told.contains("http://127.0.0.1:8081"), "{told}");
+    system.shutdown().await.unwrap();
+}

@@ -83,7 +83,8 @@ struct StatementSent {
     #[schema(example = "2026-11-20")]
     bucket: String,
     /// Totals by measure; those that are not named stay as they were.
-    measures: std::collections::BTreeMap<String, MeasureValue>,
+    #[schema(value_type = std::collections::BTreeMap<String, MeasureValue>)]
+    measures: String,
     /// As of when; now, if left out.
     stated_at: Option<chrono::DateTime<chrono::Utc>>,
 }

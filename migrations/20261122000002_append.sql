@@ -413,17 +413,18 @@ BEGIN
         WHERE claim_changed[n] AND claim_owner[n] IS NOT NULL AND NOT claim_stored[n];
     END IF;
     IF changes_claims AND stored_claims THEN
+        -- Every row is there, so this only updates; as an UPDATE with a join it could be planned from the wrong end.
+        INSERT INTO log.claims (workspace, kind, key, owner, state)
+        SELECT head_workspace[claim_head[n]], claim_kind[n], claim_key[n], claim_owner[n], claim_state[n]
+        FROM generate_series(1, cardinality(claim_key)) AS n
+        WHERE claim_changed[n] AND claim_owner[n] IS NOT NULL AND claim_stored[n]
+        ON CONFLICT (workspace, kind, key) DO UPDATE SET owner = excluded.owner, state = excluded.state;
+
         FOR n IN 1 .. cardinality(claim_key) LOOP
-            CONTINUE WHEN NOT claim_changed[n] OR NOT claim_stored[n];
-            IF claim_owner[n] IS NOT NULL THEN
-                UPDATE log.claims SET owner = claim_owner[n], state = claim_state[n]
-                WHERE claims.workspace = head_workspace[claim_head[n]]
-                  AND claims.kind = claim_kind[n] AND claims.key = claim_key[n];
-            ELSE
-                DELETE FROM log.claims
-                WHERE claims.workspace = head_workspace[claim_head[n]]
-                  AND claims.kind = claim_kind[n] AND claims.key = claim_key[n];
-            END IF;
+            CONTINUE WHEN NOT claim_changed[n] OR NOT claim_stored[n] OR claim_owner[n] IS NOT NULL;
+            DELETE FROM log.claims
+            WHERE claims.workspace = head_workspace[claim_head[n]]
+              AND claims.kind = claim_kind[n] AND claims.key = claim_key[n];
         END LOOP;
     END IF;
 
@@ -447,9 +448,11 @@ BEGIN
         END LOOP;
     END IF;
 
-    UPDATE log.heads SET position = head_position[moved.n], recorded_at = head_recorded_at[moved.n]
-    FROM generate_series(1, cardinality(head_workspace)) AS moved(n)
-    WHERE head_recorded_at[moved.n] IS NOT NULL AND heads.workspace = head_workspace[moved.n];
+    FOR n IN 1 .. cardinality(head_workspace) LOOP
+        CONTINUE WHEN head_recorded_at[n] IS NULL;
+        UPDATE log.heads SET position = head_position[n], recorded_at = head_recorded_at[n]
+        WHERE heads.workspace = head_workspace[n];
+    END LOOP;
 END $$;
 
 -- The log is written by the command role alone.

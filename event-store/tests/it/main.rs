@@ -10,6 +10,7 @@ mod items;
 mod lanes;
 mod model;
 mod outages;
+mod plans;
 mod races;
 mod receipts;
 mod roles;

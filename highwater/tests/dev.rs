@@ -1,5 +1,7 @@
 //! `highwater dev` as a program: it starts from nothing, stops on Ctrl-C, and leaves nothing running.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;

@@ -1,5 +1,7 @@
 //! `highwater import statements` as a program, against a whole system.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::process::Output;
 
 use chrono::{DateTime, Utc};

@@ -1,5 +1,7 @@
 //! The operator's commands as a program, against a database of their own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::process::Output;
 
 use sqlx::{ConnectOptions, PgPool};

@@ -40,13 +40,13 @@ pub struct Create {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     workspace: String,
     /// Open the workspace if it is not there.
-    #[arg(long, requires = "time_zone", requires = "currency")]
-    create_workspace: bool,
+    #[arg(long = "create-workspace", requires = "time_zone", requires = "currency")]
+    open: bool,
     /// The default time zone of the workspace's reports.
-    #[arg(long, value_name = "TZ", requires = "create_workspace")]
+    #[arg(long, value_name = "TZ", requires = "open")]
     time_zone: Option<Zone>,
     /// The workspace's reporting currency.
-    #[arg(long, value_name = "CUR", requires = "create_workspace")]
+    #[arg(long, value_name = "CUR", requires = "open")]
     currency: Option<Currency>,
     /// What the key may do: command, read, admin.
     #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPES")]
@@ -85,7 +85,7 @@ pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<Exit
 
 async fn create_one(admin: &PgPool, database: &DatabaseConfig, create: Create) -> anyhow::Result<ExitCode> {
     let clock = SystemClock::shared();
-    let found = match (create.create_workspace, create.time_zone, create.currency) {
+    let found = match (create.open, create.time_zone, create.currency) {
         (true, Some(time_zone), Some(currency)) => {
             workspace::find_or_open(admin, database, &create.workspace, time_zone, currency, &clock).await?.id
         }

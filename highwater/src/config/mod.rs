@@ -185,8 +185,7 @@ fn describe(error: &figment::Error) -> String {
                     path.push(field.to_string());
                     "is missing".to_owned()
                 }
-                Kind::InvalidType(_, expected) => format!("must be {expected}"),
-                Kind::InvalidValue(_, expected) => format!("must be {expected}"),
+                Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("must be {expected}"),
                 Kind::UnknownVariant(_, expected) => format!("must be one of {}", expected.join(", ")),
                 Kind::Message(message) => message.clone(),
                 other => other.to_string(),

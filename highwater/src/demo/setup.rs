@@ -37,7 +37,7 @@ pub async fn run(
     for source in SOURCES {
         match source.kind {
             SourceKind::Push if now - opened_at < PUSHED_AGAIN_FOR => {
-                push_history(client, source, opened_at, rate).await?
+                push_history(client, source, opened_at, rate).await?;
             }
             SourceKind::Push => {}
             SourceKind::Pull => state(client, source, history_starts(now, STATED_DAYS), now, rate).await?,

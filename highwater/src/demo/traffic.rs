@@ -65,7 +65,7 @@ async fn follow(
         let Some(sent) = stop.run_until_cancelled(send(&client, source, &mut pusher, span, rate)).await else { return };
         match &sent {
             Err(error) if well => {
-                warn!(source = source.name, error = error as &dyn std::error::Error, "traffic is refused")
+                warn!(source = source.name, error = error as &dyn std::error::Error, "traffic is refused");
             }
             Ok(()) if !well => info!(source = source.name, "traffic goes on"),
             Ok(()) | Err(_) => {}

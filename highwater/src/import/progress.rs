@@ -11,9 +11,9 @@ pub struct Progress {
     terminal: bool,
 }
 
-impl Progress {
+impl Default for Progress {
     /// Nothing has begun.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
@@ -23,7 +23,9 @@ impl Progress {
         }
         Self { bar, terminal }
     }
+}
 
+impl Progress {
     /// The next part begins, of this length.
     pub fn phase(&self, name: &'static str, length: u64) {
         self.bar.reset();

@@ -47,7 +47,7 @@ pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) 
     let started = Instant::now();
     let stated_at = SystemClock.now();
     let client = ApiClient::new(server, key, ATTEMPTS)?;
-    let progress = Progress::new();
+    let progress = Progress::default();
 
     let survey = read(path, plan, &progress)?;
     for name in plan.named_in_vain(&survey.sources) {
@@ -69,7 +69,7 @@ fn read(path: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Survey>
     let file = open(path)?;
     progress.phase("reading", file.metadata().map(|metadata| metadata.len()).unwrap_or_default());
     let found = survey(file, &plan.columns, &mut |bad| progress.say(&format!("{}: {bad}", path.display())), &|bytes| {
-        progress.at(bytes)
+        progress.at(bytes);
     });
     found.with_context(|| path.display().to_string())
 }

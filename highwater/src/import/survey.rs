@@ -55,11 +55,14 @@ pub(super) fn reader<R: Read>(file: R) -> Reader<Lines<R>> {
     ReaderBuilder::new().has_headers(true).from_reader(Lines::new(file))
 }
 
-/// Reads one record: its line, and what is wrong with its shape, if something is. `None` at the end.
+/// A line that was read: its number, and what is wrong with its shape, if something is.
+pub(super) type Line = (u64, Result<(), RowError>);
+
+/// Reads one line. `None` at the end.
 pub(super) fn next_record<R: Read>(
     reader: &mut Reader<Lines<R>>,
     record: &mut ByteRecord,
-) -> Result<Option<(u64, Result<(), RowError>)>, SurveyError> {
+) -> Result<Option<Line>, SurveyError> {
     let offset = reader.position().byte();
     let shape = match reader.read_byte_record(record) {
         Ok(false) => return Ok(None),

@@ -28,7 +28,7 @@ pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationTok
                 }
             }
             Some(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "day partitions were not looked after")
+                tracing::warn!(error = &error as &dyn std::error::Error, "day partitions were not looked after");
             }
         }
         if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::freshness::State;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
 use platform::keys::Principal;
@@ -29,6 +29,8 @@ const DATA_FRESHNESS: HeaderName = HeaderName::from_static("data-freshness");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// A cached answer is asked for again each time, and may be shown for 5 seconds while that goes on.
 const CACHING: HeaderValue = HeaderValue::from_static("private, max-age=0, stale-while-revalidate=5");
+/// A target that is longer is not told: clients and proxies refuse long headers, and the cursor is in the body.
+const LONGEST_TARGET: usize = 4_096;
 const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization");
 
 /// An answer's body.
@@ -218,7 +220,7 @@ impl Standing {
 }
 
 /// Inserts a header whose text is made of digits, names and base64url, which any header may hold.
-pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }
@@ -270,7 +272,16 @@ pub(crate) fn momentary<T: Serialize>(standing: &Standing, body: &T) -> Result<R
 
 /// Says where the next page is.
 pub(crate) fn link_next(response: &mut Response, target: &str) {
-    insert(response.headers_mut(), LINK, &format!("<{target}>; rel=\"next\""));
+    if target.len() <= LONGEST_TARGET {
+        insert(response.headers_mut(), LINK, &format!("<{target}>; rel=\"next\""));
+    }
+}
+
+/// Says which GET answers the same.
+pub(crate) fn content_location(response: &mut Response, target: &str) {
+    if target.len() <= LONGEST_TARGET {
+        insert(response.headers_mut(), CONTENT_LOCATION, target);
+    }
 }
 
 fn frame(headers: &mut HeaderMap, tag: &Tag, standing: &Standing) {

@@ -7,7 +7,6 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use domain::bucket::Granularity;
 use http::HeaderMap;
-use http::header::CONTENT_LOCATION;
 use platform::http::auth::Authenticated;
 use platform::http::json::{self, ApiJson};
 use platform::http::problem::Problem;
@@ -18,7 +17,7 @@ use utoipa::IntoParams;
 
 use super::metrics::{data_state, query_string};
 use crate::ApiState;
-use crate::answer::{Envelope, insert, link_next};
+use crate::answer::{Envelope, content_location, link_next};
 use crate::consistency::{Asked, Consistency};
 use crate::refusal::Refusal;
 use crate::report::request::{Defaults, ReportRequest};
@@ -99,7 +98,7 @@ pub(crate) async fn post(
     let answered = answer(&state, principal, &headers, &params, &request, Conditional::No).await?;
     let mut response = answered.response;
     let twin = twin(&answered.pinned, params.data_state.as_deref())?;
-    insert(response.headers_mut(), CONTENT_LOCATION, &twin);
+    content_location(&mut response, &twin);
     if let Some(next) = answered.next {
         link_next(&mut response, &self::twin(&next, params.data_state.as_deref())?);
     }

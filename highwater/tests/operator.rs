@@ -79,6 +79,6 @@ async fn status_and_replay_tell_where_every_log_is(pool: PgPool) {
     assert!(caught_up.contains("caught up"), "{caught_up}");
 
     let replayed = accepted(&highwater(&pool, "replay").await);
-    assert!(replayed.contains("epoch 2") && replayed.contains("events: 1"), "{replayed}");
+    assert!(replayed.contains("reads epoch 2") && replayed.contains("events: 1"), "{replayed}");
     refused(&highwater(&pool, "replay nothing").await, "nothing");
 }

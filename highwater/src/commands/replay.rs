@@ -30,9 +30,9 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// The exit status of what was interrupted, as shells have it for SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// Runs the command. The first Ctrl-C ends it where it can go on, the second at once.
+/// Runs the command. Its bar and the log would write over each other, so only warnings are logged. The first Ctrl-C ends it where it can go on, the second at once.
 pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).load()?;
+    let config = Sources::of_process(config).default_to("telemetry.filter", "warn").load()?;
     telemetry::init(&config.telemetry)?;
     // A replay is one long statement after the other; the server must not cut them off.
     let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
@@ -59,8 +59,8 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     match outcome? {
         ReplayOutcome::Completed { epoch, workspaces, events } => {
             let seconds = shown.started.elapsed().as_secs_f64();
-            writeln!(out, "{}: {workspaces} workspaces now read epoch {epoch}", options.projection)?;
-            writeln!(out, "events: {events}\nseconds: {seconds:.1}")?;
+            writeln!(out, "{}: every workspace now reads epoch {epoch}", options.projection)?;
+            writeln!(out, "workspaces: {workspaces}\nevents: {events}\nseconds: {seconds:.1}")?;
             Ok(ExitCode::SUCCESS)
         }
         ReplayOutcome::Interrupted { epoch } => {

@@ -4,8 +4,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::source::SourceKind;
 use reqwest::StatusCode;
+use serde_json::Value;
 
-use super::observations::of_past_hour;
+use super::observations::{Draft, of_past_hour};
 use super::scenario::{CAMPAIGNS, DemoCampaign, DemoSource, Fate, SOURCES};
 use super::statements::{as_of, history_starts, hours, local_date};
 use super::wire;
@@ -74,7 +75,7 @@ async fn create(client: &ApiClient, campaign: &DemoCampaign, opened_at: DateTime
 }
 
 /// The body, or none where the refusal says that this was done before.
-fn tolerate(answer: Answer, done_before: &[StatusCode]) -> Result<Option<serde_json::Value>, ClientError> {
+fn tolerate(answer: Answer, done_before: &[StatusCode]) -> Result<Option<Value>, ClientError> {
     if done_before.contains(&answer.status) { Ok(None) } else { answer.accepted().map(Some) }
 }
 
@@ -89,9 +90,23 @@ async fn push_history(
     let past = hours(first, opened_at - TimeDelta::hours(1)).flat_map(|hour| of_past_hour(source, hour, rate));
     let drafts: Vec<_> = past.collect();
     for batch in drafts.chunks(BATCH) {
-        client.post(&["v1", "observations"], &wire::observations(source, batch), None).await?.accepted()?;
+        push(client, source, batch).await?;
     }
     Ok(())
+}
+
+/// Sends a batch of observations. Items that were refused are told: every one of them is a mistake of the demo's.
+pub async fn push(client: &ApiClient, source: &DemoSource, batch: &[Draft]) -> Result<(), ClientError> {
+    let body = wire::observations(source, batch);
+    let answer = client.post(&["v1", "observations"], &body, None).await?.accepted()?;
+    tell_refused(source, &answer);
+    Ok(())
+}
+
+fn tell_refused(source: &DemoSource, answer: &Value) {
+    if answer["rejected"].as_u64() != Some(0) {
+        tracing::warn!(source = source.name, first = %answer["results"][0], "items of the demo were refused");
+    }
 }
 
 /// States everything from `since` on. What was said before and has not changed appends nothing.
@@ -103,7 +118,8 @@ pub async fn state(
     rate: u32,
 ) -> Result<(), ClientError> {
     for batch in as_of(source, since, now, rate).chunks(BATCH) {
-        client.post(&["v1", "statements"], &wire::statements(source, batch, now), None).await?.accepted()?;
+        let body = wire::statements(source, batch, now);
+        tell_refused(source, &client.post(&["v1", "statements"], &body, None).await?.accepted()?);
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ async fn send(
     if source.kind == SourceKind::Push {
         let drafts = pusher.between(span.sent_until, span.now);
         for batch in drafts.chunks(BATCH) {
-            client.post(&["v1", "observations"], &wire::observations(source, batch), None).await?.accepted()?;
+            setup::push(client, source, batch).await?;
         }
     }
     for word in words_between(source, span.said_until, span.now) {

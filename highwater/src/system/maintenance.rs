@@ -37,8 +37,8 @@ pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationTok
     }
 }
 
-/// The tables that were dropped.
-pub(super) async fn look_after(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>, sqlx::Error> {
+/// Makes and drops what is due on a day. Returns the tables that were dropped.
+pub async fn look_after(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>, sqlx::Error> {
     for day in (0..=AHEAD).filter_map(|ahead| today.checked_add_days(Days::new(ahead))) {
         sqlx::query!("SELECT log.ensure_day($1)", day).execute(admin).await?;
     }

@@ -5,7 +5,7 @@
 //! then appender and projector, which their requests need.
 
 mod doors; // where the APIs listen
-mod maintenance; // day partitions, made ahead and dropped
+pub mod maintenance; // day partitions, made ahead and dropped
 mod readiness; // whether this process can do its work
 mod schema; // whether the database fits this program
 
@@ -174,6 +174,8 @@ pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock
     Ok(RunningSystem { command_addr, read_addr, lifecycle, drain: config.drain, released })
 }
 
+/// How long what the requests left behind may take to be written once they are done.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long connections may take to come back once nothing uses them any more.
 const RELEASED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -260,7 +262,7 @@ impl RunningSystem {
 
     /// Runs until the first of `stops` or until a task dies, then drains. A second of `stops` drops what is left.
     pub async fn run(self, stops: impl Stream<Item = &'static str>) -> Result<(), LifecycleError> {
-        self.lifecycle.run(stops, self.drain).await
+        self.lifecycle.run(stops, self.drain + WRITTEN_WITHIN).await
     }
 
     /// Drains and stops now.

@@ -117,6 +117,11 @@ pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, Conn
             ("tcp_keepalives_idle", "30"),
         ]);
     }
+    if part == Part::Command {
+        // This part looks everything up by a key, thousands of times a second and from the first event on. A prepared plan
+        // that was made while a table was short would go on reading all of it.
+        options = options.options([("enable_seqscan", "off"), ("jit", "off")]);
+    }
     check_role(&options, part).await?;
 
     PgPoolOptions::new()

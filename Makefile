@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak prepare setup
+.PHONY: help demo test check soak bench prepare setup
 
 # Queries were checked against the schema when .sqlx/ was made, so that no database is needed to build.
 export SQLX_OFFLINE := true
@@ -43,6 +43,9 @@ check: ## formatting, lints and docs, and the dependency policy when cargo-deny 
 soak: setup ## the longer tests, HIGHWATER_SOAK_ROUNDS rounds of each
 	HIGHWATER_SOAK=1 HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) \
 		$(WITH_POSTGRES) cargo test --package tests -- --include-ignored --nocapture
+
+bench: setup ## measures Highwater beside its peers, in release; ARGS='...' goes to the benchmark
+	@cargo run --quiet --release --package bench -- $(ARGS)
 
 prepare: setup ## .sqlx/ again, after a query or a migration changed; needs sqlx-cli
 	@cargo sqlx --version >/dev/null 2>&1 || { \

@@ -92,7 +92,8 @@ async fn create_sources(
     for name in &survey.sources {
         let answer = client.post(&["v1", "sources"], &plan.source(name), None).await?;
         if answer.problem_code() == "source-name-taken" {
-            progress.say(&format!("source `{name}` stays as it is registered: {}", answer.problem()));
+            let differs = answer.body["detail"].as_str().unwrap_or_default();
+            progress.say(&format!("source `{name}` stays as it is: {differs}"));
         } else {
             made += usize::from(answer.status == StatusCode::CREATED);
             answer.accepted().with_context(|| format!("source `{name}`"))?;

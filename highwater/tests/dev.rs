@@ -11,8 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// Far more than any step takes; only a hang reaches it.
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_mins(3);
 
 struct Dev {
     child: Child,
+    /// Kept open, as a terminal is.
+    said: Lines<BufReader<ChildStdout>>,
     command_api: String,
     read_api: String,
 }
@@ -39,11 +41,11 @@ async fn start(data_dir: &Path) -> Dev {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut dev = Dev { child, command_api: String::new(), read_api: String::new() };
+    let said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut dev = Dev { child, said, command_api: String::new(), read_api: String::new() };
     let url = |line: &str| line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
     let told = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
+        while let Some(line) = dev.said.next_line().await.unwrap() {
             if line.starts_with("command API:") {
                 dev.command_api = url(&line);
             }

@@ -178,9 +178,7 @@ fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, d
     let (command, read) = (url(running.command_addr, system)?, url(running.read_addr, system)?);
     let key = key.expose_secret();
     let today = chrono_tz::Tz::from_utc_datetime(&TIME_ZONE, &SystemClock::shared().now().naive_utc()).date_naive();
-    let mut out = std::io::stdout().lock();
-    write!(
-        out,
+    let told = format!(
         "\nHighwater is running; Ctrl-C stops it.\n\n\
          command API: {command}  (described by {command}/openapi.json)\n\
          read API: {read}  (described by {read}/openapi.json)\n\
@@ -192,7 +190,9 @@ fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, d
          curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' {read}/v1/reports \\\n  \
          -d '{{\"measures\":[\"clicks\",\"spend\"],\"date_from\":\"{today}\",\"date_to\":\"{today}\",\"granularity\":\"day\",\"group_by\":[\"channel\"]}}'\n\n",
         data_dir.display(),
-    )?;
-    out.flush()?;
+    );
+    // A reader that has gone away, as in `highwater dev | head`, is no reason to stop.
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(told.as_bytes()).and_then(|()| out.flush());
     Ok(())
 }

@@ -1,0 +1,96 @@
+//! Rebuilding: every observation in the log, read again and summed by quarter hour.
+//!
+//! Ours: `projections::replay` into a new epoch, with all read tables of the model, until readers see it. The other: one
+//! `INSERT … SELECT … GROUP BY` over the same rows into one table like `read.increments`. Both must give the same rows.
+
+mod seed; // fills the log
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use platform::database::{Part, connect};
+use projections::ReplayOutcome;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::Options;
+use crate::report::{Contest, Report};
+use crate::server::{Database, Server};
+
+const CONTEST: Contest = Contest { scenario: "replay", other_name: "SQL GROUP BY", unit: "observations/s" };
+
+/// How many observations an event holds: as many as a busy connector sends at once, and the least.
+const BATCHES: [u32; 2] = [500, 1];
+
+const OTHER: &str = include_str!("group_by.sql");
+
+pub(crate) async fn run(server: &Server, options: &Options, report: &mut Report) -> Result<()> {
+    for batch in BATCHES {
+        let database = server.database(&format!("replay_{batch}")).await?;
+        let workspace = seed::fill(&database, options.observations, batch).await.context("cannot fill the log")?;
+        let projector = connect(&database.config, Part::Projector).await?;
+        projections::catch_up(&projector).await?;
+        sqlx::query("VACUUM (ANALYZE) log.events").execute(&database.admin).await?;
+        let (mut ours, mut other) = (Vec::new(), Vec::new());
+        let mut epoch = 0;
+        for _ in 0..options.rounds {
+            let began = prepare(&database).await?;
+            epoch = replay(&projector).await?;
+            ours.push(f64::from(options.observations) / began.elapsed().as_secs_f64());
+
+            let began = prepare(&database).await?;
+            group_by(&database, workspace).await?;
+            other.push(f64::from(options.observations) / began.elapsed().as_secs_f64());
+        }
+        check_same(&database, epoch, workspace).await?;
+        projector.close().await;
+        report.add(CONTEST, &format!("{} in batches of {batch}", options.observations), &ours, &other)?;
+    }
+    Ok(())
+}
+
+/// An empty table for the other side, and nothing left to write of the round before.
+async fn prepare(database: &Database) -> Result<Instant> {
+    sqlx::query("DROP TABLE IF EXISTS grouped").execute(&database.admin).await?;
+    sqlx::query("CREATE TABLE grouped (LIKE read.increments INCLUDING ALL) WITH (fillfactor = 80)")
+        .execute(&database.admin)
+        .await?;
+    database.settle().await?;
+    Ok(Instant::now())
+}
+
+async fn replay(projector: &PgPool) -> Result<i32> {
+    match projections::replay(projector, "campaign_model", &|_| {}, CancellationToken::new()).await? {
+        ReplayOutcome::Completed { epoch, .. } => Ok(epoch),
+        ReplayOutcome::Interrupted { .. } => bail!("a replay that nobody interrupts was interrupted"),
+    }
+}
+
+async fn group_by(database: &Database, workspace: i32) -> Result<()> {
+    let mut transaction = database.admin.begin().await?;
+    // Its sums fit into memory, as ours do.
+    sqlx::query("SET LOCAL work_mem = '512MB'").execute(&mut *transaction).await?;
+    sqlx::query(OTHER).bind(workspace).execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// A faster way to another result would be no figure.
+async fn check_same(database: &Database, epoch: i32, workspace: i32) -> Result<()> {
+    let (rows, different): (i64, i64) = sqlx::query_as(
+        "WITH ours AS (
+             SELECT workspace, campaign_id, source_id, bucket, measure, value, changed_at
+             FROM read.increments WHERE epoch = $1 AND workspace = $2
+         ), other AS (
+             SELECT workspace, campaign_id, source_id, bucket, measure, value, changed_at FROM grouped
+         )
+         SELECT (SELECT count(*) FROM ours),
+                (SELECT count(*) FROM (TABLE ours EXCEPT TABLE other) AS missing)
+                + (SELECT count(*) FROM (TABLE other EXCEPT TABLE ours) AS more)",
+    )
+    .bind(epoch)
+    .bind(workspace)
+    .fetch_one(&database.admin)
+    .await?;
+    ensure!(rows > 0 && different == 0, "{different} of {rows} rows differ between the replay and SQL's GROUP BY");
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! A log to replay: one workspace, one push source, a hundred campaigns, and one day of observations in the order in which
+//! they happened. The same in every run, but for the times of recording.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::campaign::CampaignEvent;
+use domain::ids::{CampaignId, SourceId, WorkspaceId};
+use domain::money::Currency;
+use domain::observation::{Observation, ObservationType, ObservationsRecorded};
+use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use domain::workspace::WorkspaceOpened;
+use domain::zone::Zone;
+use domain::{campaign, observation, source, workspace};
+use event_store::{
+    AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, Payload, open_workspace,
+};
+use platform::clock::{Clock, SystemClock};
+use platform::database::{Part, connect};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::server::Database;
+
+const CAMPAIGNS: u32 = 100;
+const SOURCE: SourceId = SourceId(Uuid::from_u128(0x5000));
+const FIRST_MOMENT: &str = "2026-11-01T00:00:00Z";
+/// Of one append.
+const OBSERVATIONS_AT_ONCE: u32 = 5_000;
+
+/// Fills the log of a new workspace, and says which.
+pub(super) async fn fill(database: &Database, observations: u32, batch: u32) -> Result<i32> {
+    let mut admin = database.admin.acquire().await?;
+    let workspace = WorkspaceId(open_workspace(&mut admin, "replay", SystemClock.now()).await?);
+    let pool = connect(&database.config, Part::Command).await?;
+    let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
+    let log = Log { appender, workspace };
+    log.begin().await?;
+
+    let load = Load { currency: "EUR".parse()?, start: FIRST_MOMENT.parse()?, observations };
+    let numbers: Vec<u32> = (0..observations).collect();
+    let events_at_once = (OBSERVATIONS_AT_ONCE / batch).max(1) as usize;
+    let batches: Vec<&[u32]> = numbers.chunks(batch as usize).collect();
+    for some in batches.chunks(events_at_once) {
+        let events =
+            some.iter().map(|batch| event(observation::RECORDED, &load.batch(batch))).collect::<Result<_>>()?;
+        log.append(observation::STREAM_TYPE, SOURCE.stream(workspace), events).await?;
+    }
+    // The writers end when nobody can give them more.
+    drop(log);
+    writers.await?;
+    pool.close().await;
+    Ok(workspace.0)
+}
+
+struct Log {
+    appender: Appender,
+    workspace: WorkspaceId,
+}
+
+impl Log {
+    /// What a workspace has before its first observation.
+    async fn begin(&self) -> Result<()> {
+        let (currency, at): (Currency, DateTime<Utc>) = ("EUR".parse()?, FIRST_MOMENT.parse()?);
+        let opened = WorkspaceOpened { name: "replay".to_owned(), time_zone: Zone::UTC, currency };
+        let stream = format!("{}/workspace", self.workspace);
+        self.append(workspace::STREAM_TYPE, stream, vec![event(workspace::OPENED, &opened)?]).await?;
+        let definition = SourceDefinition {
+            name: "shop".to_owned(),
+            channel: "paid_search".parse()?,
+            kind: SourceKind::Push,
+            role: Role::Primary,
+            measure_roles: BTreeMap::new(),
+            time_zone: Zone::UTC,
+            currency,
+            expected_delay_s: 300,
+            restatement_horizon_s: 86_400,
+        };
+        let registered = SourceEvent::SourceRegistered { source: SOURCE, definition, at };
+        let events = vec![event("SourceRegistered", &registered)?];
+        self.append(source::STREAM_TYPE, SOURCE.stream(self.workspace), events).await?;
+        for number in 0..CAMPAIGNS {
+            let created = CampaignEvent::CampaignCreated {
+                campaign: campaign(number),
+                name: format!("Campaign {number}"),
+                channels: vec!["paid_search".parse()?],
+                currency,
+                time_zone: Zone::UTC,
+                starts_on: at.date_naive(),
+                ends_on: None,
+                budget: None,
+                external_ids: Vec::new(),
+                attributes: BTreeMap::new(),
+                at,
+            };
+            let stream = campaign(number).stream(self.workspace);
+            self.append(campaign::STREAM_TYPE, stream, vec![event(created.name(), &created)?]).await?;
+        }
+        Ok(())
+    }
+
+    async fn append(&self, stream_type: &'static str, stream_id: String, events: Vec<NewEvent>) -> Result<()> {
+        let request = AppendRequest {
+            workspace: self.workspace.0,
+            stream_type,
+            stream_id,
+            expected: ExpectedVersion::Any,
+            events,
+            metadata: Metadata::default(),
+            claims: Vec::new(),
+            receipt: None,
+            recorded_at: SystemClock.now(),
+        };
+        self.appender.append(request).await?;
+        Ok(())
+    }
+}
+
+fn event(event_type: &str, payload: &impl Serialize) -> Result<NewEvent> {
+    Ok(NewEvent {
+        event_type: event_type.to_owned(),
+        event_version: "1".to_owned(),
+        payload: Payload::Json(serde_json::to_string(payload)?),
+    })
+}
+
+fn campaign(number: u32) -> CampaignId {
+    CampaignId(Uuid::from_u128(0xca00 + u128::from(number)))
+}
+
+/// A day of observations.
+struct Load {
+    currency: Currency,
+    start: DateTime<Utc>,
+    observations: u32,
+}
+
+impl Load {
+    fn batch(&self, numbers: &[u32]) -> ObservationsRecorded {
+        let mut campaigns: Vec<CampaignId> = Vec::new();
+        let observations = numbers
+            .iter()
+            .map(|&number| {
+                let id = campaign(scattered(number) % CAMPAIGNS);
+                let index = campaigns.iter().position(|known| *known == id).unwrap_or_else(|| {
+                    campaigns.push(id);
+                    campaigns.len() - 1
+                });
+                self.observation(number, index)
+            })
+            .collect();
+        ObservationsRecorded { source: SOURCE, currency: self.currency, campaigns, observations }
+    }
+
+    /// Of a hundred: 80 impressions, 15 clicks that cost, 3 visits, 2 conversions.
+    fn observation(&self, number: u32, campaign: usize) -> Observation {
+        let (kind, value_micros) = match scattered(number) / CAMPAIGNS % 100 {
+            0..80 => (ObservationType::Impression, None),
+            80..95 => (ObservationType::Click, Some(410_000)),
+            95..98 => (ObservationType::Visit, None),
+            _ => (ObservationType::Conversion, Some(59_900_000)),
+        };
+        let day = i64::from(number) * TimeDelta::days(1).num_milliseconds() / i64::from(self.observations);
+        Observation {
+            id: format!("observation-{number:08}"),
+            campaign,
+            kind,
+            occurred_at: self.start + TimeDelta::milliseconds(day),
+            count: kind.one(),
+            value_micros,
+            dimensions: BTreeMap::new(),
+        }
+    }
+}
+
+/// The number of an observation, far from those of its neighbours: so that campaigns and types alternate without order.
+fn scattered(number: u32) -> u32 {
+    let mixed = number.wrapping_mul(0x9e37_79b9);
+    (mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca6b) >> 8
+}

@@ -32,6 +32,7 @@ pub struct Answer {
 impl Answer {
     /// Asserts the status and shows the body when it is another.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "a call for its assertion alone is fine")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
         self

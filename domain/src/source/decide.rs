@@ -11,7 +11,8 @@ const MAX_NAME_LENGTH: usize = 100;
 const MAX_EXPECTED_DELAY_S: i64 = 31 * DAY_S;
 const MAX_RESTATEMENT_HORIZON_S: i64 = 400 * DAY_S;
 const MIN_OBSERVATION_WINDOW_S: i64 = 7 * DAY_S;
-const MAX_OBSERVATION_WINDOW_S: i64 = 90 * DAY_S;
+/// The longest that any source may send observations late, in days. Their ids are kept for as long.
+pub const MAX_OBSERVATION_WINDOW_DAYS: u32 = 90;
 
 /// Decides a command. No events: it asks for what is so already.
 pub fn decide(source: &Source, command: SourceCommand) -> Result<Vec<SourceEvent>, SourceError> {
@@ -28,9 +29,9 @@ pub fn decide(source: &Source, command: SourceCommand) -> Result<Vec<SourceEvent
 }
 
 /// How far back, in seconds, the source may send observations: its horizon, but no less than 7 days, which is what late
-/// deliveries need, and no more than 90, because their ids are kept for that long.
+/// deliveries need, and no more than [`MAX_OBSERVATION_WINDOW_DAYS`].
 pub fn observation_window_s(definition: &SourceDefinition) -> i64 {
-    definition.restatement_horizon_s.clamp(MIN_OBSERVATION_WINDOW_S, MAX_OBSERVATION_WINDOW_S)
+    definition.restatement_horizon_s.clamp(MIN_OBSERVATION_WINDOW_S, i64::from(MAX_OBSERVATION_WINDOW_DAYS) * DAY_S)
 }
 
 /// Takes a name that a source may have: one line of 1 to 100 characters, and none of the names that mean something else

@@ -15,7 +15,7 @@ mod state;
 mod tests;
 
 pub use command::SourceCommand;
-pub use decide::{check_name, decide, observation_window_s};
+pub use decide::{MAX_OBSERVATION_WINDOW_DAYS, check_name, decide, observation_window_s};
 pub use error::SourceError;
 pub use event::{Role, SourceDefinition, SourceEvent, SourceKind};
 pub use state::{Source, SourceDetails};

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
+use domain::source::MAX_OBSERVATION_WINDOW_DAYS;
 use platform::clock::SharedClock;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -12,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 const EVERY: Duration = Duration::from_mins(30);
 /// How many days ahead there are partitions.
 const AHEAD: u64 = 2;
-/// Parents of day partitions, and for how many days each is kept: ids for the week in which a source may send and the day that
-/// it began in, receipts for the two days that they answer for; a day more for clocks that differ.
-const KEPT: [(&str, u64); 2] = [("item_ids", 9), ("receipts", 4)];
+/// Parents of day partitions, and for how many days each is kept: ids for as long as any source may send that day's
+/// observations and the day that this began in, receipts for the two days that they answer for; a day more for clocks that differ.
+const KEPT: [(&str, u32); 2] = [("item_ids", MAX_OBSERVATION_WINDOW_DAYS + 2), ("receipts", 4)];
 
 /// Looks after the days until `stop`. What fails is tried again at the next look; an append makes what it misses itself.
 pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationToken) {
@@ -44,7 +45,7 @@ pub async fn look_after(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>,
     }
     let mut dropped = Vec::new();
     for (parent, days) in KEPT {
-        let Some(first_kept) = today.checked_sub_days(Days::new(days)) else { continue };
+        let Some(first_kept) = today.checked_sub_days(Days::new(days.into())) else { continue };
         let oldest_kept = format!("{parent}_{}", first_kept.format("%Y%m%d"));
         let over = sqlx::query_scalar!(
             r#"SELECT child.relname::text AS "name!" FROM pg_inherits i

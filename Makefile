@@ -36,7 +36,7 @@ test: setup ## what a reviewer runs: formatting, lints, docs and every test, aga
 check: ## formatting, lints and docs, and the dependency policy when cargo-deny is installed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
 	else echo "cargo-deny is not installed: the dependency policy was not checked"; fi
 

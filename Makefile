@@ -27,10 +27,10 @@ demo: setup ## a private PostgreSQL, every role and a demo workspace with live t
 test: setup ## what a reviewer runs: formatting, lints, docs and every test, against a private PostgreSQL
 	@$(MAKE) --no-print-directory check
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		$(WITH_POSTGRES) cargo nextest run --workspace; \
+		$(WITH_POSTGRES) cargo nextest run --workspace --no-fail-fast; \
 		$(WITH_POSTGRES) cargo test --quiet --workspace --doc; \
 	else \
-		$(WITH_POSTGRES) cargo test --workspace; \
+		$(WITH_POSTGRES) cargo test --workspace --no-fail-fast; \
 	fi
 
 check: ## formatting, lints and docs, and the dependency policy when cargo-deny is installed

@@ -35,7 +35,7 @@ async fn every_connection_acts_as_its_part(pool: PgPool) {
             .fetch_one(&admin)
             .await
             .unwrap();
-    assert_eq!((user.starts_with("highwater"), timeout.as_str()), (false, "0"));
+    assert_eq!((user.starts_with("highwater_"), timeout.as_str()), (false, "0"));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -85,12 +85,10 @@ install_postgres() {
 }
 
 install_rust() {
-    local toolchain
-    toolchain=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml 2>/dev/null || true)
-    command -v curl >/dev/null 2>&1 || install curl curl curl curl curl curl curl
+    command -v curl >/dev/null 2>&1 || install curl "curl ca-certificates" curl curl curl curl curl
     say "Rust is missing; installing it for this user with rustup, from https://sh.rustup.rs"
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
-        sh -s -- -y --quiet --profile minimal --component clippy,rustfmt --default-toolchain "${toolchain:-stable}" >&2
+        sh -s -- -y --quiet --profile minimal --component clippy,rustfmt --default-toolchain stable >&2
 }
 
 cd "$(dirname "$0")/.."

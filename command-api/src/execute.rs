@@ -90,6 +90,10 @@ pub(crate) async fn campaign(
         pause(attempt).await;
         let loaded = load(state, caller, id, &command).await?;
         if !if_match.accepts(loaded.version) {
+            // The command itself, sent before under the same key, may be what moved the version meanwhile.
+            if let Some(done) = earlier(state, caller).await? {
+                return Ok(done);
+            }
             return Err(Failure::VersionMismatch { actual: loaded.version });
         }
         let (outcome, events) = match decide(&loaded.aggregate, command.clone()) {

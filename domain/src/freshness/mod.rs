@@ -3,7 +3,7 @@
 //! Everything here changes by an event, or by the clock at an instant that [`next_boundary`] names beforehand. Between
 //! two boundaries nothing changes, so that an answer may be kept until the next one.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::bucket::Grain;
 
@@ -90,10 +90,14 @@ impl State {
 
 impl SourceFreshness {
     /// The instant from which it is late unless it says more: one grain after what it is complete through, and its
-    /// expected delay. A day counts 24 hours here, whatever its clocks do.
+    /// expected delay, rounded up to a whole second, so that versions, which name boundaries in seconds, tell it apart. A
+    /// day counts 24 hours here, whatever its clocks do.
     pub fn late_at(&self) -> Option<DateTime<Utc>> {
         let step_s = self.syncs.grain.unwrap_or(Grain::QuarterHour).seconds();
-        later(self.syncs.complete_through?, step_s.saturating_add(self.expected_delay_s))
+        let complete_through = self.syncs.complete_through?;
+        let whole = complete_through.trunc_subsecs(0);
+        let rounding_s = i64::from(whole < complete_through);
+        later(whole, step_s.saturating_add(self.expected_delay_s).saturating_add(rounding_s))
     }
 
     /// How it is doing.

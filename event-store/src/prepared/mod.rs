@@ -15,6 +15,8 @@ use readable::Readable;
 
 /// What an index of the database takes as a key, with room for the columns beside it.
 const MAX_KEY_BYTES: usize = 1_024;
+/// A claim's key stands alone in its index but for its kind: a source's name and an external id of the longest fit.
+const MAX_CLAIM_KEY_BYTES: usize = 2_048;
 /// The sorting, the sizes and the positions of items are 32-bit in the database.
 const MAX_ITEMS: usize = 1_000_000;
 
@@ -203,7 +205,7 @@ fn check_stream(request: &AppendRequest) -> Result<(), AppendError> {
 fn check_claims(claims: &[Claim]) -> Result<(), AppendError> {
     for claim in claims {
         check_key("a claim's kind", claim.kind)?;
-        check_key("a claim's key", &claim.key)?;
+        check_length("a claim's key", &claim.key, MAX_CLAIM_KEY_BYTES)?;
         if let Expect::Held { owner, state } = &claim.expect {
             check_text("a claim's owner", owner)?;
             check_text("a claim's state", state)?;
@@ -217,9 +219,13 @@ fn check_claims(claims: &[Claim]) -> Result<(), AppendError> {
 }
 
 fn check_key(what: &str, key: &str) -> Result<(), AppendError> {
+    check_length(what, key, MAX_KEY_BYTES)
+}
+
+fn check_length(what: &str, key: &str, most: usize) -> Result<(), AppendError> {
     check_text(what, key)?;
-    if key.is_empty() || key.len() > MAX_KEY_BYTES {
-        return Err(invalid(format!("{what} has {} bytes, not 1 to {MAX_KEY_BYTES}", key.len())));
+    if key.is_empty() || key.len() > most {
+        return Err(invalid(format!("{what} has {} bytes, not 1 to {most}", key.len())));
     }
     Ok(())
 }

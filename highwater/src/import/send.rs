@@ -149,9 +149,10 @@ impl Import<'_> {
                 read.map(|batch| async { anyhow::Ok(self.send_batch(batch?).await?) }).buffered(BATCHES_AT_ONCE);
             while let Some((batch, answer)) = sent.try_next().await? {
                 let count = |name: &str| answer[name].as_u64().unwrap_or_default();
+                let superseded = results(&answer).filter(|result| is_superseded(result)).count() as u64;
                 summary.accepted += count("accepted");
-                summary.unchanged += count("duplicates");
-                summary.rejected += count("rejected") + count("conflicts");
+                summary.unchanged += count("duplicates").saturating_sub(superseded);
+                summary.rejected += count("rejected") + count("conflicts") + superseded;
                 for (line, why) in not_taken(&batch, &answer) {
                     progress.say(&format!("{}: line {line} was not taken: {why}", path.display()));
                 }
@@ -188,13 +189,22 @@ impl Import<'_> {
     }
 }
 
+fn results(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer["results"].as_array().into_iter().flatten()
+}
+
+/// Whether something that was stated as of later stands, because another machine's clock is ahead of this one's.
+fn is_superseded(result: &Value) -> bool {
+    result["reason"] == "superseded"
+}
+
 /// The lines that the server did not take, and why. What says nothing new was taken before.
 fn not_taken(batch: &Batch, answer: &Value) -> BTreeMap<u64, String> {
     let mut lines = BTreeMap::new();
-    for result in answer["results"].as_array().into_iter().flatten() {
+    for result in results(answer) {
         let index = result["index"].as_u64().and_then(|index| usize::try_from(index).ok());
         let statement = index.and_then(|index| batch.statements.get(index));
-        let taken = matches!(result["status"].as_str(), Some("accepted" | "duplicate"));
+        let taken = matches!(result["status"].as_str(), Some("accepted" | "duplicate")) && !is_superseded(result);
         if let (Some(statement), false) = (statement, taken) {
             let words = |name: &str| result[name].as_str().unwrap_or_default();
             let why = [words("reason"), words("field"), words("detail")];

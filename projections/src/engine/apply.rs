@@ -53,8 +53,12 @@ pub(crate) async fn write(
 }
 
 /// Whether the database refused what it was given, rather than failed: trying again would change nothing.
-/// Classes 22 (data exception), 23 (constraint violation) and 54 (limit exceeded).
+/// Classes 21 (cardinality violation), 22 (data exception), 23 (constraint violation) and 54 (limit exceeded), and rows of the
+/// same log that this code cannot read back.
 pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
+    if matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }) {
+        return true;
+    }
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+    code.is_some_and(|code| ["21", "22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }

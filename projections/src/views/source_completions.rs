@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use domain::event::Event;
 use domain::ids::SourceId;
 use domain::sync::SyncEvent;
@@ -23,8 +23,10 @@ impl View for SourceCompletions {
     fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         match &recorded.event {
             Event::Sync(SyncEvent::SyncCompleted { source, at, complete_through, grain: _ }) => {
-                let key = (recorded.workspace, *source, *complete_through);
-                self.0.entry(key).and_modify(|first| *first = (*first).min(*at)).or_insert(*at);
+                // As exact as the database keeps instants: two that are one there must be one key here.
+                let key = (recorded.workspace, *source, complete_through.trunc_subsecs(6));
+                let at = at.trunc_subsecs(6);
+                self.0.entry(key).and_modify(|first| *first = (*first).min(at)).or_insert(at);
             }
             Event::Sync(SyncEvent::SyncStarted { .. } | SyncEvent::SyncFailed { .. })
             | Event::Workspace(_)

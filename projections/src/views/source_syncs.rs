@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use domain::bucket::Grain;
 use domain::event::Event;
 use domain::ids::SourceId;
@@ -28,18 +28,22 @@ struct Runs {
 }
 
 impl Runs {
+    /// Instants are compared as exactly as the database keeps them, so that a batch and its rows agree on what is later.
     fn absorb(&mut self, event: &SyncEvent) {
+        let kept = |instant: &DateTime<Utc>| instant.trunc_subsecs(6);
         match event {
-            SyncEvent::SyncStarted { source: _, at } => self.started_at = self.started_at.max(Some(*at)),
+            SyncEvent::SyncStarted { source: _, at } => self.started_at = self.started_at.max(Some(kept(at))),
             SyncEvent::SyncCompleted { source: _, at, complete_through, grain } => {
-                self.completed_at = self.completed_at.max(Some(*at));
-                if self.complete.is_none_or(|(furthest, _)| furthest <= *complete_through) {
-                    self.complete = Some((*complete_through, *grain));
+                self.completed_at = self.completed_at.max(Some(kept(at)));
+                let complete_through = kept(complete_through);
+                if self.complete.is_none_or(|(furthest, _)| furthest <= complete_through) {
+                    self.complete = Some((complete_through, *grain));
                 }
             }
             SyncEvent::SyncFailed { source: _, at, reason } => {
-                if self.failed.as_ref().is_none_or(|(last, _)| last <= at) {
-                    self.failed = Some((*at, reason.clone()));
+                let at = kept(at);
+                if self.failed.as_ref().is_none_or(|(last, _)| *last <= at) {
+                    self.failed = Some((at, reason.clone()));
                 }
             }
         }

@@ -171,7 +171,6 @@ pub(crate) async fn show(
         Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
     let standing = Standing::of(&settled);
     let snapshot = &mut settled.snapshot;
-    // The row is its own mark, so that looking it up is all that a 304 takes.
     let Some(row) = find(snapshot, id).await? else { return Ok(not_found(&standing)) };
     let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &[]).await?;
     let version = Version::new(touched.position, touched.last_start);

@@ -22,8 +22,9 @@ use crate::ApiState;
 #[openapi(
     info(
         title = "Highwater read API",
-        description = "Campaigns, their numbers, and how fresh, how complete and how final these are.\n\nEvery answer carries \
-                       `Data-Position`, `Data-Freshness` and `Consistency-Token`; an `ETag` moves only when the answer does."
+        description = "Campaigns, their numbers, and how fresh, how complete and how final these are.\n\nAnswers from the \
+                       read model carry `Data-Position`, `Data-Freshness` and `Consistency-Token`; an `ETag` never stays the same \
+                       when the answer changed."
     ),
     modifiers(&BearerKey),
     security(("api_key" = []))

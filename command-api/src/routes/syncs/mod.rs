@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::known::KnownSource;
-use super::time::SKEW;
+use super::time::{SKEW, to_millis};
 use crate::answer::{Answer, otherwise};
 use crate::claims::SOURCE_NAME;
 use crate::command::{Caller, Command};
@@ -177,7 +177,7 @@ fn complete_through(given: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<
     if !is_in_range(complete_through.date_naive()) {
         return Err(refuse("must lie in the years 1970 to 2199"));
     }
-    Ok(complete_through)
+    Ok(to_millis(complete_through))
 }
 
 fn reason(given: Option<String>) -> Result<String, Failure> {

@@ -73,21 +73,31 @@ fn filter(sql: &mut QueryBuilder<'_, Postgres>, query: &CampaignsQuery, now: Dat
 
 /// Only what comes behind the cursor.
 fn go_on(sql: &mut QueryBuilder<'_, Postgres>, sort: Sort, value: &str, id: Uuid) -> Result<(), Refusal> {
+    // A cursor of ours holds what a row held; one that was tampered with may hold what the database does not take.
+    if value.contains('\0') {
+        return Err(Refusal::CursorMalformed);
+    }
     let beyond = if sort.descending { "<" } else { ">" };
     sql.push(format!(" AND (c.{}, c.campaign_id) {beyond} (", sort.by.name()));
     match sort.by {
         SortBy::Name => sql.push_bind(value.to_owned()),
         SortBy::CreatedAt | SortBy::ChangedAt => {
             let instant: DateTime<Utc> = value.parse().map_err(|_| Refusal::CursorMalformed)?;
+            within_years(instant.date_naive())?;
             sql.push_bind(instant)
         }
         SortBy::StartsOn => {
             let date: NaiveDate = value.parse().map_err(|_| Refusal::CursorMalformed)?;
+            within_years(date)?;
             sql.push_bind(date)
         }
     };
     sql.push(", ").push_bind(id).push(")");
     Ok(())
+}
+
+fn within_years(date: NaiveDate) -> Result<(), Refusal> {
+    if domain::bucket::is_in_range(date) { Ok(()) } else { Err(Refusal::CursorMalformed) }
 }
 
 fn key(row: &CampaignRow, by: SortBy) -> Key {

@@ -149,7 +149,9 @@ async fn a_completion_keeps_when_it_was_first_said(options: PgPoolOptions, conne
     catch_up(&pool).await.unwrap();
     log.append_all([
         completed(id, "2026-11-21T02:00:00Z", "2026-11-20T00:00:00Z", Grain::Day),
-        completed(id, "2026-11-22T01:00:00Z", "2026-11-21T00:00:00Z", Grain::Day),
+        // One instant to the database, which keeps microseconds.
+        completed(id, "2026-11-22T01:00:00Z", "2026-11-21T00:00:00.0000001Z", Grain::Day),
+        completed(id, "2026-11-22T02:00:00Z", "2026-11-21T00:00:00.0000002Z", Grain::Day),
     ])
     .await;
     catch_up(&pool).await.unwrap();

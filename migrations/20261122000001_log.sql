@@ -97,16 +97,30 @@ CREATE TABLE log.claims (
 );
 
 -- Ids of items already taken, by the UTC day of the item: the unique index serialises twins, and a day is dropped whole.
--- id is a 128-bit digest of what must be unique; fingerprint tells a duplicate from a conflict.
+-- id is a 128-bit digest of what must be unique; fingerprint tells a duplicate from a conflict; batch leads to the event.
 CREATE TABLE log.item_ids (
     workspace   integer NOT NULL,
     day         date NOT NULL,
     id          uuid NOT NULL,
     fingerprint bigint NOT NULL,
+    batch       bigint NOT NULL,
     PRIMARY KEY (workspace, id, day)
 ) PARTITION BY RANGE (day);
 
--- Makes the day partitions of receipts and item ids. Called before the first append that needs a day, in a transaction of
+-- Where the event is that holds a batch of items. Ids are taken before the head is, when their event has no position yet,
+-- so they name a batch. Its high bits are the UTC day of the request (log.first_batch), and a day is dropped whole.
+CREATE TABLE log.item_batches (
+    batch    bigint PRIMARY KEY,
+    position bigint NOT NULL
+) PARTITION BY RANGE (batch);
+
+CREATE SEQUENCE log.item_batch MAXVALUE 281474976710655 CYCLE CACHE 32;
+
+-- The lowest number of a batch of this day: 48 bits are left for the sequence.
+CREATE FUNCTION log.first_batch(of_day date) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (of_day - date '1970-01-01')::bigint << 48 $$;
+
+-- Makes the day partitions of receipts, item ids and batches. Called before the first append that needs a day, in a transaction of
 -- its own. A partition is made beside its parent and then attached, which waits for no append and stops none; the
 -- parents are taken in the order in which an append uses them.
 CREATE FUNCTION log.ensure_day(wanted date) RETURNS void
@@ -114,14 +128,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     parent text;
     part   text;
+    bounds text;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('highwater.ensure_day'));
-    FOREACH parent IN ARRAY ARRAY['item_ids', 'receipts'] LOOP
+    FOREACH parent IN ARRAY ARRAY['item_ids', 'receipts', 'item_batches'] LOOP
         part := parent || to_char(wanted, '_YYYYMMDD');
         IF to_regclass(format('log.%I', part)) IS NULL THEN
             EXECUTE format('CREATE TABLE log.%I (LIKE log.%I INCLUDING ALL)', part, parent);
-            EXECUTE format('ALTER TABLE log.%I ATTACH PARTITION log.%I FOR VALUES FROM (%L) TO (%L)',
-                           parent, part, wanted, wanted + 1);
+            bounds := CASE parent WHEN 'item_batches'
+                THEN format('FROM (%s) TO (%s)', log.first_batch(wanted), log.first_batch(wanted + 1))
+                ELSE format('FROM (%L) TO (%L)', wanted, wanted + 1) END;
+            EXECUTE format('ALTER TABLE log.%I ATTACH PARTITION log.%I FOR VALUES %s', parent, part, bounds);
         END IF;
     END LOOP;
 END $$;

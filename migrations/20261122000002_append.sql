@@ -35,6 +35,25 @@ BEGIN
     ORDER BY kept.recorded_on DESC LIMIT 1;
 END $$;
 
+-- Which of these ids are taken in a range of days, by whom, and where the event is that holds the item.
+CREATE FUNCTION log.find_items(of_workspace integer, ids uuid[], first_days date[], last_days date[])
+RETURNS TABLE (id uuid, day date, fingerprint bigint, "position" bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN QUERY
+    SELECT held.id, held.day, held.fingerprint, held.position
+    FROM generate_series(1, cardinality(ids)) AS wanted(n)
+    CROSS JOIN LATERAL (
+        SELECT taken.id, taken.day, taken.fingerprint,
+               (SELECT found.position FROM log.item_batches found WHERE found.batch = taken.batch)
+        FROM log.item_ids taken
+        WHERE taken.workspace = of_workspace AND taken.id = ids[wanted.n]
+          AND taken.day BETWEEN first_days[wanted.n] AND last_days[wanted.n]
+        OFFSET 0) AS held (id, day, fingerprint, position);
+END $$;
+
 -- The arrays are tables by columns. Heads, streams, receipts and claims are distinct and numbered from 1, and what
 -- mentions one of them holds its number, so that "as its predecessors in the batch left it" is an array element.
 CREATE FUNCTION log.append(
@@ -82,11 +101,19 @@ CREATE FUNCTION log.append(
     key_id              uuid[],
     key_fingerprint     bigint[],
     key_request         integer[],
-    key_item            integer[]
+    key_item            integer[],
+    key_event           integer[],
+    key_needed          boolean[],      -- the request rests on it being fresh: if it is taken, the request is refused
+    -- Items that requests rest on: taken with this fingerprint, by an earlier request or by the same.
+    seen_head           integer[],
+    seen_day            date[],
+    seen_id             uuid[],
+    seen_fingerprint    bigint[],
+    seen_request        integer[]
 ) RETURNS TABLE (
     request           integer,
     outcome           text,             -- ok; duplicate: its receipt answers; conflict: refused
-    reason            text,             -- of a conflict: workspace, receipt, version, claim
+    reason            text,             -- of a conflict: workspace, receipt, version, item, claim
     at_version        bigint,
     at_position       bigint,
     stored_response   text,
@@ -121,6 +148,9 @@ DECLARE
     -- Items: 0 fresh, 1 duplicate, 2 conflict. NULL as a whole while all are fresh.
     item_state         smallint[];
     request_taken      boolean[];
+    -- Requests that rest on an item that is not as they saw it.
+    request_misled     boolean[];
+    event_batch        bigint[];
     fresh_workspace    integer[];
     fresh_day          date[];
     fresh_id           uuid[];
@@ -161,9 +191,21 @@ BEGIN
 
     -- Item ids first, without holding a head: the unique index makes twins wait for each other.
     IF keys > 0 THEN
+        event_batch := array_fill(NULL::bigint, ARRAY[events]);
+        first_event := 1;
+        FOR r IN 1 .. requests LOOP
+            FOR e IN first_event .. first_event + request_events[r] - 1 LOOP
+                IF event_items[e] > 0 THEN
+                    event_batch[e] := log.first_batch((request_recorded_at[r] AT TIME ZONE 'UTC')::date)
+                                          + nextval('log.item_batch');
+                END IF;
+            END LOOP;
+            first_event := first_event + request_events[r];
+        END LOOP;
+
         WITH fresh AS (
-            INSERT INTO log.item_ids (workspace, day, id, fingerprint)
-            SELECT head_workspace[key_head[n]], key_day[n], key_id[n], key_fingerprint[n]
+            INSERT INTO log.item_ids (workspace, day, id, fingerprint, batch)
+            SELECT head_workspace[key_head[n]], key_day[n], key_id[n], key_fingerprint[n], event_batch[key_event[n]]
             FROM generate_series(1, keys) AS n
             ORDER BY 1, 2, 3
             ON CONFLICT DO NOTHING
@@ -184,6 +226,9 @@ BEGIN
                 ELSE
                     taken_keys := array_append(taken_keys, n);
                     request_taken[key_request[n]] := true;
+                    IF key_needed[n] THEN
+                        request_misled[key_request[n]] := true;
+                    END IF;
                 END IF;
             END LOOP;
             IF cardinality(taken_keys) + coalesce(cardinality(fresh_id), 0) <> keys THEN
@@ -198,6 +243,20 @@ BEGIN
                 item_state[key_item[hit.n]] := CASE WHEN hit.fingerprint = key_fingerprint[hit.n] THEN 1 ELSE 2 END;
             END LOOP;
         END IF;
+    END IF;
+
+    -- What was taken stays taken, so this holds until the end.
+    IF cardinality(seen_id) > 0 THEN
+        FOR hit IN
+            SELECT wanted.n, (SELECT stored.fingerprint FROM log.item_ids stored
+                              WHERE stored.workspace = head_workspace[seen_head[wanted.n]]
+                                AND stored.id = seen_id[wanted.n] AND stored.day = seen_day[wanted.n]) AS fingerprint
+            FROM generate_series(1, cardinality(seen_id)) AS wanted(n)
+        LOOP
+            IF hit.fingerprint IS DISTINCT FROM seen_fingerprint[hit.n] THEN
+                request_misled[seen_request[hit.n]] := true;
+            END IF;
+        END LOOP;
     END IF;
 
     -- The heads, in a statement of its own: the ones after it see what the holders before us committed.
@@ -310,6 +369,8 @@ BEGIN
         ELSIF request_expected[r] <> version THEN
             reason := 'version';
             at_version := version;
+        ELSIF request_misled[r] THEN
+            reason := 'item';
         ELSE
             outcome := 'ok';
             FOR u IN first_use .. next_use - 1 LOOP
@@ -404,6 +465,12 @@ BEGIN
            request_recorded_at[event_request[n]]
     FROM generate_series(1, events) AS n
     WHERE event_position[n] IS NOT NULL;
+
+    IF keys > 0 THEN
+        INSERT INTO log.item_batches (batch, position)
+        SELECT event_batch[n], event_position[n] FROM generate_series(1, events) AS n
+        WHERE event_batch[n] IS NOT NULL AND event_position[n] IS NOT NULL;
+    END IF;
 
     -- Whether a claim is there is known, and under the head's lock it stays so: nothing to resolve on conflict.
     IF changes_claims THEN

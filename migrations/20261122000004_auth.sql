@@ -22,6 +22,8 @@ GRANT SELECT, UPDATE ON log.heads TO highwater_command;
 GRANT SELECT, INSERT ON log.events, log.receipts TO highwater_command;
 GRANT SELECT, INSERT, UPDATE, DELETE ON log.claims TO highwater_command;
 GRANT SELECT, INSERT, DELETE ON log.item_ids TO highwater_command;
+GRANT SELECT, INSERT ON log.item_batches TO highwater_command;
+GRANT USAGE ON SEQUENCE log.item_batch TO highwater_command;
 
 GRANT SELECT ON log.heads, log.events TO highwater_projector;
 GRANT SELECT ON log.heads TO highwater_read;

@@ -46,7 +46,7 @@ pub(crate) enum Race {
 pub(crate) fn race(result: Result<Appended, AppendError>) -> Result<Race, Failure> {
     match result {
         Ok(appended) => Ok(Race::Won(appended)),
-        Err(error @ (AppendError::Version { .. } | AppendError::Claim { .. })) => Ok(Race::Lost(error)),
+        Err(error @ (AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item)) => Ok(Race::Lost(error)),
         Err(
             error @ (AppendError::ReceiptMismatch
             | AppendError::Invalid(_)

@@ -121,6 +121,7 @@ impl<A: Aggregate> LogStore<A> {
                 events,
                 metadata: alongside.metadata,
                 claims: alongside.claims,
+                seen: Vec::new(),
                 receipt: alongside.receipt,
                 recorded_at: alongside.recorded_at,
             })
@@ -208,7 +209,7 @@ impl<E: std::error::Error> From<LoadError> for AggregateError<E> {
 impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Version { .. } | AppendError::Claim { .. } => Self::AggregateConflict,
+            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Self::AggregateConflict,
             AppendError::Unavailable(_) | AppendError::Overloaded | AppendError::ShuttingDown => {
                 Self::DatabaseConnectionError(Box::new(error))
             }

@@ -35,8 +35,31 @@ pub enum Payload {
 pub struct Item {
     /// What makes it unique; an item without a key is always accepted.
     pub key: Option<ItemKey>,
+    /// What happens if its id is taken.
+    pub when_taken: WhenTaken,
     /// A JSON value.
     pub content: String,
+}
+
+/// What happens to an item whose id is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenTaken {
+    /// It is left out, and the answer says so.
+    #[default]
+    LeaveOut,
+    /// The whole request is refused with [`AppendError::Item`](crate::AppendError::Item): it rests on the item being new.
+    RefuseRequest,
+}
+
+/// An item that a request rests on: recorded with this fingerprint, by an earlier request or by this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenItem {
+    /// The UTC day of the item.
+    pub day: NaiveDate,
+    /// The digest of what makes it unique.
+    pub id: Uuid,
+    /// The digest of its content, as it was seen.
+    pub fingerprint: i64,
 }
 
 /// What makes an item unique in its workspace, and tells a repetition from a contradiction.
@@ -88,6 +111,8 @@ pub struct AppendRequest {
     /// What must hold and what changes beside the stream. All are checked against the state before the request, then
     /// all are written, in order.
     pub claims: Vec<Claim>,
+    /// What must be recorded, by earlier requests or by this one.
+    pub seen: Vec<SeenItem>,
     /// What makes the request safe to repeat.
     pub receipt: Option<Receipt>,
     /// The time of the append.

@@ -23,6 +23,9 @@ pub enum AppendError {
         /// What is there now; `None` if nobody holds it.
         found: Option<Box<FoundClaim>>,
     },
+    /// An item that the request rests on is not as it was seen: look again.
+    #[error("an item is not as expected")]
+    Item,
     /// The receipt's key was used before, with other content.
     #[error("the receipt's key was used with other content")]
     ReceiptMismatch,

@@ -15,7 +15,8 @@
 //! 5. **Claims.** What a decision looked up beside its stream it can assert, take or release in the same transaction
 //!    ([`claims`]).
 //! 6. **Items.** An [`Item`] with a key is written once: later ones are reported as duplicates (same fingerprint) or
-//!    conflicts (another one) and left out. The ids of a refused request are free again.
+//!    conflicts (another one) and left out. The ids of a refused request are free again. What is recorded is found by its
+//!    id ([`find_items`]), and a request may rest on it ([`SeenItem`]).
 //! 7. **One bad request never fails its neighbours**, though many share a transaction ([`appender`]).
 //! 8. **One decode path**, with upcasting, for loads and for projections ([`codec`]).
 //!
@@ -30,6 +31,7 @@ pub mod appender;
 pub mod claims;
 pub mod codec;
 pub mod error;
+pub mod items;
 mod json_text;
 pub mod log;
 mod prepared;
@@ -38,12 +40,15 @@ pub mod wakeups;
 pub mod workspaces;
 
 pub use aggregate_store::{Alongside, Loaded, LogStore};
-pub use append::{AppendRequest, Appended, ExpectedVersion, Item, ItemKey, Metadata, NewEvent, Payload};
+pub use append::{
+    AppendRequest, Appended, ExpectedVersion, Item, ItemKey, Metadata, NewEvent, Payload, SeenItem, WhenTaken,
+};
 pub use appender::{Appender, AppenderConfig};
 pub use claims::{Claim, Expect, FoundClaim, Then, find_claims};
 pub use codec::{DecodeError, Upcaster};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
-pub use log::{RawEvent, heads, read_after, read_page};
+pub use items::{FoundItem, ItemWanted, find_items};
+pub use log::{RawEvent, heads, read_after, read_event, read_page};
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
 pub use wakeups::Wakeups;
 pub use workspaces::open_workspace;

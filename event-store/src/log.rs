@@ -12,7 +12,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
 use crate::json_text::JsonText;
 
@@ -90,6 +90,20 @@ pub async fn read_page(
     .persistent(false)
     .try_map(|row| raw_event(&row))
     .fetch_all(conn)
+    .await
+}
+
+/// The event at a position.
+pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
+    sqlx::query(
+        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                recorded_at
+         FROM log.events WHERE workspace = $1 AND position = $2",
+    )
+    .bind(workspace)
+    .bind(position)
+    .try_map(|row| raw_event(&row))
+    .fetch_optional(pool)
     .await
 }
 

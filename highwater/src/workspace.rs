@@ -109,6 +109,7 @@ async fn append_first(
             metadata.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
         ),
         claims: Vec::new(),
+        seen: Vec::new(),
         receipt: None,
         recorded_at: now,
     };

@@ -61,12 +61,21 @@ async fn a_schema_that_is_not_ours_is_not_ready(pool: PgPool) {
 async fn coming_days_are_made_and_past_ones_dropped(pool: PgPool) {
     let today: NaiveDate = "2026-11-21".parse().unwrap();
     // A source with the longest horizon may still send what occurred on 2026-08-23.
-    for day in ["2026-08-20", "2026-08-21", "2026-11-16", "2026-11-17"] {
+    for day in ["2026-08-18", "2026-08-20", "2026-08-21", "2026-11-16", "2026-11-17"] {
         let day: NaiveDate = day.parse().unwrap();
         sqlx::query("SELECT log.ensure_day($1)").bind(day).execute(&pool).await.unwrap();
     }
     let dropped = maintenance::look_after(&pool, today).await.unwrap();
-    assert_eq!(dropped, ["item_ids_20260820", "receipts_20260820", "receipts_20260821", "receipts_20261116"]);
+    let over = [
+        "item_ids_20260818",
+        "item_ids_20260820",
+        "item_batches_20260818",
+        "receipts_20260818",
+        "receipts_20260820",
+        "receipts_20260821",
+        "receipts_20261116",
+    ];
+    assert_eq!(dropped, over);
     let left: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_class JOIN pg_inherits ON inhrelid = oid
          WHERE relnamespace = 'log'::regnamespace AND relkind = 'r' AND relname LIKE 'item_ids_%' ORDER BY 1",

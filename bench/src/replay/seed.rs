@@ -110,6 +110,7 @@ impl Log {
             events,
             metadata: Metadata::default(),
             claims: Vec::new(),
+            seen: Vec::new(),
             receipt: None,
             recorded_at: SystemClock.now(),
         };
@@ -171,6 +172,7 @@ impl Load {
             count: kind.one(),
             value_micros,
             dimensions: BTreeMap::new(),
+            corrects: None,
         }
     }
 }

@@ -75,8 +75,8 @@ trait IntoProblem {
 impl IntoProblem for AppendError {
     fn into_problem(self) -> Problem {
         match self {
-            // Both are retried where they can be met; one that comes here was met too often.
-            AppendError::Version { .. } | AppendError::Claim { .. } => Failure::Contended.into(),
+            // These are retried where they can be met; one that comes here was met too often.
+            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Failure::Contended.into(),
             AppendError::ReceiptMismatch => key_reused(),
             AppendError::Invalid(_) => Problem::internal(self),
             AppendError::Overloaded => {

@@ -156,6 +156,7 @@ async fn execute(state: &ApiState, caller: &Caller, definition: SourceDefinition
             claims: claims(&lookup, id, &definition.name, &events)?,
             events: events.iter().map(new_event).collect::<Result<_, _>>()?,
             metadata: caller.metadata(),
+            seen: Vec::new(),
             receipt: caller.receipt(&outcome)?,
             recorded_at: state.clock.now(),
         };

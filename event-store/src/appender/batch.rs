@@ -30,7 +30,7 @@ pub(super) async fn append(connection: &mut PgConnection, requests: &[&Prepared]
                   failed_use, found_owner, found_state
            FROM log.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
                            $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39,
-                           $40)"#,
+                           $40, $41, $42, $43, $44, $45, $46, $47)"#,
         &batch.head_workspace,
         &batch.stream_head,
         &batch.stream_type as _,
@@ -71,6 +71,13 @@ pub(super) async fn append(connection: &mut PgConnection, requests: &[&Prepared]
         &batch.key_fingerprint,
         &batch.key_request,
         &batch.key_item,
+        &batch.key_event,
+        &batch.key_needed,
+        &batch.seen_head,
+        &batch.seen_day,
+        &batch.seen_id,
+        &batch.seen_fingerprint,
+        &batch.seen_request,
     )
     .fetch_all(connection)
     .await?;
@@ -122,6 +129,13 @@ struct Columns<'a> {
     key_fingerprint: Vec<i64>,
     key_request: Vec<i32>,
     key_item: Vec<i32>,
+    key_event: Vec<i32>,
+    key_needed: Vec<bool>,
+    seen_head: Vec<i32>,
+    seen_day: Vec<NaiveDate>,
+    seen_id: Vec<Uuid>,
+    seen_fingerprint: Vec<i64>,
+    seen_request: Vec<i32>,
 }
 
 impl<'a> Columns<'a> {
@@ -133,19 +147,28 @@ impl<'a> Columns<'a> {
         let mut keys = Vec::new();
         for (index, request) in requests.iter().enumerate() {
             let head = columns.head_workspace.partition_point(|workspace| *workspace < request.workspace);
-            let first_item = columns.item_offset.len();
-            keys.extend(request.keys.iter().map(|key| (head, *key, index, first_item)));
+            let (first_item, first_event) = (columns.item_offset.len(), columns.event_type.len());
+            keys.extend(request.keys.iter().map(|key| (head, *key, index, first_item, first_event)));
             columns.add(request, number(head), &mut numbers);
+            for seen in &request.seen {
+                columns.seen_head.push(number(head));
+                columns.seen_day.push(seen.day);
+                columns.seen_id.push(seen.id);
+                columns.seen_fingerprint.push(seen.fingerprint);
+                columns.seen_request.push(number(index));
+            }
         }
         // A head's number grows with its workspace, so this is the order in which all processes take the ids.
         keys.sort_unstable();
-        for (head, key, request, first_item) in keys {
+        for (head, key, request, first_item, first_event) in keys {
             columns.key_head.push(number(head));
             columns.key_day.push(key.day);
             columns.key_id.push(key.id);
             columns.key_fingerprint.push(key.fingerprint);
             columns.key_request.push(number(request));
             columns.key_item.push(number(first_item + key.item));
+            columns.key_event.push(number(first_event + key.event));
+            columns.key_needed.push(key.is_needed);
         }
         columns
     }
@@ -281,6 +304,7 @@ impl AnswerRow {
             (_, Some("workspace")) => Err(AppendError::Invalid(format!("there is no workspace {}", request.workspace))),
             (_, Some("receipt")) => Err(AppendError::ReceiptMismatch),
             (_, Some("version")) => Err(AppendError::Version { actual: self.at_version.ok_or_else(unreadable)? }),
+            (_, Some("item")) => Err(AppendError::Item),
             (_, Some("claim")) => Err(self.failed_claim(request)?),
             _ => return Err(unreadable()),
         })

@@ -156,6 +156,7 @@ pub(super) fn count_refusal(error: &AppendError) {
     count(match error {
         AppendError::Version { .. } => "version",
         AppendError::Claim { .. } => "claim",
+        AppendError::Item => "item",
         AppendError::ReceiptMismatch => "receipt_mismatch",
         AppendError::Invalid(_) => "invalid",
         AppendError::Overloaded => "overloaded",

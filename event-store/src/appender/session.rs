@@ -160,10 +160,12 @@ impl Session {
 
 /// The days whose partitions the batch needs.
 fn days(requests: &[&Prepared]) -> HashSet<NaiveDate> {
-    let receipts =
-        requests.iter().filter(|request| request.receipt.is_some()).map(|request| request.recorded_at.date_naive());
+    let recorded = requests
+        .iter()
+        .filter(|request| request.receipt.is_some() || !request.keys.is_empty())
+        .map(|request| request.recorded_at.date_naive());
     let items = requests.iter().flat_map(|request| request.keys.iter().map(|key| key.day));
-    receipts.chain(items).collect()
+    recorded.chain(items).collect()
 }
 
 enum Verdict {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use uuid::Uuid;
 
-use crate::append::{AppendRequest, ExpectedVersion, Item, NewEvent, Payload};
+use crate::append::{AppendRequest, ExpectedVersion, Item, NewEvent, Payload, SeenItem, WhenTaken};
 use crate::claims::{Claim, Expect, Then};
 use crate::error::AppendError;
 use crate::receipts::Receipt;
@@ -34,6 +34,7 @@ pub(crate) struct Prepared {
     pub(crate) keys: Vec<PreparedKey>,
     pub(crate) metadata: String,
     pub(crate) claims: Vec<Claim>,
+    pub(crate) seen: Vec<SeenItem>,
     pub(crate) receipt: Option<Receipt>,
     pub(crate) recorded_at: DateTime<Utc>,
     /// What it weighs in a queue and in a batch.
@@ -59,6 +60,10 @@ pub(crate) struct PreparedKey {
     pub(crate) fingerprint: i64,
     /// Which of [`Prepared::items`].
     pub(crate) item: usize,
+    /// Which of [`Prepared::events`].
+    pub(crate) event: usize,
+    /// Whether the request rests on it being new.
+    pub(crate) is_needed: bool,
 }
 
 /// Checks and serialises a request. Whatever the database would refuse for its content is refused here.
@@ -77,6 +82,7 @@ pub(crate) fn prepare(request: AppendRequest) -> Result<Prepared, AppendError> {
         keys: Vec::new(),
         metadata: metadata(&request.metadata.0)?,
         claims: request.claims,
+        seen: request.seen,
         receipt: request.receipt,
         recorded_at: request.recorded_at,
         bytes: 0,
@@ -93,6 +99,7 @@ pub(crate) fn prepare(request: AppendRequest) -> Result<Prepared, AppendError> {
         return Err(invalid("an item id is there twice"));
     }
     check_claims(&prepared.claims)?;
+    prepared.seen.iter().try_for_each(|seen| check_day(seen.day))?;
     if let Some(receipt) = &prepared.receipt {
         check_key("the receipt's key", &receipt.key)?;
         check_text("the receipt's response", &receipt.response)?;
@@ -144,10 +151,17 @@ impl Prepared {
             if index > 0 {
                 payload.push(',');
             }
-            if let Some(key) = item.key {
+            if let Item { key: Some(key), when_taken, .. } = *item {
                 check_day(key.day)?;
                 let item = self.items.len();
-                self.keys.push(PreparedKey { day: key.day, id: key.id, fingerprint: key.fingerprint, item });
+                self.keys.push(PreparedKey {
+                    day: key.day,
+                    id: key.id,
+                    fingerprint: key.fingerprint,
+                    item,
+                    event: self.events.len(),
+                    is_needed: when_taken == WhenTaken::RefuseRequest,
+                });
             }
             if keyed {
                 self.items.push((payload.len(), item.content.len()));
@@ -164,12 +178,12 @@ impl Prepared {
         let events: usize = self.events.iter().map(|event| ROW + event.payload.len() + self.metadata.len()).sum();
         let claims: usize = self.claims.iter().map(claim_bytes).sum();
         let receipt = self.receipt.as_ref().map_or(0, |receipt| ROW + receipt.key.len() + receipt.response.len());
-        ROW + events + self.keys.len() * ROW + claims + receipt
+        ROW + events + (self.keys.len() + self.seen.len()) * ROW + claims + receipt
     }
 
-    /// How many rows it writes at most, but for its receipt.
+    /// How many rows it writes or looks at, at most, but for its receipt.
     pub(crate) fn rows(&self) -> usize {
-        self.events.len() + self.keys.len() + self.claims.len()
+        self.events.len() + self.keys.len() + self.claims.len() + self.seen.len()
     }
 }
 

@@ -12,6 +12,7 @@ fn request(events: Vec<NewEvent>) -> AppendRequest {
         events,
         metadata: Metadata::default(),
         claims: Vec::new(),
+        seen: Vec::new(),
         receipt: None,
         recorded_at: DateTime::UNIX_EPOCH,
     }
@@ -23,7 +24,7 @@ fn event(payload: Payload) -> NewEvent {
 
 fn item(content: &str, key: Option<(u128, &str)>) -> Item {
     let key = key.map(|(id, day)| ItemKey { day: day.parse().unwrap(), id: Uuid::from_u128(id), fingerprint: 1 });
-    Item { key, content: content.to_owned() }
+    Item { key, when_taken: WhenTaken::LeaveOut, content: content.to_owned() }
 }
 
 fn items(items: Vec<Item>) -> Payload {

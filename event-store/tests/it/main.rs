@@ -7,6 +7,7 @@ mod aggregates;
 mod append;
 mod claims;
 mod items;
+mod items_relied_on;
 mod lanes;
 mod model;
 mod outages;

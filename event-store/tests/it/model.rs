@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use event_store::{
-    AppendError, AppendRequest, Appended, AppenderConfig, Claim, Expect, ExpectedVersion, Item, NewEvent, Payload, Then,
+    AppendError, AppendRequest, Appended, AppenderConfig, Claim, Expect, ExpectedVersion, Item, NewEvent, Payload,
+    Then, WhenTaken,
 };
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -127,7 +128,7 @@ fn any_claim() -> impl Strategy<Value = Claim> {
 }
 
 fn any_event() -> impl Strategy<Value = NewEvent> {
-    let free = Just(Item { key: None, content: "\"free\"".to_owned() });
+    let free = Just(Item { key: None, when_taken: WhenTaken::LeaveOut, content: "\"free\"".to_owned() });
     let keyed = (1..12_u128, 1..3_i64).prop_map(|(id, fingerprint)| item(id, fingerprint));
     prop_oneof![
         2 => (0..100_i32).prop_map(|n| event(&n.to_string())),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use chrono::{DateTime, NaiveDate, Utc};
 use event_store::{
     AppendError, AppendRequest, Appended, Appender, AppenderConfig, Claim, Expect, ExpectedVersion, Item, ItemKey,
-    Metadata, NewEvent, Payload, RawEvent, Receipt, Then, open_workspace, read_after,
+    Metadata, NewEvent, Payload, RawEvent, Receipt, Then, WhenTaken, open_workspace, read_after,
 };
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Postgres, Transaction};
@@ -95,6 +95,7 @@ pub(crate) fn request(workspace: i32, id: &str) -> AppendRequest {
         events: vec![event("{}")],
         metadata: Metadata([("actor".to_owned(), "tester".to_owned())].into()),
         claims: Vec::new(),
+        seen: Vec::new(),
         receipt: None,
         recorded_at: now(),
     }
@@ -115,7 +116,7 @@ pub(crate) fn day() -> NaiveDate {
 
 pub(crate) fn item(id: u128, fingerprint: i64) -> Item {
     let key = ItemKey { day: day(), id: Uuid::from_u128(id), fingerprint };
-    Item { key: Some(key), content: format!("[{id},{fingerprint}]") }
+    Item { key: Some(key), when_taken: WhenTaken::LeaveOut, content: format!("[{id},{fingerprint}]") }
 }
 
 pub(crate) fn items(items: Vec<Item>) -> NewEvent {

@@ -14,8 +14,13 @@ const EVERY: Duration = Duration::from_mins(30);
 /// How many days ahead there are partitions.
 const AHEAD: u64 = 2;
 /// Parents of day partitions, and for how many days each is kept: ids for as long as any source may send that day's
-/// observations and the day that this began in, receipts for the two days that they answer for; a day more for clocks that differ.
-const KEPT: [(&str, u32); 2] = [("item_ids", MAX_OBSERVATION_WINDOW_DAYS + 2), ("receipts", 4)];
+/// observations and the day that this began in, their batches for as long as any id may lead there, receipts for the two
+/// days that they answer for; a day more for clocks that differ.
+const KEPT: [(&str, u32); 3] = [
+    ("item_ids", MAX_OBSERVATION_WINDOW_DAYS + 2),
+    ("item_batches", MAX_OBSERVATION_WINDOW_DAYS + 4),
+    ("receipts", 4),
+];
 
 /// Looks after the days until `stop`. What fails is tried again at the next look; an append makes what it misses itself.
 pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationToken) {

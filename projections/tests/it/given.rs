@@ -268,6 +268,7 @@ pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
             count,
             value_micros,
             dimensions: BTreeMap::new(),
+            corrects: None,
         });
     }
     let event = ObservationsRecorded { source: from, currency: eur(), campaigns, observations: rows };

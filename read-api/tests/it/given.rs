@@ -130,6 +130,7 @@ pub(crate) fn observed(from: u128, of: u128, seen: &[(ObservationType, &str, i64
             count: *count,
             value_micros: *value,
             dimensions: BTreeMap::new(),
+            corrects: None,
         };
     let event = ObservationsRecorded {
         source: source(from),

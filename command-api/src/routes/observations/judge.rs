@@ -8,7 +8,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::money::Currency;
 use domain::observation::{Observation, ObservationsRecorded};
 use domain::source::observation_window_s;
-use event_store::{Item, ItemKey, Payload};
+use event_store::{Item, ItemKey, Payload, WhenTaken};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -114,7 +114,7 @@ impl Taken {
             Entry::Vacant(vacant) => {
                 vacant.insert(key.fingerprint);
                 let content = serde_json::to_string(observation).map_err(Failure::encoding)?;
-                self.items.push(Item { key: Some(key), content });
+                self.items.push(Item { key: Some(key), when_taken: WhenTaken::LeaveOut, content });
                 Ok(None)
             }
         }

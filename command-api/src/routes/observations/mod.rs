@@ -144,6 +144,7 @@ async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<
             events: judged.payload.map(event).into_iter().collect(),
             metadata: caller.metadata(),
             claims: known.assertions(&lookup),
+            seen: Vec::new(),
             receipt: caller.receipt(&outcome)?,
             recorded_at: state.clock.now(),
         };

@@ -161,6 +161,7 @@ async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<
             events,
             metadata: caller.metadata(),
             claims,
+            seen: Vec::new(),
             receipt: caller.receipt(&outcome)?,
             recorded_at: state.clock.now(),
         };

@@ -125,6 +125,7 @@ async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> 
             }],
             metadata: caller.metadata(),
             claims: vec![lookup.assert(SOURCE_NAME, name, Then::Keep)],
+            seen: Vec::new(),
             receipt: caller.receipt(&Outcome::Noted)?,
             recorded_at: state.clock.now(),
         };

@@ -1,0 +1,51 @@
+//! Finding recorded items again by their ids.
+
+use chrono::NaiveDate;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// An item to look for, on any day of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemWanted {
+    /// The digest of what makes it unique within a day.
+    pub id: Uuid,
+    /// The first UTC day that it may be of.
+    pub first_day: NaiveDate,
+    /// The last one.
+    pub last_day: NaiveDate,
+}
+
+/// An item that is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundItem {
+    /// The digest of what makes it unique within a day.
+    pub id: Uuid,
+    /// The UTC day of the item.
+    pub day: NaiveDate,
+    /// The digest of its content.
+    pub fingerprint: i64,
+    /// The position of the event that holds it.
+    pub position: i64,
+}
+
+/// The recorded items of a workspace with these ids: one for each day of the range on which the id was used. Days whose ids
+/// are forgotten have none. What rests on them is asserted by the append ([`SeenItem`](crate::SeenItem)).
+pub async fn find_items(pool: &PgPool, workspace: i32, wanted: &[ItemWanted]) -> Result<Vec<FoundItem>, sqlx::Error> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = wanted.iter().map(|item| item.id).collect();
+    let first_days: Vec<NaiveDate> = wanted.iter().map(|item| item.first_day).collect();
+    let last_days: Vec<NaiveDate> = wanted.iter().map(|item| item.last_day).collect();
+    sqlx::query_as!(
+        FoundItem,
+        r#"SELECT id AS "id!", day AS "day!", fingerprint AS "fingerprint!", position AS "position!"
+           FROM log.find_items($1, $2, $3, $4) WHERE position IS NOT NULL"#,
+        workspace,
+        &ids,
+        &first_days,
+        &last_days,
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -159,6 +159,30 @@ CREATE TABLE read.increments (
 ) PARTITION BY LIST (epoch);
 CREATE INDEX increments_by_bucket ON read.increments (epoch, workspace, bucket);
 
+-- What each correction of an observation did. bucket and occurred_at are the original's; position and item are the
+-- correction's place in the log: its event, and the place among that event's observations, from 0. count and value are what
+-- the original comes to with it, the changes what it added to increments; a value that stayed has a NULL change.
+CREATE TABLE read.corrections (
+    epoch         integer NOT NULL,
+    workspace     integer NOT NULL,
+    campaign_id   uuid NOT NULL,
+    bucket        timestamptz NOT NULL,
+    position      bigint NOT NULL,
+    item          integer NOT NULL,
+    source_id     uuid NOT NULL,
+    type          text NOT NULL,
+    original_id   text NOT NULL,
+    occurred_at   timestamptz NOT NULL,
+    correction_id text NOT NULL,
+    corrected_at  timestamptz NOT NULL,
+    recorded_at   timestamptz NOT NULL,
+    count_change  bigint NOT NULL,
+    value_change  bigint,
+    count         bigint NOT NULL,
+    value         bigint,
+    PRIMARY KEY (epoch, workspace, campaign_id, bucket, position, item)
+) PARTITION BY LIST (epoch);
+
 -- What pull sources state: the newest (stated_at, position) per key. bucket_date is the local date of a day's bucket
 -- in its zone; bucket_start and bucket_end are its instants.
 CREATE TABLE read.statements (

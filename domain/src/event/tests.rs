@@ -17,7 +17,7 @@ use crate::channel::Channel;
 use crate::ids::{CampaignId, SourceId, WorkspaceId};
 use crate::measure::Measure;
 use crate::money::{Currency, Money};
-use crate::observation::{Observation, ObservationType};
+use crate::observation::{Correction, Observation, ObservationType};
 use crate::source::{Role, SourceDefinition, SourceKind};
 use crate::statement::Statement;
 use crate::zone::Zone;
@@ -231,6 +231,7 @@ fn observations_recorded() {
         count: 1,
         value_micros: None,
         dimensions: BTreeMap::new(),
+        corrects: None,
     };
     let sale = Observation {
         id: "o9".to_owned(),
@@ -240,17 +241,31 @@ fn observations_recorded() {
         dimensions: BTreeMap::from([("country".to_owned(), "DE".to_owned())]),
         ..click.clone()
     };
+    let refund = Observation {
+        id: "r1".to_owned(),
+        count: -500_000,
+        value_micros: Some(-19_990_000),
+        corrects: Some(Box::new(Correction {
+            of: "o9".to_owned(),
+            at: at() + TimeDelta::days(1),
+            count: 0,
+            value_micros: Some(0),
+        })),
+        ..sale.clone()
+    };
     let batch = ObservationsRecorded {
         source: source(),
         currency: euro(),
         campaigns: vec![campaign()],
-        observations: vec![click, sale],
+        observations: vec![click, sale, refund],
     };
     let json = concat!(
         r#"{"source":"019abcde-0000-7000-8000-000000000002","currency":"EUR","#,
         r#""campaigns":["019abcde-0000-7000-8000-000000000001"],"#,
         r#""observations":[["a1",0,"click",1795256130250],"#,
-        r#"["o9",0,"conversion",1795256130250,500000,19990000,{"country":"DE"}]]}"#
+        r#"["o9",0,"conversion",1795256130250,500000,19990000,{"country":"DE"}],"#,
+        r#"["r1",0,"conversion",1795256130250,-500000,-19990000,{"country":"DE"},"#,
+        r#"{"of":"o9","at":1795342530250,"count":0,"value":0}]]}"#
     );
     check("observations", &batch, json, &Event::Observations(batch.clone()));
     assert_eq!(observation::RECORDED, "ObservationsRecorded");

@@ -14,8 +14,12 @@ use crate::ids::{CampaignId, SourceId};
 use crate::measure::{Measure, Unit};
 use crate::money::Currency;
 
+mod correction; // retracts or restates an earlier one
+
 #[cfg(test)]
 mod tests;
+
+pub use correction::{Correction, Restated, Total};
 
 /// The stream type of observation events: one stream per source.
 pub const STREAM_TYPE: &str = "observations";
@@ -36,7 +40,8 @@ pub struct ObservationsRecorded {
     pub observations: Vec<Observation>,
 }
 
-/// One observation: `[id, campaign, type, occurred_at, count, value, dimensions]`, trailing parts left out when they say nothing.
+/// One observation: `[id, campaign, type, occurred_at, count, value, dimensions, correction]`, trailing parts left out when
+/// they say nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     /// The sender's id of it.
@@ -53,12 +58,15 @@ pub struct Observation {
     pub value_micros: Option<i64>,
     /// What else is known of it: ad, placement, country, …
     pub dimensions: BTreeMap<String, String>,
+    /// If it corrects an earlier one: which, and to what. Boxed, because few have it.
+    pub corrects: Option<Box<Correction>>,
 }
 
 impl Observation {
-    /// What this adds, and to which measures.
+    /// What this adds, and to which measures. A correction adds nothing to a count that it lets stand.
     pub fn increments(&self) -> impl Iterator<Item = (Measure, i64)> {
-        let count = self.kind.count_measure().map(|measure| (measure, self.count));
+        let counts = self.corrects.is_none() || self.count != 0;
+        let count = self.kind.count_measure().filter(|_| counts).map(|measure| (measure, self.count));
         let value = self.kind.value_measure().zip(self.value_micros);
         count.into_iter().chain(value)
     }
@@ -137,6 +145,7 @@ impl ObservationType {
 impl Serialize for Observation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let parts = match self {
+            Self { corrects: Some(_), .. } => 8,
             Self { dimensions, .. } if !dimensions.is_empty() => 7,
             Self { value_micros: Some(_), .. } => 6,
             Self { kind, count, .. } if *count != kind.one() => 5,
@@ -156,6 +165,9 @@ impl Serialize for Observation {
         if parts > 6 {
             row.serialize_element(&self.dimensions)?;
         }
+        if let Some(correction) = &self.corrects {
+            row.serialize_element(correction)?;
+        }
         row.end()
     }
 }
@@ -173,7 +185,7 @@ impl<'de> Visitor<'de> for RowVisitor {
     type Value = Observation;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[id, campaign, type, occurred_at in ms, count?, value?, dimensions?]")
+        f.write_str("[id, campaign, type, occurred_at in ms, count?, value?, dimensions?, correction?]")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Observation, A::Error> {
@@ -187,6 +199,7 @@ impl<'de> Visitor<'de> for RowVisitor {
         let count = row.next_element()?.unwrap_or_else(|| kind.one());
         let value_micros = row.next_element::<Option<i64>>()?.flatten();
         let dimensions = row.next_element()?.unwrap_or_default();
-        Ok(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions })
+        let corrects = row.next_element()?;
+        Ok(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, corrects })
     }
 }

@@ -12,6 +12,23 @@ fn click(id: &str) -> Observation {
         count: 1,
         value_micros: None,
         dimensions: BTreeMap::new(),
+        corrects: None,
+    }
+}
+
+/// A correction of a sale's value and credit.
+fn refund() -> Observation {
+    Observation {
+        kind: ObservationType::Conversion,
+        count: -250_000,
+        value_micros: Some(-5_000_000),
+        corrects: Some(Box::new(Correction {
+            of: "order-7".to_owned(),
+            at: "2026-11-22T08:00:00Z".parse().unwrap(),
+            count: 250_000,
+            value_micros: Some(14_990_000),
+        })),
+        ..click("r1")
     }
 }
 
@@ -45,6 +62,26 @@ fn rows_leave_out_trailing_parts_that_say_nothing() {
 }
 
 #[test]
+fn the_row_of_a_correction_has_every_part() {
+    check_row(
+        &refund(),
+        concat!(
+            r#"["r1",0,"conversion",1795256130250,-250000,-5000000,{},"#,
+            r#"{"of":"order-7","at":1795334400000,"count":250000,"value":14990000}]"#
+        ),
+    );
+    let corrects =
+        Some(Box::new(Correction { value_micros: None, count: 0, ..refund().corrects.map(|c| *c).unwrap() }));
+    check_row(
+        &Observation { count: -1, value_micros: None, corrects, kind: ObservationType::Click, ..refund() },
+        concat!(
+            r#"["r1",0,"click",1795256130250,-1,null,{},"#,
+            r#"{"of":"order-7","at":1795334400000,"count":0,"value":null}]"#
+        ),
+    );
+}
+
+#[test]
 fn rows_of_another_shape_are_refused() {
     for json in [
         r#"["a1",0,"click"]"#,
@@ -52,6 +89,9 @@ fn rows_of_another_shape_are_refused() {
         r#"["a1",-1,"click",1795256130250]"#,
         r#"["a1",0,"click",9223372036854775807]"#,
         r#"["a1",0,"click",1795256130250,1,null,{},"more"]"#,
+        r#"["a1",0,"click",1795256130250,1,null,{},{"of":"a0"}]"#,
+        r#"["a1",0,"click",1795256130250,1,null,{},{"of":"a0","at":0,"count":0,"value":null,"why":""}]"#,
+        r#"["a1",0,"click",1795256130250,1,null,{},{"of":"a0","at":0,"count":0,"value":null},0]"#,
         r#"{"id":"a1"}"#,
     ] {
         assert!(serde_json::from_str::<Observation>(json).is_err(), "{json}");
@@ -91,6 +131,59 @@ fn an_observation_adds_its_count_and_its_value() {
 }
 
 #[test]
+fn a_correction_adds_what_it_changes() {
+    let increments = |observation: &Observation| observation.increments().collect::<Vec<_>>();
+    assert_eq!(increments(&refund()), [(Measure::Conversions, -250_000), (Measure::Revenue, -5_000_000)]);
+    assert_eq!(increments(&Observation { count: 0, ..refund() }), [(Measure::Revenue, -5_000_000)]);
+    assert_eq!(increments(&Observation { value_micros: None, ..refund() }), [(Measure::Conversions, -250_000)]);
+    assert_eq!(increments(&Observation { count: 0, value_micros: None, ..refund() }), []);
+}
+
+#[test]
+fn a_correction_restates_what_it_names_and_one_that_names_nothing_retracts() {
+    let sale = Total { count: 1_000_000, value_micros: Some(59_900_000) };
+    let restated = |before: Total, count, value_micros| {
+        let after = before.restated(ObservationType::Conversion, Restated { count, value_micros });
+        let difference = after.difference_from(before).unwrap();
+        ((after.count, after.value_micros), (difference.count, difference.value_micros))
+    };
+    assert_eq!(restated(sale, None, None), ((0, Some(0)), (-1_000_000, Some(-59_900_000))));
+    assert_eq!(restated(sale, None, Some(50_000_000)), ((1_000_000, Some(50_000_000)), (0, Some(-9_900_000))));
+    assert_eq!(restated(sale, Some(333_333), None), ((333_333, Some(59_900_000)), (-666_667, None)));
+    assert_eq!(restated(sale, Some(1_000_000), Some(59_900_000)), ((1_000_000, Some(59_900_000)), (0, None)));
+    // A value that was never said can be; it is not there to be taken away.
+    let lead = Total { count: 1_000_000, value_micros: None };
+    assert_eq!(restated(lead, None, None), ((0, None), (-1_000_000, None)));
+    assert_eq!(restated(lead, None, Some(0)), ((1_000_000, Some(0)), (0, Some(0))));
+    // Retracted things can come back.
+    let gone = Total { count: 0, value_micros: Some(0) };
+    assert_eq!(restated(gone, Some(1), None), ((1, Some(0)), (1, None)));
+    assert_eq!(restated(gone, None, None), ((0, Some(0)), (0, None)));
+
+    let cost = Total { count: 1, value_micros: Some(7) };
+    assert_eq!(cost.restated(ObservationType::Spend, Restated::default()), Total { count: 1, value_micros: Some(0) });
+}
+
+#[test]
+fn a_difference_that_no_integer_holds_is_none() {
+    let (least, most) = (Total { count: i64::MIN, value_micros: None }, Total { count: 1, value_micros: None });
+    assert_eq!(least.difference_from(most), None);
+    let (least, most) = (Total { count: 0, value_micros: Some(-2) }, Total { count: 0, value_micros: Some(i64::MAX) });
+    assert_eq!(least.difference_from(most), None);
+}
+
+#[test]
+fn a_total_is_stored_as_a_pair() {
+    for (total, json) in [
+        (Total { count: 500_000, value_micros: Some(-3) }, "[500000,-3]"),
+        (Total { count: 0, value_micros: None }, "[0,null]"),
+    ] {
+        assert_eq!(serde_json::to_string(&total).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Total>(json).unwrap(), total);
+    }
+}
+
+#[test]
 fn every_type_adds_to_something_and_is_stored_by_its_name() {
     for kind in ObservationType::ALL {
         assert!(kind.count_measure().is_some() || kind.value_measure().is_some());
@@ -105,12 +198,30 @@ fn any_observation() -> impl Strategy<Value = Observation> {
     let millis = -2_208_988_800_000_i64..7_258_118_400_000;
     let count = prop_oneof![Just(1), Just(1_000_000), any::<i64>()];
     let dimensions = prop::collection::btree_map(".{0,8}", ".{0,12}", 0..3);
-    (".{0,30}", 0_usize..5, kind, millis, count, any::<Option<i64>>(), dimensions).prop_map(
-        |(id, campaign, kind, millis, count, value_micros, dimensions)| {
+    let corrects = prop::option::of(any_correction().prop_map(Box::new));
+    (".{0,30}", 0_usize..5, kind, millis, count, any::<Option<i64>>(), dimensions, corrects).prop_map(
+        |(id, campaign, kind, millis, count, value_micros, dimensions, corrects)| {
             let occurred_at = DateTime::from_timestamp_millis(millis).unwrap();
-            Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions }
+            Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, corrects }
         },
     )
+}
+
+fn any_correction() -> impl Strategy<Value = Correction> {
+    (".{0,30}", 0_i64..7_258_118_400_000, any::<i64>(), any::<Option<i64>>()).prop_map(
+        |(of, millis, count, value_micros)| Correction {
+            of,
+            at: DateTime::from_timestamp_millis(millis).unwrap(),
+            count,
+            value_micros,
+        },
+    )
+}
+
+/// What a correction can say, as the API takes it.
+fn any_restated() -> impl Strategy<Value = Restated> {
+    let number = || prop::option::of(0..=crate::decimal::MAX_MILLIONTHS);
+    (number(), number()).prop_map(|(count, value_micros)| Restated { count, value_micros })
 }
 
 proptest! {
@@ -118,5 +229,37 @@ proptest! {
     fn any_observation_is_read_as_it_was_written(observation in any_observation()) {
         let json = serde_json::to_string(&observation).unwrap();
         prop_assert_eq!(serde_json::from_str::<Observation>(&json).unwrap(), observation);
+    }
+
+    /// However often an observation is corrected, what was added comes to its last total, exactly.
+    #[test]
+    fn differences_add_up_to_the_last_total(
+        kind in prop::sample::select(ObservationType::ALL.to_vec()),
+        said in prop::collection::vec(any_restated(), 0..20),
+        count in 1..=crate::decimal::MAX_MILLIONTHS,
+        value_micros in prop::option::of(0..=crate::decimal::MAX_MILLIONTHS),
+    ) {
+        let sent = Observation { kind, count, value_micros, ..click("a1") };
+        let mut sums: BTreeMap<Measure, i128> = BTreeMap::new();
+        let mut add = |observation: &Observation| {
+            for (measure, value) in observation.increments() {
+                *sums.entry(measure).or_default() += i128::from(value);
+            }
+        };
+        add(&sent);
+        let mut total = Total::of(&sent);
+        for said in said {
+            let after = total.restated(kind, said);
+            let Total { count, value_micros } = after.difference_from(total).unwrap();
+            let corrects = Correction { count: after.count, value_micros: after.value_micros, ..*refund().corrects.unwrap() };
+            add(&Observation { count, value_micros, corrects: Some(Box::new(corrects)), ..sent.clone() });
+            total = after;
+        }
+        if let Some(measure) = kind.count_measure() {
+            prop_assert_eq!(sums.get(&measure).copied(), Some(i128::from(total.count)));
+        }
+        if let Some(measure) = kind.value_measure() {
+            prop_assert_eq!(sums.get(&measure).copied(), total.value_micros.map(i128::from));
+        }
     }
 }

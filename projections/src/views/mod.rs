@@ -5,6 +5,7 @@
 
 mod campaign_sources; // which sources feed a campaign
 mod campaigns;
+mod corrections; // what each correction of an observation did
 mod increments; // pushed observations, summed
 mod scope_marks; // the last event that touched each scope
 mod source_completions; // when a source said that it was complete, through when
@@ -24,7 +25,7 @@ pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
 /// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 1,
+    version: 2,
     tables: &[
         "workspaces",
         "campaigns",
@@ -33,6 +34,7 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "source_completions",
         "campaign_sources",
         "increments",
+        "corrections",
         "statements",
         "scope_marks",
     ],
@@ -48,6 +50,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(source_completions::SourceCompletions::default()),
         Box::new(campaign_sources::CampaignSources::default()),
         Box::new(increments::Increments::default()),
+        Box::new(corrections::Corrections::default()),
         Box::new(statements::Statements::default()),
         Box::new(scope_marks::ScopeMarks::default()),
     ]

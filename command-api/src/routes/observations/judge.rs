@@ -148,6 +148,7 @@ fn observation(sound: &Sound<'_>, campaign: usize, value_micros: Option<i64>) ->
         count: sound.count,
         value_micros,
         dimensions: sound.dimensions.clone(),
+        corrects: None,
     }
 }
 

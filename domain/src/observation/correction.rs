@@ -1,0 +1,86 @@
+//! Corrections: what an observation comes to after it was retracted or restated, and the difference that this makes.
+
+use chrono::serde::ts_milliseconds;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Observation, ObservationType};
+
+/// What makes an observation a correction of an earlier one. Its row has the campaign, the time and the dimensions of the
+/// original, and the difference as count and value: whoever only sums needs to know no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    /// The original's id.
+    pub of: String,
+    /// When the correction happened, to the millisecond.
+    #[serde(with = "ts_milliseconds")]
+    pub at: DateTime<Utc>,
+    /// What the original's count comes to with it.
+    pub count: i64,
+    /// What the original's value comes to with it.
+    #[serde(rename = "value")]
+    pub value_micros: Option<i64>,
+}
+
+/// What an observation comes to with all its corrections: count and value. Stored as `[count, value]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(i64, Option<i64>)", into = "(i64, Option<i64>)")]
+pub struct Total {
+    /// How many, in the unit of the type's count measure.
+    pub count: i64,
+    /// What it was worth or cost, in micros; `None` if that was never said.
+    pub value_micros: Option<i64>,
+}
+
+/// What a correction says: new totals. What it does not name stays; one that names nothing retracts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restated {
+    /// The new count.
+    pub count: Option<i64>,
+    /// The new value.
+    pub value_micros: Option<i64>,
+}
+
+impl Total {
+    /// As the observation was sent.
+    pub fn of(observation: &Observation) -> Self {
+        Self { count: observation.count, value_micros: observation.value_micros }
+    }
+
+    /// What it comes to once a correction says this. A type that is not counted keeps its count, which means nothing.
+    #[must_use]
+    pub fn restated(self, kind: ObservationType, said: Restated) -> Self {
+        match (said.count, said.value_micros) {
+            (None, None) => Self {
+                count: if kind.count_measure().is_some() { 0 } else { self.count },
+                value_micros: self.value_micros.map(|_| 0),
+            },
+            (count, value_micros) => {
+                Self { count: count.unwrap_or(self.count), value_micros: value_micros.or(self.value_micros) }
+            }
+        }
+    }
+
+    /// What is to be added to `before` to come to this; a value that stays is `None`. `None` where no integer holds it.
+    pub fn difference_from(self, before: Self) -> Option<Self> {
+        let value_micros = if self.value_micros == before.value_micros {
+            None
+        } else {
+            Some(self.value_micros.unwrap_or(0).checked_sub(before.value_micros.unwrap_or(0))?)
+        };
+        Some(Self { count: self.count.checked_sub(before.count)?, value_micros })
+    }
+}
+
+impl From<(i64, Option<i64>)> for Total {
+    fn from((count, value_micros): (i64, Option<i64>)) -> Self {
+        Self { count, value_micros }
+    }
+}
+
+impl From<Total> for (i64, Option<i64>) {
+    fn from(total: Total) -> Self {
+        (total.count, total.value_micros)
+    }
+}

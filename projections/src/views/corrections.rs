@@ -1,0 +1,106 @@
+//! `read.corrections`: what each correction did, and to which bucket.
+//!
+//! A row says what one observation of one event says, and is named by its place in the log: there is nothing to combine.
+
+use chrono::{DateTime, Utc};
+use domain::bucket::quarter_hour;
+use domain::event::Event;
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::observed_campaign;
+use crate::engine::{Recorded, Refusal, View, WriteError};
+
+/// The columns of the rows, each as long as the others.
+#[derive(Debug, Default)]
+pub(super) struct Corrections {
+    workspaces: Vec<i32>,
+    campaigns: Vec<Uuid>,
+    buckets: Vec<DateTime<Utc>>,
+    positions: Vec<i64>,
+    items: Vec<i32>,
+    sources: Vec<Uuid>,
+    types: Vec<String>,
+    original_ids: Vec<String>,
+    occurred: Vec<DateTime<Utc>>,
+    correction_ids: Vec<String>,
+    corrected: Vec<DateTime<Utc>>,
+    recorded: Vec<DateTime<Utc>>,
+    count_changes: Vec<i64>,
+    value_changes: Vec<Option<i64>>,
+    counts: Vec<i64>,
+    values: Vec<Option<i64>>,
+}
+
+impl View for Corrections {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+        let batch = match &recorded.event {
+            Event::Observations(batch) => batch,
+            Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {
+                return Ok(());
+            }
+        };
+        for (item, observation) in (0..).zip(&batch.observations) {
+            let Some(correction) = &observation.corrects else { continue };
+            self.workspaces.push(recorded.workspace);
+            self.campaigns.push(observed_campaign(batch, observation)?.0);
+            self.buckets.push(quarter_hour(observation.occurred_at));
+            self.positions.push(recorded.position);
+            self.items.push(item);
+            self.sources.push(batch.source.0);
+            self.types.push(observation.kind.name().to_owned());
+            self.original_ids.push(correction.of.clone());
+            self.occurred.push(observation.occurred_at);
+            self.correction_ids.push(observation.id.clone());
+            self.corrected.push(correction.at);
+            self.recorded.push(recorded.recorded_at);
+            self.count_changes.push(observation.count);
+            self.value_changes.push(observation.value_micros);
+            self.counts.push(correction.count);
+            self.values.push(correction.value_micros);
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> usize {
+        self.workspaces.len()
+    }
+
+    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+        Box::pin(async move {
+            if self.workspaces.is_empty() {
+                return Ok(());
+            }
+            sqlx::query!(
+                "INSERT INTO read.corrections (epoch, workspace, campaign_id, bucket, position, item, source_id, type,
+                                               original_id, occurred_at, correction_id, corrected_at, recorded_at,
+                                               count_change, value_change, count, value)
+                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::integer[],
+                                          $7::uuid[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
+                                          $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::bigint[],
+                                          $16::bigint[], $17::bigint[])",
+                epoch,
+                &self.workspaces,
+                &self.campaigns,
+                &self.buckets,
+                &self.positions,
+                &self.items,
+                &self.sources,
+                &self.types,
+                &self.original_ids,
+                &self.occurred,
+                &self.correction_ids,
+                &self.corrected,
+                &self.recorded,
+                &self.count_changes,
+                &self.value_changes as _,
+                &self.counts,
+                &self.values as _,
+            )
+            .execute(conn)
+            .await?;
+            Ok(())
+        })
+    }
+}

@@ -17,7 +17,7 @@ use proptest::test_runner::TestRunner;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{
-    Given, Log, at, campaign, changed, created, date, observed, opened, pools, recorded_at, registered,
+    Given, Log, at, campaign, changed, corrected, created, date, observed, opened, pools, recorded_at, registered,
 };
 use crate::given::{source, stated, synced};
 use crate::then::{everything, live_epoch, live_rows};
@@ -42,6 +42,13 @@ fn happening() -> impl Strategy<Value = Given> {
     );
     let observations = (0..2_u128, proptest::collection::vec(observation, 0..6))
         .prop_map(|(from, observations)| observed(source(from), &observations));
+    let correction = (0..2_u128, 0..3_u128, 0..6_000_i64, -3..3_i64, proptest::option::of(-9..9_i64)).prop_map(
+        |(from, id, minutes, count, value)| {
+            let occurred_at = at("2026-10-23T20:00:00Z") + TimeDelta::minutes(minutes);
+            let seen = (campaign(id), ObservationType::Conversion, occurred_at, count, value);
+            corrected(source(from), ("c-1", "o-0", occurred_at + TimeDelta::days(1)), seen, (5 + count, value))
+        },
+    );
     let statement = (0..3_u128, 24..28_u32, 0..4_i64, proptest::collection::vec((0..3_usize, 0..9_i64), 1..3));
     let statements = (2..4_u128, proptest::collection::vec(statement, 1..4)).prop_map(|(from, statements)| {
         let rows: Vec<_> = statements
@@ -87,7 +94,7 @@ fn happening() -> impl Strategy<Value = Given> {
             },
         )
     });
-    prop_oneof![4 => observations, 4 => statements, 3 => sync, 2 => change]
+    prop_oneof![4 => observations, 2 => correction, 4 => statements, 3 => sync, 2 => change]
 }
 
 /// A whole log, with the time at which each event is recorded.

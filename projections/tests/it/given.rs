@@ -9,7 +9,7 @@ use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::{Currency, Money};
-use domain::observation::{Observation, ObservationType, ObservationsRecorded};
+use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
 use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::SyncEvent;
@@ -273,6 +273,21 @@ pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
     }
     let event = ObservationsRecorded { source: from, currency: eur(), campaigns, observations: rows };
     Given { stream: from.0, event: Event::Observations(event) }
+}
+
+/// A correction of an observation of `seen`: (id, original's id, happened at), and what the original comes to with it.
+/// Count and value of `seen` are the changes.
+pub(crate) fn corrected(
+    from: SourceId,
+    (id, of, at): (&str, &str, DateTime<Utc>),
+    seen: Seen,
+    (count, value_micros): (i64, Option<i64>),
+) -> Given {
+    let Given { stream, event } = observed(from, &[seen]);
+    let Event::Observations(mut batch) = event else { unreachable!("a batch of observations") };
+    batch.observations[0].id = id.to_owned();
+    batch.observations[0].corrects = Some(Box::new(Correction { of: of.to_owned(), at, count, value_micros }));
+    Given { stream, event: Event::Observations(batch) }
 }
 
 /// One click.

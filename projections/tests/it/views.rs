@@ -11,7 +11,8 @@ use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{
-    Log, at, campaign, changed, clicked, completed, created, date, observed, pools, registered, source, stated, synced,
+    Log, at, campaign, changed, clicked, completed, corrected, created, date, observed, pools, registered, source,
+    stated, synced,
 };
 use crate::then::rows;
 
@@ -205,6 +206,62 @@ async fn observations_are_summed_by_quarter_hour(options: PgPoolOptions, connect
             {"bucket": "2026-11-21T10:00:00", "measure": "revenue", "value": "20001000000000000000", "changed": "2026-11-22T00:00:03"},
             {"bucket": "2026-11-21T10:00:00", "measure": "spend", "value": "250000", "changed": "2026-11-22T00:00:02"},
             {"bucket": "2026-11-21T10:15:00", "measure": "clicks", "value": "1", "changed": "2026-11-22T00:00:02"},
+        ])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_correction_counts_where_its_original_happened_and_says_what_it_did(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let sold = at("2026-11-20T09:07:30Z");
+    let sale = |count, value| (campaign(1), ObservationType::Conversion, sold, count, value);
+    log.append(observed(source(1), &[sale(1_000_000, Some(59_900_000))])).await;
+    let of = |id, when| (id, "o-0", at(when));
+    let credited = corrected(
+        source(1),
+        of("c-1", "2026-11-21T12:00:00Z"),
+        sale(-666_667, Some(-39_933_334)),
+        (333_333, Some(19_966_666)),
+    );
+    let paid_back =
+        corrected(source(1), of("c-2", "2026-11-22T12:00:00Z"), sale(0, Some(-19_966_666)), (333_333, Some(0)));
+    log.append_all([credited, paid_back]).await;
+    catch_up(&pool).await.unwrap();
+
+    assert_eq!(
+        rows(
+            &admin,
+            log.workspace,
+            "increments",
+            "bucket AT TIME ZONE 'UTC' AS bucket, measure, value, changed_at AT TIME ZONE 'UTC' AS changed_at"
+        )
+        .await,
+        json!([
+            {"bucket": "2026-11-20T09:00:00", "measure": "conversions", "value": 333_333, "changed_at": "2026-11-22T00:00:03"},
+            {"bucket": "2026-11-20T09:00:00", "measure": "revenue", "value": 0, "changed_at": "2026-11-22T00:00:04"},
+        ])
+    );
+    let columns =
+        "campaign_id, position, item, source_id, type, original_id, correction_id, count_change, value_change,
+        count, value, bucket AT TIME ZONE 'UTC' AS bucket, occurred_at AT TIME ZONE 'UTC' AS occurred_at,
+        corrected_at AT TIME ZONE 'UTC' AS corrected_at, recorded_at AT TIME ZONE 'UTC' AS recorded_at";
+    assert_eq!(
+        rows(&admin, log.workspace, "corrections", columns).await,
+        json!([
+            {"campaign_id": campaign(1).to_string(), "position": 3, "item": 0, "source_id": source(1).to_string(),
+             "type": "conversion", "original_id": "o-0", "correction_id": "c-1", "count_change": -666_667,
+             "value_change": -39_933_334, "count": 333_333, "value": 19_966_666, "bucket": "2026-11-20T09:00:00",
+             "occurred_at": "2026-11-20T09:07:30", "corrected_at": "2026-11-21T12:00:00",
+             "recorded_at": "2026-11-22T00:00:03"},
+            {"campaign_id": campaign(1).to_string(), "position": 4, "item": 0, "source_id": source(1).to_string(),
+             "type": "conversion", "original_id": "o-0", "correction_id": "c-2", "count_change": 0,
+             "value_change": -19_966_666, "count": 333_333, "value": 0, "bucket": "2026-11-20T09:00:00",
+             "occurred_at": "2026-11-20T09:07:30", "corrected_at": "2026-11-22T12:00:00",
+             "recorded_at": "2026-11-22T00:00:04"},
         ])
     );
 }

@@ -1,5 +1,6 @@
 //! Observations: what happened, pushed by a source. A batch is one event, whatever campaigns it touches.
 
+mod chunk; // the one way into the log
 mod item; // one item: shape and rules of its own
 mod judge; // the batch: keys, twins, payload
 
@@ -9,9 +10,6 @@ mod tests;
 use std::borrow::Cow;
 
 use axum::extract::State;
-use domain::observation::{RECORDED, STREAM_TYPE};
-use domain::source::SourceKind;
-use event_store::{AppendRequest, ExpectedVersion, NewEvent};
 use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use serde::Deserialize;
@@ -20,12 +18,8 @@ use utoipa::ToSchema;
 
 use self::judge::Batch;
 use super::batch::{BatchAnswer, BatchQuery, check_size};
-use super::known::Known;
 use crate::answer::Answer;
-use crate::command::{Caller, Command};
-use crate::execute::{self, ATTEMPTS, Race};
-use crate::failure::Failure;
-use crate::outcome::{Done, Outcome};
+use crate::command::Command;
 use crate::quantity::{Decimal, MeasureValue};
 use crate::state::ApiState;
 
@@ -115,43 +109,6 @@ pub(crate) async fn record(
     check_size("observations", sent.observations.len(), state.limits.observations)?;
     let caller = &command.caller;
     let batch = Batch::read(&sent.observations, caller.received_at);
-    let done = execute(&state, caller, &sent.source, &batch).await?;
+    let done = chunk::record(&state, caller, &sent.source, &batch).await?;
     super::batch::answer("observations", caller, done, |index| batch.id(index), query)
-}
-
-#[tracing::instrument(
-    skip_all,
-    fields(workspace = %caller.workspace(), source.name = source, correlation_id = caller.correlation_id())
-)]
-async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<'_>) -> Result<Done, Failure> {
-    if let Some(done) = execute::earlier(state, caller).await? {
-        return Ok(done);
-    }
-    for attempt in 0..ATTEMPTS {
-        execute::pause(attempt).await;
-        let mut lookup = execute::lookup(state, caller, attempt);
-        let known = Known::find(&mut lookup, source, batch.campaigns()).await?;
-        let known = known.ok_or_else(|| Failure::UnknownSource { name: source.to_owned() })?;
-        known.source.require(SourceKind::Push)?;
-        let judged = batch.judge(&known)?;
-        let event = |payload| NewEvent { event_type: RECORDED.to_owned(), event_version: "1".to_owned(), payload };
-        let outcome = Outcome::Judged(judged.settled);
-        let request = AppendRequest {
-            workspace: caller.principal.workspace,
-            stream_type: STREAM_TYPE,
-            stream_id: known.source.id.stream(caller.workspace()),
-            expected: ExpectedVersion::Any,
-            events: judged.payload.map(event).into_iter().collect(),
-            metadata: caller.metadata(),
-            claims: known.assertions(&lookup),
-            seen: Vec::new(),
-            receipt: caller.receipt(&outcome)?,
-            recorded_at: state.clock.now(),
-        };
-        match execute::append(state, request).await? {
-            Race::Won(appended) => return Done::appended(outcome, appended, caller.key()),
-            Race::Lost(_) => {}
-        }
-    }
-    Err(Failure::Contended)
 }

@@ -9,7 +9,7 @@ use domain::ids::WorkspaceId;
 use event_store::{Metadata, Receipt};
 use http::{HeaderMap, Method};
 use platform::http::auth::Authenticated;
-use platform::http::json;
+use platform::http::{body, json};
 use platform::http::problem::Problem;
 use platform::http::trace::TraceContext;
 use platform::keys::{Principal, Scope};
@@ -113,7 +113,7 @@ impl FromRequest<ApiState> for BareCommand {
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let (request, waiting) = Waiting::begin(request, state).await?;
-        let body = json::read_bytes(request, state).await?;
+        let body = body::whole(request, state).await?;
         if !body.trim_ascii().is_empty() {
             let Nothing {} = json::parse(json::text(&body)?)?;
         }

@@ -1,12 +1,13 @@
 //! The edge that every API stands behind.
 //!
-//! An API crate builds a router from its own handlers, which take their input through `json`, `query`, `path` and `auth` and
+//! An API crate builds a router from its own handlers, which take their input through `json`, `body`, `query`, `path` and `auth` and
 //! refuse with a `problem`. Whoever serves it wraps it in `edge` (which also turns what axum itself refuses into problems),
 //! merges `health`, asks `exposure` whether it may listen there, and hands it to `serve`.
 
 pub mod problem;
 
 pub mod auth;
+pub mod body;
 pub mod consistency;
 pub mod json;
 pub mod path;

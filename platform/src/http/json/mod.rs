@@ -5,15 +5,13 @@ use std::fmt::Write as _;
 use std::ops::Deref;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::observe::BodyProgress;
+use super::body;
 use super::problem::{FieldError, Problem};
 
 /// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one takes its
@@ -146,49 +144,10 @@ fn nul_in(value: &Value, path: &mut String) -> Option<String> {
 
 /// The bytes of a JSON body, for a handler that needs them as they were sent.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    check_media_type(request.headers())?;
-    read_bytes(request, state).await
-}
-
-/// The bytes of a body that may be empty, whatever it calls itself.
-pub async fn read_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let progress = request.extensions().get::<BodyProgress>().cloned();
-    if let Some(progress) = &progress {
-        progress.reading();
+    if body::media_type(request.headers()).is_none_or(|media_type| media_type != "application/json") {
+        return Err(body::refuse_media_type("Send `Content-Type: application/json`."));
     }
-    let read = Bytes::from_request(request, state).await;
-    if let Some(progress) = &progress {
-        progress.done();
-    }
-    read.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Problem::payload_too_large(),
-        other => Problem::new(StatusCode::BAD_REQUEST, "unreadable-body", "The request body did not arrive whole")
-            .because(other),
-    })
-}
-
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let refused = |detail: &str| Err(Problem::for_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(detail));
-    if !headers.get(CONTENT_TYPE).is_some_and(|value| value.to_str().is_ok_and(is_json)) {
-        return refused("Send `Content-Type: application/json`.");
-    }
-    if headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return refused("Send the body without a `Content-Encoding`.");
-    }
-    Ok(())
-}
-
-fn is_json(content_type: &str) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
-    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            let value = value.trim_matches('"');
-            value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
-        }
-        Some(_) | None => true,
-    });
-    json && utf8
+    body::whole(request, state).await
 }
 
 /// A body as the text that JSON is.

@@ -91,13 +91,3 @@ fn an_envelope_leaves_its_items_to_be_judged_one_by_one() {
     let judged: Vec<bool> = items.iter().map(|item| parse::<Line>(item.get()).is_ok()).collect();
     assert_eq!(judged, [true, false, true]);
 }
-
-#[test]
-fn json_is_taken_as_utf_8_only() {
-    for right in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"; v=1"] {
-        assert!(is_json(right), "{right}");
-    }
-    for wrong in ["", "text/json", "application/json; charset=utf-16", "application/jsonx", "application/ld+json"] {
-        assert!(!is_json(wrong), "{wrong}");
-    }
-}

@@ -1,0 +1,159 @@
+//! Request bodies on their way in: in which media type they are, how they are packed, and two ways to take them: whole, up to
+//! the edge's limit, or piece by piece.
+
+mod coding; // gzip and zstd
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, Request};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use self::coding::Coding;
+use super::observe::BodyProgress;
+use super::problem::Problem;
+
+/// The media type of a body in UTF-8, in lower case and without parameters. `None` if there is none, or another charset.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let mut parts = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').map(str::trim);
+    let media_type = parts.next()?.to_ascii_lowercase();
+    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            let value = value.trim_matches('"');
+            value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+        }
+        Some(_) | None => true,
+    });
+    utf8.then_some(media_type)
+}
+
+/// Refuses (415) a body of a media type that is not taken; `detail` says which are.
+pub fn refuse_media_type(detail: &str) -> Problem {
+    Problem::for_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(detail)
+}
+
+/// Why a body cannot be read on.
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error("the body broke off")]
+    Broken(#[source] axum::Error),
+    #[error("no byte came for {} s", .0.as_secs_f64())]
+    Idle(Duration),
+    #[error("the body is not {coding}")]
+    Undecodable { coding: &'static str, source: io::Error },
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match &error {
+            BodyError::Broken(_) => unreadable(error),
+            BodyError::Idle(_) => Self::for_status(StatusCode::REQUEST_TIMEOUT)
+                .header(CONNECTION, HeaderValue::from_static("close"))
+                .because(error),
+            BodyError::Undecodable { .. } => undecodable(&error),
+        }
+    }
+}
+
+fn unreadable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "unreadable-body", "The request body did not arrive whole").because(cause)
+}
+
+fn undecodable(error: &BodyError) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "undecodable-body", "The request body cannot be decoded")
+        .detail(format!("{error}, not whole, or needs a window of more than 8 MiB."))
+}
+
+type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// The whole body, decoded. More than the edge's limit, which counts decoded bytes, is a 413 as soon as it is seen.
+pub async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let progress = request.extensions().get::<BodyProgress>().cloned();
+    let coding = Coding::of(request.headers())?;
+    let request = match coding {
+        Coding::Identity => request,
+        packed => request.map(|body| Body::from_stream(packed.decode(arriving(body, None)))),
+    };
+    if let Some(progress) = &progress {
+        progress.reading();
+    }
+    let read = Bytes::from_request(request, state).await;
+    if let Some(progress) = &progress {
+        progress.done();
+    }
+    read.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => Problem::payload_too_large(),
+        other => match undecodable_behind(&other) {
+            Some(error) => undecodable(error),
+            None => unreadable(other),
+        },
+    })
+}
+
+/// The damage to an encoded body, wherever in an error it is.
+fn undecodable_behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyError> {
+    let mut behind = Some(error);
+    while let Some(error) = behind {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found @ BodyError::Undecodable { .. }) = inner.and_then(|inner| inner.downcast_ref()) {
+            return Some(found);
+        }
+        behind = error.source();
+    }
+    None
+}
+
+/// A body as it arrives, with our errors.
+fn arriving(body: Body, idle: Option<Duration>) -> Pieces {
+    let pieces = body.into_data_stream().map_err(|error| io::Error::other(BodyError::Broken(error)));
+    let Some(idle) = idle else { return Box::pin(pieces) };
+    Box::pin(stream::unfold(Some(pieces), move |pieces| async move {
+        let mut pieces = pieces?;
+        match tokio::time::timeout(idle, pieces.next()).await {
+            Ok(piece) => piece.map(|piece| (piece, Some(pieces))),
+            Err(_elapsed) => Some((Err(io::Error::other(BodyError::Idle(idle))), None)),
+        }
+    }))
+}
+
+/// A body that is read piece by piece, decoded. The edge's limit of whole bodies does not hold for it: its reader must hold no
+/// more of it than it can bear, and stop somewhere.
+pub struct BodyStream {
+    pieces: Pieces,
+    progress: Option<BodyProgress>,
+}
+
+impl BodyStream {
+    /// The body of `request`, which is given up when no byte of it comes for as long as `idle`.
+    pub fn of(request: Request, idle: Duration) -> Result<Self, Problem> {
+        let coding = Coding::of(request.headers())?;
+        let progress = request.extensions().get::<BodyProgress>().cloned();
+        Ok(Self { pieces: coding.decode(arriving(request.into_body(), Some(idle))), progress })
+    }
+
+    /// The next bytes; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        if let Some(progress) = &self.progress {
+            progress.reading();
+        }
+        // What is there already is read without waiting: others must get their turn all the same.
+        tokio::task::consume_budget().await;
+        let piece = self.pieces.next().await;
+        if let Some(progress) = &self.progress {
+            progress.done();
+        }
+        piece.transpose().map_err(|error| match error.downcast::<BodyError>() {
+            Ok(error) => error.into(),
+            Err(error) => unreadable(error),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -42,13 +42,13 @@ CREATE TABLE log.heads (
 CREATE TABLE log.events (
     aggregate_type text COLLATE "C" NOT NULL,
     aggregate_id   text COLLATE "C" NOT NULL,
-    sequence       bigint NOT NULL CHECK (sequence >= 1),
+    sequence       bigint NOT NULL,
     event_type     text NOT NULL,
     event_version  text NOT NULL,
     payload        json NOT NULL,
     metadata       json NOT NULL,
     workspace      integer NOT NULL,
-    position       bigint NOT NULL CHECK (position >= 1),
+    position       bigint NOT NULL,
     recorded_at    timestamptz NOT NULL,
     PRIMARY KEY (workspace, position),
     UNIQUE (aggregate_type, aggregate_id, sequence, workspace)

@@ -10,7 +10,9 @@
 
 mod announce;
 mod batch;
+mod columns;
 mod config;
+mod forecast;
 mod lane;
 mod session;
 

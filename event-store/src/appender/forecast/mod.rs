@@ -1,0 +1,174 @@
+//! What a batch leaves behind if every request in it is accepted.
+//!
+//! Requests of a batch see their predecessors. As long as none contradicts another, what each of them finds follows from what
+//! the first ones expect to find in the log, so only that has to be looked up; `log.append` does. A batch that contradicts
+//! itself, or rests on items that it saw, has no forecast and is judged request by request.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::batch::Answer;
+use super::columns::{Columns, number};
+use crate::append::Appended;
+use crate::claims::{Expect, Then};
+use crate::prepared::Prepared;
+
+/// The columns that tell `log.append` what a plain batch comes to. All are empty for one that is not.
+#[derive(Default)]
+pub(super) struct Forecast {
+    pub(super) is_plain: bool,
+    pub(super) head_events: Vec<i32>,
+    pub(super) head_recorded_at: Vec<Option<DateTime<Utc>>>,
+    pub(super) stream_expected: Vec<Option<i64>>,
+    pub(super) receipt_first_day: Option<NaiveDate>,
+    pub(super) receipt_last_day: Option<NaiveDate>,
+    pub(super) request_version: Vec<i32>,
+    pub(super) request_position: Vec<i32>,
+    pub(super) event_request: Vec<i32>,
+    pub(super) event_sequence: Vec<i32>,
+    pub(super) event_position: Vec<i32>,
+    pub(super) claim_first_use: Vec<Option<i32>>,
+    pub(super) taking_uses: Vec<i32>,
+    pub(super) putting_uses: Vec<i32>,
+    pub(super) removing_uses: Vec<i32>,
+}
+
+impl Forecast {
+    pub(super) fn of(requests: &[&Prepared], columns: &Columns<'_>) -> Self {
+        Self::if_plain(requests, columns).unwrap_or_default()
+    }
+
+    fn if_plain(requests: &[&Prepared], columns: &Columns<'_>) -> Option<Self> {
+        let receipts = columns.request_receipt.iter().flatten().count();
+        if !columns.seen_id.is_empty() || receipts > columns.receipt_key.len() {
+            return None;
+        }
+        let mut forecast = Self {
+            is_plain: true,
+            head_events: vec![0; columns.head_workspace.len()],
+            head_recorded_at: vec![None; columns.head_workspace.len()],
+            stream_expected: vec![None; columns.stream_id.len()],
+            receipt_first_day: columns.receipt_day.iter().min().copied(),
+            receipt_last_day: columns.receipt_day.iter().max().copied(),
+            ..Self::default()
+        };
+        let mut stream_events = vec![0_i32; columns.stream_id.len()];
+        for (index, request) in requests.iter().enumerate() {
+            let stream = slot(columns.request_stream[index]);
+            let head = slot(columns.stream_head[stream]);
+            if let Some(expected) = request.expected {
+                // What it expects at the batch's start, if its predecessors are accepted.
+                let expected = expected - i64::from(stream_events[stream]);
+                if forecast.stream_expected[stream].is_some_and(|earlier| earlier != expected) || expected < 0 {
+                    return None;
+                }
+                forecast.stream_expected[stream] = Some(expected);
+            }
+            for _ in &request.events {
+                stream_events[stream] += 1;
+                forecast.head_events[head] += 1;
+                forecast.event_request.push(number(index));
+                forecast.event_sequence.push(stream_events[stream]);
+                forecast.event_position.push(forecast.head_events[head]);
+            }
+            if !request.events.is_empty() {
+                forecast.head_recorded_at[head] = Some(request.recorded_at);
+            }
+            forecast.request_version.push(stream_events[stream]);
+            forecast.request_position.push(forecast.head_events[head]);
+        }
+        forecast.foresee_claims(requests, columns)?;
+        Some(forecast)
+    }
+
+    /// What the callers are answered when all of it came true, from the heads and streams as they were before.
+    pub(super) fn answers(&self, columns: &Columns<'_>, heads: &[i64], streams: &[i64]) -> Option<Vec<Answer>> {
+        let moved = self.request_version.iter().zip(&self.request_position);
+        let answer = |(stream, (version, position)): (&i32, (&i32, &i32))| {
+            let stream = slot(*stream);
+            let head = slot(*columns.stream_head.get(stream)?);
+            Some(Ok(Appended {
+                version: streams.get(stream)? + i64::from(*version),
+                position: heads.get(head)? + i64::from(*position),
+                response: None,
+                duplicates: Vec::new(),
+                conflicts: Vec::new(),
+                replayed: false,
+            }))
+        };
+        columns.request_stream.iter().zip(moved).map(answer).collect()
+    }
+
+    /// Follows each claim through the batch. A request's uses are checked against the state before it, then all are made.
+    fn foresee_claims(&mut self, requests: &[&Prepared], columns: &Columns<'_>) -> Option<()> {
+        let mut claims: HashMap<usize, Foreseen<'_>> = HashMap::with_capacity(columns.claim_key.len());
+        let mut next_use = 0;
+        for request in requests {
+            let first_use = next_use;
+            next_use += request.claims.len();
+            for (claim_use, claim) in (first_use..next_use).zip(&request.claims) {
+                let foreseen = claims.entry(slot(columns.use_claim[claim_use])).or_default();
+                let expected = match &claim.expect {
+                    Expect::Any => continue,
+                    Expect::Absent => State::Absent,
+                    Expect::Held { owner, state } => State::Held(owner, state),
+                };
+                match foreseen.state {
+                    State::Unknown => {
+                        foreseen.state = expected;
+                        foreseen.first_use = Some(claim_use);
+                    }
+                    known if known == expected => {}
+                    State::Absent | State::Held(..) => return None,
+                }
+            }
+            for (claim_use, claim) in (first_use..next_use).zip(&request.claims) {
+                let foreseen = claims.entry(slot(columns.use_claim[claim_use])).or_default();
+                foreseen.state = match &claim.then {
+                    Then::Keep => continue,
+                    Then::Put { owner, state } => State::Held(owner, state),
+                    Then::Remove => State::Absent,
+                };
+                foreseen.last_change = Some(claim_use);
+            }
+        }
+        self.claim_first_use = vec![None; columns.claim_key.len()];
+        for (claim, foreseen) in claims {
+            self.claim_first_use[claim] = foreseen.first_use.map(number);
+            let Some(last_change) = foreseen.last_change else { continue };
+            let was_absent = foreseen.first_use.is_some_and(|claim_use| columns.use_expect[claim_use] == "absent");
+            match foreseen.state {
+                State::Held(..) if was_absent => self.taking_uses.push(number(last_change)),
+                State::Held(..) => self.putting_uses.push(number(last_change)),
+                State::Absent if was_absent => {}
+                State::Absent | State::Unknown => self.removing_uses.push(number(last_change)),
+            }
+        }
+        Some(())
+    }
+}
+
+/// A claim on its way through a batch.
+#[derive(Default)]
+struct Foreseen<'a> {
+    state: State<'a>,
+    first_use: Option<usize>,
+    last_change: Option<usize>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State<'a> {
+    #[default]
+    Unknown,
+    Absent,
+    Held(&'a str, &'a str),
+}
+
+/// The index here of what the database numbers from 1.
+fn slot(number: i32) -> usize {
+    usize::try_from(number - 1).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::append::{AppendRequest, ExpectedVersion, Metadata, NewEvent, Payload, SeenItem};
+use crate::claims::Claim;
+use crate::prepared::prepare;
+use crate::receipts::Receipt;
+
+fn request(stream: &str, events: usize) -> AppendRequest {
+    let event = NewEvent {
+        event_type: "Happened".to_owned(),
+        event_version: "1".to_owned(),
+        payload: Payload::Json("{}".to_owned()),
+    };
+    AppendRequest {
+        workspace: 7,
+        stream_type: "thing",
+        stream_id: format!("7/{stream}"),
+        expected: ExpectedVersion::Any,
+        events: vec![event; events],
+        metadata: Metadata::default(),
+        claims: Vec::new(),
+        seen: Vec::new(),
+        receipt: None,
+        recorded_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+fn at_version(version: i64, request: AppendRequest) -> AppendRequest {
+    AppendRequest { expected: ExpectedVersion::Exact(version), ..request }
+}
+
+fn claiming(key: &str, expect: Expect, then: Then) -> AppendRequest {
+    AppendRequest { claims: vec![Claim { kind: "name", key: key.to_owned(), expect, then }], ..request("a", 1) }
+}
+
+fn held(state: &str) -> Expect {
+    Expect::Held { owner: "o".to_owned(), state: state.to_owned() }
+}
+
+fn put(state: &str) -> Then {
+    Then::Put { owner: "o".to_owned(), state: state.to_owned() }
+}
+
+fn forecast<const N: usize>(requests: [AppendRequest; N]) -> Forecast {
+    let prepared = requests.map(|request| prepare(request).unwrap());
+    let prepared: Vec<&Prepared> = prepared.iter().collect();
+    Forecast::of(&prepared, &Columns::of(&prepared))
+}
+
+#[test]
+fn events_follow_each_other_in_stream_and_log() {
+    let plain = forecast([request("a", 2), at_version(5, request("b", 1)), request("c", 0), request("a", 1)]);
+    assert!(plain.is_plain);
+    assert_eq!(plain.event_request, [1, 1, 2, 4]);
+    assert_eq!(plain.event_sequence, [1, 2, 1, 3]);
+    assert_eq!(plain.event_position, [1, 2, 3, 4]);
+    assert_eq!((plain.request_version, plain.request_position), (vec![2, 1, 0, 3], vec![2, 3, 3, 4]));
+    assert_eq!((plain.stream_expected, plain.head_events), (vec![None, Some(5), None], vec![4]));
+}
+
+#[test]
+fn a_version_follows_from_the_requests_before() {
+    let follows = forecast([request("a", 2), at_version(5, request("a", 1)), at_version(6, request("a", 1))]);
+    assert_eq!((follows.is_plain, follows.stream_expected), (true, vec![Some(3)]));
+    assert!(!forecast([at_version(5, request("a", 1)), at_version(5, request("a", 1))]).is_plain);
+    assert!(!forecast([request("a", 1), at_version(0, request("a", 1))]).is_plain);
+}
+
+#[test]
+fn only_the_first_expectation_of_a_claim_is_looked_up() {
+    let handed_on = forecast([
+        claiming("x", Expect::Absent, put("1")),
+        claiming("x", held("1"), put("2")),
+        claiming("y", held("1"), Then::Keep),
+        claiming("y", held("1"), Then::Remove),
+        claiming("z", Expect::Any, put("1")),
+        claiming("z", held("1"), Then::Keep),
+        claiming("gone", Expect::Absent, put("1")),
+        claiming("gone", held("1"), Then::Remove),
+    ]);
+    assert!(handed_on.is_plain);
+    assert_eq!(handed_on.claim_first_use, [Some(1), Some(3), None, Some(7)]);
+    let (taking, putting, removing) = (handed_on.taking_uses, handed_on.putting_uses, handed_on.removing_uses);
+    assert_eq!((taking, putting, removing), (vec![2], vec![5], vec![4]));
+}
+
+#[test]
+fn what_contradicts_itself_has_no_forecast() {
+    assert!(!forecast([claiming("x", Expect::Absent, put("1")), claiming("x", Expect::Absent, put("1"))]).is_plain);
+    assert!(!forecast([claiming("x", held("1"), Then::Keep), claiming("x", held("2"), Then::Keep)]).is_plain);
+    assert!(!forecast([claiming("x", held("1"), Then::Remove), claiming("x", held("1"), Then::Keep)]).is_plain);
+    let receipt = || Some(Receipt { key: "k".to_owned(), digest: [1; 32], response: String::new() });
+    let twins = [1, 2].map(|_| AppendRequest { receipt: receipt(), ..request("a", 1) });
+    assert!(!forecast(twins).is_plain);
+    let seen = vec![SeenItem { day: NaiveDate::default(), id: Uuid::nil(), fingerprint: 1 }];
+    assert!(!forecast([AppendRequest { seen, ..request("a", 1) }]).is_plain);
+}

@@ -10,8 +10,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Version;
 use axum::routing::get;
-use platform::http::{ServeError, TlsConfig, TlsError, bind, serve};
+use platform::http::limit::LimitConfig;
+use platform::http::{Connections, ServeError, TlsConfig, TlsError, bind, serve};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,10 +28,14 @@ struct Running {
 }
 
 fn start(router: Router, tls: Option<TlsConfig>, drain: Duration) -> Running {
+    start_within(&LimitConfig::default(), router, tls, drain)
+}
+
+fn start_within(limits: &LimitConfig, router: Router, tls: Option<TlsConfig>, drain: Duration) -> Running {
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let addr = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let ended = tokio::spawn(serve(listener, tls, router, stop.clone(), drain));
+    let ended = tokio::spawn(serve(listener, tls, router, Connections::new("test", limits), stop.clone(), drain));
     Running { addr, stop, ended }
 }
 
@@ -144,4 +151,69 @@ async fn a_wrong_certificate_says_which_file() {
     assert!(matches!(load(&key, &key), Err(TlsError::NoCertificate { .. })));
     assert!(matches!(load(&cert, &cert), Err(TlsError::Key { .. })));
     assert!(matches!(load(&cert, &others.path().join("key.pem")), Err(TlsError::Mismatch(_))));
+}
+
+/// Everything that comes until the other side closes, in good order or not.
+async fn until_closed(mut connection: TcpStream) -> String {
+    let mut came = Vec::new();
+    let mut buffer = [0; 1_024];
+    while let Ok(bytes) = connection.read(&mut buffer).await {
+        if bytes == 0 {
+            break;
+        }
+        came.extend_from_slice(&buffer[..bytes]);
+    }
+    String::from_utf8_lossy(&came).into_owned()
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once() {
+    let limits = LimitConfig { max_connections: 2, ..LimitConfig::default() };
+    let server = start_within(&limits, hello(), None, LONG);
+    let answered = async |connection: &mut TcpStream| {
+        connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 512];
+        let length = connection.read(&mut answer).await.unwrap_or_default();
+        String::from_utf8_lossy(&answer[..length]).starts_with("HTTP/1.1 200")
+    };
+    let mut first = TcpStream::connect(server.addr).await.unwrap();
+    let mut second = TcpStream::connect(server.addr).await.unwrap();
+    assert!(answered(&mut first).await && answered(&mut second).await);
+    let third = TcpStream::connect(server.addr).await.unwrap();
+    assert_eq!(until_closed(third).await, "");
+    assert!(answered(&mut first).await);
+
+    // When one is gone there is room again.
+    drop(second);
+    let mut next = TcpStream::connect(server.addr).await.unwrap();
+    while !answered(&mut next).await {
+        next = TcpStream::connect(server.addr).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_does_not_say_what_it_wants_is_closed() {
+    let limits = LimitConfig { head_timeout_s: 1, ..LimitConfig::default() };
+    let server = start_within(&limits, hello(), None, LONG);
+    // Nothing, half a head, the beginning of HTTP/2, and all of its beginning but what follows.
+    for said in ["", "GET / HTTP/1.1\r\nhost", "PRI * HTT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut silent = TcpStream::connect(server.addr).await.unwrap();
+        silent.write_all(said.as_bytes()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), until_closed(silent)).await.unwrap();
+    }
+    // Whoever goes on talking is not.
+    let client = client().http2_prior_knowledge().build().unwrap();
+    let url = format!("http://{}/", server.addr);
+    assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_refused() {
+    let server = start(hello(), None, LONG);
+    let mut flood = TcpStream::connect(server.addr).await.unwrap();
+    flood.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-flood: ").await.unwrap();
+    // It may be refused before all of it is sent.
+    let _ = flood.write_all(&vec![b'a'; 200_000]).await;
+    let answer = until_closed(flood).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use crate::database::DatabaseConfig;
 pub use crate::http::HttpConfig;
+pub use crate::http::limit::LimitConfig;
 pub use crate::telemetry::{LogFormat, TelemetryConfig};
 
 /// A value that a section cannot work with.
@@ -44,6 +45,7 @@ impl HttpConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         within("http.max_body_bytes", self.max_body_bytes as u64, 1_024, 1 << 30)?;
         within("http.request_timeout_s", self.request_timeout_s, 1, 3_600)?;
+        self.limits.validate(self.max_body_bytes)?;
         for origin in &self.cors_origins {
             if !is_origin(origin) {
                 return Err(ConfigError::Origin { origin: origin.clone() });

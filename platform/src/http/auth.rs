@@ -9,8 +9,9 @@ use http::{HeaderMap, StatusCode};
 use tracing::Span;
 use tracing::field::display;
 
+use super::limit::Admission;
 use super::problem::Problem;
-use crate::keys::{Keys, Principal, Scope};
+use crate::keys::{Keys, Principal, Recalled, Scope};
 
 /// The caller, once its key was found valid. A router's state gives the keys: `impl FromRef<ApiState> for Keys`.
 ///
@@ -53,18 +54,39 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let key = bearer(&parts.headers).ok_or_else(Problem::unauthorized)?;
-        authenticate(&Keys::from_ref(state), key).await
+        let admission = parts.extensions.get::<Admission>();
+        let refused = |admission: Option<&Admission>| {
+            admission.inspect(|admission| admission.bad_key());
+            Problem::unauthorized()
+        };
+        let key = bearer(&parts.headers).ok_or_else(|| refused(admission))?;
+        let keys = Keys::from_ref(state);
+        let principal = match keys.recall(key) {
+            Recalled::Known(principal) => Some(principal),
+            Recalled::NoKey => None,
+            Recalled::Ask(unknown) => {
+                admission.map_or(Ok(()), Admission::may_try_key)?;
+                keys.ask(unknown).await.map_err(Problem::unavailable)?
+            }
+        };
+        let principal = principal.ok_or_else(|| refused(admission))?;
+        admission.map_or(Ok(()), |admission| admission.key(principal.key_id))?;
+        Ok(recognise(principal))
     }
 }
 
 /// Finds the caller by a key that came some other way than the header, as in the first message of a WebSocket.
 pub async fn authenticate(keys: &Keys, key: &str) -> Result<Authenticated, Problem> {
     let principal = keys.verify(key).await.map_err(Problem::unavailable)?.ok_or_else(Problem::unauthorized)?;
+    Ok(recognise(principal))
+}
+
+/// The log lines of this request say from now on who sent it.
+fn recognise(principal: Principal) -> Authenticated {
     let span = Span::current();
     span.record("workspace", principal.workspace);
     span.record("key_id", display(principal.key_id));
-    Ok(Authenticated(principal))
+    Authenticated(principal)
 }
 
 /// The key of a bearer authorization. The scheme's name is compared without regard to case, as RFC 9110 says.

@@ -43,6 +43,9 @@ impl fmt::Debug for Readiness {
     }
 }
 
+/// Routes that machines ask all day long, whatever else there is to do.
+pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// Whoever asks gives up about then; an answer that says why is worth more than none.
 const PATIENCE: Duration = Duration::from_secs(4);
 

@@ -2,7 +2,8 @@
 //!
 //! An API crate builds a router from its own handlers, which take their input through `json`, `body`, `query`, `path` and `auth` and
 //! refuse with a `problem`. Whoever serves it wraps it in `edge` (which also turns what axum itself refuses into problems),
-//! merges `health`, asks `exposure` whether it may listen there, and hands it to `serve`.
+//! merges `health`, asks `exposure` whether it may listen there, and hands it to `serve`. How much is taken of all this is
+//! decided in `limit`.
 
 pub mod problem;
 
@@ -17,6 +18,7 @@ pub mod trace;
 pub mod edge;
 pub mod exposure;
 pub mod health;
+pub mod limit;
 mod observe;
 mod serve;
 
@@ -25,7 +27,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use serve::{ServeError, TlsConfig, TlsError, bind, serve};
+use self::limit::LimitConfig;
+
+pub use serve::{Connections, ServeError, TlsConfig, TlsError, bind, serve};
 
 /// How one API listens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -39,12 +43,15 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// A request that has no answer after this long gets 503 (408 if its body never came whole). A stream may go on.
     pub request_timeout_s: u64,
-    /// A reverse proxy in front of this process speaks TLS, so plain HTTP beyond loopback is meant.
+    /// A reverse proxy in front of this process speaks TLS, so plain HTTP beyond loopback is meant. Callers' addresses are
+    /// what it says in `X-Forwarded-For` or `Forwarded`.
     pub behind_proxy: bool,
     /// PEM file with the certificate chain, leaf first.
     pub tls_cert: Option<PathBuf>,
     /// PEM file with the private key of `tls_cert`.
     pub tls_key: Option<PathBuf>,
+    /// How much it takes, and of whom.
+    pub limits: LimitConfig,
 }
 
 impl Default for HttpConfig {
@@ -57,6 +64,7 @@ impl Default for HttpConfig {
             behind_proxy: false,
             tls_cert: None,
             tls_key: None,
+            limits: LimitConfig::default(),
         }
     }
 }

@@ -121,6 +121,17 @@ pub struct Keys {
     remembered: Arc<RwLock<HashMap<Digest, Remembered>>>,
 }
 
+/// What is known of a key without asking the database.
+pub(crate) enum Recalled {
+    Known(Principal),
+    /// It cannot be one.
+    NoKey,
+    Ask(UnknownKey),
+}
+
+/// A key that is not remembered, or has to be looked up again.
+pub(crate) struct UnknownKey(Digest);
+
 struct Remembered {
     principal: Principal,
     found_at: DateTime<Utc>,
@@ -134,14 +145,28 @@ impl Keys {
 
     /// The owner of `key`, or none if the key is unknown or revoked.
     pub async fn verify(&self, key: &str) -> Result<Option<Principal>, KeyError> {
+        match self.recall(key) {
+            Recalled::Known(principal) => Ok(Some(principal)),
+            Recalled::NoKey => Ok(None),
+            Recalled::Ask(unknown) => self.ask(unknown).await,
+        }
+    }
+
+    /// What is known of `key` without asking the database.
+    pub(crate) fn recall(&self, key: &str) -> Recalled {
         if !could_be_a_key(key) {
-            return Ok(None);
+            return Recalled::NoKey;
         }
         let digest = digest(key);
-        let now = self.clock.now();
-        if let Some(principal) = self.recall(&digest, now) {
-            return Ok(Some(principal));
+        match self.remembered(&digest, self.clock.now()) {
+            Some(principal) => Recalled::Known(principal),
+            None => Recalled::Ask(UnknownKey(digest)),
         }
+    }
+
+    /// Asks the database for a key that is not remembered.
+    pub(crate) async fn ask(&self, UnknownKey(digest): UnknownKey) -> Result<Option<Principal>, KeyError> {
+        let now = self.clock.now();
         let found = registry::find_key(&self.pool, &digest).await;
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         match found {
@@ -166,7 +191,7 @@ impl Keys {
     }
 
     /// None where this caller has to ask: the key is not remembered, or it is this caller's turn to refresh it.
-    fn recall(&self, digest: &Digest, now: DateTime<Utc>) -> Option<Principal> {
+    fn remembered(&self, digest: &Digest, now: DateTime<Utc>) -> Option<Principal> {
         let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
         let entry = remembered.get(digest)?;
         let age = now - entry.found_at;

@@ -4,6 +4,7 @@
 mod coding; // gzip and zstd
 
 use std::error::Error;
+use std::future::ready;
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use self::coding::Coding;
+use super::limit::Admission;
 use super::observe::BodyProgress;
 use super::problem::Problem;
 
@@ -45,6 +47,8 @@ enum BodyError {
     Broken(#[source] axum::Error),
     #[error("no byte came for {} s", .0.as_secs_f64())]
     Idle(Duration),
+    #[error("there is no room for the body as it is when decoded")]
+    NoRoom,
     #[error("the body is not {coding}")]
     Undecodable { coding: &'static str, source: io::Error },
 }
@@ -52,7 +56,7 @@ enum BodyError {
 impl From<BodyError> for Problem {
     fn from(error: BodyError) -> Self {
         match &error {
-            BodyError::Broken(_) => unreadable(error),
+            BodyError::Broken(_) | BodyError::NoRoom => unreadable(error),
             BodyError::Idle(_) => Self::for_status(StatusCode::REQUEST_TIMEOUT)
                 .header(CONNECTION, HeaderValue::from_static("close"))
                 .because(error),
@@ -78,7 +82,10 @@ pub async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
     let coding = Coding::of(request.headers())?;
     let request = match coding {
         Coding::Identity => request,
-        packed => request.map(|body| Body::from_stream(packed.decode(arriving(body, None)))),
+        packed => {
+            let admission = request.extensions().get::<Admission>().cloned();
+            request.map(|body| Body::from_stream(kept(packed.decode(arriving(body, None)), admission)))
+        }
     };
     if let Some(progress) = &progress {
         progress.reading();
@@ -109,6 +116,15 @@ fn undecodable_behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyEr
     None
 }
 
+/// Decoded pieces that are kept until the whole is there: the edge counts them as it counts what arrives.
+fn kept(pieces: Pieces, admission: Option<Admission>) -> Pieces {
+    let Some(admission) = admission else { return pieces };
+    Box::pin(pieces.and_then(move |piece| {
+        let held = admission.hold(piece.len());
+        ready(if held { Ok(piece) } else { Err(io::Error::other(BodyError::NoRoom)) })
+    }))
+}
+
 /// A body as it arrives, with our errors.
 fn arriving(body: Body, idle: Option<Duration>) -> Pieces {
     let pieces = body.into_data_stream().map_err(|error| io::Error::other(BodyError::Broken(error)));
@@ -134,6 +150,9 @@ impl BodyStream {
     pub fn of(request: Request, idle: Duration) -> Result<Self, Problem> {
         let coding = Coding::of(request.headers())?;
         let progress = request.extensions().get::<BodyProgress>().cloned();
+        if let Some(admission) = request.extensions().get::<Admission>() {
+            admission.flowing();
+        }
         Ok(Self { pieces: coding.decode(arriving(request.into_body(), Some(idle))), progress })
     }
 

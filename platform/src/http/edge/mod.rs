@@ -15,8 +15,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::HttpConfig;
 use super::consistency::CONSISTENCY_TOKEN;
+use super::limit::admit::admit;
+use super::limit::{Limits, RATELIMIT, RATELIMIT_POLICY};
 use super::observe::{Observer, guard, observe};
 use super::trace::{REQUEST_ID, TRACEPARENT};
+use crate::clock::SharedClock;
 
 /// What the edge of one API is told.
 #[derive(Debug, Clone)]
@@ -26,15 +29,17 @@ pub struct EdgeConfig {
     pub cors_origins: Vec<String>,
     pub max_body_bytes: usize,
     pub request_timeout: Duration,
+    pub(super) limits: Limits,
 }
 
 impl EdgeConfig {
-    pub fn new(api: &'static str, http: &HttpConfig) -> Self {
+    pub fn new(api: &'static str, http: &HttpConfig, clock: &SharedClock) -> Self {
         Self {
             api,
             cors_origins: http.cors_origins.clone(),
             max_body_bytes: http.max_body_bytes,
             request_timeout: Duration::from_secs(http.request_timeout_s),
+            limits: Limits::new(api, http, clock),
         }
     }
 }
@@ -43,6 +48,7 @@ impl EdgeConfig {
 pub fn edge(router: Router, config: &EdgeConfig) -> Router {
     let limited = router
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
+        .layer(from_fn_with_state(config.limits.clone(), admit))
         .layer(from_fn_with_state(config.request_timeout, guard));
     // Outside the guard, so that a page may also read the problems that the guard makes.
     let shared = match cors(&config.cors_origins) {
@@ -65,7 +71,8 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         AllowOrigin::list(distinct.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
     let ours = ["data-position", "data-freshness", "idempotency-replayed", "preference-applied"];
-    let standard = [ETAG, LOCATION, LINK, RETRY_AFTER, WWW_AUTHENTICATE, CONSISTENCY_TOKEN, REQUEST_ID];
+    let standard = [ETAG, LOCATION, LINK, RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY, WWW_AUTHENTICATE];
+    let named = [CONSISTENCY_TOKEN, REQUEST_ID];
     let taken = ["idempotency-key", "prefer", "last-event-id"];
     let sent = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN, TRACEPARENT];
     Some(
@@ -73,7 +80,9 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
             .allow_origin(allowed)
             .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
             .allow_headers(sent.into_iter().chain(taken.map(HeaderName::from_static)).collect::<Vec<_>>())
-            .expose_headers(standard.into_iter().chain(ours.map(HeaderName::from_static)).collect::<Vec<_>>())
+            .expose_headers(
+                standard.into_iter().chain(named).chain(ours.map(HeaderName::from_static)).collect::<Vec<_>>(),
+            )
             .max_age(Duration::from_hours(1)),
     )
 }

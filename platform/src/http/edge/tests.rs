@@ -15,8 +15,10 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::*;
+use crate::clock::SystemClock;
 use crate::http::health::{self, NotReady, Readiness};
 use crate::http::json::{self, ApiJson};
+use crate::http::limit::LimitConfig;
 use crate::http::path::ApiPath;
 use crate::http::problem::Problem;
 use crate::http::query::ApiQuery;
@@ -60,13 +62,13 @@ fn router() -> Router {
 fn app(cors_origins: &[&str]) -> Router {
     let readiness = Readiness::new(async || Err(NotReady(vec!["database", "projector"])));
     let router = router().merge(health::router(readiness, metrics_handle().unwrap()));
-    let config = EdgeConfig {
-        api: "test",
+    let http = HttpConfig {
         cors_origins: cors_origins.iter().map(|origin| (*origin).to_owned()).collect(),
         max_body_bytes: 64,
-        request_timeout: Duration::from_mins(1),
+        limits: LimitConfig { body_pause_s: 0, ..LimitConfig::default() },
+        ..HttpConfig::default()
     };
-    edge(router, &config)
+    edge(router, &EdgeConfig::new("test", &http, &SystemClock::shared()))
 }
 
 struct Answer {
@@ -232,7 +234,9 @@ async fn a_browser_may_call_from_a_configured_origin_only() {
     assert_eq!(answer.headers["access-control-allow-origin"], "https://dash.example.com");
     assert!(answer.headers.contains_key(VARY));
     let exposed = answer.headers["access-control-expose-headers"].to_str().unwrap();
-    for header in ["etag", "location", "consistency-token", "data-position", "data-freshness", "link"] {
+    for header in
+        ["etag", "location", "consistency-token", "data-position", "data-freshness", "link", "ratelimit", "retry-after"]
+    {
         assert!(exposed.contains(header), "{exposed}");
     }
     let request = Request::get("/trace").header("origin", "https://any.example").body(Body::empty()).unwrap();

@@ -15,20 +15,18 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_TYPE};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 use metrics::{Counter, Histogram};
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
+use super::health;
 use super::problem::Problem;
 use super::trace::{REQUEST_ID, TraceContext};
 use crate::telemetry::metrics_handle;
 
 /// Stands for every path that no route matches, so that no caller can make labels.
 const UNMATCHED: &str = "unmatched";
-
-/// Routes that machines ask all day long.
-const CHATTER: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Counts the requests of one API.
 #[derive(Clone)]
@@ -154,7 +152,7 @@ fn log(
     let cause = problem.and_then(Problem::cause).map(|cause| chain(cause));
     if response.status().is_server_error() {
         line!(error, code, cause);
-    } else if CHATTER.contains(&route) {
+    } else if health::PATHS.contains(&route) {
         line!(debug, code, cause);
     } else {
         line!(info, code, cause);
@@ -206,6 +204,7 @@ pub(super) async fn guard(State(limit): State<Duration>, mut request: Request, n
     if let Some(progress) = &progress {
         request.extensions_mut().insert(progress.clone());
     }
+    let version = request.version();
 
     // A handler owns its request and shares only what survives a panic: pools, channels, caches behind locks.
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -213,9 +212,10 @@ pub(super) async fn guard(State(limit): State<Duration>, mut request: Request, n
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => Problem::internal(Panicked).into_response(),
         Err(_elapsed) if progress.as_ref().is_some_and(BodyProgress::is_reading) => {
-            Problem::for_status(StatusCode::REQUEST_TIMEOUT)
-                .header(CONNECTION, HeaderValue::from_static("close"))
-                .into_response()
+            let problem = Problem::for_status(StatusCode::REQUEST_TIMEOUT);
+            // HTTP/2 has no such field: there the stream alone is given up.
+            let close = version < Version::HTTP_2;
+            if close { problem.header(CONNECTION, HeaderValue::from_static("close")) } else { problem }.into_response()
         }
         Err(_elapsed) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The answer took too long")
             .retry_after(Duration::from_secs(1))

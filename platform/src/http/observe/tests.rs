@@ -10,6 +10,8 @@ use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+use crate::clock::SystemClock;
+use crate::http::HttpConfig;
 use crate::http::edge::{EdgeConfig, edge};
 
 #[derive(Clone, Default)]
@@ -51,12 +53,7 @@ async fn a_request_has_one_line_that_says_what_became_of_it() {
         .route("/things/{id}", get(async || "thing"))
         .route("/broken", get(broken))
         .route("/healthz", get(async || "ok"));
-    let config = EdgeConfig {
-        api: "test",
-        cors_origins: Vec::new(),
-        max_body_bytes: 64,
-        request_timeout: Duration::from_secs(9),
-    };
+    let config = EdgeConfig::new("test", &HttpConfig::default(), &SystemClock::shared());
     let app = edge(router, &config);
     let ask = async |path: &str| {
         let request = Request::get(path).header("authorization", "Bearer hw_s3cret").body(Body::empty()).unwrap();

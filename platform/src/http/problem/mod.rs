@@ -174,6 +174,12 @@ impl Problem {
         Self::constant_unavailable().because(cause)
     }
 
+    /// There is more to do than can be done now; what is refused so was not begun.
+    pub fn overloaded() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "There is more to do than can be done now")
+            .retry_after(Duration::from_secs(1))
+    }
+
     pub(crate) fn constant_internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
     }
@@ -198,6 +204,9 @@ impl Problem {
             }
             StatusCode::REQUEST_TIMEOUT => Self::new(status, "request-timeout", "The request took too long to arrive"),
             StatusCode::PAYLOAD_TOO_LARGE => Self::payload_too_large(),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Self::new(status, "headers-too-large", "The request's header fields are too large")
+            }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 Self::new(status, "unsupported-media-type", "This content type is not taken here")
             }

@@ -1,5 +1,7 @@
 //! Serves a router over a listener, in clear or with TLS, as HTTP/1.1 and HTTP/2, until told to stop; then drains.
 
+mod connections; // how many at a time, and none that says nothing
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -10,12 +12,16 @@ use axum::Router;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
+
+use self::connections::Bounded;
+pub use self::connections::Connections;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -75,8 +81,16 @@ pub fn bind(addr: SocketAddr) -> Result<TcpListener, ServeError> {
     listen().map_err(|source| ServeError::Bind { addr, source })
 }
 
-/// A client that sends half a head, or nothing after its last answer, keeps its connection this long.
-const HEAD_WITHIN: Duration = Duration::from_mins(1);
+/// What of a head the server itself takes, at least, so that the edge can say what is wrong with one that is too large.
+const HEAD_BYTES: u32 = 64 << 10;
+
+/// What may be under way to one HTTP/2 connection, and to one of its streams, before anybody has asked for it.
+const CONNECTION_WINDOW: u32 = 512 << 10;
+const STREAM_WINDOW: u32 = 256 << 10;
+
+/// Requests that one HTTP/2 connection may have under way. Streams that are reset are bounded by the h2 crate: 20 that
+/// wait to be accepted, 1,024 for the caller's own errors.
+const STREAMS: u32 = 200;
 
 /// An HTTP/2 connection is asked this often whether anybody is still there.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -89,25 +103,24 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsConfig>,
     router: Router,
+    connections: Connections,
     shutdown: CancellationToken,
     drain: Duration,
 ) -> Result<(), ServeError> {
     let mut server = axum_server::from_tcp(listener).map_err(ServeError::Serve)?;
-    let http = server.http_builder();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-    http.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).enable_connect_protocol();
+    speak(server.http_builder(), &connections);
 
     let handle = Handle::new();
     let _cut_off = CutOff(handle.clone());
-    let service = router.into_make_service();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server: Server<SocketAddr> = server.handle(handle.clone());
     let running = async {
         match tls {
             Some(TlsConfig(config)) => {
-                let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor);
-                server.acceptor(acceptor).serve(service).await
+                let inner = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor);
+                server.acceptor(Bounded { inner, connections }).serve(service).await
             }
-            None => server.acceptor(NoDelayAcceptor).serve(service).await,
+            None => server.acceptor(Bounded { inner: NoDelayAcceptor, connections }).serve(service).await,
         }
     };
     tokio::pin!(running);
@@ -119,6 +132,23 @@ pub async fn serve(
         }
     }
     .map_err(ServeError::Serve)
+}
+
+/// How much the server reads by itself, and for how long, before there is a request.
+fn speak(http: &mut Builder<TokioExecutor>, connections: &Connections) {
+    let head_bytes = connections.max_header_bytes.saturating_mul(2).max(HEAD_BYTES);
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(connections.head_within)
+        .max_buf_size(usize::try_from(head_bytes).unwrap_or(usize::MAX));
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .max_header_list_size(head_bytes)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_concurrent_streams(STREAMS)
+        .enable_connect_protocol();
 }
 
 /// Connections run in tasks of their own, which must not outlive a server that is dropped.

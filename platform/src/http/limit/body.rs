@@ -1,0 +1,145 @@
+//! A request body on its way in: counted as it arrives, and given up when it stalls.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Error;
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::super::observe::BodyProgress;
+use super::{Admission, Cut};
+
+/// How slowly a body may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    longest_pause: Option<Duration>,
+    min_bytes_per_s: u64,
+}
+
+impl Pace {
+    pub(super) fn new(longest_pause_s: u64, min_bytes_per_s: u64) -> Self {
+        let longest_pause = (longest_pause_s > 0).then(|| Duration::from_secs(longest_pause_s));
+        Self { longest_pause, min_bytes_per_s }
+    }
+}
+
+/// The time over which a body's rate is judged. Only waiting for the caller counts.
+const STRETCH: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+enum BodyCut {
+    #[error("the body came too slowly")]
+    TooSlow,
+    #[error("there was no room for the body")]
+    NoRoom,
+}
+
+/// The body of a request that was let in.
+pub(super) struct Watched {
+    body: Body,
+    admission: Admission,
+    pace: Pace,
+    progress: Option<BodyProgress>,
+    /// Since the last bytes arrived, while there are none.
+    waiting: Option<Waiting>,
+    /// What the current stretch has seen.
+    waited: Duration,
+    arrived: u64,
+}
+
+struct Waiting {
+    since: Instant,
+    too_long: Pin<Box<Sleep>>,
+}
+
+impl Watched {
+    pub(super) fn new(body: Body, admission: Admission, progress: Option<BodyProgress>) -> Self {
+        let pace = admission.0.limits.0.pace;
+        Self { body, admission, pace, progress, waiting: None, waited: Duration::ZERO, arrived: 0 }
+    }
+
+    /// Whether the caller still pauses within what is allowed.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(progress) = &self.progress {
+            progress.reading();
+        }
+        // Without a limit it is enough to know since when, so any far time does.
+        let longest = self.pace.longest_pause.unwrap_or(Duration::from_hours(24));
+        let waiting =
+            self.waiting.get_or_insert_with(|| Waiting { since: Instant::now(), too_long: Box::pin(sleep(longest)) });
+        match waiting.too_long.as_mut().poll(context) {
+            Poll::Ready(()) if self.pace.longest_pause.is_some() => self.cut(Cut::TooSlow),
+            Poll::Ready(()) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn arrive(&mut self, bytes: u64) -> Result<(), Cut> {
+        if let Some(progress) = &self.progress {
+            progress.done();
+        }
+        if bytes > 0 {
+            self.waited += self.waiting.take().map(|waiting| waiting.since.elapsed()).unwrap_or_default();
+            self.arrived += bytes;
+        }
+        if self.is_over() {
+            self.admission.0.whole.store(true, Ordering::Relaxed);
+        } else if self.waited >= STRETCH {
+            if self.arrived < self.pace.min_bytes_per_s * STRETCH.as_secs() {
+                return Err(Cut::TooSlow);
+            }
+            (self.waited, self.arrived) = (Duration::ZERO, 0);
+        }
+        if self.admission.take(bytes) { Ok(()) } else { Err(Cut::NoRoom) }
+    }
+
+    fn is_over(&self) -> bool {
+        http_body::Body::is_end_stream(&self.body)
+    }
+
+    fn cut(&self, cut: Cut) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.admission.cut(cut);
+        Poll::Ready(Some(Err(Error::new(match cut {
+            Cut::TooSlow => BodyCut::TooSlow,
+            Cut::NoRoom => BodyCut::NoRoom,
+        }))))
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let watched = self.get_mut();
+        watched.admission.let_flow();
+        match Pin::new(&mut watched.body).poll_frame(context) {
+            Poll::Pending => watched.wait(context),
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match watched.arrive(bytes) {
+                    Ok(()) => Poll::Ready(Some(Ok(frame))),
+                    Err(cut) => watched.cut(cut),
+                }
+            }
+            Poll::Ready(over) => {
+                if let Some(progress) = &watched.progress {
+                    progress.done();
+                }
+                watched.admission.0.whole.store(over.is_none(), Ordering::Relaxed);
+                Poll::Ready(over)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        http_body::Body::size_hint(&self.body)
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::campaign::{Campaign, CampaignCommand, decide};
-use domain::ids::CampaignId;
+use domain::ids::{CampaignId, SourceId};
 use event_store::{Alongside, AppendError, AppendRequest, Appended, Loaded, find_receipt};
 
 use crate::claims::{self, EXTERNAL_CAMPAIGN, Freshness, Lookup};
@@ -28,6 +28,20 @@ pub(crate) async fn earlier(state: &ApiState, caller: &Caller) -> Result<Option<
     }
 }
 
+/// Refuses a source that sends too much. Trying again after a lost race costs nothing.
+pub(crate) fn spend(
+    state: &ApiState,
+    caller: &Caller,
+    source: SourceId,
+    items: usize,
+    attempt: u32,
+) -> Result<(), Failure> {
+    if attempt > 0 {
+        return Ok(());
+    }
+    state.source_rate.spend(caller.principal.workspace, source.0, items).map_err(Failure::Limited)
+}
+
 /// Claims as a command's first or later try sees them.
 pub(crate) fn lookup<'a>(state: &'a ApiState, caller: &Caller, attempt: u32) -> Lookup<'a> {
     let freshness = if attempt == 0 { Freshness::Remembered } else { Freshness::Read };
@@ -46,7 +60,9 @@ pub(crate) enum Race {
 pub(crate) fn race(result: Result<Appended, AppendError>) -> Result<Race, Failure> {
     match result {
         Ok(appended) => Ok(Race::Won(appended)),
-        Err(error @ (AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item)) => Ok(Race::Lost(error)),
+        Err(error @ (AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item)) => {
+            Ok(Race::Lost(error))
+        }
         Err(
             error @ (AppendError::ReceiptMismatch
             | AppendError::Invalid(_)
@@ -83,6 +99,7 @@ pub(crate) async fn campaign(
     if_match: &IfMatch,
     command: CampaignCommand,
 ) -> Result<Done, Failure> {
+    let _turn = state.in_flight.begin(caller)?;
     if let Some(done) = earlier(state, caller).await? {
         return Ok(done);
     }

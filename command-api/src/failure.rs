@@ -2,6 +2,7 @@
 
 use domain::source::SourceKind;
 use event_store::{AppendError, LoadError};
+use platform::http::problem::Problem;
 use thiserror::Error;
 
 /// Why a command was not carried out, and left no receipt. What the domain refuses is an answer, not a failure.
@@ -19,6 +20,12 @@ pub(crate) enum Failure {
     /// Others changed the same thing each time that this command was tried.
     #[error("lost every race")]
     Contended,
+    /// Another request under the same idempotency key is being carried out.
+    #[error("another request under this idempotency key is being carried out")]
+    InFlight,
+    /// The edge's limits do not allow it.
+    #[error("refused by a limit: {0:?}")]
+    Limited(Problem),
     /// The idempotency key was used for something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -84,6 +91,12 @@ pub(crate) enum Failure {
         kind: &'static str,
         /// Its key.
         key: String,
+    },
+    /// The log does not hold at a position what was recorded there.
+    #[error("the event at position {position} does not hold the observations that are recorded with it")]
+    BadEvent {
+        /// The position.
+        position: i64,
     },
     /// A receipt says what none of ours says.
     #[error("the receipt of key {key:?} cannot be read")]

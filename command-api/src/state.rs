@@ -6,10 +6,12 @@ use axum::extract::FromRef;
 use domain::campaign::Campaign;
 use event_store::{Appender, LogStore};
 use platform::clock::SharedClock;
+use platform::http::limit::SourceRate;
 use platform::keys::Keys;
 use sqlx::PgPool;
 
 use crate::claims::ClaimCache;
+use crate::idempotency::InFlight;
 
 /// How much one request may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct ApiState {
     pub(crate) claims: Arc<ClaimCache>,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
+    pub(crate) in_flight: InFlight,
+    pub(crate) source_rate: SourceRate,
     keys: Keys,
 }
 
@@ -47,7 +51,14 @@ impl ApiState {
         let stamp = Arc::clone(&clock);
         let campaigns = LogStore::new(pool.clone(), appender.clone(), &[], move || stamp.now());
         let (campaigns, claims) = (Arc::new(campaigns), Arc::new(ClaimCache::default()));
-        Self { pool, appender, campaigns, claims, clock, limits, keys }
+        let (in_flight, source_rate) = (InFlight::default(), SourceRate::default());
+        Self { pool, appender, campaigns, claims, clock, limits, in_flight, source_rate, keys }
+    }
+
+    /// With a limit to what each source may send.
+    #[must_use]
+    pub fn with_source_rate(self, source_rate: SourceRate) -> Self {
+        Self { source_rate, ..self }
     }
 }
 

@@ -2,10 +2,15 @@
 //!
 //! The receipt is written in the transaction of the events that it stands for, so there is no moment at which one exists
 //! without the other. The look-up before a command is only a short cut; the append judges again under the head's lock.
+//! While a command is carried out, its key is in flight: a twin is told to come again.
+
+mod in_flight; // twins that come while the first is carried out
 
 use http::{HeaderMap, HeaderName, Method};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+pub(crate) use in_flight::InFlight;
 
 /// The request header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

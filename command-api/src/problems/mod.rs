@@ -30,6 +30,12 @@ impl From<Failure> for Problem {
                     .detail("Nothing was done. Send the request again.")
                     .retry_after(SOON)
             }
+            Failure::InFlight => {
+                Problem::new(StatusCode::CONFLICT, "request-in-flight", "This request is being carried out")
+                    .detail("Another request with this Idempotency-Key is not answered yet. Send this one again later.")
+                    .retry_after(SOON)
+            }
+            Failure::Limited(problem) => problem,
             Failure::KeyReused => key_reused(),
             Failure::SourceNameTaken { name, field } => {
                 Problem::new(StatusCode::CONFLICT, "source-name-taken", "Another source has this name")
@@ -62,7 +68,9 @@ impl From<Failure> for Problem {
             Failure::Append(error) => error.into_problem(),
             Failure::Load(error) => error.into_problem(),
             Failure::Database(error) => Problem::unavailable(error),
-            Failure::BadClaim { .. } | Failure::BadReceipt { .. } | Failure::Encoding(_) => Problem::internal(failure),
+            Failure::BadClaim { .. } | Failure::BadEvent { .. } | Failure::BadReceipt { .. } | Failure::Encoding(_) => {
+                Problem::internal(failure)
+            }
         }
     }
 }
@@ -79,10 +87,7 @@ impl IntoProblem for AppendError {
             AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Failure::Contended.into(),
             AppendError::ReceiptMismatch => key_reused(),
             AppendError::Invalid(_) => Problem::internal(self),
-            AppendError::Overloaded => {
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many commands are waiting")
-                    .retry_after(SOON)
-            }
+            AppendError::Overloaded => Problem::overloaded(),
             AppendError::ShuttingDown | AppendError::Unavailable(_) => Problem::unavailable(self),
         }
     }

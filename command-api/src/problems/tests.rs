@@ -21,6 +21,7 @@ fn load_and_faults_are_told_apart() {
     assert_eq!(told(AppendError::Unavailable(Arc::new(sqlx::Error::PoolClosed)).into()), again(503, "unavailable"));
     assert_eq!(told(sqlx::Error::PoolTimedOut.into()), again(503, "unavailable"));
     assert_eq!(told(Failure::Contended), again(409, "concurrent-change"));
+    assert_eq!(told(Failure::InFlight), again(409, "request-in-flight"));
     assert_eq!(told(AppendError::Version { actual: 3 }.into()), again(409, "concurrent-change"));
     assert_eq!(told(AppendError::ReceiptMismatch.into()), never(422, "idempotency-key-reused"));
     assert_eq!(told(AppendError::Invalid("too large".to_owned()).into()), never(500, "internal"));

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Api, Call, Reply, campaign, source};
+use crate::support::{Api, Call, Reply, SOUTH, campaign, source};
 
 /// The same answer, marked as given before.
 #[track_caller]
@@ -133,6 +133,118 @@ async fn a_key_stands_for_one_request(pool: PgPool) {
     assert_replayed(&first, &again);
     let reply = api.call(Call::post("/v1/campaigns").json(&campaign()).once("two words")).await;
     assert_eq!((reply.status, reply.code()), (StatusCode::BAD_REQUEST, "invalid-idempotency-key"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_twin_of_what_is_being_carried_out_is_told_to_come_again(pool: PgPool) {
+    let api = Api::start(pool).await;
+    api.source("shop", "push").await;
+    api.source("ads", "pull").await;
+    let campaign_id = api.campaign(&json!([])).await;
+    let log = api.log().await.len();
+    let observation = json!({"source": "shop", "observations": [
+        {"id": "o", "campaign_id": campaign_id, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"},
+    ]});
+    let statement = json!({"source": "ads", "grain": "day", "time_zone": "UTC", "statements": [
+        {"campaign_id": campaign_id, "bucket": "2026-11-20", "measures": {"clicks": 5}},
+    ]});
+    let calls = [
+        Call::post("/v1/campaigns").json(&campaign()),
+        Call::post(&format!("/v1/campaigns/{campaign_id}/launch")),
+        Call::post("/v1/sources").json(&source("mail", "push")),
+        Call::post("/v1/observations").json(&observation),
+        Call::post("/v1/statements").json(&statement),
+        Call::post("/v1/sources/ads/syncs").json(&json!({"status": "started"})),
+    ];
+    for (number, call) in calls.into_iter().enumerate() {
+        let call = call.once(&format!("k-{number}"));
+        // Nothing is appended to the workspace's log while its head is held.
+        let mut holder = api.pool.begin().await.unwrap();
+        sqlx::query("SELECT position FROM log.heads WHERE workspace = 1 FOR UPDATE")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        let first = tokio::spawn({
+            let (api, call) = (api.clone(), call.clone());
+            async move { api.call(call).await }
+        });
+        waits_for_the_head(&api).await;
+        let other = Call::post("/v1/sources").json(&source("other", "push")).once(&format!("k-{number}"));
+        for twin in [call.clone(), other.clone()] {
+            let told = api.call(twin).await;
+            assert_eq!((told.status, told.code()), (StatusCode::CONFLICT, "request-in-flight"), "{told}");
+            assert_eq!(told.header("retry-after"), Some("1"));
+        }
+        // Another workspace's key is another key.
+        let elsewhere = api.call(other.by(Some(SOUTH))).await;
+        assert!(elsewhere.status.is_success(), "{elsewhere}");
+        holder.rollback().await.unwrap();
+        let first = first.await.unwrap();
+        assert!(first.status.is_success(), "{first}");
+        assert_replayed(&first, &api.call(call).await);
+    }
+    assert_eq!(api.log().await.len(), log + 6);
+}
+
+/// Waits until an append waits for the head that this test holds.
+async fn waits_for_the_head(api: &Api) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&api.pool).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_key_is_free_again_when_nothing_was_done(pool: PgPool) {
+    let api = Api::start(pool).await;
+    let unknown = Call::post("/v1/sources/ads/syncs").json(&json!({"status": "started"})).once("k");
+    assert_eq!(api.call(unknown.clone()).await.code(), "not-found");
+    api.source("ads", "pull").await;
+    assert_eq!(api.call(unknown).await.status, StatusCode::OK);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_caller_that_went_away_finds_its_answer(pool: PgPool) {
+    let api = Api::start(pool).await;
+    let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
+    let mut holder = api.pool.begin().await.unwrap();
+    sqlx::query("SELECT position FROM log.heads WHERE workspace = 1 FOR UPDATE").execute(&mut *holder).await.unwrap();
+    let gone = tokio::spawn({
+        let (api, call) = (api.clone(), call.clone());
+        async move { api.call(call).await }
+    });
+    waits_for_the_head(&api).await;
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    // What was queued is written all the same; the second waits behind it and is answered by its receipt.
+    let again = tokio::spawn({
+        let (api, call) = (api.clone(), call.clone());
+        async move { api.call(call).await }
+    });
+    holder.rollback().await.unwrap();
+    let again = again.await.unwrap();
+    assert_eq!((again.status, again.header("idempotency-replayed")), (StatusCode::CREATED, Some("true")), "{again}");
+    assert_eq!(api.log().await.len(), 1);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_key_is_remembered_for_a_day_and_longer(pool: PgPool) {
+    let api = Api::start(pool).await;
+    // Recorded at 22:00 UTC: after 47 hours it is of the day before yesterday.
+    let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
+    let first = api.call(call.clone()).await;
+    for hours in [24, 23] {
+        api.clock.advance(TimeDelta::hours(hours));
+        assert_replayed(&first, &api.call(call.clone()).await);
+    }
+    // Days later its partition is gone; the key stands for a new request then, and nothing fails.
+    api.clock.advance(TimeDelta::days(4));
+    sqlx::query("DROP TABLE log.receipts_20261121").execute(&api.pool).await.unwrap();
+    let anew = api.call(call.clone()).await;
+    assert_eq!((anew.status, anew.header("idempotency-replayed")), (StatusCode::CREATED, None), "{anew}");
+    assert_ne!(anew.body["campaign_id"], first.body["campaign_id"]);
+    assert_replayed(&anew, &api.call(call).await);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -59,6 +59,11 @@ impl<'a> Batch<'a> {
         Self { cut, items: items.iter().map(|raw| item::read(raw, cut, now)).collect() }
     }
 
+    /// How many items were sent.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// In what its buckets are cut.
     pub(super) fn cut(&self) -> Cut {
         self.cut

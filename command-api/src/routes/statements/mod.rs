@@ -129,6 +129,7 @@ pub(crate) async fn record(
     fields(workspace = %caller.workspace(), source.name = source, correlation_id = caller.correlation_id())
 )]
 async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<'_>) -> Result<Done, Failure> {
+    let _turn = state.in_flight.begin(caller)?;
     if let Some(done) = execute::earlier(state, caller).await? {
         return Ok(done);
     }
@@ -138,6 +139,7 @@ async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<
         let known = Known::find(&mut lookup, source, batch.campaigns()).await?;
         let known = known.ok_or_else(|| Failure::UnknownSource { name: source.to_owned() })?;
         known.source.require(SourceKind::Pull)?;
+        execute::spend(state, caller, known.source.id, batch.len(), attempt)?;
         let sayable = batch.sayable(&known);
         lookup.find(sayable.wanted()).await?;
         let judged = sayable.judge(&lookup)?;

@@ -105,6 +105,7 @@ pub(crate) async fn note(
     fields(workspace = %caller.workspace(), source.name = name, correlation_id = caller.correlation_id())
 )]
 async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> Result<Done, Failure> {
+    let _turn = state.in_flight.begin(caller)?;
     if let Some(done) = execute::earlier(state, caller).await? {
         return Ok(done);
     }
@@ -112,6 +113,7 @@ async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> 
         execute::pause(attempt).await;
         let mut lookup = execute::lookup(state, caller, attempt);
         let source = KnownSource::find(&mut lookup, name).await?.ok_or(Failure::NotFound)?;
+        execute::spend(state, caller, source.id, 1, attempt)?;
         let event = said.event(source.id, caller.received_at);
         let request = AppendRequest {
             workspace: caller.principal.workspace,

@@ -169,7 +169,8 @@ impl Answer {
 
     /// Whether the same request may succeed a moment later.
     fn is_passing(&self) -> bool {
-        let overtaken = self.status == StatusCode::CONFLICT && self.problem_code() == "concurrent-change";
+        let overtaken = self.status == StatusCode::CONFLICT
+            && ["concurrent-change", "request-in-flight"].contains(&self.problem_code());
         let busy = [
             StatusCode::TOO_MANY_REQUESTS,
             StatusCode::BAD_GATEWAY,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use event_store::AppenderConfig;
 use platform::clock::SystemClock;
 use platform::lifecycle::signals;
 use platform::telemetry;
@@ -62,6 +63,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         read: config.read,
         health_addr: config.projector.health_addr,
         development_key: false,
+        appender: AppenderConfig::default(),
         drain: Duration::from_secs(config.shutdown.drain_s),
     };
     system::start(system, SystemClock::shared()).await?.run(stops).await?;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use platform::config::LogFormat;
+use platform::config::{LimitConfig, LogFormat};
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -47,7 +47,8 @@ fn the_example_file_documents_every_setting_and_no_other() {
     let printed = format!("{:?}", Sources::default().load().unwrap());
     let fields = printed.split(['{', ',']).filter_map(|part| part.trim().split_once(": ")).map(|(field, _)| field);
     for field in fields.filter(|field| field.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')) {
-        let spelt = text.contains(&format!("\n{field} = ")) || text.contains(&format!("\n[{field}]"));
+        let headings = [format!("\n[{field}]"), format!(".{field}]\n")];
+        let spelt = text.contains(&format!("\n{field} = ")) || headings.iter().any(|heading| text.contains(heading));
         assert!(spelt, "highwater.example.toml does not document `{field}`");
     }
 }
@@ -89,6 +90,18 @@ fn a_value_of_the_wrong_kind_is_refused_with_its_path() {
     assert!(error.contains("`command.addr`"), "{error}");
     let error = environment(&[("HIGHWATER_READ__MAX_BODY_BYTES", "1")]).load().unwrap_err().to_string();
     assert!(error.contains("`read.max_body_bytes`"), "{error}");
+}
+
+#[test]
+fn limits_are_set_one_by_one() {
+    let limits = |variables: &[(&str, &str)]| environment(variables).load().map(|config| config.command.limits);
+    let set = limits(&[("HIGHWATER_COMMAND__LIMITS__KEY_REQUESTS_PER_S", "5")]).unwrap();
+    assert_eq!((set.key_requests_per_s, set.max_connections), (5, LimitConfig::default().max_connections));
+    // A body that is taken must find room.
+    let error = limits(&[("HIGHWATER_COMMAND__LIMITS__MAX_BODY_BYTES_IN_FLIGHT", "1000")]).unwrap_err().to_string();
+    assert!(error.contains("`command.limits.max_body_bytes_in_flight` must be from 8388608"), "{error}");
+    let error = limits(&[("HIGHWATER_COMMAND__LIMITS__RATE_WINDOW_S", "0")]).unwrap_err().to_string();
+    assert!(error.contains("`command.limits.rate_window_s`"), "{error}");
 }
 
 #[test]

@@ -24,7 +24,8 @@ use platform::config::{DatabaseConfig, HttpConfig};
 use platform::database::{ConnectError, Part, connect};
 use platform::http::edge::{EdgeConfig, edge};
 use platform::http::exposure::ExposureError;
-use platform::http::{ServeError, TlsError, health, serve};
+use platform::http::limit::SourceRate;
+use platform::http::{Connections, ServeError, TlsError, health, serve};
 use platform::keys::Keys;
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
@@ -63,6 +64,8 @@ pub struct SystemConfig {
     pub health_addr: Option<SocketAddr>,
     /// Whether the key that everyone knows works here.
     pub development_key: bool,
+    /// How much may wait to be written, and how much is written at once.
+    pub appender: AppenderConfig,
     /// How long requests and batches under way may take to finish.
     pub drain: Duration,
 }
@@ -77,6 +80,7 @@ impl SystemConfig {
             read: HttpConfig::default(),
             health_addr: None,
             development_key: false,
+            appender: AppenderConfig::default(),
             drain: Duration::from_secs(20),
         }
     }
@@ -209,7 +213,7 @@ impl Starter {
     async fn command_api(&self, door: Door, config: &SystemConfig) -> Result<(), StartError> {
         let pool = self.pool(&config.database, Part::Command).await?;
         let stop = self.lifecycle.token(Stage::Core);
-        let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), stop.clone());
+        let (appender, writers) = Appender::start(pool.clone(), config.appender, stop.clone());
         // The writers end with the last appender, and the API drops its own before they are told to end.
         let held = appender.clone();
         self.lifecycle.spawn(Stage::Core, "appender", async move {
@@ -224,7 +228,9 @@ impl Starter {
         });
         let keys = Keys::new(pool.clone(), self.clock.clone());
         let limits = command_api::Limits::default();
-        let state = command_api::ApiState::new(pool, appender, keys, self.clock.clone(), limits);
+        let source_rate = SourceRate::new("command", &config.command.limits, self.clock.clone());
+        let state =
+            command_api::ApiState::new(pool, appender, keys, self.clock.clone(), limits).with_source_rate(source_rate);
         let health = health::router(readiness::of_commands(self.admin.clone()), metrics_handle()?);
         self.serve(door, "command", command_api::router(state).merge(health), &config.command);
         Ok(())
@@ -242,10 +248,11 @@ impl Starter {
     }
 
     fn serve(&self, door: Door, api: &'static str, router: Router, http: &HttpConfig) {
-        let router = edge(router, &EdgeConfig::new(api, http));
+        let router = edge(router, &EdgeConfig::new(api, http, &self.clock));
+        let connections = Connections::new(api, &http.limits);
         tracing::info!(api, addr = %door.addr(), tls = door.tls.is_some(), "listening");
         let stop = self.lifecycle.token(Stage::Edge);
-        self.lifecycle.spawn(Stage::Edge, api, serve(door.listener, door.tls, router, stop, self.drain));
+        self.lifecycle.spawn(Stage::Edge, api, serve(door.listener, door.tls, router, connections, stop, self.drain));
     }
 }
 

@@ -9,8 +9,6 @@ use utoipa::ToSchema;
 pub(crate) enum Reason {
     /// Not the shape of an item: a missing or unknown member, or one of another type.
     Malformed,
-    /// Asks for something that is not offered.
-    Unsupported,
     /// The id is empty, too long or holds control characters.
     BadId,
     /// Names no campaign, names two, or names one in no way that could be an id.
@@ -37,6 +35,18 @@ pub(crate) enum Reason {
     ValueNotTaken,
     /// Too many dimensions, or one that is misnamed or too long.
     BadDimensions,
+    /// A correction takes the dimensions of its original.
+    DimensionsNotTaken,
+    /// Not the id of an observation, nor an id with a day.
+    BadAdjusts,
+    /// No observation of the source and type that could be corrected has this id.
+    UnknownObservation,
+    /// The id to correct was used on several days.
+    AmbiguousObservation,
+    /// A correction cannot be corrected; its original can, again.
+    AdjustsCorrection,
+    /// The observation to correct is another campaign's.
+    OtherCampaign,
     /// Not a bucket of the grain and zone.
     BadBucket,
     /// States nothing.

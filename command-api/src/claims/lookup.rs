@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use event_store::{Claim, Expect, Then};
+use event_store::{Claim, Expect, FoundItem, ItemWanted, RawEvent, Then};
 use sqlx::PgPool;
 
-use super::{CAMPAIGN, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
+use super::{CAMPAIGN, CORRECTION, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
 
 /// A claim's owner and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,16 @@ impl<'a> Lookup<'a> {
         self.read(&missing).await
     }
 
+    /// Finds recorded items.
+    pub(crate) async fn find_items(&self, wanted: &[ItemWanted]) -> Result<Vec<FoundItem>, sqlx::Error> {
+        event_store::find_items(self.pool, self.workspace, wanted).await
+    }
+
+    /// Reads an event.
+    pub(crate) async fn event(&self, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
+        event_store::read_event(self.pool, self.workspace, position).await
+    }
+
     async fn read(&mut self, missing: &[Key]) -> Result<(), sqlx::Error> {
         if missing.is_empty() {
             return Ok(());
@@ -139,7 +149,7 @@ impl<'a> Lookup<'a> {
         for key in missing {
             self.see(key.clone(), None);
         }
-        let kinds = [SOURCE_NAME, CAMPAIGN, EXTERNAL_CAMPAIGN, STATEMENT, STATEMENT_GRAIN];
+        let kinds = [SOURCE_NAME, CAMPAIGN, EXTERNAL_CAMPAIGN, STATEMENT, STATEMENT_GRAIN, CORRECTION];
         for claim in found {
             if let Some(kind) = kinds.into_iter().find(|kind| *kind == claim.kind) {
                 self.see((kind, claim.key), Some(Held { owner: claim.owner, state: claim.state }));

@@ -6,6 +6,7 @@
 //! | `campaign` | campaign | campaign | `open`, or `archived <instant>` |
 //! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
 //! | `statement` | `<source>/<campaign>/<grain>/<zone>/<bucket>` | source | measure -> [value, stated_at in ms] |
+//! | `correction` | `<UTC day>/<item id>` of an observation that was corrected | source | `[count, value]` that it comes to |
 //! | `statement_grain` | `<source>/<campaign>/<measure>` | source | `<grain> <zone>` |
 
 mod lookup; // finds claims, remembers the steady ones
@@ -15,10 +16,11 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use domain::campaign::{CampaignEvent, ExternalId};
 use domain::ids::CampaignId;
 use event_store::{Claim, Expect, Then};
+use uuid::Uuid;
 
 pub(crate) use lookup::{ClaimCache, Freshness, Key, Lookup};
 
@@ -26,6 +28,7 @@ pub(crate) const SOURCE_NAME: &str = "source_name";
 pub(crate) const CAMPAIGN: &str = "campaign";
 pub(crate) const EXTERNAL_CAMPAIGN: &str = "external_campaign";
 pub(crate) const STATEMENT: &str = "statement";
+pub(crate) const CORRECTION: &str = "correction";
 pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
 
 /// The state of a campaign that takes any activity.
@@ -51,6 +54,11 @@ pub(crate) fn external_key(source: Option<&str>, id: &str) -> String {
 /// The external id that a key stands for.
 pub(crate) fn external_id(key: &str) -> &str {
     key.split_once('\n').map_or(key, |(_, id)| id)
+}
+
+/// The key of what an observation comes to. Days are dropped whole, so the day comes first.
+pub(crate) fn correction_key(day: NaiveDate, id: Uuid) -> String {
+    format!("{day}/{id}")
 }
 
 /// What the claims become when these events happen to a campaign that had `external_ids` before.

@@ -18,6 +18,14 @@ pub(crate) enum CampaignRef<'a> {
     External(Cow<'a, str>),
 }
 
+/// Reads the two members of an item of which at most one may be there.
+pub(crate) fn read_if_given<'a>(
+    id: Option<Text<'a>>,
+    external: Option<Text<'a>>,
+) -> Result<Option<CampaignRef<'a>>, Refusal> {
+    if id.is_none() && external.is_none() { Ok(None) } else { read(id, external).map(Some) }
+}
+
 /// Reads the two members of an item of which exactly one must be there.
 pub(crate) fn read<'a>(id: Option<Text<'a>>, external: Option<Text<'a>>) -> Result<CampaignRef<'a>, Refusal> {
     match (id, external) {

@@ -4,6 +4,7 @@
 mod support;
 
 mod campaigns;
+mod corrections;
 mod faults;
 mod fuzz;
 mod idempotency;

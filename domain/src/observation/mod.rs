@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::{Error as _, SeqAccess, Unexpected, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -63,6 +63,11 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// The UTC day within which its id is unique: that of when it happened, which for a correction is not its original's.
+    pub fn day(&self) -> NaiveDate {
+        self.corrects.as_ref().map_or(self.occurred_at, |correction| correction.at).date_naive()
+    }
+
     /// What this adds, and to which measures. A correction adds nothing to a count that it lets stand.
     pub fn increments(&self) -> impl Iterator<Item = (Measure, i64)> {
         let counts = self.corrects.is_none() || self.count != 0;

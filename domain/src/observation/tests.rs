@@ -140,6 +140,12 @@ fn a_correction_adds_what_it_changes() {
 }
 
 #[test]
+fn an_id_is_unique_on_the_day_of_what_it_stands_for() {
+    assert_eq!(click("a1").day().to_string(), "2026-11-21");
+    assert_eq!(refund().day().to_string(), "2026-11-22");
+}
+
+#[test]
 fn a_correction_restates_what_it_names_and_one_that_names_nothing_retracts() {
     let sale = Total { count: 1_000_000, value_micros: Some(59_900_000) };
     let restated = |before: Total, count, value_micros| {

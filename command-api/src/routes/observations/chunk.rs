@@ -5,6 +5,7 @@ use domain::source::SourceKind;
 use event_store::{AppendRequest, ExpectedVersion, NewEvent};
 
 use super::judge::Batch;
+use super::past::Past;
 use crate::command::Caller;
 use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
@@ -24,13 +25,16 @@ pub(super) async fn record(
     source: &str,
     batch: &Batch<'_>,
 ) -> Result<Done, Failure> {
+    let _turn = state.in_flight.begin(caller)?;
     for attempt in 0..ATTEMPTS {
         execute::pause(attempt).await;
         let mut lookup = execute::lookup(state, caller, attempt);
-        let known = Known::find(&mut lookup, source, batch.campaigns()).await?;
+        let past = Past::find(&mut lookup, source, batch).await?;
+        let known = Known::find(&mut lookup, source, batch.campaigns().chain(past.campaigns())).await?;
         let known = known.ok_or_else(|| Failure::UnknownSource { name: source.to_owned() })?;
         known.source.require(SourceKind::Push)?;
-        let judged = batch.judge(&known)?;
+        execute::spend(state, caller, known.source.id, batch.len(), attempt)?;
+        let judged = batch.judge(&known, &past)?;
         let event = |payload| NewEvent { event_type: RECORDED.to_owned(), event_version: "1".to_owned(), payload };
         let outcome = Outcome::Judged(judged.settled);
         let request = AppendRequest {
@@ -40,8 +44,8 @@ pub(super) async fn record(
             expected: ExpectedVersion::Any,
             events: judged.payload.map(event).into_iter().collect(),
             metadata: caller.metadata(),
-            claims: known.assertions(&lookup),
-            seen: Vec::new(),
+            claims: known.assertions(&lookup).into_iter().chain(judged.claims).collect(),
+            seen: judged.seen,
             receipt: caller.receipt(&outcome)?,
             recorded_at: state.clock.now(),
         };

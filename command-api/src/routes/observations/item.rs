@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::money::Currency;
 use domain::observation::ObservationType;
 use serde::Deserialize;
@@ -46,12 +46,27 @@ struct Sent<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sound<'a> {
     pub(super) id: Cow<'a, str>,
-    pub(super) campaign: CampaignRef<'a>,
     pub(super) kind: ObservationType,
     pub(super) occurred_at: DateTime<Utc>,
-    pub(super) count: i64,
     pub(super) value: Option<Quantity<'a>>,
-    pub(super) dimensions: BTreeMap<String, String>,
+    pub(super) said: Said<'a>,
+}
+
+/// What an observation is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    /// Something happened.
+    New { campaign: CampaignRef<'a>, count: i64, dimensions: BTreeMap<String, String> },
+    /// Something that happened comes to another count or value than was said; what is not given stays.
+    Correction { adjusts: Adjusts<'a>, campaign: Option<CampaignRef<'a>>, count: Option<i64> },
+}
+
+/// The observation that a correction is of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Adjusts<'a> {
+    pub(super) id: Cow<'a, str>,
+    /// The UTC day on which it occurred.
+    pub(super) day: Option<NaiveDate>,
 }
 
 /// Reads one item. The id is given apart, because a refused item is named by it too.
@@ -73,41 +88,82 @@ fn id_of(raw: &RawValue) -> Option<String> {
 }
 
 fn check(sent: Sent<'_>, now: DateTime<Utc>) -> Result<Sound<'_>, Refusal> {
-    if sent.adjusts.is_some() {
-        let detail = "retractions and restatements of single observations are not offered";
-        return Err(Refusal::at(Reason::Unsupported, "adjusts", detail));
-    }
-    if sent.id.is_empty() || sent.id.chars().count() > LONGEST_ID || sent.id.chars().any(char::is_control) {
+    if !is_id(&sent.id) {
         let detail = format!("must be 1 to {LONGEST_ID} characters, none of them a control character");
         return Err(Refusal::at(Reason::BadId, "id", detail));
     }
-    let campaign = reference::read(sent.campaign_id, sent.external_campaign_id)?;
     let kind: ObservationType = sent
         .kind
         .parse()
         .map_err(|error| Refusal::at(Reason::UnknownType, "type", format!("\"{}\" {error}", clip(&sent.kind))))?;
     let occurred_at = time::instant("occurred_at", &sent.occurred_at)?;
     time::not_ahead("occurred_at", occurred_at, now)?;
-    let count = count(kind, sent.count)?;
     let value = value(kind, sent.value)?;
-    let dimensions = dimensions(sent.dimensions.unwrap_or_default())?;
-    Ok(Sound { id: sent.id, campaign, kind, occurred_at, count, value, dimensions })
+    let said = match sent.adjusts {
+        None => {
+            if kind.count_measure().is_none() && value.is_none() {
+                return Err(Refusal::at(Reason::BadValue, "value", format!("is needed by type {}", kind.name())));
+            }
+            let count = count(kind, sent.count)?.unwrap_or(kind.one());
+            if count == 0 {
+                return Err(Refusal::at(Reason::BadCount, "count", "must be greater than 0"));
+            }
+            Said::New {
+                campaign: reference::read(sent.campaign_id, sent.external_campaign_id)?,
+                count,
+                dimensions: dimensions(sent.dimensions.unwrap_or_default())?,
+            }
+        }
+        Some(raw) => {
+            if sent.dimensions.is_some() {
+                let detail = "are not taken by a correction, which has those of its original";
+                return Err(Refusal::at(Reason::DimensionsNotTaken, "dimensions", detail));
+            }
+            Said::Correction {
+                adjusts: adjusts(raw)?,
+                campaign: reference::read_if_given(sent.campaign_id, sent.external_campaign_id)?,
+                count: count(kind, sent.count)?,
+            }
+        }
+    };
+    Ok(Sound { id: sent.id, kind, occurred_at, value, said })
 }
 
-fn count(kind: ObservationType, raw: Option<&RawValue>) -> Result<i64, Refusal> {
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= LONGEST_ID && !id.chars().any(char::is_control)
+}
+
+/// Reads `"<id>"` or `{"id": "<id>", "day": "2026-11-20"}`.
+fn adjusts(raw: &RawValue) -> Result<Adjusts<'_>, Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Dated<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+        day: NaiveDate,
+    }
+    let adjusts = if raw.get().starts_with('{') {
+        serde_json::from_str::<Dated<'_>>(raw.get()).map(|Dated { id, day }| Adjusts { id, day: Some(day) })
+    } else {
+        serde_json::from_str::<Text<'_>>(raw.get()).map(|Text(id)| Adjusts { id, day: None })
+    };
+    adjusts.ok().filter(|adjusts| is_id(&adjusts.id)).ok_or_else(|| {
+        let detail = "must be the id of an observation, or {\"id\", \"day\"} with the UTC day on which it occurred";
+        Refusal::at(Reason::BadAdjusts, "adjusts", detail)
+    })
+}
+
+fn count(kind: ObservationType, raw: Option<&RawValue>) -> Result<Option<i64>, Refusal> {
     let refuse = |detail: String| Refusal::at(Reason::BadCount, "count", detail);
     match (kind.count_measure(), raw) {
-        (_, None) => Ok(kind.one()),
+        (_, None) => Ok(None),
         (None, Some(_)) => Err(refuse(format!("is not taken by type {}", kind.name()))),
         (Some(measure), Some(raw)) => {
             let quantity = Quantity::read(raw).map_err(|_| refuse("must be a number".to_owned()))?;
             if quantity.currency.is_some() {
                 return Err(refuse("must be a number".to_owned()));
             }
-            match measure.parse_value(&quantity.text).map_err(|error| refuse(error.to_string()))? {
-                0 => Err(refuse("must be greater than 0".to_owned())),
-                count => Ok(count),
-            }
+            measure.parse_value(&quantity.text).map(Some).map_err(|error| refuse(error.to_string()))
         }
     }
 }
@@ -120,9 +176,6 @@ fn value(kind: ObservationType, raw: Option<&RawValue>) -> Result<Option<Quantit
         }
         (None, Some(_)) => {
             Err(Refusal::at(Reason::ValueNotTaken, "value", format!("is not taken by type {}", kind.name())))
-        }
-        (Some(_), None) if kind.count_measure().is_none() => {
-            Err(Refusal::at(Reason::BadValue, "value", format!("is needed by type {}", kind.name())))
         }
         (_, None) => Ok(None),
     }
@@ -155,7 +208,24 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-impl Sound<'_> {
+impl<'a> Sound<'a> {
+    /// The UTC day within which its id is unique.
+    pub(super) fn day(&self) -> NaiveDate {
+        self.occurred_at.date_naive()
+    }
+
+    pub(super) fn is_correction(&self) -> bool {
+        matches!(self.said, Said::Correction { .. })
+    }
+
+    /// The campaign, if it is named.
+    pub(super) fn campaign(&self) -> Option<&CampaignRef<'a>> {
+        match &self.said {
+            Said::New { campaign, .. } => Some(campaign),
+            Said::Correction { campaign, .. } => campaign.as_ref(),
+        }
+    }
+
     /// The value in micros, once the source's currency is known.
     pub(super) fn value_micros(&self, currency: Currency) -> Result<Option<i64>, Refusal> {
         match (self.kind.value_measure(), &self.value) {

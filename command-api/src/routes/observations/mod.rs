@@ -2,7 +2,12 @@
 
 mod chunk; // the one way into the log
 mod item; // one item: shape and rules of its own
-mod judge; // the batch: keys, twins, payload
+mod judge; // the batch: every item, and what must be known of the log to judge it
+mod key; // what makes an observation unique
+mod ledger; // what corrected observations come to
+mod past; // what the log holds already
+mod taken; // the items that are left: twins, corrections, payload
+mod window; // how far back a source may go
 
 #[cfg(test)]
 mod tests;

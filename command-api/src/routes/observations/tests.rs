@@ -10,20 +10,21 @@ use uuid::Uuid;
 
 use super::item;
 use super::judge::{Batch, Judged};
+use super::past::Past;
 use crate::refusal::{Reason, Refusal};
 use crate::routes::batch::ItemStatus;
 use crate::routes::known::{Known, KnownCampaign, KnownSource};
 use crate::routes::reference::CampaignRef;
 use domain::ids::{CampaignId, SourceId};
 
-const OPEN: Uuid = Uuid::from_u128(1);
-const PUT_AWAY: Uuid = Uuid::from_u128(2);
+pub(super) const OPEN: Uuid = Uuid::from_u128(1);
+pub(super) const PUT_AWAY: Uuid = Uuid::from_u128(2);
 
 fn now() -> DateTime<Utc> {
     "2026-11-21T22:00:00Z".parse().unwrap()
 }
 
-fn source() -> KnownSource {
+pub(super) fn source() -> KnownSource {
     let definition = SourceDefinition {
         name: "shop".to_owned(),
         channel: "crm".parse().unwrap(),
@@ -39,7 +40,7 @@ fn source() -> KnownSource {
 }
 
 /// An item that is sound but for what `changes` says; `null` takes a member away.
-fn observation(changes: &Value) -> String {
+pub(super) fn observation(changes: &Value) -> String {
     let mut item = json!({"id": "o-1", "campaign_id": OPEN, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
     for (name, value) in changes.as_object().unwrap() {
         if value.is_null() {
@@ -56,10 +57,16 @@ fn raw(items: &[String]) -> Vec<Box<RawValue>> {
 }
 
 /// An item's index, status and reason.
-type Fared = (usize, ItemStatus, Option<Reason>);
+pub(super) type Fared = (usize, ItemStatus, Option<Reason>);
+
+/// Judges items against a source with one open and one archived campaign, of which nothing is recorded.
+fn judge(items: &[String]) -> (Option<ObservationsRecorded>, Vec<Fared>) {
+    let judged = judge_after(&Past::default(), items);
+    (recorded(&judged), fared(&judged))
+}
 
 /// Judges items against a source with one open and one archived campaign.
-fn judge(items: &[String]) -> (Option<ObservationsRecorded>, Vec<Fared>) {
+pub(super) fn judge_after(past: &Past, items: &[String]) -> Judged {
     let raw = raw(items);
     let raw: Vec<&RawValue> = raw.iter().map(AsRef::as_ref).collect();
     let batch = Batch::read(&raw, now());
@@ -71,13 +78,20 @@ fn judge(items: &[String]) -> (Option<ObservationsRecorded>, Vec<Fared>) {
         (&put_away, KnownCampaign { id: CampaignId(PUT_AWAY), archived_at: Some(now() - TimeDelta::hours(2)) }),
     ];
     let known = Known::of(source(), campaigns);
-    let Judged { payload, settled } = batch.judge(&known).unwrap();
-    let recorded = payload.map(|payload| {
-        let Payload::Items { head, items, tail } = payload else { panic!("items are judged one by one") };
-        let items: Vec<String> = items.into_iter().map(|item| item.content).collect();
-        serde_json::from_str(&format!("{head}{}{tail}", items.join(","))).unwrap()
-    });
-    (recorded, settled.results.into_iter().map(|result| (result.index, result.status, result.reason)).collect())
+    batch.judge(&known, past).unwrap()
+}
+
+/// The event of a batch none of whose items is found to be taken.
+pub(super) fn recorded(judged: &Judged) -> Option<ObservationsRecorded> {
+    let payload = judged.payload.as_ref()?;
+    let Payload::Items { head, items, tail } = payload else { panic!("items are judged one by one") };
+    let items: Vec<&str> = items.iter().map(|item| item.content.as_str()).collect();
+    Some(serde_json::from_str(&format!("{head}{}{tail}", items.join(","))).unwrap())
+}
+
+/// How the items fared that are not part of the append.
+pub(super) fn fared(judged: &Judged) -> Vec<Fared> {
+    judged.settled.results.iter().map(|result| (result.index, result.status, result.reason)).collect()
 }
 
 /// Why a single item is not taken, and which member is at fault.
@@ -176,7 +190,16 @@ fn each_member_is_checked() {
         (json!({"dimensions": {"country": "x".repeat(201)}}), Reason::BadDimensions, "dimensions.country"),
         (json!({"dimensions": {"country": "D\u{0}"}}), Reason::BadDimensions, "dimensions.country"),
         (json!({"dimensions": {"country": 1}}), Reason::Malformed, "dimensions.country"),
-        (json!({"adjusts": "o-0"}), Reason::Unsupported, "adjusts"),
+        (json!({"adjusts": ""}), Reason::BadAdjusts, "adjusts"),
+        (json!({"adjusts": 7}), Reason::BadAdjusts, "adjusts"),
+        (json!({"adjusts": {"id": "o-0"}}), Reason::BadAdjusts, "adjusts"),
+        (json!({"adjusts": {"id": "o-0", "day": "yesterday"}}), Reason::BadAdjusts, "adjusts"),
+        (json!({"adjusts": {"id": "o-0", "day": "2026-11-20", "at": 1}}), Reason::BadAdjusts, "adjusts"),
+        (json!({"adjusts": "o-0", "dimensions": {}}), Reason::DimensionsNotTaken, "dimensions"),
+        (json!({"adjusts": "o-0", "external_campaign_id": "x"}), Reason::BadCampaign, "campaign_id"),
+        (json!({"adjusts": "o-0", "count": -1}), Reason::BadCount, "count"),
+        (json!({"adjusts": "o-0", "type": "spend", "count": 0}), Reason::BadCount, "count"),
+        (json!({"adjusts": "o-0", "type": "visit", "value": 0}), Reason::ValueNotTaken, "value"),
     ];
     for (changes, reason, field) in cases {
         assert_eq!(refused(&changes), Some((reason, Some(field.to_owned()))), "{changes}");
@@ -199,6 +222,10 @@ fn sound_items_are_taken() {
         json!({"value": 0}),
         json!({"dimensions": {}}),
         json!({"occurred_at": "2026-11-21T22:05:00Z"}),
+        json!({"adjusts": null}),
+        json!({"adjusts": "o-0", "campaign_id": null}),
+        json!({"adjusts": {"id": "o-0", "day": "2026-11-20"}, "count": 0}),
+        json!({"adjusts": "o-0", "type": "spend", "campaign_id": null}),
     ] {
         assert_eq!(refused(&changes), None, "{changes}");
     }

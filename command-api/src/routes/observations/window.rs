@@ -1,0 +1,60 @@
+//! How far back a source's observations may lie: as far as their ids are kept.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::source::{SourceDefinition, observation_window_s};
+
+use crate::refusal::{Reason, Refusal};
+use crate::routes::time::SKEW;
+
+/// The times that a source may speak of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    now: DateTime<Utc>,
+    length: TimeDelta,
+}
+
+impl Window {
+    pub(super) fn of(source: &SourceDefinition, now: DateTime<Utc>) -> Self {
+        Self { now, length: TimeDelta::seconds(observation_window_s(source)) }
+    }
+
+    pub(super) fn length_days(self) -> i64 {
+        self.length.num_days()
+    }
+
+    pub(super) fn first_day(self) -> NaiveDate {
+        (self.now - self.length).date_naive()
+    }
+
+    pub(super) fn last_day(self) -> NaiveDate {
+        (self.now + SKEW).date_naive()
+    }
+
+    /// All of its UTC days.
+    pub(super) fn days(self) -> impl Iterator<Item = NaiveDate> {
+        let last = self.last_day();
+        self.first_day().iter_days().take_while(move |day| *day <= last)
+    }
+
+    /// Refuses what lies too far back.
+    pub(super) fn check(self, occurred_at: DateTime<Utc>) -> Result<(), Refusal> {
+        if occurred_at < self.now - self.length {
+            return Err(self.too_old("occurred_at"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a day that lies too far back.
+    pub(super) fn check_day(self, day: NaiveDate) -> Result<(), Refusal> {
+        if day < self.first_day() { Err(self.too_old("adjusts")) } else { Ok(()) }
+    }
+
+    fn too_old(self, field: &str) -> Refusal {
+        let days = self.length_days();
+        Refusal::at(
+            Reason::TooOld,
+            field,
+            format!("lies more than {days} days back, which is as far as this source may go"),
+        )
+    }
+}

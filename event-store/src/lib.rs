@@ -34,6 +34,8 @@ pub mod error;
 pub mod items;
 mod json_text;
 pub mod log;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 mod prepared;
 pub mod receipts;
 pub mod wakeups;

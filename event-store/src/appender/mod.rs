@@ -38,6 +38,8 @@ pub struct Appender {
     stop: CancellationToken,
     request_bytes: usize,
     request_rows: usize,
+    #[cfg(feature = "planted-faults")]
+    planted: Option<crate::planted::Waiting>,
 }
 
 /// Where a lane's requests come in.
@@ -75,10 +77,14 @@ impl Appender {
                 Entrance { queue, room: Arc::new(Semaphore::new(config.queue_bytes)), depth }
             })
             .collect();
+        #[cfg(feature = "planted-faults")]
+        let planted = config.planted.map(|planted| crate::planted::Waiting::new(planted, pool.clone()));
         // The announcer ends when the last lane, and with it the last sender, is gone.
         drop(committed);
         writers.spawn(announce::announce_commits(pool, commits, config.notify_pause));
         let appender = Self {
+            #[cfg(feature = "planted-faults")]
+            planted,
             entrances,
             stop: stop.clone(),
             request_bytes: config.request_bytes,
@@ -89,6 +95,14 @@ impl Appender {
 
     /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request back.
     pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+        #[cfg(feature = "planted-faults")]
+        if let Some(planted) = &self.planted {
+            return planted.append(self, request).await;
+        }
+        self.append_soundly(request).await
+    }
+
+    pub(crate) async fn append_soundly(&self, request: AppendRequest) -> Result<Appended, AppendError> {
         let answer = self.enqueue(request).inspect_err(lane::count_refusal)?;
         answer
             .await

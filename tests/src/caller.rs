@@ -87,6 +87,11 @@ impl Caller {
         self.with_key(&create_key(&self.pool, self.workspace, scopes).await)
     }
 
+    /// The key that it calls with.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The workspace's number.
     pub fn workspace(&self) -> i32 {
         self.workspace

@@ -1,10 +1,35 @@
 //! What the longer tests are told by the environment.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How many rounds `make soak` asks for; `None` in a plain test run.
-pub fn soak_rounds() -> Option<usize> {
-    std::env::var_os("HIGHWATER_SOAK_ROUNDS").and_then(|rounds| rounds.to_str().and_then(|rounds| rounds.parse().ok()))
+/// How often a scenario runs, and on which random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Soak {
+    /// How many rounds.
+    pub rounds: u64,
+    /// The seed of the first round; each further one has the next.
+    pub seed: u64,
+}
+
+impl Soak {
+    /// One round on the seed of a scenario, or in `make soak` as many as `HIGHWATER_SOAK_ROUNDS` says, on seeds that are new each
+    /// time. `HIGHWATER_SEED` repeats a run that failed.
+    pub fn of_environment(seed: u64) -> Self {
+        let rounds = number("HIGHWATER_SOAK_ROUNDS");
+        let rotating = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(seed, |since| since.as_secs());
+        let seed = number("HIGHWATER_SEED").unwrap_or_else(|| if rounds.is_some() { rotating() } else { seed });
+        Self { rounds: rounds.unwrap_or(1), seed }
+    }
+
+    /// The seeds of its rounds.
+    pub fn seeds(self) -> impl Iterator<Item = u64> {
+        (0..self.rounds).map(move |round| self.seed + round)
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var_os(name)?.to_str()?.parse().ok()
 }
 
 /// Lets every user enter a directory: a private PostgreSQL runs as another user when the tests run as root.

@@ -1,7 +1,7 @@
 //! A whole Highwater in this process, on a database and a clock of its own.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use highwater::system::{Role, RunningSystem, SystemConfig, start};
 use highwater::{tls, workspace};
-use platform::clock::{Clock, ManualClock, SystemClock};
+use platform::clock::{Clock, ManualClock, SharedClock, SystemClock};
 use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
 use platform::keys::{NewKey, Scope, create_key as new_key};
@@ -30,6 +30,7 @@ pub(crate) struct Addresses {
 pub struct TestSystem {
     /// What it takes for now.
     pub clock: ManualClock,
+    whole_clock: SharedClock,
     pool: PgPool,
     database: DatabaseConfig,
     running: RunningSystem,
@@ -48,30 +49,50 @@ impl TestSystem {
     }
 
     async fn with_roles(pool: &PgPool, now: &str, roles: &[Role]) -> Self {
-        let clock = ManualClock::new(now.parse::<DateTime<Utc>>().unwrap());
-        Self::run(pool.clone(), clock, roles.iter().copied().collect()).await
+        let (clock, roles) = (manual(now), roles.iter().copied().collect());
+        let config = SystemConfig { roles, ..SystemConfig::all_roles(database(pool)) };
+        Self::run(pool, clock.clone(), clock.shared(), config).await
     }
 
-    async fn run(pool: PgPool, clock: ManualClock, roles: BTreeSet<Role>) -> Self {
-        let url = pool.connect_options().to_url_lossy().to_string();
-        let database = DatabaseConfig { max_connections: 6, ..DatabaseConfig::at(SecretString::from(url)) };
-        let config = SystemConfig { roles, ..SystemConfig::all_roles(database.clone()) };
-        let running = start(config, clock.shared()).await.unwrap();
-        Self { clock, pool, database, running, client: client(Duration::from_mins(1)) }
+    /// For clients that work on while the date stands still or steps: only the date is the test's, durations are real. All
+    /// roles, but as `change` wants it.
+    pub async fn start_at_work(pool: &PgPool, now: &str, change: impl FnOnce(SystemConfig) -> SystemConfig) -> Self {
+        let date = manual(now);
+        let config = change(SystemConfig::all_roles(database(pool)));
+        Self::run(pool, date.clone(), Arc::new(Date(date)), config).await
+    }
+
+    /// All roles, but as `change` wants it; no time passes by itself.
+    pub async fn start_as(pool: &PgPool, now: &str, change: impl FnOnce(SystemConfig) -> SystemConfig) -> Self {
+        let clock = manual(now);
+        let config = change(SystemConfig::all_roles(database(pool)));
+        Self::run(pool, clock.clone(), clock.shared(), config).await
+    }
+
+    async fn run(pool: &PgPool, clock: ManualClock, whole_clock: SharedClock, config: SystemConfig) -> Self {
+        let (pool, database) = (pool.clone(), config.database.clone());
+        let running = start(config, whole_clock.clone()).await.unwrap();
+        Self { clock, whole_clock, pool, database, running, client: client(Duration::from_mins(1)) }
     }
 
     /// Another process on the same database and clock.
     pub async fn second_process(&self) -> Self {
-        Self::run(self.pool.clone(), self.clock.clone(), SystemConfig::all_roles(self.database.clone()).roles).await
+        let config = SystemConfig::all_roles(self.database.clone());
+        Self::run(&self.pool, self.clock.clone(), self.whole_clock.clone(), config).await
     }
 
     /// Stops, and starts again with nothing but the database.
     #[must_use]
     pub async fn restart(self) -> Self {
-        let (pool, clock) = (self.pool.clone(), self.clock.clone());
-        let roles = SystemConfig::all_roles(self.database.clone()).roles;
+        let (pool, clock, whole_clock) = (self.pool.clone(), self.clock.clone(), self.whole_clock.clone());
+        let config = SystemConfig::all_roles(self.database.clone());
         self.stop().await;
-        Self::run(pool, clock, roles).await
+        Self::run(&pool, clock, whole_clock, config).await
+    }
+
+    /// Where its command API answers.
+    pub fn command_url(&self) -> String {
+        format!("http://{}", self.addresses().command)
     }
 
     pub(crate) fn addresses(&self) -> Addresses {
@@ -118,6 +139,29 @@ impl TestSystem {
     /// Drains and stops.
     pub async fn stop(self) {
         self.running.shutdown().await.unwrap();
+    }
+}
+
+fn manual(now: &str) -> ManualClock {
+    ManualClock::new(now.parse::<DateTime<Utc>>().unwrap())
+}
+
+fn database(pool: &PgPool) -> DatabaseConfig {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    DatabaseConfig { max_connections: 6, ..DatabaseConfig::at(SecretString::from(url)) }
+}
+
+/// A clock whose date is set by hand, and by which time passes all the same.
+#[derive(Debug)]
+struct Date(ManualClock);
+
+impl Clock for Date {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        SystemClock.elapsed()
     }
 }
 

@@ -12,13 +12,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-pub(crate) const KEY: &str = "hw_dev";
-
-pub(crate) struct Program {
-    data: TempDir,
+/// A program and the PostgreSQL that it started.
+pub struct Program {
+    _scratch: TempDir,
+    data: PathBuf,
     child: Child,
-    pub(crate) command: SocketAddr,
-    pub(crate) read: SocketAddr,
+    command: SocketAddr,
+    read: SocketAddr,
 }
 
 /// The binary that was built with these tests: beside the folder that they run from.
@@ -46,26 +46,47 @@ fn spawn(data: &Path, command: SocketAddr, read: SocketAddr) -> Child {
 }
 
 impl Program {
-    pub(crate) async fn start() -> Self {
-        // Under /tmp, so that the user whom PostgreSQL runs as can reach it when the tests run as root.
-        let data = tempfile::Builder::new().prefix("highwater-crash-").tempdir_in("/tmp").unwrap();
-        tests::open_to_all(data.path());
+    /// The key of its only workspace.
+    pub const KEY: &str = "hw_dev";
+
+    /// Starts in a new directory.
+    pub async fn start() -> Self {
+        let scratch = Self::scratch();
+        let data = scratch.path().to_owned();
+        Self::start_in(scratch, data).await
+    }
+
+    /// A directory that goes with the program. Under /tmp, so that the user whom PostgreSQL runs as can reach it when the
+    /// tests run as root.
+    pub fn scratch() -> TempDir {
+        let scratch = tempfile::Builder::new().prefix("highwater-faults-").tempdir_in("/tmp").unwrap();
+        crate::open_to_all(scratch.path());
+        scratch
+    }
+
+    /// Starts on a directory in `scratch`.
+    pub async fn start_in(scratch: TempDir, data: PathBuf) -> Self {
         let (command, read) = (free_address(), free_address());
-        let child = spawn(data.path(), command, read);
-        let program = Self { data, child, command, read };
+        let child = spawn(&data, command, read);
+        let program = Self { _scratch: scratch, data, child, command, read };
         program.ready().await;
         program
     }
 
-    /// On the same directory and addresses as before.
-    pub(crate) async fn start_again(&mut self) {
+    /// On the same directory and addresses as before, once the last one has ended.
+    pub async fn start_again(&mut self) {
         self.child.wait().await.unwrap();
-        self.child = spawn(self.data.path(), self.command, self.read);
+        self.child = spawn(&self.data, self.command, self.read);
         self.ready().await;
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     async fn ready(&self) {
-        let client = tests::client(Duration::from_secs(5));
+        let client = crate::client(Duration::from_secs(5));
         let deadline = Instant::now() + Duration::from_mins(2);
         for address in [self.command, self.read] {
             let url = format!("http://{address}/readyz");
@@ -76,19 +97,25 @@ impl Program {
         }
     }
 
+    /// Where its command API answers.
+    pub fn command_url(&self) -> String {
+        format!("http://{}", self.command)
+    }
+
     /// `kill -9` of the program alone: its PostgreSQL goes on without it.
-    pub(crate) fn kill(&mut self) {
-        self.child.start_kill().unwrap();
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        self.child.start_kill().ok();
     }
 
     /// The lines of `postmaster.pid`: the process id first, the socket's directory fifth.
     fn postmaster(&self) -> Vec<String> {
-        let file = self.data.path().join("postgres/postmaster.pid");
+        let file = self.data.join("postgres/postmaster.pid");
         std::fs::read_to_string(file).unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect()
     }
 
     /// `kill -9` of this program's own PostgreSQL, unless it is down already.
-    pub(crate) fn kill_postgres(&self) {
+    pub fn kill_postgres(&self) {
         if let Some(pid) = self.postmaster().first().and_then(|line| line.parse().ok()) {
             // It may have ended since the file was read.
             kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
@@ -96,20 +123,27 @@ impl Program {
     }
 
     /// A connection past the program, to look at the log itself.
-    pub(crate) async fn database(&self) -> PgConnection {
+    pub async fn database(&self) -> PgConnection {
+        self.try_database().await.unwrap()
+    }
+
+    /// The same, while PostgreSQL may be down.
+    pub async fn try_database(&self) -> Result<PgConnection, sqlx::Error> {
         let lines = self.postmaster();
+        let (Some(port), Some(socket)) = (lines.get(3).and_then(|port| port.parse().ok()), lines.get(4)) else {
+            return Err(sqlx::Error::PoolClosed);
+        };
         PgConnectOptions::new_without_pgpass()
-            .socket(&lines[4])
-            .port(lines[3].parse().unwrap())
+            .socket(socket)
+            .port(port)
             .username("highwater")
             .database("highwater")
             .connect()
             .await
-            .unwrap()
     }
 
     /// Ctrl-C, and nothing is left running.
-    pub(crate) async fn stop(mut self) {
+    pub async fn stop(&mut self) {
         let postmaster: i32 = self.postmaster()[0].parse().unwrap();
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
         kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();

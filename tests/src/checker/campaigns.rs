@@ -1,0 +1,152 @@
+//! What commands made of campaigns: each that was acknowledged is one event, at the version that was answered, and on the
+//! version that was asked for.
+
+use std::collections::HashMap;
+
+use domain::campaign::CampaignEvent;
+use uuid::Uuid;
+
+use super::facts::Facts;
+use super::{Findings, Rule};
+use crate::evidence::{CampaignRow, Event, What};
+use crate::history::{Acknowledged, Asks, Attempt, Change, Reply, Request};
+
+/// Every state that each campaign was in; the state after its first event comes first.
+pub(super) type Lives = HashMap<Uuid, Vec<CampaignRow>>;
+
+pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
+    let lives = lives(facts.evidence.events.iter(), findings);
+    for request in &facts.history.requests {
+        if !matches!(request.asks, Asks::Create { .. } | Asks::Change { .. }) {
+            continue;
+        }
+        for (_, event) in facts.written_for(request) {
+            if !is_asked(request, event) {
+                let detail = format!("position {} holds something else than {}", event.position, request.name());
+                findings.add(Rule::Unasked, detail);
+            }
+        }
+        for (attempt, reply) in request.done() {
+            check_reply(facts, &lives, request, attempt, reply, findings);
+        }
+        for (_, refusal) in request.refused() {
+            check_version_refused(&lives, request, refusal.version, findings);
+        }
+    }
+}
+
+/// Folds the log. What no campaign can go through is found on the way.
+pub(super) fn lives<'a>(events: impl Iterator<Item = &'a Event>, findings: &mut Findings) -> Lives {
+    let mut lives = Lives::new();
+    for event in events {
+        let What::Campaign { campaign, event: happened } = &event.what else { continue };
+        let life = lives.entry(*campaign).or_default();
+        let before = life.last();
+        let (name, from, state): (Option<&str>, &[&str], &str) = match happened {
+            CampaignEvent::CampaignCreated { name, .. } => (Some(name), &[], "draft"),
+            CampaignEvent::CampaignRenamed { name, .. } => (Some(name), &["draft", "launched", "paused"], ""),
+            CampaignEvent::CampaignLaunched { .. } => (None, &["draft"], "launched"),
+            CampaignEvent::CampaignPaused { .. } => (None, &["launched"], "paused"),
+            CampaignEvent::CampaignResumed { .. } => (None, &["paused"], "launched"),
+            other => {
+                findings.add(Rule::Unasked, format!("{} at {}", other.name(), event.position));
+                continue;
+            }
+        };
+        let possible = before.map_or(from.is_empty(), |before| from.contains(&before.state.as_str()));
+        if !possible {
+            let detail = format!("{} of {campaign} at {} after {before:?}", happened.name(), event.position);
+            findings.add(Rule::Campaign, detail);
+        }
+        let (old_name, old_state) =
+            before.map_or((String::new(), String::new()), |before| (before.name.clone(), before.state.clone()));
+        life.push(CampaignRow {
+            name: name.map_or(old_name, str::to_owned),
+            state: if state.is_empty() { old_state } else { state.to_owned() },
+            version: event.sequence,
+            position: event.position,
+        });
+    }
+    lives
+}
+
+/// Whether an event is what a request asks for.
+fn is_asked(request: &Request, event: &Event) -> bool {
+    let What::Campaign { campaign, event } = &event.what else { return false };
+    match &request.asks {
+        Asks::Create { name: asked } => {
+            matches!(event, CampaignEvent::CampaignCreated { name, .. } if name == asked)
+        }
+        Asks::Change { campaign: asked, change, .. } => {
+            asked == campaign
+                && match (change, event) {
+                    (Change::Rename(asked), CampaignEvent::CampaignRenamed { name, .. }) => asked == name,
+                    (Change::Launch, CampaignEvent::CampaignLaunched { .. })
+                    | (Change::Pause, CampaignEvent::CampaignPaused { .. })
+                    | (Change::Resume, CampaignEvent::CampaignResumed { .. }) => true,
+                    _ => false,
+                }
+        }
+        Asks::Observe { .. } | Asks::State { .. } => false,
+    }
+}
+
+fn check_reply(
+    facts: &Facts<'_>,
+    lives: &Lives,
+    request: &Request,
+    attempt: &Attempt,
+    reply: &Reply,
+    findings: &mut Findings,
+) {
+    let Acknowledged::Campaign { campaign, version } = reply.says else {
+        findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
+        return;
+    };
+    if let Asks::Change { campaign: asked, .. } = &request.asks
+        && *asked != campaign
+    {
+        findings.add(Rule::Receipt, format!("answered for {campaign}: {}", request.name()));
+        return;
+    }
+    let written =
+        Facts::under_the_same_key(request, attempt).iter().find_map(|attempt| facts.written_by(attempt).first());
+    let Some(event) = written else {
+        if !already_so(lives, request, campaign, version) {
+            findings.add(Rule::Lost, format!("acknowledged at {} but not there: {}", reply.position, request.name()));
+        }
+        return;
+    };
+    let What::Campaign { campaign: written, .. } = &event.what else { return };
+    if (*written, event.sequence, event.position) != (campaign, version, reply.position) {
+        let (sequence, position) = (event.sequence, event.position);
+        let detail = format!(
+            "answered {campaign} at version {version}, position {}, but it is {written} at {sequence}, {position}: {}",
+            reply.position,
+            request.name()
+        );
+        findings.add(Rule::Campaign, detail);
+    }
+    if let Asks::Change { if_match: Some(asked), .. } = request.asks
+        && event.sequence != asked + 1
+    {
+        let detail = format!("meant for version {asked} but became version {}: {}", event.sequence, request.name());
+        findings.add(Rule::Campaign, detail);
+    }
+}
+
+/// Whether nothing had to be written, because an earlier attempt had given the campaign this name.
+fn already_so(lives: &Lives, request: &Request, campaign: Uuid, version: i64) -> bool {
+    let Asks::Change { change: Change::Rename(name), if_match, .. } = &request.asks else { return false };
+    let at_version = lives.get(&campaign).and_then(|life| life.iter().find(|row| row.version == version));
+    if_match.is_none_or(|asked| asked == version) && at_version.is_some_and(|row| row.name == *name)
+}
+
+/// Whom the version did not suit is told another one, and one that there was.
+fn check_version_refused(lives: &Lives, request: &Request, told: Option<i64>, findings: &mut Findings) {
+    let (Asks::Change { campaign, if_match, .. }, Some(told)) = (&request.asks, told) else { return };
+    let exists = lives.get(campaign).is_some_and(|life| life.iter().any(|row| row.version == told));
+    if Some(told) == *if_match || !exists {
+        findings.add(Rule::Campaign, format!("refused as being at version {told}: {}", request.name()));
+    }
+}

@@ -1,0 +1,110 @@
+//! What batches of observations were answered: each item is in the log once if it was accepted, and is as it was said to be
+//! if it was not.
+
+use super::facts::{Facts, ItemKey, is_for_the_clock, says_the_same};
+use super::{Findings, Rule};
+use crate::evidence::{Event, Row, What};
+use crate::history::{Acknowledged, Asks, Attempt, Fate, Observation, Reply, Request, Source};
+
+pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
+    for (key, rows) in &facts.recorded {
+        if let [first, second, ..] = rows.as_slice() {
+            let (first, second) = (first.event.position, second.event.position);
+            findings.add(Rule::Twice, format!("{key:?} stands at {first} and at {second}"));
+        }
+    }
+    for event in &facts.evidence.events {
+        if let What::Observations { source, rows } = &event.what {
+            for row in rows {
+                check_sent(facts, event, *source, row, findings);
+            }
+        }
+    }
+    for request in &facts.history.requests {
+        let Asks::Observe { source, items } = &request.asks else { continue };
+        for (attempt, reply) in request.done() {
+            let Acknowledged::Batch(fates) = &reply.says else {
+                findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
+                continue;
+            };
+            if fates.len() != items.len() {
+                let detail = format!("{} results for {}: {}", fates.len(), request.name(), reply.body);
+                findings.add(Rule::Answer, detail);
+                continue;
+            }
+            let batch = Judged { facts, request, attempt, reply, source };
+            for (item, fate) in items.iter().zip(fates) {
+                batch.check(item, fate, findings);
+            }
+        }
+    }
+}
+
+/// Whether a row of the log was sent, as it is there, by the attempt that wrote it.
+fn check_sent(facts: &Facts<'_>, event: &Event, source: uuid::Uuid, row: &Row, findings: &mut Findings) {
+    let sent = facts.request_of(event).is_some_and(|request| match &request.asks {
+        Asks::Observe { source: sender, items } => {
+            sender.id == source && items.iter().any(|item| says_the_same(row, item))
+        }
+        Asks::Create { .. } | Asks::Change { .. } | Asks::State { .. } => false,
+    });
+    if !sent {
+        findings.add(Rule::Unasked, format!("nobody sent {row:?} of position {}", event.position));
+    }
+}
+
+/// A batch that was answered.
+struct Judged<'a> {
+    facts: &'a Facts<'a>,
+    request: &'a Request,
+    attempt: &'a Attempt,
+    reply: &'a Reply,
+    source: &'a Source,
+}
+
+impl Judged<'_> {
+    fn check(&self, item: &Observation, fate: &Fate, findings: &mut Findings) {
+        let key = ItemKey::of(self.source.id, item);
+        let rows = self.facts.recorded.get(&key).map_or(&[][..], Vec::as_slice);
+        let covered = || rows.iter().filter(|row| row.event.position <= self.reply.position);
+        let attempts = Facts::under_the_same_key(self.request, self.attempt);
+        let by_this = rows
+            .iter()
+            .find(|row| attempts.iter().any(|attempt| attempt.trace == row.event.trace))
+            .map(|row| row.event);
+        let untrue = |findings: &mut Findings, how: &str| {
+            let detail = format!("{key:?} is {fate:?} by the answer at {}, but {how}", self.reply.position);
+            findings.add(Rule::Fate, detail);
+        };
+        match fate {
+            Fate::Accepted if rows.is_empty() => {
+                let detail = format!("{key:?} was accepted at {} but is not there", self.reply.position);
+                findings.add(Rule::Lost, detail);
+            }
+            Fate::Accepted => match by_this {
+                None => untrue(findings, "another request wrote it"),
+                Some(event) if event.position > self.reply.position => {
+                    untrue(findings, &format!("stands at {}", event.position));
+                }
+                Some(_) => {}
+            },
+            Fate::Duplicate if !covered().any(|row| says_the_same(row.row, item)) => {
+                untrue(findings, "no such content was recorded by then");
+            }
+            Fate::Conflict if !covered().any(|row| !says_the_same(row.row, item)) => {
+                untrue(findings, "no other content was recorded by then");
+            }
+            Fate::Duplicate | Fate::Conflict => {}
+            Fate::Rejected(reason) => {
+                // Under a key, or of twins in one batch, another of the same id may well have been taken.
+                if by_this.is_some() && rows.iter().any(|row| says_the_same(row.row, item)) {
+                    let detail = format!("{key:?} was rejected ({reason}) but is there");
+                    findings.add(Rule::Refused, detail);
+                }
+                if !is_for_the_clock(reason) {
+                    untrue(findings, "nothing is wrong with it");
+                }
+            }
+        }
+    }
+}

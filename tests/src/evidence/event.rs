@@ -1,0 +1,186 @@
+//! One event of the log. Batches are read here from their JSON, not by the program's own code, which is under test.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::campaign::CampaignEvent;
+use domain::measure::Measure;
+use domain::observation::ObservationType;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// An event as it is stored.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its place in the log.
+    pub position: i64,
+    /// Its stream, with the stream's type.
+    pub stream: String,
+    /// Its place in the stream.
+    pub sequence: i64,
+    /// The trace id of the attempt that wrote it.
+    pub trace: String,
+    /// What it says.
+    pub what: What,
+}
+
+/// What an event says.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// Something of a campaign.
+    Campaign {
+        /// Which.
+        campaign: Uuid,
+        /// What.
+        event: CampaignEvent,
+    },
+    /// A batch of observations.
+    Observations {
+        /// Who saw them.
+        source: Uuid,
+        /// What.
+        rows: Vec<Row>,
+    },
+    /// A batch of statements.
+    Statements {
+        /// Who says so.
+        source: Uuid,
+        /// What.
+        rows: Vec<StatementRow>,
+    },
+    /// What no client of a history writes: workspaces, sources, syncs.
+    Other,
+}
+
+/// One observation, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its id.
+    pub id: String,
+    /// What kind of thing.
+    pub kind: ObservationType,
+    /// To which campaign it happened.
+    pub campaign: Uuid,
+    /// When it happened; of a correction, when the original did.
+    pub occurred_at: DateTime<Utc>,
+    /// How many; of a correction, the difference.
+    pub count: i64,
+    /// What it was worth or cost; of a correction, the difference.
+    pub value: Option<i64>,
+    /// What it corrects.
+    pub corrects: Option<Correction>,
+}
+
+/// What a correction says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// The original's id.
+    pub of: String,
+    /// When it was corrected.
+    pub at: DateTime<Utc>,
+    /// The original's count from now on.
+    pub count: i64,
+    /// The original's value from now on.
+    pub value: Option<i64>,
+}
+
+/// One statement, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StatementRow {
+    /// The campaign.
+    pub campaign: Uuid,
+    /// The day, in UTC.
+    pub day: NaiveDate,
+    /// As of when.
+    pub stated_at: DateTime<Utc>,
+    /// The totals.
+    pub measures: BTreeMap<Measure, i64>,
+}
+
+#[derive(Deserialize)]
+struct Observations {
+    source: Uuid,
+    campaigns: Vec<Uuid>,
+    observations: Vec<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+struct Statements {
+    source: Uuid,
+    statements: Vec<Statement>,
+}
+
+#[derive(Deserialize)]
+struct Statement {
+    campaign: Uuid,
+    bucket: NaiveDate,
+    stated_at: DateTime<Utc>,
+    measures: BTreeMap<Measure, i64>,
+}
+
+#[derive(Deserialize)]
+struct Corrects {
+    of: String,
+    at: i64,
+    count: i64,
+    value: Option<i64>,
+}
+
+impl What {
+    /// Reads a payload.
+    pub fn read(stream_type: &str, stream: &str, payload: &str) -> Self {
+        match stream_type {
+            domain::campaign::STREAM_TYPE => Self::Campaign {
+                campaign: stream.rsplit('/').next().unwrap().parse().unwrap(),
+                event: serde_json::from_str(payload).unwrap(),
+            },
+            domain::observation::STREAM_TYPE => {
+                let Observations { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
+                let rows = observations.iter().map(|row| Row::read(row, &campaigns)).collect();
+                Self::Observations { source, rows }
+            }
+            domain::statement::STREAM_TYPE => {
+                let Statements { source, statements } = serde_json::from_str(payload).unwrap();
+                let rows = statements.into_iter().map(|Statement { campaign, bucket, stated_at, measures }| {
+                    StatementRow { campaign, day: bucket, stated_at, measures }
+                });
+                Self::Statements { source, rows: rows.collect() }
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Row {
+    /// `[id, campaign, type, occurred_at, count?, value?, dimensions?, correction?]`.
+    fn read(row: &[Value], campaigns: &[Uuid]) -> Self {
+        let part = |index: usize| row.get(index).filter(|part| !part.is_null());
+        let kind: ObservationType = part(2).and_then(Value::as_str).unwrap().parse().unwrap();
+        let corrects = part(7).map(|part| {
+            let Corrects { of, at, count, value } = Corrects::deserialize(part).unwrap();
+            Correction { of, at: DateTime::from_timestamp_millis(at).unwrap(), count, value }
+        });
+        Self {
+            id: part(0).and_then(Value::as_str).unwrap().to_owned(),
+            kind,
+            campaign: campaigns[usize::try_from(part(1).and_then(Value::as_u64).unwrap()).unwrap()],
+            occurred_at: DateTime::from_timestamp_millis(part(3).and_then(Value::as_i64).unwrap()).unwrap(),
+            count: part(4).map_or_else(|| kind.one(), |count| count.as_i64().unwrap()),
+            value: part(5).map(|value| value.as_i64().unwrap()),
+            corrects,
+        }
+    }
+
+    /// The instant by which its id is unique: when it happened, or when it was corrected.
+    pub fn at(&self) -> DateTime<Utc> {
+        self.corrects.as_ref().map_or(self.occurred_at, |correction| correction.at)
+    }
+
+    /// What it adds to which measures.
+    pub fn adds(&self) -> impl Iterator<Item = (Measure, i128)> {
+        let count = self.kind.count_measure().map(|measure| (measure, i128::from(self.count)));
+        let value = self.kind.value_measure().zip(self.value.map(i128::from));
+        count.into_iter().chain(value)
+    }
+}

@@ -1,0 +1,256 @@
+//! What a client does next, chosen by its own random numbers from what all clients have learnt.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use domain::measure::Measure;
+use domain::observation::ObservationType;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use uuid::Uuid;
+
+use crate::history::{Acknowledged, Asks, Change, Fate, Observation, Reply, Says, Source, Statement};
+
+/// The most that is remembered, so that what clients meet on stays small.
+const CAMPAIGNS: usize = 12;
+const OBSERVATIONS: usize = 400;
+/// How many days are restated.
+const DAYS: u64 = 5;
+
+/// What clients know in common.
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    push: Vec<Source>,
+    pull: Source,
+    now: DateTime<Utc>,
+    learnt: Arc<Mutex<Learnt>>,
+}
+
+#[derive(Debug, Default)]
+struct Learnt {
+    /// With the version that was last answered.
+    campaigns: Vec<(Uuid, i64)>,
+    /// What was recorded, with its source.
+    observed: Vec<(usize, Observation)>,
+    statements: i64,
+    races: u64,
+}
+
+impl World {
+    pub(super) fn new(push: Vec<Source>, pull: Source, now: DateTime<Utc>) -> Self {
+        // The log keeps milliseconds.
+        let now = DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now);
+        Self { push, pull, now, learnt: Arc::default() }
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&mut Learnt) -> T) -> T {
+        read(&mut self.learnt.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in an acknowledgement.
+    pub(super) fn learn(&self, asks: &Asks, reply: &Reply) {
+        self.with(|learnt| match (asks, &reply.says) {
+            (_, Acknowledged::Campaign { campaign, version }) => {
+                let known = learnt.campaigns.iter().position(|(known, _)| known == campaign);
+                match known {
+                    Some(known) => learnt.campaigns[known].1 = learnt.campaigns[known].1.max(*version),
+                    None if learnt.campaigns.len() < CAMPAIGNS => learnt.campaigns.push((*campaign, *version)),
+                    None => {}
+                }
+            }
+            (Asks::Observe { source, items }, Acknowledged::Batch(fates)) => {
+                let Some(source) = self.push.iter().position(|known| known == source) else { return };
+                for (item, fate) in items.iter().zip(fates) {
+                    let original = matches!(item.says, Says::Happened { .. });
+                    if *fate == Fate::Accepted && original && !reply.replayed {
+                        // The oldest goes, somewhere; which one does not matter.
+                        if learnt.observed.len() == OBSERVATIONS {
+                            learnt.observed.remove(0);
+                        }
+                        learnt.observed.push((source, item.clone()));
+                    }
+                }
+            }
+            (Asks::Create { .. } | Asks::Change { .. } | Asks::State { .. }, Acknowledged::Batch(_)) => {}
+        });
+    }
+}
+
+/// A client's own names and numbers.
+#[derive(Debug)]
+pub(super) struct Planner {
+    client: usize,
+    name: String,
+    next: u64,
+}
+
+impl Planner {
+    pub(super) fn new(client: usize, seed: u64) -> Self {
+        Self { client, name: format!("{seed:x}-c{client}"), next: 0 }
+    }
+
+    /// Never the same twice, and with gaps.
+    fn unique(&mut self, random: &mut StdRng) -> String {
+        self.next += random.random_range(1..=3);
+        format!("{}-{}", self.name, self.next)
+    }
+
+    /// The key under which it is sent, if any, and what it is.
+    pub(super) fn next(&mut self, world: &World, random: &mut StdRng) -> (Option<String>, Asks) {
+        let (campaigns, observed) = world.with(|learnt| (learnt.campaigns.clone(), learnt.observed.len()));
+        let what = if campaigns.len() < 2 { 0 } else { random.random_range(0..100) };
+        let asks = match what {
+            0..8 => Asks::Create { name: format!("created {}", self.unique(random)) },
+            8..36 => self.change(&campaigns, random),
+            36..72 => self.observe(world, &campaigns, random),
+            72..84 if observed > 0 => self.correct(world, random),
+            _ => self.state(world, &campaigns, random),
+        };
+        let keyed = match asks {
+            Asks::Create { .. } => 0.95,
+            Asks::Change { .. } => 0.75,
+            Asks::Observe { .. } | Asks::State { .. } => 0.5,
+        };
+        (random.random_bool(keyed).then(|| format!("key-{}", self.unique(random))), asks)
+    }
+
+    fn change(&mut self, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
+        let (campaign, version) = campaigns[random.random_range(0..campaigns.len())];
+        let change = match random.random_range(0..100) {
+            0..50 => Change::Rename(format!("renamed {}", self.unique(random))),
+            50..65 => Change::Launch,
+            65..83 => Change::Pause,
+            _ => Change::Resume,
+        };
+        let if_match = match random.random_range(0..100) {
+            0..45 => None,
+            45..90 => Some(version),
+            // Seen a while ago.
+            _ => Some((version - 1).max(1)),
+        };
+        Asks::Change { campaign, change, if_match }
+    }
+
+    fn observe(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
+        let source = random.random_range(0..world.push.len());
+        let mut items: Vec<Observation> = Vec::new();
+        let mut fresh: Option<Observation> = None;
+        // Each id that was sent before at most once: of two, how the second fares would depend on the first.
+        let mut met = HashSet::new();
+        for _ in 0..random.random_range(1..=20) {
+            let item = match random.random_range(0..100) {
+                0..70 => {
+                    fresh = Some(self.fresh(world, campaigns, random));
+                    fresh.clone()
+                }
+                70..76 => Some(self.race(world, campaigns)).filter(|race| met.insert(race.id.clone())),
+                76..93 => {
+                    let known = known(world, source, random).filter(|known| met.insert(known.id.clone()));
+                    known.map(|known| if random.random_bool(0.6) { known } else { otherwise(known) })
+                }
+                _ => fresh.take().map(|twin| if random.random_bool(0.5) { twin } else { otherwise(twin) }),
+            };
+            items.extend(item);
+        }
+        if items.is_empty() {
+            items.push(self.fresh(world, campaigns, random));
+        }
+        Asks::Observe { source: world.push[source].clone(), items }
+    }
+
+    fn fresh(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Observation {
+        let (campaign, _) = campaigns[random.random_range(0..campaigns.len())];
+        let at = world.now - TimeDelta::milliseconds(random.random_range(0..36 * 3_600_000));
+        let (kind, count, value) = match random.random_range(0..3) {
+            0 => (ObservationType::Impression, random.random_range(1..1_000), None),
+            1 => (ObservationType::Click, random.random_range(1..4), Some(random.random_range(0..2_000_000))),
+            _ => (
+                ObservationType::Conversion,
+                random.random_range(1..3_000_000),
+                Some(random.random_range(0..90_000_000)),
+            ),
+        };
+        Observation { id: self.unique(random), kind, at, says: Says::Happened { campaign, count, value } }
+    }
+
+    /// An id that other clients send at about the same time, half of them with other content.
+    fn race(&self, world: &World, campaigns: &[(Uuid, i64)]) -> Observation {
+        let race = world.with(|learnt| {
+            learnt.races += 1;
+            learnt.races / 6
+        });
+        let count = if self.client.is_multiple_of(2) { 1 } else { 2 };
+        Observation {
+            id: format!("race-{race}"),
+            kind: ObservationType::Click,
+            at: world.now - TimeDelta::hours(1),
+            says: Says::Happened { campaign: campaigns[0].0, count, value: None },
+        }
+    }
+
+    fn correct(&mut self, world: &World, random: &mut StdRng) -> Asks {
+        let source = random.random_range(0..world.push.len());
+        let mut items = Vec::new();
+        for _ in 0..random.random_range(1..=4) {
+            let Some(original) = known(world, source, random) else { break };
+            let (count, value) = match random.random_range(0..4) {
+                0 => (None, None),
+                1 => (Some(random.random_range(0..5)), None),
+                2 if original.kind.value_measure().is_some() => (None, Some(random.random_range(0..2_000_000))),
+                _ => (Some(random.random_range(1..2_000)), None),
+            };
+            let day = original.at.date_naive();
+            items.push(Observation {
+                id: format!("fix-{}", self.unique(random)),
+                kind: original.kind,
+                at: world.now,
+                says: Says::Corrects { of: original.id, day, count, value },
+            });
+        }
+        if items.is_empty() {
+            return Asks::Create { name: format!("instead {}", self.unique(random)) };
+        }
+        Asks::Observe { source: world.push[source].clone(), items }
+    }
+
+    fn state(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
+        let mut items = Vec::new();
+        for _ in 0..random.random_range(1..=6) {
+            let (campaign, _) = campaigns[random.random_range(0..campaigns.len())];
+            let day = world.now.date_naive() - Days::new(2 + random.random_range(0..DAYS));
+            // Few values, so that some change nothing.
+            let mut measures = BTreeMap::from([(Measure::Clicks, random.random_range(0..3))]);
+            if random.random_bool(0.5) {
+                measures.insert(Measure::Impressions, random.random_range(0..3));
+            }
+            let number = world.with(|learnt| {
+                learnt.statements += 1;
+                learnt.statements
+            });
+            // Some come late; none is as of the same instant as another.
+            let late = if random.random_bool(0.25) { random.random_range(1..40) } else { 0 };
+            let millis = (number - late) * 1_000 + if late == 0 { 0 } else { 1 + number % 997 };
+            let stated_at = world.now - TimeDelta::days(5) + TimeDelta::milliseconds(millis);
+            items.push(Statement { campaign, day, measures, stated_at });
+        }
+        Asks::State { source: world.pull.clone(), items }
+    }
+}
+
+/// Something that a source is known to have recorded.
+fn known(world: &World, source: usize, random: &mut StdRng) -> Option<Observation> {
+    world.with(|learnt| {
+        let of_source: Vec<&Observation> =
+            learnt.observed.iter().filter(|(of, _)| *of == source).map(|(_, item)| item).collect();
+        (!of_source.is_empty()).then(|| of_source[random.random_range(0..of_source.len())].clone())
+    })
+}
+
+/// The same id with other content.
+fn otherwise(mut item: Observation) -> Observation {
+    if let Says::Happened { count, .. } = &mut item.says {
+        *count += 1;
+    }
+    item
+}

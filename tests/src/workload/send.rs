@@ -1,0 +1,162 @@
+//! A request over HTTP, and what its answer means.
+
+use std::time::Duration;
+
+use domain::measure::{Measure, Unit};
+use domain::observation::ObservationType;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Map, Value, json};
+
+use crate::history::{Acknowledged, Asks, Change, Fate, Observation, Outcome, Refusal, Reply, Says, Statement, Trace};
+
+/// Longer than the server ever takes, with a dead database, to say that it does not know.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    client: Client,
+    targets: Vec<String>,
+    key: String,
+}
+
+impl Sender {
+    pub(super) fn new(targets: Vec<String>, key: &str) -> Self {
+        Self { client: crate::client(ANSWERED_WITHIN), targets, key: key.to_owned() }
+    }
+
+    fn request(&self, target: usize, method: Method, path: &str) -> RequestBuilder {
+        let base = &self.targets[target % self.targets.len()];
+        self.client.request(method, format!("{base}{path}")).bearer_auth(&self.key)
+    }
+
+    /// Outside any history.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Value {
+        let answer = self.request(0, Method::POST, path).json(body).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// One attempt.
+    pub(super) async fn send(&self, target: usize, asks: &Asks, key: Option<&str>, trace: &Trace) -> Outcome {
+        let (method, path, body) = wire(asks);
+        let mut request =
+            self.request(target, method, &path).header("traceparent", format!("00-{}-00000000000000a1-01", trace.id));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Asks::Change { if_match: Some(version), .. } = asks {
+            request = request.header("if-match", format!("\"{version}\""));
+        }
+        let Ok(response) = request.send().await else { return Outcome::Unknown };
+        let status = response.status().as_u16();
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        // An answer that breaks off is none.
+        let Ok(body) = response.bytes().await else { return Outcome::Unknown };
+        let Ok(body) = serde_json::from_slice::<Value>(&body) else { return Outcome::Unknown };
+        outcome(status, replayed, body)
+    }
+}
+
+fn outcome(status: u16, replayed: bool, body: Value) -> Outcome {
+    let overloaded = || body["type"].as_str().is_some_and(|kind| kind.ends_with("/overloaded"));
+    if (200..300).contains(&status) {
+        return match (acknowledged(&body), body["position"].as_i64()) {
+            (Some(says), Some(position)) => Outcome::Done(Reply { says, position, replayed, body }),
+            _ => Outcome::Refused(Refusal { status, version: None, body }),
+        };
+    }
+    if status >= 500 && !(status == 503 && overloaded()) {
+        return Outcome::Unknown;
+    }
+    Outcome::Refused(Refusal { status, version: body["version"].as_i64(), body })
+}
+
+fn acknowledged(body: &Value) -> Option<Acknowledged> {
+    if let Some(campaign) = body["campaign_id"].as_str() {
+        let campaign = campaign.parse().ok()?;
+        return Some(Acknowledged::Campaign { campaign, version: body["version"].as_i64()? });
+    }
+    let fate = |result: &Value| {
+        Some(match result["status"].as_str()? {
+            "accepted" => Fate::Accepted,
+            "duplicate" => Fate::Duplicate,
+            "conflict" => Fate::Conflict,
+            _ => Fate::Rejected(result["reason"].as_str().unwrap_or_default().to_owned()),
+        })
+    };
+    body["results"].as_array()?.iter().map(fate).collect::<Option<_>>().map(Acknowledged::Batch)
+}
+
+fn wire(asks: &Asks) -> (Method, String, Option<Value>) {
+    match asks {
+        Asks::Create { name } => {
+            let body = json!({
+                "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC", "starts_on": "2026-11-01"
+            });
+            (Method::POST, "/v1/campaigns".to_owned(), Some(body))
+        }
+        Asks::Change { campaign, change, .. } => {
+            let path = format!("/v1/campaigns/{campaign}");
+            match change {
+                Change::Rename(name) => (Method::PATCH, path, Some(json!({ "name": name }))),
+                Change::Launch => (Method::POST, format!("{path}/launch"), None),
+                Change::Pause => (Method::POST, format!("{path}/pause"), None),
+                Change::Resume => (Method::POST, format!("{path}/resume"), None),
+            }
+        }
+        Asks::Observe { source, items } => {
+            let items: Vec<Value> = items.iter().map(observation).collect();
+            let body = json!({ "source": source.name, "observations": items });
+            (Method::POST, "/v1/observations?results=all".to_owned(), Some(body))
+        }
+        Asks::State { source, items } => {
+            let items: Vec<Value> = items.iter().map(statement).collect();
+            let body = json!({ "source": source.name, "grain": "day", "time_zone": "UTC", "statements": items });
+            (Method::POST, "/v1/statements?results=all".to_owned(), Some(body))
+        }
+    }
+}
+
+fn observation(item: &Observation) -> Value {
+    let mut sent = Map::new();
+    sent.insert("id".to_owned(), json!(item.id));
+    sent.insert("type".to_owned(), json!(item.kind.name()));
+    sent.insert("occurred_at".to_owned(), json!(item.at));
+    let (count, value) = match &item.says {
+        Says::Happened { campaign, count, value } => {
+            sent.insert("campaign_id".to_owned(), json!(campaign));
+            (Some(*count), *value)
+        }
+        Says::Corrects { of, day, count, value } => {
+            sent.insert("adjusts".to_owned(), json!({ "id": of, "day": day }));
+            (*count, *value)
+        }
+    };
+    if let Some(count) = count {
+        sent.insert("count".to_owned(), quantity(item.kind, item.kind.count_measure(), count));
+    }
+    if let Some(value) = value {
+        sent.insert("value".to_owned(), quantity(item.kind, item.kind.value_measure(), value));
+    }
+    Value::Object(sent)
+}
+
+/// A number of ours as its measure is written.
+fn quantity(kind: ObservationType, measure: Option<Measure>, number: i64) -> Value {
+    let sign = if number < 0 { "-" } else { "" };
+    let decimal = format!("{sign}{}.{:06}", (number / 1_000_000).abs(), (number % 1_000_000).abs());
+    match measure.map(Measure::unit) {
+        Some(Unit::Money) => json!({ "amount": decimal, "currency": "EUR" }),
+        Some(Unit::Credit) => json!(decimal),
+        Some(Unit::Count) => json!(number),
+        Some(Unit::Ratio) | None => panic!("{} has no such measure", kind.name()),
+    }
+}
+
+fn statement(item: &Statement) -> Value {
+    let measures: Map<String, Value> =
+        item.measures.iter().map(|(measure, value)| (measure.name().to_owned(), json!(value))).collect();
+    json!({ "campaign_id": item.campaign, "bucket": item.day, "stated_at": item.stated_at, "measures": measures })
+}

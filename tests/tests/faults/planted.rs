@@ -1,0 +1,77 @@
+//! Faults planted on purpose: the checker finds each, and names it.
+
+use event_store::AppenderConfig;
+use event_store::planted::{Fault, Planted};
+use highwater::system::SystemConfig;
+use sqlx::PgPool;
+use tests::TestSystem;
+use tests::checker::{Rule, Violation};
+use tests::workload::Workload;
+
+use crate::verdict::{beside, judge};
+
+const NOW: &str = "2026-11-20T10:00:00Z";
+const SEED: u64 = 7;
+
+/// What the checker says of a system with a fault.
+async fn found(pool: &PgPool, fault: Option<Fault>, tamper: &str) -> Vec<Violation> {
+    let planted = fault.map(|fault| Planted { fault, after: 5 });
+    let system = TestSystem::start_at_work(pool, NOW, |config| SystemConfig {
+        appender: AppenderConfig { planted, ..config.appender },
+        ..config
+    })
+    .await;
+    let acme = system.workspace("acme").await;
+    let mut workload = Workload::prepare(vec![system.command_url()], acme.key(), NOW.parse().unwrap()).await;
+    // What is kept of an answer shows only where somebody asks again.
+    workload.repeats = 0.5;
+    workload.start(SEED);
+    workload.acknowledge_more(150).await;
+    workload.finish().await;
+    let mut database = beside(pool).await;
+    if !tamper.is_empty() {
+        acme.caught_up().await;
+        let changed = sqlx::query(tamper).bind(acme.workspace()).execute(&mut database).await.unwrap().rows_affected();
+        assert_eq!(changed, 1);
+    }
+    let violations = judge(&mut workload, &mut database, acme.workspace()).await;
+    system.stop().await;
+    violations
+}
+
+#[track_caller]
+fn assert_named(violations: &[Violation], rule: Rule) {
+    assert!(violations.iter().any(|violation| violation.rule == rule), "no {rule:?} in {violations:#?}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn without_a_fault_nothing_is_found(pool: PgPool) {
+    assert_eq!(found(&pool, None, "").await, []);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_lost_event_is_found(pool: PgPool) {
+    assert_named(&found(&pool, Some(Fault::LostEvent), "").await, Rule::Lost);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn an_observation_that_is_written_twice_is_found(pool: PgPool) {
+    assert_named(&found(&pool, Some(Fault::DoubleCount), "").await, Rule::Twice);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_position_that_is_left_out_is_found(pool: PgPool) {
+    assert_named(&found(&pool, Some(Fault::Gap), "").await, Rule::Contiguous);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn an_answer_that_was_kept_of_another_request_is_found(pool: PgPool) {
+    assert_named(&found(&pool, Some(Fault::StaleReceipt), "").await, Rule::Receipt);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_table_that_counts_twice_is_found(pool: PgPool) {
+    let twice = "UPDATE read.increments SET value = value * 2
+                 WHERE ctid = (SELECT ctid FROM read.increments WHERE workspace = $1 AND value > 0 LIMIT 1)";
+    assert_named(&found(&pool, None, twice).await, Rule::Tables);
+}

@@ -15,7 +15,7 @@ mod row; // rows on the wire
 mod run; // one report, from query to answer
 #[cfg(test)]
 mod tests;
-mod value; // exact numbers on the wire
+pub(crate) mod value; // exact numbers on the wire
 mod warnings; // what a reader should know beside the numbers
 
 pub(crate) use gather::MAX_SUMS;

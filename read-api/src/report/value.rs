@@ -1,6 +1,7 @@
 //! Exact numbers on the wire: whole numbers of any size, decimals from millionths, money with its currency.
 
 use domain::decimal::format_millionths;
+use domain::measure::{Measure, Unit};
 use domain::money::Currency;
 use serde::ser::{Error as _, SerializeStruct};
 use serde::{Serialize, Serializer};
@@ -17,6 +18,17 @@ pub(crate) enum Value {
     Millionths(i128),
     /// Micros of a currency.
     Money(i128, Currency),
+}
+
+impl Value {
+    /// A stored number of a measure, whose money is in `currency`.
+    pub(crate) fn of(measure: Measure, number: i128, currency: Currency) -> Self {
+        match measure.unit() {
+            Unit::Count => Self::Count(number),
+            Unit::Credit | Unit::Ratio => Self::Millionths(number),
+            Unit::Money => Self::Money(number, currency),
+        }
+    }
 }
 
 impl Serialize for Value {

@@ -2,6 +2,7 @@
 
 mod campaign; // one campaign
 mod campaigns; // many of them
+mod corrections; // what corrections did to one campaign
 mod freshness; // projections and sources, as they are now
 mod measures; // the catalogue
 mod metrics; // the numbers of one campaign
@@ -45,6 +46,7 @@ pub(crate) fn router(state: ApiState) -> Router {
         .routes(routes!(campaigns::list))
         .routes(routes!(campaign::show))
         .routes(routes!(metrics::show))
+        .routes(routes!(corrections::list))
         .routes(routes!(reports::post, reports::get))
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))

@@ -9,7 +9,7 @@ use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::Money;
-use domain::observation::{Observation, ObservationType, ObservationsRecorded};
+use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
 use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::SyncEvent;
@@ -139,6 +139,22 @@ pub(crate) fn observed(from: u128, of: u128, seen: &[(ObservationType, &str, i64
         observations: seen.iter().enumerate().map(observation).collect(),
     };
     Given { stream: source(from).0, event: Event::Observations(event) }
+}
+
+/// A correction of a sale at `when`: (id, original's id, happened at), what it changes, and what the sale comes to with it.
+pub(crate) fn sale_corrected(
+    (from, of): (u128, u128),
+    (id, original, corrected_at): (&str, &str, &str),
+    when: &str,
+    (count_change, value_change): (i64, Option<i64>),
+    (count, value_micros): (i64, Option<i64>),
+) -> Given {
+    let mut given = observed(from, of, &[(ObservationType::Conversion, when, count_change, value_change)]);
+    let Event::Observations(batch) = &mut given.event else { unreachable!("a batch of observations") };
+    let correction = Correction { of: original.to_owned(), at: at(corrected_at), count, value_micros };
+    batch.observations[0].id = id.to_owned();
+    batch.observations[0].corrects = Some(Box::new(correction));
+    given
 }
 
 pub(crate) fn clicks(from: u128, of: u128, when: &str, count: i64) -> Given {

@@ -3,6 +3,7 @@
 
 mod campaigns; // one and many
 mod consistency; // waiting, bounds, tokens
+mod corrections; // what corrections did
 mod freshness; // states, sources, what was final
 mod given; // what happened
 mod isolation; // nothing crosses workspaces

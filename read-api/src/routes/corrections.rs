@@ -1,0 +1,328 @@
+//! What corrections of observations did to one campaign, and to which buckets.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use domain::bucket::Granularity;
+use domain::money::Currency;
+use domain::observation::ObservationType;
+use domain::zone::Zone;
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::path::ApiPath;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::metrics::{not_found, query_string};
+use crate::ApiState;
+use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, link_next};
+use crate::consistency::{Asked, Consistency};
+use crate::cursor;
+use crate::refusal::Refusal;
+use crate::report::lookups;
+use crate::report::plan::Plan;
+use crate::report::query::{DataState, Paging};
+use crate::report::request::{Defaults, ReportRequest};
+use crate::report::value::Value;
+use crate::snapshot::Snapshot;
+use crate::version::{Scope as Watched, Version};
+
+/// The model that corrections are read from, as answers name it.
+const MODEL: &str = "corrections";
+
+/// The parameters of a campaign's corrections.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CorrectionsParams {
+    /// The first local day of what was corrected. 30 days up to `date_to` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "2026-11-01")]
+    date_from: Option<String>,
+    /// The last local day, included. Today when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "2026-11-30")]
+    date_to: Option<String>,
+    /// The IANA zone of the days. The workspace's when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    /// The most corrections of a page: 1 to 1000, 100 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_position: Option<i64>,
+    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_staleness: Option<String>,
+    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_timeout: Option<String>,
+}
+
+/// What was asked, in its canonical form.
+#[derive(Debug, Serialize)]
+struct CorrectionsQuery {
+    campaign_id: Uuid,
+    date_from: NaiveDate,
+    date_to: NaiveDate,
+    time_zone: Zone,
+}
+
+/// The canonical query as answers repeat it.
+#[derive(Serialize)]
+struct Echo<'a> {
+    #[serde(flatten)]
+    query: &'a CorrectionsQuery,
+    limit: usize,
+}
+
+/// A correction of one observation, and what it did.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Correction)]
+pub(crate) struct CorrectionBody {
+    /// The correction's own id, as its source sent it.
+    #[schema(example = "refund-77")]
+    correction_id: String,
+    /// The id of the observation that it corrects.
+    #[schema(example = "order-1001")]
+    original_id: String,
+    /// The source of both, by name.
+    source: String,
+    /// The type of both.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "conversion")]
+    kind: ObservationType,
+    /// The first instant of the 15 minutes whose numbers it changed.
+    bucket: DateTime<Utc>,
+    /// When the original happened.
+    occurred_at: DateTime<Utc>,
+    /// When the correction happened.
+    corrected_at: DateTime<Utc>,
+    /// When it was taken into the log.
+    recorded_at: DateTime<Utc>,
+    /// Where in the log.
+    position: i64,
+    /// What it added to the measures that it changed.
+    #[schema(value_type = BTreeMap<String, Object>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    changes: BTreeMap<&'static str, Value>,
+    /// What the original comes to with it. Null where that was never said.
+    #[schema(value_type = BTreeMap<String, Object>,
+             example = json!({"conversions": 1, "revenue": {"amount": "50.000000", "currency": "EUR"}}))]
+    totals: BTreeMap<&'static str, Value>,
+}
+
+/// Corrections of what one campaign's sources observed.
+///
+/// Sorted by the bucket that they changed, then as they were recorded.
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns/{id}/corrections",
+    tag = "numbers",
+    params(("id" = Uuid, Path, description = "The campaign."), CorrectionsParams),
+    responses(
+        (status = 200, description = "A page of corrections.", body = Envelope<'static, Vec<CorrectionBody>>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 400, description = "A parameter cannot be used.", body = Problem),
+        (status = 404, description = "The workspace has no such campaign.", body = Problem),
+        (status = 410, description = "The cursor can no longer be used.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(params): ApiQuery<CorrectionsParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let asked = Asked {
+        min_position: params.min_position,
+        max_staleness: params.max_staleness.as_deref(),
+        on_timeout: params.on_timeout.as_deref(),
+    };
+    let mut settled =
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+    let standing = Standing::of(&settled);
+    let snapshot = &mut settled.snapshot;
+    let (query, plan, paging) = canonical(&params, id, snapshot)?;
+    if lookups::names(snapshot, &[id]).await?.is_empty() {
+        return Ok(not_found(&standing));
+    }
+    let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &plan.months()).await?;
+    let version = Version::new(touched.position, None);
+    let canonical = Canonical::new(MODEL, principal, &query)?;
+    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
+    let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
+    if tag.is_held_by(&headers) {
+        return Ok(answer::not_modified(&tag, &standing));
+    }
+    let (rows, next_cursor) = page(snapshot, id, &plan, &paging, &canonical.hash).await?;
+    let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
+    let echo = to_raw_value(&Echo { query: &query, limit: paging.limit }).map_err(Refusal::corrupt)?;
+    let meta = Meta {
+        model: MODEL,
+        epoch: snapshot.epoch,
+        version: version.to_string(),
+        time_zone: query.time_zone.name(),
+        currency: snapshot.currency,
+        query: &echo,
+        freshness: None,
+        warnings: Vec::new(),
+    };
+    let envelope = Envelope { data, page: Some(Page { next_cursor: next_cursor.clone() }), meta };
+    let mut response = answer::ok(&tag, &standing, &envelope)?;
+    if let Some(cursor) = next_cursor {
+        let pinned = (Some(query.date_from.to_string()), Some(query.date_to.to_string()));
+        let next = CorrectionsParams {
+            date_from: pinned.0,
+            date_to: pinned.1,
+            cursor: Some(cursor),
+            min_position: None,
+            ..params
+        };
+        link_next(&mut response, &format!("/v1/campaigns/{id}/corrections?{}", query_string(&next)?));
+    }
+    Ok(response)
+}
+
+/// The days are those of a report that is one bucket.
+fn canonical(
+    params: &CorrectionsParams,
+    campaign_id: Uuid,
+    snapshot: &Snapshot,
+) -> Result<(CorrectionsQuery, Plan, Paging), Refusal> {
+    let request = ReportRequest {
+        date_from: params.date_from.clone(),
+        date_to: params.date_to.clone(),
+        time_zone: params.time_zone.clone(),
+        limit: params.limit,
+        cursor: params.cursor.clone(),
+        ..ReportRequest::default()
+    };
+    let defaults = Defaults { time_zone: snapshot.time_zone, granularity: Granularity::All, now: snapshot.now };
+    let (report, paging) = request.canonical(defaults, DataState::All).map_err(Refusal::Query)?;
+    let plan = Plan::new(&report).map_err(|error| Refusal::Query(vec![error]))?;
+    let (date_from, date_to, time_zone) = (report.date_from, report.date_to, report.time_zone);
+    Ok((CorrectionsQuery { campaign_id, date_from, date_to, time_zone }, plan, paging))
+}
+
+/// A correction as its table has it.
+struct Row {
+    correction_id: String,
+    original_id: String,
+    source: String,
+    currency: String,
+    kind: String,
+    bucket: DateTime<Utc>,
+    occurred_at: DateTime<Utc>,
+    corrected_at: DateTime<Utc>,
+    recorded_at: DateTime<Utc>,
+    position: i64,
+    item: i32,
+    count_change: i64,
+    value_change: Option<i64>,
+    count: i64,
+    value: Option<i64>,
+}
+
+/// Where a row stands among the others: bucket, position, place in the event.
+type Key = (String, i64, i32);
+
+impl Row {
+    fn key(&self) -> Key {
+        // The database keeps microseconds.
+        (self.bucket.to_rfc3339_opts(SecondsFormat::Micros, true), self.position, self.item)
+    }
+
+    fn shown(self) -> Result<CorrectionBody, Refusal> {
+        let kind: ObservationType = self.kind.parse().map_err(Refusal::corrupt)?;
+        let currency: Currency = self.currency.parse().map_err(Refusal::corrupt)?;
+        let mut changes = BTreeMap::new();
+        let mut totals = BTreeMap::new();
+        if let Some(measure) = kind.count_measure() {
+            totals.insert(measure.name(), Value::of(measure, self.count.into(), currency));
+            if self.count_change != 0 {
+                changes.insert(measure.name(), Value::of(measure, self.count_change.into(), currency));
+            }
+        }
+        if let Some(measure) = kind.value_measure() {
+            let value = |micros: i64| Value::of(measure, micros.into(), currency);
+            totals.insert(measure.name(), self.value.map_or(Value::Null, value));
+            changes.extend(self.value_change.map(|micros| (measure.name(), value(micros))));
+        }
+        Ok(CorrectionBody {
+            correction_id: self.correction_id,
+            original_id: self.original_id,
+            source: self.source,
+            kind,
+            bucket: self.bucket,
+            occurred_at: self.occurred_at,
+            corrected_at: self.corrected_at,
+            recorded_at: self.recorded_at,
+            position: self.position,
+            changes,
+            totals,
+        })
+    }
+}
+
+/// The page's rows, and the cursor behind its last one.
+async fn page(
+    snapshot: &mut Snapshot,
+    campaign: Uuid,
+    plan: &Plan,
+    paging: &Paging,
+    hash: &str,
+) -> Result<(Vec<Row>, Option<String>), Refusal> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let (from, to) = (plan.calendar.start(), plan.calendar.end());
+    let after: Option<Key> = paging.cursor.as_deref().map(|text| cursor::decode(text, hash, epoch)).transpose()?;
+    let (after_bucket, after_position, after_item) = match after {
+        None => (from, 0, 0),
+        Some((bucket, position, item)) => {
+            let bucket: DateTime<Utc> = bucket.parse().map_err(|_| Refusal::CursorMalformed)?;
+            if !(from..to).contains(&bucket) {
+                return Err(Refusal::CursorMalformed);
+            }
+            (bucket, position, item)
+        }
+    };
+    // One more than the page tells whether another follows.
+    let limit = i64::try_from(paging.limit + 1).unwrap_or(i64::MAX);
+    let mut rows = sqlx::query_as!(
+        Row,
+        r#"SELECT c.correction_id, c.original_id, s.name AS source, s.currency, c.type AS kind, c.bucket, c.occurred_at,
+                  c.corrected_at, c.recorded_at, c.position, c.item, c.count_change, c.value_change, c.count, c.value
+           FROM read.corrections c
+           JOIN read.sources s ON s.epoch = c.epoch AND s.workspace = c.workspace AND s.source_id = c.source_id
+           WHERE c.epoch = $1 AND c.workspace = $2 AND c.campaign_id = $3 AND c.bucket < $4
+             AND (c.bucket, c.position, c.item) > ($5, $6, $7)
+           ORDER BY c.bucket, c.position, c.item LIMIT $8"#,
+        epoch,
+        workspace,
+        campaign,
+        to,
+        after_bucket,
+        after_position,
+        after_item,
+        limit,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let more = rows.len() > paging.limit;
+    rows.truncate(paging.limit);
+    let next_cursor = rows.last().filter(|_| more).map(|row| cursor::encode(hash, epoch, row.key()));
+    Ok((rows, next_cursor))
+}

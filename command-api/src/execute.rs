@@ -100,13 +100,15 @@ pub(crate) async fn campaign(
     command: CampaignCommand,
 ) -> Result<Done, Failure> {
     let _turn = state.in_flight.begin(caller)?;
-    if let Some(done) = earlier(state, caller).await? {
-        return Ok(done);
-    }
+    let mut may_recall = true;
     for attempt in 0..ATTEMPTS {
         pause(attempt).await;
-        let loaded = load(state, caller, id, &command).await?;
+        let (loaded, is_recalled) = load(state, caller, id, &command, may_recall).await?;
+        may_recall = false;
         if !if_match.accepts(loaded.version) {
+            if is_recalled {
+                continue;
+            }
             // The command itself, sent before under the same key, may be what moved the version meanwhile.
             if let Some(done) = earlier(state, caller).await? {
                 return Ok(done);
@@ -119,6 +121,9 @@ pub(crate) async fn campaign(
             Err(error) => (Outcome::Refused(error.into()), Vec::new()),
         };
         if matches!(outcome, Outcome::Refused(_)) && caller.idempotency.is_none() {
+            if is_recalled {
+                continue;
+            }
             return Ok(Done::nothing(outcome, loaded.version));
         }
         let external_ids = loaded.aggregate.details.as_ref().map_or(&[][..], |details| &details.external_ids);
@@ -136,19 +141,24 @@ pub(crate) async fn campaign(
     Err(Failure::Contended)
 }
 
-/// A campaign of the caller's workspace. One that is being created has no stream to read.
+/// A campaign of the caller's workspace, and whether it is only recalled: what rests on that must be asserted by an append.
+/// One that is being created has no stream to read.
 async fn load(
     state: &ApiState,
     caller: &Caller,
     id: CampaignId,
     command: &CampaignCommand,
-) -> Result<Loaded<Campaign>, Failure> {
+    may_recall: bool,
+) -> Result<(Loaded<Campaign>, bool), Failure> {
     let stream_id = id.stream(caller.workspace());
     if is_creation(command) {
-        return Ok(Loaded::new_stream(stream_id));
+        return Ok((Loaded::new_stream(stream_id), false));
+    }
+    if may_recall && let Some(recalled) = state.campaigns.recall(&stream_id) {
+        return Ok((recalled, true));
     }
     let loaded = state.campaigns.load(&stream_id).await?;
-    if loaded.aggregate.details.is_none() { Err(Failure::NotFound) } else { Ok(loaded) }
+    if loaded.aggregate.details.is_none() { Err(Failure::NotFound) } else { Ok((loaded, false)) }
 }
 
 fn is_creation(command: &CampaignCommand) -> bool {

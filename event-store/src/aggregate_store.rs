@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -21,6 +20,7 @@ use crate::claims::Claim;
 use crate::codec::{self, Upcaster};
 use crate::error::{AppendError, LoadError};
 use crate::receipts::Receipt;
+use crate::remembered::RememberedAggregates;
 
 /// An aggregate as its stream tells it, and the version that a decision on it rests on.
 #[derive(Debug, Clone)]
@@ -64,8 +64,8 @@ pub struct LogStore<A> {
     repository: PostgresEventRepository,
     appender: Appender,
     upcasters: Arc<[Upcaster]>,
+    remembered: RememberedAggregates<A>,
     now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
-    of: PhantomData<fn() -> A>,
 }
 
 impl<A> fmt::Debug for LogStore<A> {
@@ -74,7 +74,7 @@ impl<A> fmt::Debug for LogStore<A> {
     }
 }
 
-impl<A: Aggregate> LogStore<A> {
+impl<A: Aggregate + Clone> LogStore<A> {
     /// A store that reads through `pool` and writes through `appender`. `now` stamps what cqrs-es itself commits.
     pub fn new(
         pool: PgPool,
@@ -84,7 +84,8 @@ impl<A: Aggregate> LogStore<A> {
     ) -> Self {
         // The second table would hold cqrs-es's snapshots, which are never asked for.
         let repository = PostgresEventRepository::new(pool).with_tables("log.events", "log.snapshots");
-        Self { repository, appender, upcasters: upcasters.into(), now: Arc::new(now), of: PhantomData }
+        let (upcasters, remembered) = (upcasters.into(), RememberedAggregates::new());
+        Self { repository, appender, upcasters, remembered, now: Arc::new(now) }
     }
 
     /// The aggregate of a stream; its default, at version 0, if the stream does not exist.
@@ -100,7 +101,17 @@ impl<A: Aggregate> LogStore<A> {
             loaded.aggregate.apply(event);
             loaded.version = sequence;
         }
+        if loaded.version > 0 {
+            self.remembered.put(stream_id, loaded.version, loaded.aggregate.clone());
+        }
         Ok(loaded)
+    }
+
+    /// The aggregate as this process last saw it, without a look at the log. It may be out of date: use it only for what an
+    /// append then asserts.
+    pub fn recall(&self, stream_id: &str) -> Option<Loaded<A>> {
+        let (version, aggregate) = self.remembered.get(stream_id)?;
+        Some(Loaded { stream_id: stream_id.to_owned(), aggregate, version })
     }
 
     /// Appends what was decided on a loaded aggregate, if its stream is still at that version.
@@ -110,22 +121,31 @@ impl<A: Aggregate> LogStore<A> {
         events: &[A::Event],
         alongside: Alongside,
     ) -> Result<Appended, AppendError> {
-        let workspace = workspace_of(&on.stream_id)?;
-        let events = events.iter().map(new_event).collect::<Result<_, _>>()?;
-        self.appender
-            .append(AppendRequest {
-                workspace,
-                stream_type: A::TYPE,
-                stream_id: on.stream_id.clone(),
-                expected: ExpectedVersion::Exact(on.version),
-                events,
-                metadata: alongside.metadata,
-                claims: alongside.claims,
-                seen: Vec::new(),
-                receipt: alongside.receipt,
-                recorded_at: alongside.recorded_at,
-            })
-            .await
+        let request = AppendRequest {
+            workspace: workspace_of(&on.stream_id)?,
+            stream_type: A::TYPE,
+            stream_id: on.stream_id.clone(),
+            expected: ExpectedVersion::Exact(on.version),
+            events: events.iter().map(new_event).collect::<Result<_, _>>()?,
+            metadata: alongside.metadata,
+            claims: alongside.claims,
+            seen: Vec::new(),
+            receipt: alongside.receipt,
+            recorded_at: alongside.recorded_at,
+        };
+        let appended = self.appender.append(request).await;
+        match &appended {
+            Ok(Appended { replayed: false, version, .. }) if !events.is_empty() => {
+                let mut aggregate = on.aggregate.clone();
+                for event in events {
+                    aggregate.apply(event.clone());
+                }
+                self.remembered.put(&on.stream_id, *version, aggregate);
+            }
+            Err(AppendError::Version { .. }) => self.remembered.forget(&on.stream_id, on.version),
+            Ok(_) | Err(_) => {}
+        }
+        appended
     }
 
     async fn read(&self, stream_id: &str) -> Result<Vec<SerializedEvent>, LoadError> {
@@ -146,7 +166,7 @@ impl<A: Aggregate> LogStore<A> {
     }
 }
 
-impl<A: Aggregate> EventStore<A> for LogStore<A> {
+impl<A: Aggregate + Clone> EventStore<A> for LogStore<A> {
     type AC = Loaded<A>;
 
     async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {

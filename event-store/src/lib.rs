@@ -38,6 +38,7 @@ pub mod log;
 pub mod planted;
 mod prepared;
 pub mod receipts;
+mod remembered;
 pub mod wakeups;
 pub mod workspaces;
 

@@ -10,6 +10,8 @@ use crate::support::{Api, Call, campaign};
 async fn without_a_database_it_is_unavailable(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
+    // One that remembers nothing of the campaign.
+    let api = api.another_process().await;
     api.reads.close().await;
     let reply = api.call(Call::post(&format!("/v1/campaigns/{id}/launch"))).await;
     assert_snapshot!(reply, @r#"

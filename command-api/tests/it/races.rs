@@ -159,3 +159,26 @@ async fn activity_races_with_archiving(pool: PgPool) {
     let archived = log.iter().position(|event| event.ends_with("CampaignArchived")).unwrap();
     assert!(log[archived + 1..].is_empty(), "{log:?}");
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_another_process_did_is_seen_by_every_command(pool: PgPool) {
+    let here = Api::start(pool.clone()).await;
+    let there = here.another_process().await;
+    let id = here.campaign(&json!([])).await;
+    let act = |verb: &str| Call::post(&format!("/v1/campaigns/{id}/{verb}"));
+    assert_eq!(there.call(act("launch")).await.status, StatusCode::OK);
+    // What this process remembers is a draft: it can neither be paused nor is it launched.
+    assert_eq!(here.call(act("pause")).await.status, StatusCode::OK);
+    assert_eq!(there.call(act("resume")).await.status, StatusCode::OK);
+    let patch = |version| Call::new(Method::PATCH, &format!("/v1/campaigns/{id}")).if_match(version);
+    let renamed = here.call(patch(4).json(&json!({ "name": "Spring" }))).await;
+    assert_eq!((renamed.status, &renamed.body["version"]), (StatusCode::OK, &json!(5)));
+    let stale = there.call(patch(4).json(&json!({ "name": "Summer" }))).await;
+    assert_eq!((stale.status, &stale.body["version"]), (StatusCode::PRECONDITION_FAILED, &json!(5)));
+    for verb in ["complete", "archive"] {
+        assert_eq!(there.call(act(verb)).await.status, StatusCode::OK);
+    }
+    let refused = here.call(act("launch")).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::UNPROCESSABLE_ENTITY, "campaign-archived"));
+    assert_eq!(here.log().await.len(), 7);
+}

@@ -44,6 +44,15 @@ impl Api {
             let workspace = open_workspace(&mut conn, name, now).await.unwrap();
             add_key(&pool, workspace, key, &[Scope::Command]).await;
         }
+        Self::over(pool, clock).await
+    }
+
+    /// The same API over the same database, as another process has it.
+    pub(crate) async fn another_process(&self) -> Self {
+        Self::over(self.pool.clone(), self.clock.clone()).await
+    }
+
+    async fn over(pool: PgPool, clock: ManualClock) -> Self {
         let (reads, writes) = (as_command(&pool).await, as_command(&pool).await);
         let shutdown = CancellationToken::new();
         let (appender, _writers) = Appender::start(writes, AppenderConfig::default(), shutdown.clone());

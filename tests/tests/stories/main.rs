@@ -3,9 +3,12 @@
 
 mod bad_input;
 mod conditional_reads;
+mod corrections;
 mod freshness;
 mod generated_bodies;
 mod isolation;
+mod limits;
 mod read_your_writes;
 mod replay_under_load;
+mod slow_senders;
 mod statements;

@@ -59,7 +59,8 @@ pub(crate) struct RecordObservations {
     observations: Vec<ObservationSent>,
 }
 
-/// Something that happened. One of `campaign_id` and `external_campaign_id` must be given.
+/// Something that happened, of a campaign that is named by one of `campaign_id` and `external_campaign_id`. Or, with
+/// `adjusts`, the correction of something that was sent before.
 #[derive(ToSchema)]
 #[schema(as = Observation)]
 #[expect(dead_code, reason = "describes an item, which is read from its text")]
@@ -76,18 +77,42 @@ struct ObservationSent {
     kind: String,
     /// When, to the millisecond.
     occurred_at: chrono::DateTime<chrono::Utc>,
-    /// How many; 1 if left out. Whole, but for conversions, whose credit can be shared.
+    /// How many; 1 if left out. Whole, but for conversions, whose credit can be shared. In a correction: the new total.
     count: Option<Decimal>,
-    /// What it was worth or cost.
+    /// What it was worth or cost. In a correction: the new total.
     value: Option<MeasureValue>,
-    /// What else is known of it: at most 16, keys like `country`, values of at most 200 characters.
+    /// What else is known of it: at most 16, keys like `country`, values of at most 200 characters. Not taken by a correction.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
+    /// What it corrects: an earlier observation of the same source and type, in its own 15 minutes. Of `count` and `value` the
+    /// one that is left out stays; with neither, the observation is retracted.
+    adjusts: Option<Adjusts>,
+}
+
+/// The observation that a correction is of: its id, or its id and the UTC day of its `occurred_at` where the id was used on
+/// several days.
+#[derive(ToSchema)]
+#[schema(example = "order-1001")]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes a member, which is read from its text")]
+enum Adjusts {
+    /// Its id.
+    Id(String),
+    /// Its id and day.
+    Dated {
+        /// Its id.
+        id: String,
+        /// The UTC day of its `occurred_at`.
+        day: chrono::NaiveDate,
+    },
 }
 
 /// Record what happened
 ///
 /// Each item fares by itself. The same item again is a duplicate, another one under the same id a conflict; neither is
 /// recorded. An archived campaign refuses only what occurred after its archiving.
+///
+/// An item with `adjusts` corrects an earlier one, which may stand before it in the same request. The difference counts where
+/// the original does; corrections of one observation apply in the order of the log.
 #[utoipa::path(
     post,
     path = "/v1/observations",

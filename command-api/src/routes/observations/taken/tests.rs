@@ -291,7 +291,8 @@ fn a_correction_is_told_from_its_twins_by_what_it_says() {
     assert_eq!(fares, [(2, Duplicate), (3, Conflict), (4, Conflict), (5, Conflict), (6, Conflict)]);
 
     // Once recorded it is a duplicate, whatever became of its original.
-    let taken = judge_after(&past(vec![past_sale("order-1", "2026-11-20T09:00:00Z", OPEN)]), &[first.clone()]);
+    let taken =
+        judge_after(&past(vec![past_sale("order-1", "2026-11-20T09:00:00Z", OPEN)]), std::slice::from_ref(&first));
     let Some(Payload::Items { items, .. }) = taken.payload else { panic!("it is not taken") };
     let ItemKey { day, id, fingerprint } = items[0].key.unwrap();
     let recorded = Past::of(&[FoundItem { id, day, fingerprint, position: 5 }], Vec::new());

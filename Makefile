@@ -12,7 +12,7 @@ export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 # How `make demo` starts it, such as ARGS='--traffic 200 --read-addr 127.0.0.1:9082'.
 ARGS ?=
-# How many rounds each of the longer tests runs in `make soak`.
+# How many rounds each fault scenario runs in `make soak`.
 HIGHWATER_SOAK_ROUNDS ?= 50
 
 WITH_POSTGRES := cargo run --quiet --package tests --bin with-postgres --
@@ -40,9 +40,9 @@ check: ## formatting, lints and docs, and the dependency policy when cargo-deny 
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
 	else echo "cargo-deny is not installed: the dependency policy was not checked"; fi
 
-soak: setup ## the longer tests, HIGHWATER_SOAK_ROUNDS rounds of each
-	HIGHWATER_SOAK=1 HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) \
-		$(WITH_POSTGRES) cargo test --package tests -- --include-ignored --nocapture
+soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rounds of each on new seeds
+	cargo build --package highwater
+	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) $(WITH_POSTGRES) cargo test --package tests --test faults -- --nocapture
 
 bench: setup ## measures Highwater beside its peers, in release; ARGS='...' goes to the benchmark
 	@cargo run --quiet --release --package bench -- $(ARGS)

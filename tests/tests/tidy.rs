@@ -75,6 +75,26 @@ fn the_domain_touches_no_io() {
     assert!(found.is_empty(), "the domain is pure, but depends on {found:?}");
 }
 
+/// A dependency of tests alone is in no build of the program, whatever its profile.
+#[test]
+fn faults_can_be_planted_by_the_tests_alone() {
+    const FEATURE: &str = "planted-faults";
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let mut asking = Vec::new();
+    for package in &metadata.packages {
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.name == "event-store") {
+            if dependency.features.iter().any(|feature| feature == FEATURE) {
+                asking.push((package.name.as_str(), dependency.kind));
+            }
+        }
+        for (feature, enables) in &package.features {
+            let forwards = enables.iter().any(|enabled| enabled.ends_with(FEATURE));
+            assert!(!forwards, "the feature {feature} of {} turns {FEATURE} on", package.name);
+        }
+    }
+    assert_eq!(asking, [("tests", DependencyKind::Development)]);
+}
+
 #[test]
 fn every_dependency_says_what_it_is_for() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();

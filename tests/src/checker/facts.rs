@@ -81,6 +81,13 @@ impl<'a> Facts<'a> {
         self.recorded.get(&ItemKey::of(source, item)).and_then(|rows| rows.first()).copied()
     }
 
+    /// Whether the answer to what wrote an event was there before an attempt began.
+    pub(super) fn was_known(&self, event: &Event, attempt: &Attempt) -> bool {
+        self.attempts
+            .get(event.trace.as_str())
+            .is_some_and(|(_, writer)| is_done(writer) && writer.ended < attempt.began)
+    }
+
     /// Events that nobody wrote, and what was written although it was refused or more often than it was asked for.
     pub(super) fn unasked(&self, findings: &mut Findings) {
         for event in &self.evidence.events {
@@ -150,7 +157,7 @@ pub(super) fn says_the_same(row: &Row, item: &Observation) -> bool {
             (Says::Happened { campaign, count, value }, None) => {
                 (row.campaign, row.count, row.value) == (*campaign, *count, *value)
             }
-            (Says::Corrects { of, day, count, value }, Some(correction)) => {
+            (Says::Corrects { of, day, count, value, .. }, Some(correction)) => {
                 let retracts = count.is_none() && value.is_none();
                 let count = if retracts { Some(0) } else { *count };
                 correction.of == *of
@@ -162,7 +169,7 @@ pub(super) fn says_the_same(row: &Row, item: &Observation) -> bool {
         }
 }
 
-/// Whether an attempt's answer tells that it came too late or too early for somebody's clock.
+/// Whether a reason says that an item came too late or too early for the clock.
 pub(super) fn is_for_the_clock(reason: &str) -> bool {
     matches!(reason, "too_old" | "in_future")
 }

@@ -4,7 +4,7 @@
 use super::facts::{Facts, ItemKey, is_for_the_clock, says_the_same};
 use super::{Findings, Rule};
 use crate::evidence::{Event, Row, What};
-use crate::history::{Acknowledged, Asks, Attempt, Fate, Observation, Reply, Request, Source};
+use crate::history::{Acknowledged, Asks, Attempt, Fate, Observation, Reply, Request, Says, Source};
 
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     for (key, rows) in &facts.recorded {
@@ -101,10 +101,18 @@ impl Judged<'_> {
                     let detail = format!("{key:?} was rejected ({reason}) but is there");
                     findings.add(Rule::Refused, detail);
                 }
-                if !is_for_the_clock(reason) {
+                if !is_for_the_clock(reason) && !self.lacks_its_original(item, reason) {
                     untrue(findings, "nothing is wrong with it");
                 }
             }
         }
+    }
+
+    /// Whether what a correction is about may not have been there yet when it was judged.
+    fn lacks_its_original(&self, item: &Observation, reason: &str) -> bool {
+        let Says::Corrects { of, day, .. } = &item.says else { return false };
+        let key = ItemKey { source: self.source.id, kind: item.kind, id: of, day: *day };
+        let rows = self.facts.recorded.get(&key).map_or(&[][..], Vec::as_slice);
+        reason == "unknown_observation" && !rows.iter().any(|row| self.facts.was_known(row.event, self.attempt))
     }
 }

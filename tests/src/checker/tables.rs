@@ -11,7 +11,7 @@ use super::campaigns::lives;
 use super::facts::{Facts, ItemKey, says_the_same};
 use super::statements::last_words;
 use super::{Findings, Rule};
-use crate::evidence::{CampaignRow, Cell, What};
+use crate::evidence::{CampaignRow, Cell, CorrectionRow, What};
 use crate::history::{Acknowledged, Asks, Observation, Says};
 
 type Sums = BTreeMap<Cell, i128>;
@@ -34,9 +34,32 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
         .collect();
     compare("the log", &campaigns, &tables.campaigns, findings);
     compare("the log", &last_words(facts), &tables.statements, findings);
+    compare("the log", &corrections_of_the_log(facts), &tables.corrections, findings);
     let shown = without_zeros(tables.increments.clone());
     compare("the log", &sums_of_the_log(facts), &shown, findings);
     compare("what was answered", &sums_of_the_answers(facts), &shown, findings);
+}
+
+/// What each correction did, by its place.
+fn corrections_of_the_log(facts: &Facts<'_>) -> BTreeMap<(i64, i32), CorrectionRow> {
+    let mut corrections = BTreeMap::new();
+    for event in &facts.evidence.events {
+        let What::Observations { source, rows } = &event.what else { continue };
+        for (item, row) in (0..).zip(rows) {
+            if let Some(correction) = &row.corrects {
+                let row = CorrectionRow {
+                    campaign: row.campaign,
+                    source: *source,
+                    id: row.id.clone(),
+                    of: correction.of.clone(),
+                    changes: (row.count, row.value),
+                    total: (correction.count, correction.value),
+                };
+                corrections.insert((event.position, item), row);
+            }
+        }
+    }
+    corrections
 }
 
 /// Adds up the rows.
@@ -91,7 +114,7 @@ fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
     // Corrections of one event were sent in the order in which they stand in it.
     corrections.sort_by_key(|(position, _, _)| *position);
     for (_, source, item) in corrections {
-        let Says::Corrects { of, day, count, value } = &item.says else { continue };
+        let Says::Corrects { of, day, count, value, .. } = &item.says else { continue };
         let key = ItemKey { source, kind: item.kind, id: of, day: *day };
         if let Some((_, _, total, worth)) = originals.get_mut(&key) {
             if count.is_none() && value.is_none() {

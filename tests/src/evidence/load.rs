@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{Connection, PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::{CampaignRow, Cell, Event, Evidence, LastWord, StatementKey, Tables, What};
+use super::{CampaignRow, Cell, CorrectionRow, Event, Evidence, LastWord, StatementKey, Tables, What};
 
 const PROJECTION: &str = "campaign_model";
 
@@ -110,6 +110,27 @@ async fn tables(database: &mut PgConnection, workspace: i32) -> Tables {
     for (campaign, source, bucket, measure, value) in increments {
         let cell = Cell { campaign, source, bucket, measure: measure.parse().unwrap() };
         tables.increments.insert(cell, value.parse().unwrap());
+    }
+
+    let corrections = sqlx::query(
+        "SELECT position, item, campaign_id, source_id, correction_id, original_id, count_change, value_change, count, value
+         FROM read.corrections WHERE (epoch, workspace) = ($1, $2)",
+    )
+    .bind(epoch)
+    .bind(workspace)
+    .fetch_all(&mut *database)
+    .await
+    .unwrap();
+    for row in corrections {
+        let correction = CorrectionRow {
+            campaign: row.get(2),
+            source: row.get(3),
+            id: row.get(4),
+            of: row.get(5),
+            changes: (row.get(6), row.get(7)),
+            total: (row.get(8), row.get(9)),
+        };
+        tables.corrections.insert((row.get(0), row.get(1)), correction);
     }
 
     let statements: Vec<(Uuid, Uuid, NaiveDate, String, String, DateTime<Utc>, i64)> = sqlx::query_as(

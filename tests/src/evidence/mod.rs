@@ -34,6 +34,8 @@ pub struct Tables {
     pub campaigns: BTreeMap<Uuid, CampaignRow>,
     /// The sums of observations.
     pub increments: BTreeMap<Cell, i128>,
+    /// What corrections did, by the position and place of each in the log.
+    pub corrections: BTreeMap<(i64, i32), CorrectionRow>,
     /// The last statements.
     pub statements: BTreeMap<StatementKey, LastWord>,
 }
@@ -62,6 +64,23 @@ pub struct Cell {
     pub bucket: DateTime<Utc>,
     /// The measure.
     pub measure: Measure,
+}
+
+/// What one correction did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrectionRow {
+    /// The campaign.
+    pub campaign: Uuid,
+    /// The source.
+    pub source: Uuid,
+    /// The correction's id.
+    pub id: String,
+    /// The original's id.
+    pub of: String,
+    /// The differences in count and value.
+    pub changes: (i64, Option<i64>),
+    /// Count and value from then on.
+    pub total: (i64, Option<i64>),
 }
 
 /// What one statement replaces another by.

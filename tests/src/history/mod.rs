@@ -22,6 +22,55 @@ pub struct History {
     pub requests: Vec<Request>,
 }
 
+impl History {
+    /// How often each thing happened, so that a run in which little did does not pass for a sound one.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally { requests: self.requests.len(), ..Tally::default() };
+        for request in &self.requests {
+            tally.doubtful += usize::from(request.is_doubtful());
+            tally.repeated += usize::from(request.done().any(|(_, reply)| reply.replayed));
+            let Some((_, reply)) = request.done().next() else { continue };
+            tally.acknowledged += 1;
+            let (Asks::Observe { items, .. }, Acknowledged::Batch(fates)) = (&request.asks, &reply.says) else {
+                continue;
+            };
+            for (item, fate) in items.iter().zip(fates) {
+                match (fate, &item.says) {
+                    (Fate::Accepted, Says::Happened { .. }) => tally.observations += 1,
+                    (Fate::Accepted, Says::Corrects { .. }) => tally.corrections += 1,
+                    (Fate::Duplicate, _) => tally.duplicates += 1,
+                    (Fate::Conflict, _) => tally.conflicts += 1,
+                    (Fate::Rejected(_), _) => tally.rejected += 1,
+                }
+            }
+        }
+        tally
+    }
+}
+
+/// What a history comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests.
+    pub requests: usize,
+    /// Those that were acknowledged.
+    pub acknowledged: usize,
+    /// Those of which an attempt was not answered.
+    pub doubtful: usize,
+    /// Those that were answered again by their receipt.
+    pub repeated: usize,
+    /// Observations that were accepted.
+    pub observations: usize,
+    /// Corrections that were accepted.
+    pub corrections: usize,
+    /// Items that were recorded before.
+    pub duplicates: usize,
+    /// Items whose id was recorded with other content.
+    pub conflicts: usize,
+    /// Items that were not recorded.
+    pub rejected: usize,
+}
+
 /// Something that a client wants done.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -119,6 +168,8 @@ pub enum Says {
         of: String,
         /// The day on which it happened.
         day: NaiveDate,
+        /// Whether the day is said: an id that was used on one day only needs none.
+        says_day: bool,
         /// How many there were.
         count: Option<i64>,
         /// What it was worth or cost.

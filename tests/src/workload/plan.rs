@@ -1,6 +1,6 @@
 //! What a client does next, chosen by its own random numbers from what all clients have learnt.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
@@ -135,21 +135,21 @@ impl Planner {
     fn observe(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
         let source = random.random_range(0..world.push.len());
         let mut items: Vec<Observation> = Vec::new();
-        let mut fresh: Option<Observation> = None;
-        // Each id that was sent before at most once: of two, how the second fares would depend on the first.
-        let mut met = HashSet::new();
         for _ in 0..random.random_range(1..=20) {
             let item = match random.random_range(0..100) {
-                0..70 => {
-                    fresh = Some(self.fresh(world, campaigns, random));
-                    fresh.clone()
+                0..66 => Some(self.fresh(world, campaigns, random)),
+                66..72 => Some(self.race(world, campaigns)),
+                72..86 => known(world, source, random)
+                    .map(|known| if random.random_bool(0.6) { known } else { otherwise(known) }),
+                // Of the one before it, a twin.
+                86..94 => {
+                    items.last().cloned().map(|twin| if random.random_bool(0.5) { twin } else { otherwise(twin) })
                 }
-                70..76 => Some(self.race(world, campaigns)).filter(|race| met.insert(race.id.clone())),
-                76..93 => {
-                    let known = known(world, source, random).filter(|known| met.insert(known.id.clone()));
-                    known.map(|known| if random.random_bool(0.6) { known } else { otherwise(known) })
+                // Wrong from the start.
+                _ => {
+                    let original = items.last().filter(|last| matches!(last.says, Says::Happened { .. })).cloned();
+                    original.map(|original| self.correction(world, original, random))
                 }
-                _ => fresh.take().map(|twin| if random.random_bool(0.5) { twin } else { otherwise(twin) }),
             };
             items.extend(item);
         }
@@ -193,25 +193,32 @@ impl Planner {
         let source = random.random_range(0..world.push.len());
         let mut items = Vec::new();
         for _ in 0..random.random_range(1..=4) {
-            let Some(original) = known(world, source, random) else { break };
-            let (count, value) = match random.random_range(0..4) {
-                0 => (None, None),
-                1 => (Some(random.random_range(0..5)), None),
-                2 if original.kind.value_measure().is_some() => (None, Some(random.random_range(0..2_000_000))),
-                _ => (Some(random.random_range(1..2_000)), None),
-            };
-            let day = original.at.date_naive();
-            items.push(Observation {
-                id: format!("fix-{}", self.unique(random)),
-                kind: original.kind,
-                at: world.now,
-                says: Says::Corrects { of: original.id, day, count, value },
-            });
+            let Some(mut original) = known(world, source, random) else { break };
+            if random.random_bool(0.05) {
+                original.id = format!("never-{}", self.unique(random));
+            }
+            items.push(self.correction(world, original, random));
         }
         if items.is_empty() {
             return Asks::Create { name: format!("instead {}", self.unique(random)) };
         }
         Asks::Observe { source: world.push[source].clone(), items }
+    }
+
+    fn correction(&mut self, world: &World, original: Observation, random: &mut StdRng) -> Observation {
+        let (count, value) = match random.random_range(0..4) {
+            0 => (None, None),
+            1 => (Some(random.random_range(0..5)), None),
+            2 if original.kind.value_measure().is_some() => (None, Some(random.random_range(0..2_000_000))),
+            _ => (Some(random.random_range(1..2_000)), None),
+        };
+        let (day, says_day) = (original.at.date_naive(), random.random_bool(0.7));
+        Observation {
+            id: format!("fix-{}", self.unique(random)),
+            kind: original.kind,
+            at: world.now,
+            says: Says::Corrects { of: original.id, day, says_day, count, value },
+        }
     }
 
     fn state(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {

@@ -129,8 +129,9 @@ fn observation(item: &Observation) -> Value {
             sent.insert("campaign_id".to_owned(), json!(campaign));
             (Some(*count), *value)
         }
-        Says::Corrects { of, day, count, value } => {
-            sent.insert("adjusts".to_owned(), json!({ "id": of, "day": day }));
+        Says::Corrects { of, day, says_day, count, value } => {
+            let adjusts = if *says_day { json!({ "id": of, "day": day }) } else { json!(of) };
+            sent.insert("adjusts".to_owned(), adjusts);
             (*count, *value)
         }
     };

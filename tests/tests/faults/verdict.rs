@@ -27,10 +27,10 @@ pub(crate) async fn assert_sound(workload: &mut Workload, database: &mut PgConne
         violations.len(),
         shown.join("\n")
     );
-    let history = workload.history();
-    let acknowledged = history.requests.iter().filter(|request| request.done().next().is_some()).count();
-    let doubtful = history.requests.iter().filter(|request| request.is_doubtful()).count();
-    println!("seed {seed}: {} requests, {acknowledged} acknowledged, {doubtful} in doubt", history.requests.len());
+    let tally = workload.history().tally();
+    println!("seed {seed}: {tally:?}");
+    let happened = [tally.acknowledged, tally.observations, tally.corrections, tally.duplicates, tally.conflicts];
+    assert!(happened.iter().all(|count| *count > 0), "HIGHWATER_SEED={seed}: too little was done: {tally:?}");
 }
 
 /// A connection of the test's own, past every fault.

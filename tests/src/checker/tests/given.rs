@@ -10,7 +10,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::evidence::{
-    CampaignRow, Cell, Correction, Event, Evidence, LastWord, Row, StatementKey, StatementRow, Tables, What,
+    CampaignRow, Cell, Correction, CorrectionRow, Event, Evidence, LastWord, Row, StatementKey, StatementRow, Tables,
+    What,
 };
 use crate::history::{
     Acknowledged, Asks, Attempt, Change, Fate, History, Observation, Outcome, Refusal, Reply, Request, Says, Source,
@@ -31,7 +32,7 @@ pub(super) fn click(id: &str, count: i64) -> Observation {
 }
 
 pub(super) fn correction(id: &str, of: &str, count: Option<i64>) -> Observation {
-    let says = Says::Corrects { of: of.to_owned(), day: at(0).date_naive(), count, value: None };
+    let says = Says::Corrects { of: of.to_owned(), day: at(0).date_naive(), says_day: true, count, value: None };
     Observation { id: id.to_owned(), kind: ObservationType::Click, at: at(50), says }
 }
 
@@ -232,7 +233,18 @@ impl Given {
                     tables.campaigns.insert(CAMPAIGN, row);
                 }
                 What::Observations { rows, .. } => {
-                    for row in rows {
+                    for (item, row) in (0..).zip(rows) {
+                        if let Some(correction) = &row.corrects {
+                            let row = CorrectionRow {
+                                campaign: row.campaign,
+                                source: SOURCE,
+                                id: row.id.clone(),
+                                of: correction.of.clone(),
+                                changes: (row.count, row.value),
+                                total: (correction.count, correction.value),
+                            };
+                            tables.corrections.insert((event.position, item), row);
+                        }
                         let bucket = quarter_hour(row.occurred_at);
                         let cell = Cell { campaign: row.campaign, source: SOURCE, bucket, measure: Measure::Clicks };
                         *tables.increments.entry(cell).or_default() += i128::from(row.count);

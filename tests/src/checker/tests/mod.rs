@@ -284,6 +284,18 @@ fn a_correction_of_nothing_is_found() {
 }
 
 #[test]
+fn a_correction_refused_although_its_original_was_known_is_found() {
+    for (of, broken_rules) in [("a", vec![Rule::Fate]), ("never", vec![])] {
+        let mut given = sound();
+        let request = given.observes(None, vec![correction("late", of, Some(1))]);
+        given.events.pop();
+        given.settle();
+        given.reply(request, 0).says = Acknowledged::Batch(vec![Fate::Rejected("unknown_observation".to_owned())]);
+        assert_eq!(broken(&given), broken_rules);
+    }
+}
+
+#[test]
 fn an_older_statement_that_holds_is_found() {
     let mut given = sound();
     let What::Statements { rows, .. } = &mut given.events[2].what else { panic!() };

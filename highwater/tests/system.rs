@@ -89,6 +89,34 @@ async fn coming_days_are_made_and_past_ones_dropped(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_was_corrected_is_forgotten_with_its_ids(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let workspace = event_store::open_workspace(&mut conn, "acme", SystemClock.now()).await.unwrap();
+    for (kind, key) in [
+        ("correction", "2026-08-20/a"),
+        ("correction", "2026-08-21/b"),
+        ("correction", "2026-11-21/c"),
+        ("campaign", "2026-08-20"),
+        ("statement", "2026-08-20"),
+    ] {
+        sqlx::query("INSERT INTO log.claims (workspace, kind, key, owner, state) VALUES ($1, $2, $3, 'o', 's')")
+            .bind(workspace)
+            .bind(kind)
+            .bind(key)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    maintenance::look_after(&pool, "2026-11-21".parse().unwrap()).await.unwrap();
+    let left: Vec<String> =
+        sqlx::query_scalar("SELECT kind || ' ' || key FROM log.claims ORDER BY 1").fetch_all(&pool).await.unwrap();
+    assert_eq!(
+        left,
+        ["campaign 2026-08-20", "correction 2026-08-21/b", "correction 2026-11-21/c", "statement 2026-08-20"]
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn setting_the_demo_up_again_appends_nothing(pool: PgPool) {
     let (system, client) = start(&pool).await;
     let now = SystemClock.now();

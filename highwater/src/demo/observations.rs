@@ -16,6 +16,8 @@ const REMEMBERED: usize = 256;
 const SENT_TWICE_IN: u32 = 150;
 /// One observation in so many arrives minutes after it happened.
 const STRAGGLER_IN: u32 = 100;
+/// One observation in so many is followed by the retraction of an earlier one: an invalid click, a refund.
+const RETRACTED_IN: u32 = 500;
 
 /// An observation about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Draft {
     pub value_micros: Option<u64>,
     /// What else is known of it.
     pub dimensions: BTreeMap<&'static str, &'static str>,
+    /// The id of what it retracts. All that it says beside is when.
+    pub retracts: Option<String>,
 }
 
 /// A push source's live traffic.
@@ -69,6 +73,7 @@ impl Pusher {
                     let again = self.rng.random_range(0..self.remembered.len());
                     drafts.push(self.remembered[again].clone());
                 }
+                drafts.extend(self.retraction(until));
             }
         }
         drafts
@@ -107,6 +112,7 @@ impl Pusher {
             count: self.about(count * 1_000).max(1),
             value_micros: push.value_micros.map(|(least, most)| cents(self.rng.random_range(least..=most))),
             dimensions: self.dimensions(push.kind),
+            retracts: None,
         };
         self.sent += 1;
         if self.remembered.len() == REMEMBERED {
@@ -114,6 +120,17 @@ impl Pusher {
         }
         self.remembered.push_back(draft.clone());
         Some(draft)
+    }
+
+    /// Takes back something that was sent lately, now and then. It is forgotten, so that it is taken back once.
+    fn retraction(&mut self, at: DateTime<Utc>) -> Option<Draft> {
+        if !self.rng.random_ratio(1, RETRACTED_IN) {
+            return None;
+        }
+        let original = self.remembered.remove(self.rng.random_range(0..self.remembered.len().max(1)))?;
+        let id = format!("{}-retracted", original.id);
+        let occurred_at = at - TimeDelta::milliseconds(1);
+        Some(Draft { id, occurred_at, retracts: Some(original.id.clone()), ..original })
     }
 
     fn dimensions(&mut self, kind: ObservationType) -> BTreeMap<&'static str, &'static str> {
@@ -148,6 +165,7 @@ pub fn of_past_hour(source: &DemoSource, hour: DateTime<Utc>, rate: u32) -> Vec<
                         .value_micros
                         .map(|(least, most)| cents(hourly(of(least + most), &words, hour) / 2)),
                     dimensions: BTreeMap::new(),
+                    retracts: None,
                 });
             }
         }

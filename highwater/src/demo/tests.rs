@@ -78,6 +78,7 @@ fn all_sources_together_send_what_was_asked_for() {
     let minutes = 30;
     let mut sent = 0;
     let mut again = 0;
+    let mut retracted = 0;
     for (seed, source) in (0_u64..).zip(SOURCES.iter().filter(|source| source.kind == SourceKind::Push)) {
         let mut pusher = Pusher::new(source, rate, seed);
         let mut ids = BTreeSet::new();
@@ -87,6 +88,10 @@ fn all_sources_together_send_what_was_asked_for() {
             for draft in pusher.between(from, until) {
                 assert!(draft.occurred_at < until && draft.occurred_at > from - TimeDelta::minutes(16));
                 assert!(draft.count > 0);
+                if let Some(original) = &draft.retracts {
+                    assert!(ids.contains(original), "{original} was not sent");
+                    retracted += 1;
+                }
                 if ids.insert(draft.id) { sent += 1 } else { again += 1 }
             }
         }
@@ -94,6 +99,7 @@ fn all_sources_together_send_what_was_asked_for() {
     let asked = i64::from(rate) * 60 * minutes;
     assert!((asked * 95 / 100..=asked * 105 / 100).contains(&sent), "{sent} of {asked}");
     assert!((asked / 300..=asked / 75).contains(&again), "{again} sent twice of {asked}");
+    assert!((asked / 1_000..=asked / 250).contains(&retracted), "{retracted} retracted of {asked}");
 }
 
 #[test]

@@ -58,6 +58,10 @@ pub fn observations(source: &DemoSource, drafts: &[Draft]) -> Value {
 }
 
 fn observation(draft: &Draft) -> Value {
+    if let Some(original) = &draft.retracts {
+        let occurred_at = instant(draft.occurred_at);
+        return json!({ "id": draft.id, "type": draft.kind.name(), "occurred_at": occurred_at, "adjusts": original });
+    }
     let mut members = Map::new();
     members.insert("id".to_owned(), json!(draft.id));
     members.insert("external_campaign_id".to_owned(), json!(draft.campaign));

@@ -80,9 +80,8 @@ impl Plan {
         })
     }
 
-    /// The body that states a batch, as of `stated_at`.
-    pub fn statements(&self, batch: &Batch, stated_at: DateTime<Utc>) -> Value {
-        let stated_at = instant(stated_at);
+    /// The body that states a batch, as of when it arrives.
+    pub fn statements(&self, batch: &Batch) -> Value {
         let statements: Vec<Value> = batch
             .statements
             .iter()
@@ -93,7 +92,6 @@ impl Plan {
                     "external_campaign_id": statement.campaign,
                     "bucket": statement.date,
                     "measures": measures,
-                    "stated_at": stated_at,
                 })
             })
             .collect();

@@ -8,9 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use platform::clock::{Clock, SystemClock};
 use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -45,7 +43,6 @@ struct Summary {
 /// Imports a file. The exit status is 1 when a line was not sent or not taken.
 pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let stated_at = SystemClock.now();
     let client = ApiClient::new(server, key, ATTEMPTS)?;
     let progress = Progress::default();
 
@@ -56,7 +53,7 @@ pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) 
     let mut summary = Summary { rows: survey.rows, bad: survey.bad.len() as u64, ..Summary::default() };
     summary.sources = create_sources(&client, plan, &survey, &progress).await?;
     summary.campaigns = create_campaigns(&client, plan, &survey, &progress).await?;
-    let import = Import { client: &client, plan, stated_at, digest: hex::encode(&survey.digest[..12]) };
+    let import = Import { client: &client, plan, run: rand::random(), digest: hex::encode(&survey.digest[..12]) };
     import.send_statements(path, &survey, &mut summary, &progress).await?;
     import.send_completions(&survey, &summary, &progress).await?;
     progress.finish();
@@ -125,11 +122,12 @@ async fn create_campaigns(
     Ok((survey.campaigns.len(), made))
 }
 
-/// One run: everything in it is stated as of its start.
+/// One run. As of when its batches are stated is for the server to say: this machine's clock may be another.
 struct Import<'a> {
     client: &'a ApiClient,
     plan: &'a Plan,
-    stated_at: DateTime<Utc>,
+    /// Tells this run from others of the same file.
+    run: u64,
     digest: String,
 }
 
@@ -165,8 +163,8 @@ impl Import<'_> {
 
     /// The key names the run and the batch, so that a batch whose answer was lost is answered again as it was.
     async fn send_batch(&self, batch: Batch) -> Result<(Batch, Value), ClientError> {
-        let key = format!("import-{}-{}-{}", self.digest, self.stated_at.timestamp_micros(), batch.number);
-        let body = self.plan.statements(&batch, self.stated_at);
+        let key = format!("import-{}-{:016x}-{}", self.digest, self.run, batch.number);
+        let body = self.plan.statements(&batch);
         let answer = self.client.post(&["v1", "statements"], &body, Some(&key)).await?.accepted()?;
         Ok((batch, answer))
     }
@@ -193,7 +191,7 @@ fn results(answer: &Value) -> impl Iterator<Item = &Value> {
     answer["results"].as_array().into_iter().flatten()
 }
 
-/// Whether something that was stated as of later stands, because another machine's clock is ahead of this one's.
+/// Whether something that was stated as of later stands: another sender said so of its own, or the server's clock went back.
 fn is_superseded(result: &Value) -> bool {
     result["reason"] == "superseded"
 }

@@ -1,5 +1,5 @@
 //! Keeps the day partitions of ids and receipts: makes those of the coming days before an append needs them, and drops those
-//! that no request can meet any more.
+//! that no request can meet any more, with what was remembered of corrections.
 
 use std::time::Duration;
 
@@ -13,14 +13,13 @@ use tokio_util::sync::CancellationToken;
 const EVERY: Duration = Duration::from_mins(30);
 /// How many days ahead there are partitions.
 const AHEAD: u64 = 2;
+/// For how many days ids are kept.
+const IDS_KEPT: u32 = MAX_OBSERVATION_WINDOW_DAYS + 2;
 /// Parents of day partitions, and for how many days each is kept: ids for as long as any source may send that day's
 /// observations and the day that this began in, their batches for as long as any id may lead there, receipts for the two
 /// days that they answer for; a day more for clocks that differ.
-const KEPT: [(&str, u32); 3] = [
-    ("item_ids", MAX_OBSERVATION_WINDOW_DAYS + 2),
-    ("item_batches", MAX_OBSERVATION_WINDOW_DAYS + 4),
-    ("receipts", 4),
-];
+const KEPT: [(&str, u32); 3] =
+    [("item_ids", IDS_KEPT), ("item_batches", MAX_OBSERVATION_WINDOW_DAYS + 4), ("receipts", 4)];
 
 /// Looks after the days until `stop`. What fails is tried again at the next look; an append makes what it misses itself.
 pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationToken) {
@@ -67,7 +66,22 @@ pub async fn look_after(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>,
             dropped.push(table);
         }
     }
+    forget_corrections(admin, today).await?;
     Ok(dropped)
+}
+
+/// Removes what observations come to that nobody can correct any more, because their ids are gone. No append asks for it.
+async fn forget_corrections(admin: &PgPool, today: NaiveDate) -> Result<(), sqlx::Error> {
+    let Some(first_kept) = today.checked_sub_days(Days::new(IDS_KEPT.into())) else { return Ok(()) };
+    // The keys begin with the day. Workspace by workspace, as the claims' key does.
+    sqlx::query!(
+        r#"DELETE FROM log.claims held USING log.workspaces w
+           WHERE held.workspace = w.workspace AND held.kind = 'correction' AND held.key < $1 COLLATE "C""#,
+        first_kept.to_string(),
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
 }
 
 /// Dropping locks the parent, so it waits only briefly: appends that come meanwhile stand behind it.

@@ -9,12 +9,20 @@ use event_store::{Alongside, AppendError, AppendRequest, Appended, Loaded, find_
 use crate::claims::{self, EXTERNAL_CAMPAIGN, Freshness, Lookup};
 use crate::command::Caller;
 use crate::failure::Failure;
+use crate::idempotency::Turn;
 use crate::outcome::{Done, Outcome};
 use crate::precondition::IfMatch;
 use crate::state::ApiState;
 
 /// How often a command is tried. Each round of a race has a winner, so this many callers at once all get through.
 pub(crate) const ATTEMPTS: u32 = 24;
+
+/// Begins to carry out a command: not while its twin is carried out, and not when the log has more to write than it can.
+/// Asked before anything is looked up, so that what is refused for load does not add to it.
+pub(crate) fn begin(state: &ApiState, caller: &Caller) -> Result<Turn, Failure> {
+    state.appender.check_room(caller.principal.workspace)?;
+    state.in_flight.begin(caller)
+}
 
 /// The first answer to a caller's key, if there was one. Only spares the work: the append looks again, under the lock.
 pub(crate) async fn earlier(state: &ApiState, caller: &Caller) -> Result<Option<Done>, Failure> {
@@ -99,7 +107,7 @@ pub(crate) async fn campaign(
     if_match: &IfMatch,
     command: CampaignCommand,
 ) -> Result<Done, Failure> {
-    let _turn = state.in_flight.begin(caller)?;
+    let _turn = begin(state, caller)?;
     let mut may_recall = true;
     for attempt in 0..ATTEMPTS {
         pause(attempt).await;

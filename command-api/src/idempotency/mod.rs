@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, Method};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-pub(crate) use in_flight::InFlight;
+pub(crate) use in_flight::{InFlight, Turn};
 
 /// The request header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -119,7 +119,7 @@ pub(crate) async fn register(State(state): State<ApiState>, command: Command) ->
     fields(workspace = %caller.workspace(), source.name = definition.name, correlation_id = caller.correlation_id())
 )]
 async fn execute(state: &ApiState, caller: &Caller, definition: SourceDefinition) -> Result<Done, Failure> {
-    let _turn = state.in_flight.begin(caller)?;
+    let _turn = execute::begin(state, caller)?;
     if let Some(done) = execute::earlier(state, caller).await? {
         return Ok(done);
     }

@@ -109,6 +109,22 @@ impl Appender {
             .unwrap_or_else(|_writer_is_gone| Err(AppendError::Unavailable(Arc::new(sqlx::Error::WorkerCrashed))))
     }
 
+    /// Refuses, as an append would, when the queue of a workspace's lane is full: for a caller who has to look much up before
+    /// it knows what to append.
+    pub fn check_room(&self, workspace: i32) -> Result<(), AppendError> {
+        let entrance = self.entrance(workspace);
+        if entrance.queue.capacity() == 0 || entrance.room.available_permits() == 0 {
+            lane::count_refusal(&AppendError::Overloaded);
+            return Err(AppendError::Overloaded);
+        }
+        Ok(())
+    }
+
+    fn entrance(&self, workspace: i32) -> &Entrance {
+        let lane = usize::try_from(workspace.unsigned_abs()).unwrap_or(0) % self.entrances.len();
+        &self.entrances[lane]
+    }
+
     fn enqueue(&self, request: AppendRequest) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
         let prepared = prepare(request)?;
         if prepared.bytes > self.request_bytes {
@@ -121,8 +137,7 @@ impl Appender {
                 self.request_rows
             )));
         }
-        let lane = usize::try_from(prepared.workspace.unsigned_abs()).unwrap_or(0) % self.entrances.len();
-        let entrance = &self.entrances[lane];
+        let entrance = self.entrance(prepared.workspace);
         if self.stop.is_cancelled() {
             return Err(AppendError::ShuttingDown);
         }

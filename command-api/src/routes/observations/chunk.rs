@@ -25,7 +25,7 @@ pub(super) async fn record(
     source: &str,
     batch: &Batch<'_>,
 ) -> Result<Done, Failure> {
-    let _turn = state.in_flight.begin(caller)?;
+    let _turn = execute::begin(state, caller)?;
     for attempt in 0..ATTEMPTS {
         execute::pause(attempt).await;
         let mut lookup = execute::lookup(state, caller, attempt);

@@ -129,7 +129,7 @@ pub(crate) async fn record(
     fields(workspace = %caller.workspace(), source.name = source, correlation_id = caller.correlation_id())
 )]
 async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<'_>) -> Result<Done, Failure> {
-    let _turn = state.in_flight.begin(caller)?;
+    let _turn = execute::begin(state, caller)?;
     if let Some(done) = execute::earlier(state, caller).await? {
         return Ok(done);
     }

@@ -105,7 +105,7 @@ pub(crate) async fn note(
     fields(workspace = %caller.workspace(), source.name = name, correlation_id = caller.correlation_id())
 )]
 async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> Result<Done, Failure> {
-    let _turn = state.in_flight.begin(caller)?;
+    let _turn = execute::begin(state, caller)?;
     if let Some(done) = execute::earlier(state, caller).await? {
         return Ok(done);
     }

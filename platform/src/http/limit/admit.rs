@@ -37,7 +37,8 @@ pub(in crate::http) async fn admit(State(limits): State<Limits>, request: Reques
 
     let mut response = next.run(watch(request, &admission)).await;
 
-    if let Some(cut) = admission.0.cut.get()
+    let cut = admission.0.cut.get();
+    if let Some(cut) = cut
         && is_refusal(&response)
     {
         // The handler only knows that the body broke off.
@@ -47,7 +48,8 @@ pub(in crate::http) async fn admit(State(limits): State<Limits>, request: Reques
         }
         .into_response();
     }
-    if is_refusal(&response) && !short && !admission.0.whole.load(Ordering::Relaxed) {
+    let is_left_behind = cut.is_some() || !short;
+    if is_refusal(&response) && is_left_behind && !admission.0.whole.load(Ordering::Relaxed) {
         close(&mut response, version);
     }
     if !response.headers().contains_key(RATELIMIT) {

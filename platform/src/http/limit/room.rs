@@ -14,7 +14,8 @@ pub(super) struct Room {
 impl Room {
     /// 0 is room without end.
     pub(super) fn new(most: u64, gauge: Gauge) -> Self {
-        gauge.set(0.0);
+        // Shown from the beginning; an API that is served twice in one process shows both together.
+        gauge.increment(0.0);
         Self { most: if most == 0 { u64::MAX } else { most }, taken: AtomicU64::new(0), gauge }
     }
 

@@ -19,8 +19,8 @@ pub(crate) struct Answer(Response);
 impl Answer {
     /// What was done, with a token that makes a read wait for it.
     pub(crate) fn new(status: StatusCode, caller: &Caller, done: &Done, body: &impl Serialize) -> Self {
-        let token = ConsistencyToken { workspace: caller.principal.workspace, position: done.position };
-        Self((status, Json(body)).into_response()).with(CONSISTENCY_TOKEN, Some(token.header_value())).replayed(done)
+        let token = consistency_token(caller, done.position).header_value();
+        Self((status, Json(body)).into_response()).with(CONSISTENCY_TOKEN, Some(token)).replayed(done)
     }
 
     /// What the rules did not allow.
@@ -54,6 +54,15 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         self.0
     }
+}
+
+fn consistency_token(caller: &Caller, position: i64) -> ConsistencyToken {
+    ConsistencyToken { workspace: caller.principal.workspace, position }
+}
+
+/// What makes a read wait for `position`, for an answer that has it in its body.
+pub(crate) fn token(caller: &Caller, position: i64) -> String {
+    consistency_token(caller, position).to_string()
 }
 
 /// The answer to an outcome that a route has none for: a refusal, or a receipt of another route.

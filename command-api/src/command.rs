@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ids::WorkspaceId;
 use event_store::{Metadata, Receipt};
 use http::{HeaderMap, Method};
-use platform::http::auth::Authenticated;
-use platform::http::{body, json};
+use platform::http::auth::{self, Authenticated};
+use platform::http::body::{self, BodyStream};
+use platform::http::json;
 use platform::http::problem::Problem;
 use platform::http::trace::TraceContext;
-use platform::keys::{Principal, Scope};
+use platform::keys::{Keys, Principal, Scope};
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::idempotency::{self, Idempotency};
+use crate::idempotency::{self, Content, Idempotency};
 use crate::outcome::Outcome;
 use crate::precondition::{IfMatch, IfMatchError};
 use crate::state::ApiState;
@@ -34,6 +35,11 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn workspace(&self) -> WorkspaceId {
         WorkspaceId(self.principal.workspace)
+    }
+
+    /// Which request it came in, as problems name it.
+    pub(crate) fn request_id(&self) -> &str {
+        self.trace.request_id()
     }
 
     /// The flow that the command belongs to.
@@ -98,7 +104,65 @@ impl FromRequest<ApiState> for Command {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let (request, waiting) = Waiting::begin(request, state).await?;
         let body = json::read(request, state).await?;
-        Ok(Self { caller: waiting.caller(&body)?, body })
+        Ok(Self { caller: waiting.caller(&[], &body)?, body })
+    }
+}
+
+/// A command whose caller may give it, and whose body is still to be read.
+pub(crate) struct Opened {
+    waiting: Waiting,
+    request: Request,
+}
+
+impl Opened {
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// The command once its body is there. `about` is what the request says beside its body.
+    pub(crate) async fn read(self, state: &ApiState, about: &[&str]) -> Result<Command, Problem> {
+        let body = body::whole(self.request, state).await?;
+        Ok(Command { caller: self.waiting.caller(about, &body)?, body })
+    }
+
+    /// For a route that reads the body piece by piece.
+    pub(crate) fn flow(self) -> Result<(Flowing, BodyStream), Problem> {
+        let key = idempotency::key(&self.waiting.headers)?;
+        let content = self.waiting.content();
+        let bearer = auth::bearer(&self.waiting.headers).unwrap_or_default().to_owned();
+        let flowing = Flowing { caller: self.waiting.unkeyed(), key, content, bearer };
+        Ok((flowing, BodyStream::of(self.request)?))
+    }
+}
+
+impl FromRequest<ApiState> for Opened {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let (request, waiting) = Waiting::begin(request, state).await?;
+        Ok(Self { waiting, request })
+    }
+}
+
+/// A command that is carried out part by part as its body arrives.
+pub(crate) struct Flowing {
+    pub(crate) caller: Caller,
+    /// The caller's idempotency key.
+    pub(crate) key: Option<String>,
+    /// The request's content, still without anything of the body.
+    pub(crate) content: Content,
+    bearer: String,
+}
+
+impl Flowing {
+    /// The caller of one part: at the time of the part, if the key still holds then.
+    pub(crate) async fn caller_of(
+        &self,
+        state: &ApiState,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Caller, Problem> {
+        auth::authenticate(&Keys::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
+        Ok(Caller { received_at: state.clock.now(), idempotency, ..self.caller.clone() })
     }
 }
 
@@ -117,7 +181,7 @@ impl FromRequest<ApiState> for BareCommand {
         if !body.trim_ascii().is_empty() {
             let Nothing {} = json::parse(json::text(&body)?)?;
         }
-        Ok(Self { caller: waiting.caller(&body)? })
+        Ok(Self { caller: waiting.caller(&[], &body)? })
     }
 }
 
@@ -152,15 +216,26 @@ impl Waiting {
         Ok((Request::from_parts(parts, body), waiting))
     }
 
-    fn caller(self, body: &[u8]) -> Result<Caller, Problem> {
-        let idempotency = idempotency::key(&self.headers)?
-            .map(|key| Idempotency { key, digest: idempotency::digest(&self.method, &self.path, body) });
-        Ok(Caller {
+    fn content(&self) -> Content {
+        Content::of(&self.method, &self.path)
+    }
+
+    fn caller(self, about: &[&str], body: &[u8]) -> Result<Caller, Problem> {
+        let idempotency = idempotency::key(&self.headers)?.map(|key| {
+            let mut content = about.iter().fold(self.content(), |content, part| content.with(part));
+            content.add(body);
+            Idempotency { key, digest: content.digest() }
+        });
+        Ok(Caller { idempotency, ..self.unkeyed() })
+    }
+
+    fn unkeyed(self) -> Caller {
+        Caller {
             principal: self.principal,
             received_at: self.received_at,
-            idempotency,
+            idempotency: None,
             if_match: IfMatch::read(&self.headers),
             trace: self.trace,
-        })
+        }
     }
 }

@@ -25,7 +25,7 @@ mod state;
 
 use axum::Router;
 
-pub use state::{ApiState, Limits};
+pub use state::{ApiState, Limits, StreamLimits};
 
 /// The API without its edge: what `platform::http::edge` wraps.
 pub fn router(state: ApiState) -> Router {

@@ -9,6 +9,10 @@ use utoipa::ToSchema;
 pub(crate) enum Reason {
     /// Not the shape of an item: a missing or unknown member, or one of another type.
     Malformed,
+    /// Asks for something that is not offered.
+    Unsupported,
+    /// Longer than an item may be.
+    TooLong,
     /// The id is empty, too long or holds control characters.
     BadId,
     /// Names no campaign, names two, or names one in no way that could be an id.

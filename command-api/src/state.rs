@@ -1,6 +1,7 @@
 //! What every handler needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use domain::campaign::Campaign;
@@ -20,11 +21,46 @@ pub struct Limits {
     pub observations: usize,
     /// The most statements of one request.
     pub statements: usize,
+    /// Of requests that are recorded as they arrive.
+    pub stream: StreamLimits,
+}
+
+/// How a request is taken that is recorded chunk by chunk as it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// The most lines of a chunk. A chunk's receipt is found again only as long as chunks are cut the same.
+    pub chunk_lines: usize,
+    /// A chunk ends with the line that reaches so many bytes.
+    pub chunk_bytes: usize,
+    /// A longer line is rejected by itself.
+    pub line_bytes: usize,
+    /// The most lines of one request.
+    pub lines: u64,
+    /// The most bytes of one request, after they are unpacked.
+    pub bytes: u64,
+    /// The most results that its answer lists.
+    pub results: usize,
+    /// How long a chunk is tried where the log has no room for it.
+    pub patience: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            chunk_lines: 1_000,
+            chunk_bytes: 512 << 10,
+            line_bytes: 64 << 10,
+            lines: 10_000_000,
+            bytes: 8 << 30,
+            results: 1_000,
+            patience: Duration::from_secs(30),
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { observations: 5_000, statements: 5_000 }
+        Self { observations: 5_000, statements: 5_000, stream: StreamLimits::default() }
     }
 }
 

@@ -72,16 +72,31 @@ fn unquoted(rest: &str) -> Option<String> {
     }
 }
 
-/// The digest of a request's content. The query is left out: it only chooses how an answer is shown.
-pub(crate) fn digest(method: &Method, path: &str, body: &[u8]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in [method.as_str().as_bytes(), path.as_bytes()] {
-        hasher.update(part);
-        // Neither a method nor a path holds a line feed, so no two requests share a digest by moving a border.
-        hasher.update(b"\n");
+/// The digest of a request's content, taken as it comes. Of the query only what is part of the content is put in; the rest
+/// chooses how an answer is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Content(Sha256);
+
+impl Content {
+    pub(crate) fn of(method: &Method, path: &str) -> Self {
+        Self(Sha256::new()).with(method.as_str()).with(path)
     }
-    hasher.update(body);
-    hasher.finalize().into()
+
+    /// With what is said beside the body. Its length goes before it, so that no two requests share a digest by moving a border.
+    pub(crate) fn with(mut self, part: &str) -> Self {
+        self.0.update((part.len() as u64).to_be_bytes());
+        self.0.update(part);
+        self
+    }
+
+    /// More of the body, which comes last.
+    pub(crate) fn add(&mut self, body: &[u8]) {
+        self.0.update(body);
+    }
+
+    pub(crate) fn digest(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
 }
 
 #[cfg(test)]

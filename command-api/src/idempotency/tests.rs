@@ -34,19 +34,32 @@ fn what_is_no_key_is_refused() {
     assert_eq!(key(&headers), Err(IdempotencyKeyError::Repeated));
 }
 
+fn digest(parts: &[&str], body: &[u8]) -> [u8; 32] {
+    let mut content = parts.iter().fold(Content::of(&Method::POST, "/v1/a"), |content, part| content.with(part));
+    content.add(body);
+    content.digest()
+}
+
 #[test]
-fn a_digest_tells_method_path_and_body() {
+fn a_digest_tells_method_path_parts_and_body() {
+    let whole = |method: &Method, path: &str| Content::of(method, path).digest();
     let all = [
-        digest(&Method::POST, "/v1/a", b"{}"),
-        digest(&Method::PUT, "/v1/a", b"{}"),
-        digest(&Method::POST, "/v1/b", b"{}"),
-        digest(&Method::POST, "/v1/a", b"{} "),
-        digest(&Method::POST, "/v1/a{", b"}"),
+        whole(&Method::POST, "/v1/a"),
+        whole(&Method::PUT, "/v1/a"),
+        whole(&Method::POST, "/v1/b"),
+        digest(&[], b"{}"),
+        digest(&[], b"{} "),
+        digest(&["shop"], b"{}"),
+        digest(&["shop{}"], b""),
+        digest(&["sh", "op"], b"{}"),
     ];
     for (index, one) in all.iter().enumerate() {
         for other in &all[index + 1..] {
             assert_ne!(one, other);
         }
     }
-    assert_eq!(all[0], digest(&Method::POST, "/v1/a", b"{}"));
+    let mut in_pieces = Content::of(&Method::POST, "/v1/a");
+    in_pieces.add(b"{");
+    in_pieces.add(b"}");
+    assert_eq!(in_pieces.digest(), all[3]);
 }

@@ -4,11 +4,13 @@
 mod support;
 
 mod campaigns;
+mod cloud_events;
 mod corrections;
 mod faults;
 mod fuzz;
 mod idempotency;
 mod isolation;
+mod lines;
 mod observations;
 mod openapi;
 mod races;

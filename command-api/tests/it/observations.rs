@@ -219,3 +219,26 @@ async fn a_batch_is_refused_whole_for_its_outer_shape_alone(pool: PgPool) {
     let reply = api.post("/v1/observations?results=none", &batch(&[item])).await;
     assert_eq!((reply.status, reply.code(), reply.field()), (StatusCode::BAD_REQUEST, "invalid-query", "results"));
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_batch_that_is_sent_again_is_answered_as_the_first_time_whatever_has_changed(pool: PgPool) {
+    let (api, campaign) = start(pool).await;
+    let mut item = click("o-2", campaign);
+    item.as_object_mut().unwrap().remove("campaign_id");
+    item["external_campaign_id"] = json!("summer");
+    let late = json!({"id": "o-3", "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-14T22:30:00Z"});
+    let call = Call::post("/v1/observations").json(&batch(&[click("o-1", campaign), item.clone(), late])).once("k");
+    let first = api.call(call.clone()).await;
+    assert_eq!((first.counts(), first.results()), ([2, 0, 0, 1], vec!["1 rejected unknown_campaign".to_owned()]));
+
+    // Now the campaign is there, the other one is put away, and what was in time is late.
+    api.campaign(&json!([{"id": "summer"}])).await;
+    assert_eq!(api.call(Call::post(&format!("/v1/campaigns/{campaign}/archive"))).await.status, StatusCode::OK);
+    api.clock.advance(TimeDelta::hours(1));
+    let before = api.log().await;
+    let again = api.call(call).await;
+    assert_eq!((&again.body, again.header("idempotency-replayed")), (&first.body, Some("true")));
+    assert_eq!(api.log().await, before);
+    // What the first answer refused is still free to be sent.
+    assert_eq!(api.post("/v1/observations", &batch(&[item])).await.counts(), [1, 0, 0, 0]);
+}

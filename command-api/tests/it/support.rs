@@ -1,18 +1,22 @@
 //! The real router over the real log, with a clock that is moved by hand.
 
-use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::{fmt, io};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
-use command_api::{ApiState, Limits};
+use command_api::{ApiState, Limits, StreamLimits};
 use event_store::{Appender, AppenderConfig, open_workspace};
+use futures_util::stream;
 use platform::clock::ManualClock;
 use platform::keys::{Keys, NewKey, Scope, insert_key};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -37,6 +41,10 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) async fn start(pool: PgPool) -> Self {
+        Self::with(pool, StreamLimits::default(), AppenderConfig::default()).await
+    }
+
+    pub(crate) async fn with(pool: PgPool, stream: StreamLimits, appender: AppenderConfig) -> Self {
         let now = "2026-11-21T22:00:00Z".parse().unwrap();
         let clock = ManualClock::new(now);
         let mut conn = pool.acquire().await.unwrap();
@@ -44,30 +52,40 @@ impl Api {
             let workspace = open_workspace(&mut conn, name, now).await.unwrap();
             add_key(&pool, workspace, key, &[Scope::Command]).await;
         }
-        Self::over(pool, clock).await
+        Self::over(pool, clock, stream, appender).await
     }
 
     /// The same API over the same database, as another process has it.
     pub(crate) async fn another_process(&self) -> Self {
-        Self::over(self.pool.clone(), self.clock.clone()).await
+        let (stream, appender) = (StreamLimits::default(), AppenderConfig::default());
+        Self::over(self.pool.clone(), self.clock.clone(), stream, appender).await
     }
 
-    async fn over(pool: PgPool, clock: ManualClock) -> Self {
+    async fn over(pool: PgPool, clock: ManualClock, stream: StreamLimits, appender: AppenderConfig) -> Self {
         let (reads, writes) = (as_command(&pool).await, as_command(&pool).await);
         let shutdown = CancellationToken::new();
-        let (appender, _writers) = Appender::start(writes, AppenderConfig::default(), shutdown.clone());
+        let (appender, _writers) = Appender::start(writes, appender, shutdown.clone());
         let keys = Keys::new(reads.clone(), clock.shared());
-        let limits = Limits { observations: 50, ..Limits::default() };
+        let limits = Limits { observations: 50, stream, ..Limits::default() };
         let state = ApiState::new(reads.clone(), appender, keys, clock.shared(), limits);
         Self { clock, pool, reads, shutdown, router: command_api::router(state) }
     }
 
     pub(crate) async fn call(&self, request: Call) -> Reply {
-        let response = self.router.clone().oneshot(request.into_request()).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.respond(request).await.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        let lines = parts.headers.get("content-type").is_some_and(|kind| kind == "application/x-ndjson");
+        let body = match body.as_ref() {
+            [] => Value::Null,
+            body if lines => body.split_inclusive(|byte| *byte == b'\n').map(json_of).collect(),
+            body => json_of(body),
+        };
         Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The answer's head, and its body as it comes.
+    pub(crate) async fn respond(&self, request: Call) -> Response {
+        self.router.clone().oneshot(request.into_request()).await.unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
@@ -113,6 +131,10 @@ impl Api {
         .unwrap();
         serde_json::from_str(&payload).unwrap()
     }
+}
+
+fn json_of(text: &[u8]) -> Value {
+    serde_json::from_slice(text).unwrap()
 }
 
 /// Connections that may do what the command part may.
@@ -168,13 +190,23 @@ pub(crate) struct Call {
     method: Method,
     path: String,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    body: Sent,
     key: Option<&'static str>,
 }
 
+/// A body, or the name under which one is being sent.
+#[derive(Debug, Clone)]
+enum Sent {
+    Whole(Vec<u8>),
+    Arriving(Arriving),
+}
+
+/// The receiving end of a body that is sent piece by piece; an `Err` breaks it off.
+type Arriving = Arc<Mutex<Option<mpsc::Receiver<Result<Bytes, io::Error>>>>>;
+
 impl Call {
     pub(crate) fn new(method: Method, path: &str) -> Self {
-        Self { method, path: path.to_owned(), headers: Vec::new(), body: Vec::new(), key: Some(NORTH) }
+        Self { method, path: path.to_owned(), headers: Vec::new(), body: Sent::Whole(Vec::new()), key: Some(NORTH) }
     }
 
     pub(crate) fn post(path: &str) -> Self {
@@ -189,9 +221,20 @@ impl Call {
         self.bytes(body.as_bytes())
     }
 
-    pub(crate) fn bytes(mut self, body: &[u8]) -> Self {
-        body.clone_into(&mut self.body);
-        self.header("content-type", "application/json")
+    pub(crate) fn bytes(self, body: &[u8]) -> Self {
+        self.typed("application/json", body)
+    }
+
+    pub(crate) fn typed(mut self, media_type: &str, body: &[u8]) -> Self {
+        self.body = Sent::Whole(body.to_owned());
+        self.header("content-type", media_type)
+    }
+
+    /// With a body that is sent piece by piece, once, by the sender.
+    pub(crate) fn arriving(mut self, media_type: &str) -> (mpsc::Sender<Result<Bytes, io::Error>>, Self) {
+        let (sender, receiver) = mpsc::channel(1);
+        self.body = Sent::Arriving(Arc::new(Mutex::new(Some(receiver))));
+        (sender, self.header("content-type", media_type))
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -221,7 +264,17 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        request.body(Body::from(self.body)).unwrap()
+        let body = match self.body {
+            Sent::Whole(body) => Body::from(body),
+            Sent::Arriving(arriving) => {
+                let pieces = arriving.lock().unwrap().take().unwrap();
+                Body::from_stream(stream::unfold(
+                    pieces,
+                    |mut pieces| async move { Some((pieces.recv().await?, pieces)) },
+                ))
+            }
+        };
+        request.body(body).unwrap()
     }
 }
 

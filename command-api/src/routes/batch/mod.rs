@@ -170,17 +170,30 @@ pub(crate) fn answer(
     id_of: impl Fn(usize) -> Option<String>,
     query: BatchQuery,
 ) -> Result<Answer, Problem> {
-    let Outcome::Judged(settled) = done.outcome else { return otherwise(caller, &done) };
-    let body = settled.answer(id_of, &done.duplicates, &done.conflicts, done.position, query.results);
-    if !done.replayed {
-        body.count(kind);
-    }
-    done.outcome = Outcome::Noted;
+    let Some(body) = fared(&mut done, id_of, query.results) else { return otherwise(caller, &done) };
+    body.count(kind, &done);
     Ok(Answer::new(StatusCode::OK, caller, &done, &body))
 }
 
+/// How the items of a batch fared; `None` when what was done is no batch.
+pub(crate) fn fared(done: &mut Done, id_of: impl Fn(usize) -> Option<String>, listed: Listed) -> Option<BatchAnswer> {
+    match std::mem::replace(&mut done.outcome, Outcome::Noted) {
+        Outcome::Judged(settled) => {
+            Some(settled.answer(id_of, &done.duplicates, &done.conflicts, done.position, listed))
+        }
+        other => {
+            done.outcome = other;
+            None
+        }
+    }
+}
+
 impl BatchAnswer {
-    fn count(&self, kind: &'static str) {
+    /// Counts the items, unless they were counted when the same request was done before.
+    pub(crate) fn count(&self, kind: &'static str, done: &Done) {
+        if done.replayed {
+            return;
+        }
         let fared = [
             (self.accepted, "accepted"),
             (self.duplicates, "duplicate"),

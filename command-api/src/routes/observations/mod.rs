@@ -1,4 +1,14 @@
 //! Observations: what happened, pushed by a source. A batch is one event, whatever campaigns it touches.
+//!
+//! They are taken in several forms: a JSON batch, newline-delimited JSON and CloudEvents. Each form comes down to items, and
+//! all items go the same way into the log.
+
+mod form; // in which form a request is
+
+mod cloud_events; // CloudEvents, one or several
+mod lines; // newline-delimited JSON, recorded as it arrives
+
+mod items; // the items of one chunk, whatever form they came in
 
 mod chunk; // the one way into the log
 mod item; // one item: shape and rules of its own
@@ -15,18 +25,37 @@ mod tests;
 use std::borrow::Cow;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use self::judge::Batch;
-use super::batch::{BatchAnswer, BatchQuery, check_size};
+use self::form::Form;
+use self::items::Items;
+use self::lines::answer::{ChunkAnswer, StreamEnd};
+use super::batch::{BatchAnswer, Listed, check_size};
 use crate::answer::Answer;
-use crate::command::Command;
+use crate::command::{Command, Opened};
 use crate::quantity::{Decimal, MeasureValue};
 use crate::state::ApiState;
+
+/// The query of observations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ObservationsQuery {
+    /// `all` lists accepted items too.
+    #[serde(default)]
+    #[param(inline)]
+    results: Listed,
+    /// The source's name, where the body does not name it: needed with newline-delimited JSON, and instead of what CloudEvents
+    /// call their source.
+    #[serde(default)]
+    source: Option<String>,
+}
 
 /// A batch as it is sent. Its items stay text until each is read by itself.
 #[derive(Debug, Deserialize)]
@@ -106,6 +135,50 @@ enum Adjusts {
     },
 }
 
+/// One CloudEvent 1.0. Attributes that are not listed are ignored.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "specversion": "1.0",
+    "id": "order-1001",
+    "source": "shop_tracker",
+    "type": "com.example.shop.conversion",
+    "time": "2026-11-21T21:59:30Z",
+    "subject": "winter-sale",
+    "data": {"value": {"amount": "59.90", "currency": "EUR"}, "dimensions": {"country": "DE"}}
+}))]
+#[expect(dead_code, reason = "describes an event, which is read from its text")]
+pub(crate) struct CloudEvent {
+    /// `1.0`.
+    specversion: String,
+    /// The observation's id.
+    id: String,
+    /// The source's name. All events of a request have the same, unless the query names one.
+    source: String,
+    /// Ends with the observation's type, after the last full stop.
+    #[schema(rename = "type")]
+    kind: String,
+    /// When it happened.
+    time: chrono::DateTime<chrono::Utc>,
+    /// The campaign, as the source calls it, unless the data names one.
+    subject: Option<String>,
+    /// JSON, or left out.
+    datacontenttype: Option<String>,
+    /// The other members of an observation: `campaign_id` or `external_campaign_id`, `count`, `value`, `dimensions`, `adjusts`.
+    data: Option<std::collections::BTreeMap<String, serde_json::Value>>,
+}
+
+/// A line of a streamed answer.
+#[derive(ToSchema)]
+#[schema(as = StreamLine)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the lines, which are written one by one")]
+pub(crate) enum StreamLine {
+    /// One for each chunk.
+    Chunk(ChunkAnswer),
+    /// The last one.
+    End(StreamEnd),
+}
+
 /// Record what happened
 ///
 /// Each item fares by itself. The same item again is a duplicate, another one under the same id a conflict; neither is
@@ -113,18 +186,30 @@ enum Adjusts {
 ///
 /// An item with `adjusts` corrects an earlier one, which may stand before it in the same request. The difference counts where
 /// the original does; corrections of one observation apply in the order of the log.
+///
+/// Newline-delimited JSON has one observation on each line, as many as you like. It is recorded chunk by chunk as it
+/// arrives, each chunk whole or not at all, and answered by a line for each chunk and one that ends with `"done": true`.
 #[utoipa::path(
     post,
     path = "/v1/observations",
     operation_id = "record_observations",
     tag = "activity",
-    request_body = RecordObservations,
+    request_body(content(
+        (RecordObservations = "application/json"),
+        (ObservationSent = "application/x-ndjson"),
+        (CloudEvent = "application/cloudevents+json"),
+        (Vec<CloudEvent> = "application/cloudevents-batch+json"),
+    )),
     params(
-        BatchQuery,
+        ObservationsQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
     ),
     responses(
-        (status = 200, description = "How each item fared", body = BatchAnswer),
+        (status = 200, description = "How each item fared; newline-delimited JSON is answered line by line", content(
+            (BatchAnswer = "application/json"),
+            (StreamLine = "application/x-ndjson"),
+        )),
         (status = "4XX", description = "Refused whole", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
     ),
@@ -132,13 +217,34 @@ enum Adjusts {
 )]
 pub(crate) async fn record(
     State(state): State<ApiState>,
-    ApiQuery(query): ApiQuery<BatchQuery>,
-    command: Command,
-) -> Result<Answer, Problem> {
+    ApiQuery(query): ApiQuery<ObservationsQuery>,
+    opened: Opened,
+) -> Result<Response, Problem> {
+    let ObservationsQuery { results, source } = query;
+    let form = Form::of(opened.headers())?;
+    form.check(source.as_deref())?;
+    // A request that is sent again in another form, or for another source, is another request.
+    let about = [form.media_type(), source.as_deref().unwrap_or_default()];
+    let answer = match form {
+        Form::Lines => return lines::record(state, opened, source.unwrap_or_default(), results).await,
+        Form::Batch => record_batch(&state, &opened.read(&state, &[]).await?, results).await,
+        Form::CloudEvent => {
+            cloud_events::record_one(&state, &opened.read(&state, &about).await?, source.as_deref(), results).await
+        }
+        Form::CloudEvents => {
+            cloud_events::record_batch(&state, &opened.read(&state, &about).await?, source.as_deref(), results).await
+        }
+    };
+    answer.map(IntoResponse::into_response)
+}
+
+async fn record_batch(state: &ApiState, command: &Command, listed: Listed) -> Result<Answer, Problem> {
     let sent: Sent<'_> = command.batch()?;
     check_size("observations", sent.observations.len(), state.limits.observations)?;
-    let caller = &command.caller;
-    let batch = Batch::read(&sent.observations, caller.received_at);
-    let done = chunk::record(&state, caller, &sent.source, &batch).await?;
-    super::batch::answer("observations", caller, done, |index| batch.id(index), query)
+    let mut items = Items::default();
+    for (index, item) in sent.observations.iter().enumerate() {
+        items.add(index, item);
+    }
+    let (done, answer) = items.record(state, &command.caller, &sent.source, listed).await?;
+    Ok(Answer::new(StatusCode::OK, &command.caller, &done, &answer))
 }

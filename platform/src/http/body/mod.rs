@@ -7,14 +7,13 @@ use std::error::Error;
 use std::future::ready;
 use std::io;
 use std::pin::Pin;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use http::header::{CONNECTION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 
 use self::coding::Coding;
 use super::limit::Admission;
@@ -45,8 +44,6 @@ pub fn refuse_media_type(detail: &str) -> Problem {
 enum BodyError {
     #[error("the body broke off")]
     Broken(#[source] axum::Error),
-    #[error("no byte came for {} s", .0.as_secs_f64())]
-    Idle(Duration),
     #[error("there is no room for the body as it is when decoded")]
     NoRoom,
     #[error("the body is not {coding}")]
@@ -57,9 +54,6 @@ impl From<BodyError> for Problem {
     fn from(error: BodyError) -> Self {
         match &error {
             BodyError::Broken(_) | BodyError::NoRoom => unreadable(error),
-            BodyError::Idle(_) => Self::for_status(StatusCode::REQUEST_TIMEOUT)
-                .header(CONNECTION, HeaderValue::from_static("close"))
-                .because(error),
             BodyError::Undecodable { .. } => undecodable(&error),
         }
     }
@@ -84,7 +78,7 @@ pub async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
         Coding::Identity => request,
         packed => {
             let admission = request.extensions().get::<Admission>().cloned();
-            request.map(|body| Body::from_stream(kept(packed.decode(arriving(body, None)), admission)))
+            request.map(|body| Body::from_stream(kept(packed.decode(arriving(body)), admission)))
         }
     };
     if let Some(progress) = &progress {
@@ -126,16 +120,8 @@ fn kept(pieces: Pieces, admission: Option<Admission>) -> Pieces {
 }
 
 /// A body as it arrives, with our errors.
-fn arriving(body: Body, idle: Option<Duration>) -> Pieces {
-    let pieces = body.into_data_stream().map_err(|error| io::Error::other(BodyError::Broken(error)));
-    let Some(idle) = idle else { return Box::pin(pieces) };
-    Box::pin(stream::unfold(Some(pieces), move |pieces| async move {
-        let mut pieces = pieces?;
-        match tokio::time::timeout(idle, pieces.next()).await {
-            Ok(piece) => piece.map(|piece| (piece, Some(pieces))),
-            Err(_elapsed) => Some((Err(io::Error::other(BodyError::Idle(idle))), None)),
-        }
-    }))
+fn arriving(body: Body) -> Pieces {
+    Box::pin(body.into_data_stream().map_err(|error| io::Error::other(BodyError::Broken(error))))
 }
 
 /// A body that is read piece by piece, decoded. The edge's limit of whole bodies does not hold for it: its reader must hold no
@@ -143,17 +129,18 @@ fn arriving(body: Body, idle: Option<Duration>) -> Pieces {
 pub struct BodyStream {
     pieces: Pieces,
     progress: Option<BodyProgress>,
+    admission: Option<Admission>,
 }
 
 impl BodyStream {
-    /// The body of `request`, which is given up when no byte of it comes for as long as `idle`.
-    pub fn of(request: Request, idle: Duration) -> Result<Self, Problem> {
+    pub fn of(request: Request) -> Result<Self, Problem> {
         let coding = Coding::of(request.headers())?;
         let progress = request.extensions().get::<BodyProgress>().cloned();
-        if let Some(admission) = request.extensions().get::<Admission>() {
+        let admission = request.extensions().get::<Admission>().cloned();
+        if let Some(admission) = &admission {
             admission.flowing();
         }
-        Ok(Self { pieces: coding.decode(arriving(request.into_body(), Some(idle))), progress })
+        Ok(Self { pieces: coding.decode(arriving(request.into_body())), progress, admission })
     }
 
     /// The next bytes; `None` at the end.
@@ -167,9 +154,10 @@ impl BodyStream {
         if let Some(progress) = &self.progress {
             progress.done();
         }
-        piece.transpose().map_err(|error| match error.downcast::<BodyError>() {
-            Ok(error) => error.into(),
-            Err(error) => unreadable(error),
+        piece.transpose().map_err(|error| {
+            // The edge knows whether it was the one that broke the body off.
+            let cut_off = self.admission.as_ref().and_then(Admission::cut_off);
+            cut_off.unwrap_or_else(|| error.downcast::<BodyError>().map_or_else(unreadable, Problem::from))
         })
     }
 }

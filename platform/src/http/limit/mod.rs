@@ -207,6 +207,14 @@ impl Admission {
         held
     }
 
+    /// What is to be said of a body that a limit cut off.
+    pub(super) fn cut_off(&self) -> Option<Problem> {
+        self.0.cut.get().map(|cut| match cut {
+            Cut::TooSlow => Problem::for_status(StatusCode::REQUEST_TIMEOUT),
+            Cut::NoRoom => Problem::overloaded(),
+        })
+    }
+
     /// Refuses (429) a key that is used too often.
     pub(super) fn key(&self, key_id: Uuid) -> Result<(), Problem> {
         let limits = &self.0.limits;

@@ -222,6 +222,17 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The request body is too large")
     }
 
+    /// The same problem as an occurrence in the request of this id, for an answer that is on its way already.
+    #[must_use]
+    pub fn of_request(self, request_id: &str) -> Self {
+        self.instance(format!("urn:highwater:request:{request_id}"))
+    }
+
+    /// What would be the body of an answer, for a stream that holds a problem.
+    pub fn to_json(&self) -> Value {
+        serde_json::from_slice(&self.body()).unwrap_or_default()
+    }
+
     /// The same problem as an occurrence that can be found in the log.
     #[must_use]
     pub(crate) fn instance(mut self, instance: String) -> Self {

@@ -1,0 +1,64 @@
+//! The items of one chunk in the order in which they were sent: those that can be read as observations, and those that the
+//! form in which they were sent already rules out.
+
+use platform::http::problem::Problem;
+use serde_json::value::RawValue;
+
+use super::chunk;
+use super::judge::Batch;
+use crate::command::Caller;
+use crate::failure::Failure;
+use crate::outcome::Done;
+use crate::refusal::Refusal;
+use crate::routes::batch::{BatchAnswer, ItemResult, Listed, fared};
+use crate::state::ApiState;
+
+/// What a chunk holds.
+#[derive(Debug, Default)]
+pub(super) struct Items<'a> {
+    /// Observations in our own shape.
+    readable: Vec<&'a RawValue>,
+    /// The place of each of them in the request.
+    places: Vec<usize>,
+    refused: Vec<ItemResult>,
+}
+
+impl<'a> Items<'a> {
+    pub(super) fn add(&mut self, place: usize, item: &'a RawValue) {
+        self.readable.push(item);
+        self.places.push(place);
+    }
+
+    pub(super) fn refuse(&mut self, place: usize, id: Option<String>, refusal: Refusal) {
+        self.refused.push(ItemResult::rejected(place, id, refusal));
+    }
+
+    /// Records them, and tells how each fared, by its place.
+    pub(super) async fn record(
+        self,
+        state: &ApiState,
+        caller: &Caller,
+        source: &str,
+        listed: Listed,
+    ) -> Result<(Done, BatchAnswer), Problem> {
+        let batch = Batch::read(&self.readable, caller.received_at);
+        let mut done = chunk::record(state, caller, source, &batch).await?;
+        let Some(answer) = fared(&mut done, |index| batch.id(index), listed) else {
+            return Err(Failure::BadReceipt { key: caller.key().unwrap_or_default().to_owned() }.into());
+        };
+        let answer = self.complete(answer);
+        answer.count("observations", &done);
+        Ok((done, answer))
+    }
+
+    fn complete(self, mut answer: BatchAnswer) -> BatchAnswer {
+        for result in &mut answer.results {
+            // The answer's items are the readable ones.
+            result.index = self.places.get(result.index).copied().unwrap_or(result.index);
+        }
+        answer.rejected += self.refused.len();
+        answer.results.extend(self.refused);
+        answer.results.sort_by_key(|result| result.index);
+        answer
+    }
+}

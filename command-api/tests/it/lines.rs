@@ -1,0 +1,427 @@
+//! Newline-delimited JSON: recorded and answered chunk by chunk.
+
+use std::io;
+use std::time::Duration;
+
+use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
+use axum::body::{Bytes, HttpBody};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::TimeDelta;
+use command_api::StreamLimits;
+use event_store::AppenderConfig;
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, FuturesUnordered};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::io::AsyncReadExt;
+use uuid::Uuid;
+
+use crate::support::{Api, Call, Reply, add_key};
+
+const NDJSON: &str = "application/x-ndjson";
+const SHOP: &str = "/v1/observations?source=shop";
+
+fn limits() -> StreamLimits {
+    StreamLimits { chunk_lines: 10, line_bytes: 300, results: 20, ..StreamLimits::default() }
+}
+
+async fn start(pool: PgPool) -> (Api, Uuid) {
+    start_with(pool, limits(), AppenderConfig::default()).await
+}
+
+async fn start_with(pool: PgPool, limits: StreamLimits, appender: AppenderConfig) -> (Api, Uuid) {
+    let api = Api::with(pool, limits, appender).await;
+    api.source("shop", "push").await;
+    let campaign = api.campaign(&json!([{"id": "winter"}])).await;
+    (api, campaign)
+}
+
+fn click(id: usize) -> String {
+    json!({"id": format!("o-{id}"), "external_campaign_id": "winter", "type": "click", "occurred_at": "2026-11-21T21:00:00Z"})
+        .to_string()
+}
+
+fn clicks(ids: std::ops::RangeInclusive<usize>) -> String {
+    ids.map(|id| click(id) + "\n").collect()
+}
+
+fn post(body: &str) -> Call {
+    Call::post(SHOP).typed(NDJSON, body.as_bytes())
+}
+
+impl Reply {
+    /// The lines of chunks, and the last line.
+    fn lines(&self) -> (&[Value], &Value) {
+        assert_eq!((self.status, self.header("content-type")), (StatusCode::OK, Some(NDJSON)), "{self}");
+        let (last, chunks) = self.body.as_array().unwrap().split_last().unwrap();
+        (chunks, last)
+    }
+
+    fn last(&self) -> &Value {
+        self.lines().1
+    }
+}
+
+/// `accepted`, `duplicates`, `conflicts`, `rejected` of a line.
+fn counts(line: &Value) -> [i64; 4] {
+    ["accepted", "duplicates", "conflicts", "rejected"].map(|name| line[name].as_i64().unwrap())
+}
+
+/// The problem of a last line: its code, and where to go on.
+fn broke_off(last: &Value) -> (&str, u64) {
+    assert_eq!(last["done"], false, "{last}");
+    let code = last["problem"]["type"].as_str().unwrap().rsplit('/').next().unwrap();
+    (code, last["resume_from"].as_u64().unwrap())
+}
+
+/// What is in the log of the first workspace: how many observations each event has.
+async fn recorded(api: &Api) -> Vec<i32> {
+    sqlx::query_scalar(
+        "SELECT json_array_length(payload->'observations') FROM log.events
+         WHERE workspace = 1 AND event_type = 'ObservationsRecorded' ORDER BY position",
+    )
+    .fetch_all(&api.pool)
+    .await
+    .unwrap()
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    let mut body = clicks(1..=9).into_bytes();
+    body.extend_from_slice(b"\r\n{\"id\": \"o-10\"\n\xff\n");
+    body.extend_from_slice(format!("{}\n{{\"id\": \"{}\"}}\n[]\n", click(3), "x".repeat(400)).as_bytes());
+    body.extend_from_slice(click(12).as_bytes());
+    let reply = api.call(Call::post(SHOP).typed(NDJSON, &body)).await;
+    assert_snapshot!(reply, @r#"
+    200 OK
+    content-type: application/x-ndjson
+    [
+      {
+        "accepted": 9,
+        "chunk": 1,
+        "conflicts": 0,
+        "consistency_token": "MS4xLjM",
+        "duplicates": 0,
+        "lines": [
+          1,
+          10
+        ],
+        "position": 3,
+        "rejected": 0,
+        "replayed": false,
+        "results": [],
+        "results_omitted": 0
+      },
+      {
+        "accepted": 1,
+        "chunk": 2,
+        "conflicts": 0,
+        "consistency_token": "MS4xLjQ",
+        "duplicates": 1,
+        "lines": [
+          11,
+          16
+        ],
+        "position": 4,
+        "rejected": 4,
+        "replayed": false,
+        "results": [
+          {
+            "detail": "is not JSON: EOF while parsing an object at line 1 column 13",
+            "line": 11,
+            "reason": "malformed",
+            "status": "rejected"
+          },
+          {
+            "detail": "is not UTF-8 from byte 0 on",
+            "line": 12,
+            "reason": "malformed",
+            "status": "rejected"
+          },
+          {
+            "id": "o-3",
+            "line": 13,
+            "reason": "already_recorded",
+            "status": "duplicate"
+          },
+          {
+            "detail": "is longer than a line may be",
+            "line": 14,
+            "reason": "too_long",
+            "status": "rejected"
+          },
+          {
+            "detail": "must be an object",
+            "line": 15,
+            "reason": "malformed",
+            "status": "rejected"
+          }
+        ],
+        "results_omitted": 0
+      },
+      {
+        "accepted": 10,
+        "chunks": 2,
+        "conflicts": 0,
+        "consistency_token": "MS4xLjQ",
+        "done": true,
+        "duplicates": 1,
+        "lines": 16,
+        "position": 4,
+        "rejected": 4,
+        "results_omitted": 0
+      }
+    ]
+    "#);
+    assert_eq!(recorded(&api).await, [9, 1]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_request_that_broke_is_sent_again_and_goes_on(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    let whole = clicks(1..=35);
+    let (sender, call) = Call::post(SHOP).once("k").arriving(NDJSON);
+    let sending = async {
+        sender.send(Ok(Bytes::from(clicks(1..=25)))).await.unwrap();
+        sender.send(Err(io::Error::other("reset"))).await.unwrap();
+    };
+    let (first, ()) = tokio::join!(api.call(call), sending);
+    assert_eq!(broke_off(first.last()), ("unreadable-body", 21));
+    assert_eq!((first.lines().0.len(), counts(first.last())), (2, [20, 0, 0, 0]));
+
+    // Something comes between, and a day too.
+    api.campaign(&json!([])).await;
+    api.clock.advance(TimeDelta::hours(26));
+    let again = api.call(post(&whole).once("k")).await;
+    let (chunks, last) = again.lines();
+    assert_eq!((counts(last), &last["done"], &last["lines"]), ([35, 0, 0, 0], &json!(true), &json!(35)));
+    let replayed: Vec<&Value> = chunks.iter().map(|chunk| &chunk["replayed"]).collect();
+    assert_eq!(replayed, [true, true, false, false]);
+    for (chunk, before) in chunks.iter().zip(first.lines().0) {
+        assert_eq!((&chunk["position"], counts(chunk)), (&before["position"], counts(before)));
+    }
+    assert_eq!(recorded(&api).await, [10, 10, 10, 5]);
+
+    let third = api.call(post(&whole).once("k")).await;
+    assert_eq!(third.last(), last);
+    assert!(third.lines().0.iter().all(|chunk| chunk["replayed"] == true));
+    assert_eq!(recorded(&api).await, [10, 10, 10, 5]);
+
+    // Without a key the ids tell.
+    assert_eq!(counts(api.call(post(&whole)).await.last()), [0, 35, 0, 0]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_key_stands_for_one_body(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    api.source("mail", "push").await;
+    assert_eq!(counts(api.call(post(&clicks(1..=15)).once("k")).await.last()), [15, 0, 0, 0]);
+    let reused = (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
+    let json = json!({"source": "shop", "observations": []});
+    for call in [
+        post(&clicks(2..=15)),
+        Call::post("/v1/observations?source=mail").typed(NDJSON, clicks(1..=15).as_bytes()),
+        Call::post("/v1/campaigns").json(&crate::support::campaign()),
+        Call::post("/v1/sources").json(&crate::support::source("ads", "pull")),
+    ] {
+        let reply = api.call(call.once("k")).await;
+        assert_eq!((reply.status, reply.code()), reused, "{reply}");
+    }
+    assert_eq!(api.call(Call::post("/v1/observations").json(&json).once("k")).await.code(), "batch-size");
+    // Only the second chunk is another one.
+    let reply = api.call(post(&(clicks(1..=10) + &clicks(20..=22))).once("k")).await;
+    assert_eq!(broke_off(reply.last()), ("idempotency-key-reused", 11));
+    assert_eq!(recorded(&api).await, [10, 5]);
+    // How the network cuts it makes no difference.
+    let (sender, call) = Call::post(SHOP).once("k").arriving(NDJSON);
+    let sending = async move {
+        for piece in clicks(1..=15).into_bytes().chunks(100) {
+            sender.send(Ok(Bytes::copy_from_slice(piece))).await.unwrap();
+        }
+    };
+    let (reply, ()) = tokio::join!(api.call(call), sending);
+    assert!(reply.lines().0.iter().all(|chunk| chunk["replayed"] == true), "{reply}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_is_wrong_from_the_start_is_a_plain_problem(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    api.source("ads", "pull").await;
+    add_key(&api.pool, 1, "hw_reader", &[platform::keys::Scope::Read]).await;
+    let body = clicks(1..=15);
+    let typed = |path: &str, media_type: &str| Call::post(path).typed(media_type, body.as_bytes());
+    for (call, status, code) in [
+        (post(&body).by(None), 401, "unauthorized"),
+        (post(&body).by(Some("hw_reader")), 403, "forbidden"),
+        (typed("/v1/observations", NDJSON), 400, "invalid-query"),
+        (typed(SHOP, "application/json"), 400, "invalid-query"),
+        (typed(SHOP, "text/plain"), 415, "unsupported-media-type"),
+        (typed(SHOP, "application/x-ndjson; charset=latin1"), 415, "unsupported-media-type"),
+        (post(&body).header("content-encoding", "br"), 415, "unsupported-media-type"),
+        (post(&body).header("content-encoding", "gzip"), 400, "undecodable-body"),
+        (post(&body).once("two words"), 400, "invalid-idempotency-key"),
+        (typed("/v1/observations?source=nobody", NDJSON), 422, "unknown-source"),
+        (typed("/v1/observations?source=", NDJSON), 422, "unknown-source"),
+        (typed("/v1/observations?source=ads", NDJSON), 422, "wrong-source-kind"),
+        (post(""), 422, "batch-size"),
+        (post("\n \r\n\n"), 422, "batch-size"),
+    ] {
+        let reply = api.call(call).await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (status, code), "{reply}");
+    }
+    assert!(recorded(&api).await.is_empty());
+    for media_type in ["application/ndjson", "application/jsonl; charset=utf-8"] {
+        assert_eq!(api.call(typed(SHOP, media_type)).await.last()["done"], true);
+    }
+    api.reads.close().await;
+    let reply = api.call(post(&clicks(16..=16))).await;
+    assert_eq!((reply.status.as_u16(), reply.code()), (503, "unavailable"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_an_answer_lists_is_bounded(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    let reply = api.call(post(&"{}\n".repeat(55))).await;
+    let (chunks, last) = reply.lines();
+    assert_eq!((counts(last), &last["results_omitted"]), ([0, 0, 0, 55], &json!(35)));
+    let listed: Vec<usize> = chunks.iter().map(|chunk| chunk["results"].as_array().unwrap().len()).collect();
+    assert_eq!(listed, [10, 10, 0, 0, 0, 0]);
+    assert_eq!(chunks[5]["results_omitted"], 5);
+    let all = api.call(Call::post(&format!("{SHOP}&results=all")).typed(NDJSON, clicks(1..=2).as_bytes())).await;
+    assert_eq!(all.lines().0[0]["results"][1], json!({"line": 2, "id": "o-2", "status": "accepted"}));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn packed_lines_are_the_same_request(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    let body = clicks(1..=25);
+    let (mut gzip, mut zstd) = (Vec::new(), Vec::new());
+    GzipEncoder::new(body.as_bytes()).read_to_end(&mut gzip).await.unwrap();
+    ZstdEncoder::new(body.as_bytes()).read_to_end(&mut zstd).await.unwrap();
+    let packed =
+        |coding: &str, body: &[u8]| Call::post(SHOP).once("k").typed(NDJSON, body).header("content-encoding", coding);
+    let first = api.call(packed("gzip", &gzip)).await;
+    assert_eq!(counts(first.last()), [25, 0, 0, 0]);
+    for call in [packed("zstd", &zstd), packed("identity", body.as_bytes())] {
+        let reply = api.call(call).await;
+        assert_eq!(reply.last(), first.last());
+        assert!(reply.lines().0.iter().all(|chunk| chunk["replayed"] == true), "{reply}");
+    }
+    // A stream that breaks off keeps what came whole: 25 lines are three chunks, and the last is not.
+    let broken = packed("gzip", &gzip[..gzip.len() - 10]);
+    let reply = api.call(broken).await;
+    let (chunks, problem) = match reply.status.as_u16() {
+        400 => (0, reply.code()),
+        _ => (reply.lines().0.len(), broke_off(reply.last()).0),
+    };
+    assert!(chunks < 3 && problem == "undecodable-body", "{reply}");
+}
+
+/// The lines of an answer as they come.
+struct Lines(BoxStream<'static, Bytes>);
+
+impl Lines {
+    fn of(response: Response) -> Self {
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(response.body().size_hint().exact().is_none());
+        Self(response.into_body().into_data_stream().map(Result::unwrap).boxed())
+    }
+
+    async fn next(&mut self) -> Option<Value> {
+        self.0.next().await.map(|line| serde_json::from_slice(&line).unwrap())
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_chunk_is_answered_while_the_next_one_is_being_sent(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
+    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
+    let mut lines = Lines::of(api.respond(call).await);
+    assert_eq!(counts(&lines.next().await.unwrap()), [10, 0, 0, 0]);
+    // Half a line more is no chunk, until the body ends.
+    sender.send(Ok(Bytes::from(clicks(11..=20) + "{\"id\":"))).await.unwrap();
+    assert_eq!(lines.next().await.unwrap()["lines"], json!([11, 20]));
+    drop(sender);
+    assert_eq!(counts(&lines.next().await.unwrap()), [0, 0, 0, 1]);
+    assert_eq!(lines.next().await.unwrap()["done"], true);
+    assert!(lines.next().await.is_none());
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn one_request_has_a_bound(pool: PgPool) {
+    let limits = StreamLimits { lines: 24, ..limits() };
+    let (api, _) = start_with(pool, limits, AppenderConfig::default()).await;
+    assert_eq!(counts(api.call(post(&clicks(1..=24))).await.last()), [24, 0, 0, 0]);
+    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
+    let sending = async move {
+        // Blank lines count: an endless body of them must end too.
+        let _ = sender.send(Ok(Bytes::from(clicks(1..=20)))).await;
+        while sender.send(Ok(Bytes::from_static(b"\n\n"))).await.is_ok() {}
+    };
+    let (reply, ()) = tokio::join!(api.call(call), sending);
+    assert_eq!(broke_off(reply.last()), ("payload-too-large", 21));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_caller_who_goes_away_is_not_read_any_more(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
+    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
+    drop(api.respond(call).await);
+    sender.closed().await;
+    assert_eq!(recorded(&api).await, [10]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_revoked_key_ends_a_request(pool: PgPool) {
+    let (api, _) = start(pool).await;
+    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
+    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
+    let mut lines = Lines::of(api.respond(call).await);
+    assert_eq!(lines.next().await.unwrap()["chunk"], 1);
+    sqlx::query("UPDATE auth.keys SET revoked_at = now()").execute(&api.pool).await.unwrap();
+    api.clock.advance(TimeDelta::minutes(1));
+    sender.send(Ok(Bytes::from(clicks(11..=20)))).await.unwrap();
+    assert_eq!(broke_off(&lines.next().await.unwrap()), ("unauthorized", 11));
+    assert_eq!(recorded(&api).await, [10]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_full_log_slows_the_sender_and_does_not_fail_it_at_once(pool: PgPool) {
+    let appender = AppenderConfig { lanes: 1, queue_requests: 1, ..AppenderConfig::default() };
+    let limits = StreamLimits { patience: Duration::from_millis(600), ..limits() };
+    let (api, campaign) = start_with(pool, limits, appender).await;
+    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
+    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
+    let mut lines = Lines::of(api.respond(call).await);
+    assert_eq!(lines.next().await.unwrap()["chunk"], 1);
+
+    // Nothing is appended while somebody else holds the head: one request is with the writer, one waits, others are refused.
+    let mut holding = api.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM log.heads WHERE workspace = 1 FOR UPDATE").execute(&mut *holding).await.unwrap();
+    let push = |id: usize| {
+        let api = api.clone();
+        let item = json!({"id": format!("w-{id}"), "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
+        async move { api.post("/v1/observations", &json!({"source": "shop", "observations": [item]})).await }
+    };
+    let mut pushed: FuturesUnordered<_> = (0..4).map(push).collect();
+    let refused = pushed.next().await.unwrap();
+    assert_eq!((refused.code(), refused.header("retry-after")), ("overloaded", Some("1")));
+
+    sender.send(Ok(Bytes::from(clicks(11..=20)))).await.unwrap();
+    sender.send(Ok(Bytes::from(clicks(21..=30)))).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(300), lines.next()).await.is_err());
+    holding.rollback().await.unwrap();
+    assert_eq!(counts(&lines.next().await.unwrap()), [10, 0, 0, 0]);
+    drop(sender);
+    assert_eq!(lines.next().await.unwrap()["lines"], json!([21, 30]));
+    let last = lines.next().await.unwrap();
+    assert_eq!((&last["done"], counts(&last)), (&json!(true), [30, 0, 0, 0]));
+    while let Some(reply) = pushed.next().await {
+        assert!([200, 503].contains(&reply.status.as_u16()), "{reply}");
+    }
+}

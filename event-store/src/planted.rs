@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::PgPool;
 
-use crate::append::{AppendRequest, Appended, Payload};
+use crate::append::{AppendRequest, Appended, Item, Payload};
 use crate::appender::Appender;
 use crate::error::AppendError;
 
@@ -72,8 +72,7 @@ impl Waiting {
             Fault::DoubleCount => {
                 for event in &mut request.events {
                     if let Payload::Items { items, .. } = &mut event.payload {
-                        let mut again = items.last().cloned();
-                        again.iter_mut().for_each(|item| item.key = None);
+                        let again = items.last().map(|item| Item { key: None, ..item.clone() });
                         items.extend(again);
                     }
                 }

@@ -120,9 +120,8 @@ impl<'a> Facts<'a> {
     /// Every request of a history is sound, so few things can be held against it.
     fn check_refusal(request: &Request, refusal: &Refusal, findings: &mut Findings) {
         let possible = match (refusal.status, &request.asks) {
-            (409 | 429 | 503, _) => true,
+            (409 | 429 | 503, _) | (422, Asks::Change { .. }) => true,
             (412, Asks::Change { if_match, .. }) => if_match.is_some(),
-            (422, Asks::Change { .. }) => true,
             // Campaigns are changed after their creation was acknowledged.
             (404, Asks::Change { .. }) => {
                 findings.add(Rule::Lost, format!("the campaign is not found: {}", request.name()));

@@ -13,7 +13,7 @@ use crate::history::{Acknowledged, Asks, Fate, Request, Statement};
 /// A total that a client stated of a key.
 #[derive(Debug, Clone, Copy)]
 struct Stated {
-    stated_at: DateTime<Utc>,
+    as_of: DateTime<Utc>,
     value: i128,
     acknowledged: bool,
 }
@@ -33,7 +33,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
                 let key = StatementKey { campaign: item.campaign, source: source.id, day: item.day, measure: *measure };
                 let value = i128::from(*value);
                 stated.entry(key).or_default().push(Stated {
-                    stated_at: item.stated_at,
+                    as_of: item.stated_at,
                     value,
                     acknowledged: fate.is_some(),
                 });
@@ -147,11 +147,11 @@ fn check_fates(
 
 /// What holds is what the newest acknowledged statement says, unless a newer one, of which nobody knows, says so.
 fn check_last(key: StatementKey, stated: &[Stated], held: Option<&LastWord>, findings: &mut Findings) {
-    let acknowledged = stated.iter().filter(|stated| stated.acknowledged).max_by_key(|stated| stated.stated_at);
+    let acknowledged = stated.iter().filter(|stated| stated.acknowledged).max_by_key(|stated| stated.as_of);
     let fits = match held {
         None => acknowledged.is_none(),
         Some(held) => {
-            let newer = |stated: &&Stated| acknowledged.is_none_or(|word| stated.stated_at > word.stated_at);
+            let newer = |stated: &&Stated| acknowledged.is_none_or(|word| stated.as_of > word.as_of);
             acknowledged.is_some_and(|word| word.value == held.value)
                 || stated.iter().filter(newer).any(|stated| !stated.acknowledged && stated.value == held.value)
         }

@@ -99,14 +99,14 @@ pub struct StatementRow {
 }
 
 #[derive(Deserialize)]
-struct Observations {
+struct Observed {
     source: Uuid,
     campaigns: Vec<Uuid>,
     observations: Vec<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
-struct Statements {
+struct Stated {
     source: Uuid,
     statements: Vec<Statement>,
 }
@@ -136,12 +136,12 @@ impl What {
                 event: serde_json::from_str(payload).unwrap(),
             },
             domain::observation::STREAM_TYPE => {
-                let Observations { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
+                let Observed { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
                 let rows = observations.iter().map(|row| Row::read(row, &campaigns)).collect();
                 Self::Observations { source, rows }
             }
             domain::statement::STREAM_TYPE => {
-                let Statements { source, statements } = serde_json::from_str(payload).unwrap();
+                let Stated { source, statements } = serde_json::from_str(payload).unwrap();
                 let rows = statements.into_iter().map(|Statement { campaign, bucket, stated_at, measures }| {
                     StatementRow { campaign, day: bucket, stated_at, measures }
                 });

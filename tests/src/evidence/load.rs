@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, Row as _};
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ async fn tables(database: &mut PgConnection, workspace: i32) -> Tables {
         tables.corrections.insert((row.get(0), row.get(1)), correction);
     }
 
-    let statements: Vec<(Uuid, Uuid, NaiveDate, String, String, DateTime<Utc>, i64)> = sqlx::query_as(
+    let statements = sqlx::query(
         "SELECT campaign_id, source_id, bucket_date, measure, value::text, stated_at, position FROM read.statements
          WHERE (epoch, workspace) = ($1, $2)",
     )
@@ -142,9 +142,11 @@ async fn tables(database: &mut PgConnection, workspace: i32) -> Tables {
     .fetch_all(database)
     .await
     .unwrap();
-    for (campaign, source, day, measure, value, stated_at, position) in statements {
-        let key = StatementKey { campaign, source, day, measure: measure.parse().unwrap() };
-        tables.statements.insert(key, LastWord { value: value.parse().unwrap(), stated_at, position });
+    for row in statements {
+        let measure = row.get::<String, _>(3).parse().unwrap();
+        let key = StatementKey { campaign: row.get(0), source: row.get(1), day: row.get(2), measure };
+        let value = row.get::<String, _>(4).parse().unwrap();
+        tables.statements.insert(key, LastWord { value, stated_at: row.get(5), position: row.get(6) });
     }
     tables
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{Asks, Attempt, History, Outcome, Request};
 
 /// Where clients write down what they do. Clones write the same history.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Recorder {
     written: Arc<Mutex<Written>>,
     counts: watch::Sender<Counts>,
@@ -33,12 +33,6 @@ pub struct Trace {
     /// Its trace id: 32 hexadecimal digits.
     pub id: String,
     began: u64,
-}
-
-impl Default for Recorder {
-    fn default() -> Self {
-        Self { written: Arc::default(), counts: watch::Sender::default() }
-    }
 }
 
 impl Recorder {

@@ -105,7 +105,7 @@ impl Planner {
             8..36 => self.change(&campaigns, random),
             36..72 => self.observe(world, &campaigns, random),
             72..84 if observed > 0 => self.correct(world, random),
-            _ => self.state(world, &campaigns, random),
+            _ => restatement(world, &campaigns, random),
         };
         let keyed = match asks {
             Asks::Create { .. } => 0.95,
@@ -220,29 +220,30 @@ impl Planner {
             says: Says::Corrects { of: original.id, day, says_day, count, value },
         }
     }
+}
 
-    fn state(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
-        let mut items = Vec::new();
-        for _ in 0..random.random_range(1..=6) {
-            let (campaign, _) = campaigns[random.random_range(0..campaigns.len())];
-            let day = world.now.date_naive() - Days::new(2 + random.random_range(0..DAYS));
-            // Few values, so that some change nothing.
-            let mut measures = BTreeMap::from([(Measure::Clicks, random.random_range(0..3))]);
-            if random.random_bool(0.5) {
-                measures.insert(Measure::Impressions, random.random_range(0..3));
-            }
-            let number = world.with(|learnt| {
-                learnt.statements += 1;
-                learnt.statements
-            });
-            // Some come late; none is as of the same instant as another.
-            let late = if random.random_bool(0.25) { random.random_range(1..40) } else { 0 };
-            let millis = (number - late) * 1_000 + if late == 0 { 0 } else { 1 + number % 997 };
-            let stated_at = world.now - TimeDelta::days(5) + TimeDelta::milliseconds(millis);
-            items.push(Statement { campaign, day, measures, stated_at });
+/// Totals of some days.
+fn restatement(world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
+    let mut items = Vec::new();
+    for _ in 0..random.random_range(1..=6) {
+        let (campaign, _) = campaigns[random.random_range(0..campaigns.len())];
+        let day = world.now.date_naive() - Days::new(2 + random.random_range(0..DAYS));
+        // Few values, so that some change nothing.
+        let mut measures = BTreeMap::from([(Measure::Clicks, random.random_range(0..3))]);
+        if random.random_bool(0.5) {
+            measures.insert(Measure::Impressions, random.random_range(0..3));
         }
-        Asks::State { source: world.pull.clone(), items }
+        let number = world.with(|learnt| {
+            learnt.statements += 1;
+            learnt.statements
+        });
+        // Some come late; none is as of the same instant as another.
+        let late = if random.random_bool(0.25) { random.random_range(1..40) } else { 0 };
+        let millis = (number - late) * 1_000 + if late == 0 { 0 } else { 1 + number % 997 };
+        let stated_at = world.now - TimeDelta::days(5) + TimeDelta::milliseconds(millis);
+        items.push(Statement { campaign, day, measures, stated_at });
     }
+    Asks::State { source: world.pull.clone(), items }
 }
 
 /// Something that a source is known to have recorded.

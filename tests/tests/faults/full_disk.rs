@@ -88,6 +88,9 @@ async fn a_full_disk_refuses_and_loses_nothing() {
 
         let mut database = program.database().await;
         assert_sound(&mut workload, &mut database, 1, seed).await;
+        // A program gives a PostgreSQL up that keeps ending.
+        program.stop().await;
+        program.start_again().await;
     }
     program.stop().await;
 }

@@ -18,6 +18,7 @@ pub(crate) async fn judge(workload: &mut Workload, database: &mut PgConnection, 
 }
 
 /// Fails unless everything is right.
+#[expect(clippy::print_stdout, reason = "tells how much a soak has done")]
 pub(crate) async fn assert_sound(workload: &mut Workload, database: &mut PgConnection, workspace: i32, seed: u64) {
     let violations = judge(workload, database, workspace).await;
     let shown: Vec<String> = violations.iter().take(20).map(ToString::to_string).collect();

@@ -285,7 +285,7 @@ pub(crate) fn corrected(
 ) -> Given {
     let Given { stream, event } = observed(from, &[seen]);
     let Event::Observations(mut batch) = event else { unreachable!("a batch of observations") };
-    batch.observations[0].id = id.to_owned();
+    id.clone_into(&mut batch.observations[0].id);
     batch.observations[0].corrects = Some(Box::new(Correction { of: of.to_owned(), at, count, value_micros }));
     Given { stream, event: Event::Observations(batch) }
 }

@@ -152,7 +152,7 @@ pub(crate) fn sale_corrected(
     let mut given = observed(from, of, &[(ObservationType::Conversion, when, count_change, value_change)]);
     let Event::Observations(batch) = &mut given.event else { unreachable!("a batch of observations") };
     let correction = Correction { of: original.to_owned(), at: at(corrected_at), count, value_micros };
-    batch.observations[0].id = id.to_owned();
+    id.clone_into(&mut batch.observations[0].id);
     batch.observations[0].corrects = Some(Box::new(correction));
     given
 }

@@ -179,7 +179,7 @@ async fn shared_credit_comes_out_exactly(pool: PgPool) {
         [[bucket.clone(), json!(1), euros("1.000000")]]
     );
     assert_eq!(buckets(&acme, &other, &["conversions", "revenue"]).await, [[bucket, json!(9), euros("3.000000")]]);
-    assert_eq!(corrections(&acme, &campaign).await[0]["changes"], json!({ "conversions": -0.233333 }));
+    assert_eq!(corrections(&acme, &campaign).await[0]["changes"], json!({ "conversions": -0.233_333 }));
     system.stop().await;
 }
 

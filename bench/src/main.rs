@@ -2,69 +2,109 @@
 //! means something on any machine. Each figure is a line of JSON as soon as it is known; a table of all ends the run.
 
 mod commands; // one-event commands, beside postgres-es
-mod replay; // rebuilding the read tables, beside SQL's own GROUP BY
+mod ids; // the cost of an id, by the number of ids kept
+mod ndjson; // a million lines in one request
+mod observations; // batches, beside COPY of one row each
+mod replay;
+mod size; // the cost of a large log
+mod visibility; // from acknowledged to visible, beside polling // rebuilding the read tables, beside SQL's own GROUP BY
+
+mod callers; // closed-loop load and its latencies
+mod connection; // HTTP that costs the load little
+mod feed; // batches of observations, and senders
+mod load; // the observations that scenarios record
+mod projector; // the projector in this process
+mod recorder; // records a batch in process
 mod report; // figures, lines and the table
 mod server; // the private PostgreSQL and its databases
+mod service; // ours as a process of its own
+mod wire; // observations as they are sent
+mod workspace; // a workspace that takes observations
 
-use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
+use anyhow::{Context, Result, anyhow};
+use clap::{Parser, Subcommand};
 
 use report::Report;
 use server::Server;
 
 /// Measures Highwater beside its peers.
 #[derive(Debug, Parser)]
-struct Options {
-    /// What to measure.
-    #[arg(value_enum, default_value = "all")]
-    scenario: Scenario,
+#[command(name = "bench")]
+struct Cli {
+    /// Every scenario if none is named, each as it is by default.
+    #[command(subcommand)]
+    scenario: Option<Scenario>,
     /// How often each side is measured; the median counts.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long each round of commands lasts, in seconds.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
-    seconds: u64,
-    /// How many callers send commands at once.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 512])]
-    callers: Vec<usize>,
-    /// How many observations are replayed.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
-    observations: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Subcommand)]
 enum Scenario {
-    /// Every scenario, one after the other.
-    All,
     /// One-event commands on new streams, beside postgres-es.
-    Commands,
+    Commands(commands::Options),
+    /// Batches of observations, beside COPY of one row each.
+    Observations(observations::Options),
+    /// Very many lines in one request: speed, and the server's memory.
+    Ndjson(ndjson::Options),
+    /// From acknowledged to visible in the read API's answers, beside polling.
+    Visibility(visibility::Options),
+    /// The cost of an observation's id, by the number of ids that are kept.
+    Ids(ids::Options),
+    /// The cost of a large log, and what an observation takes of the disk.
+    Size(size::Options),
     /// Rebuilding the read tables, beside SQL's GROUP BY.
-    Replay,
+    Replay(replay::Options),
+    /// Is the server that other scenarios measure; ends with its standard input.
+    #[command(hide = true)]
+    Serve(highwater::commands::serve::Options),
 }
+
+/// Every scenario, as it is named on the command line.
+const ALL: [&str; 7] = ["commands", "observations", "ndjson", "visibility", "ids", "size", "replay"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let options = Options::parse();
-    ensure!(options.callers.iter().all(|&callers| callers > 0), "there is no load without a caller");
+    let Cli { scenario, rounds } = Cli::parse();
+    let mut report = Report::default();
+    match scenario {
+        Some(Scenario::Serve(options)) => return service::serve(options).await,
+        Some(scenario) => measure(scenario, rounds, &mut report).await?,
+        None => {
+            for name in ALL {
+                let scenario = Cli::try_parse_from(["bench", name])?.scenario.context("a scenario without a name")?;
+                measure(scenario, rounds, &mut report).await.context(name)?;
+            }
+        }
+    }
+    report.print_table();
+    Ok(())
+}
+
+/// Measures one scenario on a PostgreSQL of its own.
+async fn measure(scenario: Scenario, rounds: u32, report: &mut Report) -> Result<()> {
     let server = Server::start().await?;
     let measured = tokio::select! {
-        measured = measure(&server, &options) => measured,
+        measured = run(scenario, &server, rounds, report) => measured,
         // PostgreSQL is no member of this process group: it must be stopped, not left behind.
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot wait for Ctrl-C"),
+        interrupted = tokio::signal::ctrl_c() => match interrupted {
+            Ok(()) => Err(anyhow!("interrupted")),
+            Err(error) => Err(error).context("cannot wait for Ctrl-C"),
+        },
     };
     server.stop().await?;
     measured
 }
 
-async fn measure(server: &Server, options: &Options) -> Result<()> {
-    let wanted = |scenario| options.scenario == Scenario::All || options.scenario == scenario;
-    let mut report = Report::default();
-    if wanted(Scenario::Commands) {
-        commands::run(server, options, &mut report).await.context("commands")?;
+async fn run(scenario: Scenario, server: &Server, rounds: u32, report: &mut Report) -> Result<()> {
+    match scenario {
+        Scenario::Commands(options) => commands::run(server, &options, rounds, report).await,
+        Scenario::Observations(options) => observations::run(server, &options, rounds, report).await,
+        Scenario::Ndjson(options) => ndjson::run(server, &options, rounds, report).await,
+        Scenario::Visibility(options) => visibility::run(server, &options, rounds, report).await,
+        Scenario::Ids(options) => ids::run(server, &options, rounds, report).await,
+        Scenario::Size(options) => size::run(server, &options, rounds, report).await,
+        Scenario::Replay(options) => replay::run(server, &options, rounds, report).await,
+        Scenario::Serve(options) => service::serve(options).await,
     }
-    if wanted(Scenario::Replay) {
-        replay::run(server, options, &mut report).await.context("replay")?;
-    }
-    report.print_table();
-    Ok(())
 }

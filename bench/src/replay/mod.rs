@@ -13,18 +13,25 @@ use projections::ReplayOutcome;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::Options;
-use crate::report::{Contest, Report};
+use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
 
-const CONTEST: Contest = Contest { scenario: "replay", other_name: "SQL GROUP BY", unit: "observations/s" };
+const CONTEST: Contest =
+    Contest { scenario: "replay", other_name: "SQL GROUP BY", unit: "observations/s", better: Better::More };
 
 /// How many observations an event holds: as many as a busy connector sends at once, and the least.
 const BATCHES: [u32; 2] = [500, 1];
 
 const OTHER: &str = include_str!("group_by.sql");
 
-pub(crate) async fn run(server: &Server, options: &Options, report: &mut Report) -> Result<()> {
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Options {
+    /// How many observations are replayed.
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
+    observations: u32,
+}
+
+pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
     for batch in BATCHES {
         let database = server.database(&format!("replay_{batch}")).await?;
         let workspace = seed::fill(&database, options.observations, batch).await.context("cannot fill the log")?;
@@ -33,7 +40,7 @@ pub(crate) async fn run(server: &Server, options: &Options, report: &mut Report)
         sqlx::query("VACUUM (ANALYZE) log.events").execute(&database.admin).await?;
         let (mut ours, mut other) = (Vec::new(), Vec::new());
         let mut epoch = 0;
-        for _ in 0..options.rounds {
+        for _ in 0..rounds {
             let began = prepare(&database).await?;
             epoch = replay(&projector).await?;
             ours.push(f64::from(options.observations) / began.elapsed().as_secs_f64());

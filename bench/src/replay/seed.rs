@@ -8,7 +8,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::campaign::CampaignEvent;
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
-use domain::observation::{Observation, ObservationType, ObservationsRecorded};
 use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
 use domain::workspace::WorkspaceOpened;
 use domain::zone::Zone;
@@ -22,6 +21,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::load::Load;
 use crate::server::Database;
 
 const CAMPAIGNS: u32 = 100;
@@ -39,13 +39,22 @@ pub(super) async fn fill(database: &Database, observations: u32, batch: u32) -> 
     let log = Log { appender, workspace };
     log.begin().await?;
 
-    let load = Load { currency: "EUR".parse()?, start: FIRST_MOMENT.parse()?, observations };
+    let load = Load {
+        source: SOURCE,
+        currency: "EUR".parse()?,
+        campaigns: (0..CAMPAIGNS).map(campaign).collect(),
+        start: FIRST_MOMENT.parse()?,
+        span: TimeDelta::days(1),
+        in_span: observations,
+    };
     let numbers: Vec<u32> = (0..observations).collect();
     let events_at_once = (OBSERVATIONS_AT_ONCE / batch).max(1) as usize;
     let batches: Vec<&[u32]> = numbers.chunks(batch as usize).collect();
     for some in batches.chunks(events_at_once) {
-        let events =
-            some.iter().map(|batch| event(observation::RECORDED, &load.batch(batch))).collect::<Result<_>>()?;
+        let events = some
+            .iter()
+            .map(|batch| event(observation::RECORDED, &load.batch(batch.iter().copied())))
+            .collect::<Result<_>>()?;
         log.append(observation::STREAM_TYPE, SOURCE.stream(workspace), events).await?;
     }
     // The writers end when nobody can give them more.
@@ -129,56 +138,4 @@ fn event(event_type: &str, payload: &impl Serialize) -> Result<NewEvent> {
 
 fn campaign(number: u32) -> CampaignId {
     CampaignId(Uuid::from_u128(0xca00 + u128::from(number)))
-}
-
-/// A day of observations.
-struct Load {
-    currency: Currency,
-    start: DateTime<Utc>,
-    observations: u32,
-}
-
-impl Load {
-    fn batch(&self, numbers: &[u32]) -> ObservationsRecorded {
-        let mut campaigns: Vec<CampaignId> = Vec::new();
-        let observations = numbers
-            .iter()
-            .map(|&number| {
-                let id = campaign(scattered(number) % CAMPAIGNS);
-                let index = campaigns.iter().position(|known| *known == id).unwrap_or_else(|| {
-                    campaigns.push(id);
-                    campaigns.len() - 1
-                });
-                self.observation(number, index)
-            })
-            .collect();
-        ObservationsRecorded { source: SOURCE, currency: self.currency, campaigns, observations }
-    }
-
-    /// Of a hundred: 80 impressions, 15 clicks that cost, 3 visits, 2 conversions.
-    fn observation(&self, number: u32, campaign: usize) -> Observation {
-        let (kind, value_micros) = match scattered(number) / CAMPAIGNS % 100 {
-            0..80 => (ObservationType::Impression, None),
-            80..95 => (ObservationType::Click, Some(410_000)),
-            95..98 => (ObservationType::Visit, None),
-            _ => (ObservationType::Conversion, Some(59_900_000)),
-        };
-        let day = i64::from(number) * TimeDelta::days(1).num_milliseconds() / i64::from(self.observations);
-        Observation {
-            id: format!("observation-{number:08}"),
-            campaign,
-            kind,
-            occurred_at: self.start + TimeDelta::milliseconds(day),
-            count: kind.one(),
-            value_micros,
-            dimensions: BTreeMap::new(),
-            corrects: None,
-        }
-    }
-}
-
-/// The number of an observation, far from those of its neighbours: so that campaigns and types alternate without order.
-fn scattered(number: u32) -> u32 {
-    let mixed = number.wrapping_mul(0x9e37_79b9);
-    (mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca6b) >> 8
 }

@@ -1,6 +1,8 @@
 //! Corrections of observations that the log holds.
 
 use chrono::TimeDelta;
+use command_api::StreamLimits;
+use event_store::AppenderConfig;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
@@ -107,6 +109,8 @@ async fn what_cannot_be_corrected_is_rejected_alone(pool: PgPool) {
         correction("r-7", "order-1", &json!({"value": {"amount": 1, "currency": "USD"}})),
         correction("r-8", "order-1", &json!({"occurred_at": "2026-11-21T22:06:00Z"})),
         correction("r-9", "order-1", &json!({"adjusts": {"id": "order-1", "day": "2026-10-01"}})),
+        correction("r-9a", "order-1", &json!({"adjusts": {"id": "order-1", "day": "-262143-01-01"}})),
+        correction("r-9b", "order-1", &json!({"adjusts": {"id": "order-1", "day": "+262142-12-31"}})),
         correction(
             "r-10",
             "order-2",
@@ -126,10 +130,38 @@ async fn what_cannot_be_corrected_is_rejected_alone(pool: PgPool) {
             "6 rejected currency_mismatch",
             "7 rejected in_future",
             "8 rejected too_old",
+            "9 rejected too_old",
+            "10 rejected unknown_observation",
         ]
     );
-    assert_eq!(reply.counts(), [1, 0, 0, 9]);
+    assert_eq!(reply.counts(), [1, 0, 0, 11]);
     assert_eq!(api.last_payload().await["observations"][0][3], json!(1_794_992_400_000_i64));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn lines_may_correct_what_earlier_lines_said(pool: PgPool) {
+    let limits = StreamLimits { chunk_lines: 2, ..StreamLimits::default() };
+    let api = Api::with(pool, limits, AppenderConfig::default()).await;
+    api.source("shop", "push").await;
+    let campaign = api.campaign(&json!([])).await;
+    let lines = [
+        sale("order-1", campaign),
+        sale("order-2", campaign),
+        correction("r-1", "order-1", &json!({})),
+        correction("r-2", "order-2", &json!({"value": "9.90"})),
+        correction("r-1", "order-1", &json!({})),
+        correction("r-3", "order-2", &json!({"count": "0.5"})),
+    ];
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let post = Call::post("/v1/observations?source=shop").typed("application/x-ndjson", body.as_bytes()).once("k-1");
+    // Sent twice, as a caller does whose connection broke.
+    for replayed in [false, true] {
+        let reply = api.call(post.clone()).await;
+        let accepted: Vec<_> = reply.body.as_array().unwrap().iter().map(|line| line["accepted"].clone()).collect();
+        assert_eq!(accepted, [2, 2, 1, 5].map(|count| json!(count)), "{reply}");
+        assert_eq!(reply.body[0]["replayed"], replayed, "{reply}");
+        assert_eq!(sums(&api).await, (500_000, 9_900_000, 5));
+    }
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

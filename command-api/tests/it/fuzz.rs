@@ -127,6 +127,9 @@ fn sound(campaign_id: Uuid) -> Vec<(Method, String, Value)> {
         {"id": "o-1", "campaign_id": campaign_id, "type": "conversion", "occurred_at": "2026-11-21T21:00:00Z",
             "count": 0.5, "value": {"amount": "59.90", "currency": "EUR"}, "dimensions": {"country": "DE"}},
         {"id": "o-2", "external_campaign_id": "winter", "type": "spend", "occurred_at": "2026-11-21T21:00:00Z", "value": 1.5},
+        {"id": "r-1", "type": "conversion", "occurred_at": "2026-11-21T21:30:00Z", "value": "50.00",
+            "adjusts": {"id": "o-1", "day": "2026-11-21"}},
+        {"id": "r-2", "external_campaign_id": "winter", "type": "spend", "occurred_at": "2026-11-21T21:30:00Z", "adjusts": "o-2"},
     ]});
     let statements = json!({"source": "ads", "grain": "day", "time_zone": "Europe/Berlin", "statements": [
         {"campaign_id": campaign_id, "bucket": "2026-11-20", "measures": {"clicks": 5, "spend": "1.25"},

@@ -29,6 +29,8 @@ const WORDS: &[&str] = &[
     "count",
     "value",
     "dimensions",
+    "adjusts",
+    "day",
     "statements",
     "grain",
     "bucket",
@@ -156,6 +158,9 @@ async fn no_body_breaks_an_endpoint(pool: PgPool) {
             json!({ "source": "tracker", "observations": [{
             "id": "1", "campaign_id": campaign, "type": "conversion", "occurred_at": "2026-11-20T09:00:00Z",
             "count": 1.5, "value": "12.34", "dimensions": { "country": "DE" }
+        }, {
+            "id": "2", "type": "conversion", "occurred_at": "2026-11-20T09:30:00Z",
+            "adjusts": { "id": "1", "day": "2026-11-20" }, "value": "12.30"
         }] }),
         ),
         (

@@ -95,7 +95,9 @@ impl<'a> Batch<'a> {
             if self.must_be_new(sound) {
                 asked.items.insert((sound.day(), key::id(source.id, sound.kind, &sound.id)));
             }
-            if let Said::Correction { adjusts, .. } = &sound.said {
+            if let Said::Correction { adjusts, .. } = &sound.said
+                && adjusts.day.is_none_or(|day| window.holds(day))
+            {
                 let id = key::id(source.id, sound.kind, &adjusts.id);
                 let original = || AskedOriginal { kind: sound.kind, id: &adjusts.id, days: [].into() };
                 asked.originals.entry(id).or_insert_with(original).days.insert(adjusts.day);

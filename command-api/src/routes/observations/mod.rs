@@ -112,8 +112,8 @@ struct ObservationSent {
     value: Option<MeasureValue>,
     /// What else is known of it: at most 16, keys like `country`, values of at most 200 characters. Not taken by a correction.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
-    /// What it corrects: an earlier observation of the same source and type, in its own 15 minutes. Of `count` and `value` the
-    /// one that is left out stays; with neither, the observation is retracted.
+    /// Makes this the correction of an earlier observation of the same source and type. Of `count` and `value` the one that is
+    /// left out stays; with neither, the earlier one is retracted.
     adjusts: Option<Adjusts>,
 }
 

@@ -30,6 +30,11 @@ impl Window {
         (self.now + SKEW).date_naive()
     }
 
+    /// Whether a UTC day is one of its days.
+    pub(super) fn holds(self, day: NaiveDate) -> bool {
+        (self.first_day()..=self.last_day()).contains(&day)
+    }
+
     /// All of its UTC days.
     pub(super) fn days(self) -> impl Iterator<Item = NaiveDate> {
         let last = self.last_day();

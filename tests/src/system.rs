@@ -95,6 +95,11 @@ impl TestSystem {
         format!("http://{}", self.addresses().command)
     }
 
+    /// Where its read API answers.
+    pub fn read_url(&self) -> String {
+        format!("http://{}", self.addresses().read)
+    }
+
     pub(crate) fn addresses(&self) -> Addresses {
         Addresses { command: self.running.command_addr.unwrap(), read: self.running.read_addr.unwrap() }
     }

@@ -8,6 +8,8 @@ mod freshness;
 mod generated_bodies;
 mod isolation;
 mod limits;
+mod many_lines;
+mod observation_formats;
 mod read_your_writes;
 mod replay_under_load;
 mod slow_senders;

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use platform::http::limit;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +17,8 @@ use crate::state::ApiState;
     info(
         title = "Highwater command API",
         description = "Commands in, events out. Every request carries `Authorization: Bearer <key>`; the key decides the \
-                       workspace. What is refused is answered with problem details (RFC 9457) whose `type` is stable."
+                       workspace. What is refused is answered with problem details (RFC 9457) whose `type` is stable. A 409, 429 or 503 \
+                       with `Retry-After` may be sent again, with the same `Idempotency-Key`."
     ),
     tags(
         (name = "campaigns", description = "What a team decided to run"),
@@ -31,6 +33,7 @@ pub(crate) fn document(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, ut
     let (router, paths) = routes.split_for_parts();
     let mut document = Described::openapi();
     document.merge(paths);
+    limit::describe(&mut document);
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("key", key);
     (router, document)

@@ -2,7 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use platform::keys::Scope;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{Api, Call, add_key, campaign};
@@ -30,9 +30,8 @@ async fn the_document_needs_no_key(pool: PgPool) {
             "/v1/statements",
         ]
     );
-    let operations =
-        reply.body["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
-    let mut names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    let mut names: Vec<&str> =
+        operations_of(&reply.body).map(|operation| operation["operationId"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(
         names,
@@ -51,6 +50,16 @@ async fn the_document_needs_no_key(pool: PgPool) {
             "set_budget",
         ]
     );
+    // What limits answer is said everywhere.
+    for operation in operations_of(&reply.body) {
+        for status in ["408", "429", "431", "503"] {
+            assert!(
+                operation["responses"][status].is_object() || operation["requestBody"].is_null(),
+                "{status}: {operation}"
+            );
+        }
+        assert!(operation["responses"]["429"]["headers"]["RateLimit"].is_object());
+    }
     // Every reference leads somewhere.
     let document = reply.body.to_string();
     for reference in document.split("#/components/schemas/").skip(1) {
@@ -58,6 +67,10 @@ async fn the_document_needs_no_key(pool: PgPool) {
         assert!(reply.body["components"]["schemas"].get(name).is_some(), "{name}");
     }
     assert_eq!(reply.body["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+}
+
+fn operations_of(document: &Value) -> impl Iterator<Item = &Value> {
+    document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values())
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -11,6 +11,7 @@ mod reports; // the numbers of many
 use axum::Json;
 use axum::Router;
 use axum::routing::get;
+use platform::http::limit;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -42,7 +43,7 @@ impl Modify for BearerKey {
 }
 
 pub(crate) fn router(state: ApiState) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(campaigns::list))
         .routes(routes!(campaign::show))
         .routes(routes!(metrics::show))
@@ -51,6 +52,7 @@ pub(crate) fn router(state: ApiState) -> Router {
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))
         .split_for_parts();
+    limit::describe(&mut document);
     router.route("/openapi.json", get(|| async { Json(document) })).with_state(state)
 }
 

@@ -9,6 +9,7 @@ mod address;
 pub(super) mod admit;
 mod body;
 mod config;
+mod openapi;
 mod rate;
 mod room;
 
@@ -32,6 +33,7 @@ use super::problem::Problem;
 use crate::clock::SharedClock;
 
 pub use self::config::LimitConfig;
+pub use self::openapi::describe;
 
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -1,5 +1,6 @@
 //! The program as its users run it: a child process with its own PostgreSQL in a directory of its own.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,7 +15,7 @@ use tokio::process::{Child, Command};
 
 /// A program and the PostgreSQL that it started.
 pub struct Program {
-    _scratch: TempDir,
+    scratch: TempDir,
     data: PathBuf,
     child: Child,
     command: SocketAddr,
@@ -33,16 +34,22 @@ fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-fn spawn(data: &Path, command: SocketAddr, read: SocketAddr) -> Child {
+fn spawn(data: &Path, log: &Path, command: SocketAddr, read: SocketAddr) -> Child {
+    let log = File::options().create(true).append(true).open(log).unwrap();
     Command::new(binary())
         .args(["dev", "--traffic", "0", "--data-dir"])
         .arg(data)
         .args(["--command-addr", &command.to_string(), "--read-addr", &read.to_string()])
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(log)
         .kill_on_drop(true)
         .spawn()
         .unwrap()
+}
+
+/// What the program says.
+fn log(scratch: &TempDir) -> PathBuf {
+    scratch.path().join("program.log")
 }
 
 impl Program {
@@ -67,8 +74,8 @@ impl Program {
     /// Starts on a directory in `scratch`.
     pub async fn start_in(scratch: TempDir, data: PathBuf) -> Self {
         let (command, read) = (free_address(), free_address());
-        let child = spawn(&data, command, read);
-        let program = Self { _scratch: scratch, data, child, command, read };
+        let child = spawn(&data, &log(&scratch), command, read);
+        let program = Self { scratch, data, child, command, read };
         program.ready().await;
         program
     }
@@ -76,13 +83,13 @@ impl Program {
     /// On the same directory and addresses as before, once the last one has ended.
     pub async fn start_again(&mut self) {
         self.child.wait().await.unwrap();
-        self.child = spawn(&self.data, self.command, self.read);
+        self.child = spawn(&self.data, &log(&self.scratch), self.command, self.read);
         self.ready().await;
     }
 
-    /// Whether it has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) {
+        self.child.wait().await.unwrap();
     }
 
     async fn ready(&self) {
@@ -157,5 +164,8 @@ impl Drop for Program {
     fn drop(&mut self) {
         // A failed test leaves no server behind: the program is killed by `kill_on_drop`, its PostgreSQL here.
         self.kill_postgres();
+        if std::thread::panicking() {
+            eprintln!("the program said:\n{}", std::fs::read_to_string(log(&self.scratch)).unwrap_or_default());
+        }
     }
 }

@@ -104,6 +104,9 @@ impl<'a> Facts<'a> {
                 }
                 Self::check_refusal(request, refusal, findings);
             }
+            if request.is_in_parts() {
+                continue;
+            }
             for attempt in &request.attempts {
                 if let [_, second, ..] = self.written_by(attempt) {
                     let detail = format!("one attempt wrote again at {}: {}", second.position, request.name());

@@ -21,7 +21,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
         }
     }
     for request in &facts.history.requests {
-        let Asks::Observe { source, items } = &request.asks else { continue };
+        let Asks::Observe { source, items, .. } = &request.asks else { continue };
         for (attempt, reply) in request.done() {
             let Acknowledged::Batch(fates) = &reply.says else {
                 findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
@@ -43,7 +43,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
 /// Whether a row of the log was sent, as it is there, by the attempt that wrote it.
 fn check_sent(facts: &Facts<'_>, event: &Event, source: uuid::Uuid, row: &Row, findings: &mut Findings) {
     let sent = facts.request_of(event).is_some_and(|request| match &request.asks {
-        Asks::Observe { source: sender, items } => {
+        Asks::Observe { source: sender, items, .. } => {
             sender.id == source && items.iter().any(|item| says_the_same(row, item))
         }
         Asks::Create { .. } | Asks::Change { .. } | Asks::State { .. } => false,
@@ -94,7 +94,7 @@ impl Judged<'_> {
             Fate::Conflict if !covered().any(|row| !says_the_same(row.row, item)) => {
                 untrue(findings, "no other content was recorded by then");
             }
-            Fate::Duplicate | Fate::Conflict => {}
+            Fate::Duplicate | Fate::Conflict | Fate::Doubtful => {}
             Fate::Rejected(reason) => {
                 // Under a key, or of twins in one batch, another of the same id may well have been taken.
                 if by_this.is_some() && rows.iter().any(|row| says_the_same(row.row, item)) {

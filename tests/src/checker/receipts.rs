@@ -4,10 +4,14 @@ use serde_json::Value;
 
 use super::facts::{Facts, is_done};
 use super::{Findings, Rule};
-use crate::history::{Attempt, Outcome, Request};
+use crate::history::{Acknowledged, Attempt, Fate, Outcome, Request};
 
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     for request in facts.history.requests.iter().filter(|request| request.key.is_some()) {
+        if request.is_in_parts() {
+            check_parts(request, findings);
+            continue;
+        }
         let kept: Vec<(&Attempt, Value)> =
             request.attempts.iter().filter_map(|attempt| Some((attempt, kept(attempt)?))).collect();
         let mut others = kept.iter().filter(|(_, answer)| *answer != kept[0].1);
@@ -34,6 +38,23 @@ fn kept(attempt: &Attempt) -> Option<Value> {
             Some(body)
         }
         Outcome::Refused(_) | Outcome::Unknown => None,
+    }
+}
+
+/// What was answered of an item once is answered of it always.
+fn check_parts(request: &Request, findings: &mut Findings) {
+    let mut known: Vec<Fate> = Vec::new();
+    for (_, reply) in request.done() {
+        let Acknowledged::Batch(fates) = &reply.says else { continue };
+        known.resize(fates.len(), Fate::Doubtful);
+        for (index, (known, fate)) in known.iter_mut().zip(fates).enumerate() {
+            if *known == Fate::Doubtful {
+                known.clone_from(fate);
+            } else if *fate != Fate::Doubtful && fate != known {
+                let detail = format!("item {index} is {known:?} and then {fate:?}: {}", request.name());
+                findings.add(Rule::Receipt, detail);
+            }
+        }
     }
 }
 

@@ -137,7 +137,7 @@ fn check_fates(
                     findings.add(Rule::Fate, format!("{item:?} was rejected ({reason})"));
                 }
                 Fate::Conflict => findings.add(Rule::Fate, format!("{item:?} is in conflict")),
-                Fate::Accepted | Fate::Duplicate | Fate::Rejected(_) => {}
+                Fate::Accepted | Fate::Duplicate | Fate::Rejected(_) | Fate::Doubtful => {}
             }
         }
         last = Some(fates.clone());

@@ -84,7 +84,7 @@ fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
     let mut corrections = Vec::new();
     let mut seen = HashSet::new();
     for request in &facts.history.requests {
-        let Asks::Observe { source, items } = &request.asks else { continue };
+        let Asks::Observe { source, items, .. } = &request.asks else { continue };
         for (index, item) in items.iter().enumerate() {
             let accepted = request.done().any(|(_, reply)| match &reply.says {
                 Acknowledged::Batch(fates) => fates.get(index).is_some_and(crate::history::Fate::is_recorded),

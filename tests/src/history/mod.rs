@@ -28,6 +28,7 @@ impl History {
         let mut tally = Tally { requests: self.requests.len(), ..Tally::default() };
         for request in &self.requests {
             tally.doubtful += usize::from(request.is_doubtful());
+            tally.in_parts += usize::from(request.is_in_parts());
             tally.repeated += usize::from(request.done().any(|(_, reply)| reply.replayed));
             let Some((_, reply)) = request.done().next() else { continue };
             tally.acknowledged += 1;
@@ -41,6 +42,7 @@ impl History {
                     (Fate::Duplicate, _) => tally.duplicates += 1,
                     (Fate::Conflict, _) => tally.conflicts += 1,
                     (Fate::Rejected(_), _) => tally.rejected += 1,
+                    (Fate::Doubtful, _) => {}
                 }
             }
         }
@@ -57,6 +59,8 @@ pub struct Tally {
     pub acknowledged: usize,
     /// Those of which an attempt was not answered.
     pub doubtful: usize,
+    /// Those that were carried out in parts.
+    pub in_parts: usize,
     /// Those that were answered again by their receipt.
     pub repeated: usize,
     /// Observations that were accepted.
@@ -103,6 +107,8 @@ pub enum Asks {
     Observe {
         /// Who saw it.
         source: Source,
+        /// How it is sent.
+        form: Form,
         /// What, in the order sent.
         items: Vec<Observation>,
     },
@@ -113,6 +119,15 @@ pub enum Asks {
         /// What, in the order sent.
         items: Vec<Statement>,
     },
+}
+
+/// How observations are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One JSON document: recorded whole or not at all.
+    Batch,
+    /// Newline-delimited JSON: recorded and answered chunk by chunk.
+    Lines,
 }
 
 /// A change of a campaign. Each that is carried out is one event.
@@ -206,7 +221,7 @@ pub struct Attempt {
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It was done.
+    /// It was done; of lines, as many as were answered.
     Done(Reply),
     /// It was not done.
     Refused(Refusal),
@@ -225,6 +240,16 @@ pub struct Reply {
     pub replayed: bool,
     /// The body as it came.
     pub body: Value,
+}
+
+impl Reply {
+    /// Whether it answers everything that was sent.
+    pub fn is_whole(&self) -> bool {
+        match &self.says {
+            Acknowledged::Campaign { .. } => true,
+            Acknowledged::Batch(fates) => !fates.contains(&Fate::Doubtful),
+        }
+    }
 }
 
 /// What was acknowledged.
@@ -252,6 +277,8 @@ pub enum Fate {
     Conflict,
     /// It is not recorded, and why.
     Rejected(String),
+    /// Nobody knows: the answer broke off before it.
+    Doubtful,
 }
 
 /// An answer that refuses.
@@ -291,7 +318,16 @@ impl Request {
 
     /// Whether nobody knows of at least one attempt what became of it.
     pub fn is_doubtful(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.outcome == Outcome::Unknown)
+        self.attempts.iter().any(|attempt| match &attempt.outcome {
+            Outcome::Done(reply) => !reply.is_whole(),
+            Outcome::Refused(_) => false,
+            Outcome::Unknown => true,
+        })
+    }
+
+    /// Whether it is carried out in parts, each of which may be written or not.
+    pub fn is_in_parts(&self) -> bool {
+        matches!(self.asks, Asks::Observe { form: Form::Lines, .. })
     }
 
     /// What to call it in a finding.
@@ -299,7 +335,9 @@ impl Request {
         let what = match &self.asks {
             Asks::Create { name } => format!("create {name}"),
             Asks::Change { campaign, change, if_match } => format!("{change:?} of {campaign} if {if_match:?}"),
-            Asks::Observe { source, items } => format!("{} observations of {}", items.len(), source.name),
+            Asks::Observe { source, form, items } => {
+                format!("{} observations of {} as {form:?}", items.len(), source.name)
+            }
             Asks::State { source, items } => format!("{} statements of {}", items.len(), source.name),
         };
         let traces: Vec<&str> = self.attempts.iter().map(|attempt| attempt.trace.as_str()).collect();

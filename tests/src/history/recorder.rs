@@ -67,9 +67,9 @@ impl Recorder {
     /// An attempt has ended.
     pub fn ends(&self, request: usize, trace: &Trace, outcome: Outcome) {
         let count: fn(&mut Counts) = match outcome {
-            Outcome::Done(_) => |counts| counts.done += 1,
+            Outcome::Done(ref reply) if reply.is_whole() => |counts| counts.done += 1,
             Outcome::Refused(_) => |_| {},
-            Outcome::Unknown => |counts| counts.unknown += 1,
+            Outcome::Done(_) | Outcome::Unknown => |counts| counts.unknown += 1,
         };
         self.write(|written| {
             written.tick += 1;

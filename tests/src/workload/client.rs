@@ -82,9 +82,9 @@ impl Client {
         // Without a key, a creation would be done twice.
         let safe = keyed || !matches!(asks, Asks::Create { .. });
         safe && match outcome {
-            Outcome::Done(_) => self.random.random_bool(self.repeats),
+            Outcome::Done(reply) if reply.is_whole() => self.random.random_bool(self.repeats),
             Outcome::Refused(refusal) => matches!(refusal.status, 409 | 429 | 503) && self.random.random_bool(0.7),
-            Outcome::Unknown => self.random.random_bool(0.95),
+            Outcome::Done(_) | Outcome::Unknown => self.random.random_bool(0.95),
         }
     }
 }

@@ -10,7 +10,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
-use crate::history::{Acknowledged, Asks, Change, Fate, Observation, Reply, Says, Source, Statement};
+use crate::history::{Acknowledged, Asks, Change, Fate, Form, Observation, Reply, Says, Source, Statement};
 
 /// The most that is remembered, so that what clients meet on stays small.
 const CAMPAIGNS: usize = 12;
@@ -59,7 +59,7 @@ impl World {
                     None => {}
                 }
             }
-            (Asks::Observe { source, items }, Acknowledged::Batch(fates)) => {
+            (Asks::Observe { source, items, .. }, Acknowledged::Batch(fates)) => {
                 let Some(source) = self.push.iter().position(|known| known == source) else { return };
                 for (item, fate) in items.iter().zip(fates) {
                     let original = matches!(item.says, Says::Happened { .. });
@@ -156,7 +156,7 @@ impl Planner {
         if items.is_empty() {
             items.push(self.fresh(world, campaigns, random));
         }
-        Asks::Observe { source: world.push[source].clone(), items }
+        Asks::Observe { source: world.push[source].clone(), form: form(random), items }
     }
 
     fn fresh(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Observation {
@@ -202,7 +202,7 @@ impl Planner {
         if items.is_empty() {
             return Asks::Create { name: format!("instead {}", self.unique(random)) };
         }
-        Asks::Observe { source: world.push[source].clone(), items }
+        Asks::Observe { source: world.push[source].clone(), form: form(random), items }
     }
 
     fn correction(&mut self, world: &World, original: Observation, random: &mut StdRng) -> Observation {
@@ -220,6 +220,10 @@ impl Planner {
             says: Says::Corrects { of: original.id, day, says_day, count, value },
         }
     }
+}
+
+fn form(random: &mut StdRng) -> Form {
+    if random.random_bool(0.15) { Form::Lines } else { Form::Batch }
 }
 
 /// Totals of some days.

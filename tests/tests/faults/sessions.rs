@@ -1,5 +1,7 @@
 //! `pg_terminate_backend`: sessions are ended under the appender, the projector and everybody else.
 
+use std::time::Duration;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sqlx::{PgConnection, PgPool};
@@ -24,11 +26,9 @@ async fn ended_sessions_cost_no_answer(pool: PgPool) {
             terminate(&mut database, part).await;
             workload.acknowledge_more(random.random_range(5..40)).await;
         }
-        // The one that appends at this moment, again and again.
+        // The one that appends, in the midst of it.
         for _ in 0..5 {
-            while !terminate_appending(&mut database).await {
-                workload.acknowledge_more(1).await;
-            }
+            terminate_appending(&pool, &mut database, acme.workspace()).await;
             workload.acknowledge_more(random.random_range(1..20)).await;
         }
         assert_sound(&mut workload, &mut database, acme.workspace(), seed).await;
@@ -48,14 +48,18 @@ async fn terminate(database: &mut PgConnection, part: &str) {
     .unwrap();
 }
 
-/// Ends the session whose last or present statement appends, if one does so now.
-async fn terminate_appending(database: &mut PgConnection) -> bool {
-    let ended = sqlx::query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND state = 'active' AND query LIKE '%FROM log.append(%' AND pid <> pg_backend_pid()",
-    )
-    .execute(database)
-    .await
-    .unwrap();
-    ended.rows_affected() > 0
+/// Holds the log's head until an append waits for it, and ends the session of that append.
+async fn terminate_appending(pool: &PgPool, database: &mut PgConnection, workspace: i32) {
+    let mut holding = pool.begin().await.unwrap();
+    sqlx::query("SELECT position FROM log.heads WHERE workspace = $1 FOR UPDATE")
+        .bind(workspace)
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'highwater-command'";
+    while sqlx::query(terminate).execute(&mut *database).await.unwrap().rows_affected() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    holding.rollback().await.unwrap();
 }

@@ -30,7 +30,7 @@ async fn a_connection_severed_at_commit_leaves_no_doubt_in_the_end(pool: PgPool)
         let acme = system.workspace(&format!("acme {seed}")).await;
         let mut workload = Workload::prepare(vec![system.command_url()], acme.key(), NOW.parse().unwrap()).await;
         workload.start(seed);
-        for _ in 0..3 {
+        for _ in 0..2 {
             for at in [At::Append, At::Commit] {
                 for side in [Side::Before, Side::After] {
                     workload.acknowledge_more(random.random_range(3..15)).await;
@@ -41,7 +41,7 @@ async fn a_connection_severed_at_commit_leaves_no_doubt_in_the_end(pool: PgPool)
         workload.acknowledge_more(10).await;
         assert_sound(&mut workload, &mut database, acme.workspace(), seed).await;
         let doubtful = workload.history().tally().doubtful;
-        assert!(doubtful >= 6, "only {doubtful} requests met a severed connection");
+        assert!(doubtful >= 4, "only {doubtful} requests met a severed connection");
     }
     system.stop().await;
 }

@@ -14,8 +14,8 @@ use crate::evidence::{
     What,
 };
 use crate::history::{
-    Acknowledged, Asks, Attempt, Change, Fate, History, Observation, Outcome, Refusal, Reply, Request, Says, Source,
-    Statement,
+    Acknowledged, Asks, Attempt, Change, Fate, Form, History, Observation, Outcome, Refusal, Reply, Request, Says,
+    Source, Statement,
 };
 
 pub(super) const CAMPAIGN: Uuid = Uuid::from_u128(1);
@@ -116,7 +116,7 @@ impl Given {
     pub(super) fn observes(&mut self, key: Option<&str>, items: Vec<Observation>) -> usize {
         let rows = items.iter().map(|item| self.row(item)).collect();
         let fates = Some(items.len());
-        let asks = Asks::Observe { source: Self::source(), items };
+        let asks = Asks::Observe { source: Self::source(), form: Form::Batch, items };
         self.step(key, asks, "observations 2", What::Observations { source: SOURCE, rows }, fates)
     }
 
@@ -189,6 +189,16 @@ impl Given {
         let reply = self.reply(request, attempt);
         reply.replayed = false;
         reply.position += 1;
+    }
+
+    /// Sends the observations of a request as lines, and the last attempt's answer broke off before the last one.
+    pub(super) fn breaks_off(&mut self, request: usize) {
+        let Asks::Observe { form, items, .. } = &mut self.history.requests[request].asks else { panic!() };
+        *form = Form::Lines;
+        let mut fates = vec![Fate::Accepted; items.len()];
+        *fates.last_mut().unwrap() = Fate::Doubtful;
+        let last = self.history.requests[request].attempts.len() - 1;
+        self.reply(request, last).says = Acknowledged::Batch(fates);
     }
 
     pub(super) fn reply(&mut self, request: usize, attempt: usize) -> &mut Reply {

@@ -60,6 +60,32 @@ fn repeated_and_doubtful_attempts_are_sound() {
 }
 
 #[test]
+fn lines_whose_answer_broke_off_are_sound() {
+    for last_is_there in [true, false] {
+        let mut given = sound();
+        let request = given.observes(Some("k2"), vec![click("c", 1), click("d", 1)]);
+        given.breaks_off(request);
+        let What::Observations { rows, .. } = &mut given.events[5].what else { panic!() };
+        if !last_is_there {
+            rows.pop();
+        }
+        given.settle();
+        assert_eq!(check(&given.history, &given.evidence()), []);
+    }
+}
+
+#[test]
+fn another_answer_to_a_line_under_the_same_key_is_found() {
+    let mut given = sound();
+    let request = given.observes(Some("k2"), vec![click("c", 1), click("d", 1)]);
+    let repeated = given.repeats(request);
+    given.breaks_off(request);
+    given.reply(request, 0).says = Acknowledged::Batch(vec![Fate::Duplicate, Fate::Accepted]);
+    assert!(matches!(given.reply(request, repeated).says, Acknowledged::Batch(_)));
+    assert_only(&given, Rule::Receipt);
+}
+
+#[test]
 fn a_hole_is_found() {
     let mut given = sound();
     given.events[4].position += 1;

@@ -1,5 +1,7 @@
 //! A request over HTTP, and what its answer means.
 
+mod lines; // newline-delimited JSON
+
 use std::time::Duration;
 
 use domain::measure::{Measure, Unit};
@@ -7,7 +9,9 @@ use domain::observation::ObservationType;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Map, Value, json};
 
-use crate::history::{Acknowledged, Asks, Change, Fate, Observation, Outcome, Refusal, Reply, Says, Statement, Trace};
+use crate::history::{
+    Acknowledged, Asks, Change, Fate, Form, Observation, Outcome, Refusal, Reply, Says, Statement, Trace,
+};
 
 /// Longer than the server ever takes, with a dead database, to say that it does not know.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
@@ -40,9 +44,11 @@ impl Sender {
         let (method, path, body) = wire(asks);
         let mut request =
             self.request(target, method, &path).header("traceparent", format!("00-{}-00000000000000a1-01", trace.id));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
+        request = match body {
+            Body::None => request,
+            Body::Json(body) => request.json(&body),
+            Body::Lines(lines) => request.header("content-type", LINES).body(lines),
+        };
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -51,6 +57,9 @@ impl Sender {
         }
         let Ok(response) = request.send().await else { return Outcome::Unknown };
         let status = response.status().as_u16();
+        if let (200, Asks::Observe { form: Form::Lines, items, .. }) = (status, asks) {
+            return lines::outcome(response, items.len()).await;
+        }
         let replayed = response.headers().contains_key("idempotency-replayed");
         // An answer that breaks off is none.
         let Ok(body) = response.bytes().await else { return Outcome::Unknown };
@@ -78,43 +87,57 @@ fn acknowledged(body: &Value) -> Option<Acknowledged> {
         let campaign = campaign.parse().ok()?;
         return Some(Acknowledged::Campaign { campaign, version: body["version"].as_i64()? });
     }
-    let fate = |result: &Value| {
-        Some(match result["status"].as_str()? {
-            "accepted" => Fate::Accepted,
-            "duplicate" => Fate::Duplicate,
-            "conflict" => Fate::Conflict,
-            _ => Fate::Rejected(result["reason"].as_str().unwrap_or_default().to_owned()),
-        })
-    };
     body["results"].as_array()?.iter().map(fate).collect::<Option<_>>().map(Acknowledged::Batch)
 }
 
-fn wire(asks: &Asks) -> (Method, String, Option<Value>) {
+fn fate(result: &Value) -> Option<Fate> {
+    Some(match result["status"].as_str()? {
+        "accepted" => Fate::Accepted,
+        "duplicate" => Fate::Duplicate,
+        "conflict" => Fate::Conflict,
+        _ => Fate::Rejected(result["reason"].as_str().unwrap_or_default().to_owned()),
+    })
+}
+
+/// What newline-delimited JSON is called.
+const LINES: &str = "application/x-ndjson";
+
+enum Body {
+    None,
+    Json(Value),
+    Lines(String),
+}
+
+fn wire(asks: &Asks) -> (Method, String, Body) {
     match asks {
         Asks::Create { name } => {
             let body = json!({
                 "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC", "starts_on": "2026-11-01"
             });
-            (Method::POST, "/v1/campaigns".to_owned(), Some(body))
+            (Method::POST, "/v1/campaigns".to_owned(), Body::Json(body))
         }
         Asks::Change { campaign, change, .. } => {
             let path = format!("/v1/campaigns/{campaign}");
             match change {
-                Change::Rename(name) => (Method::PATCH, path, Some(json!({ "name": name }))),
-                Change::Launch => (Method::POST, format!("{path}/launch"), None),
-                Change::Pause => (Method::POST, format!("{path}/pause"), None),
-                Change::Resume => (Method::POST, format!("{path}/resume"), None),
+                Change::Rename(name) => (Method::PATCH, path, Body::Json(json!({ "name": name }))),
+                Change::Launch => (Method::POST, format!("{path}/launch"), Body::None),
+                Change::Pause => (Method::POST, format!("{path}/pause"), Body::None),
+                Change::Resume => (Method::POST, format!("{path}/resume"), Body::None),
             }
         }
-        Asks::Observe { source, items } => {
+        Asks::Observe { source, form: Form::Batch, items } => {
             let items: Vec<Value> = items.iter().map(observation).collect();
             let body = json!({ "source": source.name, "observations": items });
-            (Method::POST, "/v1/observations?results=all".to_owned(), Some(body))
+            (Method::POST, "/v1/observations?results=all".to_owned(), Body::Json(body))
+        }
+        Asks::Observe { source, form: Form::Lines, items } => {
+            let path = format!("/v1/observations?results=all&source={}", source.name);
+            (Method::POST, path, Body::Lines(lines::body(items.iter().map(observation))))
         }
         Asks::State { source, items } => {
             let items: Vec<Value> = items.iter().map(statement).collect();
             let body = json!({ "source": source.name, "grain": "day", "time_zone": "UTC", "statements": items });
-            (Method::POST, "/v1/statements?results=all".to_owned(), Some(body))
+            (Method::POST, "/v1/statements?results=all".to_owned(), Body::Json(body))
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Corrections of observations that the log holds.
 
+use std::collections::{BTreeMap, HashSet};
+
 use chrono::TimeDelta;
 use command_api::StreamLimits;
 use event_store::AppenderConfig;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
@@ -152,7 +156,7 @@ async fn lines_may_correct_what_earlier_lines_said(pool: PgPool) {
         correction("r-1", "order-1", &json!({})),
         correction("r-3", "order-2", &json!({"count": "0.5"})),
     ];
-    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let body: String = lines.iter().map(|line| line.to_string() + "\n").collect();
     let post = Call::post("/v1/observations?source=shop").typed("application/x-ndjson", body.as_bytes()).once("k-1");
     // Sent twice, as a caller does whose connection broke.
     for replayed in [false, true] {
@@ -275,4 +279,84 @@ async fn twins_in_a_request_are_told_what_is_recorded(pool: PgPool) {
     let duplicates = 8 + 4 - 1;
     assert_eq!(counts.iter().map(|counts| counts[1]).sum::<i64>(), duplicates, "one: {is_one}, {counts:?}");
     assert_eq!(counts.iter().map(|counts| counts[2]).sum::<i64>(), 24 - duplicates - 1, "{counts:?}");
+}
+
+/// What the log comes to, as plainly as can be said: which items it has, and conversions and revenue of each order.
+#[derive(Default)]
+struct Model {
+    items: HashSet<String>,
+    orders: BTreeMap<String, (i64, i64)>,
+}
+
+impl Model {
+    /// How an item fares.
+    fn take(&mut self, item: &Value) -> &'static str {
+        let id = item["id"].as_str().unwrap().to_owned();
+        if self.items.contains(&id) {
+            return "duplicate";
+        }
+        let millionths = |member: &str| {
+            let number = item[member].as_str()?.replace('.', "");
+            number.parse::<i64>().ok()
+        };
+        if let Some(of) = item["adjusts"].as_str() {
+            let Some(total) = self.orders.get_mut(of) else { return "rejected" };
+            *total = match (millionths("count"), millionths("value")) {
+                (None, None) => (0, 0),
+                (count, value) => (count.unwrap_or(total.0), value.unwrap_or(total.1)),
+            };
+        } else {
+            self.orders.insert(id.clone(), (1_000_000, 59_900_000));
+        }
+        self.items.insert(id);
+        "accepted"
+    }
+}
+
+/// Orders and corrections of them, also of orders that are not there yet.
+fn any_items(rng: &mut StdRng, named: &mut usize) -> Vec<Value> {
+    fn maybe(rng: &mut StdRng, member: &str) -> Value {
+        if rng.random() { json!({member: format!("0.{:06}", rng.random_range(0..1_000_000))}) } else { json!({}) }
+    }
+    let mut items = Vec::new();
+    for _ in 0..rng.random_range(1..7) {
+        let order = format!("order-{}", rng.random_range(0..12));
+        if rng.random_ratio(1, 3) {
+            items.push(sale(&order, Uuid::nil()));
+        } else {
+            *named += 1;
+            let mut says = maybe(rng, "count");
+            says.as_object_mut().unwrap().extend(maybe(rng, "value").as_object().unwrap().clone());
+            items.push(correction(&format!("r-{named}"), &order, &says));
+        }
+    }
+    items
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn whatever_is_sent_the_log_adds_up_to_the_last_totals(pool: PgPool) {
+    let (api, campaign) = start(pool).await;
+    let mut rng = StdRng::seed_from_u64(7);
+    let (mut model, mut named) = (Model::default(), 0);
+    let mut batches: Vec<Vec<Value>> = Vec::new();
+    for _ in 0..80 {
+        // A batch is sent again now and then: what was refused is taken then, if its order has come meanwhile.
+        let items = if !batches.is_empty() && rng.random_ratio(1, 4) {
+            batches[rng.random_range(0..batches.len())].clone()
+        } else {
+            let mut items = any_items(&mut rng, &mut named);
+            for sale in items.iter_mut().filter(|item| item["adjusts"].is_null()) {
+                sale["campaign_id"] = json!(campaign);
+            }
+            items
+        };
+        let reply = api.post("/v1/observations?results=all", &batch(&items)).await;
+        let fared: Vec<&str> =
+            reply.body["results"].as_array().unwrap().iter().map(|item| item["status"].as_str().unwrap()).collect();
+        let expected: Vec<&str> = items.iter().map(|item| model.take(item)).collect();
+        assert_eq!(fared, expected, "{items:#?}");
+        batches.push(items);
+        let totals = model.orders.values().fold((0, 0), |sum, total| (sum.0 + total.0, sum.1 + total.1));
+        assert_eq!(sums(&api).await, (totals.0, totals.1, model.items.len()));
+    }
 }

@@ -109,6 +109,13 @@ impl Program {
         format!("http://{}", self.command)
     }
 
+    /// How much memory the program has, in MiB, where the system tells (Linux).
+    pub fn resident_mib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib / 1_024)
+    }
+
     /// `kill -9` of the program alone: its PostgreSQL goes on without it.
     pub fn kill(&mut self) {
         // It may have ended by itself.
@@ -161,6 +168,7 @@ impl Program {
 }
 
 impl Drop for Program {
+    #[expect(clippy::print_stderr, reason = "a failed test shows it")]
     fn drop(&mut self) {
         // A failed test leaves no server behind: the program is killed by `kill_on_drop`, its PostgreSQL here.
         self.kill_postgres();

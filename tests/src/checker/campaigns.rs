@@ -31,6 +31,9 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
         }
         for (_, refusal) in request.refused() {
             check_version_refused(&lives, request, refusal.version, findings);
+            if refusal.is_kept() {
+                check_rule_refused(facts, &lives, request, findings);
+            }
         }
     }
 }
@@ -148,5 +151,26 @@ fn check_version_refused(lives: &Lives, request: &Request, told: Option<i64>, fi
     let exists = lives.get(campaign).is_some_and(|life| life.iter().any(|row| row.version == told));
     if Some(told) == *if_match || !exists {
         findings.add(Rule::Campaign, format!("refused as being at version {told}: {}", request.name()));
+    }
+}
+
+/// What a rule refused was not possible in some state that the campaign may have been in by then: the last one that was known
+/// when the request was first sent, or a later one.
+fn check_rule_refused(facts: &Facts<'_>, lives: &Lives, request: &Request, findings: &mut Findings) {
+    let (Asks::Change { campaign, change, .. }, Some(first)) = (&request.asks, request.attempts.first()) else {
+        return;
+    };
+    let needed = match change {
+        Change::Rename(_) => None,
+        Change::Launch => Some("draft"),
+        Change::Pause => Some("launched"),
+        Change::Resume => Some("paused"),
+    };
+    let of_campaign = |event: &&Event| matches!(event.what, What::Campaign { campaign: of, .. } if of == *campaign);
+    let known = facts.evidence.events.iter().filter(of_campaign).filter(|event| facts.was_known(event, first));
+    let known = known.map(|event| event.sequence).max().unwrap_or(0);
+    let mut states = lives.get(campaign).into_iter().flatten().filter(|row| row.version >= known);
+    if needed.is_none_or(|needed| states.all(|row| row.state == needed)) {
+        findings.add(Rule::Campaign, format!("no rule refuses {}", request.name()));
     }
 }

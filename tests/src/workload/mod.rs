@@ -83,7 +83,7 @@ impl Workload {
     async fn wait(&mut self, progress: impl Future<Output = bool>, what: &str) {
         tokio::select! {
             waited = tokio::time::timeout(PATIENCE, progress) => {
-                assert!(waited == Ok(true), "nothing {what} any more; the last answers: {:#?}", self.last_answers());
+                assert!(waited == Ok(true), "nothing {what} any more; the last answers: {:?}", self.last_answers());
             }
             Some(ended) = self.clients.join_next() => {
                 ended.unwrap();
@@ -95,7 +95,7 @@ impl Workload {
     /// What the requests that were sent last were answered last.
     fn last_answers(&self) -> Vec<(String, Option<Outcome>)> {
         let history = self.history();
-        let last = history.requests.iter().rev().take(2 * CLIENTS);
+        let last = history.requests.iter().rev().take(CLIENTS);
         last.map(|request| (request.name(), request.attempts.last().map(|attempt| attempt.outcome.clone()))).collect()
     }
 

@@ -26,7 +26,7 @@ async fn found(pool: &PgPool, fault: Option<Fault>, tamper: &str) -> Vec<Violati
     // What is kept of an answer shows only where somebody asks again.
     workload.repeats = 0.5;
     workload.start(SEED);
-    workload.acknowledge_more(150).await;
+    workload.acknowledge_more(90).await;
     workload.finish().await;
     let mut database = beside(pool).await;
     if !tamper.is_empty() {

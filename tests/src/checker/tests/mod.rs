@@ -249,6 +249,18 @@ fn a_refusal_for_the_very_version_is_found() {
 }
 
 #[test]
+fn a_refusal_that_no_rule_asks_for_is_found() {
+    for (change, broken_rules) in [(Change::Launch, vec![Rule::Campaign]), (Change::Pause, vec![])] {
+        let mut given = sound();
+        let request = given.changes(change, None);
+        given.events.pop();
+        given.settle();
+        given.refuse(request, 422, None);
+        assert_eq!(broken(&given), broken_rules);
+    }
+}
+
+#[test]
 fn an_answer_that_stands_before_an_earlier_one_is_found() {
     let mut given = sound();
     // Acknowledged before the first batch was sent, but behind it in the log.

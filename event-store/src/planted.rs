@@ -64,6 +64,8 @@ impl Waiting {
             Fault::LostEvent => {
                 let lost = i64::try_from(request.events.len()).unwrap_or_default();
                 request.events.clear();
+                // What rests on the lost items must not give them away.
+                request.seen.clear();
                 let mut appended = appender.append_soundly(request).await?;
                 appended.version += lost;
                 appended.position += lost;

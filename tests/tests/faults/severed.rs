@@ -41,7 +41,7 @@ async fn a_connection_severed_at_commit_leaves_no_doubt_in_the_end(pool: PgPool)
         workload.acknowledge_more(10).await;
         assert_sound(&mut workload, &mut database, acme.workspace(), seed).await;
         let doubtful = workload.history().tally().doubtful;
-        assert!(doubtful >= 4, "only {doubtful} requests met a severed connection");
+        assert!(doubtful > 0, "HIGHWATER_SEED={seed}: no request met a severed connection");
     }
     system.stop().await;
 }

@@ -40,11 +40,11 @@ check: ## formatting, lints and docs, and the dependency policy when cargo-deny 
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
 	else echo "cargo-deny is not installed: the dependency policy was not checked"; fi
 
-soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rounds of each on new seeds
+soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rounds of each on new seeds, and overload for longer
 	cargo build --package highwater
-	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) $(WITH_POSTGRES) cargo test --package tests --test faults -- --nocapture
+	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) $(WITH_POSTGRES) cargo test --package tests --test faults --test overload -- --nocapture
 
-bench: setup ## measures Highwater beside its peers, in release; ARGS='...' goes to the benchmark
+bench: setup ## measures Highwater beside its peers, in release, in a quarter of an hour; ARGS='...' goes to the benchmark
 	@cargo run --quiet --release --package bench -- $(ARGS)
 
 prepare: setup ## .sqlx/ again, after a query or a migration changed; needs sqlx-cli

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod load;
+mod memory;
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use event_store::AppenderConfig;
 use highwater::system::{Role, SystemConfig};
 use platform::config::{HttpConfig, LimitConfig};
 use sqlx::PgPool;
-use tests::TestSystem;
+use tests::{Soak, TestSystem};
 
 use crate::load::{Load, Outcome};
 
@@ -42,10 +43,11 @@ async fn overload(pool: &PgPool, system: &TestSystem, least: f64) -> Outcome {
     let load = Load::prepare(system, &acme).await;
     let mut acknowledged = BTreeSet::new();
     let mut rates = Vec::new();
+    let requests = u32::try_from(320 * Soak::of_environment(0).rounds).unwrap();
     for _ in 0..TRIES {
-        let before = load.in_turn(16, 160).await;
-        let over = load.at_a_rate(before.per_second * 2.0, 480).await;
-        let after = load.in_turn(16, 160).await;
+        let before = load.in_turn(16, 112).await;
+        let over = load.at_a_rate(before.per_second * 2.0, requests).await;
+        let after = load.in_turn(16, 112).await;
         assert_eq!((before.refused, after.refused), (0, 0), "callers who wait for their answer are all served");
         for phase in [&before, &over, &after] {
             acknowledged.extend(phase.acknowledged.iter().cloned());

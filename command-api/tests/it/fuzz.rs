@@ -152,6 +152,21 @@ fn sound(campaign_id: Uuid) -> Vec<(Method, String, Value)> {
     ]
 }
 
+/// Forms of observations beside the JSON batch.
+const MEDIA_TYPES: [&str; 3] =
+    ["application/x-ndjson", "application/cloudevents+json", "application/cloudevents-batch+json"];
+
+/// Observations that are CloudEvents, too, and so are nearly sound in each of those forms.
+fn forms(campaign_id: Uuid) -> Value {
+    let event = |id: &str| {
+        json!({"specversion": "1.0", "id": id, "source": "shop", "type": "com.example.conversion",
+            "time": "2026-11-21T21:00:00Z", "subject": "winter", "datacontenttype": "application/json",
+            "data": {"campaign_id": campaign_id, "count": 0.5, "value": {"amount": "59.90", "currency": "EUR"},
+                "dimensions": {"country": "DE"}, "adjusts": {"id": "o-1", "day": "2026-11-21"}}})
+    };
+    json!([event("f-1"), event("f-2")])
+}
+
 /// Texts that are no JSON document, or hardly one.
 fn odd_text(body: &Value) -> Vec<Vec<u8>> {
     let text = body.to_string();
@@ -191,6 +206,24 @@ async fn no_body_is_answered_with_a_fault(pool: PgPool) {
         for text in odd_text(&body) {
             let reply = api.call(Call::new(method.clone(), &path).bytes(&text)).await;
             assert!(!reply.status.is_server_error(), "{path} {}\n{reply}", String::from_utf8_lossy(&text));
+        }
+    }
+    for round in 0..40 {
+        let body = broken(forms(id)).new_tree(&mut runner).unwrap().current();
+        for media_type in MEDIA_TYPES {
+            let call = Call::post("/v1/observations?source=shop").typed(media_type, body.to_string().as_bytes());
+            let reply = api.call(if round % 2 == 0 { call } else { call.once(&format!("{media_type}-{round}")) }).await;
+            assert!(!reply.status.is_server_error(), "{media_type} {body}\n{reply}");
+        }
+    }
+    for text in odd_text(&forms(id)).into_iter().chain(odd_text(&forms(id)[0])) {
+        for media_type in MEDIA_TYPES {
+            for coding in ["identity", "gzip", "zstd"] {
+                let call = Call::post("/v1/observations?source=shop").typed(media_type, &text);
+                let reply = api.call(call.header("content-encoding", coding)).await;
+                let shown = String::from_utf8_lossy(&text);
+                assert!(!reply.status.is_server_error(), "{media_type} {coding} {shown}\n{reply}");
+            }
         }
     }
     // What was accepted in between is a log that can be read.

@@ -1,17 +1,13 @@
 //! Newline-delimited JSON: recorded and answered chunk by chunk.
 
 use std::io;
-use std::time::Duration;
 
 use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
-use axum::body::{Bytes, HttpBody};
+use axum::body::Bytes;
 use axum::http::StatusCode;
-use axum::response::Response;
 use chrono::TimeDelta;
 use command_api::StreamLimits;
 use event_store::AppenderConfig;
-use futures_util::StreamExt;
-use futures_util::stream::{BoxStream, FuturesUnordered};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -20,18 +16,18 @@ use uuid::Uuid;
 
 use crate::support::{Api, Call, Reply, add_key};
 
-const NDJSON: &str = "application/x-ndjson";
-const SHOP: &str = "/v1/observations?source=shop";
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+pub(crate) const SHOP: &str = "/v1/observations?source=shop";
 
-fn limits() -> StreamLimits {
+pub(crate) fn limits() -> StreamLimits {
     StreamLimits { chunk_lines: 10, line_bytes: 300, results: 20, ..StreamLimits::default() }
 }
 
-async fn start(pool: PgPool) -> (Api, Uuid) {
+pub(crate) async fn start(pool: PgPool) -> (Api, Uuid) {
     start_with(pool, limits(), AppenderConfig::default()).await
 }
 
-async fn start_with(pool: PgPool, limits: StreamLimits, appender: AppenderConfig) -> (Api, Uuid) {
+pub(crate) async fn start_with(pool: PgPool, limits: StreamLimits, appender: AppenderConfig) -> (Api, Uuid) {
     let api = Api::with(pool, limits, appender).await;
     api.source("shop", "push").await;
     let campaign = api.campaign(&json!([{"id": "winter"}])).await;
@@ -43,11 +39,11 @@ fn click(id: usize) -> String {
         .to_string()
 }
 
-fn clicks(ids: std::ops::RangeInclusive<usize>) -> String {
+pub(crate) fn clicks(ids: std::ops::RangeInclusive<usize>) -> String {
     ids.map(|id| click(id) + "\n").collect()
 }
 
-fn post(body: &str) -> Call {
+pub(crate) fn post(body: &str) -> Call {
     Call::post(SHOP).typed(NDJSON, body.as_bytes())
 }
 
@@ -59,25 +55,25 @@ impl Reply {
         (chunks, last)
     }
 
-    fn last(&self) -> &Value {
+    pub(crate) fn last(&self) -> &Value {
         self.lines().1
     }
 }
 
 /// `accepted`, `duplicates`, `conflicts`, `rejected` of a line.
-fn counts(line: &Value) -> [i64; 4] {
+pub(crate) fn counts(line: &Value) -> [i64; 4] {
     ["accepted", "duplicates", "conflicts", "rejected"].map(|name| line[name].as_i64().unwrap())
 }
 
 /// The problem of a last line: its code, and where to go on.
-fn broke_off(last: &Value) -> (&str, u64) {
+pub(crate) fn broke_off(last: &Value) -> (&str, u64) {
     assert_eq!(last["done"], false, "{last}");
     let code = last["problem"]["type"].as_str().unwrap().rsplit('/').next().unwrap();
     (code, last["resume_from"].as_u64().unwrap())
 }
 
 /// What is in the log of the first workspace: how many observations each event has.
-async fn recorded(api: &Api) -> Vec<i32> {
+pub(crate) async fn recorded(api: &Api) -> Vec<i32> {
     sqlx::query_scalar(
         "SELECT json_array_length(payload->'observations') FROM log.events
          WHERE workspace = 1 AND event_type = 'ObservationsRecorded' ORDER BY position",
@@ -318,110 +314,4 @@ async fn packed_lines_are_the_same_request(pool: PgPool) {
         _ => (reply.lines().0.len(), broke_off(reply.last()).0),
     };
     assert!(chunks < 3 && problem == "undecodable-body", "{reply}");
-}
-
-/// The lines of an answer as they come.
-struct Lines(BoxStream<'static, Bytes>);
-
-impl Lines {
-    fn of(response: Response) -> Self {
-        assert_eq!(response.status(), StatusCode::OK);
-        assert!(response.body().size_hint().exact().is_none());
-        Self(response.into_body().into_data_stream().map(Result::unwrap).boxed())
-    }
-
-    async fn next(&mut self) -> Option<Value> {
-        self.0.next().await.map(|line| serde_json::from_slice(&line).unwrap())
-    }
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_chunk_is_answered_while_the_next_one_is_being_sent(pool: PgPool) {
-    let (api, _) = start(pool).await;
-    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
-    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
-    let mut lines = Lines::of(api.respond(call).await);
-    assert_eq!(counts(&lines.next().await.unwrap()), [10, 0, 0, 0]);
-    // Half a line more is no chunk, until the body ends.
-    sender.send(Ok(Bytes::from(clicks(11..=20) + "{\"id\":"))).await.unwrap();
-    assert_eq!(lines.next().await.unwrap()["lines"], json!([11, 20]));
-    drop(sender);
-    assert_eq!(counts(&lines.next().await.unwrap()), [0, 0, 0, 1]);
-    assert_eq!(lines.next().await.unwrap()["done"], true);
-    assert!(lines.next().await.is_none());
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_request_has_a_bound(pool: PgPool) {
-    let limits = StreamLimits { lines: 24, ..limits() };
-    let (api, _) = start_with(pool, limits, AppenderConfig::default()).await;
-    assert_eq!(counts(api.call(post(&clicks(1..=24))).await.last()), [24, 0, 0, 0]);
-    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
-    let sending = async move {
-        // Blank lines count: an endless body of them must end too.
-        let _ = sender.send(Ok(Bytes::from(clicks(1..=20)))).await;
-        while sender.send(Ok(Bytes::from_static(b"\n\n"))).await.is_ok() {}
-    };
-    let (reply, ()) = tokio::join!(api.call(call), sending);
-    assert_eq!(broke_off(reply.last()), ("payload-too-large", 21));
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_caller_who_goes_away_is_not_read_any_more(pool: PgPool) {
-    let (api, _) = start(pool).await;
-    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
-    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
-    drop(api.respond(call).await);
-    sender.closed().await;
-    assert_eq!(recorded(&api).await, [10]);
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_revoked_key_ends_a_request(pool: PgPool) {
-    let (api, _) = start(pool).await;
-    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
-    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
-    let mut lines = Lines::of(api.respond(call).await);
-    assert_eq!(lines.next().await.unwrap()["chunk"], 1);
-    sqlx::query("UPDATE auth.keys SET revoked_at = now()").execute(&api.pool).await.unwrap();
-    api.clock.advance(TimeDelta::minutes(1));
-    sender.send(Ok(Bytes::from(clicks(11..=20)))).await.unwrap();
-    assert_eq!(broke_off(&lines.next().await.unwrap()), ("unauthorized", 11));
-    assert_eq!(recorded(&api).await, [10]);
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_full_log_slows_the_sender_and_does_not_fail_it_at_once(pool: PgPool) {
-    let appender = AppenderConfig { lanes: 1, queue_requests: 1, ..AppenderConfig::default() };
-    let limits = StreamLimits { patience: Duration::from_millis(600), ..limits() };
-    let (api, campaign) = start_with(pool, limits, appender).await;
-    let (sender, call) = Call::post(SHOP).arriving(NDJSON);
-    sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
-    let mut lines = Lines::of(api.respond(call).await);
-    assert_eq!(lines.next().await.unwrap()["chunk"], 1);
-
-    // Nothing is appended while somebody else holds the head: one request is with the writer, one waits, others are refused.
-    let mut holding = api.pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM log.heads WHERE workspace = 1 FOR UPDATE").execute(&mut *holding).await.unwrap();
-    let push = |id: usize| {
-        let api = api.clone();
-        let item = json!({"id": format!("w-{id}"), "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
-        async move { api.post("/v1/observations", &json!({"source": "shop", "observations": [item]})).await }
-    };
-    let mut pushed: FuturesUnordered<_> = (0..4).map(push).collect();
-    let refused = pushed.next().await.unwrap();
-    assert_eq!((refused.code(), refused.header("retry-after")), ("overloaded", Some("1")));
-
-    sender.send(Ok(Bytes::from(clicks(11..=20)))).await.unwrap();
-    sender.send(Ok(Bytes::from(clicks(21..=30)))).await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(300), lines.next()).await.is_err());
-    holding.rollback().await.unwrap();
-    assert_eq!(counts(&lines.next().await.unwrap()), [10, 0, 0, 0]);
-    drop(sender);
-    assert_eq!(lines.next().await.unwrap()["lines"], json!([21, 30]));
-    let last = lines.next().await.unwrap();
-    assert_eq!((&last["done"], counts(&last)), (&json!(true), [30, 0, 0, 0]));
-    while let Some(reply) = pushed.next().await {
-        assert!([200, 503].contains(&reply.status.as_u16()), "{reply}");
-    }
 }

@@ -11,6 +11,7 @@ mod fuzz;
 mod idempotency;
 mod isolation;
 mod lines;
+mod lines_underway;
 mod observations;
 mod openapi;
 mod races;

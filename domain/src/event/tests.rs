@@ -241,16 +241,12 @@ fn observations_recorded() {
         dimensions: BTreeMap::from([("country".to_owned(), "DE".to_owned())]),
         ..click.clone()
     };
+    let corrects = Correction { of: "o9".to_owned(), at: at() + TimeDelta::days(1), count: 0, value_micros: Some(0) };
     let refund = Observation {
         id: "r1".to_owned(),
         count: -500_000,
         value_micros: Some(-19_990_000),
-        corrects: Some(Box::new(Correction {
-            of: "o9".to_owned(),
-            at: at() + TimeDelta::days(1),
-            count: 0,
-            value_micros: Some(0),
-        })),
+        corrects: Some(Box::new(corrects)),
         ..sale.clone()
     };
     let batch = ObservationsRecorded {

@@ -45,6 +45,8 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         unmount(&self.0);
+        // The program's directory, which could not go while this was mounted in it.
+        self.0.parent().map(std::fs::remove_dir_all);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where time comes from. Nothing else asks the system for the date.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,13 +39,27 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that stands still until it is moved. Clones show the same time. Moved back, it shows an earlier date, but no less
+/// time has passed.
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<Mutex<DateTime<Utc>>>);
+pub struct ManualClock(Arc<Mutex<Moment>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    now: DateTime<Utc>,
+    elapsed: Duration,
+}
+
+impl Moment {
+    fn move_to(&mut self, now: DateTime<Utc>) {
+        self.elapsed += (now - self.now).to_std().unwrap_or_default();
+        self.now = now;
+    }
+}
 
 impl ManualClock {
     pub fn new(now: DateTime<Utc>) -> Self {
-        Self(Arc::new(Mutex::new(now)))
+        Self(Arc::new(Mutex::new(Moment { now, elapsed: Duration::ZERO })))
     }
 
     pub fn shared(&self) -> SharedClock {
@@ -53,20 +67,26 @@ impl ManualClock {
     }
 
     pub fn set(&self, now: DateTime<Utc>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.moment().move_to(now);
     }
 
     pub fn advance(&self, by: TimeDelta) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        let mut moment = self.moment();
+        let now = moment.now + by;
+        moment.move_to(now);
+    }
+
+    fn moment(&self) -> MutexGuard<'_, Moment> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.moment().now
     }
 
     fn elapsed(&self) -> Duration {
-        (self.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
+        self.moment().elapsed
     }
 }

@@ -8,7 +8,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use http::header::{
-    AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -74,7 +75,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     let standard = [ETAG, LOCATION, LINK, RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY, WWW_AUTHENTICATE];
     let named = [CONSISTENCY_TOKEN, REQUEST_ID];
     let taken = ["idempotency-key", "prefer", "last-event-id"];
-    let sent = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN, TRACEPARENT];
+    let sent = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN, TRACEPARENT];
     Some(
         CorsLayer::new()
             .allow_origin(allowed)

@@ -14,6 +14,13 @@ pub(crate) struct BatchAnswer {
     pub(crate) position: i64,
 }
 
+/// The part of the last line of an answer to NDJSON that says how all lines fared.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct StreamEnd {
+    pub(crate) done: bool,
+    pub(crate) accepted: usize,
+}
+
 /// A JSON batch.
 pub(crate) fn batch(batch: &ObservationsRecorded) -> Bytes {
     let observations: Vec<_> = batch.observations.iter().map(|observation| item(batch, observation)).collect();

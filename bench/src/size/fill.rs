@@ -11,9 +11,9 @@ pub(super) async fn log(database: &Database, workspace: i32, events: u32) -> Res
     let inserted = sqlx::query(
         "INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                                  workspace, position, recorded_at)
-         SELECT first.aggregate_type, $1 || '/' || made.id, 1, first.event_type, first.event_version,
+         SELECT first.aggregate_type, first.workspace || '/' || made.id, 1, first.event_type, first.event_version,
                 replace(first.payload::text, split_part(first.aggregate_id, '/', 2), made.id)::json, first.metadata,
-                $1, first.head + made.n, first.recorded_at
+                first.workspace, first.head + made.n, first.recorded_at
          FROM (SELECT e.*, (SELECT h.position FROM log.heads h WHERE h.workspace = $1) AS head FROM log.events e
                WHERE e.workspace = $1 AND e.event_type = 'CampaignCreated' ORDER BY e.position LIMIT 1) AS first,
               (SELECT n, '00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS id

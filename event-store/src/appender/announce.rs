@@ -33,7 +33,12 @@ async fn notify(pool: &PgPool, connection: &mut Option<PoolConnection<Postgres>>
         Some(own) => own,
         None => pool.acquire().await?,
     };
-    match sqlx::query!("SELECT pg_notify($1, '')", crate::LOG_CHANNEL).execute(&mut *own).await {
+    // A notification need not survive a crash, so its commit does not wait for the disk that the appends wait for.
+    let told = sqlx::query_scalar!(
+        "SELECT set_config('synchronous_commit', 'off', true) FROM pg_notify($1, '')",
+        crate::LOG_CHANNEL
+    );
+    match told.fetch_one(&mut *own).await {
         Ok(_) => {
             *connection = Some(own);
             Ok(())

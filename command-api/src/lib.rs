@@ -1,9 +1,9 @@
 //! The command API: commands in over HTTP, events out to the log.
 //!
 //! A request goes through these steps. `command` finds out who gives it and reads its body as it was sent; the route reads
-//! what it says; `execute` looks for an earlier answer to its idempotency key, loads what the decision rests on (a stream,
-//! or claims), lets the domain decide, and appends events, claims and receipt in one transaction, again if a race was lost;
-//! `answer` says what came of it and `problems` why nothing did.
+//! what it says; `execute` recalls or loads what the decision rests on (a stream, or claims), lets the domain decide, and
+//! appends events, claims and receipt in one transaction, again if a race was lost; a key that was used before is answered by
+//! its receipt; `answer` says what came of it and `problems` why nothing did.
 //!
 //! It never reads a read table. What a decision must look up beside its own stream is a claim, which the append asserts.
 

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: the same key with the same content gets the first answer again.
 //!
 //! The receipt is written in the transaction of the events that it stands for, so there is no moment at which one exists
-//! without the other. The look-up before a command is only a short cut; the append judges again under the head's lock.
+//! without the other. Where a route looks before its append, it is only a short cut: the append judges under the head's lock.
 //! While a command is carried out, its key is in flight: a twin is told to come again.
 
 mod in_flight; // twins that come while the first is carried out

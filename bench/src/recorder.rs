@@ -2,9 +2,10 @@
 //! source and campaigns, without HTTP and JSON in front.
 
 use anyhow::{Context, Result, ensure};
+use domain::event::catalogue::OBSERVATIONS_RECORDED;
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
-use domain::observation::{Observation, ObservationsRecorded, RECORDED, STREAM_TYPE};
+use domain::observation::{Observation, ObservationsRecorded, STREAM_TYPE};
 use event_store::{
     AppendRequest, Appender, Claim, Expect, ExpectedVersion, Item, ItemKey, Metadata, NewEvent, Payload, Then,
     WhenTaken, find_claims,
@@ -70,8 +71,8 @@ impl Recorder {
         let (head, tail) = frame(batch)?;
         let at = SystemClock.now();
         let event = NewEvent {
-            event_type: RECORDED.to_owned(),
-            event_version: "1".to_owned(),
+            event_type: OBSERVATIONS_RECORDED.name.to_owned(),
+            event_version: OBSERVATIONS_RECORDED.version().to_string(),
             payload: Payload::Items { head, items, tail },
         };
         let request = AppendRequest {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use domain::campaign::Campaign;
-use event_store::{Appender, LogStore};
+use domain::event;
+use event_store::{Appender, LogStore, UpcastError};
 use platform::clock::SharedClock;
 use platform::http::limit::SourceRate;
 use platform::keys::Keys;
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::claims::ClaimCache;
@@ -85,7 +87,7 @@ impl ApiState {
     /// `pool` must act as `platform::database::Part::Command`.
     pub fn new(pool: PgPool, appender: Appender, keys: Keys, clock: SharedClock, limits: Limits) -> Self {
         let stamp = Arc::clone(&clock);
-        let campaigns = LogStore::new(pool.clone(), appender.clone(), &[], move || stamp.now());
+        let campaigns = LogStore::new(pool.clone(), appender.clone(), upcast, move || stamp.now());
         let (campaigns, claims) = (Arc::new(campaigns), Arc::new(ClaimCache::default()));
         let (in_flight, source_rate) = (InFlight::default(), SourceRate::default());
         Self { pool, appender, campaigns, claims, clock, limits, in_flight, source_rate, keys }
@@ -96,6 +98,11 @@ impl ApiState {
     pub fn with_source_rate(self, source_rate: SourceRate) -> Self {
         Self { source_rate, ..self }
     }
+}
+
+/// Loads read old events as projections do.
+fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value, UpcastError> {
+    Ok(event::upcast(event_type, event_version, payload)?)
 }
 
 impl FromRef<ApiState> for Keys {

@@ -13,8 +13,6 @@ use crate::zone::Zone;
 
 /// The stream type of statement events: one stream per source.
 pub const STREAM_TYPE: &str = "statements";
-/// The event's type.
-pub const RECORDED: &str = "StatementsRecorded";
 
 /// A batch of statements from one source, in one grain and zone. Holds only what changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Grain;
+use crate::event::{EventType, catalogue};
 use crate::ids::SourceId;
 
 /// The stream type of sync events: one stream per source.
@@ -51,12 +52,12 @@ impl SyncEvent {
         }
     }
 
-    /// The event's type, as stored.
-    pub fn event_type(&self) -> &'static str {
+    /// What type of event it is.
+    pub fn kind(&self) -> EventType {
         match self {
-            Self::SyncStarted { .. } => "SyncStarted",
-            Self::SyncCompleted { .. } => "SyncCompleted",
-            Self::SyncFailed { .. } => "SyncFailed",
+            Self::SyncStarted { .. } => catalogue::SYNC_STARTED,
+            Self::SyncCompleted { .. } => catalogue::SYNC_COMPLETED,
+            Self::SyncFailed { .. } => catalogue::SYNC_FAILED,
         }
     }
 }

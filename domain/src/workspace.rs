@@ -7,8 +7,6 @@ use crate::zone::Zone;
 
 /// The stream type of workspace events.
 pub const STREAM_TYPE: &str = "workspace";
-/// The event's type.
-pub const OPENED: &str = "WorkspaceOpened";
 
 /// A workspace was opened, with its defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use crate::append::{AppendRequest, Appended, ExpectedVersion, Metadata, NewEvent, Payload};
 use crate::appender::Appender;
 use crate::claims::Claim;
-use crate::codec::{self, Upcaster};
+use crate::codec::{self, Upcast};
 use crate::error::{AppendError, LoadError};
 use crate::receipts::Receipt;
 use crate::remembered::RememberedAggregates;
@@ -63,7 +63,7 @@ pub struct Alongside {
 pub struct LogStore<A> {
     repository: PostgresEventRepository,
     appender: Appender,
-    upcasters: Arc<[Upcaster]>,
+    upcast: Upcast,
     remembered: RememberedAggregates<A>,
     now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
 }
@@ -75,17 +75,17 @@ impl<A> fmt::Debug for LogStore<A> {
 }
 
 impl<A: Aggregate + Clone> LogStore<A> {
-    /// A store that reads through `pool` and writes through `appender`. `now` stamps what cqrs-es itself commits.
+    /// A store that reads through `pool`, by `upcast`, and writes through `appender`. `now` stamps what cqrs-es itself
+    /// commits.
     pub fn new(
         pool: PgPool,
         appender: Appender,
-        upcasters: &[Upcaster],
+        upcast: Upcast,
         now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static,
     ) -> Self {
         // The second table would hold cqrs-es's snapshots, which are never asked for.
         let repository = PostgresEventRepository::new(pool).with_tables("log.events", "log.snapshots");
-        let (upcasters, remembered) = (upcasters.into(), RememberedAggregates::new());
-        Self { repository, appender, upcasters, remembered, now: Arc::new(now) }
+        Self { repository, appender, upcast, remembered: RememberedAggregates::new(), now: Arc::new(now) }
     }
 
     /// The aggregate of a stream; its default, at version 0, if the stream does not exist.
@@ -156,7 +156,7 @@ impl<A: Aggregate + Clone> LogStore<A> {
     }
 
     fn decode(&self, stored: SerializedEvent) -> Result<A::Event, codec::DecodeError> {
-        codec::decode_value(&self.upcasters, &stored.event_type, &stored.event_version, stored.payload)
+        codec::decode_value(self.upcast, &stored.event_type, &stored.event_version, stored.payload)
     }
 
     fn envelope(&self, mut stored: SerializedEvent) -> Result<EventEnvelope<A>, codec::DecodeError> {

@@ -76,7 +76,7 @@ pub struct ItemKey {
 /// An event that has no position yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The name of the event, for filters and upcasters.
+    /// The name of the event.
     pub event_type: String,
     /// The version of the payload's shape: an integer in decimal digits.
     pub event_version: String,

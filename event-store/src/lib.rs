@@ -1,4 +1,5 @@
-//! The log: the only code that writes or decodes its rows. It knows no campaign.
+//! The log: the only code that writes or reads its rows. It knows no campaign, and no event: their shapes are the
+//! business of whoever appends and reads them.
 //!
 //! What it promises:
 //!
@@ -18,7 +19,7 @@
 //!    conflicts (another one) and left out. The ids of a refused request are free again. What is recorded is found by its
 //!    id ([`find_items`]), and a request may rest on it ([`SeenItem`]).
 //! 7. **One bad request never fails its neighbours**, though many share a transaction ([`appender`]).
-//! 8. **One decode path**, with upcasting, for loads and for projections ([`codec`]).
+//! 8. **Old events stay readable.** Each has a type and a version, and no load reads one past its [`Upcast`] ([`codec`]).
 //!
 //! It promises no order between logs, and no delivery: readers follow the log by position, at their own pace
 //! ([`log::read_after`]), and [`Wakeups`] only tells them when to look.
@@ -48,7 +49,7 @@ pub use append::{
 };
 pub use appender::{Appender, AppenderConfig};
 pub use claims::{Claim, Expect, FoundClaim, Then, find_claims};
-pub use codec::{DecodeError, Upcaster};
+pub use codec::{DecodeError, Upcast, UpcastError};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
 pub use items::{FoundItem, ItemWanted, find_items};
 pub use log::{RawEvent, heads, read_after, read_event, read_page};

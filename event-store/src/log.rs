@@ -16,8 +16,7 @@ use sqlx::{PgConnection, PgPool, Row};
 
 use crate::json_text::JsonText;
 
-/// An event as it is stored. Payload and metadata are the text that was appended, in the version that it had then:
-/// [`codec::decode_payload`](crate::codec::decode_payload) brings it to the current one.
+/// An event as it is stored. Payload and metadata are the text that was appended, in the version that it had then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawEvent {
     /// The log.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use domain::event::catalogue::WORKSPACE_OPENED;
 use domain::money::Currency;
-use domain::workspace::{OPENED, STREAM_TYPE, WorkspaceOpened};
+use domain::workspace::{STREAM_TYPE, WorkspaceOpened};
 use domain::zone::Zone;
 use event_store::{
     AppendError, AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, OpenWorkspaceError,
@@ -101,8 +102,8 @@ async fn append_first(
         stream_id: format!("{workspace}/workspace"),
         expected: ExpectedVersion::Exact(0),
         events: vec![NewEvent {
-            event_type: OPENED.to_owned(),
-            event_version: "1".to_owned(),
+            event_type: WORKSPACE_OPENED.name.to_owned(),
+            event_version: WORKSPACE_OPENED.version().to_string(),
             payload: Payload::Json(serde_json::to_string(opened)?),
         }],
         metadata: Metadata(

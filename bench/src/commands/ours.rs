@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Result, ensure};
 use domain::campaign::{Campaign, decide};
+use domain::event::upcast;
 use domain::ids::{CampaignId, WorkspaceId};
 use event_store::{
     Alongside, Appender, AppenderConfig, Claim, Expect, Loaded, LogStore, Metadata, Receipt, Then, open_workspace,
@@ -43,7 +44,12 @@ impl Ours {
         let pool = connect(&database.config, Part::Command).await?;
         // The writers end with the last clone of the appender.
         let (appender, _writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
-        let campaigns = LogStore::new(pool, appender, &[], || SystemClock.now());
+        let campaigns = LogStore::new(
+            pool,
+            appender,
+            |name, version, payload| Ok(upcast(name, version, payload)?),
+            || SystemClock.now(),
+        );
         Ok(Self { campaigns, workspaces, admin: database.admin.clone(), drafted: AtomicI64::new(0) })
     }
 

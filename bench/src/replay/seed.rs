@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::campaign::CampaignEvent;
+use domain::event::EventType;
+use domain::event::catalogue::{OBSERVATIONS_RECORDED, WORKSPACE_OPENED};
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
 use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
@@ -53,7 +55,7 @@ pub(super) async fn fill(database: &Database, observations: u32, batch: u32) -> 
     for some in batches.chunks(events_at_once) {
         let events = some
             .iter()
-            .map(|batch| event(observation::RECORDED, &load.batch(batch.iter().copied())))
+            .map(|batch| event(OBSERVATIONS_RECORDED, &load.batch(batch.iter().copied())))
             .collect::<Result<_>>()?;
         log.append(observation::STREAM_TYPE, SOURCE.stream(workspace), events).await?;
     }
@@ -75,7 +77,7 @@ impl Log {
         let (currency, at): (Currency, DateTime<Utc>) = ("EUR".parse()?, FIRST_MOMENT.parse()?);
         let opened = WorkspaceOpened { name: "replay".to_owned(), time_zone: Zone::UTC, currency };
         let stream = format!("{}/workspace", self.workspace);
-        self.append(workspace::STREAM_TYPE, stream, vec![event(workspace::OPENED, &opened)?]).await?;
+        self.append(workspace::STREAM_TYPE, stream, vec![event(WORKSPACE_OPENED, &opened)?]).await?;
         let definition = SourceDefinition {
             name: "shop".to_owned(),
             channel: "paid_search".parse()?,
@@ -88,7 +90,7 @@ impl Log {
             restatement_horizon_s: 86_400,
         };
         let registered = SourceEvent::SourceRegistered { source: SOURCE, definition, at };
-        let events = vec![event("SourceRegistered", &registered)?];
+        let events = vec![event(registered.kind(), &registered)?];
         self.append(source::STREAM_TYPE, SOURCE.stream(self.workspace), events).await?;
         for number in 0..CAMPAIGNS {
             let created = CampaignEvent::CampaignCreated {
@@ -105,7 +107,7 @@ impl Log {
                 at,
             };
             let stream = campaign(number).stream(self.workspace);
-            self.append(campaign::STREAM_TYPE, stream, vec![event(created.name(), &created)?]).await?;
+            self.append(campaign::STREAM_TYPE, stream, vec![event(created.kind(), &created)?]).await?;
         }
         Ok(())
     }
@@ -128,10 +130,10 @@ impl Log {
     }
 }
 
-fn event(event_type: &str, payload: &impl Serialize) -> Result<NewEvent> {
+fn event(event_type: EventType, payload: &impl Serialize) -> Result<NewEvent> {
     Ok(NewEvent {
-        event_type: event_type.to_owned(),
-        event_version: "1".to_owned(),
+        event_type: event_type.name.to_owned(),
+        event_version: event_type.version().to_string(),
         payload: Payload::Json(serde_json::to_string(payload)?),
     })
 }

@@ -227,13 +227,14 @@ async fn no_body_is_answered_with_a_fault(pool: PgPool) {
         }
     }
     // What was accepted in between is a log that can be read.
-    let payloads: Vec<(String, String)> =
-        sqlx::query_as("SELECT aggregate_type, payload::text FROM log.events ORDER BY position")
-            .fetch_all(&api.pool)
-            .await
-            .unwrap();
-    for (stream_type, payload) in payloads {
-        let event = domain::event::Event::from_json(&stream_type, &payload);
-        assert!(event.is_some_and(|event| event.is_ok()), "{stream_type} {payload}");
+    let stored: Vec<(String, String, String, String)> = sqlx::query_as(
+        "SELECT aggregate_type, event_type, event_version, payload::text FROM log.events ORDER BY position",
+    )
+    .fetch_all(&api.pool)
+    .await
+    .unwrap();
+    for (stream_type, event_type, event_version, payload) in stored {
+        let event = domain::event::Event::decode(&stream_type, &event_type, &event_version, &payload);
+        assert!(event.is_ok(), "{event:?} {payload}");
     }
 }

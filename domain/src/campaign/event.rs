@@ -7,6 +7,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::Channel;
+use crate::event::{EventType, catalogue};
 use crate::ids::CampaignId;
 use crate::money::{Currency, Money};
 use crate::zone::Zone;
@@ -135,33 +136,33 @@ pub enum CampaignEvent {
 }
 
 impl CampaignEvent {
-    /// The event's type, as stored.
-    pub fn name(&self) -> &'static str {
+    /// What type of event it is.
+    pub fn kind(&self) -> EventType {
         match self {
-            Self::CampaignCreated { .. } => "CampaignCreated",
-            Self::CampaignRenamed { .. } => "CampaignRenamed",
-            Self::CampaignRescheduled { .. } => "CampaignRescheduled",
-            Self::CampaignTimeZoneChanged { .. } => "CampaignTimeZoneChanged",
-            Self::CampaignCurrencyChanged { .. } => "CampaignCurrencyChanged",
-            Self::CampaignChannelsSet { .. } => "CampaignChannelsSet",
-            Self::CampaignBudgetSet { .. } => "CampaignBudgetSet",
-            Self::CampaignExternalIdsSet { .. } => "CampaignExternalIdsSet",
-            Self::CampaignAttributesSet { .. } => "CampaignAttributesSet",
-            Self::CampaignLaunched { .. } => "CampaignLaunched",
-            Self::CampaignPaused { .. } => "CampaignPaused",
-            Self::CampaignResumed { .. } => "CampaignResumed",
-            Self::CampaignCompleted { .. } => "CampaignCompleted",
-            Self::CampaignArchived { .. } => "CampaignArchived",
+            Self::CampaignCreated { .. } => catalogue::CAMPAIGN_CREATED,
+            Self::CampaignRenamed { .. } => catalogue::CAMPAIGN_RENAMED,
+            Self::CampaignRescheduled { .. } => catalogue::CAMPAIGN_RESCHEDULED,
+            Self::CampaignTimeZoneChanged { .. } => catalogue::CAMPAIGN_TIME_ZONE_CHANGED,
+            Self::CampaignCurrencyChanged { .. } => catalogue::CAMPAIGN_CURRENCY_CHANGED,
+            Self::CampaignChannelsSet { .. } => catalogue::CAMPAIGN_CHANNELS_SET,
+            Self::CampaignBudgetSet { .. } => catalogue::CAMPAIGN_BUDGET_SET,
+            Self::CampaignExternalIdsSet { .. } => catalogue::CAMPAIGN_EXTERNAL_IDS_SET,
+            Self::CampaignAttributesSet { .. } => catalogue::CAMPAIGN_ATTRIBUTES_SET,
+            Self::CampaignLaunched { .. } => catalogue::CAMPAIGN_LAUNCHED,
+            Self::CampaignPaused { .. } => catalogue::CAMPAIGN_PAUSED,
+            Self::CampaignResumed { .. } => catalogue::CAMPAIGN_RESUMED,
+            Self::CampaignCompleted { .. } => catalogue::CAMPAIGN_COMPLETED,
+            Self::CampaignArchived { .. } => catalogue::CAMPAIGN_ARCHIVED,
         }
     }
 }
 
 impl DomainEvent for CampaignEvent {
     fn event_type(&self) -> String {
-        self.name().to_owned()
+        self.kind().name.to_owned()
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        self.kind().version().to_string()
     }
 }

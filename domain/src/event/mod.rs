@@ -1,4 +1,6 @@
-//! Everything a log can hold: what projections match on.
+//! Everything a log can hold: what projections match on, in which versions it is stored, and how it is read.
+
+use serde::Serialize;
 
 use crate::campaign::CampaignEvent;
 use crate::observation::ObservationsRecorded;
@@ -8,11 +10,17 @@ use crate::sync::SyncEvent;
 use crate::workspace::WorkspaceOpened;
 use crate::{campaign, observation, source, statement, sync, workspace};
 
+pub mod catalogue;
+mod decode;
 #[cfg(test)]
 mod tests;
 
-/// A decoded event of any stream.
-#[derive(Debug, Clone, PartialEq)]
+pub use catalogue::EventType;
+pub use decode::{DecodeError, upcast};
+
+/// A decoded event of any stream. Written as its payload.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Event {
     /// Of the workspace itself.
     Workspace(WorkspaceOpened),
@@ -29,16 +37,15 @@ pub enum Event {
 }
 
 impl Event {
-    /// Reads a payload in its current version. `None` when no stream of ours has this type.
-    pub fn from_json(stream_type: &str, payload: &str) -> Option<Result<Self, serde_json::Error>> {
-        Some(match stream_type {
-            workspace::STREAM_TYPE => serde_json::from_str(payload).map(Self::Workspace),
-            campaign::STREAM_TYPE => serde_json::from_str(payload).map(Self::Campaign),
-            source::STREAM_TYPE => serde_json::from_str(payload).map(Self::Source),
-            observation::STREAM_TYPE => serde_json::from_str(payload).map(Self::Observations),
-            statement::STREAM_TYPE => serde_json::from_str(payload).map(Self::Statements),
-            sync::STREAM_TYPE => serde_json::from_str(payload).map(Self::Sync),
-            _ => return None,
-        })
+    /// What type of event it is.
+    pub fn event_type(&self) -> EventType {
+        match self {
+            Self::Workspace(_) => catalogue::WORKSPACE_OPENED,
+            Self::Campaign(event) => event.kind(),
+            Self::Source(event) => event.kind(),
+            Self::Observations(_) => catalogue::OBSERVATIONS_RECORDED,
+            Self::Statements(_) => catalogue::STATEMENTS_RECORDED,
+            Self::Sync(event) => event.kind(),
+        }
     }
 }

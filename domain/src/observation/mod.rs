@@ -23,8 +23,6 @@ pub use correction::{Correction, Restated, Total};
 
 /// The stream type of observation events: one stream per source.
 pub const STREAM_TYPE: &str = "observations";
-/// The event's type.
-pub const RECORDED: &str = "ObservationsRecorded";
 
 /// A batch of observations from one source. The payload is the product of the fixed parts and one compact array per
 /// observation (about 60 bytes each), so that a batch can be assembled without parsing it again.

@@ -7,6 +7,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::Channel;
+use crate::event::{EventType, catalogue};
 use crate::ids::SourceId;
 use crate::measure::Measure;
 use crate::money::Currency;
@@ -97,14 +98,21 @@ pub enum SourceEvent {
     },
 }
 
+impl SourceEvent {
+    /// What type of event it is.
+    pub fn kind(&self) -> EventType {
+        match self {
+            Self::SourceRegistered { .. } => catalogue::SOURCE_REGISTERED,
+        }
+    }
+}
+
 impl DomainEvent for SourceEvent {
     fn event_type(&self) -> String {
-        match self {
-            Self::SourceRegistered { .. } => "SourceRegistered".to_owned(),
-        }
+        self.kind().name.to_owned()
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        self.kind().version().to_string()
     }
 }

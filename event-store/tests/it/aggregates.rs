@@ -4,7 +4,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::PersistedEventRepository;
 use cqrs_es::{Aggregate, AggregateError, CqrsFramework, DomainEvent, EventStore};
 use event_store::{
-    Alongside, AppendError, AppendRequest, LoadError, Loaded, LogStore, Metadata, NewEvent, Payload, Upcaster,
+    Alongside, AppendError, AppendRequest, LoadError, Loaded, LogStore, Metadata, NewEvent, Payload, Upcast,
 };
 use postgres_es::PostgresEventRepository;
 use serde::{Deserialize, Serialize};
@@ -58,15 +58,14 @@ impl Aggregate for Counter {
     }
 }
 
-const UPCASTERS: &[Upcaster] = &[Upcaster {
-    event_type: "Added",
-    from_version: 1,
-    upcast: |payload| serde_json::json!({"Added": {"amount": payload["Added"]}}),
-    to_version: 2,
-}];
+const UPCAST: Upcast = |event_type, version, payload| match (event_type, version) {
+    ("Added", "1") => Ok(serde_json::json!({"Added": {"amount": payload["Added"]}})),
+    ("Added", "2") => Ok(payload),
+    _ => Err("written by newer code".into()),
+};
 
 fn store(writer: &Writer) -> LogStore<Counter> {
-    LogStore::new(writer.pool.clone(), writer.appender.clone(), UPCASTERS, now)
+    LogStore::new(writer.pool.clone(), writer.appender.clone(), UPCAST, now)
 }
 
 fn alongside() -> Alongside {

@@ -5,13 +5,10 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use domain::bucket::BucketError;
-use domain::event::Event;
+use domain::event::{DecodeError, Event};
 use domain::ids::CampaignId;
-use event_store::{DecodeError, RawEvent, Upcaster, codec};
+use event_store::RawEvent;
 use thiserror::Error;
-
-/// From older shapes of payloads to the current ones. No event has had a second shape yet.
-const UPCASTERS: &[Upcaster] = &[];
 
 /// An event as a view sees it.
 #[derive(Debug, Clone)]
@@ -36,15 +33,9 @@ pub enum Refusal {
     /// The log has no event at this position, but later ones.
     #[error("the log has a hole here")]
     Hole,
-    /// A stream type that nothing here knows. Newer code may.
-    #[error("the stream type {0:?} is not known")]
-    StreamType(String),
-    /// The stored payload could not be brought to its current version.
-    #[error("the stored event could not be brought to its current version")]
-    Upcast(#[from] DecodeError),
-    /// The payload is not what its type says.
-    #[error("the payload could not be decoded")]
-    Payload(#[from] serde_json::Error),
+    /// The stored event is none that this code can read.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// The stream's name holds no campaign id.
     #[error("the stream {0:?} is not named after a campaign")]
     StreamId(String),
@@ -81,11 +72,9 @@ pub struct Refused {
 }
 
 impl<'a> Recorded<'a> {
-    /// Decodes a stored event: upcast to its current version, then read by its stream's type.
+    /// Decodes a stored event.
     pub(crate) fn decode(raw: &'a RawEvent) -> Result<Self, Refusal> {
-        let payload = codec::decode_payload(UPCASTERS, &raw.event_type, &raw.event_version, &raw.payload)?;
-        let event = Event::from_json(&raw.stream_type, &payload)
-            .ok_or_else(|| Refusal::StreamType(raw.stream_type.clone()))??;
+        let event = Event::decode(&raw.stream_type, &raw.event_type, &raw.event_version, &raw.payload)?;
         Ok(Self {
             workspace: raw.workspace,
             position: raw.position,

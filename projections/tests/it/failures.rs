@@ -63,7 +63,8 @@ async fn a_log_goes_on_when_what_stopped_it_is_gone(options: PgPoolOptions, conn
     assert_eq!(stopped(&pool).await, (log.workspace, poison, "the stream type \"meteors\" is not known".to_owned()));
     assert_eq!((checkpoint(&pool, log.workspace).await, counted(&admin, log.workspace).await), (2, 1));
     sqlx::query(
-        "UPDATE log.events SET aggregate_type = 'workspace', payload = $2::json WHERE workspace = $1 AND position = 3",
+        "UPDATE log.events SET aggregate_type = 'workspace', event_type = 'WorkspaceOpened', payload = $2::json
+         WHERE workspace = $1 AND position = 3",
     )
     .bind(log.workspace)
     .bind(r#"{"name": "Acme", "time_zone": "UTC", "currency": "EUR"}"#)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::bucket::{Bucket, Grain};
 use domain::campaign::{CampaignEvent, ExternalId};
-use domain::event::Event;
+use domain::event::{Event, EventType};
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::{Currency, Money};
@@ -13,8 +13,7 @@ use domain::observation::{Correction, Observation, ObservationType, Observations
 use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::SyncEvent;
-use domain::workspace::WorkspaceOpened;
-use domain::{campaign, observation, source, statement, sync, workspace};
+use domain::workspace::{self, WorkspaceOpened};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
@@ -94,12 +93,13 @@ impl Log {
             "WITH appended AS (
                  INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                                          workspace, position, recorded_at)
-                 SELECT e.stream_type, $1 || '/' || e.id, e.sequence, e.event_type, '1', e.payload::json, '{}', $1::integer,
+                 SELECT e.stream_type, $1 || '/' || e.id, e.sequence, e.event_type, e.event_version, e.payload::json, '{}', $1::integer,
                         $2 + e.ordinal - 1, e.recorded_at
-                 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::timestamptz[]) WITH ORDINALITY
-                      AS e (stream_type, id, sequence, event_type, payload, recorded_at, ordinal)
+                 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
+                      WITH ORDINALITY
+                      AS e (stream_type, id, sequence, event_type, event_version, payload, recorded_at, ordinal)
              )
-             UPDATE log.heads SET position = $9 WHERE workspace = $1",
+             UPDATE log.heads SET position = $10 WHERE workspace = $1",
         )
         .bind(self.workspace)
         .bind(first)
@@ -107,6 +107,7 @@ impl Log {
         .bind(texts(|event| &event.id))
         .bind(sequences)
         .bind(texts(|event| event.event_type))
+        .bind(texts(|event| &event.event_version))
         .bind(texts(|event| &event.payload))
         .bind(times)
         .bind(self.head)
@@ -124,9 +125,20 @@ impl Log {
         event_type: &'static str,
         payload: &str,
     ) -> i64 {
+        self.append_version(stream_type, id, (event_type, 1), payload).await
+    }
+
+    /// Appends an event in a version of its type.
+    pub(crate) async fn append_version(
+        &mut self,
+        stream_type: &'static str,
+        id: &str,
+        (event_type, version): (&'static str, usize),
+        payload: &str,
+    ) -> i64 {
         let recorded_at = recorded_at(self.head + 1);
-        let (id, payload) = (id.to_owned(), payload.to_owned());
-        self.append_stored(&[Stored { stream_type, id, event_type, payload, recorded_at }]).await
+        let (id, event_version, payload) = (id.to_owned(), version.to_string(), payload.to_owned());
+        self.append_stored(&[Stored { stream_type, id, event_type, event_version, payload, recorded_at }]).await
     }
 
     /// Removes an event: what a correct log never does.
@@ -153,6 +165,7 @@ pub(crate) struct Stored {
     stream_type: &'static str,
     id: String,
     event_type: &'static str,
+    event_version: String,
     payload: String,
     recorded_at: DateTime<Utc>,
 }
@@ -160,20 +173,15 @@ pub(crate) struct Stored {
 impl Given {
     fn stored(&self, recorded_at: DateTime<Utc>) -> Stored {
         let id = self.stream.to_string();
-        let (stream_type, id, event_type, payload) = match &self.event {
-            Event::Workspace(event) => (workspace::STREAM_TYPE, "workspace".to_owned(), workspace::OPENED, json(event)),
-            Event::Campaign(event) => (campaign::STREAM_TYPE, id, event.name(), json(event)),
-            Event::Source(event) => (source::STREAM_TYPE, id, "SourceRegistered", json(event)),
-            Event::Observations(event) => (observation::STREAM_TYPE, id, observation::RECORDED, json(event)),
-            Event::Statements(event) => (statement::STREAM_TYPE, id, statement::RECORDED, json(event)),
-            Event::Sync(event) => (sync::STREAM_TYPE, id, event.event_type(), json(event)),
-        };
-        Stored { stream_type, id, event_type, payload, recorded_at }
+        let EventType { name: event_type, stream_type, .. } = self.event.event_type();
+        let id = if stream_type == workspace::STREAM_TYPE { "workspace".to_owned() } else { id };
+        let (event_version, payload) = (self.event.event_type().version().to_string(), self.payload());
+        Stored { stream_type, id, event_type, event_version, payload, recorded_at }
     }
-}
 
-fn json(event: &impl serde::Serialize) -> String {
-    serde_json::to_string(event).unwrap()
+    fn payload(&self) -> String {
+        serde_json::to_string(&self.event).unwrap()
+    }
 }
 
 pub(crate) fn at(text: &str) -> DateTime<Utc> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::{Bucket, Grain};
 use domain::campaign::CampaignEvent;
-use domain::event::Event;
+use domain::event::{Event, EventType};
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::Money;
@@ -13,8 +13,7 @@ use domain::observation::{Correction, Observation, ObservationType, Observations
 use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::SyncEvent;
-use domain::workspace::WorkspaceOpened;
-use domain::{campaign, observation, source, statement, sync, workspace};
+use domain::workspace::{self, WorkspaceOpened};
 use uuid::Uuid;
 
 /// An event and the stream that it belongs to.
@@ -24,22 +23,13 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Stream type, stream, event type and payload, as stored.
-    pub(crate) fn stored(&self) -> (&'static str, String, &'static str, String) {
-        let id = self.stream.to_string();
-        match &self.event {
-            Event::Workspace(event) => (workspace::STREAM_TYPE, "workspace".to_owned(), workspace::OPENED, json(event)),
-            Event::Campaign(event) => (campaign::STREAM_TYPE, id, event.name(), json(event)),
-            Event::Source(event) => (source::STREAM_TYPE, id, "SourceRegistered", json(event)),
-            Event::Observations(event) => (observation::STREAM_TYPE, id, observation::RECORDED, json(event)),
-            Event::Statements(event) => (statement::STREAM_TYPE, id, statement::RECORDED, json(event)),
-            Event::Sync(event) => (sync::STREAM_TYPE, id, event.event_type(), json(event)),
-        }
+    /// Event type, stream and payload, as stored.
+    pub(crate) fn stored(&self) -> (EventType, String, String) {
+        let event_type = self.event.event_type();
+        let is_workspace = event_type.stream_type == workspace::STREAM_TYPE;
+        let id = if is_workspace { "workspace".to_owned() } else { self.stream.to_string() };
+        (event_type, id, serde_json::to_string(&self.event).unwrap())
     }
-}
-
-fn json(event: &impl serde::Serialize) -> String {
-    serde_json::to_string(event).unwrap()
 }
 
 pub(crate) fn at(text: &str) -> DateTime<Utc> {

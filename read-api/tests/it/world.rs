@@ -91,25 +91,26 @@ impl World {
     }
 
     async fn append_at(&mut self, workspace: i32, event: &Given, recorded_at: DateTime<Utc>) {
-        let (stream_type, id, event_type, payload) = event.stored();
+        let (event_type, id, payload) = event.stored();
         let log = self.logs.get_mut(&workspace).unwrap();
-        let version = log.versions.entry((stream_type, id.clone())).or_default();
+        let version = log.versions.entry((event_type.stream_type, id.clone())).or_default();
         *version += 1;
         log.head += 1;
         sqlx::query(
             "WITH moved AS (UPDATE log.heads SET position = $7, recorded_at = $8 WHERE workspace = $6)
              INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                                      workspace, position, recorded_at)
-             VALUES ($1, $2, $3, $4, '1', $5::json, '{}', $6, $7, $8)",
+             VALUES ($1, $2, $3, $4, $9, $5::json, '{}', $6, $7, $8)",
         )
-        .bind(stream_type)
+        .bind(event_type.stream_type)
         .bind(format!("{workspace}/{id}"))
         .bind(*version)
-        .bind(event_type)
+        .bind(event_type.name)
         .bind(payload)
         .bind(workspace)
         .bind(log.head)
         .bind(recorded_at)
+        .bind(event_type.version().to_string())
         .execute(&self.admin)
         .await
         .unwrap();

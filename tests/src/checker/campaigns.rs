@@ -52,13 +52,13 @@ pub(super) fn lives<'a>(events: impl Iterator<Item = &'a Event>, findings: &mut 
             CampaignEvent::CampaignPaused { .. } => (None, &["launched"], "paused"),
             CampaignEvent::CampaignResumed { .. } => (None, &["paused"], "launched"),
             other => {
-                findings.add(Rule::Unasked, format!("{} at {}", other.name(), event.position));
+                findings.add(Rule::Unasked, format!("{} at {}", other.kind().name, event.position));
                 continue;
             }
         };
         let possible = before.map_or(from.is_empty(), |before| from.contains(&before.state.as_str()));
         if !possible {
-            let detail = format!("{} of {campaign} at {} after {before:?}", happened.name(), event.position);
+            let detail = format!("{} of {campaign} at {} after {before:?}", happened.kind().name, event.position);
             findings.add(Rule::Campaign, detail);
         }
         let (old_name, old_state) =

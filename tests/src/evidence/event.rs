@@ -128,13 +128,16 @@ struct Corrects {
 }
 
 impl What {
-    /// Reads a payload.
-    pub fn read(stream_type: &str, stream: &str, payload: &str) -> Self {
+    /// Reads an event: its stream's type, its stream, its own type and version, its payload.
+    pub fn read(stream_type: &str, stream: &str, (event_type, version): (&str, &str), payload: &str) -> Self {
         match stream_type {
-            domain::campaign::STREAM_TYPE => Self::Campaign {
-                campaign: stream.rsplit('/').next().unwrap().parse().unwrap(),
-                event: serde_json::from_str(payload).unwrap(),
-            },
+            domain::campaign::STREAM_TYPE => {
+                let campaign = stream.rsplit('/').next().unwrap().parse().unwrap();
+                match domain::event::Event::decode(stream_type, event_type, version, payload) {
+                    Ok(domain::event::Event::Campaign(event)) => Self::Campaign { campaign, event },
+                    other => panic!("no event of a campaign: {other:?} {payload}"),
+                }
+            }
             domain::observation::STREAM_TYPE => {
                 let Observed { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
                 let rows = observations.iter().map(|row| Row::read(row, &campaigns)).collect();

@@ -52,7 +52,8 @@ pub async fn load(database: &mut PgConnection, workspace: i32) -> Evidence {
 
 async fn events(database: &mut PgConnection, workspace: i32) -> Vec<Event> {
     let rows = sqlx::query(
-        "SELECT position, aggregate_type, aggregate_id, sequence, coalesce(metadata ->> 'correlation_id', ''), payload::text
+        "SELECT position, aggregate_type, aggregate_id, sequence, coalesce(metadata ->> 'correlation_id', ''), payload::text,
+                event_type, event_version
          FROM log.events WHERE workspace = $1 ORDER BY position",
     )
     .bind(workspace)
@@ -63,7 +64,7 @@ async fn events(database: &mut PgConnection, workspace: i32) -> Vec<Event> {
         let (stream_type, stream): (String, String) = (row.get(1), row.get(2));
         Event {
             position: row.get(0),
-            what: What::read(&stream_type, &stream, &row.get::<String, _>(5)),
+            what: What::read(&stream_type, &stream, (row.get(6), row.get(7)), row.get(5)),
             stream: format!("{stream_type} {stream}"),
             sequence: row.get(3),
             trace: row.get(4),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::observation::{ObservationsRecorded, RECORDED};
+use domain::event::Event;
+use domain::event::catalogue::OBSERVATIONS_RECORDED;
 use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -131,14 +132,21 @@ impl Load {
 
     /// The ids of the observations that the log holds. An id that is there twice is a failure.
     pub(crate) async fn recorded(&self, pool: &PgPool) -> BTreeSet<String> {
-        let payloads: Vec<String> =
-            sqlx::query_scalar("SELECT payload::text FROM log.events WHERE workspace = $1 AND event_type = $2")
-                .bind(self.workspace)
-                .bind(RECORDED)
-                .fetch_all(pool)
-                .await
-                .unwrap();
-        let batches = payloads.iter().map(|payload| serde_json::from_str::<ObservationsRecorded>(payload).unwrap());
+        let stored: Vec<(String, String, String, String)> = sqlx::query_as(
+            "SELECT aggregate_type, event_type, event_version, payload::text FROM log.events
+             WHERE workspace = $1 AND event_type = $2",
+        )
+        .bind(self.workspace)
+        .bind(OBSERVATIONS_RECORDED.name)
+        .fetch_all(pool)
+        .await
+        .unwrap();
+        let batches = stored.iter().map(|(stream_type, event_type, event_version, payload)| {
+            match Event::decode(stream_type, event_type, event_version, payload) {
+                Ok(Event::Observations(batch)) => batch,
+                other => panic!("no batch of observations: {other:?}"),
+            }
+        });
         let mut ids = BTreeSet::new();
         for observation in batches.flat_map(|batch| batch.observations) {
             assert!(ids.insert(observation.id.clone()), "{} is recorded twice", observation.id);

@@ -1,6 +1,7 @@
 //! One chunk of observations, whatever form they were sent in: looked up, judged, and appended as one event.
 
-use domain::observation::{RECORDED, STREAM_TYPE};
+use domain::event::catalogue::OBSERVATIONS_RECORDED;
+use domain::observation::STREAM_TYPE;
 use domain::source::SourceKind;
 use event_store::{AppendRequest, ExpectedVersion, NewEvent};
 
@@ -35,7 +36,11 @@ pub(super) async fn record(
         known.source.require(SourceKind::Push)?;
         execute::spend(state, caller, known.source.id, batch.len(), attempt)?;
         let judged = batch.judge(&known, &past)?;
-        let event = |payload| NewEvent { event_type: RECORDED.to_owned(), event_version: "1".to_owned(), payload };
+        let event = |payload| NewEvent {
+            event_type: OBSERVATIONS_RECORDED.name.to_owned(),
+            event_version: OBSERVATIONS_RECORDED.version().to_string(),
+            payload,
+        };
         let outcome = Outcome::Judged(judged.settled);
         let request = AppendRequest {
             workspace: caller.principal.workspace,

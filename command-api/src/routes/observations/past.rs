@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
+use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::observation::{Observation, ObservationType, ObservationsRecorded, Total};
-use event_store::{Expect, FoundItem, ItemKey, ItemWanted, RawEvent, codec};
+use event_store::{Expect, FoundItem, ItemKey, ItemWanted, RawEvent};
 use uuid::Uuid;
 
 use super::judge::Batch;
@@ -186,6 +187,8 @@ impl Asked<'_> {
 }
 
 fn decode(event: &RawEvent) -> Option<ObservationsRecorded> {
-    let payload = codec::decode_payload(&[], &event.event_type, &event.event_version, &event.payload).ok()?;
-    serde_json::from_str(&payload).ok()
+    match Event::decode(&event.stream_type, &event.event_type, &event.event_version, &event.payload) {
+        Ok(Event::Observations(batch)) => Some(batch),
+        Ok(_) | Err(_) => None,
+    }
 }

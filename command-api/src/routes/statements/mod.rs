@@ -11,8 +11,9 @@ use std::borrow::Cow;
 
 use axum::extract::State;
 use domain::bucket::Grain;
+use domain::event::catalogue::STATEMENTS_RECORDED;
 use domain::source::SourceKind;
-use domain::statement::{RECORDED, STREAM_TYPE};
+use domain::statement::STREAM_TYPE;
 use domain::zone::Zone;
 use event_store::{AppendRequest, ExpectedVersion, NewEvent, Payload};
 use platform::http::problem::Problem;
@@ -147,8 +148,8 @@ async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<
         if !judged.statements.is_empty() {
             let recorded = judge::event(&known, batch.cut(), judged.statements);
             events.push(NewEvent {
-                event_type: RECORDED.to_owned(),
-                event_version: "1".to_owned(),
+                event_type: STATEMENTS_RECORDED.name.to_owned(),
+                event_version: STATEMENTS_RECORDED.version().to_string(),
                 payload: Payload::Json(serde_json::to_string(&recorded).map_err(Failure::encoding)?),
             });
         }

@@ -121,8 +121,8 @@ async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> 
             stream_id: source.id.stream(caller.workspace()),
             expected: ExpectedVersion::Any,
             events: vec![NewEvent {
-                event_type: event.event_type().to_owned(),
-                event_version: "1".to_owned(),
+                event_type: event.kind().name.to_owned(),
+                event_version: event.kind().version().to_string(),
                 payload: Payload::Json(serde_json::to_string(&event).map_err(Failure::encoding)?),
             }],
             metadata: caller.metadata(),

@@ -1,3 +1,4 @@
+use cqrs_es::DomainEvent;
 use proptest::prelude::*;
 
 use super::*;
@@ -103,7 +104,7 @@ proptest! {
         for command in std::iter::once(create(plan())).chain(commands) {
             let Ok(events) = decide(&live, command.clone()) else { continue };
             for event in events {
-                log.push(serde_json::to_string(&event).unwrap());
+                log.push((event.event_type(), event.event_version(), serde_json::to_string(&event).unwrap()));
                 live.apply(event);
             }
             check_invariants(&live);
@@ -112,8 +113,9 @@ proptest! {
             }
         }
         let mut replayed = Campaign::default();
-        for payload in log {
-            let Some(Ok(Event::Campaign(event))) = Event::from_json(STREAM_TYPE, &payload) else { panic!("{payload}") };
+        for (event_type, version, payload) in log {
+            let event = Event::decode(STREAM_TYPE, &event_type, &version, &payload);
+            let Ok(Event::Campaign(event)) = event else { panic!("{event:?} {payload}") };
             replayed.apply(event);
         }
         prop_assert_eq!(&replayed, &live);

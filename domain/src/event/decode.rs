@@ -1,0 +1,97 @@
+//! From what is stored to what the code knows: the one way, for loads and for projections.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::catalogue::{EventType, Upcaster};
+use super::{Event, campaign, observation, source, statement, sync, workspace};
+
+/// Why a stored event could not be read.
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    /// A stream type that nothing here knows. Newer code may.
+    #[error("the stream type {0:?} is not known")]
+    StreamType(String),
+    /// An event type that this stream does not have. Newer code may know it.
+    #[error("the event type {0:?} is not known in such a stream")]
+    EventType(String),
+    /// The version is no integer from 1 on.
+    #[error("the version {0:?} of the event is not an integer from 1 on")]
+    Version(String),
+    /// A version that this code does not know yet: to be read after the upgrade, and never guessed at.
+    #[error("{event_type} was written in version {stored} by newer code; this one reads it up to version {known}")]
+    Newer {
+        /// The event type.
+        event_type: &'static str,
+        /// The version that it is stored in.
+        stored: usize,
+        /// The latest version that is known here.
+        known: usize,
+    },
+    /// The payload does not have the shape of its type.
+    #[error("the payload could not be decoded")]
+    Payload(#[from] serde_json::Error),
+}
+
+impl Event {
+    /// Reads a stored event: brought to its type's current version, then read as that.
+    pub fn decode(
+        stream_type: &str,
+        event_type: &str,
+        event_version: &str,
+        payload: &str,
+    ) -> Result<Self, DecodeError> {
+        let Some(known) = EventType::find(event_type).filter(|known| known.stream_type == stream_type) else {
+            let is_stream = EventType::ALL.iter().any(|known| known.stream_type == stream_type);
+            let (stream_type, event_type) = (stream_type.to_owned(), event_type.to_owned());
+            return Err(if is_stream {
+                DecodeError::EventType(event_type)
+            } else {
+                DecodeError::StreamType(stream_type)
+            });
+        };
+        let steps = steps_from(known, event_version)?;
+        if steps.is_empty() {
+            // Most events: read without a detour.
+            let mut json = serde_json::Deserializer::from_str(payload);
+            let event = Self::read(known, &mut json)?;
+            json.end()?;
+            return Ok(event);
+        }
+        Ok(Self::read(known, take(steps, serde_json::from_str(payload)?))?)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(known: &EventType, payload: D) -> Result<Self, D::Error> {
+        match known.stream_type {
+            workspace::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Workspace),
+            campaign::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Campaign),
+            source::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Source),
+            observation::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Observations),
+            statement::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Statements),
+            sync::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Sync),
+            other => Err(serde::de::Error::custom(format_args!("no stream of ours has the type {other:?}"))),
+        }
+    }
+}
+
+/// A payload that is parsed already, brought to its type's current version.
+pub fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value, DecodeError> {
+    let known = EventType::find(event_type).ok_or_else(|| DecodeError::EventType(event_type.to_owned()))?;
+    Ok(take(steps_from(known, event_version)?, payload))
+}
+
+/// The steps from a stored version to the current one.
+fn steps_from(known: &EventType, event_version: &str) -> Result<&'static [Upcaster], DecodeError> {
+    let stored = event_version.parse().ok().filter(|version: &usize| *version > 0);
+    let stored = stored.ok_or_else(|| DecodeError::Version(event_version.to_owned()))?;
+    known.upcasters.get(stored - 1..).ok_or(DecodeError::Newer {
+        event_type: known.name,
+        stored,
+        known: known.version(),
+    })
+}
+
+fn take(steps: &[Upcaster], payload: Value) -> Value {
+    steps.iter().fold(payload, |payload, step| step(payload))
+}

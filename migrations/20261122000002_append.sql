@@ -4,7 +4,8 @@
 --
 -- Nearly every batch is plain: nothing in it contradicts the log or its neighbours. So whoever sends it works out what each
 -- request leaves behind if all are accepted, and log.append checks what that rests on and writes it, in a handful of
--- statements. If anything is otherwise, log.judge (another migration) goes through the requests one by one.
+-- statements. What a unique index refuses anyway is not looked up before. If anything is otherwise, all of it is undone, and
+-- log.judge (another migration) goes through the requests one by one.
 --
 -- A plan must not depend on what the tables held when it was made: they start empty and grow by thousands of rows a
 -- second, faster than statistics follow. So every look-up goes through its key (no other way of reading is left enabled, and
@@ -131,175 +132,177 @@ CREATE FUNCTION log.append(
     seen_fingerprint    bigint[],
     seen_request        integer[],
     -- What it comes to if every request is accepted; nothing of it is read otherwise.
-    is_plain            boolean,        -- nothing in it contradicts its neighbours, nor rests on items seen
+    is_plain            boolean,        -- nothing in it contradicts its neighbours, nor rests on items seen; receipts are of one day
     head_events         integer[],      -- how many events are written
     head_recorded_at    timestamptz[],  -- of the last one
     stream_expected     bigint[],       -- the version that its requests rest on; NULL: any
-    receipt_first_day   date,
-    receipt_last_day    date,
+    streams_are_new     boolean,        -- all are expected to be empty and get events: one that is not collides
     request_version     integer[],      -- how far it and its predecessors move the stream
     request_position    integer[],      -- how far they move the head
     event_request       integer[],
     event_sequence      integer[],      -- how far behind the stream's version
     event_position      integer[],      -- how far behind the head
     event_batch         bigint[],       -- the first batch number of its day; NULL: without items that can be taken
-    claim_first_use     integer[],      -- the use whose expectation must hold before all; NULL: none
-    taking_uses         integer[],      -- uses of claims that nobody holds, after which they are held
+    checked_uses        integer[],      -- uses whose expectation must be looked up
+    taking_uses         integer[],      -- uses of claims that nobody holds, after which they are held: one that is held collides
     putting_uses        integer[],      -- other uses that decide what is held at the end
     removing_uses       integer[]       -- uses that decide that nothing is
 ) RETURNS SETOF log.answer
 LANGUAGE plpgsql AS $$
 DECLARE
-    head_position    bigint[];
-    stream_version   bigint[];
-    item_batch       bigint[];
-    items_are_taken  boolean := false;
-    is_otherwise     boolean := false;
-    written          bigint;
-    answer           log.answer;
+    head_position   bigint[] := '{}';
+    position_before bigint;
+    stream_version  bigint[];
+    item_batch      bigint[];
+    items_written   bigint;
+    answer          log.answer;
 BEGIN
-    -- Item ids first, in their order and without holding a head: the unique index makes twins wait for each other.
     IF cardinality(key_id) > 0 THEN
         item_batch := ARRAY(SELECT first_batch + nextval('log.item_batch') FROM unnest(event_batch) AS first_batch);
+    END IF;
+
+    IF is_plain THEN
         BEGIN
-            -- Nearly always all are fresh, and to insert without looking first takes half the time.
-            INSERT INTO log.item_ids (workspace, day, id, fingerprint, batch)
-            SELECT head_workspace[key_head[n]], key_day[n], key_id[n], key_fingerprint[n], item_batch[key_event[n]]
-            FROM generate_series(1, cardinality(key_id)) AS n;
-        EXCEPTION WHEN unique_violation THEN
-            INSERT INTO log.item_ids (workspace, day, id, fingerprint, batch)
-            SELECT head_workspace[key_head[n]], key_day[n], key_id[n], key_fingerprint[n], item_batch[key_event[n]]
-            FROM generate_series(1, cardinality(key_id)) AS n
-            ON CONFLICT DO NOTHING;
-            GET DIAGNOSTICS written = ROW_COUNT;
-            items_are_taken := written < cardinality(key_id);
+            -- Item ids first, in their order and without holding a head: the unique index makes twins wait for each other.
+            IF cardinality(key_id) > 0 THEN
+                INSERT INTO log.item_ids (workspace, day, id, fingerprint, batch)
+                SELECT head_workspace[key_head[n]], key_day[n], key_id[n], key_fingerprint[n], item_batch[key_event[n]]
+                FROM generate_series(1, cardinality(key_id)) AS n;
+            END IF;
+
+            -- The heads, in statements of their own: those after them see what the holders before us committed.
+            FOR n IN 1 .. cardinality(head_workspace) LOOP
+                UPDATE log.heads
+                SET position = heads.position + head_events[n],
+                    recorded_at = coalesce(head_recorded_at[n], heads.recorded_at)
+                WHERE heads.workspace = head_workspace[n]
+                RETURNING heads.position - head_events[n] INTO STRICT position_before;
+                head_position := head_position || position_before;
+            END LOOP;
+
+            IF streams_are_new THEN
+                stream_version := stream_expected;
+            ELSE
+                stream_version := ARRAY(
+                    SELECT coalesce((SELECT stored.sequence FROM log.events stored
+                                     WHERE stored.aggregate_type = stream_type[n] AND stored.aggregate_id = stream_id[n]
+                                       AND stored.workspace = head_workspace[stream_head[n]]
+                                     ORDER BY stored.sequence DESC LIMIT 1), 0)
+                    FROM generate_series(1, cardinality(stream_id)) AS n);
+                IF EXISTS (SELECT FROM unnest(stream_version, stream_expected) AS stream (version, expected)
+                           WHERE stream.version <> stream.expected) THEN
+                    RAISE 'a stream has moved' USING ERRCODE = 'HW001';
+                END IF;
+            END IF;
+
+            -- A receipt of the same day collides.
+            IF cardinality(receipt_key) > 0 AND EXISTS (
+                SELECT FROM generate_series(1, cardinality(receipt_key)) AS wanted(n)
+                CROSS JOIN LATERAL (
+                    SELECT FROM log.receipts earlier
+                    WHERE earlier.workspace = head_workspace[receipt_head[wanted.n]] AND earlier.key = receipt_key[wanted.n]
+                      AND earlier.recorded_on BETWEEN receipt_day[1] - 2 AND receipt_day[1] - 1
+                    UNION ALL
+                    SELECT FROM log.receipts later
+                    WHERE later.workspace = head_workspace[receipt_head[wanted.n]] AND later.key = receipt_key[wanted.n]
+                      AND later.recorded_on = receipt_day[1] + 1
+                    LIMIT 1) AS stored) THEN
+                RAISE 'a receipt is there' USING ERRCODE = 'HW001';
+            END IF;
+
+            IF cardinality(checked_uses) > 0 AND EXISTS (
+                SELECT FROM unnest(checked_uses) AS checked(n)
+                LEFT JOIN LATERAL (
+                    SELECT stored.owner, stored.state FROM log.claims stored
+                    WHERE stored.workspace = head_workspace[claim_head[use_claim[checked.n]]]
+                      AND stored.kind = claim_kind[use_claim[checked.n]] AND stored.key = claim_key[use_claim[checked.n]]
+                    LIMIT 1) AS held ON true
+                WHERE CASE use_expect[checked.n]
+                          WHEN 'absent' THEN held.owner IS NOT NULL
+                          WHEN 'held' THEN held.owner IS DISTINCT FROM use_expect_owner[checked.n]
+                                           OR held.state IS DISTINCT FROM use_expect_state[checked.n]
+                      END) THEN
+                RAISE 'a claim has changed' USING ERRCODE = 'HW001';
+            END IF;
+
+            -- One statement: to start one costs as much as several of its rows.
+            WITH written_events AS (
+                INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                                        workspace, position, recorded_at)
+                SELECT stream_type[written_to.stream], stream_id[written_to.stream],
+                       stream_version[written_to.stream] + event_sequence[written_to.n],
+                       event_type[written_to.n], event_version[written_to.n], event_payload[written_to.n],
+                       request_metadata[written_to.request], head_workspace[stream_head[written_to.stream]],
+                       head_position[stream_head[written_to.stream]] + event_position[written_to.n],
+                       request_recorded_at[written_to.request]
+                FROM (SELECT n, event_request[n] AS request, request_stream[event_request[n]] AS stream
+                      FROM generate_series(1, cardinality(event_type)) AS n) AS written_to
+            ), taken_claims AS (
+                INSERT INTO log.claims (workspace, kind, key, owner, state)
+                SELECT head_workspace[claim_head[use_claim[n]]], claim_kind[use_claim[n]], claim_key[use_claim[n]],
+                       use_owner[n], use_state[n]
+                FROM unnest(taking_uses) AS n
+            )
+            INSERT INTO log.receipts (workspace, key, recorded_on, digest, response, version, position, duplicates, conflicts,
+                                      recorded_at)
+            SELECT head_workspace[stream_head[request_stream[n]]], receipt_key[request_receipt[n]],
+                   receipt_day[request_receipt[n]], request_digest[n], request_response[n],
+                   stream_version[request_stream[n]] + request_version[n],
+                   head_position[stream_head[request_stream[n]]] + request_position[n], '{}', '{}', request_recorded_at[n]
+            FROM generate_series(1, cardinality(request_stream)) AS n
+            WHERE request_receipt[n] IS NOT NULL;
+
+            IF cardinality(key_id) > 0 THEN
+                INSERT INTO log.item_batches (batch, position)
+                SELECT item_batch[n], head_position[stream_head[request_stream[event_request[n]]]] + event_position[n]
+                FROM generate_series(1, cardinality(event_type)) AS n
+                WHERE item_batch[n] IS NOT NULL;
+            END IF;
+            IF cardinality(putting_uses) > 0 THEN
+                INSERT INTO log.claims (workspace, kind, key, owner, state)
+                SELECT head_workspace[claim_head[use_claim[n]]], claim_kind[use_claim[n]], claim_key[use_claim[n]],
+                       use_owner[n], use_state[n]
+                FROM unnest(putting_uses) AS n
+                ON CONFLICT (workspace, kind, key) DO UPDATE SET owner = excluded.owner, state = excluded.state;
+            END IF;
+            IF cardinality(removing_uses) > 0 THEN
+                FOR n IN 1 .. cardinality(removing_uses) LOOP
+                    DELETE FROM log.claims
+                    WHERE claims.workspace = head_workspace[claim_head[use_claim[removing_uses[n]]]]
+                      AND claims.kind = claim_kind[use_claim[removing_uses[n]]]
+                      AND claims.key = claim_key[use_claim[removing_uses[n]]];
+                END LOOP;
+            END IF;
+
+            answer.head_positions := head_position;
+            answer.stream_versions := stream_version;
+            RETURN NEXT answer;
+            RETURN;
+        EXCEPTION WHEN unique_violation OR no_data_found OR SQLSTATE 'HW001' THEN
+            -- Something is otherwise than foreseen, and nothing of it is written.
         END;
     END IF;
 
-    IF is_plain AND NOT items_are_taken THEN
-        -- The heads, in a statement of its own: the ones after it see what the holders before us committed.
-        SELECT array_agg(locked.position ORDER BY locked.workspace) INTO head_position
-        FROM (SELECT heads.workspace, heads.position FROM log.heads
-              WHERE heads.workspace = ANY (head_workspace) ORDER BY heads.workspace FOR UPDATE) AS locked;
-
-        -- The two differ in when the other partitions are left out: as the statement starts, or in each look-up.
-        IF cardinality(head_workspace) = 1 THEN
-            stream_version := ARRAY(
-                SELECT coalesce((SELECT stored.sequence FROM log.events stored
-                                 WHERE stored.aggregate_type = stream_type[n] AND stored.aggregate_id = stream_id[n]
-                                   AND stored.workspace = head_workspace[1]
-                                 ORDER BY stored.sequence DESC LIMIT 1), 0)
-                FROM generate_series(1, cardinality(stream_id)) AS n);
-        ELSE
-            stream_version := ARRAY(
-                SELECT coalesce((SELECT stored.sequence FROM log.events stored
-                                 WHERE stored.aggregate_type = stream_type[n] AND stored.aggregate_id = stream_id[n]
-                                   AND stored.workspace = head_workspace[stream_head[n]]
-                                 ORDER BY stored.sequence DESC LIMIT 1), 0)
-                FROM generate_series(1, cardinality(stream_id)) AS n);
-        END IF;
-
-        is_otherwise :=
-            cardinality(head_position) IS DISTINCT FROM cardinality(head_workspace)
-            OR EXISTS (
-                SELECT FROM unnest(stream_version, stream_expected) AS stream (version, expected)
-                WHERE stream.version <> stream.expected)
-            OR EXISTS (
-                SELECT FROM generate_series(1, cardinality(receipt_key)) AS wanted(n)
-                CROSS JOIN LATERAL (
-                    SELECT FROM log.receipts kept
-                    WHERE kept.workspace = head_workspace[receipt_head[wanted.n]] AND kept.key = receipt_key[wanted.n]
-                      AND kept.recorded_on BETWEEN receipt_first_day - 2 AND receipt_last_day + 1
-                    LIMIT 1) AS stored)
-            OR EXISTS (
-                SELECT FROM generate_series(1, cardinality(claim_key)) AS wanted(n)
-                LEFT JOIN LATERAL (
-                    SELECT stored.owner, stored.state FROM log.claims stored
-                    WHERE stored.workspace = head_workspace[claim_head[wanted.n]]
-                      AND stored.kind = claim_kind[wanted.n] AND stored.key = claim_key[wanted.n]
-                    LIMIT 1) AS held ON true
-                WHERE CASE use_expect[claim_first_use[wanted.n]]
-                          WHEN 'absent' THEN held.owner IS NOT NULL
-                          WHEN 'held' THEN held.owner IS DISTINCT FROM use_expect_owner[claim_first_use[wanted.n]]
-                                           OR held.state IS DISTINCT FROM use_expect_state[claim_first_use[wanted.n]]
-                      END);
-    ELSE
-        is_otherwise := true;
-    END IF;
-
-    IF is_otherwise THEN
-        RETURN QUERY SELECT * FROM log.judge(
-            head_workspace, stream_head, stream_type, stream_id, receipt_head,
-            receipt_key, receipt_day, claim_head, claim_kind, claim_key,
-            request_stream, request_expected, request_events, request_uses, request_items,
-            request_metadata, request_recorded_at, request_receipt, request_digest, request_response,
-            event_type, event_version, event_payload, event_items, event_first_item,
-            use_claim, use_expect, use_expect_owner, use_expect_state, use_then,
-            use_owner, use_state, item_offset, item_length, key_head,
-            key_day, key_id, key_fingerprint, key_request, key_item,
-            key_event, key_needed, seen_head, seen_day, seen_id,
-            seen_fingerprint, seen_request,
-            item_batch, items_are_taken);
-        RETURN;
-    END IF;
-
-    INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                            workspace, position, recorded_at)
-    SELECT stream_type[written_to.stream], stream_id[written_to.stream],
-           stream_version[written_to.stream] + event_sequence[written_to.n],
-           event_type[written_to.n], event_version[written_to.n], event_payload[written_to.n],
-           request_metadata[written_to.request], head_workspace[stream_head[written_to.stream]],
-           head_position[stream_head[written_to.stream]] + event_position[written_to.n],
-           request_recorded_at[written_to.request]
-    FROM (SELECT n, event_request[n] AS request, request_stream[event_request[n]] AS stream
-          FROM generate_series(1, cardinality(event_type)) AS n) AS written_to;
-
+    items_written := 0;
     IF cardinality(key_id) > 0 THEN
-        INSERT INTO log.item_batches (batch, position)
-        SELECT item_batch[n], head_position[stream_head[request_stream[event_request[n]]]] + event_position[n]
-        FROM generate_series(1, cardinality(event_type)) AS n
-        WHERE item_batch[n] IS NOT NULL;
+        INSERT INTO log.item_ids (workspace, day, id, fingerprint, batch)
+        SELECT head_workspace[key_head[n]], key_day[n], key_id[n], key_fingerprint[n], item_batch[key_event[n]]
+        FROM generate_series(1, cardinality(key_id)) AS n
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS items_written = ROW_COUNT;
     END IF;
-
-    IF cardinality(taking_uses) > 0 THEN
-        INSERT INTO log.claims (workspace, kind, key, owner, state)
-        SELECT head_workspace[claim_head[use_claim[n]]], claim_kind[use_claim[n]], claim_key[use_claim[n]], use_owner[n], use_state[n]
-        FROM unnest(taking_uses) AS n;
-    END IF;
-    IF cardinality(putting_uses) > 0 THEN
-        INSERT INTO log.claims (workspace, kind, key, owner, state)
-        SELECT head_workspace[claim_head[use_claim[n]]], claim_kind[use_claim[n]], claim_key[use_claim[n]], use_owner[n], use_state[n]
-        FROM unnest(putting_uses) AS n
-        ON CONFLICT (workspace, kind, key) DO UPDATE SET owner = excluded.owner, state = excluded.state;
-    END IF;
-    IF cardinality(removing_uses) > 0 THEN
-        FOR n IN 1 .. cardinality(removing_uses) LOOP
-            DELETE FROM log.claims
-            WHERE claims.workspace = head_workspace[claim_head[use_claim[removing_uses[n]]]]
-              AND claims.kind = claim_kind[use_claim[removing_uses[n]]]
-              AND claims.key = claim_key[use_claim[removing_uses[n]]];
-        END LOOP;
-    END IF;
-
-    IF cardinality(receipt_key) > 0 THEN
-        INSERT INTO log.receipts (workspace, key, recorded_on, digest, response, version, position, duplicates, conflicts,
-                                  recorded_at)
-        SELECT head_workspace[stream_head[request_stream[n]]], receipt_key[request_receipt[n]],
-               receipt_day[request_receipt[n]], request_digest[n], request_response[n],
-               stream_version[request_stream[n]] + request_version[n],
-               head_position[stream_head[request_stream[n]]] + request_position[n], '{}', '{}', request_recorded_at[n]
-        FROM generate_series(1, cardinality(request_stream)) AS n
-        WHERE request_receipt[n] IS NOT NULL;
-    END IF;
-
-    UPDATE log.heads
-    SET position = heads.position + head_events[array_position(head_workspace, heads.workspace)],
-        recorded_at = head_recorded_at[array_position(head_workspace, heads.workspace)]
-    WHERE heads.workspace = ANY (head_workspace) AND head_events[array_position(head_workspace, heads.workspace)] > 0;
-
-    answer.head_positions := head_position;
-    answer.stream_versions := stream_version;
-    RETURN NEXT answer;
+    RETURN QUERY SELECT * FROM log.judge(
+        head_workspace, stream_head, stream_type, stream_id, receipt_head,
+        receipt_key, receipt_day, claim_head, claim_kind, claim_key,
+        request_stream, request_expected, request_events, request_uses, request_items,
+        request_metadata, request_recorded_at, request_receipt, request_digest, request_response,
+        event_type, event_version, event_payload, event_items, event_first_item,
+        use_claim, use_expect, use_expect_owner, use_expect_state, use_then,
+        use_owner, use_state, item_offset, item_length, key_head,
+        key_day, key_id, key_fingerprint, key_request, key_item,
+        key_event, key_needed, seen_head, seen_day, seen_id,
+        seen_fingerprint, seen_request,
+        item_batch, items_written < cardinality(key_id));
 END $$;
 
 -- The log is written by the command role alone.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
 use super::batch::Answer;
 use super::columns::{Columns, number};
@@ -21,14 +21,13 @@ pub(super) struct Forecast {
     pub(super) head_events: Vec<i32>,
     pub(super) head_recorded_at: Vec<Option<DateTime<Utc>>>,
     pub(super) stream_expected: Vec<Option<i64>>,
-    pub(super) receipt_first_day: Option<NaiveDate>,
-    pub(super) receipt_last_day: Option<NaiveDate>,
+    pub(super) streams_are_new: bool,
     pub(super) request_version: Vec<i32>,
     pub(super) request_position: Vec<i32>,
     pub(super) event_request: Vec<i32>,
     pub(super) event_sequence: Vec<i32>,
     pub(super) event_position: Vec<i32>,
-    pub(super) claim_first_use: Vec<Option<i32>>,
+    pub(super) checked_uses: Vec<i32>,
     pub(super) taking_uses: Vec<i32>,
     pub(super) putting_uses: Vec<i32>,
     pub(super) removing_uses: Vec<i32>,
@@ -41,7 +40,8 @@ impl Forecast {
 
     fn if_plain(requests: &[&Prepared], columns: &Columns<'_>) -> Option<Self> {
         let receipts = columns.request_receipt.iter().flatten().count();
-        if !columns.seen_id.is_empty() || receipts > columns.receipt_key.len() {
+        let are_of_one_day = columns.receipt_day.windows(2).all(|days| days[0] == days[1]);
+        if !columns.seen_id.is_empty() || receipts > columns.receipt_key.len() || !are_of_one_day {
             return None;
         }
         let mut forecast = Self {
@@ -49,8 +49,6 @@ impl Forecast {
             head_events: vec![0; columns.head_workspace.len()],
             head_recorded_at: vec![None; columns.head_workspace.len()],
             stream_expected: vec![None; columns.stream_id.len()],
-            receipt_first_day: columns.receipt_day.iter().min().copied(),
-            receipt_last_day: columns.receipt_day.iter().max().copied(),
             ..Self::default()
         };
         let mut stream_events = vec![0_i32; columns.stream_id.len()];
@@ -78,6 +76,10 @@ impl Forecast {
             forecast.request_version.push(stream_events[stream]);
             forecast.request_position.push(forecast.head_events[head]);
         }
+        forecast.streams_are_new = forecast.stream_expected.iter().zip(&stream_events).all(|stream| {
+            let (expected, &events) = stream;
+            *expected == Some(0) && events > 0
+        });
         forecast.foresee_claims(requests, columns)?;
         Some(forecast)
     }
@@ -133,16 +135,16 @@ impl Forecast {
                 foreseen.last_change = Some(claim_use);
             }
         }
-        self.claim_first_use = vec![None; columns.claim_key.len()];
-        for (claim, foreseen) in claims {
-            self.claim_first_use[claim] = foreseen.first_use.map(number);
-            let Some(last_change) = foreseen.last_change else { continue };
+        for foreseen in claims.into_values() {
             let was_absent = foreseen.first_use.is_some_and(|claim_use| columns.use_expect[claim_use] == "absent");
+            let is_taken = was_absent && foreseen.last_change.is_some() && matches!(foreseen.state, State::Held(..));
+            self.checked_uses.extend(foreseen.first_use.filter(|_| !is_taken).map(number));
+            let Some(last_change) = foreseen.last_change.map(number) else { continue };
             match foreseen.state {
-                State::Held(..) if was_absent => self.taking_uses.push(number(last_change)),
-                State::Held(..) => self.putting_uses.push(number(last_change)),
+                State::Held(..) if is_taken => self.taking_uses.push(last_change),
+                State::Held(..) => self.putting_uses.push(last_change),
                 State::Absent if was_absent => {}
-                State::Absent | State::Unknown => self.removing_uses.push(number(last_change)),
+                State::Absent | State::Unknown => self.removing_uses.push(last_change),
             }
         }
         Some(())

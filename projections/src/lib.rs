@@ -8,7 +8,7 @@
 //! byte, however it was cut into batches and however often it was replayed.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-pub mod engine; // runs any projection; its page teaches how to add a view
+pub mod engine; // runs any projection
 pub mod views; // the read models
 
 pub use engine::announce::READ_CHANNEL;

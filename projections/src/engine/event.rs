@@ -8,6 +8,7 @@ use domain::bucket::BucketError;
 use domain::event::{DecodeError, Event};
 use domain::ids::CampaignId;
 use event_store::RawEvent;
+use serde::Deserialize;
 use thiserror::Error;
 
 /// An event as a view sees it.
@@ -23,8 +24,24 @@ pub struct Recorded<'a> {
     pub sequence: i64,
     /// When it was taken into the log.
     pub recorded_at: DateTime<Utc>,
+    /// Who, why, when, as it is stored: views that want it read it with [`Recorded::metadata`], the others need not pay.
+    pub stored_metadata: &'a str,
     /// What happened.
     pub event: Event,
+}
+
+/// What the command side noted of the request that an event came by. `None` where it did not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RequestNote {
+    /// The key that was used, by its id.
+    pub actor: Option<String>,
+    /// The trace: the same for everything that one flow did.
+    pub correlation_id: Option<String>,
+    /// The span that caused the request.
+    pub causation_id: Option<String>,
+    /// The request itself, as W3C Trace Context names it.
+    pub traceparent: Option<String>,
 }
 
 /// Why an event cannot be applied, or a log not be followed further.
@@ -81,8 +98,14 @@ impl<'a> Recorded<'a> {
             stream_id: &raw.stream_id,
             sequence: raw.sequence,
             recorded_at: raw.recorded_at,
+            stored_metadata: &raw.metadata,
             event,
         })
+    }
+
+    /// Who did it, and in which flow. Metadata of another shape says nothing: it is no reason to hold numbers back.
+    pub fn metadata(&self) -> RequestNote {
+        serde_json::from_str(self.stored_metadata).unwrap_or_default()
     }
 
     /// The campaign whose stream this is.

@@ -14,23 +14,7 @@
 //! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
 //! 5. An epoch is followed only by code of the version that built it.
 //!
-//! # How to add a view
-//!
-//! 1. Add its table to a migration, list-partitioned by `epoch`, its key starting with `(epoch, workspace, …)`, and name it
-//!    in [`Projection::tables`].
-//! 2. Write one file in [`crate::views`] with a type that implements [`View`]: [`View::absorb`] folds one event into the
-//!    row changes of the batch, [`View::write`] writes them set-wise, one statement per table, never one per event.
-//! 3. List it in the projection's `views`, raise the projection's version, and let operators run `highwater replay`.
-//!
-//! Four things to note:
-//!
-//! - `absorb` is pure: no I/O, no clock, no randomness. What it cannot take in, it refuses with a [`Refusal`].
-//!   After a refusal the whole fold is thrown away, so there is no need to undo anything.
-//! - Rows must not depend on how the log was cut into batches: absorbing two events in one batch must equal absorbing them
-//!   in two. Combine in memory exactly as the statement's `ON CONFLICT` combines with the stored row.
-//! - Rows must not depend on the order between streams, only on the order within one.
-//! - One fold can hold events of many workspaces, and can be written to several epochs. Every row carries its workspace;
-//!   `write` is told the epoch.
+//! docs/adding-a-view.md says how to add one, and what a view must hold.
 
 pub mod event; // a decoded event, and why one is refused
 
@@ -51,7 +35,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use thiserror::Error;
 
-pub use event::{Recorded, Refusal, Refused};
+pub use event::{Recorded, Refusal, Refused, RequestNote};
 
 /// Tables that share one checkpoint, and the views that fill them.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! Every view's file says what its rows are, and why they depend neither on how the log was cut into batches nor on the
 //! order between streams.
 
+mod activity; // who did what to a campaign
 mod campaign_sources; // which sources feed a campaign
 mod campaigns;
 mod corrections; // what each correction of an observation did
@@ -25,7 +26,7 @@ pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
 /// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 2,
+    version: 3,
     tables: &[
         "workspaces",
         "campaigns",
@@ -36,6 +37,7 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "increments",
         "corrections",
         "statements",
+        "activity",
         "scope_marks",
     ],
     views: campaign_model,
@@ -52,6 +54,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(increments::Increments::default()),
         Box::new(corrections::Corrections::default()),
         Box::new(statements::Statements::default()),
+        Box::new(activity::Activity::default()),
         Box::new(scope_marks::ScopeMarks::default()),
     ]
 }

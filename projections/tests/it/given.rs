@@ -93,11 +93,12 @@ impl Log {
             "WITH appended AS (
                  INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                                          workspace, position, recorded_at)
-                 SELECT e.stream_type, $1 || '/' || e.id, e.sequence, e.event_type, e.event_version, e.payload::json, '{}', $1::integer,
-                        $2 + e.ordinal - 1, e.recorded_at
-                 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
+                 SELECT e.stream_type, $1 || '/' || e.id, e.sequence, e.event_type, e.event_version, e.payload::json,
+                        e.metadata::json, $1::integer, $2 + e.ordinal - 1, e.recorded_at
+                 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],
+                             $11::text[])
                       WITH ORDINALITY
-                      AS e (stream_type, id, sequence, event_type, event_version, payload, recorded_at, ordinal)
+                      AS e (stream_type, id, sequence, event_type, event_version, payload, recorded_at, metadata, ordinal)
              )
              UPDATE log.heads SET position = $10 WHERE workspace = $1",
         )
@@ -111,6 +112,7 @@ impl Log {
         .bind(texts(|event| &event.payload))
         .bind(times)
         .bind(self.head)
+        .bind(texts(|event| &event.metadata))
         .execute(&self.admin)
         .await
         .unwrap();
@@ -137,8 +139,16 @@ impl Log {
         payload: &str,
     ) -> i64 {
         let recorded_at = recorded_at(self.head + 1);
+        let metadata = "{}".to_owned();
         let (id, event_version, payload) = (id.to_owned(), version.to_string(), payload.to_owned());
-        self.append_stored(&[Stored { stream_type, id, event_type, event_version, payload, recorded_at }]).await
+        self.append_stored(&[Stored { stream_type, id, event_type, event_version, payload, metadata, recorded_at }])
+            .await
+    }
+
+    /// Appends an event with this metadata.
+    pub(crate) async fn append_noted(&mut self, event: Given, metadata: &str) -> i64 {
+        let stored = event.stored(recorded_at(self.head + 1));
+        self.append_stored(&[Stored { metadata: metadata.to_owned(), ..stored }]).await
     }
 
     /// Removes an event: what a correct log never does.
@@ -167,16 +177,27 @@ pub(crate) struct Stored {
     event_type: &'static str,
     event_version: String,
     payload: String,
+    metadata: String,
     recorded_at: DateTime<Utc>,
 }
 
 impl Given {
+    /// One batch of observations that holds those of both; they must be of the same campaigns.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        let (Event::Observations(batch), Event::Observations(more)) = (&mut self.event, other.event) else {
+            unreachable!("batches of observations")
+        };
+        batch.observations.extend(more.observations);
+        self
+    }
+
     fn stored(&self, recorded_at: DateTime<Utc>) -> Stored {
         let id = self.stream.to_string();
         let EventType { name: event_type, stream_type, .. } = self.event.event_type();
         let id = if stream_type == workspace::STREAM_TYPE { "workspace".to_owned() } else { id };
         let (event_version, payload) = (self.event.event_type().version().to_string(), self.payload());
-        Stored { stream_type, id, event_type, event_version, payload, recorded_at }
+        let metadata = "{}".to_owned();
+        Stored { stream_type, id, event_type, event_version, payload, metadata, recorded_at }
     }
 
     fn payload(&self) -> String {

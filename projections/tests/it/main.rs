@@ -1,6 +1,7 @@
 //! Projections against a real database: rows given events, and what happens when things go wrong.
 #![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
 
+mod activity; // who did what to a campaign
 mod cuts; // rows do not depend on batches or on the order between streams
 mod failures; // crashes, holes, refused events
 mod follow; // catch_up, run, status

@@ -18,7 +18,7 @@ const MODEL: &str = "campaign_model";
 
 fn unseen(_: ReplayProgress) {}
 
-async fn rebuild(pool: &PgPool) -> ReplayOutcome {
+pub(crate) async fn rebuild(pool: &PgPool) -> ReplayOutcome {
     replay(pool, MODEL, &unseen, CancellationToken::new()).await.unwrap()
 }
 

@@ -1,0 +1,171 @@
+//! `read.activity`: who did what to a campaign, for people: what was decided of it, and what corrections did to its numbers.
+//!
+//! A row says what one event did to one campaign, and is named by its place in the log: there is nothing to combine.
+//! Observations and statements are left out, and so are the runs of sources: they would drown everything else, and the
+//! numbers and their freshness tell of them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::campaign::CampaignEvent;
+use domain::event::Event;
+use domain::ids::CampaignId;
+use domain::measure::Measure;
+use domain::observation::ObservationsRecorded;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::observed_campaign;
+use crate::engine::{Recorded, Refusal, View, WriteError};
+
+/// The columns of the rows, each as long as the others.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    workspaces: Vec<i32>,
+    campaigns: Vec<Uuid>,
+    positions: Vec<i64>,
+    kinds: Vec<String>,
+    recorded: Vec<DateTime<Utc>>,
+    sources: Vec<Option<Uuid>>,
+    actors: Vec<Option<String>>,
+    correlations: Vec<Option<String>>,
+    causations: Vec<Option<String>>,
+    traceparents: Vec<Option<String>>,
+    to_values: Vec<String>,
+}
+
+/// What the corrections of one event did to one campaign.
+#[derive(Debug, Default)]
+struct Corrected {
+    /// How many, by type.
+    corrections: BTreeMap<&'static str, i64>,
+    /// What they added to the measures that they changed.
+    changes: BTreeMap<Measure, i128>,
+}
+
+impl View for Activity {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+        match &recorded.event {
+            Event::Campaign(event) => {
+                let to_values = Value::Object(to_values(event));
+                self.push(recorded, recorded.campaign()?, (kind(event), None), &to_values);
+            }
+            Event::Observations(batch) => {
+                for (campaign, did) in corrected(batch)? {
+                    // As text: no number of JSON holds an i128 for sure.
+                    let changes: BTreeMap<_, _> =
+                        did.changes.iter().map(|(measure, change)| (measure, change.to_string())).collect();
+                    let to_values = json!({"corrections": did.corrections, "changes": changes});
+                    self.push(recorded, campaign, ("corrected", Some(batch.source.0)), &to_values);
+                }
+            }
+            Event::Workspace(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {}
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> usize {
+        self.workspaces.len()
+    }
+
+    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+        Box::pin(async move {
+            if self.workspaces.is_empty() {
+                return Ok(());
+            }
+            sqlx::query!(
+                "INSERT INTO read.activity (epoch, workspace, campaign_id, position, kind, recorded_at, source_id, actor,
+                                            correlation_id, causation_id, traceparent, to_values)
+                 SELECT $1, a.workspace, a.campaign_id, a.position, a.kind, a.recorded_at, a.source_id, a.actor,
+                        a.correlation_id, a.causation_id, a.traceparent, a.to_values::json
+                 FROM unnest($2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::uuid[], $8::text[],
+                             $9::text[], $10::text[], $11::text[], $12::text[])
+                      AS a (workspace, campaign_id, position, kind, recorded_at, source_id, actor, correlation_id,
+                            causation_id, traceparent, to_values)",
+                epoch,
+                &self.workspaces,
+                &self.campaigns,
+                &self.positions,
+                &self.kinds,
+                &self.recorded,
+                &self.sources as _,
+                &self.actors as _,
+                &self.correlations as _,
+                &self.causations as _,
+                &self.traceparents as _,
+                &self.to_values,
+            )
+            .execute(conn)
+            .await?;
+            Ok(())
+        })
+    }
+}
+
+impl Activity {
+    fn push(
+        &mut self,
+        recorded: &Recorded<'_>,
+        campaign: CampaignId,
+        (kind, source): (&str, Option<Uuid>),
+        to_values: &Value,
+    ) {
+        let said = recorded.metadata();
+        self.workspaces.push(recorded.workspace);
+        self.campaigns.push(campaign.0);
+        self.positions.push(recorded.position);
+        self.kinds.push(kind.to_owned());
+        self.recorded.push(recorded.recorded_at);
+        self.sources.push(source);
+        self.actors.push(said.actor);
+        self.correlations.push(said.correlation_id);
+        self.causations.push(said.causation_id);
+        self.traceparents.push(said.traceparent);
+        self.to_values.push(to_values.to_string());
+    }
+}
+
+/// What happened, as people say it.
+fn kind(event: &CampaignEvent) -> &'static str {
+    match event {
+        CampaignEvent::CampaignCreated { .. } => "created",
+        CampaignEvent::CampaignRenamed { .. } => "renamed",
+        CampaignEvent::CampaignRescheduled { .. } => "rescheduled",
+        CampaignEvent::CampaignTimeZoneChanged { .. } => "time_zone_changed",
+        CampaignEvent::CampaignCurrencyChanged { .. } => "currency_changed",
+        CampaignEvent::CampaignChannelsSet { .. } => "channels_changed",
+        CampaignEvent::CampaignBudgetSet { .. } => "budget_changed",
+        CampaignEvent::CampaignExternalIdsSet { .. } => "external_ids_changed",
+        CampaignEvent::CampaignAttributesSet { .. } => "attributes_changed",
+        CampaignEvent::CampaignLaunched { .. } => "launched",
+        CampaignEvent::CampaignPaused { .. } => "paused",
+        CampaignEvent::CampaignResumed { .. } => "resumed",
+        CampaignEvent::CampaignCompleted { .. } => "completed",
+        CampaignEvent::CampaignArchived { .. } => "archived",
+    }
+}
+
+/// What the event made of the campaign's fields: its own members but those that say whose they are, and when.
+fn to_values(event: &CampaignEvent) -> Map<String, Value> {
+    // The variant's name, with its members.
+    let Ok(Value::Object(named)) = serde_json::to_value(event) else { return Map::new() };
+    let Some(Value::Object(mut members)) = named.into_iter().next().map(|(_, members)| members) else {
+        return Map::new();
+    };
+    members.retain(|name, _| !matches!(name.as_str(), "campaign" | "at"));
+    members
+}
+
+fn corrected(batch: &ObservationsRecorded) -> Result<BTreeMap<CampaignId, Corrected>, Refusal> {
+    let mut campaigns: BTreeMap<CampaignId, Corrected> = BTreeMap::new();
+    for observation in batch.observations.iter().filter(|observation| observation.corrects.is_some()) {
+        let did = campaigns.entry(observed_campaign(batch, observation)?).or_default();
+        *did.corrections.entry(observation.kind.name()).or_default() += 1;
+        for (measure, change) in observation.increments() {
+            *did.changes.entry(measure).or_default() += i128::from(change);
+        }
+    }
+    Ok(campaigns)
+}

@@ -78,6 +78,8 @@ CREATE TABLE read.campaigns (
     ends_on       date,
     starts_at     timestamptz NOT NULL,
     budget_micros bigint,
+    -- In which time it may be spent: total or day. Null where there is none.
+    budget_per    text,
     external_ids  json NOT NULL,
     attributes    json NOT NULL,
     created_at    timestamptz NOT NULL,

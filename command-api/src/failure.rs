@@ -1,5 +1,6 @@
 //! Why a command was not carried out.
 
+use domain::event::DecodeError;
 use domain::source::SourceKind;
 use event_store::{AppendError, LoadError};
 use platform::http::problem::Problem;
@@ -97,6 +98,15 @@ pub(crate) enum Failure {
     BadEvent {
         /// The position.
         position: i64,
+    },
+    /// An event that the batch rests on cannot be read.
+    #[error("the event at position {position} cannot be read")]
+    UnreadableEvent {
+        /// The position.
+        position: i64,
+        /// Why.
+        #[source]
+        source: DecodeError,
     },
     /// A receipt says what none of ours says.
     #[error("the receipt of key {key:?} cannot be read")]

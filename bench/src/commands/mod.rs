@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
-use domain::campaign::CampaignCommand;
+use domain::campaign::{Budget, CampaignCommand};
 use domain::ids::CampaignId;
 use domain::money::{Currency, Money};
 
@@ -108,7 +108,7 @@ fn create(campaign: CampaignId, at: DateTime<Utc>) -> Result<CampaignCommand> {
         time_zone: "Europe/Berlin".parse()?,
         starts_on: at.date_naive(),
         ends_on: None,
-        budget: Some(Money { micros: 5_000_000_000, currency }),
+        budget: Some(Budget::total(Money { micros: 5_000_000_000, currency })),
         external_ids: Vec::new(),
         attributes: BTreeMap::from([("region".to_owned(), "DACH".to_owned())]),
         at,

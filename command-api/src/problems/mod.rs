@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::event::DecodeError;
 use domain::source::SourceKind;
 use event_store::{AppendError, LoadError};
 use http::StatusCode;
@@ -68,9 +69,14 @@ impl From<Failure> for Problem {
             Failure::Append(error) => error.into_problem(),
             Failure::Load(error) => error.into_problem(),
             Failure::Database(error) => Problem::unavailable(error),
-            Failure::BadClaim { .. } | Failure::BadEvent { .. } | Failure::BadReceipt { .. } | Failure::Encoding(_) => {
-                Problem::internal(failure)
+            Failure::UnreadableEvent { ref source, .. } if source.asks_for_newer_code() => {
+                Problem::unavailable(failure)
             }
+            Failure::BadClaim { .. }
+            | Failure::BadEvent { .. }
+            | Failure::UnreadableEvent { .. }
+            | Failure::BadReceipt { .. }
+            | Failure::Encoding(_) => Problem::internal(failure),
         }
     }
 }
@@ -96,6 +102,12 @@ impl IntoProblem for AppendError {
 impl IntoProblem for LoadError {
     fn into_problem(self) -> Problem {
         match self {
+            // While processes are upgraded one after the other, another one may answer.
+            LoadError::Event { source: event_store::DecodeError::Upcast(ref why), .. }
+                if why.downcast_ref().is_some_and(DecodeError::asks_for_newer_code) =>
+            {
+                Problem::unavailable(self)
+            }
             LoadError::Event { .. } => Problem::internal(self),
             LoadError::Database { .. } => Problem::unavailable(self),
         }

@@ -6,10 +6,19 @@ use utoipa::openapi::schema::{OneOfBuilder, SchemaType, Type};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::routes::campaigns::MoneySent;
-
 /// A number, or its decimal text.
 pub(crate) struct Decimal;
+
+/// An amount of money.
+#[derive(ToSchema)]
+#[schema(example = json!({"amount": "25000.00", "currency": "EUR"}))]
+#[expect(dead_code, reason = "amounts are read by quantity; this says what they look like")]
+struct MoneyAmount {
+    /// How much.
+    amount: Decimal,
+    /// As ISO 4217 writes it.
+    currency: String,
+}
 
 /// A decimal, or an amount of money.
 pub(crate) struct MeasureValue;
@@ -40,7 +49,7 @@ impl PartialSchema for MeasureValue {
     fn schema() -> RefOr<Schema> {
         OneOfBuilder::new()
             .item(Ref::from_schema_name(Decimal::name()))
-            .item(Ref::from_schema_name(MoneySent::name()))
+            .item(Ref::from_schema_name(MoneyAmount::name()))
             .description(Some("A decimal; for money in the source's currency, or an amount that names its currency."))
             .into()
     }
@@ -53,7 +62,7 @@ impl ToSchema for MeasureValue {
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.push((Decimal::name().into_owned(), Decimal::schema()));
-        schemas.push((MoneySent::name().into_owned(), MoneySent::schema()));
-        MoneySent::schemas(schemas);
+        schemas.push((MoneyAmount::name().into_owned(), MoneyAmount::schema()));
+        MoneyAmount::schemas(schemas);
     }
 }

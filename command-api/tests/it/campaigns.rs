@@ -20,6 +20,11 @@ fn budget(id: Uuid, body: &Value) -> Call {
     Call::new(Method::PUT, &format!("/v1/campaigns/{id}/budget")).json(body)
 }
 
+/// A stored budget for the whole campaign.
+fn in_all(micros: i64) -> Value {
+    json!({"amount": {"micros": micros, "currency": "EUR"}, "per": "total"})
+}
+
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_campaign_is_created(pool: PgPool) {
     let api = Api::start(pool).await;
@@ -46,7 +51,7 @@ async fn a_campaign_is_created(pool: PgPool) {
     assert_eq!(id.get_version_num(), 7);
     assert_eq!(api.log().await, ["1 campaign 1 CampaignCreated"]);
     let payload = api.last_payload().await;
-    assert_eq!(payload["CampaignCreated"]["budget"], json!({"micros": 25_000_000_000_i64, "currency": "EUR"}));
+    assert_eq!(payload["CampaignCreated"]["budget"], in_all(25_000_000_000));
     assert_eq!(payload["CampaignCreated"]["campaign"], json!(id));
 }
 
@@ -197,9 +202,14 @@ async fn a_budget_is_set_and_taken_away(pool: PgPool) {
     let reply = api.call(budget(id, &json!({"budget": {"amount": 1500.25, "currency": "EUR"}}))).await;
     assert_eq!((reply.status, reply.body["version"].as_i64()), (StatusCode::OK, Some(2)));
     let set = api.last_payload().await;
-    assert_eq!(set["CampaignBudgetSet"]["budget"], json!({"micros": 1_500_250_000, "currency": "EUR"}));
+    assert_eq!(set["CampaignBudgetSet"]["budget"], in_all(1_500_250_000));
+    let said = json!({"budget": {"amount": 1500.25, "currency": "EUR", "per": "total"}});
+    assert_eq!(api.call(budget(id, &said)).await.body["version"], 2, "what is so already");
+    let a_day = json!({"budget": {"amount": 1500.25, "currency": "EUR", "per": "day"}});
+    assert_eq!(api.call(budget(id, &a_day)).await.body["version"], 3);
+    assert_eq!(api.last_payload().await["CampaignBudgetSet"]["budget"]["per"], "day");
     let reply = api.call(budget(id, &json!({"budget": null}))).await;
-    assert_eq!((reply.status, reply.body["version"].as_i64()), (StatusCode::OK, Some(3)));
+    assert_eq!((reply.status, reply.body["version"].as_i64()), (StatusCode::OK, Some(4)));
 
     for (body, code) in [
         (json!({}), "invalid-body"),
@@ -207,6 +217,8 @@ async fn a_budget_is_set_and_taken_away(pool: PgPool) {
         (json!({"budget": {"amount": "0", "currency": "EUR"}}), "budget-not-positive"),
         (json!({"budget": {"amount": "1", "currency": "USD"}}), "budget-currency"),
         (json!({"budget": {"amount": "1.0000001", "currency": "EUR"}}), "invalid-body"),
+        (json!({"budget": {"amount": "1", "currency": "EUR", "per": "week"}}), "invalid-body"),
+        (json!({"budget": {"amount": "1", "currency": "EUR", "per": null}}), "invalid-body"),
     ] {
         let reply = api.call(budget(id, &body)).await;
         assert_eq!((reply.status, reply.code()), (StatusCode::UNPROCESSABLE_ENTITY, code), "{body}");

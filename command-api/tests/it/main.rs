@@ -6,6 +6,7 @@ mod support;
 mod campaigns;
 mod cloud_events;
 mod corrections;
+mod event_versions;
 mod faults;
 mod fuzz;
 mod idempotency;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::budget::Budget;
 use super::event::ExternalId;
 use crate::channel::Channel;
 use crate::ids::CampaignId;
-use crate::money::{Currency, Money};
+use crate::money::Currency;
 use crate::zone::Zone;
 
 /// A command to a campaign. `at` is when it was given.
@@ -29,8 +30,8 @@ pub enum CampaignCommand {
         starts_on: NaiveDate,
         /// Its last day, if it has one.
         ends_on: Option<NaiveDate>,
-        /// What it may spend in all.
-        budget: Option<Money>,
+        /// What it may spend; `None`: no limit.
+        budget: Option<Budget>,
         /// What others call it.
         external_ids: Vec<ExternalId>,
         /// Free labels.
@@ -67,8 +68,8 @@ pub enum CampaignCommand {
     },
     /// Give it a budget, or none.
     SetBudget {
-        /// What it may spend in all.
-        budget: Option<Money>,
+        /// What it may spend; `None`: no limit.
+        budget: Option<Budget>,
         /// When.
         at: DateTime<Utc>,
     },
@@ -90,7 +91,7 @@ pub struct CampaignEdit {
     /// Another last day, or none.
     pub ends_on: Option<Option<NaiveDate>>,
     /// Another budget, or none.
-    pub budget: Option<Option<Money>>,
+    pub budget: Option<Option<Budget>>,
     /// Other external ids, all of them.
     pub external_ids: Option<Vec<ExternalId>>,
     /// Other labels, all of them.

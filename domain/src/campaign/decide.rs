@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::budget::Budget;
 use super::command::{CampaignCommand, CampaignEdit};
 use super::error::CampaignError;
 use super::event::{CampaignEvent, ExternalId};
 use super::state::{Campaign, CampaignDetails, CampaignState, ends_at};
 use crate::bucket::is_in_range;
 use crate::channel::Channel;
-use crate::money::{Currency, Money};
+use crate::money::Currency;
 use crate::source;
 use crate::text::check_line;
 
@@ -216,12 +217,12 @@ fn check_dates(starts_on: NaiveDate, ends_on: Option<NaiveDate>) -> Result<(), C
     }
 }
 
-fn check_budget(budget: Option<Money>, currency: Currency) -> Result<(), CampaignError> {
-    match budget {
-        Some(budget) if budget.currency != currency => {
-            Err(CampaignError::BudgetCurrency { budget: budget.currency, campaign: currency })
+fn check_budget(budget: Option<Budget>, currency: Currency) -> Result<(), CampaignError> {
+    match budget.map(|budget| budget.amount) {
+        Some(amount) if amount.currency != currency => {
+            Err(CampaignError::BudgetCurrency { budget: amount.currency, campaign: currency })
         }
-        Some(budget) if budget.micros <= 0 => Err(CampaignError::BudgetNotPositive),
+        Some(amount) if amount.micros <= 0 => Err(CampaignError::BudgetNotPositive),
         _ => Ok(()),
     }
 }

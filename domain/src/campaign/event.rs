@@ -6,10 +6,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use crate::channel::Channel;
 use crate::event::{EventType, catalogue};
 use crate::ids::CampaignId;
-use crate::money::{Currency, Money};
+use crate::money::Currency;
 use crate::zone::Zone;
 
 /// A campaign's name in another system.
@@ -41,8 +42,8 @@ pub enum CampaignEvent {
         starts_on: NaiveDate,
         /// Its last day.
         ends_on: Option<NaiveDate>,
-        /// What it may spend in all.
-        budget: Option<Money>,
+        /// What it may spend; null: no limit.
+        budget: Option<Budget>,
         /// What others call it.
         external_ids: Vec<ExternalId>,
         /// Free labels.
@@ -89,8 +90,8 @@ pub enum CampaignEvent {
     },
     /// Given a budget, or none.
     CampaignBudgetSet {
-        /// What it may spend in all.
-        budget: Option<Money>,
+        /// What it may spend; null: no limit.
+        budget: Option<Budget>,
         /// When.
         at: DateTime<Utc>,
     },

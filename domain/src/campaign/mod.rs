@@ -17,12 +17,14 @@
 //! 6. Only a launched one is paused, only a paused one resumed; either can be completed.
 //! 7. All but a launched one can be archived, and an archived one takes no command.
 //! 8. Since its launch its currency and zone are fixed; since its first day has begun, so is that day.
-//! 9. Its budget is more than 0 and in its currency; at its completion it is fixed, like its channels and days. Name,
-//!    external ids and attributes can still change, because late data and tidying come afterwards.
+//! 9. Its budget, for all of its days or for each of them, is more than 0 and in its currency; at its completion it is
+//!    fixed, like its channels and days. Name, external ids and attributes can still change, because late data and
+//!    tidying come afterwards.
 //! 10. External ids are distinct per source, 50 at most; attributes 50 at most, with keys like `region` or `team_2`.
 //! 11. An edit is taken whole or not at all, and gives one event for each concern that it really changes: none, if none.
 
 mod aggregate;
+mod budget;
 mod command;
 mod decide;
 mod error;
@@ -31,6 +33,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use budget::{Budget, BudgetPeriod, BudgetPeriodError};
 pub use command::{CampaignCommand, CampaignEdit};
 pub use decide::decide;
 pub use error::CampaignError;

@@ -8,11 +8,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::budget::Budget;
 use super::event::{CampaignEvent, ExternalId};
 use crate::bucket;
 use crate::channel::Channel;
 use crate::ids::CampaignId;
-use crate::money::{Currency, Money};
+use crate::money::Currency;
 use crate::zone::Zone;
 
 /// A campaign as its events left it. The default is one that was never created.
@@ -41,8 +42,8 @@ pub struct CampaignDetails {
     pub starts_on: NaiveDate,
     /// Its last day, if it has one.
     pub ends_on: Option<NaiveDate>,
-    /// What it may spend in all.
-    pub budget: Option<Money>,
+    /// What it may spend; `None`: no limit.
+    pub budget: Option<Budget>,
     /// What others call it.
     pub external_ids: Vec<ExternalId>,
     /// Free labels.

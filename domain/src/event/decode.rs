@@ -34,6 +34,16 @@ pub enum DecodeError {
     Payload(#[from] serde_json::Error),
 }
 
+impl DecodeError {
+    /// Whether newer code may read the event: it is not broken, but this code must leave it alone.
+    pub fn asks_for_newer_code(&self) -> bool {
+        match self {
+            Self::StreamType(_) | Self::EventType(_) | Self::Newer { .. } => true,
+            Self::Version(_) | Self::Payload(_) => false,
+        }
+    }
+}
+
 impl Event {
     /// Reads a stored event: brought to its type's current version, then read as that.
     pub fn decode(

@@ -14,6 +14,7 @@ pub mod catalogue;
 mod decode;
 #[cfg(test)]
 mod tests;
+mod upcasters;
 
 pub use catalogue::EventType;
 pub use decode::{DecodeError, upcast};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::campaign::{Campaign, CampaignDetails, CampaignEvent, ExternalId};
+use domain::campaign::{Budget, Campaign, CampaignDetails, CampaignEvent, ExternalId};
 use domain::event::Event;
 use domain::ids::CampaignId;
 use domain::money::Money;
@@ -115,7 +115,8 @@ impl Known {
             time_zone: details.time_zone.to_string(),
             starts_on: details.starts_on,
             ends_on: details.ends_on,
-            budget_micros: details.budget.map(|budget| budget.micros),
+            budget_micros: details.budget.map(|budget| budget.amount.micros),
+            budget_per: details.budget.map(|budget| budget.per.name().to_owned()),
             external_ids: Json(details.external_ids),
             attributes: Json(details.attributes),
             created_at: self.created_at,
@@ -141,6 +142,7 @@ struct Row {
     ends_on: Option<NaiveDate>,
     starts_at: DateTime<Utc>,
     budget_micros: Option<i64>,
+    budget_per: Option<String>,
     external_ids: Json<Vec<ExternalId>>,
     attributes: Json<BTreeMap<String, String>>,
     created_at: DateTime<Utc>,
@@ -152,6 +154,8 @@ impl Row {
         let campaign = CampaignId(self.campaign_id);
         let currency = self.currency.parse().map_err(unreadable)?;
         let channels: Result<Vec<_>, _> = self.channels.iter().map(|channel| channel.parse()).collect();
+        let amount = self.budget_micros.map(|micros| Money { micros, currency });
+        let per = self.budget_per.map(|per| per.parse().map_err(unreadable)).transpose()?;
         let details = CampaignDetails {
             campaign,
             state: self.state.parse().map_err(unreadable)?,
@@ -161,7 +165,7 @@ impl Row {
             time_zone: self.time_zone.parse().map_err(unreadable)?,
             starts_on: self.starts_on,
             ends_on: self.ends_on,
-            budget: self.budget_micros.map(|micros| Money { micros, currency }),
+            budget: amount.zip(per).map(|(amount, per)| Budget { amount, per }),
             external_ids: self.external_ids.0,
             attributes: self.attributes.0,
         };
@@ -190,7 +194,7 @@ async fn load(
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT c.epoch, c.workspace, c.campaign_id, c.version, c.position, c.name, c.state, c.channels, c.currency,
-                  c.time_zone, c.starts_on, c.ends_on, c.starts_at, c.budget_micros,
+                  c.time_zone, c.starts_on, c.ends_on, c.starts_at, c.budget_micros, c.budget_per,
                   c.external_ids AS "external_ids: Json<Vec<ExternalId>>",
                   c.attributes AS "attributes: Json<BTreeMap<String, String>>", c.created_at, c.changed_at
            FROM unnest($2::integer[], $3::uuid[]) AS wanted (workspace, campaign_id)
@@ -213,8 +217,8 @@ async fn store(rows: &[Row], conn: &mut PgConnection) -> Result<(), sqlx::Error>
          SET version = excluded.version, position = excluded.position, name = excluded.name, state = excluded.state,
              channels = excluded.channels, currency = excluded.currency, time_zone = excluded.time_zone,
              starts_on = excluded.starts_on, ends_on = excluded.ends_on, starts_at = excluded.starts_at,
-             budget_micros = excluded.budget_micros, external_ids = excluded.external_ids,
-             attributes = excluded.attributes, created_at = excluded.created_at, changed_at = excluded.changed_at",
+             budget_micros = excluded.budget_micros, budget_per = excluded.budget_per,
+             external_ids = excluded.external_ids, attributes = excluded.attributes, created_at = excluded.created_at, changed_at = excluded.changed_at",
         document
     )
     .execute(conn)

@@ -26,7 +26,7 @@ pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
 /// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 3,
+    version: 4,
     tables: &[
         "workspaces",
         "campaigns",

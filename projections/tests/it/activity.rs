@@ -1,6 +1,6 @@
 //! `read.activity`: given what was decided and corrected, then who did what to which campaign.
 
-use domain::campaign::CampaignEvent;
+use domain::campaign::{Budget, CampaignEvent};
 use domain::money::Money;
 use domain::observation::ObservationType::{Click, Conversion};
 use domain::source::SourceKind;
@@ -18,7 +18,7 @@ async fn decisions_say_who_and_what_they_set(options: PgPoolOptions, connect: Pg
     let mut log = Log::opened(&admin).await;
     let (id, when) = (campaign(1), at("2026-11-22T00:00:00Z"));
     log.append(created(id)).await;
-    let budget = Some(Money { micros: 7_000_000_000, currency: eur() });
+    let budget = Some(Budget::total(Money { micros: 7_000_000_000, currency: eur() }));
     let noted =
         r#"{"actor": "key-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t", "received_at": "r"}"#;
     log.append_noted(changed(id, CampaignEvent::CampaignBudgetSet { budget, at: when }), noted).await;
@@ -39,7 +39,7 @@ async fn decisions_say_who_and_what_they_set(options: PgPoolOptions, connect: Pg
              "actor": null, "correlation_id": null, "causation_id": null, "traceparent": null, "to_values": null},
             {"position": 3, "campaign_id": id.to_string(), "kind": "budget_changed", "at": "2026-11-22T00:00:03",
              "source_id": null, "actor": "key-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t",
-             "to_values": {"budget": {"micros": 7_000_000_000_i64, "currency": "EUR"}}},
+             "to_values": {"budget": {"amount": {"micros": 7_000_000_000_i64, "currency": "EUR"}, "per": "total"}}},
             {"position": 4, "campaign_id": id.to_string(), "kind": "launched", "at": "2026-11-22T00:00:04", "source_id": null,
              "actor": null, "correlation_id": null, "causation_id": null, "traceparent": null, "to_values": {}},
         ])

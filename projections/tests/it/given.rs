@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::bucket::{Bucket, Grain};
-use domain::campaign::{CampaignEvent, ExternalId};
+use domain::campaign::{Budget, CampaignEvent, ExternalId};
 use domain::event::{Event, EventType};
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
@@ -246,7 +246,7 @@ pub(crate) fn created(id: CampaignId) -> Given {
             time_zone: "Europe/Berlin".parse().unwrap(),
             starts_on: date("2026-11-01"),
             ends_on: Some(date("2026-12-31")),
-            budget: Some(Money { micros: 5_000_000_000, currency: eur() }),
+            budget: Some(Budget::total(Money { micros: 5_000_000_000, currency: eur() })),
             external_ids: vec![ExternalId { source: Some("google_ads".into()), id: "g-1".into() }],
             attributes: BTreeMap::from([("region".to_owned(), "DACH \"süd\"".to_owned())]),
             at: at("2026-10-20T09:00:00Z"),

@@ -3,6 +3,7 @@
 
 mod activity; // who did what to a campaign
 mod cuts; // rows do not depend on batches or on the order between streams
+mod event_versions; // logs that older or newer code wrote
 mod failures; // crashes, holes, refused events
 mod follow; // catch_up, run, status
 mod given; // logs to project

@@ -37,12 +37,12 @@ async fn a_campaign_is_what_its_events_left(options: PgPoolOptions, connect: PgC
     catch_up(&pool).await.unwrap();
     assert_eq!(
         rows(&admin, log.workspace, "campaigns", "campaign_id, version, position, name, state, channels, currency, time_zone,
-            starts_on, ends_on, starts_at AT TIME ZONE 'UTC' AS starts_at, budget_micros, external_ids, attributes, created_at = changed_at AS untouched").await,
+            starts_on, ends_on, starts_at AT TIME ZONE 'UTC' AS starts_at, budget_micros, budget_per, external_ids, attributes, created_at = changed_at AS untouched").await,
         json!([{
             "campaign_id": id.to_string(), "version": 1, "position": 2, "name": format!("Campaign {id}"), "state": "draft",
             "channels": ["paid_search", "email"], "currency": "EUR", "time_zone": "Europe/Berlin",
             "starts_on": "2026-11-01", "ends_on": "2026-12-31", "starts_at": "2026-10-31T23:00:00",
-            "budget_micros": 5_000_000_000_i64, "external_ids": [{"source": "google_ads", "id": "g-1"}],
+            "budget_micros": 5_000_000_000_i64, "budget_per": "total", "external_ids": [{"source": "google_ads", "id": "g-1"}],
             "attributes": {"region": "DACH \"süd\""}, "untouched": true
         }])
     );
@@ -62,13 +62,13 @@ async fn a_campaign_is_what_its_events_left(options: PgPoolOptions, connect: PgC
             &admin,
             log.workspace,
             "campaigns",
-            "version, position, state, ends_on, budget_micros,
+            "version, position, state, ends_on, budget_micros, budget_per,
             starts_at AT TIME ZONE 'UTC' AS starts_at, created_at AT TIME ZONE 'UTC' AS created_at,
             changed_at AT TIME ZONE 'UTC' AS changed_at, channels"
         )
         .await,
         json!([{
-            "version": 6, "position": 7, "state": "paused", "ends_on": null, "budget_micros": null,
+            "version": 6, "position": 7, "state": "paused", "ends_on": null, "budget_micros": null, "budget_per": null,
             "starts_at": "2026-10-31T18:15:00", "created_at": "2026-11-22T00:00:02", "changed_at": "2026-11-22T00:00:07",
             "channels": ["paid_search", "email"]
         }])

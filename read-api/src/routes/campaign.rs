@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::campaign::{CampaignState, CampaignStatus, status};
+use domain::campaign::{BudgetPeriod, CampaignState, CampaignStatus, status};
 use domain::money::Currency;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
@@ -51,8 +51,8 @@ pub(crate) struct CampaignBody {
     pub(crate) starts_on: NaiveDate,
     /// Its last day.
     pub(crate) ends_on: Option<NaiveDate>,
-    /// What it may spend in all.
-    pub(crate) budget: Option<Amount>,
+    /// What it may spend.
+    pub(crate) budget: Option<BudgetBody>,
     /// What others call it.
     #[schema(value_type = Vec<Object>)]
     pub(crate) external_ids: Box<RawValue>,
@@ -64,15 +64,18 @@ pub(crate) struct CampaignBody {
     pub(crate) changed_at: DateTime<Utc>,
 }
 
-/// An amount of money.
+/// What a campaign may spend, and in which time.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Money)]
-pub(crate) struct Amount {
+#[schema(as = Budget)]
+pub(crate) struct BudgetBody {
     /// With six places.
     #[schema(example = "1234.560000")]
     amount: String,
     #[schema(value_type = String, example = "EUR")]
     currency: Currency,
+    /// `total`: from its first day to its last. `day`: each day of its zone.
+    #[schema(value_type = String, example = "total")]
+    per: BudgetPeriod,
 }
 
 /// A campaign as its table has it.
@@ -89,6 +92,7 @@ pub(crate) struct CampaignRow {
     ends_on: Option<NaiveDate>,
     starts_at: DateTime<Utc>,
     budget_micros: Option<i64>,
+    budget_per: Option<String>,
     external_ids: Json<Box<RawValue>>,
     attributes: Json<Box<RawValue>>,
     pub(crate) created_at: DateTime<Utc>,
@@ -100,9 +104,12 @@ impl CampaignRow {
     pub(crate) fn at(self, now: DateTime<Utc>) -> Result<CampaignBody, Refusal> {
         let state: CampaignState = self.state.parse().map_err(Refusal::corrupt)?;
         let currency = self.currency.parse().map_err(Refusal::corrupt)?;
-        let budget = self
-            .budget_micros
-            .map(|micros| Amount { amount: domain::decimal::format_millionths(i128::from(micros)), currency });
+        let per = self.budget_per.map(|per| per.parse().map_err(Refusal::corrupt)).transpose()?;
+        let budget = self.budget_micros.zip(per).map(|(micros, per)| BudgetBody {
+            amount: domain::decimal::format_millionths(i128::from(micros)),
+            currency,
+            per,
+        });
         Ok(CampaignBody {
             campaign_id: self.campaign_id,
             version: self.version,
@@ -208,8 +215,8 @@ async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, 
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let row = sqlx::query_as!(
         CampaignRow,
-        r#"SELECT campaign_id, version, name, state, channels, currency, time_zone, starts_on, ends_on, starts_at, budget_micros,
-                  external_ids AS "external_ids: Json<Box<RawValue>>", attributes AS "attributes: Json<Box<RawValue>>",
+        r#"SELECT campaign_id, version, name, state, channels, currency, time_zone, starts_on, ends_on, starts_at,
+                  budget_micros, budget_per, external_ids AS "external_ids: Json<Box<RawValue>>", attributes AS "attributes: Json<Box<RawValue>>",
                   created_at, changed_at
            FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3"#,
         epoch,

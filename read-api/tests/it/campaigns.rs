@@ -21,7 +21,8 @@ async fn a_campaign_is_shown_as_it_stands(options: PgPoolOptions, connect: PgCon
         },
         "budget": {
           "amount": "5000.000000",
-          "currency": "EUR"
+          "currency": "EUR",
+          "per": "total"
         },
         "campaign_id": "00000000-0000-0000-0000-00000000ca01",
         "changed_at": "2026-11-22T12:00:00Z",
@@ -118,7 +119,8 @@ async fn a_list_can_show_some_fields(options: PgPoolOptions, connect: PgConnectO
         {
           "budget": {
             "amount": "5000.000000",
-            "currency": "EUR"
+            "currency": "EUR",
+            "per": "total"
           },
           "name": "Shoes",
           "status": "draft"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::{Bucket, Grain};
-use domain::campaign::CampaignEvent;
+use domain::campaign::{Budget, CampaignEvent};
 use domain::event::{Event, EventType};
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
@@ -69,7 +69,7 @@ pub(crate) fn created(n: u128, name: &str, channels: &[&str]) -> Given {
             time_zone: "Europe/Berlin".parse().unwrap(),
             starts_on: date("2026-12-01"),
             ends_on: None,
-            budget: Some(Money { micros: 5_000_000_000, currency: "EUR".parse().unwrap() }),
+            budget: Some(Budget::total(Money { micros: 5_000_000_000, currency: "EUR".parse().unwrap() })),
             external_ids: Vec::new(),
             attributes: BTreeMap::from([("region".to_owned(), "DACH".to_owned())]),
             at: at("2026-11-01T09:00:00Z"),

@@ -18,7 +18,7 @@ use crate::precondition::IfMatch;
 use crate::state::ApiState;
 use crate::{execute, ids};
 
-pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, MoneySent, SetBudget};
+pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, SetBudget};
 
 /// Draft a campaign
 ///

@@ -1,7 +1,7 @@
 //! Campaigns as they are sent.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::campaign::{CampaignCommand, CampaignEdit, ExternalId};
+use domain::campaign::{Budget, BudgetPeriod, CampaignCommand, CampaignEdit, ExternalId};
 use domain::channel::Channel;
 use domain::ids::CampaignId;
 use domain::money::{Currency, Money};
@@ -43,9 +43,9 @@ pub(crate) struct CreateCampaign {
     /// Its last day; none if left out.
     #[serde(default)]
     ends_on: Option<NaiveDate>,
-    /// What it may spend in all.
+    /// What it may spend; no limit if left out.
     #[serde(default)]
-    budget: Option<MoneySent>,
+    budget: Option<BudgetSent>,
     /// What others call it.
     #[serde(default)]
     external_ids: Vec<ExternalIdSent>,
@@ -99,23 +99,31 @@ pub(crate) struct EditCampaign {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetBudget {
-    /// What it may spend in all; `null`: no limit. Must be given, so that nothing is taken away by an empty body.
+    /// What it may spend; `null`: no limit. Must be given, so that nothing is taken away by an empty body.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required = true)]
-    pub(super) budget: Option<MoneySent>,
+    pub(super) budget: Option<BudgetSent>,
 }
 
-/// An amount of money.
+/// What a campaign may spend, and in which time.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = MoneyAmount, example = json!({"amount": "25000.00", "currency": "EUR"}))]
-pub(crate) struct MoneySent {
+#[schema(as = Budget, example = json!({"amount": "800.00", "currency": "EUR", "per": "day"}))]
+pub(crate) struct BudgetSent {
     /// How much.
     #[schema(value_type = Decimal)]
     amount: Millionths,
     /// As ISO 4217 writes it.
     #[schema(value_type = String)]
     currency: Currency,
+    /// `total`: from its first day to its last. `day`: each day of its zone.
+    #[serde(default = "in_all")]
+    #[schema(value_type = String, pattern = "^(total|day)$", default = "total")]
+    per: BudgetPeriod,
+}
+
+fn in_all() -> BudgetPeriod {
+    BudgetPeriod::Total
 }
 
 /// A campaign's name in another system.
@@ -141,9 +149,9 @@ pub(crate) struct CampaignAnswer {
     pub(super) position: i64,
 }
 
-impl From<MoneySent> for Money {
-    fn from(sent: MoneySent) -> Self {
-        Self { micros: sent.amount.0, currency: sent.currency }
+impl From<BudgetSent> for Budget {
+    fn from(sent: BudgetSent) -> Self {
+        Self { amount: Money { micros: sent.amount.0, currency: sent.currency }, per: sent.per }
     }
 }
 

@@ -88,8 +88,7 @@ impl Past {
             }
         }
         for (position, sought) in places {
-            let batch =
-                lookup.event(position).await?.as_ref().and_then(decode).ok_or(Failure::BadEvent { position })?;
+            let batch = read(&lookup.event(position).await?.ok_or(Failure::BadEvent { position })?)?;
             for observation in batch.observations {
                 let named = sought.get(observation.id.as_str()).into_iter().flatten();
                 let is_sought = |(kind, item): &(ObservationType, FoundItem)| {
@@ -186,9 +185,11 @@ impl Asked<'_> {
     }
 }
 
-fn decode(event: &RawEvent) -> Option<ObservationsRecorded> {
+fn read(event: &RawEvent) -> Result<ObservationsRecorded, Failure> {
+    let position = event.position;
     match Event::decode(&event.stream_type, &event.event_type, &event.event_version, &event.payload) {
-        Ok(Event::Observations(batch)) => Some(batch),
-        Ok(_) | Err(_) => None,
+        Ok(Event::Observations(batch)) => Ok(batch),
+        Ok(_) => Err(Failure::BadEvent { position }),
+        Err(source) => Err(Failure::UnreadableEvent { position, source }),
     }
 }

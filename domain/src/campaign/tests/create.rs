@@ -81,11 +81,13 @@ fn days_are_in_order_and_in_1970_to_2199() {
 #[test]
 fn a_budget_is_more_than_0_in_the_campaigns_currency() {
     let with = |budget| Plan { budget, ..plan() };
-    check_not_created(with(Some(money(0, "EUR"))), CampaignError::BudgetNotPositive);
-    check_not_created(with(Some(money(-1, "EUR"))), CampaignError::BudgetNotPositive);
+    check_not_created(with(Some(in_all(0, "EUR"))), CampaignError::BudgetNotPositive);
+    check_not_created(with(Some(in_all(-1, "EUR"))), CampaignError::BudgetNotPositive);
     let other = CampaignError::BudgetCurrency { budget: currency("USD"), campaign: currency("EUR") };
-    check_not_created(with(Some(money(1, "USD"))), other);
-    check_created(with(Some(money(1, "EUR"))));
+    check_not_created(with(Some(in_all(1, "USD"))), other);
+    check_created(with(Some(in_all(1, "EUR"))));
+    check_not_created(with(Some(a_day(0, "EUR"))), CampaignError::BudgetNotPositive);
+    check_created(with(Some(a_day(1, "EUR"))));
 }
 
 #[test]

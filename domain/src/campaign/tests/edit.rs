@@ -46,7 +46,7 @@ fn an_edit_gives_one_event_for_each_concern() {
         edit.ends_on = Some(None);
         edit.channels = Some(channels(&["video"]));
         edit.currency = Some(currency("USD"));
-        edit.budget = Some(Some(money(7_000_000, "USD")));
+        edit.budget = Some(Some(in_all(7_000_000, "USD")));
         edit.external_ids = Some(vec![]);
         edit.attributes = Some(attributes(&[("region", "us")]));
     });
@@ -59,7 +59,7 @@ fn an_edit_gives_one_event_for_each_concern() {
             CampaignEvent::CampaignRescheduled { starts_on: date("2027-03-01"), ends_on: None, at },
             CampaignEvent::CampaignChannelsSet { channels: channels(&["video"]), at },
             CampaignEvent::CampaignCurrencyChanged { currency: currency("USD"), at },
-            CampaignEvent::CampaignBudgetSet { budget: Some(money(7_000_000, "USD")), at },
+            CampaignEvent::CampaignBudgetSet { budget: Some(in_all(7_000_000, "USD")), at },
             CampaignEvent::CampaignExternalIdsSet { external_ids: vec![], at },
             CampaignEvent::CampaignAttributesSet { attributes: attributes(&[("region", "us")]), at },
         ],
@@ -157,14 +157,14 @@ fn a_budget_can_be_set_until_completion() {
     let at = midway();
     let set = |budget| CampaignCommand::SetBudget { budget, at };
     for state in [Draft, Launched, Paused] {
-        for budget in [Some(money(1, "EUR")), None] {
+        for budget in [Some(in_all(1, "EUR")), Some(a_day(5_000_000_000, "EUR")), None] {
             check_events(state, set(budget), vec![CampaignEvent::CampaignBudgetSet { budget, at }]);
         }
-        check_refused(state, set(Some(money(0, "EUR"))), CampaignError::BudgetNotPositive);
+        check_refused(state, set(Some(in_all(0, "EUR"))), CampaignError::BudgetNotPositive);
         let other = CampaignError::BudgetCurrency { budget: currency("USD"), campaign: currency("EUR") };
-        check_refused(state, set(Some(money(1, "USD"))), other);
+        check_refused(state, set(Some(in_all(1, "USD"))), other);
     }
-    check_refused(Completed, set(Some(money(1, "EUR"))), CampaignError::BudgetFixed);
+    check_refused(Completed, set(Some(in_all(1, "EUR"))), CampaignError::BudgetFixed);
     check_refused(Completed, set(None), CampaignError::BudgetFixed);
 }
 

@@ -42,8 +42,14 @@ fn currency(code: &str) -> Currency {
     code.parse().unwrap()
 }
 
-fn money(micros: i64, code: &str) -> Money {
-    Money { micros, currency: currency(code) }
+/// A budget for the whole campaign.
+fn in_all(micros: i64, code: &str) -> Budget {
+    Budget::total(Money { micros, currency: currency(code) })
+}
+
+/// A budget for each of its days.
+fn a_day(micros: i64, code: &str) -> Budget {
+    Budget { per: BudgetPeriod::Day, ..in_all(micros, code) }
 }
 
 fn external_id(source: Option<&str>, id: &str) -> ExternalId {
@@ -62,7 +68,7 @@ struct Plan {
     currency: Currency,
     starts_on: NaiveDate,
     ends_on: Option<NaiveDate>,
-    budget: Option<Money>,
+    budget: Option<Budget>,
     external_ids: Vec<ExternalId>,
     attributes: BTreeMap<String, String>,
 }
@@ -74,7 +80,7 @@ fn plan() -> Plan {
         currency: currency("EUR"),
         starts_on: date("2026-12-01"),
         ends_on: Some(date("2026-12-24")),
-        budget: Some(money(5_000_000_000, "EUR")),
+        budget: Some(in_all(5_000_000_000, "EUR")),
         external_ids: vec![external_id(Some("google_ads"), "123")],
         attributes: attributes(&[("region", "dach")]),
     }

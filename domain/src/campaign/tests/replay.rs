@@ -17,8 +17,11 @@ fn any_date() -> impl Strategy<Value = NaiveDate> {
     (-3_i64..30).prop_map(|days| date("2026-12-01") + chrono::TimeDelta::days(days))
 }
 
-fn any_budget() -> impl Strategy<Value = Option<Money>> {
-    prop::option::of((-1_i64..3, any_currency()).prop_map(|(micros, currency)| Money { micros, currency }))
+fn any_budget() -> impl Strategy<Value = Option<Budget>> {
+    let amount = (-1_i64..3, any_currency()).prop_map(|(micros, currency)| Money { micros, currency });
+    prop::option::of(
+        (amount, prop::sample::select(BudgetPeriod::ALL.to_vec())).prop_map(|(amount, per)| Budget { amount, per }),
+    )
 }
 
 fn any_external_ids() -> impl Strategy<Value = Vec<ExternalId>> {
@@ -90,7 +93,7 @@ fn check_invariants(campaign: &Campaign) {
     let Some(details) = &campaign.details else { return };
     assert_eq!(details.name, details.name.trim());
     assert!(details.ends_on.is_none_or(|ends_on| details.starts_on <= ends_on));
-    assert!(details.budget.is_none_or(|budget| budget.micros > 0 && budget.currency == details.currency));
+    assert!(details.budget.is_none_or(|budget| budget.amount.micros > 0 && budget.amount.currency == details.currency));
     let launched = matches!(details.state, CampaignState::Launched | CampaignState::Paused | CampaignState::Completed);
     assert!(!launched || !details.channels.is_empty());
 }

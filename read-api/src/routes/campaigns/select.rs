@@ -13,7 +13,8 @@ use crate::report::query::Paging;
 use crate::snapshot::Snapshot;
 
 const COLUMNS: &str = "c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, c.ends_on, \
-                       c.starts_at, c.budget_micros, c.external_ids, c.attributes, c.created_at, c.changed_at";
+                       c.starts_at, c.budget_micros, c.budget_per, c.external_ids, c.attributes, c.created_at, \
+                       c.changed_at";
 
 /// The sort key of a row: the value that it is sorted by, and its id.
 type Key = (String, Uuid);

@@ -1,0 +1,67 @@
+//! What a campaign may spend.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::money::Money;
+
+/// What a campaign may spend, and in which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// How much: more than 0, in the campaign's currency.
+    pub amount: Money,
+    /// In which time it may spend that.
+    pub per: BudgetPeriod,
+}
+
+/// The time in which a campaign may spend its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetPeriod {
+    /// From its first day to its last.
+    Total,
+    /// Each local day of its zone.
+    Day,
+}
+
+/// A name that is no period of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not the period of a budget: total or day")]
+pub struct BudgetPeriodError;
+
+impl Budget {
+    /// So much for the whole campaign.
+    pub fn total(amount: Money) -> Self {
+        Self { amount, per: BudgetPeriod::Total }
+    }
+}
+
+impl BudgetPeriod {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Total, Self::Day];
+
+    /// The name on the wire and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::Day => "day",
+        }
+    }
+}
+
+impl fmt::Display for BudgetPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for BudgetPeriod {
+    type Err = BudgetPeriodError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|period| period.name() == text).ok_or(BudgetPeriodError)
+    }
+}

@@ -111,9 +111,11 @@ pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, Conn
     let mut options = config.options()?.application_name(&format!("highwater-{}", part.name()));
     if part != Part::Admin {
         // A client that is gone without a word must not hold a log's head, nor anything else, for hours.
+        // A projector that is frozen amid a transaction must not hold up the one that takes its logs over.
+        let longest_idle = if part == Part::Projector { "10000" } else { "60000" };
         options = options.options([
             ("statement_timeout", config.statement_timeout_ms.to_string().as_str()),
-            ("idle_in_transaction_session_timeout", "60000"),
+            ("idle_in_transaction_session_timeout", longest_idle),
             ("tcp_keepalives_idle", "30"),
         ]);
     }

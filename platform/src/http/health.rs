@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use super::problem::Problem;
+use crate::telemetry::render_once;
 
 /// The parts that are not ready, by names that may be shown: `database`, `projector`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,19 +50,51 @@ pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// Whoever asks gives up about then; an answer that says why is worth more than none.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// What `/metrics` shows: everything that this process counts, and gauges that are set when somebody looks.
+#[derive(Clone)]
+pub struct Metrics {
+    counted: PrometheusHandle,
+    when_asked: Vec<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl Metrics {
+    /// Sets these gauges besides. Nothing else may count under their names.
+    #[must_use]
+    pub fn with(mut self, set_gauges: impl Fn() + Send + Sync + 'static) -> Self {
+        self.when_asked.push(Arc::new(set_gauges));
+        self
+    }
+
+    fn render(&self) -> String {
+        self.counted.render() + &render_once(|| self.when_asked.iter().for_each(|set_gauges| set_gauges()))
+    }
+}
+
+impl From<PrometheusHandle> for Metrics {
+    fn from(counted: PrometheusHandle) -> Self {
+        Self { counted, when_asked: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Health {
     readiness: Readiness,
-    metrics: PrometheusHandle,
+    metrics: Metrics,
 }
 
 /// The routes, to be merged into an API's router before it is wrapped in the edge.
-pub fn router<S: Clone + Send + Sync + 'static>(readiness: Readiness, metrics: PrometheusHandle) -> Router<S> {
+pub fn router<S: Clone + Send + Sync + 'static>(readiness: Readiness, metrics: impl Into<Metrics>) -> Router<S> {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render_metrics))
-        .with_state(Health { readiness, metrics })
+        .with_state(Health { readiness, metrics: metrics.into() })
 }
 
 async fn healthz() -> Response {

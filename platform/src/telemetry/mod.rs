@@ -135,5 +135,13 @@ pub fn metrics_handle() -> Result<PrometheusHandle, TelemetryError> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
+/// What `set` sets, as text, forgotten at once. For gauges whose labels come and go: a recorder that lives on shows the last
+/// value of each for ever.
+pub fn render_once(set: impl FnOnce()) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, set);
+    recorder.handle().render()
+}
+
 #[cfg(test)]
 mod tests;

@@ -19,3 +19,13 @@ fn a_format_is_parsed_by_its_name() {
     assert_eq!("text".parse(), Ok(LogFormat::Text));
     assert_eq!("xml".parse::<LogFormat>(), Err(UnknownLogFormat));
 }
+
+#[test]
+fn what_is_rendered_once_is_forgotten() {
+    let set = |label: &'static str| metrics::gauge!("highwater_test_moment", "label" => label).set(3.0);
+    let first = render_once(|| set("first"));
+    assert!(first.contains(r#"highwater_test_moment{label="first"} 3"#), "{first}");
+    let second = render_once(|| set("second"));
+    assert!(second.contains("second") && !second.contains("first"), "{second}");
+    assert!(!metrics_handle().unwrap().render().contains("highwater_test_moment"));
+}

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use platform::clock::SystemClock;
 use projections::{ProjectorConfig, ProjectorError};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// How often the checkpoint is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -22,7 +22,7 @@ impl Projector {
     /// `pool` must act as the projector.
     pub(crate) fn start(pool: &PgPool) -> Self {
         let stop = CancellationToken::new();
-        let config = ProjectorConfig::new(SystemClock::shared());
+        let config = ProjectorConfig::new(Uuid::now_v7(), "bench".to_owned());
         Self { running: tokio::spawn(projections::run(pool.clone(), config, stop.clone())), stop }
     }
 

@@ -13,5 +13,7 @@ pub mod views; // the read models
 
 pub use engine::announce::READ_CHANNEL;
 pub use engine::follow::{ProjectorConfig, ProjectorError, catch_up, run};
+pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus, projectors};
+pub use engine::meter::{Meter, MeterError, ProjectionLag};
 pub use engine::replay::{ReplayError, ReplayOutcome, ReplayProgress, replay};
 pub use engine::status::{LogStatus, Stop, status};

@@ -4,6 +4,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::Projection;
 use super::batch::Move;
+use super::leases::Share;
 
 /// A log that goes further than an epoch's checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,9 +17,13 @@ pub(crate) struct Pending {
     pub(crate) was_stopped: bool,
 }
 
-/// Followed epochs of the projection's own version that are behind their log, by workspace.
-pub(crate) async fn pending(pool: &PgPool, projection: &Projection) -> Result<Vec<Pending>, sqlx::Error> {
-    sqlx::query_as!(
+/// Followed epochs of the projection's own version that are behind a log of the share, by workspace.
+pub(crate) async fn pending(
+    pool: &PgPool,
+    projection: &Projection,
+    share: &Share,
+) -> Result<Vec<Pending>, sqlx::Error> {
+    let mut pending = sqlx::query_as!(
         Pending,
         r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!"
            FROM read.checkpoints c
@@ -31,7 +36,9 @@ pub(crate) async fn pending(pool: &PgPool, projection: &Projection) -> Result<Ve
         projection.version
     )
     .fetch_all(pool)
-    .await
+    .await?;
+    pending.retain(|log| share.has(projection, log.workspace));
+    Ok(pending)
 }
 
 /// Moves the checkpoints of one epoch. `false` if any of them is not where it was thought to be.

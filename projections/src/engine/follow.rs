@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use event_store::{LOG_CHANNEL, Wakeups};
-use platform::clock::SharedClock;
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::announce::{self, Bell};
 use super::backoff::Backoff;
+use super::checkpoint;
 use super::event::Refused;
+use super::leases::{self, LeaseConfig, Leases, Share};
 use super::round::{Follower, Round};
-use super::{checkpoint, meter};
 use crate::views::PROJECTIONS;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -20,18 +21,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How to follow the logs.
 #[derive(Clone)]
 pub struct ProjectorConfig {
-    /// Tells the age of events that are not applied yet.
-    pub clock: SharedClock,
     /// How often the logs are looked at though nobody said that they moved.
     pub poll: Duration,
-    /// How often the lag metrics are measured.
-    pub measure_every: Duration,
+    /// Where this process runs, for people who look for it.
+    pub name: String,
+    /// What it may apply.
+    pub leases: Leases,
 }
 
 impl ProjectorConfig {
-    /// The defaults, with this clock.
-    pub fn new(clock: SharedClock) -> Self {
-        Self { clock, poll: Duration::from_secs(1), measure_every: Duration::from_secs(2) }
+    /// The defaults, for a process with a new id.
+    pub fn new(projector: Uuid, name: String) -> Self {
+        Self { poll: Duration::from_secs(1), name, leases: Leases::new(projector, LeaseConfig::default()) }
     }
 }
 
@@ -46,16 +47,23 @@ pub enum ProjectorError {
     Database(#[from] sqlx::Error),
 }
 
-/// Follows every log until shutdown. Whatever fails is retried; only shutdown ends it.
+/// Follows this process's share of the logs until shutdown, and gives it back then. Whatever fails is retried; only shutdown
+/// ends it.
 pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationToken) -> Result<(), ProjectorError> {
     let bell = Bell::default();
     let followers = PROJECTIONS.iter().map(|&projection| {
-        follow(Follower::new(pool.clone(), projection), config.poll, bell.clone(), shutdown.clone())
+        let follower = Follower::new(pool.clone(), projection, Share::Leased(config.leases.clone()));
+        follow(follower, config.poll, bell.clone(), shutdown.clone())
     });
+    let ended = CancellationToken::new();
+    let followed = async {
+        futures_util::future::join_all(followers).await;
+        ended.cancel();
+    };
     tokio::join!(
-        futures_util::future::join_all(followers),
-        announce::run(pool.clone(), bell.clone(), shutdown.clone()),
-        meter::run(pool.clone(), config, shutdown.clone())
+        followed,
+        leases::keep(&pool, &config.name, &config.leases, shutdown.clone(), ended.clone()),
+        announce::run(pool.clone(), bell.clone(), shutdown.clone())
     );
     Ok(())
 }
@@ -64,7 +72,7 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
 pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
     let mut first_stopped = None;
     for &projection in PROJECTIONS {
-        let mut follower = Follower::new(pool.clone(), projection);
+        let mut follower = Follower::new(pool.clone(), projection, Share::Everything);
         loop {
             let Round { moved, lost, stopped } = follow_once(&mut follower, &Bell::default()).await?;
             if !moved && !lost {
@@ -79,6 +87,7 @@ pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
 
 async fn follow(mut follower: Follower, poll: Duration, bell: Bell, shutdown: CancellationToken) {
     let mut wakeups = Wakeups::new(follower.pool.clone(), LOG_CHANNEL, poll);
+    let mut changes = follower.share.changes();
     let mut backoff = Backoff::up_to(LONGEST_WAIT);
     while !shutdown.is_cancelled() {
         match follow_once(&mut follower, &bell).await {
@@ -89,6 +98,7 @@ async fn follow(mut follower: Follower, poll: Duration, bell: Bell, shutdown: Ca
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = wakeups.changed() => {}
+                    () = changes.next() => {}
                     () = tokio::time::sleep_until(retry.unwrap_or_else(tokio::time::Instant::now)), if retry.is_some() => {}
                 }
             }
@@ -111,5 +121,7 @@ async fn follow(mut follower: Follower, poll: Duration, bell: Bell, shutdown: Ca
 
 async fn follow_once(follower: &mut Follower, bell: &Bell) -> Result<Round, sqlx::Error> {
     checkpoint::ensure(&follower.pool, follower.projection).await?;
-    follower.round(bell).await
+    let round = follower.round(bell).await?;
+    follower.share.goes_on(follower.projection);
+    Ok(round)
 }

@@ -13,6 +13,7 @@
 //!    retried for ever.
 //! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
 //! 5. An epoch is followed only by code of the version that built it.
+//! 6. Projectors on one database divide the logs among them; those of one that is gone are taken over ([`leases`]).
 //!
 //! docs/adding-a-view.md says how to add one, and what a view must hold.
 
@@ -24,7 +25,8 @@ mod backoff; // how long to wait after a failure
 pub(crate) mod batch; // pages of a log, checked and folded
 pub(crate) mod checkpoint; // epochs and checkpoints that must exist, what is pending, the compare-and-set
 pub(crate) mod follow; // keeps every log's rows up to date
-pub(crate) mod meter; // metrics
+pub(crate) mod leases; // divides the logs among projectors
+pub(crate) mod meter; // measures the lag, whoever does the work
 pub(crate) mod page; // reads pages of a log
 pub(crate) mod replay; // rebuilds beside the live rows
 pub(crate) mod round; // one round over the logs that are behind

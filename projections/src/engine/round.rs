@@ -10,6 +10,7 @@ use super::apply::{self, Applied};
 use super::batch::{Batch, Fold};
 use super::checkpoint::{self, Pending};
 use super::event::{Refusal, Refused};
+use super::leases::Share;
 use super::stop::Stops;
 use super::{Projection, WriteError, page};
 
@@ -28,6 +29,7 @@ const INLINE_BYTES: usize = 64 * 1024;
 pub(crate) struct Follower {
     pub(crate) pool: PgPool,
     pub(crate) projection: &'static Projection,
+    pub(crate) share: Share,
     pub(crate) stops: Stops,
 }
 
@@ -59,17 +61,20 @@ struct Group {
 }
 
 impl Follower {
-    pub(crate) fn new(pool: PgPool, projection: &'static Projection) -> Self {
-        Self { pool, projection, stops: Stops::default() }
+    pub(crate) fn new(pool: PgPool, projection: &'static Projection, share: Share) -> Self {
+        Self { pool, projection, share, stops: Stops::default() }
     }
 
     /// Applies at most one page of every log that is behind.
     pub(crate) async fn round(&mut self, bell: &Bell) -> Result<Round, sqlx::Error> {
-        let pending = checkpoint::pending(&self.pool, self.projection).await?;
+        let pending = checkpoint::pending(&self.pool, self.projection, &self.share).await?;
         self.stops.keep(&pending);
         let behind = merge(pending.into_iter().filter(|log| !self.stops.rests(log.epoch, log.workspace)));
         let mut round = Round::default();
         for together in behind.chunks(LOGS_TOGETHER) {
+            if !self.share.goes_on(self.projection) {
+                return Ok(round);
+            }
             // Read to the end before anything is applied: a page that is being read holds a connection, and waiting for
             // another one meanwhile could be for ever.
             let reads: Vec<_> = together.iter().map(|log| read(&self.pool, log, together.len())).collect();

@@ -1,5 +1,7 @@
 //! How far the rows are behind the logs, measured against the true heads.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
@@ -27,6 +29,13 @@ pub struct LogStatus {
     pub stopped: Option<Stop>,
 }
 
+impl LogStatus {
+    /// The age of the oldest event that is not applied.
+    pub fn lag(&self, now: DateTime<Utc>) -> Duration {
+        self.oldest_unapplied.and_then(|recorded_at| (now - recorded_at).to_std().ok()).unwrap_or_default()
+    }
+}
+
 /// What a log's projection cannot get past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
@@ -40,12 +49,17 @@ pub struct Stop {
 pub async fn status(pool: &PgPool) -> Result<Vec<LogStatus>, sqlx::Error> {
     let mut all = Vec::new();
     for &projection in PROJECTIONS {
-        all.extend(status_of(pool, projection).await?);
+        all.extend(status_of(pool, projection, false).await?);
     }
     Ok(all)
 }
 
-async fn status_of(pool: &PgPool, projection: &Projection) -> Result<Vec<LogStatus>, sqlx::Error> {
+/// The logs that a projection is behind, or cannot follow.
+pub(crate) async fn behind(pool: &PgPool, projection: &Projection) -> Result<Vec<LogStatus>, sqlx::Error> {
+    status_of(pool, projection, true).await
+}
+
+async fn status_of(pool: &PgPool, projection: &Projection, only_behind: bool) -> Result<Vec<LogStatus>, sqlx::Error> {
     let logs = sqlx::query!(
         r#"SELECT h.workspace, l.epoch AS "epoch?", e.version AS "version?", h.position AS head,
                   coalesce(c.position, 0) AS "checkpoint!", oldest.recorded_at AS "oldest_unapplied?",
@@ -60,8 +74,11 @@ async fn status_of(pool: &PgPool, projection: &Projection) -> Result<Vec<LogStat
                WHERE ev.workspace = h.workspace AND ev.position > coalesce(c.position, 0)
                ORDER BY ev.position LIMIT 1
            ) oldest ON h.position > coalesce(c.position, 0)
+           WHERE NOT $2 OR h.position > coalesce(c.position, 0) OR s.position IS NOT NULL OR e.version <> $3
            ORDER BY h.workspace"#,
-        projection.name
+        projection.name,
+        only_behind,
+        projection.version
     )
     .fetch_all(pool)
     .await?;

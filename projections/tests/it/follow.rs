@@ -5,12 +5,18 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use platform::clock::ManualClock;
-use projections::{ProjectorConfig, ProjectorError, READ_CHANNEL, catch_up};
+use platform::telemetry::render_once;
+use projections::{Meter, ProjectorConfig, ProjectorError, READ_CHANNEL, catch_up};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::given::{Log, at, campaign, clicked, pools, recorded_at, source};
 use crate::then::{checkpoint, counted};
+
+fn projector() -> ProjectorConfig {
+    ProjectorConfig::new(Uuid::now_v7(), "test".to_owned())
+}
 
 fn click() -> crate::given::Given {
     clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))
@@ -94,7 +100,7 @@ async fn a_running_projector_follows_retries_and_ends(options: PgPoolOptions, co
     let config = ProjectorConfig {
         // So slow that only wake-ups can explain what follows.
         poll: Duration::from_hours(1),
-        ..ProjectorConfig::new(ManualClock::new(at("2026-11-22T01:00:00Z")).shared())
+        ..projector()
     };
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(projections::run(pool.clone(), config, shutdown.clone()));
@@ -134,10 +140,7 @@ async fn a_running_projector_follows_retries_and_ends(options: PgPoolOptions, co
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_running_projector_outlives_its_connections(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
-    let config = ProjectorConfig {
-        poll: Duration::from_millis(20),
-        ..ProjectorConfig::new(ManualClock::new(at("2026-11-22T01:00:00Z")).shared())
-    };
+    let config = ProjectorConfig { poll: Duration::from_millis(20), ..projector() };
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(projections::run(pool.clone(), config, shutdown.clone()));
     let mut log = Log::opened(&admin).await;
@@ -181,6 +184,13 @@ async fn one_connection_is_enough(_: PgPoolOptions, connect: PgConnectOptions) {
     }
 }
 
+/// Waits until all these lines are rendered.
+async fn until_rendered(render: impl Fn() -> String, lines: &[&str]) {
+    while !lines.iter().all(|line| render().lines().any(|rendered| rendered == *line)) {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn metrics_tell_of_lag_and_stops(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
@@ -188,26 +198,71 @@ async fn metrics_tell_of_lag_and_stops(options: PgPoolOptions, connect: PgConnec
     log.append(click()).await;
     log.append_raw("meteors", "m", "MeteorFell", "{}").await;
     log.append(click()).await;
+    let mut whole = Log::opened(&admin).await;
+    whole.append_all([click(), click()]).await;
+    let clock = ManualClock::new(recorded_at(3) + TimeDelta::seconds(90));
+    let meter = Meter::new(clock.shared());
+    let looked_at = || render_once(|| meter.set_gauges());
+    assert!(!looked_at().contains("lag_seconds"), "nothing is measured yet");
+
+    // Nobody follows: what has no checkpoint lacks everything.
+    meter.measure(&admin).await.unwrap();
+    let before = looked_at();
+    for line in ["_logs_behind", "_lag_events_sum", "_lag_events_max"].into_iter().zip([2, 7, 4]) {
+        let line = format!("highwater_projection{}{{projection=\"campaign_model\"}} {}", line.0, line.1);
+        assert!(before.lines().any(|rendered| rendered == line), "no {line} in {before}");
+    }
 
     let recorder = PrometheusBuilder::new().build_recorder();
-    let metrics = recorder.handle();
+    let counted = recorder.handle();
     // Tests run on one thread, so what is spawned here records there.
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let clock = ManualClock::new(recorded_at(3) + TimeDelta::seconds(90));
-    let config = ProjectorConfig { measure_every: Duration::from_millis(5), ..ProjectorConfig::new(clock.shared()) };
     let shutdown = CancellationToken::new();
-    let running = tokio::spawn(projections::run(pool.clone(), config, shutdown.clone()));
+    let running = tokio::spawn(projections::run(pool.clone(), projector(), shutdown.clone()));
+    let measuring = tokio::spawn(meter.clone().run(admin.clone(), Duration::from_millis(5), shutdown.clone()));
     let labels = format!(r#"{{projection="campaign_model",workspace="{}"}}"#, log.workspace);
     let expected = [
         format!("highwater_projection_lag_events{labels} 2"),
         format!("highwater_projection_lag_seconds{labels} 90"),
         format!("highwater_projection_stopped{labels} 1"),
-        r#"highwater_projection_events_total{projection="campaign_model"} 2"#.to_owned(),
-        r#"highwater_projection_batches_total{projection="campaign_model"} 1"#.to_owned(),
+        r#"highwater_projection_logs{projection="campaign_model"} 2"#.to_owned(),
+        r#"highwater_projection_logs_behind{projection="campaign_model"} 1"#.to_owned(),
+        r#"highwater_projection_logs_stopped{projection="campaign_model"} 1"#.to_owned(),
+        r#"highwater_projection_lag_seconds_max{projection="campaign_model"} 90"#.to_owned(),
+        r#"highwater_projectors{projection="campaign_model"} 1"#.to_owned(),
     ];
-    while !expected.iter().all(|line| metrics.render().lines().any(|rendered| rendered == line)) {
-        tokio::task::yield_now().await;
-    }
+    until_rendered(looked_at, &expected.each_ref().map(String::as_str)).await;
+    // The log that has caught up has gauges of its own no more.
+    assert!(!looked_at().contains(&format!("workspace=\"{}\"", whole.workspace)));
+    until_rendered(|| counted.render(), &[r#"highwater_projection_events_total{projection="campaign_model"} 5"#]).await;
+
     shutdown.cancel();
     running.await.unwrap().unwrap();
+    measuring.await.unwrap();
+    // Nobody measures any more: the lag grows on all the same.
+    clock.advance(TimeDelta::seconds(10));
+    until_rendered(looked_at, &[&format!("highwater_projection_lag_seconds{labels} 100")]).await;
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn gauges_do_not_grow_with_the_number_of_logs(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, _) = pools(options, connect).await;
+    let mut logs = Vec::new();
+    for clicks in 0..30 {
+        let mut log = Log::opened(&admin).await;
+        log.append_all((0..clicks).map(|_| click())).await;
+        logs.push(log);
+    }
+    let meter = Meter::new(ManualClock::new(recorded_at(60)).shared());
+    meter.measure(&admin).await.unwrap();
+    let rendered = render_once(|| meter.set_gauges());
+    let shown: Vec<&str> =
+        rendered.lines().filter(|line| line.starts_with("highwater_projection_lag_events{")).collect();
+    assert_eq!(shown.len(), 10, "{shown:?}");
+    // All are as old, so those that lack most are the worst.
+    for log in &logs[20..] {
+        let label = format!("workspace=\"{}\"", log.workspace);
+        assert!(shown.iter().any(|line| line.contains(&label)), "no {label} in {shown:?}");
+    }
+    assert!(rendered.contains("highwater_projection_logs_behind{projection=\"campaign_model\"} 30"), "{rendered}");
 }

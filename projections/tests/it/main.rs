@@ -7,6 +7,7 @@ mod event_versions; // logs that older or newer code wrote
 mod failures; // crashes, holes, refused events
 mod follow; // catch_up, run, status
 mod given; // logs to project
+mod leases; // several projectors on one database
 mod replays; // rebuilding beside the live rows
 mod then; // rows as they came out
 mod views; // given events, then rows

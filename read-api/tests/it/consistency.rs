@@ -7,6 +7,7 @@ use projections::ProjectorConfig;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::given::{campaign, clicks, created, pushing};
 use crate::world::{World, send};
@@ -29,7 +30,7 @@ async fn a_reader_waits_for_its_own_write(options: PgPoolOptions, connect: PgCon
     let stop = CancellationToken::new();
     let projector = tokio::spawn(projections::run(
         world.projector.clone(),
-        ProjectorConfig::new(world.clock.shared()),
+        ProjectorConfig::new(Uuid::now_v7(), "test".to_owned()),
         stop.clone(),
     ));
     let token = token(workspace, head);

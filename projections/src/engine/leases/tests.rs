@@ -1,0 +1,118 @@
+use futures_util::FutureExt;
+use proptest::prelude::*;
+
+use super::owner::owner;
+use super::*;
+
+fn projectors(count: usize) -> impl Strategy<Value = Vec<Uuid>> {
+    prop::collection::hash_set(any::<u128>().prop_map(Uuid::from_u128), count).prop_map(|ids| ids.into_iter().collect())
+}
+
+const LOGS: i32 = 2_000;
+
+#[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "small counts")]
+fn fair(sharers: usize) -> usize {
+    LOGS as usize / sharers
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn logs_are_shared_evenly(living in (1..=8_usize).prop_flat_map(projectors), first in 0..1_000_000_i32) {
+        for projector in &living {
+            let owned = (first..first + LOGS).filter(|&log| owner(log, &living) == Some(*projector)).count();
+            // Five standard deviations of 2,000 draws.
+            let fair = fair(living.len());
+            prop_assert!(owned.abs_diff(fair) <= 5 * fair.isqrt() + 5, "{owned} of {LOGS} among {}", living.len());
+        }
+    }
+
+    #[test]
+    fn only_the_logs_of_one_who_leaves_move(living in (1..=8_usize).prop_flat_map(projectors), logs in prop::collection::vec(any::<i32>(), 200)) {
+        let (leaver, stay) = living.split_first().unwrap();
+        for log in logs {
+            let (before, after) = (owner(log, &living), owner(log, stay));
+            prop_assert!(before == after || before == Some(*leaver));
+            prop_assert!(after != Some(*leaver));
+        }
+    }
+
+    #[test]
+    fn everybody_says_the_same_in_whatever_order(living in (1..=8_usize).prop_flat_map(projectors), log in any::<i32>()) {
+        let reversed: Vec<Uuid> = living.iter().rev().copied().collect();
+        prop_assert_eq!(owner(log, &living), owner(log, &reversed));
+        prop_assert!(owner(log, &living).is_some());
+    }
+}
+
+#[test]
+fn nobody_owns_anything_among_none() {
+    assert_eq!(owner(1, &[]), None);
+}
+
+#[test]
+fn programs_of_different_builds_agree() {
+    let living = [1_u128, 2, 3].map(Uuid::from_u128);
+    let owners: Vec<u128> = (1..=12).map(|log| owner(log, &living).unwrap().as_u128()).collect();
+    assert_eq!(owners, [2, 1, 2, 1, 1, 2, 3, 3, 1, 1, 3, 3]);
+}
+
+fn leases(me: Uuid) -> Leases {
+    Leases::new(me, LeaseConfig::default())
+}
+
+fn term(until: Instant, living: &[Uuid]) -> Term {
+    let projections = PROJECTIONS.iter().map(|projection| (projection.name, living.to_vec()));
+    Term { until: Some(until), living: projections.collect() }
+}
+
+#[test]
+fn a_lease_ends_by_the_holders_own_clock() {
+    let me = Uuid::from_u128(7);
+    let leases = leases(me);
+    let name = PROJECTIONS[0].name;
+    assert!(!leases.has(name, 1), "nothing is ours before the first renewal");
+    leases.renewed(term(later(), &[me]));
+    assert!(leases.has(name, 1) && !leases.has("another", 1));
+    leases.renewed(term(Instant::now(), &[me]));
+    assert!(!leases.has(name, 1), "it has lapsed");
+    leases.renewed(term(later(), &[me]));
+    assert!(leases.has(name, 1));
+    leases.give_up();
+    assert!(!leases.has(name, 1));
+}
+
+#[test]
+fn followers_are_woken_when_their_share_changes_and_only_then() {
+    let (me, other) = (Uuid::from_u128(7), Uuid::from_u128(8));
+    let leases = leases(me);
+    let mut changes = Share::Leased(leases.clone()).changes();
+    let mut woken = || changes.next().now_or_never().is_some();
+    leases.renewed(term(later(), &[me]));
+    assert!(woken(), "the first renewal");
+    leases.renewed(term(later(), &[me]));
+    assert!(!woken(), "the same again");
+    leases.renewed(term(later(), &[me, other]));
+    assert!(woken(), "somebody joined");
+    leases.renewed(term(Instant::now(), &[me, other]));
+    assert!(!woken(), "the same again, if late");
+    leases.renewed(term(later(), &[me, other]));
+    assert!(woken(), "it had lapsed");
+}
+
+#[test]
+fn work_goes_on_while_the_lease_holds() {
+    let leases = leases(Uuid::from_u128(7));
+    let share = Share::Leased(leases.clone());
+    assert!(!share.goes_on(PROJECTIONS[0]), "there is none yet");
+    leases.renewed(term(later(), &[]));
+    let before = leases.silence();
+    assert!(share.goes_on(PROJECTIONS[0]));
+    assert!(leases.silence() <= before, "it was heard");
+    assert!(Share::Everything.goes_on(PROJECTIONS[0]) && Share::Everything.has(PROJECTIONS[0], 1));
+}
+
+fn later() -> Instant {
+    Instant::now() + Duration::from_mins(1)
+}

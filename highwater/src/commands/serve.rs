@@ -62,6 +62,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         command: config.command,
         read: config.read,
         health_addr: config.projector.health_addr,
+        projector_limits: config.projector.limits(),
         development_key: false,
         appender: AppenderConfig::default(),
         drain: Duration::from_secs(config.shutdown.drain_s),

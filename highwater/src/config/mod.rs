@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
@@ -13,6 +14,8 @@ use figment::{Figment, Metadata, Profile, Provider};
 use platform::config::{ConfigError, DatabaseConfig, HttpConfig, TelemetryConfig};
 use serde::Deserialize;
 use thiserror::Error;
+
+use crate::system::ProjectorLimits;
 
 /// Everything that `serve` and the operator's commands need to know.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,11 +40,28 @@ pub struct Config {
 }
 
 /// The projector.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProjectorConfig {
     /// Where a process answers /healthz, /readyz and /metrics, beside the APIs that it serves.
     pub health_addr: Option<SocketAddr>,
+    /// A projector that has completed no round over the logs for longer is not ready.
+    pub max_silence_s: u64,
+    /// A projector that has not applied an older event of its logs is not ready.
+    pub max_lag_s: u64,
+}
+
+impl Default for ProjectorConfig {
+    fn default() -> Self {
+        Self { health_addr: None, max_silence_s: 30, max_lag_s: 900 }
+    }
+}
+
+impl ProjectorConfig {
+    /// From when on it says that it is not ready.
+    pub fn limits(&self) -> ProjectorLimits {
+        ProjectorLimits { silence: Duration::from_secs(self.max_silence_s), lag: Duration::from_secs(self.max_lag_s) }
+    }
 }
 
 /// How the process ends.
@@ -147,6 +167,13 @@ impl Config {
         self.command.validate().map_err(|error| in_section("command", error))?;
         self.read.validate().map_err(|error| in_section("read", error))?;
         self.telemetry.validate().map_err(|error| in_section("telemetry", error))?;
+        for (field, seconds) in
+            [("max_silence_s", self.projector.max_silence_s), ("max_lag_s", self.projector.max_lag_s)]
+        {
+            if !(1..=86_400 * 365).contains(&seconds) {
+                return Err(format!("`projector.{field}` must be from 1 to 31536000"));
+            }
+        }
         if self.shutdown.drain_s > 3_600 {
             return Err("`shutdown.drain_s` must be from 0 to 3600".to_owned());
         }

@@ -24,18 +24,21 @@ use platform::config::{DatabaseConfig, HttpConfig};
 use platform::database::{ConnectError, Part, connect};
 use platform::http::edge::{EdgeConfig, edge};
 use platform::http::exposure::ExposureError;
+use platform::http::health::{self, Metrics};
 use platform::http::limit::SourceRate;
-use platform::http::{Connections, ServeError, TlsError, health, serve};
+use platform::http::{Connections, ServeError, TlsError, serve};
 use platform::keys::Keys;
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
-use projections::ProjectorConfig;
+use projections::{Leases, Meter, ProjectorConfig};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use doors::Door;
 pub use doors::Doors;
+pub use readiness::ProjectorLimits;
 pub use schema::SchemaError;
 
 /// What a process does.
@@ -62,6 +65,8 @@ pub struct SystemConfig {
     pub read: HttpConfig,
     /// Where a process answers for its health that serves no API, if anywhere.
     pub health_addr: Option<SocketAddr>,
+    /// How long a projector may go on doing badly before it says that it is not ready.
+    pub projector_limits: ProjectorLimits,
     /// Whether the key that everyone knows works here.
     pub development_key: bool,
     /// How much may wait to be written, and how much is written at once.
@@ -79,6 +84,7 @@ impl SystemConfig {
             command: HttpConfig::default(),
             read: HttpConfig::default(),
             health_addr: None,
+            projector_limits: ProjectorLimits::default(),
             development_key: false,
             appender: AppenderConfig::default(),
             drain: Duration::from_secs(20),
@@ -136,6 +142,8 @@ pub struct RunningSystem {
     pub command_addr: Option<SocketAddr>,
     /// Where the read API listens, if this process serves it.
     pub read_addr: Option<SocketAddr>,
+    /// Where the process answers for its health alone, if anywhere.
+    pub health_addr: Option<SocketAddr>,
     lifecycle: Lifecycle,
     drain: Duration,
     released: CancellationToken,
@@ -153,31 +161,31 @@ pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock
     let admin = connect(&watch, Part::Admin).await?;
     schema::check(&admin).await?;
     let pools = Mutex::new(vec![admin.clone()]);
-    let starter = Starter { lifecycle: Lifecycle::new(), admin, pools, clock, drain: config.drain };
-    let (command_addr, read_addr) = (doors.command.as_ref().map(Door::addr), doors.read.as_ref().map(Door::addr));
+    let meter = Meter::new(clock.clone());
+    let starter = Starter { lifecycle: Lifecycle::new(), admin, pools, clock, meter, drain: config.drain };
+    let addr = |door: &Option<Door>| door.as_ref().map(Door::addr);
+    let (command_addr, read_addr, health_addr) = (addr(&doors.command), addr(&doors.read), addr(&doors.health));
+    starter.measure().await;
     if let Some(door) = doors.command {
         starter.command_api(door, &config).await?;
     }
-    if config.roles.contains(&Role::Projector) {
-        let pool = starter.pool(&config.database, Part::Projector).await?;
-        let follow = ProjectorConfig::new(starter.clock.clone());
-        let stop = starter.lifecycle.token(Stage::Core);
-        starter.lifecycle.spawn(Stage::Core, "projector", projections::run(pool, follow, stop));
-    }
+    let is_projector = config.roles.contains(&Role::Projector);
+    let leases = if is_projector { Some(starter.projector(&config).await?) } else { None };
     if let Some(door) = doors.read {
         starter.read_api(door, &config).await?;
     }
     if let Some(door) = doors.health {
-        let health = health::router(readiness::of_reads(starter.admin.clone()), metrics_handle()?);
-        starter.serve(door, "health", health, &HttpConfig::default());
+        starter.health(door, &config, leases)?;
     }
     let Starter { lifecycle, pools, .. } = starter;
     let (stop, released) = (lifecycle.token(Stage::Base), CancellationToken::new());
     let pools = pools.into_inner().unwrap_or_else(PoisonError::into_inner);
     lifecycle.spawn(Stage::Base, "connections", release(pools, stop, released.clone()));
-    Ok(RunningSystem { command_addr, read_addr, lifecycle, drain: config.drain, released })
+    Ok(RunningSystem { command_addr, read_addr, health_addr, lifecycle, drain: config.drain, released })
 }
 
+/// How often each process measures how far the read tables are behind.
+const MEASURED_EVERY: Duration = Duration::from_secs(2);
 /// How long what the requests left behind may take to be written once they are done.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long connections may take to come back once nothing uses them any more.
@@ -194,16 +202,66 @@ async fn release(pools: Vec<PgPool>, stop: CancellationToken, released: Cancella
     Ok(())
 }
 
+/// Where this process runs, for people who look for it.
+fn process_name() -> String {
+    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
+    format!("{} pid {}", host.as_deref().unwrap_or("?"), std::process::id())
+}
+
 /// What every role is started with.
 struct Starter {
     lifecycle: Lifecycle,
     admin: PgPool,
     pools: Mutex<Vec<PgPool>>,
     clock: SharedClock,
+    meter: Meter,
     drain: Duration,
 }
 
 impl Starter {
+    /// Begins to measure how far the read tables are behind: whatever this process does, it tells if nobody else can.
+    async fn measure(&self) {
+        if let Err(error) = self.meter.measure(&self.admin).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the projections' lag could not be measured");
+        }
+        let stop = self.lifecycle.token(Stage::Core);
+        let measuring = self.meter.clone().run(self.admin.clone(), MEASURED_EVERY, stop);
+        self.lifecycle.spawn(Stage::Core, "lag meter", async {
+            measuring.await;
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    fn metrics(&self) -> Result<Metrics, TelemetryError> {
+        let meter = self.meter.clone();
+        Ok(Metrics::from(metrics_handle()?).with(move || meter.set_gauges()))
+    }
+
+    async fn projector(&self, config: &SystemConfig) -> Result<Leases, StartError> {
+        let pool = self.pool(&config.database, Part::Projector).await?;
+        let follow = ProjectorConfig::new(Uuid::now_v7(), process_name());
+        let leases = follow.leases.clone();
+        let stop = self.lifecycle.token(Stage::Core);
+        self.lifecycle.spawn(Stage::Core, "projector", projections::run(pool, follow, stop));
+        Ok(leases)
+    }
+
+    /// The health of everything that this process does.
+    fn health(&self, door: Door, config: &SystemConfig, leases: Option<Leases>) -> Result<(), StartError> {
+        let (admin, meter) = (self.admin.clone(), self.meter.clone());
+        let (readiness, metrics) = match leases {
+            Some(leases) => {
+                let shown = leases.clone();
+                let metrics = self.metrics()?.with(move || shown.set_gauges());
+                (readiness::of_projector(admin, meter, leases, config.projector_limits), metrics)
+            }
+            None if config.roles.contains(&Role::Read) => (readiness::of_reads(admin, meter), self.metrics()?),
+            None => (readiness::of_commands(admin), self.metrics()?),
+        };
+        self.serve(door, "health", health::router(readiness, metrics), &HttpConfig::default());
+        Ok(())
+    }
+
     async fn pool(&self, database: &DatabaseConfig, part: Part) -> Result<PgPool, ConnectError> {
         let pool = connect(database, part).await?;
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool.clone());
@@ -231,7 +289,7 @@ impl Starter {
         let source_rate = SourceRate::new("command", &config.command.limits, self.clock.clone());
         let state =
             command_api::ApiState::new(pool, appender, keys, self.clock.clone(), limits).with_source_rate(source_rate);
-        let health = health::router(readiness::of_commands(self.admin.clone()), metrics_handle()?);
+        let health = health::router(readiness::of_commands(self.admin.clone()), self.metrics()?);
         self.serve(door, "command", command_api::router(state).merge(health), &config.command);
         Ok(())
     }
@@ -242,7 +300,7 @@ impl Starter {
         self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
         let keys = Keys::new(pool.clone(), self.clock.clone());
         let state = read_api::ApiState::new(pool, keys, self.clock.clone(), progress);
-        let health = health::router(readiness::of_reads(self.admin.clone()), metrics_handle()?);
+        let health = health::router(readiness::of_reads(self.admin.clone(), self.meter.clone()), self.metrics()?);
         self.serve(door, "read", read_api::router(state).merge(health), &config.read);
         Ok(())
     }

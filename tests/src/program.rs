@@ -23,14 +23,14 @@ pub struct Program {
 }
 
 /// The binary that was built with these tests: beside the folder that they run from.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let built = here.parent().and_then(Path::parent).unwrap().join("highwater");
     assert!(built.exists(), "{} is not there: build it with `cargo build --package highwater`", built.display());
     built
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 

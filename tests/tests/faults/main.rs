@@ -6,6 +6,7 @@ mod clock_steps;
 mod full_disk;
 mod killed;
 mod planted;
+mod projectors;
 mod sessions;
 mod severed;
 mod two_processes;

@@ -1,0 +1,109 @@
+//! A projector in a process of its own, as its users run it, on a database that is already there.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sqlx::{ConnectOptions, PgPool};
+use tempfile::NamedTempFile;
+use tokio::process::{Child, Command};
+
+use crate::program::{binary, free_address};
+
+/// `highwater serve --roles projector`.
+pub struct ProjectorProcess {
+    url: String,
+    health: SocketAddr,
+    child: Child,
+    log: NamedTempFile,
+}
+
+fn spawn(url: &str, health: SocketAddr, log: &NamedTempFile) -> Child {
+    let log = File::options().append(true).open(log.path()).unwrap();
+    Command::new(binary())
+        .args(["serve", "--roles", "projector"])
+        .env("HIGHWATER_DATABASE_URL", url)
+        .env("HIGHWATER_DATABASE__MAX_CONNECTIONS", "6")
+        .env("HIGHWATER_PROJECTOR__HEALTH_ADDR", health.to_string())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+impl ProjectorProcess {
+    /// Starts on the database of `pool`, and waits until it is ready.
+    pub async fn start(pool: &PgPool) -> Self {
+        let (url, health) = (pool.connect_options().to_url_lossy().to_string(), free_address());
+        let log = NamedTempFile::with_prefix("highwater-projector-").unwrap();
+        let process = Self { child: spawn(&url, health, &log), url, health, log };
+        process.ready().await;
+        process
+    }
+
+    /// Once the last one has ended.
+    pub async fn start_again(&mut self) {
+        self.child.wait().await.unwrap();
+        self.child = spawn(&self.url, self.health, &self.log);
+        self.ready().await;
+    }
+
+    async fn ready(&self) {
+        let client = crate::client(Duration::from_secs(5));
+        let (url, deadline) = (self.url_of("/readyz"), Instant::now() + Duration::from_mins(1));
+        while !client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
+            assert!(Instant::now() < deadline, "{url} is not ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Where it answers for its health.
+    pub fn url_of(&self, path: &str) -> String {
+        format!("http://{}{path}", self.health)
+    }
+
+    /// Whether `name`, as `read.projectors` has it, is this process.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.child.id().is_some_and(|id| name.ends_with(&format!(" pid {id}")))
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Holds it wherever it is.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// As a service manager stops it.
+    pub async fn stop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let status = tokio::time::timeout(Duration::from_mins(1), self.child.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for ProjectorProcess {
+    #[expect(clippy::print_stderr, reason = "a failed test shows it")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("a projector said:\n{}", std::fs::read_to_string(self.log.path()).unwrap_or_default());
+        }
+    }
+}

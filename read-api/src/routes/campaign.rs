@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::campaign::{BudgetPeriod, CampaignState, CampaignStatus, status};
-use domain::money::Currency;
+use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, status};
+use domain::money::{Currency, Money};
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
@@ -78,6 +78,13 @@ pub(crate) struct BudgetBody {
     per: BudgetPeriod,
 }
 
+impl From<Budget> for BudgetBody {
+    fn from(budget: Budget) -> Self {
+        let Money { micros, currency } = budget.amount;
+        Self { amount: domain::decimal::format_millionths(micros.into()), currency, per: budget.per }
+    }
+}
+
 /// A campaign as its table has it.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct CampaignRow {
@@ -105,11 +112,8 @@ impl CampaignRow {
         let state: CampaignState = self.state.parse().map_err(Refusal::corrupt)?;
         let currency = self.currency.parse().map_err(Refusal::corrupt)?;
         let per = self.budget_per.map(|per| per.parse().map_err(Refusal::corrupt)).transpose()?;
-        let budget = self.budget_micros.zip(per).map(|(micros, per)| BudgetBody {
-            amount: domain::decimal::format_millionths(i128::from(micros)),
-            currency,
-            per,
-        });
+        let budget =
+            self.budget_micros.zip(per).map(|(micros, per)| Budget { amount: Money { micros, currency }, per });
         Ok(CampaignBody {
             campaign_id: self.campaign_id,
             version: self.version,
@@ -120,7 +124,7 @@ impl CampaignRow {
             time_zone: self.time_zone,
             starts_on: self.starts_on,
             ends_on: self.ends_on,
-            budget,
+            budget: budget.map(BudgetBody::from),
             external_ids: self.external_ids.0,
             attributes: self.attributes.0,
             created_at: self.created_at,

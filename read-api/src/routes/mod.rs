@@ -1,5 +1,6 @@
 //! The resources, one file each: its parameters, its handler, its wire shapes and its OpenAPI description.
 
+mod activity; // who did what to one campaign
 mod campaign; // one campaign
 mod campaigns; // many of them
 mod corrections; // what corrections did to one campaign
@@ -46,6 +47,7 @@ pub(crate) fn router(state: ApiState) -> Router {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(campaigns::list))
         .routes(routes!(campaign::show))
+        .routes(routes!(activity::list))
         .routes(routes!(metrics::show))
         .routes(routes!(corrections::list))
         .routes(routes!(reports::post, reports::get))

@@ -7,6 +7,7 @@
 //! | which sources feed them | the positions at which these first did |
 //! | a campaign's numbers in a range | the marks `campaign:<id>:<month>` of every UTC month that the range touches |
 //! | the numbers of any campaign in a range | the marks `month:<month>` of the same months |
+//! | who did what to a campaign | the positions of its activity, and at which its sources first fed it |
 //! | a source's role, completeness and status | the mark `source:<id>` |
 
 use std::fmt;

@@ -1,6 +1,7 @@
 //! The read API over tables that the real projector filled.
 #![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
 
+mod activity; // who did what to a campaign
 mod campaigns; // one and many
 mod consistency; // waiting, bounds, tokens
 mod corrections; // what corrections did

@@ -9,6 +9,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod engine; // runs any projection
+pub mod leaderboard; // ranks campaigns, anew each time
 pub mod views; // the read models
 
 pub use engine::announce::READ_CHANNEL;

@@ -178,12 +178,16 @@ impl Derived {
         DERIVED.iter().find(|derived| derived.name == name)
     }
 
+    /// What the stored integers of its sides are multiplied by, so that their quotient is in millionths.
+    pub fn times(&self) -> (i128, i128) {
+        let whole = |measure: Measure| if measure.unit() == Unit::Count { i128::from(MILLION) } else { 1 };
+        (whole(self.numerator) * self.factor * i128::from(MILLION), whole(self.denominator))
+    }
+
     /// The quotient in millionths (micros for money), rounded half to even; `None` when the denominator is 0.
     /// Both sides are the stored integers of their measures.
     pub fn millionths(&self, numerator: i128, denominator: i128) -> Option<i128> {
-        let whole = |measure: Measure| if measure.unit() == Unit::Count { i128::from(MILLION) } else { 1 };
-        let numerator =
-            numerator.checked_mul(whole(self.numerator))?.checked_mul(self.factor)?.checked_mul(i128::from(MILLION))?;
-        decimal::divide_half_even(numerator, denominator.checked_mul(whole(self.denominator))?)
+        let (numerator_times, denominator_times) = self.times();
+        decimal::divide_half_even(numerator.checked_mul(numerator_times)?, denominator.checked_mul(denominator_times)?)
     }
 }

@@ -1,0 +1,234 @@
+//! Refreshes the leaderboard, `read.leaderboard`: a materialized view over the live rows of every workspace.
+//!
+//! It is no view of a projection: ranks are about all campaigns at once, and the days that it covers move with the clock. So it
+//! is computed anew, by one statement in one snapshot, and says of which instant, epochs and positions it is true. Calendar
+//! and catalogue are the domain's: a refresh hands them to the statement in tables.
+//!
+//! Readers go on meanwhile (CONCURRENTLY). One process refreshes at a time, under an advisory lock. The statement holds the
+//! read tables as any reader does: dropping an epoch waits for it in short tries, and nobody waits behind those.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Days, NaiveDate, SubsecRound, Utc};
+use domain::bucket::{day_end, day_start, local_date};
+use domain::measure::{DERIVED, Measure, Unit};
+use domain::zone::{Zone, ZoneError};
+use platform::clock::SharedClock;
+use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// The days of the longest window, today included.
+const DAYS: u64 = 30;
+/// A refresh is followed by a pause of at least this many times what it took, so that it never takes most of a processor.
+const PAUSES: u32 = 9;
+
+/// Why the leaderboard was not refreshed.
+#[derive(Debug, Error)]
+pub enum RefreshError {
+    /// A workspace's zone is none.
+    #[error("the zone of workspace {workspace} is not known")]
+    Zone {
+        /// Which workspace.
+        workspace: i32,
+        /// Why.
+        #[source]
+        source: ZoneError,
+    },
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// What a refresh came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The instant that it is true of.
+    pub as_of: DateTime<Utc>,
+    /// How many workspaces it ranks.
+    pub workspaces: i64,
+}
+
+/// Refreshes whenever `every` has passed since anybody did, until shutdown. What fails is tried again at the next turn.
+pub async fn run(pool: PgPool, clock: SharedClock, every: Duration, shutdown: CancellationToken) {
+    describe();
+    loop {
+        let started = Instant::now();
+        match shutdown.run_until_cancelled(refresh_if_due(&pool, clock.now(), every)).await {
+            None => return,
+            Some(Ok(true)) => {
+                metrics::gauge!("highwater_leaderboard_refresh_seconds").set(started.elapsed().as_secs_f64());
+            }
+            Some(Ok(false)) => {}
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the leaderboard was not refreshed");
+            }
+        }
+        if let Ok(Some(as_of)) = last(&pool).await {
+            let age = (clock.now() - as_of).to_std().unwrap_or_default();
+            metrics::gauge!("highwater_leaderboard_age_seconds").set(age.as_secs_f64());
+        }
+        let pause = every.max(started.elapsed() * PAUSES);
+        if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Refreshes now, after whoever is at it.
+pub async fn refresh(pool: &PgPool, now: DateTime<Utc>) -> Result<Refreshed, RefreshError> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('highwater.leaderboard'))").execute(&mut *tx).await?;
+    let refreshed = refresh_locked(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(refreshed)
+}
+
+/// `false` if somebody else is at it, or was a short while ago.
+async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) -> Result<bool, RefreshError> {
+    let mut tx = pool.begin().await?;
+    let is_alone =
+        sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtext('highwater.leaderboard')) AS "is_alone!""#)
+            .fetch_one(&mut *tx)
+            .await?;
+    if !is_alone {
+        return Ok(false);
+    }
+    // An instant that lies ahead is another process' clock, or one that was set back: it does not count.
+    let last = last(&mut *tx).await?.filter(|last| *last <= now);
+    if last.is_some_and(|last| (now - last).to_std().is_ok_and(|age| age < every)) {
+        return Ok(false);
+    }
+    refresh_locked(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn last<'c>(db: impl sqlx::PgExecutor<'c>) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT as_of FROM read.leaderboard_refresh").fetch_optional(db).await
+}
+
+async fn refresh_locked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Refreshed, RefreshError> {
+    // Versions name instants in seconds, so what an answer is true of is a whole one.
+    let as_of = now.trunc_subsecs(0);
+    sqlx::query!(
+        "INSERT INTO read.leaderboard_refresh (as_of) VALUES ($1) ON CONFLICT (single) DO UPDATE SET as_of = excluded.as_of",
+        as_of
+    )
+    .execute(&mut *conn)
+    .await?;
+    hand_over_measures(conn).await?;
+    hand_over_days(conn, as_of).await?;
+    sqlx::query!("REFRESH MATERIALIZED VIEW CONCURRENTLY read.leaderboard").execute(&mut *conn).await?;
+    let workspaces =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM read.leaderboard WHERE measure = '' AND days = 7"#)
+            .fetch_one(&mut *conn)
+            .await?;
+    Ok(Refreshed { as_of, workspaces })
+}
+
+/// The catalogue as the statement takes it. Rows that say the same already are left alone.
+async fn hand_over_measures(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let is_money = |measure: Measure| measure.unit() == Unit::Money;
+    let (mut names, mut numerators, mut denominators) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut times, mut needs_currency, mut money) = (Vec::new(), Vec::new(), Vec::new());
+    for measure in Measure::ALL {
+        names.push(measure.name().to_owned());
+        numerators.push(measure.name().to_owned());
+        denominators.push(None);
+        times.push((1, 1));
+        needs_currency.push(is_money(*measure));
+        money.push(is_money(*measure));
+    }
+    for derived in DERIVED {
+        names.push(derived.name.to_owned());
+        numerators.push(derived.numerator.name().to_owned());
+        denominators.push(Some(derived.denominator.name().to_owned()));
+        times.push(derived.times());
+        needs_currency.push(is_money(derived.numerator) || is_money(derived.denominator));
+        money.push(derived.unit == Unit::Money);
+    }
+    // As text: no integer of PostgreSQL holds an i128.
+    let (numerator_times, denominator_times): (Vec<String>, Vec<String>) =
+        times.into_iter().map(|(numerator, denominator)| (numerator.to_string(), denominator.to_string())).unzip();
+    sqlx::query!("DELETE FROM read.leaderboard_measures WHERE measure <> ALL($1)", &names).execute(&mut *conn).await?;
+    sqlx::query!(
+        "INSERT INTO read.leaderboard_measures AS m (measure, numerator, denominator, numerator_times, denominator_times,
+                                                     needs_currency, is_money)
+         SELECT n.measure, n.numerator, n.denominator, n.numerator_times::numeric, n.denominator_times::numeric,
+                n.needs_currency, n.is_money
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::boolean[])
+              AS n (measure, numerator, denominator, numerator_times, denominator_times, needs_currency, is_money)
+         ON CONFLICT (measure) DO UPDATE
+         SET numerator = excluded.numerator, denominator = excluded.denominator, numerator_times = excluded.numerator_times,
+             denominator_times = excluded.denominator_times, needs_currency = excluded.needs_currency,
+             is_money = excluded.is_money
+         WHERE (m.*) IS DISTINCT FROM (excluded.*)",
+        &names,
+        &numerators,
+        &denominators as _,
+        &numerator_times,
+        &denominator_times,
+        &needs_currency,
+        &money
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The last days of every workspace for which another day has begun since they were handed over.
+async fn hand_over_days(conn: &mut PgConnection, as_of: DateTime<Utc>) -> Result<(), RefreshError> {
+    let due = sqlx::query!(
+        "SELECT l.workspace, w.time_zone FROM read.live_epochs l
+         JOIN read.workspaces w ON w.epoch = l.epoch AND w.workspace = l.workspace
+         LEFT JOIN read.leaderboard_days d
+           ON d.workspace = l.workspace AND d.days_ago = 0 AND d.starts_at <= $1 AND d.ends_at > $1
+         WHERE l.projection = 'campaign_model' AND d.workspace IS NULL",
+        as_of
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let (mut workspaces, mut days_ago, mut dates) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
+    for row in due {
+        let workspace = row.workspace;
+        let zone: Zone = row.time_zone.parse().map_err(|source| RefreshError::Zone { workspace, source })?;
+        let today = local_date(as_of, zone);
+        for (ago, date) in (0..).zip(last_days(today)) {
+            workspaces.push(workspace);
+            days_ago.push(ago);
+            dates.push(date);
+            starts.push(day_start(date, zone));
+            ends.push(day_end(date, zone));
+        }
+    }
+    sqlx::query!(
+        "INSERT INTO read.leaderboard_days (workspace, days_ago, date, starts_at, ends_at)
+         SELECT * FROM unnest($1::integer[], $2::integer[], $3::date[], $4::timestamptz[], $5::timestamptz[])
+         ON CONFLICT (workspace, days_ago) DO UPDATE
+         SET date = excluded.date, starts_at = excluded.starts_at, ends_at = excluded.ends_at",
+        &workspaces,
+        &days_ago,
+        &dates,
+        &starts,
+        &ends
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Today and the days before it, newest first.
+fn last_days(today: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+    (0..DAYS).filter_map(move |ago| today.checked_sub_days(Days::new(ago)))
+}
+
+fn describe() {
+    metrics::describe_gauge!("highwater_leaderboard_age_seconds", "How long ago the leaderboard was refreshed.");
+    metrics::describe_gauge!(
+        "highwater_leaderboard_refresh_seconds",
+        "How long its last refresh by this process took."
+    );
+}

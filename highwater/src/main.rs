@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use highwater::commands::{dev, import, keys, migrate, replay, serve, status};
+use highwater::commands::{dev, import, keys, migrate, replay, serve, status, verify};
 
 /// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Status,
     /// Rebuild a projection from the log, beside the live one, and switch to it.
     Replay(replay::Options),
+    /// Compare a projection's rows with a rebuild from the log. Exits with 1 if some differ, 2 if it cannot tell.
+    Verify(verify::Options),
     /// Create, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
             Command::Migrate => migrate::run(config).await,
             Command::Status => status::run(config).await,
             Command::Replay(options) => replay::run(options, config).await,
+            Command::Verify(options) => verify::run(options, config).await,
             Command::Keys(command) => keys::run(command, config).await,
             Command::Import(command) => import::run(command).await,
         }

@@ -4,6 +4,10 @@
 
 use std::process::Output;
 
+use insta::assert_snapshot;
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use secrecy::SecretString;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::process::Command;
 
@@ -81,4 +85,82 @@ async fn status_and_replay_tell_where_every_log_is(pool: PgPool) {
     let replayed = accepted(&highwater(&pool, "replay").await);
     assert!(replayed.contains("reads epoch 2") && replayed.contains("events: 1"), "{replayed}");
     refused(&highwater(&pool, "replay nothing").await, "nothing");
+}
+
+/// What a program says, and its exit status.
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    format!("{}{}exit status {}", text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn verify_tells_what_differs_and_exits_with_it(pool: PgPool) {
+    let open = "keys create --create-workspace --time-zone UTC --currency EUR --name n --scopes read --workspace";
+    for name in ["acme", "globex"] {
+        accepted(&highwater(&pool, &format!("{open} {name}")).await);
+    }
+    // As the projector, who owns what it makes.
+    let url = SecretString::from(pool.connect_options().to_url_lossy().to_string());
+    let projector = connect(&DatabaseConfig::at(url), Part::Projector).await.unwrap();
+    projections::catch_up(&projector).await.unwrap();
+    assert_snapshot!(said(&highwater(&pool, "verify").await), @r"
+    acme: 2 rows at position 1: no difference
+    globex: 2 rows at position 1: no difference
+    campaign_model: equal
+    exit status 0
+    ");
+    let status = accepted(&highwater(&pool, "status").await);
+    assert!(
+        status.contains("campaign_model: every workspace was proved equal to a rebuild within the last"),
+        "{status}"
+    );
+
+    // A row changed by hand, one that is missing, one too many.
+    let change = |sql: &'static str| {
+        let pool = pool.clone();
+        async move { sqlx::query(sql).execute(&pool).await.unwrap() }
+    };
+    change("UPDATE read.workspaces SET time_zone = 'Europe/Berlin' WHERE workspace = 1").await;
+    change("DELETE FROM read.scope_marks WHERE workspace = 2").await;
+    change("INSERT INTO read.scope_marks VALUES (1, 1, 'month:1999-01', 1)").await;
+    assert_snapshot!(said(&highwater(&pool, "verify").await), @r"
+    acme: workspaces: time_zone is Europe/Berlin, not UTC
+    acme: scope_marks scope=month:1999-01: a row too many: position=1
+    globex: scope_marks scope=workspace: the row is missing: position=1
+    acme: 3 rows at position 1: 1 of 1 in workspaces, 1 of 2 in scope_marks
+    globex: 2 rows at position 1: 1 of 1 in scope_marks
+    campaign_model: different
+    exit status 1
+    ");
+    assert_snapshot!(said(&highwater(&pool, "verify --limit 1 --workspace acme").await), @r"
+    acme: workspaces: time_zone is Europe/Berlin, not UTC
+    … and 1 more; --limit says how many are printed
+    acme: 3 rows at position 1: 1 of 1 in workspaces, 1 of 2 in scope_marks
+    campaign_model: different
+    exit status 1
+    ");
+    let json = highwater(&pool, "verify --json --workspace globex").await;
+    assert_eq!(json.status.code(), Some(1));
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8_lossy(&json.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [difference, summary] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_snapshot!(difference, @r#"{"columns":{"position":"1"},"key":{"scope":"workspace"},"kind":"missing","table":"scope_marks","workspace":"globex"}"#);
+    assert_eq!((&summary["kind"], &summary["outcome"]), (&"summary".into(), &"different".into()));
+    assert_eq!(summary["workspaces"][0]["tables"]["scope_marks"]["differences"], 1);
+
+    // A hole: what cannot be found out is not called equal.
+    change("DELETE FROM log.events WHERE workspace = 2").await;
+    assert_snapshot!(said(&highwater(&pool, "verify --workspace globex").await), @r"
+    globex: not verified to its end: the log cannot be replayed past position 0: the log has a hole here
+    campaign_model: unverified
+    exit status 2
+    ");
+    assert_snapshot!(said(&highwater(&pool, "verify --workspace initech").await), @r"
+    error: there is no workspace `initech`
+    exit status 2
+    ");
+    assert_snapshot!(said(&highwater(&pool, "verify horoscopes").await), @r#"
+    error: there is no projection "horoscopes"
+    exit status 2
+    "#);
 }

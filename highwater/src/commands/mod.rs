@@ -7,3 +7,4 @@ pub mod migrate; // the schema
 pub mod replay; // rebuild a projection
 pub mod serve; // roles against a database
 pub mod status; // how far each projection is
+pub mod verify; // are the rows what the log says

@@ -12,7 +12,7 @@ use comfy_table::{CellAlignment, Table};
 use platform::clock::{Clock, SystemClock};
 use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
-use projections::LogStatus;
+use projections::{LastVerified, LogStatus};
 use sqlx::PgPool;
 
 use crate::config::Sources;
@@ -37,6 +37,9 @@ pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
     for replay in &replays {
         let Replay { projection, epoch, filled, heads } = replay;
         writeln!(out, "{projection}: a replay into epoch {epoch} is not finished: {filled} of {heads} events")?;
+    }
+    for last in &projections::last_verified(&admin).await.context("cannot read when the rows were last verified")? {
+        writeln!(out, "{}", verified(last, SystemClock.now()))?;
     }
     let all_go_on = logs.iter().all(|log| log.stopped.is_none());
     Ok(if all_go_on { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -70,6 +73,19 @@ fn table(logs: &[LogStatus], names: &HashMap<i32, String>, now: DateTime<Utc>) -
         ]);
     }
     table
+}
+
+/// When the rows of a projection were last proved to be what the logs say.
+fn verified(last: &LastVerified, now: DateTime<Utc>) -> String {
+    let LastVerified { projection, sampled, passed_at, differences, problems } = last;
+    let what = if *sampled { "a sample of every workspace" } else { "every workspace" };
+    let since = age(now - *passed_at);
+    let said = match (differences, problems) {
+        (0, 0) => String::new(),
+        (0, problems) => format!("; {problems} workspaces could not be verified the last time"),
+        (rows, _) => format!("; {rows} rows differed the last time"),
+    };
+    format!("{projection}: {what} was proved equal to a rebuild within the last {since}{said}")
 }
 
 /// An age as a person says it.

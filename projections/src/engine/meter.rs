@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::status::{LogStatus, behind};
+use super::verify::{LastVerified, last_verified};
 use super::{Projection, leases};
 use crate::views::PROJECTIONS;
 
@@ -30,6 +31,7 @@ struct Shared {
     clock: SharedClock,
     made_at: Instant,
     last: Mutex<Option<(Instant, Arc<Vec<ProjectionLag>>)>>,
+    verified: Mutex<Vec<LastVerified>>,
 }
 
 /// How one projection stands to all logs.
@@ -59,7 +61,7 @@ pub enum MeterError {
 impl Meter {
     /// Nothing is measured yet. `clock` tells the age of events that are not applied.
     pub fn new(clock: SharedClock) -> Self {
-        Self(Arc::new(Shared { clock, made_at: Instant::now(), last: Mutex::default() }))
+        Self(Arc::new(Shared { clock, made_at: Instant::now(), last: Mutex::default(), verified: Mutex::default() }))
     }
 
     /// Measures until shutdown.
@@ -85,10 +87,12 @@ impl Meter {
             for &projection in PROJECTIONS {
                 all.push(lag_of(pool, projection).await?);
             }
-            Ok::<_, sqlx::Error>(all)
+            Ok::<_, sqlx::Error>((all, last_verified(pool).await?))
         };
-        let all = tokio::time::timeout(MEASURED_WITHIN, measured).await.map_err(|_elapsed| MeterError::TooSlow)??;
+        let (all, verified) =
+            tokio::time::timeout(MEASURED_WITHIN, measured).await.map_err(|_elapsed| MeterError::TooSlow)??;
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::new(all)));
+        *self.0.verified.lock().unwrap_or_else(PoisonError::into_inner) = verified;
         Ok(())
     }
 
@@ -108,7 +112,7 @@ impl Meter {
         self.0.clock.now()
     }
 
-    /// Sets the gauges of the lag, for whoever looks at them now. Their labels come and go.
+    /// Sets the gauges of the lag and of what was verified, for whoever looks at them now. Their labels come and go.
     pub fn set_gauges(&self) {
         metrics::describe_gauge!(
             "highwater_projection_measured_age_seconds",
@@ -121,6 +125,9 @@ impl Meter {
         for lag in all.iter() {
             lag.set_sums(now);
             lag.set_worst(now);
+        }
+        for last in self.0.verified.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            last.set_gauges();
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) mod replay; // rebuilds beside the live rows
 pub(crate) mod round; // one round over the logs that are behind
 pub(crate) mod status; // lag against the true head
 pub(crate) mod stop; // logs that cannot go on
+pub(crate) mod verify; // compares the live rows with a rebuild
 
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;

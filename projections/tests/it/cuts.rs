@@ -27,7 +27,7 @@ const CASES: usize = 25;
 const SINGLE_CASES: usize = 2;
 
 /// What may happen after everything was created.
-fn happening() -> impl Strategy<Value = Given> {
+pub(crate) fn happening() -> impl Strategy<Value = Given> {
     let instant = (0..6_000_i64).prop_map(|minutes| at("2026-10-23T20:00:00Z") + TimeDelta::minutes(minutes));
     let observation = (0..3_u128, 0..4_usize, instant, -3..5_i64, proptest::option::of(-9..9_i64)).prop_map(
         |(id, kind, occurred_at, count, value)| {
@@ -98,7 +98,7 @@ fn happening() -> impl Strategy<Value = Given> {
 }
 
 /// A whole log, with the time at which each event is recorded.
-fn log(happenings: Vec<Given>) -> Vec<(Given, DateTime<Utc>)> {
+pub(crate) fn log(happenings: Vec<Given>) -> Vec<(Given, DateTime<Utc>)> {
     let mut events = vec![opened()];
     events.extend((0..3).map(|n| created(campaign(n))));
     events.extend((0..2).map(|n| registered(source(n), SourceKind::Push)));

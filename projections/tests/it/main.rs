@@ -10,4 +10,5 @@ mod given; // logs to project
 mod leases; // several projectors on one database
 mod replays; // rebuilding beside the live rows
 mod then; // rows as they came out
+mod verify; // comparing the live rows with a rebuild
 mod views; // given events, then rows

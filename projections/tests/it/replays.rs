@@ -23,7 +23,7 @@ pub(crate) async fn rebuild(pool: &PgPool) -> ReplayOutcome {
 }
 
 /// A log with something for every table.
-async fn varied(admin: &PgPool, clicks: usize) -> Log {
+pub(crate) async fn varied(admin: &PgPool, clicks: usize) -> Log {
     let mut log = Log::opened(admin).await;
     log.append_all([
         created(campaign(1)),

@@ -13,12 +13,12 @@ const DETACH_ATTEMPTS: u32 = 60;
 
 /// A log whose readers do not see the new epoch yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Elsewhere {
-    pub(super) workspace: i32,
+pub(in super::super) struct Elsewhere {
+    pub(in super::super) workspace: i32,
     /// How far the new epoch is filled.
-    pub(super) filled: i64,
+    pub(in super::super) filled: i64,
     /// How far the live one has come.
-    pub(super) live: i64,
+    pub(in super::super) live: i64,
 }
 
 /// The epoch to fill: the one that an interrupted replay of the same version left, else a new one.

@@ -20,7 +20,7 @@ const FOLD_ROWS: usize = 100_000;
 const FOLD_EVENTS: u64 = 200_000;
 
 /// Makes the checkpoint of a log that is to be filled.
-pub(super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
+pub(in super::super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
     sqlx::query!(
         "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following) VALUES ($1, $2, $3, 0, false)
          ON CONFLICT DO NOTHING",
@@ -34,7 +34,12 @@ pub(super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), R
 }
 
 /// Applies a log's events after `filled` up to `through`. Returns early when shutdown comes.
-pub(super) async fn fill(rebuild: &Rebuild<'_>, workspace: i32, filled: i64, through: i64) -> Result<(), ReplayError> {
+pub(in super::super) async fn fill(
+    rebuild: &Rebuild<'_>,
+    workspace: i32,
+    filled: i64,
+    through: i64,
+) -> Result<(), ReplayError> {
     let (pages, pages_read) = mpsc::channel(PAGES_AHEAD);
     let (folds, mut folded) = mpsc::channel(1);
     // Dropped on every way out, which ends both stages.

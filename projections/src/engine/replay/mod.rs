@@ -6,7 +6,7 @@
 //! goes on with the same epoch, as long as the projection's version is the same.
 
 mod epochs; // begins, finishes and drops epochs
-mod fill; // reads, folds and writes one log
+pub(super) mod fill; // reads, folds and writes one log
 mod progress; // what a progress bar shows
 mod switch; // lets a workspace's readers see the new epoch
 
@@ -17,8 +17,10 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::epochs::Elsewhere;
 pub use self::progress::ReplayProgress;
-use self::progress::Tally;
+pub(super) use self::progress::Tally;
+pub(super) use self::switch::LARGEST_GAP;
 use super::backoff::Backoff;
 use super::event::Refused;
 use super::{Projection, WriteError, apply, checkpoint};
@@ -128,13 +130,13 @@ async fn replay_alone(
     Ok(ReplayOutcome::Completed { epoch, workspaces: switched, events: rebuild.tally.events() })
 }
 
-/// A replay under way.
-struct Rebuild<'a> {
-    pool: &'a PgPool,
-    projection: &'static Projection,
-    epoch: i32,
-    shutdown: CancellationToken,
-    tally: Tally<'a>,
+/// An epoch that is being filled: by a replay, or to be compared with the live rows.
+pub(super) struct Rebuild<'a> {
+    pub(super) pool: &'a PgPool,
+    pub(super) projection: &'static Projection,
+    pub(super) epoch: i32,
+    pub(super) shutdown: CancellationToken,
+    pub(super) tally: Tally<'a>,
 }
 
 /// What became of one log.

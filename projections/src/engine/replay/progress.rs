@@ -23,7 +23,7 @@ pub struct ReplayProgress {
 }
 
 /// Counts a replay's steps and tells them.
-pub(super) struct Tally<'a> {
+pub(in super::super) struct Tally<'a> {
     tell: &'a (dyn Fn(ReplayProgress) + Send + Sync),
     started: Instant,
     counts: Mutex<Counts>,
@@ -43,12 +43,12 @@ struct Log {
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn new(tell: &'a (dyn Fn(ReplayProgress) + Send + Sync)) -> Self {
+    pub(in super::super) fn new(tell: &'a (dyn Fn(ReplayProgress) + Send + Sync)) -> Self {
         Self { tell, started: Instant::now(), counts: Mutex::default() }
     }
 
     /// These logs are to be rebuilt.
-    pub(super) fn expect(&self, logs: &[Elsewhere]) {
+    pub(in super::super) fn expect(&self, logs: &[Elsewhere]) {
         self.change(|counts| {
             for log in logs {
                 counts.logs.insert(log.workspace, Log { done: log.filled, total: log.live, switched: false });
@@ -57,7 +57,7 @@ impl<'a> Tally<'a> {
     }
 
     /// A log is filled up to `done` of `total`.
-    pub(super) fn reached(&self, workspace: i32, done: i64, total: i64) {
+    pub(in super::super) fn reached(&self, workspace: i32, done: i64, total: i64) {
         self.change(|counts| {
             let log = counts.logs.entry(workspace).or_default();
             log.done = done;
@@ -66,7 +66,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Events of a log were applied.
-    pub(super) fn applied(&self, workspace: i32, from: i64, to: i64) {
+    pub(in super::super) fn applied(&self, workspace: i32, from: i64, to: i64) {
         self.change(|counts| {
             counts.applied += to - from;
             let log = counts.logs.entry(workspace).or_default();
@@ -76,12 +76,12 @@ impl<'a> Tally<'a> {
     }
 
     /// A workspace reads the new epoch.
-    pub(super) fn switched(&self, workspace: i32) {
+    pub(in super::super) fn switched(&self, workspace: i32) {
         self.change(|counts| counts.logs.entry(workspace).or_default().switched = true);
     }
 
     /// Events that this run applied.
-    pub(super) fn events(&self) -> i64 {
+    pub(in super::super) fn events(&self) -> i64 {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).applied
     }
 

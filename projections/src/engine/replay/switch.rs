@@ -7,7 +7,7 @@ use super::super::{announce, apply, page};
 use super::{Rebuild, ReplayError};
 
 /// The most events that may be applied while the live checkpoint is locked.
-pub(super) const LARGEST_GAP: i64 = 1_000;
+pub(in super::super) const LARGEST_GAP: i64 = 1_000;
 /// Payloads, as stored, that are read at once meanwhile.
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 

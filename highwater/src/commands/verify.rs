@@ -1,0 +1,328 @@
+//! `highwater verify`: compares the live rows of a projection with a rebuild from the log, row by row.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use platform::clock::SystemClock;
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use platform::lifecycle::signals;
+use platform::telemetry;
+use projections::{
+    Cell, Difference, Problem, ReplayProgress, RowDifference, Verification, VerifyRequest, Watch, verify,
+};
+use serde_json::{Map, Value, json};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Sources;
+use crate::workspace;
+
+/// What `verify` is told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The projection.
+    #[arg(default_value = "campaign_model")]
+    projection: String,
+    /// Only this workspace; can be given several times.
+    #[arg(long = "workspace", value_name = "NAME")]
+    workspaces: Vec<String>,
+    /// How many differences are printed; all are counted. 0: all are printed.
+    #[arg(long, value_name = "ROWS", default_value_t = 50)]
+    limit: u64,
+    /// For programs: a line of JSON for each difference, and one with the summary.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The exit status when rows differ.
+const DIFFERENT: u8 = 1;
+/// The exit status when something could not be verified, and what could be is equal.
+const UNVERIFIED: u8 = 2;
+/// The exit status of what was interrupted, as shells have it for SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the command. The exit status is 0 if the rows are equal, 1 if some differ, 2 if it could not be found out.
+pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    match compare(&options, config).await {
+        Ok(code) => Ok(ExitCode::from(code)),
+        Err(error) => {
+            // Not 1: that would say that rows differ. Nobody is left to tell that stderr is gone.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            Ok(ExitCode::from(UNVERIFIED))
+        }
+    }
+}
+
+async fn compare(options: &Options, config: Option<&Path>) -> anyhow::Result<u8> {
+    let config = Sources::of_process(config).default_to("telemetry.filter", "warn").load()?;
+    telemetry::init(&config.telemetry)?;
+    // The rebuild and the comparison are long statements; the server must not cut them off.
+    let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
+    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, Part::Admin).await?;
+    let names = names(&admin).await?;
+    let request = request(options, &admin).await?;
+    let pool = connect(&database, Part::Projector).await?;
+    let mut stops = signals()?;
+    let shutdown = CancellationToken::new();
+    let shown = Shown::new(options, &names);
+
+    let watch = Watch {
+        progress: &|progress| shown.progress(progress),
+        difference: &|difference| shown.difference(difference),
+    };
+    let clock = SystemClock::shared();
+    let work = verify(&pool, &options.projection, &request, &clock, watch, shutdown.clone());
+    tokio::pin!(work);
+    let verified = tokio::select! {
+        verified = &mut work => verified,
+        _ = stops.next() => {
+            shutdown.cancel();
+            tokio::select! {
+                verified = &mut work => verified,
+                _ = stops.next() => return Ok(INTERRUPTED),
+            }
+        }
+    };
+    shown.clear();
+    let verified = verified?;
+    let outcome = Outcome::of(&verified.workspaces, verified.interrupted);
+    shown.summary(&verified.workspaces, outcome)?;
+    Ok(outcome.code())
+}
+
+async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
+    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
+    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
+}
+
+async fn request(options: &Options, admin: &PgPool) -> anyhow::Result<VerifyRequest> {
+    let mut workspaces = Vec::new();
+    for name in &options.workspaces {
+        match workspace::find(admin, name).await.context("cannot look up workspaces")? {
+            Some(found) => workspaces.push(found.id),
+            None => bail!("there is no workspace `{name}`"),
+        }
+    }
+    Ok(VerifyRequest { workspaces })
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Equal,
+    Different,
+    Unverified,
+    Interrupted,
+}
+
+impl Outcome {
+    /// A difference that was found is one whatever else happened.
+    fn of(workspaces: &[Verification], interrupted: bool) -> Self {
+        if workspaces.iter().any(|workspace| workspace.differences() > 0) {
+            Self::Different
+        } else if interrupted {
+            Self::Interrupted
+        } else if workspaces.iter().any(|workspace| workspace.problem.is_some()) {
+            Self::Unverified
+        } else {
+            Self::Equal
+        }
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            Self::Equal => 0,
+            Self::Different => DIFFERENT,
+            Self::Unverified => UNVERIFIED,
+            Self::Interrupted => INTERRUPTED,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Different => "different",
+            Self::Unverified => "unverified",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// Where findings and progress go: findings to stdout, progress to a terminal only.
+struct Shown<'a> {
+    options: &'a Options,
+    names: &'a HashMap<i32, String>,
+    bar: Option<ProgressBar>,
+    found: AtomicU64,
+}
+
+impl<'a> Shown<'a> {
+    fn new(options: &'a Options, names: &'a HashMap<i32, String>) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            let style = ProgressStyle::with_template("[{bar:40}] {human_pos}/{human_len} events rebuilt, {msg}");
+            if let Ok(style) = style {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar
+        });
+        Self { options, names, bar, found: AtomicU64::new(0) }
+    }
+
+    fn name(&self, workspace: i32) -> String {
+        self.names.get(&workspace).cloned().unwrap_or_else(|| workspace.to_string())
+    }
+
+    fn progress(&self, progress: ReplayProgress) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_length(u64::try_from(progress.events_total).unwrap_or_default());
+        bar.set_position(u64::try_from(progress.events_done).unwrap_or_default());
+        bar.set_message(format!("{} of {} workspaces compared", progress.workspaces_done, progress.workspaces));
+    }
+
+    fn difference(&self, difference: &Difference) {
+        let before = self.found.fetch_add(1, Ordering::Relaxed);
+        if self.options.limit > 0 && before >= self.options.limit {
+            return;
+        }
+        let name = self.name(difference.workspace);
+        let line = if self.options.json { as_json(&name, difference).to_string() } else { as_text(&name, difference) };
+        let print = || {
+            // Whoever read this does not want more; the exit status still says it.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn summary(&self, workspaces: &[Verification], outcome: Outcome) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if self.options.json {
+            let summary = json!({
+                "kind": "summary",
+                "projection": self.options.projection,
+                "outcome": outcome.name(),
+                "differences": workspaces.iter().map(Verification::differences).sum::<u64>(),
+                "rows": workspaces.iter().map(Verification::rows).sum::<u64>(),
+                "workspaces": workspaces.iter().map(|one| self.workspace_as_json(one)).collect::<Vec<_>>(),
+            });
+            writeln!(out, "{summary}")?;
+            return Ok(());
+        }
+        let (found, printed) = (self.found.load(Ordering::Relaxed), self.options.limit);
+        if printed > 0 && found > printed {
+            writeln!(out, "… and {} more; --limit says how many are printed", HumanCount(found - printed))?;
+        }
+        for one in workspaces {
+            self.summarise(one, &mut out)?;
+        }
+        match outcome {
+            Outcome::Interrupted => writeln!(out, "{}: interrupted", self.options.projection)?,
+            Outcome::Equal | Outcome::Different | Outcome::Unverified => {
+                writeln!(out, "{}: {}", self.options.projection, outcome.name())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn summarise(&self, one: &Verification, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        let name = self.name(one.workspace);
+        let differing: Vec<String> = one
+            .tables
+            .iter()
+            .filter(|table| table.differences > 0)
+            .map(|table| format!("{} of {} in {}", table.differences, table.rows, table.table))
+            .collect();
+        if !one.tables.is_empty() {
+            let found = if differing.is_empty() { "no difference".to_owned() } else { differing.join(", ") };
+            writeln!(out, "{name}: {} rows at position {}: {found}", one.rows(), one.position)?;
+        }
+        if let Some(problem) = &one.problem {
+            writeln!(out, "{name}: not verified to its end: {}", problem.full_text())?;
+        }
+        Ok(())
+    }
+
+    fn workspace_as_json(&self, one: &Verification) -> Value {
+        let tables: Map<String, Value> = one
+            .tables
+            .iter()
+            .map(|table| (table.table.to_owned(), json!({ "rows": table.rows, "differences": table.differences })))
+            .collect();
+        json!({
+            "workspace": self.name(one.workspace),
+            "epoch": one.epoch,
+            "position": one.position,
+            "differences": one.differences(),
+            "problem": one.problem.as_ref().map(Problem::full_text),
+            "tables": tables,
+        })
+    }
+}
+
+/// `acme: increments campaign_id=… measure=clicks: value is 13, not 12`
+fn as_text(workspace: &str, difference: &Difference) -> String {
+    let cells = |cells: &[Cell]| {
+        let named: Vec<String> =
+            cells.iter().map(|cell| format!("{}={}", cell.column, or_null(cell.value.as_deref()))).collect();
+        named.join(" ")
+    };
+    let key = if difference.key.is_empty() { String::new() } else { format!(" {}", cells(&difference.key)) };
+    let said = match &difference.row {
+        RowDifference::Changed(columns) => {
+            let changed: Vec<String> = columns
+                .iter()
+                .map(|changed| {
+                    let (live, rebuilt) = (or_null(changed.live.as_deref()), or_null(changed.rebuilt.as_deref()));
+                    format!("{} is {live}, not {rebuilt}", changed.column)
+                })
+                .collect();
+            changed.join("; ")
+        }
+        RowDifference::Missing(rest) => format!("the row is missing: {}", cells(rest)),
+        RowDifference::Extra(rest) => format!("a row too many: {}", cells(rest)),
+    };
+    format!("{workspace}: {}{key}: {said}", difference.table)
+}
+
+fn as_json(workspace: &str, difference: &Difference) -> Value {
+    let cells = |cells: &[Cell]| -> Map<String, Value> {
+        cells.iter().map(|cell| (cell.column.clone(), json!(cell.value))).collect()
+    };
+    let (kind, columns) = match &difference.row {
+        RowDifference::Changed(columns) => {
+            let both = |live: &Option<String>, rebuilt: &Option<String>| json!({ "live": live, "rebuilt": rebuilt });
+            let columns: Map<String, Value> =
+                columns.iter().map(|column| (column.column.clone(), both(&column.live, &column.rebuilt))).collect();
+            ("changed", columns)
+        }
+        RowDifference::Missing(rest) => ("missing", cells(rest)),
+        RowDifference::Extra(rest) => ("extra", cells(rest)),
+    };
+    json!({
+        "kind": kind,
+        "workspace": workspace,
+        "table": difference.table,
+        "key": cells(&difference.key),
+        "columns": columns,
+    })
+}
+
+fn or_null(value: Option<&str>) -> &str {
+    value.unwrap_or("NULL")
+}

@@ -1,0 +1,321 @@
+//! Proves that the live rows are what the log says: a rebuild aside, compared with them row by row.
+//!
+//! An epoch that nobody reads ([`aside`]) is filled as a replay fills one, up to near the live checkpoint. Then a snapshot of
+//! the live side is opened ([`snapshot`]). It fixes the position to compare at; the aside epoch is filled exactly to it. Both
+//! sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
+//!
+//! Nobody waits for it. The snapshot only reads; the aside epoch has a checkpoint that no projector follows; live rows are
+//! never written. Workspaces come one after the other, so that a snapshot is short and the trouble of one does not hide
+//! the others'. Memory is bounded by one row of each side.
+//!
+//! Stored inputs of the rows (what an operator skipped, what retention dropped) are honoured because the fill is the replay's.
+
+mod aside; // the epoch to compare with
+mod compare; // two ordered streams of rows, merged
+mod difference; // what may be found
+mod record; // when it last passed
+mod shape; // columns and keys of a table
+mod snapshot; // the live side at one position
+
+use std::time::Duration;
+
+use platform::clock::SharedClock;
+use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+pub use self::difference::{Cell, Changed, Difference, RowDifference};
+pub use self::record::{LastVerified, last_verified};
+use self::shape::Shape;
+use self::snapshot::Live;
+use super::Projection;
+use super::backoff::Backoff;
+use super::replay::{LARGEST_GAP, Rebuild, ReplayError, ReplayProgress, Tally, fill};
+use crate::views::PROJECTIONS;
+
+/// How often a live side that is behind the rebuild is looked at again before it is called odd.
+const LOOKS: u32 = 20;
+
+/// What to verify.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyRequest {
+    /// Only these workspaces; all if empty.
+    pub workspaces: Vec<i32>,
+}
+
+/// Who is told of what while it goes on.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// How far it has come: workspaces that are compared count as done.
+    pub progress: &'a (dyn Fn(ReplayProgress) + Send + Sync),
+    /// Every difference, as it is found.
+    pub difference: &'a (dyn Fn(&Difference) + Send + Sync),
+}
+
+/// What verifying one workspace came to.
+#[derive(Debug)]
+pub struct Verification {
+    /// Whose rows.
+    pub workspace: i32,
+    /// The epoch that its readers saw; 0 if nothing could be looked at.
+    pub epoch: i32,
+    /// Up to where both sides had applied the log.
+    pub position: i64,
+    /// What was compared, table by table.
+    pub tables: Vec<TableCount>,
+    /// Why it was not carried out to its end.
+    pub problem: Option<Problem>,
+}
+
+/// How one table of one workspace compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableCount {
+    /// The table, in schema `read`.
+    pub table: &'static str,
+    /// Keys that either side has.
+    pub rows: u64,
+    /// Keys whose rows differ, or that one side lacks.
+    pub differences: u64,
+}
+
+/// Every workspace that was looked at.
+#[derive(Debug)]
+pub struct Verified {
+    /// In order of workspace.
+    pub workspaces: Vec<Verification>,
+    /// Shutdown came before the last one.
+    pub interrupted: bool,
+}
+
+/// Why a workspace could not be verified to its end.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// The log does not give the rows again: it has a hole, or an event that the projection does not take.
+    #[error("the log cannot be replayed past position {}: {}", .0.position - 1, .0.reason.full_text())]
+    Log(super::Refused),
+    /// The live rows end before an event that they cannot take in. What stands before it was compared.
+    #[error("the live rows stop before position {position}: {reason}")]
+    Stopped {
+        /// The event.
+        position: i64,
+        /// Why.
+        reason: String,
+    },
+    /// The live rows were built by other code.
+    #[error(
+        "the live rows were built by version {built} of the projection, this program has version {ours}: replay it"
+    )]
+    Version {
+        /// Theirs.
+        built: i32,
+        /// Of this program.
+        ours: i32,
+    },
+    /// The live checkpoint went back, or stands still behind a position that it had.
+    #[error("the live rows went back to position {live}, from {filled}")]
+    WentBack {
+        /// Where they had been.
+        filled: i64,
+        /// Where they are.
+        live: i64,
+    },
+    /// Two rows of one key, or keys that the database orders otherwise than their bytes.
+    #[error("the rows of read.{0} did not come in the order of their keys")]
+    Order(&'static str),
+    /// The rebuild failed otherwise.
+    #[error("the rebuild failed")]
+    Rebuild(#[source] ReplayError),
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Why nothing could be verified.
+#[derive(Debug, Error)]
+pub enum VerifyError {
+    /// No projection has this name.
+    #[error("there is no projection {0:?}")]
+    UnknownProjection(String),
+    /// Another process verifies this projection.
+    #[error("another verify of this projection is running")]
+    AlreadyRunning,
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Problem {
+    /// The problem with all that caused it, in one line.
+    pub fn full_text(&self) -> String {
+        let causes = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+}
+
+impl Verification {
+    /// Rows that differ.
+    pub fn differences(&self) -> u64 {
+        self.tables.iter().map(|table| table.differences).sum()
+    }
+
+    /// Keys that were compared.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// Whether the rows are proved to be what the log says.
+    pub fn passed(&self) -> bool {
+        self.problem.is_none() && self.differences() == 0
+    }
+}
+
+/// Compares the live rows of a projection with a rebuild, and stores what came out.
+pub async fn verify(
+    pool: &PgPool,
+    projection: &str,
+    request: &VerifyRequest,
+    clock: &SharedClock,
+    watch: Watch<'_>,
+    shutdown: CancellationToken,
+) -> Result<Verified, VerifyError> {
+    let named = PROJECTIONS.iter().copied().find(|known| known.name == projection);
+    let projection = named.ok_or_else(|| VerifyError::UnknownProjection(projection.to_owned()))?;
+    let lock = lock(pool, projection).await?;
+    let verified = verify_alone(pool, projection, request, clock, watch, shutdown).await;
+    // Closing the session gives the lock back; so does dropping it when this future is dropped.
+    if let Err(error) = sqlx::Connection::close(lock).await {
+        tracing::debug!(%error, "the lock of a verify was lost before its end");
+    }
+    verified
+}
+
+/// A session that holds the right to verify this projection.
+async fn lock(pool: &PgPool, projection: &Projection) -> Result<PgConnection, VerifyError> {
+    let mut session = pool.acquire().await?.detach();
+    let is_ours = sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_lock(hashtext('highwater.verify.' || $1)) AS "is_ours!""#,
+        projection.name
+    )
+    .fetch_one(&mut session)
+    .await?;
+    if is_ours { Ok(session) } else { Err(VerifyError::AlreadyRunning) }
+}
+
+async fn verify_alone(
+    pool: &PgPool,
+    projection: &'static Projection,
+    request: &VerifyRequest,
+    clock: &SharedClock,
+    watch: Watch<'_>,
+    shutdown: CancellationToken,
+) -> Result<Verified, VerifyError> {
+    aside::drop_left(pool, projection).await?;
+    let shapes = Shape::of_all(pool, projection).await?;
+    let epoch = aside::begin(pool, projection).await?;
+    let rebuild = Rebuild { pool, projection, epoch, shutdown, tally: Tally::new(watch.progress) };
+    let bench = Bench { rebuild, shapes, clock, watch };
+    let verified = bench.verify_all(request).await;
+    // Also after a failure: what is left is only in the way.
+    let dropped = aside::drop_left(pool, projection).await;
+    let verified = verified?;
+    dropped?;
+    Ok(verified)
+}
+
+/// A verify under way.
+struct Bench<'a> {
+    rebuild: Rebuild<'a>,
+    shapes: Vec<Shape>,
+    clock: &'a SharedClock,
+    watch: Watch<'a>,
+}
+
+impl Bench<'_> {
+    async fn verify_all(&self, request: &VerifyRequest) -> Result<Verified, VerifyError> {
+        let Rebuild { pool, projection, shutdown, tally, .. } = &self.rebuild;
+        let logs = aside::live_logs(pool, projection, &request.workspaces).await?;
+        tally.expect(&logs);
+        let mut workspaces = Vec::new();
+        for log in logs {
+            let mut verification = Verification::of(log.workspace);
+            let compared = shutdown.run_until_cancelled(self.verify_one(&mut verification)).await;
+            let Some(compared) = compared.filter(|_| !shutdown.is_cancelled()) else {
+                return Ok(Verified { workspaces, interrupted: true });
+            };
+            verification.problem = compared.err().or(verification.problem);
+            tally.switched(log.workspace);
+            record::store(pool, projection, false, &verification, self.clock.now()).await?;
+            workspaces.push(verification);
+        }
+        Ok(Verified { workspaces, interrupted: false })
+    }
+
+    async fn verify_one(&self, verification: &mut Verification) -> Result<(), Problem> {
+        let projection = self.rebuild.projection;
+        let mut live = self.meet(verification.workspace).await?;
+        verification.epoch = live.epoch;
+        verification.position = live.position;
+        if live.version != projection.version {
+            return Err(Problem::Version { built: live.version, ours: projection.version });
+        }
+        let mut rebuilt = self.rebuild.pool.acquire().await.map_err(Problem::Database)?.detach();
+        for shape in &self.shapes {
+            let count = compare::table(
+                shape,
+                verification.workspace,
+                (live.epoch, &mut live.session),
+                (self.rebuild.epoch, &mut rebuilt),
+                self.watch.difference,
+            )
+            .await?;
+            verification.tables.push(count);
+        }
+        match live.stop {
+            Some((position, reason)) => Err(Problem::Stopped { position, reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Fills the aside epoch up to where a snapshot of the live side stands, and gives that snapshot.
+    async fn meet(&self, workspace: i32) -> Result<Live, Problem> {
+        fill::start(&self.rebuild, workspace).await.map_err(rebuild_failed)?;
+        let mut backoff = Backoff::up_to(Duration::from_millis(500));
+        let mut looks = 0;
+        loop {
+            let filled = aside::filled(&self.rebuild, workspace).await?;
+            let live = Live::take(self.rebuild.pool, self.rebuild.projection, workspace).await?;
+            self.rebuild.tally.reached(workspace, filled, live.position.max(filled));
+            if live.position < filled {
+                // Readers were switched to an epoch that is not quite there yet, or its checkpoint was lost.
+                looks += 1;
+                if looks > LOOKS {
+                    return Err(Problem::WentBack { filled, live: live.position });
+                }
+                tokio::time::sleep(backoff.wait()).await;
+                continue;
+            }
+            let gap = live.position - filled;
+            // A snapshot that waits for a long fill would keep the database from tidying up.
+            let kept = if gap > LARGEST_GAP { Err(live.position) } else { Ok(live) };
+            let through = kept.as_ref().map_or_else(|position| *position, |live| live.position);
+            if gap > 0 {
+                fill::fill(&self.rebuild, workspace, filled, through).await.map_err(rebuild_failed)?;
+            }
+            if let Ok(live) = kept
+                && aside::filled(&self.rebuild, workspace).await? == live.position
+            {
+                return Ok(live);
+            }
+        }
+    }
+}
+
+impl Verification {
+    fn of(workspace: i32) -> Self {
+        Self { workspace, epoch: 0, position: 0, tables: Vec::new(), problem: None }
+    }
+}
+
+fn rebuild_failed(error: ReplayError) -> Problem {
+    if let ReplayError::Stopped(refused) = error { Problem::Log(refused) } else { Problem::Rebuild(error) }
+}

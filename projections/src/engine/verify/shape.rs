@@ -1,0 +1,113 @@
+//! What a table's rows look like, as the catalogue says.
+//!
+//! Rows are read as text, column by column, in the order of their key. The two sides of a comparison must agree with this
+//! program on that order, whatever the database's collation: texts are ordered by their bytes, and every key column comes in
+//! PostgreSQL's binary form too, whose bytes order as the values do once the sign of a number is turned.
+
+use sqlx::PgPool;
+
+use super::super::Projection;
+
+/// A table of a projection.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) table: &'static str,
+    /// The columns that are compared: all but epoch and workspace, which every row of a comparison shares.
+    pub(super) columns: Vec<String>,
+    /// Places in `columns` that make up the key.
+    pub(super) key: Vec<usize>,
+    /// For each of them, whether its binary form is a signed number.
+    pub(super) signed: Vec<bool>,
+    selected: String,
+    ordered: String,
+}
+
+/// A column as the catalogue has it.
+struct Column {
+    name: String,
+    quoted: String,
+    r#type: String,
+    /// The function that gives its binary form.
+    send: String,
+    /// Whether it is text, whose order depends on the collation.
+    is_text: bool,
+    /// Its place in the primary key.
+    key: Option<i32>,
+}
+
+impl Shape {
+    pub(super) async fn of_all(pool: &PgPool, projection: &Projection) -> Result<Vec<Self>, sqlx::Error> {
+        let mut shapes = Vec::with_capacity(projection.tables.len());
+        for table in projection.tables {
+            shapes.push(Self::of(pool, table).await?);
+        }
+        Ok(shapes)
+    }
+
+    async fn of(pool: &PgPool, table: &'static str) -> Result<Self, sqlx::Error> {
+        let columns = sqlx::query_as!(
+            Column,
+            r#"SELECT a.attname::text AS "name!", quote_ident(a.attname) AS "quoted!", t.typname::text AS "type!",
+                      t.typsend::text AS "send!", a.attcollation <> 0 AS "is_text!",
+                      array_position(i.indkey::smallint[], a.attnum) AS key
+               FROM pg_attribute a
+               JOIN pg_type t ON t.oid = a.atttypid
+               JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+               WHERE a.attrelid = ('read.' || quote_ident($1))::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                 AND a.attname NOT IN ('epoch', 'workspace')
+               ORDER BY a.attnum"#,
+            table
+        )
+        .fetch_all(pool)
+        .await?;
+        Ok(Self::from_columns(table, columns))
+    }
+
+    fn from_columns(table: &'static str, columns: Vec<Column>) -> Self {
+        let mut key: Vec<usize> = (0..columns.len()).filter(|&place| columns[place].key.is_some()).collect();
+        key.sort_by_key(|&place| columns[place].key);
+        let keys = || key.iter().map(|&place| &columns[place]);
+        let joined = |parts: Vec<String>| parts.join(", ");
+        let values = joined(columns.iter().map(|column| format!("{}::text", column.quoted)).collect());
+        let binary = joined(keys().map(Column::binary).collect());
+        let ordered = match joined(keys().map(Column::order).collect()) {
+            none if none.is_empty() => none,
+            some => format!(" ORDER BY {some}"),
+        };
+        let signed = keys().map(Column::is_signed).collect();
+        let selected = format!("ARRAY[{binary}]::bytea[], ARRAY[{values}]::text[]");
+        let columns = columns.into_iter().map(|column| column.name).collect();
+        Self { table, columns, key, signed, selected, ordered }
+    }
+
+    /// Reads the rows of the workspace `$1` in one epoch. From the epoch's own table: a lock on its parent could be in the
+    /// way of one who drops another epoch.
+    pub(super) fn query(&self, epoch: i32) -> String {
+        let Self { table, selected, ordered, .. } = self;
+        format!("SELECT {selected} FROM read.{table}_e{epoch} WHERE epoch = {epoch} AND workspace = $1{ordered}")
+    }
+}
+
+impl Column {
+    fn binary(&self) -> String {
+        format!("{}({})", self.send, self.quoted)
+    }
+
+    fn order(&self) -> String {
+        if self.is_text { format!("{} COLLATE \"C\"", self.quoted) } else { self.quoted.clone() }
+    }
+
+    fn is_signed(&self) -> bool {
+        matches!(self.r#type.as_str(), "int2" | "int4" | "int8" | "date" | "timestamptz")
+    }
+}
+
+#[cfg(test)]
+impl Shape {
+    /// A table that no database has.
+    pub(super) fn of_tests(table: &'static str, columns: &[&str], key: &[usize]) -> Self {
+        let columns = columns.iter().map(|&column| column.to_owned()).collect();
+        let (selected, ordered) = (String::new(), String::new());
+        Self { table, columns, key: key.to_vec(), signed: Vec::new(), selected, ordered }
+    }
+}

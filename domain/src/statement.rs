@@ -14,16 +14,17 @@ use crate::zone::Zone;
 /// The stream type of statement events: one stream per source.
 pub const STREAM_TYPE: &str = "statements";
 
-/// A batch of statements from one source, in one grain and zone. Holds only what changed.
+/// A batch of what one source states, in one grain and zone: only what differs from what it stated last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatementsRecorded {
-    /// Who says so.
+    /// The source that says so.
     pub source: SourceId,
     /// The currency of every money value in it.
     pub currency: Currency,
     /// How long each bucket is.
     pub grain: Grain,
-    /// In whose days and hours.
+    /// The zone whose days and hours the buckets are.
     pub time_zone: Zone,
     /// What was said.
     pub statements: Vec<Statement>,
@@ -31,13 +32,14 @@ pub struct StatementsRecorded {
 
 /// What one campaign's totals are in one bucket. Measures that it does not name stay as they were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Statement {
     /// The campaign.
     pub campaign: CampaignId,
     /// The bucket, by its local day or its first instant.
     pub bucket: Bucket,
-    /// As of when the source says so.
+    /// As of when the source says so. Of two statements about the same the one with the later instant holds.
     pub stated_at: DateTime<Utc>,
-    /// The totals, as integers in each measure's unit.
+    /// The totals, as integers in each measure's unit: things, millionths of a conversion, micros of the currency.
     pub measures: BTreeMap<Measure, i64>,
 }

@@ -10,32 +10,33 @@ use crate::ids::SourceId;
 /// The stream type of sync events: one stream per source.
 pub const STREAM_TYPE: &str = "syncs";
 
-/// What a source says of a run. `at` is when we received the word, by our clock.
+/// What a source says of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum SyncEvent {
-    /// A run started.
+    /// A source says that a run started.
     SyncStarted {
         /// The source.
         source: SourceId,
-        /// When it said so.
+        /// When we received the word, by our clock.
         at: DateTime<Utc>,
     },
-    /// A run ended well.
+    /// A source says that it is complete through an instant.
     SyncCompleted {
         /// The source.
         source: SourceId,
-        /// When it said so.
+        /// When we received the word, by our clock.
         at: DateTime<Utc>,
         /// Everything before this instant is there.
         complete_through: DateTime<Utc>,
         /// In which steps its completeness moves.
         grain: Grain,
     },
-    /// A run failed.
+    /// A source says that a run failed.
     SyncFailed {
         /// The source.
         source: SourceId,
-        /// When it said so.
+        /// When we received the word, by our clock.
         at: DateTime<Utc>,
         /// Why, in the source's words.
         reason: String,

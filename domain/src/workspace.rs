@@ -8,8 +8,9 @@ use crate::zone::Zone;
 /// The stream type of workspace events.
 pub const STREAM_TYPE: &str = "workspace";
 
-/// A workspace was opened, with its defaults.
+/// A workspace was opened, with its defaults: the first event of every log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkspaceOpened {
     /// Its name, unique in the installation.
     pub name: String,

@@ -29,6 +29,7 @@ pub const LAST_DATE: NaiveDate = NaiveDate::from_ymd_opt(2199, 12, 31).expect("2
 
 /// How long a stored bucket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Grain {
     /// 15 minutes, aligned in UTC.
     #[serde(rename = "15m")]
@@ -85,6 +86,7 @@ impl FromStr for Grain {
 
 /// A stored bucket: a local date, or the first instant of a shorter one. Untagged: `"2019-01-01"` or `"2019-01-01T10:15:00Z"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Bucket {
     /// The first instant of an hour or a quarter of one.

@@ -10,6 +10,7 @@ use crate::money::Money;
 
 /// What a campaign may spend, and in which time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Budget {
     /// How much: more than 0, in the campaign's currency.
     pub amount: Money,
@@ -19,6 +20,7 @@ pub struct Budget {
 
 /// The time in which a campaign may spend its budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetPeriod {
     /// From its first day to its last.

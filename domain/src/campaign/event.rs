@@ -15,8 +15,9 @@ use crate::zone::Zone;
 
 /// A campaign's name in another system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExternalId {
-    /// The source that uses it; `None` when every source of the workspace does.
+    /// The name of the source that uses it; left out when every source of the workspace does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The id as that system writes it.
@@ -25,113 +26,114 @@ pub struct ExternalId {
 
 /// An event of a campaign, stored under its variant's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum CampaignEvent {
-    /// Drafted, with everything that it starts out with.
+    /// A campaign was drafted, with everything that it starts out with.
     CampaignCreated {
         /// Its id.
         campaign: CampaignId,
-        /// Its name.
+        /// Its name: one line.
         name: String,
-        /// Where it runs.
+        /// The channels that it runs on.
         channels: Vec<Channel>,
-        /// The currency of its budget.
+        /// The currency of its budget, as ISO 4217 writes it.
         currency: Currency,
-        /// The zone of its days.
+        /// The zone in which its days begin and end.
         time_zone: Zone,
         /// Its first day.
         starts_on: NaiveDate,
-        /// Its last day.
+        /// Its last day, included; null: none is planned.
         ends_on: Option<NaiveDate>,
         /// What it may spend; null: no limit.
         budget: Option<Budget>,
-        /// What others call it.
+        /// Its names in other systems, by which observations and statements may name it.
         external_ids: Vec<ExternalId>,
-        /// Free labels.
+        /// Free labels, by key.
         attributes: BTreeMap<String, String>,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Given another name.
+    /// A campaign was given another name.
     CampaignRenamed {
         /// The new name.
         name: String,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Given other dates.
+    /// A campaign was given other days.
     CampaignRescheduled {
         /// The new first day.
         starts_on: NaiveDate,
-        /// The new last day.
+        /// The new last day, included; null: none is planned.
         ends_on: Option<NaiveDate>,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Its days are now those of another zone.
+    /// A campaign's days are now those of another zone.
     CampaignTimeZoneChanged {
         /// The new zone.
         time_zone: Zone,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Its currency changed, before launch.
+    /// A campaign's currency changed, which it can until it is launched.
     CampaignCurrencyChanged {
         /// The new currency.
         currency: Currency,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Runs on other channels.
+    /// A campaign runs on other channels.
     CampaignChannelsSet {
-        /// All of them.
+        /// All of them, those that stay included.
         channels: Vec<Channel>,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Given a budget, or none.
+    /// A campaign was given a budget, or none.
     CampaignBudgetSet {
         /// What it may spend; null: no limit.
         budget: Option<Budget>,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Known by other ids.
+    /// A campaign is known by other names in other systems.
     CampaignExternalIdsSet {
-        /// All of them.
+        /// All of them, those that stay included.
         external_ids: Vec<ExternalId>,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Labelled otherwise.
+    /// A campaign was labelled otherwise.
     CampaignAttributesSet {
-        /// All of them.
+        /// All of them, those that stay included.
         attributes: BTreeMap<String, String>,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Launched: active from its first day on, scheduled until then.
+    /// A campaign was launched: active from its first day on, scheduled until then.
     CampaignLaunched {
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Held.
+    /// A campaign was held.
     CampaignPaused {
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Let go on.
+    /// A held campaign was let go on.
     CampaignResumed {
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Over.
+    /// A campaign is over.
     CampaignCompleted {
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// Put away: takes no activity that occurred later.
+    /// A campaign was put away: it takes no activity that occurred later.
     CampaignArchived {
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
 }

@@ -9,16 +9,18 @@ use super::{Observation, ObservationType};
 /// What makes an observation a correction of an earlier one. Its row has the campaign, the time and the dimensions of the
 /// original, and the difference as count and value: whoever only sums needs to know no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Correction {
     /// The original's id.
     pub of: String,
-    /// When the correction happened, to the millisecond.
+    /// When the correction happened: milliseconds since 1970 in UTC.
     #[serde(with = "ts_milliseconds")]
+    #[cfg_attr(test, schemars(with = "i64"))]
     pub at: DateTime<Utc>,
     /// What the original's count comes to with it.
     pub count: i64,
-    /// What the original's value comes to with it.
+    /// What the original's value comes to with it, in micros; null: none was ever said.
     #[serde(rename = "value")]
     pub value_micros: Option<i64>,
 }

@@ -24,15 +24,17 @@ pub use correction::{Correction, Restated, Total};
 /// The stream type of observation events: one stream per source.
 pub const STREAM_TYPE: &str = "observations";
 
-/// A batch of observations from one source. The payload is the product of the fixed parts and one compact array per
-/// observation (about 60 bytes each), so that a batch can be assembled without parsing it again.
+/// A batch of what one source observed.
+///
+/// Each observation is a compact array (about 60 bytes), so that a batch can be assembled without parsing it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservationsRecorded {
-    /// Who says so.
+    /// The source that says so.
     pub source: SourceId,
     /// The currency of every value in it.
     pub currency: Currency,
-    /// The campaigns that the observations name by index.
+    /// The campaigns that the observations name by their index, from 0.
     pub campaigns: Vec<CampaignId>,
     /// What happened.
     pub observations: Vec<Observation>,

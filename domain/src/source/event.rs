@@ -15,6 +15,7 @@ use crate::zone::Zone;
 
 /// Whether a source pushes what happened or is asked for totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKind {
     /// Sends observations.
@@ -25,6 +26,7 @@ pub enum SourceKind {
 
 /// Whether a source's numbers count toward totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Counts.
@@ -55,25 +57,26 @@ impl Role {
 
 /// Everything that is known of a source by its registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceDefinition {
     /// Its name, unique in the workspace.
     pub name: String,
     /// The channel that it reports on.
     pub channel: Channel,
-    /// Push or pull.
+    /// Whether it sends observations or statements.
     pub kind: SourceKind,
     /// Its role, for every measure that `measure_roles` does not name.
     pub role: Role,
-    /// Roles of single measures.
+    /// Roles of single measures; left out where there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measure_roles: BTreeMap<Measure, Role>,
     /// The zone of its days.
     pub time_zone: Zone,
-    /// The currency of its money.
+    /// The currency of its money, as ISO 4217 writes it.
     pub currency: Currency,
-    /// How long after a bucket closes its numbers usually arrive.
+    /// How many seconds after a bucket closes its numbers usually arrive.
     pub expected_delay_s: i64,
-    /// How long after a bucket closes it may still change what it said.
+    /// For how many seconds after a bucket closes it may still change what it said.
     pub restatement_horizon_s: i64,
 }
 
@@ -86,14 +89,15 @@ impl SourceDefinition {
 
 /// An event of a source, stored under its variant's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum SourceEvent {
-    /// Registered under a name.
+    /// A source was registered: one connector's feed, and what its numbers mean.
     SourceRegistered {
         /// Its id.
         source: SourceId,
         /// What it is.
         definition: SourceDefinition,
-        /// When.
+        /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
 }

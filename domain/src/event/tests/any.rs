@@ -1,0 +1,236 @@
+//! Any event that can be written has the schema of its type, and is read as it was written.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use jsonschema::Validator;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::schemas::committed;
+use crate::bucket::{Bucket, FIRST_DATE, Grain};
+use crate::campaign::{Budget, BudgetPeriod, CampaignEvent, ExternalId};
+use crate::channel::Channel;
+use crate::event::{Event, EventType};
+use crate::ids::{CampaignId, SourceId};
+use crate::measure::Measure;
+use crate::money::{Currency, Money};
+use crate::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
+use crate::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use crate::statement::{Statement, StatementsRecorded};
+use crate::sync::SyncEvent;
+use crate::workspace::WorkspaceOpened;
+use crate::zone::Zone;
+
+fn one_of<T: Clone + std::fmt::Debug + 'static>(values: &[T]) -> impl Strategy<Value = T> + use<T> {
+    prop::sample::select(values.to_vec())
+}
+
+fn list<S: Strategy>(of: S) -> impl Strategy<Value = Vec<S::Value>> {
+    prop::collection::vec(of, 0..4)
+}
+
+fn instant() -> impl Strategy<Value = DateTime<Utc>> {
+    (0_i64..7_258_118_400, 0_u32..1_000_000_000)
+        .prop_map(|(seconds, nanos)| DateTime::from_timestamp(seconds, nanos).unwrap())
+}
+
+fn millisecond() -> impl Strategy<Value = DateTime<Utc>> {
+    (-2_208_988_800_000_i64..7_258_118_400_000).prop_map(|millis| DateTime::from_timestamp_millis(millis).unwrap())
+}
+
+fn date() -> impl Strategy<Value = NaiveDate> {
+    (0_i64..80_000).prop_map(|days| FIRST_DATE + TimeDelta::days(days))
+}
+
+fn campaign_id() -> impl Strategy<Value = CampaignId> {
+    any::<u128>().prop_map(|id| CampaignId(Uuid::from_u128(id)))
+}
+
+fn source_id() -> impl Strategy<Value = SourceId> {
+    any::<u128>().prop_map(|id| SourceId(Uuid::from_u128(id)))
+}
+
+fn currency() -> impl Strategy<Value = Currency> {
+    "[A-Z]{3}".prop_map(|code| code.parse().unwrap())
+}
+
+fn zone() -> impl Strategy<Value = Zone> {
+    one_of(&chrono_tz::TZ_VARIANTS).prop_map(Zone)
+}
+
+fn channels() -> impl Strategy<Value = Vec<Channel>> {
+    list("[a-z][a-z0-9_]{0,39}".prop_map(|name| name.parse().unwrap()))
+}
+
+fn budget() -> impl Strategy<Value = Option<Budget>> {
+    let amount = (any::<i64>(), currency()).prop_map(|(micros, currency)| Money { micros, currency });
+    prop::option::of((amount, one_of(&BudgetPeriod::ALL)).prop_map(|(amount, per)| Budget { amount, per }))
+}
+
+fn external_ids() -> impl Strategy<Value = Vec<ExternalId>> {
+    list((any::<Option<String>>(), any::<String>()).prop_map(|(source, id)| ExternalId { source, id }))
+}
+
+fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
+    prop::collection::btree_map(any::<String>(), any::<String>(), 0..3)
+}
+
+fn created() -> impl Strategy<Value = CampaignEvent> {
+    let what = (any::<String>(), channels(), currency(), zone(), date(), prop::option::of(date()));
+    (campaign_id(), what, budget(), external_ids(), labels(), instant()).prop_map(
+        |(campaign, what, budget, external_ids, attributes, at)| {
+            let (name, channels, currency, time_zone, starts_on, ends_on) = what;
+            CampaignEvent::CampaignCreated {
+                campaign,
+                name,
+                channels,
+                currency,
+                time_zone,
+                starts_on,
+                ends_on,
+                budget,
+                external_ids,
+                attributes,
+                at,
+            }
+        },
+    )
+}
+
+fn of_a_campaign() -> impl Strategy<Value = CampaignEvent> {
+    instant().prop_flat_map(|at| {
+        prop_oneof![
+            created(),
+            any::<String>().prop_map(move |name| CampaignEvent::CampaignRenamed { name, at }),
+            (date(), prop::option::of(date()))
+                .prop_map(move |(starts_on, ends_on)| CampaignEvent::CampaignRescheduled { starts_on, ends_on, at }),
+            zone().prop_map(move |time_zone| CampaignEvent::CampaignTimeZoneChanged { time_zone, at }),
+            currency().prop_map(move |currency| CampaignEvent::CampaignCurrencyChanged { currency, at }),
+            channels().prop_map(move |channels| CampaignEvent::CampaignChannelsSet { channels, at }),
+            budget().prop_map(move |budget| CampaignEvent::CampaignBudgetSet { budget, at }),
+            external_ids().prop_map(move |external_ids| CampaignEvent::CampaignExternalIdsSet { external_ids, at }),
+            labels().prop_map(move |attributes| CampaignEvent::CampaignAttributesSet { attributes, at }),
+            one_of(&[
+                CampaignEvent::CampaignLaunched { at },
+                CampaignEvent::CampaignPaused { at },
+                CampaignEvent::CampaignResumed { at },
+                CampaignEvent::CampaignCompleted { at },
+                CampaignEvent::CampaignArchived { at },
+            ]),
+        ]
+    })
+}
+
+fn registered() -> impl Strategy<Value = SourceEvent> {
+    let roles = [Role::Primary, Role::Reference];
+    let measure_roles = prop::collection::btree_map(one_of(Measure::ALL), one_of(&roles), 0..3);
+    let kind = one_of(&[SourceKind::Push, SourceKind::Pull]);
+    let what = (any::<String>(), channels(), kind, one_of(&roles), measure_roles, zone(), currency());
+    (source_id(), what, any::<i64>(), any::<i64>(), instant()).prop_filter_map(
+        "a channel",
+        |(source, what, expected_delay_s, restatement_horizon_s, at)| {
+            let (name, channels, kind, role, measure_roles, time_zone, currency) = what;
+            let channel = channels.into_iter().next()?;
+            let definition = SourceDefinition {
+                name,
+                channel,
+                kind,
+                role,
+                measure_roles,
+                time_zone,
+                currency,
+                expected_delay_s,
+                restatement_horizon_s,
+            };
+            Some(SourceEvent::SourceRegistered { source, definition, at })
+        },
+    )
+}
+
+fn observed() -> impl Strategy<Value = ObservationsRecorded> {
+    let correction = (any::<String>(), millisecond(), any::<i64>(), any::<Option<i64>>())
+        .prop_map(|(of, at, count, value_micros)| Box::new(Correction { of, at, count, value_micros }));
+    let what = (any::<String>(), 0_usize..5, one_of(ObservationType::ALL), millisecond());
+    let count = prop_oneof![Just(1), Just(1_000_000), any::<i64>()];
+    let numbers = (count, any::<Option<i64>>());
+    let observation = (what, numbers, labels(), prop::option::of(correction)).prop_map(
+        |((id, campaign, kind, occurred_at), (count, value_micros), dimensions, corrects)| Observation {
+            id,
+            campaign,
+            kind,
+            occurred_at,
+            count,
+            value_micros,
+            dimensions,
+            corrects,
+        },
+    );
+    (source_id(), currency(), list(campaign_id()), list(observation)).prop_map(
+        |(source, currency, campaigns, observations)| ObservationsRecorded {
+            source,
+            currency,
+            campaigns,
+            observations,
+        },
+    )
+}
+
+fn stated() -> impl Strategy<Value = StatementsRecorded> {
+    let bucket = prop_oneof![instant().prop_map(Bucket::Starts), date().prop_map(Bucket::Day)];
+    let measures = prop::collection::btree_map(one_of(Measure::ALL), any::<i64>(), 0..5);
+    let statement = (campaign_id(), bucket, instant(), measures)
+        .prop_map(|(campaign, bucket, stated_at, measures)| Statement { campaign, bucket, stated_at, measures });
+    (source_id(), currency(), one_of(&Grain::ALL), zone(), list(statement)).prop_map(
+        |(source, currency, grain, time_zone, statements)| StatementsRecorded {
+            source,
+            currency,
+            grain,
+            time_zone,
+            statements,
+        },
+    )
+}
+
+fn of_a_run() -> impl Strategy<Value = SyncEvent> {
+    (source_id(), instant(), instant(), one_of(&Grain::ALL), any::<String>(), 0..3).prop_map(
+        |(source, at, complete_through, grain, reason, kind)| match kind {
+            0 => SyncEvent::SyncStarted { source, at },
+            1 => SyncEvent::SyncCompleted { source, at, complete_through, grain },
+            _ => SyncEvent::SyncFailed { source, at, reason },
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let opened = (any::<String>(), zone(), currency())
+        .prop_map(|(name, time_zone, currency)| Event::Workspace(WorkspaceOpened { name, time_zone, currency }));
+    prop_oneof![
+        1 => opened,
+        8 => of_a_campaign().prop_map(Event::Campaign),
+        2 => registered().prop_map(Event::Source),
+        4 => observed().prop_map(Event::Observations),
+        3 => stated().prop_map(Event::Statements),
+        2 => of_a_run().prop_map(Event::Sync),
+    ]
+}
+
+fn validators() -> HashMap<&'static str, Validator> {
+    let options = jsonschema::draft202012::options().should_validate_formats(true);
+    let validator = |known: &EventType| options.build(&committed(known, known.version())).unwrap();
+    EventType::ALL.iter().map(|known| (known.name, validator(known))).collect()
+}
+
+#[test]
+fn any_event_has_its_schema_and_is_read_as_it_was_written() {
+    let validators = validators();
+    proptest!(ProptestConfig::with_cases(512), |(event in event())| {
+        let known = event.event_type();
+        let json = serde_json::to_string(&event).unwrap();
+        if let Err(error) = validators[known.name].validate(&serde_json::from_str(&json).unwrap()) {
+            panic!("{}: {error}\n{json}", error.instance_path());
+        }
+        let read = Event::decode(known.stream_type, known.name, &known.version().to_string(), &json);
+        prop_assert_eq!(read.unwrap(), event);
+    });
+}

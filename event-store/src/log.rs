@@ -11,6 +11,7 @@
 //! position after the last one, or has a hole, is a broken log, never a late commit.
 
 use chrono::{DateTime, Utc};
+use futures_util::stream::BoxStream;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
@@ -90,6 +91,27 @@ pub async fn read_page(
     .try_map(|row| raw_event(&row))
     .fetch_all(conn)
     .await
+}
+
+/// The events of a log after one position and up to another, one after the other as the database finds them. The
+/// statement goes on as long as the stream is read, so the range should not be long.
+pub fn read_range(
+    conn: &mut PgConnection,
+    workspace: i32,
+    after: i64,
+    through: i64,
+) -> BoxStream<'_, Result<RawEvent, sqlx::Error>> {
+    sqlx::query(
+        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                recorded_at
+         FROM log.events WHERE workspace = $1 AND position > $2 AND position <= $3 ORDER BY position",
+    )
+    .bind(workspace)
+    .bind(after)
+    .bind(through)
+    .persistent(false)
+    .try_map(|row| raw_event(&row))
+    .fetch(conn)
 }
 
 /// The event at a position.

@@ -44,7 +44,7 @@ impl DatabaseConfig {
             return Err(ConfigError::Empty { field: "database.url" });
         }
         self.options()?;
-        within("database.max_connections", self.max_connections.into(), 1, 10_000)?;
+        within("database.max_connections", self.max_connections.into(), 4, 10_000)?;
         within("database.statement_timeout_ms", self.statement_timeout_ms, 0, 86_400_000)
     }
 

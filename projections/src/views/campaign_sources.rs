@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::observed_campaign;
+use super::observed::observed_months;
 use crate::engine::{Recorded, Refusal, View, WriteError};
 
 /// By (workspace, campaign, source): the position of the first event.
@@ -22,8 +22,7 @@ impl View for CampaignSources {
         match &recorded.event {
             Event::Observations(batch) => {
                 // A campaign that the batch lists but no observation names was not fed.
-                for observation in &batch.observations {
-                    let campaign = observed_campaign(batch, observation)?;
+                for (campaign, _) in observed_months(batch)? {
                     self.feed(recorded, campaign, batch.source);
                 }
             }

@@ -8,6 +8,7 @@ mod campaign_sources; // which sources feed a campaign
 mod campaigns;
 mod corrections; // what each correction of an observation did
 mod increments; // pushed observations, summed
+mod observed; // what a batch of observations names
 mod scope_marks; // the last event that touched each scope
 mod source_completions; // when a source said that it was complete, through when
 mod source_syncs; // a source's own runs
@@ -15,10 +16,7 @@ mod sources;
 mod statements; // stated totals, the newest per key
 mod workspaces;
 
-use domain::ids::CampaignId;
-use domain::observation::{Observation, ObservationsRecorded};
-
-use crate::engine::{Projection, Refusal, View};
+use crate::engine::{Projection, View};
 
 /// All projections: the only place that lists them.
 pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
@@ -57,10 +55,4 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(activity::Activity::default()),
         Box::new(scope_marks::ScopeMarks::default()),
     ]
-}
-
-/// The campaign that an observation of a batch names.
-fn observed_campaign(batch: &ObservationsRecorded, observation: &Observation) -> Result<CampaignId, Refusal> {
-    let named = batch.campaigns.get(observation.campaign).copied();
-    named.ok_or(Refusal::CampaignIndex { index: observation.campaign, campaigns: batch.campaigns.len() })
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::observation::ObservationsRecorded;
@@ -15,7 +15,7 @@ use domain::statement::StatementsRecorded;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
-use super::observed_campaign;
+use super::observed::{Month, observed_months};
 use crate::engine::{Recorded, Refusal, View, WriteError};
 
 /// By (workspace, scope): the position.
@@ -30,25 +30,6 @@ enum Scope {
     Campaign(CampaignId),
     CampaignMonth(CampaignId, Month),
     Source(SourceId),
-}
-
-/// A month in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Month {
-    year: i32,
-    month: u32,
-}
-
-impl Month {
-    fn of(instant: DateTime<Utc>) -> Self {
-        Self { year: instant.year(), month: instant.month() }
-    }
-}
-
-impl fmt::Display for Month {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.year, self.month)
-    }
 }
 
 impl fmt::Display for Scope {
@@ -119,16 +100,9 @@ impl ScopeMarks {
     }
 
     fn mark_observations(&mut self, recorded: &Recorded<'_>, batch: &ObservationsRecorded) -> Result<(), Refusal> {
-        // Neighbours are mostly alike: of a run of equal ones the first marks for all.
-        let mut marked = None;
-        for observation in &batch.observations {
-            let campaign = observed_campaign(batch, observation)?;
-            // A 15-minute UTC bucket lies in one UTC month, the one of every instant in it.
-            let month = Month::of(observation.occurred_at);
-            if marked != Some((campaign, month)) {
-                self.mark_numbers(recorded, campaign, month);
-                marked = Some((campaign, month));
-            }
+        // A 15-minute UTC bucket lies in one UTC month, the one of every instant in it.
+        for (campaign, month) in observed_months(batch)? {
+            self.mark_numbers(recorded, campaign, month);
         }
         Ok(())
     }

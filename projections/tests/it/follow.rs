@@ -122,7 +122,7 @@ async fn a_running_projector_follows_retries_and_ends(options: PgPoolOptions, co
     while projections::status(&pool).await.unwrap()[0].stopped.is_none() {
         tokio::task::yield_now().await;
     }
-    sqlx::query("UPDATE log.events SET aggregate_type = 'observations', payload = (SELECT payload FROM log.events WHERE position = 2) WHERE position = $1")
+    sqlx::query("UPDATE log.events SET aggregate_type = 'observations', event_type = 'ObservationsRecorded', payload = (SELECT payload FROM log.events WHERE position = 2) WHERE position = $1")
         .bind(poison)
         .execute(&admin)
         .await

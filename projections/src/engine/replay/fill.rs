@@ -1,19 +1,15 @@
 //! Fills one log's part of the new epoch. Three stages work at the same time, each a step ahead of the next: pages are
 //! read, folded on a thread of their own into as many rows as a transaction should carry, and written.
 
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::super::batch::{Batch, Fold};
-use super::super::{Projection, apply, page};
-use super::{Rebuild, ReplayError};
+use super::super::{Projection, apply};
+use super::{Rebuild, ReplayError, pages};
 
-/// Events of one page, and their payloads as stored.
-const PAGE_EVENTS: i64 = 2_000;
-const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 /// Pages read ahead of the fold.
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 4;
 /// Rows that a fold gathers before it is written: the more, the more often events meet in one row.
 const FOLD_ROWS: usize = 100_000;
 /// Events that a fold gathers at most, so that progress shows and an interruption costs little.
@@ -40,11 +36,11 @@ pub(in super::super) async fn fill(
     filled: i64,
     through: i64,
 ) -> Result<(), ReplayError> {
-    let (pages, pages_read) = mpsc::channel(PAGES_AHEAD);
+    let (read, pages_read) = mpsc::channel(PAGES_AHEAD);
     let (folds, mut folded) = mpsc::channel(1);
     // Dropped on every way out, which ends both stages.
     let mut stages = JoinSet::new();
-    stages.spawn(read_pages(rebuild.pool.clone(), workspace, filled, through, pages));
+    stages.spawn(pages::read(rebuild.pool.clone(), workspace, filled, through, read));
     let projection = rebuild.projection;
     stages.spawn_blocking(move || fold_pages(projection, pages_read, &folds));
     while let Some(fold) = folded.recv().await {
@@ -68,40 +64,6 @@ pub(in super::super) async fn fill(
         }
     }
     Ok(())
-}
-
-async fn read_pages(
-    pool: PgPool,
-    workspace: i32,
-    mut after: i64,
-    through: i64,
-    pages: mpsc::Sender<Result<Batch, ReplayError>>,
-) {
-    while after < through {
-        let page = read_page(&pool, workspace, after, through).await;
-        let is_last = match &page {
-            Ok(batch) => {
-                after = batch.last();
-                false
-            }
-            Err(_) => true,
-        };
-        // A closed channel means that nobody wants more.
-        if pages.send(page).await.is_err() || is_last {
-            return;
-        }
-    }
-}
-
-/// Borrows a connection for one page only: a stage that waits for another must not hold one.
-async fn read_page(pool: &PgPool, workspace: i32, after: i64, through: i64) -> Result<Batch, ReplayError> {
-    let limit = page::Limit { events: PAGE_EVENTS.min(through - after), bytes: PAGE_BYTES };
-    let mut conn = pool.acquire().await?;
-    let mut batch = page::read(&mut conn, workspace, after, through, limit).await?;
-    match batch.dead_end() {
-        Some(refused) => Err(ReplayError::Stopped(refused)),
-        None => Ok(batch),
-    }
 }
 
 fn fold_pages(

@@ -7,6 +7,7 @@
 
 mod epochs; // begins, finishes and drops epochs
 pub(super) mod fill; // reads, folds and writes one log
+mod pages; // reads a log ahead of the fold
 mod progress; // what a progress bar shows
 mod switch; // lets a workspace's readers see the new epoch
 

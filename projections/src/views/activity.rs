@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::observed_campaign;
+use super::observed::observed_campaign;
 use crate::engine::{Recorded, Refusal, View, WriteError};
 
 /// The columns of the rows, each as long as the others.

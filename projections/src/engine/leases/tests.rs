@@ -10,11 +10,6 @@ fn projectors(count: usize) -> impl Strategy<Value = Vec<Uuid>> {
 
 const LOGS: i32 = 2_000;
 
-#[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "small counts")]
-fn fair(sharers: usize) -> usize {
-    LOGS as usize / sharers
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -23,7 +18,7 @@ proptest! {
         for projector in &living {
             let owned = (first..first + LOGS).filter(|&log| owner(log, &living) == Some(*projector)).count();
             // Five standard deviations of 2,000 draws.
-            let fair = fair(living.len());
+            let fair = 2_000 / living.len();
             prop_assert!(owned.abs_diff(fair) <= 5 * fair.isqrt() + 5, "{owned} of {LOGS} among {}", living.len());
         }
     }

@@ -31,8 +31,8 @@ enum Command {
     Serve(serve::Options),
     /// Bring the database's schema up to date.
     Migrate,
-    /// Show how far each projection has applied each workspace's log.
-    Status,
+    /// Show how far each projection has applied each workspace's log, and who does it.
+    Status(status::Options),
     /// Rebuild a projection from the log, beside the live one, and switch to it.
     Replay(replay::Options),
     /// Compare a projection's rows with a rebuild from the log. Exits with 1 if some differ, 2 if it cannot tell.
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
             Command::Dev(options) => dev::run(options, config).await,
             Command::Serve(options) => serve::run(options, config).await,
             Command::Migrate => migrate::run(config).await,
-            Command::Status => status::run(config).await,
+            Command::Status(options) => status::run(options, config).await,
             Command::Replay(options) => replay::run(options, config).await,
             Command::Verify(options) => verify::run(options, config).await,
             Command::Keys(command) => keys::run(command, config).await,

@@ -34,6 +34,7 @@ fn the_lines_of_the_design_are_taken() {
     accepts("highwater serve --roles read --tls-cert c --tls-key k");
     accepts("highwater migrate --config highwater.toml");
     accepts("highwater status");
+    accepts("highwater status --json");
     accepts("highwater replay");
     accepts("highwater replay campaign_model");
     accepts("highwater keys create --workspace w --scopes read --name dashboard");

@@ -8,6 +8,8 @@ use insta::assert_snapshot;
 use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
 use secrecy::SecretString;
+use serde_json::{Value, json};
+
 use sqlx::{ConnectOptions, PgPool};
 use tokio::process::Command;
 
@@ -80,7 +82,27 @@ async fn status_and_replay_tell_where_every_log_is(pool: PgPool) {
 
     projections::catch_up(&pool).await.unwrap();
     let caught_up = accepted(&highwater(&pool, "status").await);
-    assert!(caught_up.contains("caught up"), "{caught_up}");
+    assert!(caught_up.contains("caught up") && caught_up.contains("no projector runs"), "{caught_up}");
+
+    // Its session is the test's own, so it lives.
+    let mut session = pool.acquire().await.unwrap();
+    sqlx::query(
+        "INSERT INTO read.projectors (projector, name, follows, session, lease)
+         VALUES (gen_random_uuid(), 'elsewhere pid 1', ARRAY['other 1'], pg_backend_pid(), interval '1 hour')",
+    )
+    .execute(&mut *session)
+    .await
+    .unwrap();
+    let told = accepted(&highwater(&pool, "status").await);
+    assert!(told.contains("elsewhere pid 1") && told.contains("living"), "{told}");
+    let told: Value = serde_json::from_str(&accepted(&highwater(&pool, "status --json").await)).unwrap();
+    let log = &told["logs"][0];
+    assert_eq!(
+        (&log["workspace"], &log["state"], &log["lag_events"]),
+        (&json!("acme"), &json!("caught up"), &json!(0))
+    );
+    let projector = &told["projectors"][0];
+    assert_eq!((&projector["living"], &projector["logs"]["campaign_model"]), (&json!(true), &json!(0)));
 
     let replayed = accepted(&highwater(&pool, "replay").await);
     assert!(replayed.contains("reads epoch 2") && replayed.contains("events: 1"), "{replayed}");

@@ -105,6 +105,15 @@ fn limits_are_set_one_by_one() {
 }
 
 #[test]
+fn a_projector_may_be_slow_for_so_long() {
+    let limits = |variables: &[(&str, &str)]| environment(variables).load().map(|config| config.projector.limits());
+    assert_eq!(limits(&[]).unwrap(), ProjectorLimits::default());
+    assert_eq!(limits(&[("HIGHWATER_PROJECTOR__MAX_LAG_S", "5")]).unwrap().lag, Duration::from_secs(5));
+    let error = limits(&[("HIGHWATER_PROJECTOR__MAX_SILENCE_S", "0")]).unwrap_err().to_string();
+    assert!(error.contains("`projector.max_silence_s`"), "{error}");
+}
+
+#[test]
 fn variables_that_an_orchestrator_sets_are_left_alone() {
     let sources = environment(&[("HIGHWATER_PORT", "tcp://10.0.0.1:8081"), ("HIGHWATER_SERVICE_HOST", "10.0.0.1")]);
     assert!(sources.load().is_ok());

@@ -1,4 +1,6 @@
-//! `highwater status`: how far each projection has applied each workspace's log.
+//! `highwater status`: how far each projection has applied each workspace's log, and who does it.
+
+mod json; // the same for machines
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -12,22 +14,45 @@ use comfy_table::{CellAlignment, Table};
 use platform::clock::{Clock, SystemClock};
 use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
-use projections::{LastVerified, LogStatus};
+use projections::{LastVerified, LogStatus, ProjectorStatus};
 use sqlx::PgPool;
 
 use crate::config::Sources;
 
+/// What `status` is told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Print JSON, for machines.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the command. The exit status is 1 when a log cannot be applied past an event.
-pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = Sources::of_process(config).load()?;
     let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
     let admin = connect(&database, Part::Admin).await?;
     let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
+    let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;
     let names = names(&admin).await?;
     let replays = replays(&admin).await?;
 
+    let all_go_on = logs.iter().all(|log| log.stopped.is_none());
+    let exit = if all_go_on { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", table(&logs, &names, SystemClock.now()))?;
+    let now = SystemClock.now();
+    if options.json {
+        serde_json::to_writer_pretty(&mut out, &json::Status::new(&logs, &names, &projectors, now))?;
+        writeln!(out)?;
+        return Ok(exit);
+    }
+    writeln!(out, "{}", table(&logs, &names, now))?;
+    if projectors.is_empty() {
+        writeln!(out, "no projector runs: nothing is applied")?;
+    } else {
+        writeln!(out, "{}", projector_table(&projectors, now))?;
+    }
     for log in &logs {
         if let Some(stop) = &log.stopped {
             let name = names.get(&log.workspace).map_or("?", String::as_str);
@@ -39,10 +64,9 @@ pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
         writeln!(out, "{projection}: a replay into epoch {epoch} is not finished: {filled} of {heads} events")?;
     }
     for last in &projections::last_verified(&admin).await.context("cannot read when the rows were last verified")? {
-        writeln!(out, "{}", verified(last, SystemClock.now()))?;
+        writeln!(out, "{}", verified(last, now))?;
     }
-    let all_go_on = logs.iter().all(|log| log.stopped.is_none());
-    Ok(if all_go_on { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit)
 }
 
 fn table(logs: &[LogStatus], names: &HashMap<i32, String>, now: DateTime<Utc>) -> Table {
@@ -55,12 +79,6 @@ fn table(logs: &[LogStatus], names: &HashMap<i32, String>, now: DateTime<Utc>) -
         }
     }
     for log in logs {
-        let state = match (&log.stopped, log.epoch, log.lag_events) {
-            (Some(_), ..) => "stopped",
-            (None, None, _) => "not followed yet",
-            (None, Some(_), 0) => "caught up",
-            (None, Some(_), _) => "behind",
-        };
         table.add_row([
             names.get(&log.workspace).cloned().unwrap_or_else(|| log.workspace.to_string()),
             log.projection.clone(),
@@ -69,8 +87,34 @@ fn table(logs: &[LogStatus], names: &HashMap<i32, String>, now: DateTime<Utc>) -
             log.checkpoint.to_string(),
             log.lag_events.to_string(),
             log.oldest_unapplied.map_or_else(|| "-".to_owned(), |recorded_at| age(now - recorded_at)),
-            state.to_owned(),
+            state(log).to_owned(),
         ]);
+    }
+    table
+}
+
+fn state(log: &LogStatus) -> &'static str {
+    match (&log.stopped, log.epoch, log.lag_events) {
+        (Some(_), ..) => "stopped",
+        (None, None, _) => "not followed yet",
+        (None, Some(_), 0) => "caught up",
+        (None, Some(_), _) => "behind",
+    }
+}
+
+fn projector_table(projectors: &[ProjectorStatus], now: DateTime<Utc>) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["projector", "runs for", "logs", "state"]);
+    if let Some(logs) = table.column_mut(2) {
+        logs.set_cell_alignment(CellAlignment::Right);
+    }
+    for projector in projectors {
+        let logs: Vec<String> = projector.logs.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let silent_for = TimeDelta::from_std(projector.silent_for).unwrap_or_default();
+        let state =
+            if projector.is_living { "living".to_owned() } else { format!("not heard of for {}", age(silent_for)) };
+        table.add_row([projector.name.clone(), age(now - projector.started_at), logs.join(", "), state]);
     }
     table
 }
@@ -153,6 +197,30 @@ mod tests {
         let shown = table(&[log], &HashMap::from([(1, "demo".to_owned())]), now).to_string();
         for cell in ["demo", "campaign_model", "7", "1 min 30 s", "not followed yet"] {
             assert!(shown.contains(cell), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_projector_that_is_not_heard_of_says_so() {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
+        let living = ProjectorStatus {
+            projector: uuid::Uuid::nil(),
+            name: "here pid 7".to_owned(),
+            started_at: now - TimeDelta::seconds(3_600),
+            renewed_at: now,
+            silent_for: std::time::Duration::ZERO,
+            is_living: true,
+            follows: vec!["campaign_model 1".to_owned()],
+            logs: vec![("campaign_model", 12)],
+        };
+        let silent = std::time::Duration::from_secs(75);
+        let lost =
+            ProjectorStatus { name: "there pid 8".to_owned(), is_living: false, silent_for: silent, ..living.clone() };
+        let shown = projector_table(&[living.clone(), lost], now).to_string();
+        for cell in
+            ["here pid 7", "1 h 0 min", "campaign_model 12", "living", "there pid 8", "not heard of for 1 min 15 s"]
+        {
+            assert!(shown.contains(cell), "{cell} in {shown}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use highwater::system::{Role, SystemConfig};
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use sqlx::PgPool;
 use tests::workload::Workload;
@@ -19,7 +20,14 @@ const NOW: &str = "2026-11-20T10:00:00Z";
 const QUIET_WORKSPACES: usize = 6;
 /// A lease, a transaction that is held open, and a machine that is busy with much else.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(30);
-const FAULTS: usize = 4;
+
+/// What happens to a projector.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Kill,
+    Freeze,
+    Stop,
+}
 
 /// Notes every move of every checkpoint, in the transaction that makes it.
 const NOTE_MOVES: [&str; 4] = [
@@ -34,6 +42,7 @@ const NOTE_MOVES: [&str; 4] = [
 ];
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+#[expect(clippy::print_stdout, reason = "tells how long it takes")]
 async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
     for statement in NOTE_MOVES {
         sqlx::query(statement).execute(&pool).await.unwrap();
@@ -53,26 +62,23 @@ async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
         workload.start(seed);
         let stop = CancellationToken::new();
         let quiet: Vec<_> = workspaces.into_iter().map(|caller| observe(caller, stop.clone())).collect();
-        for _ in 0..FAULTS {
+        let mut faults = [Fault::Kill, Fault::Freeze, Fault::Stop];
+        faults.shuffle(&mut random);
+        for fault in faults {
             workload.acknowledge_more(random.random_range(5..25)).await;
             let [first, second] = &mut pair;
             let (hit, other) = if random.random_bool(0.5) { (first, second) } else { (second, first) };
-            match random.random_range(0..3) {
-                0 => {
-                    hit.kill();
-                    taken_over(&pool, hit, other).await;
-                    hit.start_again().await;
-                }
-                1 => {
-                    hit.freeze();
-                    taken_over(&pool, hit, other).await;
-                    hit.thaw();
-                }
-                _ => {
-                    hit.stop().await;
-                    taken_over(&pool, hit, other).await;
-                    hit.start_again().await;
-                }
+            let begun = Instant::now();
+            match fault {
+                Fault::Kill => hit.kill(),
+                Fault::Freeze => hit.freeze(),
+                Fault::Stop => hit.stop().await,
+            }
+            taken_over(&pool, hit, other).await;
+            println!("seed {seed}: {fault:?}: all was taken over after {:?}", begun.elapsed());
+            match fault {
+                Fault::Kill | Fault::Stop => hit.start_again().await,
+                Fault::Freeze => hit.thaw(),
             }
         }
         // Both at once: nobody is left to take over, and those who come find everything.

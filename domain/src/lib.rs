@@ -27,6 +27,7 @@ pub mod ids;
 pub mod measure;
 pub mod money;
 pub mod observation;
+pub mod pacing;
 pub mod source;
 pub mod statement;
 pub mod sync;

@@ -16,8 +16,8 @@ mod run; // one report, from query to answer
 #[cfg(test)]
 mod tests;
 pub(crate) mod value; // exact numbers on the wire
-mod warnings; // what a reader should know beside the numbers
+pub(crate) mod warnings; // what a reader should know beside the numbers
 
 pub(crate) use gather::MAX_SUMS;
 pub(crate) use row::ReportRow;
-pub(crate) use run::{Report, run};
+pub(crate) use run::{Ground, Report, run, survey};

@@ -54,8 +54,8 @@ struct Echo<'a> {
 }
 
 /// What is known of a report before anything is added up.
-struct Ground {
-    plan: Plan,
+pub(crate) struct Ground {
+    pub(crate) plan: Plan,
     /// Every source of the workspace.
     all_sources: Sources,
     /// Those that the filters let in.
@@ -64,7 +64,7 @@ struct Ground {
     campaigns: Option<Vec<Uuid>>,
     /// The sources that feed each of them; empty when `campaigns` is `None`.
     feeding: BTreeMap<Uuid, BTreeSet<Uuid>>,
-    version: Version,
+    pub(crate) version: Version,
 }
 
 /// Answers a report: with its result, or with 304 when the caller has it, which is known before anything is added up.
@@ -111,7 +111,7 @@ pub(crate) async fn run(mut settled: Settled, report: &Report<'_>) -> Result<Ans
 }
 
 /// Finds out everything that the version and the freshness of a report follow from.
-async fn survey(settled: &mut Settled, query: &ReportQuery) -> Result<Ground, Refusal> {
+pub(crate) async fn survey(settled: &mut Settled, query: &ReportQuery) -> Result<Ground, Refusal> {
     let plan = Plan::new(query).map_err(|error| Refusal::Query(vec![error]))?;
     let snapshot = &mut settled.snapshot;
     let all_sources = sources::load(snapshot).await?;
@@ -167,12 +167,12 @@ impl Ground {
         self.sources.values().filter(feeds).collect()
     }
 
-    fn freshness(&self, now: DateTime<Utc>) -> Freshness {
+    pub(crate) fn freshness(&self, now: DateTime<Utc>) -> Freshness {
         let range = (self.plan.calendar.start(), self.plan.calendar.end());
         sources::freshness(&self.fed_by(), &self.plan.measures, range, now, self.version.as_of())
     }
 
-    fn complete_through(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
         sources::complete_through(&self.fed_by(), &self.plan.measures)
     }
 
@@ -182,6 +182,20 @@ impl Ground {
             query.groups_by(GroupKey::Source) || source.role_among(&self.plan.measures) == Role::Primary
         };
         self.sources.values().filter(is_shown).map(|source| source.id).collect()
+    }
+
+    /// The rows, in no particular order, and what a reader should know beside them: for a resource that goes on from there.
+    pub(crate) async fn tally(
+        &self,
+        settled: &mut Settled,
+        query: &ReportQuery,
+    ) -> Result<(Vec<Row>, Vec<Warning>), Refusal> {
+        let gathered = self.gather(settled, query).await?;
+        let rows = self.combine(settled, query, &gathered).await?;
+        let mixed = warnings::of_currencies(&rows);
+        let names = self.names(settled, query, &rows).await?;
+        let warnings = self.warnings(settled, query, &gathered, &names, mixed).await?;
+        Ok((rows, warnings))
     }
 
     async fn gather(&self, settled: &mut Settled, query: &ReportQuery) -> Result<Gathered, Refusal> {

@@ -146,6 +146,16 @@ pub(crate) struct CampaignParams {
     on_timeout: Option<String>,
 }
 
+impl CampaignParams {
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            min_position: self.min_position,
+            max_staleness: self.max_staleness.as_deref(),
+            on_timeout: self.on_timeout.as_deref(),
+        }
+    }
+}
+
 /// What was asked, as answers repeat it.
 #[derive(Serialize)]
 struct Query {
@@ -173,13 +183,8 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let asked = Asked {
-        min_position: params.min_position,
-        max_staleness: params.max_staleness.as_deref(),
-        on_timeout: params.on_timeout.as_deref(),
-    };
     let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+        Consistency::read(params.asked(), &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
     let standing = Standing::of(&settled);
     let snapshot = &mut settled.snapshot;
     let Some(row) = find(snapshot, id).await? else { return Ok(not_found(&standing)) };

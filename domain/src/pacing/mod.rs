@@ -1,0 +1,164 @@
+//! Pacing: whether a campaign spends its budget as evenly as its days pass, and where that leads. A pure function of its
+//! dates, its budget, what was spent on each local day, and which day it is.
+//!
+//! Only whole days are compared: what was spent before today with what should have been spent before today. Today's own
+//! spend counts in `spent`. Divisions are rounded half to even; where there is nothing to divide by, there is no answer.
+
+use std::collections::BTreeMap;
+
+use chrono::{Days, NaiveDate};
+
+use crate::campaign::{Budget, BudgetPeriod};
+use crate::decimal::{MILLION, divide_half_even};
+
+#[cfg(test)]
+mod tests;
+
+/// The whole days that tell how fast a campaign spends.
+pub const PACE_DAYS: i64 = 7;
+
+/// What pacing follows from.
+#[derive(Debug, Clone)]
+pub struct Flight<'a> {
+    /// Its first day.
+    pub starts_on: NaiveDate,
+    /// Its last day, if it has one.
+    pub ends_on: Option<NaiveDate>,
+    /// Whether it was completed or archived: nothing more is to be spent.
+    pub is_over: bool,
+    /// What it may spend.
+    pub budget: Option<Budget>,
+    /// Today in its zone.
+    pub today: NaiveDate,
+    /// Micros of the budget's currency by local day, up to today. `None` where nobody states them in that currency.
+    pub spend: Option<&'a BTreeMap<NaiveDate, i128>>,
+}
+
+/// How a campaign's spend goes. Amounts are micros of the budget's currency, shares and quotients millionths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pacing {
+    /// From its first day to its last.
+    pub days: Option<i64>,
+    /// Whole days of it before today.
+    pub elapsed_days: i64,
+    /// Elapsed days by all days.
+    pub elapsed_share: Option<i128>,
+    /// Days to come, today included; none once it is over.
+    pub remaining_days: Option<i64>,
+    /// What it may spend in all.
+    pub budget_total: Option<i128>,
+    /// Spent so far, today included.
+    pub spent: Option<i128>,
+    /// Spent before today.
+    pub spent_before_today: Option<i128>,
+    /// What an even spend would have come to before today.
+    pub expected: Option<i128>,
+    /// Spent before today by expected: above one, it spends too fast.
+    pub index: Option<i128>,
+    /// Spent on each of the last whole days, on average.
+    pub daily_pace: Option<i128>,
+    /// What it will have spent at its end, going on at this pace.
+    pub projected: Option<i128>,
+    /// The day on which a budget for all days is spent, at this pace; no day if that is after its end.
+    pub exhausted_on: Option<NaiveDate>,
+    /// What to spend on each remaining day to spend all of it, and no more.
+    pub daily_needed: Option<i128>,
+}
+
+/// How this flight's spend goes.
+pub fn pacing(flight: &Flight<'_>) -> Pacing {
+    let days = flight.ends_on.map(|ends_on| days_between(flight.starts_on, ends_on) + 1).filter(|days| *days > 0);
+    let since_start = days_between(flight.starts_on, flight.today).max(0);
+    let elapsed_days = days.map_or(since_start, |days| since_start.min(days));
+    let remaining_days = if flight.is_over { Some(0) } else { days.map(|days| days - elapsed_days) };
+    let per_day = |budget: Budget, days: i64| i128::from(budget.amount.micros) * i128::from(days);
+    let budget_total = flight.budget.and_then(|budget| match budget.per {
+        BudgetPeriod::Total => Some(i128::from(budget.amount.micros)),
+        BudgetPeriod::Day => days.map(|days| per_day(budget, days)),
+    });
+    let expected = flight.budget.and_then(|budget| match budget.per {
+        BudgetPeriod::Total => divide_half_even(per_day(budget, elapsed_days), days?.into()),
+        BudgetPeriod::Day => Some(per_day(budget, elapsed_days)),
+    });
+    let mut pacing = Pacing {
+        days,
+        elapsed_days,
+        elapsed_share: days.and_then(|days| divide_half_even(i128::from(elapsed_days) * MICROS, days.into())),
+        remaining_days,
+        budget_total,
+        expected,
+        ..Pacing::default()
+    };
+    if let Some(spend) = flight.spend {
+        pacing.follow(flight, spend);
+    }
+    pacing
+}
+
+const MICROS: i128 = MILLION as i128;
+
+impl Pacing {
+    /// What follows from the spend.
+    fn follow(&mut self, flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>) {
+        let spent = spend.range(..=flight.today).map(|(_, micros)| micros).sum::<i128>();
+        let before_today = spend.range(..flight.today).map(|(_, micros)| micros).sum::<i128>();
+        self.spent = Some(spent);
+        self.spent_before_today = Some(before_today);
+        self.index = self.expected.and_then(|expected| divide_half_even(before_today * MICROS, expected));
+        let recent = recent(flight, spend, self.elapsed_days).filter(|_| self.remaining_days != Some(0));
+        self.daily_pace = recent.and_then(|Recent { micros, days }| divide_half_even(micros, days.into()));
+        self.projected = match (self.remaining_days, recent) {
+            (Some(0), _) => Some(spent),
+            (Some(remaining), Some(Recent { micros, days })) => {
+                divide_half_even(micros * i128::from(remaining), days.into())
+                    .map(|more| (before_today + more).max(spent))
+            }
+            (None, _) | (_, None) => None,
+        };
+        self.exhausted_on = exhausted_on(flight, spend, recent);
+        let remaining = self.remaining_days.filter(|days| *days > 0);
+        self.daily_needed = match (self.budget_total, remaining, flight.budget) {
+            (Some(total), Some(days), _) => divide_half_even((total - before_today).max(0), days.into()),
+            // A budget for each day, without an end.
+            (None, None, Some(budget)) if !flight.is_over => Some(budget.amount.micros.into()),
+            _ => None,
+        };
+    }
+}
+
+/// What was spent on the last whole days.
+#[derive(Debug, Clone, Copy)]
+struct Recent {
+    micros: i128,
+    days: i64,
+}
+
+fn recent(flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>, elapsed_days: i64) -> Option<Recent> {
+    let days = elapsed_days.min(PACE_DAYS);
+    let from = flight.today.checked_sub_days(Days::new(u64::try_from(days).ok()?))?;
+    let micros = spend.range(from..flight.today).map(|(_, micros)| micros).sum();
+    (days > 0).then_some(Recent { micros, days })
+}
+
+fn exhausted_on(flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>, recent: Option<Recent>) -> Option<NaiveDate> {
+    // A budget for each day begins anew each day.
+    let budget = flight.budget.filter(|budget| budget.per == BudgetPeriod::Total)?;
+    let mut left = i128::from(budget.amount.micros);
+    for (day, micros) in spend.range(..=flight.today) {
+        left -= micros;
+        if left <= 0 {
+            return Some(*day);
+        }
+    }
+    let today = spend.get(&flight.today).copied().unwrap_or_default();
+    let Recent { micros, days } = recent.filter(|recent| recent.micros > 0)?;
+    // At the pace before today, today included: the least number of days that spends what was left this morning.
+    let needed = (left + today) * i128::from(days);
+    let more_days = (needed + micros - 1).div_euclid(micros).max(1);
+    let day = flight.today.checked_add_days(Days::new(u64::try_from(more_days - 1).ok()?))?;
+    Some(day).filter(|day| flight.ends_on.is_none_or(|ends_on| *day <= ends_on))
+}
+
+fn days_between(from: NaiveDate, to: NaiveDate) -> i64 {
+    (to - from).num_days()
+}

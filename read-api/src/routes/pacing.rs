@@ -1,0 +1,346 @@
+//! Whether one campaign spends its budget as its days pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use domain::bucket::{Granularity, local_date};
+use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, status};
+use domain::measure::Measure;
+use domain::money::{Currency, Money};
+use domain::pacing::{Flight, Pacing, pacing};
+use domain::zone::Zone;
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::path::ApiPath;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::campaign::{BudgetBody, CampaignParams};
+use super::metrics::not_found;
+use crate::ApiState;
+use crate::answer::{self, Canonical, Envelope, Meta, Standing, Tag, Warning};
+use crate::consistency::Consistency;
+use crate::refusal::Refusal;
+use crate::report::query::{Column, DataState, Filters, ReportQuery};
+use crate::report::value::Value;
+use crate::report::{Ground, combine, survey};
+use crate::snapshot::Snapshot;
+
+/// The model that pacing is read from, as answers name it.
+const MODEL: &str = "pacing";
+/// How far back spend is looked for.
+const MOST_DAYS: u64 = 9_999;
+
+/// What was asked, in its canonical form.
+#[derive(Debug, Serialize)]
+struct PacingQuery {
+    campaign_id: Uuid,
+}
+
+/// How a campaign's spend goes. Only whole days before today, in the campaign's zone, are compared with what was expected of
+/// them. Null: it cannot be told; a warning says why.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pacing)]
+pub(crate) struct PacingBody {
+    campaign_id: Uuid,
+    /// `draft`, `scheduled`, `active`, `paused`, `completed` or `archived`.
+    #[schema(value_type = String, example = "active")]
+    status: CampaignStatus,
+    /// Today, in the campaign's zone: the day before which everything is compared.
+    today: NaiveDate,
+    /// Its first day.
+    starts_on: NaiveDate,
+    /// Its last day.
+    ends_on: Option<NaiveDate>,
+    /// From its first day to its last.
+    days: Option<i64>,
+    /// Whole days of it before today.
+    elapsed_days: i64,
+    /// Elapsed days by all days.
+    #[schema(value_type = Option<f64>, example = 0.4)]
+    elapsed_share: Value,
+    /// Days to come, today included; 0 once it is over.
+    remaining_days: Option<i64>,
+    /// What it may spend.
+    budget: Option<BudgetBody>,
+    /// What it may spend in all: a budget for each day, times its days.
+    #[schema(value_type = Option<Object>)]
+    budget_total: Value,
+    /// What its primary sources say that it has spent so far, today included.
+    #[schema(value_type = Option<Object>, example = json!({"amount": "430.000000", "currency": "EUR"}))]
+    spent: Value,
+    /// What of it was spent before today.
+    #[schema(value_type = Option<Object>)]
+    spent_before_today: Value,
+    /// What an even spend would have come to before today.
+    #[schema(value_type = Option<Object>)]
+    expected: Value,
+    /// `spent_before_today / expected`: above 1, it spends too fast.
+    #[schema(value_type = Option<f64>, example = 0.5)]
+    index: Value,
+    /// What was spent on each of the last 7 whole days, or as many as there are, on average.
+    #[schema(value_type = Option<Object>)]
+    daily_pace: Value,
+    /// What it will have spent at its end, going on at this pace.
+    #[schema(value_type = Option<Object>)]
+    projected: Value,
+    /// The day on which a budget for all days is spent, at this pace. Null: not before its end.
+    exhausted_on: Option<NaiveDate>,
+    /// What to spend on each remaining day to spend all of the budget.
+    #[schema(value_type = Option<Object>)]
+    daily_needed: Value,
+}
+
+/// Whether one campaign spends its budget as its days pass, and where that leads.
+///
+/// It changes with the campaign's budget and dates, with its spend, and at midnight in its zone.
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns/{id}/pacing",
+    tag = "numbers",
+    params(("id" = Uuid, Path, description = "The campaign."), CampaignParams),
+    responses(
+        (status = 200, description = "How its spend goes.", body = Envelope<'static, PacingBody>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 404, description = "The workspace has no such campaign.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(params): ApiQuery<CampaignParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let mut settled =
+        Consistency::read(params.asked(), &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+    let Some(campaign) = Campaign::find(&mut settled.snapshot, id).await? else {
+        return Ok(not_found(&Standing::of(&settled)));
+    };
+    let now = settled.snapshot.now;
+    let today = local_date(now, campaign.zone);
+    let query = daily_spend(id, &campaign, today);
+    // Its version holds the last midnight: a boundary of the days that it covers.
+    let ground = survey(&mut settled, &query).await?;
+    let freshness = ground.freshness(now);
+    let standing = Standing::of(&settled).with_numbers(freshness.state, ground.complete_through());
+    let asked = PacingQuery { campaign_id: id };
+    let canonical = Canonical::new(MODEL, principal, &asked)?;
+    let epoch = settled.snapshot.epoch;
+    let tag = Tag::new(MODEL, epoch, ground.version, &canonical.hash);
+    if tag.is_held_by(&headers) {
+        return Ok(answer::not_modified(&tag, &standing));
+    }
+    let (rows, mut warnings) = ground.tally(&mut settled, &query).await?;
+    let spend = Spend::of(&rows, &ground);
+    let data = campaign.body(id, &spend, (now, today));
+    warnings.extend(campaign.warnings(&spend));
+    warnings.sort_unstable();
+    let echo = to_raw_value(&asked).map_err(Refusal::corrupt)?;
+    let meta = Meta {
+        model: MODEL,
+        epoch,
+        version: ground.version.to_string(),
+        time_zone: campaign.zone.name(),
+        currency: settled.snapshot.currency,
+        query: &echo,
+        freshness: Some(freshness),
+        warnings,
+    };
+    answer::ok(&tag, &standing, &Envelope { data, page: None, meta })
+}
+
+/// What pacing needs to know of a campaign.
+struct Campaign {
+    state: CampaignState,
+    zone: Zone,
+    currency: Currency,
+    starts_on: NaiveDate,
+    ends_on: Option<NaiveDate>,
+    starts_at: DateTime<Utc>,
+    budget: Option<Budget>,
+    /// When a source first spent anything for it.
+    first_spent: Option<DateTime<Utc>>,
+}
+
+impl Campaign {
+    async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Self>, Refusal> {
+        let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+        let row = sqlx::query!(
+            r#"SELECT state, time_zone, currency, starts_on, ends_on, starts_at, budget_micros, budget_per,
+                      least(
+                          (SELECT min(bucket) FROM read.increments
+                           WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend'),
+                          (SELECT min(bucket_start) FROM read.statements
+                           WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend')
+                      ) AS first_spent
+               FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3"#,
+            epoch,
+            workspace,
+            id,
+        )
+        .fetch_optional(snapshot.db())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let currency = row.currency.parse().map_err(Refusal::corrupt)?;
+        let per: Option<BudgetPeriod> = row.budget_per.map(|per| per.parse().map_err(Refusal::corrupt)).transpose()?;
+        let budget = row.budget_micros.zip(per);
+        Ok(Some(Self {
+            state: row.state.parse().map_err(Refusal::corrupt)?,
+            zone: row.time_zone.parse().map_err(Refusal::corrupt)?,
+            currency,
+            starts_on: row.starts_on,
+            ends_on: row.ends_on,
+            starts_at: row.starts_at,
+            budget: budget.map(|(micros, per)| Budget { amount: Money { micros, currency }, per }),
+            first_spent: row.first_spent,
+        }))
+    }
+
+    fn body(&self, campaign_id: Uuid, spend: &Spend, (now, today): (DateTime<Utc>, NaiveDate)) -> PacingBody {
+        let in_currency = spend.currencies.iter().all(|currency| *currency == self.currency);
+        let flight = Flight {
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            is_over: matches!(self.state, CampaignState::Completed | CampaignState::Archived),
+            budget: self.budget,
+            today,
+            spend: spend.by_day.as_ref().filter(|_| in_currency),
+        };
+        let Pacing {
+            days,
+            elapsed_days,
+            elapsed_share,
+            remaining_days,
+            budget_total,
+            spent,
+            spent_before_today,
+            expected,
+            index,
+            daily_pace,
+            projected,
+            exhausted_on,
+            daily_needed,
+        } = pacing(&flight);
+        let money = |micros: Option<i128>| micros.map_or(Value::Null, |micros| Value::Money(micros, self.currency));
+        let quotient = |millionths: Option<i128>| millionths.map_or(Value::Null, Value::Millionths);
+        // Of one other currency it can be said, though not compared.
+        let spent = if in_currency { money(spent) } else { spend.total() };
+        PacingBody {
+            campaign_id,
+            status: status(self.state, self.starts_at, now),
+            today,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            days,
+            elapsed_days,
+            elapsed_share: quotient(elapsed_share),
+            remaining_days,
+            budget: self.budget.map(BudgetBody::from),
+            budget_total: money(budget_total),
+            spent,
+            spent_before_today: money(spent_before_today),
+            expected: money(expected),
+            index: quotient(index),
+            daily_pace: money(daily_pace),
+            projected: money(projected),
+            exhausted_on,
+            daily_needed: money(daily_needed),
+        }
+    }
+
+    /// Why something cannot be told.
+    fn warnings(&self, spend: &Spend) -> Vec<Warning> {
+        let warning = |code, detail: &str| Warning {
+            code,
+            detail: detail.to_owned(),
+            sources: Vec::new(),
+            measures: vec![Measure::Spend.name()],
+        };
+        let mut all = Vec::new();
+        if self.budget.is_none() {
+            all.push(warning("no_budget", "The campaign has no budget to compare its spend with."));
+        }
+        if self.ends_on.is_none() {
+            all.push(warning("no_end", "The campaign has no last day, so its spend leads nowhere in particular."));
+        }
+        if spend.currencies.is_empty() && !spend.was_mixed_in_a_day {
+            all.push(warning("no_spend", "No primary source says what the campaign spends."));
+        }
+        if spend.currencies.len() == 1 && !spend.currencies.contains(&self.currency) {
+            all.push(warning(
+                "currency_mismatch",
+                "It spends another currency than that of its budget: they are not compared.",
+            ));
+        }
+        if spend.currencies.len() > 1 && !spend.was_mixed_in_a_day {
+            all.push(warning(
+                "mixed_currency",
+                "It spent different currencies on different days, which are never added.",
+            ));
+        }
+        all
+    }
+}
+
+/// The report of the spend of every day so far, in the campaign's zone.
+fn daily_spend(id: Uuid, campaign: &Campaign, today: NaiveDate) -> ReportQuery {
+    // A day that a source states in another zone may stand under the date before.
+    let first = campaign.first_spent.map(|at| local_date(at, campaign.zone)).and_then(|day| day.pred_opt());
+    let earliest = today.checked_sub_days(Days::new(MOST_DAYS)).unwrap_or(today);
+    let date_from = first.map_or(campaign.starts_on, |first| first.min(campaign.starts_on));
+    ReportQuery {
+        measures: vec![Column::Additive(Measure::Spend)],
+        date_from: date_from.min(today).max(earliest),
+        date_to: today,
+        granularity: Granularity::Day,
+        time_zone: campaign.zone,
+        group_by: BTreeSet::new(),
+        filters: Filters { campaign_id: BTreeSet::from([id]), ..Filters::default() },
+        order_by: Vec::new(),
+        data_state: DataState::All,
+    }
+}
+
+/// What was spent, by day.
+struct Spend {
+    /// In one currency. `None` when nobody states any, or in several.
+    by_day: Option<BTreeMap<NaiveDate, i128>>,
+    currencies: BTreeSet<Currency>,
+    was_mixed_in_a_day: bool,
+}
+
+impl Spend {
+    fn of(rows: &[combine::Row], ground: &Ground) -> Self {
+        let mut by_day = BTreeMap::new();
+        let mut currencies = BTreeSet::new();
+        let was_mixed_in_a_day = rows.iter().any(|row| !row.mixed.is_empty());
+        for row in rows {
+            let (Some(Value::Money(micros, currency)), Some(cell)) =
+                (row.values.first(), ground.plan.cells().get(row.key.cell))
+            else {
+                continue;
+            };
+            currencies.insert(*currency);
+            *by_day.entry(cell.first_date).or_default() += micros;
+        }
+        let is_one = currencies.len() == 1 && !was_mixed_in_a_day;
+        Self { by_day: is_one.then_some(by_day), currencies, was_mixed_in_a_day }
+    }
+
+    fn total(&self) -> Value {
+        match (&self.by_day, self.currencies.first()) {
+            (Some(by_day), Some(currency)) => Value::Money(by_day.values().sum(), *currency),
+            _ => Value::Null,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use highwater::commands::{dev, import, keys, migrate, replay, serve, status, verify};
+use highwater::commands::{dev, import, keys, leaderboard, migrate, replay, serve, status, verify};
 
 /// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
 #[derive(Debug, Parser)]
@@ -37,6 +37,9 @@ enum Command {
     Replay(replay::Options),
     /// Compare a projection's rows with a rebuild from the log. Exits with 1 if some differ, 2 if it cannot tell.
     Verify(verify::Options),
+    /// Refresh the leaderboard.
+    #[command(subcommand)]
+    Leaderboard(leaderboard::Command),
     /// Create, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
             Command::Status(options) => status::run(options, config).await,
             Command::Replay(options) => replay::run(options, config).await,
             Command::Verify(options) => verify::run(options, config).await,
+            Command::Leaderboard(command) => leaderboard::run(command, config).await,
             Command::Keys(command) => keys::run(command, config).await,
             Command::Import(command) => import::run(command).await,
         }

@@ -65,6 +65,19 @@ impl Snapshot {
         &mut self.transaction
     }
 
+    /// Speaks from here on of an older state of the workspace, which is what the answer shows.
+    pub(crate) async fn show_older(&mut self, epoch: i32, position: i64) -> Result<(), Refusal> {
+        (self.epoch, self.applied) = (epoch, position);
+        self.oldest_unapplied = if position < self.head {
+            sqlx::query_scalar!("SELECT log.recorded_at_of($1, $2)", self.workspace, position + 1)
+                .fetch_one(&mut *self.transaction)
+                .await?
+        } else {
+            None
+        };
+        Ok(())
+    }
+
     /// The age of the oldest event that is not applied yet; zero when everything is.
     pub(crate) fn lag(&self) -> TimeDelta {
         self.oldest_unapplied.map_or(TimeDelta::zero(), |recorded_at| (self.now - recorded_at).max(TimeDelta::zero()))

@@ -7,7 +7,7 @@ use domain::bucket::Grain;
 use domain::freshness::{self, SourceFreshness, SourceSyncs, State};
 use domain::measure::Measure;
 use domain::source::{Role, SourceDefinition, SourceKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -113,7 +113,8 @@ pub(crate) fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>
 /// Every source of the workspace.
 pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Sources, Refusal> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        SourceRow,
         r#"SELECT s.source_id, s.name, s.channel, s.kind, s.role, s.measure_roles AS "measure_roles: Json<BTreeMap<Measure, Role>>",
                   s.time_zone, s.currency, s.expected_delay_s, s.restatement_horizon_s,
                   y.last_started_at AS "last_started_at?", y.last_completed_at AS "last_completed_at?",
@@ -131,36 +132,60 @@ pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Sources, Refusal> {
     )
     .fetch_all(snapshot.db())
     .await?;
-    let mut sources = Sources::new();
-    for row in rows {
+    rows.into_iter().map(|row| row.into_source().map(|source| (source.id, source))).collect()
+}
+
+/// A source as tables have it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SourceRow {
+    source_id: Uuid,
+    name: String,
+    channel: String,
+    kind: String,
+    role: String,
+    measure_roles: Json<BTreeMap<Measure, Role>>,
+    time_zone: String,
+    currency: String,
+    expected_delay_s: i64,
+    restatement_horizon_s: i64,
+    last_started_at: Option<DateTime<Utc>>,
+    last_completed_at: Option<DateTime<Utc>>,
+    last_failed_at: Option<DateTime<Utc>>,
+    failure_reason: Option<String>,
+    complete_through: Option<DateTime<Utc>>,
+    grain: Option<String>,
+    mark: i64,
+    feeds: bool,
+}
+
+impl SourceRow {
+    pub(crate) fn into_source(self) -> Result<Source, Refusal> {
         let definition = SourceDefinition {
-            name: row.name,
-            channel: row.channel.parse().map_err(Refusal::corrupt)?,
-            kind: kind(&row.kind)?,
-            role: role(&row.role)?,
-            measure_roles: row.measure_roles.0,
-            time_zone: row.time_zone.parse().map_err(Refusal::corrupt)?,
-            currency: row.currency.parse().map_err(Refusal::corrupt)?,
-            expected_delay_s: row.expected_delay_s,
-            restatement_horizon_s: row.restatement_horizon_s,
+            name: self.name,
+            channel: self.channel.parse().map_err(Refusal::corrupt)?,
+            kind: kind(&self.kind)?,
+            role: role(&self.role)?,
+            measure_roles: self.measure_roles.0,
+            time_zone: self.time_zone.parse().map_err(Refusal::corrupt)?,
+            currency: self.currency.parse().map_err(Refusal::corrupt)?,
+            expected_delay_s: self.expected_delay_s,
+            restatement_horizon_s: self.restatement_horizon_s,
         };
         let syncs = SourceSyncs {
-            last_started_at: row.last_started_at,
-            last_completed_at: row.last_completed_at,
-            last_failed_at: row.last_failed_at,
-            complete_through: row.complete_through,
-            failure_reason: row.failure_reason,
-            grain: row.grain.as_deref().map(str::parse::<Grain>).transpose().map_err(Refusal::corrupt)?,
+            last_started_at: self.last_started_at,
+            last_completed_at: self.last_completed_at,
+            last_failed_at: self.last_failed_at,
+            complete_through: self.complete_through,
+            failure_reason: self.failure_reason,
+            grain: self.grain.as_deref().map(str::parse::<Grain>).transpose().map_err(Refusal::corrupt)?,
         };
         let freshness = SourceFreshness {
-            expected_delay_s: row.expected_delay_s,
-            restatement_horizon_s: row.restatement_horizon_s,
+            expected_delay_s: self.expected_delay_s,
+            restatement_horizon_s: self.restatement_horizon_s,
             syncs,
         };
-        let source = Source { id: row.source_id, definition, freshness, mark: row.mark, feeds: row.feeds };
-        sources.insert(source.id, source);
+        Ok(Source { id: self.source_id, definition, freshness, mark: self.mark, feeds: self.feeds })
     }
-    Ok(sources)
 }
 
 /// Which sources feed these campaigns.

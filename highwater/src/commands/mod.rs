@@ -3,6 +3,7 @@
 pub mod dev; // everything on this machine
 pub mod import; // files in
 pub mod keys; // who may call
+pub mod leaderboard; // rank campaigns anew
 pub mod migrate; // the schema
 pub mod replay; // rebuild a projection
 pub mod serve; // roles against a database

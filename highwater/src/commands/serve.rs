@@ -63,6 +63,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         read: config.read,
         health_addr: config.projector.health_addr,
         projector_limits: config.projector.limits(),
+        leaderboard_every: config.projector.leaderboard_every(),
         development_key: false,
         appender: AppenderConfig::default(),
         drain: Duration::from_secs(config.shutdown.drain_s),

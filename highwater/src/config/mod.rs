@@ -49,11 +49,13 @@ pub struct ProjectorConfig {
     pub max_silence_s: u64,
     /// A projector that has not applied an older event of its logs is not ready.
     pub max_lag_s: u64,
+    /// How often the leaderboard is refreshed; 0: only when asked to.
+    pub leaderboard_every_s: u64,
 }
 
 impl Default for ProjectorConfig {
     fn default() -> Self {
-        Self { health_addr: None, max_silence_s: 30, max_lag_s: 900 }
+        Self { health_addr: None, max_silence_s: 30, max_lag_s: 900, leaderboard_every_s: 60 }
     }
 }
 
@@ -61,6 +63,11 @@ impl ProjectorConfig {
     /// From when on it says that it is not ready.
     pub fn limits(&self) -> ProjectorLimits {
         ProjectorLimits { silence: Duration::from_secs(self.max_silence_s), lag: Duration::from_secs(self.max_lag_s) }
+    }
+
+    /// How often the leaderboard is refreshed, if at all.
+    pub fn leaderboard_every(&self) -> Option<Duration> {
+        (self.leaderboard_every_s > 0).then(|| Duration::from_secs(self.leaderboard_every_s))
     }
 }
 
@@ -173,6 +180,9 @@ impl Config {
             if !(1..=86_400 * 365).contains(&seconds) {
                 return Err(format!("`projector.{field}` must be from 1 to 31536000"));
             }
+        }
+        if self.projector.leaderboard_every_s > 86_400 {
+            return Err("`projector.leaderboard_every_s` must be from 0 to 86400".to_owned());
         }
         if self.shutdown.drain_s > 3_600 {
             return Err("`shutdown.drain_s` must be from 0 to 3600".to_owned());

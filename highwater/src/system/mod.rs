@@ -67,6 +67,8 @@ pub struct SystemConfig {
     pub health_addr: Option<SocketAddr>,
     /// How long a projector may go on doing badly before it says that it is not ready.
     pub projector_limits: ProjectorLimits,
+    /// How often a projector refreshes the leaderboard; never by itself if `None`.
+    pub leaderboard_every: Option<Duration>,
     /// Whether the key that everyone knows works here.
     pub development_key: bool,
     /// How much may wait to be written, and how much is written at once.
@@ -85,6 +87,7 @@ impl SystemConfig {
             read: HttpConfig::default(),
             health_addr: None,
             projector_limits: ProjectorLimits::default(),
+            leaderboard_every: Some(Duration::from_mins(1)),
             development_key: false,
             appender: AppenderConfig::default(),
             drain: Duration::from_secs(20),
@@ -242,7 +245,14 @@ impl Starter {
         let follow = ProjectorConfig::new(Uuid::now_v7(), process_name());
         let leases = follow.leases.clone();
         let stop = self.lifecycle.token(Stage::Core);
-        self.lifecycle.spawn(Stage::Core, "projector", projections::run(pool, follow, stop));
+        self.lifecycle.spawn(Stage::Core, "projector", projections::run(pool.clone(), follow, stop.clone()));
+        if let Some(every) = config.leaderboard_every {
+            let refreshing = projections::leaderboard::run(pool, self.clock.clone(), every, stop);
+            self.lifecycle.spawn(Stage::Core, "leaderboard", async {
+                refreshing.await;
+                Ok::<(), Infallible>(())
+            });
+        }
         Ok(leases)
     }
 

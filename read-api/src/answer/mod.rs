@@ -234,12 +234,8 @@ pub(crate) fn not_modified(tag: &Tag, standing: &Standing) -> Response {
 }
 
 /// The result itself.
-pub(crate) fn ok<T: Serialize>(
-    tag: &Tag,
-    standing: &Standing,
-    envelope: &Envelope<'_, T>,
-) -> Result<Response, Refusal> {
-    let body = serde_json::to_vec(envelope).map_err(Refusal::corrupt)?;
+pub(crate) fn ok(tag: &Tag, standing: &Standing, body: &impl Serialize) -> Result<Response, Refusal> {
+    let body = serde_json::to_vec(body).map_err(Refusal::corrupt)?;
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -85,9 +85,7 @@ impl Consistency {
         let mut watch = self.wait_s.map(|_| state.progress.watch(workspace));
         let deadline = Instant::now() + Duration::from_secs(self.wait_s.unwrap_or(0));
         let mut snapshot = Snapshot::take(state, workspace).await?;
-        if let Some(asked) = self.min_position.filter(|asked| *asked > snapshot.head) {
-            return Err(Refusal::UnknownPosition { asked, head: snapshot.head });
-        }
+        self.refuse_unknown(&snapshot)?;
         while let (Some(missing), Some(watch)) = (self.missing(&snapshot), &mut watch) {
             drop(snapshot);
             let reached = timeout_at(deadline, watch.reaches(missing)).await.is_ok();
@@ -107,7 +105,16 @@ impl Consistency {
         self.min_position.max(for_staleness).filter(|position| *position > snapshot.applied)
     }
 
-    fn judge(self, snapshot: Snapshot) -> Result<Settled, Refusal> {
+    fn refuse_unknown(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
+        match self.min_position.filter(|asked| *asked > snapshot.head) {
+            Some(asked) => Err(Refusal::UnknownPosition { asked, head: snapshot.head }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a snapshot is as fresh as is wanted. Nothing is waited for.
+    pub(crate) fn judge(self, snapshot: Snapshot) -> Result<Settled, Refusal> {
+        self.refuse_unknown(&snapshot)?;
         if let Some(bound) = self.max_staleness
             && snapshot.lag() > bound
         {

@@ -5,8 +5,10 @@ mod campaign; // one campaign
 mod campaigns; // many of them
 mod corrections; // what corrections did to one campaign
 mod freshness; // projections and sources, as they are now
+mod leaderboard; // campaigns, ranked
 mod measures; // the catalogue
 mod metrics; // the numbers of one campaign
+mod pacing; // whether one campaign spends its budget as its days pass
 mod reports; // the numbers of many
 
 use axum::Json;
@@ -50,7 +52,9 @@ pub(crate) fn router(state: ApiState) -> Router {
         .routes(routes!(activity::list))
         .routes(routes!(metrics::show))
         .routes(routes!(corrections::list))
+        .routes(routes!(pacing::show))
         .routes(routes!(reports::post, reports::get))
+        .routes(routes!(leaderboard::list))
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))
         .split_for_parts();

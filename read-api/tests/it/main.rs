@@ -8,7 +8,9 @@ mod corrections; // what corrections did
 mod freshness; // states, sources, what was final
 mod given; // what happened
 mod isolation; // nothing crosses workspaces
+mod leaderboard; // campaigns, ranked
 mod numbers; // sums, roles, currencies, quotients
+mod pacing; // budgets and days
 mod paging; // cursors
 mod refusals; // every bad input, by name
 mod versions; // when an ETag moves, and when it does not

@@ -1,0 +1,41 @@
+//! `highwater leaderboard`: refreshes it on demand.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use platform::clock::{Clock, SystemClock};
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use projections::leaderboard::{Refreshed, refresh};
+
+use crate::config::Sources;
+
+/// What can be done with the leaderboard.
+#[derive(Debug, Clone, Copy, clap::Subcommand)]
+pub enum Command {
+    /// Rank every workspace's campaigns anew. Readers go on meanwhile.
+    Refresh,
+}
+
+/// Runs the command.
+pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Sources::of_process(config).load()?;
+    match command {
+        Command::Refresh => {
+            // Somebody waits for it: the server must not cut it off.
+            let database = DatabaseConfig { max_connections: 1, statement_timeout_ms: 0, ..config.database()?.clone() };
+            let pool = connect(&database, Part::Projector).await?;
+            let started = Instant::now();
+            let refreshed = refresh(&pool, SystemClock.now()).await.context("the leaderboard was not refreshed")?;
+            let Refreshed { as_of, workspaces } = refreshed;
+            let seconds = started.elapsed().as_secs_f64();
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "leaderboard: refreshed as of {}", as_of.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))?;
+            writeln!(out, "workspaces: {workspaces}\nseconds: {seconds:.1}")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

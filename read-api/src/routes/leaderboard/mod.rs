@@ -1,0 +1,305 @@
+//! The workspace's campaigns, ranked by one measure over its last days.
+
+mod board; // of which state of the workspace it is true
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::measure::{Derived, Unit};
+use domain::money::Currency;
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::Scope;
+use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use board::Board;
+
+use super::metrics::query_string;
+use crate::ApiState;
+use crate::answer::{self, Canonical, Meta, Page, Standing, Tag, link_next};
+use crate::consistency::{Asked, Consistency};
+use crate::cursor;
+use crate::refusal::Refusal;
+use crate::report::query::{Column, Paging};
+use crate::report::request::Fields;
+use crate::report::value::Value;
+use crate::snapshot::Snapshot;
+use crate::sources;
+use crate::version::Version;
+
+/// The model that the leaderboard is read from, as answers name it.
+const MODEL: &str = "leaderboard";
+
+/// The parameters of the leaderboard.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LeaderboardParams {
+    /// What campaigns are ranked by, largest first: a measure of `GET /v1/measures`, additive or derived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(required = true, example = "conversions")]
+    measure: Option<String>,
+    /// `7d` (when left out) or `30d`: the workspace's last local days, today included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "7d")]
+    window: Option<String>,
+    /// The most campaigns of a page: 1 to 1000, 100 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// The answer should hold the log up to this position. A refresh is not waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_position: Option<i64>,
+    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_staleness: Option<String>,
+    /// `stale` (the default): answer with what is there. `error`: refuse with 503 when `min_position` is not reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_timeout: Option<String>,
+}
+
+/// The days that campaigns are ranked over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+enum Window {
+    #[serde(rename = "7d")]
+    Week,
+    #[serde(rename = "30d")]
+    Month,
+}
+
+/// What was asked, in its canonical form.
+#[derive(Debug, Serialize)]
+struct LeaderboardQuery {
+    measure: Column,
+    window: Window,
+}
+
+/// The canonical query as answers repeat it.
+#[derive(Serialize)]
+struct Echo<'a> {
+    #[serde(flatten)]
+    query: &'a LeaderboardQuery,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_from: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_to: Option<NaiveDate>,
+    limit: usize,
+}
+
+/// A leaderboard's body.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeaderboardAnswer<'a> {
+    data: Vec<RankedCampaign>,
+    page: Page,
+    meta: LeaderboardMeta<'a>,
+}
+
+/// What the data is, and what it is true of.
+#[derive(Debug, Serialize, ToSchema)]
+struct LeaderboardMeta<'a> {
+    #[serde(flatten)]
+    meta: Meta<'a>,
+    /// When the leaderboard was refreshed: what it is true of. Null when it never was for this workspace.
+    as_of: Option<DateTime<Utc>>,
+    /// Up to where the log was applied then.
+    position: i64,
+}
+
+/// A campaign and its place.
+#[derive(Debug, Serialize, ToSchema)]
+struct RankedCampaign {
+    /// From 1; campaigns of the same value share one. Amounts of different currencies are ranked apart.
+    rank: i64,
+    campaign_id: Uuid,
+    /// Its name.
+    campaign: String,
+    /// As reports write it: a number, or `{amount, currency}`.
+    #[schema(value_type = Object, example = json!({"amount": "1234.560000", "currency": "EUR"}))]
+    value: Value,
+}
+
+/// The workspace's campaigns, ranked by one measure over its last 7 or 30 days.
+///
+/// Only primary sources count, and derived measures come from sums over the sources that state both sides, as in reports.
+/// The leaderboard is refreshed now and then: `meta.as_of` and `meta.position` say what it is true of, and `Data-Position`,
+/// `Data-Freshness` and `meta.freshness` speak of that state. Campaigns without a value are not in it.
+#[utoipa::path(
+    get,
+    path = "/v1/leaderboard",
+    tag = "numbers",
+    params(LeaderboardParams),
+    responses(
+        (status = 200, description = "A page of campaigns, best first.", body = LeaderboardAnswer<'static>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        (status = 400, description = "A parameter cannot be used.", body = Problem),
+        (status = 410, description = "The cursor can no longer be used.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+    )
+)]
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiQuery(params): ApiQuery<LeaderboardParams>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let (query, paging) = canonical(&params)?;
+    let asked = Asked {
+        min_position: params.min_position,
+        max_staleness: params.max_staleness.as_deref(),
+        on_timeout: params.on_timeout.as_deref(),
+    };
+    let consistency = Consistency::read(asked, &headers, principal.workspace)?;
+    let mut snapshot = Snapshot::take(&state, principal.workspace).await?;
+    let board = Board::find(&mut snapshot, query.window).await?;
+    snapshot.show_older(board.epoch, board.position).await?;
+    let mut settled = consistency.judge(snapshot)?;
+    let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
+    let feeding: Vec<_> = board.sources.values().collect();
+    let freshness = board.as_of.map(|as_of| sources::freshness(&feeding, &measures, board.range, as_of, as_of));
+    let mut standing = Standing::of(&settled);
+    if let Some(freshness) = &freshness {
+        standing = standing.with_numbers(freshness.state, sources::complete_through(&feeding, &measures));
+    }
+
+    let version = Version::new(board.position, board.as_of);
+    let canonical = Canonical::new(MODEL, principal, &query)?;
+    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
+    let tag = Tag::new(MODEL, board.epoch, version, &page_hash);
+    if tag.is_held_by(&headers) {
+        return Ok(answer::not_modified(&tag, &standing));
+    }
+    let snapshot = &mut settled.snapshot;
+    let (rows, next_cursor) = page(snapshot, &board, &query, &paging, &canonical.hash).await?;
+    let data = rows.into_iter().map(|row| row.shown(query.measure)).collect::<Result<Vec<_>, _>>()?;
+    let warnings = board.warnings(snapshot, &query, &measures).await?;
+    let (date_from, date_to) = (board.dates.map(|dates| dates.0), board.dates.map(|dates| dates.1));
+    let echo =
+        to_raw_value(&Echo { query: &query, date_from, date_to, limit: paging.limit }).map_err(Refusal::corrupt)?;
+    let meta = Meta {
+        model: MODEL,
+        epoch: board.epoch,
+        version: version.to_string(),
+        time_zone: snapshot.time_zone.name(),
+        currency: snapshot.currency,
+        query: &echo,
+        freshness,
+        warnings,
+    };
+    let page = Page { next_cursor: next_cursor.clone() };
+    let meta = LeaderboardMeta { meta, as_of: board.as_of, position: board.position };
+    let mut response = answer::ok(&tag, &standing, &LeaderboardAnswer { data, page, meta })?;
+    if let Some(cursor) = next_cursor {
+        let next = LeaderboardParams { cursor: Some(cursor), min_position: None, ..params };
+        link_next(&mut response, &format!("/v1/leaderboard?{}", query_string(&next)?));
+    }
+    Ok(response)
+}
+
+fn canonical(params: &LeaderboardParams) -> Result<(LeaderboardQuery, Paging), Refusal> {
+    let mut fields = Fields::default();
+    let measure = params.measure.as_deref().and_then(Column::find);
+    if measure.is_none() {
+        fields.wrong("measure", "must be a measure; GET /v1/measures lists them");
+    }
+    let window = match params.window.as_deref() {
+        None | Some("7d") => Window::Week,
+        Some("30d") => Window::Month,
+        Some(_) => {
+            fields.wrong("window", "is neither 7d nor 30d");
+            Window::Week
+        }
+    };
+    let paging = fields.paging(params.limit, params.cursor.as_deref());
+    let read = measure.map(|measure| (LeaderboardQuery { measure, window }, paging));
+    // Without a measure there is a wrong field.
+    fields.finish(read).map_err(Refusal::Query)?.ok_or_else(|| Refusal::field("measure", "is missing"))
+}
+
+impl Window {
+    fn days(self) -> i32 {
+        match self {
+            Self::Week => 7,
+            Self::Month => 30,
+        }
+    }
+}
+
+/// A ranked campaign as the view has it.
+struct Row {
+    campaign_id: Uuid,
+    name: String,
+    currency: String,
+    rank: i64,
+    value: String,
+}
+
+/// Where a row stands among the others: currency, rank, campaign.
+type Key = (String, i64, Uuid);
+
+impl Row {
+    fn key(&self) -> Key {
+        (self.currency.clone(), self.rank, self.campaign_id)
+    }
+
+    fn shown(self, column: Column) -> Result<RankedCampaign, Refusal> {
+        let number: i128 = self.value.parse().map_err(Refusal::corrupt)?;
+        let unit = match column {
+            Column::Additive(measure) => measure.unit(),
+            Column::Derived(Derived { unit, .. }) => *unit,
+        };
+        let value = match unit {
+            Unit::Count => Value::Count(number),
+            Unit::Credit | Unit::Ratio => Value::Millionths(number),
+            Unit::Money => Value::Money(number, self.currency.parse::<Currency>().map_err(Refusal::corrupt)?),
+        };
+        Ok(RankedCampaign { rank: self.rank, campaign_id: self.campaign_id, campaign: self.name, value })
+    }
+}
+
+/// The page's rows, and the cursor behind its last one.
+async fn page(
+    snapshot: &mut Snapshot,
+    board: &Board,
+    query: &LeaderboardQuery,
+    paging: &Paging,
+    hash: &str,
+) -> Result<(Vec<Row>, Option<String>), Refusal> {
+    let (workspace, days) = (snapshot.workspace, query.window.days());
+    let after: Option<Key> =
+        paging.cursor.as_deref().map(|text| cursor::decode(text, hash, board.epoch)).transpose()?;
+    let (currency, rank, campaign) = after.unwrap_or((String::new(), 0, Uuid::nil()));
+    // One more than the page tells whether another follows.
+    let limit = i64::try_from(paging.limit + 1).unwrap_or(i64::MAX);
+    let mut rows = sqlx::query_as!(
+        Row,
+        r#"SELECT campaign_id AS "campaign_id!", name AS "name!", currency AS "currency!", rank AS "rank!",
+                  value::text AS "value!"
+           FROM read.leaderboard
+           WHERE workspace = $1 AND days = $2 AND measure = $3 AND value IS NOT NULL
+             AND (currency, rank, campaign_id) > ($4, $5, $6)
+           ORDER BY currency, rank, campaign_id LIMIT $7"#,
+        workspace,
+        days,
+        query.measure.name(),
+        currency,
+        rank,
+        campaign,
+        limit,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let more = rows.len() > paging.limit;
+    rows.truncate(paging.limit);
+    let next_cursor = rows.last().filter(|_| more).map(|row| cursor::encode(hash, board.epoch, row.key()));
+    Ok((rows, next_cursor))
+}

@@ -19,6 +19,6 @@ pub use engine::meter::{Meter, MeterError, ProjectionLag};
 pub use engine::replay::{ReplayError, ReplayOutcome, ReplayProgress, replay};
 pub use engine::status::{LogStatus, Stop, status};
 pub use engine::verify::{
-    Cell, Changed, Difference, LastVerified, Problem, RowDifference, TableCount, Verification, Verified, VerifyError,
-    VerifyRequest, Watch, last_verified, verify,
+    Cell, Changed, Difference, LastVerified, Problem, RowDifference, Sample, TableCount, Verification, Verified,
+    VerifyError, VerifyRequest, Watch, last_verified, verify,
 };

@@ -15,7 +15,7 @@ use platform::database::{Part, connect};
 use platform::lifecycle::signals;
 use platform::telemetry;
 use projections::{
-    Cell, Difference, Problem, ReplayProgress, RowDifference, Verification, VerifyRequest, Watch, verify,
+    Cell, Difference, Problem, ReplayProgress, RowDifference, Sample, Verification, VerifyRequest, Watch, verify,
 };
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
@@ -33,6 +33,12 @@ pub struct Options {
     /// Only this workspace; can be given several times.
     #[arg(long = "workspace", value_name = "NAME")]
     workspaces: Vec<String>,
+    /// Compare only so many campaigns of each workspace, and what belongs to no campaign.
+    #[arg(long, value_name = "CAMPAIGNS", value_parser = clap::value_parser!(u32).range(1..))]
+    sample: Option<u32>,
+    /// Which campaigns a sample has. The one that was taken is printed; taken again, it gives the same campaigns.
+    #[arg(long, requires = "sample")]
+    seed: Option<i64>,
     /// How many differences are printed; all are counted. 0: all are printed.
     #[arg(long, value_name = "ROWS", default_value_t = 50)]
     limit: u64,
@@ -71,7 +77,7 @@ async fn compare(options: &Options, config: Option<&Path>) -> anyhow::Result<u8>
     let pool = connect(&database, Part::Projector).await?;
     let mut stops = signals()?;
     let shutdown = CancellationToken::new();
-    let shown = Shown::new(options, &names);
+    let shown = Shown::new(options, request.sample, &names);
 
     let watch = Watch {
         progress: &|progress| shown.progress(progress),
@@ -110,7 +116,11 @@ async fn request(options: &Options, admin: &PgPool) -> anyhow::Result<VerifyRequ
             None => bail!("there is no workspace `{name}`"),
         }
     }
-    Ok(VerifyRequest { workspaces })
+    let sample = options.sample.map(|campaigns| {
+        let seed = options.seed.unwrap_or_else(|| i64::from(rand::random::<u32>()));
+        Sample { campaigns, seed }
+    });
+    Ok(VerifyRequest { workspaces, sample })
 }
 
 /// What a run came to.
@@ -158,13 +168,14 @@ impl Outcome {
 /// Where findings and progress go: findings to stdout, progress to a terminal only.
 struct Shown<'a> {
     options: &'a Options,
+    sample: Option<Sample>,
     names: &'a HashMap<i32, String>,
     bar: Option<ProgressBar>,
     found: AtomicU64,
 }
 
 impl<'a> Shown<'a> {
-    fn new(options: &'a Options, names: &'a HashMap<i32, String>) -> Self {
+    fn new(options: &'a Options, sample: Option<Sample>, names: &'a HashMap<i32, String>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             let style = ProgressStyle::with_template("[{bar:40}] {human_pos}/{human_len} events rebuilt, {msg}");
@@ -173,7 +184,7 @@ impl<'a> Shown<'a> {
             }
             bar
         });
-        Self { options, names, bar, found: AtomicU64::new(0) }
+        Self { options, sample, names, bar, found: AtomicU64::new(0) }
     }
 
     fn name(&self, workspace: i32) -> String {
@@ -217,6 +228,7 @@ impl<'a> Shown<'a> {
                 "kind": "summary",
                 "projection": self.options.projection,
                 "outcome": outcome.name(),
+                "seed": self.sample.map(|sample| sample.seed),
                 "differences": workspaces.iter().map(Verification::differences).sum::<u64>(),
                 "rows": workspaces.iter().map(Verification::rows).sum::<u64>(),
                 "workspaces": workspaces.iter().map(|one| self.workspace_as_json(one)).collect::<Vec<_>>(),
@@ -227,6 +239,9 @@ impl<'a> Shown<'a> {
         let (found, printed) = (self.found.load(Ordering::Relaxed), self.options.limit);
         if printed > 0 && found > printed {
             writeln!(out, "… and {} more; --limit says how many are printed", HumanCount(found - printed))?;
+        }
+        if let Some(Sample { campaigns, seed }) = self.sample {
+            writeln!(out, "a sample of {campaigns} campaigns of each workspace, by --seed {seed}")?;
         }
         for one in workspaces {
             self.summarise(one, &mut out)?;

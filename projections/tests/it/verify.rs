@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 use platform::clock::{ManualClock, SharedClock};
 use projections::{
-    Changed, Difference, Problem, RowDifference, Verified, VerifyError, VerifyRequest, Watch, catch_up, last_verified,
-    verify,
+    Changed, Difference, Problem, RowDifference, Sample, Verified, VerifyError, VerifyRequest, Watch, catch_up,
+    last_verified, verify,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -17,7 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::cuts::{happening, log};
-use crate::given::{Log, at, campaign, clicked, pools, source};
+use crate::given::{Log, at, campaign, clicked, created, pools, source};
 use crate::replays::varied;
 use crate::then::{checkpoint, live_rows};
 
@@ -222,6 +222,35 @@ async fn only_the_wanted_workspaces_are_looked_at(options: PgPoolOptions, connec
     let (verified, differences) = try_verify(&pool, &[two.workspace], CancellationToken::new()).await;
     let looked_at: Vec<_> = verified.unwrap().workspaces.iter().map(|one| (one.workspace, one.passed())).collect();
     assert_eq!((looked_at, differences), (vec![(two.workspace, true)], vec![]));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_sample_is_of_some_campaigns_by_its_seed(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    log.append_all((0..12).map(|n| created(campaign(n)))).await;
+    log.append_all((0..12).map(|n| clicked(source(1), campaign(n), at("2026-11-21T10:00:00Z")))).await;
+    catch_up(&pool).await.unwrap();
+    let wrong = sqlx::query("UPDATE read.increments SET value = 9").execute(&admin).await.unwrap();
+    assert_eq!(wrong.rows_affected(), 12);
+    tamper(&admin, "DELETE FROM read.workspaces WHERE workspace = $1", log.workspace).await;
+    let sampled = async |campaigns, seed| {
+        let found = Mutex::new(Vec::new());
+        let note = |difference: &Difference| found.lock().unwrap().push(difference.clone());
+        let watch = Watch { progress: &|_| {}, difference: &note };
+        let request = VerifyRequest { workspaces: Vec::new(), sample: Some(Sample { campaigns, seed }) };
+        verify(&pool, MODEL, &request, &clock(noon()), watch, CancellationToken::new()).await.unwrap();
+        found.into_inner().unwrap()
+    };
+    let three = sampled(3, 7).await;
+    // What belongs to no campaign, and three of the twelve.
+    let tables: Vec<_> = three.iter().map(|difference| difference.table).collect();
+    assert_eq!(tables, ["workspaces", "increments", "increments", "increments"]);
+    assert_eq!(sampled(3, 7).await, three);
+    assert_eq!(sampled(99, 7).await.len(), 13);
+    assert_ne!(sampled(3, 8).await, three);
+    let last = last_verified(&pool).await.unwrap();
+    assert_eq!((last.len(), last[0].sampled), (1, true));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -14,6 +14,7 @@ mod aside; // the epoch to compare with
 mod compare; // two ordered streams of rows, merged
 mod difference; // what may be found
 mod record; // when it last passed
+mod sample; // some campaigns instead of all
 mod shape; // columns and keys of a table
 mod snapshot; // the live side at one position
 
@@ -23,9 +24,11 @@ use platform::clock::SharedClock;
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use self::difference::{Cell, Changed, Difference, RowDifference};
 pub use self::record::{LastVerified, last_verified};
+pub use self::sample::Sample;
 use self::shape::Shape;
 use self::snapshot::Live;
 use super::Projection;
@@ -41,6 +44,8 @@ const LOOKS: u32 = 20;
 pub struct VerifyRequest {
     /// Only these workspaces; all if empty.
     pub workspaces: Vec<i32>,
+    /// Only some campaigns of each; all if `None`.
+    pub sample: Option<Sample>,
 }
 
 /// Who is told of what while it goes on.
@@ -213,8 +218,8 @@ async fn verify_alone(
     let shapes = Shape::of_all(pool, projection).await?;
     let epoch = aside::begin(pool, projection).await?;
     let rebuild = Rebuild { pool, projection, epoch, shutdown, tally: Tally::new(watch.progress) };
-    let bench = Bench { rebuild, shapes, clock, watch };
-    let verified = bench.verify_all(request).await;
+    let bench = Bench { rebuild, shapes, request, clock, watch };
+    let verified = bench.verify_all().await;
     // Also after a failure: what is left is only in the way.
     let dropped = aside::drop_left(pool, projection).await;
     let verified = verified?;
@@ -222,18 +227,27 @@ async fn verify_alone(
     Ok(verified)
 }
 
+/// Which rows are compared.
+#[derive(Debug, Clone, Copy)]
+struct Scope<'a> {
+    workspace: i32,
+    /// Of tables whose rows belong to campaigns, only the rows of these.
+    campaigns: Option<&'a [Uuid]>,
+}
+
 /// A verify under way.
 struct Bench<'a> {
     rebuild: Rebuild<'a>,
     shapes: Vec<Shape>,
+    request: &'a VerifyRequest,
     clock: &'a SharedClock,
     watch: Watch<'a>,
 }
 
 impl Bench<'_> {
-    async fn verify_all(&self, request: &VerifyRequest) -> Result<Verified, VerifyError> {
+    async fn verify_all(&self) -> Result<Verified, VerifyError> {
         let Rebuild { pool, projection, shutdown, tally, .. } = &self.rebuild;
-        let logs = aside::live_logs(pool, projection, &request.workspaces).await?;
+        let logs = aside::live_logs(pool, projection, &self.request.workspaces).await?;
         tally.expect(&logs);
         let mut workspaces = Vec::new();
         for log in logs {
@@ -244,7 +258,7 @@ impl Bench<'_> {
             };
             verification.problem = compared.err().or(verification.problem);
             tally.switched(log.workspace);
-            record::store(pool, projection, false, &verification, self.clock.now()).await?;
+            record::store(pool, projection, self.request.sample.is_some(), &verification, self.clock.now()).await?;
             workspaces.push(verification);
         }
         Ok(Verified { workspaces, interrupted: false })
@@ -259,10 +273,15 @@ impl Bench<'_> {
             return Err(Problem::Version { built: live.version, ours: projection.version });
         }
         let mut rebuilt = self.rebuild.pool.acquire().await.map_err(Problem::Database)?.detach();
+        let campaigns = match self.request.sample {
+            Some(sample) => Some(sample::choose(self.rebuild.pool, sample, verification.workspace).await?),
+            None => None,
+        };
+        let scope = Scope { workspace: verification.workspace, campaigns: campaigns.as_deref() };
         for shape in &self.shapes {
             let count = compare::table(
                 shape,
-                verification.workspace,
+                scope,
                 (live.epoch, &mut live.session),
                 (self.rebuild.epoch, &mut rebuilt),
                 self.watch.difference,

@@ -80,11 +80,16 @@ impl Shape {
         Self { table, columns, key, signed, selected, ordered }
     }
 
-    /// Reads the rows of the workspace `$1` in one epoch. From the epoch's own table: a lock on its parent could be in the
-    /// way of one who drops another epoch.
-    pub(super) fn query(&self, epoch: i32) -> String {
+    /// Reads the rows of the workspace `$1` in one epoch; of those that belong to campaigns, if `is_sampled`, only those of
+    /// the campaigns `$2`. From the epoch's own table: a lock on its parent could be in the way of one who drops another epoch.
+    pub(super) fn query(&self, epoch: i32, is_sampled: bool) -> String {
         let Self { table, selected, ordered, .. } = self;
-        format!("SELECT {selected} FROM read.{table}_e{epoch} WHERE epoch = {epoch} AND workspace = $1{ordered}")
+        let has_campaign = self.columns.iter().any(|column| column == "campaign_id");
+        // The campaigns are named in any case, so that every statement has the same parameters.
+        let only = if is_sampled && has_campaign { "campaign_id = ANY ($2::uuid[])" } else { "$2::uuid[] IS NOT NULL" };
+        format!(
+            "SELECT {selected} FROM read.{table}_e{epoch} WHERE epoch = {epoch} AND workspace = $1 AND {only}{ordered}"
+        )
     }
 }
 

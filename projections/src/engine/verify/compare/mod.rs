@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::difference::{Cell, Changed, Difference, RowDifference};
 use super::shape::Shape;
-use super::{Problem, TableCount};
+use super::{Problem, Scope, TableCount};
 
 /// A row: what its key orders by, and every column as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,25 +17,27 @@ struct Row {
 /// Compares one table of a workspace: the live epoch's rows, and the rebuilt ones.
 pub(super) async fn table(
     shape: &Shape,
-    workspace: i32,
+    scope: Scope<'_>,
     (live_epoch, live): (i32, &mut PgConnection),
     (rebuilt_epoch, rebuilt): (i32, &mut PgConnection),
     tell: &(dyn Fn(&Difference) + Send + Sync),
 ) -> Result<TableCount, Problem> {
-    let (live_rows, rebuilt_rows) = (shape.query(live_epoch), shape.query(rebuilt_epoch));
-    let found = |key, row| tell(&Difference { workspace, table: shape.table, key, row });
-    merge(shape, rows(shape, &live_rows, workspace, live), rows(shape, &rebuilt_rows, workspace, rebuilt), found).await
+    let sql = |epoch| shape.query(epoch, scope.campaigns.is_some());
+    let (live_rows, rebuilt_rows) = (sql(live_epoch), sql(rebuilt_epoch));
+    let found = |key, row| tell(&Difference { workspace: scope.workspace, table: shape.table, key, row });
+    merge(shape, rows(shape, &live_rows, scope, live), rows(shape, &rebuilt_rows, scope, rebuilt), found).await
 }
 
 /// The shape really is dynamic: tables and columns come from the projection's constant and the catalogue.
 fn rows<'a>(
     shape: &'a Shape,
     sql: &'a str,
-    workspace: i32,
+    scope: Scope<'a>,
     session: &'a mut PgConnection,
 ) -> impl Stream<Item = Result<Row, sqlx::Error>> + Unpin + 'a {
     sqlx::query_as::<_, (Vec<Vec<u8>>, Vec<Option<String>>)>(sql)
-        .bind(workspace)
+        .bind(scope.workspace)
+        .bind(scope.campaigns.unwrap_or_default())
         .persistent(false)
         .fetch(session)
         .map_ok(|(binary, values)| Row { order: ordering(binary, &shape.signed), values })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use highwater::commands::{dev, import, keys, leaderboard, migrate, replay, serve, status, verify};
+use highwater::commands::{dev, events, import, keys, leaderboard, migrate, replay, serve, status, verify};
 
 /// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
 #[derive(Debug, Parser)]
@@ -43,6 +43,9 @@ enum Command {
     /// Create, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Tell what a log can hold.
+    #[command(subcommand)]
+    Events(events::Command),
     /// Send files to the command API.
     #[command(subcommand)]
     Import(import::Command),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
             Command::Verify(options) => verify::run(options, config).await,
             Command::Leaderboard(command) => leaderboard::run(command, config).await,
             Command::Keys(command) => keys::run(command, config).await,
+            Command::Events(command) => events::run(&command),
             Command::Import(command) => import::run(command).await,
         }
     })

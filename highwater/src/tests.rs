@@ -11,7 +11,10 @@ fn the_command_line_is_sound() {
 fn the_commands_are_those_of_the_design() {
     let command = Cli::command();
     let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-    assert_eq!(names, ["dev", "serve", "migrate", "status", "replay", "keys", "import"]);
+    assert_eq!(
+        names,
+        ["dev", "serve", "migrate", "status", "replay", "verify", "leaderboard", "keys", "events", "import"]
+    );
 }
 
 #[track_caller]
@@ -37,6 +40,9 @@ fn the_lines_of_the_design_are_taken() {
     accepts("highwater status --json");
     accepts("highwater replay");
     accepts("highwater replay campaign_model");
+    accepts("highwater events schema");
+    accepts("highwater events schema CampaignCreated 1");
+    refuses("highwater events schema CampaignCreated one", "one");
     accepts("highwater keys create --workspace w --scopes read --name dashboard");
     accepts(
         "highwater keys create --workspace w --create-workspace --time-zone UTC --currency EUR --scopes read,command --name n",

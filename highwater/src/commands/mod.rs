@@ -1,6 +1,7 @@
 //! The commands: one file each, an `Options` and a `run`.
 
 pub mod dev; // everything on this machine
+pub mod events; // what a log can hold
 pub mod import; // files in
 pub mod keys; // who may call
 pub mod leaderboard; // rank campaigns anew

@@ -40,6 +40,8 @@ BEGIN
 END $$;
 ALTER FUNCTION read.create_epoch(text, text[], integer) OWNER TO highwater_projector;
 ALTER FUNCTION read.drop_epoch_table(text, integer) OWNER TO highwater_projector;
+ALTER FUNCTION read.prepare_months(integer, text[], timestamptz[]) OWNER TO highwater_projector;
+ALTER FUNCTION read.drop_month(text, integer, text) OWNER TO highwater_projector;
 ALTER SCHEMA read OWNER TO highwater_projector;
 GRANT USAGE ON SCHEMA read TO highwater_read;
 GRANT SELECT ON ALL TABLES IN SCHEMA read TO highwater_read;

@@ -17,6 +17,7 @@ pub use engine::follow::{ProjectorConfig, ProjectorError, catch_up, run};
 pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus, projectors};
 pub use engine::meter::{Meter, MeterError, ProjectionLag};
 pub use engine::replay::{ReplayError, ReplayOutcome, ReplayProgress, replay};
+pub use engine::retention;
 pub use engine::status::{LogStatus, Stop, status};
 pub use engine::verify::{
     Cell, Changed, Difference, LastVerified, Problem, RowDifference, Sample, TableCount, Verification, Verified,

@@ -1,17 +1,32 @@
 //! Where a zone's hours and days begin. Works from UTC to local time only, which is never ambiguous.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
 
-use super::{FIRST_DATE, LAST_DATE};
+use super::{FIRST_DATE, Grain, LAST_DATE};
 use crate::zone::Zone;
 
 const QUARTER_S: i64 = 900;
 
 /// The start of the 15-minute UTC bucket that holds this instant.
 pub fn quarter_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
+    round_down(instant, QUARTER_S)
+}
+
+/// The start of the UTC bucket of a grain that holds this instant.
+pub fn utc_bucket(grain: Grain, instant: DateTime<Utc>) -> DateTime<Utc> {
+    round_down(instant, grain.seconds())
+}
+
+/// The first instant of the UTC month that holds this instant.
+pub fn utc_month(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let date = instant.date_naive();
+    date.with_day(1).unwrap_or(date).and_time(chrono::NaiveTime::MIN).and_utc()
+}
+
+fn round_down(instant: DateTime<Utc>, step_s: i64) -> DateTime<Utc> {
     let seconds = instant.timestamp();
-    // Before the first instant that can be represented there is no quarter to round down to.
-    DateTime::from_timestamp(seconds - seconds.rem_euclid(QUARTER_S), 0).unwrap_or(instant)
+    // Before the first instant that can be represented there is nothing to round down to.
+    DateTime::from_timestamp(seconds - seconds.rem_euclid(step_s), 0).unwrap_or(instant)
 }
 
 /// Whether a date lies between [`FIRST_DATE`] and [`LAST_DATE`].

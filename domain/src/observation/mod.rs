@@ -15,11 +15,13 @@ use crate::measure::{Measure, Unit};
 use crate::money::Currency;
 
 mod correction; // retracts or restates an earlier one
+mod dimension; // by what totals are kept
 
 #[cfg(test)]
 mod tests;
 
 pub use correction::{Correction, Restated, Total};
+pub use dimension::{Dimension, DimensionError, OTHER};
 
 /// The stream type of observation events: one stream per source.
 pub const STREAM_TYPE: &str = "observations";

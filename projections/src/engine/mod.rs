@@ -18,6 +18,7 @@
 //! docs/adding-a-view.md says how to add one, and what a view must hold.
 
 pub mod event; // a decoded event, and why one is refused
+pub mod retention; // what is kept of tables that are partitioned by month
 
 pub(crate) mod announce; // tells readers that rows moved
 pub(crate) mod apply; // the one transaction: checkpoint, rows

@@ -7,7 +7,9 @@ mod activity; // who did what to a campaign
 mod campaign_sources; // which sources feed a campaign
 mod campaigns;
 mod corrections; // what each correction of an observation did
+mod dimensions; // pushed observations by one dimension at a time
 mod increments; // pushed observations, summed
+mod months; // months of tables, made before rows are written
 mod observed; // what a batch of observations names
 mod scope_marks; // the last event that touched each scope
 mod source_completions; // when a source said that it was complete, through when
@@ -24,7 +26,7 @@ pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
 /// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 4,
+    version: 5,
     tables: &[
         "workspaces",
         "campaigns",
@@ -33,6 +35,10 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "source_completions",
         "campaign_sources",
         "increments",
+        "hourly_increments",
+        "daily_increments",
+        "dimension_values",
+        "dimension_totals",
         "corrections",
         "statements",
         "activity",
@@ -50,6 +56,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(source_completions::SourceCompletions::default()),
         Box::new(campaign_sources::CampaignSources::default()),
         Box::new(increments::Increments::default()),
+        Box::new(dimensions::Dimensions::default()),
         Box::new(corrections::Corrections::default()),
         Box::new(statements::Statements::default()),
         Box::new(activity::Activity::default()),

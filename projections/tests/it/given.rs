@@ -304,6 +304,16 @@ pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
     Given { stream: from.0, event: Event::Observations(event) }
 }
 
+/// The same observations, each naming its dimensions.
+pub(crate) fn naming(given: Given, dimensions: &[&[(&str, &str)]]) -> Given {
+    let Given { stream, event } = given;
+    let Event::Observations(mut batch) = event else { unreachable!("a batch of observations") };
+    for (observation, named) in batch.observations.iter_mut().zip(dimensions) {
+        observation.dimensions = named.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    }
+    Given { stream, event: Event::Observations(batch) }
+}
+
 /// A correction of an observation of `seen`: (id, original's id, happened at), and what the original comes to with it.
 /// Count and value of `seen` are the changes.
 pub(crate) fn corrected(

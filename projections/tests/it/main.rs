@@ -3,12 +3,15 @@
 
 mod activity; // who did what to a campaign
 mod cuts; // rows do not depend on batches or on the order between streams
+mod dimensions; // totals by one dimension, and which values are kept
 mod event_versions; // logs that older or newer code wrote
 mod failures; // crashes, holes, refused events
 mod follow; // catch_up, run, status
 mod given; // logs to project
 mod leases; // several projectors on one database
+mod months; // partitions by month: hours and days, months on demand, retention
 mod replays; // rebuilding beside the live rows
+mod retention; // what is kept of months, and what a rebuild makes of it
 mod then; // rows as they came out
 mod verify; // comparing the live rows with a rebuild
 mod views; // given events, then rows

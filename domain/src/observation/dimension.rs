@@ -1,0 +1,71 @@
+//! The dimensions by which totals are kept. An observation may name others; those are in the log only.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+/// What stands for the values of a dimension that are not kept by themselves.
+pub const OTHER: &str = "(other)";
+
+/// A name that is no kept dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not a dimension by which totals are kept")]
+pub struct DimensionError;
+
+macro_rules! dimensions {
+    ($($variant:ident $name:literal;)+) => {
+        /// A dimension of observations by which totals are kept. Stored under its name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Dimension {
+            $(#[doc = concat!("`", $name, "`")] $variant),+
+        }
+
+        impl Dimension {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire and in the tables.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+
+        impl FromStr for Dimension {
+            type Err = DimensionError;
+
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                match name {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err(DimensionError),
+                }
+            }
+        }
+    };
+}
+
+dimensions! {
+    Ad "ad";
+    Creative "creative";
+    Placement "placement";
+    Country "country";
+    Device "device";
+    UtmSource "utm_source";
+    UtmMedium "utm_medium";
+    UtmCampaign "utm_campaign";
+    UtmTerm "utm_term";
+    UtmContent "utm_content";
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Dimension {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}

@@ -1,0 +1,262 @@
+//! What is kept of the tables that are partitioned by month. The log is never touched: a rebuild under a wider rule has the
+//! months again.
+//!
+//! A bound is stored before anything is dropped, and readers are told by it; the months behind it are dropped once every
+//! reader from before it is gone. Views read it in the transaction that writes ([`crate::views`]), a new epoch begins with it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Months, Utc};
+use domain::bucket::utc_month;
+use sqlx::PgPool;
+use thiserror::Error;
+
+use super::backoff::Backoff;
+use super::{Projection, checkpoint};
+use crate::views::PROJECTIONS;
+
+/// Months for which partitions are made before anything is written there.
+const MONTHS_AHEAD: u32 = 2;
+/// How long readers may have to queue behind one try to drop a month.
+const LOCK_TIMEOUT: &str = "50ms";
+const DROP_ATTEMPTS: u32 = 20;
+
+/// What is kept of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Of which projection.
+    pub projection: String,
+    /// Its name in schema `read`.
+    pub table: String,
+    /// How many whole months before the current one are kept; `None`: the bound stands where it is.
+    pub keep_months: Option<i32>,
+    /// Rows of earlier buckets are kept neither now nor by the next rebuild.
+    pub before: Option<DateTime<Utc>>,
+    /// The same for the rows that are there now: it is later while months that are to be kept again wait for a rebuild.
+    pub dropped_before: Option<DateTime<Utc>>,
+}
+
+/// Why a retention was not set.
+#[derive(Debug, Error)]
+pub enum RetentionError {
+    /// Not a table that is partitioned by month.
+    #[error("{table:?} is not a table that is kept by month; those are {}", tables.join(", "))]
+    UnknownTable {
+        /// What was asked for.
+        table: String,
+        /// What there is.
+        tables: Vec<String>,
+    },
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Keeps so many whole months before the current one, of one table or of all that are partitioned by month; `None`: all
+/// months, from the next rebuild on. What lies before is left to [`look_after`].
+pub async fn set(
+    pool: &PgPool,
+    table: Option<&str>,
+    keep_months: Option<u32>,
+    now: DateTime<Utc>,
+) -> Result<(), RetentionError> {
+    let tables = monthly_tables(pool).await?;
+    let wanted: Vec<String> = tables.iter().filter(|name| table.is_none_or(|table| table == *name)).cloned().collect();
+    if let (Some(table), true) = (table, wanted.is_empty()) {
+        return Err(RetentionError::UnknownTable { table: table.to_owned(), tables });
+    }
+    let before = keep_months.and_then(|months| first_kept(now, months));
+    let keep_months = keep_months.map(|months| i32::try_from(months).unwrap_or(i32::MAX));
+    for &projection in PROJECTIONS {
+        let own: Vec<String> =
+            wanted.iter().filter(|name| projection.tables.contains(&name.as_str())).cloned().collect();
+        let mut tx = pool.begin().await?;
+        checkpoint::lock_epochs(&mut tx).await?;
+        sqlx::query!(
+            "INSERT INTO read.retention (projection, table_name, keep_months, before, changed_at)
+             SELECT $1, name, $3, $4, $5 FROM unnest($2::text[]) AS t (name)
+             ON CONFLICT (projection, table_name) DO UPDATE
+             SET keep_months = excluded.keep_months, before = excluded.before, changed_at = excluded.changed_at",
+            projection.name,
+            &own,
+            keep_months,
+            before,
+            now
+        )
+        .execute(&mut *tx)
+        .await?;
+        carry_over(&mut tx, projection, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// How many values of a dimension an epoch keeps, from the next rebuild on.
+pub async fn limit_dimensions(pool: &PgPool, values: u32) -> Result<(), sqlx::Error> {
+    let values = i32::try_from(values).unwrap_or(i32::MAX);
+    for projection in PROJECTIONS {
+        sqlx::query!(
+            "INSERT INTO read.dimension_limits (projection, dimension_values) VALUES ($1, $2)
+             ON CONFLICT (projection) DO UPDATE SET dimension_values = excluded.dimension_values",
+            projection.name,
+            values
+        )
+        .execute(pool)
+        .await?;
+    }
+    Ok(())
+}
+
+/// What is kept of each table for which that was ever said.
+pub async fn list(pool: &PgPool) -> Result<Vec<Retention>, sqlx::Error> {
+    sqlx::query_as!(
+        Retention,
+        r#"SELECT r.projection, r.table_name AS "table", r.keep_months, r.before,
+                  (SELECT max(e.before) FROM read.epoch_retention e
+                   WHERE e.projection = r.projection AND e.table_name = r.table_name) AS dropped_before
+           FROM read.retention r ORDER BY r.projection, r.table_name"#
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Moves the bounds on with the months, drops what lies behind them, and makes the months that are to come. Returns the
+/// partitions that were dropped. What readers hold is left for the next time.
+pub async fn look_after(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+    advance(pool, now).await?;
+    make_months(pool, now).await?;
+    drop_months(pool).await
+}
+
+/// The first month that is kept beside so many whole ones before the current one.
+fn first_kept(now: DateTime<Utc>, months: u32) -> Option<DateTime<Utc>> {
+    utc_month(now).checked_sub_months(Months::new(months))
+}
+
+async fn monthly_tables(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT name AS "name!" FROM unnest(read.monthly_tables()) AS t (name)"#)
+        .fetch_all(pool)
+        .await
+}
+
+async fn advance(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    for &projection in PROJECTIONS {
+        let mut tx = pool.begin().await?;
+        checkpoint::lock_epochs(&mut tx).await?;
+        let rules = sqlx::query!(
+            r#"SELECT table_name, keep_months AS "keep_months!" FROM read.retention
+               WHERE projection = $1 AND keep_months IS NOT NULL"#,
+            projection.name
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for rule in rules {
+            let before = u32::try_from(rule.keep_months).ok().and_then(|months| first_kept(now, months));
+            sqlx::query!(
+                "UPDATE read.retention SET before = $3, changed_at = $4
+                 WHERE projection = $1 AND table_name = $2 AND (before IS NULL OR before < $3)",
+                projection.name,
+                rule.table_name,
+                before,
+                now
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        carry_over(&mut tx, projection, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Takes bounds that moved on over to the epochs that there are. Never back: those months are not there any more.
+async fn carry_over(
+    conn: &mut sqlx::PgConnection,
+    projection: &Projection,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"INSERT INTO read.epoch_retention AS kept (table_name, epoch, projection, before, changed_at)
+           SELECT r.table_name, e.epoch, r.projection, r.before, $2
+           FROM read.retention r JOIN read.epochs e USING (projection)
+           WHERE r.projection = $1 AND r.before IS NOT NULL
+           ON CONFLICT (table_name, epoch) DO UPDATE
+           SET before = excluded.before, changed_at = excluded.changed_at, set_by = pg_current_xact_id()
+           WHERE kept.before < excluded.before"#,
+        projection.name,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn make_months(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let months: Vec<_> =
+        (0..=MONTHS_AHEAD).filter_map(|ahead| utc_month(now).checked_add_months(Months::new(ahead))).collect();
+    let tables = monthly_tables(pool).await?;
+    for &projection in PROJECTIONS {
+        let own: Vec<String> =
+            tables.iter().filter(|name| projection.tables.contains(&name.as_str())).cloned().collect();
+        let epochs = sqlx::query_scalar!(
+            "SELECT epoch FROM read.epochs WHERE projection = $1 AND state <> 'dropping' AND tables @> $2 ORDER BY epoch",
+            projection.name,
+            &own
+        )
+        .fetch_all(pool)
+        .await?;
+        for epoch in epochs {
+            sqlx::query!("SELECT FROM read.prepare_months($1, $2, $3)", epoch, &own, &months).execute(pool).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn drop_months(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    // A reader from before the bound was set does not know it, and must find the rows.
+    let over = sqlx::query!(
+        r#"SELECT r.table_name, r.epoch, m.name AS "name!"
+           FROM read.epoch_retention r CROSS JOIN LATERAL read.months_before(r.table_name, r.epoch, r.before) AS m (name)
+           WHERE NOT EXISTS (SELECT FROM pg_stat_activity a
+                             WHERE a.datname = current_database() AND a.backend_type = 'client backend'
+                               AND a.pid <> pg_backend_pid()
+                               AND age(a.backend_xmin) >= age(r.set_by::xid))
+           ORDER BY r.epoch, m.name"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut dropped = Vec::new();
+    for month in over {
+        if drop_month(pool, &month.table_name, month.epoch, &month.name).await? {
+            dropped.push(month.name);
+        } else {
+            tracing::warn!(table = month.name, "readers are busy: a month that is not kept is dropped later");
+        }
+    }
+    Ok(dropped)
+}
+
+/// Drops one partition. `false` if readers kept it busy all the time.
+async fn drop_month(pool: &PgPool, table: &str, epoch: i32, month: &str) -> Result<bool, sqlx::Error> {
+    let mut backoff = Backoff::up_to(Duration::from_secs(1));
+    for _ in 0..DROP_ATTEMPTS {
+        let mut tx = pool.begin().await?;
+        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
+        match sqlx::query!("SELECT read.drop_month($1, $2, $3)", table, epoch, month).execute(&mut *tx).await {
+            Ok(_) => {
+                tx.commit().await?;
+                return Ok(true);
+            }
+            Err(error) if is_lock_timeout(&error) => {
+                tx.rollback().await?;
+                tokio::time::sleep(backoff.wait()).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
+}

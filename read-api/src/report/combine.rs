@@ -11,6 +11,7 @@ use domain::money::Currency;
 use domain::source::Role;
 use uuid::Uuid;
 
+use super::dimension::Slice;
 use super::gather::Sum;
 use super::query::{Column, DataState, GroupKey, ReportQuery};
 use super::value::Value;
@@ -38,6 +39,8 @@ pub(crate) struct RowKey {
     pub(crate) channel: Option<String>,
     pub(crate) source: Option<SourceKey>,
     pub(crate) campaign: Option<Uuid>,
+    /// Where in the query's dimension.
+    pub(crate) slice: Option<Slice>,
 }
 
 /// A source as rows are grouped by it.
@@ -112,6 +115,7 @@ impl Setting<'_> {
                 .groups_by(GroupKey::Source)
                 .then(|| SourceKey { name: definition.name.clone(), id: source.id }),
             campaign: sum.campaign,
+            slice: sum.slice.clone(),
         }
     }
 

@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::Grain;
 use domain::measure::Measure;
+use domain::observation::Dimension;
 use uuid::Uuid;
 
+use super::dimension::{Slice, split};
 use super::plan::Plan;
+use super::reading::Reading;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 
@@ -23,6 +26,8 @@ pub(crate) struct Sum {
     pub(crate) cell: usize,
     /// The campaign, when campaigns are told apart.
     pub(crate) campaign: Option<Uuid>,
+    /// Where in the dimension, when one is told apart.
+    pub(crate) slice: Option<Slice>,
     pub(crate) source: Uuid,
     pub(crate) measure: Measure,
     /// In the measure's smallest unit.
@@ -58,6 +63,10 @@ pub(crate) struct Selection<'a> {
     pub(crate) sources: Vec<Uuid>,
     /// Whether to tell campaigns apart.
     pub(crate) by_campaign: bool,
+    /// The dimension to tell apart.
+    pub(crate) dimension: Option<Dimension>,
+    /// Which table of sums.
+    pub(crate) reading: Reading,
 }
 
 /// A row as the database groups it: a sum, or (without a cell) the mention of statements that are too coarse.
@@ -73,15 +82,15 @@ struct SumRow {
     misfit: bool,
 }
 
-/// The statement in its two forms: over all campaigns by time, and over some campaigns by their keys.
+/// The statement in its forms: of each table of sums, over all campaigns by time, and over some campaigns by their keys.
 macro_rules! sums {
-    ($of_increments:literal, $of_statements:literal, $($argument:expr),+ $(,)?) => {
+    ($increments:literal, $of_increments:literal, $of_statements:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
             SumRow,
             r#"SELECT width_bucket(i.bucket, $3::timestamptz[]) AS cell, CASE WHEN $4 THEN i.campaign_id END AS campaign_id,
                       i.source_id AS "source_id!", i.measure AS "measure!", NULL::text AS grain, NULL::text AS time_zone,
                       sum(i.value)::text AS value, max(i.changed_at) AS changed_at, false AS "misfit!"
-               FROM read.increments i
+               FROM "# + $increments + r#" i
                WHERE i.epoch = $1 AND i.workspace = $2 AND i.bucket >= $5 AND i.bucket < $6
                  AND i.measure = ANY($7) AND i.source_id = ANY($8) "# + $of_increments + r#"
                GROUP BY 1, 2, 3, 4
@@ -153,6 +162,10 @@ pub(crate) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -
             }
         }
     }
+    if let Some(dimension) = selection.dimension {
+        let named = select_by_dimension(snapshot, selection, dimension).await?;
+        gathered.sums = split(gathered.sums, named)?;
+    }
     Ok(gathered)
 }
 
@@ -166,6 +179,7 @@ impl SumRow {
         Ok(Some(Sum {
             cell: cell.ok_or_else(|| Refusal::corrupt(format!("bucket in cell {number}")))?,
             campaign: self.campaign_id,
+            slice: None,
             source: self.source_id,
             measure,
             value: value.parse().map_err(Refusal::corrupt)?,
@@ -189,52 +203,120 @@ async fn select(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Ve
         plan.days.iter().map(|day| (day.span.map(|span| span.0), day.span.map(|span| span.1))).unzip();
     let by_campaign = selection.by_campaign;
     let sources = &selection.sources;
-    let rows = match selection.campaigns {
-        None => {
-            sums!(
-                "",
-                "",
-                epoch,
-                workspace,
-                &edges,
-                by_campaign,
-                start,
-                end,
-                &measures,
-                sources,
-                &fitting,
-                &too_coarse,
-                &dates,
-                &cells,
-                &starts as _,
-                &ends as _,
-            )
-            .fetch_all(snapshot.db())
-            .await?
-        }
-        Some(campaigns) => {
-            sums!(
-                "AND i.campaign_id = ANY($15)",
-                "AND s.campaign_id = ANY($15)",
-                epoch,
-                workspace,
-                &edges,
-                by_campaign,
-                start,
-                end,
-                &measures,
-                sources,
-                &fitting,
-                &too_coarse,
-                &dates,
-                &cells,
-                &starts as _,
-                &ends as _,
-                campaigns,
-            )
-            .fetch_all(snapshot.db())
-            .await?
-        }
-    };
-    Ok(rows)
+    /// One form of the statement, with its arguments.
+    macro_rules! of {
+        ($table:literal) => {
+            match selection.campaigns {
+                None => {
+                    sums!(
+                        $table,
+                        "",
+                        "",
+                        epoch,
+                        workspace,
+                        &edges,
+                        by_campaign,
+                        start,
+                        end,
+                        &measures,
+                        sources,
+                        &fitting,
+                        &too_coarse,
+                        &dates,
+                        &cells,
+                        &starts as _,
+                        &ends as _,
+                    )
+                    .fetch_all(snapshot.db())
+                    .await?
+                }
+                Some(campaigns) => {
+                    sums!(
+                        $table,
+                        "AND i.campaign_id = ANY($15)",
+                        "AND s.campaign_id = ANY($15)",
+                        epoch,
+                        workspace,
+                        &edges,
+                        by_campaign,
+                        start,
+                        end,
+                        &measures,
+                        sources,
+                        &fitting,
+                        &too_coarse,
+                        &dates,
+                        &cells,
+                        &starts as _,
+                        &ends as _,
+                        campaigns,
+                    )
+                    .fetch_all(snapshot.db())
+                    .await?
+                }
+            }
+        };
+    }
+    Ok(match selection.reading.grain {
+        Grain::QuarterHour => of!("read.increments"),
+        Grain::Hour => of!("read.hourly_increments"),
+        Grain::Day => of!("read.daily_increments"),
+    })
+}
+
+/// The sums that name a value of a dimension.
+async fn select_by_dimension(
+    snapshot: &mut Snapshot,
+    selection: &Selection<'_>,
+    dimension: Dimension,
+) -> Result<Vec<Sum>, Refusal> {
+    let plan = selection.plan;
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    // Not further back than the totals, or the rest would be less than nothing.
+    let kept = selection.reading.beyond.map(|kept| kept.before);
+    let (start, end) =
+        (kept.map_or(plan.calendar.start(), |kept| kept.max(plan.calendar.start())), plan.calendar.end());
+    let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
+    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT width_bucket(t.bucket, $3::timestamptz[]) AS cell, CASE WHEN $4 THEN t.campaign_id END AS campaign_id,
+                  t.source_id, t.value AS named, t.measure, sum(t.sum)::text AS value, max(t.changed_at) AS changed_at
+           FROM read.dimension_totals t
+           WHERE t.epoch = $1 AND t.workspace = $2 AND t.dimension = $5 AND t.bucket >= $6 AND t.bucket < $7
+             AND t.measure = ANY($8) AND t.source_id = ANY($9) AND ($10::uuid[] IS NULL OR t.campaign_id = ANY($10))
+           GROUP BY 1, 2, 3, 4, 5
+           LIMIT 200001"#,
+        epoch,
+        workspace,
+        &edges,
+        selection.by_campaign,
+        dimension.name(),
+        start,
+        end,
+        &measures,
+        &selection.sources,
+        selection.campaigns,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    if rows.len() > MAX_SUMS {
+        return Err(Refusal::ReportTooLarge);
+    }
+    let mut sums = Vec::with_capacity(rows.len());
+    for row in rows {
+        let sum = SumRow {
+            cell: row.cell,
+            campaign_id: row.campaign_id,
+            source_id: row.source_id,
+            measure: row.measure,
+            grain: None,
+            time_zone: None,
+            value: row.value,
+            changed_at: row.changed_at,
+            misfit: false,
+        };
+        let measure = sum.measure.parse().map_err(Refusal::corrupt)?;
+        sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { slice: Some(Slice::Value(row.named)), ..sum }));
+    }
+    Ok(sums)
 }

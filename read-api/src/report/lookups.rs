@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::bucket::Cell;
+use domain::bucket::{Cell, Grain};
 use domain::campaign::{CampaignState, CampaignStatus};
 use domain::freshness::restated_after_final;
 use domain::measure::Measure;
@@ -133,21 +133,18 @@ async fn first_completions(
     Ok(rows.into_iter().map(|row| ((row.source_id, row.ends), row.completed_at)).collect())
 }
 
-/// Which of these sources state the same measure of the same campaign within the range. Asks for one row of each, of
-/// those campaigns only that more than one of them feeds.
-pub(crate) async fn overlaps(
-    snapshot: &mut Snapshot,
-    plan: &Plan,
-    campaigns: Option<&[Uuid]>,
-    sources: &[Uuid],
-) -> Result<BTreeSet<Overlap>, Refusal> {
-    if sources.len() < 2 {
-        return Ok(BTreeSet::new());
-    }
-    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
-    let rows = sqlx::query!(
-        r#"WITH feeding AS (
+/// A measure, and the sources that state it of one campaign.
+struct Stating {
+    measure: String,
+    sources: Vec<Uuid>,
+}
+
+/// The statement, by the table of sums that is looked at.
+macro_rules! stating {
+    ($increments:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            Stating,
+            r#"WITH feeding AS (
                SELECT campaign_id, source_id, count(*) OVER (PARTITION BY campaign_id) AS beside
                FROM read.campaign_sources
                WHERE epoch = $1 AND workspace = $2 AND source_id = ANY($3) AND ($4::uuid[] IS NULL OR campaign_id = ANY($4))
@@ -155,7 +152,7 @@ pub(crate) async fn overlaps(
                SELECT m.measure, array_agg(f.source_id ORDER BY f.source_id) AS sources
                FROM feeding f CROSS JOIN unnest($5::text[]) AS m (measure)
                WHERE f.beside > 1 AND (
-                   EXISTS (SELECT FROM read.increments i
+                   EXISTS (SELECT FROM "# + $increments + r#" i
                            WHERE i.epoch = $1 AND i.workspace = $2 AND i.campaign_id = f.campaign_id
                              AND i.source_id = f.source_id AND i.bucket >= $6 AND i.bucket < $7 AND i.measure = m.measure)
                    OR EXISTS (SELECT FROM read.statements s
@@ -165,16 +162,43 @@ pub(crate) async fn overlaps(
                GROUP BY f.campaign_id, m.measure HAVING count(*) > 1
            )
            SELECT DISTINCT measure AS "measure!", sources AS "sources!" FROM stating"#,
-        epoch,
-        workspace,
-        sources,
-        campaigns,
-        &measures,
-        plan.calendar.start(),
-        plan.calendar.end(),
-    )
-    .fetch_all(snapshot.db())
-    .await?;
+            $($argument),+
+        )
+    };
+}
+
+/// Which of these sources state the same measure of the same campaign within the range. Asks for one row of each, of
+/// those campaigns only that more than one of them feeds.
+pub(crate) async fn overlaps(
+    snapshot: &mut Snapshot,
+    plan: &Plan,
+    grain: Grain,
+    campaigns: Option<&[Uuid]>,
+    sources: &[Uuid],
+) -> Result<BTreeSet<Overlap>, Refusal> {
+    if sources.len() < 2 {
+        return Ok(BTreeSet::new());
+    }
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+    let (start, end) = (plan.calendar.start(), plan.calendar.end());
+    let rows = match grain {
+        Grain::QuarterHour => {
+            stating!("read.increments", epoch, workspace, sources, campaigns, &measures, start, end)
+                .fetch_all(snapshot.db())
+                .await?
+        }
+        Grain::Hour => {
+            stating!("read.hourly_increments", epoch, workspace, sources, campaigns, &measures, start, end)
+                .fetch_all(snapshot.db())
+                .await?
+        }
+        Grain::Day => {
+            stating!("read.daily_increments", epoch, workspace, sources, campaigns, &measures, start, end)
+                .fetch_all(snapshot.db())
+                .await?
+        }
+    };
     let overlap = |measure: &str, sources: Vec<Uuid>| -> Result<Overlap, Refusal> {
         Ok((measure.parse::<Measure>().map_err(Refusal::corrupt)?, sources.into_iter().collect()))
     };

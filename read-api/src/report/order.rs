@@ -93,6 +93,7 @@ fn group(key: &RowKey, by: GroupKey) -> Part {
         // Names are unique in a workspace.
         GroupKey::Source => key.source.as_ref().map(|source| source.name.clone()),
         GroupKey::Campaign => key.campaign.map(|id| id.as_hyphenated().to_string()),
+        GroupKey::Dimension(_) => key.slice.as_ref().and_then(|slice| slice.text().map(str::to_owned)),
     };
     text.map_or(Part::Nothing, Part::Text)
 }

@@ -8,6 +8,7 @@ use domain::bucket::Granularity;
 use domain::campaign::CampaignStatus;
 use domain::channel::Channel;
 use domain::measure::{Derived, Measure};
+use domain::observation::Dimension;
 use domain::zone::Zone;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -42,13 +43,14 @@ pub(crate) enum Column {
 }
 
 /// What rows are told apart by, beside their bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum GroupKey {
     /// The channel of the source that says the number.
     Channel,
     Source,
     Campaign,
+    /// What the observations name of it.
+    Dimension(Dimension),
 }
 
 /// Which numbers count. An empty list leaves nothing out.
@@ -93,6 +95,14 @@ impl ReportQuery {
         self.group_by.contains(&key)
     }
 
+    /// The dimension that rows are told apart by.
+    pub(crate) fn dimension(&self) -> Option<Dimension> {
+        self.group_by.iter().find_map(|key| match key {
+            GroupKey::Dimension(dimension) => Some(*dimension),
+            GroupKey::Channel | GroupKey::Source | GroupKey::Campaign => None,
+        })
+    }
+
     /// Every additive measure that the report needs: those asked for, and both sides of the derived ones.
     pub(crate) fn additive(&self) -> BTreeSet<Measure> {
         self.measures.iter().flat_map(|column| column.parts()).collect()
@@ -122,18 +132,18 @@ impl Column {
 }
 
 impl GroupKey {
-    pub(crate) const ALL: [Self; 3] = [Self::Channel, Self::Source, Self::Campaign];
-
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Channel => "channel",
             Self::Source => "source",
             Self::Campaign => "campaign",
+            Self::Dimension(dimension) => dimension.name(),
         }
     }
 
     pub(crate) fn find(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|key| key.name() == name)
+        let plain = [Self::Channel, Self::Source, Self::Campaign].into_iter().find(|key| key.name() == name);
+        plain.or_else(|| name.parse().ok().map(Self::Dimension))
     }
 }
 
@@ -144,6 +154,12 @@ impl OrderBy {
             Self::Group(key) => key.name(),
             Self::Measure(column) => column.name(),
         }
+    }
+}
+
+impl Serialize for GroupKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use chrono::{Days, NaiveDate};
 use domain::bucket::Granularity;
+use domain::observation::Dimension;
 use domain::zone::Zone;
 use platform::http::problem::FieldError;
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,8 @@ pub(crate) struct ReportRequest {
     #[schema(example = "Europe/Berlin")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) time_zone: Option<String>,
-    /// Any of `channel`, `source`, `campaign`.
+    /// Any of `channel`, `source`, `campaign`, and one dimension of observations: `ad`, `creative`, `placement`, `country`,
+    /// `device`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`.
     #[schema(example = json!(["source"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group_by: Option<Vec<String>>,
@@ -189,8 +191,14 @@ impl Fields {
         for (index, name) in names.iter().enumerate().take(MAX_LIST) {
             match GroupKey::find(name) {
                 Some(key) => drop(keys.insert(key)),
-                None => self.wrong(format!("group_by[{index}]"), "is none of channel, source, campaign"),
+                None => self.wrong(
+                    format!("group_by[{index}]"),
+                    format_args!("is none of channel, source, campaign, {}", dimensions()),
+                ),
             }
+        }
+        if keys.iter().filter(|key| matches!(key, GroupKey::Dimension(_))).count() > 1 {
+            self.wrong("group_by", "takes one dimension at a time: totals are kept by each alone, not by combinations");
         }
         keys
     }
@@ -236,4 +244,9 @@ impl Fields {
         };
         Paging { limit, cursor: cursor.map(str::to_owned) }
     }
+}
+
+/// The kept dimensions by name.
+fn dimensions() -> String {
+    Dimension::ALL.iter().map(|dimension| dimension.name()).collect::<Vec<_>>().join(", ")
 }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::combine::Row;
+use super::dimension::Member;
 use super::query::{Column, ReportQuery};
 use super::value::Value;
 use crate::sources::{Source, Sources};
@@ -38,10 +39,17 @@ pub(crate) struct ReportRow<'a> {
     /// With `group_by` campaign: its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     campaign: Option<&'a str>,
+    /// Described with the measures: both are members of names that the query decides.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    dimension: Option<Member<'a>>,
     /// The local date on which the bucket begins, or its first instant when it is shorter than a day. Left out when the
     /// range is one bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket: Option<&'a str>,
+    /// With `group_by` a dimension, a member of its name: what the observations say, `(other)` for the values beyond those that are
+    /// kept, null for numbers that name none, as totals of pull sources never do.
+    ///
     /// One member per measure, by its name: counts, credits and ratios as numbers, money as `{amount, currency}`. Null where
     /// no source states it or, for quotients, where the denominator is 0.
     #[serde(flatten)]
@@ -84,6 +92,11 @@ impl<'a> ReportRow<'a> {
             reference_measures: source.map(|source| beside_totals(source, sheet.measures)).unwrap_or_default(),
             campaign_id: key.campaign,
             campaign: key.campaign.and_then(|id| sheet.names.get(&id)).map(String::as_str),
+            dimension: sheet
+                .query
+                .dimension()
+                .zip(key.slice.as_ref())
+                .map(|(dimension, slice)| Member { dimension, slice }),
             bucket: sheet.cells.get(key.cell).filter(|_| has_bucket).map(|cell| cell.label.as_str()),
             measures: Measures { columns: &sheet.query.measures, values: &row.values },
             state: row.state.name(),

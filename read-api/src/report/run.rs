@@ -17,8 +17,9 @@ use super::gather::{Gathered, Selection, gather};
 use super::order::{self, PageOfRows};
 use super::plan::Plan;
 use super::query::{GroupKey, Paging, ReportQuery};
+use super::reading::{Limits, Reading};
 use super::row::{ReportRow, Sheet};
-use super::{lookups, warnings};
+use super::{dimension, lookups, warnings};
 use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, Warning};
 use crate::consistency::Settled;
 use crate::refusal::Refusal;
@@ -65,6 +66,7 @@ pub(crate) struct Ground {
     /// The sources that feed each of them; empty when `campaigns` is `None`.
     feeding: BTreeMap<Uuid, BTreeSet<Uuid>>,
     pub(crate) version: Version,
+    reading: Reading,
 }
 
 /// Answers a report: with its result, or with 304 when the caller has it, which is known before anything is added up.
@@ -142,8 +144,9 @@ pub(crate) async fn survey(settled: &mut Settled, query: &ReportQuery) -> Result
     let of_sources = watched.iter().map(|source| source.mark).max().unwrap_or(0);
     let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
     let boundary = last_boundary(snapshot.now, &plan.edges, &deadlines).max(touched.last_start.filter(|_| by_status));
-    let version = Version::new(touched.position.max(of_sources), boundary);
-    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version })
+    let reading = Reading::choose(&plan, query, &Limits::load(snapshot).await?);
+    let version = Version::new(touched.position.max(of_sources), boundary.max(reading.changed_at()));
+    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version, reading })
 }
 
 /// The sources that the filters let in.
@@ -204,6 +207,8 @@ impl Ground {
             campaigns: self.campaigns.as_deref(),
             sources: self.shown(query),
             by_campaign: query.groups_by(GroupKey::Campaign),
+            dimension: query.dimension(),
+            reading: self.reading,
         };
         gather(&mut settled.snapshot, &selection).await
     }
@@ -261,12 +266,23 @@ impl Ground {
             let primaries =
                 self.sources.values().filter(|source| source.role_among(&self.plan.measures) == Role::Primary);
             let primaries: Vec<_> = primaries.map(|source| source.id).collect();
-            lookups::overlaps(&mut settled.snapshot, &self.plan, self.campaigns.as_deref(), &primaries).await?
+            lookups::overlaps(
+                &mut settled.snapshot,
+                &self.plan,
+                self.reading.grain,
+                self.campaigns.as_deref(),
+                &primaries,
+            )
+            .await?
         };
         let known = names.keys().copied().collect();
         let mut all = warnings::of_grains(query, &gathered.misfits, &self.sources);
         all.extend(warnings::of_overlaps(&overlaps, &self.sources));
         all.extend(mixed);
+        all.extend(self.reading.warnings(query));
+        all.extend(
+            query.dimension().and_then(|dimension| dimension::of_others(dimension, &gathered.sums, self.reading)),
+        );
         all.extend(warnings::of_references(query, &self.all_sources, &self.plan.measures));
         all.extend(warnings::of_unknown(query, &self.all_sources, &known));
         all.sort_unstable();

@@ -41,7 +41,8 @@ pub(crate) struct MetricsParams {
     /// The IANA zone of the days. The workspace's when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
-    /// Any of `channel` and `source`, separated by commas.
+    /// Any of `channel` and `source`, and one dimension of observations: `ad`, `creative`, `placement`, `country`, `device`,
+    /// `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`. Separated by commas.
     #[serde(skip_serializing_if = "Option::is_none")]
     group_by: Option<String>,
     /// Measures by name, separated by commas.
@@ -104,7 +105,10 @@ pub(crate) async fn show(
         Defaults { time_zone: settled.snapshot.time_zone, granularity: Granularity::Day, now: settled.snapshot.now };
     let (query, paging) = request(&params, id).canonical(defaults, data_state).map_err(Refusal::Query)?;
     if query.groups_by(GroupKey::Campaign) {
-        return Err(Refusal::field("group_by", "takes channel and source here; POST /v1/reports groups by campaign"));
+        return Err(Refusal::field(
+            "group_by",
+            "takes channel, source and a dimension here; POST /v1/reports groups by campaign",
+        ));
     }
     if lookups::names(&mut settled.snapshot, &[id]).await?.is_empty() {
         return Ok(not_found(&Standing::of(&settled)));

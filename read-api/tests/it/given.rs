@@ -131,6 +131,15 @@ pub(crate) fn observed(from: u128, of: u128, seen: &[(ObservationType, &str, i64
     Given { stream: source(from).0, event: Event::Observations(event) }
 }
 
+/// The same observations, each naming values of dimensions.
+pub(crate) fn naming(mut given: Given, named: &[&[(&str, &str)]]) -> Given {
+    let Event::Observations(batch) = &mut given.event else { unreachable!("a batch of observations") };
+    for (observation, named) in batch.observations.iter_mut().zip(named) {
+        observation.dimensions = named.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    }
+    given
+}
+
 /// A correction of a sale at `when`: (id, original's id, happened at), what it changes, and what the sale comes to with it.
 pub(crate) fn sale_corrected(
     (from, of): (u128, u128),

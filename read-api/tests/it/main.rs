@@ -5,6 +5,7 @@ mod activity; // who did what to a campaign
 mod campaigns; // one and many
 mod consistency; // waiting, bounds, tokens
 mod corrections; // what corrections did
+mod dimensions; // numbers by what observations name
 mod freshness; // states, sources, what was final
 mod given; // what happened
 mod isolation; // nothing crosses workspaces
@@ -13,6 +14,7 @@ mod numbers; // sums, roles, currencies, quotients
 mod pacing; // budgets and days
 mod paging; // cursors
 mod refusals; // every bad input, by name
+mod retention; // months that are not kept
 mod versions; // when an ETag moves, and when it does not
 mod world; // a workspace, its log and its readers
 mod zones; // days and hours of any zone

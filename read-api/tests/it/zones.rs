@@ -1,12 +1,13 @@
 //! Days and hours of any zone.
 
-use chrono::{Days, TimeDelta};
-use domain::bucket::Grain;
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use domain::bucket::{Grain, local_date};
 use domain::measure::Measure;
+use domain::observation::ObservationType;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{at, campaign, clicks, created, date, days, pulled, pushing, stated};
+use crate::given::{at, campaign, clicks, created, date, days, observed, pulled, pushing, stated};
 use crate::world::World;
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
@@ -66,6 +67,61 @@ async fn every_cut_adds_up_to_the_same(options: PgPoolOptions, connect: PgConnec
             let rows = world.report(&query).await.ok().column("clicks");
             let sum: i64 = rows.iter().map(|clicks| clicks.as_i64().unwrap()).sum();
             assert_eq!(sum, all, "{zone} by {granularity}");
+        }
+    }
+}
+
+/// Rows of hours and days are read from tables of hours and days where these fit; they say what their quarters say.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn hours_and_days_are_the_sums_of_their_quarters(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    // Around days on which clocks move, or that a zone skipped.
+    let days = [
+        ("UTC", "2026-03-08"),
+        ("America/New_York", "2026-03-08"),
+        ("America/New_York", "2026-11-01"),
+        ("Australia/Lord_Howe", "2026-10-04"),
+        ("Asia/Kathmandu", "2026-03-08"),
+        ("Pacific/Apia", "2011-12-31"),
+    ];
+    for day in ["2011-12-30", "2026-03-08", "2026-10-04", "2026-11-01"] {
+        let start = at(&format!("{day}T00:00:00Z")) - TimeDelta::days(2);
+        let seen: Vec<_> = (0..4 * 24 * 4)
+            .map(|quarter| ((start + TimeDelta::minutes(15 * quarter + 7)).to_rfc3339(), quarter * quarter % 97 + 1))
+            .collect();
+        let seen: Vec<_> =
+            seen.iter().map(|(when, count)| (ObservationType::Click, when.as_str(), *count, None)).collect();
+        world.given([observed(1, 1, &seen)]).await;
+    }
+    for (zone, day) in days {
+        let day = date(day);
+        let (from, to) = (day - Days::new(1), day + Days::new(1));
+        let by = async |granularity: &str| {
+            let query = json!({"date_from": from, "date_to": to, "time_zone": zone, "granularity": granularity,
+                               "measures": ["clicks"], "limit": 1000});
+            world.report(&query).await.ok()
+        };
+        let quarters = by("15m").await;
+        let quarters: Vec<_> = cells(&quarters)
+            .into_iter()
+            .map(|(bucket, clicks)| (at(bucket.as_str().unwrap()), clicks.as_i64().unwrap()))
+            .collect();
+        let sum_of = |is_in: &dyn Fn(DateTime<Utc>) -> bool| -> i64 {
+            quarters.iter().filter(|(start, _)| is_in(*start)).map(|(_, clicks)| clicks).sum()
+        };
+
+        assert_eq!(by("all").await.column("clicks"), [json!(sum_of(&|_| true))], "{zone} around {day}");
+        let told = by("day").await;
+        assert!(told.column("bucket").len() > 1, "{zone} around {day}: {told}");
+        for (bucket, clicks) in cells(&told) {
+            let expected = sum_of(&|start| local_date(start, zone.parse().unwrap()) == date(bucket.as_str().unwrap()));
+            assert_eq!(clicks, json!(expected), "{zone} on {bucket}");
+        }
+        let told = cells(&by("hour").await);
+        let mut edges: Vec<_> = told.iter().map(|(bucket, _)| at(bucket.as_str().unwrap())).collect();
+        edges.push(DateTime::<Utc>::MAX_UTC);
+        for ((bucket, clicks), edges) in told.iter().zip(edges.windows(2)) {
+            assert_eq!(*clicks, json!(sum_of(&|start| edges[0] <= start && start < edges[1])), "{zone} from {bucket}");
         }
     }
 }

@@ -4,6 +4,7 @@ mod combining;
 mod ordering;
 mod planning;
 mod querying;
+mod splitting;
 
 use std::collections::BTreeMap;
 
@@ -62,5 +63,13 @@ fn sources(all: impl IntoIterator<Item = Source>) -> Sources {
 }
 
 fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
-    Sum { cell, campaign: None, source: id(source), measure, value, changed_at: at("2026-11-20T00:00:00Z") }
+    Sum {
+        cell,
+        campaign: None,
+        slice: None,
+        source: id(source),
+        measure,
+        value,
+        changed_at: at("2026-11-20T00:00:00Z"),
+    }
 }

@@ -23,7 +23,13 @@ fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Opt
     let source = SourceKey { name: format!("source_{name}"), id: id(u128::from(name)) };
     let currency = |euros: bool| if euros { "EUR" } else { "USD" }.parse().unwrap();
     Row {
-        key: RowKey { cell, channel: Some("email".to_owned()), source: Some(source), campaign: Some(id(campaign)) },
+        key: RowKey {
+            cell,
+            channel: Some("email".to_owned()),
+            source: Some(source),
+            campaign: Some(id(campaign)),
+            slice: None,
+        },
         values: vec![
             clicks.map_or(Value::Null, |clicks| Value::Count(clicks.into())),
             spend.map_or(Value::Null, |(micros, euros)| Value::Money(micros.into(), currency(euros))),

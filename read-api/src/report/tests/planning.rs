@@ -3,7 +3,8 @@ use domain::bucket::Grain;
 use serde_json::json;
 
 use super::super::plan::Plan;
-use super::query;
+use super::super::reading::{Kept, Limits, Reading};
+use super::{at, query};
 
 fn plan(from: &str, to: &str, granularity: &str, zone: &str) -> Plan {
     let request = json!({"date_from": from, "date_to": to, "granularity": granularity, "time_zone": zone});
@@ -60,4 +61,53 @@ fn grains_fit_cells_that_are_not_finer() {
     assert_eq!(fits("15m"), (vec![Grain::QuarterHour], vec![Grain::Hour, Grain::Day], 0));
     assert_eq!(fits("hour"), (vec![Grain::QuarterHour, Grain::Hour], vec![Grain::Day], 0));
     assert_eq!(fits("month"), (vec![Grain::QuarterHour, Grain::Hour], vec![], 2));
+}
+
+fn reading(from: &str, to: &str, granularity: &str, zone: &str, limits: &Limits) -> Reading {
+    let query = query(json!({"date_from": from, "date_to": to, "granularity": granularity, "time_zone": zone}));
+    Reading::choose(&Plan::new(&query).unwrap(), &query, limits)
+}
+
+#[test]
+fn the_coarsest_sums_that_are_cut_alike_are_read() {
+    let grain = |from, to, granularity, zone| reading(from, to, granularity, zone, &Limits::default()).grain;
+    for granularity in ["day", "week", "month", "all"] {
+        assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "UTC"), Grain::Day, "{granularity}");
+        // With and without a change of clocks in the range.
+        assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "America/New_York"), Grain::Hour, "{granularity}");
+        assert_eq!(grain("2026-05-01", "2026-05-02", granularity, "America/New_York"), Grain::Hour, "{granularity}");
+        assert_eq!(
+            grain("2026-03-01", "2026-04-02", granularity, "Asia/Kathmandu"),
+            Grain::QuarterHour,
+            "{granularity}"
+        );
+        assert_eq!(grain("2011-12-29", "2011-12-31", granularity, "Pacific/Apia"), Grain::Hour, "{granularity}");
+    }
+    assert_eq!(grain("2026-05-01", "2026-05-02", "hour", "UTC"), Grain::Hour);
+    assert_eq!(grain("2026-05-01", "2026-05-02", "15m", "UTC"), Grain::QuarterHour);
+    // Lord Howe is 11 hours ahead in summer and 10:30 in winter: its hours fit only in one of them.
+    assert_eq!(grain("2026-11-01", "2026-11-05", "day", "Australia/Lord_Howe"), Grain::Hour);
+    assert_eq!(grain("2026-06-01", "2026-06-05", "day", "Australia/Lord_Howe"), Grain::QuarterHour);
+    assert_eq!(grain("2026-10-03", "2026-10-05", "day", "Australia/Lord_Howe"), Grain::QuarterHour);
+}
+
+#[test]
+fn sums_that_are_kept_longer_are_read_if_they_fit() {
+    let kept = |table: &str, before: &str| {
+        (table.to_owned(), Kept { before: at(before), changed_at: at("2026-11-22T00:00:00Z") })
+    };
+    let limits = Limits {
+        dimension_values: 1_000,
+        kept: vec![kept("increments", "2026-06-01T00:00:00Z"), kept("daily_increments", "2026-02-01T00:00:00Z")],
+    };
+    let beyond = |from, granularity, zone| {
+        let reading = reading(from, "2026-08-01", granularity, zone, &limits);
+        (reading.grain, reading.beyond.map(|kept| kept.before))
+    };
+    // Days fit, but hours reach back further.
+    assert_eq!(beyond("2026-01-31", "month", "UTC"), (Grain::Hour, None));
+    assert_eq!(beyond("2026-02-01", "month", "UTC"), (Grain::Day, None));
+    let june = Some(at("2026-06-01T00:00:00Z"));
+    assert_eq!(beyond("2026-06-01", "month", "Asia/Kathmandu"), (Grain::QuarterHour, june));
+    assert_eq!(beyond("2026-06-02", "month", "Asia/Kathmandu"), (Grain::QuarterHour, None));
 }

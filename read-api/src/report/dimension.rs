@@ -1,0 +1,91 @@
+//! Sums by one dimension: those that name a value, and the rest, so that the rows add up to the totals.
+
+use std::collections::BTreeMap;
+
+use domain::measure::Measure;
+use domain::observation::{Dimension, OTHER};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::gather::Sum;
+use super::reading::Reading;
+use crate::answer::Warning;
+use crate::refusal::Refusal;
+
+/// Where in a dimension a number stands. Sorted as rows are when nothing else decides.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Slice {
+    /// Under a value of it, or under `(other)` for values that are not kept by themselves.
+    Value(String),
+    /// It names no value: a stated total, or an observation without this dimension.
+    None,
+}
+
+impl Slice {
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::None => None,
+        }
+    }
+
+    fn is_other(&self) -> bool {
+        self.text() == Some(OTHER)
+    }
+}
+
+/// A row's member that is named after its dimension.
+#[derive(Debug)]
+pub(crate) struct Member<'a> {
+    pub(crate) dimension: Dimension,
+    pub(crate) slice: &'a Slice,
+}
+
+impl Serialize for Member<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut member = serializer.serialize_map(Some(1))?;
+        member.serialize_entry(self.dimension.name(), &self.slice.text())?;
+        member.end()
+    }
+}
+
+/// What a sum is of, whatever it names.
+type Whole = (usize, Option<Uuid>, Uuid, Measure);
+
+/// The sums that name a value, and what is left of the totals beside them. Its last change is not told apart from that of the
+/// total, so it may seem later than it was, never earlier.
+pub(crate) fn split(totals: Vec<Sum>, named: Vec<Sum>) -> Result<Vec<Sum>, Refusal> {
+    let overflow = || Refusal::corrupt("a sum does not fit 128 bits");
+    let whole = |sum: &Sum| -> Whole { (sum.cell, sum.campaign, sum.source, sum.measure) };
+    let mut told: BTreeMap<Whole, i128> = BTreeMap::new();
+    for sum in &named {
+        let told = told.entry(whole(sum)).or_default();
+        *told = told.checked_add(sum.value).ok_or_else(overflow)?;
+    }
+    let mut all = named;
+    for total in totals {
+        let told = told.get(&whole(&total)).copied();
+        let value = total.value.checked_sub(told.unwrap_or(0)).ok_or_else(overflow)?;
+        // Where values say all of it, there is no rest to tell; where none says anything, even 0 is told.
+        if value != 0 || told.is_none() {
+            all.push(Sum { value, slice: Some(Slice::None), ..total });
+        }
+    }
+    Ok(all)
+}
+
+/// That more values were named than are kept.
+pub(crate) fn of_others(dimension: Dimension, sums: &[Sum], reading: Reading) -> Option<Warning> {
+    let is_other = |sum: &Sum| sum.slice.as_ref().is_some_and(Slice::is_other);
+    sums.iter().any(is_other).then(|| Warning {
+        code: "other_values",
+        detail: format!(
+            "Of {dimension} the first {} values are kept that a source names of a campaign; later ones stand together under \
+             {OTHER}. How many they are is not known.",
+            reading.dimension_values
+        ),
+        sources: Vec::new(),
+        measures: Vec::new(),
+    })
+}

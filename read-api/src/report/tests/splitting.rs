@@ -1,0 +1,35 @@
+use domain::measure::Measure;
+
+use super::super::dimension::{Slice, split};
+use super::super::gather::Sum;
+use super::sum;
+
+fn named(value: &str, sum: &Sum) -> Sum {
+    Sum { slice: Some(Slice::Value(value.to_owned())), ..sum.clone() }
+}
+
+fn rest(sum: &Sum) -> Sum {
+    Sum { slice: Some(Slice::None), ..sum.clone() }
+}
+
+#[test]
+fn what_no_value_says_is_the_rest() {
+    let clicks = |cell, value| sum(cell, 1, Measure::Clicks, value);
+    let totals =
+        vec![clicks(0, 10), clicks(1, 7), clicks(2, 0), sum(0, 1, Measure::Spend, 40), sum(0, 2, Measure::Clicks, 5)];
+    let values = vec![named("DE", &clicks(0, 6)), named("(other)", &clicks(0, 1)), named("DE", &clicks(1, 7))];
+    let mut expected = values.clone();
+    // Of cell 1 the values say all; cell 2 has a total of 0 that no value says.
+    expected.extend([rest(&clicks(0, 3)), rest(&clicks(2, 0)), rest(&sum(0, 1, Measure::Spend, 40))]);
+    expected.push(rest(&sum(0, 2, Measure::Clicks, 5)));
+    assert_eq!(split(totals, values).unwrap(), expected);
+}
+
+#[test]
+fn a_rest_may_be_less_than_nothing() {
+    let totals = vec![sum(0, 1, Measure::Clicks, 2)];
+    let values = vec![named("DE", &sum(0, 1, Measure::Clicks, 5))];
+    let parts = split(totals, values).unwrap();
+    assert_eq!(parts.iter().map(|part| part.value).sum::<i128>(), 2);
+    assert_eq!(parts[1], rest(&sum(0, 1, Measure::Clicks, -3)));
+}

@@ -1,0 +1,139 @@
+//! Numbers by what observations name, one dimension at a time.
+
+use domain::measure::Measure;
+use domain::observation::ObservationType::{Click, Conversion, Impression};
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{campaign, created, days, naming, observed, pulled, pushing};
+use crate::world::{Reply, World};
+
+/// A campaign that a tracker pushes for, with countries, and of which another source states days.
+async fn shop(world: &mut World) {
+    let when = "2026-11-20T10:00:00Z";
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            created(2, "Boots", &["paid_search"]),
+            pushing(1, "tracker", "paid_search"),
+            pulled(2, "google_ads", "paid_search"),
+            naming(
+                observed(
+                    1,
+                    1,
+                    &[
+                        (Click, when, 5, None),
+                        (Click, when, 2, None),
+                        (Click, when, 1, None),
+                        (Conversion, when, 1_000_000, Some(30_000_000)),
+                    ],
+                ),
+                &[&[("country", "DE"), ("device", "phone")], &[("country", "FR")], &[], &[("country", "DE")]],
+            ),
+            naming(observed(1, 2, &[(Impression, when, 9, None)]), &[&[("country", "FR")]]),
+            days(2, 1, &[("2026-11-20", &[(Measure::Spend, 12_000_000), (Measure::Clicks, 40)])]),
+        ])
+        .await;
+}
+
+/// Rows as (value, measure) pairs.
+fn by(reply: &Reply, dimension: &str, measure: &str) -> Vec<(Value, Value)> {
+    reply.column(dimension).into_iter().zip(reply.column(measure)).collect()
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rows_by_a_dimension_add_up_to_the_total(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    shop(&mut world).await;
+    let query = |group_by: &[&str]| {
+        json!({"measures": ["clicks", "conversions", "spend"], "date_from": "2026-11-20", "date_to": "2026-11-20",
+               "group_by": group_by, "filters": {"campaign_id": [campaign(1).to_string()]}})
+    };
+    let reply = world.report(&query(&["country"])).await.ok();
+    // What names no country, and what is stated without one, stands behind the others.
+    assert_eq!(
+        by(&reply, "country", "clicks"),
+        [(json!("DE"), json!(5)), (json!("FR"), json!(2)), (json!(null), json!(41))]
+    );
+    assert_eq!(
+        by(&reply, "country", "conversions"),
+        [(json!("DE"), json!(1)), (json!("FR"), json!(null)), (json!(null), json!(null))]
+    );
+    assert_eq!(reply.column("spend")[2]["amount"], json!("12.000000"));
+    let total = world.report(&query(&[])).await.ok();
+    assert_eq!(total.column("clicks"), [json!(48)]);
+
+    let by_source = world.report(&query(&["source", "device"])).await.ok();
+    let told: Vec<_> = by_source.column("source").into_iter().zip(by(&by_source, "device", "clicks")).collect();
+    assert_eq!(
+        told,
+        [
+            (json!("google_ads"), (json!(null), json!(40))),
+            (json!("tracker"), (json!("phone"), json!(5))),
+            (json!("tracker"), (json!(null), json!(3))),
+        ]
+    );
+    let metrics = format!(
+        "/v1/campaigns/{}/metrics?date_from=2026-11-20&date_to=2026-11-20&measures=clicks&group_by=country",
+        campaign(1)
+    );
+    let metrics = world.get(&metrics).await.ok();
+    assert_eq!(by(&metrics, "country", "clicks"), by(&reply, "country", "clicks"));
+    assert!(!metrics.warnings().contains(&"other_values"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_dimension_is_cut_in_any_zone_and_paged(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    shop(&mut world).await;
+    // 10:00 UTC is 15:45 in Kathmandu: its hour begins at 09:15 UTC.
+    let mut query = json!({"measures": ["impressions"], "date_from": "2026-11-20", "date_to": "2026-11-20",
+                           "granularity": "hour", "time_zone": "Asia/Kathmandu", "group_by": ["campaign", "country"],
+                           "order_by": ["-impressions", "country"], "limit": 1});
+    let mut told = Vec::new();
+    loop {
+        let page = world.report(&query).await.ok();
+        told.extend(page.column("country").into_iter().zip(page.column("bucket")));
+        match &page.body["page"]["next_cursor"] {
+            Value::Null => break,
+            cursor => query["cursor"] = cursor.clone(),
+        }
+    }
+    assert_eq!(told, [(json!("FR"), json!("2026-11-20T09:15:00Z"))]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_is_not_kept_by_itself_is_other_and_said_to_be(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::empty(options, connect).await;
+    sqlx::query("INSERT INTO read.dimension_limits VALUES ('campaign_model', 2)").execute(&world.admin).await.unwrap();
+    world.given([crate::given::opened("Europe/Berlin")]).await;
+    let seen = [(Click, "2026-11-20T10:00:00Z", 1, None); 4];
+    let ads: &[&[(&str, &str)]] = &[&[("ad", "b")], &[("ad", "a")], &[("ad", "d")], &[("ad", "c")]];
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            pushing(1, "tracker", "paid_search"),
+            naming(observed(1, 1, &seen), ads),
+        ])
+        .await;
+    let query = json!({"measures": ["clicks"], "date_from": "2026-11-20", "date_to": "2026-11-20", "group_by": ["ad"]});
+    let reply = world.report(&query).await.ok();
+    assert_eq!(
+        by(&reply, "ad", "clicks"),
+        [(json!("(other)"), json!(2)), (json!("a"), json!(1)), (json!("b"), json!(1))]
+    );
+    assert_eq!(reply.warnings(), ["other_values"]);
+    let detail = reply.body["meta"]["warnings"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("the first 2 values") && detail.contains("not known"), "{detail}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn dimensions_are_taken_one_at_a_time(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = World::new(options, connect).await;
+    let reply = world.report(&json!({"group_by": ["country", "device"]})).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.body.to_string().contains("one dimension at a time"), "{}", reply.body);
+    let unknown = world.report(&json!({"group_by": ["weather"]})).await;
+    assert_eq!(unknown.status, 400);
+    assert!(unknown.body.to_string().contains("utm_content"), "{}", unknown.body);
+}

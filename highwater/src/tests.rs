@@ -13,7 +13,7 @@ fn the_commands_are_those_of_the_design() {
     let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     assert_eq!(
         names,
-        ["dev", "serve", "migrate", "status", "replay", "verify", "leaderboard", "keys", "events", "import"]
+        ["dev", "serve", "migrate", "status", "replay", "verify", "leaderboard", "retention", "keys", "events", "import"]
     );
 }
 
@@ -43,6 +43,13 @@ fn the_lines_of_the_design_are_taken() {
     accepts("highwater events schema");
     accepts("highwater events schema CampaignCreated 1");
     refuses("highwater events schema CampaignCreated one", "one");
+    accepts("highwater retention show");
+    accepts("highwater retention set --keep-months 25 --table increments");
+    accepts("highwater retention set --keep-all --dimension-values 500");
+    refuses("highwater retention set", "required");
+    refuses("highwater retention set --keep-months 0", "0");
+    refuses("highwater retention set --keep-months 5 --keep-all", "cannot be used with");
+    refuses("highwater retention set --table increments --dimension-values 5", "required");
     accepts("highwater keys create --workspace w --scopes read --name dashboard");
     accepts(
         "highwater keys create --workspace w --create-workspace --time-zone UTC --currency EUR --scopes read,command --name n",

@@ -7,6 +7,7 @@ pub mod keys; // who may call
 pub mod leaderboard; // rank campaigns anew
 pub mod migrate; // the schema
 pub mod replay; // rebuild a projection
+pub mod retention; // for how many months read tables keep their rows
 pub mod serve; // roles against a database
 pub mod status; // how far each projection is
 pub mod verify; // are the rows what the log says

@@ -1,11 +1,13 @@
-//! Keeps the day partitions of ids and receipts: makes those of the coming days before an append needs them, and drops those
-//! that no request can meet any more, with what was remembered of corrections.
+//! Keeps partitions. Those of ids and receipts, by day: makes those of the coming days before an append needs them, and drops
+//! those that no request can meet any more, with what was remembered of corrections. Those of the read tables, by month: makes
+//! the coming ones, and drops what the operator keeps no more.
 
 use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use domain::source::MAX_OBSERVATION_WINDOW_DAYS;
 use platform::clock::SharedClock;
+use projections::retention;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +36,27 @@ pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationTok
             }
             Some(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "day partitions were not looked after");
+            }
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Looks after the months of the read tables until `stop`. What fails is tried again at the next look; a projector makes what
+/// it misses itself.
+pub(super) async fn run_months(admin: PgPool, clock: SharedClock, stop: CancellationToken) {
+    loop {
+        match stop.run_until_cancelled(retention::look_after(&admin, clock.now())).await {
+            None => return,
+            Some(Ok(dropped)) => {
+                if !dropped.is_empty() {
+                    tracing::info!(tables = ?dropped, "dropped months of read tables that are not kept");
+                }
+            }
+            Some(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "month partitions were not looked after");
             }
         }
         if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {

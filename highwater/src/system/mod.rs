@@ -5,7 +5,7 @@
 //! then appender and projector, which their requests need.
 
 mod doors; // where the APIs listen
-pub mod maintenance; // day partitions, made ahead and dropped
+pub mod maintenance; // partitions by day and by month, made ahead and dropped
 mod readiness; // whether this process can do its work
 mod schema; // whether the database fits this program
 
@@ -241,6 +241,12 @@ impl Starter {
     }
 
     async fn projector(&self, config: &SystemConfig) -> Result<Leases, StartError> {
+        let stop = self.lifecycle.token(Stage::Core);
+        let months = maintenance::run_months(self.admin.clone(), self.clock.clone(), stop);
+        self.lifecycle.spawn(Stage::Core, "months", async {
+            months.await;
+            Ok::<(), Infallible>(())
+        });
         let pool = self.pool(&config.database, Part::Projector).await?;
         let follow = ProjectorConfig::new(Uuid::now_v7(), process_name());
         let leases = follow.leases.clone();

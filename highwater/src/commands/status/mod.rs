@@ -17,6 +17,7 @@ use platform::database::{Part, connect};
 use projections::{LastVerified, LogStatus, ProjectorStatus};
 use sqlx::PgPool;
 
+use super::retention;
 use crate::config::Sources;
 
 /// What `status` is told.
@@ -65,6 +66,12 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     }
     for last in &projections::last_verified(&admin).await.context("cannot read when the rows were last verified")? {
         writeln!(out, "{}", verified(last, now))?;
+    }
+    for kept in projections::retention::list(&admin).await? {
+        if let Some(before) = kept.before {
+            let (table, from) = (&kept.table, retention::month(before));
+            writeln!(out, "{}: {table} keeps rows from {from} on: {}", kept.projection, retention::standing(&kept))?;
+        }
     }
     Ok(exit)
 }

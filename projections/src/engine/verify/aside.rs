@@ -1,6 +1,6 @@
 //! The epoch to compare with: filled, compared, dropped. No workspace ever lives there.
 
-use sqlx::{Connection, Executor, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 use super::super::replay::{Elsewhere, Rebuild};
 use super::super::{Projection, checkpoint};
@@ -24,8 +24,44 @@ pub(super) async fn begin(pool: &PgPool, projection: &Projection) -> Result<i32,
     )
     .execute(&mut *tx)
     .await?;
+    take_over_inputs(&mut tx, projection, epoch).await?;
     tx.commit().await?;
     Ok(epoch)
+}
+
+/// What rows depend on beside the log is that of the live epoch, not what was said since for the next one.
+async fn take_over_inputs(conn: &mut PgConnection, projection: &Projection, epoch: i32) -> Result<(), sqlx::Error> {
+    let live = sqlx::query_scalar!("SELECT max(epoch) FROM read.live_epochs WHERE projection = $1", projection.name)
+        .fetch_one(&mut *conn)
+        .await?;
+    let Some(live) = live else { return Ok(()) };
+    sqlx::query!(
+        "UPDATE read.epochs e SET dimension_values = l.dimension_values FROM read.epochs l
+         WHERE e.projection = $1 AND e.epoch = $2 AND l.projection = $1 AND l.epoch = $3",
+        projection.name,
+        epoch,
+        live
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM read.epoch_retention WHERE projection = $1 AND epoch = $2",
+        projection.name,
+        epoch
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO read.epoch_retention (table_name, epoch, projection, before, changed_at)
+         SELECT table_name, $2, projection, before, changed_at FROM read.epoch_retention
+         WHERE projection = $1 AND epoch = $3",
+        projection.name,
+        epoch,
+        live
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Drops the epoch of this run, and what a killed one left. The caller is the only one that verifies this projection. What

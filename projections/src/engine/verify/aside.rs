@@ -44,13 +44,9 @@ async fn take_over_inputs(conn: &mut PgConnection, projection: &Projection, epoc
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!(
-        "DELETE FROM read.epoch_retention WHERE projection = $1 AND epoch = $2",
-        projection.name,
-        epoch
-    )
-    .execute(&mut *conn)
-    .await?;
+    sqlx::query!("DELETE FROM read.epoch_retention WHERE projection = $1 AND epoch = $2", projection.name, epoch)
+        .execute(&mut *conn)
+        .await?;
     sqlx::query!(
         "INSERT INTO read.epoch_retention (table_name, epoch, projection, before, changed_at)
          SELECT table_name, $2, projection, before, changed_at FROM read.epoch_retention

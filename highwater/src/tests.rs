@@ -14,7 +14,6 @@ fn the_commands_are_those_of_the_design() {
     assert_eq!(
         names,
         ["dev", "serve", "migrate", "status", "replay", "verify", "leaderboard", "retention", "keys", "events", "import"]
-        ["dev", "serve", "migrate", "status", "replay", "verify", "leaderboard", "retention", "keys", "import"]
     );
 }
 

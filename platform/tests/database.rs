@@ -15,9 +15,11 @@ fn sqlstate(error: &sqlx::Error) -> Option<String> {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn every_connection_acts_as_its_part(pool: PgPool) {
-    for (part, role) in
-        [(Part::Command, "highwater_command"), (Part::Projector, "highwater_projector"), (Part::Read, "highwater_read")]
-    {
+    for (part, role, longest_idle) in [
+        (Part::Command, "highwater_command", "1min"),
+        (Part::Projector, "highwater_projector", "10s"),
+        (Part::Read, "highwater_read", "1min"),
+    ] {
         let acting = connect(&config(&pool), part).await.unwrap();
         let (user, name, timeout, idle): (String, String, String, String) = sqlx::query_as(
             "SELECT current_user::text, current_setting('application_name'), current_setting('statement_timeout'),
@@ -27,7 +29,7 @@ async fn every_connection_acts_as_its_part(pool: PgPool) {
         .await
         .unwrap();
         assert_eq!((user.as_str(), name), (role, format!("highwater-{}", part.name())));
-        assert_eq!((timeout.as_str(), idle.as_str()), ("2s", "1min"));
+        assert_eq!((timeout.as_str(), idle.as_str()), ("2s", longest_idle));
     }
     let admin = connect(&config(&pool), Part::Admin).await.unwrap();
     let (user, timeout): (String, String) =

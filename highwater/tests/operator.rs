@@ -9,7 +9,6 @@ use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-
 use sqlx::{ConnectOptions, PgPool};
 use tokio::process::Command;
 

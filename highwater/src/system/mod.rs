@@ -160,7 +160,8 @@ pub async fn start(config: SystemConfig, clock: SharedClock) -> Result<RunningSy
 
 /// Starts a system behind addresses that were taken before.
 pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock) -> Result<RunningSystem, StartError> {
-    let watch = DatabaseConfig { max_connections: 2, ..config.database.clone() };
+    // Readiness, the lag and the upkeep of partitions, none of which may wait for another.
+    let watch = DatabaseConfig { max_connections: 3, ..config.database.clone() };
     let admin = connect(&watch, Part::Admin).await?;
     schema::check(&admin).await?;
     let pools = Mutex::new(vec![admin.clone()]);

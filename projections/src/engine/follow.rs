@@ -50,6 +50,8 @@ pub enum ProjectorError {
 /// Follows this process's share of the logs until shutdown, and gives it back then. Whatever fails is retried; only shutdown
 /// ends it.
 pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationToken) -> Result<(), ProjectorError> {
+    metrics::describe_counter!("highwater_projection_batches_total", "Transactions that moved checkpoints.");
+    metrics::describe_counter!("highwater_projection_events_total", "Events applied.");
     let bell = Bell::default();
     let followers = PROJECTIONS.iter().map(|&projection| {
         let follower = Follower::new(pool.clone(), projection, Share::Leased(config.leases.clone()));

@@ -180,6 +180,41 @@ async fn assert_moved_once(pool: &PgPool, seed: u64) {
     assert_eq!(wrong, 0, "HIGHWATER_SEED={seed}: something was applied twice, or not at all");
 }
 
+/// Frozen where it hurts most: it holds a checkpoint's lock, and the session that would tell of its end.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn one_that_is_frozen_amid_a_transaction_holds_up_nobody_for_long(pool: PgPool) {
+    let roles = [Role::Command, Role::Read].into();
+    let system = TestSystem::start_at_work(&pool, NOW, |config| SystemConfig { roles, ..config }).await;
+    let frozen = ProjectorProcess::start(&pool).await;
+    let acme = system.workspace("acme").await;
+    acme.push_source("tracker").await;
+    let campaign = acme.campaign("Winter").await;
+    acme.observe("tracker", &campaign, 1, 1).await;
+    acme.caught_up().await;
+    let mut holding = pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM read.increments FOR UPDATE").execute(&mut *holding).await.unwrap();
+    acme.observe("tracker", &campaign, 2, 1).await;
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                 AND wait_event_type = 'Lock' AND application_name = 'highwater-projector')";
+    let deadline = Instant::now() + TAKEN_OVER_WITHIN;
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap() {
+        assert!(Instant::now() < deadline, "the projector does not come to the row");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    frozen.freeze();
+    holding.rollback().await.unwrap();
+
+    let other = ProjectorProcess::start(&pool).await;
+    taken_over(&pool, &frozen, &other).await;
+    frozen.thaw();
+    acme.observe("tracker", &campaign, 3, 1).await;
+    acme.caught_up().await;
+    let counted: i64 =
+        sqlx::query_scalar("SELECT sum(value)::bigint FROM read.increments").fetch_one(&pool).await.unwrap();
+    assert_eq!(counted, 3);
+    system.stop().await;
+}
+
 /// A projector that does nothing is told of as behind by everybody who is alive.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_frozen_projector_shows_as_behind_not_as_fine(pool: PgPool) {

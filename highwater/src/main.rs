@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use highwater::commands::{
-    dev, events, import, keys, leaderboard, migrate, replay, retention, serve, status, verify,
-};
+use highwater::commands::{dev, events, import, keys, leaderboard, migrate, replay, retention, serve, status, verify};
 
 /// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
 #[derive(Debug, Parser)]

@@ -13,7 +13,19 @@ fn the_commands_are_those_of_the_design() {
     let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     assert_eq!(
         names,
-        ["dev", "serve", "migrate", "status", "replay", "verify", "leaderboard", "retention", "keys", "events", "import"]
+        [
+            "dev",
+            "serve",
+            "migrate",
+            "status",
+            "replay",
+            "verify",
+            "leaderboard",
+            "retention",
+            "keys",
+            "events",
+            "import"
+        ]
     );
 }
 

@@ -58,6 +58,21 @@ pub async fn find(admin: &PgPool, name: &str) -> Result<Option<Workspace>, sqlx:
     .await
 }
 
+/// The workspace of this name, else of this number.
+pub async fn named_or_numbered(admin: &PgPool, text: &str) -> Result<Option<Workspace>, sqlx::Error> {
+    if let Some(named) = find(admin, text).await? {
+        return Ok(Some(named));
+    }
+    let Ok(number) = text.parse::<i32>() else { return Ok(None) };
+    sqlx::query_as!(
+        Workspace,
+        "SELECT workspace AS id, created_at AS opened_at FROM log.workspaces WHERE workspace = $1",
+        number
+    )
+    .fetch_optional(admin)
+    .await
+}
+
 /// Finds the workspace of this name, or opens it. One whose first event is missing, because its opening broke off, gets it.
 pub async fn find_or_open(
     admin: &PgPool,

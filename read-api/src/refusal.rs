@@ -31,6 +31,8 @@ pub(crate) enum Refusal {
     NotYetVisible { asked: i64, applied: i64 },
     #[error("the answer would lag by {lag}")]
     StalenessBoundUnmet { lag: TimeDelta },
+    #[error("the read model is being built")]
+    Building,
     #[error("the cursor is none of ours")]
     CursorMalformed,
     #[error("the cursor belongs to another query")]
@@ -116,6 +118,9 @@ impl From<Refusal> for Problem {
                 unavailable("staleness-bound-unmet", "The answer would be older than was asked for")
                     .extension("lag_ms", lag.num_milliseconds())
             }
+            Refusal::Building => unavailable("building", "The read model is being built for the first time")
+                .detail("GET /v1/freshness tells how far it is.")
+                .retry_after(Duration::from_secs(10)),
             Refusal::CursorMalformed => bad_request("invalid-query", "The query is not valid")
                 .field("cursor", "is no cursor; pass on next_cursor as it was received"),
             Refusal::CursorMismatch => bad_request("cursor-mismatch", "The cursor belongs to another query")

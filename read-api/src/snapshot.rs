@@ -21,6 +21,8 @@ pub(crate) struct Snapshot {
     /// The log's last position.
     pub(crate) head: i64,
     oldest_unapplied: Option<DateTime<Utc>>,
+    /// The model's first epoch is being built: there is nothing to read yet.
+    pub(crate) is_building: bool,
     /// The workspace's defaults, once its first event is applied.
     pub(crate) time_zone: Zone,
     pub(crate) currency: Option<Currency>,
@@ -36,6 +38,9 @@ impl Snapshot {
             r#"SELECT coalesce(l.epoch, 0) AS "epoch!", coalesce(c.position, 0) AS "applied!", coalesce(h.position, 0) AS "head!",
                       CASE WHEN h.position > coalesce(c.position, 0)
                            THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
+                      l.epoch IS NULL
+                      AND EXISTS (SELECT FROM read.epochs e WHERE e.projection = $1 AND e.state = 'building')
+                      AND NOT EXISTS (SELECT FROM read.epochs e WHERE e.projection = $1 AND e.state = 'applied') AS "is_building!",
                       w.time_zone AS "time_zone?", w.currency AS "currency?"
                FROM (VALUES ($2::integer)) a (workspace)
                LEFT JOIN log.heads h ON h.workspace = a.workspace
@@ -55,6 +60,7 @@ impl Snapshot {
             applied: row.applied,
             head: row.head,
             oldest_unapplied: row.oldest_unapplied,
+            is_building: row.is_building,
             time_zone: row.time_zone.as_deref().map_or(Ok(Zone::UTC), str::parse).map_err(Refusal::corrupt)?,
             currency: row.currency.as_deref().map(str::parse).transpose().map_err(Refusal::corrupt)?,
         })

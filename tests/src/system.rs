@@ -13,6 +13,7 @@ use platform::clock::{Clock, ManualClock, SharedClock, SystemClock};
 use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
 use platform::keys::{NewKey, Scope, create_key as new_key};
+use projections::ReplayOptions;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -128,7 +129,8 @@ impl TestSystem {
     /// Rebuilds the core projection beside the live rows and switches.
     pub async fn replay(&self) {
         let pool = self.projector_pool().await;
-        projections::replay(&pool, "campaign_model", &|_| {}, CancellationToken::new()).await.unwrap();
+        let options = ReplayOptions::new(self.whole_clock.clone());
+        projections::replay(&pool, "campaign_model", &options, &|_| {}, CancellationToken::new()).await.unwrap();
         pool.close().await;
     }
 

@@ -8,8 +8,9 @@ mod seed; // fills the log
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use platform::clock::SystemClock;
 use platform::database::{Part, connect};
-use projections::ReplayOutcome;
+use projections::{ReplayOptions, ReplayOutcome};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +68,8 @@ async fn prepare(database: &Database) -> Result<Instant> {
 }
 
 async fn replay(projector: &PgPool) -> Result<i32> {
-    match projections::replay(projector, "campaign_model", &|_| {}, CancellationToken::new()).await? {
+    let options = ReplayOptions::new(SystemClock::shared());
+    match projections::replay(projector, "campaign_model", &options, &|_| {}, CancellationToken::new()).await? {
         ReplayOutcome::Completed { epoch, .. } => Ok(epoch),
         ReplayOutcome::Interrupted { .. } => bail!("a replay that nobody interrupts was interrupted"),
     }

@@ -73,6 +73,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     let mut system = SystemConfig {
         command: config.command,
         read: config.read,
+        rebuild: config.projector.rebuild.into(),
         development_key: options.api_key.expose_secret() == DEVELOPMENT_KEY,
         drain: Duration::from_secs(config.shutdown.drain_s),
         ..SystemConfig::all_roles(config.database)

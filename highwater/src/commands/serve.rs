@@ -64,6 +64,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         health_addr: config.projector.health_addr,
         projector_limits: config.projector.limits(),
         leaderboard_every: config.projector.leaderboard_every(),
+        rebuild: config.projector.rebuild.into(),
         development_key: false,
         appender: AppenderConfig::default(),
         drain: Duration::from_secs(config.shutdown.drain_s),

@@ -12,6 +12,7 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use platform::config::{ConfigError, DatabaseConfig, HttpConfig, TelemetryConfig};
+use projections::RebuildMode;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -51,11 +52,39 @@ pub struct ProjectorConfig {
     pub max_lag_s: u64,
     /// How often the leaderboard is refreshed; 0: only when asked to.
     pub leaderboard_every_s: u64,
+    /// Who rebuilds what an older version built, and builds what a new projection lacks.
+    pub rebuild: Rebuild,
 }
 
 impl Default for ProjectorConfig {
     fn default() -> Self {
-        Self { health_addr: None, max_silence_s: 30, max_lag_s: 900, leaderboard_every_s: 60 }
+        Self {
+            health_addr: None,
+            max_silence_s: 30,
+            max_lag_s: 900,
+            leaderboard_every_s: 60,
+            rebuild: Rebuild::default(),
+        }
+    }
+}
+
+/// Who builds an epoch that this program's version of a projection lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rebuild {
+    /// The projector, in the background.
+    #[default]
+    Automatic,
+    /// An operator, with `highwater replay`.
+    Manual,
+}
+
+impl From<Rebuild> for RebuildMode {
+    fn from(rebuild: Rebuild) -> Self {
+        match rebuild {
+            Rebuild::Automatic => Self::Automatic,
+            Rebuild::Manual => Self::Manual,
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use platform::http::{Connections, ServeError, TlsError, serve};
 use platform::keys::Keys;
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
-use projections::{Leases, Meter, ProjectorConfig};
+use projections::{Leases, Meter, ProjectorConfig, RebuildMode, Upkeep};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +69,8 @@ pub struct SystemConfig {
     pub projector_limits: ProjectorLimits,
     /// How often a projector refreshes the leaderboard; never by itself if `None`.
     pub leaderboard_every: Option<Duration>,
+    /// Who builds what this version of a projection lacks.
+    pub rebuild: RebuildMode,
     /// Whether the key that everyone knows works here.
     pub development_key: bool,
     /// How much may wait to be written, and how much is written at once.
@@ -88,6 +90,7 @@ impl SystemConfig {
             health_addr: None,
             projector_limits: ProjectorLimits::default(),
             leaderboard_every: Some(Duration::from_mins(1)),
+            rebuild: RebuildMode::Automatic,
             development_key: false,
             appender: AppenderConfig::default(),
             drain: Duration::from_secs(20),
@@ -249,7 +252,8 @@ impl Starter {
             Ok::<(), Infallible>(())
         });
         let pool = self.pool(&config.database, Part::Projector).await?;
-        let follow = ProjectorConfig::new(Uuid::now_v7(), process_name());
+        let upkeep = Upkeep { rebuild: config.rebuild, ..Upkeep::new(self.clock.clone()) };
+        let follow = ProjectorConfig { upkeep: Some(upkeep), ..ProjectorConfig::new(Uuid::now_v7(), process_name()) };
         let leases = follow.leases.clone();
         let stop = self.lifecycle.token(Stage::Core);
         self.lifecycle.spawn(Stage::Core, "projector", projections::run(pool.clone(), follow, stop.clone()));

@@ -77,8 +77,23 @@ pub(crate) async fn advance(
     Ok(moved.rows_affected() == moves.len() as u64)
 }
 
-/// Sees to it that the projection has an applied epoch, and every workspace a live epoch with a checkpoint.
-pub(crate) async fn ensure(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
+/// Whether a projection that has no epoch yet is given one that readers see while it fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// Whatever the logs hold.
+    AtOnce,
+    /// If the logs are so short that readers would rather see it fill than wait for a build.
+    IfShort,
+    /// It is built aside.
+    Never,
+}
+
+/// Events that all logs together may hold for [`First::IfShort`].
+const SHORT: i64 = 1_000;
+
+/// Sees to it that the projection has an applied epoch, if `first` lets it, and every workspace a live epoch with a checkpoint,
+/// if there is one to live on.
+pub(crate) async fn ensure(pool: &PgPool, projection: &Projection, first: First) -> Result<(), sqlx::Error> {
     let is_complete = sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (
                SELECT FROM log.heads h
@@ -97,16 +112,21 @@ pub(crate) async fn ensure(pool: &PgPool, projection: &Projection) -> Result<(),
     }
     let mut tx = pool.begin().await?;
     lock_epochs(&mut tx).await?;
-    let epoch = newest_applied(&mut tx, projection).await?;
+    let epoch = match start_epoch(&mut tx, projection.name).await? {
+        None => first_epoch(&mut tx, projection, first).await?,
+        found => found,
+    };
     clear_unmarked(&mut tx, projection).await?;
-    sqlx::query!(
-        "INSERT INTO read.live_epochs (projection, workspace, epoch)
-         SELECT $1, workspace, $2 FROM log.heads ON CONFLICT DO NOTHING",
-        projection.name,
-        epoch
-    )
-    .execute(&mut *tx)
-    .await?;
+    if let Some(epoch) = epoch {
+        sqlx::query!(
+            "INSERT INTO read.live_epochs (projection, workspace, epoch)
+             SELECT $1, workspace, $2 FROM log.heads ON CONFLICT DO NOTHING",
+            projection.name,
+            epoch
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
     sqlx::query!(
         "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following)
          SELECT projection, epoch, workspace, 0, true FROM read.live_epochs WHERE projection = $1 ON CONFLICT DO NOTHING",
@@ -136,21 +156,44 @@ pub(crate) async fn create_epoch(conn: &mut PgConnection, projection: &Projectio
     .await
 }
 
-/// The epoch that a new workspace starts on; makes the projection's first one.
-async fn newest_applied(conn: &mut PgConnection, projection: &Projection) -> Result<i32, sqlx::Error> {
-    let newest = sqlx::query_scalar!(
-        "SELECT max(epoch) FROM read.epochs WHERE projection = $1 AND state = 'applied'",
+/// The epoch that a new workspace starts on: the newest applied one that others live on, so that it is not one from which
+/// everybody went back.
+pub(crate) async fn start_epoch(conn: &mut PgConnection, projection: &str) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT e.epoch FROM read.epochs e WHERE e.projection = $1 AND e.state = 'applied'
+         ORDER BY EXISTS (SELECT FROM read.live_epochs l WHERE l.projection = $1 AND l.epoch = e.epoch) DESC, e.epoch DESC
+         LIMIT 1",
+        projection
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Makes the projection's first epoch, if it may be followed at once and nobody is building one.
+async fn first_epoch(
+    conn: &mut PgConnection,
+    projection: &Projection,
+    first: First,
+) -> Result<Option<i32>, sqlx::Error> {
+    let known = sqlx::query!(
+        r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1) AS "is_begun!",
+                  (SELECT coalesce(sum(position), 0)::bigint FROM log.heads) AS "events!""#,
         projection.name
     )
     .fetch_one(&mut *conn)
     .await?;
-    if let Some(epoch) = newest {
-        return Ok(epoch);
+    let is_made = match first {
+        First::AtOnce => true,
+        First::IfShort => !known.is_begun && known.events <= SHORT,
+        First::Never => false,
+    };
+    if !is_made {
+        return Ok(None);
     }
     let epoch = create_epoch(conn, projection).await?;
     mark_applied(conn, projection.name, epoch).await?;
     tracing::info!(projection = projection.name, epoch, "made the first epoch");
-    Ok(epoch)
+    Ok(Some(epoch))
 }
 
 /// Marks an epoch as one that workspaces may live on.

@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use super::announce::{self, Bell};
 use super::backoff::Backoff;
-use super::checkpoint;
+use super::checkpoint::{self, First};
 use super::event::Refused;
 use super::leases::{self, LeaseConfig, Leases, Share};
 use super::round::{Follower, Round};
+use super::upkeep::{self, Upkeep};
 use crate::views::PROJECTIONS;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -27,12 +28,15 @@ pub struct ProjectorConfig {
     pub name: String,
     /// What it may apply.
     pub leases: Leases,
+    /// What it does beside following. Without it, nothing is built in the background or dropped.
+    pub upkeep: Option<Upkeep>,
 }
 
 impl ProjectorConfig {
     /// The defaults, for a process with a new id.
     pub fn new(projector: Uuid, name: String) -> Self {
-        Self { poll: Duration::from_secs(1), name, leases: Leases::new(projector, LeaseConfig::default()) }
+        let leases = Leases::new(projector, LeaseConfig::default());
+        Self { poll: Duration::from_secs(1), name, leases, upkeep: None }
     }
 }
 
@@ -53,9 +57,11 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
     metrics::describe_counter!("highwater_projection_batches_total", "Transactions that moved checkpoints.");
     metrics::describe_counter!("highwater_projection_events_total", "Events applied.");
     let bell = Bell::default();
+    // Where nobody builds aside, readers see the first epoch fill.
+    let first = if config.upkeep.is_some() { First::IfShort } else { First::AtOnce };
     let followers = PROJECTIONS.iter().map(|&projection| {
         let follower = Follower::new(pool.clone(), projection, Share::Leased(config.leases.clone()));
-        follow(follower, config.poll, bell.clone(), shutdown.clone())
+        follow(follower, first, config.poll, bell.clone(), shutdown.clone())
     });
     let ended = CancellationToken::new();
     let followed = async {
@@ -64,6 +70,7 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
     };
     tokio::join!(
         followed,
+        upkeep::run(&pool, config.upkeep.as_ref(), &shutdown),
         leases::keep(&pool, &config.name, &config.leases, shutdown.clone(), ended.clone()),
         announce::run(pool.clone(), bell.clone(), shutdown.clone())
     );
@@ -76,7 +83,7 @@ pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
     for &projection in PROJECTIONS {
         let mut follower = Follower::new(pool.clone(), projection, Share::Everything);
         loop {
-            let Round { moved, lost, stopped } = follow_once(&mut follower, &Bell::default()).await?;
+            let Round { moved, lost, stopped } = follow_once(&mut follower, First::AtOnce, &Bell::default()).await?;
             if !moved && !lost {
                 first_stopped = first_stopped.or(stopped);
                 break;
@@ -87,12 +94,12 @@ pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
     first_stopped.map_or(Ok(()), |refused| Err(ProjectorError::Stopped(refused)))
 }
 
-async fn follow(mut follower: Follower, poll: Duration, bell: Bell, shutdown: CancellationToken) {
+async fn follow(mut follower: Follower, first: First, poll: Duration, bell: Bell, shutdown: CancellationToken) {
     let mut wakeups = Wakeups::new(follower.pool.clone(), LOG_CHANNEL, poll);
     let mut changes = follower.share.changes();
     let mut backoff = Backoff::up_to(LONGEST_WAIT);
     while !shutdown.is_cancelled() {
-        match follow_once(&mut follower, &bell).await {
+        match follow_once(&mut follower, first, &bell).await {
             Ok(round) if round.moved || round.lost => backoff.reset(),
             Ok(_) => {
                 backoff.reset();
@@ -121,8 +128,8 @@ async fn follow(mut follower: Follower, poll: Duration, bell: Bell, shutdown: Ca
     }
 }
 
-async fn follow_once(follower: &mut Follower, bell: &Bell) -> Result<Round, sqlx::Error> {
-    checkpoint::ensure(&follower.pool, follower.projection).await?;
+async fn follow_once(follower: &mut Follower, first: First, bell: &Bell) -> Result<Round, sqlx::Error> {
+    checkpoint::ensure(&follower.pool, follower.projection, first).await?;
     let round = follower.round(bell).await?;
     follower.share.goes_on(follower.projection);
     Ok(round)

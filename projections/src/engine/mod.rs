@@ -12,7 +12,8 @@
 //!    [`status::status`]); other logs go on. Nothing is ever skipped. Failures of the database or of the way to it are
 //!    retried for ever.
 //! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
-//! 5. An epoch is followed only by code of the version that built it.
+//! 5. An epoch is followed only by code of the version that built it. What a newer version lacks is built in the background
+//!    ([`upkeep`]).
 //! 6. Projectors on one database divide the logs among them; those of one that is gone are taken over ([`leases`]).
 //!
 //! docs/adding-a-view.md says how to add one, and what a view must hold.
@@ -33,6 +34,7 @@ pub(crate) mod replay; // rebuilds beside the live rows
 pub(crate) mod round; // one round over the logs that are behind
 pub(crate) mod status; // lag against the true head
 pub(crate) mod stop; // logs that cannot go on
+pub(crate) mod upkeep; // builds and drops epochs
 pub(crate) mod verify; // compares the live rows with a rebuild
 
 use futures_util::future::BoxFuture;

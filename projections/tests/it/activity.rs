@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{Log, at, campaign, changed, clicked, corrected, created, eur, pools, registered, source};
-use crate::replays::rebuild;
+use crate::replaying::rebuild;
 use crate::then::{everything, live_epoch, rows};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

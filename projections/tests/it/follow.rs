@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::given::{Log, at, campaign, clicked, pools, recorded_at, source};
+use crate::replaying::of_all;
 use crate::then::{checkpoint, counted};
 
 fn projector() -> ProjectorConfig {
@@ -178,7 +179,7 @@ async fn one_connection_is_enough(_: PgPoolOptions, connect: PgConnectOptions) {
         logs.push((log, clicks));
     }
     catch_up(&pool).await.unwrap();
-    projections::replay(&pool, "campaign_model", &|_| {}, CancellationToken::new()).await.unwrap();
+    projections::replay(&pool, "campaign_model", &of_all(), &|_| {}, CancellationToken::new()).await.unwrap();
     for (log, clicks) in &logs {
         assert_eq!(counted(&admin, log.workspace).await, *clicks);
     }

@@ -2,16 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
 
 mod activity; // who did what to a campaign
+mod building; // epochs that are built in the background
 mod cuts; // rows do not depend on batches or on the order between streams
 mod dimensions; // totals by one dimension, and which values are kept
 mod event_versions; // logs that older or newer code wrote
 mod failures; // crashes, holes, refused events
 mod follow; // catch_up, run, status
 mod given; // logs to project
+mod keeping; // how long epochs are kept
 mod leases; // several projectors on one database
 mod months; // partitions by month: hours and days, months on demand, retention
+mod replaying; // what tests of replays share
 mod replays; // rebuilding beside the live rows
 mod retention; // what is kept of months, and what a rebuild makes of it
+mod rollbacks; // going back
+mod some_workspaces; // rebuilding some of them
 mod then; // rows as they came out
 mod verify; // comparing the live rows with a rebuild
 mod views; // given events, then rows

@@ -3,57 +3,14 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::bucket::{Bucket, Grain};
-use domain::measure::Measure;
-use domain::source::SourceKind;
 use projections::{ReplayError, ReplayOutcome, ReplayProgress, catch_up, replay};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool, Row};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, completed, created, date, pools, registered, source, stated};
+use crate::given::{Log, at, campaign, clicked, pools, source};
+use crate::replaying::{MODEL, applied, epochs, of_all, rebuild, unseen, varied};
 use crate::then::{checkpoint, counted, everything, live_epoch, live_rows};
-
-const MODEL: &str = "campaign_model";
-
-fn unseen(_: ReplayProgress) {}
-
-pub(crate) async fn rebuild(pool: &PgPool) -> ReplayOutcome {
-    replay(pool, MODEL, &unseen, CancellationToken::new()).await.unwrap()
-}
-
-/// A log with something for every table.
-pub(crate) async fn varied(admin: &PgPool, clicks: usize) -> Log {
-    let mut log = Log::opened(admin).await;
-    log.append_all([
-        created(campaign(1)),
-        registered(source(1), SourceKind::Push),
-        registered(source(2), SourceKind::Pull),
-        completed(source(2), "2026-11-21T01:00:00Z", "2026-11-20T23:00:00Z", Grain::Day),
-    ])
-    .await;
-    let day = Bucket::Day(date("2026-11-20"));
-    let mut events = Vec::new();
-    for n in 0..clicks {
-        events.push(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z")));
-        if n % 10 == 0 {
-            let spend = [(Measure::Spend, i64::try_from(n).unwrap())];
-            let statement = (campaign(1), day, at("2026-11-21T00:00:00Z"), spend.as_slice());
-            events.push(stated(source(2), Grain::Day, "Europe/Berlin", &[statement]));
-        }
-    }
-    log.append_all(events).await;
-    log
-}
-
-async fn epochs(admin: &PgPool) -> Vec<(i32, String)> {
-    let rows = sqlx::query("SELECT epoch, state FROM read.epochs ORDER BY epoch").fetch_all(admin).await.unwrap();
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
-}
-
-fn applied(epochs: &[i32]) -> Vec<(i32, String)> {
-    epochs.iter().map(|&epoch| (epoch, "applied".to_owned())).collect()
-}
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_replay_gives_the_same_rows_to_the_byte(options: PgPoolOptions, connect: PgConnectOptions) {
@@ -70,7 +27,7 @@ async fn a_replay_gives_the_same_rows_to_the_byte(options: PgPoolOptions, connec
     }
     let last = Mutex::new(None);
     let note = |progress: ReplayProgress| *last.lock().unwrap() = Some(progress);
-    let outcome = replay(&pool, MODEL, &note, CancellationToken::new()).await.unwrap();
+    let outcome = replay(&pool, MODEL, &of_all(), &note, CancellationToken::new()).await.unwrap();
     let events: i64 = logs.iter().map(Log::head).sum();
     assert_eq!(outcome, ReplayOutcome::Completed { epoch: 2, workspaces: 3, events });
     let last = last.lock().unwrap().unwrap();
@@ -198,7 +155,7 @@ async fn an_interrupted_replay_goes_on_next_time(options: PgPoolOptions, connect
             shutdown.cancel();
         }
     };
-    let outcome = replay(&pool, MODEL, &interrupt, shutdown.clone()).await.unwrap();
+    let outcome = replay(&pool, MODEL, &of_all(), &interrupt, shutdown.clone()).await.unwrap();
     assert_eq!(outcome, ReplayOutcome::Interrupted { epoch: 2 });
     let mut switched = 0;
     for log in &logs {
@@ -241,11 +198,11 @@ async fn a_replay_that_dies_goes_on_next_time(options: PgPoolOptions, connect: P
     sqlx::query("LOCK TABLE read.scope_marks IN EXCLUSIVE MODE").execute(&mut *blocked).await.unwrap();
     let dying = tokio::spawn({
         let pool = pool.clone();
-        async move { replay(&pool, MODEL, &unseen, CancellationToken::new()).await }
+        async move { replay(&pool, MODEL, &of_all(), &unseen, CancellationToken::new()).await }
     });
     // Creating the epoch's tables, or writing to them, waits for the lock.
     crate::failures::until_waiting(&admin, "scope_marks").await;
-    let rival = replay(&pool, MODEL, &unseen, CancellationToken::new()).await;
+    let rival = replay(&pool, MODEL, &of_all(), &unseen, CancellationToken::new()).await;
     assert!(matches!(rival, Err(ReplayError::AlreadyRunning)), "{rival:?}");
     dying.abort();
     assert!(dying.await.unwrap_err().is_cancelled());
@@ -253,7 +210,7 @@ async fn a_replay_that_dies_goes_on_next_time(options: PgPoolOptions, connect: P
 
     let outcome = loop {
         // The session of the dead replay holds its lock until the server notices.
-        match replay(&pool, MODEL, &unseen, CancellationToken::new()).await {
+        match replay(&pool, MODEL, &of_all(), &unseen, CancellationToken::new()).await {
             Err(ReplayError::AlreadyRunning) => tokio::task::yield_now().await,
             outcome => break outcome.unwrap(),
         }
@@ -282,7 +239,8 @@ async fn a_workspace_that_appears_during_a_replay_is_not_lost(options: PgPoolOpt
         catch_up(&pool).await.unwrap();
         newcomer
     };
-    let (outcome, newcomer) = tokio::join!(replay(&pool, MODEL, &note, CancellationToken::new()), newcomer);
+    let options = of_all();
+    let (outcome, newcomer) = tokio::join!(replay(&pool, MODEL, &options, &note, CancellationToken::new()), newcomer);
     assert!(matches!(outcome, Ok(ReplayOutcome::Completed { epoch: 2, .. })));
     catch_up(&pool).await.unwrap();
     for log in [&log, &newcomer] {
@@ -304,7 +262,7 @@ async fn a_log_that_cannot_be_replayed_stays_where_it_is(options: PgPoolOptions,
         .execute(&admin)
         .await
         .unwrap();
-    match replay(&pool, MODEL, &unseen, CancellationToken::new()).await {
+    match replay(&pool, MODEL, &of_all(), &unseen, CancellationToken::new()).await {
         Err(ReplayError::Stopped(refused)) => assert_eq!((refused.workspace, refused.position), (broken.workspace, 7)),
         other => panic!("not stopped: {other:?}"),
     }
@@ -318,6 +276,6 @@ async fn a_log_that_cannot_be_replayed_stays_where_it_is(options: PgPoolOptions,
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn only_projections_are_replayed(options: PgPoolOptions, connect: PgConnectOptions) {
     let (_, pool) = pools(options, connect).await;
-    let unknown = replay(&pool, "horoscopes", &unseen, CancellationToken::new()).await;
+    let unknown = replay(&pool, "horoscopes", &of_all(), &unseen, CancellationToken::new()).await;
     assert!(matches!(unknown, Err(ReplayError::UnknownProjection(name)) if name == "horoscopes"));
 }

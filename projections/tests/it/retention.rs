@@ -1,12 +1,12 @@
 //! What is kept of months: dropped from the tables, never from the log.
 
 use projections::retention::{self, RetentionError};
-use projections::{ReplayOutcome, catch_up, replay};
+use projections::{ReplayOutcome, catch_up};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tokio_util::sync::CancellationToken;
 
 use crate::given::{Log, at, campaign, clicked, naming, pools, source};
+use crate::replaying;
 use crate::then::{counted, everything, live_rows};
 
 /// A click in each of these months, on an ad of its own.
@@ -18,7 +18,7 @@ async fn clicked_in(log: &mut Log, months: &[&str]) {
 }
 
 async fn rebuild(pool: &PgPool) -> i32 {
-    match replay(pool, "campaign_model", &|_| {}, CancellationToken::new()).await.unwrap() {
+    match replaying::rebuild(pool).await {
         ReplayOutcome::Completed { epoch, .. } => epoch,
         ReplayOutcome::Interrupted { .. } => panic!("nobody interrupts it"),
     }

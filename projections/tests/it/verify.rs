@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cuts::{happening, log};
 use crate::given::{Log, at, campaign, clicked, created, pools, source};
-use crate::replays::varied;
+use crate::replaying::varied;
 use crate::then::{checkpoint, live_rows};
 
 const MODEL: &str = "campaign_model";

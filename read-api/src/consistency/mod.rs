@@ -115,6 +115,9 @@ impl Consistency {
     /// Whether a snapshot is as fresh as is wanted. Nothing is waited for.
     pub(crate) fn judge(self, snapshot: Snapshot) -> Result<Settled, Refusal> {
         self.refuse_unknown(&snapshot)?;
+        if snapshot.is_building {
+            return Err(Refusal::Building);
+        }
         if let Some(bound) = self.max_staleness
             && snapshot.lag() > bound
         {

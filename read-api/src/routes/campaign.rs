@@ -172,7 +172,7 @@ struct Query {
         (status = 200, description = "The campaign.", body = Envelope<'static, CampaignBody>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         (status = 404, description = "The workspace has no such campaign.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]
 pub(crate) async fn show(

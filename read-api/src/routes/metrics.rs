@@ -82,7 +82,7 @@ pub(crate) struct MetricsParams {
         (status = 400, description = "A parameter cannot be used.", body = Problem),
         (status = 404, description = "The workspace has no such campaign.", body = Problem),
         (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]
 pub(crate) async fn show(

@@ -83,7 +83,7 @@ pub(crate) struct CacheableParams {
         (status = 400, description = "The query cannot be used.", body = Problem),
         (status = 410, description = "The cursor can no longer be used.", body = Problem),
         (status = 422, description = "The body is not a report, or the report is too large.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]
 pub(crate) async fn post(
@@ -117,7 +117,7 @@ pub(crate) async fn post(
         (status = 400, description = "The query cannot be used.", body = Problem),
         (status = 410, description = "The cursor can no longer be used.", body = Problem),
         (status = 422, description = "The query is not a report, or the report is too large.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]
 pub(crate) async fn get(

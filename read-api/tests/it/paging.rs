@@ -143,7 +143,9 @@ async fn a_cursor_fits_its_own_query_only(options: PgPoolOptions, connect: PgCon
         assert_eq!(reply.problem(400), "cursor-mismatch", "{key}");
     }
 
-    projections::replay(&world.projector, "campaign_model", &|_| {}, CancellationToken::new()).await.unwrap();
+    projections::replay(&world.projector, "campaign_model", &world.replaying(), &|_| {}, CancellationToken::new())
+        .await
+        .unwrap();
     let expired = world.get(&format!("/v1/campaigns?limit=3&cursor={cursor}")).await;
     assert_eq!(expired.problem(410), "cursor-expired");
 }

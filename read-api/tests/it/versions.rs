@@ -284,7 +284,7 @@ async fn another_epoch_is_another_etag(options: PgPoolOptions, connect: PgConnec
     let world = world(options, connect).await;
     let before = world.get(&metrics()).await.ok();
     let stop = tokio_util::sync::CancellationToken::new();
-    projections::replay(&world.projector, "campaign_model", &|_| {}, stop).await.unwrap();
+    projections::replay(&world.projector, "campaign_model", &world.replaying(), &|_| {}, stop).await.unwrap();
     let after = again(&world, &metrics(), &before).await.ok();
     assert_eq!(after.body["data"], before.body["data"]);
     assert_eq!(after.body["meta"]["version"], before.body["meta"]["version"]);

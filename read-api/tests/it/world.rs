@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, Request, StatusCode, header};
 use platform::clock::ManualClock;
 use platform::keys::{Keys, NewKey, Scope, insert_key};
+use projections::ReplayOptions;
 use read_api::{ApiState, Progress};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -60,6 +61,11 @@ impl World {
         let mut world = Self { admin, projector, clock, workspace: 0, router, logs: HashMap::new() };
         world.workspace = world.open("one", KEY).await;
         world
+    }
+
+    /// What a replay of everything is told.
+    pub(crate) fn replaying(&self) -> ReplayOptions {
+        ReplayOptions::new(self.clock.shared())
     }
 
     /// Opens one more workspace, with a key that may read.

@@ -17,7 +17,7 @@ use platform::database::{Part, connect};
 use projections::{LastVerified, LogStatus, ProjectorStatus};
 use sqlx::PgPool;
 
-use super::retention;
+use super::{replay, retention};
 use crate::config::Sources;
 
 /// What `status` is told.
@@ -36,7 +36,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
     let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;
     let names = names(&admin).await?;
-    let replays = replays(&admin).await?;
+    let epochs = projections::epochs(&admin).await.context("cannot read the epochs")?;
 
     let all_go_on = logs.iter().all(|log| log.stopped.is_none());
     let exit = if all_go_on { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -60,9 +60,8 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
             writeln!(out, "{name}: {} stopped at position {}: {}", log.projection, stop.position, stop.reason)?;
         }
     }
-    for replay in &replays {
-        let Replay { projection, epoch, filled, heads } = replay;
-        writeln!(out, "{projection}: a replay into epoch {epoch} is not finished: {filled} of {heads} events")?;
+    for line in epochs.iter().filter_map(replay::build) {
+        writeln!(out, "{line}")?;
     }
     for last in &projections::last_verified(&admin).await.context("cannot read when the rows were last verified")? {
         writeln!(out, "{}", verified(last, now))?;
@@ -140,7 +139,7 @@ fn verified(last: &LastVerified, now: DateTime<Utc>) -> String {
 }
 
 /// An age as a person says it.
-fn age(age: TimeDelta) -> String {
+pub(super) fn age(age: TimeDelta) -> String {
     let seconds = age.num_seconds().max(0);
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -153,27 +152,6 @@ fn age(age: TimeDelta) -> String {
 async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
     let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
     Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
-}
-
-/// A replay that runs, or that was interrupted.
-struct Replay {
-    projection: String,
-    epoch: i32,
-    filled: i64,
-    heads: i64,
-}
-
-async fn replays(admin: &PgPool) -> anyhow::Result<Vec<Replay>> {
-    let replays = sqlx::query_as!(
-        Replay,
-        r#"SELECT e.projection, e.epoch, coalesce(sum(c.position), 0)::bigint AS "filled!",
-                  (SELECT coalesce(sum(h.position), 0)::bigint FROM log.heads h) AS "heads!"
-           FROM read.epochs e LEFT JOIN read.checkpoints c USING (projection, epoch)
-           WHERE e.state = 'building' GROUP BY e.projection, e.epoch ORDER BY e.projection, e.epoch"#
-    )
-    .fetch_all(admin)
-    .await?;
-    Ok(replays)
 }
 
 #[cfg(test)]

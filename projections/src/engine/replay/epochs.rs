@@ -1,15 +1,14 @@
-//! Begins, finishes and drops epochs. Who lives where is read and changed under one lock ([`checkpoint::lock_epochs`]).
+//! Begins and finishes epochs, and tells which logs are still to come to one. Who lives where is read and changed under one
+//! lock ([`checkpoint::lock_epochs`]).
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::super::backoff::Backoff;
 use super::super::{Projection, checkpoint};
-
-/// How long readers may have to queue behind one try to detach a table.
-const LOCK_TIMEOUT: &str = "50ms";
-const DETACH_ATTEMPTS: u32 = 60;
+use super::rebuild::Rebuild;
+use super::{ReplayError, retention};
 
 /// A log whose readers do not see the new epoch yet.
 #[derive(Debug, Clone, Copy)]
@@ -17,19 +16,34 @@ pub(in super::super) struct Elsewhere {
     pub(in super::super) workspace: i32,
     /// How far the new epoch is filled.
     pub(in super::super) filled: i64,
-    /// How far the live one has come.
+    /// How far it is to be filled: up to where the live one has come. Where no epoch is live, or where this program cannot
+    /// apply the live one, up to the head.
     pub(in super::super) live: i64,
 }
 
-/// The epoch to fill: the one that an interrupted replay of the same version left, else a new one.
-pub(super) async fn begin(pool: &PgPool, projection: &Projection) -> Result<i32, sqlx::Error> {
+/// The epoch to fill: one of this version that was left half built; for some workspaces also the newest one that none of them
+/// has ever lived on; else a new one.
+pub(super) async fn begin(
+    pool: &PgPool,
+    projection: &Projection,
+    only: Option<&[i32]>,
+    keep_old: Duration,
+) -> Result<i32, sqlx::Error> {
+    let keep_old_s = i64::try_from(keep_old.as_secs()).unwrap_or(i64::MAX);
     let mut tx = pool.begin().await?;
     checkpoint::lock_epochs(&mut tx).await?;
     let left = sqlx::query_scalar!(
-        "SELECT epoch FROM read.epochs WHERE projection = $1 AND state = 'building' AND version = $2
-         ORDER BY epoch DESC LIMIT 1",
+        "SELECT e.epoch FROM read.epochs e
+         WHERE e.projection = $1 AND e.version = $2 AND (e.state = 'building' OR (
+             $3::integer[] IS NOT NULL AND e.state = 'applied'
+             AND NOT EXISTS (SELECT FROM read.checkpoints c
+                             WHERE c.projection = $1 AND c.epoch = e.epoch AND c.following AND c.workspace = ANY($3))
+             AND e.epoch > ALL (SELECT l.epoch FROM read.live_epochs l
+                                WHERE l.projection = $1 AND l.workspace = ANY($3))))
+         ORDER BY e.epoch DESC LIMIT 1",
         projection.name,
-        projection.version
+        projection.version,
+        only
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -37,27 +51,52 @@ pub(super) async fn begin(pool: &PgPool, projection: &Projection) -> Result<i32,
         Some(epoch) => epoch,
         None => checkpoint::create_epoch(&mut tx, projection).await?,
     };
+    sqlx::query!(
+        "UPDATE read.epochs SET keep_old_s = $3, drop_at = NULL WHERE projection = $1 AND epoch = $2",
+        projection.name,
+        epoch,
+        keep_old_s
+    )
+    .execute(&mut *tx)
+    .await?;
+    // What there is to do is known from the start: that is what progress is measured against.
+    sqlx::query!(
+        "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following)
+         SELECT $1, $2, h.workspace, 0, false FROM log.heads h
+         WHERE $3::integer[] IS NULL OR h.workspace = ANY($3) ON CONFLICT DO NOTHING",
+        projection.name,
+        epoch,
+        only
+    )
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
     tracing::info!(projection = projection.name, epoch, resumed = left.is_some(), "replaying");
     Ok(epoch)
 }
 
-/// Logs that are live on another epoch than the new one.
+/// Logs whose readers do not see an epoch: of all workspaces, or of some.
 pub(super) async fn live_elsewhere(
     pool: &PgPool,
     projection: &Projection,
     epoch: i32,
+    only: Option<&[i32]>,
 ) -> Result<Vec<Elsewhere>, sqlx::Error> {
     sqlx::query_as!(
         Elsewhere,
-        r#"SELECT l.workspace, coalesce(n.position, 0) AS "filled!", coalesce(o.position, 0) AS "live!"
-           FROM read.live_epochs l
-           LEFT JOIN read.checkpoints o ON o.projection = $1 AND o.epoch = l.epoch AND o.workspace = l.workspace
-           LEFT JOIN read.checkpoints n ON n.projection = $1 AND n.epoch = $2 AND n.workspace = l.workspace
-           WHERE l.projection = $1 AND l.epoch <> $2
-           ORDER BY l.workspace"#,
+        r#"SELECT h.workspace, coalesce(n.position, 0) AS "filled!",
+                  CASE WHEN e.version = $4 THEN coalesce(o.position, 0) ELSE h.position END AS "live!"
+           FROM log.heads h
+           LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
+           LEFT JOIN read.epochs e ON e.projection = l.projection AND e.epoch = l.epoch
+           LEFT JOIN read.checkpoints o ON o.projection = $1 AND o.epoch = l.epoch AND o.workspace = h.workspace
+           LEFT JOIN read.checkpoints n ON n.projection = $1 AND n.epoch = $2 AND n.workspace = h.workspace
+           WHERE l.epoch IS DISTINCT FROM $2 AND ($3::integer[] IS NULL OR h.workspace = ANY($3))
+           ORDER BY h.workspace"#,
         projection.name,
-        epoch
+        epoch,
+        only,
+        projection.version
     )
     .fetch_all(pool)
     .await
@@ -72,130 +111,99 @@ pub(super) async fn gap(
 ) -> Result<Elsewhere, sqlx::Error> {
     sqlx::query_as!(
         Elsewhere,
-        r#"SELECT l.workspace, coalesce(n.position, 0) AS "filled!", coalesce(o.position, 0) AS "live!"
-           FROM read.live_epochs l
-           LEFT JOIN read.checkpoints o ON o.projection = $1 AND o.epoch = l.epoch AND o.workspace = l.workspace
-           LEFT JOIN read.checkpoints n ON n.projection = $1 AND n.epoch = $2 AND n.workspace = l.workspace
-           WHERE l.projection = $1 AND l.workspace = $3"#,
+        r#"SELECT h.workspace, coalesce(n.position, 0) AS "filled!",
+                  CASE WHEN e.version = $4 THEN coalesce(o.position, 0) ELSE h.position END AS "live!"
+           FROM log.heads h
+           LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
+           LEFT JOIN read.epochs e ON e.projection = l.projection AND e.epoch = l.epoch
+           LEFT JOIN read.checkpoints o ON o.projection = $1 AND o.epoch = l.epoch AND o.workspace = h.workspace
+           LEFT JOIN read.checkpoints n ON n.projection = $1 AND n.epoch = $2 AND n.workspace = h.workspace
+           WHERE h.workspace = $3"#,
         projection.name,
         epoch,
-        workspace
+        workspace,
+        projection.version
     )
     .fetch_one(pool)
     .await
 }
 
-/// Marks the new epoch applied, if every workspace reads it. From then on new workspaces start on it.
-pub(super) async fn finish(pool: &PgPool, projection: &Projection, epoch: i32) -> Result<bool, sqlx::Error> {
+/// Marks the new epoch applied, if every workspace that was to switch reads it. From then on new workspaces start on it, and
+/// the time of those that it replaced runs out.
+pub(super) async fn finish(
+    pool: &PgPool,
+    projection: &Projection,
+    epoch: i32,
+    only: Option<&[i32]>,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
     checkpoint::lock_epochs(&mut tx).await?;
-    let is_everywhere = sqlx::query_scalar!(
-        r#"SELECT NOT EXISTS (SELECT FROM read.live_epochs WHERE projection = $1 AND epoch <> $2) AS "is_everywhere!""#,
+    let is_complete = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (
+               SELECT FROM log.heads h LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
+               WHERE l.epoch IS DISTINCT FROM $2 AND ($3::integer[] IS NULL OR h.workspace = ANY($3))
+           ) AS "is_complete!""#,
         projection.name,
-        epoch
+        epoch,
+        only
     )
     .fetch_one(&mut *tx)
     .await?;
-    if is_everywhere {
+    if is_complete {
         checkpoint::mark_applied(&mut tx, projection.name, epoch).await?;
+        let keep_old_s = sqlx::query_scalar!(
+            "SELECT keep_old_s FROM read.epochs WHERE projection = $1 AND epoch = $2",
+            projection.name,
+            epoch
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        retention::set_dates(&mut tx, projection.name, keep_old_s, now).await?;
     }
     tx.commit().await?;
-    Ok(is_everywhere)
+    Ok(is_complete)
 }
 
-/// Drops epochs that nobody reads, except the newest of them: the way back. Half-built ones of another version go too,
-/// unless a workspace already lives there. What cannot be dropped now because readers are busy is left for next time.
-pub(super) async fn drop_stale(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
-    condemn(pool, projection).await?;
-    let condemned = sqlx::query!(
-        "SELECT epoch, tables FROM read.epochs WHERE projection = $1 AND state = 'dropping' ORDER BY epoch",
+/// An epoch that every workspace reads, but that is still called half built: its replay died after its last switch.
+pub(super) async fn left_complete(pool: &PgPool, projection: &Projection) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT e.epoch FROM read.epochs e
+         WHERE e.projection = $1 AND e.state = 'building' AND EXISTS (SELECT FROM log.heads) AND NOT EXISTS (
+             SELECT FROM log.heads h LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
+             WHERE l.epoch IS DISTINCT FROM e.epoch)",
         projection.name
     )
-    .fetch_all(pool)
+    .fetch_optional(pool)
+    .await
+}
+
+/// Notes why a workspace does not come to the new epoch, where operators and readers look. The note goes when it does.
+pub(super) async fn note(rebuild: &Rebuild<'_>, workspace: i32, error: &ReplayError) -> Result<(), sqlx::Error> {
+    let (position, reason) = match error {
+        ReplayError::Stopped(refused) => (refused.position, refused.reason.full_text()),
+        ReplayError::Unlike { unlike, .. } => {
+            (gap(rebuild.pool, rebuild.projection, rebuild.epoch, workspace).await?.filled, unlike.to_string())
+        }
+        ReplayError::UnknownProjection(_)
+        | ReplayError::UnknownWorkspaces(_)
+        | ReplayError::AlreadyRunning
+        | ReplayError::NoWayBack(_)
+        | ReplayError::OldVersionBehind { .. }
+        | ReplayError::Database(_) => return Ok(()),
+    };
+    sqlx::query!(
+        "INSERT INTO read.stops (projection, epoch, workspace, position, reason) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (projection, epoch, workspace)
+         DO UPDATE SET position = excluded.position, reason = excluded.reason, stopped_at = excluded.stopped_at
+         WHERE (stops.position, stops.reason) IS DISTINCT FROM (excluded.position, excluded.reason)",
+        rebuild.projection.name,
+        rebuild.epoch,
+        workspace,
+        position,
+        reason
+    )
+    .execute(rebuild.pool)
     .await?;
-    for stale in condemned {
-        let mut dropped = true;
-        for table in &stale.tables {
-            dropped &= drop_table(pool, table, stale.epoch).await?;
-        }
-        if dropped {
-            sqlx::query!("DELETE FROM read.epochs WHERE projection = $1 AND epoch = $2", projection.name, stale.epoch)
-                .execute(pool)
-                .await?;
-            tracing::info!(projection = projection.name, epoch = stale.epoch, "dropped an epoch");
-        } else {
-            tracing::warn!(
-                projection = projection.name,
-                epoch = stale.epoch,
-                "readers are busy: an epoch is dropped later"
-            );
-        }
-    }
     Ok(())
-}
-
-/// Takes stale epochs away from the projector: without a checkpoint it cannot write to them any more.
-async fn condemn(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
-    let mut tx = pool.begin().await?;
-    checkpoint::lock_epochs(&mut tx).await?;
-    sqlx::query!(
-        "UPDATE read.epochs e SET state = CASE WHEN l.epoch IS NULL THEN 'dropping' ELSE 'applied' END
-         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
-         WHERE e.projection = b.projection AND e.epoch = b.epoch
-           AND b.projection = $1 AND b.state = 'building' AND b.version <> $2",
-        projection.name,
-        projection.version
-    )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!(
-        "WITH unread AS (
-             SELECT e.epoch FROM read.epochs e
-             WHERE e.projection = $1 AND e.state = 'applied'
-               AND NOT EXISTS (SELECT FROM read.live_epochs l WHERE l.projection = e.projection AND l.epoch = e.epoch)
-         )
-         UPDATE read.epochs SET state = 'dropping'
-         WHERE projection = $1 AND epoch IN (SELECT epoch FROM unread) AND epoch < (SELECT max(epoch) FROM unread)",
-        projection.name
-    )
-    .execute(&mut *tx)
-    .await?;
-    // In the projector's order, so that neither waits for the other in a circle.
-    sqlx::query!(
-        "WITH condemned AS MATERIALIZED (
-             SELECT c.epoch, c.workspace FROM read.checkpoints c JOIN read.epochs e USING (projection, epoch)
-             WHERE projection = $1 AND e.state = 'dropping' ORDER BY c.epoch, c.workspace FOR UPDATE OF c
-         )
-         DELETE FROM read.checkpoints c USING condemned d
-         WHERE c.projection = $1 AND c.epoch = d.epoch AND c.workspace = d.workspace",
-        projection.name
-    )
-    .execute(&mut *tx)
-    .await?;
-    tx.commit().await
-}
-
-/// Detaches and drops one table of an epoch. `false` if readers kept it busy all the time.
-async fn drop_table(pool: &PgPool, table: &str, epoch: i32) -> Result<bool, sqlx::Error> {
-    let mut backoff = Backoff::up_to(Duration::from_secs(1));
-    for _ in 0..DETACH_ATTEMPTS {
-        let mut tx = pool.begin().await?;
-        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
-        match sqlx::query!("SELECT read.drop_epoch_table($1, $2)", table, epoch).execute(&mut *tx).await {
-            Ok(_) => {
-                tx.commit().await?;
-                return Ok(true);
-            }
-            Err(error) if is_lock_timeout(&error) => {
-                tx.rollback().await?;
-                tokio::time::sleep(backoff.wait()).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(false)
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }

@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 
 use super::super::batch::{Batch, Fold};
 use super::super::{Projection, apply};
-use super::{Rebuild, ReplayError, pages};
+use super::rebuild::Rebuild;
+use super::{ReplayError, pages};
 
 /// Pages read ahead of the fold.
 const PAGES_AHEAD: usize = 4;

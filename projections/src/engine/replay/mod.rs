@@ -1,41 +1,79 @@
-//! Rebuilds a projection beside its live rows.
+//! Rebuilds a projection beside its live rows, and what operators do with the epochs that this makes.
 //!
 //! A new epoch is filled from the start of every log, in large folds, while the projector goes on with the live one. Each
 //! workspace then switches alone ([`switch`]): readers see the old rows or the new ones, at the same position, and never
-//! wait. The old epoch stays applied and followed: the way back. Nothing is lost when a replay is interrupted: the next one
-//! goes on with the same epoch, as long as the projection's version is the same.
+//! wait. The old epoch stays applied and followed, the way back ([`back`]), until it is dropped ([`retention`]). Nothing is
+//! lost when a replay is interrupted: the next one goes on with the same epoch, as long as the projection's version is the
+//! same.
+//!
+//! One process at a time holds a projection's lock, and only it makes, fills, switches or drops epochs of it. Projectors need
+//! no lock: a checkpoint's compare-and-set keeps them apart from a replay.
 
-mod epochs; // begins, finishes and drops epochs
+mod back; // goes back to the epoch before
+mod build; // builds what this program's version lacks
+mod check; // whether a workspace may switch
+mod epochs; // begins and finishes epochs
 pub(super) mod fill; // reads, folds and writes one log
+mod many; // many small logs in one transaction
 mod pages; // reads a log ahead of the fold
 mod progress; // what a progress bar shows
+mod rebuild; // fills logs and switches workspaces
+mod retention; // how long epochs are kept, and how they are dropped
+mod standing; // what epochs there are
 mod switch; // lets a workspace's readers see the new epoch
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use platform::clock::SharedClock;
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+pub use self::back::{WentBack, rollback};
+pub(super) use self::build::build_missing;
+use self::check::Allowed;
 pub(super) use self::epochs::Elsewhere;
 pub use self::progress::ReplayProgress;
 pub(super) use self::progress::Tally;
+pub(super) use self::rebuild::Rebuild;
+pub use self::retention::drop_old;
+pub(super) use self::retention::look_after;
+pub use self::standing::{EpochState, EpochStatus, epochs};
 pub(super) use self::switch::LARGEST_GAP;
-use super::backoff::Backoff;
 use super::event::Refused;
-use super::{Projection, WriteError, apply, checkpoint};
+use super::{Projection, WriteError, checkpoint};
 use crate::views::PROJECTIONS;
 
-/// Logs that are filled at the same time: one reads while another writes.
-const AT_ONCE: usize = 2;
-/// How often in a row one log may fail for the database's sake.
-const ATTEMPTS: u32 = 6;
+/// How long an old epoch is kept applied unless somebody says otherwise.
+pub const KEEP_OLD: Duration = Duration::from_hours(24);
+
+/// What a replay is told.
+#[derive(Debug, Clone)]
+pub struct ReplayOptions {
+    /// Only these workspaces switch; the others stay where they are. `None`: all of them.
+    pub workspaces: Option<Vec<i32>>,
+    /// For how long epochs that nobody reads any more are kept applied.
+    pub keep_old: Duration,
+    /// Switch although more parts of a log are parked in the new epoch than in the live one.
+    pub allow_parked: bool,
+    /// Switch although the new epoch has another number of rows than the live one, which the same version built.
+    pub allow_differences: bool,
+    /// Tells from when on the old epoch is kept.
+    pub clock: SharedClock,
+}
+
+impl ReplayOptions {
+    /// All workspaces; nothing questionable is allowed.
+    pub fn new(clock: SharedClock) -> Self {
+        Self { workspaces: None, keep_old: KEEP_OLD, allow_parked: false, allow_differences: false, clock }
+    }
+}
 
 /// What became of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayOutcome {
-    /// Every workspace reads the new epoch.
+    /// Every workspace that was to switch reads the new epoch.
     Completed {
         /// The new epoch.
         epoch: i32,
@@ -57,36 +95,94 @@ pub enum ReplayError {
     /// No projection has this name.
     #[error("there is no projection {0:?}")]
     UnknownProjection(String),
+    /// Workspaces that were named are not there.
+    #[error("there is no workspace {}", numbers(.0))]
+    UnknownWorkspaces(Vec<i32>),
     /// Another process replays this projection.
     #[error("another replay of this projection is running")]
     AlreadyRunning,
     /// A log has an event that the projection does not take; the other logs were rebuilt.
     #[error("a log could not be replayed")]
     Stopped(#[source] Refused),
+    /// A workspace was filled but did not switch; the others did.
+    #[error("workspace {workspace} stays where it is")]
+    Unlike {
+        /// Which.
+        workspace: i32,
+        /// Why.
+        #[source]
+        unlike: Unlike,
+    },
+    /// There is nothing to go back to.
+    #[error("workspace {0} has no older epoch to go back to")]
+    NoWayBack(i32),
+    /// The older epoch was built by another version of the projection, and only that version can bring it up to date.
+    #[error(
+        "workspace {workspace} cannot go back: version {version} of the projection built epoch {epoch}, which stands at \
+         position {position} of {live}; let a projector of that version catch up first"
+    )]
+    OldVersionBehind {
+        /// Whose readers would go back.
+        workspace: i32,
+        /// To which epoch.
+        epoch: i32,
+        /// Which version built it.
+        version: i32,
+        /// How far it has come.
+        position: i64,
+        /// How far the live one has come.
+        live: i64,
+    },
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
 }
 
-/// Fills a new epoch of a projection and switches every workspace to it. `progress` is told of each step.
+/// How a filled epoch is unlike the live one, so that nobody should read it before somebody has looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Unlike {
+    /// More parts of the log are parked.
+    #[error("{filled} parts of its log are parked in the new epoch, {live} in the live one")]
+    MoreParked {
+        /// In the live epoch.
+        live: i64,
+        /// In the new one.
+        filled: i64,
+    },
+    /// The same version of the projection gave another number of rows.
+    #[error("the new epoch has {filled} rows in {table}, the live one, of the same version, has {live}")]
+    Rows {
+        /// Of which table.
+        table: &'static str,
+        /// In the live epoch.
+        live: i64,
+        /// In the new one.
+        filled: i64,
+    },
+}
+
+/// Fills a new epoch of a projection and switches workspaces to it. `progress` is told of each step.
 pub async fn replay(
     pool: &PgPool,
     projection: &str,
+    options: &ReplayOptions,
     progress: &(dyn Fn(ReplayProgress) + Send + Sync),
     shutdown: CancellationToken,
 ) -> Result<ReplayOutcome, ReplayError> {
-    let named = PROJECTIONS.iter().copied().find(|known| known.name == projection);
-    let projection = named.ok_or_else(|| ReplayError::UnknownProjection(projection.to_owned()))?;
+    let projection = named(projection)?;
     let lock = lock(pool, projection).await?;
-    let outcome = replay_alone(pool, projection, progress, shutdown).await;
-    // Closing the session gives the lock back; so does dropping it when this future is dropped.
-    if let Err(error) = sqlx::Connection::close(lock).await {
-        tracing::debug!(%error, "the replay's lock was lost before its end");
-    }
+    let outcome = replay_alone(pool, projection, options, progress, shutdown).await;
+    unlock(lock).await;
     outcome
 }
 
-/// A session that holds the right to replay this projection.
+/// The projection of this name.
+fn named(projection: &str) -> Result<&'static Projection, ReplayError> {
+    let named = PROJECTIONS.iter().copied().find(|known| known.name == projection);
+    named.ok_or_else(|| ReplayError::UnknownProjection(projection.to_owned()))
+}
+
+/// A session that holds the right to change this projection's epochs.
 async fn lock(pool: &PgPool, projection: &Projection) -> Result<PgConnection, ReplayError> {
     let mut session = pool.acquire().await?.detach();
     let is_ours = sqlx::query_scalar!(
@@ -98,97 +194,63 @@ async fn lock(pool: &PgPool, projection: &Projection) -> Result<PgConnection, Re
     if is_ours { Ok(session) } else { Err(ReplayError::AlreadyRunning) }
 }
 
+/// Closing the session gives the lock back; so does dropping it.
+async fn unlock(session: PgConnection) {
+    if let Err(error) = sqlx::Connection::close(session).await {
+        tracing::debug!(%error, "the replay's lock was lost before its end");
+    }
+}
+
 async fn replay_alone(
     pool: &PgPool,
     projection: &'static Projection,
+    options: &ReplayOptions,
     progress: &(dyn Fn(ReplayProgress) + Send + Sync),
     shutdown: CancellationToken,
 ) -> Result<ReplayOutcome, ReplayError> {
-    checkpoint::ensure(pool, projection).await?;
-    epochs::drop_stale(pool, projection).await?;
-    let epoch = epochs::begin(pool, projection).await?;
+    let only = options.workspaces.as_deref();
+    if let Some(wanted) = only {
+        known(pool, wanted).await?;
+    }
+    checkpoint::ensure(pool, projection, checkpoint::First::Never).await?;
+    retention::clear_away(pool, projection).await?;
+    let epoch = epochs::begin(pool, projection, only, options.keep_old).await?;
+    let allowed = Allowed { parked: options.allow_parked, differences: options.allow_differences };
     let rebuild = Rebuild { pool, projection, epoch, shutdown, tally: Tally::new(progress) };
     let mut switched = 0;
     loop {
         // Workspaces that appear meanwhile start on the old epoch; they are met by the next turn of this loop.
-        checkpoint::ensure(pool, projection).await?;
-        let elsewhere = epochs::live_elsewhere(pool, projection, epoch).await?;
-        if elsewhere.is_empty() && epochs::finish(pool, projection, epoch).await? {
+        checkpoint::ensure(pool, projection, checkpoint::First::Never).await?;
+        let elsewhere = epochs::live_elsewhere(pool, projection, epoch, only).await?;
+        if elsewhere.is_empty() && epochs::finish(pool, projection, epoch, only, options.clock.now()).await? {
             break;
         }
-        rebuild.tally.expect(&elsewhere);
-        let workspaces = elsewhere.into_iter().map(|log| log.workspace);
-        let rebuilt: Vec<_> =
-            stream::iter(workspaces).map(|workspace| rebuild.log(workspace)).buffer_unordered(AT_ONCE).collect().await;
-        switched += rebuilt.iter().filter(|result| matches!(result, Ok(Rebuilt::Switched))).count();
-        for result in rebuilt {
-            if result? == Rebuilt::Interrupted {
-                return Ok(ReplayOutcome::Interrupted { epoch });
-            }
+        match rebuild.logs(&elsewhere, allowed).await? {
+            Some(workspaces) => switched += workspaces,
+            None => return Ok(ReplayOutcome::Interrupted { epoch }),
         }
     }
-    epochs::drop_stale(pool, projection).await?;
+    retention::clear_away(pool, projection).await?;
+    if options.keep_old.is_zero() {
+        retention::drop_due(pool, projection, options.clock.now()).await?;
+    }
     Ok(ReplayOutcome::Completed { epoch, workspaces: switched, events: rebuild.tally.events() })
 }
 
-/// An epoch that is being filled: by a replay, or to be compared with the live rows.
-pub(super) struct Rebuild<'a> {
-    pub(super) pool: &'a PgPool,
-    pub(super) projection: &'static Projection,
-    pub(super) epoch: i32,
-    pub(super) shutdown: CancellationToken,
-    pub(super) tally: Tally<'a>,
+/// Refuses workspaces that are not there.
+async fn known(pool: &PgPool, wanted: &[i32]) -> Result<(), ReplayError> {
+    let there: BTreeSet<i32> = sqlx::query_scalar!("SELECT workspace FROM log.heads WHERE workspace = ANY($1)", wanted)
+        .fetch_all(pool)
+        .await?
+        .into_iter()
+        .collect();
+    let missing: Vec<i32> = wanted.iter().copied().filter(|workspace| !there.contains(workspace)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(ReplayError::UnknownWorkspaces(missing)) }
 }
 
-/// What became of one log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rebuilt {
-    Switched,
-    Interrupted,
-}
-
-impl Rebuild<'_> {
-    /// Fills one log and switches its workspace, however often the database fails in between, within reason.
-    async fn log(&self, workspace: i32) -> Result<Rebuilt, ReplayError> {
-        let mut backoff = Backoff::up_to(Duration::from_secs(5));
-        let mut attempts = 1;
-        loop {
-            let before = self.tally.events();
-            match self.fill_and_switch(workspace).await {
-                Err(ReplayError::Database(error)) if attempts < ATTEMPTS && !apply::is_about_rows(&error) => {
-                    attempts = if self.tally.events() > before { 1 } else { attempts + 1 };
-                    tracing::warn!(
-                        workspace,
-                        error = &error as &dyn std::error::Error,
-                        "the replay of a log failed: trying again"
-                    );
-                    tokio::select! {
-                        () = self.shutdown.cancelled() => return Ok(Rebuilt::Interrupted),
-                        () = tokio::time::sleep(backoff.wait()) => {}
-                    }
-                }
-                Err(error) => return Err(error),
-                Ok(rebuilt) => return Ok(rebuilt),
-            }
-        }
-    }
-
-    async fn fill_and_switch(&self, workspace: i32) -> Result<Rebuilt, ReplayError> {
-        fill::start(self, workspace).await?;
-        loop {
-            if self.shutdown.is_cancelled() {
-                return Ok(Rebuilt::Interrupted);
-            }
-            let log = epochs::gap(self.pool, self.projection, self.epoch, workspace).await?;
-            self.tally.reached(workspace, log.filled, log.live);
-            if log.live - log.filled > switch::LARGEST_GAP {
-                fill::fill(self, workspace, log.filled, log.live).await?;
-            } else if switch::switch(self, workspace).await? {
-                self.tally.switched(workspace);
-                return Ok(Rebuilt::Switched);
-            }
-        }
-    }
+fn numbers(workspaces: &[i32]) -> String {
+    let numbers: Vec<String> = workspaces.iter().map(ToString::to_string).collect();
+    numbers.join(", ")
 }
 
 impl From<WriteError> for ReplayError {

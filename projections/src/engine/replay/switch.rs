@@ -1,82 +1,136 @@
-//! Lets one workspace's readers see the new epoch, in one transaction: both checkpoint rows are locked, the small rest that
-//! the new epoch lacks is applied, so that both stand at the same position, and one row changes. Readers take their
+//! Lets one workspace's readers see another epoch, in one transaction: both checkpoint rows are locked, the small rest that
+//! the other epoch lacks is applied, so that both stand at the same position, and one row changes. Readers take their
 //! snapshot before it or after it; nobody waits for a table, and the log's head is not touched.
+
+use sqlx::PgConnection;
 
 use super::super::batch::Fold;
 use super::super::{announce, apply, page};
-use super::{Rebuild, ReplayError};
+use super::rebuild::Rebuild;
+use super::{Allowed, ReplayError, check};
 
 /// The most events that may be applied while the live checkpoint is locked.
 pub(in super::super) const LARGEST_GAP: i64 = 1_000;
 /// Payloads, as stored, that are read at once meanwhile.
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 
+/// Where a workspace is and where it goes, locked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locked {
+    pub(super) workspace: i32,
+    /// The epoch that its readers see; `None` if there is none yet.
+    pub(super) live: Option<i32>,
+    /// Whether this program's version built that one.
+    pub(super) is_same_version: bool,
+    /// How far the live epoch has come.
+    pub(super) position: i64,
+    /// How far the other one has.
+    pub(super) filled: i64,
+}
+
 /// Switches a workspace. `false` if the new epoch has fallen too far behind meanwhile.
-pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<bool, ReplayError> {
-    let projection = rebuild.projection;
+pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32, allowed: Allowed) -> Result<bool, ReplayError> {
     let mut tx = rebuild.pool.begin().await?;
-    // Locked by epoch: the order that everybody keeps.
-    let checkpoints = sqlx::query!(
-        "SELECT c.epoch, c.position FROM read.checkpoints c
-         WHERE c.projection = $1 AND c.workspace = $2 AND c.epoch IN (
-             SELECT l.epoch FROM read.live_epochs l WHERE l.projection = $1 AND l.workspace = $2 UNION ALL SELECT $3
-         )
-         ORDER BY c.epoch FOR UPDATE OF c",
-        projection.name,
-        workspace,
-        rebuild.epoch
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let position = |is_new: bool| {
-        checkpoints.iter().find(|row| (row.epoch == rebuild.epoch) == is_new).map_or(0, |row| row.position)
-    };
-    // A live epoch that lost its checkpoint and started over may stand behind the new one: then readers move forward.
-    let (filled, live) = (position(true), position(false));
-    if live - filled > LARGEST_GAP {
+    let locked = lock(&mut tx, rebuild, workspace).await?;
+    if locked.position - locked.filled > LARGEST_GAP || !level(&mut tx, rebuild, locked).await? {
         tx.rollback().await?;
         return Ok(false);
     }
+    check::may_switch(&mut tx, rebuild, locked, allowed).await?;
+    flip(&mut tx, rebuild, workspace).await?;
+    tx.commit().await?;
+    rebuild.tally.applied(workspace, locked.filled, locked.filled.max(locked.position));
+    tracing::info!(
+        projection = rebuild.projection.name,
+        workspace,
+        from = locked.live,
+        epoch = rebuild.epoch,
+        position = locked.position.max(locked.filled),
+        "switched a workspace"
+    );
+    announce::announce(rebuild.pool).await?;
+    Ok(true)
+}
+
+/// Locks the two checkpoints by epoch: the order that everybody keeps.
+async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) -> Result<Locked, sqlx::Error> {
+    let projection = rebuild.projection;
+    let live = sqlx::query!(
+        "SELECT l.epoch, e.version FROM read.live_epochs l JOIN read.epochs e USING (projection, epoch)
+         WHERE l.projection = $1 AND l.workspace = $2",
+        projection.name,
+        workspace
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let mut epochs = vec![rebuild.epoch];
+    epochs.extend(live.as_ref().map(|live| live.epoch));
+    let checkpoints = sqlx::query!(
+        "SELECT c.epoch, c.position FROM read.checkpoints c
+         WHERE c.projection = $1 AND c.workspace = $2 AND c.epoch = ANY($3)
+         ORDER BY c.epoch FOR UPDATE OF c",
+        projection.name,
+        workspace,
+        &epochs
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let position = |epoch: i32| checkpoints.iter().find(|row| row.epoch == epoch).map_or(0, |row| row.position);
+    Ok(Locked {
+        workspace,
+        live: live.as_ref().map(|live| live.epoch),
+        is_same_version: live.as_ref().is_some_and(|live| live.version == projection.version),
+        position: live.as_ref().map_or(0, |live| position(live.epoch)),
+        filled: position(rebuild.epoch),
+    })
+}
+
+/// Applies what the other epoch lacks. `false` if somebody moved its checkpoint all the same. It may also be ahead: of a live
+/// epoch that lost its checkpoint and started over, or that only another version can apply; then readers move forward.
+async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<bool, ReplayError> {
+    let Locked { workspace, position, filled, .. } = locked;
+    let projection = rebuild.projection;
     let mut fold = Fold::new(projection);
     let mut reached = filled;
-    while reached < live {
-        let limit = page::Limit { events: live - reached, bytes: PAGE_BYTES };
-        let mut batch = page::read(&mut tx, workspace, reached, live, limit).await?;
+    while reached < position {
+        let limit = page::Limit { events: position - reached, bytes: PAGE_BYTES };
+        let mut batch = page::read(conn, workspace, reached, position, limit).await?;
         fold.absorb(&batch).map_err(ReplayError::Stopped)?;
         reached = batch.last();
         if let Some(refused) = batch.dead_end() {
             return Err(ReplayError::Stopped(refused));
         }
     }
-    if apply::write(&mut tx, projection, &[rebuild.epoch], &fold).await? == apply::Applied::Lost {
-        tx.rollback().await?;
-        return Ok(false);
-    }
+    Ok(apply::write(conn, projection, &[rebuild.epoch], &fold).await? == apply::Applied::Written)
+}
+
+/// Changes the one row, and hands the epoch to the projector.
+async fn flip(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), sqlx::Error> {
+    let projection = rebuild.projection.name;
     sqlx::query!(
-        "UPDATE read.live_epochs SET epoch = $3 WHERE projection = $1 AND workspace = $2",
-        projection.name,
+        "INSERT INTO read.live_epochs (projection, workspace, epoch) VALUES ($1, $2, $3)
+         ON CONFLICT (projection, workspace) DO UPDATE SET epoch = excluded.epoch",
+        projection,
         workspace,
         rebuild.epoch
     )
-    .execute(&mut *tx)
+    .execute(&mut *conn)
     .await?;
     sqlx::query!(
         "UPDATE read.checkpoints SET following = true WHERE projection = $1 AND workspace = $2 AND epoch = $3",
-        projection.name,
+        projection,
         workspace,
         rebuild.epoch
     )
-    .execute(&mut *tx)
+    .execute(&mut *conn)
     .await?;
-    tx.commit().await?;
-    rebuild.tally.applied(workspace, filled, filled.max(live));
-    tracing::info!(
-        projection = projection.name,
+    sqlx::query!(
+        "DELETE FROM read.stops WHERE projection = $1 AND workspace = $2 AND epoch = $3",
+        projection,
         workspace,
-        epoch = rebuild.epoch,
-        position = live,
-        "switched a workspace"
-    );
-    announce::announce(rebuild.pool).await?;
-    Ok(true)
+        rebuild.epoch
+    )
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
 }

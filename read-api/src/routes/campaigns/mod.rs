@@ -155,7 +155,7 @@ enum Listed {
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         (status = 400, description = "A parameter cannot be used.", body = Problem),
         (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]
 pub(crate) async fn list(

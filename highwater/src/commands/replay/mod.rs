@@ -1,0 +1,241 @@
+//! `highwater replay`: rebuilds projections from the log, beside the live ones, and switches to them; goes back; drops what
+//! is no longer needed; tells what epochs there are.
+
+mod shown; // how far it is
+mod standing; // a table of the epochs
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures_util::{Stream, StreamExt};
+use platform::clock::{Clock, SystemClock};
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use platform::lifecycle::signals;
+use platform::telemetry;
+use projections::views::PROJECTIONS;
+use projections::{ReplayOptions, ReplayOutcome, ReplayProgress, drop_old, replay, rollback};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Sources;
+use crate::workspace;
+use shown::Shown;
+pub(super) use standing::build;
+
+/// What `replay` is told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The projection; all of them if none is named.
+    projection: Option<String>,
+    /// Only this workspace, by name or number; may be repeated. The others stay where they are.
+    #[arg(long = "workspace", value_name = "W")]
+    workspaces: Vec<String>,
+    /// How long the old rows are kept applied, as the way back: such as 90m, 24h or 7d; 0s drops them after the switch.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "24h")]
+    keep_old: Duration,
+    /// Switch although more of a log is parked in the new rows than in the old ones.
+    #[arg(long)]
+    allow_parked: bool,
+    /// Switch although the new rows differ in number from the old ones, which the same version built.
+    #[arg(long)]
+    allow_differences: bool,
+    #[command(flatten)]
+    instead: Instead,
+}
+
+/// What else is done with epochs.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+struct Instead {
+    /// Fill nothing: let readers see the rows before the last switch again.
+    #[arg(long, conflicts_with_all = ["allow_parked", "allow_differences"])]
+    rollback: bool,
+    /// Fill nothing: drop the rows that nobody reads now.
+    #[arg(long, conflicts_with_all = ["workspaces", "keep_old", "allow_parked", "allow_differences"])]
+    drop_old: bool,
+    /// Change nothing: show every epoch.
+    #[arg(long, conflicts_with_all = ["workspaces", "keep_old", "allow_parked", "allow_differences"])]
+    status: bool,
+}
+
+/// The exit status of what was interrupted, as shells have it for SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the command. Its bar and the log would write over each other, so only warnings are logged. The first Ctrl-C ends it
+/// where it can go on, the second at once.
+pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Sources::of_process(config).default_to("telemetry.filter", "warn").load()?;
+    telemetry::init(&config.telemetry)?;
+    let named = projections_named(options.projection.as_deref())?;
+    // A replay is one long statement after the other; the server must not cut them off.
+    let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
+    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, Part::Admin).await?;
+    if options.instead.status {
+        return standing::show(&admin, &named, SystemClock.now()).await;
+    }
+    let pool = connect(&database, Part::Projector).await?;
+    if options.instead.drop_old {
+        return drop_all(&pool, &named).await;
+    }
+    let told = ReplayOptions {
+        workspaces: chosen(&admin, &options.workspaces).await?,
+        keep_old: options.keep_old,
+        allow_parked: options.allow_parked,
+        allow_differences: options.allow_differences,
+        ..ReplayOptions::new(SystemClock::shared())
+    };
+    let mut stops = signals()?;
+    for projection in named {
+        let went_on = if options.instead.rollback {
+            go_back(&pool, &admin, projection, &told).await?
+        } else {
+            fill(&pool, projection, &told, &mut stops).await?
+        };
+        if !went_on {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All projections, or the one of this name.
+fn projections_named(name: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
+    let all = PROJECTIONS.iter().map(|projection| projection.name);
+    let named: Vec<&'static str> = all.clone().filter(|known| name.is_none_or(|name| name == *known)).collect();
+    match name {
+        Some(name) if named.is_empty() => {
+            bail!("there is no projection {name:?}: there is {}", all.collect::<Vec<_>>().join(", "))
+        }
+        _ => Ok(named),
+    }
+}
+
+/// The workspaces of these names or numbers; `None` if none is given.
+async fn chosen(admin: &PgPool, given: &[String]) -> anyhow::Result<Option<Vec<i32>>> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let mut chosen = Vec::new();
+    for text in given {
+        let found = workspace::named_or_numbered(admin, text).await?;
+        chosen.push(found.with_context(|| format!("there is no workspace `{text}`"))?.id);
+    }
+    chosen.sort_unstable();
+    chosen.dedup();
+    Ok(Some(chosen))
+}
+
+/// Rebuilds one projection. `false` if it was interrupted.
+async fn fill(
+    pool: &PgPool,
+    projection: &str,
+    told: &ReplayOptions,
+    stops: &mut (impl Stream<Item = &'static str> + Unpin),
+) -> anyhow::Result<bool> {
+    let shutdown = CancellationToken::new();
+    let shown = Shown::new();
+    let tell = |progress: ReplayProgress| shown.tell(progress);
+    let work = replay(pool, projection, told, &tell, shutdown.clone());
+    tokio::pin!(work);
+    let outcome = tokio::select! {
+        outcome = &mut work => outcome,
+        _ = stops.next() => {
+            shutdown.cancel();
+            tokio::select! {
+                outcome = &mut work => outcome,
+                _ = stops.next() => return Ok(false),
+            }
+        }
+    };
+    shown.clear();
+    let mut out = std::io::stdout().lock();
+    match outcome? {
+        ReplayOutcome::Completed { epoch, workspaces, events } => {
+            let seconds = shown.started.elapsed().as_secs_f64();
+            let who = if told.workspaces.is_some() { "every workspace that was named" } else { "every workspace" };
+            writeln!(out, "{projection}: {who} now reads epoch {epoch}")?;
+            writeln!(out, "workspaces: {workspaces}\nevents: {events}\nseconds: {seconds:.1}")?;
+            Ok(true)
+        }
+        ReplayOutcome::Interrupted { epoch } => {
+            writeln!(out, "{projection}: interrupted; the next replay goes on with epoch {epoch}")?;
+            Ok(false)
+        }
+    }
+}
+
+async fn go_back(pool: &PgPool, admin: &PgPool, projection: &str, told: &ReplayOptions) -> anyhow::Result<bool> {
+    let went = rollback(pool, projection, told, CancellationToken::new()).await?;
+    let names = names(admin).await?;
+    let mut out = std::io::stdout().lock();
+    for back in went {
+        let name = names.get(&back.workspace).map_or("?", String::as_str);
+        writeln!(out, "{projection}: {name} reads epoch {} again, no longer {}", back.to, back.from)?;
+    }
+    Ok(true)
+}
+
+async fn drop_all(pool: &PgPool, named: &[&str]) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    for projection in named {
+        let dropped = drop_old(pool, projection).await?;
+        if dropped.is_empty() {
+            writeln!(out, "{projection}: nothing to drop")?;
+        }
+        for epoch in dropped {
+            writeln!(out, "{projection}: epoch {epoch} is dropped")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
+    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
+    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
+}
+
+/// A number and its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let seconds_each = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("is not a duration such as 0s, 90m, 24h or 7d".to_owned()),
+    };
+    let seconds = number.parse::<u32>().ok().map(|number| u64::from(number) * seconds_each);
+    seconds.map(Duration::from_secs).ok_or_else(|| "is not a duration such as 0s, 90m, 24h or 7d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use projections::KEEP_OLD;
+
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_number_and_its_unit() {
+        for (text, seconds) in [("0s", 0), ("90m", 5_400), ("24h", 86_400), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        assert_eq!(duration("24h"), Ok(KEEP_OLD));
+        for text in ["", "h", "24", "-1h", "1w", "99999999999h", "1.5h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn projections_are_all_or_the_one_named() {
+        assert_eq!(projections_named(None).unwrap().len(), PROJECTIONS.len());
+        assert_eq!(projections_named(Some("campaign_model")).unwrap(), ["campaign_model"]);
+        assert!(projections_named(Some("horoscopes")).unwrap_err().to_string().contains("campaign_model"));
+    }
+}

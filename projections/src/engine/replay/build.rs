@@ -1,0 +1,54 @@
+//! Builds, in the background, what this program's version of a projection lacks: the first epoch where the logs are long, and
+//! a new one where the live rows were built by an older version. It is a replay like any other, of the workspaces that need
+//! one. A workspace that somebody took back to older rows needs none: that was meant.
+
+use platform::clock::SharedClock;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::super::Projection;
+use super::{ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay};
+
+/// Builds what is missing, if anything is and nobody else does it. `progress` is told of each step.
+pub(in super::super) async fn build_missing(
+    pool: &PgPool,
+    projection: &Projection,
+    clock: &SharedClock,
+    progress: &(dyn Fn(ReplayProgress) + Send + Sync),
+    shutdown: CancellationToken,
+) -> Result<Option<ReplayOutcome>, ReplayError> {
+    let workspaces = missing(pool, projection).await?;
+    if workspaces.is_empty() {
+        return Ok(None);
+    }
+    tracing::info!(
+        projection = projection.name,
+        version = projection.version,
+        workspaces = workspaces.len(),
+        "building an epoch in the background"
+    );
+    let options = ReplayOptions { workspaces: Some(workspaces), ..ReplayOptions::new(clock.clone()) };
+    match replay(pool, projection.name, &options, progress, shutdown).await {
+        Err(ReplayError::AlreadyRunning) => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+/// Workspaces without rows while no epoch is applied, and those that live on rows of an older version and never lived on any
+/// of this one.
+async fn missing(pool: &PgPool, projection: &Projection) -> Result<Vec<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT h.workspace FROM log.heads h
+         LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
+         LEFT JOIN read.epochs e ON e.projection = l.projection AND e.epoch = l.epoch
+         WHERE l.epoch IS NULL AND NOT EXISTS (SELECT FROM read.epochs a WHERE a.projection = $1 AND a.state = 'applied')
+            OR e.version < $2 AND NOT EXISTS (
+                SELECT FROM read.checkpoints c JOIN read.epochs n USING (projection, epoch)
+                WHERE c.projection = $1 AND c.workspace = h.workspace AND c.following AND n.version >= $2)
+         ORDER BY h.workspace",
+        projection.name,
+        projection.version
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -7,7 +7,7 @@ mod ndjson; // a million lines in one request
 mod observations; // batches, beside COPY of one row each
 mod replay;
 mod size; // the cost of a large log
-mod visibility; // from acknowledged to visible, beside polling // rebuilding the read tables, beside SQL's own GROUP BY
+mod visibility; // from acknowledged to visible, beside polling // rebuilding the read tables, beside three others
 
 mod callers; // closed-loop load and its latencies
 mod connection; // HTTP that costs the load little
@@ -53,7 +53,7 @@ enum Scenario {
     Ids(ids::Options),
     /// The cost of a large log, and what an observation takes of the disk.
     Size(size::Options),
-    /// Rebuilding the read tables, beside SQL's GROUP BY.
+    /// Rebuilding the read tables, beside SQL's GROUP BY, cqrs-es and an upsert for each event.
     Replay(replay::Options),
     /// Is the server that other scenarios measure; ends with its standard input.
     #[command(hide = true)]

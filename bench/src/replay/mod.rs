@@ -1,9 +1,13 @@
 //! Rebuilding: every observation in the log, read again and summed by quarter hour.
 //!
-//! Ours: `projections::replay` into a new epoch, with all read tables of the model, until readers see it. The other: one
-//! `INSERT … SELECT … GROUP BY` over the same rows into one table like `read.increments`. Both must give the same rows.
+//! Ours: `projections::replay` into a new epoch, with all read tables of the model, until readers see it. The others:
+//! one `INSERT … SELECT … GROUP BY` over the same rows into one table like `read.increments`, which must give the same rows; the
+//! replay of cqrs-es; and an upsert for each event. The last two are so slow that they do the first events only, which their
+//! figures say.
 
 mod seed; // fills the log
+mod stock; // the replay of cqrs-es
+mod upserts; // one for each event
 
 use std::time::Instant;
 
@@ -17,8 +21,13 @@ use tokio_util::sync::CancellationToken;
 use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
 
-const CONTEST: Contest =
-    Contest { scenario: "replay", other_name: "SQL GROUP BY", unit: "observations/s", better: Better::More };
+const GROUP_BY: Contest = contest("SQL GROUP BY");
+const STOCK: Contest = contest("cqrs-es QueryReplay");
+const UPSERTS: Contest = contest("an upsert per event");
+
+const fn contest(other_name: &'static str) -> Contest {
+    Contest { scenario: "replay", other_name, unit: "observations/s", better: Better::More }
+}
 
 /// How many observations an event holds: as many as a busy connector sends at once, and the least.
 const BATCHES: [u32; 2] = [500, 1];
@@ -30,6 +39,20 @@ pub(crate) struct Options {
     /// How many observations are replayed.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     observations: u32,
+    /// How many events cqrs-es replays at most.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(i64).range(1..))]
+    stock_events: i64,
+    /// How many events are upserted one by one at most.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(1..))]
+    upserted_events: i64,
+}
+
+impl Options {
+    /// How many observations the first events hold.
+    #[expect(clippy::cast_precision_loss, reason = "a count of observations, for a rate")]
+    fn first(&self, events: i64, batch: u32) -> f64 {
+        (events * i64::from(batch)).min(self.observations.into()) as f64
+    }
 }
 
 pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
@@ -39,20 +62,34 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
         let projector = connect(&database.config, Part::Projector).await?;
         projections::catch_up(&projector).await?;
         sqlx::query("VACUUM (ANALYZE) log.events").execute(&database.admin).await?;
-        let (mut ours, mut other) = (Vec::new(), Vec::new());
-        let mut epoch = 0;
+        let stock = stock::Stock::fill(&database, workspace, options.stock_events).await?;
+        let (mut ours, mut grouped, mut stocks, mut upserted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut epoch, mut upserts) = (0, 0);
+        let rate = |seconds: f64| f64::from(options.observations) / seconds;
         for _ in 0..rounds {
             let began = prepare(&database).await?;
             epoch = replay(&projector).await?;
-            ours.push(f64::from(options.observations) / began.elapsed().as_secs_f64());
+            ours.push(rate(began.elapsed().as_secs_f64()));
 
             let began = prepare(&database).await?;
             group_by(&database, workspace).await?;
-            other.push(f64::from(options.observations) / began.elapsed().as_secs_f64());
+            grouped.push(rate(began.elapsed().as_secs_f64()));
+
+            stocks.push(options.first(stock.events(), batch) / stock.replay(&database).await?);
+
+            let (events, seconds) = upserts::replay(&database, workspace, options.upserted_events).await?;
+            upserted.push(options.first(events, batch) / seconds);
+            upserts = events;
         }
-        check_same(&database, epoch, workspace).await?;
+        check_same(&database, epoch, workspace, "grouped").await?;
+        if upserts * i64::from(batch) >= options.observations.into() {
+            check_same(&database, epoch, workspace, "upserted").await?;
+        }
         projector.close().await;
-        report.add(CONTEST, &format!("{} in batches of {batch}", options.observations), &ours, &other)?;
+        let figure = format!("{} in batches of {batch}", options.observations);
+        report.add(GROUP_BY, &figure, &ours, &grouped)?;
+        report.add(STOCK, &format!("{figure}, the other its first {} events", stock.events()), &ours, &stocks)?;
+        report.add(UPSERTS, &format!("{figure}, the other its first {upserts} events"), &ours, &upserted)?;
     }
     Ok(())
 }
@@ -84,22 +121,22 @@ async fn group_by(database: &Database, workspace: i32) -> Result<()> {
 }
 
 /// A faster way to another result would be no figure.
-async fn check_same(database: &Database, epoch: i32, workspace: i32) -> Result<()> {
-    let (rows, different): (i64, i64) = sqlx::query_as(
+async fn check_same(database: &Database, epoch: i32, workspace: i32, other: &str) -> Result<()> {
+    let (rows, different): (i64, i64) = sqlx::query_as(&format!(
         "WITH ours AS (
              SELECT workspace, campaign_id, source_id, bucket, measure, value, changed_at
              FROM read.increments WHERE epoch = $1 AND workspace = $2
          ), other AS (
-             SELECT workspace, campaign_id, source_id, bucket, measure, value, changed_at FROM grouped
+             SELECT workspace, campaign_id, source_id, bucket, measure, value, changed_at FROM {other}
          )
          SELECT (SELECT count(*) FROM ours),
                 (SELECT count(*) FROM (TABLE ours EXCEPT TABLE other) AS missing)
-                + (SELECT count(*) FROM (TABLE other EXCEPT TABLE ours) AS more)",
-    )
+                + (SELECT count(*) FROM (TABLE other EXCEPT TABLE ours) AS more)"
+    ))
     .bind(epoch)
     .bind(workspace)
     .fetch_one(&database.admin)
     .await?;
-    ensure!(rows > 0 && different == 0, "{different} of {rows} rows differ between the replay and SQL's GROUP BY");
+    ensure!(rows > 0 && different == 0, "{different} of {rows} rows differ between the replay and {other}");
     Ok(())
 }

@@ -82,13 +82,23 @@ impl Shape {
 
     /// Reads the rows of the workspace `$1` in one epoch; of those that belong to campaigns, if `is_sampled`, only those of
     /// the campaigns `$2`. From the epoch's own table: a lock on its parent could be in the way of one who drops another epoch.
-    pub(super) fn query(&self, epoch: i32, is_sampled: bool) -> String {
+    /// Of months, only those that both epochs keep: what is not kept any more is dropped from one after the other.
+    pub(super) fn query(&self, epoch: i32, other: i32, is_sampled: bool) -> String {
         let Self { table, selected, ordered, .. } = self;
         let has_campaign = self.columns.iter().any(|column| column == "campaign_id");
         // The campaigns are named in any case, so that every statement has the same parameters.
         let only = if is_sampled && has_campaign { "campaign_id = ANY ($2::uuid[])" } else { "$2::uuid[] IS NOT NULL" };
+        let kept = if self.columns.iter().any(|column| column == "bucket") {
+            format!(
+                " AND bucket >= coalesce((SELECT max(r.before) FROM read.epoch_retention r
+                                          WHERE r.table_name = '{table}' AND r.epoch IN ({epoch}, {other})), '-infinity')"
+            )
+        } else {
+            String::new()
+        };
         format!(
-            "SELECT {selected} FROM read.{table}_e{epoch} WHERE epoch = {epoch} AND workspace = $1 AND {only}{ordered}"
+            "SELECT {selected} FROM read.{table}_e{epoch}
+             WHERE epoch = {epoch} AND workspace = $1 AND {only}{kept}{ordered}"
         )
     }
 }

@@ -22,8 +22,8 @@ pub(super) async fn table(
     (rebuilt_epoch, rebuilt): (i32, &mut PgConnection),
     tell: &(dyn Fn(&Difference) + Send + Sync),
 ) -> Result<TableCount, Problem> {
-    let sql = |epoch| shape.query(epoch, scope.campaigns.is_some());
-    let (live_rows, rebuilt_rows) = (sql(live_epoch), sql(rebuilt_epoch));
+    let sql = |epoch, other| shape.query(epoch, other, scope.campaigns.is_some());
+    let (live_rows, rebuilt_rows) = (sql(live_epoch, rebuilt_epoch), sql(rebuilt_epoch, live_epoch));
     let found = |key, row| tell(&Difference { workspace: scope.workspace, table: shape.table, key, row });
     merge(shape, rows(shape, &live_rows, scope, live), rows(shape, &rebuilt_rows, scope, rebuilt), found).await
 }

@@ -20,8 +20,29 @@ use super::months::{self, Kept};
 use super::observed::observed_campaign;
 use crate::engine::{Recorded, Refusal, View, WriteError};
 
+/// Cells are found by few bytes, since one is looked up for nearly every observation: feeds have numbers, and so do quarters.
 #[derive(Debug, Default)]
-pub(super) struct Increments(HashMap<Cell, Sum>);
+pub(super) struct Increments {
+    feeds: HashMap<Feed, u32>,
+    sums: HashMap<Slot, Sum, foldhash::fast::RandomState>,
+}
+
+/// What a source sends about a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Feed {
+    workspace: i32,
+    campaign: CampaignId,
+    source: SourceId,
+}
+
+/// A cell's place among those that a batch touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Slot {
+    feed: u32,
+    /// Seconds from 1970 to the start of the 15 minutes.
+    bucket: i64,
+    measure: Measure,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Cell {
@@ -55,33 +76,35 @@ impl View for Increments {
                 return Ok(());
             }
         };
+        let mut feeds: Vec<Option<u32>> = vec![None; batch.campaigns.len()];
         for observation in &batch.observations {
             let campaign = observed_campaign(batch, observation)?;
-            let bucket = quarter_hour(observation.occurred_at);
+            let feed = *feeds[observation.campaign].get_or_insert_with(|| {
+                self.number(Feed { workspace: recorded.workspace, campaign, source: batch.source })
+            });
+            let bucket = quarter_hour(observation.occurred_at).timestamp();
             for (measure, value) in observation.increments() {
-                let cell = Cell { workspace: recorded.workspace, campaign, source: batch.source, bucket, measure };
                 let more = Sum { value: i128::from(value), changed_at: recorded.recorded_at };
-                self.0.entry(cell).and_modify(|sum| sum.add(more)).or_insert(more);
+                let slot = Slot { feed, bucket, measure };
+                self.sums.entry(slot).and_modify(|sum| sum.add(more)).or_insert(more);
             }
         }
         Ok(())
     }
 
     fn rows(&self) -> usize {
-        self.0.len()
+        self.sums.len()
     }
 
     fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
-            if self.0.is_empty() {
+            if self.sums.is_empty() {
                 return Ok(());
             }
             let tables = ["increments", "hourly_increments", "daily_increments"];
-            let buckets = self.0.keys().map(|cell| cell.bucket);
+            let quarters = self.cells();
+            let buckets = quarters.iter().map(|(cell, _)| cell.bucket);
             let [by_quarter, by_hour, by_day] = months::prepare(epoch, tables, buckets, conn).await?;
-            // In key order, so that neighbours in the index are written together.
-            let mut quarters: Vec<(Cell, Sum)> = self.0.iter().map(|(cell, sum)| (*cell, *sum)).collect();
-            quarters.sort_unstable_by_key(|(cell, _)| *cell);
             let hours = added_up(&quarters, Grain::Hour);
             let days = added_up(&hours, Grain::Day);
             upsert_quarters(epoch, &Columns::of(&quarters, by_quarter), conn).await?;
@@ -89,6 +112,26 @@ impl View for Increments {
             upsert_days(epoch, &Columns::of(&days, by_day), conn).await?;
             Ok(())
         })
+    }
+}
+
+impl Increments {
+    fn number(&mut self, feed: Feed) -> u32 {
+        let next = u32::try_from(self.feeds.len()).unwrap_or(u32::MAX);
+        *self.feeds.entry(feed).or_insert(next)
+    }
+
+    /// In key order, so that neighbours in the index are written together.
+    fn cells(&self) -> Vec<(Cell, Sum)> {
+        let feeds: HashMap<u32, Feed> = self.feeds.iter().map(|(feed, number)| (*number, *feed)).collect();
+        let cell = |(slot, sum): (&Slot, &Sum)| {
+            let Feed { workspace, campaign, source } = *feeds.get(&slot.feed)?;
+            let bucket = DateTime::from_timestamp(slot.bucket, 0)?;
+            Some((Cell { workspace, campaign, source, bucket, measure: slot.measure }, *sum))
+        };
+        let mut cells: Vec<(Cell, Sum)> = self.sums.iter().filter_map(cell).collect();
+        cells.sort_unstable_by_key(|(cell, _)| *cell);
+        cells
     }
 }
 
@@ -116,7 +159,7 @@ struct Columns {
     campaigns: Vec<Uuid>,
     sources: Vec<Uuid>,
     buckets: Vec<DateTime<Utc>>,
-    measures: Vec<String>,
+    measures: Vec<&'static str>,
     /// As text: no integer of PostgreSQL holds an `i128`.
     values: Vec<String>,
     changed: Vec<DateTime<Utc>>,
@@ -130,7 +173,7 @@ impl Columns {
             columns.campaigns.push(cell.campaign.0);
             columns.sources.push(cell.source.0);
             columns.buckets.push(cell.bucket);
-            columns.measures.push(cell.measure.name().to_owned());
+            columns.measures.push(cell.measure.name());
             columns.values.push(sum.value.to_string());
             columns.changed.push(sum.changed_at);
         }
@@ -155,7 +198,7 @@ macro_rules! upsert {
                 &rows.campaigns,
                 &rows.sources,
                 &rows.buckets,
-                &rows.measures,
+                &rows.measures as _,
                 &rows.values,
                 &rows.changed
             )

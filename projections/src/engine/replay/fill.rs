@@ -11,8 +11,9 @@ use super::{ReplayError, pages};
 
 /// Pages read ahead of the fold.
 const PAGES_AHEAD: usize = 4;
-/// Rows that a fold gathers before it is written: the more, the more often events meet in one row.
-const FOLD_ROWS: usize = 100_000;
+/// Rows that a fold gathers before it is written: enough for events to meet in one row, and few enough that the database
+/// writes some while others are folded.
+const FOLD_ROWS: usize = 20_000;
 /// Events that a fold gathers at most, so that progress shows and an interruption costs little.
 const FOLD_EVENTS: u64 = 200_000;
 

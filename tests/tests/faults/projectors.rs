@@ -42,7 +42,6 @@ const NOTE_MOVES: [&str; 4] = [
 ];
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-#[expect(clippy::print_stdout, reason = "tells how long it takes")]
 async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
     for statement in NOTE_MOVES {
         sqlx::query(statement).execute(&pool).await.unwrap();

@@ -114,6 +114,41 @@ pub fn read_range(
     .fetch(conn)
 }
 
+/// Events of one stream from a sequence on, oldest first, up to a position of the log: at most `limit` of them, and bounded in
+/// bytes as by [`read_page`]. The first one always comes.
+pub async fn read_stream(
+    conn: &mut PgConnection,
+    (workspace, stream_type, stream_id): (i32, &str, &str),
+    from: i64,
+    through: i64,
+    (limit, bytes): (i64, i64),
+) -> Result<Vec<RawEvent>, sqlx::Error> {
+    sqlx::query(
+        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                recorded_at
+         FROM (
+             SELECT *, sum(pg_column_size(payload)) OVER page AS size, row_number() OVER page AS place
+             FROM log.events
+             WHERE workspace = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND sequence >= $4 AND position <= $5
+             WINDOW page AS (ORDER BY sequence ROWS UNBOUNDED PRECEDING)
+             ORDER BY sequence LIMIT $6
+         ) page
+         WHERE size <= $7 OR place = 1
+         ORDER BY sequence",
+    )
+    .bind(workspace)
+    .bind(stream_type)
+    .bind(stream_id)
+    .bind(from)
+    .bind(through)
+    .bind(limit)
+    .bind(bytes)
+    .persistent(false)
+    .try_map(|row| raw_event(&row))
+    .fetch_all(conn)
+    .await
+}
+
 /// The event at a position.
 pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
     sqlx::query(

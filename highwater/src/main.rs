@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use highwater::commands::{dev, events, import, keys, leaderboard, migrate, replay, retention, serve, status, verify};
+use highwater::commands::{
+    dev, events, import, keys, leaderboard, migrate, parked, replay, retention, serve, status, verify,
+};
 
 /// A real-time campaign tracking backend: every number says how fresh, how complete and how final it is.
 #[derive(Debug, Parser)]
@@ -43,6 +45,9 @@ enum Command {
     /// Say for how many months the read tables keep their rows; the log keeps all.
     #[command(subcommand)]
     Retention(retention::Command),
+    /// Show what of the logs waits because an event cannot be applied; try it again, or leave an event out.
+    #[command(subcommand)]
+    Parked(parked::Command),
     /// Create, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
             Command::Verify(options) => verify::run(options, config).await,
             Command::Leaderboard(command) => leaderboard::run(command, config).await,
             Command::Retention(command) => retention::run(command, config).await,
+            Command::Parked(command) => parked::run(command, config).await,
             Command::Keys(command) => keys::run(command, config).await,
             Command::Events(command) => events::run(&command),
             Command::Import(command) => import::run(command).await,

@@ -185,3 +185,41 @@ async fn verify_tells_what_differs_and_exits_with_it(pool: PgPool) {
     exit status 2
     "#);
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_is_parked_is_listed_tried_again_and_left_out(pool: PgPool) {
+    let open = "keys create --workspace acme --create-workspace --time-zone UTC --currency EUR --name n --scopes read";
+    accepted(&highwater(&pool, open).await);
+    assert!(accepted(&highwater(&pool, "parked list").await).contains("nothing is parked"));
+    sqlx::raw_sql(
+        "INSERT INTO log.events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                                 workspace, position, recorded_at)
+         SELECT 'meteors', workspace || '/m', n, 'MeteorFell', '1', '{}', '{}', workspace, n + 1, now()
+         FROM log.workspaces, generate_series(1, 2) n;
+         UPDATE log.heads SET position = 3;",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    projections::catch_up(&pool).await.unwrap();
+    let shown = accepted(&highwater(&pool, "status").await);
+    assert!(shown.contains("caught up") && shown.contains("2 events in 1 parts"), "{shown}");
+    let listed = accepted(&highwater(&pool, "parked list").await);
+    for said in ["acme", "meteors m", "the stream type \"meteors\" is not known"] {
+        assert!(listed.contains(said), "{listed}");
+    }
+    let tried = highwater(&pool, "parked retry --workspace acme").await;
+    let said = String::from_utf8_lossy(&tried.stdout);
+    assert!(!tried.status.success() && said.contains("refused at position 2"), "{said}");
+
+    refused(&highwater(&pool, "parked retry --position 3").await, "position 3");
+    refused(&highwater(&pool, "parked skip --workspace nobody --position 2 --reason why").await, "nobody");
+    refused(&highwater(&pool, "parked skip --workspace acme --position 3 --reason why").await, "position 3");
+    let next = highwater(&pool, "parked skip --workspace acme --position 2 --reason rock").await;
+    let said = String::from_utf8_lossy(&next.stdout);
+    assert!(!next.status.success() && said.contains("refused at position 3"), "{said}");
+    let number: i32 = sqlx::query_scalar("SELECT workspace FROM log.workspaces").fetch_one(&pool).await.unwrap();
+    let last = format!("parked skip --workspace {number} --position 3 --reason rock");
+    assert!(accepted(&highwater(&pool, &last).await).contains("applied"));
+    assert!(accepted(&highwater(&pool, "parked list").await).contains("nothing is parked"));
+}

@@ -16,12 +16,13 @@ pub use engine::announce::READ_CHANNEL;
 pub use engine::follow::{ProjectorConfig, ProjectorError, catch_up, run};
 pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus, projectors};
 pub use engine::meter::{Meter, MeterError, ProjectionLag};
+pub use engine::parked;
 pub use engine::replay::{
     EpochState, EpochStatus, KEEP_OLD, ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, Unlike, WentBack,
     drop_old, epochs, replay, rollback,
 };
 pub use engine::retention;
-pub use engine::status::{LogStatus, Stop, status};
+pub use engine::status::{LogStatus, Parked, Stop, status};
 pub use engine::upkeep::{RebuildMode, Upkeep};
 pub use engine::verify::{
     Cell, Changed, Difference, LastVerified, Problem, RowDifference, Sample, TableCount, Verification, Verified,

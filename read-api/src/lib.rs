@@ -10,6 +10,7 @@
 mod answer; // headers, ETags and the envelope around every result
 mod consistency; // how fresh a caller wants its answer
 mod cursor; // where a page ends, opaque to clients
+mod parked; // what waits because it cannot be applied, and which answers lack it
 mod progress; // waiting for the projection
 mod refusal; // why a request is not answered, as problems
 mod report; // numbers over ranges of days

@@ -5,7 +5,9 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::parked::{self, Parked};
 use crate::refusal::Refusal;
+use crate::version::Revision;
 use crate::{ApiState, MODEL};
 
 /// A workspace as it was at one instant.
@@ -20,6 +22,10 @@ pub(crate) struct Snapshot {
     pub(crate) applied: i64,
     /// The log's last position.
     pub(crate) head: i64,
+    /// What changed its rows without a new event.
+    pub(crate) revision: Revision,
+    /// What of the log waits because it cannot be applied.
+    pub(crate) parked: Parked,
     oldest_unapplied: Option<DateTime<Utc>>,
     /// The model's first epoch is being built: there is nothing to read yet.
     pub(crate) is_building: bool,
@@ -36,6 +42,7 @@ impl Snapshot {
         let mut transaction = state.pool.begin_with(BEGIN).await?;
         let row = sqlx::query!(
             r#"SELECT coalesce(l.epoch, 0) AS "epoch!", coalesce(c.position, 0) AS "applied!", coalesce(h.position, 0) AS "head!",
+                      coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
                       CASE WHEN h.position > coalesce(c.position, 0)
                            THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
                       l.epoch IS NULL
@@ -52,18 +59,26 @@ impl Snapshot {
         )
         .fetch_one(&mut *transaction)
         .await?;
-        Ok(Self {
+        let revision = Revision { count: row.revision, position: row.revised_at };
+        let mut snapshot = Self {
             transaction,
             now: state.clock.now(),
             workspace,
             epoch: row.epoch,
             applied: row.applied,
             head: row.head,
+            revision,
+            parked: Parked::default(),
             oldest_unapplied: row.oldest_unapplied,
             is_building: row.is_building,
             time_zone: row.time_zone.as_deref().map_or(Ok(Zone::UTC), str::parse).map_err(Refusal::corrupt)?,
             currency: row.currency.as_deref().map(str::parse).transpose().map_err(Refusal::corrupt)?,
-        })
+        };
+        // Nothing was ever parked where this is 0.
+        if revision.count > 0 {
+            snapshot.parked = parked::load(&mut snapshot).await?;
+        }
+        Ok(snapshot)
     }
 
     /// The connection to ask more of, within the snapshot.

@@ -58,7 +58,7 @@ pub(crate) struct SourceStanding {
     /// Everything before this instant is final.
     final_through: Option<DateTime<Utc>>,
     /// Events of it that are held back, because they could not be applied.
-    parked: u32,
+    parked: u64,
 }
 
 impl Source {
@@ -69,32 +69,44 @@ impl Source {
     }
 
     /// `boundary`: the last instant at which the clock changed anything, as of which the answer is true.
-    fn standing(&self, measures: &BTreeSet<Measure>, now: DateTime<Utc>, boundary: DateTime<Utc>) -> SourceStanding {
+    fn standing(
+        &self,
+        measures: &BTreeSet<Measure>,
+        parked: u64,
+        now: DateTime<Utc>,
+        boundary: DateTime<Utc>,
+    ) -> SourceStanding {
         SourceStanding {
             source: self.definition.name.clone(),
             role: self.role_among(measures).name(),
             status: self.freshness.status(now).name(),
             complete_through: self.freshness.syncs.complete_through,
-            final_through: self.freshness.final_through(boundary),
-            parked: 0,
+            // What waits may lie anywhere before.
+            final_through: self.freshness.final_through(boundary).filter(|_| parked == 0),
+            parked,
         }
     }
 }
 
 /// How fresh the numbers of `range` are, as far as `feeding` decides. Their primaries alone do; references are listed.
+/// `parked`: how many events of a source wait; `unsettled`: whether something waits that decides.
 pub(crate) fn freshness(
     feeding: &[&Source],
     measures: &BTreeSet<Measure>,
+    (parked, unsettled): (impl Fn(Uuid) -> u64, bool),
     range: (DateTime<Utc>, DateTime<Utc>),
     now: DateTime<Utc>,
     boundary: DateTime<Utc>,
 ) -> Freshness {
     let deciding = deciding(feeding, measures);
-    let mut sources: Vec<_> = feeding.iter().map(|source| source.standing(measures, now, boundary)).collect();
+    let mut sources: Vec<_> =
+        feeding.iter().map(|source| source.standing(measures, parked(source.id), now, boundary)).collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
+    let state = freshness::state(range.1, now, &deciding);
+    let first_incomplete = freshness::first_incomplete(range.0, range.1, now, &deciding);
     Freshness {
-        state: freshness::state(range.1, now, &deciding),
-        first_incomplete: freshness::first_incomplete(range.0, range.1, now, &deciding),
+        state: if unsettled { state.min(State::Provisional) } else { state },
+        first_incomplete: if unsettled { Some(range.0).filter(|start| *start < range.1) } else { first_incomplete },
         sources,
     }
 }

@@ -6,6 +6,7 @@ pub mod import; // files in
 pub mod keys; // who may call
 pub mod leaderboard; // rank campaigns anew
 pub mod migrate; // the schema
+pub mod parked; // what waits because it cannot be applied
 pub mod replay; // rebuild a projection
 pub mod retention; // for how many months read tables keep their rows
 pub mod serve; // roles against a database

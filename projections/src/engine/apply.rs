@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::batch::Fold;
+use super::parked::park;
 use super::{Projection, WriteError, checkpoint};
 
 /// What became of a fold.
@@ -45,11 +46,25 @@ pub(crate) async fn write(
         }
     }
     for &epoch in epochs {
-        for view in fold.views() {
-            view.write(epoch, conn).await?;
-        }
+        rows(conn, projection, epoch, fold).await?;
     }
     Ok(Applied::Written)
+}
+
+/// Writes the rows of a fold to one epoch, and how much joined what waits there. The caller holds the checkpoints.
+pub(crate) async fn rows(
+    conn: &mut PgConnection,
+    projection: &Projection,
+    epoch: i32,
+    fold: &Fold,
+) -> Result<(), WriteError> {
+    for view in fold.views() {
+        view.write(epoch, conn).await?;
+    }
+    if !fold.waiting().is_empty() {
+        park::join(conn, projection.name, epoch, fold.waiting()).await?;
+    }
+    Ok(())
 }
 
 /// Whether the database refused what it was given, rather than failed: trying again would change nothing.

@@ -1,8 +1,14 @@
 //! Pages of a log: checked for holes, then folded into the row changes that they make.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::ids::CampaignId;
 use event_store::RawEvent;
 
 use super::event::{Recorded, Refusal, Refused};
+use super::parked::Part;
+use super::parked::holds::{Holds, Share, Verdict};
 use super::{Projection, View};
 
 /// Events of one log that directly follow a checkpoint, without a hole.
@@ -12,8 +18,10 @@ pub(crate) struct Batch {
     /// The checkpoint that they follow.
     pub(crate) after: i64,
     events: Vec<RawEvent>,
-    /// What stops the log right after them.
-    flaw: Option<Refusal>,
+    /// Whether the log has a hole right after them.
+    is_torn: bool,
+    /// What of them is held back.
+    holds: Arc<Holds>,
 }
 
 impl Batch {
@@ -25,7 +33,17 @@ impl Batch {
         let is_cut = contiguous < events.len();
         events.truncate(contiguous);
         let is_missing = events.is_empty() && after < head;
-        Self { workspace, after, events, flaw: (is_cut || is_missing).then_some(Refusal::Hole) }
+        Self { workspace, after, events, is_torn: is_cut || is_missing, holds: Arc::default() }
+    }
+
+    /// Says what of the log is held back: every batch is folded under the holds of its epoch.
+    pub(crate) fn under(mut self, holds: Arc<Holds>) -> Self {
+        self.holds = holds;
+        self
+    }
+
+    pub(crate) fn holds(&self) -> &Arc<Holds> {
+        &self.holds
     }
 
     /// The position of its last event; the checkpoint, if it has none.
@@ -42,31 +60,33 @@ impl Batch {
         self.events.iter().map(|event| event.payload.len()).sum()
     }
 
-    /// The same events, to be tried apart. What is wrong after them is found again once they are applied.
+    /// The same events, to be tried apart. A hole after them is found again once they are applied.
     pub(crate) fn copy(&self) -> Self {
-        Self { workspace: self.workspace, after: self.after, events: self.events.clone(), flaw: None }
+        let events = self.events.clone();
+        Self { workspace: self.workspace, after: self.after, events, is_torn: false, holds: Arc::clone(&self.holds) }
     }
 
-    /// Keeps what stands before the refused event.
-    pub(crate) fn stop_before(&mut self, refused: Refused) {
-        let kept = usize::try_from(refused.position - self.after - 1).unwrap_or(0);
+    /// Keeps what stands before an event that is refused; gives the event if nothing does.
+    pub(crate) fn cut_before(&mut self, position: i64) -> Option<RawEvent> {
+        let kept = usize::try_from(position - self.after - 1).unwrap_or(0);
+        self.is_torn = false;
+        if kept == 0 {
+            return self.events.drain(..).next();
+        }
         self.events.truncate(kept);
-        self.flaw = Some(refused.reason);
+        None
     }
 
     /// Keeps the first half, to find out which event it is that fails.
     pub(crate) fn halve(&mut self) {
         self.events.truncate(self.events.len() / 2);
-        self.flaw = None;
+        self.is_torn = false;
     }
 
-    /// Why the log cannot go on at all. `None` while events stand before the flaw: it is met again right after them.
-    pub(crate) fn dead_end(&mut self) -> Option<Refused> {
-        if !self.events.is_empty() {
-            return None;
-        }
-        let reason = self.flaw.take()?;
-        Some(Refused { workspace: self.workspace, position: self.after + 1, reason })
+    /// Why the log cannot go on at all. `None` while events stand before the hole: it is met again right after them.
+    pub(crate) fn dead_end(&self) -> Option<Refused> {
+        let is_dead_end = self.is_torn && self.events.is_empty();
+        is_dead_end.then(|| Refused { workspace: self.workspace, position: self.after + 1, reason: Refusal::Hole })
     }
 }
 
@@ -76,24 +96,34 @@ pub(crate) struct Move {
     pub(crate) workspace: i32,
     pub(crate) from: i64,
     pub(crate) to: i64,
+    /// What the checkpoint's count of changes to what waits must still be.
+    pub(crate) revision: i32,
+}
+
+/// Events of a parked part that joined those that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) events: i64,
+    pub(crate) last: i64,
 }
 
 /// Row changes of one or many batches, with the moves of the checkpoints that cover them.
 pub(crate) struct Fold {
     views: Vec<Box<dyn View>>,
     moves: Vec<Move>,
+    waiting: BTreeMap<(i32, Part), Waiting>,
     pub(crate) events: u64,
 }
 
 impl Fold {
     pub(crate) fn new(projection: &Projection) -> Self {
-        Self { views: (projection.views)(), moves: Vec::new(), events: 0 }
+        Self { views: (projection.views)(), moves: Vec::new(), waiting: BTreeMap::new(), events: 0 }
     }
 
     /// Takes in a batch. After a refusal the fold is useless: some views may have taken in what others refused.
     pub(crate) fn absorb(&mut self, batch: &Batch) -> Result<(), Refused> {
         for raw in batch.events() {
-            self.absorb_event(raw).map_err(|reason| Refused {
+            self.absorb_event(raw, batch.holds()).map_err(|reason| Refused {
                 workspace: raw.workspace,
                 position: raw.position,
                 reason,
@@ -102,14 +132,62 @@ impl Fold {
         self.events += batch.events().len() as u64;
         match self.moves.last_mut() {
             Some(last) if last.workspace == batch.workspace => last.to = batch.last(),
-            _ => self.moves.push(Move { workspace: batch.workspace, from: batch.after, to: batch.last() }),
+            _ => self.moves.push(Move {
+                workspace: batch.workspace,
+                from: batch.after,
+                to: batch.last(),
+                revision: batch.holds().revision,
+            }),
         }
         Ok(())
     }
 
-    fn absorb_event(&mut self, raw: &RawEvent) -> Result<(), Refusal> {
-        let recorded = Recorded::decode(raw)?;
-        self.views.iter_mut().try_for_each(|view| view.absorb(&recorded))
+    /// Takes in what is not held of one event; counts what joins those that wait.
+    pub(crate) fn absorb_event(&mut self, raw: &RawEvent, holds: &Holds) -> Result<(), Refusal> {
+        match holds.verdict(raw) {
+            Verdict::Take => self.take(&Recorded::decode(raw)?),
+            Verdict::Leave => Ok(()),
+            Verdict::Wait => {
+                self.wait(raw, None);
+                Ok(())
+            }
+            Verdict::TakeSome(share) => {
+                let mut recorded = Recorded::decode(raw)?;
+                self.wait_some(raw, &recorded, share);
+                recorded.leave_out(|campaign| share.holds(campaign));
+                self.take(&recorded)
+            }
+        }
+    }
+
+    /// Takes in some campaigns' share of one event, and nothing else of it.
+    pub(crate) fn absorb_share(&mut self, raw: &RawEvent, is_in: impl Fn(CampaignId) -> bool) -> Result<(), Refusal> {
+        let mut recorded = Recorded::decode(raw)?;
+        recorded.leave_out(|campaign| !is_in(campaign));
+        self.take(&recorded)
+    }
+
+    fn take(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+        self.views.iter_mut().try_for_each(|view| view.absorb(recorded))
+    }
+
+    fn wait_some(&mut self, raw: &RawEvent, recorded: &Recorded<'_>, share: Share<'_>) {
+        let named: BTreeSet<CampaignId> = recorded.campaigns().unwrap_or_default();
+        for campaign in named.into_iter().filter(|campaign| share.waits(*campaign)) {
+            self.wait(raw, Some(campaign));
+        }
+    }
+
+    fn wait(&mut self, raw: &RawEvent, campaign: Option<CampaignId>) {
+        let part = Part::of(raw, campaign);
+        let waiting = self.waiting.entry((raw.workspace, part)).or_insert(Waiting { events: 0, last: 0 });
+        waiting.events += 1;
+        waiting.last = raw.position;
+    }
+
+    /// What joined those that wait.
+    pub(crate) fn waiting(&self) -> &BTreeMap<(i32, Part), Waiting> {
+        &self.waiting
     }
 
     /// How many rows are waiting to be written.

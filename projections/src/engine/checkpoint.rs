@@ -15,6 +15,10 @@ pub(crate) struct Pending {
     pub(crate) head: i64,
     /// Whether it is noted that it could not go on.
     pub(crate) was_stopped: bool,
+    /// Counts the changes to what of the log waits.
+    pub(crate) revision: i32,
+    /// Whether something of the log may wait or be left out.
+    pub(crate) may_hold: bool,
 }
 
 /// Followed epochs of the projection's own version that are behind a log of the share, by workspace.
@@ -25,7 +29,10 @@ pub(crate) async fn pending(
 ) -> Result<Vec<Pending>, sqlx::Error> {
     let mut pending = sqlx::query_as!(
         Pending,
-        r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!"
+        r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!", c.revision,
+                  c.revision > 0 OR EXISTS (
+                      SELECT FROM read.skips k WHERE k.projection = c.projection AND k.workspace = c.workspace
+                  ) AS "may_hold!"
            FROM read.checkpoints c
            JOIN read.epochs e ON e.projection = c.projection AND e.epoch = c.epoch
            JOIN log.heads h ON h.workspace = c.workspace
@@ -41,7 +48,8 @@ pub(crate) async fn pending(
     Ok(pending)
 }
 
-/// Moves the checkpoints of one epoch. `false` if any of them is not where it was thought to be.
+/// Moves the checkpoints of one epoch. `false` if any of them is not where it was thought to be, or if something of its log
+/// was parked or let go meanwhile.
 ///
 /// The inner select locks the rows in order of workspace, so that two projectors never wait for each other in a circle;
 /// a row that another one moved meanwhile no longer matches.
@@ -54,12 +62,14 @@ pub(crate) async fn advance(
     let workspaces: Vec<i32> = moves.iter().map(|step| step.workspace).collect();
     let from: Vec<i64> = moves.iter().map(|step| step.from).collect();
     let to: Vec<i64> = moves.iter().map(|step| step.to).collect();
+    let revisions: Vec<i32> = moves.iter().map(|step| step.revision).collect();
     let moved = sqlx::query!(
         "WITH moves AS MATERIALIZED (
-             SELECT * FROM unnest($3::integer[], $4::bigint[], $5::bigint[]) AS m (workspace, old, new)
+             SELECT * FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::integer[])
+                           AS m (workspace, old, new, revision)
          ), locked AS MATERIALIZED (
              SELECT c.workspace FROM read.checkpoints c
-             JOIN moves m ON m.workspace = c.workspace AND m.old = c.position
+             JOIN moves m ON m.workspace = c.workspace AND m.old = c.position AND m.revision = c.revision
              WHERE c.projection = $1 AND c.epoch = $2
              ORDER BY c.workspace FOR UPDATE OF c
          )
@@ -70,11 +80,31 @@ pub(crate) async fn advance(
         epoch,
         &workspaces,
         &from,
-        &to
+        &to,
+        &revisions
     )
     .execute(conn)
     .await?;
     Ok(moved.rows_affected() == moves.len() as u64)
+}
+
+/// Counts a change to what of a log waits in one epoch, in the transaction that makes it. The row is locked, or locked here.
+pub(crate) async fn revise(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    workspace: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE read.checkpoints SET revision = revision + 1, revised_at = position
+         WHERE projection = $1 AND epoch = $2 AND workspace = $3",
+        projection,
+        epoch,
+        workspace
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Whether a projection that has no epoch yet is given one that readers see while it fills.
@@ -222,6 +252,14 @@ async fn clear_unmarked(conn: &mut PgConnection, projection: &Projection) -> Res
             workspace = lost.workspace,
             "the checkpoint is missing: starting over"
         );
+        sqlx::query!(
+            "DELETE FROM read.parked WHERE projection = $1 AND epoch = $2 AND workspace = $3",
+            projection.name,
+            lost.epoch,
+            lost.workspace
+        )
+        .execute(&mut *conn)
+        .await?;
         for table in projection.tables {
             // The shape really is dynamic: the table's name comes from the projection's constant.
             sqlx::query(&format!("DELETE FROM read.{table} WHERE epoch = $1 AND workspace = $2"))

@@ -1,5 +1,6 @@
 //! A decoded event, and why one is refused.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::Write as _;
 
@@ -26,8 +27,10 @@ pub struct Recorded<'a> {
     pub recorded_at: DateTime<Utc>,
     /// Who, why, when, as it is stored: views that want it read it with [`Recorded::metadata`], the others need not pay.
     pub stored_metadata: &'a str,
-    /// What happened.
+    /// What happened. Of a batch, what is to be taken: a share of it that waits or is left out is not there.
     pub event: Event,
+    /// The places in the batch of the items that are there, if some are not.
+    places: Option<Vec<usize>>,
 }
 
 /// What the command side noted of the request that an event came by. `None` where it did not say.
@@ -70,6 +73,9 @@ pub enum Refusal {
     /// A campaign changed that was never created.
     #[error("campaign {0} changed before it was created")]
     NotCreated(CampaignId),
+    /// So many parts of the log are parked that this is no matter of single events any more.
+    #[error("too many parts of the log are parked, the last one because: {0}")]
+    TooManyParked(String),
     /// The database does not take the rows that this event makes.
     #[error("the database refuses its rows")]
     Rows(#[source] sqlx::Error),
@@ -88,6 +94,13 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
+impl Refused {
+    /// Whether there is an event, and it is refused: then it can be parked.
+    pub(crate) fn is_of_an_event(&self) -> bool {
+        !matches!(self.reason, Refusal::Hole | Refusal::TooManyParked(_))
+    }
+}
+
 impl<'a> Recorded<'a> {
     /// Decodes a stored event.
     pub(crate) fn decode(raw: &'a RawEvent) -> Result<Self, Refusal> {
@@ -100,12 +113,52 @@ impl<'a> Recorded<'a> {
             recorded_at: raw.recorded_at,
             stored_metadata: &raw.metadata,
             event,
+            places: None,
         })
     }
 
     /// Who did it, and in which flow. Metadata of another shape says nothing: it is no reason to hold numbers back.
     pub fn metadata(&self) -> RequestNote {
         serde_json::from_str(self.stored_metadata).unwrap_or_default()
+    }
+
+    /// The place in its batch, as recorded, of the item that is the `n`th here.
+    pub fn place(&self, n: usize) -> usize {
+        self.places.as_ref().map_or(n, |places| places.get(n).copied().unwrap_or(n))
+    }
+
+    /// The campaigns that a batch has numbers of. `None` if it is no batch, or names one that it does not list.
+    pub(crate) fn campaigns(&self) -> Option<BTreeSet<CampaignId>> {
+        match &self.event {
+            Event::Observations(batch) => {
+                batch.observations.iter().map(|one| batch.campaigns.get(one.campaign).copied()).collect()
+            }
+            Event::Statements(batch) => Some(batch.statements.iter().map(|one| one.campaign).collect()),
+            Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Sync(_) => None,
+        }
+    }
+
+    /// Takes some campaigns' share out of a batch.
+    pub(crate) fn leave_out(&mut self, is_out: impl Fn(CampaignId) -> bool) {
+        let mut places = Vec::new();
+        let mut place = 0;
+        let mut keep = |campaign: Option<CampaignId>| {
+            let stays = !campaign.is_some_and(&is_out);
+            if stays {
+                places.push(place);
+            }
+            place += 1;
+            stays
+        };
+        match &mut self.event {
+            Event::Observations(batch) => {
+                let campaigns = &batch.campaigns;
+                batch.observations.retain(|one| keep(campaigns.get(one.campaign).copied()));
+            }
+            Event::Statements(batch) => batch.statements.retain(|one| keep(Some(one.campaign))),
+            Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Sync(_) => return,
+        }
+        self.places = Some(places);
     }
 
     /// The campaign whose stream this is.

@@ -103,7 +103,7 @@ async fn follow(mut follower: Follower, first: First, poll: Duration, bell: Bell
             Ok(round) if round.moved || round.lost => backoff.reset(),
             Ok(_) => {
                 backoff.reset();
-                let retry = follower.stops.next_retry();
+                let retry = follower.next_retry();
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = wakeups.changed() => {}

@@ -43,6 +43,8 @@ pub struct ProjectionLag {
     pub logs: i64,
     /// How many living projectors follow it.
     pub projectors: i64,
+    /// How many parts of logs wait because they cannot be applied.
+    pub parked: i64,
     /// Those logs that are behind or cannot go on.
     pub behind: Vec<LogStatus>,
 }
@@ -136,7 +138,14 @@ async fn lag_of(pool: &PgPool, projection: &Projection) -> Result<ProjectionLag,
     let behind = behind(pool, projection).await?;
     let logs = sqlx::query_scalar!(r#"SELECT count(*) AS "logs!" FROM log.heads"#).fetch_one(pool).await?;
     let projectors = leases::living(pool, projection).await?;
-    Ok(ProjectionLag { projection: projection.name, logs, projectors, behind })
+    let parked = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "parts!" FROM read.parked p JOIN read.live_epochs l USING (projection, epoch, workspace)
+           WHERE p.projection = $1"#,
+        projection.name
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(ProjectionLag { projection: projection.name, logs, projectors, parked, behind })
 }
 
 impl ProjectionLag {
@@ -156,6 +165,7 @@ impl ProjectionLag {
         gauge("highwater_projection_lag_events_sum").set(float(events().sum()));
         gauge("highwater_projection_lag_events_max").set(float(events().max().unwrap_or_default()));
         gauge("highwater_projection_lag_seconds_max").set(oldest.as_secs_f64());
+        gauge("highwater_projection_parked").set(float(self.parked));
         gauge("highwater_projectors").set(float(self.projectors));
     }
 
@@ -194,6 +204,7 @@ fn describe() {
             "Age of the oldest event that a log's live rows lack: the logs furthest behind.",
         ),
         ("highwater_projection_stopped", "1 while a log's projection cannot go on: among the logs furthest behind."),
+        ("highwater_projection_parked", "Parts of logs that wait because an event is refused, while the rest goes on."),
         ("highwater_projectors", "Living projectors that share the logs."),
     ];
     for (name, text) in described {

@@ -8,9 +8,10 @@
 //! 1. A batch starts right after the checkpoint and has no hole; this is asserted before anything is filtered.
 //! 2. The checkpoint moves by compare-and-set in the transaction that writes the rows: no event is applied twice, by
 //!    whatever number of projectors, and none is half applied.
-//! 3. An event that is missing or refused stops its log's projection right before it and shows (`read.stops`, log, metric,
-//!    [`status::status`]); other logs go on. Nothing is ever skipped. Failures of the database or of the way to it are
-//!    retried for ever.
+//! 3. An event that is refused is [`parked`] with the smallest part that it names, and shows; everything else goes on. An event
+//!    that is missing stops its log's projection right before it and shows (`read.stops`, log, metric, [`status::status`]);
+//!    other logs go on. Nothing is ever skipped but by an operator. Failures of the database or of the way to it are retried
+//!    for ever, and park nothing.
 //! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
 //! 5. An epoch is followed only by code of the version that built it. What a newer version lacks is built in the background
 //!    ([`upkeep`]).
@@ -27,9 +28,11 @@ mod backoff; // how long to wait after a failure
 pub(crate) mod batch; // pages of a log, checked and folded
 pub(crate) mod checkpoint; // epochs and checkpoints that must exist, what is pending, the compare-and-set
 pub(crate) mod follow; // keeps every log's rows up to date
+pub(crate) mod group; // batches that share a transaction, split to find out what fails
 pub(crate) mod leases; // divides the logs among projectors
 pub(crate) mod meter; // measures the lag, whoever does the work
 pub(crate) mod page; // reads pages of a log
+pub mod parked; // events that cannot be applied, and what waits behind them
 pub(crate) mod replay; // rebuilds beside the live rows
 pub(crate) mod round; // one round over the logs that are behind
 pub(crate) mod status; // lag against the true head
@@ -77,4 +80,14 @@ pub enum WriteError {
     /// The database said no, or did not answer.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+impl WriteError {
+    /// Whether what was to be written is refused, rather than that the database failed.
+    pub(crate) fn is_about_rows(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Database(error) => apply::is_about_rows(error),
+        }
+    }
 }

@@ -27,6 +27,17 @@ pub struct LogStatus {
     pub oldest_unapplied: Option<DateTime<Utc>>,
     /// Why it does not go on, if it cannot.
     pub stopped: Option<Stop>,
+    /// What of it waits because it cannot be applied, while the rest goes on.
+    pub parked: Parked,
+}
+
+/// What of a log waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parked {
+    /// Streams, and campaigns' shares of streams.
+    pub parts: i64,
+    /// Their events.
+    pub events: i64,
 }
 
 impl LogStatus {
@@ -63,7 +74,8 @@ async fn status_of(pool: &PgPool, projection: &Projection, only_behind: bool) ->
     let logs = sqlx::query!(
         r#"SELECT h.workspace, l.epoch AS "epoch?", e.version AS "version?", h.position AS head,
                   coalesce(c.position, 0) AS "checkpoint!", oldest.recorded_at AS "oldest_unapplied?",
-                  s.position AS "stopped_at?", s.reason AS "reason?"
+                  s.position AS "stopped_at?", s.reason AS "reason?",
+                  parked.parts AS "parked_parts!", parked.events AS "parked_events!"
            FROM log.heads h
            LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
            LEFT JOIN read.epochs e ON e.projection = l.projection AND e.epoch = l.epoch
@@ -74,6 +86,10 @@ async fn status_of(pool: &PgPool, projection: &Projection, only_behind: bool) ->
                WHERE ev.workspace = h.workspace AND ev.position > coalesce(c.position, 0)
                ORDER BY ev.position LIMIT 1
            ) oldest ON h.position > coalesce(c.position, 0)
+           CROSS JOIN LATERAL (
+               SELECT count(*) AS parts, coalesce(sum(p.waiting), 0)::bigint AS events FROM read.parked p
+               WHERE p.projection = $1 AND p.epoch = l.epoch AND p.workspace = h.workspace
+           ) parked
            WHERE NOT $2 OR h.position > coalesce(c.position, 0) OR s.position IS NOT NULL OR e.version <> $3
            ORDER BY h.workspace"#,
         projection.name,
@@ -100,6 +116,7 @@ async fn status_of(pool: &PgPool, projection: &Projection, only_behind: bool) ->
             lag_events: log.head - log.checkpoint,
             oldest_unapplied: log.oldest_unapplied,
             stopped: noted.or(outdated),
+            parked: Parked { parts: log.parked_parts, events: log.parked_events },
         }
     });
     Ok(status.collect())

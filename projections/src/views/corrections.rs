@@ -41,8 +41,10 @@ impl View for Corrections {
                 return Ok(());
             }
         };
-        for (item, observation) in (0..).zip(&batch.observations) {
+        for (n, observation) in batch.observations.iter().enumerate() {
             let Some(correction) = &observation.corrects else { continue };
+            // A batch has far fewer items.
+            let item = i32::try_from(recorded.place(n)).unwrap_or(i32::MAX);
             self.workspaces.push(recorded.workspace);
             self.campaigns.push(observed_campaign(batch, observation)?.0);
             self.buckets.push(quarter_hour(observation.occurred_at));

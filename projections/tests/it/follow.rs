@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::given::{Log, at, campaign, clicked, pools, recorded_at, source};
 use crate::replaying::of_all;
-use crate::then::{checkpoint, counted};
+use crate::then::{checkpoint, counted, parked};
 
 fn projector() -> ProjectorConfig {
     ProjectorConfig::new(Uuid::now_v7(), "test".to_owned())
@@ -116,14 +116,17 @@ async fn a_running_projector_follows_retries_and_ends(options: PgPoolOptions, co
         }
     }
 
-    // Stopped logs are tried again by themselves.
-    let poison = log.append_raw("meteors", "m", "MeteorFell", "{}").await;
+    // Parked parts are tried again by themselves.
+    let good: String =
+        sqlx::query_scalar("SELECT payload::text FROM log.events WHERE position = 2").fetch_one(&admin).await.unwrap();
+    let poison = log.append_raw("observations", &source(1).0.to_string(), "ObservationsRecorded", "{}").await;
     log.append(click()).await;
     sqlx::query("SELECT pg_notify($1, '')").bind(event_store::LOG_CHANNEL).execute(&admin).await.unwrap();
-    while projections::status(&pool).await.unwrap()[0].stopped.is_none() {
+    while parked(&pool).await.is_empty() {
         tokio::task::yield_now().await;
     }
-    sqlx::query("UPDATE log.events SET aggregate_type = 'observations', event_type = 'ObservationsRecorded', payload = (SELECT payload FROM log.events WHERE position = 2) WHERE position = $1")
+    sqlx::query("UPDATE log.events SET payload = $1::json WHERE position = $2")
+        .bind(good)
         .bind(poison)
         .execute(&admin)
         .await
@@ -193,12 +196,13 @@ async fn until_rendered(render: impl Fn() -> String, lines: &[&str]) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn metrics_tell_of_lag_and_stops(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn metrics_tell_of_lag_stops_and_parked_parts(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append(click()).await;
     log.append_raw("meteors", "m", "MeteorFell", "{}").await;
-    log.append(click()).await;
+    log.append_all([click(), click()]).await;
+    log.tear_out(4).await;
     let mut whole = Log::opened(&admin).await;
     whole.append_all([click(), click()]).await;
     let clock = ManualClock::new(recorded_at(3) + TimeDelta::seconds(90));
@@ -209,7 +213,7 @@ async fn metrics_tell_of_lag_and_stops(options: PgPoolOptions, connect: PgConnec
     // Nobody follows: what has no checkpoint lacks everything.
     meter.measure(&admin).await.unwrap();
     let before = looked_at();
-    for line in ["_logs_behind", "_lag_events_sum", "_lag_events_max"].into_iter().zip([2, 7, 4]) {
+    for line in ["_logs_behind", "_lag_events_sum", "_lag_events_max"].into_iter().zip([2, 8, 5]) {
         let line = format!("highwater_projection{}{{projection=\"campaign_model\"}} {}", line.0, line.1);
         assert!(before.lines().any(|rendered| rendered == line), "no {line} in {before}");
     }
@@ -224,12 +228,13 @@ async fn metrics_tell_of_lag_and_stops(options: PgPoolOptions, connect: PgConnec
     let labels = format!(r#"{{projection="campaign_model",workspace="{}"}}"#, log.workspace);
     let expected = [
         format!("highwater_projection_lag_events{labels} 2"),
-        format!("highwater_projection_lag_seconds{labels} 90"),
+        format!("highwater_projection_lag_seconds{labels} 88"),
         format!("highwater_projection_stopped{labels} 1"),
         r#"highwater_projection_logs{projection="campaign_model"} 2"#.to_owned(),
         r#"highwater_projection_logs_behind{projection="campaign_model"} 1"#.to_owned(),
         r#"highwater_projection_logs_stopped{projection="campaign_model"} 1"#.to_owned(),
-        r#"highwater_projection_lag_seconds_max{projection="campaign_model"} 90"#.to_owned(),
+        r#"highwater_projection_parked{projection="campaign_model"} 1"#.to_owned(),
+        r#"highwater_projection_lag_seconds_max{projection="campaign_model"} 88"#.to_owned(),
         r#"highwater_projectors{projection="campaign_model"} 1"#.to_owned(),
     ];
     until_rendered(looked_at, &expected.each_ref().map(String::as_str)).await;
@@ -242,7 +247,7 @@ async fn metrics_tell_of_lag_and_stops(options: PgPoolOptions, connect: PgConnec
     measuring.await.unwrap();
     // Nobody measures any more: the lag grows on all the same.
     clock.advance(TimeDelta::seconds(10));
-    until_rendered(looked_at, &[&format!("highwater_projection_lag_seconds{labels} 100")]).await;
+    until_rendered(looked_at, &[&format!("highwater_projection_lag_seconds{labels} 98")]).await;
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -6,12 +6,13 @@ mod building; // epochs that are built in the background
 mod cuts; // rows do not depend on batches or on the order between streams
 mod dimensions; // totals by one dimension, and which values are kept
 mod event_versions; // logs that older or newer code wrote
-mod failures; // crashes, holes, refused events
+mod failures; // crashes, holes, rivals
 mod follow; // catch_up, run, status
 mod given; // logs to project
 mod keeping; // how long epochs are kept
 mod leases; // several projectors on one database
 mod months; // partitions by month: hours and days, months on demand, retention
+mod parked; // events that cannot be applied, and what waits behind them
 mod replaying; // what tests of replays share
 mod replays; // rebuilding beside the live rows
 mod retention; // what is kept of months, and what a rebuild makes of it

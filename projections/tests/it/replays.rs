@@ -256,12 +256,8 @@ async fn a_log_that_cannot_be_replayed_stays_where_it_is(options: PgPoolOptions,
     let mut broken = varied(&admin, 5).await;
     let whole = varied(&admin, 5).await;
     catch_up(&pool).await.unwrap();
-    // Applied once, and then no longer readable.
-    sqlx::query("UPDATE log.events SET aggregate_type = 'meteors' WHERE workspace = $1 AND position = 7")
-        .bind(broken.workspace)
-        .execute(&admin)
-        .await
-        .unwrap();
+    // Applied once, and lost since.
+    broken.tear_out(7).await;
     match replay(&pool, MODEL, &of_all(), &unseen, CancellationToken::new()).await {
         Err(ReplayError::Stopped(refused)) => assert_eq!((refused.workspace, refused.position), (broken.workspace, 7)),
         other => panic!("not stopped: {other:?}"),

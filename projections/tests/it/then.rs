@@ -1,5 +1,6 @@
 //! Rows as they came out.
 
+use domain::ids::CampaignId;
 use projections::views::CAMPAIGN_MODEL;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -60,6 +61,13 @@ pub(crate) async fn live_rows(pool: &PgPool, workspace: i32) -> String {
 pub(crate) async fn checkpoint(pool: &PgPool, workspace: i32) -> i64 {
     let status = projections::status(pool).await.unwrap();
     status.into_iter().find(|log| log.workspace == workspace).unwrap().checkpoint
+}
+
+/// What waits in the epochs that readers see: where it begins, of which campaign, how many events.
+pub(crate) async fn parked(pool: &PgPool) -> Vec<(i64, Option<CampaignId>, i64)> {
+    let parts = projections::parked::list(pool).await.unwrap();
+    let live = parts.into_iter().filter(|part| part.is_live);
+    live.map(|part| (part.position, part.campaign_id.map(CampaignId), part.waiting)).collect()
 }
 
 /// How many things a workspace's readers see counted.

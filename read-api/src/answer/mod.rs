@@ -57,7 +57,8 @@ pub(crate) struct Meta<'a> {
     pub(crate) model: &'static str,
     /// Which built instance of it. Versions of different epochs cannot be compared.
     pub(crate) epoch: i32,
-    /// The result's version: the position of the last event that touched it, and the last instant at which the clock did.
+    /// The result's version: the position of the last event that touched it, and the last instant at which the clock did;
+    /// behind them a count, once something was parked.
     #[schema(example = "1204.1795302000")]
     pub(crate) version: String,
     /// The zone that days and hours are cut in.
@@ -173,6 +174,8 @@ pub(crate) struct Standing {
     head: i64,
     lag: TimeDelta,
     satisfied: bool,
+    /// Parts that wait and belong to the answer.
+    parked: usize,
     waited_s: Option<u64>,
     numbers: Option<(State, Option<DateTime<Utc>>)>,
 }
@@ -187,6 +190,7 @@ impl Standing {
             head: snapshot.head,
             lag: snapshot.lag(),
             satisfied: settled.satisfied,
+            parked: settled.parked,
             waited_s: settled.waited_s,
             numbers: None,
         }
@@ -207,6 +211,9 @@ impl Standing {
         let _ = write!(freshness, "lag={}.{:03}, satisfied=?{satisfied}", millis / 1_000, millis % 1_000);
         if let Some((_, Some(complete_through))) = self.numbers {
             let _ = write!(freshness, ", complete_through=@{}", complete_through.timestamp());
+        }
+        if self.parked > 0 {
+            let _ = write!(freshness, ", parked={}", self.parked);
         }
         insert(headers, DATA_POSITION, &position);
         insert(headers, DATA_FRESHNESS, &freshness);

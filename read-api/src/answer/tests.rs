@@ -4,10 +4,10 @@ use platform::keys::{Principal, Scope};
 use uuid::Uuid;
 
 use super::{Canonical, Tag};
-use crate::version::Version;
+use crate::version::{Revision, Version};
 
 fn held(value: &'static str) -> bool {
-    let tag = Tag::new("campaign_metrics", 7, Version::new(1204, None), "9f3c");
+    let tag = Tag::new("campaign_metrics", 7, Version::new(Revision::default(), 1204, None), "9f3c");
     assert_eq!(tag.to_string(), "W/\"campaign_metrics:7:1204.0:9f3c\"");
     let mut headers = HeaderMap::new();
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static(value));

@@ -9,6 +9,7 @@ use platform::http::consistency::ConsistencyToken;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ApiState;
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::request::Fields;
 use crate::snapshot::Snapshot;
@@ -40,6 +41,8 @@ pub(crate) struct Consistency {
 pub(crate) struct Settled {
     pub(crate) snapshot: Snapshot,
     pub(crate) satisfied: bool,
+    /// Parts of the log that wait and belong to the answer.
+    pub(crate) parked: usize,
     /// The `wait` that was honoured, for `Preference-Applied`.
     pub(crate) waited_s: Option<u64>,
 }
@@ -81,7 +84,8 @@ impl Consistency {
     }
 
     /// Takes a snapshot that is as fresh as is wanted, waiting for the projection as long as the caller would.
-    pub(crate) async fn settle(self, state: &ApiState, workspace: i32) -> Result<Settled, Refusal> {
+    /// What hides behind a parked part is not waited for.
+    pub(crate) async fn settle(self, state: &ApiState, workspace: i32, about: &About) -> Result<Settled, Refusal> {
         let mut watch = self.wait_s.map(|_| state.progress.watch(workspace));
         let deadline = Instant::now() + Duration::from_secs(self.wait_s.unwrap_or(0));
         let mut snapshot = Snapshot::take(state, workspace).await?;
@@ -94,7 +98,7 @@ impl Consistency {
                 break;
             }
         }
-        self.judge(snapshot)
+        self.judge(snapshot, about)
     }
 
     /// The position that has to be applied before this snapshot would do.
@@ -113,7 +117,7 @@ impl Consistency {
     }
 
     /// Whether a snapshot is as fresh as is wanted. Nothing is waited for.
-    pub(crate) fn judge(self, snapshot: Snapshot) -> Result<Settled, Refusal> {
+    pub(crate) fn judge(self, snapshot: Snapshot, about: &About) -> Result<Settled, Refusal> {
         self.refuse_unknown(&snapshot)?;
         if snapshot.is_building {
             return Err(Refusal::Building);
@@ -123,11 +127,13 @@ impl Consistency {
         {
             return Err(Refusal::StalenessBoundUnmet { lag: snapshot.lag() });
         }
-        let satisfied = self.min_position.is_none_or(|position| position <= snapshot.applied);
+        let is_there = |position| position <= snapshot.applied && !snapshot.parked.hides(about, position);
+        let satisfied = self.min_position.is_none_or(is_there);
         if !satisfied && self.error_on_timeout {
             return Err(Refusal::NotYetVisible { asked: self.min_position.unwrap_or(0), applied: snapshot.applied });
         }
-        Ok(Settled { snapshot, satisfied, waited_s: self.wait_s.filter(|_| satisfied) })
+        let parked = snapshot.parked.count(about);
+        Ok(Settled { snapshot, satisfied, parked, waited_s: self.wait_s.filter(|_| satisfied) })
     }
 }
 

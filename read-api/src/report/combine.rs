@@ -15,6 +15,7 @@ use super::dimension::Slice;
 use super::gather::Sum;
 use super::query::{Column, DataState, GroupKey, ReportQuery};
 use super::value::Value;
+use crate::parked::{About, Parked};
 use crate::refusal::Refusal;
 use crate::sources::{Source, Sources, deciding};
 
@@ -68,6 +69,8 @@ pub(crate) struct Setting<'a> {
     /// Those that the query lets in.
     pub(crate) sources: &'a Sources,
     pub(crate) feeding: &'a Feeding,
+    /// What waits of these sources and campaigns.
+    pub(crate) parked: &'a Parked,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -192,7 +195,22 @@ impl Setting<'_> {
             }
             (None, None, Feeding::ByCampaign(_)) => Vec::new(),
         };
-        freshness::state(end, self.now, &primaries)
+        let state = freshness::state(end, self.now, &primaries);
+        if self.is_unsettled(key) { state.min(State::Provisional) } else { state }
+    }
+
+    /// Whether something waits that would decide on the row.
+    fn is_unsettled(&self, key: &RowKey) -> bool {
+        let named = self.query.filters.campaign_id.iter().copied();
+        let about = key.campaign.map_or_else(|| About::numbers(named), |id| About::numbers([id]));
+        self.parked.unsettles(&about, |id| match (&key.source, self.sources.get(&id)) {
+            (Some(shown), _) => shown.id == id,
+            (None, None) => true,
+            (None, Some(source)) => {
+                source.role_among(self.measures) == Role::Primary
+                    && key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
+            }
+        })
     }
 }
 

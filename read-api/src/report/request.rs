@@ -97,6 +97,12 @@ pub(crate) struct Defaults {
 }
 
 impl ReportRequest {
+    /// The campaigns that its filter names.
+    pub(crate) fn named_campaigns(&self) -> Vec<uuid::Uuid> {
+        let named = self.filters.iter().flat_map(|filters| &filters.campaign_id);
+        named.filter_map(|id| id.parse().ok()).collect()
+    }
+
     /// The canonical form, or every field that is wrong.
     pub(crate) fn canonical(
         &self,

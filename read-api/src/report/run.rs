@@ -22,6 +22,7 @@ use super::row::{ReportRow, Sheet};
 use super::{dimension, lookups, warnings};
 use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, Warning};
 use crate::consistency::Settled;
+use crate::parked::{About, Parked};
 use crate::refusal::Refusal;
 use crate::sources::{self, Freshness, Source, Sources};
 use crate::version::{Scope, Version};
@@ -67,6 +68,8 @@ pub(crate) struct Ground {
     feeding: BTreeMap<Uuid, BTreeSet<Uuid>>,
     pub(crate) version: Version,
     reading: Reading,
+    /// What waits of the sources that the filters let in.
+    parked: Parked,
 }
 
 /// Answers a report: with its result, or with 304 when the caller has it, which is known before anything is added up.
@@ -145,8 +148,10 @@ pub(crate) async fn survey(settled: &mut Settled, query: &ReportQuery) -> Result
     let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
     let boundary = last_boundary(snapshot.now, &plan.edges, &deadlines).max(touched.last_start.filter(|_| by_status));
     let reading = Reading::choose(&plan, query, &Limits::load(snapshot).await?);
-    let version = Version::new(touched.position.max(of_sources), boundary.max(reading.changed_at()));
-    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version, reading })
+    let last = touched.position.max(of_sources).max(snapshot.parked.last());
+    let version = Version::new(snapshot.revision, last, boundary.max(reading.changed_at()));
+    let parked = snapshot.parked.from(&sources, &all_sources);
+    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version, reading, parked })
 }
 
 /// The sources that the filters let in.
@@ -163,20 +168,35 @@ fn admitted(query: &ReportQuery, sources: &Sources) -> Sources {
 impl Ground {
     /// The admitted sources that feed the campaigns of the report.
     fn fed_by(&self) -> Vec<&Source> {
+        let about = self.about();
         let feeds = |source: &&Source| match &self.campaigns {
             None => source.feeds,
             Some(_) => self.feeding.values().any(|ids| ids.contains(&source.id)),
         };
+        // What waits may be the first that a source says of them.
+        let feeds = |source: &&Source| feeds(source) || self.parked.events_of(source.id, &about) > 0;
         self.sources.values().filter(feeds).collect()
+    }
+
+    fn about(&self) -> About {
+        About::numbers(self.campaigns.iter().flatten().copied())
+    }
+
+    /// Whether something waits that would decide on the whole of the answer.
+    fn is_unsettled(&self) -> bool {
+        let is_primary = |source: &Source| source.role_among(&self.plan.measures) == Role::Primary;
+        self.parked.unsettles(&self.about(), |id| self.sources.get(&id).is_none_or(is_primary))
     }
 
     pub(crate) fn freshness(&self, now: DateTime<Utc>) -> Freshness {
         let range = (self.plan.calendar.start(), self.plan.calendar.end());
-        sources::freshness(&self.fed_by(), &self.plan.measures, range, now, self.version.as_of())
+        let about = self.about();
+        let parked = (|id| self.parked.events_of(id, &about), self.is_unsettled());
+        sources::freshness(&self.fed_by(), &self.plan.measures, parked, range, now, self.version.as_of())
     }
 
     pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
-        sources::complete_through(&self.fed_by(), &self.plan.measures)
+        sources::complete_through(&self.fed_by(), &self.plan.measures).filter(|_| !self.is_unsettled())
     }
 
     /// The sources whose numbers have a place in some row.
@@ -234,6 +254,7 @@ impl Ground {
             measures: &self.plan.measures,
             sources: &self.sources,
             feeding: &feeding,
+            parked: &self.parked,
             now: settled.snapshot.now,
         };
         combine(&setting, &gathered.sums)
@@ -283,6 +304,7 @@ impl Ground {
         all.extend(
             query.dimension().and_then(|dimension| dimension::of_others(dimension, &gathered.sums, self.reading)),
         );
+        all.extend(self.parked.warning(&self.about(), &self.all_sources));
         all.extend(warnings::of_references(query, &self.all_sources, &self.plan.measures));
         all.extend(warnings::of_unknown(query, &self.all_sources, &known));
         all.sort_unstable();

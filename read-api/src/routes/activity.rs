@@ -26,12 +26,14 @@ use crate::ApiState;
 use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, link_next};
 use crate::consistency::{Asked, Consistency};
 use crate::cursor;
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
 use crate::report::value::Value;
 use crate::snapshot::Snapshot;
+use crate::sources::Sources;
 use crate::version::Version;
 
 /// The model that activity is read from, as answers name it.
@@ -162,14 +164,16 @@ pub(crate) async fn list(
         max_staleness: params.max_staleness.as_deref(),
         on_timeout: params.on_timeout.as_deref(),
     };
+    let about = About::numbers([id]);
     let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
     let standing = Standing::of(&settled);
     let snapshot = &mut settled.snapshot;
     if lookups::names(snapshot, &[id]).await?.is_empty() {
         return Ok(not_found(&standing));
     }
-    let version = Version::new(last_position(snapshot, id).await?, None);
+    let last = last_position(snapshot, id).await?;
+    let version = Version::new(snapshot.revision, last, None);
     let query = ActivityQuery { campaign_id: id };
     let canonical = Canonical::new(MODEL, principal, &query)?;
     let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
@@ -188,7 +192,7 @@ pub(crate) async fn list(
         currency: snapshot.currency,
         query: &echo,
         freshness: None,
-        warnings: Vec::new(),
+        warnings: snapshot.parked.warning(&about, &Sources::new()).into_iter().collect(),
     };
     let envelope = Envelope { data, page: Some(Page { next_cursor: next_cursor.clone() }), meta };
     let mut response = answer::ok(&tag, &standing, &envelope)?;

@@ -21,8 +21,10 @@ use super::metrics::not_found;
 use crate::ApiState;
 use crate::answer::{self, Canonical, Envelope, Meta, Standing, Tag};
 use crate::consistency::{Asked, Consistency};
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
+use crate::sources::Sources;
 use crate::version::{Scope as Watched, Version};
 
 /// The model that campaigns are read from, as answers name it.
@@ -183,13 +185,15 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let mut settled =
-        Consistency::read(params.asked(), &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+    let about = About::campaigns([id]);
+    let mut settled = Consistency::read(params.asked(), &headers, principal.workspace)?
+        .settle(&state, principal.workspace, &about)
+        .await?;
     let standing = Standing::of(&settled);
     let snapshot = &mut settled.snapshot;
     let Some(row) = find(snapshot, id).await? else { return Ok(not_found(&standing)) };
     let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &[]).await?;
-    let version = Version::new(touched.position, touched.last_start);
+    let version = Version::new(snapshot.revision, touched.position, touched.last_start);
     let query = Query { campaign_id: id };
     let canonical = Canonical::new(MODEL, principal, &query)?;
     let tag = Tag::new(MODEL, snapshot.epoch, version, &canonical.hash);
@@ -198,7 +202,8 @@ pub(crate) async fn show(
     }
     let echo = to_raw_value(&query).map_err(Refusal::corrupt)?;
     let data = row.at(snapshot.now)?;
-    answer::ok(&tag, &standing, &Envelope { data, page: None, meta: meta(snapshot, version, &echo, Vec::new()) })
+    let warnings = snapshot.parked.warning(&about, &Sources::new()).into_iter().collect();
+    answer::ok(&tag, &standing, &Envelope { data, page: None, meta: meta(snapshot, version, &echo, warnings) })
 }
 
 /// What an answer about campaigns says of itself.

@@ -25,6 +25,7 @@ use crate::ApiState;
 use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, link_next};
 use crate::consistency::{Asked, Consistency};
 use crate::cursor;
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::plan::Plan;
@@ -32,6 +33,7 @@ use crate::report::query::{DataState, Paging};
 use crate::report::request::{Defaults, ReportRequest};
 use crate::report::value::Value;
 use crate::snapshot::Snapshot;
+use crate::sources::Sources;
 use crate::version::{Scope as Watched, Version};
 
 /// The model that corrections are read from, as answers name it.
@@ -152,8 +154,9 @@ pub(crate) async fn list(
         max_staleness: params.max_staleness.as_deref(),
         on_timeout: params.on_timeout.as_deref(),
     };
+    let about = About::numbers([id]);
     let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
     let standing = Standing::of(&settled);
     let snapshot = &mut settled.snapshot;
     let (query, plan, paging) = canonical(&params, id, snapshot)?;
@@ -161,7 +164,7 @@ pub(crate) async fn list(
         return Ok(not_found(&standing));
     }
     let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &plan.months()).await?;
-    let version = Version::new(touched.position, None);
+    let version = Version::new(snapshot.revision, touched.position, None);
     let canonical = Canonical::new(MODEL, principal, &query)?;
     let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
     let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
@@ -179,7 +182,7 @@ pub(crate) async fn list(
         currency: snapshot.currency,
         query: &echo,
         freshness: None,
-        warnings: Vec::new(),
+        warnings: snapshot.parked.warning(&about, &Sources::new()).into_iter().collect(),
     };
     let envelope = Envelope { data, page: Some(Page { next_cursor: next_cursor.clone() }), meta };
     let mut response = answer::ok(&tag, &standing, &envelope)?;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::measures::NoParams;
 use crate::answer::{Standing, momentary};
 use crate::consistency::Settled;
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Source};
@@ -60,6 +61,26 @@ struct ProjectionStanding {
     lag_s: f64,
     /// Why it does not go on.
     stopped: Option<Stop>,
+    /// What waits because it cannot be applied, while the rest goes on: the first 100 parts.
+    parked: Vec<ParkedNow>,
+}
+
+/// A part of the log that waits: a stream, or one campaign's share of a stream of batches.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct ParkedNow {
+    /// The first event that waits.
+    position: i64,
+    #[schema(example = "observations")]
+    stream_type: String,
+    /// What the stream is of, by id.
+    stream: String,
+    /// The campaign whose share of the stream waits; null for all of it.
+    campaign_id: Option<Uuid>,
+    /// How many events wait.
+    events: i64,
+    /// Why the first one is refused.
+    reason: String,
+    parked_at: DateTime<Utc>,
 }
 
 /// Where a projection cannot get past.
@@ -111,7 +132,7 @@ struct SourceNow {
     /// Whether any campaign gets numbers from it.
     feeds_campaigns: bool,
     /// Events of it that are held back, because they could not be applied.
-    parked: u32,
+    parked: u64,
 }
 
 /// How fresh everything is, at this moment.
@@ -133,23 +154,31 @@ pub(crate) async fn show(
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
     let snapshot = Snapshot::take(&state, principal.workspace).await?;
-    let mut settled = Settled { snapshot, satisfied: true, waited_s: None };
+    let about = About::numbers([]);
+    let parked = snapshot.parked.count(&about);
+    let mut settled = Settled { snapshot, satisfied: true, parked, waited_s: None };
     let standing = Standing::of(&settled);
     let snapshot = &mut settled.snapshot;
     let projections = projections(snapshot).await?;
     let sources = sources::load(snapshot).await?;
     let now = snapshot.now;
-    let mut sources: Vec<_> = sources.into_values().map(|source| SourceNow::of(source, now)).collect();
+    let mut sources: Vec<_> = sources
+        .into_values()
+        .map(|source| {
+            let parked = snapshot.parked.events_of(source.id, &about);
+            SourceNow::of(source, parked, now)
+        })
+        .collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
     momentary(&standing, &FreshnessAnswer { data: Now { at: now, head: snapshot.head, projections, sources } })
 }
 
 impl SourceNow {
-    fn of(source: Source, now: DateTime<Utc>) -> Self {
+    fn of(source: Source, parked: u64, now: DateTime<Utc>) -> Self {
         let Source { id, definition, freshness, mark: _, feeds } = source;
         Self {
             status: freshness.status(now).name(),
-            final_through: freshness.final_through(now),
+            final_through: freshness.final_through(now).filter(|_| parked == 0),
             late_at: freshness.late_at(),
             source: definition.name,
             source_id: id,
@@ -168,7 +197,7 @@ impl SourceNow {
             last_failed_at: freshness.syncs.last_failed_at,
             failure_reason: freshness.syncs.failure_reason,
             feeds_campaigns: feeds,
-            parked: 0,
+            parked,
         }
     }
 }
@@ -190,6 +219,7 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>,
     )
     .fetch_all(snapshot.db())
     .await?;
+    let mut parked = parked(snapshot).await?;
     let mut standings: Vec<_> = rows
         .into_iter()
         .map(|row| ProjectionStanding {
@@ -198,11 +228,12 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>,
                 (false, "building") => "building",
                 (false, _) => "standby",
             },
-            projection: row.projection,
             epoch: Some(row.epoch),
             applied: row.applied,
             lag_events: (head - row.applied).max(0),
             lag_s: row.oldest_unapplied.map_or(0.0, |recorded_at| seconds(now - recorded_at)),
+            parked: parked.remove(&(row.projection.clone(), row.epoch)).unwrap_or_default(),
+            projection: row.projection,
             stopped: row
                 .stopped_position
                 .zip(row.stopped_reason)
@@ -220,9 +251,41 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>,
             lag_events: head,
             lag_s: seconds(snapshot.lag()),
             stopped: None,
+            parked: Vec::new(),
         });
     }
     Ok(standings)
+}
+
+/// What waits, by projection and epoch.
+async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<ParkedNow>>, Refusal> {
+    let workspace = snapshot.workspace;
+    let rows = sqlx::query!(
+        r#"SELECT projection AS "projection!", epoch AS "epoch!", position AS "position!", stream_type AS "stream_type!",
+                  stream_id AS "stream_id!", campaign_id, waiting AS "waiting!", reason AS "reason!", parked_at AS "parked_at!"
+           FROM (
+               SELECT *, row_number() OVER (PARTITION BY projection, epoch
+                                            ORDER BY position, stream_type, stream_id, campaign_id) AS place
+               FROM read.parked WHERE workspace = $1
+           ) parts
+           WHERE place <= 100 ORDER BY projection, epoch, place"#,
+        workspace,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let mut parked: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for row in rows {
+        parked.entry((row.projection, row.epoch)).or_default().push(ParkedNow {
+            position: row.position,
+            stream: row.stream_id.split_once('/').map_or(row.stream_id.as_str(), |(_, id)| id).to_owned(),
+            stream_type: row.stream_type,
+            campaign_id: row.campaign_id,
+            events: row.waiting,
+            reason: row.reason,
+            parked_at: row.parked_at,
+        });
+    }
+    Ok(parked)
 }
 
 fn seconds(lag: TimeDelta) -> f64 {

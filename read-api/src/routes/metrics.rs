@@ -17,6 +17,7 @@ use super::list;
 use crate::ApiState;
 use crate::answer::{Envelope, Standing, link_next};
 use crate::consistency::{Asked, Consistency};
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::{DataState, GroupKey};
 use crate::report::request::{Defaults, Fields, FilterRequest, ReportRequest};
@@ -98,8 +99,9 @@ pub(crate) async fn show(
         max_staleness: params.max_staleness.as_deref(),
         on_timeout: params.on_timeout.as_deref(),
     };
+    let about = About::numbers([id]);
     let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
     let data_state = data_state(params.data_state.as_deref())?;
     let defaults =
         Defaults { time_zone: settled.snapshot.time_zone, granularity: Granularity::Day, now: settled.snapshot.now };

@@ -27,6 +27,7 @@ use super::metrics::not_found;
 use crate::ApiState;
 use crate::answer::{self, Canonical, Envelope, Meta, Standing, Tag, Warning};
 use crate::consistency::Consistency;
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::{Column, DataState, Filters, ReportQuery};
 use crate::report::value::Value;
@@ -121,8 +122,10 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let mut settled =
-        Consistency::read(params.asked(), &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+    let about = About::numbers([id]);
+    let mut settled = Consistency::read(params.asked(), &headers, principal.workspace)?
+        .settle(&state, principal.workspace, &about)
+        .await?;
     let Some(campaign) = Campaign::find(&mut settled.snapshot, id).await? else {
         return Ok(not_found(&Standing::of(&settled)));
     };

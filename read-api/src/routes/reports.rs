@@ -19,6 +19,7 @@ use super::metrics::{data_state, query_string};
 use crate::ApiState;
 use crate::answer::{Envelope, content_location, link_next};
 use crate::consistency::{Asked, Consistency};
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::request::{Defaults, ReportRequest};
 use crate::report::{Report, ReportRow, run};
@@ -165,7 +166,9 @@ async fn answer(
         max_staleness: params.max_staleness.as_deref(),
         on_timeout: params.on_timeout.as_deref(),
     };
-    let settled = Consistency::read(asked, headers, principal.workspace)?.settle(state, principal.workspace).await?;
+    let about = About::numbers(request.named_campaigns());
+    let settled =
+        Consistency::read(asked, headers, principal.workspace)?.settle(state, principal.workspace, &about).await?;
     let data_state = data_state(params.data_state.as_deref())?;
     let defaults =
         Defaults { time_zone: settled.snapshot.time_zone, granularity: Granularity::All, now: settled.snapshot.now };

@@ -9,6 +9,7 @@
 //! | the numbers of any campaign in a range | the marks `month:<month>` of the same months |
 //! | who did what to a campaign | the positions of its activity, and at which its sources first fed it |
 //! | a source's role, completeness and status | the mark `source:<id>` |
+//! | what waits because it cannot be applied, and rows that it changes once it is | the checkpoint's revision, and the last event that waits |
 
 use std::fmt;
 
@@ -21,17 +22,28 @@ use crate::snapshot::Snapshot;
 /// The most campaigns that a query watches one by one; beyond, it watches them all.
 const MAX_WATCHED: usize = 100;
 
-/// A result's version: `<position>.<boundary>`.
+/// A result's version: `<position>.<boundary>`, and `.<revision>` once something was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {
     position: i64,
+    revision: i32,
     /// `None` when the clock has not changed anything yet.
     boundary: Option<DateTime<Utc>>,
 }
 
+/// What changed an epoch's rows, or what is said of them, without a new event: that something was parked, applied later or
+/// left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Revision {
+    /// How often.
+    pub(crate) count: i32,
+    /// Up to where the log was applied when it last happened.
+    pub(crate) position: i64,
+}
+
 impl Version {
-    pub(crate) fn new(position: i64, boundary: Option<DateTime<Utc>>) -> Self {
-        Self { position, boundary }
+    pub(crate) fn new(revision: Revision, position: i64, boundary: Option<DateTime<Utc>>) -> Self {
+        Self { position: position.max(revision.position), revision: revision.count, boundary }
     }
 
     /// The instant as of which the result is true. What moves with the clock all the time is told as of then.
@@ -42,7 +54,8 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.position, self.boundary.map_or(0, |boundary| boundary.timestamp()))
+        write!(f, "{}.{}", self.position, self.boundary.map_or(0, |boundary| boundary.timestamp()))?;
+        if self.revision > 0 { write!(f, ".{}", self.revision) } else { Ok(()) }
     }
 }
 

@@ -1,12 +1,20 @@
 use uuid::Uuid;
 
-use super::{MAX_WATCHED, Scope, Version};
+use super::{MAX_WATCHED, Revision, Scope, Version};
 
 #[test]
 fn a_version_is_a_position_and_a_boundary() {
     let boundary = "2026-11-22T00:00:00Z".parse().unwrap();
-    assert_eq!(Version::new(1204, Some(boundary)).to_string(), "1204.1795305600");
-    assert_eq!(Version::new(0, None).to_string(), "0.0");
+    let never = Revision::default();
+    assert_eq!(Version::new(never, 1204, Some(boundary)).to_string(), "1204.1795305600");
+    assert_eq!(Version::new(never, 0, None).to_string(), "0.0");
+}
+
+#[test]
+fn a_revision_moves_a_version_and_never_takes_it_back() {
+    let revision = Revision { count: 2, position: 1300 };
+    assert_eq!(Version::new(revision, 1204, None).to_string(), "1300.0.2");
+    assert_eq!(Version::new(revision, 1400, None).to_string(), "1400.0.2");
 }
 
 #[test]

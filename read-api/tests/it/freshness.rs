@@ -156,6 +156,7 @@ async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect
             "epoch": 1,
             "lag_events": 1,
             "lag_s": 1.5,
+            "parked": [],
             "projection": "campaign_model",
             "state": "live",
             "stopped": null
@@ -225,7 +226,7 @@ async fn a_workspace_that_is_not_projected_is_fully_behind(options: PgPoolOption
     assert_eq!(
         freshness.body["data"]["projections"],
         json!([{"projection": "campaign_model", "epoch": null, "state": "missing", "applied": 0, "lag_events": 2,
-                "lag_s": 600.0, "stopped": null}])
+                "lag_s": 600.0, "stopped": null, "parked": []}])
     );
     for path in ["/v1/campaigns".to_owned(), crate::world::report_path(&json!({}))] {
         let reply = world.get(&path).await.ok();

@@ -13,6 +13,7 @@ mod leaderboard; // campaigns, ranked
 mod numbers; // sums, roles, currencies, quotients
 mod pacing; // budgets and days
 mod paging; // cursors
+mod parked; // what waits because it cannot be applied
 mod refusals; // every bad input, by name
 mod retention; // months that are not kept
 mod versions; // when an ETag moves, and when it does not

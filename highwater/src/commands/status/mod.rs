@@ -14,7 +14,7 @@ use comfy_table::{CellAlignment, Table};
 use platform::clock::{Clock, SystemClock};
 use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
-use projections::{LastVerified, LogStatus, ProjectorStatus};
+use projections::{LastVerified, LogStatus, Parked, ProjectorStatus};
 use sqlx::PgPool;
 
 use super::{replay, retention};
@@ -59,6 +59,15 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
             let name = names.get(&log.workspace).map_or("?", String::as_str);
             writeln!(out, "{name}: {} stopped at position {}: {}", log.projection, stop.position, stop.reason)?;
         }
+    }
+    for log in logs.iter().filter(|log| log.parked.parts > 0) {
+        let name = names.get(&log.workspace).map_or("?", String::as_str);
+        let Parked { parts, events } = log.parked;
+        writeln!(
+            out,
+            "{name}: {} holds back {events} events in {parts} parts: `highwater parked list` says why",
+            log.projection
+        )?;
     }
     for line in epochs.iter().filter_map(replay::build) {
         writeln!(out, "{line}")?;
@@ -178,6 +187,7 @@ mod tests {
             lag_events: 7,
             oldest_unapplied: Some(now - TimeDelta::seconds(90)),
             stopped: None,
+            parked: Parked::default(),
         };
         let shown = table(&[log], &HashMap::from([(1, "demo".to_owned())]), now).to_string();
         for cell in ["demo", "campaign_model", "7", "1 min 30 s", "not followed yet"] {

@@ -4,6 +4,7 @@
 
 use sqlx::{PgConnection, Row};
 
+use super::super::parked;
 use super::rebuild::Rebuild;
 use super::switch::Locked;
 use super::{ReplayError, Unlike};
@@ -27,6 +28,15 @@ pub(super) async fn may_switch(
     allowed: Allowed,
 ) -> Result<(), ReplayError> {
     let Some(live) = locked.live else { return Ok(()) };
+    if !allowed.parked {
+        let projection = rebuild.projection.name;
+        let before = parked::count(conn, projection, live, Some(locked.workspace)).await?;
+        let filled = parked::count(conn, projection, rebuild.epoch, Some(locked.workspace)).await?;
+        if filled > before {
+            let unlike = Unlike::MoreParked { live: before, filled };
+            return Err(ReplayError::Unlike { workspace: locked.workspace, unlike });
+        }
+    }
     let is_level = locked.filled <= locked.position;
     if !allowed.differences && locked.is_same_version && is_level {
         same_rows(conn, rebuild, locked.workspace, live).await?;

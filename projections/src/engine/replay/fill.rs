@@ -1,10 +1,13 @@
 //! Fills one log's part of the new epoch. Three stages work at the same time, each a step ahead of the next: pages are
 //! read, folded on a thread of their own into as many rows as a transaction should carry, and written.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::super::batch::{Batch, Fold};
+use super::super::parked::holds::{self, Holds};
 use super::super::{Projection, apply};
 use super::rebuild::Rebuild;
 use super::{ReplayError, pages};
@@ -38,23 +41,36 @@ pub(in super::super) async fn fill(
     filled: i64,
     through: i64,
 ) -> Result<(), ReplayError> {
+    let holds = {
+        let mut conn = rebuild.pool.acquire().await?;
+        holds::of_log(&mut conn, rebuild.projection.name, rebuild.epoch, workspace).await?
+    };
     let (read, pages_read) = mpsc::channel(PAGES_AHEAD);
     let (folds, mut folded) = mpsc::channel(1);
     // Dropped on every way out, which ends both stages.
     let mut stages = JoinSet::new();
     stages.spawn(pages::read(rebuild.pool.clone(), workspace, filled, through, read));
     let projection = rebuild.projection;
-    stages.spawn_blocking(move || fold_pages(projection, pages_read, &folds));
+    stages.spawn_blocking(move || fold_pages(projection, &holds, pages_read, &folds));
     while let Some(fold) = folded.recv().await {
-        let fold = fold?;
-        match apply::commit(rebuild.pool, projection, &[rebuild.epoch], &fold).await? {
-            apply::Applied::Written => {
+        let fold = match fold {
+            Err(ReplayError::Stopped(refused)) if refused.is_of_an_event() => {
+                return rebuild.with_care(workspace, refused.position).await;
+            }
+            fold => fold?,
+        };
+        match apply::commit(rebuild.pool, projection, &[rebuild.epoch], &fold).await {
+            Err(error) if error.is_about_rows() => {
+                return rebuild.with_care(workspace, fold.moves().last().map_or(through, |step| step.to)).await;
+            }
+            Err(error) => return Err(error.into()),
+            Ok(apply::Applied::Written) => {
                 for step in fold.moves() {
                     rebuild.tally.applied(workspace, step.from, step.to);
                 }
             }
             // Somebody moved this checkpoint: start again from where it is.
-            apply::Applied::Lost => return Ok(()),
+            Ok(apply::Applied::Lost) => return Ok(()),
         }
         if rebuild.shutdown.is_cancelled() {
             return Ok(());
@@ -70,12 +86,14 @@ pub(in super::super) async fn fill(
 
 fn fold_pages(
     projection: &'static Projection,
+    holds: &Arc<Holds>,
     mut pages: mpsc::Receiver<Result<Batch, ReplayError>>,
     folds: &mpsc::Sender<Result<Fold, ReplayError>>,
 ) {
     let mut fold = Fold::new(projection);
     while let Some(page) = pages.blocking_recv() {
-        let absorbed = page.and_then(|batch| fold.absorb(&batch).map_err(ReplayError::Stopped));
+        let absorbed =
+            page.and_then(|batch| fold.absorb(&batch.under(Arc::clone(holds))).map_err(ReplayError::Stopped));
         if let Err(error) = absorbed {
             // Nobody listening is no loss: then the replay has ended already.
             let _ = folds.blocking_send(Err(error));

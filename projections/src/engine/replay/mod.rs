@@ -101,7 +101,7 @@ pub enum ReplayError {
     /// Another process replays this projection.
     #[error("another replay of this projection is running")]
     AlreadyRunning,
-    /// A log has an event that the projection does not take; the other logs were rebuilt.
+    /// A log has a hole, or too much of it is parked; the other logs were rebuilt.
     #[error("a log could not be replayed")]
     Stopped(#[source] Refused),
     /// A workspace was filled but did not switch; the others did.

@@ -69,7 +69,7 @@ impl Reader {
             bytes += page_bytes;
             page_bytes = 0;
             let read_to = page.last().map_or(last, |event| event.position);
-            let mut batch = Batch::check(self.workspace, self.after, std::mem::take(&mut page), read_to);
+            let batch = Batch::check(self.workspace, self.after, std::mem::take(&mut page), read_to);
             if let Some(refused) = batch.dead_end() {
                 return Err(ReplayError::Stopped(refused));
             }

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::super::backoff::Backoff;
-use super::super::{Projection, apply};
+use super::super::{Projection, apply, group};
 use super::epochs::Elsewhere;
 use super::progress::Tally;
 use super::{Allowed, ReplayError, epochs, fill, many, switch};
@@ -77,6 +77,25 @@ impl Rebuild<'_> {
                     return Err(error);
                 }
                 Ok(rebuilt) => return Ok(rebuilt),
+            }
+        }
+    }
+
+    /// Applies a log's events up to a position page by page, because one of them is refused: it is parked.
+    pub(super) async fn with_care(&self, workspace: i32, through: i64) -> Result<(), ReplayError> {
+        loop {
+            if self.shutdown.is_cancelled() {
+                return Ok(());
+            }
+            let filled = epochs::gap(self.pool, self.projection, self.epoch, workspace).await?.filled;
+            if filled >= through {
+                return Ok(());
+            }
+            let outcome = group::apply_page(self.pool, self.projection, self.epoch, workspace, filled, through).await?;
+            let reached = epochs::gap(self.pool, self.projection, self.epoch, workspace).await?.filled;
+            self.tally.applied(workspace, filled, reached.max(filled));
+            if let Some((_, refused)) = outcome.stopped.into_iter().next() {
+                return Err(ReplayError::Stopped(refused));
             }
         }
     }

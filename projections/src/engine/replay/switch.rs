@@ -2,9 +2,12 @@
 //! the other epoch lacks is applied, so that both stand at the same position, and one row changes. Readers take their
 //! snapshot before it or after it; nobody waits for a table, and the log's head is not touched.
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 
 use super::super::batch::Fold;
+use super::super::parked::holds;
 use super::super::{announce, apply, page};
 use super::rebuild::Rebuild;
 use super::{Allowed, ReplayError, check};
@@ -28,13 +31,34 @@ pub(super) struct Locked {
     pub(super) filled: i64,
 }
 
+/// Whether the other epoch has what the live one has.
+enum Level {
+    Even,
+    /// Somebody moved its checkpoint all the same.
+    Lost,
+    /// Something that it lacks is refused.
+    Refused,
+}
+
 /// Switches a workspace. `false` if the new epoch has fallen too far behind meanwhile.
 pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32, allowed: Allowed) -> Result<bool, ReplayError> {
     let mut tx = rebuild.pool.begin().await?;
     let locked = lock(&mut tx, rebuild, workspace).await?;
-    if locked.position - locked.filled > LARGEST_GAP || !level(&mut tx, rebuild, locked).await? {
+    if locked.position - locked.filled > LARGEST_GAP {
         tx.rollback().await?;
         return Ok(false);
+    }
+    match level(&mut tx, rebuild, locked).await? {
+        Level::Even => {}
+        Level::Lost => {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        Level::Refused => {
+            tx.rollback().await?;
+            rebuild.with_care(workspace, locked.position).await?;
+            return Ok(false);
+        }
     }
     check::may_switch(&mut tx, rebuild, locked, allowed).await?;
     flip(&mut tx, rebuild, workspace).await?;
@@ -85,23 +109,31 @@ async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) ->
     })
 }
 
-/// Applies what the other epoch lacks. `false` if somebody moved its checkpoint all the same. It may also be ahead: of a live
+/// Applies what the other epoch lacks. It may also be ahead: of a live
 /// epoch that lost its checkpoint and started over, or that only another version can apply; then readers move forward.
-async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<bool, ReplayError> {
+async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<Level, ReplayError> {
     let Locked { workspace, position, filled, .. } = locked;
     let projection = rebuild.projection;
+    let holds = holds::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
     let mut fold = Fold::new(projection);
     let mut reached = filled;
     while reached < position {
         let limit = page::Limit { events: position - reached, bytes: PAGE_BYTES };
-        let mut batch = page::read(conn, workspace, reached, position, limit).await?;
-        fold.absorb(&batch).map_err(ReplayError::Stopped)?;
+        let batch = page::read(conn, workspace, reached, position, limit).await?.under(Arc::clone(&holds));
+        if fold.absorb(&batch).is_err() {
+            return Ok(Level::Refused);
+        }
         reached = batch.last();
         if let Some(refused) = batch.dead_end() {
             return Err(ReplayError::Stopped(refused));
         }
     }
-    Ok(apply::write(conn, projection, &[rebuild.epoch], &fold).await? == apply::Applied::Written)
+    match apply::write(conn, projection, &[rebuild.epoch], &fold).await {
+        Ok(apply::Applied::Written) => Ok(Level::Even),
+        Ok(apply::Applied::Lost) => Ok(Level::Lost),
+        Err(error) if error.is_about_rows() => Ok(Level::Refused),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Changes the one row, and hands the epoch to the projector.

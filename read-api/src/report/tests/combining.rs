@@ -13,6 +13,7 @@ use super::super::plan::Plan;
 use super::super::row::{ReportRow, Sheet};
 use super::super::warnings;
 use super::{at, id, query, source, sources, sum};
+use crate::parked::Parked;
 use crate::sources::{Source, Sources};
 
 /// The rows of a request over two days of UTC, as they are written.
@@ -30,6 +31,7 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
         measures: &plan.measures,
         sources,
         feeding: &feeding,
+        parked: &Parked::default(),
         now: at("2026-11-22T12:00:00Z"),
     };
     let rows = combine(&setting, sums).unwrap();

@@ -24,11 +24,12 @@ use super::metrics::query_string;
 use crate::ApiState;
 use crate::answer::{self, Canonical, Envelope, Page, Standing, Tag, Warning, link_next};
 use crate::consistency::{Asked, Consistency};
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
 use crate::snapshot::Snapshot;
-use crate::sources;
+use crate::sources::{self, Sources};
 use crate::version::{Scope as Watched, Version};
 
 mod select; // the one query whose shape follows the request
@@ -171,19 +172,21 @@ pub(crate) async fn list(
         max_staleness: params.max_staleness.as_deref(),
         on_timeout: params.on_timeout.as_deref(),
     };
+    let about = About::campaigns([]);
     let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace).await?;
+        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
     let standing = Standing::of(&settled);
     let snapshot = &mut settled.snapshot;
     let touched = Watched::Workspace.last_touched(snapshot, &[]).await?;
-    let (of_sources, warnings) = sources_named(snapshot, &query).await?;
-    let version = Version::new(touched.position.max(of_sources), touched.last_start);
+    let (of_sources, mut warnings) = sources_named(snapshot, &query).await?;
+    let version = Version::new(snapshot.revision, touched.position.max(of_sources), touched.last_start);
     let canonical = Canonical::new(MODEL, principal, &query)?;
     let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
     let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
     if tag.is_held_by(&headers) {
         return Ok(answer::not_modified(&tag, &standing));
     }
+    warnings.extend(snapshot.parked.warning(&about, &Sources::new()));
     let (rows, next_cursor) = select::page(snapshot, &query, &paging, &canonical.hash).await?;
     let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<Vec<_>, _>>()?;
     let data = campaigns.into_iter().map(|campaign| listed(campaign, &query.fields)).collect::<Result<Vec<_>, _>>()?;

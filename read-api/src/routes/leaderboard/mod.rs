@@ -9,6 +9,7 @@ use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::measure::{Derived, Unit};
 use domain::money::Currency;
+use domain::source::Role;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::problem::Problem;
@@ -26,6 +27,7 @@ use crate::ApiState;
 use crate::answer::{self, Canonical, Meta, Page, Standing, Tag, link_next};
 use crate::consistency::{Asked, Consistency};
 use crate::cursor;
+use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::{Column, Paging};
 use crate::report::request::Fields;
@@ -158,20 +160,28 @@ pub(crate) async fn list(
         max_staleness: params.max_staleness.as_deref(),
         on_timeout: params.on_timeout.as_deref(),
     };
+    let about = About::numbers([]);
     let consistency = Consistency::read(asked, &headers, principal.workspace)?;
     let mut snapshot = Snapshot::take(&state, principal.workspace).await?;
     let board = Board::find(&mut snapshot, query.window).await?;
     snapshot.show_older(board.epoch, board.position).await?;
-    let mut settled = consistency.judge(snapshot)?;
+    let mut settled = consistency.judge(snapshot, &about)?;
     let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
     let feeding: Vec<_> = board.sources.values().collect();
-    let freshness = board.as_of.map(|as_of| sources::freshness(&feeding, &measures, board.range, as_of, as_of));
+    let (revision, parked) = (settled.snapshot.revision, &settled.snapshot.parked);
+    let is_primary = |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == Role::Primary);
+    // What was parked when it was refreshed may be applied since: it still lacks that.
+    let unsettled = parked.unsettles(&about, is_primary) || revision.position > board.position;
+    let freshness = board.as_of.map(|as_of| {
+        let parked = (|id| parked.events_of(id, &about), unsettled);
+        sources::freshness(&feeding, &measures, parked, board.range, as_of, as_of)
+    });
     let mut standing = Standing::of(&settled);
     if let Some(freshness) = &freshness {
         standing = standing.with_numbers(freshness.state, sources::complete_through(&feeding, &measures));
     }
 
-    let version = Version::new(board.position, board.as_of);
+    let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
     let canonical = Canonical::new(MODEL, principal, &query)?;
     let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
     let tag = Tag::new(MODEL, board.epoch, version, &page_hash);
@@ -181,7 +191,8 @@ pub(crate) async fn list(
     let snapshot = &mut settled.snapshot;
     let (rows, next_cursor) = page(snapshot, &board, &query, &paging, &canonical.hash).await?;
     let data = rows.into_iter().map(|row| row.shown(query.measure)).collect::<Result<Vec<_>, _>>()?;
-    let warnings = board.warnings(snapshot, &query, &measures).await?;
+    let mut warnings = board.warnings(snapshot, &query, &measures).await?;
+    warnings.extend(snapshot.parked.warning(&about, &board.sources));
     let (date_from, date_to) = (board.dates.map(|dates| dates.0), board.dates.map(|dates| dates.1));
     let echo =
         to_raw_value(&Echo { query: &query, date_from, date_to, limit: paging.limit }).map_err(Refusal::corrupt)?;

@@ -1,9 +1,12 @@
 //! Many small logs at once: their events are folded together and written in one transaction, as the projector does with
 //! logs that are behind. What is left of a log, or wrong with it, is left to [`super::fill`], which takes it alone.
 
+use std::sync::Arc;
+
 use super::super::apply::{self, Applied};
 use super::super::batch::Fold;
 use super::super::page;
+use super::super::parked::holds;
 use super::ReplayError;
 use super::epochs::Elsewhere;
 use super::rebuild::Rebuild;
@@ -59,9 +62,15 @@ async fn fill_group(rebuild: &Rebuild<'_>, logs: &[Elsewhere]) -> Result<(), Rep
     let mut batches = Vec::new();
     {
         let mut conn = rebuild.pool.acquire().await?;
+        let workspaces: Vec<i32> = logs.iter().map(|log| log.workspace).collect();
+        let epochs = vec![rebuild.epoch; logs.len()];
+        // As if nothing was ever parked in this epoch. If something was, the checkpoint does not move.
+        let mut held = holds::load(&mut conn, rebuild.projection.name, &epochs, &workspaces).await?;
         for log in logs {
             let limit = page::Limit { events: log.live - log.filled, bytes: PAGE_BYTES };
-            batches.push(page::read(&mut conn, log.workspace, log.filled, log.live, limit).await?);
+            let batch = page::read(&mut conn, log.workspace, log.filled, log.live, limit).await?;
+            let holds = held.remove(&(rebuild.epoch, log.workspace)).unwrap_or_default();
+            batches.push(batch.under(Arc::new(holds)));
         }
     }
     let projection = rebuild.projection;

@@ -1,0 +1,194 @@
+//! `highwater parked`: what of the logs waits because an event cannot be applied; tries it again, or leaves an event out.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use clap::builder::NonEmptyStringValueParser;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use platform::config::DatabaseConfig;
+use platform::database::{Part, connect};
+use projections::parked::{self, ParkedPart, Retried, SkipError};
+use sqlx::PgPool;
+
+use crate::config::Sources;
+use crate::workspace;
+
+/// What can be done with parked parts.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Show what waits, since when and why.
+    List,
+    /// Try again now, instead of waiting for a projector to do it. The exit status is 1 if something is still refused.
+    Retry(Retry),
+    /// Leave an event that is refused out for good, in every rebuild too, and apply what waits behind it.
+    Skip(Skip),
+}
+
+/// `highwater parked retry`.
+#[derive(Debug, clap::Args)]
+pub struct Retry {
+    /// Only of this workspace, by name or number.
+    #[arg(long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
+    workspace: Option<String>,
+    /// Only what waits from this position on.
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
+    position: Option<i64>,
+}
+
+/// `highwater parked skip`.
+#[derive(Debug, clap::Args)]
+pub struct Skip {
+    /// The workspace, by name or number.
+    #[arg(long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
+    workspace: String,
+    /// The position of the event that is refused.
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
+    position: i64,
+    /// Why it may be left out: kept beside the decision.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    reason: String,
+    /// The projection that refuses it.
+    #[arg(long, value_name = "PROJECTION", default_value = "campaign_model")]
+    projection: String,
+}
+
+/// Runs the command.
+pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let config = Sources::of_process(config).load()?;
+    // What waits may be much, and is applied in long transactions.
+    let database = DatabaseConfig { max_connections: 2, statement_timeout_ms: 0, ..config.database()?.clone() };
+    let pool = connect(&database, Part::Projector).await?;
+    match command {
+        Command::List => list(&pool).await,
+        Command::Retry(retry) => retry_some(&pool, retry).await,
+        Command::Skip(skip) => skip_one(&pool, skip).await,
+    }
+}
+
+async fn list(pool: &PgPool) -> anyhow::Result<ExitCode> {
+    let parts = parked::list(pool).await.context("cannot read what is parked")?;
+    let names = names(pool).await?;
+    let mut out = std::io::stdout().lock();
+    if parts.is_empty() {
+        writeln!(out, "nothing is parked")?;
+    } else {
+        writeln!(out, "{}", table(&parts, &names))?;
+        for part in &parts {
+            writeln!(out, "{}: {}", title(part, &names), part.reason)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn retry_some(pool: &PgPool, retry: Retry) -> anyhow::Result<ExitCode> {
+    let workspace = match &retry.workspace {
+        Some(name) => Some(number(pool, name).await?),
+        None => None,
+    };
+    let fits = |part: &ParkedPart| {
+        workspace.is_none_or(|workspace| part.workspace == workspace)
+            && retry.position.is_none_or(|position| part.position == position)
+    };
+    let tried = parked::retry_all(pool, fits).await.context("cannot try again")?;
+    if tried.is_empty() {
+        if let Some(position) = retry.position {
+            bail!("nothing waits from position {position} on: `highwater parked list` shows what does");
+        }
+        writeln!(std::io::stdout(), "nothing is parked")?;
+    }
+    told(pool, &tried).await
+}
+
+async fn skip_one(pool: &PgPool, skip: Skip) -> anyhow::Result<ExitCode> {
+    let Skip { workspace, position, reason, projection } = skip;
+    let number = number(pool, &workspace).await?;
+    match parked::skip(pool, &projection, number, position, &reason).await {
+        Ok(skipped) => {
+            writeln!(std::io::stdout(), "{workspace}: {projection} leaves out position {position}: {reason}")?;
+            told(pool, &skipped.parts).await
+        }
+        Err(SkipError::NotParked) => bail!(
+            "{workspace}: {projection} holds back nothing from position {position} on; only an event that is refused can be left \
+             out: `highwater parked list` shows them"
+        ),
+        Err(error) => Err(error).context("cannot leave the event out"),
+    }
+}
+
+/// Says what became of each part. The exit status is 1 if something is still refused.
+async fn told(pool: &PgPool, tried: &[(ParkedPart, Retried)]) -> anyhow::Result<ExitCode> {
+    let names = names(pool).await?;
+    let mut out = std::io::stdout().lock();
+    for (part, retried) in tried {
+        let title = title(part, &names);
+        match retried {
+            Retried::Applied => writeln!(out, "{title}: applied")?,
+            Retried::Refused { position, reason } => {
+                writeln!(out, "{title}: refused at position {position}: {reason}")?
+            }
+            Retried::OtherVersion => {
+                writeln!(out, "{title}: epoch {} was built by another version of this program: replay it", part.epoch)?;
+            }
+        }
+    }
+    let all_applied = tried.iter().all(|(_, retried)| *retried == Retried::Applied);
+    Ok(if all_applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(parts: &[ParkedPart], names: &HashMap<i32, String>) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["workspace", "projection", "epoch", "position", "stream", "campaign", "waiting", "since"]);
+    for column in [2, 3, 6] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for part in parts {
+        table.add_row([
+            name(part.workspace, names),
+            part.projection.clone(),
+            format!("{}{}", part.epoch, if part.is_live { "" } else { " (not live)" }),
+            part.position.to_string(),
+            stream(part),
+            part.campaign_id.map_or_else(|| "all".to_owned(), |campaign| campaign.to_string()),
+            part.waiting.to_string(),
+            second(part.parked_at),
+        ]);
+    }
+    table
+}
+
+fn title(part: &ParkedPart, names: &HashMap<i32, String>) -> String {
+    let campaign = part.campaign_id.map_or_else(String::new, |campaign| format!(", campaign {campaign}"));
+    format!("{}: position {} of {}{campaign}", name(part.workspace, names), part.position, stream(part))
+}
+
+/// A stream without its workspace, which stands beside it.
+fn stream(part: &ParkedPart) -> String {
+    let id = part.stream_id.split_once('/').map_or(part.stream_id.as_str(), |(_, id)| id);
+    format!("{} {id}", part.stream_type)
+}
+
+fn name(workspace: i32, names: &HashMap<i32, String>) -> String {
+    names.get(&workspace).cloned().unwrap_or_else(|| workspace.to_string())
+}
+
+fn second(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+async fn number(pool: &PgPool, workspace: &str) -> anyhow::Result<i32> {
+    let found = workspace::named_or_numbered(pool, workspace).await?;
+    Ok(found.with_context(|| format!("there is no workspace `{workspace}`"))?.id)
+}
+
+async fn names(pool: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
+    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
+}

@@ -1,0 +1,139 @@
+//! Takes a log past a refused event: what of it is refused is parked, in the transaction that moves the checkpoint.
+
+use std::collections::BTreeMap;
+
+use event_store::RawEvent;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::super::batch::{Move, Waiting};
+use super::super::event::{Refusal, Refused};
+use super::super::{Projection, checkpoint};
+use super::holds::Holds;
+use super::narrow::{RefusedShare, apply_what_can};
+use super::{MOST_PARTS, Part};
+
+/// What became of a refused event.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// The checkpoint is past it: its parts are parked, or it was applied after all.
+    Gone {
+        /// How many parts were parked.
+        parked: usize,
+    },
+    /// Somebody else was faster; nothing was written.
+    Lost,
+    /// So much is parked that the log has to stop.
+    Stopped(Refused),
+}
+
+/// Takes one epoch past an event that directly follows its checkpoint and is refused.
+pub(crate) async fn pass(
+    pool: &PgPool,
+    projection: &Projection,
+    epoch: i32,
+    raw: &RawEvent,
+    holds: &Holds,
+) -> Result<Passed, sqlx::Error> {
+    let (workspace, position) = (raw.workspace, raw.position);
+    let mut tx = pool.begin().await?;
+    let step = Move { workspace, from: position - 1, to: position, revision: holds.revision };
+    if !checkpoint::advance(&mut tx, projection.name, epoch, &[step]).await? {
+        tx.rollback().await?;
+        return Ok(Passed::Lost);
+    }
+    let refused = apply_what_can(&mut tx, projection, epoch, raw, holds).await?;
+    if holds.parts() + refused.len() > MOST_PARTS {
+        tx.rollback().await?;
+        let reason = refused.into_iter().next().map_or_else(String::new, |(_, why)| why);
+        return Ok(Passed::Stopped(Refused { workspace, position, reason: Refusal::TooManyParked(reason) }));
+    }
+    add(&mut tx, projection.name, epoch, raw, &refused).await?;
+    if !refused.is_empty() {
+        checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+    }
+    tx.commit().await?;
+    for (campaign, reason) in &refused {
+        tracing::error!(
+            projection = projection.name,
+            epoch,
+            workspace,
+            position,
+            stream = raw.stream_id,
+            stream_type = raw.stream_type,
+            campaign = campaign.map(tracing::field::display),
+            reason,
+            "parked a part of a log that cannot be applied"
+        );
+    }
+    Ok(Passed::Gone { parked: refused.len() })
+}
+
+/// Parks what is refused of an event. The caller holds the checkpoint.
+pub(super) async fn add(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    raw: &RawEvent,
+    refused: &[RefusedShare],
+) -> Result<(), sqlx::Error> {
+    for (campaign, reason) in refused {
+        sqlx::query!(
+            "INSERT INTO read.parked (projection, epoch, workspace, stream_type, stream_id, campaign_id, position, sequence,
+                                      waiting, last_position, reason)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $7, $9)",
+            projection,
+            epoch,
+            raw.workspace,
+            raw.stream_type,
+            raw.stream_id,
+            campaign.map(|campaign| campaign.0),
+            raw.position,
+            raw.sequence,
+            storable(reason)
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Counts events that joined those that wait. The caller holds the checkpoint.
+pub(crate) async fn join(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    joined: &BTreeMap<(i32, Part), Waiting>,
+) -> Result<(), sqlx::Error> {
+    let (workspaces, parts): (Vec<i32>, Vec<&Part>) = joined.keys().map(|(workspace, part)| (*workspace, part)).unzip();
+    let types: Vec<String> = parts.iter().map(|part| part.stream_type.clone()).collect();
+    let ids: Vec<String> = parts.iter().map(|part| part.stream_id.clone()).collect();
+    let campaigns: Vec<Option<Uuid>> = parts.iter().map(|part| part.campaign.map(|campaign| campaign.0)).collect();
+    let events: Vec<i64> = joined.values().map(|waiting| waiting.events).collect();
+    let last: Vec<i64> = joined.values().map(|waiting| waiting.last).collect();
+    sqlx::query!(
+        "UPDATE read.parked p
+         SET waiting = p.waiting + j.events, last_position = greatest(p.last_position, j.last)
+         FROM unnest($3::integer[], $4::text[], $5::text[], $6::uuid[], $7::bigint[], $8::bigint[])
+              AS j (workspace, stream_type, stream_id, campaign_id, events, last)
+         WHERE p.projection = $1 AND p.epoch = $2 AND p.workspace = j.workspace AND p.stream_id = j.stream_id
+           AND p.stream_type = j.stream_type AND p.campaign_id IS NOT DISTINCT FROM j.campaign_id",
+        projection,
+        epoch,
+        &workspaces,
+        &types,
+        &ids,
+        &campaigns as _,
+        &events,
+        &last
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A reason may quote what an event holds, and that may hold what no text of the database can.
+pub(super) fn storable(reason: &str) -> String {
+    const LONGEST: usize = 1_000;
+    reason.chars().filter(|c| *c != '\0').take(LONGEST).collect()
+}

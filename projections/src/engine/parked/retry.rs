@@ -1,0 +1,364 @@
+//! Applies what waits of a part, in order, up to where the log is applied. Rows come out as if nothing had ever waited.
+//!
+//! Each step is a transaction that holds the checkpoint: the rows of some of the part's events, and what still waits. If an
+//! event is refused again, the part waits from there on; a share of it that can be applied by now is.
+
+use domain::ids::CampaignId;
+use event_store::RawEvent;
+use sqlx::{Connection, PgConnection, PgPool};
+
+use super::super::batch::Fold;
+use super::super::event::{Recorded, Refusal};
+use super::super::{Projection, WriteError, apply, checkpoint};
+use super::holds::{self, Holds, Verdict};
+use super::narrow::apply_what_can;
+use super::{MOST_PARTS, Part, park};
+
+/// Events of the stream that one transaction goes through at most: so long the log waits.
+const STEP_EVENTS: i64 = 10_000;
+/// Those that are written together, and their payloads as stored.
+const PAGE_EVENTS: i64 = 500;
+const PAGE_BYTES: i64 = 1024 * 1024;
+
+/// What became of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// Nothing of it waits any more.
+    Applied,
+    /// An event of it is still refused.
+    Refused {
+        position: i64,
+        reason: String,
+        /// Whether events before it were applied now.
+        moved: bool,
+    },
+    /// It is not parked.
+    Gone,
+}
+
+/// How far one transaction came.
+enum Step {
+    /// There is more to do.
+    On,
+    End(Tried),
+}
+
+/// Applies what waits of a part.
+pub(crate) async fn retry(
+    pool: &PgPool,
+    projection: &Projection,
+    epoch: i32,
+    workspace: i32,
+    part: &Part,
+) -> Result<Tried, sqlx::Error> {
+    let mut has_moved = false;
+    loop {
+        match step(pool, projection, epoch, workspace, part).await? {
+            Step::On => has_moved = true,
+            Step::End(Tried::Gone) if has_moved => return Ok(Tried::Applied),
+            Step::End(Tried::Refused { position, reason, moved }) => {
+                return Ok(Tried::Refused { position, reason, moved: moved || has_moved });
+            }
+            Step::End(end) => {
+                if end == Tried::Applied {
+                    tracing::info!(
+                        projection = projection.name,
+                        epoch,
+                        workspace,
+                        stream = part.stream_id,
+                        stream_type = part.stream_type,
+                        campaign = part.campaign.map(tracing::field::display),
+                        "applied what waited of a parked part"
+                    );
+                }
+                return Ok(end);
+            }
+        }
+    }
+}
+
+/// A part as it is noted.
+struct Noted {
+    position: i64,
+    sequence: i64,
+    reason: String,
+}
+
+async fn step(
+    pool: &PgPool,
+    projection: &Projection,
+    epoch: i32,
+    workspace: i32,
+    part: &Part,
+) -> Result<Step, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    let checkpoint = sqlx::query_scalar!(
+        "SELECT position FROM read.checkpoints WHERE projection = $1 AND epoch = $2 AND workspace = $3 FOR UPDATE",
+        projection.name,
+        epoch,
+        workspace
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(checkpoint) = checkpoint else { return Ok(Step::End(Tried::Gone)) };
+    let Some(noted) = find(&mut tx, projection.name, epoch, workspace, part).await? else {
+        return Ok(Step::End(Tried::Gone));
+    };
+    let mut holds = holds::load(&mut tx, projection.name, &[epoch], &[workspace]).await?;
+    let mut holds = holds.remove(&(epoch, workspace)).unwrap_or_default();
+    // From where all of the stream waits, a campaign's share waits with it.
+    let with_stream = part.campaign.and_then(|_| holds.stream_from(part));
+    let through = with_stream.map_or(checkpoint, |from| checkpoint.min(from - 1));
+    holds.remove(part);
+
+    let mut walk = Walk { projection, epoch, part, holds, sequence: noted.sequence, taken: 0 };
+    let end = walk.go(&mut tx, workspace, through, &noted).await?;
+    match end {
+        End::Reached => {
+            remove(&mut tx, projection.name, epoch, workspace, part).await?;
+            checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+            tx.commit().await?;
+            Ok(Step::End(Tried::Applied))
+        }
+        End::Paused(next) => {
+            walk.wait_from(&mut tx, &next, &noted.reason).await?;
+            checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+            tx.commit().await?;
+            Ok(Step::On)
+        }
+        End::Missing => {
+            let reason = "its stream does not have the event any more from which on it waits".to_owned();
+            Ok(Step::End(Tried::Refused { position: noted.position, reason, moved: false }))
+        }
+        End::Refused(raw, reason) => {
+            let (position, moved) = (raw.position, walk.taken > 0);
+            if (position, &reason) != (noted.position, &noted.reason) {
+                walk.wait_from(&mut tx, &raw, &reason).await?;
+                if moved {
+                    checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+                }
+                tx.commit().await?;
+            }
+            Ok(Step::End(Tried::Refused { position, reason, moved }))
+        }
+    }
+}
+
+/// Where one transaction ends.
+enum End {
+    /// Everything that waited is applied.
+    Reached,
+    /// Enough for one transaction; the stream goes on with this event.
+    Paused(RawEvent),
+    /// This event is refused.
+    Refused(RawEvent, String),
+    /// The log does not have the event from which on the part waits.
+    Missing,
+}
+
+/// Goes through a part's events.
+struct Walk<'a> {
+    projection: &'a Projection,
+    epoch: i32,
+    part: &'a Part,
+    /// What else is held back.
+    holds: Holds,
+    /// The next event's.
+    sequence: i64,
+    /// Events of the part that do not wait any more.
+    taken: i64,
+}
+
+impl Walk<'_> {
+    async fn go(
+        &mut self,
+        conn: &mut PgConnection,
+        workspace: i32,
+        through: i64,
+        noted: &Noted,
+    ) -> Result<End, sqlx::Error> {
+        let stream = (workspace, self.part.stream_type.as_str(), self.part.stream_id.as_str());
+        let mut left = STEP_EVENTS;
+        loop {
+            let limit = (PAGE_EVENTS, PAGE_BYTES);
+            let page = event_store::read_stream(conn, stream, self.sequence, through, limit).await?;
+            let is_first = self.sequence == noted.sequence;
+            let Some(first) = page.first().filter(|first| !is_first || first.position == noted.position) else {
+                return Ok(if is_first { End::Missing } else { End::Reached });
+            };
+            if left <= 0 {
+                return Ok(End::Paused(first.clone()));
+            }
+            left -= i64::try_from(page.len()).unwrap_or(i64::MAX);
+            if let Some((raw, reason)) = self.apply_page(conn, &page).await? {
+                return Ok(End::Refused(raw, reason));
+            }
+        }
+    }
+
+    /// Applies a page; if it is refused, by halves, to find out which event it is.
+    async fn apply_page(
+        &mut self,
+        conn: &mut PgConnection,
+        page: &[RawEvent],
+    ) -> Result<Option<(RawEvent, String)>, sqlx::Error> {
+        let mut untried = vec![page];
+        while let Some(events) = untried.pop() {
+            let Some(why) = self.attempt(conn, events).await? else { continue };
+            let [raw] = events else {
+                let (first, second) = events.split_at(events.len() / 2);
+                untried.extend([second, first]);
+                continue;
+            };
+            if let Some(why) = self.apply_share(conn, raw, why).await? {
+                return Ok(Some((raw.clone(), why)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Folds and writes events in a savepoint. Gives the reason of a refusal, which leaves nothing behind.
+    async fn attempt(&mut self, conn: &mut PgConnection, events: &[RawEvent]) -> Result<Option<String>, sqlx::Error> {
+        let mut fold = Fold::new(self.projection);
+        let mut taken = 0;
+        for raw in events {
+            match self.absorb(&mut fold, raw) {
+                Ok(is_of_part) => taken += i64::from(is_of_part),
+                Err(refusal) => return Ok(Some(refusal.full_text())),
+            }
+        }
+        let mut savepoint = conn.begin().await?;
+        let refusal = match apply::rows(&mut savepoint, self.projection, self.epoch, &fold).await {
+            Ok(()) => {
+                savepoint.commit().await?;
+                self.taken += taken;
+                self.sequence = events.last().map_or(self.sequence, |last| last.sequence + 1);
+                return Ok(None);
+            }
+            Err(WriteError::Refused(refused)) => refused.reason,
+            Err(WriteError::Database(error)) if apply::is_about_rows(&error) => Refusal::Rows(error),
+            Err(WriteError::Database(error)) => return Err(error),
+        };
+        savepoint.rollback().await?;
+        Ok(Some(refusal.full_text()))
+    }
+
+    /// Takes in the part's share of an event. Tells whether there is one.
+    fn absorb(&self, fold: &mut Fold, raw: &RawEvent) -> Result<bool, Refusal> {
+        let Some(campaign) = self.part.campaign else {
+            fold.absorb_event(raw, &self.holds)?;
+            return Ok(true);
+        };
+        let has_share = Recorded::decode(raw)?.campaigns().is_none_or(|named| named.contains(&campaign));
+        if has_share && !self.is_left_out(raw, campaign) {
+            fold.absorb_share(raw, |other| other == campaign)?;
+        }
+        Ok(has_share)
+    }
+
+    fn is_left_out(&self, raw: &RawEvent, campaign: CampaignId) -> bool {
+        match self.holds.verdict(raw) {
+            Verdict::Take | Verdict::Wait => false,
+            Verdict::Leave => true,
+            Verdict::TakeSome(share) => share.leaves(campaign),
+        }
+    }
+
+    /// Of an event of a whole stream, what of it can be applied is: only the rest waits on, and the stream goes on. Gives the
+    /// reason if that is not possible.
+    async fn apply_share(
+        &mut self,
+        conn: &mut PgConnection,
+        raw: &RawEvent,
+        why: String,
+    ) -> Result<Option<String>, sqlx::Error> {
+        if self.part.campaign.is_some() {
+            return Ok(Some(why));
+        }
+        let mut tried = conn.begin().await?;
+        let refused = apply_what_can(&mut tried, self.projection, self.epoch, raw, &self.holds).await?;
+        let whole = refused.iter().find(|(campaign, _)| campaign.is_none());
+        if whole.is_some() || self.holds.parts() + refused.len() > MOST_PARTS {
+            let why = whole.map_or(why, |(_, why)| why.clone());
+            tried.rollback().await?;
+            return Ok(Some(why));
+        }
+        park::add(&mut tried, self.projection.name, self.epoch, raw, &refused).await?;
+        tried.commit().await?;
+        for (campaign, _) in refused {
+            self.holds.add(&Part::of(raw, campaign), raw.position);
+        }
+        self.taken += 1;
+        self.sequence = raw.sequence + 1;
+        Ok(None)
+    }
+
+    /// The part waits from this event on.
+    async fn wait_from(&self, conn: &mut PgConnection, raw: &RawEvent, reason: &str) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "UPDATE read.parked
+             SET position = $7, sequence = $8, reason = $9, waiting = greatest(1, waiting - $10)
+             WHERE projection = $1 AND epoch = $2 AND workspace = $3 AND stream_type = $4 AND stream_id = $5
+               AND campaign_id IS NOT DISTINCT FROM $6",
+            self.projection.name,
+            self.epoch,
+            raw.workspace,
+            self.part.stream_type,
+            self.part.stream_id,
+            self.part.campaign.map(|campaign| campaign.0),
+            raw.position,
+            raw.sequence,
+            park::storable(reason),
+            self.taken
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn find(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    workspace: i32,
+    part: &Part,
+) -> Result<Option<Noted>, sqlx::Error> {
+    sqlx::query_as!(
+        Noted,
+        "SELECT position, sequence, reason FROM read.parked
+         WHERE projection = $1 AND epoch = $2 AND workspace = $3 AND stream_type = $4 AND stream_id = $5
+           AND campaign_id IS NOT DISTINCT FROM $6",
+        projection,
+        epoch,
+        workspace,
+        part.stream_type,
+        part.stream_id,
+        part.campaign.map(|campaign| campaign.0)
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+async fn remove(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    workspace: i32,
+    part: &Part,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM read.parked
+         WHERE projection = $1 AND epoch = $2 AND workspace = $3 AND stream_type = $4 AND stream_id = $5
+           AND campaign_id IS NOT DISTINCT FROM $6",
+        projection,
+        epoch,
+        workspace,
+        part.stream_type,
+        part.stream_id,
+        part.campaign.map(|campaign| campaign.0)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

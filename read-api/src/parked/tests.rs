@@ -1,0 +1,44 @@
+use super::*;
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+fn part(stream_type: &str, stream: u128, campaign: Option<u128>) -> Part {
+    let of = Of::read(stream_type, &format!("1/{}", id(stream)), campaign.map(id));
+    Part { of, first: 5, last: 9, events: 3 }
+}
+
+#[test]
+fn an_answer_lacks_what_is_of_its_campaigns() {
+    let own = Parked(vec![part("campaign", 1, None)]);
+    let share = Parked(vec![part("observations", 7, Some(1))]);
+    let stream = Parked(vec![part("statements", 7, None)]);
+    let sync = Parked(vec![part("syncs", 7, None)]);
+    let unknown = Parked(vec![part("meteors", 1, None)]);
+    let counts = |about: &About| [&own, &share, &stream, &sync, &unknown].map(|parked| parked.count(about));
+    assert_eq!(counts(&About::campaigns([id(1)])), [1, 0, 0, 0, 1]);
+    assert_eq!(counts(&About::campaigns([id(2)])), [0, 0, 0, 0, 1]);
+    assert_eq!(counts(&About::campaigns([])), [1, 0, 0, 0, 1]);
+    assert_eq!(counts(&About::numbers([id(1)])), [1, 1, 1, 1, 1]);
+    assert_eq!(counts(&About::numbers([id(2)])), [0, 0, 1, 1, 1]);
+    assert_eq!(counts(&About::numbers([])), [1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn only_what_comes_later_is_hidden() {
+    let parked = Parked(vec![part("observations", 7, Some(1))]);
+    let about = About::numbers([id(1)]);
+    assert_eq!([4, 5, 9].map(|position| parked.hides(&about, position)), [false, true, true]);
+    assert!(!parked.hides(&About::numbers([id(2)]), 9));
+    assert_eq!((parked.last(), parked.events_of(id(7), &about), parked.events_of(id(8), &about)), (9, 3, 0));
+}
+
+#[test]
+fn sources_that_do_not_decide_unsettle_nothing() {
+    let parked = Parked(vec![part("observations", 7, Some(1))]);
+    let about = About::numbers([id(1)]);
+    assert!(parked.unsettles(&about, |source| source == id(7)));
+    assert!(!parked.unsettles(&about, |source| source == id(8)));
+    assert!(Parked(vec![part("campaign", 1, None)]).unsettles(&about, |_| false));
+}

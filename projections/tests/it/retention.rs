@@ -18,7 +18,7 @@ async fn clicked_in(log: &mut Log, months: &[&str]) {
 }
 
 async fn rebuild(pool: &PgPool) -> i32 {
-    match replaying::rebuild(pool).await {
+    match replaying::rebuild_with(pool, &replaying::of_all_anew()).await.unwrap() {
         ReplayOutcome::Completed { epoch, .. } => epoch,
         ReplayOutcome::Interrupted { .. } => panic!("nobody interrupts it"),
     }

@@ -11,8 +11,8 @@ fn day(n: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, n).unwrap()
 }
 
-fn budget(euros: i64, per: BudgetPeriod) -> Option<Budget> {
-    Some(Budget { amount: Money { micros: euros * 1_000_000, currency: "EUR".parse().unwrap() }, per })
+fn budget(euros: i64, per: BudgetPeriod) -> Budget {
+    Budget { amount: Money { micros: euros * 1_000_000, currency: "EUR".parse().unwrap() }, per }
 }
 
 /// The first to the tenth, on the morning of the fifth: 100 EUR on each day before.
@@ -25,7 +25,7 @@ fn flight(spend: &BTreeMap<NaiveDate, i128>) -> Flight<'_> {
         starts_on: day(1),
         ends_on: Some(day(10)),
         is_over: false,
-        budget: budget(2_000, BudgetPeriod::Total),
+        budget: Some(budget(2_000, BudgetPeriod::Total)),
         today: day(5),
         spend: Some(spend),
     }
@@ -59,11 +59,11 @@ fn whole_days_before_today_are_compared() {
 fn a_budget_runs_out_on_the_day_that_spends_the_last_of_it() {
     let spend = spend();
     for (euros, on) in [(401, Some(5)), (500, Some(5)), (501, Some(6)), (1_000, Some(10)), (1_001, None)] {
-        let flight = Flight { budget: budget(euros, BudgetPeriod::Total), ..flight(&spend) };
+        let flight = Flight { budget: Some(budget(euros, BudgetPeriod::Total)), ..flight(&spend) };
         assert_eq!(pacing(&flight).exhausted_on, on.map(day), "{euros}");
     }
     // It is spent already.
-    let flight = Flight { budget: budget(250, BudgetPeriod::Total), ..flight(&spend) };
+    let flight = Flight { budget: Some(budget(250, BudgetPeriod::Total)), ..flight(&spend) };
     assert_eq!((pacing(&flight).exhausted_on, pacing(&flight).daily_needed), (Some(day(3)), Some(0)));
 }
 
@@ -79,11 +79,11 @@ fn only_the_last_week_tells_the_pace() {
 #[test]
 fn a_budget_for_each_day_needs_no_end() {
     let spend = spend();
-    let with_end = pacing(&Flight { budget: budget(120, BudgetPeriod::Day), ..flight(&spend) });
+    let with_end = pacing(&Flight { budget: Some(budget(120, BudgetPeriod::Day)), ..flight(&spend) });
     assert_eq!((with_end.budget_total, with_end.expected), (Some(1_200 * EUR), Some(480 * EUR)));
     assert_eq!((with_end.index, with_end.exhausted_on), (Some(833_333), None));
     assert_eq!(with_end.daily_needed, Some(133_333_333));
-    let endless = pacing(&Flight { budget: budget(120, BudgetPeriod::Day), ends_on: None, ..flight(&spend) });
+    let endless = pacing(&Flight { budget: Some(budget(120, BudgetPeriod::Day)), ends_on: None, ..flight(&spend) });
     assert_eq!((endless.days, endless.budget_total, endless.projected), (None, None, None));
     assert_eq!(
         (endless.expected, endless.index, endless.daily_needed),

@@ -10,6 +10,7 @@ mod failures; // crashes, holes, rivals
 mod follow; // catch_up, run, status
 mod given; // logs to project
 mod keeping; // how long epochs are kept
+mod leaderboard; // campaigns, ranked anew each time
 mod leases; // several projectors on one database
 mod months; // partitions by month: hours and days, months on demand, retention
 mod parked; // events that cannot be applied, and what waits behind them

@@ -129,7 +129,7 @@ async fn told(pool: &PgPool, tried: &[(ParkedPart, Retried)]) -> anyhow::Result<
         match retried {
             Retried::Applied => writeln!(out, "{title}: applied")?,
             Retried::Refused { position, reason } => {
-                writeln!(out, "{title}: refused at position {position}: {reason}")?
+                writeln!(out, "{title}: refused at position {position}: {reason}")?;
             }
             Retried::OtherVersion => {
                 writeln!(out, "{title}: epoch {} was built by another version of this program: replay it", part.epoch)?;

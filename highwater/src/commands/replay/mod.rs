@@ -51,7 +51,6 @@ pub struct Options {
 /// What else is done with epochs.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 struct Instead {
     /// Fill nothing: let readers see the rows before the last switch again.
     #[arg(long, conflicts_with_all = ["allow_parked", "allow_differences"])]

@@ -58,7 +58,9 @@ async fn try_shares(
     // First what is no campaign's, which also counts what waits.
     let without = {
         let mut holds = holds.clone();
-        campaigns.iter().for_each(|campaign| holds.leave(raw.position, Some(*campaign)));
+        for campaign in &campaigns {
+            holds.leave(raw.position, Some(*campaign));
+        }
         holds
     };
     if let Some(why) = attempt(conn, projection, epoch, |fold| fold.absorb_event(raw, &without)).await? {

@@ -208,6 +208,13 @@ async fn what_is_parked_is_listed_tried_again_and_left_out(pool: PgPool) {
     for said in ["acme", "meteors m", "the stream type \"meteors\" is not known"] {
         assert!(listed.contains(said), "{listed}");
     }
+    // A rebuild parks the same: that is no difference, but it is said.
+    assert_snapshot!(said(&highwater(&pool, "verify").await), @r#"
+    acme: 2 rows at position 3: no difference
+    acme: position 2 of meteors m: parked, 2 events wait: the stream type "meteors" is not known
+    campaign_model: equal
+    exit status 0
+    "#);
     let tried = highwater(&pool, "parked retry --workspace acme").await;
     let said = String::from_utf8_lossy(&tried.stdout);
     assert!(!tried.status.success() && said.contains("refused at position 2"), "{said}");

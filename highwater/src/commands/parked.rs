@@ -164,7 +164,8 @@ fn table(parts: &[ParkedPart], names: &HashMap<i32, String>) -> Table {
     table
 }
 
-fn title(part: &ParkedPart, names: &HashMap<i32, String>) -> String {
+/// Which part, and of which workspace.
+pub(super) fn title(part: &ParkedPart, names: &HashMap<i32, String>) -> String {
     let campaign = part.campaign_id.map_or_else(String::new, |campaign| format!(", campaign {campaign}"));
     format!("{}: position {} of {}{campaign}", name(part.workspace, names), part.position, stream(part))
 }

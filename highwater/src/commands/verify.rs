@@ -14,6 +14,7 @@ use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
 use platform::lifecycle::signals;
 use platform::telemetry;
+use projections::parked::ParkedPart;
 use projections::{
     Cell, Difference, Problem, ReplayProgress, RowDifference, Sample, Verification, VerifyRequest, Watch, verify,
 };
@@ -21,6 +22,7 @@ use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use super::parked;
 use crate::config::Sources;
 use crate::workspace;
 
@@ -255,7 +257,7 @@ impl<'a> Shown<'a> {
         Ok(())
     }
 
-    fn summarise(&self, one: &Verification, out: &mut impl std::io::Write) -> std::io::Result<()> {
+    fn summarise(&self, one: &Verification, out: &mut impl std::io::Write) -> anyhow::Result<()> {
         let name = self.name(one.workspace);
         let differing: Vec<String> = one
             .tables
@@ -266,6 +268,15 @@ impl<'a> Shown<'a> {
         if !one.tables.is_empty() {
             let found = if differing.is_empty() { "no difference".to_owned() } else { differing.join(", ") };
             writeln!(out, "{name}: {} rows at position {}: {found}", one.rows(), one.position)?;
+        }
+        let printed = if self.options.limit > 0 { usize::try_from(self.options.limit)? } else { usize::MAX };
+        for part in one.parked.iter().take(printed) {
+            let title = parked::title(part, self.names);
+            writeln!(out, "{title}: parked, {} events wait: {}", part.waiting, part.reason)?;
+        }
+        if one.parked.len() > printed {
+            let more = one.parked.len() - printed;
+            writeln!(out, "{name}: … and {more} more are parked: `highwater parked list` shows them")?;
         }
         if let Some(problem) = &one.problem {
             writeln!(out, "{name}: not verified to its end: {}", problem.full_text())?;
@@ -284,6 +295,7 @@ impl<'a> Shown<'a> {
             "epoch": one.epoch,
             "position": one.position,
             "differences": one.differences(),
+            "parked": one.parked.iter().map(part_as_json).collect::<Vec<_>>(),
             "problem": one.problem.as_ref().map(Problem::full_text),
             "tables": tables,
         })
@@ -335,6 +347,17 @@ fn as_json(workspace: &str, difference: &Difference) -> Value {
         "table": difference.table,
         "key": cells(&difference.key),
         "columns": columns,
+    })
+}
+
+fn part_as_json(part: &ParkedPart) -> Value {
+    json!({
+        "stream_type": part.stream_type,
+        "stream_id": part.stream_id,
+        "campaign_id": part.campaign_id,
+        "position": part.position,
+        "waiting": part.waiting,
+        "reason": part.reason,
     })
 }
 

@@ -22,4 +22,5 @@ mod rollbacks; // going back
 mod some_workspaces; // rebuilding some of them
 mod then; // rows as they came out
 mod verify; // comparing the live rows with a rebuild
+mod verify_parked; // and what is parked with what a rebuild parks
 mod views; // given events, then rows

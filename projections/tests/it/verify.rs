@@ -31,7 +31,7 @@ fn clock(now: DateTime<Utc>) -> SharedClock {
     std::sync::Arc::new(ManualClock::new(now))
 }
 
-async fn try_verify(
+pub(crate) async fn try_verify(
     pool: &PgPool,
     workspaces: &[i32],
     shutdown: CancellationToken,
@@ -45,7 +45,7 @@ async fn try_verify(
 }
 
 /// Verifies every workspace, and sees to it that nothing is left of the rebuild.
-async fn verified(admin: &PgPool, pool: &PgPool) -> (Verified, Vec<Difference>) {
+pub(crate) async fn verified(admin: &PgPool, pool: &PgPool) -> (Verified, Vec<Difference>) {
     let before = epochs(admin).await;
     let (verified, differences) = try_verify(pool, &[], CancellationToken::new()).await;
     assert_eq!(epochs(admin).await, before);
@@ -63,7 +63,7 @@ async fn epochs(admin: &PgPool) -> (Vec<(i32, String)>, i64) {
 }
 
 /// A difference in a few words: table, key, what.
-fn told(difference: &Difference) -> (&'static str, String, String) {
+pub(crate) fn told(difference: &Difference) -> (&'static str, String, String) {
     let key: Vec<&str> = difference.key.iter().map(|cell| cell.value.as_deref().unwrap_or("NULL")).collect();
     let row = match &difference.row {
         RowDifference::Missing(_) => "missing".to_owned(),
@@ -109,6 +109,7 @@ async fn random_histories_are_equal(options: PgPoolOptions, connect: PgConnectOp
         let tables = verification.tables.len();
         assert_eq!(verification.rows(), (rows.trim_end().lines().filter(|line| line.starts_with('(')).count()) as u64);
         assert!(tables > 5);
+        assert_eq!(verification.parked, []);
     }
     assert_eq!(verified.workspaces.len(), logs.len());
 }
@@ -323,7 +324,7 @@ async fn nobody_waits_for_a_long_reader_because_of_it(options: PgPoolOptions, co
 }
 
 /// Waits until some session waits for another.
-async fn until_somebody_waits(admin: &PgPool) {
+pub(crate) async fn until_somebody_waits(admin: &PgPool) {
     loop {
         let waits: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)

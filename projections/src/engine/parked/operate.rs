@@ -41,6 +41,13 @@ pub struct ParkedPart {
     pub parked_at: DateTime<Utc>,
 }
 
+impl ParkedPart {
+    pub(crate) fn part(&self) -> Part {
+        let campaign = self.campaign_id.map(CampaignId);
+        Part { stream_type: self.stream_type.clone(), stream_id: self.stream_id.clone(), campaign }
+    }
+}
+
 /// What trying a part again came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Retried {
@@ -75,7 +82,7 @@ pub enum SkipError {
     Database(#[from] sqlx::Error),
 }
 
-/// Every part that waits, in every epoch that is kept.
+/// Every part that waits, in every epoch that is kept. What is rebuilt only to be compared is nobody's to decide on.
 pub async fn list(pool: &PgPool) -> Result<Vec<ParkedPart>, sqlx::Error> {
     sqlx::query_as!(
         ParkedPart,
@@ -85,10 +92,34 @@ pub async fn list(pool: &PgPool) -> Result<Vec<ParkedPart>, sqlx::Error> {
            JOIN read.epochs e ON e.projection = p.projection AND e.epoch = p.epoch
            LEFT JOIN read.live_epochs l
                   ON l.projection = p.projection AND l.epoch = p.epoch AND l.workspace = p.workspace
-           WHERE e.state <> 'dropping'
+           WHERE e.state NOT IN ('dropping', 'verifying')
            ORDER BY p.projection, p.workspace, p.epoch, p.position, p.stream_type, p.stream_id, p.campaign_id"#
     )
     .fetch_all(pool)
+    .await
+}
+
+/// The parts of one log that wait in one epoch.
+pub(crate) async fn of_log(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    workspace: i32,
+) -> Result<Vec<ParkedPart>, sqlx::Error> {
+    sqlx::query_as!(
+        ParkedPart,
+        r#"SELECT p.projection, p.epoch, l.epoch IS NOT NULL AS "is_live!", p.workspace, p.stream_type, p.stream_id,
+                  p.campaign_id, p.position, p.last_position, p.waiting, p.reason, p.parked_at
+           FROM read.parked p
+           LEFT JOIN read.live_epochs l
+                  ON l.projection = p.projection AND l.epoch = p.epoch AND l.workspace = p.workspace
+           WHERE p.projection = $1 AND p.epoch = $2 AND p.workspace = $3
+           ORDER BY p.position, p.stream_type, p.stream_id, p.campaign_id"#,
+        projection,
+        epoch,
+        workspace
+    )
+    .fetch_all(conn)
     .await
 }
 
@@ -200,9 +231,7 @@ async fn retry_one(pool: &PgPool, parked: &ParkedPart) -> Result<Option<Retried>
     let Some(projection) = projection.filter(|projection| version == Some(projection.version)) else {
         return Ok(Some(Retried::OtherVersion));
     };
-    let campaign = parked.campaign_id.map(CampaignId);
-    let part = Part { stream_type: parked.stream_type.clone(), stream_id: parked.stream_id.clone(), campaign };
-    Ok(match retry(pool, projection, parked.epoch, parked.workspace, &part).await? {
+    Ok(match retry(pool, projection, parked.epoch, parked.workspace, &parked.part()).await? {
         Tried::Applied => Some(Retried::Applied),
         Tried::Refused { position, reason, moved: _ } => Some(Retried::Refused { position, reason }),
         Tried::Gone => None,

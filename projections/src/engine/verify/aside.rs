@@ -159,3 +159,14 @@ pub(super) async fn filled(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64,
     .fetch_one(rebuild.pool)
     .await
 }
+
+/// How much of a log operators have left out. It only ever grows.
+pub(super) async fn left_out(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "skips!" FROM read.skips WHERE projection = $1 AND workspace = $2"#,
+        rebuild.projection.name,
+        workspace
+    )
+    .fetch_one(rebuild.pool)
+    .await
+}

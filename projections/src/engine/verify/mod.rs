@@ -1,24 +1,27 @@
 //! Proves that the live rows are what the log says: a rebuild aside, compared with them row by row.
 //!
 //! An epoch that nobody reads ([`aside`]) is filled as a replay fills one, up to near the live checkpoint. Then a snapshot of
-//! the live side is opened ([`snapshot`]). It fixes the position to compare at; the aside epoch is filled exactly to it. Both
-//! sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
+//! the live side is opened ([`snapshot`]). It fixes the position to compare at; the aside epoch is filled exactly to it
+//! ([`meet`]). Both sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
 //!
 //! Nobody waits for it. The snapshot only reads; the aside epoch has a checkpoint that no projector follows; live rows are
 //! never written. Workspaces come one after the other, so that a snapshot is short and the trouble of one does not hide
 //! the others'. Memory is bounded by one row of each side.
+//!
+//! What cannot be applied is parked in the rebuild too. The same parts on both sides are no difference, and are told; a part
+//! that waits on one side only is one ([`parts`]).
 //!
 //! Stored inputs of the rows (what an operator skipped, what retention dropped) are honoured because the fill is the replay's.
 
 mod aside; // the epoch to compare with
 mod compare; // two ordered streams of rows, merged
 mod difference; // what may be found
+mod meet; // brings both sides to one position
+mod parts; // what of the log is parked on either side
 mod record; // when it last passed
 mod sample; // some campaigns instead of all
 mod shape; // columns and keys of a table
 mod snapshot; // the live side at one position
-
-use std::time::Duration;
 
 use platform::clock::SharedClock;
 use sqlx::{PgConnection, PgPool};
@@ -27,17 +30,14 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::difference::{Cell, Changed, Difference, RowDifference};
+use self::meet::Met;
 pub use self::record::{LastVerified, last_verified};
 pub use self::sample::Sample;
 use self::shape::Shape;
-use self::snapshot::Live;
 use super::Projection;
-use super::backoff::Backoff;
-use super::replay::{LARGEST_GAP, Rebuild, ReplayError, ReplayProgress, Tally, fill};
+use super::parked::ParkedPart;
+use super::replay::{Rebuild, ReplayError, ReplayProgress, Tally};
 use crate::views::PROJECTIONS;
-
-/// How often a live side that is behind the rebuild is looked at again before it is called odd.
-const LOOKS: u32 = 20;
 
 /// What to verify.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +68,8 @@ pub struct Verification {
     pub position: i64,
     /// What was compared, table by table.
     pub tables: Vec<TableCount>,
+    /// What of the log waits in the live epoch, because an event cannot be applied. No row says anything of it.
+    pub parked: Vec<ParkedPart>,
     /// Why it was not carried out to its end.
     pub problem: Option<Problem>,
 }
@@ -95,7 +97,7 @@ pub struct Verified {
 /// Why a workspace could not be verified to its end.
 #[derive(Debug, Error)]
 pub enum Problem {
-    /// The log does not give the rows again: it has a hole, or an event that the projection does not take.
+    /// The log does not give the rows again: it has a hole, or too much of it would be parked.
     #[error("the log cannot be replayed past position {}: {}", .0.position - 1, .0.reason.full_text())]
     Log(super::Refused),
     /// The live rows end before an event that they cannot take in. What stands before it was compared.
@@ -124,6 +126,9 @@ pub enum Problem {
         /// Where they are.
         live: i64,
     },
+    /// What is left out was changed while the rebuild was filled, which may have taken it in before.
+    #[error("an operator left events of the log out meanwhile: verify again")]
+    LeftOut,
     /// Two rows of one key, or keys that the database orders otherwise than their bytes.
     #[error("the rows of read.{0} did not come in the order of their keys")]
     Order(&'static str),
@@ -266,12 +271,14 @@ impl Bench<'_> {
 
     async fn verify_one(&self, verification: &mut Verification) -> Result<(), Problem> {
         let projection = self.rebuild.projection;
-        let mut live = self.meet(verification.workspace).await?;
+        let Met { mut live, rebuilt: parked } = self.meet(verification.workspace).await?;
         verification.epoch = live.epoch;
         verification.position = live.position;
         if live.version != projection.version {
             return Err(Problem::Version { built: live.version, ours: projection.version });
         }
+        verification.tables.push(live.parked.compare(&parked, verification.workspace, self.watch));
+        verification.parked = live.parked.into_list();
         let mut rebuilt = self.rebuild.pool.acquire().await.map_err(Problem::Database)?.detach();
         let campaigns = match self.request.sample {
             Some(sample) => Some(sample::choose(self.rebuild.pool, sample, verification.workspace).await?),
@@ -294,47 +301,10 @@ impl Bench<'_> {
             None => Ok(()),
         }
     }
-
-    /// Fills the aside epoch up to where a snapshot of the live side stands, and gives that snapshot.
-    async fn meet(&self, workspace: i32) -> Result<Live, Problem> {
-        fill::start(&self.rebuild, workspace).await.map_err(rebuild_failed)?;
-        let mut backoff = Backoff::up_to(Duration::from_millis(500));
-        let mut looks = 0;
-        loop {
-            let filled = aside::filled(&self.rebuild, workspace).await?;
-            let live = Live::take(self.rebuild.pool, self.rebuild.projection, workspace).await?;
-            self.rebuild.tally.reached(workspace, filled, live.position.max(filled));
-            if live.position < filled {
-                // Readers were switched to an epoch that is not quite there yet, or its checkpoint was lost.
-                looks += 1;
-                if looks > LOOKS {
-                    return Err(Problem::WentBack { filled, live: live.position });
-                }
-                tokio::time::sleep(backoff.wait()).await;
-                continue;
-            }
-            let gap = live.position - filled;
-            // A snapshot that waits for a long fill would keep the database from tidying up.
-            let kept = if gap > LARGEST_GAP { Err(live.position) } else { Ok(live) };
-            let through = kept.as_ref().map_or_else(|position| *position, |live| live.position);
-            if gap > 0 {
-                fill::fill(&self.rebuild, workspace, filled, through).await.map_err(rebuild_failed)?;
-            }
-            if let Ok(live) = kept
-                && aside::filled(&self.rebuild, workspace).await? == live.position
-            {
-                return Ok(live);
-            }
-        }
-    }
 }
 
 impl Verification {
     fn of(workspace: i32) -> Self {
-        Self { workspace, epoch: 0, position: 0, tables: Vec::new(), problem: None }
+        Self { workspace, epoch: 0, position: 0, tables: Vec::new(), parked: Vec::new(), problem: None }
     }
-}
-
-fn rebuild_failed(error: ReplayError) -> Problem {
-    if let ReplayError::Stopped(refused) = error { Problem::Log(refused) } else { Problem::Rebuild(error) }
 }

@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::super::Projection;
+use super::parts::Parts;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -15,6 +16,8 @@ pub(super) struct Live {
     pub(super) version: i32,
     /// Up to where its rows go. A checkpoint that is missing means that nothing is applied.
     pub(super) position: i64,
+    /// What of the log waits.
+    pub(super) parked: Parts,
     /// What the projector cannot get past, and why.
     pub(super) stop: Option<(i64, String)>,
 }
@@ -36,8 +39,10 @@ impl Live {
         )
         .fetch_one(&mut session)
         .await?;
+        let parked = Parts::read(&mut session, projection, live.epoch, workspace).await?;
         Ok(Self {
             session,
+            parked,
             epoch: live.epoch,
             version: live.version,
             position: live.position,

@@ -194,9 +194,10 @@ async fn lock(pool: &PgPool, projection: &Projection) -> Result<PgConnection, Re
     if is_ours { Ok(session) } else { Err(ReplayError::AlreadyRunning) }
 }
 
-/// Closing the session gives the lock back; so does dropping it.
-async fn unlock(session: PgConnection) {
-    if let Err(error) = sqlx::Connection::close(session).await {
+/// Whoever comes next finds the lock free. The end of the session alone would give it back, but only some time later.
+async fn unlock(mut session: PgConnection) {
+    let unlocked = sqlx::query!("SELECT pg_advisory_unlock_all()").execute(&mut session).await;
+    if let Err(error) = unlocked.and(sqlx::Connection::close(session).await) {
         tracing::debug!(%error, "the replay's lock was lost before its end");
     }
 }

@@ -192,10 +192,7 @@ pub async fn verify(
     let projection = named.ok_or_else(|| VerifyError::UnknownProjection(projection.to_owned()))?;
     let lock = lock(pool, projection).await?;
     let verified = verify_alone(pool, projection, request, clock, watch, shutdown).await;
-    // Closing the session gives the lock back; so does dropping it when this future is dropped.
-    if let Err(error) = sqlx::Connection::close(lock).await {
-        tracing::debug!(%error, "the lock of a verify was lost before its end");
-    }
+    unlock(lock).await;
     verified
 }
 
@@ -209,6 +206,15 @@ async fn lock(pool: &PgPool, projection: &Projection) -> Result<PgConnection, Ve
     .fetch_one(&mut session)
     .await?;
     if is_ours { Ok(session) } else { Err(VerifyError::AlreadyRunning) }
+}
+
+/// Whoever comes next finds the lock free. The end of the session alone would give it back, but only some time later; it does
+/// so when this future is dropped.
+async fn unlock(mut session: PgConnection) {
+    let unlocked = sqlx::query!("SELECT pg_advisory_unlock_all()").execute(&mut session).await;
+    if let Err(error) = unlocked.and(sqlx::Connection::close(session).await) {
+        tracing::debug!(%error, "the lock of a verify was lost before its end");
+    }
 }
 
 async fn verify_alone(

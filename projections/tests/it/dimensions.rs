@@ -95,9 +95,8 @@ async fn the_first_values_of_a_source_are_kept_and_the_rest_is_other(
     let before = live_rows(&admin, log.workspace).await;
     catch_up(&pool).await.unwrap();
     assert_eq!(live_rows(&admin, log.workspace).await, before);
-    let rebuilt = replay(&pool, "campaign_model", &crate::replaying::of_all_anew(), &|_| {}, CancellationToken::new())
-        .await
-        .unwrap();
+    let rebuilt =
+        replay(&pool, "campaign_model", &crate::replaying::of_all(), &|_| {}, CancellationToken::new()).await.unwrap();
     assert!(matches!(rebuilt, ReplayOutcome::Completed { epoch: 2, .. }));
     assert_eq!(everything(&admin, log.workspace, 2, &[]).await, before);
 }
@@ -120,7 +119,7 @@ async fn another_limit_comes_with_a_rebuild_only(options: PgPoolOptions, connect
         totals(&[("(other)", 3), ("a", 1)])
     );
 
-    replay(&pool, "campaign_model", &crate::replaying::of_all_anew(), &|_| {}, CancellationToken::new()).await.unwrap();
+    replay(&pool, "campaign_model", &crate::replaying::of_all(), &|_| {}, CancellationToken::new()).await.unwrap();
     assert_eq!(
         rows(&admin, log.workspace, "dimension_totals", "value, sum").await,
         totals(&[("(other)", 1), ("a", 1), ("b", 2)])

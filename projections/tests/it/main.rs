@@ -20,6 +20,7 @@ mod replays; // rebuilding beside the live rows
 mod retention; // what is kept of months, and what a rebuild makes of it
 mod rollbacks; // going back
 mod some_workspaces; // rebuilding some of them
+mod switching; // what a workspace does not switch to unasked
 mod then; // rows as they came out
 mod verify; // comparing the live rows with a rebuild
 mod verify_parked; // and what is parked with what a rebuild parks

@@ -36,11 +36,6 @@ pub(crate) fn of_all() -> ReplayOptions {
     ReplayOptions::new(ManualClock::new(noon()).shared())
 }
 
-/// A replay of everything after what the rows depend on was changed, so that they differ from the live ones.
-pub(crate) fn of_all_anew() -> ReplayOptions {
-    ReplayOptions { allow_differences: true, ..of_all() }
-}
-
 /// A projector that looks after epochs.
 pub(crate) fn looking_after(upkeep: Upkeep) -> ProjectorConfig {
     let id = Uuid::now_v7();

@@ -18,7 +18,7 @@ async fn clicked_in(log: &mut Log, months: &[&str]) {
 }
 
 async fn rebuild(pool: &PgPool) -> i32 {
-    match replaying::rebuild_with(pool, &replaying::of_all_anew()).await.unwrap() {
+    match replaying::rebuild(pool).await {
         ReplayOutcome::Completed { epoch, .. } => epoch,
         ReplayOutcome::Interrupted { .. } => panic!("nobody interrupts it"),
     }

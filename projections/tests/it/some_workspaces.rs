@@ -1,6 +1,6 @@
 //! Rebuilding some workspaces, while the others stay.
 
-use projections::{ReplayError, ReplayOptions, ReplayOutcome, Unlike, catch_up};
+use projections::{ReplayError, ReplayOutcome, catch_up};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::pools;
@@ -64,26 +64,4 @@ async fn many_small_logs_are_filled_together(options: PgPoolOptions, connect: Pg
     let noted: (i64, String) =
         sqlx::query_as("SELECT position, reason FROM read.stops WHERE epoch = 3").fetch_one(&admin).await.unwrap();
     assert_eq!(noted, (3, "the log has a hole here".to_owned()));
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_differ_in_number_are_not_switched_to_unasked(options: PgPoolOptions, connect: PgConnectOptions) {
-    let (admin, pool) = pools(options, connect).await;
-    let log = varied(&admin, 3).await;
-    catch_up(&pool).await.unwrap();
-    sqlx::query("DELETE FROM read.campaigns WHERE epoch = 1").execute(&admin).await.unwrap();
-    let refused = rebuild_with(&pool, &of_all()).await;
-    let unlike = Unlike::Rows { table: "campaigns", live: 0, filled: 1 };
-    assert!(matches!(refused, Err(ReplayError::Unlike { unlike: found, .. }) if found == unlike), "{refused:?}");
-    assert_eq!(live_epoch(&admin, log.workspace).await, 1);
-    let noted: String =
-        sqlx::query_scalar("SELECT reason FROM read.stops WHERE epoch = 2").fetch_one(&admin).await.unwrap();
-    assert_eq!(noted, unlike.to_string());
-
-    let allowed = ReplayOptions { allow_differences: true, ..of_all() };
-    let outcome = rebuild_with(&pool, &allowed).await.unwrap();
-    assert!(matches!(outcome, ReplayOutcome::Completed { epoch: 2, workspaces: 1, .. }), "{outcome:?}");
-    assert_eq!(live_epoch(&admin, log.workspace).await, 2);
-    let notes: i64 = sqlx::query_scalar("SELECT count(*) FROM read.stops").fetch_one(&admin).await.unwrap();
-    assert_eq!(notes, 0);
 }

@@ -1,6 +1,6 @@
 //! Whether a workspace may switch. That the new epoch has no hole, and stands where the live one stands, the batches and the
 //! switch see to; this asks, while both checkpoints are locked, what else can be told cheaply: that not more is parked, and
-//! that the same version gave as many rows. Row by row, `highwater verify` compares.
+//! that the same version, of the same inputs, gave as many rows. Row by row, `highwater verify` compares.
 
 use sqlx::{PgConnection, Row};
 
@@ -28,20 +28,62 @@ pub(super) async fn may_switch(
     allowed: Allowed,
 ) -> Result<(), ReplayError> {
     let Some(live) = locked.live else { return Ok(()) };
+    let workspace = locked.workspace;
     if !allowed.parked {
         let projection = rebuild.projection.name;
-        let before = parked::count(conn, projection, live, Some(locked.workspace)).await?;
-        let filled = parked::count(conn, projection, rebuild.epoch, Some(locked.workspace)).await?;
+        let before = parked::count(conn, projection, live, Some(workspace)).await?;
+        let filled = parked::count(conn, projection, rebuild.epoch, Some(workspace)).await?;
         if filled > before {
-            let unlike = Unlike::MoreParked { live: before, filled };
-            return Err(ReplayError::Unlike { workspace: locked.workspace, unlike });
+            return Err(ReplayError::Unlike { workspace, unlike: Unlike::MoreParked { live: before, filled } });
         }
     }
     let is_level = locked.filled <= locked.position;
-    if !allowed.differences && locked.is_same_version && is_level {
-        same_rows(conn, rebuild, locked.workspace, live).await?;
+    if !allowed.differences
+        && locked.is_same_version
+        && is_level
+        && have_same_inputs(conn, rebuild, workspace, live).await?
+    {
+        same_rows(conn, rebuild, workspace, live).await?;
     }
     Ok(())
+}
+
+/// Whether two epochs at one position are to have the same rows, where both keep them: what they depend on beside the log may
+/// have been changed since the live one was made. What is left out for good may be in it still, if only a later one refused it.
+async fn have_same_inputs(
+    conn: &mut PgConnection,
+    rebuild: &Rebuild<'_>,
+    workspace: i32,
+    live: i32,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT l.dimension_values = n.dimension_values
+                  AND NOT EXISTS (SELECT FROM read.skips s
+                                  WHERE s.projection = $1 AND s.workspace = $4 AND s.skipped_at >= l.created_at)
+                  AND NOT EXISTS (
+                      SELECT FROM read.parked p WHERE p.projection = $1 AND p.workspace = $4 AND p.epoch IN ($2, $3)
+                      GROUP BY p.stream_type, p.stream_id, p.campaign_id, p.position HAVING count(*) = 1) AS "are_same!"
+           FROM read.epochs l JOIN read.epochs n USING (projection)
+           WHERE projection = $1 AND l.epoch = $2 AND n.epoch = $3"#,
+        rebuild.projection.name,
+        live,
+        rebuild.epoch,
+        workspace
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The tables of which one of two epochs does not keep all months.
+async fn kept_in_part(conn: &mut PgConnection, rebuild: &Rebuild<'_>, live: i32) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT DISTINCT table_name FROM read.epoch_retention WHERE projection = $1 AND epoch IN ($2, $3)",
+        rebuild.projection.name,
+        live,
+        rebuild.epoch
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// Compares how many rows each table has. A table that has more than can be counted quickly in either is passed over.
@@ -52,10 +94,19 @@ async fn same_rows(
     live: i32,
 ) -> Result<(), ReplayError> {
     let tables = rebuild.projection.tables;
+    let kept_in_part = kept_in_part(conn, rebuild, live).await?;
     let counts = tables.iter().map(|table| {
+        // Only months that both keep: what is not kept any more is dropped from one epoch after the other.
+        let kept = if kept_in_part.iter().any(|name| name == table) {
+            format!(
+                " AND bucket >= (SELECT max(before) FROM read.epoch_retention WHERE table_name = '{table}' AND epoch IN ($1, $2))"
+            )
+        } else {
+            String::new()
+        };
         let count = |epoch: &str| {
             format!(
-                "(SELECT count(*) FROM (SELECT FROM read.{table} WHERE epoch = {epoch} AND workspace = $3 LIMIT $4) c)"
+                "(SELECT count(*) FROM (SELECT FROM read.{table} WHERE epoch = {epoch} AND workspace = $3{kept} LIMIT $4) c)"
             )
         };
         format!("SELECT {}, {}", count("$1"), count("$2"))

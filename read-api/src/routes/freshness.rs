@@ -36,7 +36,7 @@ struct Now {
     at: DateTime<Utc>,
     /// The log's last position.
     head: i64,
-    /// Every built instance of every projection.
+    /// Every built instance of every projection, but those that are only made to be compared.
     projections: Vec<ProjectionStanding>,
     /// Every source, by name.
     sources: Vec<SourceNow>,
@@ -212,7 +212,7 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>,
            LEFT JOIN read.live_epochs l ON l.projection = e.projection AND l.epoch = e.epoch AND l.workspace = $1
            LEFT JOIN read.checkpoints c ON c.projection = e.projection AND c.epoch = e.epoch AND c.workspace = $1
            LEFT JOIN read.stops s ON s.projection = e.projection AND s.epoch = e.epoch AND s.workspace = $1
-           WHERE e.state <> 'dropping'
+           WHERE e.state NOT IN ('dropping', 'verifying')
            ORDER BY e.projection, e.epoch"#,
         workspace,
         head,

@@ -143,6 +143,11 @@ async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect
     world.given([pulled(2, "google_ads", "paid_search"), failed(2, "2026-11-22T12:01:00Z", "quota exceeded")]).await;
     world.append(world.workspace, [clicks(1, 1, "2026-11-22T12:00:00Z", 1)]).await;
     world.set_clock("2026-11-22T12:05:01.500Z");
+    // One that is made to be compared is no way back, and one that goes is gone.
+    sqlx::query("INSERT INTO read.epochs (projection, epoch, state) VALUES ('campaign_model', 2, 'verifying'), ('campaign_model', 3, 'dropping')")
+        .execute(&world.admin)
+        .await
+        .unwrap();
     let reply = world.get("/v1/freshness").await.ok();
     assert_eq!(reply.header("cache-control"), "no-store");
     insta::assert_json_snapshot!(reply.body, @r#"

@@ -76,8 +76,9 @@ async fn without_an_announcement_the_slow_poll_finds_it(options: PgPoolOptions, 
         .await
         .unwrap();
     sqlx::query(
-        "INSERT INTO read.campaigns VALUES (1, $1, $2, 1, 2, 'Shoes', 'draft', '{email}', 'EUR', 'UTC', '2026-12-01', NULL,
-                                            '2026-12-01', NULL, '[]', '{}', now(), now())",
+        "INSERT INTO read.campaigns (epoch, workspace, campaign_id, version, position, name, state, channels, currency, time_zone,
+                                     starts_on, starts_at, external_ids, attributes, created_at, changed_at)
+         VALUES (1, $1, $2, 1, 2, 'Shoes', 'draft', '{email}', 'EUR', 'UTC', '2026-12-01', '2026-12-01', '[]', '{}', now(), now())",
     )
     .bind(world.workspace)
     .bind(campaign(1).0)

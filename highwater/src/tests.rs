@@ -22,6 +22,7 @@ fn the_commands_are_those_of_the_design() {
             "verify",
             "leaderboard",
             "retention",
+            "parked",
             "keys",
             "events",
             "import"

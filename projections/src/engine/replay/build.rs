@@ -6,7 +6,7 @@ use platform::clock::SharedClock;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::super::Projection;
+use super::super::{Projection, checkpoint};
 use super::{ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay};
 
 /// Builds what is missing, if anything is and nobody else does it. `progress` is told of each step.
@@ -17,6 +17,8 @@ pub(in super::super) async fn build_missing(
     progress: &(dyn Fn(ReplayProgress) + Send + Sync),
     shutdown: CancellationToken,
 ) -> Result<Option<ReplayOutcome>, ReplayError> {
+    // Where the logs are short the first epoch is made here as well as by whoever follows: else both would make one.
+    checkpoint::ensure(pool, projection, checkpoint::First::IfShort).await?;
     let workspaces = missing(pool, projection).await?;
     if workspaces.is_empty() {
         return Ok(None);

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::given::{Log, at, campaign, clicked, pools, recorded_at, source};
+use crate::given::{Log, at, campaign, clicked, pools, projector_pool, recorded_at, source};
 use crate::replaying::of_all;
 use crate::then::{checkpoint, counted, parked};
 
@@ -167,21 +167,16 @@ async fn a_running_projector_outlives_its_connections(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_connection_is_enough(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn the_fewest_connections_are_enough(_: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, _) = pools(PgPoolOptions::new(), connect.clone()).await;
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_with(connect)
-        .await
-        .unwrap();
     let mut logs = Vec::new();
     for clicks in [1, 2, 3, 1_500] {
         let mut log = Log::opened(&admin).await;
         log.append_all((0..clicks).map(|_| click())).await;
         logs.push((log, clicks));
     }
-    catch_up(&pool).await.unwrap();
+    catch_up(&projector_pool(connect.clone(), 1).await).await.unwrap();
+    let pool = projector_pool(connect, 4).await;
     projections::replay(&pool, "campaign_model", &of_all(), &|_| {}, CancellationToken::new()).await.unwrap();
     for (log, clicks) in &logs {
         assert_eq!(counted(&admin, log.workspace).await, *clicks);

@@ -1,6 +1,7 @@
 //! Logs to project: events are written straight into the tables, at given times, so that a test says all that matters.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::bucket::{Bucket, Grain};
@@ -21,15 +22,20 @@ use uuid::Uuid;
 /// Pools of a test: one that may do anything, one with the projector's rights.
 pub(crate) async fn pools(options: PgPoolOptions, connect: PgConnectOptions) -> (PgPool, PgPool) {
     let admin = options.connect_with(connect.clone()).await.unwrap();
-    let projector = PgPoolOptions::new()
-        .max_connections(12)
+    (admin, projector_pool(connect, 12).await)
+}
+
+/// Connections as a projector has them.
+pub(crate) async fn projector_pool(connect: PgConnectOptions, max_connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(10))
         .after_connect(|conn, _| {
             Box::pin(async move { conn.execute("SET ROLE highwater_projector").await.map(|_| ()) })
         })
         .connect_with(connect)
         .await
-        .unwrap();
-    (admin, projector)
+        .unwrap()
 }
 
 /// A workspace's log.

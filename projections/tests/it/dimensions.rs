@@ -13,14 +13,14 @@ use crate::then::{everything, live_rows, rows};
 const TOTALS: &str = "dimension, value, measure, sum, bucket AT TIME ZONE 'UTC' AS bucket";
 
 /// Clicks on one campaign at one time, each on an ad.
-fn clicks_on(from: u128, ads: &[&str]) -> Given {
+pub(crate) fn clicks_on(from: u128, ads: &[&str]) -> Given {
     let seen = vec![(campaign(1), ObservationType::Click, at("2026-11-21T10:07:00Z"), 1, None); ads.len()];
     let named: Vec<[(&str, &str); 1]> = ads.iter().map(|&ad| [("ad", ad)]).collect();
     let named: Vec<&[(&str, &str)]> = named.iter().map(<[_; 1]>::as_slice).collect();
     naming(observed(source(from), &seen), &named)
 }
 
-async fn keep(admin: &PgPool, values: i32) {
+pub(crate) async fn keep(admin: &PgPool, values: i32) {
     sqlx::query(
         "INSERT INTO read.dimension_limits VALUES ('campaign_model', $1)
          ON CONFLICT (projection) DO UPDATE SET dimension_values = excluded.dimension_values",

@@ -23,5 +23,6 @@ mod some_workspaces; // rebuilding some of them
 mod switching; // what a workspace does not switch to unasked
 mod then; // rows as they came out
 mod verify; // comparing the live rows with a rebuild
+mod verify_inputs; // where epochs keep different values
 mod verify_parked; // and what is parked with what a rebuild parks
 mod views; // given events, then rows

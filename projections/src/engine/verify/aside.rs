@@ -1,4 +1,6 @@
-//! The epoch to compare with: filled, compared, dropped. No workspace ever lives there.
+//! The epoch to compare with: filled, compared, dropped. One for each live epoch, because rows depend on what is stored with it. No workspace ever lives there.
+
+use std::collections::BTreeMap;
 
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
@@ -10,8 +12,8 @@ const LOCK_TIMEOUT: &str = "5s";
 /// How long dropping them waits for a transaction that may read them.
 const LONGEST_READ: &str = "30s";
 
-/// Makes the epoch.
-pub(super) async fn begin(pool: &PgPool, projection: &Projection) -> Result<i32, sqlx::Error> {
+/// Makes the epoch, to be compared with the live epoch `like`.
+pub(super) async fn begin(pool: &PgPool, projection: &Projection, like: i32) -> Result<i32, sqlx::Error> {
     let mut tx = pool.begin().await?;
     sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
     checkpoint::lock_epochs(&mut tx).await?;
@@ -24,17 +26,18 @@ pub(super) async fn begin(pool: &PgPool, projection: &Projection) -> Result<i32,
     )
     .execute(&mut *tx)
     .await?;
-    take_over_inputs(&mut tx, projection, epoch).await?;
+    take_over_inputs(&mut tx, projection, epoch, like).await?;
     tx.commit().await?;
     Ok(epoch)
 }
 
 /// What rows depend on beside the log is that of the live epoch, not what was said since for the next one.
-async fn take_over_inputs(conn: &mut PgConnection, projection: &Projection, epoch: i32) -> Result<(), sqlx::Error> {
-    let live = sqlx::query_scalar!("SELECT max(epoch) FROM read.live_epochs WHERE projection = $1", projection.name)
-        .fetch_one(&mut *conn)
-        .await?;
-    let Some(live) = live else { return Ok(()) };
+async fn take_over_inputs(
+    conn: &mut PgConnection,
+    projection: &Projection,
+    epoch: i32,
+    live: i32,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE read.epochs e SET dimension_values = l.dimension_values FROM read.epochs l
          WHERE e.projection = $1 AND e.epoch = $2 AND l.projection = $1 AND l.epoch = $3",
@@ -58,6 +61,23 @@ async fn take_over_inputs(conn: &mut PgConnection, projection: &Projection, epoc
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether rows of two epochs depend on the same beside the log. Not asked for months: where one epoch keeps fewer, fewer are
+/// compared.
+pub(super) async fn have_same_inputs(
+    pool: &PgPool,
+    projection: &Projection,
+    epochs: [i32; 2],
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(DISTINCT dimension_values) = 1 AS "are_same!" FROM read.epochs
+           WHERE projection = $1 AND epoch = ANY($2)"#,
+        projection.name,
+        &epochs[..]
+    )
+    .fetch_one(pool)
+    .await
 }
 
 /// Drops the epoch of this run, and what a killed one left. The caller is the only one that verifies this projection. What
@@ -129,15 +149,14 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }
 
-/// The logs whose rows readers see, with nothing rebuilt of them yet.
+/// The logs whose rows readers see, by live epoch, with nothing rebuilt of them yet.
 pub(super) async fn live_logs(
     pool: &PgPool,
     projection: &Projection,
     only: &[i32],
-) -> Result<Vec<Elsewhere>, sqlx::Error> {
-    sqlx::query_as!(
-        Elsewhere,
-        r#"SELECT l.workspace, 0::bigint AS "filled!", coalesce(c.position, 0) AS "live!"
+) -> Result<BTreeMap<i32, Vec<Elsewhere>>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT l.epoch, l.workspace, coalesce(c.position, 0) AS "live!"
            FROM read.live_epochs l LEFT JOIN read.checkpoints c USING (projection, epoch, workspace)
            WHERE l.projection = $1 AND (l.workspace = ANY($2) OR cardinality($2::integer[]) = 0)
            ORDER BY l.workspace"#,
@@ -145,7 +164,12 @@ pub(super) async fn live_logs(
         only
     )
     .fetch_all(pool)
-    .await
+    .await?;
+    let mut logs = BTreeMap::<i32, Vec<Elsewhere>>::new();
+    for row in rows {
+        logs.entry(row.epoch).or_default().push(Elsewhere { workspace: row.workspace, filled: 0, live: row.live });
+    }
+    Ok(logs)
 }
 
 /// How far a log's rebuild has come.

@@ -1,8 +1,8 @@
 //! Proves that the live rows are what the log says: a rebuild aside, compared with them row by row.
 //!
-//! An epoch that nobody reads ([`aside`]) is filled as a replay fills one, up to near the live checkpoint. Then a snapshot of
-//! the live side is opened ([`snapshot`]). It fixes the position to compare at; the aside epoch is filled exactly to it
-//! ([`meet`]). Both sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
+//! For each live epoch, one that nobody reads ([`aside`]) is filled as a replay fills one, up to near the live checkpoint. Then
+//! a snapshot of the live side is opened ([`snapshot`]). It fixes the position to compare at; the aside epoch is filled exactly
+//! to it ([`meet`]). Both sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
 //!
 //! Nobody waits for it. The snapshot only reads; the aside epoch has a checkpoint that no projector follows; live rows are
 //! never written. Workspaces come one after the other, so that a snapshot is short and the trouble of one does not hide
@@ -11,7 +11,8 @@
 //! What cannot be applied is parked in the rebuild too. The same parts on both sides are no difference, and are told; a part
 //! that waits on one side only is one ([`parts`]).
 //!
-//! Stored inputs of the rows (what an operator skipped, what retention dropped) are honoured because the fill is the replay's.
+//! Stored inputs of the rows (what an operator skipped, what retention dropped, how many values of a dimension are kept) are those
+//! of the live epoch, and are honoured because the fill is the replay's.
 
 mod aside; // the epoch to compare with
 mod compare; // two ordered streams of rows, merged
@@ -22,6 +23,8 @@ mod record; // when it last passed
 mod sample; // some campaigns instead of all
 mod shape; // columns and keys of a table
 mod snapshot; // the live side at one position
+
+use std::collections::BTreeMap;
 
 use platform::clock::SharedClock;
 use sqlx::{PgConnection, PgPool};
@@ -36,7 +39,7 @@ pub use self::sample::Sample;
 use self::shape::Shape;
 use super::Projection;
 use super::parked::ParkedPart;
-use super::replay::{Rebuild, ReplayError, ReplayProgress, Tally};
+use super::replay::{Elsewhere, Rebuild, ReplayError, ReplayProgress, Tally};
 use crate::views::PROJECTIONS;
 
 /// What to verify.
@@ -125,6 +128,12 @@ pub enum Problem {
         filled: i64,
         /// Where they are.
         live: i64,
+    },
+    /// Its readers were switched to an epoch whose rows depend on something else than the rebuild's.
+    #[error("its readers were switched to epoch {epoch} meanwhile, which keeps other values: verify again")]
+    Switched {
+        /// Which one they see now.
+        epoch: i32,
     },
     /// What is left out was changed while the rebuild was filled, which may have taken it in before.
     #[error("an operator left events of the log out meanwhile: verify again")]
@@ -227,10 +236,16 @@ async fn verify_alone(
 ) -> Result<Verified, VerifyError> {
     aside::drop_left(pool, projection).await?;
     let shapes = Shape::of_all(pool, projection).await?;
-    let epoch = aside::begin(pool, projection).await?;
-    let rebuild = Rebuild { pool, projection, epoch, shutdown, tally: Tally::new(watch.progress) };
-    let bench = Bench { rebuild, shapes, request, clock, watch };
-    let verified = bench.verify_all().await;
+    let logs = aside::live_logs(pool, projection, &request.workspaces).await?;
+    let mut bench = Bench {
+        rebuild: Rebuild { pool, projection, epoch: 0, shutdown, tally: Tally::new(watch.progress) },
+        like: 0,
+        shapes,
+        request,
+        clock,
+        watch,
+    };
+    let verified = bench.verify_all(logs).await;
     // Also after a failure: what is left is only in the way.
     let dropped = aside::drop_left(pool, projection).await;
     let verified = verified?;
@@ -249,6 +264,8 @@ struct Scope<'a> {
 /// A verify under way.
 struct Bench<'a> {
     rebuild: Rebuild<'a>,
+    /// The live epoch whose stored inputs the rebuild has.
+    like: i32,
     shapes: Vec<Shape>,
     request: &'a VerifyRequest,
     clock: &'a SharedClock,
@@ -256,23 +273,36 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn verify_all(&self) -> Result<Verified, VerifyError> {
+    async fn verify_all(&mut self, logs: BTreeMap<i32, Vec<Elsewhere>>) -> Result<Verified, VerifyError> {
+        let mut verified = Verified { workspaces: Vec::new(), interrupted: false };
+        for (live, logs) in logs {
+            let Rebuild { pool, projection, .. } = self.rebuild;
+            self.rebuild.epoch = aside::begin(pool, projection, live).await?;
+            self.like = live;
+            self.rebuild.tally.expect(&logs);
+            verified.interrupted = !self.verify_logs(&logs, &mut verified.workspaces).await?;
+            aside::drop_left(pool, projection).await?;
+            if verified.interrupted {
+                break;
+            }
+        }
+        verified.workspaces.sort_by_key(|one| one.workspace);
+        Ok(verified)
+    }
+
+    /// `false` if shutdown came before the last one.
+    async fn verify_logs(&self, logs: &[Elsewhere], done: &mut Vec<Verification>) -> Result<bool, VerifyError> {
         let Rebuild { pool, projection, shutdown, tally, .. } = &self.rebuild;
-        let logs = aside::live_logs(pool, projection, &self.request.workspaces).await?;
-        tally.expect(&logs);
-        let mut workspaces = Vec::new();
         for log in logs {
             let mut verification = Verification::of(log.workspace);
             let compared = shutdown.run_until_cancelled(self.verify_one(&mut verification)).await;
-            let Some(compared) = compared.filter(|_| !shutdown.is_cancelled()) else {
-                return Ok(Verified { workspaces, interrupted: true });
-            };
+            let Some(compared) = compared.filter(|_| !shutdown.is_cancelled()) else { return Ok(false) };
             verification.problem = compared.err().or(verification.problem);
             tally.switched(log.workspace);
             record::store(pool, projection, self.request.sample.is_some(), &verification, self.clock.now()).await?;
-            workspaces.push(verification);
+            done.push(verification);
         }
-        Ok(Verified { workspaces, interrupted: false })
+        Ok(true)
     }
 
     async fn verify_one(&self, verification: &mut Verification) -> Result<(), Problem> {
@@ -282,6 +312,11 @@ impl Bench<'_> {
         verification.position = live.position;
         if live.version != projection.version {
             return Err(Problem::Version { built: live.version, ours: projection.version });
+        }
+        let is_alike = live.epoch == self.like
+            || aside::have_same_inputs(self.rebuild.pool, projection, [live.epoch, self.rebuild.epoch]).await?;
+        if !is_alike {
+            return Err(Problem::Switched { epoch: live.epoch });
         }
         verification.tables.push(live.parked.compare(&parked, verification.workspace, self.watch));
         verification.parked = live.parked.into_list();

@@ -30,7 +30,7 @@ impl Parts {
 
     /// In order of position.
     pub(super) fn into_list(self) -> Vec<ParkedPart> {
-        let mut parts = Vec::from_iter(self.0.into_values());
+        let mut parts: Vec<_> = self.0.into_values().collect();
         parts.sort_by_key(|parked| parked.position);
         parts
     }

@@ -7,7 +7,7 @@ use sqlx::{PgPool, Row};
 pub async fn digest_of_epoch(pool: &PgPool, epoch: i32) -> String {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
-         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'read' ORDER BY 1",
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'read' AND NOT c.relispartition ORDER BY 1",
     )
     .fetch_all(pool)
     .await

@@ -1,7 +1,7 @@
 //! A whole Highwater in this process, on a database and a clock of its own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use platform::clock::{Clock, ManualClock, SharedClock, SystemClock};
 use platform::config::DatabaseConfig;
 use platform::database::{Part, connect};
 use platform::keys::{NewKey, Scope, create_key as new_key};
-use projections::ReplayOptions;
+use projections::{Difference, ReplayOptions, Verification, VerifyRequest, Watch};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -131,6 +131,23 @@ impl TestSystem {
         let pool = self.projector_pool().await;
         let options = ReplayOptions::new(self.whole_clock.clone());
         projections::replay(&pool, "campaign_model", &options, &|_| {}, CancellationToken::new()).await.unwrap();
+        pool.close().await;
+    }
+
+    /// Proves that every live row is what the log says.
+    pub async fn verify(&self) {
+        let pool = self.projector_pool().await;
+        let found = Mutex::new(Vec::new());
+        let note = |difference: &Difference| found.lock().unwrap().push(difference.clone());
+        let watch = Watch { progress: &|_| {}, difference: &note };
+        let (request, shutdown) = (VerifyRequest::default(), CancellationToken::new());
+        let verified =
+            projections::verify(&pool, "campaign_model", &request, &self.whole_clock, watch, shutdown).await.unwrap();
+        assert!(
+            verified.workspaces.iter().all(Verification::passed),
+            "{verified:?}: {:?}",
+            found.into_inner().unwrap()
+        );
         pool.close().await;
     }
 

@@ -139,9 +139,12 @@ async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgC
         [
             "/v1/campaigns",
             "/v1/campaigns/{id}",
+            "/v1/campaigns/{id}/activity",
             "/v1/campaigns/{id}/corrections",
             "/v1/campaigns/{id}/metrics",
+            "/v1/campaigns/{id}/pacing",
             "/v1/freshness",
+            "/v1/leaderboard",
             "/v1/measures",
             "/v1/reports"
         ]

@@ -14,6 +14,8 @@ export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 ARGS ?=
 # How many rounds each fault scenario runs in `make soak`.
 HIGHWATER_SOAK_ROUNDS ?= 50
+# How many observations are in the logs that `make soak` replays while more arrive and readers poll.
+HIGHWATER_SOAK_OBSERVATIONS ?= 10000000
 
 WITH_POSTGRES := cargo run --quiet --package tests --bin with-postgres --
 
@@ -40,9 +42,11 @@ check: ## formatting, lints and docs, and the dependency policy when cargo-deny 
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
 	else echo "cargo-deny is not installed: the dependency policy was not checked"; fi
 
-soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rounds of each on new seeds, and overload for longer
+soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rounds of each on new seeds, overload for longer, and the long stories
 	cargo build --package highwater
 	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) $(WITH_POSTGRES) cargo test --package tests --test faults --test overload -- --nocapture
+	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) HIGHWATER_SOAK_OBSERVATIONS=$(HIGHWATER_SOAK_OBSERVATIONS) $(WITH_POSTGRES) \
+		cargo test --release --package tests --test stories -- --nocapture --test-threads 1 replay_under_load a_million_lines
 
 bench: setup ## measures Highwater beside its peers, in release, in a quarter of an hour; ARGS='...' goes to the benchmark
 	@cargo run --quiet --release --package bench -- $(ARGS)

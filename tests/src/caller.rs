@@ -9,6 +9,8 @@ use sqlx::PgPool;
 
 use crate::system::{Addresses, TestSystem, create_key, wait_until_applied};
 
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
+
 /// Somebody with a key, calling the command API for what changes and the read API for what does not.
 #[derive(Clone)]
 pub struct Caller {
@@ -198,16 +200,26 @@ impl Caller {
 
     /// Waits until the live epoch has applied everything that is in the log now.
     pub async fn caught_up(&self) {
+        self.caught_up_within(CAUGHT_UP_WITHIN).await;
+    }
+
+    /// The same, for logs with which that takes its time.
+    pub async fn caught_up_within(&self, within: Duration) {
         let head = self.head().await;
         let live = "SELECT coalesce(max(c.position), 0) FROM read.live_epochs l JOIN read.checkpoints c USING (projection, epoch, workspace)
                     WHERE l.workspace = $1";
-        wait_until_applied(&self.pool, live, self.workspace, head, Duration::from_secs(30)).await;
+        wait_until_applied(&self.pool, live, self.workspace, head, within).await;
     }
 
     /// Waits until every epoch that is kept applied has everything that is in the log now.
     pub async fn caught_up_in_every_epoch(&self) {
+        self.caught_up_in_every_epoch_within(CAUGHT_UP_WITHIN).await;
+    }
+
+    /// The same, for logs with which that takes its time.
+    pub async fn caught_up_in_every_epoch_within(&self, within: Duration) {
         let head = self.head().await;
         let slowest = "SELECT coalesce(min(position), 0) FROM read.checkpoints WHERE workspace = $1 AND following";
-        wait_until_applied(&self.pool, slowest, self.workspace, head, Duration::from_secs(30)).await;
+        wait_until_applied(&self.pool, slowest, self.workspace, head, within).await;
     }
 }

@@ -6,6 +6,7 @@ mod caller;
 pub mod checker;
 mod digest;
 pub mod evidence;
+mod fill;
 pub mod history;
 mod program;
 mod projector;
@@ -16,6 +17,7 @@ pub mod workload;
 
 pub use caller::{Answer, Caller};
 pub use digest::digest_of_epoch;
+pub use fill::Fill;
 pub use program::Program;
 pub use projector::ProjectorProcess;
 pub use soak::{Soak, open_to_all};

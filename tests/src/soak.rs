@@ -22,6 +22,11 @@ impl Soak {
         Self { rounds: rounds.unwrap_or(1), seed }
     }
 
+    /// How many observations there are in a long story; `None` unless `make soak` says it with `HIGHWATER_SOAK_OBSERVATIONS`.
+    pub fn observations() -> Option<u64> {
+        number("HIGHWATER_SOAK_OBSERVATIONS")
+    }
+
     /// The seeds of its rounds.
     pub fn seeds(self) -> impl Iterator<Item = u64> {
         (0..self.rounds).map(move |round| self.seed + round)

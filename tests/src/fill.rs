@@ -1,0 +1,101 @@
+//! Fills a log past the APIs, as fast as it can be written: observations of one day that are there already.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::event::catalogue::OBSERVATIONS_RECORDED;
+use domain::ids::{CampaignId, SourceId, WorkspaceId};
+use domain::observation::{Observation, ObservationType, ObservationsRecorded, STREAM_TYPE};
+use event_store::{AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, Payload};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Caller;
+
+/// Observations of one append.
+const AT_ONCE: u64 = 5_000;
+
+/// What a log is filled with.
+#[derive(Debug, Clone, Copy)]
+pub struct Fill<'a> {
+    /// The push source that observed it, by name.
+    pub source: &'a str,
+    /// Over which campaigns it is spread, one after the other.
+    pub campaigns: &'a [String],
+    /// How many observations.
+    pub observations: u64,
+    /// How many of them an event holds.
+    pub per_event: u64,
+    /// Between which instants they happened, in order.
+    pub between: (DateTime<Utc>, DateTime<Utc>),
+}
+
+impl Fill<'_> {
+    /// Appends it to the log of `caller`'s workspace. Three of four observations are impressions, the fourth is a click.
+    pub async fn append(self, pool: &PgPool, caller: &Caller) {
+        let workspace = WorkspaceId(caller.workspace());
+        let source = self.source_id(pool, workspace).await;
+        let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
+        let numbers: Vec<u64> = (0..self.observations).collect();
+        let batches: Vec<&[u64]> = numbers.chunks(usize::try_from(self.per_event).unwrap()).collect();
+        for together in batches.chunks(usize::try_from(AT_ONCE.div_ceil(self.per_event)).unwrap()) {
+            let request = AppendRequest {
+                workspace: workspace.0,
+                stream_type: STREAM_TYPE,
+                stream_id: source.stream(workspace),
+                expected: ExpectedVersion::Any,
+                events: together.iter().map(|numbers| self.event(source, numbers)).collect(),
+                metadata: Metadata::default(),
+                claims: Vec::new(),
+                seen: Vec::new(),
+                receipt: None,
+                recorded_at: self.between.1,
+            };
+            appender.append(request).await.unwrap();
+        }
+        // The writers end when nobody can give them more.
+        drop(appender);
+        writers.await.unwrap();
+    }
+
+    async fn source_id(self, pool: &PgPool, workspace: WorkspaceId) -> SourceId {
+        let owner: String = sqlx::query_scalar(
+            "SELECT owner FROM log.claims WHERE workspace = $1 AND kind = 'source_name' AND key = $2",
+        )
+        .bind(workspace.0)
+        .bind(self.source)
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        SourceId(owner.parse::<Uuid>().unwrap())
+    }
+
+    fn event(self, source: SourceId, numbers: &[u64]) -> NewEvent {
+        let campaigns: Vec<CampaignId> =
+            self.campaigns.iter().map(|id| CampaignId(id.parse::<Uuid>().unwrap())).collect();
+        let observations = numbers.iter().map(|number| self.observation(*number)).collect();
+        let batch = ObservationsRecorded { source, currency: "EUR".parse().unwrap(), campaigns, observations };
+        NewEvent {
+            event_type: OBSERVATIONS_RECORDED.name.to_owned(),
+            event_version: OBSERVATIONS_RECORDED.version().to_string(),
+            payload: Payload::Json(serde_json::to_string(&batch).unwrap()),
+        }
+    }
+
+    fn observation(self, number: u64) -> Observation {
+        let kind = if number % 4 == 3 { ObservationType::Click } else { ObservationType::Impression };
+        let (from, to) = self.between;
+        let after = i128::from((to - from).num_milliseconds()) * i128::from(number) / i128::from(self.observations);
+        Observation {
+            id: format!("filled-{number:08}"),
+            campaign: usize::try_from(number / 4).unwrap() % self.campaigns.len(),
+            kind,
+            occurred_at: from + TimeDelta::milliseconds(i64::try_from(after).unwrap()),
+            count: kind.one(),
+            value_micros: None,
+            dimensions: BTreeMap::new(),
+            corrects: None,
+        }
+    }
+}

@@ -53,7 +53,7 @@ CREATE TABLE read.stops (
     FOREIGN KEY (projection, epoch) REFERENCES read.epochs ON DELETE CASCADE
 );
 
--- What is kept of the tables that are partitioned by month. Stored, because rows depend on it: a rebuild writes what the
+-- What is kept of the tables whose rows belong to a time (read.monthly_tables(), read.tables_by_row()). Stored, because rows depend on it: a rebuild writes what the
 -- live epoch holds. keep_months: the rule, by which `before` moves on month by month (NULL: it stands). before: months
 -- that begin earlier are not kept; always the first instant of a UTC month. The log is never touched.
 CREATE TABLE read.retention (
@@ -297,6 +297,12 @@ CREATE TABLE read.scope_marks (
 CREATE FUNCTION read.monthly_tables() RETURNS text[]
 LANGUAGE sql IMMUTABLE AS $$
     SELECT ARRAY['increments', 'hourly_increments', 'daily_increments', 'dimension_totals']
+$$;
+
+-- Of what else a retention keeps only the last months: the rows are few, may be years old, and are deleted one by one.
+CREATE FUNCTION read.tables_by_row() RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY['corrections', 'statements']
 $$;
 
 -- Registers a new epoch and makes its partitions. Attached rather than created in place: ATTACH lets readers and

@@ -1,8 +1,8 @@
-//! What is kept of the tables that are partitioned by month. The log is never touched: a rebuild under a wider rule has the
-//! months again.
+//! What is kept of the tables whose rows belong to a time. The log is never touched: a rebuild under a wider rule has the months
+//! again.
 //!
-//! A bound is stored before anything is dropped, and readers are told by it; the months behind it are dropped once every
-//! reader from before it is gone. Views read it in the transaction that writes ([`crate::views`]), a new epoch begins with it.
+//! A bound is stored before anything is dropped, and readers are told by it; what lies behind it is dropped once every
+//! reader from before it is gone: partitions by month, and of tables with few rows, the rows. Views read it in the transaction that writes ([`crate::views`]), a new epoch begins with it.
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::views::PROJECTIONS;
 
 /// Months for which partitions are made before anything is written there.
 const MONTHS_AHEAD: u32 = 2;
+/// Rows that one transaction deletes at most.
+const ROWS_AT_ONCE: i64 = 10_000;
 /// How long readers may have to queue behind one try to drop a month.
 const LOCK_TIMEOUT: &str = "50ms";
 const DROP_ATTEMPTS: u32 = 20;
@@ -39,7 +41,7 @@ pub struct Retention {
 /// Why a retention was not set.
 #[derive(Debug, Error)]
 pub enum RetentionError {
-    /// Not a table that is partitioned by month.
+    /// Not a table whose rows belong to a time.
     #[error("{table:?} is not a table that is kept by month; those are {}", tables.join(", "))]
     UnknownTable {
         /// What was asked for.
@@ -52,7 +54,7 @@ pub enum RetentionError {
     Database(#[from] sqlx::Error),
 }
 
-/// Keeps so many whole months before the current one, of one table or of all that are partitioned by month; `None`: all
+/// Keeps so many whole months before the current one, of one table or of all whose rows belong to a time; `None`: all
 /// months, from the next rebuild on. What lies before is left to [`look_after`].
 pub async fn set(
     pool: &PgPool,
@@ -60,7 +62,7 @@ pub async fn set(
     keep_months: Option<u32>,
     now: DateTime<Utc>,
 ) -> Result<(), RetentionError> {
-    let tables = monthly_tables(pool).await?;
+    let tables = kept_tables(pool).await?;
     let wanted: Vec<String> = tables.iter().filter(|name| table.is_none_or(|table| table == *name)).cloned().collect();
     if let (Some(table), true) = (table, wanted.is_empty()) {
         return Err(RetentionError::UnknownTable { table: table.to_owned(), tables });
@@ -121,11 +123,13 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Retention>, sqlx::Error> {
 }
 
 /// Moves the bounds on with the months, drops what lies behind them, and makes the months that are to come. Returns the
-/// partitions that were dropped. What readers hold is left for the next time.
+/// partitions that were dropped, and those of which rows were deleted. What readers hold is left for the next time.
 pub async fn look_after(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
     advance(pool, now).await?;
     make_months(pool, now).await?;
-    drop_months(pool).await
+    let mut dropped = drop_months(pool).await?;
+    dropped.extend(delete_rows(pool).await?);
+    Ok(dropped)
 }
 
 /// The first month that is kept beside so many whole ones before the current one.
@@ -137,6 +141,14 @@ async fn monthly_tables(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT name AS "name!" FROM unnest(read.monthly_tables()) AS t (name)"#)
         .fetch_all(pool)
         .await
+}
+
+async fn kept_tables(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT name AS "name!" FROM unnest(read.monthly_tables() || read.tables_by_row()) AS t (name)"#
+    )
+    .fetch_all(pool)
+    .await
 }
 
 async fn advance(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
@@ -234,6 +246,76 @@ async fn drop_months(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
         }
     }
     Ok(dropped)
+}
+
+/// Deletes what is not kept of tables that have no partitions by month. A writer that did not know the bound yet may leave rows
+/// behind it: they go the next time.
+async fn delete_rows(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    let over = sqlx::query!(
+        r#"SELECT r.table_name, r.epoch, r.before FROM read.epoch_retention r
+           WHERE r.table_name = ANY(read.tables_by_row())
+             AND NOT EXISTS (SELECT FROM pg_stat_activity a
+                             WHERE a.datname = current_database() AND a.backend_type = 'client backend'
+                               AND a.pid <> pg_backend_pid()
+                               AND age(a.backend_xmin) >= age(r.set_by::xid))
+           ORDER BY r.epoch, r.table_name"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut emptied = Vec::new();
+    for table in over {
+        let mut has_rows = false;
+        loop {
+            let deleted = match table.table_name.as_str() {
+                "corrections" => delete_corrections(pool, table.epoch, table.before).await?,
+                _ => delete_statements(pool, table.epoch, table.before).await?,
+            };
+            if deleted == 0 {
+                break;
+            }
+            has_rows = true;
+        }
+        if has_rows {
+            emptied.push(format!("{}_e{}", table.table_name, table.epoch));
+        }
+    }
+    Ok(emptied)
+}
+
+/// Rows that are being written are left for the next time, so that nobody waits in a circle.
+async fn delete_statements(pool: &PgPool, epoch: i32, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "DELETE FROM read.statements WHERE epoch = $1 AND ctid = ANY(ARRAY(
+             SELECT ctid FROM read.statements WHERE epoch = $1 AND bucket_end <= $2 LIMIT $3 FOR UPDATE SKIP LOCKED))",
+        epoch,
+        before,
+        ROWS_AT_ONCE
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+async fn delete_corrections(pool: &PgPool, epoch: i32, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "DELETE FROM read.corrections WHERE epoch = $1 AND ctid = ANY(ARRAY(
+             SELECT ctid FROM read.corrections WHERE epoch = $1 AND bucket < $2 LIMIT $3 FOR UPDATE SKIP LOCKED))",
+        epoch,
+        before,
+        ROWS_AT_ONCE
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// The condition under which a retention that begins at `before` keeps a row of a table.
+pub(crate) fn kept_from(table: &str, before: &str) -> String {
+    match table {
+        // A day of some zone may begin in one month and end in the next: it is kept whole with the later one.
+        "statements" => format!("bucket_end > {before}"),
+        _ => format!("bucket >= {before}"),
+    }
 }
 
 /// Drops one partition. `false` if readers kept it busy all the time.

@@ -1,6 +1,7 @@
 //! `read.corrections`: what each correction did, and to which bucket.
 //!
 //! A row says what one observation of one event says, and is named by its place in the log: there is nothing to combine.
+//! What lies before what a retention keeps is left out: a stored input, which a rebuild reads as well.
 
 use chrono::{DateTime, Utc};
 use domain::bucket::quarter_hour;
@@ -78,10 +79,14 @@ impl View for Corrections {
                 "INSERT INTO read.corrections (epoch, workspace, campaign_id, bucket, position, item, source_id, type,
                                                original_id, occurred_at, correction_id, corrected_at, recorded_at,
                                                count_change, value_change, count, value)
-                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::integer[],
-                                          $7::uuid[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
-                                          $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::bigint[],
-                                          $16::bigint[], $17::bigint[])",
+                 SELECT $1, n.* FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::integer[],
+                                            $7::uuid[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
+                                            $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::bigint[],
+                                            $16::bigint[], $17::bigint[])
+                      AS n (workspace, campaign_id, bucket, position, item, source_id, type, original_id, occurred_at, correction_id,
+                            corrected_at, recorded_at, count_change, value_change, count, value)
+                 WHERE n.bucket >= coalesce((SELECT r.before FROM read.epoch_retention r
+                                             WHERE r.table_name = 'corrections' AND r.epoch = $1), '-infinity')",
                 epoch,
                 &self.workspaces,
                 &self.campaigns,

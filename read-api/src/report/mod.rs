@@ -11,7 +11,7 @@ pub(crate) mod lookups; // what else is looked up
 pub(crate) mod order; // sorting, and where a page ends
 pub(crate) mod plan; // a query's calendar and what it reads
 pub(crate) mod query; // what was asked, in its canonical form
-mod reading; // which table of sums, and what it keeps
+pub(crate) mod reading; // which table of sums, and what it keeps
 pub(crate) mod request; // what was asked, as it was sent
 mod row; // rows on the wire
 mod run; // one report, from query to answer

@@ -16,6 +16,8 @@ const TABLES: [(Grain, &str); 3] =
     [(Grain::Day, "daily_increments"), (Grain::Hour, "hourly_increments"), (Grain::QuarterHour, "increments")];
 /// The table of sums by dimension.
 const BY_DIMENSION: &str = "dimension_totals";
+/// The table of stated totals.
+const STATED: &str = "statements";
 
 /// From when on a table keeps rows, and since when it does so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(crate) struct Reading {
     pub(crate) grain: Grain,
     /// What the table keeps, if the report reaches back beyond it.
     pub(crate) beyond: Option<Kept>,
+    /// The same of stated totals.
+    pub(crate) beyond_stated: Option<Kept>,
     /// The same of the table by dimension, if that is read.
     pub(crate) beyond_by_dimension: Option<Kept>,
     /// How many values of a dimension are kept.
@@ -69,6 +73,11 @@ impl Limits {
         Ok(limits)
     }
 
+    /// What is kept of corrections, if days that begin here reach back beyond it.
+    pub(crate) fn beyond_corrections(&self, start: DateTime<Utc>) -> Option<Kept> {
+        self.beyond("corrections", start)
+    }
+
     /// What a table keeps, if a report that begins here reaches back beyond it.
     fn beyond(&self, table: &str, start: DateTime<Utc>) -> Option<Kept> {
         let kept = self.kept.iter().find(|(name, _)| name == table).map(|(_, kept)| *kept);
@@ -87,13 +96,14 @@ impl Reading {
             .min_by_key(|(_, beyond)| beyond.map(|kept| kept.before));
         let (grain, beyond) = furthest.unwrap_or((Grain::QuarterHour, limits.beyond("increments", start)));
         let beyond_by_dimension = query.dimension().and_then(|_| limits.beyond(BY_DIMENSION, start));
-        Self { grain, beyond, beyond_by_dimension, dimension_values: limits.dimension_values }
+        let beyond_stated = limits.beyond(STATED, start);
+        Self { grain, beyond, beyond_stated, beyond_by_dimension, dimension_values: limits.dimension_values }
     }
 
     /// When what it does not keep was dropped: a clock boundary of the result.
     pub(crate) fn changed_at(self) -> Option<DateTime<Utc>> {
         let changed_at = |beyond: Option<Kept>| beyond.map(|kept| kept.changed_at);
-        changed_at(self.beyond).max(changed_at(self.beyond_by_dimension))
+        changed_at(self.beyond).max(changed_at(self.beyond_stated)).max(changed_at(self.beyond_by_dimension))
     }
 
     /// What a reader should know of numbers that are not kept.
@@ -104,7 +114,14 @@ impl Reading {
         let of_sums = self.beyond.map(|kept| {
             warn(format!(
                 "Pushed numbers before {} are no longer kept for these buckets: rows that reach back further hold only what \
-                 was stated there by pull sources, and what is later.",
+                 pull sources stated there, and what is later.",
+                instant(kept)
+            ))
+        });
+        let of_statements = self.beyond_stated.map(|kept| {
+            warn(format!(
+                "Totals that pull sources stated of what ended by {} are no longer kept: rows that reach back further hold \
+                 only what was pushed there, and what is later.",
                 instant(kept)
             ))
         });
@@ -114,7 +131,7 @@ impl Reading {
                 instant(kept)
             ))
         });
-        of_sums.into_iter().chain(of_dimension).collect()
+        of_sums.into_iter().chain(of_statements).chain(of_dimension).collect()
     }
 }
 

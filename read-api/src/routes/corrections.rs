@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::metrics::{not_found, query_string};
 use crate::ApiState;
-use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, link_next};
+use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, Warning, link_next};
 use crate::consistency::{Asked, Consistency};
 use crate::cursor;
 use crate::parked::About;
@@ -30,6 +30,7 @@ use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::plan::Plan;
 use crate::report::query::{DataState, Paging};
+use crate::report::reading::{Kept, Limits};
 use crate::report::request::{Defaults, ReportRequest};
 use crate::report::value::Value;
 use crate::snapshot::Snapshot;
@@ -164,7 +165,8 @@ pub(crate) async fn list(
         return Ok(not_found(&standing));
     }
     let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &plan.months()).await?;
-    let version = Version::new(snapshot.revision, touched.position, None);
+    let beyond = Limits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
+    let version = Version::new(snapshot.revision, touched.position, beyond.map(|kept| kept.changed_at));
     let canonical = Canonical::new(MODEL, principal, &query)?;
     let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
     let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
@@ -173,6 +175,8 @@ pub(crate) async fn list(
     }
     let (rows, next_cursor) = page(snapshot, id, &plan, &paging, &canonical.hash).await?;
     let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
+    let parked = snapshot.parked.warning(&about, &Sources::new());
+    let warnings = beyond.map(beyond_retention).into_iter().chain(parked).collect();
     let echo = to_raw_value(&Echo { query: &query, limit: paging.limit }).map_err(Refusal::corrupt)?;
     let meta = Meta {
         model: MODEL,
@@ -182,7 +186,7 @@ pub(crate) async fn list(
         currency: snapshot.currency,
         query: &echo,
         freshness: None,
-        warnings: snapshot.parked.warning(&about, &Sources::new()).into_iter().collect(),
+        warnings,
     };
     let envelope = Envelope { data, page: Some(Page { next_cursor: next_cursor.clone() }), meta };
     let mut response = answer::ok(&tag, &standing, &envelope)?;
@@ -198,6 +202,18 @@ pub(crate) async fn list(
         link_next(&mut response, &format!("/v1/campaigns/{id}/corrections?{}", query_string(&next)?));
     }
     Ok(response)
+}
+
+fn beyond_retention(kept: Kept) -> Warning {
+    let before = kept.before.to_rfc3339_opts(SecondsFormat::Secs, true);
+    Warning {
+        code: "beyond_retention",
+        detail: format!(
+            "Corrections of what happened before {before} are no longer kept: what they changed still counts."
+        ),
+        sources: Vec::new(),
+        measures: Vec::new(),
+    }
 }
 
 /// The days are those of a report that is one bucket.

@@ -6,7 +6,7 @@ use projections::retention;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{at, created, days, naming, observed, pulled, pushing};
+use crate::given::{at, created, days, naming, observed, pulled, pushing, sale_corrected};
 use crate::world::{Reply, World};
 
 async fn years(world: &mut World) {
@@ -64,8 +64,42 @@ async fn who_reaches_back_beyond_what_is_kept_is_told(options: PgPoolOptions, co
             "increments_e1_202512"
         ]
     );
-    // Stated totals are kept.
-    assert_eq!(clicks(&world.report(&whole).await.ok()), (json!(102), true));
+    assert_eq!(clicks(&world.report(&whole).await.ok()), (json!(2), true));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_was_stated_is_kept_by_itself(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    years(&mut world).await;
+    let now = at("2026-11-22T12:00:00Z");
+    let whole = query("2025-01-01", "all", "UTC");
+    retention::set(&world.admin, Some("statements"), Some(10), now).await.unwrap();
+    assert_eq!(retention::look_after(&world.admin, now).await.unwrap(), ["statements_e1"]);
+    let told = world.report(&whole).await.ok();
+    assert_eq!(clicks(&told), (json!(3), true));
+    let detail = told.body["meta"]["warnings"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Totals that pull sources stated of what ended by 2026-01-01T00:00:00Z"), "{detail}");
+    assert_eq!(clicks(&world.report(&query("2026-01-01", "all", "UTC")).await.ok()), (json!(2), false));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn corrections_are_kept_by_themselves(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    years(&mut world).await;
+    let (then, now) = ("2025-12-31T10:00:00Z", at("2026-11-22T12:00:00Z"));
+    world.given([sale_corrected((1, 1), ("c", "o", then), then, (0, Some(-1)), (1, Some(5)))]).await;
+    let path = |from: &str| {
+        format!(
+            "/v1/campaigns/00000000-0000-0000-0000-00000000ca01/corrections?date_from={from}&date_to=2026-11-01&time_zone=UTC"
+        )
+    };
+    let before = world.get(&path("2025-12-01")).await.ok();
+    assert_eq!((before.column("correction_id"), before.warnings().len()), (vec![json!("c")], 0));
+    retention::set(&world.admin, Some("corrections"), Some(10), now).await.unwrap();
+    assert_eq!(retention::look_after(&world.admin, now).await.unwrap(), ["corrections_e1"]);
+    let told = world.get_with(&path("2025-12-01"), &[("if-none-match", before.etag())]).await.ok();
+    assert_eq!((&told.body["data"], told.warnings()), (&json!([]), vec!["beyond_retention"]));
+    assert_eq!(world.get(&path("2026-01-01")).await.ok().warnings().len(), 0);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

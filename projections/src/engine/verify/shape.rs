@@ -6,7 +6,7 @@
 
 use sqlx::PgPool;
 
-use super::super::Projection;
+use super::super::{Projection, retention};
 
 /// A table of a projection.
 #[derive(Debug)]
@@ -88,11 +88,12 @@ impl Shape {
         let has_campaign = self.columns.iter().any(|column| column == "campaign_id");
         // The campaigns are named in any case, so that every statement has the same parameters.
         let only = if is_sampled && has_campaign { "campaign_id = ANY ($2::uuid[])" } else { "$2::uuid[] IS NOT NULL" };
-        let kept = if self.columns.iter().any(|column| column == "bucket") {
-            format!(
-                " AND bucket >= coalesce((SELECT max(r.before) FROM read.epoch_retention r
-                                          WHERE r.table_name = '{table}' AND r.epoch IN ({epoch}, {other})), '-infinity')"
-            )
+        let kept = if self.columns.iter().any(|column| column == "bucket" || column == "bucket_end") {
+            let before = format!(
+                "coalesce((SELECT max(r.before) FROM read.epoch_retention r
+                           WHERE r.table_name = '{table}' AND r.epoch IN ({epoch}, {other})), '-infinity')"
+            );
+            format!(" AND {}", retention::kept_from(table, &before))
         } else {
             String::new()
         };

@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The days of the longest window, today included.
 const DAYS: u64 = 30;
+/// How often it is looked whether a refresh is due.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A refresh is followed by a pause of at least this many times what it took, so that it never takes most of a processor.
 const PAUSES: u32 = 9;
 
@@ -50,11 +52,13 @@ pub struct Refreshed {
     pub workspaces: i64,
 }
 
-/// Refreshes whenever `every` has passed since anybody did, until shutdown. What fails is tried again at the next turn.
+/// Refreshes whenever `every` has passed since anybody did, or a workspace is not in it yet, until shutdown. What fails is tried
+/// again after `every`.
 pub async fn run(pool: PgPool, clock: SharedClock, every: Duration, shutdown: CancellationToken) {
     describe();
     loop {
         let started = Instant::now();
+        let mut least = every.min(LOOK_EVERY);
         match shutdown.run_until_cancelled(refresh_if_due(&pool, clock.now(), every)).await {
             None => return,
             Some(Ok(true)) => {
@@ -62,6 +66,7 @@ pub async fn run(pool: PgPool, clock: SharedClock, every: Duration, shutdown: Ca
             }
             Some(Ok(false)) => {}
             Some(Err(error)) => {
+                least = every;
                 tracing::warn!(error = &error as &dyn std::error::Error, "the leaderboard was not refreshed");
             }
         }
@@ -69,7 +74,7 @@ pub async fn run(pool: PgPool, clock: SharedClock, every: Duration, shutdown: Ca
             let age = (clock.now() - as_of).to_std().unwrap_or_default();
             metrics::gauge!("highwater_leaderboard_age_seconds").set(age.as_secs_f64());
         }
-        let pause = every.max(started.elapsed() * PAUSES);
+        let pause = least.max(started.elapsed() * PAUSES);
         if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
@@ -85,8 +90,8 @@ pub async fn refresh(pool: &PgPool, now: DateTime<Utc>) -> Result<Refreshed, Ref
     Ok(refreshed)
 }
 
-/// `false` if somebody else is at it, or was a short while ago.
-async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) -> Result<bool, RefreshError> {
+/// Refreshes if `every` has passed since anybody did, or a workspace is not in it yet. `false` if neither, or if somebody is at it.
+pub async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) -> Result<bool, RefreshError> {
     let mut tx = pool.begin().await?;
     let is_alone =
         sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtext('highwater.leaderboard')) AS "is_alone!""#)
@@ -97,12 +102,28 @@ async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) -> R
     }
     // An instant that lies ahead is another process' clock, or one that was set back: it does not count.
     let last = last(&mut *tx).await?.filter(|last| *last <= now);
-    if last.is_some_and(|last| (now - last).to_std().is_ok_and(|age| age < every)) {
+    let is_fresh = last.is_some_and(|last| (now - last).to_std().is_ok_and(|age| age < every));
+    if is_fresh && !lacks_a_workspace(&mut tx).await? {
         return Ok(false);
     }
     refresh_locked(&mut tx, now).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Whether a workspace could be in it that is not: one that began since the last refresh.
+async fn lacks_a_workspace(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM read.live_epochs l
+               JOIN read.checkpoints c USING (projection, epoch, workspace)
+               JOIN read.workspaces w ON w.epoch = l.epoch AND w.workspace = l.workspace
+               WHERE l.projection = 'campaign_model'
+                 AND NOT EXISTS (SELECT FROM read.leaderboard b WHERE b.workspace = l.workspace AND b.days = 7 AND b.measure = '')
+           ) AS "lacks!""#
+    )
+    .fetch_one(conn)
+    .await
 }
 
 async fn last<'c>(db: impl sqlx::PgExecutor<'c>) -> Result<Option<DateTime<Utc>>, sqlx::Error> {

@@ -237,7 +237,12 @@ pub(crate) fn source(n: u128) -> SourceId {
 }
 
 pub(crate) fn opened() -> Given {
-    let event = WorkspaceOpened { name: "Acme".into(), time_zone: "Europe/Berlin".parse().unwrap(), currency: eur() };
+    opened_in("Europe/Berlin")
+}
+
+/// A workspace with this time zone.
+pub(crate) fn opened_in(zone: &str) -> Given {
+    let event = WorkspaceOpened { name: "Acme".into(), time_zone: zone.parse().unwrap(), currency: eur() };
     Given { stream: Uuid::nil(), event: Event::Workspace(event) }
 }
 

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use domain::observation::ObservationType::Click;
 use domain::source::SourceKind;
 use platform::clock::ManualClock;
 use projections::catch_up;
-use projections::leaderboard::{Refreshed, refresh, run};
+use projections::leaderboard::{Refreshed, refresh, refresh_if_due, run};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, created, pools, registered, source};
+use crate::given::{Log, at, campaign, clicked, created, observed, opened_in, pools, registered, source};
 use crate::replaying::rebuild;
 
 const NOON: &str = "2026-11-22T12:00:00Z";
@@ -88,25 +89,103 @@ async fn readers_and_the_projector_go_on_during_a_refresh(options: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_is_refreshed_by_itself_as_time_passes(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn it_is_refreshed_by_itself(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     clicked_log(&admin, 3).await;
     catch_up(&pool).await.unwrap();
-    // Its turns come each millisecond, but no time passes until the clock is set.
-    let clock = ManualClock::new(at(NOON));
     let stop = CancellationToken::new();
-    let every = Duration::from_millis(1);
-    let running = tokio::spawn(run(pool.clone(), clock.shared(), every, stop.clone()));
+    let clock = ManualClock::new(at(NOON));
+    let running = tokio::spawn(run(pool.clone(), clock.shared(), Duration::from_mins(1), stop.clone()));
     while ranked(&admin).await.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    clock.set(at("2026-11-22T13:00:00Z"));
-    let as_of = "SELECT max(as_of) FROM read.leaderboard";
-    while sqlx::query_scalar::<_, chrono::DateTime<chrono::Utc>>(as_of).fetch_one(&admin).await.unwrap()
-        < at("2026-11-22T13:00:00Z")
-    {
         tokio::task::yield_now().await;
     }
     stop.cancel();
     running.await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn it_is_due_as_time_passes_and_when_a_workspace_begins(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let first = clicked_log(&admin, 3).await;
+    catch_up(&pool).await.unwrap();
+    let every = Duration::from_mins(1);
+    assert!(refresh_if_due(&pool, at(NOON), every).await.unwrap());
+    assert!(!refresh_if_due(&pool, at("2026-11-22T12:00:59Z"), every).await.unwrap());
+    assert!(refresh_if_due(&pool, at("2026-11-22T12:01:00Z"), every).await.unwrap());
+    // A clock that was ahead does not count.
+    assert!(refresh_if_due(&pool, at(NOON), every).await.unwrap());
+    // A workspace that begins does not wait.
+    let second = clicked_log(&admin, 1).await;
+    assert!(!refresh_if_due(&pool, at(NOON), every).await.unwrap());
+    catch_up(&pool).await.unwrap();
+    assert!(refresh_if_due(&pool, at(NOON), every).await.unwrap());
+    assert!(!refresh_if_due(&pool, at(NOON), every).await.unwrap());
+    let there: Vec<i32> = ranked(&admin).await.into_iter().map(|(workspace, ..)| workspace).collect();
+    assert_eq!(there, [first.workspace, second.workspace]);
+    // While somebody else is at it, nobody is.
+    let mut refreshing = pool.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('highwater.leaderboard'))")
+        .execute(&mut *refreshing)
+        .await
+        .unwrap();
+    assert!(!refresh_if_due(&pool, at("2026-11-22T13:00:00Z"), every).await.unwrap());
+}
+
+/// What the quarters of a workspace's last days come to, by campaign.
+async fn added_up(admin: &PgPool, workspace: i32, days: i32) -> Vec<(uuid::Uuid, i64)> {
+    sqlx::query_as(
+        "SELECT i.campaign_id, sum(i.value)::bigint FROM read.leaderboard_days d
+         JOIN read.increments i ON i.workspace = d.workspace AND i.bucket >= d.starts_at AND i.bucket < d.ends_at
+         WHERE d.workspace = $1 AND d.days_ago < $2 AND i.measure = 'clicks' GROUP BY 1 ORDER BY 1",
+    )
+    .bind(workspace)
+    .bind(days)
+    .fetch_all(admin)
+    .await
+    .unwrap()
+}
+
+/// Days are added up from days, hours and quarters of UTC, whichever fit.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn it_adds_up_whatever_the_zone(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    // The clocks of Lord Howe are set by half an hour; those of Berlin and New York were within the 30 days.
+    let zones =
+        ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Kiritimati"];
+    let first = at("2026-10-20T00:00:00Z");
+    let mut logs = Vec::new();
+    for zone in zones {
+        let mut log = Log::empty(&admin).await;
+        log.append_all([opened_in(zone), created(campaign(1)), created(campaign(2))]).await;
+        log.append(registered(source(1), SourceKind::Push)).await;
+        // Every five quarters, so that every quarter of a day has its turn; each moment is another sum.
+        let seen: Vec<_> = (0..700)
+            .map(|n| {
+                let when = first + chrono::TimeDelta::minutes(75 * n);
+                (campaign(1 + u128::from(n % 3 == 0)), Click, when, 1 + n % 7, None)
+            })
+            .collect();
+        log.append(observed(source(1), &seen)).await;
+        logs.push(log.workspace);
+    }
+    catch_up(&pool).await.unwrap();
+    for now in ["2026-11-22T12:00:00Z", "2026-11-22T23:59:59Z", "2026-11-01T10:20:00Z"] {
+        refresh(&pool, at(now)).await.unwrap();
+        for (workspace, zone) in logs.iter().zip(zones) {
+            for days in [7, 30] {
+                let ranked: Vec<(uuid::Uuid, i64)> = sqlx::query_as(
+                    "SELECT campaign_id, value::bigint FROM read.leaderboard
+                     WHERE workspace = $1 AND days = $2 AND measure = 'clicks' ORDER BY 1",
+                )
+                .bind(workspace)
+                .bind(days)
+                .fetch_all(&admin)
+                .await
+                .unwrap();
+                let expected = added_up(&admin, *workspace, days).await;
+                assert_eq!(expected.len(), 2);
+                assert_eq!(ranked, expected, "{zone}, {days} days at {now}");
+            }
+        }
+    }
 }

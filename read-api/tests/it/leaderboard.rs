@@ -258,6 +258,20 @@ async fn it_says_of_which_instant_it_is_true(options: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn days_that_are_not_kept_are_told(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = shop(options, connect).await;
+    world.given([clicks(1, 1, "2026-10-30T10:00:00Z", 100)]).await;
+    // As if it were December: November and what follows.
+    projections::retention::set(&world.admin, None, Some(1), at("2026-12-22T12:00:00Z")).await.unwrap();
+    refresh(&world).await;
+    let board = world.get(&format!("{CLICKS}&window=30d")).await.ok();
+    assert_eq!(board.warnings(), ["beyond_retention"]);
+    let detail = board.body["meta"]["warnings"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("2026-11-01T00:00:00Z"), "{detail}");
+    assert!(world.get(CLICKS).await.ok().warnings().is_empty());
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn pages_are_the_whole_board(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([created(4, "Belts", &["email"]), clicks(1, 4, "2026-11-20T10:00:00Z", 1)]).await;

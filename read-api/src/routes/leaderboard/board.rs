@@ -22,6 +22,8 @@ pub(super) struct Board {
     pub(super) as_of: Option<DateTime<Utc>>,
     pub(super) dates: Option<(NaiveDate, NaiveDate)>,
     pub(super) range: (DateTime<Utc>, DateTime<Utc>),
+    /// From when on numbers are kept, if the range reaches back further.
+    kept_from: Option<DateTime<Utc>>,
     /// Those that fed the workspace's campaigns.
     pub(super) sources: Sources,
 }
@@ -31,7 +33,7 @@ impl Board {
         let (workspace, days) = (snapshot.workspace, window.days());
         let row = sqlx::query!(
             r#"SELECT epoch AS "epoch!", position AS "position!", as_of AS "as_of!", date_from AS "date_from!",
-                      date_to AS "date_to!", starts_at AS "starts_at!", ends_at AS "ends_at!",
+                      date_to AS "date_to!", starts_at AS "starts_at!", ends_at AS "ends_at!", kept_from,
                       feeding AS "feeding: Json<Vec<SourceRow>>"
                FROM read.leaderboard WHERE workspace = $1 AND days = $2 AND measure = ''"#,
             workspace,
@@ -42,7 +44,8 @@ impl Board {
         let Some(row) = row else {
             let (epoch, never) = (snapshot.epoch, DateTime::default());
             let range = (never, never);
-            return Ok(Self { epoch, position: 0, as_of: None, dates: None, range, sources: Sources::new() });
+            let (kept_from, sources) = (None, Sources::new());
+            return Ok(Self { epoch, position: 0, as_of: None, dates: None, range, kept_from, sources });
         };
         let feeding = row.feeding.map(|feeding| feeding.0).unwrap_or_default();
         let sources = feeding.into_iter().map(|row| row.into_source().map(|source| (source.id, source)));
@@ -52,6 +55,7 @@ impl Board {
             as_of: Some(row.as_of),
             dates: Some((row.date_from, row.date_to)),
             range: (row.starts_at, row.ends_at),
+            kept_from: row.kept_from,
             sources: sources.collect::<Result<_, _>>()?,
         })
     }
@@ -104,6 +108,7 @@ impl Board {
             }
         }
         let mut all: Vec<_> = uncut.into_iter().filter_map(|(id, measures)| self.uncut(id, measures)).collect();
+        all.extend(self.kept_from.map(beyond_retention));
         all.extend(warnings::of_overlaps(&overlaps, &self.sources));
         all.extend((mixed > 0).then(|| Warning {
             code: "mixed_currency",
@@ -129,5 +134,15 @@ impl Board {
             sources: vec![name],
             measures: measures.into_iter().collect(),
         })
+    }
+}
+
+fn beyond_retention(kept_from: DateTime<Utc>) -> Warning {
+    let instant = kept_from.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    Warning {
+        code: "beyond_retention",
+        detail: format!("Numbers before {instant} are no longer kept, or not all of them: what is later counts."),
+        sources: Vec::new(),
+        measures: Vec::new(),
     }
 }

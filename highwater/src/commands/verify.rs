@@ -206,7 +206,8 @@ impl<'a> Shown<'a> {
             return;
         }
         let name = self.name(difference.workspace);
-        let line = if self.options.json { as_json(&name, difference).to_string() } else { as_text(&name, difference) };
+        let line =
+            if self.options.json { as_json(&name, difference).to_string() } else { format!("{name}: {difference}") };
         let print = || {
             // Whoever read this does not want more; the exit status still says it.
             let _ = writeln!(std::io::stdout(), "{line}");
@@ -302,31 +303,6 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// `acme: increments campaign_id=… measure=clicks: value is 13, not 12`
-fn as_text(workspace: &str, difference: &Difference) -> String {
-    let cells = |cells: &[Cell]| {
-        let named: Vec<String> =
-            cells.iter().map(|cell| format!("{}={}", cell.column, or_null(cell.value.as_deref()))).collect();
-        named.join(" ")
-    };
-    let key = if difference.key.is_empty() { String::new() } else { format!(" {}", cells(&difference.key)) };
-    let said = match &difference.row {
-        RowDifference::Changed(columns) => {
-            let changed: Vec<String> = columns
-                .iter()
-                .map(|changed| {
-                    let (live, rebuilt) = (or_null(changed.live.as_deref()), or_null(changed.rebuilt.as_deref()));
-                    format!("{} is {live}, not {rebuilt}", changed.column)
-                })
-                .collect();
-            changed.join("; ")
-        }
-        RowDifference::Missing(rest) => format!("the row is missing: {}", cells(rest)),
-        RowDifference::Extra(rest) => format!("a row too many: {}", cells(rest)),
-    };
-    format!("{workspace}: {}{key}: {said}", difference.table)
-}
-
 fn as_json(workspace: &str, difference: &Difference) -> Value {
     let cells = |cells: &[Cell]| -> Map<String, Value> {
         cells.iter().map(|cell| (cell.column.clone(), json!(cell.value))).collect()
@@ -359,8 +335,4 @@ fn part_as_json(part: &ParkedPart) -> Value {
         "waiting": part.waiting,
         "reason": part.reason,
     })
-}
-
-fn or_null(value: Option<&str>) -> &str {
-    value.unwrap_or("NULL")
 }

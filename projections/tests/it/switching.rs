@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::given::{Log, at, campaign, clicked, created, pools, source};
+use crate::parking::garbled;
 use crate::replaying::{MODEL, of_all, rebuild, rebuild_with, varied};
 use crate::then::{counted, live_epoch};
 
@@ -55,7 +56,7 @@ async fn rows_that_differ_in_number(options: PgPoolOptions, connect: PgConnectOp
     catch_up(&pool).await.unwrap();
     sqlx::query("DELETE FROM read.campaigns WHERE epoch = 1").execute(&admin).await.unwrap();
     let unlike = Unlike::Rows { table: "campaigns", live: 0, filled: 1 };
-    assert_unlike(&rebuild_with(&pool, &of_all()).await, unlike);
+    assert_unlike(&rebuild_with(&pool, &of_all()).await, unlike.clone());
     assert_eq!(live_epoch(&admin, log.workspace).await, 1);
     assert_eq!(notes(&admin).await, [(2, unlike.to_string())]);
 
@@ -74,7 +75,7 @@ async fn rows_with_more_parked(options: PgPoolOptions, connect: PgConnectOptions
     let other = varied(&admin, 1).await;
     catch_up(&pool).await.unwrap();
     let unlike = Unlike::MoreParked { live: 0, filled: 1 };
-    assert_unlike(&rebuild_with(&pool, &of_all()).await, unlike);
+    assert_unlike(&rebuild_with(&pool, &of_all()).await, unlike.clone());
     assert_eq!((live_epoch(&admin, log.workspace).await, live_epoch(&admin, other.workspace).await), (1, 2));
     assert_eq!((counted(&admin, log.workspace).await, notes(&admin).await), (2, vec![(2, unlike.to_string())]));
 
@@ -108,4 +109,62 @@ async fn what_is_left_out_since_may_go(options: PgPoolOptions, connect: PgConnec
     sqlx::query("DELETE FROM read.campaigns WHERE epoch = 3").execute(&admin).await.unwrap();
     let refused = rebuild_with(&pool, &of_all()).await;
     assert_unlike(&refused, Unlike::Rows { table: "campaigns", live: 0, filled: 1 });
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rows_that_are_compared_and_differ(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let (log, fine) = (varied(&admin, 3).await, varied(&admin, 2).await);
+    catch_up(&pool).await.unwrap();
+    let change = format!("UPDATE read.campaigns SET name = name || '!' WHERE workspace = {}", log.workspace);
+    sqlx::query(&change).execute(&admin).await.unwrap();
+    let verified = ReplayOptions { verify: true, ..of_all() };
+    let refused = rebuild_with(&pool, &verified).await.unwrap_err();
+    let ReplayError::Unlike { workspace, unlike: Unlike::Differs { rows: 1, first } } = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((workspace, first.table), (log.workspace, "campaigns"));
+    let told = format!("campaigns campaign_id={0}: name is Campaign {0}!, not Campaign {0}", campaign(1));
+    assert_eq!(first.to_string(), told);
+    assert_eq!((live_epoch(&admin, log.workspace).await, live_epoch(&admin, fine.workspace).await), (1, 2));
+    let noted = format!("1 of its rows differ between the live epoch and the new one, the first: {told}");
+    assert_eq!(notes(&admin).await, [(2, noted)]);
+    // As many rows, so it takes a comparison to see it. It counts as a verify.
+    let last = projections::last_verified(&pool).await.unwrap();
+    assert_eq!((last[0].sampled, last[0].differences, last[0].problems), (false, 1, 0));
+
+    let repair = format!("UPDATE read.campaigns SET name = trim('!' FROM name) WHERE workspace = {}", log.workspace);
+    sqlx::query(&repair).execute(&admin).await.unwrap();
+    let outcome = rebuild_with(&pool, &verified).await.unwrap();
+    assert!(matches!(outcome, ReplayOutcome::Completed { epoch: 2, workspaces: 1, .. }), "{outcome:?}");
+    assert_eq!(live_epoch(&admin, log.workspace).await, 2);
+    assert_eq!(projections::last_verified(&pool).await.unwrap()[0].differences, 0);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rows_that_cannot_be_compared(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let log = varied(&admin, 1).await;
+    catch_up(&pool).await.unwrap();
+    projections::retention::limit_dimensions(&admin, 7).await.unwrap();
+    let refused = rebuild_with(&pool, &ReplayOptions { verify: true, ..of_all() }).await.unwrap_err();
+    let reason = "the live rows keep another number of values of a dimension".to_owned();
+    assert_unlike(&Err(refused), Unlike::Unverified { reason });
+    assert_eq!(live_epoch(&admin, log.workspace).await, 1);
+    rebuild(&pool).await;
+    assert_eq!(live_epoch(&admin, log.workspace).await, 2);
+}
+
+/// What is parked on both sides is no difference, and what comes while it is compared is applied before the switch.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rows_that_are_compared_and_equal(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = varied(&admin, 3).await;
+    garbled(&mut log, 3).await;
+    catch_up(&pool).await.unwrap();
+    log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
+    let outcome = rebuild_with(&pool, &ReplayOptions { verify: true, ..of_all() }).await.unwrap();
+    assert!(matches!(outcome, ReplayOutcome::Completed { epoch: 2, workspaces: 1, .. }), "{outcome:?}");
+    catch_up(&pool).await.unwrap();
+    assert_eq!(counted(&admin, log.workspace).await, 4);
 }

@@ -44,6 +44,9 @@ pub struct Options {
     /// Switch although the new rows differ in number from the old ones, which the same version built.
     #[arg(long)]
     allow_differences: bool,
+    /// Compare the new rows with the old ones as `highwater verify` does, and switch a workspace only if they are equal.
+    #[arg(long, conflicts_with = "allow_differences")]
+    verify: bool,
     #[command(flatten)]
     instead: Instead,
 }
@@ -53,13 +56,13 @@ pub struct Options {
 #[group(multiple = false)]
 struct Instead {
     /// Fill nothing: let readers see the rows before the last switch again.
-    #[arg(long, conflicts_with_all = ["allow_parked", "allow_differences"])]
+    #[arg(long, conflicts_with_all = ["allow_parked", "allow_differences", "verify"])]
     rollback: bool,
     /// Fill nothing: drop the rows that nobody reads now.
-    #[arg(long, conflicts_with_all = ["workspaces", "keep_old", "allow_parked", "allow_differences"])]
+    #[arg(long, conflicts_with_all = ["workspaces", "keep_old", "allow_parked", "allow_differences", "verify"])]
     drop_old: bool,
     /// Change nothing: show every epoch.
-    #[arg(long, conflicts_with_all = ["workspaces", "keep_old", "allow_parked", "allow_differences"])]
+    #[arg(long, conflicts_with_all = ["workspaces", "keep_old", "allow_parked", "allow_differences", "verify"])]
     status: bool,
 }
 
@@ -87,6 +90,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         keep_old: options.keep_old,
         allow_parked: options.allow_parked,
         allow_differences: options.allow_differences,
+        verify: options.verify,
         ..ReplayOptions::new(SystemClock::shared())
     };
     let mut stops = signals()?;
@@ -158,7 +162,8 @@ async fn fill(
         ReplayOutcome::Completed { epoch, workspaces, events } => {
             let seconds = shown.started.elapsed().as_secs_f64();
             let who = if told.workspaces.is_some() { "every workspace that was named" } else { "every workspace" };
-            writeln!(out, "{projection}: {who} now reads epoch {epoch}")?;
+            let proved = if told.verify { ", every row of which was compared before" } else { "" };
+            writeln!(out, "{projection}: {who} now reads epoch {epoch}{proved}")?;
             writeln!(out, "workspaces: {workspaces}\nevents: {events}\nseconds: {seconds:.1}")?;
             Ok(true)
         }

@@ -56,7 +56,7 @@ async fn rollback_alone(
         by_epoch.entry((way.to, way.version)).or_default().push(way.workspace);
     }
     // Whoever goes back has a reason to: nothing is compared with what the readers see now.
-    let allowed = Allowed { parked: true, differences: true };
+    let allowed = Allowed { parked: true, differences: true, proof: None };
     let mut went = Vec::new();
     for ((epoch, version), workspaces) in by_epoch {
         let rebuild = Rebuild { pool, projection, epoch, shutdown: shutdown.clone(), tally: Tally::new(&|_| {}) };

@@ -1,10 +1,11 @@
 //! Whether a workspace may switch. That the new epoch has no hole, and stands where the live one stands, the batches and the
 //! switch see to; this asks, while both checkpoints are locked, what else can be told cheaply: that not more is parked, and
-//! that the same version, of the same inputs, gave as many rows. Row by row, `highwater verify` compares.
+//! that the same version, of the same inputs, gave as many rows. Row by row, a [`Proof`] compares, before anything is locked.
 
 use sqlx::{PgConnection, Row};
 
-use super::super::parked;
+use super::super::verify::Proof;
+use super::super::{parked, retention};
 use super::rebuild::Rebuild;
 use super::switch::Locked;
 use super::{ReplayError, Unlike};
@@ -13,19 +14,21 @@ use super::{ReplayError, Unlike};
 const MOST_COUNTED: i64 = 20_000;
 
 /// What is switched to all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Allowed {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowed<'a> {
     /// More parked parts.
     pub(super) parked: bool,
     /// Another number of rows.
     pub(super) differences: bool,
+    /// Nothing but what this proves, if it is there.
+    pub(super) proof: Option<&'a Proof>,
 }
 
 pub(super) async fn may_switch(
     conn: &mut PgConnection,
     rebuild: &Rebuild<'_>,
     locked: Locked,
-    allowed: Allowed,
+    allowed: Allowed<'_>,
 ) -> Result<(), ReplayError> {
     let Some(live) = locked.live else { return Ok(()) };
     let workspace = locked.workspace;
@@ -98,9 +101,9 @@ async fn same_rows(
     let counts = tables.iter().map(|table| {
         // Only months that both keep: what is not kept any more is dropped from one epoch after the other.
         let kept = if kept_in_part.iter().any(|name| name == table) {
-            format!(
-                " AND bucket >= (SELECT max(before) FROM read.epoch_retention WHERE table_name = '{table}' AND epoch IN ($1, $2))"
-            )
+            let before =
+                format!("(SELECT max(before) FROM read.epoch_retention WHERE table_name = '{table}' AND epoch IN ($1, $2))");
+            format!(" AND {}", retention::kept_from(table, &before))
         } else {
             String::new()
         };

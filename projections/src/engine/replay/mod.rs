@@ -42,6 +42,7 @@ pub(super) use self::retention::look_after;
 pub use self::standing::{EpochState, EpochStatus, epochs};
 pub(super) use self::switch::LARGEST_GAP;
 use super::event::Refused;
+use super::verify::{Difference, Proof};
 use super::{Projection, WriteError, checkpoint};
 use crate::views::PROJECTIONS;
 
@@ -59,6 +60,8 @@ pub struct ReplayOptions {
     pub allow_parked: bool,
     /// Switch although the new epoch has another number of rows than the live one, which the same version built.
     pub allow_differences: bool,
+    /// Compare each workspace's new rows with its live ones, as a verify does, and switch it only if they are equal.
+    pub verify: bool,
     /// Tells from when on the old epoch is kept.
     pub clock: SharedClock,
 }
@@ -66,7 +69,14 @@ pub struct ReplayOptions {
 impl ReplayOptions {
     /// All workspaces; nothing questionable is allowed.
     pub fn new(clock: SharedClock) -> Self {
-        Self { workspaces: None, keep_old: KEEP_OLD, allow_parked: false, allow_differences: false, clock }
+        Self {
+            workspaces: None,
+            keep_old: KEEP_OLD,
+            allow_parked: false,
+            allow_differences: false,
+            verify: false,
+            clock,
+        }
     }
 }
 
@@ -139,7 +149,7 @@ pub enum ReplayError {
 }
 
 /// How a filled epoch is unlike the live one, so that nobody should read it before somebody has looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unlike {
     /// More parts of the log are parked.
     #[error("{filled} parts of its log are parked in the new epoch, {live} in the live one")]
@@ -158,6 +168,20 @@ pub enum Unlike {
         live: i64,
         /// In the new one.
         filled: i64,
+    },
+    /// Rows differ, as a comparison found that was asked for.
+    #[error("{rows} of its rows differ between the live epoch and the new one, the first: {first}")]
+    Differs {
+        /// How many.
+        rows: u64,
+        /// One of them.
+        first: Box<Difference>,
+    },
+    /// A comparison was asked for and cannot be made.
+    #[error("its new rows cannot be compared with the live ones: {reason}")]
+    Unverified {
+        /// Why.
+        reason: String,
     },
 }
 
@@ -216,7 +240,12 @@ async fn replay_alone(
     checkpoint::ensure(pool, projection, checkpoint::First::Never).await?;
     retention::clear_away(pool, projection).await?;
     let epoch = epochs::begin(pool, projection, only, options.keep_old).await?;
-    let allowed = Allowed { parked: options.allow_parked, differences: options.allow_differences };
+    let proof = match options.verify {
+        true => Some(Proof::prepare(pool, projection, options.clock.clone()).await?),
+        false => None,
+    };
+    let allowed =
+        Allowed { parked: options.allow_parked, differences: options.allow_differences, proof: proof.as_ref() };
     let rebuild = Rebuild { pool, projection, epoch, shutdown, tally: Tally::new(progress) };
     let mut switched = 0;
     loop {

@@ -37,7 +37,7 @@ pub(super) enum Rebuilt {
 impl Rebuild<'_> {
     /// Fills logs and switches their workspaces; says how many. `None` if shutdown came first. One that fails does not hold up
     /// the others; the first failure is given in the end.
-    pub(super) async fn logs(&self, logs: &[Elsewhere], allowed: Allowed) -> Result<Option<usize>, ReplayError> {
+    pub(super) async fn logs(&self, logs: &[Elsewhere], allowed: Allowed<'_>) -> Result<Option<usize>, ReplayError> {
         self.tally.expect(logs);
         many::fill(self, logs).await;
         let work: Vec<BoxFuture<'_, _>> = logs.iter().map(|log| self.log(log.workspace, allowed).boxed()).collect();
@@ -54,7 +54,7 @@ impl Rebuild<'_> {
 
     /// Fills one log and switches its workspace, however often the database fails in between, within reason. What is wrong
     /// with the log or with what it gave is noted, for whoever looks.
-    async fn log(&self, workspace: i32, allowed: Allowed) -> Result<Rebuilt, ReplayError> {
+    async fn log(&self, workspace: i32, allowed: Allowed<'_>) -> Result<Rebuilt, ReplayError> {
         let mut backoff = Backoff::up_to(Duration::from_secs(5));
         let mut attempts = 1;
         loop {
@@ -100,7 +100,7 @@ impl Rebuild<'_> {
         }
     }
 
-    async fn fill_and_switch(&self, workspace: i32, allowed: Allowed) -> Result<Rebuilt, ReplayError> {
+    async fn fill_and_switch(&self, workspace: i32, allowed: Allowed<'_>) -> Result<Rebuilt, ReplayError> {
         fill::start(self, workspace).await?;
         loop {
             if self.shutdown.is_cancelled() {

@@ -40,8 +40,13 @@ enum Level {
     Refused,
 }
 
-/// Switches a workspace. `false` if the new epoch has fallen too far behind meanwhile.
-pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32, allowed: Allowed) -> Result<bool, ReplayError> {
+/// Switches a workspace. `false` if the new epoch has fallen too far behind meanwhile, or shutdown came.
+pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32, allowed: Allowed<'_>) -> Result<bool, ReplayError> {
+    if let Some(proof) = allowed.proof
+        && !proof.holds(rebuild, workspace).await?
+    {
+        return Ok(false);
+    }
     let mut tx = rebuild.pool.begin().await?;
     let locked = lock(&mut tx, rebuild, workspace).await?;
     if locked.position - locked.filled > LARGEST_GAP {

@@ -1,5 +1,7 @@
 //! What a comparison may find.
 
+use std::fmt;
+
 /// A row of the live tables that is not what the log says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -42,4 +44,50 @@ pub struct Changed {
     pub live: Option<String>,
     /// What the rebuilt row has.
     pub rebuilt: Option<String>,
+}
+
+/// `increments campaign_id=… measure=clicks: value is 13, not 12`
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.table)?;
+        for cell in &self.key {
+            write!(f, " {cell}")?;
+        }
+        f.write_str(": ")?;
+        match &self.row {
+            RowDifference::Changed(columns) => write!(f, "{}", Listed(columns, "; ")),
+            RowDifference::Missing(rest) => write!(f, "the row is missing: {}", Listed(rest, " ")),
+            RowDifference::Extra(rest) => write!(f, "a row too many: {}", Listed(rest, " ")),
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.column, or_null(self.value.as_deref()))
+    }
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (live, rebuilt) = (or_null(self.live.as_deref()), or_null(self.rebuilt.as_deref()));
+        write!(f, "{} is {live}, not {rebuilt}", self.column)
+    }
+}
+
+/// Things one after the other, with something between them.
+struct Listed<'a, T>(&'a [T], &'static str);
+
+impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, one) in self.0.iter().enumerate() {
+            f.write_str(if n == 0 { "" } else { self.1 })?;
+            write!(f, "{one}")?;
+        }
+        Ok(())
+    }
+}
+
+fn or_null(value: Option<&str>) -> &str {
+    value.unwrap_or("NULL")
 }

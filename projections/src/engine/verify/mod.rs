@@ -15,6 +15,7 @@
 //! of the live epoch, and are honoured because the fill is the replay's.
 
 mod aside; // the epoch to compare with
+mod before_switch; // an epoch that is about to be switched to
 mod compare; // two ordered streams of rows, merged
 mod difference; // what may be found
 mod meet; // brings both sides to one position
@@ -32,6 +33,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(super) use self::before_switch::Proof;
 pub use self::difference::{Cell, Changed, Difference, RowDifference};
 use self::meet::Met;
 pub use self::record::{LastVerified, last_verified};
@@ -240,7 +242,7 @@ async fn verify_alone(
     let mut bench = Bench {
         rebuild: Rebuild { pool, projection, epoch: 0, shutdown, tally: Tally::new(watch.progress) },
         like: 0,
-        shapes,
+        shapes: &shapes,
         request,
         clock,
         watch,
@@ -266,7 +268,7 @@ struct Bench<'a> {
     rebuild: Rebuild<'a>,
     /// The live epoch whose stored inputs the rebuild has.
     like: i32,
-    shapes: Vec<Shape>,
+    shapes: &'a [Shape],
     request: &'a VerifyRequest,
     clock: &'a SharedClock,
     watch: Watch<'a>,
@@ -326,7 +328,7 @@ impl Bench<'_> {
             None => None,
         };
         let scope = Scope { workspace: verification.workspace, campaigns: campaigns.as_deref() };
-        for shape in &self.shapes {
+        for shape in self.shapes {
             let count = compare::table(
                 shape,
                 scope,

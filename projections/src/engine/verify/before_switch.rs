@@ -1,0 +1,132 @@
+//! Proves an epoch before a workspace's readers see it: by the comparison of every verify, with the new epoch in the place of the
+//! one aside. Before, not after: rows that differ are then seen by nobody, and the old ones stay.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use platform::clock::SharedClock;
+use sqlx::PgPool;
+
+use super::super::Projection;
+use super::super::replay::{Rebuild, ReplayError, Tally, Unlike};
+use super::difference::Difference;
+use super::shape::Shape;
+use super::{Bench, Problem, Verification, VerifyRequest, Watch, aside, record};
+
+/// What a replay proves. A workspace that was proved once stays proved: what comes later is applied to both epochs by the same
+/// code, and comparing again might never end while much arrives.
+#[derive(Debug)]
+pub(in super::super) struct Proof {
+    shapes: Vec<Shape>,
+    clock: SharedClock,
+    proved: Mutex<BTreeSet<i32>>,
+}
+
+impl Proof {
+    pub(in super::super) async fn prepare(
+        pool: &PgPool,
+        projection: &Projection,
+        clock: SharedClock,
+    ) -> Result<Self, sqlx::Error> {
+        Ok(Self { shapes: Shape::of_all(pool, projection).await?, clock, proved: Mutex::default() })
+    }
+
+    /// Compares the new epoch of a workspace with the live one, at one position. `false` if shutdown came first.
+    pub(in super::super) async fn holds(&self, rebuild: &Rebuild<'_>, workspace: i32) -> Result<bool, ReplayError> {
+        if self.proved().contains(&workspace) {
+            return Ok(true);
+        }
+        let Some(live) = live_epoch(rebuild, workspace).await? else { return Ok(true) };
+        let Some(compared) = rebuild.shutdown.run_until_cancelled(self.compare(rebuild, workspace, live)).await else {
+            return Ok(false);
+        };
+        compared?;
+        self.proved().insert(workspace);
+        Ok(true)
+    }
+
+    async fn compare(&self, rebuild: &Rebuild<'_>, workspace: i32, live: i32) -> Result<(), ReplayError> {
+        let Rebuild { pool, projection, epoch, .. } = *rebuild;
+        let filled = aside::filled(rebuild, workspace).await?;
+        let request = VerifyRequest::default();
+        let first: Mutex<Option<Difference>> = Mutex::default();
+        let note = |difference: &Difference| {
+            first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| difference.clone());
+        };
+        let bench = Bench {
+            rebuild: Rebuild {
+                pool,
+                projection,
+                epoch,
+                shutdown: rebuild.shutdown.clone(),
+                tally: Tally::new(&|_| {}),
+            },
+            like: live,
+            shapes: &self.shapes,
+            request: &request,
+            clock: &self.clock,
+            watch: Watch { progress: &|_| {}, difference: &note },
+        };
+        let mut verification = Verification::of(workspace);
+        let problem = bench.verify_one(&mut verification).await.err();
+        let position = aside::filled(rebuild, workspace).await?;
+        rebuild.tally.applied(workspace, filled, position.max(filled));
+        let unlike = match (first.into_inner().unwrap_or_else(PoisonError::into_inner), problem) {
+            (Some(first), problem) => {
+                verification.problem = problem;
+                Unlike::Differs { rows: verification.differences(), first: Box::new(first) }
+            }
+            (None, Some(problem)) => return Err(refusal(workspace, problem)),
+            (None, None) => {
+                record::store(pool, projection, false, &verification, self.clock.now()).await?;
+                return Ok(());
+            }
+        };
+        record::store(pool, projection, false, &verification, self.clock.now()).await?;
+        Err(ReplayError::Unlike { workspace, unlike })
+    }
+
+    fn proved(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {
+        // A set of numbers: whatever a panicking holder left is whole.
+        self.proved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a workspace's readers see, if rows of it can be compared. `None` if they see nothing yet.
+async fn live_epoch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<Option<i32>, ReplayError> {
+    let Rebuild { pool, projection, epoch, .. } = *rebuild;
+    let live = sqlx::query!(
+        "SELECT l.epoch, e.version FROM read.live_epochs l JOIN read.epochs e USING (projection, epoch)
+         WHERE l.projection = $1 AND l.workspace = $2",
+        projection.name,
+        workspace
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(live) = live else { return Ok(None) };
+    let unverified = |reason: String| ReplayError::Unlike { workspace, unlike: Unlike::Unverified { reason } };
+    if live.version != projection.version {
+        return Err(unverified(format!("version {} of the projection built the live rows", live.version)));
+    }
+    if !aside::have_same_inputs(pool, projection, [live.epoch, epoch]).await? {
+        return Err(unverified("the live rows keep another number of values of a dimension".to_owned()));
+    }
+    Ok(Some(live.epoch))
+}
+
+/// What hinders the comparison hinders the switch.
+fn refusal(workspace: i32, problem: Problem) -> ReplayError {
+    match problem {
+        Problem::Log(refused) => ReplayError::Stopped(refused),
+        Problem::Rebuild(error) => error,
+        Problem::Database(error) => ReplayError::Database(error),
+        Problem::Stopped { .. }
+        | Problem::Version { .. }
+        | Problem::WentBack { .. }
+        | Problem::Switched { .. }
+        | Problem::LeftOut
+        | Problem::Order(_) => {
+            ReplayError::Unlike { workspace, unlike: Unlike::Unverified { reason: problem.full_text() } }
+        }
+    }
+}

@@ -109,9 +109,30 @@ async fn status_and_replay_tell_where_every_log_is(pool: PgPool) {
     );
     let projector = &told["projectors"][0];
     assert_eq!((&projector["living"], &projector["logs"]["campaign_model"]), (&json!(true), &json!(0)));
+    assert_eq!(told["epochs"].as_array().unwrap().len(), 1);
+    assert_eq!((&told["epochs"][0]["epoch"], &told["epochs"][0]["state"]), (&json!(1), &json!("live")));
+    for nothing in ["verifications", "parked", "retention"] {
+        assert_eq!(told[nothing], json!([]), "{nothing}");
+    }
 
     let replayed = accepted(&highwater(&pool, "replay").await);
     assert!(replayed.contains("reads epoch 2") && replayed.contains("events: 1"), "{replayed}");
+    // Compared row by row, with the rows as they are and with one that somebody changed.
+    let replayed = accepted(&highwater(&pool, "replay --verify").await);
+    assert!(replayed.contains("reads epoch 3, every row of which was compared before"), "{replayed}");
+    sqlx::query("UPDATE read.workspaces SET time_zone = 'Europe/Berlin'").execute(&pool).await.unwrap();
+    let output = highwater(&pool, "replay --verify").await;
+    refused(&output, "workspaces: time_zone is Europe/Berlin, not UTC");
+    let told: Value = serde_json::from_str(&accepted(&highwater(&pool, "status --json").await)).unwrap();
+    let epochs: Vec<_> =
+        told["epochs"].as_array().unwrap().iter().map(|epoch| (&epoch["epoch"], &epoch["state"])).collect();
+    assert!(
+        epochs.contains(&(&json!(3), &json!("live"))) && epochs.contains(&(&json!(4), &json!("building"))),
+        "{told}"
+    );
+    let verified = &told["verifications"][0];
+    assert_eq!((&verified["scope"], &verified["differences"]), (&json!("whole"), &json!(1)));
+    refused(&highwater(&pool, "replay --verify --allow-differences").await, "cannot be used with");
     refused(&highwater(&pool, "replay nothing").await, "nothing");
 }
 
@@ -212,12 +233,17 @@ async fn what_is_parked_is_listed_tried_again_and_left_out(pool: PgPool) {
     for said in ["acme", "meteors m", "the stream type \"meteors\" is not known"] {
         assert!(listed.contains(said), "{listed}");
     }
-    // A rebuild parks the same: that is no difference, but it is said.
-    assert_snapshot!(accepted(&highwater(&pool, "verify").await), @r#"
+    // A rebuild parks the same: that is no difference, but it is said, and no error.
+    assert_snapshot!(said(&highwater(&pool, "verify").await), @r#"
     acme: 3 rows at position 3: no difference
     acme: position 2 of meteors m: parked, 2 events wait: the stream type "meteors" is not known
     campaign_model: equal
+    exit status 0
     "#);
+    let told: Value = serde_json::from_str(&accepted(&highwater(&pool, "status --json").await)).unwrap();
+    let part = &told["parked"][0];
+    assert_eq!((&part["stream_type"], &part["position"], &part["waiting"]), (&json!("meteors"), &json!(2), &json!(2)));
+    assert_eq!(told["logs"][0]["parked_events"], 2);
     let tried = highwater(&pool, "parked retry --workspace acme").await;
     let said = String::from_utf8_lossy(&tried.stdout);
     assert!(!tried.status.success() && said.contains("refused at position 2"), "{said}");

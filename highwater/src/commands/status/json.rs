@@ -3,11 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use projections::{LogStatus, ProjectorStatus};
+use projections::parked::ParkedPart;
+use projections::retention::Retention;
+use projections::{EpochStatus, LastVerified, LogStatus, ProjectorStatus};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::state;
+
+/// What there is to tell.
+pub(super) struct Told<'a> {
+    pub(super) logs: &'a [LogStatus],
+    pub(super) names: &'a HashMap<i32, String>,
+    pub(super) projectors: &'a [ProjectorStatus],
+    pub(super) epochs: &'a [EpochStatus],
+    pub(super) verified: &'a [LastVerified],
+    pub(super) parked: &'a [ParkedPart],
+    pub(super) retention: &'a [Retention],
+}
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -16,6 +29,10 @@ pub(super) struct Status<'a> {
     at: DateTime<Utc>,
     logs: Vec<Log<'a>>,
     projectors: Vec<Projector<'a>>,
+    epochs: Vec<Epoch<'a>>,
+    verifications: Vec<Verified<'a>>,
+    parked: Vec<Parked<'a>>,
+    retention: Vec<Kept<'a>>,
 }
 
 /// One log under one projection.
@@ -32,6 +49,8 @@ struct Log<'a> {
     lag_s: f64,
     state: &'static str,
     stopped: Option<Stopped<'a>>,
+    parked_parts: i64,
+    parked_events: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,15 +73,80 @@ struct Projector<'a> {
     logs: BTreeMap<&'a str, usize>,
 }
 
+/// One built instance of a projection: live, being built by a replay, or kept.
+#[derive(Debug, Serialize)]
+struct Epoch<'a> {
+    projection: &'a str,
+    epoch: i32,
+    state: &'static str,
+    version: i32,
+    /// Workspaces whose readers see it.
+    workspaces: i64,
+    /// Events that it has applied, of so many.
+    applied: i64,
+    events: i64,
+    created_at: DateTime<Utc>,
+    drop_at: Option<DateTime<Utc>>,
+}
+
+/// When the rows were last proved.
+#[derive(Debug, Serialize)]
+struct Verified<'a> {
+    projection: &'a str,
+    scope: &'static str,
+    passed_at: DateTime<Utc>,
+    differences: i64,
+    problems: i64,
+}
+
+/// A part of a log that waits in an epoch.
+#[derive(Debug, Serialize)]
+struct Parked<'a> {
+    workspace: Option<&'a str>,
+    workspace_id: i32,
+    projection: &'a str,
+    epoch: i32,
+    /// Whether readers see that epoch.
+    live: bool,
+    stream_type: &'a str,
+    stream_id: &'a str,
+    campaign_id: Option<Uuid>,
+    position: i64,
+    waiting: i64,
+    parked_at: DateTime<Utc>,
+    reason: &'a str,
+}
+
+/// What is kept of a table.
+#[derive(Debug, Serialize)]
+struct Kept<'a> {
+    projection: &'a str,
+    table: &'a str,
+    keep_months: Option<i32>,
+    kept_from: Option<DateTime<Utc>>,
+    /// What lies before this is gone until a replay.
+    dropped_before: Option<DateTime<Utc>>,
+}
+
 impl<'a> Status<'a> {
-    pub(super) fn new(
-        logs: &'a [LogStatus],
-        names: &'a HashMap<i32, String>,
-        projectors: &'a [ProjectorStatus],
-        now: DateTime<Utc>,
-    ) -> Self {
-        let log = |log: &'a LogStatus| Log {
-            workspace: names.get(&log.workspace).map(String::as_str),
+    pub(super) fn new(told: &Told<'a>, now: DateTime<Utc>) -> Self {
+        let name = |workspace: i32| told.names.get(&workspace).map(String::as_str);
+        Self {
+            at: now,
+            logs: told.logs.iter().map(|log| Log::new(log, name(log.workspace), now)).collect(),
+            projectors: told.projectors.iter().map(Projector::new).collect(),
+            epochs: told.epochs.iter().map(Epoch::new).collect(),
+            verifications: told.verified.iter().map(Verified::new).collect(),
+            parked: told.parked.iter().map(|part| Parked::new(part, name(part.workspace))).collect(),
+            retention: told.retention.iter().map(Kept::new).collect(),
+        }
+    }
+}
+
+impl<'a> Log<'a> {
+    fn new(log: &'a LogStatus, workspace: Option<&'a str>, now: DateTime<Utc>) -> Self {
+        Self {
+            workspace,
             workspace_id: log.workspace,
             projection: &log.projection,
             epoch: log.epoch,
@@ -72,8 +156,15 @@ impl<'a> Status<'a> {
             lag_s: log.lag(now).as_secs_f64(),
             state: state(log),
             stopped: log.stopped.as_ref().map(|stop| Stopped { position: stop.position, reason: &stop.reason }),
-        };
-        let projector = |projector: &'a ProjectorStatus| Projector {
+            parked_parts: log.parked.parts,
+            parked_events: log.parked.events,
+        }
+    }
+}
+
+impl<'a> Projector<'a> {
+    fn new(projector: &'a ProjectorStatus) -> Self {
+        Self {
             id: projector.projector,
             name: &projector.name,
             living: projector.is_living,
@@ -82,7 +173,65 @@ impl<'a> Status<'a> {
             silent_s: projector.silent_for.as_secs_f64(),
             follows: &projector.follows,
             logs: projector.logs.iter().copied().collect(),
-        };
-        Self { at: now, logs: logs.iter().map(log).collect(), projectors: projectors.iter().map(projector).collect() }
+        }
+    }
+}
+
+impl<'a> Epoch<'a> {
+    fn new(epoch: &'a EpochStatus) -> Self {
+        Self {
+            projection: &epoch.projection,
+            epoch: epoch.epoch,
+            state: epoch.state.name(),
+            version: epoch.version,
+            workspaces: epoch.workspaces,
+            applied: epoch.applied,
+            events: epoch.events,
+            created_at: epoch.created_at,
+            drop_at: epoch.drop_at,
+        }
+    }
+}
+
+impl<'a> Verified<'a> {
+    fn new(last: &'a LastVerified) -> Self {
+        Self {
+            projection: &last.projection,
+            scope: if last.sampled { "sample" } else { "whole" },
+            passed_at: last.passed_at,
+            differences: last.differences,
+            problems: last.problems,
+        }
+    }
+}
+
+impl<'a> Parked<'a> {
+    fn new(part: &'a ParkedPart, workspace: Option<&'a str>) -> Self {
+        Self {
+            workspace,
+            workspace_id: part.workspace,
+            projection: &part.projection,
+            epoch: part.epoch,
+            live: part.is_live,
+            stream_type: &part.stream_type,
+            stream_id: &part.stream_id,
+            campaign_id: part.campaign_id,
+            position: part.position,
+            waiting: part.waiting,
+            parked_at: part.parked_at,
+            reason: &part.reason,
+        }
+    }
+}
+
+impl<'a> Kept<'a> {
+    fn new(kept: &'a Retention) -> Self {
+        Self {
+            projection: &kept.projection,
+            table: &kept.table,
+            keep_months: kept.keep_months,
+            kept_from: kept.before,
+            dropped_before: kept.dropped_before,
+        }
     }
 }

@@ -37,6 +37,9 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;
     let names = names(&admin).await?;
     let epochs = projections::epochs(&admin).await.context("cannot read the epochs")?;
+    let verifications =
+        projections::last_verified(&admin).await.context("cannot read when the rows were last verified")?;
+    let kept = projections::retention::list(&admin).await.context("cannot read what is kept")?;
 
     let all_go_on = logs.iter().all(|log| log.stopped.is_none());
     let exit = if all_go_on { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -44,7 +47,17 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     let mut out = std::io::stdout().lock();
     let now = SystemClock.now();
     if options.json {
-        serde_json::to_writer_pretty(&mut out, &json::Status::new(&logs, &names, &projectors, now))?;
+        let parked = projections::parked::list(&admin).await.context("cannot read what is parked")?;
+        let told = json::Told {
+            logs: &logs,
+            names: &names,
+            projectors: &projectors,
+            epochs: &epochs,
+            verified: &verifications,
+            parked: &parked,
+            retention: &kept,
+        };
+        serde_json::to_writer_pretty(&mut out, &json::Status::new(&told, now))?;
         writeln!(out)?;
         return Ok(exit);
     }
@@ -72,13 +85,13 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     for line in epochs.iter().filter_map(replay::build) {
         writeln!(out, "{line}")?;
     }
-    for last in &projections::last_verified(&admin).await.context("cannot read when the rows were last verified")? {
+    for last in &verifications {
         writeln!(out, "{}", verified(last, now))?;
     }
-    for kept in projections::retention::list(&admin).await? {
+    for kept in &kept {
         if let Some(before) = kept.before {
             let (table, from) = (&kept.table, retention::month(before));
-            writeln!(out, "{}: {table} keeps rows from {from} on: {}", kept.projection, retention::standing(&kept))?;
+            writeln!(out, "{}: {table} keeps rows from {from} on: {}", kept.projection, retention::standing(kept))?;
         }
     }
     Ok(exit)

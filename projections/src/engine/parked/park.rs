@@ -52,8 +52,10 @@ pub(crate) async fn pass(
     if !refused.is_empty() {
         checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
     }
+    // What is rebuilt only to be compared holds nothing back from anybody: the comparison tells of it.
+    let is_seen = refused.is_empty() || is_for_readers(&mut tx, projection, epoch).await?;
     tx.commit().await?;
-    for (campaign, reason) in &refused {
+    for (campaign, reason) in refused.iter().filter(|_| is_seen) {
         tracing::error!(
             projection = projection.name,
             epoch,
@@ -67,6 +69,17 @@ pub(crate) async fn pass(
         );
     }
     Ok(Passed::Gone { parked: refused.len() })
+}
+
+/// Whether anybody reads an epoch or will, rather than that it is compared and dropped.
+async fn is_for_readers(conn: &mut PgConnection, projection: &Projection, epoch: i32) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT state <> 'verifying' AS "is_for_readers!" FROM read.epochs WHERE projection = $1 AND epoch = $2"#,
+        projection.name,
+        epoch
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Parks what is refused of an event. The caller holds the checkpoint.

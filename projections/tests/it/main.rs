@@ -14,6 +14,7 @@ mod leaderboard; // campaigns, ranked anew each time
 mod leases; // several projectors on one database
 mod months; // partitions by month: hours and days, months on demand, retention
 mod parked; // events that cannot be applied, and what waits behind them
+mod parked_many; // very many of them
 mod parking; // what tests of parked parts share
 mod replaying; // what tests of replays share
 mod replays; // rebuilding beside the live rows

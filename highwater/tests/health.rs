@@ -5,10 +5,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use event_store::Wakeups;
 use highwater::system::{self, ProjectorLimits, RunningSystem, SystemConfig};
 use highwater::{tls, workspace};
 use platform::clock::SystemClock;
 use platform::config::DatabaseConfig;
+use projections::READ_CHANNEL;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
@@ -32,11 +34,14 @@ async fn open(pool: &PgPool, name: &str) -> i32 {
     workspace::find_or_open(pool, &database, name, zone, currency, &SystemClock::shared()).await.unwrap().id
 }
 
+/// Looks again whenever a projector has committed something.
 async fn applied(pool: &PgPool) {
+    let mut commits = Wakeups::new(pool.clone(), READ_CHANNEL, PATIENCE);
     let deadline = Instant::now() + PATIENCE;
+    commits.changed().await;
     while projections::status(pool).await.unwrap().iter().any(|log| log.lag_events > 0) {
         assert!(Instant::now() < deadline, "nothing is applied");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        commits.changed().await;
     }
 }
 

@@ -5,9 +5,10 @@ mod commands; // one-event commands, beside postgres-es
 mod ids; // the cost of an id, by the number of ids kept
 mod ndjson; // a million lines in one request
 mod observations; // batches, beside COPY of one row each
-mod replay;
+mod replay; // rebuilding the read tables, beside three others
 mod size; // the cost of a large log
-mod visibility; // from acknowledged to visible, beside polling // rebuilding the read tables, beside three others
+mod switch; // what a switch of epochs costs those who write
+mod visibility; // from acknowledged to visible, beside polling
 
 mod callers; // closed-loop load and its latencies
 mod connection; // HTTP that costs the load little
@@ -55,13 +56,15 @@ enum Scenario {
     Size(size::Options),
     /// Rebuilding the read tables, beside SQL's GROUP BY, cqrs-es and an upsert for each event.
     Replay(replay::Options),
+    /// Commands while workspaces switch epochs, beside the same while none does.
+    Switch(switch::Options),
     /// Is the server that other scenarios measure; ends with its standard input.
     #[command(hide = true)]
     Serve(highwater::commands::serve::Options),
 }
 
 /// Every scenario, as it is named on the command line.
-const ALL: [&str; 7] = ["commands", "observations", "ndjson", "visibility", "ids", "size", "replay"];
+const ALL: [&str; 8] = ["commands", "observations", "ndjson", "visibility", "ids", "size", "replay", "switch"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -105,6 +108,7 @@ async fn run(scenario: Scenario, server: &Server, rounds: u32, report: &mut Repo
         Scenario::Ids(options) => ids::run(server, &options, rounds, report).await,
         Scenario::Size(options) => size::run(server, &options, rounds, report).await,
         Scenario::Replay(options) => replay::run(server, &options, rounds, report).await,
+        Scenario::Switch(options) => switch::run(server, &options, rounds, report).await,
         Scenario::Serve(options) => service::serve(options).await,
     }
 }

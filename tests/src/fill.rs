@@ -1,4 +1,5 @@
-//! Fills a log past the APIs, as fast as it can be written: observations of one day that are there already.
+//! Writes to a log past the APIs: observations that are there already, as fast as they can be written, and events that nothing
+//! can decode.
 
 use std::collections::BTreeMap;
 
@@ -35,40 +36,15 @@ impl Fill<'_> {
     /// Appends it to the log of `caller`'s workspace. Three of four observations are impressions, the fourth is a click.
     pub async fn append(self, pool: &PgPool, caller: &Caller) {
         let workspace = WorkspaceId(caller.workspace());
-        let source = self.source_id(pool, workspace).await;
-        let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
+        let source = source_id(pool, workspace, self.source).await;
         let numbers: Vec<u64> = (0..self.observations).collect();
         let batches: Vec<&[u64]> = numbers.chunks(usize::try_from(self.per_event).unwrap()).collect();
-        for together in batches.chunks(usize::try_from(AT_ONCE.div_ceil(self.per_event)).unwrap()) {
-            let request = AppendRequest {
-                workspace: workspace.0,
-                stream_type: STREAM_TYPE,
-                stream_id: source.stream(workspace),
-                expected: ExpectedVersion::Any,
-                events: together.iter().map(|numbers| self.event(source, numbers)).collect(),
-                metadata: Metadata::default(),
-                claims: Vec::new(),
-                seen: Vec::new(),
-                receipt: None,
-                recorded_at: self.between.1,
-            };
-            appender.append(request).await.unwrap();
-        }
-        // The writers end when nobody can give them more.
-        drop(appender);
-        writers.await.unwrap();
-    }
-
-    async fn source_id(self, pool: &PgPool, workspace: WorkspaceId) -> SourceId {
-        let owner: String = sqlx::query_scalar(
-            "SELECT owner FROM log.claims WHERE workspace = $1 AND kind = 'source_name' AND key = $2",
-        )
-        .bind(workspace.0)
-        .bind(self.source)
-        .fetch_one(pool)
-        .await
-        .unwrap();
-        SourceId(owner.parse::<Uuid>().unwrap())
+        let together = batches.chunks(usize::try_from(AT_ONCE.div_ceil(self.per_event)).unwrap());
+        let requests = together.map(|batches| {
+            let events = batches.iter().map(|numbers| self.event(source, numbers)).collect();
+            request(workspace, source, events, self.between.1)
+        });
+        append(pool, requests).await;
     }
 
     fn event(self, source: SourceId, numbers: &[u64]) -> NewEvent {
@@ -98,4 +74,60 @@ impl Fill<'_> {
             corrects: None,
         }
     }
+}
+
+/// Appends an event to what a push source observed that no view can decode. Gives its position.
+pub async fn poison(pool: &PgPool, caller: &Caller, source: &str, at: DateTime<Utc>) -> i64 {
+    let workspace = WorkspaceId(caller.workspace());
+    let source = source_id(pool, workspace, source).await;
+    let event = NewEvent {
+        event_type: "ObservationsMangled".to_owned(),
+        event_version: "1".to_owned(),
+        payload: Payload::Json(r#"{"by":"a test"}"#.to_owned()),
+    };
+    append(pool, [request(workspace, source, vec![event], at)]).await
+}
+
+async fn source_id(pool: &PgPool, workspace: WorkspaceId, name: &str) -> SourceId {
+    let owner: String =
+        sqlx::query_scalar("SELECT owner FROM log.claims WHERE workspace = $1 AND kind = 'source_name' AND key = $2")
+            .bind(workspace.0)
+            .bind(name)
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    SourceId(owner.parse::<Uuid>().unwrap())
+}
+
+fn request(
+    workspace: WorkspaceId,
+    source: SourceId,
+    events: Vec<NewEvent>,
+    recorded_at: DateTime<Utc>,
+) -> AppendRequest {
+    AppendRequest {
+        workspace: workspace.0,
+        stream_type: STREAM_TYPE,
+        stream_id: source.stream(workspace),
+        expected: ExpectedVersion::Any,
+        events,
+        metadata: Metadata::default(),
+        claims: Vec::new(),
+        seen: Vec::new(),
+        receipt: None,
+        recorded_at,
+    }
+}
+
+/// Gives the position of the last event.
+async fn append(pool: &PgPool, requests: impl IntoIterator<Item = AppendRequest>) -> i64 {
+    let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
+    let mut position = 0;
+    for request in requests {
+        position = appender.append(request).await.unwrap().position;
+    }
+    // The writers end when nobody can give them more.
+    drop(appender);
+    writers.await.unwrap();
+    position
 }

@@ -17,7 +17,7 @@ pub mod workload;
 
 pub use caller::{Answer, Caller};
 pub use digest::digest_of_epoch;
-pub use fill::Fill;
+pub use fill::{Fill, poison};
 pub use program::Program;
 pub use projector::ProjectorProcess;
 pub use soak::{Soak, open_to_all};

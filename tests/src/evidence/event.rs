@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::campaign::CampaignEvent;
+use domain::event::catalogue::OBSERVATIONS_RECORDED;
 use domain::measure::Measure;
 use domain::observation::ObservationType;
 use serde::Deserialize;
@@ -49,7 +50,7 @@ pub enum What {
         /// What.
         rows: Vec<StatementRow>,
     },
-    /// What no client of a history writes: workspaces, sources, syncs.
+    /// What no client of a history writes: workspaces, sources, syncs, and what nothing can decode.
     Other,
 }
 
@@ -138,6 +139,8 @@ impl What {
                     other => panic!("no event of a campaign: {other:?} {payload}"),
                 }
             }
+            // What no client can have written: a test did.
+            domain::observation::STREAM_TYPE if event_type != OBSERVATIONS_RECORDED.name => Self::Other,
             domain::observation::STREAM_TYPE => {
                 let Observed { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
                 let rows = observations.iter().map(|row| Row::read(row, &campaigns)).collect();

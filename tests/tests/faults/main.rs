@@ -6,6 +6,7 @@ mod clock_steps;
 mod full_disk;
 mod killed;
 mod planted;
+mod poison;
 mod projectors;
 mod sessions;
 mod severed;

@@ -41,11 +41,15 @@ const NOTE_MOVES: [&str; 4] = [
      FOR EACH ROW EXECUTE FUNCTION public.note_move()",
 ];
 
+pub(crate) async fn note_moves(pool: &PgPool) {
+    for statement in NOTE_MOVES {
+        sqlx::query(statement).execute(pool).await.unwrap();
+    }
+}
+
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
-    for statement in NOTE_MOVES {
-        sqlx::query(statement).execute(&pool).await.unwrap();
-    }
+    note_moves(&pool).await;
     let roles = [Role::Command, Role::Read].into();
     let system = TestSystem::start_at_work(&pool, NOW, |config| SystemConfig { roles, ..config }).await;
     let mut pair = [ProjectorProcess::start(&pool).await, ProjectorProcess::start(&pool).await];
@@ -60,7 +64,11 @@ async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
         let mut workload = Workload::prepare(vec![system.command_url()], acme.key(), NOW.parse().unwrap()).await;
         workload.start(seed);
         let stop = CancellationToken::new();
-        let quiet: Vec<_> = workspaces.into_iter().map(|caller| observe(caller, stop.clone())).collect();
+        let mut quiet = Vec::new();
+        for caller in workspaces {
+            let campaign = subject(&caller).await;
+            quiet.push(observe(caller, campaign, stop.clone()));
+        }
         let mut faults = [Fault::Kill, Fault::Freeze, Fault::Stop];
         faults.shuffle(&mut random);
         for fault in faults {
@@ -95,25 +103,22 @@ async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
         everything_is_applied(&pool).await;
         assert_moved_once(&pool, seed).await;
     }
-    // Rebuilt while they go on, and kept up to date by them.
-    let live = "SELECT DISTINCT epoch FROM read.live_epochs";
-    let old: i32 = sqlx::query_scalar(live).fetch_one(&pool).await.unwrap();
-    system.replay().await;
-    let new: i32 = sqlx::query_scalar(live).fetch_one(&pool).await.unwrap();
-    assert_ne!(old, new);
-    everything_is_applied(&pool).await;
-    assert_eq!(digest_of_epoch(&pool, old).await, digest_of_epoch(&pool, new).await);
+    assert_rebuilt(&pool, &system).await;
     for projector in &mut pair {
         projector.stop().await;
     }
     system.stop().await;
 }
 
+/// A source, `tracker`, and a campaign for it to observe.
+pub(crate) async fn subject(caller: &Caller) -> String {
+    caller.push_source("tracker").await;
+    caller.campaign("Winter").await
+}
+
 /// Pushes observations, one at a time, until told to stop.
-fn observe(caller: Caller, stop: CancellationToken) -> JoinHandle<()> {
+pub(crate) fn observe(caller: Caller, campaign: String, stop: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
-        caller.push_source("tracker").await;
-        let campaign = caller.campaign("Winter").await;
         for id in 0.. {
             if stop.is_cancelled() {
                 return;
@@ -158,7 +163,7 @@ async fn until_applied(pool: &PgPool, workspace: i32, head: i64, deadline: Insta
     }
 }
 
-async fn everything_is_applied(pool: &PgPool) {
+pub(crate) async fn everything_is_applied(pool: &PgPool) {
     let heads: Vec<(i32, i64)> =
         sqlx::query_as("SELECT workspace, position FROM log.heads").fetch_all(pool).await.unwrap();
     for (workspace, head) in heads {
@@ -167,7 +172,7 @@ async fn everything_is_applied(pool: &PgPool) {
 }
 
 /// Every position of every log was applied by one transaction: each begins where the one before it ended.
-async fn assert_moved_once(pool: &PgPool, seed: u64) {
+pub(crate) async fn assert_moved_once(pool: &PgPool, seed: u64) {
     let wrong: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (
              SELECT first, coalesce(lag(last) OVER (PARTITION BY epoch, workspace ORDER BY first, last), 0) AS before FROM public.moves
@@ -177,6 +182,17 @@ async fn assert_moved_once(pool: &PgPool, seed: u64) {
     .await
     .unwrap();
     assert_eq!(wrong, 0, "HIGHWATER_SEED={seed}: something was applied twice, or not at all");
+}
+
+/// The rows equal those of a rebuild, made while the projectors go on, and kept up to date by them.
+pub(crate) async fn assert_rebuilt(pool: &PgPool, system: &TestSystem) {
+    let live = "SELECT DISTINCT epoch FROM read.live_epochs";
+    let old: i32 = sqlx::query_scalar(live).fetch_one(pool).await.unwrap();
+    system.replay().await;
+    let new: i32 = sqlx::query_scalar(live).fetch_one(pool).await.unwrap();
+    assert_ne!(old, new);
+    everything_is_applied(pool).await;
+    assert_eq!(digest_of_epoch(pool, old).await, digest_of_epoch(pool, new).await);
 }
 
 /// Frozen where it hurts most: it holds a checkpoint's lock, and the session that would tell of its end.

@@ -61,7 +61,8 @@ async fn who_reaches_back_beyond_what_is_kept_is_told(options: PgPoolOptions, co
             "daily_increments_e1_202512",
             "dimension_totals_e1_202512",
             "hourly_increments_e1_202512",
-            "increments_e1_202512"
+            "increments_e1_202512",
+            "statements_e1"
         ]
     );
     assert_eq!(clicks(&world.report(&whole).await.ok()), (json!(2), true));

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use crate::given::{Given, at, opened};
@@ -32,6 +32,9 @@ pub(crate) struct World {
     pub(crate) workspace: i32,
     pub(crate) router: Router,
     logs: HashMap<i32, Log>,
+    /// Whoever follows the projection ends with the world: a database with sessions is not dropped, and waiting for that takes
+    /// seconds.
+    _stop: DropGuard,
 }
 
 /// What was appended to a log so far.
@@ -55,10 +58,12 @@ impl World {
         let projector = pool_as("SET ROLE highwater_projector", &connect).await;
         let reader = pool_as("SET ROLE highwater_read", &connect).await;
         let clock = ManualClock::new(at("2026-11-22T12:00:00Z"));
-        let (progress, _follower) = Progress::start(reader.clone(), CancellationToken::new());
+        let stop = CancellationToken::new();
+        let (progress, _follower) = Progress::start(reader.clone(), stop.clone());
         let keys = Keys::new(reader.clone(), clock.shared());
         let router = read_api::router(ApiState::new(reader, keys, clock.shared(), progress));
-        let mut world = Self { admin, projector, clock, workspace: 0, router, logs: HashMap::new() };
+        let mut world =
+            Self { admin, projector, clock, workspace: 0, router, logs: HashMap::new(), _stop: stop.drop_guard() };
         world.workspace = world.open("one", KEY).await;
         world
     }

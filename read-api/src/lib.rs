@@ -3,9 +3,11 @@
 //! A request is answered from one database snapshot ([`snapshot`]): the live epoch, its checkpoint, the log's head and the
 //! rows. What it asks about freshness ([`consistency`]) is settled before that snapshot is taken. From the marks of the scopes
 //! that it touches comes the version of its result ([`version`]), and from that its ETag; a caller who has that version
-//! already gets a 304 before anything is computed ([`answer`]).
+//! already gets a 304 before anything is computed ([`answer`]). Every resource goes this way ([`serve`]), and where
+//! nothing has moved since ([`tip`]), a result that was kept goes out without any of it.
 //!
-//! To add a resource: a file in `routes/` with its parameters, its handler and its wire shapes, and a line in [`router`].
+//! To add a resource: a file in `routes/` with its parameters, its handler, its wire shapes and what it is as a
+//! [`serve::Resource`], and a line in [`router`].
 
 mod answer; // headers, ETags and the envelope around every result
 mod consistency; // how fresh a caller wants its answer
@@ -15,8 +17,10 @@ mod progress; // waiting for the projection
 mod refusal; // why a request is not answered, as problems
 mod report; // numbers over ranges of days
 mod routes; // one file per resource
+mod serve; // from request to answer, and the results that are kept
 mod snapshot; // the one database snapshot of a request
 mod sources; // sources and how fresh they are
+mod tip; // how far workspaces are, asked together
 mod version; // what a result depends on, and the version that follows
 
 use axum::Router;
@@ -24,6 +28,9 @@ use axum::extract::FromRef;
 use platform::clock::SharedClock;
 use platform::keys::Keys;
 use sqlx::PgPool;
+
+use serve::Results;
+use tip::Tips;
 
 pub use progress::{Progress, READ_CHANNEL};
 
@@ -37,12 +44,15 @@ pub struct ApiState {
     keys: Keys,
     clock: SharedClock,
     progress: Progress,
+    tips: Tips,
+    results: Results,
 }
 
 impl ApiState {
-    /// `pool` acts as the read part; `progress` was started on the same database.
-    pub fn new(pool: PgPool, keys: Keys, clock: SharedClock, progress: Progress) -> Self {
-        Self { pool, keys, clock, progress }
+    /// `pool` acts as the read part; `progress` was started on the same database. Of results, `results_bytes` are kept.
+    pub fn new(pool: PgPool, keys: Keys, clock: SharedClock, progress: Progress, results_bytes: usize) -> Self {
+        let tips = Tips::new(pool.clone());
+        Self { pool, keys, clock, progress, tips, results: Results::new(results_bytes) }
     }
 }
 

@@ -1,19 +1,24 @@
 //! The one database snapshot that a request is answered from, so that a result, its position and its epoch belong together.
 
+use std::time::Instant;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::ApiState;
 use crate::parked::{self, Parked};
 use crate::refusal::Refusal;
+use crate::tip::Tip;
 use crate::version::Revision;
-use crate::{ApiState, MODEL};
 
 /// A workspace as it was at one instant.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     transaction: Transaction<'static, Postgres>,
+    /// Not before this was it taken.
+    pub(crate) taken_after: Instant,
     pub(crate) now: DateTime<Utc>,
     pub(crate) workspace: i32,
     /// The live epoch; 0 while nothing of the workspace was ever projected.
@@ -24,6 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) head: i64,
     /// What changed its rows without a new event.
     pub(crate) revision: Revision,
+    /// When rows that are no longer kept were last dropped from it.
+    pub(crate) retained_at: Option<DateTime<Utc>>,
     /// What of the log waits because it cannot be applied.
     pub(crate) parked: Parked,
     oldest_unapplied: Option<DateTime<Utc>>,
@@ -39,43 +46,28 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl Snapshot {
     pub(crate) async fn take(state: &ApiState, workspace: i32) -> Result<Self, Refusal> {
+        let taken_after = Instant::now();
         let mut transaction = state.pool.begin_with(BEGIN).await?;
-        let row = sqlx::query!(
-            r#"SELECT coalesce(l.epoch, 0) AS "epoch!", coalesce(c.position, 0) AS "applied!", coalesce(h.position, 0) AS "head!",
-                      coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
-                      CASE WHEN h.position > coalesce(c.position, 0)
-                           THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
-                      l.epoch IS NULL
-                      AND EXISTS (SELECT FROM read.epochs e WHERE e.projection = $1 AND e.state = 'building')
-                      AND NOT EXISTS (SELECT FROM read.epochs e WHERE e.projection = $1 AND e.state = 'applied') AS "is_building!",
-                      w.time_zone AS "time_zone?", w.currency AS "currency?"
-               FROM (VALUES ($2::integer)) a (workspace)
-               LEFT JOIN log.heads h ON h.workspace = a.workspace
-               LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = a.workspace
-               LEFT JOIN read.checkpoints c ON c.projection = l.projection AND c.epoch = l.epoch AND c.workspace = l.workspace
-               LEFT JOIN read.workspaces w ON w.epoch = l.epoch AND w.workspace = l.workspace"#,
-            MODEL,
-            workspace,
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
-        let revision = Revision { count: row.revision, position: row.revised_at };
+        let mut tips = Tip::read(&mut transaction, &[workspace]).await?;
+        let tip = tips.remove(&workspace).ok_or_else(|| Refusal::corrupt("a workspace has no tip"))?;
         let mut snapshot = Self {
             transaction,
+            taken_after,
             now: state.clock.now(),
             workspace,
-            epoch: row.epoch,
-            applied: row.applied,
-            head: row.head,
-            revision,
+            epoch: tip.epoch,
+            applied: tip.applied,
+            head: tip.head,
+            revision: tip.revision,
+            retained_at: tip.retained_at,
             parked: Parked::default(),
-            oldest_unapplied: row.oldest_unapplied,
-            is_building: row.is_building,
-            time_zone: row.time_zone.as_deref().map_or(Ok(Zone::UTC), str::parse).map_err(Refusal::corrupt)?,
-            currency: row.currency.as_deref().map(str::parse).transpose().map_err(Refusal::corrupt)?,
+            oldest_unapplied: tip.oldest_unapplied,
+            is_building: tip.is_building,
+            time_zone: tip.time_zone,
+            currency: tip.currency,
         };
         // Nothing was ever parked where this is 0.
-        if revision.count > 0 {
+        if snapshot.revision.count > 0 {
             snapshot.parked = parked::load(&mut snapshot).await?;
         }
         Ok(snapshot)

@@ -65,6 +65,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         projector_limits: config.projector.limits(),
         leaderboard_every: config.projector.leaderboard_every(),
         rebuild: config.projector.rebuild.into(),
+        results_bytes: config.results.max_bytes,
         development_key: false,
         appender: AppenderConfig::default(),
         drain: Duration::from_secs(config.shutdown.drain_s),

@@ -32,6 +32,9 @@ pub struct Config {
     pub command: HttpConfig,
     /// How the read API listens.
     pub read: HttpConfig,
+    /// Results that the read API keeps.
+    #[serde(default)]
+    pub results: ResultsConfig,
     /// The projector.
     #[serde(default)]
     pub projector: ProjectorConfig,
@@ -97,6 +100,20 @@ impl ProjectorConfig {
     /// How often the leaderboard is refreshed, if at all.
     pub fn leaderboard_every(&self) -> Option<Duration> {
         (self.leaderboard_every_s > 0).then(|| Duration::from_secs(self.leaderboard_every_s))
+    }
+}
+
+/// Results that the read API keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResultsConfig {
+    /// How much memory they may take; 0: none is kept.
+    pub max_bytes: usize,
+}
+
+impl Default for ResultsConfig {
+    fn default() -> Self {
+        Self { max_bytes: 64 << 20 }
     }
 }
 
@@ -212,6 +229,9 @@ impl Config {
         }
         if self.projector.leaderboard_every_s > 86_400 {
             return Err("`projector.leaderboard_every_s` must be from 0 to 86400".to_owned());
+        }
+        if self.results.max_bytes > 64 << 30 {
+            return Err("`results.max_bytes` must be from 0 to 68719476736".to_owned());
         }
         if self.shutdown.drain_s > 3_600 {
             return Err("`shutdown.drain_s` must be from 0 to 3600".to_owned());

@@ -71,6 +71,8 @@ pub struct SystemConfig {
     pub leaderboard_every: Option<Duration>,
     /// Who builds what this version of a projection lacks.
     pub rebuild: RebuildMode,
+    /// How many bytes of results the read API keeps.
+    pub results_bytes: usize,
     /// Whether the key that everyone knows works here.
     pub development_key: bool,
     /// How much may wait to be written, and how much is written at once.
@@ -91,6 +93,7 @@ impl SystemConfig {
             projector_limits: ProjectorLimits::default(),
             leaderboard_every: Some(Duration::from_mins(1)),
             rebuild: RebuildMode::Automatic,
+            results_bytes: 64 << 20,
             development_key: false,
             appender: AppenderConfig::default(),
             drain: Duration::from_secs(20),
@@ -320,7 +323,7 @@ impl Starter {
         let (progress, listening) = read_api::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
         self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
         let keys = Keys::new(pool.clone(), self.clock.clone());
-        let state = read_api::ApiState::new(pool, keys, self.clock.clone(), progress);
+        let state = read_api::ApiState::new(pool, keys, self.clock.clone(), progress, config.results_bytes);
         let health = health::router(readiness::of_reads(self.admin.clone(), self.meter.clone()), self.metrics()?);
         self.serve(door, "read", read_api::router(state).merge(health), &config.read);
         Ok(())

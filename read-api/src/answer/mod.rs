@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::freshness::State;
 use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
@@ -19,9 +20,11 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::consistency::Settled;
+use crate::consistency::{Consistency, Settled};
 use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
 use crate::sources::{Freshness, Sources};
+use crate::tip::Tip;
 use crate::version::Version;
 
 const DATA_POSITION: HeaderName = HeaderName::from_static("data-position");
@@ -113,6 +116,8 @@ impl Warning {
 #[derive(Debug)]
 pub(crate) struct Canonical {
     pub(crate) hash: String,
+    /// All of it, where it must not meet another by any chance.
+    pub(crate) digest: [u8; 32],
 }
 
 impl Canonical {
@@ -121,7 +126,8 @@ impl Canonical {
         scopes.sort_unstable();
         let scopes: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
         let text = serde_json::to_string(&(principal.workspace, scopes, model, query)).map_err(Refusal::corrupt)?;
-        Ok(Self { hash: short_hash(&text) })
+        let digest = Sha256::digest(text.as_bytes()).into();
+        Ok(Self { hash: shortened(&digest), digest })
     }
 
     /// The hash of one page of it.
@@ -131,7 +137,10 @@ impl Canonical {
 }
 
 fn short_hash(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
+    shortened(&Sha256::digest(text.as_bytes()).into())
+}
+
+fn shortened(digest: &[u8; 32]) -> String {
     digest.iter().take(8).fold(String::with_capacity(16), |mut hash, byte| {
         let _ = write!(hash, "{byte:02x}");
         hash
@@ -139,7 +148,7 @@ fn short_hash(text: &str) -> String {
 }
 
 /// A result's ETag: `W/"<model>:<epoch>:<version>:<query hash>"`. Weak, because a compressing proxy may alter the bytes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tag {
     opaque: String,
 }
@@ -182,18 +191,49 @@ pub(crate) struct Standing {
 
 impl Standing {
     pub(crate) fn of(settled: &Settled) -> Self {
-        let snapshot = &settled.snapshot;
+        let standing = Self::of_snapshot(&settled.snapshot, settled.parked);
+        Self { satisfied: settled.satisfied, waited_s: settled.waited_s, ..standing }
+    }
+
+    /// Of an answer of which nothing was asked but what is there. `parked`: parts that wait and belong to it.
+    pub(crate) fn of_snapshot(snapshot: &Snapshot, parked: usize) -> Self {
         Self {
             workspace: snapshot.workspace,
             epoch: snapshot.epoch,
             applied: snapshot.applied,
             head: snapshot.head,
             lag: snapshot.lag(),
-            satisfied: settled.satisfied,
-            parked: settled.parked,
-            waited_s: settled.waited_s,
+            satisfied: true,
+            parked,
+            waited_s: None,
             numbers: None,
         }
+    }
+
+    /// Of an answer that shows what there is at a tip.
+    #[cfg(test)]
+    pub(crate) fn new(workspace: i32, tip: &Tip, now: DateTime<Utc>) -> Self {
+        Self {
+            workspace,
+            epoch: tip.epoch,
+            applied: tip.applied,
+            head: tip.head,
+            lag: tip.lag(now),
+            satisfied: true,
+            parked: 0,
+            waited_s: None,
+            numbers: None,
+        }
+    }
+
+    /// The same of a result that holds at this tip, too.
+    pub(crate) fn at(self, tip: &Tip, now: DateTime<Utc>) -> Self {
+        Self { head: tip.head, lag: tip.lag(now), ..self }
+    }
+
+    /// The same, for a caller whose wishes are met.
+    pub(crate) fn met(self, consistency: Consistency) -> Self {
+        Self { satisfied: true, waited_s: consistency.wait_s(), ..self }
     }
 
     /// Adds how settled the numbers of the answer are, and through when they are complete.
@@ -241,13 +281,12 @@ pub(crate) fn not_modified(tag: &Tag, standing: &Standing) -> Response {
 }
 
 /// The result itself.
-pub(crate) fn ok(tag: &Tag, standing: &Standing, body: &impl Serialize) -> Result<Response, Refusal> {
-    let body = serde_json::to_vec(body).map_err(Refusal::corrupt)?;
+pub(crate) fn ok(tag: &Tag, standing: &Standing, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     frame(headers, tag, standing);
-    Ok(response)
+    response
 }
 
 /// A result that never changes while this process runs.

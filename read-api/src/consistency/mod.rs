@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
 use http::header::HeaderName;
 use platform::http::consistency::ConsistencyToken;
@@ -13,6 +13,7 @@ use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::request::Fields;
 use crate::snapshot::Snapshot;
+use crate::tip::Tip;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// The longest that a request may wait for the projection.
@@ -21,13 +22,25 @@ const MAX_WAIT_S: u64 = 30;
 /// What a request says of it in its query string.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Asked<'a> {
-    pub(crate) min_position: Option<i64>,
-    pub(crate) max_staleness: Option<&'a str>,
-    pub(crate) on_timeout: Option<&'a str>,
+    min_position: Option<i64>,
+    max_staleness: Option<&'a str>,
+    on_timeout: Option<&'a str>,
 }
 
-/// What a caller wants of its answer's freshness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl<'a> Asked<'a> {
+    /// Of the parameters of these names.
+    pub(crate) fn new(
+        min_position: Option<i64>,
+        max_staleness: Option<&'a String>,
+        on_timeout: Option<&'a String>,
+    ) -> Self {
+        let text = |text: Option<&'a String>| text.map(String::as_str);
+        Self { min_position, max_staleness: text(max_staleness), on_timeout: text(on_timeout) }
+    }
+}
+
+/// What a caller wants of its answer's freshness. By default whatever is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Consistency {
     min_position: Option<i64>,
     max_staleness: Option<TimeDelta>,
@@ -40,6 +53,7 @@ pub(crate) struct Consistency {
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) snapshot: Snapshot,
+    consistency: Consistency,
     pub(crate) satisfied: bool,
     /// Parts of the log that wait and belong to the answer.
     pub(crate) parked: usize,
@@ -83,6 +97,24 @@ impl Consistency {
             .map_err(Refusal::Query)
     }
 
+    /// The same, but for a caller who does not wait.
+    pub(crate) fn at_once(self) -> Self {
+        Self { wait_s: None, ..self }
+    }
+
+    /// The `wait` of a caller who got what it wants.
+    pub(crate) fn wait_s(self) -> Option<u64> {
+        self.wait_s
+    }
+
+    /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.
+    pub(crate) fn is_met_by(self, tip: &Tip, now: DateTime<Utc>) -> bool {
+        !tip.is_building
+            && tip.revision.count == 0
+            && self.min_position.is_none_or(|position| position <= tip.applied)
+            && self.max_staleness.is_none_or(|bound| tip.lag(now) <= bound)
+    }
+
     /// Takes a snapshot that is as fresh as is wanted, waiting for the projection as long as the caller would.
     /// What hides behind a parked part is not waited for.
     pub(crate) async fn settle(self, state: &ApiState, workspace: i32, about: &About) -> Result<Settled, Refusal> {
@@ -98,7 +130,9 @@ impl Consistency {
                 break;
             }
         }
-        self.judge(snapshot, about)
+        let mut settled = Settled { snapshot, consistency: self, satisfied: true, parked: 0, waited_s: None };
+        settled.judge(about)?;
+        Ok(settled)
     }
 
     /// The position that has to be applied before this snapshot would do.
@@ -115,25 +149,29 @@ impl Consistency {
             None => Ok(()),
         }
     }
+}
 
-    /// Whether a snapshot is as fresh as is wanted. Nothing is waited for.
-    pub(crate) fn judge(self, snapshot: Snapshot, about: &About) -> Result<Settled, Refusal> {
-        self.refuse_unknown(&snapshot)?;
+impl Settled {
+    /// Whether the snapshot is as fresh as is wanted, once more after it was told to show an older state.
+    pub(crate) fn judge(&mut self, about: &About) -> Result<(), Refusal> {
+        let (snapshot, wanted) = (&self.snapshot, self.consistency);
+        wanted.refuse_unknown(snapshot)?;
         if snapshot.is_building {
             return Err(Refusal::Building);
         }
-        if let Some(bound) = self.max_staleness
+        if let Some(bound) = wanted.max_staleness
             && snapshot.lag() > bound
         {
             return Err(Refusal::StalenessBoundUnmet { lag: snapshot.lag() });
         }
         let is_there = |position| position <= snapshot.applied && !snapshot.parked.hides(about, position);
-        let satisfied = self.min_position.is_none_or(is_there);
-        if !satisfied && self.error_on_timeout {
-            return Err(Refusal::NotYetVisible { asked: self.min_position.unwrap_or(0), applied: snapshot.applied });
+        self.satisfied = wanted.min_position.is_none_or(is_there);
+        if !self.satisfied && wanted.error_on_timeout {
+            return Err(Refusal::NotYetVisible { asked: wanted.min_position.unwrap_or(0), applied: snapshot.applied });
         }
-        let parked = snapshot.parked.count(about);
-        Ok(Settled { snapshot, satisfied, parked, waited_s: self.wait_s.filter(|_| satisfied) })
+        self.parked = snapshot.parked.count(about);
+        self.waited_s = wanted.wait_s.filter(|_| self.satisfied);
+        Ok(())
     }
 }
 

@@ -91,7 +91,7 @@ macro_rules! sums {
                       i.source_id AS "source_id!", i.measure AS "measure!", NULL::text AS grain, NULL::text AS time_zone,
                       sum(i.value)::text AS value, max(i.changed_at) AS changed_at, false AS "misfit!"
                FROM "# + $increments + r#" i
-               WHERE i.epoch = $1 AND i.workspace = $2 AND i.bucket >= $5 AND i.bucket < $6
+               WHERE i.epoch = $1 AND i.workspace = $2 AND i.bucket >= $15 AND i.bucket < $6
                  AND i.measure = ANY($7) AND i.source_id = ANY($8) "# + $of_increments + r#"
                GROUP BY 1, 2, 3, 4
                UNION ALL
@@ -100,7 +100,7 @@ macro_rules! sums {
                       bool_or(width_bucket(s.bucket_end - interval '1 microsecond', $3) <> width_bucket(s.bucket_start, $3))
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2 AND s.bucket_start >= $5 AND s.bucket_start < $6
-                 AND s.grain = ANY($9) AND s.measure = ANY($7) AND s.source_id = ANY($8) "# + $of_statements + r#"
+                 AND s.grain = ANY($9) AND s.measure = ANY($7) AND s.source_id = ANY($8) AND s.bucket_end > $16 "# + $of_statements + r#"
                GROUP BY 1, 2, 3, 4, 5, 6
                UNION ALL
                SELECT d.cell, CASE WHEN $4 THEN s.campaign_id END,
@@ -110,14 +110,14 @@ macro_rules! sums {
                JOIN read.statements s ON s.bucket_date = d.date
                WHERE s.epoch = $1 AND s.workspace = $2
                  AND s.bucket_start >= $5 - interval '2 days' AND s.bucket_start < $6 + interval '2 days'
-                 AND s.grain = 'day' AND s.measure = ANY($7) AND s.source_id = ANY($8) "# + $of_statements + r#"
+                 AND s.grain = 'day' AND s.measure = ANY($7) AND s.source_id = ANY($8) AND s.bucket_end > $16 "# + $of_statements + r#"
                GROUP BY 1, 2, 3, 4, 5, 6
                UNION ALL
                SELECT NULL, NULL, s.source_id, s.measure, s.grain, s.time_zone, NULL, NULL, true
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2
                  AND s.bucket_start >= $5 - interval '2 days' AND s.bucket_start < $6 AND s.bucket_end > $5
-                 AND s.grain = ANY($10) AND s.measure = ANY($7) AND s.source_id = ANY($8) "# + $of_statements + r#"
+                 AND s.grain = ANY($10) AND s.measure = ANY($7) AND s.source_id = ANY($8) AND s.bucket_end > $16 "# + $of_statements + r#"
                GROUP BY 3, 4, 5, 6
                LIMIT 200001"#,
             $($argument),+
@@ -192,6 +192,8 @@ async fn select(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Ve
     let plan = selection.plan;
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let (start, end) = (plan.calendar.start(), plan.calendar.end());
+    // What is no longer kept may still be there for a while.
+    let (kept, stated_after) = (selection.reading.kept_from(start), selection.reading.stated_after());
     // With the range's end as a last edge, what reaches beyond the last cell shows as another cell.
     let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
     let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
@@ -226,6 +228,8 @@ async fn select(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Ve
                         &cells,
                         &starts as _,
                         &ends as _,
+                        kept,
+                        stated_after,
                     )
                     .fetch_all(snapshot.db())
                     .await?
@@ -233,8 +237,8 @@ async fn select(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Ve
                 Some(campaigns) => {
                     sums!(
                         $table,
-                        "AND i.campaign_id = ANY($15)",
-                        "AND s.campaign_id = ANY($15)",
+                        "AND i.campaign_id = ANY($17)",
+                        "AND s.campaign_id = ANY($17)",
                         epoch,
                         workspace,
                         &edges,
@@ -249,6 +253,8 @@ async fn select(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Ve
                         &cells,
                         &starts as _,
                         &ends as _,
+                        kept,
+                        stated_after,
                         campaigns,
                     )
                     .fetch_all(snapshot.db())
@@ -272,10 +278,7 @@ async fn select_by_dimension(
 ) -> Result<Vec<Sum>, Refusal> {
     let plan = selection.plan;
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    // Not further back than the totals, or the rest would be less than nothing.
-    let kept = selection.reading.beyond.map(|kept| kept.before);
-    let (start, end) =
-        (kept.map_or(plan.calendar.start(), |kept| kept.max(plan.calendar.start())), plan.calendar.end());
+    let (start, end) = (selection.reading.kept_by_dimension_from(plan.calendar.start()), plan.calendar.end());
     let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
     let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
     let rows = sqlx::query!(

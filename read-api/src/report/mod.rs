@@ -14,7 +14,7 @@ pub(crate) mod query; // what was asked, in its canonical form
 pub(crate) mod reading; // which table of sums, and what it keeps
 pub(crate) mod request; // what was asked, as it was sent
 mod row; // rows on the wire
-mod run; // one report, from query to answer
+mod run; // one report, from request to rows
 #[cfg(test)]
 mod tests;
 pub(crate) mod value; // exact numbers on the wire
@@ -22,4 +22,4 @@ pub(crate) mod warnings; // what a reader should know beside the numbers
 
 pub(crate) use gather::MAX_SUMS;
 pub(crate) use row::ReportRow;
-pub(crate) use run::{Ground, Report, run, survey};
+pub(crate) use run::{Ground, Report, survey};

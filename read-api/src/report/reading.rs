@@ -100,6 +100,22 @@ impl Reading {
         Self { grain, beyond, beyond_stated, beyond_by_dimension, dimension_values: limits.dimension_values }
     }
 
+    /// From where on a range that begins at `start` is read.
+    pub(crate) fn kept_from(self, start: DateTime<Utc>) -> DateTime<Utc> {
+        self.beyond.map_or(start, |kept| kept.before.max(start))
+    }
+
+    /// The same of the table by dimension. Not further back than the totals, or the rest would be less than nothing.
+    pub(crate) fn kept_by_dimension_from(self, start: DateTime<Utc>) -> DateTime<Utc> {
+        let start = self.kept_from(start);
+        self.beyond_by_dimension.map_or(start, |kept| kept.before.max(start))
+    }
+
+    /// What was stated of a bucket counts if that ends after this.
+    pub(crate) fn stated_after(self) -> DateTime<Utc> {
+        self.beyond_stated.map_or_else(DateTime::default, |kept| kept.before)
+    }
+
     /// When what it does not keep was dropped: a clock boundary of the result.
     pub(crate) fn changed_at(self) -> Option<DateTime<Utc>> {
         let changed_at = |beyond: Option<Kept>| beyond.map(|kept| kept.changed_at);

@@ -2,57 +2,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::response::Response;
 use chrono::{DateTime, Utc};
-use domain::freshness::{SourceFreshness, last_boundary};
+use domain::bucket::Granularity;
+use domain::freshness::{SourceFreshness, last_boundary, next_boundary};
 use domain::source::Role;
-use http::HeaderMap;
-use platform::keys::Principal;
-use serde::Serialize;
-use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
 use super::combine::{Feeding, Row, Setting, combine};
 use super::gather::{Gathered, Selection, gather};
 use super::order::{self, PageOfRows};
 use super::plan::Plan;
-use super::query::{GroupKey, Paging, ReportQuery};
+use super::query::{DataState, GroupKey, Paging, ReportQuery};
 use super::reading::{Limits, Reading};
+use super::request::{Defaults, ReportRequest};
 use super::row::{ReportRow, Sheet};
 use super::{dimension, lookups, warnings};
-use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, Warning};
+use crate::answer::Warning;
 use crate::consistency::Settled;
 use crate::parked::{About, Parked};
 use crate::refusal::Refusal;
+use crate::serve::{Around, Contents, Lasting, Resource, Sought, Survey, Told};
+use crate::snapshot::Snapshot;
 use crate::sources::{self, Freshness, Source, Sources};
 use crate::version::{Scope, Version};
 
-/// The model that reports are read from, as answers name it.
-const MODEL: &str = "campaign_metrics";
-
-/// A report that was asked for.
+/// A report that is asked for.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    pub(crate) principal: &'a Principal,
-    pub(crate) query: ReportQuery,
-    pub(crate) paging: Paging,
-    /// The caller's headers, when an unchanged result need not be told again.
-    pub(crate) conditional: Option<&'a HeaderMap>,
-}
-
-/// An answer, and the cursor behind its last row.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) response: Response,
-    pub(crate) next_cursor: Option<String>,
-}
-
-/// The canonical query as answers repeat it.
-#[derive(Serialize)]
-struct Echo<'a> {
-    #[serde(flatten)]
-    query: &'a ReportQuery,
-    limit: usize,
+    pub(crate) request: &'a ReportRequest,
+    /// How time is cut when the request does not say.
+    pub(crate) granularity: Granularity,
+    pub(crate) data_state: DataState,
+    /// The one campaign that it is of, which must be there.
+    pub(crate) campaign: Option<Uuid>,
 }
 
 /// What is known of a report before anything is added up.
@@ -67,52 +49,68 @@ pub(crate) struct Ground {
     /// The sources that feed each of them; empty when `campaigns` is `None`.
     feeding: BTreeMap<Uuid, BTreeSet<Uuid>>,
     pub(crate) version: Version,
+    /// Until when it holds if nothing happens.
+    until: Option<DateTime<Utc>>,
     reading: Reading,
     /// What waits of the sources that the filters let in.
     parked: Parked,
 }
 
-/// Answers a report: with its result, or with 304 when the caller has it, which is known before anything is added up.
-pub(crate) async fn run(mut settled: Settled, report: &Report<'_>) -> Result<Answered, Refusal> {
-    let Report { principal, query, paging, conditional } = report;
-    let ground = survey(&mut settled, query).await?;
-    let freshness = ground.freshness(settled.snapshot.now);
-    let standing = Standing::of(&settled).with_numbers(freshness.state, ground.complete_through());
+impl Resource for Report<'_> {
+    const MODEL: &'static str = "campaign_metrics";
+    type Query = ReportQuery;
+    type Ground = Ground;
 
-    let canonical = Canonical::new(MODEL, principal, query)?;
-    let epoch = settled.snapshot.epoch;
-    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
-    let tag = Tag::new(MODEL, epoch, ground.version, &page_hash);
-    if conditional.is_some_and(|headers| tag.is_held_by(headers)) {
-        return Ok(Answered { response: answer::not_modified(&tag, &standing), next_cursor: None });
+    fn about(&self) -> About {
+        About::numbers(self.request.named_campaigns())
     }
 
-    let gathered = ground.gather(&mut settled, query).await?;
-    let rows = ground.combine(&mut settled, query, &gathered).await?;
-    let mixed = warnings::of_currencies(&rows);
-    let PageOfRows { rows, next_cursor } =
-        order::page(rows, query, ground.plan.cells(), paging, &canonical.hash, epoch)?;
+    fn query(&self, around: Around) -> Result<(ReportQuery, Option<Paging>), Refusal> {
+        let Around { time_zone, now } = around;
+        let defaults = Defaults { time_zone, granularity: self.granularity, now };
+        let (query, paging) = self.request.canonical(defaults, self.data_state).map_err(Refusal::Query)?;
+        if self.campaign.is_some() && query.groups_by(GroupKey::Campaign) {
+            return Err(Refusal::field(
+                "group_by",
+                "takes channel, source and a dimension here; POST /v1/reports groups by campaign",
+            ));
+        }
+        Ok((query, Some(paging)))
+    }
 
-    let restated = lookups::restated(&mut settled.snapshot, &rows, ground.plan.cells(), &ground.sources).await?;
-    let names = ground.names(&mut settled, query, &rows).await?;
-    let warnings = ground.warnings(&mut settled, query, &gathered, &names, mixed).await?;
-    let data = ground.rows_on_the_wire(query, &rows, &restated, &names);
-    let echo = to_raw_value(&Echo { query, limit: paging.limit }).map_err(Refusal::corrupt)?;
-    let envelope = Envelope {
-        data,
-        page: Some(Page { next_cursor: next_cursor.clone() }),
-        meta: Meta {
-            model: MODEL,
-            epoch,
-            version: ground.version.to_string(),
-            time_zone: query.time_zone.name(),
-            currency: settled.snapshot.currency,
-            query: &echo,
-            freshness: Some(freshness),
-            warnings,
-        },
-    };
-    Ok(Answered { response: answer::ok(&tag, &standing, &envelope)?, next_cursor })
+    async fn survey(&self, settled: &mut Settled, query: &ReportQuery) -> Result<Option<Survey<Ground>>, Refusal> {
+        if let Some(id) = self.campaign
+            && lookups::names(&mut settled.snapshot, &[id]).await?.is_empty()
+        {
+            return Ok(None);
+        }
+        let ground = survey(settled, query).await?;
+        Ok(Some(ground.surveyed(&settled.snapshot)))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<ReportQuery>,
+        survey: Survey<Ground>,
+    ) -> Result<Told, Refusal> {
+        let (ground, query) = (survey.ground, &sought.query);
+        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("a report has pages"))?;
+        let gathered = ground.gather(snapshot, query).await?;
+        let rows = ground.combine(snapshot, query, &gathered).await?;
+        let mixed = warnings::of_currencies(&rows);
+        let epoch = snapshot.epoch;
+        let PageOfRows { rows, next_cursor } =
+            order::page(rows, query, ground.plan.cells(), paging, sought.hash(), epoch)?;
+
+        let restated = lookups::restated(snapshot, &rows, ground.plan.cells(), &ground.sources).await?;
+        let names = ground.names(snapshot, query, &rows).await?;
+        let warnings = ground.warnings(snapshot, query, &gathered, &names, mixed).await?;
+        let data = ground.rows_on_the_wire(query, &rows, &restated, &names);
+        let (time_zone, freshness) = (query.time_zone, Some(ground.freshness(snapshot.now)));
+        let contents = Contents { data, next_cursor, time_zone, freshness, warnings };
+        sought.told::<Self, _>(snapshot, survey.version, contents)
+    }
 }
 
 /// Finds out everything that the version and the freshness of a report follow from.
@@ -147,11 +145,13 @@ pub(crate) async fn survey(settled: &mut Settled, query: &ReportQuery) -> Result
     let of_sources = watched.iter().map(|source| source.mark).max().unwrap_or(0);
     let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
     let boundary = last_boundary(snapshot.now, &plan.edges, &deadlines).max(touched.last_start.filter(|_| by_status));
+    let next_start = touched.next_start.filter(|_| by_status);
+    let until = next_boundary(snapshot.now, &plan.edges, &deadlines).into_iter().chain(next_start).min();
     let reading = Reading::choose(&plan, query, &Limits::load(snapshot).await?);
     let last = touched.position.max(of_sources).max(snapshot.parked.last());
     let version = Version::new(snapshot.revision, last, boundary.max(reading.changed_at()));
     let parked = snapshot.parked.from(&sources, &all_sources);
-    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version, reading, parked })
+    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version, until, reading, parked })
 }
 
 /// The sources that the filters let in.
@@ -166,6 +166,17 @@ fn admitted(query: &ReportQuery, sources: &Sources) -> Sources {
 }
 
 impl Ground {
+    /// What an answer that is made of it says of itself.
+    pub(crate) fn surveyed(self, snapshot: &Snapshot) -> Survey<Self> {
+        Survey {
+            epoch: snapshot.epoch,
+            version: self.version,
+            lasting: Lasting::Until(self.until),
+            numbers: Some((self.freshness(snapshot.now).state, self.complete_through())),
+            ground: self,
+        }
+    }
+
     /// The admitted sources that feed the campaigns of the report.
     fn fed_by(&self) -> Vec<&Source> {
         let about = self.about();
@@ -210,18 +221,18 @@ impl Ground {
     /// The rows, in no particular order, and what a reader should know beside them: for a resource that goes on from there.
     pub(crate) async fn tally(
         &self,
-        settled: &mut Settled,
+        snapshot: &mut Snapshot,
         query: &ReportQuery,
     ) -> Result<(Vec<Row>, Vec<Warning>), Refusal> {
-        let gathered = self.gather(settled, query).await?;
-        let rows = self.combine(settled, query, &gathered).await?;
+        let gathered = self.gather(snapshot, query).await?;
+        let rows = self.combine(snapshot, query, &gathered).await?;
         let mixed = warnings::of_currencies(&rows);
-        let names = self.names(settled, query, &rows).await?;
-        let warnings = self.warnings(settled, query, &gathered, &names, mixed).await?;
+        let names = self.names(snapshot, query, &rows).await?;
+        let warnings = self.warnings(snapshot, query, &gathered, &names, mixed).await?;
         Ok((rows, warnings))
     }
 
-    async fn gather(&self, settled: &mut Settled, query: &ReportQuery) -> Result<Gathered, Refusal> {
+    async fn gather(&self, snapshot: &mut Snapshot, query: &ReportQuery) -> Result<Gathered, Refusal> {
         let selection = Selection {
             plan: &self.plan,
             campaigns: self.campaigns.as_deref(),
@@ -230,12 +241,12 @@ impl Ground {
             dimension: query.dimension(),
             reading: self.reading,
         };
-        gather(&mut settled.snapshot, &selection).await
+        gather(snapshot, &selection).await
     }
 
     async fn combine(
         &self,
-        settled: &mut Settled,
+        snapshot: &mut Snapshot,
         query: &ReportQuery,
         gathered: &Gathered,
     ) -> Result<Vec<Row>, Refusal> {
@@ -246,7 +257,7 @@ impl Ground {
         } else {
             let met: BTreeSet<_> = gathered.sums.iter().filter_map(|sum| sum.campaign).collect();
             let met: Vec<_> = met.into_iter().collect();
-            Feeding::ByCampaign(sources::feeding(&mut settled.snapshot, &met).await?)
+            Feeding::ByCampaign(sources::feeding(snapshot, &met).await?)
         };
         let setting = Setting {
             query,
@@ -255,26 +266,26 @@ impl Ground {
             sources: &self.sources,
             feeding: &feeding,
             parked: &self.parked,
-            now: settled.snapshot.now,
+            now: snapshot.now,
         };
         combine(&setting, &gathered.sums)
     }
 
     async fn names(
         &self,
-        settled: &mut Settled,
+        snapshot: &mut Snapshot,
         query: &ReportQuery,
         rows: &[Row],
     ) -> Result<BTreeMap<Uuid, String>, Refusal> {
         let shown = rows.iter().filter_map(|row| row.key.campaign);
         // Those that the query names are looked up too: an id that is not there gives a warning.
         let ids: BTreeSet<_> = shown.chain(query.filters.campaign_id.iter().copied()).collect();
-        lookups::names(&mut settled.snapshot, &ids.into_iter().collect::<Vec<_>>()).await
+        lookups::names(snapshot, &ids.into_iter().collect::<Vec<_>>()).await
     }
 
     async fn warnings(
         &self,
-        settled: &mut Settled,
+        snapshot: &mut Snapshot,
         query: &ReportQuery,
         gathered: &Gathered,
         names: &BTreeMap<Uuid, String>,
@@ -287,14 +298,7 @@ impl Ground {
             let primaries =
                 self.sources.values().filter(|source| source.role_among(&self.plan.measures) == Role::Primary);
             let primaries: Vec<_> = primaries.map(|source| source.id).collect();
-            lookups::overlaps(
-                &mut settled.snapshot,
-                &self.plan,
-                self.reading.grain,
-                self.campaigns.as_deref(),
-                &primaries,
-            )
-            .await?
+            lookups::overlaps(snapshot, &self.plan, self.reading.grain, self.campaigns.as_deref(), &primaries).await?
         };
         let known = names.keys().copied().collect();
         let mut all = warnings::of_grains(query, &gathered.misfits, &self.sources);

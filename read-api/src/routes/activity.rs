@@ -15,16 +15,15 @@ use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
-use serde_json::value::to_raw_value;
 use serde_json::{Map, Value as Json, json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::campaign::BudgetBody;
-use super::metrics::{not_found, query_string};
+use super::metrics::query_string;
 use crate::ApiState;
-use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, link_next};
-use crate::consistency::{Asked, Consistency};
+use crate::answer::{Envelope, link_next};
+use crate::consistency::{Asked, Settled};
 use crate::cursor;
 use crate::parked::About;
 use crate::refusal::Refusal;
@@ -32,12 +31,10 @@ use crate::report::lookups;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
 use crate::report::value::Value;
+use crate::serve::{Answered, Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::Version;
-
-/// The model that activity is read from, as answers name it.
-const MODEL: &str = "activity";
 
 /// The parameters of a campaign's activity.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -65,14 +62,6 @@ pub(crate) struct ActivityParams {
 #[derive(Debug, Serialize)]
 struct ActivityQuery {
     campaign_id: Uuid,
-}
-
-/// The canonical query as answers repeat it.
-#[derive(Serialize)]
-struct Echo<'a> {
-    #[serde(flatten)]
-    query: &'a ActivityQuery,
-    limit: usize,
 }
 
 /// Something that somebody did to a campaign.
@@ -156,51 +145,63 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let mut fields = Fields::default();
-    let paging = fields.paging(params.limit, params.cursor.as_deref());
-    let paging = fields.finish(paging).map_err(Refusal::Query)?;
-    let asked = Asked {
-        min_position: params.min_position,
-        max_staleness: params.max_staleness.as_deref(),
-        on_timeout: params.on_timeout.as_deref(),
-    };
-    let about = About::numbers([id]);
-    let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
-    let standing = Standing::of(&settled);
-    let snapshot = &mut settled.snapshot;
-    if lookups::names(snapshot, &[id]).await?.is_empty() {
-        return Ok(not_found(&standing));
-    }
-    let last = last_position(snapshot, id).await?;
-    let version = Version::new(snapshot.revision, last, None);
-    let query = ActivityQuery { campaign_id: id };
-    let canonical = Canonical::new(MODEL, principal, &query)?;
-    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
-    let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
-    if tag.is_held_by(&headers) {
-        return Ok(answer::not_modified(&tag, &standing));
-    }
-    let (rows, next_cursor) = page(snapshot, id, &paging, &canonical.hash).await?;
-    let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
-    let echo = to_raw_value(&Echo { query: &query, limit: paging.limit }).map_err(Refusal::corrupt)?;
-    let meta = Meta {
-        model: MODEL,
-        epoch: snapshot.epoch,
-        version: version.to_string(),
-        time_zone: snapshot.time_zone.name(),
-        currency: snapshot.currency,
-        query: &echo,
-        freshness: None,
-        warnings: snapshot.parked.warning(&about, &Sources::new()).into_iter().collect(),
-    };
-    let envelope = Envelope { data, page: Some(Page { next_cursor: next_cursor.clone() }), meta };
-    let mut response = answer::ok(&tag, &standing, &envelope)?;
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
+    let Answered { mut response, next_cursor, .. } = read.answer(&Activity { campaign: id, params: &params }).await?;
     if let Some(cursor) = next_cursor {
         let next = ActivityParams { cursor: Some(cursor), min_position: None, ..params };
         link_next(&mut response, &format!("/v1/campaigns/{id}/activity?{}", query_string(&next)?));
     }
     Ok(response)
+}
+
+/// What was done to one campaign.
+struct Activity<'a> {
+    campaign: Uuid,
+    params: &'a ActivityParams,
+}
+
+impl Resource for Activity<'_> {
+    const MODEL: &'static str = "activity";
+    type Query = ActivityQuery;
+    type Ground = ();
+
+    fn about(&self) -> About {
+        About::numbers([self.campaign])
+    }
+
+    fn query(&self, _: Around) -> Result<(ActivityQuery, Option<Paging>), Refusal> {
+        let mut fields = Fields::default();
+        let paging = fields.paging(self.params.limit, self.params.cursor.as_deref());
+        let read = (ActivityQuery { campaign_id: self.campaign }, Some(paging));
+        fields.finish(read).map_err(Refusal::Query)
+    }
+
+    async fn survey(&self, settled: &mut Settled, _: &ActivityQuery) -> Result<Option<Survey<()>>, Refusal> {
+        let snapshot = &mut settled.snapshot;
+        if lookups::names(snapshot, &[self.campaign]).await?.is_empty() {
+            return Ok(None);
+        }
+        let last = last_position(snapshot, self.campaign).await?;
+        let version = Version::new(snapshot.revision, last, None);
+        let (epoch, lasting) = (snapshot.epoch, Lasting::Until(None));
+        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: () }))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<ActivityQuery>,
+        survey: Survey<()>,
+    ) -> Result<Told, Refusal> {
+        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("activity has pages"))?;
+        let (rows, next_cursor) = page(snapshot, self.campaign, paging, sought.hash()).await?;
+        let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
+        let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
+        let time_zone = snapshot.time_zone;
+        let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
+        sought.told::<Self, _>(snapshot, survey.version, contents)
+    }
 }
 
 /// The last event that the feed tells of: nothing else changes it. Keys and sources keep the names that they were given.

@@ -12,17 +12,18 @@ use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use sqlx::types::Json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::metrics::not_found;
 use crate::ApiState;
-use crate::answer::{self, Canonical, Envelope, Meta, Standing, Tag};
-use crate::consistency::{Asked, Consistency};
+use crate::answer::Envelope;
+use crate::consistency::{Asked, Settled};
 use crate::parked::About;
 use crate::refusal::Refusal;
+use crate::report::query::Paging;
+use crate::serve::{Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::{Scope as Watched, Version};
@@ -150,17 +151,13 @@ pub(crate) struct CampaignParams {
 
 impl CampaignParams {
     pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked {
-            min_position: self.min_position,
-            max_staleness: self.max_staleness.as_deref(),
-            on_timeout: self.on_timeout.as_deref(),
-        }
+        Asked::new(self.min_position, self.max_staleness.as_ref(), self.on_timeout.as_ref())
     }
 }
 
-/// What was asked, as answers repeat it.
-#[derive(Serialize)]
-struct Query {
+/// What was asked, in its canonical form.
+#[derive(Debug, Serialize)]
+struct CampaignQuery {
     campaign_id: Uuid,
 }
 
@@ -185,43 +182,48 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let about = About::campaigns([id]);
-    let mut settled = Consistency::read(params.asked(), &headers, principal.workspace)?
-        .settle(&state, principal.workspace, &about)
-        .await?;
-    let standing = Standing::of(&settled);
-    let snapshot = &mut settled.snapshot;
-    let Some(row) = find(snapshot, id).await? else { return Ok(not_found(&standing)) };
-    let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &[]).await?;
-    let version = Version::new(snapshot.revision, touched.position, touched.last_start);
-    let query = Query { campaign_id: id };
-    let canonical = Canonical::new(MODEL, principal, &query)?;
-    let tag = Tag::new(MODEL, snapshot.epoch, version, &canonical.hash);
-    if tag.is_held_by(&headers) {
-        return Ok(answer::not_modified(&tag, &standing));
-    }
-    let echo = to_raw_value(&query).map_err(Refusal::corrupt)?;
-    let data = row.at(snapshot.now)?;
-    let warnings = snapshot.parked.warning(&about, &Sources::new()).into_iter().collect();
-    answer::ok(&tag, &standing, &Envelope { data, page: None, meta: meta(snapshot, version, &echo, warnings) })
+    let read = Read { state: &state, principal, headers: &headers, asked: params.asked(), is_conditional: true };
+    Ok(read.answer(&Campaign { id }).await?.response)
 }
 
-/// What an answer about campaigns says of itself.
-pub(crate) fn meta<'a>(
-    snapshot: &Snapshot,
-    version: Version,
-    query: &'a RawValue,
-    warnings: Vec<answer::Warning>,
-) -> Meta<'a> {
-    Meta {
-        model: MODEL,
-        epoch: snapshot.epoch,
-        version: version.to_string(),
-        time_zone: snapshot.time_zone.name(),
-        currency: snapshot.currency,
-        query,
-        freshness: None,
-        warnings,
+/// One campaign.
+struct Campaign {
+    id: Uuid,
+}
+
+impl Resource for Campaign {
+    const MODEL: &'static str = MODEL;
+    type Query = CampaignQuery;
+    type Ground = CampaignRow;
+
+    fn about(&self) -> About {
+        About::campaigns([self.id])
+    }
+
+    fn query(&self, _: Around) -> Result<(CampaignQuery, Option<Paging>), Refusal> {
+        Ok((CampaignQuery { campaign_id: self.id }, None))
+    }
+
+    async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<CampaignRow>>, Refusal> {
+        let snapshot = &mut settled.snapshot;
+        let Some(row) = find(snapshot, self.id).await? else { return Ok(None) };
+        let touched = Watched::Campaigns(vec![self.id]).last_touched(snapshot, &[]).await?;
+        let version = Version::new(snapshot.revision, touched.position, touched.last_start);
+        let (epoch, lasting) = (snapshot.epoch, Lasting::Until(touched.next_start));
+        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: row }))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<CampaignQuery>,
+        survey: Survey<CampaignRow>,
+    ) -> Result<Told, Refusal> {
+        let data = survey.ground.at(snapshot.now)?;
+        let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
+        let time_zone = snapshot.time_zone;
+        let contents = Contents { data, next_cursor: None, time_zone, freshness: None, warnings };
+        sought.told::<Self, _>(snapshot, survey.version, contents)
     }
 }
 

@@ -16,29 +16,26 @@ use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
-use serde_json::value::to_raw_value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::metrics::{not_found, query_string};
+use super::metrics::query_string;
 use crate::ApiState;
-use crate::answer::{self, Canonical, Envelope, Meta, Page, Standing, Tag, Warning, link_next};
-use crate::consistency::{Asked, Consistency};
+use crate::answer::{Envelope, Warning, link_next};
+use crate::consistency::{Asked, Settled};
 use crate::cursor;
 use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::plan::Plan;
-use crate::report::query::{DataState, Paging};
+use crate::report::query::{DataState, Paging, ReportQuery};
 use crate::report::reading::{Kept, Limits};
 use crate::report::request::{Defaults, ReportRequest};
 use crate::report::value::Value;
+use crate::serve::{Answered, Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::{Scope as Watched, Version};
-
-/// The model that corrections are read from, as answers name it.
-const MODEL: &str = "corrections";
 
 /// The parameters of a campaign's corrections.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -80,14 +77,6 @@ struct CorrectionsQuery {
     date_from: NaiveDate,
     date_to: NaiveDate,
     time_zone: Zone,
-}
-
-/// The canonical query as answers repeat it.
-#[derive(Serialize)]
-struct Echo<'a> {
-    #[serde(flatten)]
-    query: &'a CorrectionsQuery,
-    limit: usize,
 }
 
 /// A correction of one observation, and what it did.
@@ -150,51 +139,14 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let asked = Asked {
-        min_position: params.min_position,
-        max_staleness: params.max_staleness.as_deref(),
-        on_timeout: params.on_timeout.as_deref(),
-    };
-    let about = About::numbers([id]);
-    let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
-    let standing = Standing::of(&settled);
-    let snapshot = &mut settled.snapshot;
-    let (query, plan, paging) = canonical(&params, id, snapshot)?;
-    if lookups::names(snapshot, &[id]).await?.is_empty() {
-        return Ok(not_found(&standing));
-    }
-    let touched = Watched::Campaigns(vec![id]).last_touched(snapshot, &plan.months()).await?;
-    let beyond = Limits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
-    let version = Version::new(snapshot.revision, touched.position, beyond.map(|kept| kept.changed_at));
-    let canonical = Canonical::new(MODEL, principal, &query)?;
-    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
-    let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
-    if tag.is_held_by(&headers) {
-        return Ok(answer::not_modified(&tag, &standing));
-    }
-    let (rows, next_cursor) = page(snapshot, id, &plan, &paging, &canonical.hash).await?;
-    let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
-    let parked = snapshot.parked.warning(&about, &Sources::new());
-    let warnings = beyond.map(beyond_retention).into_iter().chain(parked).collect();
-    let echo = to_raw_value(&Echo { query: &query, limit: paging.limit }).map_err(Refusal::corrupt)?;
-    let meta = Meta {
-        model: MODEL,
-        epoch: snapshot.epoch,
-        version: version.to_string(),
-        time_zone: query.time_zone.name(),
-        currency: snapshot.currency,
-        query: &echo,
-        freshness: None,
-        warnings,
-    };
-    let envelope = Envelope { data, page: Some(Page { next_cursor: next_cursor.clone() }), meta };
-    let mut response = answer::ok(&tag, &standing, &envelope)?;
-    if let Some(cursor) = next_cursor {
-        let pinned = (Some(query.date_from.to_string()), Some(query.date_to.to_string()));
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
+    let Answered { mut response, query, next_cursor } =
+        read.answer(&Corrections { campaign: id, params: &params }).await?;
+    if let Some((query, cursor)) = query.zip(next_cursor) {
         let next = CorrectionsParams {
-            date_from: pinned.0,
-            date_to: pinned.1,
+            date_from: Some(query.date_from.to_string()),
+            date_to: Some(query.date_to.to_string()),
             cursor: Some(cursor),
             min_position: None,
             ..params
@@ -216,25 +168,80 @@ fn beyond_retention(kept: Kept) -> Warning {
     }
 }
 
-/// The days are those of a report that is one bucket.
-fn canonical(
-    params: &CorrectionsParams,
-    campaign_id: Uuid,
-    snapshot: &Snapshot,
-) -> Result<(CorrectionsQuery, Plan, Paging), Refusal> {
-    let request = ReportRequest {
-        date_from: params.date_from.clone(),
-        date_to: params.date_to.clone(),
-        time_zone: params.time_zone.clone(),
-        limit: params.limit,
-        cursor: params.cursor.clone(),
-        ..ReportRequest::default()
-    };
-    let defaults = Defaults { time_zone: snapshot.time_zone, granularity: Granularity::All, now: snapshot.now };
-    let (report, paging) = request.canonical(defaults, DataState::All).map_err(Refusal::Query)?;
-    let plan = Plan::new(&report).map_err(|error| Refusal::Query(vec![error]))?;
-    let (date_from, date_to, time_zone) = (report.date_from, report.date_to, report.time_zone);
-    Ok((CorrectionsQuery { campaign_id, date_from, date_to, time_zone }, plan, paging))
+/// What corrections did to one campaign.
+struct Corrections<'a> {
+    campaign: Uuid,
+    params: &'a CorrectionsParams,
+}
+
+/// The days that are asked about, and what is kept of them.
+struct Surveyed {
+    plan: Plan,
+    /// If the days reach back beyond it.
+    beyond: Option<Kept>,
+}
+
+impl Corrections<'_> {
+    /// The days are those of a report that is one bucket.
+    fn report(&self, around: Around) -> Result<(ReportQuery, Paging), Refusal> {
+        let params = self.params;
+        let request = ReportRequest {
+            date_from: params.date_from.clone(),
+            date_to: params.date_to.clone(),
+            time_zone: params.time_zone.clone(),
+            limit: params.limit,
+            cursor: params.cursor.clone(),
+            ..ReportRequest::default()
+        };
+        let Around { time_zone, now } = around;
+        let defaults = Defaults { time_zone, granularity: Granularity::All, now };
+        request.canonical(defaults, DataState::All).map_err(Refusal::Query)
+    }
+}
+
+impl Resource for Corrections<'_> {
+    const MODEL: &'static str = "corrections";
+    type Query = CorrectionsQuery;
+    type Ground = Surveyed;
+
+    fn about(&self) -> About {
+        About::numbers([self.campaign])
+    }
+
+    fn query(&self, around: Around) -> Result<(CorrectionsQuery, Option<Paging>), Refusal> {
+        let (ReportQuery { date_from, date_to, time_zone, .. }, paging) = self.report(around)?;
+        Ok((CorrectionsQuery { campaign_id: self.campaign, date_from, date_to, time_zone }, Some(paging)))
+    }
+
+    async fn survey(&self, settled: &mut Settled, _: &CorrectionsQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
+        let snapshot = &mut settled.snapshot;
+        let (report, _) = self.report(Around { time_zone: snapshot.time_zone, now: snapshot.now })?;
+        let plan = Plan::new(&report).map_err(|error| Refusal::Query(vec![error]))?;
+        if lookups::names(snapshot, &[self.campaign]).await?.is_empty() {
+            return Ok(None);
+        }
+        let touched = Watched::Campaigns(vec![self.campaign]).last_touched(snapshot, &plan.months()).await?;
+        let beyond = Limits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
+        let version = Version::new(snapshot.revision, touched.position, beyond.map(|kept| kept.changed_at));
+        let (epoch, lasting, ground) = (snapshot.epoch, Lasting::Until(None), Surveyed { plan, beyond });
+        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground }))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<CorrectionsQuery>,
+        survey: Survey<Surveyed>,
+    ) -> Result<Told, Refusal> {
+        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("corrections have pages"))?;
+        let (rows, next_cursor) = page(snapshot, self.campaign, &survey.ground, paging, sought.hash()).await?;
+        let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
+        let parked = snapshot.parked.warning(&self.about(), &Sources::new());
+        let warnings = survey.ground.beyond.map(beyond_retention).into_iter().chain(parked).collect();
+        let time_zone = sought.query.time_zone;
+        let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
+        sought.told::<Self, _>(snapshot, survey.version, contents)
+    }
 }
 
 /// A correction as its table has it.
@@ -301,12 +308,15 @@ impl Row {
 async fn page(
     snapshot: &mut Snapshot,
     campaign: Uuid,
-    plan: &Plan,
+    surveyed: &Surveyed,
     paging: &Paging,
     hash: &str,
 ) -> Result<(Vec<Row>, Option<String>), Refusal> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let (from, to) = (plan.calendar.start(), plan.calendar.end());
+    let Surveyed { plan, beyond } = surveyed;
+    let (start, to) = (plan.calendar.start(), plan.calendar.end());
+    // What is no longer kept may still be there for a while.
+    let from = beyond.map_or(start, |kept| kept.before.max(start));
     let after: Option<Key> = paging.cursor.as_deref().map(|text| cursor::decode(text, hash, epoch)).transpose()?;
     let (after_bucket, after_position, after_item) = match after {
         None => (from, 0, 0),

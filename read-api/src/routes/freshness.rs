@@ -16,7 +16,6 @@ use uuid::Uuid;
 
 use super::measures::NoParams;
 use crate::answer::{Standing, momentary};
-use crate::consistency::Settled;
 use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
@@ -153,14 +152,11 @@ pub(crate) async fn show(
     ApiQuery(NoParams {}): ApiQuery<NoParams>,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let snapshot = Snapshot::take(&state, principal.workspace).await?;
+    let mut snapshot = Snapshot::take(&state, principal.workspace).await?;
     let about = About::numbers([]);
-    let parked = snapshot.parked.count(&about);
-    let mut settled = Settled { snapshot, satisfied: true, parked, waited_s: None };
-    let standing = Standing::of(&settled);
-    let snapshot = &mut settled.snapshot;
-    let projections = projections(snapshot).await?;
-    let sources = sources::load(snapshot).await?;
+    let standing = Standing::of_snapshot(&snapshot, snapshot.parked.count(&about));
+    let projections = projections(&mut snapshot).await?;
+    let sources = sources::load(&mut snapshot).await?;
     let now = snapshot.now;
     let mut sources: Vec<_> = sources
         .into_values()

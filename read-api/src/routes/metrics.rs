@@ -1,7 +1,7 @@
 //! The numbers of one campaign.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::bucket::Granularity;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
@@ -15,13 +15,13 @@ use uuid::Uuid;
 
 use super::list;
 use crate::ApiState;
-use crate::answer::{Envelope, Standing, link_next};
-use crate::consistency::{Asked, Consistency};
-use crate::parked::About;
+use crate::answer::{Envelope, link_next};
+use crate::consistency::Asked;
 use crate::refusal::Refusal;
-use crate::report::query::{DataState, GroupKey};
-use crate::report::request::{Defaults, Fields, FilterRequest, ReportRequest};
-use crate::report::{Report, ReportRow, lookups, run};
+use crate::report::query::DataState;
+use crate::report::request::{Fields, FilterRequest, ReportRequest};
+use crate::report::{Report, ReportRow};
+use crate::serve::{Answered, Read};
 
 /// The parameters of a campaign's metrics.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -94,36 +94,20 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let asked = Asked {
-        min_position: params.min_position,
-        max_staleness: params.max_staleness.as_deref(),
-        on_timeout: params.on_timeout.as_deref(),
-    };
-    let about = About::numbers([id]);
-    let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+    let request = request(&params, id);
     let data_state = data_state(params.data_state.as_deref())?;
-    let defaults =
-        Defaults { time_zone: settled.snapshot.time_zone, granularity: Granularity::Day, now: settled.snapshot.now };
-    let (query, paging) = request(&params, id).canonical(defaults, data_state).map_err(Refusal::Query)?;
-    if query.groups_by(GroupKey::Campaign) {
-        return Err(Refusal::field(
-            "group_by",
-            "takes channel, source and a dimension here; POST /v1/reports groups by campaign",
-        ));
-    }
-    if lookups::names(&mut settled.snapshot, &[id]).await?.is_empty() {
-        return Ok(not_found(&Standing::of(&settled)));
-    }
-    let pinned = MetricsParams {
-        date_from: Some(query.date_from.to_string()),
-        date_to: Some(query.date_to.to_string()),
-        ..params
-    };
-    let answered = run(settled, &Report { principal, query, paging, conditional: Some(&headers) }).await?;
-    let mut response = answered.response;
-    if let Some(cursor) = answered.next_cursor {
-        let next = MetricsParams { cursor: Some(cursor), min_position: None, ..pinned };
+    let report = Report { request: &request, granularity: Granularity::Day, data_state, campaign: Some(id) };
+    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
+    let Answered { mut response, query, next_cursor } = read.answer(&report).await?;
+    if let Some((query, cursor)) = query.zip(next_cursor) {
+        let next = MetricsParams {
+            date_from: Some(query.date_from.to_string()),
+            date_to: Some(query.date_to.to_string()),
+            cursor: Some(cursor),
+            min_position: None,
+            ..params
+        };
         link_next(&mut response, &format!("/v1/campaigns/{id}/metrics?{}", query_string(&next)?));
     }
     Ok(response)
@@ -156,13 +140,6 @@ pub(crate) fn data_state(text: Option<&str>) -> Result<DataState, Refusal> {
         }
     };
     fields.finish(data_state).map_err(Refusal::Query)
-}
-
-/// Not there as of this position: the caller's own campaign may not be applied yet.
-pub(crate) fn not_found(standing: &Standing) -> Response {
-    let mut response = Refusal::NotFound.into_response();
-    standing.write(response.headers_mut());
-    response
 }
 
 /// Parameters as a query string.

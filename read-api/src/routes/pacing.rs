@@ -18,24 +18,21 @@ use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::Serialize;
-use serde_json::value::to_raw_value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::campaign::{BudgetBody, CampaignParams};
-use super::metrics::not_found;
 use crate::ApiState;
-use crate::answer::{self, Canonical, Envelope, Meta, Standing, Tag, Warning};
-use crate::consistency::Consistency;
+use crate::answer::{Envelope, Warning};
+use crate::consistency::Settled;
 use crate::parked::About;
 use crate::refusal::Refusal;
-use crate::report::query::{Column, DataState, Filters, ReportQuery};
+use crate::report::query::{Column, DataState, Filters, Paging, ReportQuery};
 use crate::report::value::Value;
 use crate::report::{Ground, combine, survey};
+use crate::serve::{Around, Contents, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 
-/// The model that pacing is read from, as answers name it.
-const MODEL: &str = "pacing";
 /// How far back spend is looked for.
 const MOST_DAYS: u64 = 9_999;
 
@@ -122,44 +119,62 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let about = About::numbers([id]);
-    let mut settled = Consistency::read(params.asked(), &headers, principal.workspace)?
-        .settle(&state, principal.workspace, &about)
-        .await?;
-    let Some(campaign) = Campaign::find(&mut settled.snapshot, id).await? else {
-        return Ok(not_found(&Standing::of(&settled)));
-    };
-    let now = settled.snapshot.now;
-    let today = local_date(now, campaign.zone);
-    let query = daily_spend(id, &campaign, today);
-    // Its version holds the last midnight: a boundary of the days that it covers.
-    let ground = survey(&mut settled, &query).await?;
-    let freshness = ground.freshness(now);
-    let standing = Standing::of(&settled).with_numbers(freshness.state, ground.complete_through());
-    let asked = PacingQuery { campaign_id: id };
-    let canonical = Canonical::new(MODEL, principal, &asked)?;
-    let epoch = settled.snapshot.epoch;
-    let tag = Tag::new(MODEL, epoch, ground.version, &canonical.hash);
-    if tag.is_held_by(&headers) {
-        return Ok(answer::not_modified(&tag, &standing));
+    let read = Read { state: &state, principal, headers: &headers, asked: params.asked(), is_conditional: true };
+    Ok(read.answer(&OfCampaign { id }).await?.response)
+}
+
+/// How the spend of one campaign goes.
+struct OfCampaign {
+    id: Uuid,
+}
+
+/// What it is computed from.
+struct Surveyed {
+    campaign: Campaign,
+    /// The report of its spend.
+    query: ReportQuery,
+    spend: Ground,
+}
+
+impl Resource for OfCampaign {
+    const MODEL: &'static str = "pacing";
+    type Query = PacingQuery;
+    type Ground = Surveyed;
+
+    fn about(&self) -> About {
+        About::numbers([self.id])
     }
-    let (rows, mut warnings) = ground.tally(&mut settled, &query).await?;
-    let spend = Spend::of(&rows, &ground);
-    let data = campaign.body(id, &spend, (now, today));
-    warnings.extend(campaign.warnings(&spend));
-    warnings.sort_unstable();
-    let echo = to_raw_value(&asked).map_err(Refusal::corrupt)?;
-    let meta = Meta {
-        model: MODEL,
-        epoch,
-        version: ground.version.to_string(),
-        time_zone: campaign.zone.name(),
-        currency: settled.snapshot.currency,
-        query: &echo,
-        freshness: Some(freshness),
-        warnings,
-    };
-    answer::ok(&tag, &standing, &Envelope { data, page: None, meta })
+
+    fn query(&self, _: Around) -> Result<(PacingQuery, Option<Paging>), Refusal> {
+        Ok((PacingQuery { campaign_id: self.id }, None))
+    }
+
+    async fn survey(&self, settled: &mut Settled, _: &PacingQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
+        let Some(campaign) = Campaign::find(&mut settled.snapshot, self.id).await? else { return Ok(None) };
+        let query = daily_spend(self.id, &campaign, local_date(settled.snapshot.now, campaign.zone));
+        // Its version holds the last midnight, and it lasts until the next: a boundary of the days that it covers.
+        let spend = survey(settled, &query).await?.surveyed(&settled.snapshot);
+        let Survey { epoch, version, lasting, numbers, ground } = spend;
+        let ground = Surveyed { campaign, query, spend: ground };
+        Ok(Some(Survey { epoch, version, lasting, numbers, ground }))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<PacingQuery>,
+        survey: Survey<Surveyed>,
+    ) -> Result<Told, Refusal> {
+        let Surveyed { campaign, query, spend: ground } = survey.ground;
+        let (rows, mut warnings) = ground.tally(snapshot, &query).await?;
+        let spend = Spend::of(&rows, &ground);
+        let data = campaign.body(self.id, &spend, (snapshot.now, query.date_to));
+        warnings.extend(campaign.warnings(&spend));
+        warnings.sort_unstable();
+        let (time_zone, freshness) = (campaign.zone, Some(ground.freshness(snapshot.now)));
+        let contents = Contents { data, next_cursor: None, time_zone, freshness, warnings };
+        sought.told::<Self, _>(snapshot, survey.version, contents)
+    }
 }
 
 /// What pacing needs to know of a campaign.

@@ -11,18 +11,18 @@ use platform::http::auth::Authenticated;
 use platform::http::json::{self, ApiJson};
 use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
-use platform::keys::{Principal, Scope};
+use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::metrics::{data_state, query_string};
 use crate::ApiState;
 use crate::answer::{Envelope, content_location, link_next};
-use crate::consistency::{Asked, Consistency};
-use crate::parked::About;
+use crate::consistency::Asked;
 use crate::refusal::Refusal;
-use crate::report::request::{Defaults, ReportRequest};
-use crate::report::{Report, ReportRow, run};
+use crate::report::request::ReportRequest;
+use crate::report::{Report, ReportRow};
+use crate::serve::{Answered, Read};
 
 /// Base64url with or without padding: clients differ.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
@@ -95,13 +95,14 @@ pub(crate) async fn post(
     ApiJson(request): ApiJson<ReportRequest>,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    // A POST is not conditional: 304 is an answer to GET alone (RFC 9110, 13.1.2).
-    let answered = answer(&state, principal, &headers, &params, &request, Conditional::No).await?;
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: false };
+    let data_state = params.data_state.as_deref();
+    let answered = answer(read, data_state, &request).await?;
     let mut response = answered.response;
-    let twin = twin(&answered.pinned, params.data_state.as_deref())?;
-    content_location(&mut response, &twin);
+    content_location(&mut response, &twin(&answered.pinned, data_state)?);
     if let Some(next) = answered.next {
-        link_next(&mut response, &self::twin(&next, params.data_state.as_deref())?);
+        link_next(&mut response, &twin(&next, data_state)?);
     }
     Ok(response)
 }
@@ -129,59 +130,32 @@ pub(crate) async fn get(
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
     let request = decode(&params.query)?;
-    let CacheableParams { query: _, data_state, min_position, max_staleness, on_timeout } = params;
-    let params = ReportParams { data_state, min_position, max_staleness, on_timeout };
-    let answered = answer(&state, principal, &headers, &params, &request, Conditional::Yes).await?;
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
+    let data_state = params.data_state.as_deref();
+    let answered = answer(read, data_state, &request).await?;
     let mut response = answered.response;
     if let Some(next) = answered.next {
-        link_next(&mut response, &twin(&next, params.data_state.as_deref())?);
+        link_next(&mut response, &twin(&next, data_state)?);
     }
     Ok(response)
 }
 
-/// Whether a result that the caller has need not be told again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Conditional {
-    Yes,
-    No,
-}
-
 /// An answer, and the requests that ask for it and for the page behind it whatever the day is.
-struct Answered {
+struct OfReport {
     response: Response,
     pinned: ReportRequest,
     next: Option<ReportRequest>,
 }
 
-async fn answer(
-    state: &ApiState,
-    principal: &Principal,
-    headers: &HeaderMap,
-    params: &ReportParams,
-    request: &ReportRequest,
-    conditional: Conditional,
-) -> Result<Answered, Refusal> {
-    let asked = Asked {
-        min_position: params.min_position,
-        max_staleness: params.max_staleness.as_deref(),
-        on_timeout: params.on_timeout.as_deref(),
-    };
-    let about = About::numbers(request.named_campaigns());
-    let settled =
-        Consistency::read(asked, headers, principal.workspace)?.settle(state, principal.workspace, &about).await?;
-    let data_state = data_state(params.data_state.as_deref())?;
-    let defaults =
-        Defaults { time_zone: settled.snapshot.time_zone, granularity: Granularity::All, now: settled.snapshot.now };
-    let (query, paging) = request.canonical(defaults, data_state).map_err(Refusal::Query)?;
-    let pinned = ReportRequest {
-        date_from: Some(query.date_from.to_string()),
-        date_to: Some(query.date_to.to_string()),
-        ..request.clone()
-    };
-    let conditional = (conditional == Conditional::Yes).then_some(headers);
-    let answered = run(settled, &Report { principal, query, paging, conditional }).await?;
-    let next = answered.next_cursor.map(|cursor| ReportRequest { cursor: Some(cursor), ..pinned.clone() });
-    Ok(Answered { response: answered.response, pinned, next })
+async fn answer(read: Read<'_>, data_state: Option<&str>, request: &ReportRequest) -> Result<OfReport, Refusal> {
+    let data_state = self::data_state(data_state)?;
+    let report = Report { request, granularity: Granularity::All, data_state, campaign: None };
+    let Answered { response, query, next_cursor } = read.answer(&report).await?;
+    let (date_from, date_to) = query.map(|query| (query.date_from.to_string(), query.date_to.to_string())).unzip();
+    let pinned = ReportRequest { date_from, date_to, ..request.clone() };
+    let next = next_cursor.map(|cursor| ReportRequest { cursor: Some(cursor), ..pinned.clone() });
+    Ok(OfReport { response, pinned, next })
 }
 
 fn decode(text: &str) -> Result<ReportRequest, Refusal> {

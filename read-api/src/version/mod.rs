@@ -75,6 +75,8 @@ pub(crate) struct Touched {
     pub(crate) position: i64,
     /// When the clock last made a launched campaign active.
     pub(crate) last_start: Option<DateTime<Utc>>,
+    /// When it next will.
+    pub(crate) next_start: Option<DateTime<Utc>>,
 }
 
 impl Scope {
@@ -119,7 +121,9 @@ async fn workspace_touched(snapshot: &mut Snapshot, marks: &[String]) -> Result<
                (SELECT max(position) FROM read.campaign_sources WHERE epoch = $1 AND workspace = $2)
            ) AS "position!",
            (SELECT max(starts_at) FROM read.campaigns
-            WHERE epoch = $1 AND workspace = $2 AND state = 'launched' AND starts_at <= $4) AS last_start"#,
+            WHERE epoch = $1 AND workspace = $2 AND state = 'launched' AND starts_at <= $4) AS last_start,
+           (SELECT min(starts_at) FROM read.campaigns
+            WHERE epoch = $1 AND workspace = $2 AND state = 'launched' AND starts_at > $4) AS next_start"#,
         epoch,
         workspace,
         marks,
@@ -144,7 +148,10 @@ async fn campaigns_touched(snapshot: &mut Snapshot, marks: &[String], campaigns:
            ) AS "position!",
            (SELECT max(starts_at) FROM read.campaigns
             WHERE epoch = $1 AND workspace = $2 AND state = 'launched' AND starts_at <= $4
-              AND campaign_id = ANY($5)) AS last_start"#,
+              AND campaign_id = ANY($5)) AS last_start,
+           (SELECT min(starts_at) FROM read.campaigns
+            WHERE epoch = $1 AND workspace = $2 AND state = 'launched' AND starts_at > $4
+              AND campaign_id = ANY($5)) AS next_start"#,
         epoch,
         workspace,
         marks,

@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) workspace: i32,
     pub(crate) router: Router,
+    /// The same, but it keeps no results.
+    pub(crate) fresh: Router,
     logs: HashMap<i32, Log>,
     /// Whoever follows the projection ends with the world: a database with sessions is not dropped, and waiting for that takes
     /// seconds.
@@ -61,9 +63,12 @@ impl World {
         let stop = CancellationToken::new();
         let (progress, _follower) = Progress::start(reader.clone(), stop.clone());
         let keys = Keys::new(reader.clone(), clock.shared());
-        let router = read_api::router(ApiState::new(reader, keys, clock.shared(), progress));
-        let mut world =
-            Self { admin, projector, clock, workspace: 0, router, logs: HashMap::new(), _stop: stop.drop_guard() };
+        let [router, fresh] = [1 << 20, 0].map(|results_bytes| {
+            let (reader, keys, progress) = (reader.clone(), keys.clone(), progress.clone());
+            read_api::router(ApiState::new(reader, keys, clock.shared(), progress, results_bytes))
+        });
+        let (logs, end) = (HashMap::new(), stop.drop_guard());
+        let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, _stop: end };
         world.workspace = world.open("one", KEY).await;
         world
     }

@@ -71,7 +71,14 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         let distinct: BTreeSet<String> = origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
         AllowOrigin::list(distinct.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
-    let ours = ["data-position", "data-freshness", "idempotency-replayed", "preference-applied"];
+    let ours = [
+        "data-position",
+        "data-freshness",
+        "idempotency-replayed",
+        "preference-applied",
+        "cache-status",
+        "server-timing",
+    ];
     let standard = [ETAG, LOCATION, LINK, RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY, WWW_AUTHENTICATE];
     let named = [CONSISTENCY_TOKEN, REQUEST_ID];
     let taken = ["idempotency-key", "prefer", "last-event-id"];

@@ -240,10 +240,8 @@ async fn replay_alone(
     checkpoint::ensure(pool, projection, checkpoint::First::Never).await?;
     retention::clear_away(pool, projection).await?;
     let epoch = epochs::begin(pool, projection, only, options.keep_old).await?;
-    let proof = match options.verify {
-        true => Some(Proof::prepare(pool, projection, options.clock.clone()).await?),
-        false => None,
-    };
+    let proof =
+        if options.verify { Some(Proof::prepare(pool, projection, options.clock.clone()).await?) } else { None };
     let allowed =
         Allowed { parked: options.allow_parked, differences: options.allow_differences, proof: proof.as_ref() };
     let rebuild = Rebuild { pool, projection, epoch, shutdown, tally: Tally::new(progress) };

@@ -14,20 +14,20 @@ use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
-use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 use utoipa::IntoParams;
 
-use super::campaign::{CampaignBody, MODEL, meta};
+use super::campaign::{CampaignBody, MODEL};
 use super::list as values;
 use super::metrics::query_string;
 use crate::ApiState;
-use crate::answer::{self, Canonical, Envelope, Page, Standing, Tag, Warning, link_next};
-use crate::consistency::{Asked, Consistency};
+use crate::answer::{Envelope, Warning, link_next};
+use crate::consistency::{Asked, Settled};
 use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
+use crate::serve::{Answered, Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Sources};
 use crate::version::{Scope as Watched, Version};
@@ -91,14 +91,6 @@ struct CampaignsQuery {
     sort: Sort,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     fields: BTreeSet<Field>,
-}
-
-/// The canonical query as answers repeat it.
-#[derive(Serialize)]
-struct Echo<'a> {
-    #[serde(flatten)]
-    query: &'a CampaignsQuery,
-    limit: usize,
 }
 
 /// What campaigns are sorted by. Ties are broken by id.
@@ -166,39 +158,65 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let (query, paging) = canonical(&params)?;
-    let asked = Asked {
-        min_position: params.min_position,
-        max_staleness: params.max_staleness.as_deref(),
-        on_timeout: params.on_timeout.as_deref(),
-    };
-    let about = About::campaigns([]);
-    let mut settled =
-        Consistency::read(asked, &headers, principal.workspace)?.settle(&state, principal.workspace, &about).await?;
-    let standing = Standing::of(&settled);
-    let snapshot = &mut settled.snapshot;
-    let touched = Watched::Workspace.last_touched(snapshot, &[]).await?;
-    let (of_sources, mut warnings) = sources_named(snapshot, &query).await?;
-    let version = Version::new(snapshot.revision, touched.position.max(of_sources), touched.last_start);
-    let canonical = Canonical::new(MODEL, principal, &query)?;
-    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
-    let tag = Tag::new(MODEL, snapshot.epoch, version, &page_hash);
-    if tag.is_held_by(&headers) {
-        return Ok(answer::not_modified(&tag, &standing));
-    }
-    warnings.extend(snapshot.parked.warning(&about, &Sources::new()));
-    let (rows, next_cursor) = select::page(snapshot, &query, &paging, &canonical.hash).await?;
-    let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<Vec<_>, _>>()?;
-    let data = campaigns.into_iter().map(|campaign| listed(campaign, &query.fields)).collect::<Result<Vec<_>, _>>()?;
-    let echo = to_raw_value(&Echo { query: &query, limit: paging.limit }).map_err(Refusal::corrupt)?;
-    let page = Page { next_cursor: next_cursor.clone() };
-    let envelope = Envelope { data, page: Some(page), meta: meta(snapshot, version, &echo, warnings) };
-    let mut response = answer::ok(&tag, &standing, &envelope)?;
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
+    let Answered { mut response, next_cursor, .. } = read.answer(&Campaigns { params: &params }).await?;
     if let Some(cursor) = next_cursor {
         let next = CampaignsParams { cursor: Some(cursor), min_position: None, ..params };
         link_next(&mut response, &format!("/v1/campaigns?{}", query_string(&next)?));
     }
     Ok(response)
+}
+
+/// The workspace's campaigns.
+struct Campaigns<'a> {
+    params: &'a CampaignsParams,
+}
+
+impl Resource for Campaigns<'_> {
+    const MODEL: &'static str = MODEL;
+    type Query = CampaignsQuery;
+    type Ground = Vec<Warning>;
+
+    fn about(&self) -> About {
+        About::campaigns([])
+    }
+
+    fn query(&self, _: Around) -> Result<(CampaignsQuery, Option<Paging>), Refusal> {
+        let (query, paging) = canonical(self.params)?;
+        Ok((query, Some(paging)))
+    }
+
+    async fn survey(
+        &self,
+        settled: &mut Settled,
+        query: &CampaignsQuery,
+    ) -> Result<Option<Survey<Vec<Warning>>>, Refusal> {
+        let snapshot = &mut settled.snapshot;
+        let touched = Watched::Workspace.last_touched(snapshot, &[]).await?;
+        let (of_sources, warnings) = sources_named(snapshot, query).await?;
+        let version = Version::new(snapshot.revision, touched.position.max(of_sources), touched.last_start);
+        let (epoch, lasting) = (snapshot.epoch, Lasting::Until(touched.next_start));
+        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: warnings }))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<CampaignsQuery>,
+        survey: Survey<Vec<Warning>>,
+    ) -> Result<Told, Refusal> {
+        let query = &sought.query;
+        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("campaigns have pages"))?;
+        let mut warnings = survey.ground;
+        warnings.extend(snapshot.parked.warning(&self.about(), &Sources::new()));
+        let (rows, next_cursor) = select::page(snapshot, query, paging, sought.hash()).await?;
+        let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<Vec<_>, _>>()?;
+        let data = campaigns.into_iter().map(|one| listed(one, &query.fields)).collect::<Result<Vec<_>, _>>()?;
+        let time_zone = snapshot.time_zone;
+        let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
+        sought.told::<Self, _>(snapshot, survey.version, contents)
+    }
 }
 
 fn canonical(params: &CampaignsParams) -> Result<(CampaignsQuery, Paging), Refusal> {

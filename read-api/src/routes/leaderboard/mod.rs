@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::measure::{Derived, Unit};
+use domain::measure::{Derived, Measure, Unit};
 use domain::money::Currency;
 use domain::source::Role;
 use http::HeaderMap;
@@ -24,20 +24,18 @@ use board::Board;
 
 use super::metrics::query_string;
 use crate::ApiState;
-use crate::answer::{self, Canonical, Meta, Page, Standing, Tag, link_next};
-use crate::consistency::{Asked, Consistency};
+use crate::answer::{Meta, Page, link_next};
+use crate::consistency::{Asked, Settled};
 use crate::cursor;
 use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::{Column, Paging};
 use crate::report::request::Fields;
 use crate::report::value::Value;
+use crate::serve::{Answered, Around, Lasting, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
-use crate::sources;
+use crate::sources::{self, Freshness};
 use crate::version::Version;
-
-/// The model that the leaderboard is read from, as answers name it.
-const MODEL: &str = "leaderboard";
 
 /// The parameters of the leaderboard.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -154,66 +152,100 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let (query, paging) = canonical(&params)?;
-    let asked = Asked {
-        min_position: params.min_position,
-        max_staleness: params.max_staleness.as_deref(),
-        on_timeout: params.on_timeout.as_deref(),
-    };
-    let about = About::numbers([]);
-    let consistency = Consistency::read(asked, &headers, principal.workspace)?;
-    let mut snapshot = Snapshot::take(&state, principal.workspace).await?;
-    let board = Board::find(&mut snapshot, query.window).await?;
-    snapshot.show_older(board.epoch, board.position).await?;
-    let mut settled = consistency.judge(snapshot, &about)?;
-    let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
-    let feeding: Vec<_> = board.sources.values().collect();
-    let (revision, parked) = (settled.snapshot.revision, &settled.snapshot.parked);
-    let is_primary = |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == Role::Primary);
-    // What was parked when it was refreshed may be applied since: it still lacks that.
-    let unsettled = parked.unsettles(&about, is_primary) || revision.position > board.position;
-    let freshness = board.as_of.map(|as_of| {
-        let parked = (|id| parked.events_of(id, &about), unsettled);
-        sources::freshness(&feeding, &measures, parked, board.range, as_of, as_of)
-    });
-    let mut standing = Standing::of(&settled);
-    if let Some(freshness) = &freshness {
-        standing = standing.with_numbers(freshness.state, sources::complete_through(&feeding, &measures));
-    }
-
-    let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
-    let canonical = Canonical::new(MODEL, principal, &query)?;
-    let page_hash = canonical.page_hash(paging.limit, paging.cursor.as_deref());
-    let tag = Tag::new(MODEL, board.epoch, version, &page_hash);
-    if tag.is_held_by(&headers) {
-        return Ok(answer::not_modified(&tag, &standing));
-    }
-    let snapshot = &mut settled.snapshot;
-    let (rows, next_cursor) = page(snapshot, &board, &query, &paging, &canonical.hash).await?;
-    let data = rows.into_iter().map(|row| row.shown(query.measure)).collect::<Result<Vec<_>, _>>()?;
-    let mut warnings = board.warnings(snapshot, &query, &measures).await?;
-    warnings.extend(snapshot.parked.warning(&about, &board.sources));
-    let (date_from, date_to) = (board.dates.map(|dates| dates.0), board.dates.map(|dates| dates.1));
-    let echo =
-        to_raw_value(&Echo { query: &query, date_from, date_to, limit: paging.limit }).map_err(Refusal::corrupt)?;
-    let meta = Meta {
-        model: MODEL,
-        epoch: board.epoch,
-        version: version.to_string(),
-        time_zone: snapshot.time_zone.name(),
-        currency: snapshot.currency,
-        query: &echo,
-        freshness,
-        warnings,
-    };
-    let page = Page { next_cursor: next_cursor.clone() };
-    let meta = LeaderboardMeta { meta, as_of: board.as_of, position: board.position };
-    let mut response = answer::ok(&tag, &standing, &LeaderboardAnswer { data, page, meta })?;
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
+    let Answered { mut response, next_cursor, .. } = read.answer(&Leaderboard { params: &params }).await?;
     if let Some(cursor) = next_cursor {
         let next = LeaderboardParams { cursor: Some(cursor), min_position: None, ..params };
         link_next(&mut response, &format!("/v1/leaderboard?{}", query_string(&next)?));
     }
     Ok(response)
+}
+
+/// The workspace's campaigns by rank.
+struct Leaderboard<'a> {
+    params: &'a LeaderboardParams,
+}
+
+/// What its ranks are true of.
+struct Surveyed {
+    board: Board,
+    measures: BTreeSet<Measure>,
+    freshness: Option<Freshness>,
+}
+
+impl Resource for Leaderboard<'_> {
+    const MODEL: &'static str = "leaderboard";
+    // A refresh is not waited for.
+    const WAITS: bool = false;
+    type Query = LeaderboardQuery;
+    type Ground = Surveyed;
+
+    fn about(&self) -> About {
+        About::numbers([])
+    }
+
+    fn query(&self, _: Around) -> Result<(LeaderboardQuery, Option<Paging>), Refusal> {
+        let (query, paging) = canonical(self.params)?;
+        Ok((query, Some(paging)))
+    }
+
+    async fn survey(
+        &self,
+        settled: &mut Settled,
+        query: &LeaderboardQuery,
+    ) -> Result<Option<Survey<Surveyed>>, Refusal> {
+        let about = self.about();
+        let board = Board::find(&mut settled.snapshot, query.window).await?;
+        settled.snapshot.show_older(board.epoch, board.position).await?;
+        settled.judge(&about)?;
+        let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
+        let feeding: Vec<_> = board.sources.values().collect();
+        let (revision, parked) = (settled.snapshot.revision, &settled.snapshot.parked);
+        let is_primary = |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == Role::Primary);
+        // What was parked when it was refreshed may be applied since: it still lacks that.
+        let unsettled = parked.unsettles(&about, is_primary) || revision.position > board.position;
+        let freshness = board.as_of.map(|as_of| {
+            let parked = (|id| parked.events_of(id, &about), unsettled);
+            sources::freshness(&feeding, &measures, parked, board.range, as_of, as_of)
+        });
+        let complete_through = sources::complete_through(&feeding, &measures);
+        let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
+        let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
+        let (epoch, lasting) = (board.epoch, Lasting::Unknown);
+        let ground = Surveyed { board, measures, freshness };
+        Ok(Some(Survey { epoch, version, lasting, numbers, ground }))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<LeaderboardQuery>,
+        survey: Survey<Surveyed>,
+    ) -> Result<Told, Refusal> {
+        let Surveyed { board, measures, freshness } = survey.ground;
+        let query = &sought.query;
+        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("the leaderboard has pages"))?;
+        let (rows, next_cursor) = page(snapshot, &board, query, paging, sought.hash()).await?;
+        let data = rows.into_iter().map(|row| row.shown(query.measure)).collect::<Result<Vec<_>, _>>()?;
+        let mut warnings = board.warnings(snapshot, query, &measures).await?;
+        warnings.extend(snapshot.parked.warning(&self.about(), &board.sources));
+        let (date_from, date_to) = board.dates.unzip();
+        let echo = to_raw_value(&Echo { query, date_from, date_to, limit: paging.limit }).map_err(Refusal::corrupt)?;
+        let meta = Meta {
+            model: Self::MODEL,
+            epoch: board.epoch,
+            version: survey.version.to_string(),
+            time_zone: snapshot.time_zone.name(),
+            currency: snapshot.currency,
+            query: &echo,
+            freshness,
+            warnings,
+        };
+        let page = Page { next_cursor: next_cursor.clone() };
+        let meta = LeaderboardMeta { meta, as_of: board.as_of, position: board.position };
+        Told::new(&LeaderboardAnswer { data, page, meta }, next_cursor)
+    }
 }
 
 fn canonical(params: &LeaderboardParams) -> Result<(LeaderboardQuery, Paging), Refusal> {

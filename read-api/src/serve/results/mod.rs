@@ -1,0 +1,189 @@
+//! Results that this process keeps, for as long as nothing that they show can have changed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use lru::LruCache;
+use metrics::{Counter, Gauge};
+
+use super::Lasting;
+use super::trace::Origin;
+use crate::answer::{Canonical, Standing, Tag};
+use crate::report::query::Paging;
+use crate::tip::Tip;
+
+/// What a kept result takes beside its body: keys, headers, the places in the maps.
+const OVERHEAD: usize = 512;
+/// A result that would take more than this share of the room is not kept: few would fit.
+const LARGEST_SHARE: usize = 8;
+/// From so many on, flights are cleared of those that are over.
+const MANY_FLIGHTS: usize = 256;
+
+/// A page of a query of one caller.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    workspace: i32,
+    model: &'static str,
+    /// Of the caller's scopes and the query.
+    digest: [u8; 32],
+    limit: usize,
+    cursor: Option<String>,
+}
+
+impl Key {
+    pub(crate) fn new(workspace: i32, model: &'static str, canonical: &Canonical, paging: Option<&Paging>) -> Self {
+        let (limit, cursor) = paging.map_or((0, None), |paging| (paging.limit, paging.cursor.clone()));
+        Self { workspace, model, digest: canonical.digest, limit, cursor }
+    }
+}
+
+/// A result, and when it holds.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) epoch: i32,
+    /// Up to where the log was applied in the rows that it was read from.
+    pub(crate) applied: i64,
+    pub(crate) retained_at: Option<DateTime<Utc>>,
+    /// Its snapshot was not taken before this.
+    pub(crate) taken_after: Instant,
+    /// When its snapshot was taken.
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) lasting: Lasting,
+    pub(crate) standing: Standing,
+    pub(crate) tag: Tag,
+    /// `None`: whoever asked had it.
+    pub(crate) body: Option<Bytes>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl Kept {
+    /// Whether rows at this tip, at this instant, give the same result.
+    pub(crate) fn holds_at(&self, tip: &Tip, now: DateTime<Utc>) -> bool {
+        let in_time = match self.lasting {
+            Lasting::Unknown => false,
+            Lasting::Until(end) => self.now <= now && end.is_none_or(|end| now < end),
+        };
+        in_time && (self.epoch, self.applied, self.retained_at) == (tip.epoch, tip.applied, tip.retained_at)
+    }
+
+    fn weight(&self) -> usize {
+        OVERHEAD + self.body.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+/// The results that were asked for last, in so many bytes. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Results(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    capacity: usize,
+    results: Mutex<Weighed>,
+    flights: Mutex<HashMap<Key, Weak<Flight>>>,
+    counted: Counted,
+}
+
+/// Where results came from, and what the kept ones take.
+#[derive(Debug)]
+struct Counted {
+    kept: Counter,
+    same_version: Counter,
+    computed: Counter,
+    bytes: Gauge,
+}
+
+/// Whoever holds it reads from the database; those who ask the same wait for their turn.
+type Flight = tokio::sync::Mutex<()>;
+
+#[derive(Debug)]
+struct Weighed {
+    by_key: LruCache<Key, Arc<Kept>, foldhash::fast::RandomState>,
+    bytes: usize,
+}
+
+impl Counted {
+    fn new() -> Self {
+        metrics::describe_counter!(
+            "highwater_read_results_total",
+            "Answers by where their result came from: kept, of the same version, or computed."
+        );
+        metrics::describe_gauge!("highwater_read_results_bytes", metrics::Unit::Bytes, "What kept results take.");
+        let from = |origin: Origin| metrics::counter!("highwater_read_results_total", "from" => origin.name());
+        Self {
+            kept: from(Origin::Kept),
+            same_version: from(Origin::SameVersion),
+            computed: from(Origin::Computed),
+            bytes: metrics::gauge!("highwater_read_results_bytes"),
+        }
+    }
+}
+
+impl Results {
+    /// Keeps no more than these bytes; 0: nothing.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let by_key = LruCache::unbounded_with_hasher(foldhash::fast::RandomState::default());
+        let results = Mutex::new(Weighed { by_key, bytes: 0 });
+        Self(Arc::new(Shared { capacity, results, flights: Mutex::default(), counted: Counted::new() }))
+    }
+
+    /// Counts an answer.
+    pub(super) fn count(&self, origin: Origin) {
+        let counted = &self.0.counted;
+        match origin {
+            Origin::Kept => counted.kept.increment(1),
+            Origin::SameVersion => counted.same_version.increment(1),
+            Origin::Computed => counted.computed.increment(1),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Kept>> {
+        self.lock().by_key.get(key).cloned()
+    }
+
+    pub(crate) fn keep(&self, key: Key, kept: Kept) {
+        let weight = kept.weight();
+        if weight > self.0.capacity / LARGEST_SHARE {
+            return;
+        }
+        let mut results = self.lock();
+        // Of two that were read at once, the later one stays.
+        if results.by_key.peek(&key).is_some_and(|other| other.taken_after > kept.taken_after) {
+            return;
+        }
+        results.bytes += weight;
+        if let Some(before) = results.by_key.put(key, Arc::new(kept)) {
+            results.bytes -= before.weight();
+        }
+        while results.bytes > self.0.capacity {
+            let Some((_, oldest)) = results.by_key.pop_lru() else { break };
+            results.bytes -= oldest.weight();
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge shows; up to 2^53 it is exact")]
+        self.0.counted.bytes.set(results.bytes as f64);
+    }
+
+    /// The turn of those who ask this.
+    pub(crate) fn flight(&self, key: &Key) -> Arc<Flight> {
+        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = flights.get(key).and_then(Weak::upgrade) {
+            return flight;
+        }
+        // Those that nobody waits for any more.
+        if flights.len() >= MANY_FLIGHTS {
+            flights.retain(|_, flight| flight.strong_count() > 0);
+        }
+        let flight = Arc::<Flight>::default();
+        flights.insert(key.clone(), Arc::downgrade(&flight));
+        flight
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Weighed> {
+        self.0.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

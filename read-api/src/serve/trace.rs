@@ -1,0 +1,79 @@
+//! What the headers say of the way an answer took: `Cache-Status` (RFC 9211) and `Server-Timing` (W3C).
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Where a result came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was kept, and the tip told that it holds.
+    Kept,
+    /// Its version was read, and a result of that version was there already.
+    SameVersion,
+    /// It was computed.
+    Computed,
+}
+
+impl Origin {
+    /// As metrics label it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::SameVersion => "same_version",
+            Self::Computed => "computed",
+        }
+    }
+}
+
+/// The way of one answer so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trace {
+    /// When the request came.
+    pub(super) began: Instant,
+    /// How long it took until its snapshot was there, waiting included.
+    settled: Option<Duration>,
+    pub(super) origin: Origin,
+    is_collapsed: bool,
+}
+
+impl Trace {
+    pub(super) fn begin() -> Self {
+        Self { began: Instant::now(), settled: None, origin: Origin::Computed, is_collapsed: false }
+    }
+
+    /// The snapshot is there.
+    pub(super) fn settled(&mut self) {
+        self.settled = Some(self.began.elapsed());
+    }
+
+    /// Somebody else reads the same already.
+    pub(super) fn collapsed(&mut self) {
+        self.is_collapsed = true;
+    }
+
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
+        let mut status = String::from("highwater; ");
+        status.push_str(match (self.origin, self.is_collapsed) {
+            (Origin::Kept, false) => "hit",
+            (Origin::Kept, true) => "fwd=stale; collapsed",
+            (Origin::SameVersion, _) => "fwd=stale; fwd-status=304",
+            (Origin::Computed, _) => "fwd=miss",
+        });
+        let mut timing = String::new();
+        if let Some(settled) = self.settled {
+            let _ = write!(timing, "snapshot;dur={:.3}, ", settled.as_secs_f64() * 1_000.0);
+        }
+        let _ = write!(timing, "total;dur={:.3}", self.began.elapsed().as_secs_f64() * 1_000.0);
+        for (name, text) in [(CACHE_STATUS, status), (SERVER_TIMING, timing)] {
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}

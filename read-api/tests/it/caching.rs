@@ -1,0 +1,116 @@
+//! Results that a process keeps: told again while they hold, and never longer.
+
+use domain::bucket::Grain;
+use futures_util::future::join_all;
+use http::StatusCode;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{campaign, clicks, completed, created, pushing};
+use crate::world::{World, send};
+
+async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+    let mut world = World::new(options, connect).await;
+    let tracker = pushing(1, "tracker", "paid_search");
+    let seen = clicks(1, 1, "2026-11-20T10:00:00Z", 5);
+    world.given([created(1, "Shoes", &["paid_search"]), created(2, "Hats", &["email"]), tracker, seen]).await;
+    world
+}
+
+fn metrics(n: u128) -> String {
+    format!("/v1/campaigns/{}/metrics?date_from=2026-11-20&date_to=2026-11-22&time_zone=UTC", campaign(n))
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_did_not_change_is_not_computed_again(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let path = metrics(1);
+    let first = world.get(&path).await.ok();
+    assert_eq!(first.header("cache-status"), "highwater; fwd=miss");
+    let again = world.get(&path).await.ok();
+    assert_eq!(again.header("cache-status"), "highwater; hit");
+    assert_eq!(again.text, first.text);
+    assert!(again.header("server-timing").starts_with("total;dur="), "{again}");
+
+    // An event that it does not show: its version is read, and is the same.
+    world.given([clicks(1, 2, "2026-11-20T10:00:00Z", 1)]).await;
+    let later = world.get(&path).await.ok();
+    assert_eq!(later.header("cache-status"), "highwater; fwd=stale; fwd-status=304");
+    assert_eq!((later.etag(), &later.text), (first.etag(), &first.text));
+    assert_ne!(later.header("data-position"), first.header("data-position"));
+    assert_eq!(world.get(&path).await.ok().header("cache-status"), "highwater; hit");
+
+    // One that it does show.
+    world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 1)]).await;
+    let changed = world.get(&path).await.ok();
+    assert_eq!(changed.header("cache-status"), "highwater; fwd=miss");
+    assert_ne!(changed.text, first.text);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_caller_who_has_it_gets_304_from_what_is_kept(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let first = send(world.fresh.clone(), "GET", &metrics(1), &[], None).await.ok();
+    for status in ["highwater; fwd=stale; fwd-status=304", "highwater; hit"] {
+        let held = world.get_with(&metrics(1), &[("if-none-match", first.etag())]).await;
+        assert_eq!(held.status, StatusCode::NOT_MODIFIED);
+        assert_eq!(held.header("cache-status"), status);
+        assert_eq!(held.header("data-position"), first.header("data-position"));
+    }
+    // Only its version is kept so far: whoever does not have the result gets it computed.
+    let whole = world.get(&metrics(1)).await.ok();
+    assert_eq!((whole.header("cache-status"), &whole.text), ("highwater; fwd=miss", &first.text));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn the_clock_ends_what_is_kept(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
+    let path = metrics(1);
+    let first = world.get(&path).await.ok();
+    // It is late an hour's grain and an hour's delay after what it completed.
+    world.set_clock("2026-11-22T13:59:59.999Z");
+    let quiet = world.get(&path).await.ok();
+    assert_eq!((quiet.header("cache-status"), quiet.etag()), ("highwater; hit", first.etag()));
+    world.set_clock("2026-11-22T14:00:00Z");
+    let late = world.get(&path).await.ok();
+    assert_eq!(late.header("cache-status"), "highwater; fwd=miss");
+    assert_ne!(late.etag(), first.etag());
+    // A clock that was set back asks again, too.
+    world.set_clock("2026-11-22T13:59:59.999Z");
+    let back = world.get(&path).await.ok();
+    assert_eq!((back.etag(), &back.text), (first.etag(), &first.text));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn many_who_ask_the_same_cost_one(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    for round in 0..3 {
+        world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 1)]).await;
+        let path = metrics(1);
+        let asking = (0..40).map(|_| world.get(&path));
+        let replies = join_all(asking).await;
+        let computed = replies.iter().filter(|reply| reply.header("cache-status") == "highwater; fwd=miss").count();
+        assert_eq!(computed, 1, "round {round}");
+        let expected = serde_json::json!([6 + round]);
+        for reply in replies {
+            assert_eq!(serde_json::json!(reply.ok().column("clicks")), expected);
+        }
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_token_is_honoured_whatever_is_kept(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let kept = world.get(&metrics(1)).await.ok();
+    let head = world.append(world.workspace, [clicks(1, 1, "2026-11-20T10:00:00Z", 1)]).await;
+    let path = format!("{}&min_position={head}", metrics(1));
+    let early = world.get(&path).await.ok();
+    assert!(early.header("data-freshness").contains("satisfied=?0"), "{early}");
+    assert_eq!(early.text, kept.text);
+    let refused = world.get(&format!("{path}&on_timeout=error")).await;
+    assert_eq!(refused.problem(503), "not-yet-visible");
+    world.project().await;
+    let seen = world.get(&path).await.ok();
+    assert!(seen.header("data-freshness").contains("satisfied=?1"), "{seen}");
+    assert_eq!(seen.column("clicks"), [serde_json::json!(6)]);
+}

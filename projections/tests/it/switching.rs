@@ -16,8 +16,8 @@ async fn notes(admin: &PgPool) -> Vec<(i32, String)> {
 }
 
 #[track_caller]
-fn assert_unlike(refused: &Result<ReplayOutcome, ReplayError>, unlike: Unlike) {
-    assert!(matches!(refused, Err(ReplayError::Unlike { unlike: found, .. }) if *found == unlike), "{refused:?}");
+fn assert_unlike(refused: &Result<ReplayOutcome, ReplayError>, unlike: &Unlike) {
+    assert!(matches!(refused, Err(ReplayError::Unlike { unlike: found, .. }) if found == unlike), "{refused:?}");
 }
 
 /// A log whose rows an event has got to, though it does not decode any more. And the event's position.
@@ -56,7 +56,7 @@ async fn rows_that_differ_in_number(options: PgPoolOptions, connect: PgConnectOp
     catch_up(&pool).await.unwrap();
     sqlx::query("DELETE FROM read.campaigns WHERE epoch = 1").execute(&admin).await.unwrap();
     let unlike = Unlike::Rows { table: "campaigns", live: 0, filled: 1 };
-    assert_unlike(&rebuild_with(&pool, &of_all()).await, unlike.clone());
+    assert_unlike(&rebuild_with(&pool, &of_all()).await, &unlike);
     assert_eq!(live_epoch(&admin, log.workspace).await, 1);
     assert_eq!(notes(&admin).await, [(2, unlike.to_string())]);
 
@@ -75,7 +75,7 @@ async fn rows_with_more_parked(options: PgPoolOptions, connect: PgConnectOptions
     let other = varied(&admin, 1).await;
     catch_up(&pool).await.unwrap();
     let unlike = Unlike::MoreParked { live: 0, filled: 1 };
-    assert_unlike(&rebuild_with(&pool, &of_all()).await, unlike.clone());
+    assert_unlike(&rebuild_with(&pool, &of_all()).await, &unlike);
     assert_eq!((live_epoch(&admin, log.workspace).await, live_epoch(&admin, other.workspace).await), (1, 2));
     assert_eq!((counted(&admin, log.workspace).await, notes(&admin).await), (2, vec![(2, unlike.to_string())]));
 
@@ -108,7 +108,7 @@ async fn what_is_left_out_since_may_go(options: PgPoolOptions, connect: PgConnec
     // From then on the count is looked at again.
     sqlx::query("DELETE FROM read.campaigns WHERE epoch = 3").execute(&admin).await.unwrap();
     let refused = rebuild_with(&pool, &of_all()).await;
-    assert_unlike(&refused, Unlike::Rows { table: "campaigns", live: 0, filled: 1 });
+    assert_unlike(&refused, &Unlike::Rows { table: "campaigns", live: 0, filled: 1 });
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -149,7 +149,7 @@ async fn rows_that_cannot_be_compared(options: PgPoolOptions, connect: PgConnect
     projections::retention::limit_dimensions(&admin, 7).await.unwrap();
     let refused = rebuild_with(&pool, &ReplayOptions { verify: true, ..of_all() }).await.unwrap_err();
     let reason = "the live rows keep another number of values of a dimension".to_owned();
-    assert_unlike(&Err(refused), Unlike::Unverified { reason });
+    assert_unlike(&Err(refused), &Unlike::Unverified { reason });
     assert_eq!(live_epoch(&admin, log.workspace).await, 1);
     rebuild(&pool).await;
     assert_eq!(live_epoch(&admin, log.workspace).await, 2);

@@ -29,10 +29,10 @@ pub(super) struct Status<'a> {
     at: DateTime<Utc>,
     logs: Vec<Log<'a>>,
     projectors: Vec<Projector<'a>>,
-    epochs: Vec<Epoch<'a>>,
+    epochs: Vec<Built<'a>>,
     verifications: Vec<Verified<'a>>,
-    parked: Vec<Parked<'a>>,
-    retention: Vec<Kept<'a>>,
+    parked: Vec<Held<'a>>,
+    retention: Vec<Limit<'a>>,
 }
 
 /// One log under one projection.
@@ -75,7 +75,7 @@ struct Projector<'a> {
 
 /// One built instance of a projection: live, being built by a replay, or kept.
 #[derive(Debug, Serialize)]
-struct Epoch<'a> {
+struct Built<'a> {
     projection: &'a str,
     epoch: i32,
     state: &'static str,
@@ -101,7 +101,7 @@ struct Verified<'a> {
 
 /// A part of a log that waits in an epoch.
 #[derive(Debug, Serialize)]
-struct Parked<'a> {
+struct Held<'a> {
     workspace: Option<&'a str>,
     workspace_id: i32,
     projection: &'a str,
@@ -119,7 +119,7 @@ struct Parked<'a> {
 
 /// What is kept of a table.
 #[derive(Debug, Serialize)]
-struct Kept<'a> {
+struct Limit<'a> {
     projection: &'a str,
     table: &'a str,
     keep_months: Option<i32>,
@@ -135,10 +135,10 @@ impl<'a> Status<'a> {
             at: now,
             logs: told.logs.iter().map(|log| Log::new(log, name(log.workspace), now)).collect(),
             projectors: told.projectors.iter().map(Projector::new).collect(),
-            epochs: told.epochs.iter().map(Epoch::new).collect(),
+            epochs: told.epochs.iter().map(Built::new).collect(),
             verifications: told.verified.iter().map(Verified::new).collect(),
-            parked: told.parked.iter().map(|part| Parked::new(part, name(part.workspace))).collect(),
-            retention: told.retention.iter().map(Kept::new).collect(),
+            parked: told.parked.iter().map(|part| Held::new(part, name(part.workspace))).collect(),
+            retention: told.retention.iter().map(Limit::new).collect(),
         }
     }
 }
@@ -177,7 +177,7 @@ impl<'a> Projector<'a> {
     }
 }
 
-impl<'a> Epoch<'a> {
+impl<'a> Built<'a> {
     fn new(epoch: &'a EpochStatus) -> Self {
         Self {
             projection: &epoch.projection,
@@ -205,7 +205,7 @@ impl<'a> Verified<'a> {
     }
 }
 
-impl<'a> Parked<'a> {
+impl<'a> Held<'a> {
     fn new(part: &'a ParkedPart, workspace: Option<&'a str>) -> Self {
         Self {
             workspace,
@@ -224,7 +224,7 @@ impl<'a> Parked<'a> {
     }
 }
 
-impl<'a> Kept<'a> {
+impl<'a> Limit<'a> {
     fn new(kept: &'a Retention) -> Self {
         Self {
             projection: &kept.projection,

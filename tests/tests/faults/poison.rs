@@ -17,14 +17,15 @@ use crate::verdict::{assert_sound, beside};
 const NOW: &str = "2026-11-20T10:00:00Z";
 const MODEL: &str = "campaign_model";
 /// How often both are killed.
-const KILLS: usize = 3;
+const KILLS: usize = 2;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn what_cannot_be_decoded_waits_alone(pool: PgPool) {
     note_moves(&pool).await;
     let roles = [Role::Command, Role::Read].into();
     let system = TestSystem::start_at_work(&pool, NOW, |config| SystemConfig { roles, ..config }).await;
-    let mut pair = [ProjectorProcess::start(&pool).await, ProjectorProcess::start(&pool).await];
+    let started = tokio::join!(ProjectorProcess::start(&pool), ProjectorProcess::start(&pool));
+    let mut pair = <[_; 2]>::from(started);
     let mut database = beside(&pool).await;
     for seed in Soak::of_environment(9).seeds() {
         let mut random = StdRng::seed_from_u64(seed);
@@ -50,9 +51,8 @@ async fn what_cannot_be_decoded_waits_alone(pool: PgPool) {
             if is_before {
                 pair.iter().for_each(ProjectorProcess::kill);
             }
-            for projector in &mut pair {
-                projector.start_again().await;
-            }
+            let [first, second] = &mut pair;
+            tokio::join!(first.start_again(), second.start_again());
         }
         stop.cancel();
         writer.await.unwrap();

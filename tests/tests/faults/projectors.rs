@@ -52,7 +52,8 @@ async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
     note_moves(&pool).await;
     let roles = [Role::Command, Role::Read].into();
     let system = TestSystem::start_at_work(&pool, NOW, |config| SystemConfig { roles, ..config }).await;
-    let mut pair = [ProjectorProcess::start(&pool).await, ProjectorProcess::start(&pool).await];
+    let started = tokio::join!(ProjectorProcess::start(&pool), ProjectorProcess::start(&pool));
+    let mut pair = <[_; 2]>::from(started);
     let mut database = beside(&pool).await;
     for seed in Soak::of_environment(8).seeds() {
         let mut random = StdRng::seed_from_u64(seed);
@@ -91,9 +92,8 @@ async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
         // Both at once: nobody is left to take over, and those who come find everything.
         pair.iter().for_each(ProjectorProcess::kill);
         workload.acknowledge_more(10).await;
-        for projector in &mut pair {
-            projector.start_again().await;
-        }
+        let [first, second] = &mut pair;
+        tokio::join!(first.start_again(), second.start_again());
         workload.acknowledge_more(5).await;
         stop.cancel();
         for writer in quiet {

@@ -1,8 +1,10 @@
 //! A 304 is still true, as of later.
 
+use chrono::TimeDelta;
+use platform::clock::Clock as _;
 use serde_json::json;
 use sqlx::PgPool;
-use tests::TestSystem;
+use tests::{Fill, TestSystem};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_campaign_stays_unchanged_while_another_is_busy(pool: PgPool) {
@@ -24,11 +26,11 @@ async fn a_campaign_stays_unchanged_while_another_is_busy(pool: PgPool) {
         tags.push((path, answer.header("etag"), answer.applied()));
     }
 
-    for batch in 0..10 {
-        for round in 0..100 {
-            acme.observe("tracker", &busy, 1_000 + batch * 100 + round, 1).await;
-        }
-    }
+    let (of_busy, now) = ([busy.clone()], system.clock.now());
+    let between = (now - TimeDelta::hours(1), now);
+    Fill { source: "tracker", campaigns: &of_busy, observations: 1_000, per_event: 1, between }
+        .append(&pool, &acme)
+        .await;
     acme.caught_up().await;
 
     let elsewhere = system.second_process().await;

@@ -13,7 +13,7 @@ use super::rebuild::Rebuild;
 use super::{Allowed, ReplayError, ReplayOptions, epochs, known, lock, named, retention, unlock};
 
 /// How often an epoch that only another version's projector applies is looked at before it counts as behind.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 10;
 
 /// A workspace whose readers see an older epoch again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

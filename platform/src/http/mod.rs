@@ -16,6 +16,7 @@ pub mod path;
 pub mod query;
 pub mod trace;
 
+mod compress;
 pub mod edge;
 pub mod exposure;
 pub mod health;

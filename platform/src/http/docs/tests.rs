@@ -21,7 +21,7 @@ crate::problem_types! {
 struct Thing {
     /// Its name, which is <unique>.
     name: String,
-    parts: Option<Vec<Thing>>,
+    parts: Option<Vec<String>>,
 }
 
 crate::answers_with! {

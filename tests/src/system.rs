@@ -115,8 +115,10 @@ impl TestSystem {
         Caller::new(self.client.clone(), self.addresses(), self.pool.clone(), id, key)
     }
 
+    /// As an operator's command connects: the server does not cut off what takes long.
     async fn projector_pool(&self) -> PgPool {
-        connect(&self.database, Part::Projector).await.unwrap()
+        let database = DatabaseConfig { statement_timeout_ms: 0, ..self.database.clone() };
+        connect(&database, Part::Projector).await.unwrap()
     }
 
     /// Applies what is in the log now, for a system without a projector.

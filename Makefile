@@ -18,6 +18,8 @@ HIGHWATER_SOAK_ROUNDS ?= 50
 HIGHWATER_SOAK_OBSERVATIONS ?= 10000000
 
 WITH_POSTGRES := cargo run --quiet --package tests --bin with-postgres --
+# The same as it is built with all tests: a package that is built alone has its dependencies built once more, with fewer features.
+BUILT_WITH_POSTGRES = "$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/with-postgres"
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,11 +30,12 @@ demo: setup ## a private PostgreSQL, every role and a demo workspace with live t
 
 test: setup ## what a reviewer runs: formatting, lints, docs and every test, against a private PostgreSQL
 	@$(MAKE) --no-print-directory check
+	@cargo test --workspace --no-run
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		$(WITH_POSTGRES) cargo nextest run --workspace --no-fail-fast; \
-		$(WITH_POSTGRES) cargo test --quiet --workspace --doc; \
+		$(BUILT_WITH_POSTGRES) cargo nextest run --workspace --no-fail-fast; \
+		$(BUILT_WITH_POSTGRES) cargo test --quiet --workspace --doc; \
 	else \
-		$(WITH_POSTGRES) cargo test --workspace --no-fail-fast; \
+		$(BUILT_WITH_POSTGRES) cargo test --workspace --no-fail-fast; \
 	fi
 
 check: ## formatting, lints and docs, and the dependency policy when cargo-deny is installed

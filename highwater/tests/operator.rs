@@ -42,14 +42,24 @@ fn refused(output: &Output, naming: &str) {
     assert!(said.contains(naming), "{said}");
 }
 
+/// Where new databases are copies of one that is migrated, this one is not any more.
+async fn empty(pool: &PgPool) {
+    sqlx::raw_sql("DROP SCHEMA IF EXISTS read, auth, log CASCADE; DROP TABLE IF EXISTS _sqlx_migrations")
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_database_that_is_not_migrated_is_refused_with_what_to_do(pool: PgPool) {
+    empty(&pool).await;
     let serve = "serve --roles command,projector,read --command-addr 127.0.0.1:0 --read-addr 127.0.0.1:0";
     refused(&highwater(&pool, serve).await, "highwater migrate");
 }
 
 #[sqlx::test(migrations = false)]
 async fn migrating_twice_is_migrating_once(pool: PgPool) {
+    empty(&pool).await;
     assert!(accepted(&highwater(&pool, "migrate").await).contains("up to date"));
     assert!(accepted(&highwater(&pool, "migrate").await).contains("up to date"));
 }

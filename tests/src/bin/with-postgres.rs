@@ -1,4 +1,5 @@
-//! `with-postgres COMMAND [ARGUMENT …]`: runs a command beside a private PostgreSQL that is thrown away afterwards.
+//! `with-postgres COMMAND [ARGUMENT …]`: runs a command beside a private PostgreSQL that is thrown away afterwards, and whose new
+//! databases are migrated.
 //!
 //! The command finds it in DATABASE_URL. SQLX_OFFLINE is set unless it is there already, so that a build inside the command
 //! takes its queries from `.sqlx/`. Signals are passed on to the command, and its exit status is ours.
@@ -8,11 +9,14 @@ use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
+use std::str::FromStr as _;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
 use secrecy::ExposeSecret as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,6 +58,7 @@ async fn run(line: Vec<OsString>) -> Result<ExitStatus, Failure> {
         ..LocalPostgresConfig::new(&scratch.0)
     };
     let postgres = LocalPostgres::start(config).await?;
+    migrate_template(postgres.url().expose_secret()).await?;
     let mut command = Command::new(program);
     command.args(arguments).env("DATABASE_URL", postgres.url().expose_secret()).kill_on_drop(true);
     if std::env::var_os("SQLX_OFFLINE").is_none() {
@@ -65,6 +70,17 @@ async fn run(line: Vec<OsString>) -> Result<ExitStatus, Failure> {
     };
     postgres.stop().await?;
     ended
+}
+
+/// Every database that the command makes is a copy of this one, and so is migrated already: the tests make hundreds, and
+/// migrating takes longer than copying.
+async fn migrate_template(url: &str) -> Result<(), Failure> {
+    let template = PgConnectOptions::from_str(url)?.database("template1");
+    let mut connection = PgConnection::connect_with(&template).await?;
+    event_store::MIGRATOR.run(&mut connection).await?;
+    // A database with sessions cannot be copied.
+    connection.close().await?;
+    Ok(())
 }
 
 /// Waits for the command's end, and lets it have our signals.

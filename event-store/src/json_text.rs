@@ -33,8 +33,8 @@ impl Encode<'_, Postgres> for JsonText<&str> {
     }
 }
 
-impl Decode<'_, Postgres> for JsonText<String> {
-    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        Ok(Self(value.as_str()?.to_owned()))
+impl<'r> Decode<'r, Postgres> for JsonText<&'r str> {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        Ok(Self(value.as_str()?))
     }
 }

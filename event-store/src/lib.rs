@@ -52,7 +52,7 @@ pub use claims::{Claim, Expect, FoundClaim, Then, find_claims};
 pub use codec::{DecodeError, Upcast, UpcastError};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
 pub use items::{FoundItem, ItemWanted, find_items};
-pub use log::{RawEvent, heads, read_after, read_event, read_page, read_range, read_stream};
+pub use log::{RawEvent, Texts, heads, read_after, read_event, read_page, read_range, read_stream};
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
 pub use wakeups::Wakeups;
 pub use workspaces::open_workspace;

@@ -29,12 +29,12 @@ async fn events_are_numbered_and_kept_verbatim(_: PgPoolOptions, connect: PgConn
     let mut connection = writer.pool.acquire().await.unwrap();
     let stored = read_after(&mut connection, ws, 0, 2).await.unwrap();
     assert_eq!(stored.len(), 2);
-    assert_eq!(stored[0].payload, payload);
-    assert_eq!(stored[0].metadata, r#"{"actor":"tester"}"#);
+    assert_eq!(stored[0].payload(), payload);
+    assert_eq!(stored[0].metadata(), r#"{"actor":"tester"}"#);
     assert_eq!((stored[0].position, stored[0].sequence, stored[0].recorded_at), (1, 1, now()));
-    assert_eq!((stored[0].stream_type.as_str(), stored[0].stream_id.clone()), ("thing", format!("{ws}/a")));
-    assert_eq!((stored[1].event_type.as_str(), stored[1].event_version.as_str()), ("Ended", "3"));
-    assert_eq!((stored[1].position, stored[1].sequence, stored[1].payload.as_str()), (2, 2, "null"));
+    assert_eq!((stored[0].stream_type(), stored[0].stream_id()), ("thing", format!("{ws}/a").as_str()));
+    assert_eq!((stored[1].event_type(), stored[1].event_version()), ("Ended", "3"));
+    assert_eq!((stored[1].position, stored[1].sequence, stored[1].payload()), (2, 2, "null"));
     let rest = read_after(&mut connection, ws, 2, 10).await.unwrap();
     assert_eq!(rest.iter().map(|event| event.position).collect::<Vec<_>>(), [3]);
     assert_eq!(heads(&mut connection).await.unwrap(), [(ws, 3)]);

@@ -39,7 +39,7 @@ async fn taken_items_are_left_out(_: PgPoolOptions, connect: PgConnectOptions) {
     let second_event = with(vec![items(vec![item(7, 1)]), items(vec![item(1, 1), item(8, 1), item(2, 1)])]);
     assert_eq!(writer.append(second_event).await.unwrap().duplicates, [1, 3]);
 
-    let payloads: Vec<_> = log_of(&writer.pool, ws).await.into_iter().map(|event| event.payload).collect();
+    let payloads: Vec<_> = log_of(&writer.pool, ws).await.into_iter().map(|event| event.payload().to_owned()).collect();
     assert_eq!(
         payloads,
         [

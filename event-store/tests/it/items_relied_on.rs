@@ -38,7 +38,7 @@ async fn an_item_leads_to_the_event_that_holds_it(_: PgPoolOptions, connect: PgC
     for item in found {
         let event = read_event(&writer.pool, ws, item.position).await.unwrap().unwrap();
         let content = format!("[{},{}]", item.id.as_u128(), item.fingerprint);
-        assert!(event.payload.contains(&content), "{} in {}", content, event.payload);
+        assert!(event.payload().contains(&content), "{} in {}", content, event.payload());
     }
     let only_today = ItemWanted { first_day: day(), last_day: day(), ..wanted(2) };
     assert_eq!(find_items(&writer.pool, ws, &[only_today]).await.unwrap().len(), 1);

@@ -13,6 +13,7 @@ mod model;
 mod outages;
 mod plans;
 mod races;
+mod ranges; // many events at once
 mod receipts;
 mod roles;
 mod support;

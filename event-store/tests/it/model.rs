@@ -178,7 +178,7 @@ async fn batches_answer_as_if_each_request_came_alone(_: PgPoolOptions, connect:
         let log: Vec<_> = log_of(&writer.pool, ws)
             .await
             .into_iter()
-            .map(|event| (event.stream_id, event.sequence, event.payload))
+            .map(|event| (event.stream_id().to_owned(), event.sequence, event.payload().to_owned()))
             .collect();
         assert_eq!(log, model.log, "case {case}: {requests:#?}");
     }

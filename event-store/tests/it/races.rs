@@ -119,7 +119,7 @@ async fn each_item_is_written_once(_: PgPoolOptions, connect: PgConnectOptions) 
         let payloads: Vec<serde_json::Value> = crate::support::log_of(&writers[0].pool, ws)
             .await
             .iter()
-            .map(|event| serde_json::from_str(&event.payload).unwrap())
+            .map(|event| serde_json::from_str(event.payload()).unwrap())
             .collect();
         let written: Vec<_> =
             payloads.iter().flat_map(|payload| payload["ü"].as_array().unwrap()).map(ToString::to_string).collect();

@@ -141,9 +141,9 @@ pub(crate) async fn check_log(pool: &PgPool, workspace: i32) -> i64 {
     assert_eq!(positions, (1..=head).collect::<Vec<_>>(), "positions of workspace {workspace}");
     let mut versions = std::collections::HashMap::new();
     for event in &events {
-        let version = versions.entry((&event.stream_type, &event.stream_id)).or_insert(0);
+        let version = versions.entry((event.stream_type(), event.stream_id())).or_insert(0);
         *version += 1;
-        assert_eq!(event.sequence, *version, "versions of {}", event.stream_id);
+        assert_eq!(event.sequence, *version, "versions of {}", event.stream_id());
     }
     head
 }

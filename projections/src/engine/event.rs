@@ -104,14 +104,14 @@ impl Refused {
 impl<'a> Recorded<'a> {
     /// Decodes a stored event.
     pub(crate) fn decode(raw: &'a RawEvent) -> Result<Self, Refusal> {
-        let event = Event::decode(&raw.stream_type, &raw.event_type, &raw.event_version, &raw.payload)?;
+        let event = Event::decode(raw.stream_type(), raw.event_type(), raw.event_version(), raw.payload())?;
         Ok(Self {
             workspace: raw.workspace,
             position: raw.position,
-            stream_id: &raw.stream_id,
+            stream_id: raw.stream_id(),
             sequence: raw.sequence,
             recorded_at: raw.recorded_at,
-            stored_metadata: &raw.metadata,
+            stored_metadata: raw.metadata(),
             event,
             places: None,
         })

@@ -187,7 +187,7 @@ impl Asked<'_> {
 
 fn read(event: &RawEvent) -> Result<ObservationsRecorded, Failure> {
     let position = event.position;
-    match Event::decode(&event.stream_type, &event.event_type, &event.event_version, &event.payload) {
+    match Event::decode(event.stream_type(), event.event_type(), event.event_version(), event.payload()) {
         Ok(Event::Observations(batch)) => Ok(batch),
         Ok(_) => Err(Failure::BadEvent { position }),
         Err(source) => Err(Failure::UnreadableEvent { position, source }),

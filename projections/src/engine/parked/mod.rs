@@ -44,6 +44,6 @@ pub(crate) struct Part {
 impl Part {
     /// The part of an event's stream.
     pub(crate) fn of(raw: &RawEvent, campaign: Option<CampaignId>) -> Self {
-        Self { stream_type: raw.stream_type.clone(), stream_id: raw.stream_id.clone(), campaign }
+        Self { stream_type: raw.stream_type().to_owned(), stream_id: raw.stream_id().to_owned(), campaign }
     }
 }

@@ -78,7 +78,7 @@ impl Holds {
         if self.streams.is_empty() && self.skips.is_empty() {
             return Verdict::Take;
         }
-        let held = self.streams.get(&raw.stream_id).and_then(|types| types.get(&raw.stream_type));
+        let held = self.streams.get(raw.stream_id()).and_then(|types| types.get(raw.stream_type()));
         let left = match self.skips.get(&raw.position) {
             Some(Left::Whole) => return Verdict::Leave,
             Some(Left::Campaigns(campaigns)) => Some(campaigns),

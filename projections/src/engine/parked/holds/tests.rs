@@ -1,21 +1,23 @@
 use chrono::DateTime;
+use event_store::Texts;
 use uuid::Uuid;
 
 use super::*;
 
 fn event(position: i64) -> RawEvent {
-    RawEvent {
-        workspace: 1,
-        position,
-        stream_type: "observations".to_owned(),
-        stream_id: "1/s".to_owned(),
-        sequence: position,
-        event_type: "ObservationsRecorded".to_owned(),
-        event_version: "1".to_owned(),
-        payload: "{}".to_owned(),
-        metadata: "{}".to_owned(),
-        recorded_at: DateTime::UNIX_EPOCH,
-    }
+    of_stream("observations", position)
+}
+
+fn of_stream(stream_type: &str, position: i64) -> RawEvent {
+    let texts = Texts {
+        stream_type,
+        stream_id: "1/s",
+        event_type: "ObservationsRecorded",
+        event_version: "1",
+        payload: "{}",
+        metadata: "{}",
+    };
+    RawEvent::new((1, position), position, DateTime::UNIX_EPOCH, texts)
 }
 
 fn campaign(n: u128) -> CampaignId {
@@ -42,7 +44,7 @@ fn what_waits_waits_from_its_first_event_on() {
     assert!(matches!(holds.verdict(&event(4)), Verdict::Take));
     assert!(matches!(holds.verdict(&event(5)), Verdict::Wait));
     assert!(matches!(holds.verdict(&event(6)), Verdict::Wait));
-    let other = RawEvent { stream_type: "statements".to_owned(), ..event(6) };
+    let other = of_stream("statements", 6);
     assert!(matches!(holds.verdict(&other), Verdict::Take));
     holds.remove(&part(None));
     assert!(matches!(holds.verdict(&event(6)), Verdict::Take));

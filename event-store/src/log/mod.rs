@@ -10,37 +10,15 @@
 //! position n therefore holds 1 to n. It need not wait for anybody, and it may check: a page that does not begin at the
 //! position after the last one, or has a hole, is a broken log, never a late commit.
 
-use chrono::{DateTime, Utc};
-use futures_util::stream::BoxStream;
+mod event; // an event as it is stored
+mod range; // many events at once
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
+pub use self::event::{RawEvent, Texts};
+pub use self::range::read_range;
 use crate::json_text::JsonText;
-
-/// An event as it is stored. Payload and metadata are the text that was appended, in the version that it had then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawEvent {
-    /// The log.
-    pub workspace: i32,
-    /// Its place in the log: 1, 2, 3, …
-    pub position: i64,
-    /// The kind of stream.
-    pub stream_type: String,
-    /// The stream, as `<workspace>/<id>`.
-    pub stream_id: String,
-    /// Its place in the stream: 1, 2, 3, …
-    pub sequence: i64,
-    /// The name of the event.
-    pub event_type: String,
-    /// The version of the payload's shape.
-    pub event_version: String,
-    /// The content: JSON.
-    pub payload: String,
-    /// Who, why, when: a JSON object of strings.
-    pub metadata: String,
-    /// The time of the append.
-    pub recorded_at: DateTime<Utc>,
-}
 
 /// The next events of a log after a position, oldest first, at most `limit` of them.
 pub async fn read_after(
@@ -93,27 +71,6 @@ pub async fn read_page(
     .await
 }
 
-/// The events of a log after one position and up to another, one after the other as the database finds them. The
-/// statement goes on as long as the stream is read, so the range should not be long.
-pub fn read_range(
-    conn: &mut PgConnection,
-    workspace: i32,
-    after: i64,
-    through: i64,
-) -> BoxStream<'_, Result<RawEvent, sqlx::Error>> {
-    sqlx::query(
-        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                recorded_at
-         FROM log.events WHERE workspace = $1 AND position > $2 AND position <= $3 ORDER BY position",
-    )
-    .bind(workspace)
-    .bind(after)
-    .bind(through)
-    .persistent(false)
-    .try_map(|row| raw_event(&row))
-    .fetch(conn)
-}
-
 /// Events of one stream from a sequence on, oldest first, up to a position of the log: at most `limit` of them, and bounded in
 /// bytes as by [`read_page`]. The first one always comes.
 pub async fn read_stream(
@@ -164,20 +121,16 @@ pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<
 }
 
 fn raw_event(row: &PgRow) -> Result<RawEvent, sqlx::Error> {
-    let JsonText(payload) = row.try_get(7)?;
-    let JsonText(metadata) = row.try_get(8)?;
-    Ok(RawEvent {
-        workspace: row.try_get(0)?,
-        position: row.try_get(1)?,
+    let (JsonText(payload), JsonText(metadata)) = (row.try_get(7)?, row.try_get(8)?);
+    let texts = Texts {
         stream_type: row.try_get(2)?,
         stream_id: row.try_get(3)?,
-        sequence: row.try_get(4)?,
         event_type: row.try_get(5)?,
         event_version: row.try_get(6)?,
         payload,
         metadata,
-        recorded_at: row.try_get(9)?,
-    })
+    };
+    Ok(RawEvent::new((row.try_get(0)?, row.try_get(1)?), row.try_get(4)?, row.try_get(9)?, texts))
 }
 
 /// The last position of every log, by workspace.

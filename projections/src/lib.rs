@@ -18,8 +18,8 @@ pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus, projectors};
 pub use engine::meter::{Meter, MeterError, ProjectionLag};
 pub use engine::parked;
 pub use engine::replay::{
-    EpochState, EpochStatus, KEEP_OLD, ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, Unlike, WentBack,
-    drop_old, epochs, replay, rollback,
+    EpochState, EpochStatus, KEEP_OLD, ReplayCut, ReplayError, ReplayMemory, ReplayOptions, ReplayOutcome,
+    ReplayProgress, Unlike, WentBack, drop_old, epochs, replay, rollback,
 };
 pub use engine::retention;
 pub use engine::status::{LogStatus, Parked, Stop, status};

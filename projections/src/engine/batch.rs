@@ -57,7 +57,7 @@ impl Batch {
 
     /// How much there is to decode.
     pub(crate) fn bytes(&self) -> usize {
-        self.events.iter().map(|event| event.payload.len()).sum()
+        self.events.iter().map(|event| event.payload().len()).sum()
     }
 
     /// The same events, to be tried apart. A hole after them is found again once they are applied.
@@ -120,6 +120,38 @@ impl Fold {
         Self { views: (projection.views)(), moves: Vec::new(), waiting: BTreeMap::new(), events: 0 }
     }
 
+    /// A fold of a log of which the epoch has nothing yet.
+    pub(crate) fn of_new_log(projection: &Projection) -> Self {
+        let mut first = Self::new(projection);
+        first.views.iter_mut().for_each(|view| view.after(None));
+        first
+    }
+
+    /// Ends this one: gives the fold of the events after it, which knows what this one writes.
+    pub(crate) fn begin_next(&self, projection: &Projection) -> Self {
+        let mut next = Self::new(projection);
+        for (view, before) in next.views.iter_mut().zip(&self.views) {
+            view.after(Some(before.as_ref()));
+        }
+        next
+    }
+
+    /// Takes in what was folded of the events right after its own.
+    pub(crate) fn merge(&mut self, later: Self) {
+        for (view, later) in self.views.iter_mut().zip(later.views) {
+            view.merge(later);
+        }
+        for step in later.moves {
+            self.move_on(step);
+        }
+        for (part, more) in later.waiting {
+            let waiting = self.waiting.entry(part).or_insert(Waiting { events: 0, last: 0 });
+            waiting.events += more.events;
+            waiting.last = more.last;
+        }
+        self.events += later.events;
+    }
+
     /// Takes in a batch. After a refusal the fold is useless: some views may have taken in what others refused.
     pub(crate) fn absorb(&mut self, batch: &Batch) -> Result<(), Refused> {
         for raw in batch.events() {
@@ -130,16 +162,20 @@ impl Fold {
             })?;
         }
         self.events += batch.events().len() as u64;
-        match self.moves.last_mut() {
-            Some(last) if last.workspace == batch.workspace => last.to = batch.last(),
-            _ => self.moves.push(Move {
-                workspace: batch.workspace,
-                from: batch.after,
-                to: batch.last(),
-                revision: batch.holds().revision,
-            }),
-        }
+        self.move_on(Move {
+            workspace: batch.workspace,
+            from: batch.after,
+            to: batch.last(),
+            revision: batch.holds().revision,
+        });
         Ok(())
+    }
+
+    fn move_on(&mut self, step: Move) {
+        match self.moves.last_mut() {
+            Some(last) if last.workspace == step.workspace => last.to = step.to,
+            _ => self.moves.push(step),
+        }
     }
 
     /// Takes in what is not held of one event; counts what joins those that wait.

@@ -40,6 +40,8 @@ pub(crate) mod stop; // logs that cannot go on
 pub(crate) mod upkeep; // builds and drops epochs
 pub(crate) mod verify; // compares the live rows with a rebuild
 
+use std::any::Any;
+
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use thiserror::Error;
@@ -60,15 +62,35 @@ pub struct Projection {
 }
 
 /// One read model: folds events into row changes, then writes them.
-pub trait View: Send + Sync {
+pub trait View: Any + Send + Sync {
     /// Takes in one event. Events of one workspace come in order of position.
     fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal>;
+
+    /// Takes in what another one of its kind ([`of_kind`]) absorbed, as if it had absorbed those events itself, right after its
+    /// own: segments of a log are folded at the same time.
+    fn merge(&mut self, later: Box<dyn View>);
+
+    /// Tells what an epoch has of the log whose next events are to be absorbed: what the one before wrote and all before it,
+    /// or nothing. A view that is told neither may know nothing of the rows that are there.
+    fn after(&mut self, _before: Option<&dyn View>) {}
 
     /// How many rows are waiting to be written: bounds what a fold may hold.
     fn rows(&self) -> usize;
 
     /// Writes what was absorbed to one epoch, inside the transaction that moves the checkpoint.
     fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>>;
+}
+
+/// A view as what it is: the same kind as the one that asks. The views of a projection stand in one order.
+pub(crate) fn of_kind<V: View>(view: Box<dyn View>) -> V {
+    let view: Box<dyn Any> = view;
+    *view.downcast().expect("views are merged with those of their own kind")
+}
+
+/// A view as what it is, if it is of this kind.
+pub(crate) fn kind_of<V: View>(view: &dyn View) -> Option<&V> {
+    let view: &dyn Any = view;
+    view.downcast_ref()
 }
 
 /// Why a view did not write.

@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Projection;
-use super::replay::{self, ReplayError, ReplayOutcome, ReplayProgress};
+use super::replay::{self, ReplayError, ReplayMemory, ReplayOutcome, ReplayProgress};
 use crate::views::PROJECTIONS;
 
 /// How much of a build is told at once, in hundredths.
@@ -25,6 +25,8 @@ pub struct Upkeep {
     pub clock: SharedClock,
     /// Who builds what this version of a projection lacks.
     pub rebuild: RebuildMode,
+    /// What building one may hold of the memory.
+    pub memory: ReplayMemory,
     /// How often it is looked whether something is to be built or dropped.
     pub every: Duration,
 }
@@ -43,7 +45,7 @@ pub enum RebuildMode {
 impl Upkeep {
     /// The defaults, with this clock.
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, rebuild: RebuildMode::default(), every: Duration::from_secs(10) }
+        Self { clock, rebuild: RebuildMode::default(), memory: ReplayMemory::default(), every: Duration::from_secs(10) }
     }
 }
 
@@ -89,7 +91,7 @@ async fn look(
                 tracing::info!(projection = projection.name, hundredths, "building");
             }
         };
-        let built = replay::build_missing(pool, projection, &upkeep.clock, &tell, shutdown.clone()).await?;
+        let built = replay::build_missing(pool, projection, upkeep, &tell, shutdown.clone()).await?;
         if let Some(ReplayOutcome::Completed { epoch, workspaces, events }) = built {
             tracing::info!(projection = projection.name, epoch, workspaces, events, "built an epoch in the background");
         }

@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::observed::observed_campaign;
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
 /// The columns of the rows, each as long as the others.
 #[derive(Debug, Default)]
@@ -64,6 +64,21 @@ impl View for Activity {
             Event::Workspace(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {}
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        let later = of_kind::<Self>(later);
+        self.workspaces.extend(later.workspaces);
+        self.campaigns.extend(later.campaigns);
+        self.positions.extend(later.positions);
+        self.kinds.extend(later.kinds);
+        self.recorded.extend(later.recorded);
+        self.sources.extend(later.sources);
+        self.actors.extend(later.actors);
+        self.correlations.extend(later.correlations);
+        self.causations.extend(later.causations);
+        self.traceparents.extend(later.traceparents);
+        self.to_values.extend(later.to_values);
     }
 
     fn rows(&self) -> usize {

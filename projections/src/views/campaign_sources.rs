@@ -2,7 +2,7 @@
 //!
 //! A set only grows, and a least position does not depend on batches.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
@@ -10,20 +10,32 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::observed::observed_months;
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use super::observed::observed_campaign;
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
-/// By (workspace, campaign, source): the position of the first event.
 #[derive(Debug, Default)]
-pub(super) struct CampaignSources(BTreeMap<(i32, CampaignId, SourceId), i64>);
+pub(super) struct CampaignSources {
+    /// The position of the first event.
+    firsts: HashMap<Feed, i64, foldhash::fast::RandomState>,
+    /// By campaign of the batch at hand: whether an observation was seen that names it.
+    is_fed: Vec<bool>,
+}
+
+/// Workspace, campaign, source.
+type Feed = (i32, CampaignId, SourceId);
 
 impl View for CampaignSources {
     fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
         match &recorded.event {
             Event::Observations(batch) => {
                 // A campaign that the batch lists but no observation names was not fed.
-                for (campaign, _) in observed_months(batch)? {
-                    self.feed(recorded, campaign, batch.source);
+                self.is_fed.clear();
+                self.is_fed.resize(batch.campaigns.len(), false);
+                for observation in &batch.observations {
+                    let campaign = observed_campaign(batch, observation)?;
+                    if !std::mem::replace(&mut self.is_fed[observation.campaign], true) {
+                        self.feed(recorded, campaign, batch.source);
+                    }
                 }
             }
             Event::Statements(batch) => {
@@ -36,19 +48,27 @@ impl View for CampaignSources {
         Ok(())
     }
 
+    fn merge(&mut self, later: Box<dyn View>) {
+        for (feed, position) in of_kind::<Self>(later).firsts {
+            self.firsts.entry(feed).or_insert(position);
+        }
+    }
+
     fn rows(&self) -> usize {
-        self.0.len()
+        self.firsts.len()
     }
 
     fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
-            if self.0.is_empty() {
+            if self.firsts.is_empty() {
                 return Ok(());
             }
-            let workspaces: Vec<i32> = self.0.keys().map(|(workspace, ..)| *workspace).collect();
-            let campaigns: Vec<Uuid> = self.0.keys().map(|(_, campaign, _)| campaign.0).collect();
-            let sources: Vec<Uuid> = self.0.keys().map(|(.., source)| source.0).collect();
-            let positions: Vec<i64> = self.0.values().copied().collect();
+            let mut rows: Vec<(&Feed, &i64)> = self.firsts.iter().collect();
+            rows.sort_unstable();
+            let workspaces: Vec<i32> = rows.iter().map(|((workspace, ..), _)| *workspace).collect();
+            let campaigns: Vec<Uuid> = rows.iter().map(|((_, campaign, _), _)| campaign.0).collect();
+            let sources: Vec<Uuid> = rows.iter().map(|((.., source), _)| source.0).collect();
+            let positions: Vec<i64> = rows.iter().map(|(_, position)| **position).collect();
             sqlx::query!(
                 "INSERT INTO read.campaign_sources AS f (epoch, workspace, campaign_id, source_id, position)
                  SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::uuid[], $5::bigint[])
@@ -69,7 +89,7 @@ impl View for CampaignSources {
 
 impl CampaignSources {
     fn feed(&mut self, recorded: &Recorded<'_>, campaign: CampaignId, source: SourceId) {
-        let first = self.0.entry((recorded.workspace, campaign, source)).or_insert(recorded.position);
+        let first = self.firsts.entry((recorded.workspace, campaign, source)).or_insert(recorded.position);
         *first = recorded.position.min(*first);
     }
 }

@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, Refused, View, WriteError};
+use crate::engine::{Recorded, Refusal, Refused, View, WriteError, of_kind};
 
 /// A campaign of a workspace.
 type Key = (i32, CampaignId);
@@ -58,6 +58,12 @@ impl View for Campaigns {
             event: event.clone(),
         });
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        for (campaign, changes) in of_kind::<Self>(later).0 {
+            self.0.entry(campaign).or_default().extend(changes);
+        }
     }
 
     fn rows(&self) -> usize {

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::observed::observed_campaign;
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
 /// The columns of the rows, each as long as the others.
 #[derive(Debug, Default)]
@@ -64,6 +64,26 @@ impl View for Corrections {
             self.values.push(correction.value_micros);
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        let later = of_kind::<Self>(later);
+        self.workspaces.extend(later.workspaces);
+        self.campaigns.extend(later.campaigns);
+        self.buckets.extend(later.buckets);
+        self.positions.extend(later.positions);
+        self.items.extend(later.items);
+        self.sources.extend(later.sources);
+        self.types.extend(later.types);
+        self.original_ids.extend(later.original_ids);
+        self.occurred.extend(later.occurred);
+        self.correction_ids.extend(later.correction_ids);
+        self.corrected.extend(later.corrected);
+        self.recorded.extend(later.recorded);
+        self.count_changes.extend(later.count_changes);
+        self.value_changes.extend(later.value_changes);
+        self.counts.extend(later.counts);
+        self.values.extend(later.values);
     }
 
     fn rows(&self) -> usize {

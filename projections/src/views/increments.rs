@@ -18,13 +18,17 @@ use uuid::Uuid;
 
 use super::months::{self, Kept};
 use super::observed::observed_campaign;
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use super::written::Written;
+use crate::engine::{Recorded, Refusal, View, WriteError, kind_of, of_kind};
 
 /// Cells are found by few bytes, since one is looked up for nearly every observation: feeds have numbers, and so do quarters.
 #[derive(Debug, Default)]
 pub(super) struct Increments {
-    feeds: HashMap<Feed, u32>,
+    feeds: HashMap<Feed, u32, foldhash::fast::RandomState>,
     sums: HashMap<Slot, Sum, foldhash::fast::RandomState>,
+    /// By campaign of the batch at hand: the number of its feed.
+    numbers: Vec<Option<u32>>,
+    written: Written,
 }
 
 /// What a source sends about a campaign.
@@ -76,20 +80,40 @@ impl View for Increments {
                 return Ok(());
             }
         };
-        let mut feeds: Vec<Option<u32>> = vec![None; batch.campaigns.len()];
+        self.numbers.clear();
+        self.numbers.resize(batch.campaigns.len(), None);
         for observation in &batch.observations {
             let campaign = observed_campaign(batch, observation)?;
-            let feed = *feeds[observation.campaign].get_or_insert_with(|| {
-                self.number(Feed { workspace: recorded.workspace, campaign, source: batch.source })
-            });
+            let feed = match self.numbers[observation.campaign] {
+                Some(number) => number,
+                None => self.number(Feed { workspace: recorded.workspace, campaign, source: batch.source }),
+            };
+            self.numbers[observation.campaign] = Some(feed);
             let bucket = quarter_hour(observation.occurred_at).timestamp();
             for (measure, value) in observation.increments() {
                 let more = Sum { value: i128::from(value), changed_at: recorded.recorded_at };
-                let slot = Slot { feed, bucket, measure };
-                self.sums.entry(slot).and_modify(|sum| sum.add(more)).or_insert(more);
+                self.add(Slot { feed, bucket, measure }, more);
             }
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        let later = of_kind::<Self>(later);
+        let numbers: HashMap<u32, u32> =
+            later.feeds.into_iter().map(|(feed, number)| (number, self.number(feed))).collect();
+        for (slot, sum) in later.sums {
+            if let Some(&feed) = numbers.get(&slot.feed) {
+                self.add(Slot { feed, ..slot }, sum);
+            }
+        }
+    }
+
+    fn after(&mut self, before: Option<&dyn View>) {
+        self.written = match before {
+            None => Written::Nothing,
+            Some(view) => kind_of::<Self>(view).map_or(Written::Unknown, Self::all_written),
+        };
     }
 
     fn rows(&self) -> usize {
@@ -107,9 +131,9 @@ impl View for Increments {
             let [by_quarter, by_hour, by_day] = months::prepare(epoch, tables, buckets, conn).await?;
             let hours = added_up(&quarters, Grain::Hour);
             let days = added_up(&hours, Grain::Day);
-            upsert_quarters(epoch, &Columns::of(&quarters, by_quarter), conn).await?;
-            upsert_hours(epoch, &Columns::of(&hours, by_hour), conn).await?;
-            upsert_days(epoch, &Columns::of(&days, by_day), conn).await?;
+            write_quarters(epoch, &Rows::of(&quarters, by_quarter, self.written), conn).await?;
+            write_hours(epoch, &Rows::of(&hours, by_hour, self.written), conn).await?;
+            write_days(epoch, &Rows::of(&days, by_day, self.written), conn).await?;
             Ok(())
         })
     }
@@ -119,6 +143,15 @@ impl Increments {
     fn number(&mut self, feed: Feed) -> u32 {
         let next = u32::try_from(self.feeds.len()).unwrap_or(u32::MAX);
         *self.feeds.entry(feed).or_insert(next)
+    }
+
+    fn add(&mut self, slot: Slot, more: Sum) {
+        self.sums.entry(slot).and_modify(|sum| sum.add(more)).or_insert(more);
+    }
+
+    /// What is known of the tables once this is written.
+    fn all_written(&self) -> Written {
+        self.written.and(self.sums.keys().filter_map(|slot| DateTime::from_timestamp(slot.bucket, 0)))
     }
 
     /// In key order, so that neighbours in the index are written together.
@@ -152,6 +185,23 @@ fn added_up(cells: &[(Cell, Sum)], grain: Grain) -> Vec<(Cell, Sum)> {
     coarser
 }
 
+/// Rows that cannot be in the table yet, and the others.
+#[derive(Debug, Default)]
+struct Rows {
+    new: Columns,
+    others: Columns,
+}
+
+impl Rows {
+    fn of(cells: &[(Cell, Sum)], kept: Kept, written: Written) -> Self {
+        let mut rows = Self::default();
+        for (cell, sum) in cells.iter().filter(|(cell, _)| kept.holds(cell.bucket)) {
+            if written.lacks(cell.bucket) { &mut rows.new } else { &mut rows.others }.push(cell, sum);
+        }
+        rows
+    }
+}
+
 /// The columns of the rows, each as long as the others.
 #[derive(Debug, Default)]
 struct Columns {
@@ -166,49 +216,60 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(cells: &[(Cell, Sum)], kept: Kept) -> Self {
-        let mut columns = Self::default();
-        for (cell, sum) in cells.iter().filter(|(cell, _)| kept.holds(cell.bucket)) {
-            columns.workspaces.push(cell.workspace);
-            columns.campaigns.push(cell.campaign.0);
-            columns.sources.push(cell.source.0);
-            columns.buckets.push(cell.bucket);
-            columns.measures.push(cell.measure.name());
-            columns.values.push(sum.value.to_string());
-            columns.changed.push(sum.changed_at);
-        }
-        columns
+    fn push(&mut self, cell: &Cell, sum: &Sum) {
+        self.workspaces.push(cell.workspace);
+        self.campaigns.push(cell.campaign.0);
+        self.sources.push(cell.source.0);
+        self.buckets.push(cell.bucket);
+        self.measures.push(cell.measure.name());
+        self.values.push(sum.value.to_string());
+        self.changed.push(sum.changed_at);
     }
 }
 
-/// One upsert of rows into one of the tables.
-macro_rules! upsert {
-    ($name:ident, $into:literal) => {
-        async fn $name(epoch: i32, rows: &Columns, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+/// One statement that gives rows to one of the tables.
+macro_rules! insert {
+    ($into:literal, $on_conflict:literal, $epoch:ident, $rows:expr, $conn:ident) => {
+        if !$rows.workspaces.is_empty() {
             sqlx::query!(
                 "INSERT INTO " + $into + " AS i (epoch, workspace, campaign_id, source_id, bucket, measure, value, changed_at)
                  SELECT $1, n.workspace, n.campaign_id, n.source_id, n.bucket, n.measure, n.value::numeric, n.changed_at
                  FROM unnest($2::integer[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[], $7::text[],
                              $8::timestamptz[])
-                      AS n (workspace, campaign_id, source_id, bucket, measure, value, changed_at)
-                 ON CONFLICT (epoch, workspace, campaign_id, source_id, bucket, measure) DO UPDATE
+                      AS n (workspace, campaign_id, source_id, bucket, measure, value, changed_at) " + $on_conflict,
+                $epoch,
+                &$rows.workspaces,
+                &$rows.campaigns,
+                &$rows.sources,
+                &$rows.buckets,
+                &$rows.measures as _,
+                &$rows.values,
+                &$rows.changed
+            )
+            .execute(&mut *$conn)
+            .await?;
+        }
+    };
+}
+
+/// Writes rows to one of the tables: those that are new, then those that may be there.
+macro_rules! write_to {
+    ($name:ident, $into:literal) => {
+        async fn $name(epoch: i32, rows: &Rows, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+            insert!($into, "", epoch, rows.new, conn);
+            insert!(
+                $into,
+                "ON CONFLICT (epoch, workspace, campaign_id, source_id, bucket, measure) DO UPDATE
                  SET value = i.value + excluded.value, changed_at = greatest(i.changed_at, excluded.changed_at)",
                 epoch,
-                &rows.workspaces,
-                &rows.campaigns,
-                &rows.sources,
-                &rows.buckets,
-                &rows.measures as _,
-                &rows.values,
-                &rows.changed
-            )
-            .execute(conn)
-            .await?;
+                rows.others,
+                conn
+            );
             Ok(())
         }
     };
 }
 
-upsert!(upsert_quarters, "read.increments");
-upsert!(upsert_hours, "read.hourly_increments");
-upsert!(upsert_days, "read.daily_increments");
+write_to!(write_quarters, "read.increments");
+write_to!(write_hours, "read.hourly_increments");
+write_to!(write_days, "read.daily_increments");

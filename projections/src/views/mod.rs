@@ -17,6 +17,7 @@ mod source_syncs; // a source's own runs
 mod sources;
 mod statements; // stated totals, the newest per key
 mod workspaces;
+mod written; // which rows cannot be there yet
 
 use crate::engine::{Projection, View};
 

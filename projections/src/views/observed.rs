@@ -44,23 +44,44 @@ pub(super) fn observed_campaign(
     named.ok_or(Refusal::CampaignIndex { index: observation.campaign, campaigns: batch.campaigns.len() })
 }
 
-/// The campaigns that a batch's observations name, with the months of what they report. Each pair comes once: what is noted by
-/// campaign and month need not be noted by observation.
-pub(super) fn observed_months(batch: &ObservationsRecorded) -> Result<Vec<(CampaignId, Month)>, Refusal> {
-    let mut found = Vec::new();
-    // The month of each campaign's last observation: nearly always its next one's, too.
-    let mut last: Vec<Option<Range<DateTime<Utc>>>> = vec![None; batch.campaigns.len()];
-    for observation in &batch.observations {
-        let campaign = observed_campaign(batch, observation)?;
-        let last = &mut last[observation.campaign];
-        if last.as_ref().is_some_and(|month| month.contains(&observation.occurred_at)) {
-            continue;
+/// Finds the campaigns that a batch's observations name, with the months of what they report. Each pair comes once: what is
+/// noted by campaign and month need not be noted by observation.
+#[derive(Debug, Default)]
+pub(super) struct ObservedMonths {
+    /// The month that was met last, with its instants: nearly always the next one's, too.
+    met: Option<(Month, Range<DateTime<Utc>>)>,
+    /// By campaign of the batch: the month of its last observation.
+    last: Vec<Option<Month>>,
+    found: Vec<(CampaignId, Month)>,
+}
+
+impl ObservedMonths {
+    pub(super) fn of(&mut self, batch: &ObservationsRecorded) -> Result<&[(CampaignId, Month)], Refusal> {
+        self.found.clear();
+        self.last.clear();
+        self.last.resize(batch.campaigns.len(), None);
+        for observation in &batch.observations {
+            let campaign = observed_campaign(batch, observation)?;
+            let month = self.month_of(observation.occurred_at);
+            let before = self.last[observation.campaign].replace(month);
+            if before == Some(month) {
+                continue;
+            }
+            if before.is_none() || !self.found.contains(&(campaign, month)) {
+                self.found.push((campaign, month));
+            }
         }
-        let pair = (campaign, Month::of(observation.occurred_at));
-        if last.is_none() || !found.contains(&pair) {
-            found.push(pair);
-        }
-        *last = pair.1.instants();
+        Ok(&self.found)
     }
-    Ok(found)
+
+    fn month_of(&mut self, instant: DateTime<Utc>) -> Month {
+        match &self.met {
+            Some((month, instants)) if instants.contains(&instant) => *month,
+            _ => {
+                let month = Month::of(instant);
+                self.met = month.instants().map(|instants| (month, instants));
+                month
+            }
+        }
+    }
 }

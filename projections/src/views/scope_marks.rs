@@ -3,7 +3,7 @@
 //! A mark may move though nothing in its scope changed (a statement that loses against a newer one); it never stays when
 //! something did. A maximum does not depend on batches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use chrono::TimeDelta;
@@ -15,12 +15,15 @@ use domain::statement::StatementsRecorded;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
-use super::observed::{Month, observed_months};
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use super::observed::{Month, ObservedMonths};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
-/// By (workspace, scope): the position.
 #[derive(Debug, Default)]
-pub(super) struct ScopeMarks(HashMap<(i32, Scope), i64>);
+pub(super) struct ScopeMarks {
+    /// By (workspace, scope): the position. What marks a campaign's month marks the campaign and the month, and is noted once.
+    marks: HashMap<(i32, Scope), i64, foldhash::fast::RandomState>,
+    months: ObservedMonths,
+}
 
 /// Something that results are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,20 +61,23 @@ impl View for ScopeMarks {
         Ok(())
     }
 
+    fn merge(&mut self, later: Box<dyn View>) {
+        self.marks.extend(of_kind::<Self>(later).marks);
+    }
+
     fn rows(&self) -> usize {
-        self.0.len()
+        self.marks.len()
     }
 
     fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
-            if self.0.is_empty() {
+            if self.marks.is_empty() {
                 return Ok(());
             }
-            let mut rows: Vec<(&(i32, Scope), &i64)> = self.0.iter().collect();
-            rows.sort_unstable();
-            let workspaces: Vec<i32> = rows.iter().map(|((workspace, _), _)| *workspace).collect();
-            let scopes: Vec<String> = rows.iter().map(|((_, scope), _)| scope.to_string()).collect();
-            let positions: Vec<i64> = rows.iter().map(|(_, position)| **position).collect();
+            let rows = self.all();
+            let workspaces: Vec<i32> = rows.keys().map(|(workspace, _)| *workspace).collect();
+            let scopes: Vec<String> = rows.keys().map(|(_, scope)| scope.to_string()).collect();
+            let positions: Vec<i64> = rows.values().copied().collect();
             sqlx::query!(
                 "INSERT INTO read.scope_marks AS m (epoch, workspace, scope, position)
                  SELECT $1, * FROM unnest($2::integer[], $3::text[], $4::bigint[])
@@ -90,19 +96,34 @@ impl View for ScopeMarks {
 
 impl ScopeMarks {
     fn mark(&mut self, recorded: &Recorded<'_>, scope: Scope) {
-        self.0.insert((recorded.workspace, scope), recorded.position);
+        self.marks.insert((recorded.workspace, scope), recorded.position);
     }
 
-    fn mark_numbers(&mut self, recorded: &Recorded<'_>, campaign: CampaignId, month: Month) {
-        self.mark(recorded, Scope::Campaign(campaign));
-        self.mark(recorded, Scope::Month(month));
-        self.mark(recorded, Scope::CampaignMonth(campaign, month));
+    /// With the scopes in which a marked one lies.
+    fn all(&self) -> BTreeMap<(i32, Scope), i64> {
+        let mut all = BTreeMap::new();
+        let mut mark = |workspace: i32, scope: Scope, position: i64| {
+            let last = all.entry((workspace, scope)).or_insert(position);
+            *last = position.max(*last);
+        };
+        for (&(workspace, scope), &position) in &self.marks {
+            mark(workspace, scope, position);
+            match scope {
+                Scope::CampaignMonth(campaign, month) => {
+                    mark(workspace, Scope::Campaign(campaign), position);
+                    mark(workspace, Scope::Month(month), position);
+                }
+                Scope::Workspace | Scope::Month(_) | Scope::Campaign(_) | Scope::Source(_) => {}
+            }
+        }
+        all
     }
 
     fn mark_observations(&mut self, recorded: &Recorded<'_>, batch: &ObservationsRecorded) -> Result<(), Refusal> {
         // A 15-minute UTC bucket lies in one UTC month, the one of every instant in it.
-        for (campaign, month) in observed_months(batch)? {
-            self.mark_numbers(recorded, campaign, month);
+        for &(campaign, month) in self.months.of(batch)? {
+            let scope = Scope::CampaignMonth(campaign, month);
+            self.marks.insert((recorded.workspace, scope), recorded.position);
         }
         Ok(())
     }
@@ -114,8 +135,8 @@ impl ScopeMarks {
             // A bucket is at most a day long, so it touches the months of its first and its last instant.
             let months = (Month::of(span.start), Month::of(span.end - TimeDelta::microseconds(1)));
             if marked != Some((statement.campaign, months)) {
-                self.mark_numbers(recorded, statement.campaign, months.0);
-                self.mark_numbers(recorded, statement.campaign, months.1);
+                self.mark(recorded, Scope::CampaignMonth(statement.campaign, months.0));
+                self.mark(recorded, Scope::CampaignMonth(statement.campaign, months.1));
                 marked = Some((statement.campaign, months));
             }
         }

@@ -13,11 +13,20 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
-/// By (workspace, source, complete through): when it first said so.
+/// Workspace, source, complete through.
+type Key = (i32, SourceId, DateTime<Utc>);
+
+/// When it first said so.
 #[derive(Debug, Default)]
-pub(super) struct SourceCompletions(BTreeMap<(i32, SourceId, DateTime<Utc>), DateTime<Utc>>);
+pub(super) struct SourceCompletions(BTreeMap<Key, DateTime<Utc>>);
+
+impl SourceCompletions {
+    fn complete(&mut self, key: Key, at: DateTime<Utc>) {
+        self.0.entry(key).and_modify(|first| *first = (*first).min(at)).or_insert(at);
+    }
+}
 
 impl View for SourceCompletions {
     fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
@@ -26,7 +35,7 @@ impl View for SourceCompletions {
                 // As exact as the database keeps instants: two that are one there must be one key here.
                 let key = (recorded.workspace, *source, complete_through.trunc_subsecs(6));
                 let at = at.trunc_subsecs(6);
-                self.0.entry(key).and_modify(|first| *first = (*first).min(at)).or_insert(at);
+                self.complete(key, at);
             }
             Event::Sync(SyncEvent::SyncStarted { .. } | SyncEvent::SyncFailed { .. })
             | Event::Workspace(_)
@@ -36,6 +45,12 @@ impl View for SourceCompletions {
             | Event::Statements(_) => {}
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        for (key, at) in of_kind::<Self>(later).0 {
+            self.complete(key, at);
+        }
     }
 
     fn rows(&self) -> usize {

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
 #[derive(Debug, Default)]
 pub(super) struct SourceSyncs(BTreeMap<(i32, SourceId), Runs>);
@@ -35,18 +35,31 @@ impl Runs {
             SyncEvent::SyncStarted { source: _, at } => self.started_at = self.started_at.max(Some(kept(at))),
             SyncEvent::SyncCompleted { source: _, at, complete_through, grain } => {
                 self.completed_at = self.completed_at.max(Some(kept(at)));
-                let complete_through = kept(complete_through);
-                if self.complete.is_none_or(|(furthest, _)| furthest <= complete_through) {
-                    self.complete = Some((complete_through, *grain));
-                }
+                self.complete((kept(complete_through), *grain));
             }
             SyncEvent::SyncFailed { source: _, at, reason } => {
-                let at = kept(at);
-                if self.failed.as_ref().is_none_or(|(last, _)| *last <= at) {
-                    self.failed = Some((at, reason.clone()));
-                }
+                self.fail((kept(at), reason.clone()));
             }
         }
+    }
+
+    fn complete(&mut self, through: (DateTime<Utc>, Grain)) {
+        if self.complete.is_none_or(|(furthest, _)| furthest <= through.0) {
+            self.complete = Some(through);
+        }
+    }
+
+    fn fail(&mut self, failed: (DateTime<Utc>, String)) {
+        if self.failed.as_ref().is_none_or(|(last, _)| *last <= failed.0) {
+            self.failed = Some(failed);
+        }
+    }
+
+    fn merge(&mut self, later: Self) {
+        self.started_at = self.started_at.max(later.started_at);
+        self.completed_at = self.completed_at.max(later.completed_at);
+        later.failed.into_iter().for_each(|failed| self.fail(failed));
+        later.complete.into_iter().for_each(|through| self.complete(through));
     }
 }
 
@@ -61,6 +74,12 @@ impl View for SourceSyncs {
             | Event::Statements(_) => {}
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        for (source, runs) in of_kind::<Self>(later).0 {
+            self.0.entry(source).or_default().merge(runs);
+        }
     }
 
     fn rows(&self) -> usize {

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
 #[derive(Debug, Default)]
 pub(super) struct Sources(BTreeMap<(i32, SourceId), SourceDefinition>);
@@ -29,6 +29,10 @@ impl View for Sources {
             | Event::Sync(_) => {}
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        self.0.extend(of_kind::<Self>(later).0);
     }
 
     fn rows(&self) -> usize {

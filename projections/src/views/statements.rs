@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
 #[derive(Debug, Default)]
 pub(super) struct Statements(HashMap<Key, Total>);
@@ -72,6 +72,12 @@ impl View for Statements {
             }
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        for (key, total) in of_kind::<Self>(later).0 {
+            self.state(key, total);
+        }
     }
 
     fn rows(&self) -> usize {

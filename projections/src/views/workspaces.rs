@@ -9,7 +9,7 @@ use domain::workspace::WorkspaceOpened;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
-use crate::engine::{Recorded, Refusal, View, WriteError};
+use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 
 #[derive(Debug, Default)]
 pub(super) struct Workspaces(BTreeMap<i32, WorkspaceOpened>);
@@ -23,6 +23,10 @@ impl View for Workspaces {
             Event::Campaign(_) | Event::Source(_) | Event::Observations(_) | Event::Statements(_) | Event::Sync(_) => {}
         }
         Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        self.0.extend(of_kind::<Self>(later).0);
     }
 
     fn rows(&self) -> usize {

@@ -9,7 +9,7 @@ use domain::measure::Measure;
 use domain::observation::ObservationType;
 use domain::source::SourceKind;
 use domain::sync::SyncEvent;
-use projections::catch_up;
+use projections::{ReplayCut, ReplayOptions, catch_up};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
@@ -22,6 +22,7 @@ use crate::given::{
     registered,
 };
 use crate::given::{source, stated, synced};
+use crate::replaying::{of_all, rebuild_with};
 use crate::then::{everything, live_epoch, live_rows};
 
 const CASES: usize = 25;
@@ -167,6 +168,26 @@ async fn any_cut_gives_the_same_rows(options: PgPoolOptions, connect: PgConnectO
         if case < SINGLE_CASES {
             assert_eq!(live_rows(&admin, single.workspace).await, expected, "case {case}, one by one: {events:#?}");
         }
+    }
+}
+
+/// Events of a log that a replay does not leave to the switch, and has to fill.
+const LONG: usize = 1_100;
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn segments_that_are_folded_at_once_give_the_same_rows(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    keep_few_values(&admin).await;
+    let mut runner = TestRunner::deterministic();
+    let happenings = proptest::collection::vec(happening(), LONG).new_tree(&mut runner).unwrap().current();
+    let mut long = Log::empty(&admin).await;
+    long.append_timed(log(happenings)).await;
+    catch_up(&pool).await.unwrap();
+    let expected = live_rows(&admin, long.workspace).await;
+    // Each event by views of its own, in several transactions.
+    for cut in [ReplayCut::default(), ReplayCut { page_events: 1, fold_events: 300 }] {
+        rebuild_with(&pool, &ReplayOptions { cut, ..of_all() }).await.unwrap();
+        assert_eq!(live_rows(&admin, long.workspace).await, expected, "{cut:?}");
     }
 }
 

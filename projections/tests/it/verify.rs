@@ -239,7 +239,7 @@ async fn a_sample_is_of_some_campaigns_by_its_seed(options: PgPoolOptions, conne
         let found = Mutex::new(Vec::new());
         let note = |difference: &Difference| found.lock().unwrap().push(difference.clone());
         let watch = Watch { progress: &|_| {}, difference: &note };
-        let request = VerifyRequest { workspaces: Vec::new(), sample: Some(Sample { campaigns, seed }) };
+        let request = VerifyRequest { sample: Some(Sample { campaigns, seed }), ..VerifyRequest::default() };
         verify(&pool, MODEL, &request, &clock(noon()), watch, CancellationToken::new()).await.unwrap();
         found.into_inner().unwrap()
     };

@@ -59,7 +59,8 @@ async fn rollback_alone(
     let allowed = Allowed { parked: true, differences: true, proof: None };
     let mut went = Vec::new();
     for ((epoch, version), workspaces) in by_epoch {
-        let rebuild = Rebuild { pool, projection, epoch, shutdown: shutdown.clone(), tally: Tally::new(&|_| {}) };
+        let tally = Tally::new(&|_| {});
+        let rebuild = Rebuild::new((pool, projection), epoch, (options.memory, options.cut), tally, shutdown.clone());
         if version != projection.version {
             for &workspace in &workspaces {
                 until_level(&rebuild, workspace, version).await?;

@@ -2,10 +2,10 @@
 //! a new one where the live rows were built by an older version. It is a replay like any other, of the workspaces that need
 //! one. A workspace that somebody took back to older rows needs none: that was meant.
 
-use platform::clock::SharedClock;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use super::super::upkeep::Upkeep;
 use super::super::{Projection, checkpoint};
 use super::{ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay};
 
@@ -13,7 +13,7 @@ use super::{ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay};
 pub(in super::super) async fn build_missing(
     pool: &PgPool,
     projection: &Projection,
-    clock: &SharedClock,
+    upkeep: &Upkeep,
     progress: &(dyn Fn(ReplayProgress) + Send + Sync),
     shutdown: CancellationToken,
 ) -> Result<Option<ReplayOutcome>, ReplayError> {
@@ -29,7 +29,11 @@ pub(in super::super) async fn build_missing(
         workspaces = workspaces.len(),
         "building an epoch in the background"
     );
-    let options = ReplayOptions { workspaces: Some(workspaces), ..ReplayOptions::new(clock.clone()) };
+    let options = ReplayOptions {
+        workspaces: Some(workspaces),
+        memory: upkeep.memory,
+        ..ReplayOptions::new(upkeep.clock.clone())
+    };
     match replay(pool, projection.name, &options, progress, shutdown).await {
         Err(ReplayError::AlreadyRunning) => Ok(None),
         outcome => outcome.map(Some),

@@ -1,24 +1,26 @@
 //! Fills one log's part of the new epoch. Three stages work at the same time, each a step ahead of the next: pages are
-//! read, folded on a thread of their own into as many rows as a transaction should carry, and written.
+//! read; several are folded at once, each on a thread of its own, and joined in their order into as many rows as a transaction
+//! should carry; and those are written.
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::super::batch::{Batch, Fold};
+use super::super::batch::Fold;
 use super::super::parked::holds::{self, Holds};
 use super::super::{Projection, apply};
+use super::memory::Room;
+use super::pages::Page;
 use super::rebuild::Rebuild;
 use super::{ReplayError, pages};
 
 /// Pages read ahead of the fold.
 const PAGES_AHEAD: usize = 4;
-/// Rows that a fold gathers before it is written: enough for events to meet in one row, and few enough that the database
-/// writes some while others are folded.
-const FOLD_ROWS: usize = 20_000;
-/// Events that a fold gathers at most, so that progress shows and an interruption costs little.
-const FOLD_EVENTS: u64 = 200_000;
+/// Pages of one log that are folded at the same time: one for each core of a small machine.
+const SEGMENTS: usize = 2;
 
 /// Makes the checkpoint of a log that is to be filled.
 pub(in super::super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
@@ -49,9 +51,11 @@ pub(in super::super) async fn fill(
     let (folds, mut folded) = mpsc::channel(1);
     // Dropped on every way out, which ends both stages.
     let mut stages = JoinSet::new();
-    stages.spawn(pages::read(rebuild.pool.clone(), workspace, filled, through, read));
+    let room = rebuild.room.clone();
+    stages.spawn(pages::read(rebuild.pool.clone(), room.clone(), (workspace, filled, through), read));
     let projection = rebuild.projection;
-    stages.spawn_blocking(move || fold_pages(projection, &holds, pages_read, &folds));
+    let first = if filled == 0 { Fold::of_new_log(projection) } else { Fold::new(projection) };
+    stages.spawn(fold_pages((projection, first), holds, room, pages_read, folds));
     while let Some(fold) = folded.recv().await {
         let fold = match fold {
             Err(ReplayError::Stopped(refused)) if refused.is_of_an_event() => {
@@ -84,29 +88,63 @@ pub(in super::super) async fn fill(
     Ok(())
 }
 
-fn fold_pages(
-    projection: &'static Projection,
-    holds: &Arc<Holds>,
-    mut pages: mpsc::Receiver<Result<Batch, ReplayError>>,
-    folds: &mpsc::Sender<Result<Fold, ReplayError>>,
+/// Folds pages at the same time, each by itself, and joins what they fold to in their order.
+async fn fold_pages(
+    (projection, mut fold): (&'static Projection, Fold),
+    holds: Arc<Holds>,
+    room: Room,
+    mut pages: mpsc::Receiver<Result<Page, ReplayError>>,
+    folds: mpsc::Sender<Result<Fold, ReplayError>>,
 ) {
-    let mut fold = Fold::new(projection);
-    while let Some(page) = pages.blocking_recv() {
-        let absorbed =
-            page.and_then(|batch| fold.absorb(&batch.under(Arc::clone(holds))).map_err(ReplayError::Stopped));
-        if let Err(error) = absorbed {
-            // Nobody listening is no loss: then the replay has ended already.
-            let _ = folds.blocking_send(Err(error));
-            return;
+    let mut segments = FuturesOrdered::new();
+    let mut is_open = true;
+    loop {
+        let segment = tokio::select! {
+            page = pages.recv(), if is_open && segments.len() < SEGMENTS => {
+                match page {
+                    Some(page) => segments.push_back(fold_segment(projection, Arc::clone(&holds), page)),
+                    None => is_open = false,
+                }
+                continue;
+            }
+            Some(segment) = segments.next() => segment,
+            else => break,
+        };
+        match segment {
+            Ok(segment) => fold.merge(segment),
+            Err(error) => {
+                // Nobody listening is no loss: then the replay has ended already.
+                let _ = folds.send(Err(error)).await;
+                return;
+            }
         }
-        if fold.rows() >= FOLD_ROWS || fold.events >= FOLD_EVENTS {
-            let full = std::mem::replace(&mut fold, Fold::new(projection));
-            if folds.blocking_send(Ok(full)).is_err() {
+        if room.is_fold(&fold) {
+            let next = fold.begin_next(projection);
+            if folds.send(Ok(std::mem::replace(&mut fold, next))).await.is_err() {
                 return;
             }
         }
     }
     if fold.events > 0 {
-        let _ = folds.blocking_send(Ok(fold));
+        let _ = folds.send(Ok(fold)).await;
+    }
+}
+
+async fn fold_segment(
+    projection: &'static Projection,
+    holds: Arc<Holds>,
+    page: Result<Page, ReplayError>,
+) -> Result<Fold, ReplayError> {
+    let Page { batch, room } = page?;
+    let folding = tokio::task::spawn_blocking(move || {
+        let mut segment = Fold::new(projection);
+        segment.absorb(&batch.under(holds)).map_err(ReplayError::Stopped)?;
+        drop(room);
+        Ok(segment)
+    });
+    match folding.await {
+        Ok(folded) => folded,
+        // Never cancelled, so it panicked: a bug, which goes on its way.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

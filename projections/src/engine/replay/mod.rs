@@ -15,6 +15,7 @@ mod check; // whether a workspace may switch
 mod epochs; // begins and finishes epochs
 pub(super) mod fill; // reads, folds and writes one log
 mod many; // many small logs in one transaction
+mod memory; // how much it holds at a time
 mod pages; // reads a log ahead of the fold
 mod progress; // what a progress bar shows
 mod rebuild; // fills logs and switches workspaces
@@ -34,6 +35,7 @@ pub use self::back::{WentBack, rollback};
 pub(super) use self::build::build_missing;
 use self::check::Allowed;
 pub(super) use self::epochs::Elsewhere;
+pub use self::memory::{ReplayCut, ReplayMemory};
 pub use self::progress::ReplayProgress;
 pub(super) use self::progress::Tally;
 pub(super) use self::rebuild::Rebuild;
@@ -62,6 +64,10 @@ pub struct ReplayOptions {
     pub allow_differences: bool,
     /// Compare each workspace's new rows with its live ones, as a verify does, and switch it only if they are equal.
     pub verify: bool,
+    /// What it may hold of the memory.
+    pub memory: ReplayMemory,
+    /// How logs are cut.
+    pub cut: ReplayCut,
     /// Tells from when on the old epoch is kept.
     pub clock: SharedClock,
 }
@@ -75,6 +81,8 @@ impl ReplayOptions {
             allow_parked: false,
             allow_differences: false,
             verify: false,
+            memory: ReplayMemory::default(),
+            cut: ReplayCut::default(),
             clock,
         }
     }
@@ -244,7 +252,8 @@ async fn replay_alone(
         if options.verify { Some(Proof::prepare(pool, projection, options.clock.clone()).await?) } else { None };
     let allowed =
         Allowed { parked: options.allow_parked, differences: options.allow_differences, proof: proof.as_ref() };
-    let rebuild = Rebuild { pool, projection, epoch, shutdown, tally: Tally::new(progress) };
+    let rebuild =
+        Rebuild::new((pool, projection), epoch, (options.memory, options.cut), Tally::new(progress), shutdown);
     let mut switched = 0;
     loop {
         // Workspaces that appear meanwhile start on the old epoch; they are met by the next turn of this loop.

@@ -1,88 +1,126 @@
 //! Reads a log's pages ahead of the fold: a range of positions by one statement, whose rows are cut into pages as they arrive.
 
+use event_store::RawEvent;
 use futures_util::TryStreamExt;
-use sqlx::PgPool;
-use tokio::sync::mpsc;
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::super::batch::Batch;
 use super::ReplayError;
+use super::memory::Room;
 
-/// Events of one page, and their payloads: small, so that the fold begins soon and is seldom waited for.
-const PAGE_EVENTS: usize = 1_000;
-const PAGE_BYTES: usize = 1024 * 1024;
 /// Positions of the first statement, when nothing is known of the events' size, and of the longest.
 const FIRST_RANGE: i64 = 250;
-const LONGEST_RANGE: i64 = 20_000;
-/// Payloads that one statement should give: it is held open while what it gives is folded and written, and must end long
+const LONGEST_RANGE: i64 = 50_000;
+/// Events that one statement should give: it is held open while what it gives is folded and written, and must end long
 /// before the database would cancel it.
 const RANGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Events of a log that directly follow those of the page before.
+pub(super) struct Page {
+    pub(super) batch: Batch,
+    /// To be given back when the page is folded.
+    pub(super) room: Option<OwnedSemaphorePermit>,
+}
 
 /// Reads the events after `after` up to `through`, until all are sent, nobody wants more, or one cannot be had.
 pub(super) async fn read(
     pool: PgPool,
-    workspace: i32,
-    after: i64,
-    through: i64,
-    pages: mpsc::Sender<Result<Batch, ReplayError>>,
+    room: Room,
+    (workspace, after, through): (i32, i64, i64),
+    pages: mpsc::Sender<Result<Page, ReplayError>>,
 ) {
-    let mut reader = Reader { pool, workspace, after, pages };
-    let mut range = FIRST_RANGE;
-    while reader.after < through {
-        let last = through.min(reader.after + range);
-        match reader.range(last).await {
-            Ok(Some(bytes)) => range = next_range(range, bytes),
-            Ok(None) => return,
-            Err(error) => {
-                // A closed channel means that nobody wants to know.
-                let _ = reader.pages.send(Err(error)).await;
-                return;
-            }
-        }
+    let mut reader = Reader { room, workspace, after, through, pages };
+    if let Err(error) = reader.read(&pool).await {
+        // A closed channel means that nobody wants to know.
+        let _ = reader.pages.send(Err(error)).await;
     }
 }
 
 struct Reader {
-    pool: PgPool,
+    room: Room,
     workspace: i32,
     /// The last position that was sent.
     after: i64,
-    pages: mpsc::Sender<Result<Batch, ReplayError>>,
+    through: i64,
+    pages: mpsc::Sender<Result<Page, ReplayError>>,
 }
 
 impl Reader {
-    /// Sends the events up to `last`, or to a hole before it, and says how large they were; `None` when nobody wants more.
-    async fn range(&mut self, last: i64) -> Result<Option<usize>, ReplayError> {
-        let pool = self.pool.clone();
-        let mut conn = pool.acquire().await?;
-        let mut rows = event_store::read_range(&mut conn, self.workspace, self.after, last);
-        let (mut page, mut page_bytes, mut bytes) = (Vec::new(), 0, 0);
-        loop {
-            let row = rows.try_next().await?;
-            let is_end = row.is_none();
-            if let Some(event) = row {
-                page_bytes += event.payload.len();
-                page.push(event);
-            }
-            if page.len() < PAGE_EVENTS && page_bytes < PAGE_BYTES && !is_end {
-                continue;
-            }
-            bytes += page_bytes;
-            page_bytes = 0;
-            let read_to = page.last().map_or(last, |event| event.position);
-            let batch = Batch::check(self.workspace, self.after, std::mem::take(&mut page), read_to);
-            if let Some(refused) = batch.dead_end() {
-                return Err(ReplayError::Stopped(refused));
-            }
-            self.after = batch.last();
-            let is_cut = self.after < read_to;
-            if !batch.events().is_empty() && self.pages.send(Ok(batch)).await.is_err() {
-                return Ok(None);
-            }
-            // The next statement begins at the hole, and finds it.
-            if is_end || is_cut {
-                return Ok(Some(bytes));
+    async fn read(&mut self, pool: &PgPool) -> Result<(), ReplayError> {
+        let mut session = Session(Some(pool.acquire().await?));
+        let mut range = FIRST_RANGE;
+        while self.after < self.through {
+            let Some(conn) = session.0.as_deref_mut() else { break };
+            match self.range(conn, self.through.min(self.after + range)).await? {
+                Some(bytes) => range = next_range(range, bytes),
+                None => return Ok(()),
             }
         }
+        session.give_back();
+        Ok(())
+    }
+
+    /// Sends the events up to `last` and says how large they were; `None` when nobody wants more. A hole is an error, once
+    /// what stands before it is sent.
+    async fn range(&mut self, conn: &mut PgConnection, last: i64) -> Result<Option<usize>, ReplayError> {
+        let mut transaction = conn.begin().await?;
+        let mut events = event_store::read_range(&mut transaction, self.workspace, self.after, last).await?;
+        let (mut page, mut page_bytes, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(event) = events.try_next().await? {
+            page_bytes += event.size();
+            page.push(event);
+            if self.room.is_page(page.len(), page_bytes) {
+                if !self.send(std::mem::take(&mut page), page_bytes).await? {
+                    return Ok(None);
+                }
+                bytes += std::mem::take(&mut page_bytes);
+            }
+        }
+        if !page.is_empty() && !self.send(page, page_bytes).await? {
+            return Ok(None);
+        }
+        drop(events);
+        transaction.commit().await?;
+        self.expect(last)?;
+        Ok(Some(bytes + page_bytes))
+    }
+
+    /// `false` when nobody wants more.
+    async fn send(&mut self, events: Vec<RawEvent>, bytes: usize) -> Result<bool, ReplayError> {
+        let read_to = events.last().map_or(self.after, |event| event.position);
+        let batch = Batch::check(self.workspace, self.after, events, read_to);
+        self.after = batch.last();
+        let page = Page { batch, room: self.room.take(bytes).await };
+        let is_wanted = page.batch.events().is_empty() || self.pages.send(Ok(page)).await.is_ok();
+        if is_wanted {
+            self.expect(read_to)?;
+        }
+        Ok(is_wanted)
+    }
+
+    /// The log is known to reach `position`: if not everything up to it was there, it has a hole.
+    fn expect(&self, position: i64) -> Result<(), ReplayError> {
+        let missing = Batch::check(self.workspace, self.after, Vec::new(), position).dead_end();
+        missing.map_or(Ok(()), |refused| Err(ReplayError::Stopped(refused)))
+    }
+}
+
+/// A session that reads ranges. What is dropped in the middle of one is not used again, because what it still has to say
+/// would answer somebody else's question.
+struct Session(Option<PoolConnection<Postgres>>);
+
+impl Session {
+    /// Everything was read: others may use it.
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        drop(self.0.take().map(PoolConnection::detach));
     }
 }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::backoff::Backoff;
 use super::super::{Projection, apply, group};
 use super::epochs::Elsewhere;
+use super::memory::{ReplayCut, ReplayMemory, Room};
 use super::progress::Tally;
 use super::{Allowed, ReplayError, epochs, fill, many, switch};
 
@@ -25,6 +26,8 @@ pub(in super::super) struct Rebuild<'a> {
     pub(in super::super) epoch: i32,
     pub(in super::super) shutdown: CancellationToken,
     pub(in super::super) tally: Tally<'a>,
+    /// What it may hold of the memory.
+    pub(super) room: Room,
 }
 
 /// What became of one log.
@@ -34,7 +37,30 @@ pub(super) enum Rebuilt {
     Interrupted,
 }
 
-impl Rebuild<'_> {
+impl<'a> Rebuild<'a> {
+    pub(in super::super) fn new(
+        (pool, projection): (&'a PgPool, &'static Projection),
+        epoch: i32,
+        (memory, cut): (ReplayMemory, ReplayCut),
+        tally: Tally<'a>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { pool, projection, epoch, shutdown, tally, room: Room::of(memory, cut, AT_ONCE) }
+    }
+
+    /// The same rebuild, of whose progress nobody is told.
+    pub(in super::super) fn untold(&self) -> Self {
+        let Self { pool, projection, epoch, .. } = *self;
+        Self {
+            pool,
+            projection,
+            epoch,
+            shutdown: self.shutdown.clone(),
+            tally: Tally::new(&|_| {}),
+            room: self.room.clone(),
+        }
+    }
+
     /// Fills logs and switches their workspaces; says how many. `None` if shutdown came first. One that fails does not hold up
     /// the others; the first failure is given in the end.
     pub(super) async fn logs(&self, logs: &[Elsewhere], allowed: Allowed<'_>) -> Result<Option<usize>, ReplayError> {

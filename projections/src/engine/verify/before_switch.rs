@@ -8,7 +8,7 @@ use platform::clock::SharedClock;
 use sqlx::PgPool;
 
 use super::super::Projection;
-use super::super::replay::{Rebuild, ReplayError, Tally, Unlike};
+use super::super::replay::{Rebuild, ReplayError, Unlike};
 use super::difference::Difference;
 use super::shape::Shape;
 use super::{Bench, Problem, Verification, VerifyRequest, Watch, aside, record};
@@ -46,7 +46,7 @@ impl Proof {
     }
 
     async fn compare(&self, rebuild: &Rebuild<'_>, workspace: i32, live: i32) -> Result<(), ReplayError> {
-        let Rebuild { pool, projection, epoch, .. } = *rebuild;
+        let Rebuild { pool, projection, .. } = *rebuild;
         let filled = aside::filled(rebuild, workspace).await?;
         let request = VerifyRequest::default();
         let first: Mutex<Option<Difference>> = Mutex::default();
@@ -54,13 +54,7 @@ impl Proof {
             first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| difference.clone());
         };
         let bench = Bench {
-            rebuild: Rebuild {
-                pool,
-                projection,
-                epoch,
-                shutdown: rebuild.shutdown.clone(),
-                tally: Tally::new(&|_| {}),
-            },
+            rebuild: rebuild.untold(),
             like: live,
             shapes: &self.shapes,
             request: &request,

@@ -41,7 +41,7 @@ pub use self::sample::Sample;
 use self::shape::Shape;
 use super::Projection;
 use super::parked::ParkedPart;
-use super::replay::{Elsewhere, Rebuild, ReplayError, ReplayProgress, Tally};
+use super::replay::{Elsewhere, Rebuild, ReplayCut, ReplayError, ReplayMemory, ReplayProgress, Tally};
 use crate::views::PROJECTIONS;
 
 /// What to verify.
@@ -51,6 +51,8 @@ pub struct VerifyRequest {
     pub workspaces: Vec<i32>,
     /// Only some campaigns of each; all if `None`.
     pub sample: Option<Sample>,
+    /// What the rebuild may hold of the memory.
+    pub memory: ReplayMemory,
 }
 
 /// Who is told of what while it goes on.
@@ -240,7 +242,13 @@ async fn verify_alone(
     let shapes = Shape::of_all(pool, projection).await?;
     let logs = aside::live_logs(pool, projection, &request.workspaces).await?;
     let mut bench = Bench {
-        rebuild: Rebuild { pool, projection, epoch: 0, shutdown, tally: Tally::new(watch.progress) },
+        rebuild: Rebuild::new(
+            (pool, projection),
+            0,
+            (request.memory, ReplayCut::default()),
+            Tally::new(watch.progress),
+            shutdown,
+        ),
         like: 0,
         shapes: &shapes,
         request,

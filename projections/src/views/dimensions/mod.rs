@@ -1,0 +1,252 @@
+//! `read.dimension_values` and `read.dimension_totals`: pushed observations by one dimension at a time.
+//!
+//! Of each (campaign, source, dimension) the first values are kept, as many as the epoch says; what names a later one is added
+//! to `(other)`. A source's observations are one stream, so "first" depends on the order within one stream only; and the
+//! values of a batch are counted on from those that are stored, in the order in which they came, so it does not depend on
+//! batches. A sum and a maximum do not either. An observation that names no value of a dimension makes no row of it.
+
+mod values; // which values are kept
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use domain::bucket::quarter_hour;
+use domain::event::Event;
+use domain::ids::{CampaignId, SourceId};
+use domain::measure::Measure;
+use domain::observation::{Dimension, OTHER};
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use self::values::{Known, keep, known};
+use super::increments::Sum;
+use super::months::{self, Kept};
+use super::observed::observed_campaign;
+use super::written::Written;
+use crate::engine::{Recorded, Refusal, View, WriteError, kind_of, of_kind};
+
+#[derive(Debug, Default)]
+pub(super) struct Dimensions {
+    groups: HashMap<Group, Values, foldhash::fast::RandomState>,
+    rows: usize,
+    written: Written,
+}
+
+/// Within which values are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Group {
+    workspace: i32,
+    dimension: Dimension,
+    campaign: CampaignId,
+    source: SourceId,
+}
+
+/// Sums by bucket and measure.
+type Cells = HashMap<(DateTime<Utc>, Measure), Sum, foldhash::fast::RandomState>;
+
+/// The values of a group, in the order in which they came.
+#[derive(Debug, Default)]
+struct Values {
+    places: HashMap<String, usize, foldhash::fast::RandomState>,
+    in_order: Vec<(String, Cells)>,
+}
+
+impl Values {
+    fn cells(&mut self, value: &str) -> Option<&mut Cells> {
+        let next = self.in_order.len();
+        let place = self.places.get(value).copied().unwrap_or(next);
+        if place == next {
+            self.places.insert(value.to_owned(), next);
+            self.in_order.push((value.to_owned(), Cells::default()));
+        }
+        self.in_order.get_mut(place).map(|(_, cells)| cells)
+    }
+}
+
+/// One statement that gives rows to the table of totals.
+macro_rules! insert {
+    ($on_conflict:literal, $epoch:ident, $rows:ident, $conn:ident) => {
+        if !$rows.workspaces.is_empty() {
+            sqlx::query!(
+                "INSERT INTO read.dimension_totals AS t (epoch, workspace, dimension, campaign_id, source_id, bucket, value,
+                                                         measure, sum, changed_at)
+                 SELECT $1, n.workspace, n.dimension, n.campaign_id, n.source_id, n.bucket, n.value, n.measure,
+                        n.sum::numeric, n.changed_at
+                 FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], $8::text[],
+                             $9::text[], $10::timestamptz[])
+                      AS n (workspace, dimension, campaign_id, source_id, bucket, value, measure, sum, changed_at) "
+                    + $on_conflict,
+                $epoch,
+                &$rows.workspaces,
+                &$rows.dimensions,
+                &$rows.campaigns,
+                &$rows.sources,
+                &$rows.buckets,
+                &$rows.values,
+                &$rows.measures,
+                &$rows.sums,
+                &$rows.changed
+            )
+            .execute(&mut *$conn)
+            .await?;
+        }
+    };
+}
+
+impl View for Dimensions {
+    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+        let batch = match &recorded.event {
+            Event::Observations(batch) => batch,
+            Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {
+                return Ok(());
+            }
+        };
+        for observation in &batch.observations {
+            if observation.dimensions.is_empty() {
+                continue;
+            }
+            let campaign = observed_campaign(batch, observation)?;
+            let bucket = quarter_hour(observation.occurred_at);
+            for (name, value) in &observation.dimensions {
+                let Ok(dimension) = name.parse() else { continue };
+                let group = Group { workspace: recorded.workspace, dimension, campaign, source: batch.source };
+                let values = self.groups.entry(group).or_default();
+                for (measure, increment) in observation.increments() {
+                    let Some(cells) = values.cells(value) else { continue };
+                    let more = Sum { value: i128::from(increment), changed_at: recorded.recorded_at };
+                    self.rows += usize::from(add(cells, (bucket, measure), more));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, later: Box<dyn View>) {
+        for (group, later) in of_kind::<Self>(later).groups {
+            let values = self.groups.entry(group).or_default();
+            for (value, sums) in later.in_order {
+                let Some(cells) = values.cells(&value) else { continue };
+                for (place, sum) in sums {
+                    self.rows += usize::from(add(cells, place, sum));
+                }
+            }
+        }
+    }
+
+    fn after(&mut self, before: Option<&dyn View>) {
+        self.written = match before {
+            None => Written::Nothing,
+            Some(view) => kind_of::<Self>(view).map_or(Written::Unknown, |before| before.written.and(before.buckets())),
+        };
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+        Box::pin(async move {
+            if self.rows == 0 {
+                return Ok(());
+            }
+            let groups: BTreeMap<&Group, &Values> = self.groups.iter().collect();
+            let [kept] = months::prepare(epoch, ["dimension_totals"], self.buckets(), conn).await?;
+            let known = known(epoch, &groups, conn).await?;
+            let chosen: Vec<Chosen<'_>> =
+                groups.iter().zip(known).map(|((group, values), known)| choose(**group, values, &known)).collect();
+            keep(epoch, &chosen, conn).await?;
+            let (new, others) = Columns::of(&chosen, kept, self.written);
+            insert!("", epoch, new, conn);
+            insert!(
+                "ON CONFLICT (epoch, workspace, dimension, campaign_id, source_id, bucket, value, measure) DO UPDATE
+                 SET sum = t.sum + excluded.sum, changed_at = greatest(t.changed_at, excluded.changed_at)",
+                epoch,
+                others,
+                conn
+            );
+            Ok(())
+        })
+    }
+}
+
+impl Dimensions {
+    fn buckets(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        let cells = self.groups.values().flat_map(|values| &values.in_order).flat_map(|(_, cells)| cells.keys());
+        cells.map(|(bucket, _)| *bucket)
+    }
+}
+
+/// Adds to a cell; says whether it is a new one.
+fn add(cells: &mut Cells, place: (DateTime<Utc>, Measure), more: Sum) -> bool {
+    let before = cells.len();
+    cells.entry(place).and_modify(|sum| sum.add(more)).or_insert(more);
+    cells.len() > before
+}
+
+/// A group as it is to be written.
+#[derive(Debug)]
+struct Chosen<'a> {
+    group: Group,
+    /// Values that are kept from now on, with their ranks.
+    added: Vec<(&'a str, i32)>,
+    /// By bucket, value and measure: rows in key order.
+    rows: BTreeMap<(DateTime<Utc>, &'a str, Measure), Sum>,
+}
+
+/// Which values stand by themselves: the first ones to come, counted on from those that are stored.
+fn choose<'a>(group: Group, values: &'a Values, known: &Known) -> Chosen<'a> {
+    let mut chosen = Chosen { group, added: Vec::new(), rows: BTreeMap::new() };
+    let mut count = known.count;
+    for (place, (value, cells)) in values.in_order.iter().enumerate() {
+        let is_kept = known.kept.get(place).copied().unwrap_or(false);
+        // Who names a value like that gets what it says.
+        let is_added = !is_kept && value != OTHER && count < known.most;
+        if is_added {
+            count += 1;
+            chosen.added.push((value, count));
+        }
+        let shown = if is_kept || is_added { value.as_str() } else { OTHER };
+        for (&(bucket, measure), &sum) in cells {
+            chosen.rows.entry((bucket, shown, measure)).and_modify(|before| before.add(sum)).or_insert(sum);
+        }
+    }
+    chosen
+}
+
+/// The columns of the totals' rows, each as long as the others.
+#[derive(Debug, Default)]
+struct Columns {
+    workspaces: Vec<i32>,
+    dimensions: Vec<String>,
+    campaigns: Vec<Uuid>,
+    sources: Vec<Uuid>,
+    buckets: Vec<DateTime<Utc>>,
+    values: Vec<String>,
+    measures: Vec<String>,
+    /// As text: no integer of PostgreSQL holds an `i128`.
+    sums: Vec<String>,
+    changed: Vec<DateTime<Utc>>,
+}
+
+impl Columns {
+    /// Those of rows that cannot be in the table yet, and of the others.
+    fn of(chosen: &[Chosen<'_>], kept: Kept, written: Written) -> (Self, Self) {
+        let (mut new, mut others) = (Self::default(), Self::default());
+        for Chosen { group, rows, .. } in chosen {
+            for ((bucket, value, measure), sum) in rows.iter().filter(|((bucket, ..), _)| kept.holds(*bucket)) {
+                let columns = if written.lacks(*bucket) { &mut new } else { &mut others };
+                columns.workspaces.push(group.workspace);
+                columns.dimensions.push(group.dimension.name().to_owned());
+                columns.campaigns.push(group.campaign.0);
+                columns.sources.push(group.source.0);
+                columns.buckets.push(*bucket);
+                columns.values.push((*value).to_owned());
+                columns.measures.push(measure.name().to_owned());
+                columns.sums.push(sum.value.to_string());
+                columns.changed.push(sum.changed_at);
+            }
+        }
+        (new, others)
+    }
+}

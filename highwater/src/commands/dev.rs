@@ -75,6 +75,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         read: config.read,
         rebuild: config.projector.rebuild.into(),
         results_bytes: config.results.max_bytes,
+        replay_memory: config.projector.replay_memory(),
         development_key: options.api_key.expose_secret() == DEVELOPMENT_KEY,
         drain: Duration::from_secs(config.shutdown.drain_s),
         ..SystemConfig::all_roles(config.database)

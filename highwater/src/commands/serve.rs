@@ -66,6 +66,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         leaderboard_every: config.projector.leaderboard_every(),
         rebuild: config.projector.rebuild.into(),
         results_bytes: config.results.max_bytes,
+        replay_memory: config.projector.replay_memory(),
         development_key: false,
         appender: AppenderConfig::default(),
         drain: Duration::from_secs(config.shutdown.drain_s),

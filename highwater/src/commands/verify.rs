@@ -23,7 +23,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::parked;
-use crate::config::Sources;
+use crate::config::{Config, Sources};
 use crate::workspace;
 
 /// What `verify` is told.
@@ -75,7 +75,7 @@ async fn compare(options: &Options, config: Option<&Path>) -> anyhow::Result<u8>
     let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, Part::Admin).await?;
     let names = names(&admin).await?;
-    let request = request(options, &admin).await?;
+    let request = request(options, &config, &admin).await?;
     let pool = connect(&database, Part::Projector).await?;
     let mut stops = signals()?;
     let shutdown = CancellationToken::new();
@@ -110,7 +110,7 @@ async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
     Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
 }
 
-async fn request(options: &Options, admin: &PgPool) -> anyhow::Result<VerifyRequest> {
+async fn request(options: &Options, config: &Config, admin: &PgPool) -> anyhow::Result<VerifyRequest> {
     let mut workspaces = Vec::new();
     for name in &options.workspaces {
         match workspace::find(admin, name).await.context("cannot look up workspaces")? {
@@ -122,7 +122,7 @@ async fn request(options: &Options, admin: &PgPool) -> anyhow::Result<VerifyRequ
         let seed = options.seed.unwrap_or_else(|| i64::from(rand::random::<u32>()));
         Sample { campaigns, seed }
     });
-    Ok(VerifyRequest { workspaces, sample })
+    Ok(VerifyRequest { workspaces, sample, memory: config.projector.replay_memory() })
 }
 
 /// What a run came to.

@@ -12,7 +12,7 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use platform::config::{ConfigError, DatabaseConfig, HttpConfig, TelemetryConfig};
-use projections::RebuildMode;
+use projections::{RebuildMode, ReplayMemory};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -57,6 +57,8 @@ pub struct ProjectorConfig {
     pub leaderboard_every_s: u64,
     /// Who rebuilds what an older version built, and builds what a new projection lacks.
     pub rebuild: Rebuild,
+    /// What a rebuild or a verify may hold of the memory.
+    pub replay_memory_mb: u32,
 }
 
 impl Default for ProjectorConfig {
@@ -67,6 +69,7 @@ impl Default for ProjectorConfig {
             max_lag_s: 900,
             leaderboard_every_s: 60,
             rebuild: Rebuild::default(),
+            replay_memory_mb: 64,
         }
     }
 }
@@ -100,6 +103,12 @@ impl ProjectorConfig {
     /// How often the leaderboard is refreshed, if at all.
     pub fn leaderboard_every(&self) -> Option<Duration> {
         (self.leaderboard_every_s > 0).then(|| Duration::from_secs(self.leaderboard_every_s))
+    }
+
+    /// What a rebuild or a verify may hold of the memory.
+    pub fn replay_memory(&self) -> ReplayMemory {
+        // Out of bounds it was refused when it was loaded.
+        ReplayMemory::of_mib(self.replay_memory_mb).unwrap_or_default()
     }
 }
 
@@ -232,6 +241,10 @@ impl Config {
         }
         if self.results.max_bytes > 64 << 30 {
             return Err("`results.max_bytes` must be from 0 to 68719476736".to_owned());
+        }
+        if ReplayMemory::of_mib(self.projector.replay_memory_mb).is_none() {
+            let (least, most) = (ReplayMemory::LEAST_MIB, ReplayMemory::MOST_MIB);
+            return Err(format!("`projector.replay_memory_mb` must be from {least} to {most}"));
         }
         if self.shutdown.drain_s > 3_600 {
             return Err("`shutdown.drain_s` must be from 0 to 3600".to_owned());

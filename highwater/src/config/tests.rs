@@ -114,6 +114,17 @@ fn a_projector_may_be_slow_for_so_long() {
 }
 
 #[test]
+fn a_rebuild_may_hold_so_much_memory() {
+    let memory = |mib: &str| environment(&[("HIGHWATER_PROJECTOR__REPLAY_MEMORY_MB", mib)]).load();
+    assert_eq!(environment(&[]).load().unwrap().projector.replay_memory(), ReplayMemory::default());
+    assert_eq!(memory("256").unwrap().projector.replay_memory().to_string(), "256 MiB");
+    for mib in ["0", "15", "16385"] {
+        let error = memory(mib).unwrap_err().to_string();
+        assert!(error.contains("`projector.replay_memory_mb` must be from 16 to 16384"), "{error}");
+    }
+}
+
+#[test]
 fn variables_that_an_orchestrator_sets_are_left_alone() {
     let sources = environment(&[("HIGHWATER_PORT", "tcp://10.0.0.1:8081"), ("HIGHWATER_SERVICE_HOST", "10.0.0.1")]);
     assert!(sources.load().is_ok());

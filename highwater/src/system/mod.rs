@@ -30,7 +30,7 @@ use platform::http::{Connections, ServeError, TlsError, serve};
 use platform::keys::Keys;
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
-use projections::{Leases, Meter, ProjectorConfig, RebuildMode, Upkeep};
+use projections::{Leases, Meter, ProjectorConfig, RebuildMode, ReplayMemory, Upkeep};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -73,6 +73,8 @@ pub struct SystemConfig {
     pub rebuild: RebuildMode,
     /// How many bytes of results the read API keeps.
     pub results_bytes: usize,
+    /// What building one may hold of the memory.
+    pub replay_memory: ReplayMemory,
     /// Whether the key that everyone knows works here.
     pub development_key: bool,
     /// How much may wait to be written, and how much is written at once.
@@ -94,6 +96,7 @@ impl SystemConfig {
             leaderboard_every: Some(Duration::from_mins(1)),
             rebuild: RebuildMode::Automatic,
             results_bytes: 64 << 20,
+            replay_memory: ReplayMemory::default(),
             development_key: false,
             appender: AppenderConfig::default(),
             drain: Duration::from_secs(20),
@@ -255,7 +258,8 @@ impl Starter {
             Ok::<(), Infallible>(())
         });
         let pool = self.pool(&config.database, Part::Projector).await?;
-        let upkeep = Upkeep { rebuild: config.rebuild, ..Upkeep::new(self.clock.clone()) };
+        let upkeep =
+            Upkeep { rebuild: config.rebuild, memory: config.replay_memory, ..Upkeep::new(self.clock.clone()) };
         let follow = ProjectorConfig { upkeep: Some(upkeep), ..ProjectorConfig::new(Uuid::now_v7(), process_name()) };
         let leases = follow.leases.clone();
         let stop = self.lifecycle.token(Stage::Core);

@@ -91,6 +91,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
         allow_parked: options.allow_parked,
         allow_differences: options.allow_differences,
         verify: options.verify,
+        memory: config.projector.replay_memory(),
         ..ReplayOptions::new(SystemClock::shared())
     };
     let mut stops = signals()?;

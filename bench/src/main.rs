@@ -14,6 +14,8 @@ mod callers; // closed-loop load and its latencies
 mod connection; // HTTP that costs the load little
 mod feed; // batches of observations, and senders
 mod load; // the observations that scenarios record
+mod memory; // what of a process is resident
+mod processor; // processor time, of this process and the database
 mod projector; // the projector in this process
 mod recorder; // records a batch in process
 mod report; // figures, lines and the table

@@ -5,8 +5,6 @@
 //! resident before. The others: the same observations in JSON batches of 500 on one connection; and the memory that the
 //! request may add. Lines and batches are made while they are sent.
 
-mod memory; // of another process
-
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -14,9 +12,9 @@ use bytes::Bytes;
 use domain::observation::ObservationsRecorded;
 use http::StatusCode;
 
-use self::memory::Memory;
 use crate::connection::Connection;
 use crate::load::Load;
+use crate::memory::Memory;
 use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
 use crate::service::Service;

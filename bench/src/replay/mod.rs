@@ -5,6 +5,7 @@
 //! replay of cqrs-es; and an upsert for each event. The last two are so slow that they do the first events only, which their
 //! figures say.
 
+mod length; // what the length of the log costs
 mod seed; // fills the log
 mod stock; // the replay of cqrs-es
 mod upserts; // one for each event
@@ -18,12 +19,15 @@ use projections::{ReplayOptions, ReplayOutcome};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::processor::Processor;
 use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
 
 const GROUP_BY: Contest = contest("SQL GROUP BY");
 const STOCK: Contest = contest("cqrs-es QueryReplay");
 const UPSERTS: Contest = contest("an upsert per event");
+
+const PROCESSOR: Contest = Contest { scenario: "replay", other_name: "SQL GROUP BY", unit: "us", better: Better::Less };
 
 const fn contest(other_name: &'static str) -> Contest {
     Contest { scenario: "replay", other_name, unit: "observations/s", better: Better::More }
@@ -45,6 +49,9 @@ pub(crate) struct Options {
     /// How many events are upserted one by one at most.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(1..))]
     upserted_events: i64,
+    /// How many observations, in batches of 500, the log has that is replayed beside one of a tenth of its length.
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(5_000..))]
+    long: u32,
 }
 
 impl Options {
@@ -65,15 +72,21 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
         let stock = stock::Stock::fill(&database, workspace, options.stock_events).await?;
         let (mut ours, mut grouped, mut stocks, mut upserted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut epoch, mut upserts) = (0, 0);
+        let (mut processor, mut grouped_processor) = (Vec::new(), Vec::new());
         let rate = |seconds: f64| f64::from(options.observations) / seconds;
+        let micros = |seconds: f64| 1e6 * seconds / f64::from(options.observations);
         for _ in 0..rounds {
             let began = prepare(&database).await?;
-            epoch = replay(&projector).await?;
+            let used = Processor::watch(&database).await?;
+            epoch = replay(&projector, &of_all()).await?;
             ours.push(rate(began.elapsed().as_secs_f64()));
+            processor.push(micros(used.seconds()?));
 
             let began = prepare(&database).await?;
+            let used = Processor::watch(&database).await?;
             group_by(&database, workspace).await?;
             grouped.push(rate(began.elapsed().as_secs_f64()));
+            grouped_processor.push(micros(used.seconds()?));
 
             stocks.push(options.first(stock.events(), batch) / stock.replay(&database).await?);
 
@@ -88,10 +101,12 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
         projector.close().await;
         let figure = format!("{} in batches of {batch}", options.observations);
         report.add(GROUP_BY, &figure, &ours, &grouped)?;
+        let spent = format!("{figure}, processor time of each");
+        report.add(PROCESSOR, &spent, &processor, &grouped_processor)?;
         report.add(STOCK, &format!("{figure}, the other its first {} events", stock.events()), &ours, &stocks)?;
         report.add(UPSERTS, &format!("{figure}, the other its first {upserts} events"), &ours, &upserted)?;
     }
-    Ok(())
+    length::run(server, options.long, rounds, report).await
 }
 
 /// An empty table for the other side, and nothing left to write of the round before.
@@ -104,9 +119,12 @@ async fn prepare(database: &Database) -> Result<Instant> {
     Ok(Instant::now())
 }
 
-async fn replay(projector: &PgPool) -> Result<i32> {
-    let options = ReplayOptions::new(SystemClock::shared());
-    match projections::replay(projector, "campaign_model", &options, &|_| {}, CancellationToken::new()).await? {
+fn of_all() -> ReplayOptions {
+    ReplayOptions::new(SystemClock::shared())
+}
+
+async fn replay(projector: &PgPool, options: &ReplayOptions) -> Result<i32> {
+    match projections::replay(projector, "campaign_model", options, &|_| {}, CancellationToken::new()).await? {
         ReplayOutcome::Completed { epoch, .. } => Ok(epoch),
         ReplayOutcome::Interrupted { .. } => bail!("a replay that nobody interrupts was interrupted"),
     }

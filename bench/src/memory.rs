@@ -4,14 +4,14 @@ use anyhow::{Context, Result};
 
 /// What of a process is resident, in MiB.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Memory {
-    pub(super) now: f64,
+pub(crate) struct Memory {
+    pub(crate) now: f64,
     /// The most at any moment since [`Memory::forget_peak`].
-    pub(super) peak: f64,
+    pub(crate) peak: f64,
 }
 
 impl Memory {
-    pub(super) fn of(process: u32) -> Result<Self> {
+    pub(crate) fn of(process: u32) -> Result<Self> {
         let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
         let mib = |name: &str| -> Result<f64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
@@ -22,7 +22,7 @@ impl Memory {
     }
 
     /// Lets the peak begin anew.
-    pub(super) fn forget_peak(process: u32) -> Result<()> {
+    pub(crate) fn forget_peak(process: u32) -> Result<()> {
         std::fs::write(format!("/proc/{process}/clear_refs"), "5").context("cannot reset a peak of memory")
     }
 }

@@ -1,11 +1,12 @@
 //! Query strings: an unknown, missing or wrong parameter is refused (400) by name.
 
 use axum::extract::FromRequestParts;
+use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::json::shortened;
-use super::problem::{Problem, types};
+use super::problem::Problem;
 
 #[derive(Debug, Clone, Copy)]
 pub struct ApiQuery<T>(pub T);
@@ -20,7 +21,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
 
 /// Parses a query string as `ApiQuery` does.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    let refused = |field: String, detail: String| Err(Problem::new(types::INVALID_QUERY).field(field, detail));
+    let refused = |field: String, detail: String| {
+        Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "The query string is not valid")
+            .field(field, detail))
+    };
     if query.contains("%00") {
         return refused(String::new(), "must not hold the character NUL (%00)".to_owned());
     }

@@ -11,14 +11,16 @@ mod metrics; // the numbers of one campaign
 mod pacing; // whether one campaign spends its budget as its days pass
 mod reports; // the numbers of many
 
+use axum::Json;
 use axum::Router;
-use platform::http::docs::Description;
+use axum::routing::get;
+use platform::http::limit;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{ApiState, problems};
+use crate::ApiState;
 
 /// What the document says beside the operations.
 #[derive(OpenApi)]
@@ -43,17 +45,8 @@ impl Modify for BearerKey {
     }
 }
 
-/// Where the API listens unless it is told otherwise.
-const ADDRESS: &str = "127.0.0.1:8082";
-
 pub(crate) fn router(state: ApiState) -> Router {
-    let (router, description) = described();
-    router.merge(description.router()).with_state(state)
-}
-
-/// The router, and what describes it.
-pub(crate) fn described() -> (Router<ApiState>, Description) {
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(campaigns::list))
         .routes(routes!(campaign::show))
         .routes(routes!(activity::list))
@@ -65,7 +58,8 @@ pub(crate) fn described() -> (Router<ApiState>, Description) {
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))
         .split_for_parts();
-    (router, Description::new(document, problems::ALL, &[], ADDRESS))
+    limit::describe(&mut document);
+    router.route("/openapi.json", get(|| async { Json(document) })).with_state(state)
 }
 
 /// The values of a parameter that takes several, separated by commas.

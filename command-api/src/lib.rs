@@ -24,17 +24,18 @@ mod routes;
 mod state;
 
 use axum::Router;
+use platform::http::docs::Description;
 
 pub use state::{ApiState, Limits, StreamLimits};
 
 /// The API without its edge: what `platform::http::edge` wraps.
 pub fn router(state: ApiState) -> Router {
     routes::describe_metrics();
-    let (router, document) = openapi::document(routes::all());
-    router.merge(openapi::route(&document)).with_state(state)
+    let (router, description) = openapi::described(routes::all());
+    router.merge(description.router()).with_state(state)
 }
 
-/// The OpenAPI document, as `/openapi.json` serves it.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    openapi::document(routes::all()).1
+/// What `/openapi.json` and `/docs` say.
+pub fn description() -> Description {
+    openapi::described(routes::all()).1
 }

@@ -1,15 +1,13 @@
 //! The OpenAPI document, from the handlers themselves.
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use platform::http::limit;
+use platform::http::docs::Description;
+use platform::http::problem::Problem;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::problems::{rules, types};
 use crate::state::ApiState;
 
 #[derive(OpenApi)]
@@ -20,6 +18,7 @@ use crate::state::ApiState;
                        workspace. What is refused is answered with problem details (RFC 9457) whose `type` is stable. A 409, 429 or 503 \
                        with `Retry-After` may be sent again, with the same `Idempotency-Key`."
     ),
+    components(schemas(Problem)),
     tags(
         (name = "campaigns", description = "What a team decided to run"),
         (name = "sources", description = "Connectors' feeds, and how their runs go"),
@@ -28,23 +27,16 @@ use crate::state::ApiState;
 )]
 struct Described;
 
-/// The router and the document that describes it.
-pub(crate) fn document(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, utoipa::openapi::OpenApi) {
+/// Where the API listens unless it is told otherwise.
+const ADDRESS: &str = "127.0.0.1:8081";
+
+/// The router, and what describes it.
+pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, Description) {
     let (router, paths) = routes.split_for_parts();
     let mut document = Described::openapi();
     document.merge(paths);
-    limit::describe(&mut document);
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("key", key);
-    (router, document)
-}
-
-/// Serves the document, which needs no key. It is written once.
-pub(crate) fn route(document: &utoipa::openapi::OpenApi) -> Router<ApiState> {
-    let json = Bytes::from(document.to_json().unwrap_or_default());
-    Router::new().route("/openapi.json", get(move || async move { serve(json) }))
-}
-
-fn serve(json: Bytes) -> Response {
-    ([(CONTENT_TYPE, "application/json")], json).into_response()
+    let problems = [types::ALL, rules::ALL].concat();
+    (router, Description::new(document, &problems, &[], ADDRESS))
 }

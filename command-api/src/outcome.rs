@@ -7,6 +7,7 @@ use event_store::{Appended, StoredReceipt};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::problems::rules;
 use crate::routes::Settled;
 
 /// The caller's part of an answer. What only the append knows (version, position, twins) is in the receipt beside it.
@@ -44,14 +45,14 @@ pub(crate) struct Refused {
 impl From<CampaignError> for Refused {
     fn from(error: CampaignError) -> Self {
         let field = error.field().map(str::to_owned);
-        Self { code: error.code().to_owned(), detail: error.to_string(), field }
+        Self { code: rules::of_campaign(&error).code.to_owned(), detail: error.to_string(), field }
     }
 }
 
 impl From<SourceError> for Refused {
     fn from(error: SourceError) -> Self {
         let field = error.field().map(str::to_owned);
-        Self { code: error.code().to_owned(), detail: error.to_string(), field }
+        Self { code: rules::of_source(error).code.to_owned(), detail: error.to_string(), field }
     }
 }
 

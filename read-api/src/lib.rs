@@ -13,6 +13,7 @@ mod answer; // headers, ETags and the envelope around every result
 mod consistency; // how fresh a caller wants its answer
 mod cursor; // where a page ends, opaque to clients
 mod parked; // what waits because it cannot be applied, and which answers lack it
+mod problems; // the kinds of problems that only reads have
 mod progress; // waiting for the projection
 mod refusal; // why a request is not answered, as problems
 mod report; // numbers over ranges of days
@@ -26,6 +27,7 @@ mod version; // what a result depends on, and the version that follows
 use axum::Router;
 use axum::extract::FromRef;
 use platform::clock::SharedClock;
+use platform::http::docs::Description;
 use platform::keys::Keys;
 use sqlx::PgPool;
 
@@ -65,4 +67,9 @@ impl FromRef<ApiState> for Keys {
 /// Every route of the read API, with its OpenAPI description. The edge is put around it by whoever serves it.
 pub fn router(state: ApiState) -> Router {
     routes::router(state)
+}
+
+/// What `/openapi.json` and `/docs` say.
+pub fn description() -> Description {
+    routes::described().1
 }

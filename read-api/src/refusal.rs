@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use http::StatusCode;
 use platform::http::consistency::ConsistencyTokenError;
+use platform::http::problem::types::INVALID_QUERY;
 use platform::http::problem::{FieldError, Problem};
 use sqlx::error::DatabaseError;
 
+use crate::problems;
 use crate::report::MAX_SUMS;
 
 /// Why a request is not answered.
@@ -89,49 +90,41 @@ fn is_passing(error: &sqlx::Error) -> bool {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let bad_request = |code: &'static str, title: &'static str| Problem::new(StatusCode::BAD_REQUEST, code, title);
-        let unavailable = |code: &'static str, title: &'static str| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title).retry_after(Duration::from_secs(1))
-        };
+        let soon = |kind| Problem::new(kind).retry_after(Duration::from_secs(1));
         match refusal {
             Refusal::Edge(problem) => problem,
             Refusal::Query(errors) => errors
                 .into_iter()
-                .fold(bad_request("invalid-query", "The query is not valid"), |problem, FieldError { field, detail }| {
-                    problem.field(field, detail)
-                }),
+                .fold(Problem::new(INVALID_QUERY), |problem, FieldError { field, detail }| problem.field(field, detail)),
             Refusal::NotFound => Problem::not_found(),
             Refusal::ConsistencyToken(error) => {
-                bad_request("invalid-consistency-token", "The consistency token cannot be used").detail(error.to_string())
+                Problem::new(problems::INVALID_CONSISTENCY_TOKEN).detail(error.to_string())
             }
             Refusal::ForeignConsistencyToken => {
-                bad_request("invalid-consistency-token", "The consistency token cannot be used")
-                    .detail("It was handed out for another workspace.")
+                Problem::new(problems::INVALID_CONSISTENCY_TOKEN).detail("It was handed out for another workspace.")
             }
             Refusal::UnknownPosition { asked, head } => {
-                bad_request("unknown-position", "The log has not come that far").extension("asked", asked).extension("head", head)
+                Problem::new(problems::UNKNOWN_POSITION).extension("asked", asked).extension("head", head)
             }
-            Refusal::NotYetVisible { asked, applied } => unavailable("not-yet-visible", "The answer does not hold that position yet")
-                .extension("asked", asked)
-                .extension("applied", applied),
+            Refusal::NotYetVisible { asked, applied } => {
+                soon(problems::NOT_YET_VISIBLE).extension("asked", asked).extension("applied", applied)
+            }
             Refusal::StalenessBoundUnmet { lag } => {
-                unavailable("staleness-bound-unmet", "The answer would be older than was asked for")
-                    .extension("lag_ms", lag.num_milliseconds())
+                soon(problems::STALENESS_BOUND_UNMET).extension("lag_ms", lag.num_milliseconds())
             }
-            Refusal::Building => unavailable("building", "The read model is being built for the first time")
+            Refusal::Building => Problem::new(problems::BUILDING)
                 .detail("GET /v1/freshness tells how far it is.")
                 .retry_after(Duration::from_secs(10)),
-            Refusal::CursorMalformed => bad_request("invalid-query", "The query is not valid")
+            Refusal::CursorMalformed => Problem::new(INVALID_QUERY)
                 .field("cursor", "is no cursor; pass on next_cursor as it was received"),
-            Refusal::CursorMismatch => bad_request("cursor-mismatch", "The cursor belongs to another query")
+            Refusal::CursorMismatch => Problem::new(problems::CURSOR_MISMATCH)
                 .detail("Send the same query with it that it came from, or none."),
-            Refusal::CursorExpired => Problem::new(StatusCode::GONE, "cursor-expired", "The cursor can no longer be used")
+            Refusal::CursorExpired => Problem::new(problems::CURSOR_EXPIRED)
                 .detail("The read model was rebuilt since. Begin again without a cursor."),
-            Refusal::ReportTooLarge => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "report-too-large", "The report is too large")
-                .detail(format!(
-                    "It would add up to more than {MAX_SUMS} numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."
-                )),
-            Refusal::TooSlow(error) => unavailable("report-too-slow", "The answer takes too long to compute").because(error),
+            Refusal::ReportTooLarge => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
+                "It would add up to more than {MAX_SUMS} numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."
+            )),
+            Refusal::TooSlow(error) => soon(problems::REPORT_TOO_SLOW).because(error),
             Refusal::Database(error) if is_passing(&error) => Problem::unavailable(error),
             Refusal::Database(error) => Problem::internal(error),
             Refusal::Corrupt(error) => Problem::internal(error),

@@ -1,12 +1,15 @@
-//! Errors to problems: the one place that decides a status.
+//! Errors to problems: the one place that decides which.
+
+pub(crate) mod rules; // the rules of the domain, as problem types
+pub(crate) mod types; // the other types that only commands have
 
 use std::time::Duration;
 
 use domain::event::DecodeError;
 use domain::source::SourceKind;
 use event_store::{AppendError, LoadError};
-use http::StatusCode;
 use platform::http::problem::Problem;
+use platform::http::problem::types::INVALID_BODY;
 
 use crate::failure::Failure;
 use crate::idempotency::IdempotencyKeyError;
@@ -21,51 +24,38 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NotFound => Problem::not_found(),
-            Failure::VersionMismatch { actual } => {
-                Problem::new(StatusCode::PRECONDITION_FAILED, "version-mismatch", "The campaign has changed since")
-                    .detail(format!("It is at version {actual}. Read it again and decide anew."))
-                    .extension("version", actual)
-            }
-            Failure::Contended => {
-                Problem::new(StatusCode::CONFLICT, "concurrent-change", "Others are changing the same thing")
-                    .detail("Nothing was done. Send the request again.")
-                    .retry_after(SOON)
-            }
-            Failure::InFlight => {
-                Problem::new(StatusCode::CONFLICT, "request-in-flight", "This request is being carried out")
-                    .detail("Another request with this Idempotency-Key is not answered yet. Send this one again later.")
-                    .retry_after(SOON)
-            }
+            Failure::VersionMismatch { actual } => Problem::new(types::VERSION_MISMATCH)
+                .detail(format!("It is at version {actual}. Read it again and decide anew."))
+                .extension("version", actual),
+            Failure::Contended => Problem::new(types::CONCURRENT_CHANGE)
+                .detail("Nothing was done. Send the request again.")
+                .retry_after(SOON),
+            Failure::InFlight => Problem::new(types::REQUEST_IN_FLIGHT)
+                .detail("Another request with this Idempotency-Key is not answered yet. Send this one again later.")
+                .retry_after(SOON),
             Failure::Limited(problem) => problem,
             Failure::KeyReused => key_reused(),
-            Failure::SourceNameTaken { name, field } => {
-                Problem::new(StatusCode::CONFLICT, "source-name-taken", "Another source has this name")
-                    .detail(format!("The source \"{}\" is registered with another {field}.", clip(&name)))
-                    .field(field, "differs from what is registered under this name")
-            }
-            Failure::ExternalIdTaken { id } => {
-                Problem::new(StatusCode::CONFLICT, "external-id-taken", "Another campaign has this external id")
-                    .detail(format!("The external id \"{}\" belongs to another campaign.", clip(&id)))
-                    .field("external_ids", format!("\"{}\" is taken", clip(&id)))
-            }
+            Failure::SourceNameTaken { name, field } => Problem::new(types::SOURCE_NAME_TAKEN)
+                .detail(format!("The source \"{}\" is registered with another {field}.", clip(&name)))
+                .field(field, "differs from what is registered under this name"),
+            Failure::ExternalIdTaken { id } => Problem::new(types::EXTERNAL_ID_TAKEN)
+                .detail(format!("The external id \"{}\" belongs to another campaign.", clip(&id)))
+                .field("external_ids", format!("\"{}\" is taken", clip(&id))),
             Failure::UnknownSource { name } => {
-                unprocessable("unknown-source", "There is no such source").field("source", not_registered(&name))
+                Problem::new(types::UNKNOWN_SOURCE).field("source", not_registered(&name))
             }
             Failure::WrongSourceKind { name, kind } => {
                 let (is, sends) = match kind {
                     SourceKind::Push => ("push", "observations"),
                     SourceKind::Pull => ("pull", "statements"),
                 };
-                unprocessable("wrong-source-kind", "This source does not send these")
+                Problem::new(types::WRONG_SOURCE_KIND)
                     .field("source", format!("\"{}\" is a {is} source: it sends {sends}", clip(&name)))
             }
             Failure::BatchSize { field, count, most } => {
-                unprocessable("batch-size", "The batch has no or too many items")
-                    .field(field, format!("has {count} items, but 1 to {most} are taken"))
+                Problem::new(types::BATCH_SIZE).field(field, format!("has {count} items, but 1 to {most} are taken"))
             }
-            Failure::Invalid { field, detail } => {
-                unprocessable("invalid-body", "The request body is not valid").field(field, detail)
-            }
+            Failure::Invalid { field, detail } => Problem::new(INVALID_BODY).field(field, detail),
             Failure::Append(error) => error.into_problem(),
             Failure::Load(error) => error.into_problem(),
             Failure::Database(error) => Problem::unavailable(error),
@@ -116,7 +106,8 @@ impl IntoProblem for LoadError {
 
 impl From<&Refused> for Problem {
     fn from(refused: &Refused) -> Self {
-        let problem = unprocessable(refused.code.clone(), "The rules do not allow this").detail(refused.detail.clone());
+        let problem =
+            Problem::new(rules::of_code(&refused.code)).coded(refused.code.clone()).detail(refused.detail.clone());
         match &refused.field {
             Some(field) => problem.field(field.clone(), refused.detail.clone()),
             None => problem,
@@ -128,8 +119,7 @@ impl From<IdempotencyKeyError> for Problem {
     fn from(error: IdempotencyKeyError) -> Self {
         match error {
             IdempotencyKeyError::Repeated | IdempotencyKeyError::Malformed => {
-                Problem::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "The Idempotency-Key is not valid")
-                    .field("Idempotency-Key", error.to_string())
+                Problem::new(types::INVALID_IDEMPOTENCY_KEY).field("Idempotency-Key", error.to_string())
             }
         }
     }
@@ -137,17 +127,12 @@ impl From<IdempotencyKeyError> for Problem {
 
 impl From<IfMatchError> for Problem {
     fn from(error: IfMatchError) -> Self {
-        Problem::new(StatusCode::BAD_REQUEST, "invalid-if-match", "The If-Match header is not valid")
-            .field("If-Match", error.to_string())
+        Problem::new(types::INVALID_IF_MATCH).field("If-Match", error.to_string())
     }
 }
 
-fn unprocessable(code: impl Into<std::borrow::Cow<'static, str>>, title: &'static str) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title)
-}
-
 fn key_reused() -> Problem {
-    unprocessable("idempotency-key-reused", "This idempotency key was used for another request")
+    Problem::new(types::IDEMPOTENCY_KEY_REUSED)
         .detail("A key stands for one method, path and body. Use a new key for a new request.")
 }
 

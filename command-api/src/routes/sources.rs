@@ -26,6 +26,7 @@ use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::ids;
 use crate::outcome::{Done, Outcome, Refused};
+use crate::problems::types::OfSources;
 use crate::quantity::Unique;
 use crate::state::ApiState;
 
@@ -72,6 +73,12 @@ pub(crate) struct RegisterSource {
 
 /// A source that is registered.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "source_id": "0195d2f4-6c11-7be4-8d02-9a4b1c7e5f30",
+    "name": "google_ads",
+    "version": 1,
+    "position": 2
+}))]
 pub(crate) struct SourceAnswer {
     /// Its id.
     source_id: Uuid,
@@ -93,15 +100,20 @@ pub(crate) struct SourceAnswer {
     operation_id = "register_source",
     tag = "sources",
     request_body = RegisterSource,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters")),
     responses(
         (status = 201, description = "Registered", body = SourceAnswer, headers(
             ("Location" = String, description = "The source, below which its syncs are noted"),
+            ("ETag" = String, description = "Its version"),
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        (status = 200, description = "Registered before, as the same", body = SourceAnswer),
-        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Registered before, as the same", body = SourceAnswer, headers(
+            ("ETag" = String, description = "Its version"),
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        )),
+        OfSources,
     ),
     security(("key" = []))
 )]

@@ -119,7 +119,7 @@ async fn a_refusal_names_its_rule(pool: PgPool) {
     {
       "detail": "only a launched campaign can be paused, and the campaign is draft",
       "status": 422,
-      "title": "The rules do not allow this",
+      "title": "The campaign is not launched",
       "type": "https://highwater.dev/problems/not-launched"
     }
     "#);

@@ -173,41 +173,6 @@ pub enum CampaignError {
 }
 
 impl CampaignError {
-    /// The rule's name: stable, because clients match on it.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyCreated => "campaign-exists",
-            Self::NotFound => "campaign-not-found",
-            Self::Name(_) => "invalid-name",
-            Self::ChannelTwice { .. } => "channel-twice",
-            Self::TooManyChannels { .. } => "too-many-channels",
-            Self::ChannelRequired => "channel-required",
-            Self::EndsBeforeStart { .. } => "ends-before-start",
-            Self::StartOutOfRange { .. } | Self::EndOutOfRange { .. } => "date-out-of-range",
-            Self::LastDayPassed { .. } => "last-day-passed",
-            Self::LaunchedBefore { .. } => "not-a-draft",
-            Self::NotLaunched { .. } => "not-launched",
-            Self::NotPaused { .. } => "not-paused",
-            Self::NotUnderway { .. } => "not-underway",
-            Self::ArchivedWhileLaunched => "still-launched",
-            Self::Archived => "campaign-archived",
-            Self::Completed { .. } => "campaign-completed",
-            Self::CurrencyFixed { .. } => "currency-fixed",
-            Self::TimeZoneFixed => "time-zone-fixed",
-            Self::StartFixed { .. } => "start-fixed",
-            Self::BudgetNotPositive => "budget-not-positive",
-            Self::BudgetCurrency { .. } => "budget-currency",
-            Self::BudgetFixed => "budget-fixed",
-            Self::ExternalIdTwice { .. } => "external-id-twice",
-            Self::TooManyExternalIds { .. } => "too-many-external-ids",
-            Self::ExternalId(_) => "invalid-external-id",
-            Self::ExternalIdSource(_) => "invalid-external-id-source",
-            Self::TooManyAttributes { .. } => "too-many-attributes",
-            Self::AttributeKey { .. } => "invalid-attribute-key",
-            Self::AttributeTooLong { .. } | Self::AttributeControlCharacter { .. } => "invalid-attribute-value",
-        }
-    }
-
     /// The part of the command that broke the rule, where it was one part.
     pub fn field(&self) -> Option<&'static str> {
         match self {

@@ -31,16 +31,6 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The rule's name: stable, because clients match on it.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Name(_) => "invalid-name",
-            Self::ExpectedDelay { .. } => "expected-delay-out-of-range",
-            Self::RestatementHorizon { .. } => "restatement-horizon-out-of-range",
-            Self::RegisteredOtherwise { .. } => "source-exists",
-        }
-    }
-
     /// The part of the command that broke the rule, where it was one part.
     pub fn field(&self) -> Option<&'static str> {
         match self {

@@ -3,14 +3,14 @@
 use std::ops::Deref;
 
 use axum::extract::{FromRef, FromRequestParts};
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use tracing::Span;
 use tracing::field::display;
 
 use super::limit::Admission;
-use super::problem::Problem;
+use super::problem::{Problem, types};
 use crate::keys::{Keys, Principal, Recalled, Scope};
 
 /// The caller, once its key was found valid. A router's state gives the keys: `impl FromRef<ApiState> for Keys`.
@@ -32,7 +32,7 @@ impl Principal {
         if self.may(scope) {
             return Ok(self);
         }
-        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "This API key may not do that")
+        Err(Problem::new(types::FORBIDDEN)
             .detail(format!("The key needs the scope `{}`.", scope.name()))
             .extension("scope", scope.name()))
     }

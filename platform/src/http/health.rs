@@ -10,12 +10,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use super::problem::Problem;
+use super::problem::{Problem, types};
 use crate::telemetry::render_once;
 
 /// The parts that are not ready, by names that may be shown: `database`, `projector`.
@@ -107,7 +106,7 @@ async fn readyz(State(health): State<Health>) -> Result<Response, Problem> {
         Ok(Err(NotReady(parts))) => parts,
         Err(_elapsed) => vec!["check"],
     };
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "This process is not ready to serve")
+    Err(Problem::new(types::NOT_READY)
         .detail(format!("Not ready: {}.", missing.join(", ")))
         .extension("not_ready", missing)
         .retry_after(Duration::from_secs(1)))

@@ -1,12 +1,11 @@
 //! Query strings: an unknown, missing or wrong parameter is refused (400) by name.
 
 use axum::extract::FromRequestParts;
-use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::json::shortened;
-use super::problem::Problem;
+use super::problem::{Problem, types};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ApiQuery<T>(pub T);
@@ -21,10 +20,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
 
 /// Parses a query string as `ApiQuery` does.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    let refused = |field: String, detail: String| {
-        Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "The query string is not valid")
-            .field(field, detail))
-    };
+    let refused = |field: String, detail: String| Err(Problem::new(types::INVALID_QUERY).field(field, detail));
     if query.contains("%00") {
         return refused(String::new(), "must not hold the character NUL (%00)".to_owned());
     }

@@ -11,16 +11,14 @@ mod metrics; // the numbers of one campaign
 mod pacing; // whether one campaign spends its budget as its days pass
 mod reports; // the numbers of many
 
-use axum::Json;
 use axum::Router;
-use axum::routing::get;
-use platform::http::limit;
+use platform::http::docs::Description;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::ApiState;
+use crate::{ApiState, problems};
 
 /// What the document says beside the operations.
 #[derive(OpenApi)]
@@ -45,8 +43,17 @@ impl Modify for BearerKey {
     }
 }
 
+/// Where the API listens unless it is told otherwise.
+const ADDRESS: &str = "127.0.0.1:8082";
+
 pub(crate) fn router(state: ApiState) -> Router {
-    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, description) = described();
+    router.merge(description.router()).with_state(state)
+}
+
+/// The router, and what describes it.
+pub(crate) fn described() -> (Router<ApiState>, Description) {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(campaigns::list))
         .routes(routes!(campaign::show))
         .routes(routes!(activity::list))
@@ -58,8 +65,7 @@ pub(crate) fn router(state: ApiState) -> Router {
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))
         .split_for_parts();
-    limit::describe(&mut document);
-    router.route("/openapi.json", get(|| async { Json(document) })).with_state(state)
+    (router, Description::new(document, problems::ALL, &[], ADDRESS))
 }
 
 /// The values of a parameter that takes several, separated by commas.

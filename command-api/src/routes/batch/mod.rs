@@ -61,6 +61,14 @@ impl ItemResult {
 
 /// The answer to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "accepted": 498, "duplicates": 1, "conflicts": 0, "rejected": 1, "position": 18342,
+    "results": [
+        {"index": 17, "id": "order-1001", "status": "duplicate", "reason": "already_recorded"},
+        {"index": 40, "id": "order-1040", "status": "rejected", "reason": "bad_time", "field": "occurred_at",
+         "detail": "is no instant such as 2026-11-21T21:59:30Z"}
+    ]
+}))]
 pub(crate) struct BatchAnswer {
     /// How many items were recorded.
     pub(crate) accepted: usize,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{CampaignAnswer, change};
 use crate::answer::Answer;
 use crate::command::BareCommand;
+use crate::problems::types::OfSteps;
 use crate::state::ApiState;
 
 macro_rules! steps {
@@ -20,16 +21,17 @@ macro_rules! steps {
             operation_id = concat!(stringify!($name), "_campaign"),
             tag = "campaigns",
             params(
-                ("id" = Uuid, Path, description = "The campaign"),
-                ("If-Match" = Option<String>, Header, description = "The version that the change is meant for"),
-                ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+                ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
+                ("If-Match" = Option<String>, Header, description = "The version that the change is meant for, as `ETag` had it; `*` or nothing: any"),
+                ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
             ),
             responses(
-                (status = 200, description = "Done", body = CampaignAnswer),
-                (status = 412, description = "It has changed since", body = Problem,
-                    content_type = "application/problem+json"),
-                (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-                (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+                (status = 200, description = "Done, or already so", body = CampaignAnswer, headers(
+                    ("ETag" = String, description = "Its version: what `If-Match` takes"),
+                    ("Consistency-Token" = String, description = "Makes a read wait for this"),
+                    ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+                )),
+                OfSteps,
             ),
             security(("key" = []))
         )]

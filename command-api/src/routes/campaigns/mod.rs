@@ -15,6 +15,7 @@ use crate::answer::{Answer, otherwise};
 use crate::command::{Caller, Command};
 use crate::outcome::{Done, Outcome};
 use crate::precondition::IfMatch;
+use crate::problems::types::{OfBudgets, OfCreation, OfEdits};
 use crate::state::ApiState;
 use crate::{execute, ids};
 
@@ -30,15 +31,15 @@ pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, SetBudget};
     operation_id = "create_campaign",
     tag = "campaigns",
     request_body = CreateCampaign,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters")),
     responses(
         (status = 201, description = "Drafted", body = CampaignAnswer, headers(
             ("Location" = String, description = "The campaign in the read API"),
-            ("ETag" = String, description = "Its version"),
+            ("ETag" = String, description = "Its version: what `If-Match` takes"),
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+        OfCreation,
     ),
     security(("key" = []))
 )]
@@ -62,15 +63,17 @@ pub(crate) async fn create(State(state): State<ApiState>, command: Command) -> R
     tag = "campaigns",
     request_body = EditCampaign,
     params(
-        ("id" = Uuid, Path, description = "The campaign"),
-        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
+        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for, as `ETag` had it; `*` or nothing: any"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 200, description = "Changed, or already so", body = CampaignAnswer),
-        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Changed, or already so", body = CampaignAnswer, headers(
+            ("ETag" = String, description = "Its version: what `If-Match` takes"),
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        )),
+        OfEdits,
     ),
     security(("key" = []))
 )]
@@ -92,15 +95,17 @@ pub(crate) async fn edit(
     tag = "campaigns",
     request_body = SetBudget,
     params(
-        ("id" = Uuid, Path, description = "The campaign"),
-        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
+        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for, as `ETag` had it; `*` or nothing: any"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 200, description = "Set, or already so", body = CampaignAnswer),
-        (status = 412, description = "It has changed since", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Set, or already so", body = CampaignAnswer, headers(
+            ("ETag" = String, description = "Its version: what `If-Match` takes"),
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        )),
+        OfBudgets,
     ),
     security(("key" = []))
 )]

@@ -98,6 +98,7 @@ pub(crate) struct EditCampaign {
 /// A campaign's budget.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"budget": {"amount": "30000.00", "currency": "EUR", "per": "total"}}))]
 pub(crate) struct SetBudget {
     /// What it may spend; `null`: no limit. Must be given, so that nothing is taken away by an empty body.
     #[serde(deserialize_with = "Option::deserialize")]
@@ -140,6 +141,7 @@ pub(crate) struct ExternalIdSent {
 
 /// What a command made of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"campaign_id": "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62", "version": 4, "position": 18342}))]
 pub(crate) struct CampaignAnswer {
     /// The campaign.
     pub(super) campaign_id: Uuid,

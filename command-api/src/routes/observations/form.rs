@@ -1,8 +1,8 @@
 //! In which form observations are sent.
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use platform::http::body::{media_type, refuse_media_type};
-use platform::http::problem::Problem;
+use platform::http::problem::{Problem, types};
 
 use super::{cloud_events, lines};
 
@@ -53,7 +53,6 @@ impl Form {
             (Self::Lines, None) => "is needed: the lines do not name their source",
             (Self::Batch, None) | (Self::Lines, Some(_)) | (Self::CloudEvent | Self::CloudEvents, _) => return Ok(()),
         };
-        Err(Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "The query string is not valid")
-            .field("source", detail))
+        Err(Problem::new(types::INVALID_QUERY).field("source", detail))
     }
 }

@@ -39,6 +39,7 @@ use self::lines::answer::{ChunkAnswer, StreamEnd};
 use super::batch::{BatchAnswer, Listed, check_size};
 use crate::answer::Answer;
 use crate::command::{Command, Opened};
+use crate::problems::types::OfObservations;
 use crate::quantity::{Decimal, MeasureValue};
 use crate::state::ApiState;
 
@@ -91,7 +92,14 @@ pub(crate) struct RecordObservations {
 /// Something that happened, of a campaign that is named by one of `campaign_id` and `external_campaign_id`. Or, with
 /// `adjusts`, the correction of something that was sent before.
 #[derive(ToSchema)]
-#[schema(as = Observation)]
+#[schema(as = Observation, example = json!({
+    "id": "order-1001",
+    "external_campaign_id": "winter-sale",
+    "type": "conversion",
+    "occurred_at": "2026-11-21T21:59:30Z",
+    "value": {"amount": "59.90", "currency": "EUR"},
+    "dimensions": {"country": "DE"}
+}))]
 #[expect(dead_code, reason = "describes an item, which is read from its text")]
 struct ObservationSent {
     /// Unique per source, type and UTC day of `occurred_at`: 1 to 128 characters.
@@ -169,7 +177,10 @@ pub(crate) struct CloudEvent {
 
 /// A line of a streamed answer.
 #[derive(ToSchema)]
-#[schema(as = StreamLine)]
+#[schema(as = StreamLine, example = json!({
+    "done": true, "chunks": 4, "lines": 3500, "accepted": 3499, "duplicates": 1, "conflicts": 0, "rejected": 0,
+    "position": 18342, "consistency_token": "djE6MToxODM0Mg"
+}))]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes the lines, which are written one by one")]
 pub(crate) enum StreamLine {
@@ -202,16 +213,18 @@ pub(crate) enum StreamLine {
     )),
     params(
         ObservationsQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
     ),
     responses(
         (status = 200, description = "How each item fared; newline-delimited JSON is answered line by line", content(
             (BatchAnswer = "application/json"),
             (StreamLine = "application/x-ndjson"),
+        ), headers(
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        (status = "4XX", description = "Refused whole", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+        OfObservations,
     ),
     security(("key" = []))
 )]

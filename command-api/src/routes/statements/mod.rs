@@ -31,6 +31,7 @@ use crate::command::{Caller, Command};
 use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::outcome::{Done, Outcome};
+use crate::problems::types::OfStatements;
 use crate::quantity::MeasureValue;
 use crate::state::ApiState;
 
@@ -73,7 +74,12 @@ pub(crate) struct RecordStatements {
 
 /// The totals of one campaign in one bucket. One of `campaign_id` and `external_campaign_id` must be given.
 #[derive(ToSchema)]
-#[schema(as = Statement)]
+#[schema(as = Statement, example = json!({
+    "external_campaign_id": "1234567890",
+    "bucket": "2026-11-20",
+    "measures": {"impressions": 12000, "clicks": 340, "spend": {"amount": "123.45", "currency": "EUR"}},
+    "stated_at": "2026-11-21T06:00:00Z"
+}))]
 #[expect(dead_code, reason = "describes an item, which is read from its text")]
 struct StatementSent {
     /// The campaign.
@@ -102,12 +108,14 @@ struct StatementSent {
     request_body = RecordStatements,
     params(
         BatchQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 200, description = "How each item fared", body = BatchAnswer),
-        (status = "4XX", description = "Refused whole", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "How each item fared", body = BatchAnswer, headers(
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        )),
+        OfStatements,
     ),
     security(("key" = []))
 )]

@@ -20,6 +20,7 @@ use crate::command::{Caller, Command};
 use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::outcome::{Done, Outcome};
+use crate::problems::types::OfSyncs;
 use crate::state::ApiState;
 
 const LONGEST_REASON: usize = 500;
@@ -57,6 +58,7 @@ pub(crate) struct NoteSync {
 
 /// A sync that is noted.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"position": 18342}))]
 pub(crate) struct SyncAnswer {
     /// The log's position that covers it.
     position: i64,
@@ -70,13 +72,15 @@ pub(crate) struct SyncAnswer {
     tag = "sources",
     request_body = NoteSync,
     params(
-        ("name" = String, Path, description = "The source"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("name" = String, Path, description = "The source", example = "google_ads"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 200, description = "Noted", body = SyncAnswer),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not done", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "Noted", body = SyncAnswer, headers(
+            ("Consistency-Token" = String, description = "Makes a read wait for this"),
+            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        )),
+        OfSyncs,
     ),
     security(("key" = []))
 )]

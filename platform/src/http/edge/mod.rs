@@ -1,12 +1,12 @@
-//! Wraps an API's router in everything that is the same for all: ids, log line, metrics, limits, CORS, and problems for
-//! whatever axum refuses by itself.
+//! Wraps an API's router in everything that is the same for all: ids, log line, metrics, limits, CORS, packed answers, and problems
+//! for whatever axum refuses by itself.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -14,12 +14,12 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::HttpConfig;
 use super::consistency::CONSISTENCY_TOKEN;
 use super::limit::admit::admit;
 use super::limit::{Limits, RATELIMIT, RATELIMIT_POLICY};
 use super::observe::{Observer, guard, observe};
 use super::trace::{REQUEST_ID, TRACEPARENT};
+use super::{HttpConfig, compress};
 use crate::clock::SharedClock;
 
 /// What the edge of one API is told.
@@ -50,7 +50,10 @@ pub fn edge(router: Router, config: &EdgeConfig) -> Router {
     let limited = router
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .layer(from_fn_with_state(config.limits.clone(), admit))
-        .layer(from_fn_with_state(config.request_timeout, guard));
+        .layer(from_fn_with_state(config.request_timeout, guard))
+        // Outside the guard, which may put a problem in the place of an answer.
+        .layer(compress::layer())
+        .layer(from_fn(compress::negotiate));
     // Outside the guard, so that a page may also read the problems that the guard makes.
     let shared = match cors(&config.cors_origins) {
         Some(cors) => limited.layer(cors),

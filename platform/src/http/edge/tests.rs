@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::StreamExt;
 use futures_util::stream;
-use http::header::{ALLOW, CONTENT_ENCODING, VARY};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, VARY};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -57,6 +57,8 @@ fn router() -> Router {
         .route("/raw-500", get(async || (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "sql": "secret" })))))
         .route("/graphql", get(async || (StatusCode::BAD_REQUEST, Json(json!({ "errors": [] })))))
         .route("/teapot", get(async || StatusCode::IM_A_TEAPOT))
+        .route("/text/{bytes}", get(|ApiPath(bytes): ApiPath<usize>| async move { "a".repeat(bytes) }))
+        .route("/lines", get(async || ([(CONTENT_TYPE, "application/x-ndjson")], "{}\n".repeat(1_000))))
 }
 
 fn app(cors_origins: &[&str]) -> Router {
@@ -286,4 +288,30 @@ async fn requests_are_counted_by_route_and_never_by_path() {
         )
     );
     assert!(!metrics.body.contains("unheard"));
+}
+
+#[tokio::test]
+async fn long_texts_are_packed_as_the_caller_would_have_them() {
+    let asked = async |path: &str, codings: &str| {
+        let request = Request::get(path).header(ACCEPT_ENCODING, codings).body(Body::empty()).unwrap();
+        app(&[]).oneshot(request).await.unwrap()
+    };
+    let coding = |response: &Response| {
+        response.headers().get(CONTENT_ENCODING).map(|coding| coding.to_str().unwrap().to_owned())
+    };
+    for name in ["gzip", "br", "zstd"] {
+        let packed = asked("/text/5000", name).await;
+        assert_eq!(coding(&packed).as_deref(), Some(name));
+        assert_eq!(packed.headers()[VARY], "accept-encoding");
+        let bytes = to_bytes(packed.into_body(), usize::MAX).await.unwrap();
+        assert!(bytes.len() < 500, "{name}: {}", bytes.len());
+    }
+    // Short ones are not, nor is a stream whose reader waits for each line.
+    assert_eq!(coding(&asked("/text/500", "gzip").await), None);
+    assert_eq!(coding(&asked("/lines", "gzip").await), None);
+    assert_eq!(coding(&asked("/text/5000", "deflate").await), None);
+
+    let request = Request::get("/text/5000").header(ACCEPT_ENCODING, "identity;q=0, deflate").body(Body::empty());
+    let problem = send(app(&[]), request.unwrap()).await.problem(406, "not-acceptable");
+    assert_eq!((&problem["header"], &problem["offered"][0]), (&json!("Accept-Encoding"), &json!("zstd")));
 }

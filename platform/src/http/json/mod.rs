@@ -6,13 +6,12 @@ use std::ops::Deref;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use http::StatusCode;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::body;
-use super::problem::{FieldError, Problem};
+use super::problem::{FieldError, Problem, types};
 
 /// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one takes its
 /// bytes by `read` and their envelope by `parse_envelope`.
@@ -39,13 +38,8 @@ pub enum JsonError {
 impl From<JsonError> for Problem {
     fn from(error: JsonError) -> Self {
         match error {
-            JsonError::Malformed { detail } => {
-                Problem::new(StatusCode::BAD_REQUEST, "malformed-json", "The request body is not JSON").detail(detail)
-            }
-            JsonError::Invalid(FieldError { field, detail }) => {
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "The request body is not valid")
-                    .field(field, detail)
-            }
+            JsonError::Malformed { detail } => Problem::new(types::MALFORMED_JSON).detail(detail),
+            JsonError::Invalid(FieldError { field, detail }) => Problem::new(types::INVALID_BODY).field(field, detail),
         }
     }
 }

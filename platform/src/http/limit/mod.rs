@@ -9,7 +9,6 @@ mod address;
 pub(super) mod admit;
 mod body;
 mod config;
-mod openapi;
 mod rate;
 mod room;
 
@@ -21,7 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use uuid::Uuid;
 
 use self::address::Trust;
@@ -29,11 +28,10 @@ use self::body::Pace;
 use self::rate::{Policy, RateLimit, Standing};
 use self::room::Room;
 use super::HttpConfig;
-use super::problem::Problem;
+use super::problem::{Problem, types};
 use crate::clock::SharedClock;
 
 pub use self::config::LimitConfig;
-pub use self::openapi::describe;
 
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -212,7 +210,7 @@ impl Admission {
     /// What is to be said of a body that a limit cut off.
     pub(super) fn cut_off(&self) -> Option<Problem> {
         self.0.cut.get().map(|cut| match cut {
-            Cut::TooSlow => Problem::for_status(StatusCode::REQUEST_TIMEOUT),
+            Cut::TooSlow => Problem::new(types::REQUEST_TIMEOUT),
             Cut::NoRoom => Problem::overloaded(),
         })
     }
@@ -317,7 +315,7 @@ impl SourceRate {
 
 fn rate_limited(standing: &Standing, wait: Duration) -> Problem {
     let policy = &standing.policy;
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "There were too many requests")
+    let problem = Problem::new(types::RATE_LIMITED)
         .detail(format!("There were too many {}. Nothing was done. Send it again later.", policy.counts))
         .extension("violated-policies", vec![policy.name])
         .retry_after(wait);
@@ -326,7 +324,7 @@ fn rate_limited(standing: &Standing, wait: Duration) -> Problem {
 }
 
 fn headers_too_large() -> Problem {
-    Problem::for_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    Problem::new(types::HEADERS_TOO_LARGE)
 }
 
 fn fields(standings: &[Standing]) -> Option<[(HeaderName, HeaderValue); 2]> {

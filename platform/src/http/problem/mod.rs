@@ -1,5 +1,8 @@
 //! The only error body that leaves a process: RFC 9457, `application/problem+json`.
 
+pub(in crate::http) mod openapi; // how operations say which problems they answer with
+pub mod types; // the kinds of problems
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -14,21 +17,24 @@ use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+pub use self::openapi::responses;
+pub use self::types::ProblemType;
+
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Every `type` is this and a stable code.
 pub const TYPE_PREFIX: &str = "https://highwater.dev/problems/";
 
-/// An answer that refuses. `code` is what programs match on; `title` is the same for every occurrence of a code; `detail` is
-/// about this one. A 500 says nothing else; no 5xx may describe the inside.
+/// An answer that refuses: an occurrence of a [`ProblemType`]. A 500 says nothing else; no 5xx may describe the inside.
 #[derive(Clone)]
 pub struct Problem(Box<Parts>);
 
 #[derive(Clone)]
 struct Parts {
+    kind: &'static ProblemType,
+    /// The kind's, but where it stands for a status that it was not made for.
     status: StatusCode,
     code: Cow<'static, str>,
-    title: Cow<'static, str>,
     detail: Option<String>,
     instance: Option<String>,
     errors: Vec<FieldError>,
@@ -88,12 +94,11 @@ impl ToSchema for Problem {
 }
 
 impl Problem {
-    /// `code` in kebab-case; `title` a short sentence that is the same whenever this code is.
-    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, title: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(kind: &'static ProblemType) -> Self {
         Self(Box::new(Parts {
-            status,
-            code: code.into(),
-            title: title.into(),
+            kind,
+            status: kind.status,
+            code: Cow::Borrowed(kind.code),
             detail: None,
             instance: None,
             errors: Vec::new(),
@@ -101,6 +106,13 @@ impl Problem {
             headers: HeaderMap::new(),
             cause: None,
         }))
+    }
+
+    /// The same under another code: that of a refusal which was stored, whose type this program may no longer know.
+    #[must_use]
+    pub fn coded(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.0.code = code.into();
+        self
     }
 
     #[must_use]
@@ -161,7 +173,7 @@ impl Problem {
 
     /// There is no such thing in the caller's workspace, or no such route.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+        Self::new(types::NOT_FOUND)
     }
 
     /// A fault of ours. `cause` goes to the log.
@@ -176,21 +188,27 @@ impl Problem {
 
     /// There is more to do than can be done now; what is refused so was not begun.
     pub fn overloaded() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "There is more to do than can be done now")
-            .retry_after(Duration::from_secs(1))
+        Self::new(types::OVERLOADED).retry_after(Duration::from_secs(1))
+    }
+
+    /// Nothing that the request accepts by the header `header` can be answered; these can.
+    pub fn not_acceptable(header: &'static str, offered: &[&str]) -> Self {
+        Self::new(types::NOT_ACCEPTABLE)
+            .detail("Accept one of those that are offered, or leave the header out.")
+            .extension("header", header)
+            .extension("offered", offered)
     }
 
     pub(crate) fn constant_internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side")
+        Self::new(types::INTERNAL)
     }
 
     pub(crate) fn constant_unavailable() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer at the moment")
-            .retry_after(Duration::from_secs(1))
+        Self::new(types::UNAVAILABLE).retry_after(Duration::from_secs(1))
     }
 
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "This request needs a valid API key")
+        Self::new(types::UNAUTHORIZED)
             .detail("Send `Authorization: Bearer <key>` with a key that has not been revoked.")
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"highwater\""))
     }
@@ -199,27 +217,24 @@ impl Problem {
     pub(crate) fn for_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
-            StatusCode::METHOD_NOT_ALLOWED => {
-                Self::new(status, "method-not-allowed", "This resource does not answer to this method")
-            }
-            StatusCode::REQUEST_TIMEOUT => Self::new(status, "request-timeout", "The request took too long to arrive"),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(types::METHOD_NOT_ALLOWED),
+            StatusCode::REQUEST_TIMEOUT => Self::new(types::REQUEST_TIMEOUT),
             StatusCode::PAYLOAD_TOO_LARGE => Self::payload_too_large(),
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-                Self::new(status, "headers-too-large", "The request's header fields are too large")
-            }
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                Self::new(status, "unsupported-media-type", "This content type is not taken here")
-            }
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::new(types::HEADERS_TOO_LARGE),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(types::UNSUPPORTED_MEDIA_TYPE),
             StatusCode::UNAUTHORIZED => Self::unauthorized(),
             StatusCode::SERVICE_UNAVAILABLE => Self::constant_unavailable(),
-            StatusCode::INTERNAL_SERVER_ERROR => Self::constant_internal(),
-            other if other.is_server_error() => Self::new(other, "internal", "Something went wrong on our side"),
-            other => Self::new(other, "bad-request", "The request cannot be served"),
+            other => {
+                let kind = if other.is_server_error() { types::INTERNAL } else { types::BAD_REQUEST };
+                let mut problem = Self::new(kind);
+                problem.0.status = other;
+                problem
+            }
         }
     }
 
     pub(crate) fn payload_too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", "The request body is too large")
+        Self::new(types::PAYLOAD_TOO_LARGE)
     }
 
     /// The same problem as an occurrence in the request of this id, for an answer that is on its way already.
@@ -246,7 +261,7 @@ impl Problem {
         let nothing = Map::new();
         let body = Body {
             kind: format!("{TYPE_PREFIX}{}", parts.code),
-            title: &parts.title,
+            title: parts.kind.title,
             status: parts.status.as_u16(),
             detail: parts.detail.as_deref().filter(|_| !fault_of_ours),
             instance: parts.instance.as_deref(),

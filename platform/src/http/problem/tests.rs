@@ -2,13 +2,20 @@ use serde_json::json;
 
 use super::*;
 
+crate::problem_types! {
+    ALL;
+
+    /// Another thing has the name.
+    NAME_TAKEN = CONFLICT "name-taken" "The name is taken" r#"{"owner": "0192"}"#;
+}
+
 fn written(problem: &Problem) -> Value {
     serde_json::from_slice(&problem.body()).unwrap()
 }
 
 #[test]
 fn a_problem_is_written_as_rfc_9457_says() {
-    let problem = Problem::new(StatusCode::CONFLICT, "name-taken", "The name is taken")
+    let problem = Problem::new(NAME_TAKEN)
         .detail("There is a source `google_ads`.")
         .field("name", "is taken")
         .extension("owner", "0192")
@@ -25,6 +32,8 @@ fn a_problem_is_written_as_rfc_9457_says() {
             "owner": "0192",
         })
     );
+    let example = ALL.first().unwrap().example();
+    assert_eq!((&example["type"], &example["owner"]), (&written(&problem)["type"], &json!("0192")));
     let response = problem.retry_after(Duration::from_millis(1_200)).into_response();
     assert_eq!(response.status(), 409);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");

@@ -18,6 +18,7 @@ use super::items::Items;
 use crate::answer::Answer;
 use crate::command::Command;
 use crate::failure::Failure;
+use crate::problems::types::MIXED_SOURCES;
 use crate::quantity::Text;
 use crate::refusal::{Reason, Refusal, clip};
 use crate::routes::batch::{Listed, check_size};
@@ -148,14 +149,13 @@ fn common_source<'a>(sent: &'a [Sent<'_>]) -> Result<&'a str, Problem> {
     match named.find(|(_, other)| *other != source) {
         None => Ok(source),
         Some((index, other)) => {
-            let title = "The events are of several sources";
             let detail = format!(
                 "Event {index} names \"{}\", event {first} \"{}\". Send the events of each source in a request of their own, \
                  or name one source for all of them: ?source=NAME.",
                 clip(other),
                 clip(source),
             );
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "mixed-sources", title)
+            Err(Problem::new(MIXED_SOURCES)
                 .field(place(index), format!("differs from {}", place(first)))
                 .detail(detail))
         }

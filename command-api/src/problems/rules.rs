@@ -1,0 +1,194 @@
+//! What a rule of the domain does not allow, as problem types: one for each rule.
+
+use domain::campaign::CampaignError;
+use domain::source::SourceError;
+use platform::http::problem::ProblemType;
+use platform::problem_types;
+
+problem_types! {
+    pub(crate) ALL;
+
+    /// A name is one line of 1 to 200 characters, that of a source of 1 to 100.
+    pub(crate) INVALID_NAME = UNPROCESSABLE_ENTITY "invalid-name" "The name cannot be used"
+        r#"{"detail": "the name is empty", "errors": [{"field": "name", "detail": "the name is empty"}]}"#;
+    /// Each channel is named once.
+    pub(crate) CHANNEL_TWICE = UNPROCESSABLE_ENTITY "channel-twice" "A channel is named more than once"
+        r#"{"detail": "the channel email is named more than once"}"#;
+    /// A campaign runs on at most 20 channels.
+    pub(crate) TOO_MANY_CHANNELS = UNPROCESSABLE_ENTITY "too-many-channels" "There are too many channels"
+        r#"{"detail": "21 channels are too many, at most 20 are allowed"}"#;
+    /// A campaign is launched on at least one channel, and keeps one while it runs.
+    pub(crate) CHANNEL_REQUIRED = UNPROCESSABLE_ENTITY "channel-required" "A launched campaign needs a channel"
+        r#"{"detail": "a launched campaign needs at least one channel"}"#;
+    /// The last day is not before the first.
+    pub(crate) ENDS_BEFORE_START = UNPROCESSABLE_ENTITY "ends-before-start" "The campaign would end before it starts"
+        r#"{"detail": "the campaign would end on 2026-11-30, before it starts on 2026-12-01"}"#;
+    /// The days of campaigns lie in the years 1970 to 2199.
+    pub(crate) DATE_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "date-out-of-range" "The date lies outside of the years that are kept"
+        r#"{"detail": "the first day 1969-12-31 lies outside of the years 1970 to 2199"}"#;
+    /// What is over cannot be launched: give the campaign another last day first.
+    pub(crate) LAST_DAY_PASSED = UNPROCESSABLE_ENTITY "last-day-passed" "The campaign's last day has passed"
+        r#"{"detail": "the campaign cannot be launched, because its last day 2026-11-01 has passed"}"#;
+    /// Only a draft can be launched; a paused campaign is resumed.
+    pub(crate) NOT_A_DRAFT = UNPROCESSABLE_ENTITY "not-a-draft" "The campaign is no draft"
+        r#"{"detail": "only a draft can be launched, and the campaign is completed"}"#;
+    /// Only a launched campaign can be paused.
+    pub(crate) NOT_LAUNCHED = UNPROCESSABLE_ENTITY "not-launched" "The campaign is not launched"
+        r#"{"detail": "only a launched campaign can be paused, and the campaign is a draft"}"#;
+    /// Only a paused campaign can be resumed.
+    pub(crate) NOT_PAUSED = UNPROCESSABLE_ENTITY "not-paused" "The campaign is not paused"
+        r#"{"detail": "only a paused campaign can be resumed, and the campaign is a draft"}"#;
+    /// Only a launched or paused campaign can be completed.
+    pub(crate) NOT_UNDERWAY = UNPROCESSABLE_ENTITY "not-underway" "The campaign is not underway"
+        r#"{"detail": "only a launched or paused campaign can be completed, and the campaign is a draft"}"#;
+    /// What runs cannot be put away: pause or complete the campaign first.
+    pub(crate) STILL_LAUNCHED = UNPROCESSABLE_ENTITY "still-launched" "The campaign is still launched"
+        r#"{"detail": "a launched campaign cannot be archived: pause or complete it first"}"#;
+    /// An archived campaign takes no change any more.
+    pub(crate) CAMPAIGN_ARCHIVED = UNPROCESSABLE_ENTITY "campaign-archived" "The campaign is archived"
+        r#"{"detail": "the campaign is archived and takes no changes"}"#;
+    /// Of a completed campaign only the name, the external ids and the attributes can still change.
+    pub(crate) CAMPAIGN_COMPLETED = UNPROCESSABLE_ENTITY "campaign-completed" "The campaign is completed"
+        r#"{"detail": "the campaign is completed: only its name, external ids and attributes can still change",
+            "errors": [{"field": "channels", "detail": "the campaign is completed: only its name, external ids and attributes can still change"}]}"#;
+    /// The currency is fixed when the campaign is launched.
+    pub(crate) CURRENCY_FIXED = UNPROCESSABLE_ENTITY "currency-fixed" "The currency is fixed"
+        r#"{"detail": "the currency EUR is fixed since the launch"}"#;
+    /// The time zone is fixed when the campaign is launched.
+    pub(crate) TIME_ZONE_FIXED = UNPROCESSABLE_ENTITY "time-zone-fixed" "The time zone is fixed"
+        r#"{"detail": "the time zone is fixed since the launch"}"#;
+    /// The first day is fixed when it has begun.
+    pub(crate) START_FIXED = UNPROCESSABLE_ENTITY "start-fixed" "The first day is fixed"
+        r#"{"detail": "the campaign has started on 2026-11-01, and its first day is fixed since"}"#;
+    /// A budget is more than nothing. `null` takes it away.
+    pub(crate) BUDGET_NOT_POSITIVE = UNPROCESSABLE_ENTITY "budget-not-positive" "The budget is not more than nothing"
+        r#"{"detail": "the budget must be more than 0"}"#;
+    /// A budget is in the campaign's currency.
+    pub(crate) BUDGET_CURRENCY = UNPROCESSABLE_ENTITY "budget-currency" "The budget is in another currency"
+        r#"{"detail": "the budget is in USD, and the campaign's currency is EUR"}"#;
+    /// The budget is fixed when the campaign is completed.
+    pub(crate) BUDGET_FIXED = UNPROCESSABLE_ENTITY "budget-fixed" "The budget is fixed"
+        r#"{"detail": "the campaign is completed, and its budget is fixed since"}"#;
+    /// A source has one id for a campaign.
+    pub(crate) EXTERNAL_ID_TWICE = UNPROCESSABLE_ENTITY "external-id-twice" "An external id is named more than once"
+        r#"{"detail": "the external id 1234567890 is named more than once"}"#;
+    /// A campaign has at most 50 external ids.
+    pub(crate) TOO_MANY_EXTERNAL_IDS = UNPROCESSABLE_ENTITY "too-many-external-ids" "There are too many external ids"
+        r#"{"detail": "51 external ids are too many, at most 50 are allowed"}"#;
+    /// An external id is one line of 1 to 200 characters.
+    pub(crate) INVALID_EXTERNAL_ID = UNPROCESSABLE_ENTITY "invalid-external-id" "An external id cannot be used"
+        r#"{"detail": "an external id is empty"}"#;
+    /// The source of an external id is what can be the name of a source.
+    pub(crate) INVALID_EXTERNAL_ID_SOURCE = UNPROCESSABLE_ENTITY "invalid-external-id-source"
+        "The source of an external id cannot be one" r#"{"detail": "the source of an external id is empty"}"#;
+    /// A campaign has at most 50 attributes.
+    pub(crate) TOO_MANY_ATTRIBUTES = UNPROCESSABLE_ENTITY "too-many-attributes" "There are too many attributes"
+        r#"{"detail": "51 attributes are too many, at most 50 are allowed"}"#;
+    /// The key of an attribute is 1 to 40 lower-case letters, digits and `_`, and starts with a letter.
+    pub(crate) INVALID_ATTRIBUTE_KEY = UNPROCESSABLE_ENTITY "invalid-attribute-key" "The key of an attribute cannot be used"
+        r#"{"detail": "\"Region\" is no key of an attribute: lower-case letters, digits and _, starting with a letter, at most 40"}"#;
+    /// The value of an attribute has at most 500 characters, and no control characters but line breaks and tabs.
+    pub(crate) INVALID_ATTRIBUTE_VALUE = UNPROCESSABLE_ENTITY "invalid-attribute-value" "The value of an attribute cannot be used"
+        r#"{"detail": "the attribute region has 501 characters, at most 500 are allowed"}"#;
+    /// An expected delay is at least 0 and at most 31 days, in seconds.
+    pub(crate) EXPECTED_DELAY_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "expected-delay-out-of-range"
+        "The expected delay is out of range"
+        r#"{"detail": "the expected delay of -1 s lies outside of 0 to 2678400 s, which is 31 days"}"#;
+    /// A restatement horizon is at least 0 and at most 400 days, in seconds.
+    pub(crate) RESTATEMENT_HORIZON_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "restatement-horizon-out-of-range"
+        "The restatement horizon is out of range"
+        r#"{"detail": "the restatement horizon of -1 s lies outside of 0 to 34560000 s, which is 400 days"}"#;
+}
+
+problem_types! {
+    pub(super) UNLISTED;
+
+    /// A rule that a receipt remembers and this program no longer knows.
+    pub(super) FORGOTTEN = UNPROCESSABLE_ENTITY "not-allowed" "The rules do not allow this" "{}";
+    /// A campaign is created once: its id is new each time.
+    CAMPAIGN_EXISTS = UNPROCESSABLE_ENTITY "campaign-exists" "The campaign exists already" "{}";
+    /// A campaign that does not exist is not found before the rules are asked.
+    CAMPAIGN_NOT_FOUND = UNPROCESSABLE_ENTITY "campaign-not-found" "The campaign does not exist" "{}";
+    /// A source that is registered as another is refused before the rules are asked.
+    SOURCE_EXISTS = UNPROCESSABLE_ENTITY "source-exists" "The source is registered already" "{}";
+}
+
+type Types = &'static [&'static ProblemType];
+
+/// Of what a campaign is.
+pub(super) const OF_DETAILS: Types = &[
+    INVALID_NAME,
+    CHANNEL_TWICE,
+    TOO_MANY_CHANNELS,
+    ENDS_BEFORE_START,
+    DATE_OUT_OF_RANGE,
+    EXTERNAL_ID_TWICE,
+    TOO_MANY_EXTERNAL_IDS,
+    INVALID_EXTERNAL_ID,
+    INVALID_EXTERNAL_ID_SOURCE,
+    TOO_MANY_ATTRIBUTES,
+    INVALID_ATTRIBUTE_KEY,
+    INVALID_ATTRIBUTE_VALUE,
+];
+/// Of changing it.
+pub(super) const OF_EDITS: Types =
+    &[CHANNEL_REQUIRED, CAMPAIGN_COMPLETED, CURRENCY_FIXED, TIME_ZONE_FIXED, START_FIXED, BUDGET_CURRENCY];
+/// Of its budget.
+pub(super) const OF_BUDGETS: Types = &[BUDGET_NOT_POSITIVE, BUDGET_CURRENCY];
+/// Of its life.
+pub(super) const OF_STEPS: Types =
+    &[CHANNEL_REQUIRED, LAST_DAY_PASSED, NOT_A_DRAFT, NOT_LAUNCHED, NOT_PAUSED, NOT_UNDERWAY, STILL_LAUNCHED];
+/// Of sources.
+pub(super) const OF_SOURCES: Types = &[INVALID_NAME, EXPECTED_DELAY_OUT_OF_RANGE, RESTATEMENT_HORIZON_OUT_OF_RANGE];
+
+/// The type of a campaign's rule. Its code is the rule's.
+pub(crate) fn of_campaign(error: &CampaignError) -> &'static ProblemType {
+    match error {
+        CampaignError::AlreadyCreated => CAMPAIGN_EXISTS,
+        CampaignError::NotFound => CAMPAIGN_NOT_FOUND,
+        CampaignError::Name(_) => INVALID_NAME,
+        CampaignError::ChannelTwice { .. } => CHANNEL_TWICE,
+        CampaignError::TooManyChannels { .. } => TOO_MANY_CHANNELS,
+        CampaignError::ChannelRequired => CHANNEL_REQUIRED,
+        CampaignError::EndsBeforeStart { .. } => ENDS_BEFORE_START,
+        CampaignError::StartOutOfRange { .. } | CampaignError::EndOutOfRange { .. } => DATE_OUT_OF_RANGE,
+        CampaignError::LastDayPassed { .. } => LAST_DAY_PASSED,
+        CampaignError::LaunchedBefore { .. } => NOT_A_DRAFT,
+        CampaignError::NotLaunched { .. } => NOT_LAUNCHED,
+        CampaignError::NotPaused { .. } => NOT_PAUSED,
+        CampaignError::NotUnderway { .. } => NOT_UNDERWAY,
+        CampaignError::ArchivedWhileLaunched => STILL_LAUNCHED,
+        CampaignError::Archived => CAMPAIGN_ARCHIVED,
+        CampaignError::Completed { .. } => CAMPAIGN_COMPLETED,
+        CampaignError::CurrencyFixed { .. } => CURRENCY_FIXED,
+        CampaignError::TimeZoneFixed => TIME_ZONE_FIXED,
+        CampaignError::StartFixed { .. } => START_FIXED,
+        CampaignError::BudgetNotPositive => BUDGET_NOT_POSITIVE,
+        CampaignError::BudgetCurrency { .. } => BUDGET_CURRENCY,
+        CampaignError::BudgetFixed => BUDGET_FIXED,
+        CampaignError::ExternalIdTwice { .. } => EXTERNAL_ID_TWICE,
+        CampaignError::TooManyExternalIds { .. } => TOO_MANY_EXTERNAL_IDS,
+        CampaignError::ExternalId(_) => INVALID_EXTERNAL_ID,
+        CampaignError::ExternalIdSource(_) => INVALID_EXTERNAL_ID_SOURCE,
+        CampaignError::TooManyAttributes { .. } => TOO_MANY_ATTRIBUTES,
+        CampaignError::AttributeKey { .. } => INVALID_ATTRIBUTE_KEY,
+        CampaignError::AttributeTooLong { .. } | CampaignError::AttributeControlCharacter { .. } => {
+            INVALID_ATTRIBUTE_VALUE
+        }
+    }
+}
+
+/// The type of a source's rule.
+pub(crate) fn of_source(error: SourceError) -> &'static ProblemType {
+    match error {
+        SourceError::Name(_) => INVALID_NAME,
+        SourceError::ExpectedDelay { .. } => EXPECTED_DELAY_OUT_OF_RANGE,
+        SourceError::RestatementHorizon { .. } => RESTATEMENT_HORIZON_OUT_OF_RANGE,
+        SourceError::RegisteredOtherwise { .. } => SOURCE_EXISTS,
+    }
+}
+
+/// The type of a refusal that was stored under this code.
+pub(super) fn of_code(code: &str) -> &'static ProblemType {
+    ALL.iter().chain(UNLISTED).find(|kind| kind.code == code).unwrap_or(&FORGOTTEN)
+}

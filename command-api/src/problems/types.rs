@@ -1,0 +1,93 @@
+//! The kinds of problems that only commands have. What a rule of the domain does not allow is in `rules`.
+
+use platform::http::problem::ProblemType;
+use platform::http::problem::types::{NOT_FOUND, OF_BODIES};
+use platform::{answers_with, problem_types};
+
+use super::rules;
+
+problem_types! {
+    pub(crate) ALL;
+
+    /// The campaign changed after the version that `If-Match` names, and the command may rest on what is no longer so. Nothing was
+    /// done. `version` is what it has now: read it again and decide anew.
+    pub(crate) VERSION_MISMATCH = PRECONDITION_FAILED "version-mismatch" "The campaign has changed since"
+        r#"{"detail": "It is at version 4. Read it again and decide anew.", "version": 4}"#;
+
+    /// Others changed the same thing at the same time, more often than was tried. Nothing was done: send the request again.
+    pub(crate) CONCURRENT_CHANGE = CONFLICT "concurrent-change" "Others are changing the same thing"
+        r#"{"detail": "Nothing was done. Send the request again."}"#;
+
+    /// Another request with this `Idempotency-Key` is not answered yet. Send this one again later: it gets the same answer.
+    pub(crate) REQUEST_IN_FLIGHT = CONFLICT "request-in-flight" "This request is being carried out"
+        r#"{"detail": "Another request with this Idempotency-Key is not answered yet. Send this one again later."}"#;
+
+    /// The name stands for a source that was registered as something else; `errors` names the first member that differs.
+    pub(crate) SOURCE_NAME_TAKEN = CONFLICT "source-name-taken" "Another source has this name"
+        r#"{"detail": "The source \"google_ads\" is registered with another currency.",
+            "errors": [{"field": "currency", "detail": "differs from what is registered under this name"}]}"#;
+
+    /// An external id stands for one campaign of a workspace, and another campaign has this one.
+    pub(crate) EXTERNAL_ID_TAKEN = CONFLICT "external-id-taken" "Another campaign has this external id"
+        r#"{"detail": "The external id \"1234567890\" belongs to another campaign.",
+            "errors": [{"field": "external_ids", "detail": "\"1234567890\" is taken"}]}"#;
+
+    /// The workspace has no source of this name. Register it first.
+    pub(crate) UNKNOWN_SOURCE = UNPROCESSABLE_ENTITY "unknown-source" "There is no such source"
+        r#"{"errors": [{"field": "source", "detail": "\"google_ads\" is not registered: POST /v1/sources first"}]}"#;
+
+    /// A push source sends observations, a pull source is asked for totals and sends statements.
+    pub(crate) WRONG_SOURCE_KIND = UNPROCESSABLE_ENTITY "wrong-source-kind" "This source does not send these"
+        r#"{"errors": [{"field": "source", "detail": "\"google_ads\" is a pull source: it sends statements"}]}"#;
+
+    /// A batch has at least one item and at most as many as `errors` says. Send more in several batches, or observations as
+    /// newline-delimited JSON.
+    pub(crate) BATCH_SIZE = UNPROCESSABLE_ENTITY "batch-size" "The batch has no or too many items"
+        r#"{"errors": [{"field": "observations", "detail": "has 0 items, but 1 to 5000 are taken"}]}"#;
+
+    /// The events of one request are of one source. Send those of each source in a request of their own, or name one source for
+    /// all of them in the query.
+    pub(crate) MIXED_SOURCES = UNPROCESSABLE_ENTITY "mixed-sources" "The events are of several sources"
+        r#"{"errors": [{"field": "[2].source", "detail": "differs from [0].source"}]}"#;
+
+    /// An `Idempotency-Key` is 1 to 255 visible ASCII characters, bare or as a quoted string, and is sent once.
+    pub(crate) INVALID_IDEMPOTENCY_KEY = BAD_REQUEST "invalid-idempotency-key" "The Idempotency-Key is not valid"
+        r#"{"errors": [{"field": "Idempotency-Key", "detail": "is given more than once"}]}"#;
+
+    /// A key stands for one method, path and body, and this one was used for another request. Use a new key for a new request.
+    pub(crate) IDEMPOTENCY_KEY_REUSED = UNPROCESSABLE_ENTITY "idempotency-key-reused"
+        "This idempotency key was used for another request"
+        r#"{"detail": "A key stands for one method, path and body. Use a new key for a new request."}"#;
+
+    /// `If-Match` is `*`, or the `ETag` of a campaign as it was received, or several of them.
+    pub(crate) INVALID_IF_MATCH = BAD_REQUEST "invalid-if-match" "The If-Match header is not valid"
+        r#"{"errors": [{"field": "If-Match", "detail": "is no version in quotes"}]}"#;
+}
+
+type Types = &'static [&'static ProblemType];
+
+/// Of every command.
+const COMMAND: Types = &[INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_FLIGHT, CONCURRENT_CHANGE];
+/// Of a command to a campaign that exists.
+const CHANGE: Types = &[NOT_FOUND, INVALID_IF_MATCH, VERSION_MISMATCH, rules::CAMPAIGN_ARCHIVED];
+/// Of a batch.
+const BATCH: Types = &[UNKNOWN_SOURCE, WRONG_SOURCE_KIND, BATCH_SIZE];
+
+answers_with! {
+    /// Problems of drafting a campaign.
+    pub(crate) OfCreation = COMMAND, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_BUDGETS;
+    /// Problems of changing what a campaign is.
+    pub(crate) OfEdits = COMMAND, CHANGE, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_EDITS;
+    /// Problems of a campaign's budget.
+    pub(crate) OfBudgets = COMMAND, CHANGE, rules::OF_BUDGETS, &[rules::BUDGET_FIXED];
+    /// Problems of the steps of a campaign's life, whose bodies may be left out.
+    pub(crate) OfSteps = COMMAND, CHANGE, rules::OF_STEPS, OF_BODIES;
+    /// Problems of registering a source.
+    pub(crate) OfSources = COMMAND, &[SOURCE_NAME_TAKEN], rules::OF_SOURCES;
+    /// Problems of a batch of observations.
+    pub(crate) OfObservations = COMMAND, BATCH, &[MIXED_SOURCES];
+    /// Problems of a batch of statements.
+    pub(crate) OfStatements = COMMAND, BATCH;
+    /// Problems of a sync.
+    pub(crate) OfSyncs = COMMAND, &[NOT_FOUND];
+}

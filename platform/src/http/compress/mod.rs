@@ -1,0 +1,109 @@
+//! Content codings of answers: zstd, brotli or gzip, as `Accept-Encoding` would have it.
+//!
+//! Only what is known to be worth it is packed: texts that are long, or of which nobody knows how long they will be. A stream
+//! whose reader waits for every line is never packed, as it would sit in the encoder.
+
+use axum::body::HttpBody;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+
+use super::problem::Problem;
+use super::trace::TraceContext;
+
+/// A shorter body fits one packet as it is.
+const SHORTEST: u64 = 1_024;
+
+/// Half of what the best level saves, in a tenth of its time.
+const LEVEL: CompressionLevel = CompressionLevel::Precise(4);
+
+/// In the order of preference.
+const CODINGS: [&str; 3] = ["zstd", "br", "gzip"];
+const IDENTITY: &str = "identity";
+
+/// The media types that are packed: texts, and no stream that is read line by line.
+const PACKED: [&str; 7] = [
+    "application/json",
+    "application/json-patch+json",
+    "application/problem+json",
+    "text/csv",
+    "text/html",
+    "text/plain",
+    "text/css",
+];
+
+/// The layer that packs.
+pub(super) fn layer() -> CompressionLayer<impl Predicate> {
+    CompressionLayer::new().quality(LEVEL).compress_when(SizeAbove::new(SHORTEST).and(WorthIt))
+}
+
+#[derive(Debug, Clone, Copy)]
+struct WorthIt;
+
+impl Predicate for WorthIt {
+    fn should_compress<B: HttpBody>(&self, response: &http::Response<B>) -> bool {
+        let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let media_type = text(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        PACKED.contains(&media_type) && !text(CACHE_CONTROL).is_some_and(|said| said.contains("no-transform"))
+    }
+}
+
+/// Decides on the coding of the answer, and tells the layer. Refuses (406), before anything is done, a caller that takes an
+/// answer in no coding there is, nor as it is.
+pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
+    match choose(request.headers()) {
+        Choice::AsItIs => request.headers_mut().remove(ACCEPT_ENCODING),
+        Choice::Packed(coding) => request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding)),
+        Choice::Nothing => {
+            let offered: Vec<_> = CODINGS.into_iter().chain([IDENTITY]).collect();
+            let problem = Problem::not_acceptable("Accept-Encoding", &offered);
+            let trace = request.extensions().get::<TraceContext>();
+            return match trace {
+                Some(trace) => problem.of_request(trace.request_id()),
+                None => problem,
+            }
+            .into_response();
+        }
+    };
+    next.run(request).await
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Choice {
+    AsItIs,
+    Packed(&'static str),
+    Nothing,
+}
+
+/// RFC 9110, 12.5.3: the coding of the highest weight. The answer as it is is taken, unless that is excluded in so many words.
+fn choose(headers: &HeaderMap) -> Choice {
+    let lists = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let said: Vec<(String, f32)> = lists.flat_map(|list| list.split(',')).filter_map(weighed).collect();
+    let weight = |coding: &str| said.iter().find(|(name, _)| name == coding).map(|(_, weight)| *weight);
+    let others = weight("*");
+    let as_it_is = weight(IDENTITY).or(others);
+    let packed = CODINGS.map(|coding| (coding, weight(coding).or(others).unwrap_or(0.0)));
+    // The first of those that weigh the same.
+    let best = packed.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best });
+    match best {
+        Some((coding, weight)) if weight > 0.0 && weight >= as_it_is.unwrap_or(0.0) => Choice::Packed(coding),
+        Some(_) | None if as_it_is == Some(0.0) => Choice::Nothing,
+        Some(_) | None => Choice::AsItIs,
+    }
+}
+
+/// One coding of a list and its weight; what cannot be read is not said.
+fn weighed(text: &str) -> Option<(String, f32)> {
+    let (name, parameter) = text.split_once(';').unwrap_or((text, "q=1"));
+    let weight = parameter.trim().to_ascii_lowercase().strip_prefix("q=")?.trim().parse::<f32>().ok()?;
+    let name = name.trim().to_ascii_lowercase();
+    (!name.is_empty() && (0.0..=1.0).contains(&weight)).then_some((name, weight))
+}
+
+#[cfg(test)]
+mod tests;

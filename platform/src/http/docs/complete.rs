@@ -1,0 +1,49 @@
+//! What every operation has: the answers of the edge, and an example of its own.
+
+use serde_json::Value;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::{OpenApi, RefOr};
+
+use super::super::problem::{openapi, types};
+use super::Example;
+
+/// Describes what the edge answers at every operation, beside what the operation says itself.
+pub(super) fn describe(document: &mut OpenApi, examples: &[Example]) {
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        answers_of_the_edge(operation);
+        for example in examples {
+            if operation.operation_id.as_deref() == Some(example.operation) {
+                exemplify(operation, example);
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+fn answers_of_the_edge(operation: &mut Operation) {
+    let takes_query = operation.parameters.iter().flatten().any(
+        |parameter| matches!(parameter, RefOr::T(parameter) if matches!(parameter.parameter_in, ParameterIn::Query)),
+    );
+    let of_bodies = if operation.request_body.is_some() { types::OF_BODIES } else { &[] };
+    let of_queries = takes_query.then_some(types::INVALID_QUERY);
+    for kind in types::OF_REQUESTS.iter().chain(of_bodies).copied().chain(of_queries) {
+        openapi::add(&mut operation.responses.responses, kind);
+    }
+}
+
+fn exemplify(operation: &mut Operation, example: &Example) {
+    for (status, answer) in &mut operation.responses.responses {
+        let RefOr::T(answer) = answer else { continue };
+        if let Some(RefOr::T(content)) = answer.content.get_mut(example.media_type)
+            && status.starts_with('2')
+        {
+            // What is not one JSON document is shown as text.
+            let value = serde_json::from_str(example.body).unwrap_or_else(|_| Value::from(example.body));
+            content.example = Some(value);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The kinds of problems that only reads have.
+
+use platform::problem_types;
+
+problem_types! {
+    pub(crate) ALL;
+
+    /// A `Consistency-Token` is sent as it was received, and to the workspace that it came from.
+    pub(crate) INVALID_CONSISTENCY_TOKEN = BAD_REQUEST "invalid-consistency-token" "The consistency token cannot be used"
+        r#"{"detail": "It was handed out for another workspace."}"#;
+
+    /// `min_position`, or the position of the token, lies past the log's head: nothing was ever written there.
+    pub(crate) UNKNOWN_POSITION = BAD_REQUEST "unknown-position" "The log has not come that far"
+        r#"{"asked": 18500, "head": 18350}"#;
+
+    /// The position that was asked for is not in the answer, and `on_timeout=error` says not to answer without it. Send the request
+    /// again after `Retry-After`, or let it wait: `Prefer: wait=5`. Behind a parked part it stays so until the part is retried.
+    pub(crate) NOT_YET_VISIBLE = SERVICE_UNAVAILABLE "not-yet-visible" "The answer does not hold that position yet"
+        r#"{"asked": 18350, "applied": 18342}"#;
+
+    /// The answer would lag by `lag_ms`, which is more than `max_staleness`.
+    pub(crate) STALENESS_BOUND_UNMET = SERVICE_UNAVAILABLE "staleness-bound-unmet"
+        "The answer would be older than was asked for" r#"{"lag_ms": 6120}"#;
+
+    /// Nothing of the read model is there yet. `GET /v1/freshness` tells how far it is.
+    pub(crate) BUILDING = SERVICE_UNAVAILABLE "building" "The read model is being built for the first time"
+        r#"{"detail": "GET /v1/freshness tells how far it is."}"#;
+
+    /// A cursor goes on with the query that it came from. Send that query with it, or no cursor.
+    pub(crate) CURSOR_MISMATCH = BAD_REQUEST "cursor-mismatch" "The cursor belongs to another query"
+        r#"{"detail": "Send the same query with it that it came from, or none."}"#;
+
+    /// The read model was rebuilt since the cursor was handed out, and its rows may stand elsewhere now. Begin again without a
+    /// cursor.
+    pub(crate) CURSOR_EXPIRED = GONE "cursor-expired" "The cursor can no longer be used"
+        r#"{"detail": "The read model was rebuilt since. Begin again without a cursor."}"#;
+
+    /// The report would add up to more numbers than one answer may cost. Ask for fewer measures or groups, coarser cells, or a
+    /// shorter range.
+    pub(crate) REPORT_TOO_LARGE = UNPROCESSABLE_ENTITY "report-too-large" "The report is too large"
+        r#"{"detail": "It would add up to more than 2000000 numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."}"#;
+
+    /// The database was stopped, because the answer took longer than one may. Ask for less, or again when there is less to do.
+    pub(crate) REPORT_TOO_SLOW = SERVICE_UNAVAILABLE "report-too-slow" "The answer takes too long to compute" "{}";
+}

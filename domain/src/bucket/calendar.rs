@@ -137,6 +137,31 @@ impl Calendar {
         Ok(Self { cells, start, end })
     }
 
+    /// The same cells at other dates, one for one, to be compared with these. `to` never turns the order of dates around.
+    /// What lies within a day keeps its distance from midnight. A cell is empty where nothing corresponds to it: the hour that
+    /// a day of 25 hours has more, or a date that `to` takes to where the next one goes.
+    pub fn moved(
+        &self,
+        granularity: Granularity,
+        zone: Zone,
+        to: impl Fn(NaiveDate) -> NaiveDate,
+    ) -> Result<Self, CalendarError> {
+        let by_instant = matches!(granularity, Granularity::QuarterHour | Granularity::Hour);
+        let moved_date = |edge| Some(to(local_date(edge, zone))).filter(|date| is_in_range(*date));
+        let moved = |edge: DateTime<Utc>| -> Result<DateTime<Utc>, CalendarError> {
+            let date = moved_date(edge).ok_or(CalendarError::OutOfRange)?;
+            let since_midnight = edge - day_start(local_date(edge, zone), zone);
+            Ok((day_start(date, zone) + since_midnight).min(day_end(date, zone)))
+        };
+        let mut cells = Vec::with_capacity(self.cells.len());
+        for cell in &self.cells {
+            let (start, end) = (moved(cell.start)?, moved(cell.end)?);
+            let first_date = moved_date(cell.start).ok_or(CalendarError::OutOfRange)?;
+            cells.push(Cell { label: label(by_instant, start, first_date), start, end, first_date });
+        }
+        Ok(Self { cells, start: moved(self.start)?, end: moved(self.end)? })
+    }
+
     /// The cells in order. None only where the zone skipped every date of the range.
     pub fn cells(&self) -> &[Cell] {
         &self.cells
@@ -174,7 +199,7 @@ fn cut_dates(
         if start < end {
             // A cell that begins with a skipped date is labelled by the first day that it does hold.
             let first_date = first_date.max(local_date(start, zone));
-            push(&mut cells, Cell { label: first_date.to_string(), start, end, first_date })?;
+            push(&mut cells, Cell { label: label(false, start, first_date), start, end, first_date })?;
         }
         first_date = following;
     }
@@ -192,12 +217,15 @@ fn cut_instants(
     let mut edge = start;
     while edge < end {
         let following = next(edge).min(end);
-        let label = edge.to_rfc3339_opts(SecondsFormat::Secs, true);
         let first_date = local_date(edge, zone).clamp(*dates.start(), *dates.end());
-        push(&mut cells, Cell { label, start: edge, end: following, first_date })?;
+        push(&mut cells, Cell { label: label(true, edge, first_date), start: edge, end: following, first_date })?;
         edge = following;
     }
     Ok(cells)
+}
+
+fn label(by_instant: bool, start: DateTime<Utc>, first_date: NaiveDate) -> String {
+    if by_instant { start.to_rfc3339_opts(SecondsFormat::Secs, true) } else { first_date.to_string() }
 }
 
 fn push(cells: &mut Vec<Cell>, cell: Cell) -> Result<(), CalendarError> {

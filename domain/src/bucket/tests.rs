@@ -333,4 +333,31 @@ proptest! {
         }
         prop_assert_eq!(edge, calendar.end());
     }
+
+    /// Whatever the zone and its clocks, what is compared is cut without gap or overlap, one cell for each.
+    #[test]
+    fn moved_cells_are_as_many_without_gap_or_overlap(
+        variant in 0..TZ_VARIANTS.len(),
+        first_day in 1_000_i64..80_000,
+        length in 0_i64..40,
+        back in 1_i64..800,
+        granularity in prop::sample::select(Granularity::ALL.to_vec()),
+    ) {
+        let zone = Zone(TZ_VARIANTS[variant]);
+        let date_from = FIRST_DATE + TimeDelta::days(first_day);
+        let date_to = date_from + TimeDelta::days(length);
+        let calendar = Calendar::cut(date_from, date_to, granularity, zone, Weekday::Mon).unwrap();
+        let earlier = |date: NaiveDate| date - TimeDelta::days(back);
+        let moved = calendar.moved(granularity, zone, earlier).unwrap();
+        prop_assert_eq!(moved.cells().len(), calendar.cells().len());
+        let moved_start = |edge| day_start(earlier(local_date(edge, zone)), zone);
+        prop_assert_eq!((moved.start(), moved.end()), (moved_start(calendar.start()), moved_start(calendar.end())));
+        let mut edge = moved.start();
+        for cell in moved.cells() {
+            prop_assert!(cell.start == edge && cell.start <= cell.end);
+            prop_assert_eq!(quarter_hour(cell.start), cell.start);
+            edge = cell.end;
+        }
+        prop_assert!(edge == moved.end() || moved.cells().is_empty());
+    }
 }

@@ -40,6 +40,13 @@ problem_types! {
     pub(crate) REPORT_TOO_LARGE = UNPROCESSABLE_ENTITY "report-too-large" "The report is too large"
         r#"{"detail": "It would add up to more than 2000000 numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."}"#;
 
+    /// Totals are kept by one dimension of observations at a time, not by combinations: `group_by` and `filters` together name one.
+    /// `dimensions` are those that were named.
+    pub(crate) DIMENSION_COMBINATION = UNPROCESSABLE_ENTITY "dimension-combination" "Dimensions cannot be crossed"
+        r#"{"detail": "The query names country and device. Group by and filter on one of them, or ask for a report by each.",
+            "dimensions": ["country", "device"]}"#;
+
     /// The database was stopped, because the answer took longer than one may. Ask for less, or again when there is less to do.
-    pub(crate) REPORT_TOO_SLOW = SERVICE_UNAVAILABLE "report-too-slow" "The answer takes too long to compute" "{}";
+    pub(crate) REPORT_TOO_SLOW = SERVICE_UNAVAILABLE "report-too-slow" "The answer takes too long to compute"
+        r#"{"detail": "The database's work was cancelled. Ask for a shorter range, coarser buckets, fewer groups or a narrower filter."}"#;
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
+use domain::observation::Dimension;
 use platform::http::consistency::ConsistencyTokenError;
 use platform::http::problem::types::INVALID_QUERY;
 use platform::http::problem::{FieldError, Problem};
 use sqlx::error::DatabaseError;
 
 use crate::problems;
-use crate::report::MAX_SUMS;
+use crate::report::{MAX_SUBTOTALS, MAX_SUMS};
 
 /// Why a request is not answered.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,10 @@ pub(crate) enum Refusal {
     CursorExpired,
     #[error("the report adds up to too many numbers")]
     ReportTooLarge,
+    #[error("the report tells too many subtotals")]
+    TooManySubtotals,
+    #[error("the report crosses dimensions: {dimensions:?}")]
+    DimensionCombination { dimensions: Vec<Dimension> },
     #[error("the report takes too long")]
     TooSlow(#[source] sqlx::Error),
     #[error("the database cannot be asked")]
@@ -54,6 +59,30 @@ impl Refusal {
     /// A read table holds what no projection writes.
     pub(crate) fn corrupt(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Corrupt(error.into())
+    }
+
+    /// Whether it is about what was asked, and not about who can be asked now.
+    pub(crate) fn is_of_the_query(&self) -> bool {
+        match self {
+            Self::Query(_)
+            | Self::CursorMalformed
+            | Self::CursorMismatch
+            | Self::CursorExpired
+            | Self::ReportTooLarge
+            | Self::TooManySubtotals
+            | Self::DimensionCombination { .. } => true,
+            Self::Edge(_)
+            | Self::NotFound
+            | Self::ConsistencyToken(_)
+            | Self::ForeignConsistencyToken
+            | Self::UnknownPosition { .. }
+            | Self::NotYetVisible { .. }
+            | Self::StalenessBoundUnmet { .. }
+            | Self::Building
+            | Self::TooSlow(_)
+            | Self::Database(_)
+            | Self::Corrupt(_) => false,
+        }
     }
 
     /// One wrong field of the query.
@@ -124,7 +153,21 @@ impl From<Refusal> for Problem {
             Refusal::ReportTooLarge => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
                 "It would add up to more than {MAX_SUMS} numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."
             )),
-            Refusal::TooSlow(error) => soon(problems::REPORT_TOO_SLOW).because(error),
+            Refusal::TooManySubtotals => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
+                "It would tell more than {MAX_SUBTOTALS} subtotals. Filter more, or ask for rows by that key alone, which have pages."
+            )),
+            Refusal::DimensionCombination { dimensions } => {
+                let names: Vec<_> = dimensions.iter().map(|dimension| dimension.name()).collect();
+                Problem::new(problems::DIMENSION_COMBINATION)
+                    .detail(format!(
+                        "The query names {}. Group by and filter on one of them, or ask for a report by each.",
+                        names.join(" and ")
+                    ))
+                    .extension("dimensions", names)
+            }
+            Refusal::TooSlow(error) => soon(problems::REPORT_TOO_SLOW)
+                .detail("The database's work was cancelled. Ask for a shorter range, coarser buckets, fewer groups or a narrower filter.")
+                .because(error),
             Refusal::Database(error) if is_passing(&error) => Problem::unavailable(error),
             Refusal::Database(error) => Problem::internal(error),
             Refusal::Corrupt(error) => Problem::internal(error),

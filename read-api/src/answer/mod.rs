@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::freshness::State;
 use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use crate::consistency::{Consistency, Settled};
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
-use crate::sources::{Freshness, Sources};
+use crate::sources::{Freshness, Sources, state_name};
 use crate::tip::Tip;
 use crate::version::Version;
 
@@ -76,8 +76,26 @@ pub(crate) struct Meta<'a> {
     /// How fresh the numbers are; answers without numbers leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) freshness: Option<Freshness>,
+    /// With `compare_to`: the other range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compared: Option<ComparedRange>,
     /// What a reader should know beside the data.
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// The range that numbers are compared with.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ComparedRange {
+    /// Its first local day.
+    pub(crate) date_from: NaiveDate,
+    /// Its last local day.
+    pub(crate) date_to: NaiveDate,
+    /// `live`, `provisional` or `final`.
+    #[schema(value_type = String, example = "final")]
+    #[serde(serialize_with = "state_name")]
+    pub(crate) state: State,
+    /// Where its numbers begin to be incomplete.
+    pub(crate) first_incomplete: Option<DateTime<Utc>>,
 }
 
 /// What a reader should know beside the data.

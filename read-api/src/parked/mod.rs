@@ -103,6 +103,11 @@ impl Parked {
         self.0.iter().filter(|part| part.touches(about))
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How many parts an answer lacks.
     pub(crate) fn count(&self, about: &About) -> usize {
         self.touching(about).count()

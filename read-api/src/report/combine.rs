@@ -1,23 +1,26 @@
-//! Sums to rows. Only primary numbers are added, except in rows of one source; derived measures come last, from sums over
-//! the sources that state both sides; different currencies are never added.
+//! Sums to rows. Only primary numbers are added, except in rows of one source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::Cell;
-use domain::freshness::{self, State};
-use domain::measure::{Derived, Measure, Unit};
-use domain::money::Currency;
+use domain::freshness::{self, SourceFreshness, State};
+use domain::measure::Measure;
 use domain::source::Role;
 use uuid::Uuid;
 
+use super::compare::Compared;
 use super::dimension::Slice;
 use super::gather::Sum;
-use super::query::{Column, DataState, GroupKey, ReportQuery};
+use super::measured::{ByCurrency, Parts, overflow};
+use super::query::{DataState, GroupKey, ReportQuery};
 use super::value::Value;
 use crate::parked::{About, Parked};
 use crate::refusal::Refusal;
-use crate::sources::{Source, Sources, deciding};
+use crate::sources::{Source, Sources};
+
+/// The cell of what is told of the whole range.
+pub(crate) const WHOLE: usize = usize::MAX;
 
 /// One row of a report.
 #[derive(Debug, Clone)]
@@ -28,14 +31,16 @@ pub(crate) struct Row {
     pub(crate) state: State,
     /// Which sources it is made of, and when each last changed it.
     pub(crate) changes: BTreeMap<Uuid, DateTime<Utc>>,
-    /// Measures that could not be told, because they are stated in several currencies.
-    pub(crate) mixed: Vec<&'static str>,
+    /// The values that are null because they are stated in several currencies, in each.
+    pub(crate) by_currency: ByCurrency,
+    /// The numbers that it is compared with.
+    pub(crate) compared: Option<Compared>,
 }
 
 /// What a row is about. Sorted as rows are when nothing else decides.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowKey {
-    /// Index of the cell.
+    /// Index of the cell, or [`WHOLE`].
     pub(crate) cell: usize,
     pub(crate) channel: Option<String>,
     pub(crate) source: Option<SourceKey>,
@@ -51,13 +56,13 @@ pub(crate) struct SourceKey {
     pub(crate) id: Uuid,
 }
 
-/// What decides how settled a row is.
-#[derive(Debug)]
-pub(crate) enum Feeding {
-    /// The same sources for every row.
-    Together(BTreeSet<Uuid>),
-    /// Those of each campaign.
-    ByCampaign(BTreeMap<Uuid, BTreeSet<Uuid>>),
+/// The sources that decide how settled rows are.
+#[derive(Debug, Default)]
+pub(crate) struct Feeding {
+    /// Those of rows of all campaigns.
+    pub(crate) together: BTreeSet<Uuid>,
+    /// Those of each campaign, where campaigns are told apart.
+    pub(crate) by_campaign: BTreeMap<Uuid, BTreeSet<Uuid>>,
 }
 
 /// What combining needs to know beside the sums.
@@ -74,35 +79,34 @@ pub(crate) struct Setting<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// What one source says in one row.
-type Stated = BTreeMap<Measure, i128>;
-
-#[derive(Debug, Default)]
-struct Parts {
-    by_source: BTreeMap<Uuid, Stated>,
-    changes: BTreeMap<Uuid, DateTime<Utc>>,
-}
-
-/// The rows of a report, in no particular order.
-pub(crate) fn combine(setting: &Setting<'_>, sums: &[Sum]) -> Result<Vec<Row>, Refusal> {
-    let mut rows: BTreeMap<RowKey, Parts> = BTreeMap::new();
-    for sum in sums {
-        let Some(source) = setting.sources.get(&sum.source) else { continue };
-        if !setting.is_shown(source, sum.measure) {
-            continue;
-        }
-        let parts = rows.entry(setting.key(sum, source)).or_default();
-        let stated = parts.by_source.entry(source.id).or_default().entry(sum.measure).or_default();
-        *stated = stated.checked_add(sum.value).ok_or_else(overflow)?;
-        let changed_at = parts.changes.entry(source.id).or_insert(sum.changed_at);
-        *changed_at = sum.changed_at.max(*changed_at);
-    }
-    let rows = rows.into_iter().map(|(key, parts)| setting.row(key, parts)).collect::<Result<Vec<_>, _>>()?;
-    let wanted = |row: &Row| setting.query.data_state == DataState::All || row.state == State::Final;
-    Ok(rows.into_iter().filter(wanted).collect())
-}
+/// What is said in each row.
+pub(crate) type Tally = BTreeMap<RowKey, Parts>;
 
 impl Setting<'_> {
+    /// What these sums say in each row.
+    pub(crate) fn tally(&self, sums: &[Sum]) -> Result<Tally, Refusal> {
+        let mut tally = Tally::new();
+        for sum in sums {
+            let Some(source) = self.sources.get(&sum.source) else { continue };
+            if self.is_shown(source, sum.measure) {
+                tally.entry(self.key(sum, source)).or_default().add(sum).ok_or_else(overflow)?;
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Leaves out the rows of buckets that are not wanted.
+    pub(crate) fn keep_wanted(&self, tally: &mut Tally) {
+        if self.query.data_state == DataState::Final {
+            tally.retain(|key, _| self.state(key) == State::Final);
+        }
+    }
+
+    /// The rows, in no particular order.
+    pub(crate) fn rows(&self, tally: &Tally) -> Result<Vec<Row>, Refusal> {
+        tally.iter().map(|(key, parts)| self.row(key, parts)).collect()
+    }
+
     /// Reference numbers stand beside the totals: they are shown only where a row is one source's.
     fn is_shown(&self, source: &Source, measure: Measure) -> bool {
         self.query.groups_by(GroupKey::Source) || source.definition.role_of(measure) == Role::Primary
@@ -122,110 +126,70 @@ impl Setting<'_> {
         }
     }
 
-    fn row(&self, key: RowKey, parts: Parts) -> Result<Row, Refusal> {
-        let mut values = Vec::with_capacity(self.query.measures.len());
-        let mut mixed = Vec::new();
-        for column in &self.query.measures {
-            let cell = match column {
-                Column::Additive(measure) => self.additive(*measure, &parts)?,
-                Column::Derived(derived) => self.derived(derived, &parts)?,
-            };
-            values.push(cell.unwrap_or_else(|MixedCurrencies| {
-                mixed.push(column.name());
-                Value::Null
-            }));
+    fn row(&self, key: &RowKey, parts: &Parts) -> Result<Row, Refusal> {
+        let (values, by_currency) = parts.values(&self.query.measures, self.sources)?;
+        // Whatever a row has in common with others, it is made of final ones if only those are wanted.
+        let is_final = self.query.data_state == DataState::Final;
+        let (state, changes) = (if is_final { State::Final } else { self.state(key) }, parts.changes.clone());
+        Ok(Row { key: key.clone(), values, state, changes, by_currency, compared: None })
+    }
+
+    /// The cell that a row is about; for one about the whole range, its first instant and the first behind it.
+    fn span(&self, cell: usize) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        if cell == WHOLE {
+            self.cells.first().zip(self.cells.last()).map(|(first, last)| (first.start, last.end))
+        } else {
+            self.cells.get(cell).map(|cell| (cell.start, cell.end))
         }
-        let state = self.state(&key);
-        Ok(Row { key, values, state, changes: parts.changes, mixed })
     }
 
-    fn additive(&self, measure: Measure, parts: &Parts) -> Result<Result<Value, MixedCurrencies>, Refusal> {
-        let stating: Vec<_> =
-            parts.by_source.iter().filter_map(|(id, stated)| Some((*id, *stated.get(&measure)?))).collect();
-        if stating.is_empty() {
-            return Ok(Ok(Value::Null));
-        }
-        let total = total(stating.iter().map(|(_, value)| *value))?;
-        Ok(match measure.unit() {
-            Unit::Count => Ok(Value::Count(total)),
-            Unit::Credit | Unit::Ratio => Ok(Value::Millionths(total)),
-            Unit::Money => self.currency(stating.iter().map(|(id, _)| *id)).map(|one| money(total, one)),
-        })
-    }
-
-    fn derived(&self, derived: &Derived, parts: &Parts) -> Result<Result<Value, MixedCurrencies>, Refusal> {
-        let both = |stated: &Stated| Some((*stated.get(&derived.numerator)?, *stated.get(&derived.denominator)?));
-        let stating: Vec<_> = parts.by_source.iter().filter_map(|(id, stated)| Some((*id, both(stated)?))).collect();
-        let numerator = total(stating.iter().map(|(_, (numerator, _))| *numerator))?;
-        let denominator = total(stating.iter().map(|(_, (_, denominator))| *denominator))?;
-        // Without a source that states both sides, the denominator is an empty sum.
-        let Some(quotient) = derived.millionths(numerator, denominator) else { return Ok(Ok(Value::Null)) };
-        let in_money = [derived.numerator, derived.denominator].iter().any(|measure| measure.unit() == Unit::Money);
-        if !in_money {
-            return Ok(Ok(Value::Millionths(quotient)));
-        }
-        Ok(self.currency(stating.iter().map(|(id, _)| *id)).map(|one| match derived.unit {
-            Unit::Money => money(quotient, one),
-            Unit::Ratio | Unit::Credit | Unit::Count => Value::Millionths(quotient),
-        }))
-    }
-
-    /// The one currency of these sources.
-    fn currency(&self, ids: impl Iterator<Item = Uuid>) -> Result<Option<Currency>, MixedCurrencies> {
-        let currencies: BTreeSet<_> =
-            ids.filter_map(|id| self.sources.get(&id)).map(|source| source.definition.currency).collect();
-        if currencies.len() > 1 { Err(MixedCurrencies) } else { Ok(currencies.first().copied()) }
-    }
-
-    /// A row takes the state of its own sources: of the one that it shows, or of the primaries that feed it.
-    fn state(&self, key: &RowKey) -> State {
-        let Some(end) = self.cells.get(key.cell).map(|cell| cell.end) else { return State::Live };
-        let of = |ids: &BTreeSet<Uuid>| -> Vec<&Source> {
-            let sources = ids.iter().filter_map(|id| self.sources.get(id));
-            let of_channel = |source: &&Source| {
-                key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
-            };
-            sources.filter(of_channel).collect()
-        };
-        let primaries = match (&key.source, key.campaign, self.feeding) {
-            (Some(shown), _, _) => self.sources.get(&shown.id).map(|source| &source.freshness).into_iter().collect(),
-            (None, _, Feeding::Together(ids)) => deciding(&of(ids), self.measures),
-            (None, Some(campaign), Feeding::ByCampaign(campaigns)) => {
-                campaigns.get(&campaign).map(|ids| deciding(&of(ids), self.measures)).unwrap_or_default()
-            }
-            (None, None, Feeding::ByCampaign(_)) => Vec::new(),
-        };
-        let state = freshness::state(end, self.now, &primaries);
+    /// A row takes the state of its own sources.
+    pub(crate) fn state(&self, key: &RowKey) -> State {
+        let Some((_, end)) = self.span(key.cell) else { return State::Live };
+        let deciding: Vec<&SourceFreshness> = self.deciding(key).into_iter().map(|source| &source.freshness).collect();
+        let state = freshness::state(end, self.now, &deciding);
         if self.is_unsettled(key) { state.min(State::Provisional) } else { state }
     }
 
+    /// Where the numbers of a row begin to be incomplete.
+    pub(crate) fn first_incomplete(&self, key: &RowKey) -> Option<DateTime<Utc>> {
+        let (start, end) = self.span(key.cell)?;
+        if self.is_unsettled(key) {
+            return Some(start);
+        }
+        let deciding: Vec<&SourceFreshness> = self.deciding(key).into_iter().map(|source| &source.freshness).collect();
+        freshness::first_incomplete(start, end, self.now, &deciding)
+    }
+
+    /// The sources that decide how settled a row is: the one that it shows, or the primaries that feed it.
+    pub(crate) fn deciding(&self, key: &RowKey) -> Vec<&Source> {
+        if let Some(shown) = &key.source {
+            return self.sources.get(&shown.id).into_iter().collect();
+        }
+        let ids = match key.campaign {
+            None => Some(&self.feeding.together),
+            Some(campaign) => self.feeding.by_campaign.get(&campaign),
+        };
+        let sources = ids.into_iter().flatten().filter_map(|id| self.sources.get(id));
+        sources.filter(|source| self.decides(key, source)).collect()
+    }
+
+    fn decides(&self, key: &RowKey, source: &Source) -> bool {
+        source.role_among(self.measures) == Role::Primary
+            && key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
+    }
+
     /// Whether something waits that would decide on the row.
-    fn is_unsettled(&self, key: &RowKey) -> bool {
-        let named = self.query.filters.campaign_id.iter().copied();
-        let about = key.campaign.map_or_else(|| About::numbers(named), |id| About::numbers([id]));
+    pub(crate) fn is_unsettled(&self, key: &RowKey) -> bool {
+        if self.parked.is_empty() {
+            return false;
+        }
+        let named = || About::numbers(self.query.filters.bound().into_iter().flatten());
+        let about = key.campaign.map_or_else(named, |id| About::numbers([id]));
         self.parked.unsettles(&about, |id| match (&key.source, self.sources.get(&id)) {
             (Some(shown), _) => shown.id == id,
             (None, None) => true,
-            (None, Some(source)) => {
-                source.role_among(self.measures) == Role::Primary
-                    && key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
-            }
+            (None, Some(source)) => self.decides(key, source),
         })
     }
-}
-
-/// Amounts of several currencies stand where one was asked for.
-#[derive(Debug, Clone, Copy)]
-struct MixedCurrencies;
-
-fn money(micros: i128, currency: Option<Currency>) -> Value {
-    currency.map_or(Value::Null, |currency| Value::Money(micros, currency))
-}
-
-fn total(values: impl Iterator<Item = i128>) -> Result<i128, Refusal> {
-    values.into_iter().try_fold(0_i128, i128::checked_add).ok_or_else(overflow)
-}
-
-fn overflow() -> Refusal {
-    Refusal::corrupt("a sum does not fit 128 bits")
 }

@@ -11,6 +11,7 @@ use domain::observation::Dimension;
 use uuid::Uuid;
 
 use super::dimension::{Slice, split};
+use super::filter::parts::{Part, Set};
 use super::plan::Plan;
 use super::reading::Reading;
 use crate::refusal::Refusal;
@@ -58,15 +59,26 @@ pub(crate) struct Gathered {
 #[derive(Debug)]
 pub(crate) struct Selection<'a> {
     pub(crate) plan: &'a Plan,
-    /// `None` for all.
-    pub(crate) campaigns: Option<&'a [Uuid]>,
-    pub(crate) sources: Vec<Uuid>,
+    /// What the filters let in.
+    pub(crate) parts: &'a [Part],
+    /// The sources whose numbers have a place in some row.
+    pub(crate) shown: &'a BTreeSet<Uuid>,
     /// Whether to tell campaigns apart.
     pub(crate) by_campaign: bool,
-    /// The dimension to tell apart.
+    /// The dimension to tell apart, or to choose by.
     pub(crate) dimension: Option<Dimension>,
+    /// Whether to tell it apart.
+    pub(crate) by_value: bool,
     /// Which table of sums.
     pub(crate) reading: Reading,
+}
+
+/// One part of it, as statements ask for it.
+#[derive(Debug)]
+struct Asked<'a> {
+    selection: &'a Selection<'a>,
+    part: &'a Part,
+    sources: Vec<Uuid>,
 }
 
 /// A row as the database groups it: a sum, or (without a cell) the mention of statements that are too coarse.
@@ -127,46 +139,81 @@ macro_rules! sums {
 
 /// Everything that the tables hold for this selection.
 pub(crate) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Gathered, Refusal> {
-    let plan = selection.plan;
-    if plan.cells().is_empty() || selection.sources.is_empty() {
-        return Ok(Gathered::default());
-    }
-    let rows = select(snapshot, selection).await?;
-    if rows.len() > MAX_SUMS {
-        return Err(Refusal::ReportTooLarge);
-    }
     let mut gathered = Gathered::default();
-    let mut positions: BTreeMap<(usize, Option<Uuid>, Uuid, Measure), usize> = BTreeMap::new();
-    for row in rows {
-        let measure: Measure = row.measure.parse().map_err(Refusal::corrupt)?;
-        if row.misfit
-            && let (Some(grain), Some(time_zone)) = (&row.grain, &row.time_zone)
-        {
-            let grain = grain.parse().map_err(Refusal::corrupt)?;
-            let (time_zone, left_out) = (time_zone.clone(), row.cell.is_none());
-            gathered.misfits.insert(Misfit { source: row.source_id, measure, grain, time_zone, left_out });
-        }
-        let Some(sum) = row.sum(plan, measure)? else { continue };
-        // Increments and statements of several grains may meet in one cell.
-        match positions.entry((sum.cell, sum.campaign, sum.source, sum.measure)) {
-            std::collections::btree_map::Entry::Occupied(met) => {
-                if let Some(before) = gathered.sums.get_mut(*met.get()) {
-                    before.value =
-                        before.value.checked_add(sum.value).ok_or_else(|| Refusal::corrupt("a sum overflows"))?;
-                    before.changed_at = before.changed_at.max(sum.changed_at);
-                }
-            }
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(gathered.sums.len());
-                gathered.sums.push(sum);
-            }
-        }
+    if selection.plan.cells().is_empty() {
+        return Ok(gathered);
     }
-    if let Some(dimension) = selection.dimension {
-        let named = select_by_dimension(snapshot, selection, dimension).await?;
-        gathered.sums = split(gathered.sums, named)?;
+    for part in selection.parts {
+        let sources: Vec<_> = part.sources.intersection(selection.shown).copied().collect();
+        if sources.is_empty() {
+            continue;
+        }
+        let sums = Asked { selection, part, sources }.gather(snapshot, &mut gathered.misfits).await?;
+        if gathered.sums.len() + sums.len() > MAX_SUMS {
+            return Err(Refusal::ReportTooLarge);
+        }
+        gathered.sums.extend(sums);
     }
     Ok(gathered)
+}
+
+impl Asked<'_> {
+    async fn gather(&self, snapshot: &mut Snapshot, misfits: &mut BTreeSet<Misfit>) -> Result<Vec<Sum>, Refusal> {
+        let values = &self.part.values;
+        let Some(dimension) = self.selection.dimension.filter(|_| self.selection.by_value || !values.is_everything())
+        else {
+            return self.totals(snapshot, misfits).await;
+        };
+        if !values.contains(&None) {
+            return self.named(snapshot, dimension, values).await;
+        }
+        // What names no value is what the totals hold beside everything that names one.
+        let totals = self.totals(snapshot, misfits).await?;
+        if self.selection.by_value {
+            let named = self.named(snapshot, dimension, &Set::everything()).await?;
+            let is_wanted =
+                |sum: &Sum| sum.slice.as_ref().is_none_or(|slice| values.contains(&slice.text().map(str::to_owned)));
+            return Ok(split(totals, named)?.into_iter().filter(is_wanted).collect());
+        }
+        let unwanted = self.named(snapshot, dimension, &values.clone().complement()).await?;
+        let told = split(totals, unwanted)?.into_iter().filter(|sum| sum.slice == Some(Slice::None));
+        Ok(told.map(|sum| Sum { slice: None, ..sum }).collect())
+    }
+
+    async fn totals(&self, snapshot: &mut Snapshot, misfits: &mut BTreeSet<Misfit>) -> Result<Vec<Sum>, Refusal> {
+        let rows = self.select(snapshot).await?;
+        if rows.len() > MAX_SUMS {
+            return Err(Refusal::ReportTooLarge);
+        }
+        let mut sums: Vec<Sum> = Vec::new();
+        let mut positions: BTreeMap<(usize, Option<Uuid>, Uuid, Measure), usize> = BTreeMap::new();
+        for row in rows {
+            let measure: Measure = row.measure.parse().map_err(Refusal::corrupt)?;
+            if row.misfit
+                && let (Some(grain), Some(time_zone)) = (&row.grain, &row.time_zone)
+            {
+                let grain = grain.parse().map_err(Refusal::corrupt)?;
+                let (time_zone, left_out) = (time_zone.clone(), row.cell.is_none());
+                misfits.insert(Misfit { source: row.source_id, measure, grain, time_zone, left_out });
+            }
+            let Some(sum) = row.sum(self.selection.plan, measure)? else { continue };
+            // Increments and statements of several grains may meet in one cell.
+            match positions.entry((sum.cell, sum.campaign, sum.source, sum.measure)) {
+                std::collections::btree_map::Entry::Occupied(met) => {
+                    if let Some(before) = sums.get_mut(*met.get()) {
+                        before.value =
+                            before.value.checked_add(sum.value).ok_or_else(|| Refusal::corrupt("a sum overflows"))?;
+                        before.changed_at = before.changed_at.max(sum.changed_at);
+                    }
+                }
+                std::collections::btree_map::Entry::Vacant(free) => {
+                    free.insert(sums.len());
+                    sums.push(sum);
+                }
+            }
+        }
+        Ok(sums)
+    }
 }
 
 impl SumRow {
@@ -188,138 +235,135 @@ impl SumRow {
     }
 }
 
-async fn select(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Vec<SumRow>, Refusal> {
-    let plan = selection.plan;
-    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let (start, end) = (plan.calendar.start(), plan.calendar.end());
-    // What is no longer kept may still be there for a while.
-    let (kept, stated_after) = (selection.reading.kept_from(start), selection.reading.stated_after());
-    // With the range's end as a last edge, what reaches beyond the last cell shows as another cell.
-    let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
-    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
-    let names = |grains: &[Grain]| grains.iter().map(|grain| grain.name().to_owned()).collect::<Vec<_>>();
-    let (fitting, too_coarse) = (names(&plan.fitting), names(&plan.too_coarse));
-    let dates: Vec<NaiveDate> = plan.days.iter().map(|day| day.date).collect();
-    let cells: Vec<_> = plan.days.iter().map(|day| i32::try_from(day.cell + 1).unwrap_or(i32::MAX)).collect();
-    let (starts, ends): (Vec<_>, Vec<_>) =
-        plan.days.iter().map(|day| (day.span.map(|span| span.0), day.span.map(|span| span.1))).unzip();
-    let by_campaign = selection.by_campaign;
-    let sources = &selection.sources;
-    /// One form of the statement, with its arguments.
-    macro_rules! of {
+impl Asked<'_> {
+    async fn select(&self, snapshot: &mut Snapshot) -> Result<Vec<SumRow>, Refusal> {
+        let (plan, sources) = (self.selection.plan, &self.sources);
+        let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+        let (start, end) = (plan.calendar.start(), plan.calendar.end());
+        // What is no longer kept may still be there for a while.
+        let (kept, stated_after) = (self.selection.reading.kept_from(start), self.selection.reading.stated_after());
+        // With the range's end as a last edge, what reaches beyond the last cell shows as another cell.
+        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
+        let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+        let names = |grains: &[Grain]| grains.iter().map(|grain| grain.name().to_owned()).collect::<Vec<_>>();
+        let (fitting, too_coarse) = (names(&plan.fitting), names(&plan.too_coarse));
+        let dates: Vec<NaiveDate> = plan.days.iter().map(|day| day.date).collect();
+        let cells: Vec<_> = plan.days.iter().map(|day| i32::try_from(day.cell + 1).unwrap_or(i32::MAX)).collect();
+        let (starts, ends): (Vec<_>, Vec<_>) =
+            plan.days.iter().map(|day| (day.span.map(|span| span.0), day.span.map(|span| span.1))).unzip();
+        let by_campaign = self.selection.by_campaign;
+        let (only, except) = self.part.campaigns.lists();
+        /// One form of the statement, with its arguments.
+        macro_rules! of {
         ($table:literal) => {
-            match selection.campaigns {
-                None => {
-                    sums!(
-                        $table,
-                        "",
-                        "",
-                        epoch,
-                        workspace,
-                        &edges,
-                        by_campaign,
-                        start,
-                        end,
-                        &measures,
-                        sources,
-                        &fitting,
-                        &too_coarse,
-                        &dates,
-                        &cells,
-                        &starts as _,
-                        &ends as _,
-                        kept,
-                        stated_after,
-                    )
-                    .fetch_all(snapshot.db())
-                    .await?
+            match (&only, &except) {
+                (None, None) => of!($table, "", ""),
+                (Some(only), _) => {
+                    of!($table, "AND i.campaign_id = ANY($17)", "AND s.campaign_id = ANY($17)", only)
                 }
-                Some(campaigns) => {
-                    sums!(
-                        $table,
-                        "AND i.campaign_id = ANY($17)",
-                        "AND s.campaign_id = ANY($17)",
-                        epoch,
-                        workspace,
-                        &edges,
-                        by_campaign,
-                        start,
-                        end,
-                        &measures,
-                        sources,
-                        &fitting,
-                        &too_coarse,
-                        &dates,
-                        &cells,
-                        &starts as _,
-                        &ends as _,
-                        kept,
-                        stated_after,
-                        campaigns,
-                    )
-                    .fetch_all(snapshot.db())
-                    .await?
+                (None, Some(except)) => {
+                    of!($table, "AND i.campaign_id <> ALL($17)", "AND s.campaign_id <> ALL($17)", except)
                 }
             }
         };
+        ($table:literal, $of_increments:literal, $of_statements:literal $(, $campaigns:expr)?) => {
+            sums!(
+                $table,
+                $of_increments,
+                $of_statements,
+                epoch,
+                workspace,
+                &edges,
+                by_campaign,
+                start,
+                end,
+                &measures,
+                sources,
+                &fitting,
+                &too_coarse,
+                &dates,
+                &cells,
+                &starts as _,
+                &ends as _,
+                kept,
+                stated_after,
+                $($campaigns)?
+            )
+            .fetch_all(snapshot.db())
+            .await?
+        };
     }
-    Ok(match selection.reading.grain {
-        Grain::QuarterHour => of!("read.increments"),
-        Grain::Hour => of!("read.hourly_increments"),
-        Grain::Day => of!("read.daily_increments"),
-    })
-}
+        Ok(match self.selection.reading.grain {
+            Grain::QuarterHour => of!("read.increments"),
+            Grain::Hour => of!("read.hourly_increments"),
+            Grain::Day => of!("read.daily_increments"),
+        })
+    }
 
-/// The sums that name a value of a dimension.
-async fn select_by_dimension(
-    snapshot: &mut Snapshot,
-    selection: &Selection<'_>,
-    dimension: Dimension,
-) -> Result<Vec<Sum>, Refusal> {
-    let plan = selection.plan;
-    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let (start, end) = (selection.reading.kept_by_dimension_from(plan.calendar.start()), plan.calendar.end());
-    let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
-    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
-    let rows = sqlx::query!(
+    /// The sums that name one of these values of a dimension.
+    async fn named(
+        &self,
+        snapshot: &mut Snapshot,
+        dimension: Dimension,
+        values: &Set<Option<String>>,
+    ) -> Result<Vec<Sum>, Refusal> {
+        let (selection, plan) = (self.selection, self.selection.plan);
+        let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+        let (start, end) = (selection.reading.kept_by_dimension_from(plan.calendar.start()), plan.calendar.end());
+        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
+        let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+        let (only, except) = self.part.campaigns.lists();
+        let (wanted, unwanted) = values.lists();
+        let named =
+            |values: Option<Vec<Option<String>>>| values.map(|values| values.into_iter().flatten().collect::<Vec<_>>());
+        let (wanted, unwanted) = (named(wanted), named(unwanted));
+        let rows = sqlx::query!(
         r#"SELECT width_bucket(t.bucket, $3::timestamptz[]) AS cell, CASE WHEN $4 THEN t.campaign_id END AS campaign_id,
-                  t.source_id, t.value AS named, t.measure, sum(t.sum)::text AS value, max(t.changed_at) AS changed_at
+                  t.source_id, CASE WHEN $5 THEN t.value END AS named, t.measure, sum(t.sum)::text AS value,
+                  max(t.changed_at) AS changed_at
            FROM read.dimension_totals t
-           WHERE t.epoch = $1 AND t.workspace = $2 AND t.dimension = $5 AND t.bucket >= $6 AND t.bucket < $7
-             AND t.measure = ANY($8) AND t.source_id = ANY($9) AND ($10::uuid[] IS NULL OR t.campaign_id = ANY($10))
+           WHERE t.epoch = $1 AND t.workspace = $2 AND t.dimension = $6 AND t.bucket >= $7 AND t.bucket < $8
+             AND t.measure = ANY($9) AND t.source_id = ANY($10)
+             AND ($11::uuid[] IS NULL OR t.campaign_id = ANY($11)) AND ($12::uuid[] IS NULL OR t.campaign_id <> ALL($12))
+             AND ($13::text[] IS NULL OR t.value = ANY($13)) AND ($14::text[] IS NULL OR t.value <> ALL($14))
            GROUP BY 1, 2, 3, 4, 5
            LIMIT 200001"#,
         epoch,
         workspace,
         &edges,
         selection.by_campaign,
+        selection.by_value,
         dimension.name(),
         start,
         end,
         &measures,
-        &selection.sources,
-        selection.campaigns,
+        &self.sources,
+        only.as_deref(),
+        except.as_deref(),
+        wanted.as_deref(),
+        unwanted.as_deref(),
     )
     .fetch_all(snapshot.db())
     .await?;
-    if rows.len() > MAX_SUMS {
-        return Err(Refusal::ReportTooLarge);
+        if rows.len() > MAX_SUMS {
+            return Err(Refusal::ReportTooLarge);
+        }
+        let mut sums = Vec::with_capacity(rows.len());
+        for row in rows {
+            let sum = SumRow {
+                cell: row.cell,
+                campaign_id: row.campaign_id,
+                source_id: row.source_id,
+                measure: row.measure,
+                grain: None,
+                time_zone: None,
+                value: row.value,
+                changed_at: row.changed_at,
+                misfit: false,
+            };
+            let measure = sum.measure.parse().map_err(Refusal::corrupt)?;
+            sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { slice: row.named.map(Slice::Value), ..sum }));
+        }
+        Ok(sums)
     }
-    let mut sums = Vec::with_capacity(rows.len());
-    for row in rows {
-        let sum = SumRow {
-            cell: row.cell,
-            campaign_id: row.campaign_id,
-            source_id: row.source_id,
-            measure: row.measure,
-            grain: None,
-            time_zone: None,
-            value: row.value,
-            changed_at: row.changed_at,
-            misfit: false,
-        };
-        let measure = sum.measure.parse().map_err(Refusal::corrupt)?;
-        sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { slice: Some(Slice::Value(row.named)), ..sum }));
-    }
-    Ok(sums)
 }

@@ -10,6 +10,7 @@ use domain::measure::Measure;
 use uuid::Uuid;
 
 use super::combine::Row;
+use super::filter::parts::Set;
 use super::plan::Plan;
 use super::warnings::Overlap;
 use crate::refusal::Refusal;
@@ -147,7 +148,8 @@ macro_rules! stating {
             r#"WITH feeding AS (
                SELECT campaign_id, source_id, count(*) OVER (PARTITION BY campaign_id) AS beside
                FROM read.campaign_sources
-               WHERE epoch = $1 AND workspace = $2 AND source_id = ANY($3) AND ($4::uuid[] IS NULL OR campaign_id = ANY($4))
+               WHERE epoch = $1 AND workspace = $2 AND source_id = ANY($3)
+                 AND ($4::uuid[] IS NULL OR campaign_id = ANY($4)) AND ($8::uuid[] IS NULL OR campaign_id <> ALL($8))
            ), stating AS (
                SELECT m.measure, array_agg(f.source_id ORDER BY f.source_id) AS sources
                FROM feeding f CROSS JOIN unnest($5::text[]) AS m (measure)
@@ -173,28 +175,30 @@ pub(crate) async fn overlaps(
     snapshot: &mut Snapshot,
     plan: &Plan,
     grain: Grain,
-    campaigns: Option<&[Uuid]>,
+    campaigns: &Set<Uuid>,
     sources: &[Uuid],
 ) -> Result<BTreeSet<Overlap>, Refusal> {
     if sources.len() < 2 {
         return Ok(BTreeSet::new());
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let (only, except) = campaigns.lists();
+    let (only, except) = (only.as_deref(), except.as_deref());
     let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
     let (start, end) = (plan.calendar.start(), plan.calendar.end());
     let rows = match grain {
         Grain::QuarterHour => {
-            stating!("read.increments", epoch, workspace, sources, campaigns, &measures, start, end)
+            stating!("read.increments", epoch, workspace, sources, only, &measures, start, end, except)
                 .fetch_all(snapshot.db())
                 .await?
         }
         Grain::Hour => {
-            stating!("read.hourly_increments", epoch, workspace, sources, campaigns, &measures, start, end)
+            stating!("read.hourly_increments", epoch, workspace, sources, only, &measures, start, end, except)
                 .fetch_all(snapshot.db())
                 .await?
         }
         Grain::Day => {
-            stating!("read.daily_increments", epoch, workspace, sources, campaigns, &measures, start, end)
+            stating!("read.daily_increments", epoch, workspace, sources, only, &measures, start, end, except)
                 .fetch_all(snapshot.db())
                 .await?
         }

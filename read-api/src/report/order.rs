@@ -81,10 +81,13 @@ fn sort_key(row: &Row, query: &ReportQuery, orders: &[Order], cells: &[Cell]) ->
     orders.iter().map(part).collect()
 }
 
-/// Buckets sort by their first instant, printed so that text order is time order.
+/// Buckets sort by their first instant, printed so that text order is time order. What is compared with none comes last, in
+/// the order of what there is.
 fn bucket(key: &RowKey, cells: &[Cell]) -> Part {
-    let start = cells.get(key.cell).map(|cell| cell.start.timestamp()).unwrap_or_default();
-    Part::Text(format!("{start:012}"))
+    match cells.get(key.cell) {
+        Some(cell) => Part::Text(format!("{:012}", cell.start.timestamp())),
+        None => Part::Number(key.cell.to_string(), String::new()),
+    }
 }
 
 fn group(key: &RowKey, by: GroupKey) -> Part {

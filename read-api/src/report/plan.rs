@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc, Weekday};
-use domain::bucket::{Bucket, Calendar, CalendarError, Cell, Grain, Granularity, MAX_CELLS};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc, Weekday};
+use domain::bucket::{Bucket, Calendar, CalendarError, Cell, Grain, Granularity, MAX_CELLS, is_in_range};
 use domain::measure::Measure;
 use platform::http::problem::FieldError;
 
-use super::query::ReportQuery;
+use super::query::{Comparison, ReportQuery};
 
-/// The first day of a week.
-const WEEK_START: Weekday = Weekday::Mon;
 /// The most days that a report covers, however coarse its cells are.
 const MAX_DAYS: i64 = 10_000;
 
 /// What a query reads, computed once.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The first and the last local day.
+    pub(crate) dates: (NaiveDate, NaiveDate),
     pub(crate) calendar: Calendar,
     /// Instants at which a cell or a day of the range begins or ends, sorted: where the clock may change a state.
     pub(crate) edges: Vec<DateTime<Utc>>,
@@ -42,19 +42,50 @@ pub(crate) struct DayPlace {
 
 impl Plan {
     pub(crate) fn new(query: &ReportQuery) -> Result<Self, FieldError> {
-        let cut = |granularity| Calendar::cut(query.date_from, query.date_to, granularity, query.time_zone, WEEK_START);
-        if (query.date_to - query.date_from).num_days() >= MAX_DAYS {
-            let detail = format!("the range from date_from to date_to must not be longer than {MAX_DAYS} days");
-            return Err(FieldError { field: "date_to".to_owned(), detail });
+        let dates = (query.date_from, query.date_to);
+        check_length(dates, "date_to")?;
+        let calendar = cut(query, dates, query.granularity).map_err(|error| refusal(error, "date_from"))?;
+        Self::of(query, calendar, dates).map_err(|error| refusal(error, "date_from"))
+    }
+
+    /// The plan of what a query is compared with. Its cells correspond to those of `own`, one by one; where dates are given, it
+    /// may have more or fewer.
+    pub(crate) fn compared(query: &ReportQuery, own: &Self) -> Result<Option<Self>, FieldError> {
+        let Some(comparison) = query.compare_to else { return Ok(None) };
+        let refused = |error| refusal(error, "compare_to");
+        let moved = |to: &dyn Fn(NaiveDate) -> NaiveDate| {
+            let calendar = own.calendar.moved(query.granularity, query.time_zone, to)?;
+            // What comes after the last day goes to what comes after the last day.
+            let after = to(query.date_to.checked_add_days(Days::new(1)).unwrap_or(query.date_to));
+            let last = after.checked_sub_days(Days::new(1)).unwrap_or(after);
+            Self::of(query, calendar, (to(query.date_from), last))
+        };
+        let plan = match comparison {
+            Comparison::PreviousPeriod => {
+                let length = (query.date_to - query.date_from).num_days().unsigned_abs() + 1;
+                moved(&|date| date.checked_sub_days(Days::new(length)).unwrap_or(NaiveDate::MIN))
+            }
+            Comparison::PreviousYear => moved(&year_before),
+            Comparison::Range { date_from, date_to } => {
+                check_length((date_from, date_to), "compare_to.date_to")?;
+                cut(query, (date_from, date_to), query.granularity)
+                    .and_then(|calendar| Self::of(query, calendar, (date_from, date_to)))
+            }
+        };
+        plan.map(Some).map_err(refused)
+    }
+
+    fn of(query: &ReportQuery, calendar: Calendar, dates: (NaiveDate, NaiveDate)) -> Result<Self, CalendarError> {
+        if !is_in_range(dates.0) || !is_in_range(dates.1) {
+            return Err(CalendarError::OutOfRange);
         }
-        let calendar = cut(query.granularity).map_err(refusal)?;
-        let days = cut(Granularity::Day).map_err(refusal)?;
         let by_day = !matches!(query.granularity, Granularity::QuarterHour | Granularity::Hour);
         let (fitting, too_coarse) = grains(query.granularity);
         Ok(Self {
-            edges: edges(&calendar, &days),
+            dates,
+            edges: edges(&calendar, &day_edges(query, dates)?),
             measures: query.additive(),
-            days: if by_day { day_places(query, &calendar) } else { Vec::new() },
+            days: if by_day { day_places(query, dates, &calendar) } else { Vec::new() },
             calendar,
             fitting,
             too_coarse,
@@ -93,12 +124,14 @@ fn grains(granularity: Granularity) -> (Vec<Grain>, Vec<Grain>) {
 
 /// Each local date with the cell that holds it. A date that the zone skipped belongs to the cell before it: another zone's
 /// source may have stated it.
-fn day_places(query: &ReportQuery, calendar: &Calendar) -> Vec<DayPlace> {
+fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Calendar) -> Vec<DayPlace> {
     if calendar.cells().is_empty() {
         return Vec::new();
     }
-    let dates = query.date_from.iter_days().take_while(|date| *date <= query.date_to);
     dates
+        .0
+        .iter_days()
+        .take_while(|date| *date <= dates.1)
         .map(|date| {
             let cell = calendar.cells().partition_point(|cell| cell.first_date <= date).saturating_sub(1);
             let span = Bucket::Day(date).resolve(Grain::Day, query.time_zone).ok().map(|span| (span.start, span.end));
@@ -107,21 +140,53 @@ fn day_places(query: &ReportQuery, calendar: &Calendar) -> Vec<DayPlace> {
         .collect()
 }
 
+/// The same date of the year before. 29 February has none: it goes where 1 March goes, so that nothing corresponds to it, and a
+/// year that has one counts it with the 28th.
+fn year_before(date: NaiveDate) -> NaiveDate {
+    let year = date.year() - 1;
+    let same = NaiveDate::from_ymd_opt(year, date.month(), date.day());
+    same.or_else(|| NaiveDate::from_ymd_opt(year, 3, 1)).unwrap_or(NaiveDate::MIN)
+}
+
+fn cut(
+    query: &ReportQuery,
+    (date_from, date_to): (NaiveDate, NaiveDate),
+    granularity: Granularity,
+) -> Result<Calendar, CalendarError> {
+    Calendar::cut(date_from, date_to, granularity, query.time_zone, query.week_start.unwrap_or(Weekday::Mon))
+}
+
+/// The ends of the days; none where no date corresponds to any.
+fn day_edges(query: &ReportQuery, dates: (NaiveDate, NaiveDate)) -> Result<Vec<DateTime<Utc>>, CalendarError> {
+    if dates.1 < dates.0 {
+        return Ok(Vec::new());
+    }
+    let days = cut(query, dates, Granularity::Day)?;
+    Ok(days.cells().iter().map(|day| day.end).collect())
+}
+
 /// Coarse cells seldom end; the edges of their days keep `final_through` at most a day behind the clock.
-fn edges(calendar: &Calendar, days: &Calendar) -> Vec<DateTime<Utc>> {
-    let ends = |cells: &Calendar| cells.cells().iter().map(|cell| cell.end).collect::<Vec<_>>();
-    let mut edges = ends(calendar);
-    edges.extend(ends(days));
+fn edges(calendar: &Calendar, days: &[DateTime<Utc>]) -> Vec<DateTime<Utc>> {
+    let mut edges: Vec<_> = calendar.cells().iter().map(|cell| cell.end).collect();
+    edges.extend(days);
     edges.push(calendar.start());
     edges.sort_unstable();
     edges.dedup();
     edges
 }
 
-fn refusal(error: CalendarError) -> FieldError {
+fn check_length((from, to): (NaiveDate, NaiveDate), field: &str) -> Result<(), FieldError> {
+    if (to - from).num_days() < MAX_DAYS {
+        return Ok(());
+    }
+    let detail = format!("the range from date_from to date_to must not be longer than {MAX_DAYS} days");
+    Err(FieldError { field: field.to_owned(), detail })
+}
+
+fn refusal(error: CalendarError, field: &str) -> FieldError {
     let (field, detail) = match error {
-        CalendarError::Reversed => ("date_from", "must not lie after date_to".to_owned()),
-        CalendarError::OutOfRange => ("date_from", error.to_string()),
+        CalendarError::Reversed => (field, "must not lie after date_to".to_owned()),
+        CalendarError::OutOfRange => (field, error.to_string()),
         CalendarError::TooManyCells => {
             ("granularity", format!("cuts the range into more than {MAX_CELLS} cells; ask for a shorter range"))
         }

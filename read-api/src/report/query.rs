@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Weekday};
 use domain::bucket::Granularity;
-use domain::campaign::CampaignStatus;
-use domain::channel::Channel;
 use domain::measure::{Derived, Measure};
 use domain::observation::Dimension;
 use domain::zone::Zone;
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use uuid::Uuid;
+
+use super::filter::Filter;
 
 /// A report's canonical query. Paging is not part of it: a cursor stays valid whatever the size of the pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,11 +21,24 @@ pub(crate) struct ReportQuery {
     pub(crate) date_to: NaiveDate,
     #[serde(serialize_with = "granularity")]
     pub(crate) granularity: Granularity,
+    /// The first day of a week, where weeks are asked for.
+    #[serde(serialize_with = "weekday", skip_serializing_if = "Option::is_none")]
+    pub(crate) week_start: Option<Weekday>,
     pub(crate) time_zone: Zone,
     pub(crate) group_by: BTreeSet<GroupKey>,
-    pub(crate) filters: Filters,
+    pub(crate) filters: Filter,
     pub(crate) order_by: Vec<Order>,
     pub(crate) data_state: DataState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compare_to: Option<Comparison>,
+    #[serde(skip_serializing_if = "Fill::is_none")]
+    pub(crate) fill: Fill,
+    /// Whether all rows are told as one, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) totals: bool,
+    /// What rows are told together by, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subtotals: Option<Sharing>,
 }
 
 /// Which page of it.
@@ -53,19 +66,6 @@ pub(crate) enum GroupKey {
     Dimension(Dimension),
 }
 
-/// Which numbers count. An empty list leaves nothing out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Filters {
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) campaign_id: BTreeSet<Uuid>,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) channel: BTreeSet<Channel>,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) source: BTreeSet<String>,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) status: BTreeSet<CampaignStatus>,
-}
-
 /// One thing that rows are sorted by. Ties are broken by bucket and then by group, so that the order is total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Order {
@@ -78,6 +78,37 @@ pub(crate) enum OrderBy {
     Bucket,
     Group(GroupKey),
     Measure(Column),
+}
+
+/// What numbers are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    /// As many days right before.
+    PreviousPeriod,
+    /// The same dates of the year before.
+    PreviousYear,
+    /// Other dates, cell by cell in their order.
+    Range { date_from: NaiveDate, date_to: NaiveDate },
+}
+
+/// What stands in cells in which nothing was said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fill {
+    /// No row.
+    #[default]
+    None,
+    /// Zero.
+    Zero,
+    /// Zero where those who state the measure are complete past the cell, else null.
+    ZeroIfComplete,
+}
+
+/// What the rows of a subtotal have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    Bucket,
+    Group(GroupKey),
 }
 
 /// Which buckets are wanted.
@@ -93,6 +124,15 @@ pub(crate) enum DataState {
 impl ReportQuery {
     pub(crate) fn groups_by(&self, key: GroupKey) -> bool {
         self.group_by.contains(&key)
+    }
+
+    /// The dimensions that rows are told apart by or chosen by.
+    pub(crate) fn dimensions(&self) -> BTreeSet<Dimension> {
+        let grouped = self.group_by.iter().filter_map(|key| match key {
+            GroupKey::Dimension(dimension) => Some(*dimension),
+            GroupKey::Channel | GroupKey::Source | GroupKey::Campaign => None,
+        });
+        grouped.chain(self.filters.dimensions()).collect()
     }
 
     /// The dimension that rows are told apart by.
@@ -147,6 +187,22 @@ impl GroupKey {
     }
 }
 
+impl Fill {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+impl Sharing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bucket => "bucket",
+            Self::Group(key) => key.name(),
+        }
+    }
+}
+
 impl OrderBy {
     fn name(self) -> &'static str {
         match self {
@@ -169,6 +225,27 @@ impl Serialize for Column {
     }
 }
 
+impl Serialize for Sharing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Serialize for Comparison {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::PreviousPeriod => serializer.serialize_str("previous_period"),
+            Self::PreviousYear => serializer.serialize_str("previous_year"),
+            Self::Range { date_from, date_to } => {
+                let mut range = serializer.serialize_struct("Range", 2)?;
+                range.serialize_field("date_from", date_from)?;
+                range.serialize_field("date_to", date_to)?;
+                range.end()
+            }
+        }
+    }
+}
+
 impl Serialize for Order {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let sign = if self.descending { "-" } else { "" };
@@ -179,4 +256,22 @@ impl Serialize for Order {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn granularity<S: Serializer>(granularity: &Granularity, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(granularity.name())
+}
+
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn weekday<S: Serializer>(weekday: &Option<Weekday>, serializer: S) -> Result<S::Ok, S::Error> {
+    weekday.map(weekday_name).serialize(serializer)
+}
+
+/// A weekday as it is written in requests and answers.
+pub(crate) fn weekday_name(weekday: Weekday) -> &'static str {
+    match weekday {
+        Weekday::Mon => "monday",
+        Weekday::Tue => "tuesday",
+        Weekday::Wed => "wednesday",
+        Weekday::Thu => "thursday",
+        Weekday::Fri => "friday",
+        Weekday::Sat => "saturday",
+        Weekday::Sun => "sunday",
+    }
 }

@@ -95,7 +95,7 @@ impl Reading {
             .map(|&(grain, table)| (grain, limits.beyond(table, start)))
             .min_by_key(|(_, beyond)| beyond.map(|kept| kept.before));
         let (grain, beyond) = furthest.unwrap_or((Grain::QuarterHour, limits.beyond("increments", start)));
-        let beyond_by_dimension = query.dimension().and_then(|_| limits.beyond(BY_DIMENSION, start));
+        let beyond_by_dimension = query.dimensions().first().and_then(|_| limits.beyond(BY_DIMENSION, start));
         let beyond_stated = limits.beyond(STATED, start);
         Self { grain, beyond, beyond_stated, beyond_by_dimension, dimension_values: limits.dimension_values }
     }
@@ -141,12 +141,13 @@ impl Reading {
                 instant(kept)
             ))
         });
-        let of_dimension = self.beyond_by_dimension.zip(query.dimension()).map(|(kept, dimension)| {
-            warn(format!(
-                "Numbers by {dimension} before {} are no longer kept: what was counted earlier stands under null.",
-                instant(kept)
-            ))
-        });
+        let of_dimension =
+            self.beyond_by_dimension.zip(query.dimensions().first().copied()).map(|(kept, dimension)| {
+                warn(format!(
+                    "Numbers by {dimension} before {} are no longer kept: what was counted earlier stands under null.",
+                    instant(kept)
+                ))
+            });
         of_sums.into_iter().chain(of_statements).chain(of_dimension).collect()
     }
 }

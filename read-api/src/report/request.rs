@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, Weekday};
 use domain::bucket::Granularity;
 use domain::observation::Dimension;
 use domain::zone::Zone;
@@ -12,7 +12,11 @@ use platform::http::problem::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::query::{Column, DataState, Filters, GroupKey, Order, OrderBy, Paging, ReportQuery};
+use super::filter::Filter;
+use super::filter::request::FilterRequest;
+use super::query::{
+    Column, Comparison, DataState, Fill, GroupKey, Order, OrderBy, Paging, ReportQuery, Sharing, weekday_name,
+};
 
 /// The most rows that one page holds.
 pub(crate) const MAX_LIMIT: usize = 1_000;
@@ -21,7 +25,7 @@ pub(crate) const DEFAULT_LIMIT: usize = 100;
 /// The days that a report covers when the caller does not say, today included.
 const DEFAULT_DAYS: u64 = 30;
 /// The most values in one list of a request.
-const MAX_LIST: usize = 1_000;
+pub(crate) const MAX_LIST: usize = 1_000;
 /// What is reported when the caller does not say.
 const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "spend", "revenue"];
 
@@ -45,6 +49,10 @@ pub(crate) struct ReportRequest {
     #[schema(example = "day")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) granularity: Option<String>,
+    /// With `granularity` `week`: the day on which weeks begin, `monday` (the default, as in ISO 8601) to `sunday`.
+    #[schema(example = "sunday")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) week_start: Option<String>,
     /// The IANA zone of the days. The workspace's when left out.
     #[schema(example = "Europe/Berlin")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +65,26 @@ pub(crate) struct ReportRequest {
     /// Which numbers count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) filters: Option<FilterRequest>,
+    /// Adds to each row `compared`: the numbers of another range, and the changes since. `previous_period`: as many days right
+    /// before `date_from`. `previous_year`: the same dates a year earlier. Or `{date_from, date_to}`, whose buckets are
+    /// compared in their order.
+    #[schema(example = "previous_period")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compare_to: Option<CompareRequest>,
+    /// What stands in buckets of a group in which nothing was said: `none` (the default) for no row; `zero`; or
+    /// `zero_if_complete` for zero where the sources that state the measure are complete past the bucket, and null where it
+    /// may still come.
+    #[schema(example = "zero_if_complete")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fill: Option<String>,
+    /// Whether to tell all rows as one, too, whatever the page: `totals`.
+    #[schema(example = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) totals: Option<bool>,
+    /// A key of `group_by`, or `bucket`: rows that have it in common are told as one, too, whatever the page: `subtotals`.
+    #[schema(example = "source")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subtotals: Option<String>,
     /// `bucket`, a key of `group_by` or one of `measures`; with a `-` in front, largest first.
     #[schema(example = json!(["-spend"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,22 +98,39 @@ pub(crate) struct ReportRequest {
     pub(crate) cursor: Option<String>,
 }
 
-/// Which numbers count. A list that is left out or empty leaves nothing out.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct FilterRequest {
-    /// Of these campaigns.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) campaign_id: Vec<String>,
-    /// Said by sources of these channels.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) channel: Vec<String>,
-    /// Said by these sources, by name.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) source: Vec<String>,
-    /// Of campaigns that stand so now.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) status: Vec<String>,
+/// What a report is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(untagged, expecting = "is neither previous_period, nor previous_year, nor {date_from, date_to}")]
+#[schema(as = CompareTo)]
+pub(crate) enum CompareRequest {
+    /// `previous_period` or `previous_year`.
+    #[schema(example = "previous_year")]
+    Named(String),
+    /// Other local days.
+    Range(RangeRequest),
+}
+
+impl CompareRequest {
+    /// As a parameter: a name, or two dates joined by a slash.
+    pub(crate) fn of_text(text: &str) -> Self {
+        match text.split_once('/') {
+            Some((from, to)) => Self::Range(RangeRequest { date_from: from.to_owned(), date_to: to.to_owned() }),
+            None => Self::Named(text.to_owned()),
+        }
+    }
+}
+
+/// Local days.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Range)]
+pub(crate) struct RangeRequest {
+    /// The first.
+    #[schema(example = "2026-10-01")]
+    date_from: String,
+    /// The last, included.
+    #[schema(example = "2026-10-31")]
+    date_to: String,
 }
 
 /// What a request leaves unsaid and its surroundings fill in.
@@ -119,18 +164,27 @@ impl ReportRequest {
         let measures = fields.measures(self.measures.as_deref());
         let group_by = fields.group_by(self.group_by.as_deref().unwrap_or_default());
         let order_by = fields.order_by(self.order_by.as_deref().unwrap_or_default(), &measures, &group_by);
-        let filters = self.filters.as_ref().map(|filters| fields.filters(filters)).unwrap_or_default();
+        let filters = self.filters.as_ref().map_or_else(Filter::default, |filters| filters.read(&mut fields));
+        let week_start = fields.week_start(self.week_start.as_deref());
+        let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
+        let fill = fields.fill(self.fill.as_deref());
+        let subtotals = fields.subtotals(self.subtotals.as_deref(), &group_by, granularity);
         let paging = fields.paging(self.limit, self.cursor.as_deref());
         let query = ReportQuery {
             measures,
             date_from,
             date_to,
             granularity,
+            week_start: (granularity == Granularity::Week).then_some(week_start),
             time_zone,
             group_by,
             filters,
             order_by,
             data_state,
+            compare_to,
+            fill,
+            totals: self.totals.unwrap_or(false),
+            subtotals,
         };
         fields.finish((query, paging))
     }
@@ -147,6 +201,11 @@ impl Fields {
 
     pub(crate) fn finish<T>(self, read: T) -> Result<T, Vec<FieldError>> {
         if self.0.is_empty() { Ok(read) } else { Err(self.0) }
+    }
+
+    /// Whether nothing at this path or below it is wrong so far.
+    pub(crate) fn none_below(&self, path: &str) -> bool {
+        !self.0.iter().any(|error| error.field.starts_with(path))
     }
 
     pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, field: &str, text: Option<&str>) -> Option<T> {
@@ -203,9 +262,6 @@ impl Fields {
                 ),
             }
         }
-        if keys.iter().filter(|key| matches!(key, GroupKey::Dimension(_))).count() > 1 {
-            self.wrong("group_by", "takes one dimension at a time: totals are kept by each alone, not by combinations");
-        }
         keys
     }
 
@@ -229,13 +285,61 @@ impl Fields {
         orders
     }
 
-    fn filters(&mut self, filters: &FilterRequest) -> Filters {
-        Filters {
-            campaign_id: self.set("filters.campaign_id", &filters.campaign_id),
-            channel: self.set("filters.channel", &filters.channel),
-            source: self.set("filters.source", &filters.source),
-            status: self.set("filters.status", &filters.status),
+    fn week_start(&mut self, name: Option<&str>) -> Weekday {
+        let Some(name) = name else { return Weekday::Mon };
+        let mut days = std::iter::successors(Some(Weekday::Mon), |day| Some(day.succ())).take(7);
+        days.find(|day| weekday_name(*day) == name).unwrap_or_else(|| {
+            self.wrong("week_start", "is none of monday, tuesday, wednesday, thursday, friday, saturday and sunday");
+            Weekday::Mon
+        })
+    }
+
+    fn compare_to(&mut self, request: &CompareRequest) -> Option<Comparison> {
+        match request {
+            CompareRequest::Named(name) if name == "previous_period" => Some(Comparison::PreviousPeriod),
+            CompareRequest::Named(name) if name == "previous_year" => Some(Comparison::PreviousYear),
+            CompareRequest::Named(_) => {
+                self.wrong("compare_to", "is neither previous_period, nor previous_year, nor {date_from, date_to}");
+                None
+            }
+            CompareRequest::Range(range) => {
+                let date_from = self.date("compare_to.date_from", Some(&range.date_from));
+                let date_to = self.date("compare_to.date_to", Some(&range.date_to));
+                let (date_from, date_to) = date_from.zip(date_to)?;
+                if date_to < date_from {
+                    self.wrong("compare_to.date_from", "must not lie after date_to");
+                }
+                Some(Comparison::Range { date_from, date_to })
+            }
         }
+    }
+
+    fn fill(&mut self, name: Option<&str>) -> Fill {
+        match name {
+            None | Some("none") => Fill::None,
+            Some("zero") => Fill::Zero,
+            Some("zero_if_complete") => Fill::ZeroIfComplete,
+            Some(_) => {
+                self.wrong("fill", "is none of none, zero and zero_if_complete");
+                Fill::None
+            }
+        }
+    }
+
+    fn subtotals(
+        &mut self,
+        name: Option<&str>,
+        group_by: &BTreeSet<GroupKey>,
+        granularity: Granularity,
+    ) -> Option<Sharing> {
+        let name = name?;
+        let bucket = (name == "bucket" && granularity != Granularity::All).then_some(Sharing::Bucket);
+        let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(Sharing::Group);
+        let sharing = bucket.or_else(group);
+        if sharing.is_none() {
+            self.wrong("subtotals", "is neither a key of group_by, nor bucket where the range is cut into several");
+        }
+        sharing
     }
 
     pub(crate) fn paging(&mut self, limit: Option<i64>, cursor: Option<&str>) -> Paging {

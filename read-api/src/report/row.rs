@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use domain::bucket::{Cell, Granularity};
 use domain::measure::Measure;
 use domain::source::Role;
@@ -10,11 +11,31 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::combine::Row;
+use super::combine::{Row, Setting};
+use super::compare::{Change, Compared};
 use super::dimension::Member;
-use super::query::{Column, ReportQuery};
+use super::measured::ByCurrency;
+use super::query::Column;
 use super::value::Value;
-use crate::sources::{Source, Sources};
+use crate::answer::{Meta, Page};
+use crate::sources::Source;
+
+/// A report.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Report)]
+pub(crate) struct ReportBody<'a> {
+    /// The rows of the page.
+    pub(crate) data: Vec<ReportRow<'a>>,
+    /// With `subtotals`: the rows of all pages that have that in common, as one each. Sorted by it; primary numbers only, unless
+    /// it is `source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subtotals: Option<Vec<ReportRow<'a>>>,
+    /// With `totals`: the rows of all pages as one, primary numbers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) totals: Option<ReportRow<'a>>,
+    pub(crate) page: Page,
+    pub(crate) meta: Meta<'a>,
+}
 
 /// A row of a report: the keys of its group, its bucket, one member per measure, and its state.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,9 +76,25 @@ pub(crate) struct ReportRow<'a> {
     #[serde(flatten)]
     #[schema(value_type = BTreeMap<String, Object>)]
     measures: Measures<'a>,
+    /// Where amounts of several currencies would have had to be added, and a measure is null for it: its value in each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Object>, example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
+    by_currency: &'a ByCurrency,
+    /// With `compare_to`: the numbers of the other range, and what changed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<ComparedBody<'a>>,
     /// `live`, `provisional` or `final`.
     #[schema(value_type = String)]
     state: &'static str,
+    /// With `group_by` channel, source or campaign, whose rows wait for different sources: where the numbers of this one begin to
+    /// be incomplete. Left out when they are complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_incomplete: Option<DateTime<Utc>>,
+    /// With `group_by` channel or campaign: the sources that decide on the state of this row. `meta.freshness` tells how they
+    /// stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    sources: Option<Vec<&'a str>>,
     /// True when a number of the row changed after it was final; otherwise left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     restated_after_final: bool,
@@ -70,38 +107,103 @@ struct Measures<'a> {
     values: &'a [Value],
 }
 
+/// The numbers that a row is compared with.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Compared)]
+pub(crate) struct ComparedBody<'a> {
+    /// The bucket that the row's corresponds to, as that is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<&'a str>,
+    /// `live`, `provisional` or `final`: of the other range's numbers.
+    #[schema(value_type = String)]
+    state: &'static str,
+    /// One member per measure, by its name: its value there, by how much it is more now, and that as a part of it. Null where
+    /// there is nothing to compare, and `relative_change` where the value is 0.
+    #[schema(value_type = BTreeMap<String, Object>,
+             example = json!({"clicks": {"value": 40, "change": 10, "relative_change": 0.25}}))]
+    measures: Changes<'a>,
+}
+
+#[derive(Debug)]
+struct Changes<'a> {
+    columns: &'a [Column],
+    now: &'a [Value],
+    then: &'a [Value],
+}
+
+#[derive(Serialize)]
+struct ChangeBody {
+    value: Value,
+    change: Value,
+    relative_change: Value,
+}
+
 /// What rows of one report share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sheet<'a> {
-    pub(crate) query: &'a ReportQuery,
-    pub(crate) cells: &'a [Cell],
-    pub(crate) measures: &'a BTreeSet<Measure>,
-    pub(crate) sources: &'a Sources,
+    pub(crate) setting: &'a Setting<'a>,
+    /// The cells of the range that rows are compared with.
+    pub(crate) compared: &'a [Cell],
     pub(crate) names: &'a BTreeMap<Uuid, String>,
 }
 
 impl<'a> ReportRow<'a> {
     pub(crate) fn new(row: &'a Row, restated_after_final: bool, sheet: Sheet<'a>) -> Self {
-        let key = &row.key;
-        let source = key.source.as_ref().and_then(|source| sheet.sources.get(&source.id));
-        let has_bucket = sheet.query.granularity != Granularity::All;
+        let (key, setting) = (&row.key, sheet.setting);
+        let query = setting.query;
+        let source = key.source.as_ref().and_then(|source| setting.sources.get(&source.id));
+        let has_sources = (key.channel.is_some() || key.campaign.is_some()) && key.source.is_none();
+        let differs = has_sources || key.source.is_some();
+        let sources = has_sources.then(|| {
+            let mut names: Vec<_> =
+                setting.deciding(key).into_iter().map(|source| source.definition.name.as_str()).collect();
+            names.sort_unstable();
+            names
+        });
         Self {
             channel: key.channel.as_deref(),
             source: key.source.as_ref().map(|source| source.name.as_str()),
-            role: source.map(|source| source.role_among(sheet.measures).name()),
-            reference_measures: source.map(|source| beside_totals(source, sheet.measures)).unwrap_or_default(),
+            role: source.map(|source| source.role_among(setting.measures).name()),
+            reference_measures: source.map(|source| beside_totals(source, setting.measures)).unwrap_or_default(),
             campaign_id: key.campaign,
             campaign: key.campaign.and_then(|id| sheet.names.get(&id)).map(String::as_str),
-            dimension: sheet
-                .query
-                .dimension()
-                .zip(key.slice.as_ref())
-                .map(|(dimension, slice)| Member { dimension, slice }),
-            bucket: sheet.cells.get(key.cell).filter(|_| has_bucket).map(|cell| cell.label.as_str()),
-            measures: Measures { columns: &sheet.query.measures, values: &row.values },
+            dimension: query.dimension().zip(key.slice.as_ref()).map(|(dimension, slice)| Member { dimension, slice }),
+            bucket: sheet.label(setting.cells, key.cell),
+            measures: Measures { columns: &query.measures, values: &row.values },
+            by_currency: &row.by_currency,
+            compared: row.compared.as_ref().map(|compared| sheet.compared(row, compared)),
             state: row.state.name(),
+            first_incomplete: if differs { setting.first_incomplete(key) } else { None },
+            sources,
             restated_after_final,
         }
+    }
+}
+
+impl<'a> Sheet<'a> {
+    fn label(&self, cells: &'a [Cell], cell: usize) -> Option<&'a str> {
+        let has_buckets = self.setting.query.granularity != Granularity::All;
+        cells.get(cell).filter(|_| has_buckets).map(|cell| cell.label.as_str())
+    }
+
+    fn compared(&self, row: &'a Row, compared: &'a Compared) -> ComparedBody<'a> {
+        ComparedBody {
+            bucket: self.label(self.compared, row.key.cell),
+            state: compared.state.name(),
+            measures: Changes { columns: &self.setting.query.measures, now: &row.values, then: &compared.values },
+        }
+    }
+}
+
+impl Serialize for Changes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(self.columns.len()))?;
+        for (column, (now, then)) in self.columns.iter().zip(self.now.iter().zip(self.then)) {
+            let Change { absolute, relative } = Change::of(*now, *then);
+            let change = ChangeBody { value: *then, change: absolute, relative_change: relative };
+            members.serialize_entry(column.name(), &change)?;
+        }
+        members.end()
     }
 }
 

@@ -1,30 +1,27 @@
-//! One report, from canonical query to answer.
+//! One report, from request to rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::Granularity;
-use domain::freshness::{SourceFreshness, last_boundary, next_boundary};
 use domain::source::Role;
 use uuid::Uuid;
 
-use super::combine::{Feeding, Row, Setting, combine};
-use super::gather::{Gathered, Selection, gather};
+use super::combine::{Feeding, Row, Setting, Tally};
+use super::filter::parts::Set;
+use super::gather::Gathered;
+use super::ground::{Ground, Shared, survey};
 use super::order::{self, PageOfRows};
-use super::plan::Plan;
 use super::query::{DataState, GroupKey, Paging, ReportQuery};
-use super::reading::{Limits, Reading};
 use super::request::{Defaults, ReportRequest};
-use super::row::{ReportRow, Sheet};
-use super::{dimension, lookups, warnings};
-use crate::answer::Warning;
+use super::row::{ReportBody, ReportRow, Sheet};
+use super::{compare, dimension, fill, lookups, totals, warnings};
+use crate::answer::{Meta, Page, Warning};
 use crate::consistency::Settled;
-use crate::parked::{About, Parked};
+use crate::parked::About;
 use crate::refusal::Refusal;
-use crate::serve::{Around, Contents, Lasting, Resource, Sought, Survey, Told};
+use crate::serve::{Around, Resource, Sought, Survey, Told, meta};
 use crate::snapshot::Snapshot;
-use crate::sources::{self, Freshness, Source, Sources};
-use crate::version::{Scope, Version};
 
 /// A report that is asked for.
 #[derive(Debug)]
@@ -35,25 +32,6 @@ pub(crate) struct Report<'a> {
     pub(crate) data_state: DataState,
     /// The one campaign that it is of, which must be there.
     pub(crate) campaign: Option<Uuid>,
-}
-
-/// What is known of a report before anything is added up.
-pub(crate) struct Ground {
-    pub(crate) plan: Plan,
-    /// Every source of the workspace.
-    all_sources: Sources,
-    /// Those that the filters let in.
-    sources: Sources,
-    /// The campaigns that the filters let in; `None` for all.
-    campaigns: Option<Vec<Uuid>>,
-    /// The sources that feed each of them; empty when `campaigns` is `None`.
-    feeding: BTreeMap<Uuid, BTreeSet<Uuid>>,
-    pub(crate) version: Version,
-    /// Until when it holds if nothing happens.
-    until: Option<DateTime<Utc>>,
-    reading: Reading,
-    /// What waits of the sources that the filters let in.
-    parked: Parked,
 }
 
 impl Resource for Report<'_> {
@@ -75,6 +53,10 @@ impl Resource for Report<'_> {
                 "takes channel, source and a dimension here; POST /v1/reports groups by campaign",
             ));
         }
+        let dimensions = query.dimensions();
+        if dimensions.len() > 1 {
+            return Err(Refusal::DimensionCombination { dimensions: dimensions.into_iter().collect() });
+        }
         Ok((query, Some(paging)))
     }
 
@@ -84,7 +66,8 @@ impl Resource for Report<'_> {
         {
             return Ok(None);
         }
-        let ground = survey(settled, query).await?;
+        let shared = Shared::load(&mut settled.snapshot).await?;
+        let ground = survey(&mut settled.snapshot, &shared, query).await?;
         Ok(Some(ground.surveyed(&settled.snapshot)))
     }
 
@@ -94,192 +77,138 @@ impl Resource for Report<'_> {
         sought: &Sought<ReportQuery>,
         survey: Survey<Ground>,
     ) -> Result<Told, Refusal> {
-        let (ground, query) = (survey.ground, &sought.query);
-        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("a report has pages"))?;
-        let gathered = ground.gather(snapshot, query).await?;
-        let rows = ground.combine(snapshot, query, &gathered).await?;
-        let mixed = warnings::of_currencies(&rows);
-        let epoch = snapshot.epoch;
-        let PageOfRows { rows, next_cursor } =
-            order::page(rows, query, ground.plan.cells(), paging, sought.hash(), epoch)?;
-
-        let restated = lookups::restated(snapshot, &rows, ground.plan.cells(), &ground.sources).await?;
-        let names = ground.names(snapshot, query, &rows).await?;
-        let warnings = ground.warnings(snapshot, query, &gathered, &names, mixed).await?;
-        let data = ground.rows_on_the_wire(query, &rows, &restated, &names);
-        let (time_zone, freshness) = (query.time_zone, Some(ground.freshness(snapshot.now)));
-        let contents = Contents { data, next_cursor, time_zone, freshness, warnings };
-        sought.told::<Self, _>(snapshot, survey.version, contents)
+        let (body, next_cursor) = written(&survey.ground, snapshot, sought).await?;
+        Ok(Told::written(body, next_cursor))
     }
 }
 
-/// Finds out everything that the version and the freshness of a report follow from.
-pub(crate) async fn survey(settled: &mut Settled, query: &ReportQuery) -> Result<Ground, Refusal> {
-    let plan = Plan::new(query).map_err(|error| Refusal::Query(vec![error]))?;
-    let snapshot = &mut settled.snapshot;
-    let all_sources = sources::load(snapshot).await?;
-    let ids: Vec<_> = query.filters.campaign_id.iter().copied().collect();
-    let campaigns = if query.filters.status.is_empty() {
-        Some(ids).filter(|ids| !ids.is_empty())
-    } else {
-        Some(lookups::standing_so(snapshot, &ids, &query.filters.status).await?)
-    };
-    let feeding = match &campaigns {
-        Some(ids) => sources::feeding(snapshot, ids).await?,
-        None => BTreeMap::new(),
-    };
-    let sources = admitted(query, &all_sources);
+/// A report's body, and the cursor behind its last row.
+pub(crate) async fn written(
+    ground: &Ground,
+    snapshot: &mut Snapshot,
+    sought: &Sought<ReportQuery>,
+) -> Result<(Vec<u8>, Option<String>), Refusal> {
+    let (query, now) = (&sought.query, snapshot.now);
+    let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("a report has pages"))?;
+    let computed = ground.compute(snapshot, query).await?;
+    let mixed = warnings::of_currencies(computed.all_rows());
+    let Computed { gathered, feeding, rows, totals, subtotals } = computed;
+    let cells = ground.own.plan.cells();
+    let PageOfRows { rows, next_cursor } = order::page(rows, query, cells, paging, sought.hash(), snapshot.epoch)?;
 
-    let scope = Scope::of(query.filters.campaign_id.iter().copied());
-    let touched = scope.last_touched(snapshot, &plan.months()).await?;
-    // A filter by name or channel may begin to match a source that was not there before.
-    let by_source = !query.filters.source.is_empty() || !query.filters.channel.is_empty();
-    let by_status = !query.filters.status.is_empty();
-    let fed: BTreeSet<_> = feeding.values().flatten().collect();
-    let watched: Vec<_> = match scope {
-        Scope::Campaigns(_) if !by_source && !by_status => {
-            all_sources.values().filter(|source| fed.contains(&source.id)).collect()
-        }
-        Scope::Campaigns(_) | Scope::Workspace => all_sources.values().collect(),
+    let restated = lookups::restated(snapshot, &rows, cells, &ground.sources).await?;
+    let named = rows.iter().chain(subtotals.iter().flatten());
+    let names = ground.names(snapshot, query, named).await?;
+    let warnings = ground.warnings(snapshot, query, &gathered, &names, mixed).await?;
+    let setting = ground.setting(query, &ground.own.plan, &feeding, now);
+    let compared = ground.compared.as_ref().map_or(&[][..], |then| then.plan.cells());
+    let sheet = Sheet { setting: &setting, compared, names: &names };
+    let told = |row| ReportRow::new(row, false, sheet);
+    let echo = sought.echo()?;
+    let body = ReportBody {
+        data: rows.iter().zip(restated).map(|(row, restated)| ReportRow::new(row, restated, sheet)).collect(),
+        subtotals: subtotals.as_ref().map(|rows| rows.iter().map(told).collect()),
+        totals: totals.as_ref().map(told),
+        page: Page { next_cursor: next_cursor.clone() },
+        meta: Meta {
+            freshness: Some(ground.freshness(now)),
+            compared: ground.compared_range(now),
+            warnings,
+            ..meta::<Report<'_>>(snapshot, ground.version, query.time_zone, &echo)
+        },
     };
-    let of_sources = watched.iter().map(|source| source.mark).max().unwrap_or(0);
-    let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
-    let boundary = last_boundary(snapshot.now, &plan.edges, &deadlines).max(touched.last_start.filter(|_| by_status));
-    let next_start = touched.next_start.filter(|_| by_status);
-    let until = next_boundary(snapshot.now, &plan.edges, &deadlines).into_iter().chain(next_start).min();
-    let reading = Reading::choose(&plan, query, &Limits::load(snapshot).await?);
-    let last = touched.position.max(of_sources).max(snapshot.parked.last());
-    let version = Version::new(snapshot.revision, last, boundary.max(reading.changed_at()));
-    let parked = snapshot.parked.from(&sources, &all_sources);
-    Ok(Ground { plan, all_sources, sources, campaigns, feeding, version, until, reading, parked })
+    Ok((serde_json::to_vec(&body).map_err(Refusal::corrupt)?, next_cursor))
 }
 
-/// The sources that the filters let in.
-fn admitted(query: &ReportQuery, sources: &Sources) -> Sources {
-    let filters = &query.filters;
-    let is_in = |source: &Source| {
-        let definition = &source.definition;
-        (filters.source.is_empty() || filters.source.contains(&definition.name))
-            && (filters.channel.is_empty() || filters.channel.contains(&definition.channel))
-    };
-    sources.iter().filter(|(_, source)| is_in(source)).map(|(id, source)| (*id, source.clone())).collect()
+/// The rows of a report, in no particular order.
+pub(crate) struct Computed {
+    /// What they were made of: the report's own range, and the one that it is compared with.
+    gathered: Vec<Gathered>,
+    feeding: Feeding,
+    pub(crate) rows: Vec<Row>,
+    totals: Option<Row>,
+    subtotals: Option<Vec<Row>>,
+}
+
+impl Computed {
+    fn all_rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().chain(&self.totals).chain(self.subtotals.iter().flatten())
+    }
 }
 
 impl Ground {
-    /// What an answer that is made of it says of itself.
-    pub(crate) fn surveyed(self, snapshot: &Snapshot) -> Survey<Self> {
-        Survey {
-            epoch: snapshot.epoch,
-            version: self.version,
-            lasting: Lasting::Until(self.until),
-            numbers: Some((self.freshness(snapshot.now).state, self.complete_through())),
-            ground: self,
-        }
-    }
-
-    /// The admitted sources that feed the campaigns of the report.
-    fn fed_by(&self) -> Vec<&Source> {
-        let about = self.about();
-        let feeds = |source: &&Source| match &self.campaigns {
-            None => source.feeds,
-            Some(_) => self.feeding.values().any(|ids| ids.contains(&source.id)),
-        };
-        // What waits may be the first that a source says of them.
-        let feeds = |source: &&Source| feeds(source) || self.parked.events_of(source.id, &about) > 0;
-        self.sources.values().filter(feeds).collect()
-    }
-
-    fn about(&self) -> About {
-        About::numbers(self.campaigns.iter().flatten().copied())
-    }
-
-    /// Whether something waits that would decide on the whole of the answer.
-    fn is_unsettled(&self) -> bool {
-        let is_primary = |source: &Source| source.role_among(&self.plan.measures) == Role::Primary;
-        self.parked.unsettles(&self.about(), |id| self.sources.get(&id).is_none_or(is_primary))
-    }
-
-    pub(crate) fn freshness(&self, now: DateTime<Utc>) -> Freshness {
-        let range = (self.plan.calendar.start(), self.plan.calendar.end());
-        let about = self.about();
-        let parked = (|id| self.parked.events_of(id, &about), self.is_unsettled());
-        sources::freshness(&self.fed_by(), &self.plan.measures, parked, range, now, self.version.as_of())
-    }
-
-    pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
-        sources::complete_through(&self.fed_by(), &self.plan.measures).filter(|_| !self.is_unsettled())
-    }
-
-    /// The sources whose numbers have a place in some row.
-    fn shown(&self, query: &ReportQuery) -> Vec<Uuid> {
-        let is_shown = |source: &&Source| {
-            query.groups_by(GroupKey::Source) || source.role_among(&self.plan.measures) == Role::Primary
-        };
-        self.sources.values().filter(is_shown).map(|source| source.id).collect()
-    }
-
-    /// The rows, in no particular order, and what a reader should know beside them: for a resource that goes on from there.
+    /// The rows, and what a reader should know beside them: for a resource that goes on from there.
     pub(crate) async fn tally(
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
     ) -> Result<(Vec<Row>, Vec<Warning>), Refusal> {
-        let gathered = self.gather(snapshot, query).await?;
-        let rows = self.combine(snapshot, query, &gathered).await?;
-        let mixed = warnings::of_currencies(&rows);
-        let names = self.names(snapshot, query, &rows).await?;
-        let warnings = self.warnings(snapshot, query, &gathered, &names, mixed).await?;
-        Ok((rows, warnings))
+        let computed = self.compute(snapshot, query).await?;
+        let mixed = warnings::of_currencies(computed.all_rows());
+        let names = self.names(snapshot, query, computed.rows.iter()).await?;
+        let warnings = self.warnings(snapshot, query, &computed.gathered, &names, mixed).await?;
+        Ok((computed.rows, warnings))
     }
 
-    async fn gather(&self, snapshot: &mut Snapshot, query: &ReportQuery) -> Result<Gathered, Refusal> {
-        let selection = Selection {
-            plan: &self.plan,
-            campaigns: self.campaigns.as_deref(),
-            sources: self.shown(query),
-            by_campaign: query.groups_by(GroupKey::Campaign),
-            dimension: query.dimension(),
-            reading: self.reading,
-        };
-        gather(snapshot, &selection).await
+    async fn compute(&self, snapshot: &mut Snapshot, query: &ReportQuery) -> Result<Computed, Refusal> {
+        let mut gathered = vec![self.gather(snapshot, query, &self.own).await?];
+        if let Some(then) = &self.compared {
+            gathered.push(self.gather(snapshot, query, then).await?);
+        }
+        let sums = gathered.iter().flat_map(|gathered| &gathered.sums);
+        let feeding = self.feeding(snapshot, query, sums).await?;
+        let (rows, totals, subtotals) = self.combine(query, &gathered, &feeding, snapshot.now)?;
+        Ok(Computed { gathered, feeding, rows, totals, subtotals })
     }
 
-    async fn combine(
+    #[expect(clippy::type_complexity, reason = "taken apart at once")]
+    fn combine(
         &self,
-        snapshot: &mut Snapshot,
         query: &ReportQuery,
-        gathered: &Gathered,
-    ) -> Result<Vec<Row>, Refusal> {
-        let feeding = if !query.groups_by(GroupKey::Campaign) {
-            Feeding::Together(self.fed_by().iter().map(|source| source.id).collect())
-        } else if self.campaigns.is_some() {
-            Feeding::ByCampaign(self.feeding.clone())
-        } else {
-            let met: BTreeSet<_> = gathered.sums.iter().filter_map(|sum| sum.campaign).collect();
-            let met: Vec<_> = met.into_iter().collect();
-            Feeding::ByCampaign(sources::feeding(snapshot, &met).await?)
+        gathered: &[Gathered],
+        feeding: &Feeding,
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<Row>, Option<Row>, Option<Vec<Row>>), Refusal> {
+        let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
+        let settings: Vec<_> = ranges.map(|range| self.setting(query, &range.plan, feeding, now)).collect();
+        let mut tallies = settings
+            .iter()
+            .zip(gathered)
+            .map(|(setting, gathered)| setting.tally(&gathered.sums))
+            .collect::<Result<Vec<_>, _>>()?;
+        let groups = settings.first().map(|own| fill::groups(own, &tallies)).unwrap_or_default();
+        for (setting, tally) in settings.iter().zip(&mut tallies) {
+            fill::fill(setting, &groups, tally)?;
+            setting.keep_wanted(tally);
+        }
+        let told = |tallies: &[Tally]| -> Result<Vec<Row>, Refusal> {
+            let mut each = settings.iter().zip(tallies).map(|(setting, tally)| setting.rows(tally));
+            let rows = each.next().transpose()?.unwrap_or_default();
+            match (each.next().transpose()?, settings.as_slice()) {
+                (Some(of_then), [own, then]) => Ok(compare::pair(own, rows, then, of_then)),
+                _ => Ok(rows),
+            }
         };
-        let setting = Setting {
-            query,
-            cells: self.plan.cells(),
-            measures: &self.plan.measures,
-            sources: &self.sources,
-            feeding: &feeding,
-            parked: &self.parked,
-            now: snapshot.now,
+        let folded = |fold: &dyn Fn(&Setting<'_>, &Tally) -> Result<Tally, Refusal>| -> Result<Vec<Row>, Refusal> {
+            let each = settings.iter().zip(&tallies).map(|(setting, tally)| fold(setting, tally));
+            told(&each.collect::<Result<Vec<_>, _>>()?)
         };
-        combine(&setting, &gathered.sums)
+        let rows = told(&tallies)?;
+        let totals = if query.totals { folded(&totals::totals)?.pop() } else { None };
+        let by = query.subtotals;
+        let subtotals = by.map(|by| folded(&|setting, tally| totals::subtotals(setting, tally, by))).transpose()?;
+        Ok((rows, totals, subtotals))
     }
 
     async fn names(
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
-        rows: &[Row],
+        rows: impl Iterator<Item = &Row>,
     ) -> Result<BTreeMap<Uuid, String>, Refusal> {
-        let shown = rows.iter().filter_map(|row| row.key.campaign);
+        let shown = rows.filter_map(|row| row.key.campaign);
         // Those that the query names are looked up too: an id that is not there gives a warning.
-        let ids: BTreeSet<_> = shown.chain(query.filters.campaign_id.iter().copied()).collect();
+        let ids: BTreeSet<_> = shown.chain(query.filters.campaigns()).collect();
         lookups::names(snapshot, &ids.into_iter().collect::<Vec<_>>()).await
     }
 
@@ -287,43 +216,61 @@ impl Ground {
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
-        gathered: &Gathered,
+        gathered: &[Gathered],
         names: &BTreeMap<Uuid, String>,
         mixed: Option<Warning>,
     ) -> Result<Vec<Warning>, Refusal> {
-        let one_campaign = self.campaigns.as_ref().is_some_and(|ids| ids.len() == 1);
-        let overlaps = if one_campaign || query.groups_by(GroupKey::Campaign) {
-            warnings::overlaps_in(&gathered.sums)
-        } else {
-            let primaries =
-                self.sources.values().filter(|source| source.role_among(&self.plan.measures) == Role::Primary);
-            let primaries: Vec<_> = primaries.map(|source| source.id).collect();
-            lookups::overlaps(snapshot, &self.plan, self.reading.grain, self.campaigns.as_deref(), &primaries).await?
-        };
         let known = names.keys().copied().collect();
-        let mut all = warnings::of_grains(query, &gathered.misfits, &self.sources);
-        all.extend(warnings::of_overlaps(&overlaps, &self.sources));
+        let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
+        let mut all = warnings::of_overlaps(&self.overlaps(snapshot, query, gathered).await?, &self.sources);
+        for (range, gathered) in ranges.zip(gathered) {
+            all.extend(warnings::of_grains(query, &gathered.misfits, &self.sources));
+            all.extend(range.reading.warnings(query));
+            let dimension = query.dimension();
+            all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &gathered.sums, range.reading)));
+        }
+        if self.parts.iter().all(|part| !part.values.contains(&None))
+            && let Some(dimension) = query.filters.dimensions().first()
+        {
+            all.extend(warnings::of_totals_without(*dimension, &self.stating_totals()));
+        }
         all.extend(mixed);
-        all.extend(self.reading.warnings(query));
-        all.extend(
-            query.dimension().and_then(|dimension| dimension::of_others(dimension, &gathered.sums, self.reading)),
-        );
         all.extend(self.parked.warning(&self.about(), &self.all_sources));
-        all.extend(warnings::of_references(query, &self.all_sources, &self.plan.measures));
+        all.extend(warnings::of_references(query, &self.sources, &self.own.plan.measures));
         all.extend(warnings::of_unknown(query, &self.all_sources, &known));
         all.sort_unstable();
+        all.dedup();
         Ok(all)
     }
 
-    fn rows_on_the_wire<'a>(
-        &'a self,
-        query: &'a ReportQuery,
-        rows: &'a [Row],
-        restated: &'a [bool],
-        names: &'a BTreeMap<Uuid, String>,
-    ) -> Vec<ReportRow<'a>> {
-        let (cells, measures) = (self.plan.cells(), &self.plan.measures);
-        let sheet = Sheet { query, cells, measures, sources: &self.sources, names };
-        rows.iter().zip(restated).map(|(row, restated)| ReportRow::new(row, *restated, sheet)).collect()
+    /// The primaries that state the same measure of the same campaign, in the report's own range.
+    async fn overlaps(
+        &self,
+        snapshot: &mut Snapshot,
+        query: &ReportQuery,
+        gathered: &[Gathered],
+    ) -> Result<BTreeSet<warnings::Overlap>, Refusal> {
+        let one_campaign = self.campaigns.as_ref().is_some_and(|ids| ids.len() == 1);
+        if one_campaign || query.groups_by(GroupKey::Campaign) {
+            return Ok(gathered.first().map(|own| warnings::overlaps_in(&own.sums)).unwrap_or_default());
+        }
+        let is_primary = |id: &Uuid| {
+            let source = self.sources.get(id);
+            source.is_some_and(|source| source.role_among(&self.own.plan.measures) == Role::Primary)
+        };
+        let mut overlaps = BTreeSet::new();
+        // What one part lets in of a campaign may overlap with what another does.
+        for (index, part) in self.parts.iter().enumerate() {
+            for other in self.parts.iter().skip(index) {
+                let campaigns: Set<Uuid> = part.campaigns.clone().and(&other.campaigns);
+                let sources: Vec<_> = part.sources.union(&other.sources).copied().filter(is_primary).collect();
+                if campaigns.is_nothing() {
+                    continue;
+                }
+                let (plan, grain) = (&self.own.plan, self.own.reading.grain);
+                overlaps.extend(lookups::overlaps(snapshot, plan, grain, &campaigns, &sources).await?);
+            }
+        }
+        Ok(overlaps)
     }
 }

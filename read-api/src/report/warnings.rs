@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::bucket::Grain;
 use domain::measure::Measure;
+use domain::observation::Dimension;
 use domain::source::Role;
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::combine::Row;
 use super::gather::{Misfit, Sum};
 use super::query::{GroupKey, ReportQuery};
 use crate::answer::Warning;
-use crate::sources::Sources;
+use crate::sources::{Source, Sources};
 
 /// The most ids that one warning lists.
 const LISTED: usize = 10;
@@ -49,11 +50,12 @@ pub(crate) fn of_grains(query: &ReportQuery, misfits: &BTreeSet<Misfit>, sources
 }
 
 /// Amounts that were not added because they are in several currencies.
-pub(crate) fn of_currencies(rows: &[Row]) -> Option<Warning> {
-    let measures: BTreeSet<_> = rows.iter().flat_map(|row| row.mixed.iter().copied()).collect();
+pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Option<Warning> {
+    let told_apart = rows.into_iter().flat_map(|row| row.by_currency.values().flat_map(|values| values.keys()));
+    let measures: BTreeSet<_> = told_apart.copied().collect();
     (!measures.is_empty()).then(|| Warning {
         code: "mixed_currency",
-        detail: "Amounts of different currencies are never added; group by source to see each.".to_owned(),
+        detail: "Amounts of different currencies are never added: by_currency tells them in each.".to_owned(),
         sources: Vec::new(),
         measures: measures.into_iter().collect(),
     })
@@ -96,7 +98,7 @@ pub(crate) fn overlaps_in(sums: &[Sum]) -> BTreeSet<Overlap> {
 pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns: &BTreeSet<Uuid>) -> Vec<Warning> {
     let unknown_campaigns: Vec<_> = query
         .filters
-        .campaign_id
+        .campaigns()
         .difference(known_campaigns)
         .take(LISTED)
         .map(|id| id.as_hyphenated().to_string())
@@ -107,7 +109,7 @@ pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns
         sources: Vec::new(),
         measures: Vec::new(),
     });
-    Warning::unknown_sources(&query.filters.source, sources).into_iter().chain(of_campaigns).collect()
+    Warning::unknown_sources(&query.filters.sources(), sources).into_iter().chain(of_campaigns).collect()
 }
 
 /// References that were asked for by name, but have no place in totals.
@@ -115,7 +117,8 @@ pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &B
     if query.groups_by(GroupKey::Source) {
         return None;
     }
-    let named = sources.values().filter(|source| query.filters.source.contains(&source.definition.name));
+    let asked_for = query.filters.sources();
+    let named = sources.values().filter(|source| asked_for.contains(&source.definition.name));
     let references = named.filter(|source| source.role_among(measures) == Role::Reference);
     let mut references: Vec<_> = references.map(|source| source.definition.name.clone()).collect();
     references.sort_unstable();
@@ -123,6 +126,18 @@ pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &B
         code: "reference_left_out",
         detail: "Reference sources count toward no total; group by source to see them.".to_owned(),
         sources: references,
+        measures: Vec::new(),
+    })
+}
+
+/// Totals that name no value of the dimension by which numbers are chosen.
+pub(crate) fn of_totals_without(dimension: Dimension, stating: &[&Source]) -> Option<Warning> {
+    let mut names: Vec<_> = stating.iter().map(|source| source.definition.name.clone()).collect();
+    names.sort_unstable();
+    (!names.is_empty()).then(|| Warning {
+        code: "dimension_not_stated",
+        detail: format!("Pull sources state totals, which name no {dimension}: the filter leaves them out."),
+        sources: names,
         measures: Vec::new(),
     })
 }

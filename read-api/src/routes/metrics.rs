@@ -15,12 +15,13 @@ use uuid::Uuid;
 
 use super::list;
 use crate::ApiState;
-use crate::answer::{Envelope, link_next};
+use crate::answer::link_next;
 use crate::consistency::Asked;
 use crate::refusal::Refusal;
+use crate::report::filter::request::FilterRequest;
 use crate::report::query::DataState;
-use crate::report::request::{Fields, FilterRequest, ReportRequest};
-use crate::report::{Report, ReportRow};
+use crate::report::request::{CompareRequest, Fields, ReportRequest};
+use crate::report::{Report, ReportBody};
 use crate::serve::{Answered, Read};
 
 /// The parameters of a campaign's metrics.
@@ -39,6 +40,10 @@ pub(crate) struct MetricsParams {
     /// `15m`, `hour`, `day` (the default), `week`, `month` or `all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     granularity: Option<String>,
+    /// With `granularity` `week`: the day on which weeks begin, `monday` (the default) to `sunday`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "sunday")]
+    week_start: Option<String>,
     /// The IANA zone of the days. The workspace's when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
@@ -49,6 +54,18 @@ pub(crate) struct MetricsParams {
     /// Measures by name, separated by commas.
     #[serde(skip_serializing_if = "Option::is_none")]
     measures: Option<String>,
+    /// Adds the numbers of another range to each row: `previous_period`, `previous_year`, or its first and last local day joined by
+    /// a slash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "2026-10-01/2026-10-31")]
+    compare_to: Option<String>,
+    /// What stands in buckets in which nothing was said: `none` (the default), `zero` or `zero_if_complete`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(example = "zero_if_complete")]
+    fill: Option<String>,
+    /// Whether to tell all rows as one, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<bool>,
     /// The most rows of a page: 1 to 1000, 100 when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<i64>,
@@ -78,11 +95,12 @@ pub(crate) struct MetricsParams {
     tag = "numbers",
     params(("id" = Uuid, Path, description = "The campaign."), MetricsParams),
     responses(
-        (status = 200, description = "The numbers.", body = Envelope<'static, Vec<ReportRow<'static>>>),
+        (status = 200, description = "The numbers.", body = ReportBody<'static>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         (status = 400, description = "A parameter cannot be used.", body = Problem),
         (status = 404, description = "The workspace has no such campaign.", body = Problem),
         (status = 410, description = "The cursor can no longer be used.", body = Problem),
+        (status = 422, description = "The report is too large, or crosses dimensions.", body = Problem),
         (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]
@@ -125,6 +143,11 @@ fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
         order_by: None,
         limit: params.limit,
         cursor: params.cursor.clone(),
+        week_start: params.week_start.clone(),
+        compare_to: params.compare_to.as_deref().map(CompareRequest::of_text),
+        fill: params.fill.clone(),
+        totals: params.totals,
+        subtotals: None,
     }
 }
 

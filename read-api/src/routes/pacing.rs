@@ -27,9 +27,10 @@ use crate::answer::{Envelope, Warning};
 use crate::consistency::Settled;
 use crate::parked::About;
 use crate::refusal::Refusal;
-use crate::report::query::{Column, DataState, Filters, Paging, ReportQuery};
+use crate::report::filter::Filter;
+use crate::report::query::{Column, DataState, Fill, Paging, ReportQuery};
 use crate::report::value::Value;
-use crate::report::{Ground, combine, survey};
+use crate::report::{Ground, Shared, combine, survey};
 use crate::serve::{Around, Contents, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 
@@ -152,8 +153,9 @@ impl Resource for OfCampaign {
     async fn survey(&self, settled: &mut Settled, _: &PacingQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
         let Some(campaign) = Campaign::find(&mut settled.snapshot, self.id).await? else { return Ok(None) };
         let query = daily_spend(self.id, &campaign, local_date(settled.snapshot.now, campaign.zone));
+        let shared = Shared::load(&mut settled.snapshot).await?;
         // Its version holds the last midnight, and it lasts until the next: a boundary of the days that it covers.
-        let spend = survey(settled, &query).await?.surveyed(&settled.snapshot);
+        let spend = survey(&mut settled.snapshot, &shared, &query).await?.surveyed(&settled.snapshot);
         let Survey { epoch, version, lasting, numbers, ground } = spend;
         let ground = Surveyed { campaign, query, spend: ground };
         Ok(Some(Survey { epoch, version, lasting, numbers, ground }))
@@ -321,11 +323,16 @@ fn daily_spend(id: Uuid, campaign: &Campaign, today: NaiveDate) -> ReportQuery {
         date_from: date_from.min(today).max(earliest),
         date_to: today,
         granularity: Granularity::Day,
+        week_start: None,
         time_zone: campaign.zone,
         group_by: BTreeSet::new(),
-        filters: Filters { campaign_id: BTreeSet::from([id]), ..Filters::default() },
+        filters: Filter::of_campaigns([id]),
         order_by: Vec::new(),
         data_state: DataState::All,
+        compare_to: None,
+        fill: Fill::None,
+        totals: false,
+        subtotals: None,
     }
 }
 
@@ -341,10 +348,10 @@ impl Spend {
     fn of(rows: &[combine::Row], ground: &Ground) -> Self {
         let mut by_day = BTreeMap::new();
         let mut currencies = BTreeSet::new();
-        let was_mixed_in_a_day = rows.iter().any(|row| !row.mixed.is_empty());
+        let was_mixed_in_a_day = rows.iter().any(|row| !row.by_currency.is_empty());
         for row in rows {
             let (Some(Value::Money(micros, currency)), Some(cell)) =
-                (row.values.first(), ground.plan.cells().get(row.key.cell))
+                (row.values.first(), ground.own.plan.cells().get(row.key.cell))
             else {
                 continue;
             };

@@ -17,11 +17,11 @@ use utoipa::IntoParams;
 
 use super::metrics::{data_state, query_string};
 use crate::ApiState;
-use crate::answer::{Envelope, content_location, link_next};
+use crate::answer::{content_location, link_next};
 use crate::consistency::Asked;
 use crate::refusal::Refusal;
 use crate::report::request::ReportRequest;
-use crate::report::{Report, ReportRow};
+use crate::report::{Report, ReportBody};
 use crate::serve::{Answered, Read};
 
 /// Base64url with or without padding: clients differ.
@@ -47,6 +47,18 @@ pub(crate) struct ReportParams {
     /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_timeout: Option<String>,
+}
+
+impl ReportParams {
+    /// What is asked of the answer's freshness.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked::new(self.min_position, self.max_staleness.as_ref(), self.on_timeout.as_ref())
+    }
+
+    /// Which buckets are wanted.
+    pub(crate) fn data_state(&self) -> Option<&str> {
+        self.data_state.as_deref()
+    }
 }
 
 /// The same, with the query itself.
@@ -80,10 +92,10 @@ pub(crate) struct CacheableParams {
     params(ReportParams),
     request_body = ReportRequest,
     responses(
-        (status = 200, description = "The numbers.", body = Envelope<'static, Vec<ReportRow<'static>>>),
+        (status = 200, description = "The numbers.", body = ReportBody<'static>),
         (status = 400, description = "The query cannot be used.", body = Problem),
         (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 422, description = "The body is not a report, or the report is too large.", body = Problem),
+        (status = 422, description = "The body is not a report, or the report is too large or crosses dimensions.", body = Problem),
         (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]
@@ -114,11 +126,11 @@ pub(crate) async fn post(
     tag = "numbers",
     params(CacheableParams),
     responses(
-        (status = 200, description = "The numbers.", body = Envelope<'static, Vec<ReportRow<'static>>>),
+        (status = 200, description = "The numbers.", body = ReportBody<'static>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         (status = 400, description = "The query cannot be used.", body = Problem),
         (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 422, description = "The query is not a report, or the report is too large.", body = Problem),
+        (status = 422, description = "The report is too large, or crosses dimensions.", body = Problem),
         (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
     )
 )]

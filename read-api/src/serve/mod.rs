@@ -157,7 +157,11 @@ struct Echo<'a, Q> {
 }
 
 impl<Q: Serialize> Sought<Q> {
-    fn new(model: &str, principal: &Principal, (query, paging): (Q, Option<Paging>)) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        model: &str,
+        principal: &Principal,
+        (query, paging): (Q, Option<Paging>),
+    ) -> Result<Self, Refusal> {
         let canonical = Canonical::new(model, principal, &query)?;
         Ok(Self { query, paging, canonical })
     }
@@ -197,21 +201,36 @@ impl<Q: Serialize> Sought<Q> {
         let Contents { data, next_cursor, time_zone, freshness, warnings } = contents;
         let echo = self.echo()?;
         let page = self.paging.is_some().then(|| Page { next_cursor: next_cursor.clone() });
-        let meta = Meta {
-            model: R::MODEL,
-            epoch: snapshot.epoch,
-            version: version.to_string(),
-            time_zone: time_zone.name(),
-            currency: snapshot.currency,
-            query: &echo,
-            freshness,
-            warnings,
-        };
+        let meta = Meta { freshness, warnings, ..meta::<R>(snapshot, version, time_zone, &echo) };
         Told::new(&Envelope { data, page, meta }, next_cursor)
     }
 }
 
+/// What an answer says of its data, whatever that is. `echo`: the query as the answer repeats it.
+pub(crate) fn meta<'a, R: Resource>(
+    snapshot: &Snapshot,
+    version: Version,
+    time_zone: Zone,
+    echo: &'a RawValue,
+) -> Meta<'a> {
+    Meta {
+        model: R::MODEL,
+        epoch: snapshot.epoch,
+        version: version.to_string(),
+        time_zone: time_zone.name(),
+        currency: snapshot.currency,
+        query: echo,
+        freshness: None,
+        compared: None,
+        warnings: Vec::new(),
+    }
+}
+
 impl Told {
+    pub(crate) fn written(body: Vec<u8>, next_cursor: Option<String>) -> Self {
+        Self { body, next_cursor }
+    }
+
     pub(crate) fn new(body: &impl Serialize, next_cursor: Option<String>) -> Result<Self, Refusal> {
         Ok(Self { body: serde_json::to_vec(body).map_err(Refusal::corrupt)?, next_cursor })
     }

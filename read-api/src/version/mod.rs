@@ -46,6 +46,15 @@ impl Version {
         Self { position: position.max(revision.position), revision: revision.count, boundary }
     }
 
+    /// The version of two results told as one.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            position: self.position.max(other.position),
+            revision: self.revision.max(other.revision),
+            boundary: self.boundary.max(other.boundary),
+        }
+    }
+
     /// The instant as of which the result is true. What moves with the clock all the time is told as of then.
     pub(crate) fn as_of(self) -> DateTime<Utc> {
         self.boundary.unwrap_or_default()

@@ -130,10 +130,50 @@ async fn what_is_not_kept_by_itself_is_other_and_said_to_be(options: PgPoolOptio
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn dimensions_are_taken_one_at_a_time(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(options, connect).await;
-    let reply = world.report(&json!({"group_by": ["country", "device"]})).await;
-    assert_eq!(reply.status, 400);
-    assert!(reply.body.to_string().contains("one dimension at a time"), "{}", reply.body);
+    for crossed in [
+        json!({"group_by": ["country", "device"]}),
+        json!({"group_by": ["country"], "filters": {"device": ["phone"]}}),
+        json!({"filters": {"or": [{"country": ["DE"]}, {"not": {"device": [null]}}]}}),
+    ] {
+        let reply = world.report(&crossed).await;
+        assert_eq!(reply.problem(422), "dimension-combination", "{crossed}");
+        assert_eq!(reply.body["dimensions"], json!(["country", "device"]));
+        assert!(reply.body["detail"].as_str().unwrap().contains("country and device"), "{}", reply.body);
+    }
+    let metrics = format!("/v1/campaigns/{}/metrics?group_by=country,device", campaign(1));
+    assert_eq!(world.get(&metrics).await.problem(422), "dimension-combination");
     let unknown = world.report(&json!({"group_by": ["weather"]})).await;
     assert_eq!(unknown.status, 400);
     assert!(unknown.body.to_string().contains("utm_content"), "{}", unknown.body);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn numbers_are_chosen_by_values(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    shop(&mut world).await;
+    let clicks = async |filters: Value, group_by: &[&str]| {
+        let query = json!({"measures": ["clicks"], "date_from": "2026-11-20", "date_to": "2026-11-20", "group_by": group_by,
+                           "filters": filters});
+        let reply = world.report(&query).await.ok();
+        (by(&reply, "country", "clicks"), reply.warnings().contains(&"dimension_not_stated"))
+    };
+    let germany = json!({"country": ["DE"]});
+    assert_eq!(clicks(germany.clone(), &["country"]).await, (vec![(json!("DE"), json!(5))], true));
+    let one = |clicks: i64| vec![(json!(null), json!(clicks))];
+    // Chosen by it, but not told apart.
+    assert_eq!(clicks(germany.clone(), &[]).await, (one(5), true));
+    assert_eq!(clicks(json!({"country": ["DE", "FR"]}), &[]).await, (one(7), true));
+    assert_eq!(clicks(json!({"country": ["DE", null]}), &[]).await, (one(46), false));
+    assert_eq!(clicks(json!({"country": [null]}), &[]).await, (one(41), false));
+    assert_eq!(clicks(json!({ "not": germany }), &[]).await, (one(43), false));
+    assert_eq!(clicks(json!({"not": {"country": ["DE", null]}}), &[]).await, (one(2), true));
+    assert_eq!(
+        clicks(json!({"not": {"country": ["FR"]}}), &["country"]).await.0,
+        [(json!("DE"), json!(5)), (json!(null), json!(41))]
+    );
+    // Beside conditions on other things, in any combination.
+    let other = json!({"or": [{"country": ["FR"]}, {"source": ["google_ads"]}]});
+    assert_eq!(clicks(other, &[]).await, (one(42), false));
+    let of_campaign = json!({"country": ["DE"], "not": {"campaign_id": [campaign(1).to_string()]}});
+    assert_eq!(clicks(of_campaign, &[]).await.0, []);
 }

@@ -185,7 +185,8 @@ async fn reference_numbers_stand_beside_the_totals(options: PgPoolOptions, conne
     assert_eq!(
         by_source.body["data"],
         json!([
-            {"source": "analytics", "role": "reference", "clicks": 55, "revenue": null, "state": "provisional"},
+            {"source": "analytics", "role": "reference", "clicks": 55, "revenue": null, "state": "provisional",
+             "first_incomplete": "2026-11-20T00:00:00Z"},
             {"source": "google_ads", "role": "primary", "clicks": 40, "revenue": null, "state": "provisional"},
             {"source": "tracker", "role": "primary", "clicks": null, "revenue": {"amount": "50.000000", "currency": "EUR"},
              "state": "provisional"},
@@ -217,7 +218,8 @@ async fn a_measure_of_a_primary_source_can_be_a_reference(options: PgPoolOptions
     assert_eq!(
         by_source.body["data"],
         json!([{"source": "ads", "role": "primary", "reference_measures": ["conversions"],
-                "clicks": 10, "conversions": 2, "cvr": 0.2, "state": "provisional"}])
+                "clicks": 10, "conversions": 2, "cvr": 0.2, "state": "provisional",
+                "first_incomplete": "2026-11-19T23:00:00Z"}])
     );
 }
 
@@ -243,6 +245,16 @@ async fn quotients_take_sources_that_state_both_sides(options: PgPoolOptions, co
         json!([{"spend": {"amount": "100.000000", "currency": "EUR"}, "clicks": 3,
                 "cpc": {"amount": "3.333333", "currency": "EUR"}, "roas": null, "cpm": null, "state": "provisional"}])
     );
+    // One source's clicks over another's impressions are no CTR, in rows and totals alike.
+    world.given([observed(2, 1, &[(Impression, "2026-11-20T12:00:00Z", 100, None)])]).await;
+    let apart = json!({"date_from": "2026-11-20", "date_to": "2026-11-20", "measures": ["clicks", "impressions", "ctr"],
+                       "totals": true});
+    let reply = world.report(&apart).await.ok();
+    assert_eq!((&reply.body["data"][0]["clicks"], &reply.body["data"][0]["impressions"]), (&json!(3), &json!(100)));
+    assert_eq!((&reply.body["data"][0]["ctr"], &reply.body["totals"]["ctr"]), (&json!(null), &json!(null)));
+    world.given([observed(1, 1, &[(Impression, "2026-11-20T12:00:00Z", 12, None)])]).await;
+    let reply = world.report(&apart).await.ok();
+    assert_eq!((&reply.body["data"][0]["ctr"], &reply.body["totals"]["ctr"]), (&json!(0.25), &json!(0.25)));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -260,12 +272,17 @@ async fn currencies_are_never_added(options: PgPoolOptions, connect: PgConnectOp
         ])
         .await;
     let mixed = world.get(&metrics("granularity=all&measures=clicks,spend,cpc")).await.ok();
-    assert_eq!(mixed.body["data"], json!([{"clicks": 2, "spend": null, "cpc": null, "state": "provisional"}]));
+    let amount = |amount: &str, currency: &str| json!({"amount": amount, "currency": currency});
+    assert_eq!(
+        mixed.body["data"],
+        json!([{"clicks": 2, "spend": null, "cpc": null, "state": "provisional",
+                "by_currency": {"EUR": {"spend": amount("2.000000", "EUR"), "cpc": amount("2.000000", "EUR")},
+                                "USD": {"spend": amount("3.000000", "USD"), "cpc": amount("3.000000", "USD")}}}])
+    );
     assert_eq!(mixed.warnings(), ["mixed_currency", "overlapping_primaries"]);
     assert_eq!(mixed.body["meta"]["warnings"][0]["measures"], json!(["cpc", "spend"]));
 
     let apart = world.get(&metrics("granularity=all&measures=spend&group_by=channel")).await.ok();
-    let amount = |amount: &str, currency: &str| json!({"amount": amount, "currency": currency});
     assert_eq!(apart.column("spend"), [amount("2.000000", "EUR"), amount("3.000000", "USD")]);
     assert_eq!(apart.warnings(), ["overlapping_primaries"]);
 }
@@ -358,8 +375,10 @@ async fn many_campaigns_are_told_apart_by_name(options: PgPoolOptions, connect: 
     assert_eq!(
         reply.body["data"],
         json!([
-            {"campaign_id": campaign(2).to_string(), "campaign": "Hats", "clicks": 3, "state": "provisional"},
-            {"campaign_id": campaign(1).to_string(), "campaign": "Shoes", "clicks": 40, "state": "provisional"},
+            {"campaign_id": campaign(2).to_string(), "campaign": "Hats", "clicks": 3, "state": "provisional",
+             "sources": ["mailer"], "first_incomplete": "2026-11-20T00:00:00Z"},
+            {"campaign_id": campaign(1).to_string(), "campaign": "Shoes", "clicks": 40, "state": "provisional",
+             "sources": ["google_ads", "tracker"]},
         ])
     );
 }

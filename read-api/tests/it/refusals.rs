@@ -85,6 +85,12 @@ async fn bad_parameters_are_named(options: PgPoolOptions, connect: PgConnectOpti
     }
 }
 
+/// A report whose filter nests so deeply.
+fn nested(levels: usize) -> Value {
+    let filter = (0..levels).fold(json!({"source": ["a"]}), |inner, _| json!({ "not": inner }));
+    json!({ "filters": filter })
+}
+
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
@@ -103,6 +109,14 @@ async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions
         (json!({"limit": 1_000_000}), "limit"),
         (json!({"date_from": "yesterday"}), "date_from"),
         (json!({"date_from": "2026-11-23"}), "date_from"),
+        (nested(100), "filters.not.not.not.not.not.not"),
+        (json!({"filters": {"or": [{}]}}), "filters.or[0]"),
+        (json!({"compare_to": "yesterday"}), "compare_to"),
+        (json!({"compare_to": {"date_from": "2026-11-02", "date_to": "2026-11-01"}}), "compare_to.date_from"),
+        (json!({"date_from": "1970-01-01", "date_to": "1970-01-01", "compare_to": "previous_period"}), "compare_to"),
+        (json!({"fill": "nulls"}), "fill"),
+        (json!({"week_start": "someday"}), "week_start"),
+        (json!({"subtotals": "source"}), "subtotals"),
     ] {
         for reply in [world.report(&query).await, world.get(&report_path(&query)).await] {
             assert_eq!((reply.problem(400), reply.wrong_fields()), ("invalid-query", vec![field]), "{query}");
@@ -113,6 +127,7 @@ async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions
         (json!({"filters": {"region": ["DACH"]}}), "filters.region"),
         (json!({"limit": "ten"}), "limit"),
         (json!({"filters": {"source": ["a\u{0}b"]}}), "filters.source[0]"),
+        (json!({"compare_to": {"date_from": 1}}), "compare_to"),
     ] {
         let posted = world.report(&query).await;
         assert_eq!((posted.problem(422), posted.wrong_fields()), ("invalid-body", vec![field]), "{query}");
@@ -121,6 +136,10 @@ async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions
         assert_eq!(got.wrong_fields(), [if field.is_empty() { "query".to_owned() } else { format!("query.{field}") }]);
     }
     let headers = [("content-type", "application/json")];
+    // Deeper than any parser of ours goes.
+    let deep = format!("{{\"filters\":{}{{}}{}}}", "{\"not\":".repeat(5_000), "}".repeat(5_000));
+    let deep = send(world.router.clone(), "POST", "/v1/reports", &headers, Some(deep)).await;
+    assert!(deep.status.is_client_error() && deep.text.contains("recursion limit"), "{deep}");
     let malformed = send(world.router.clone(), "POST", "/v1/reports", &headers, Some("{".to_owned())).await;
     assert_eq!(malformed.problem(400), "malformed-json");
     let text =
@@ -143,6 +162,7 @@ async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgC
             "/v1/campaigns/{id}/corrections",
             "/v1/campaigns/{id}/metrics",
             "/v1/campaigns/{id}/pacing",
+            "/v1/dashboards",
             "/v1/freshness",
             "/v1/leaderboard",
             "/v1/measures",

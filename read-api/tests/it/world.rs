@@ -73,6 +73,14 @@ impl World {
         world
     }
 
+    /// The same API, whose reads of the database give up at once.
+    pub(crate) async fn hasty(&self, connect: &PgConnectOptions) -> Router {
+        let reader = pool_as("SET ROLE highwater_read; SET statement_timeout = '200ms'", connect).await;
+        let (progress, _follower) = Progress::start(reader.clone(), CancellationToken::new());
+        let keys = Keys::new(reader.clone(), self.clock.shared());
+        read_api::router(ApiState::new(reader, keys, self.clock.shared(), progress, 0))
+    }
+
     /// What a replay of everything is told.
     pub(crate) fn replaying(&self) -> ReplayOptions {
         ReplayOptions::new(self.clock.shared())

@@ -126,6 +126,46 @@ async fn hours_and_days_are_the_sums_of_their_quarters(options: PgPoolOptions, c
     }
 }
 
+/// Days whose first instants and ends were looked up by hand.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn days_on_which_clocks_change_are_the_sums_of_their_quarter_hours(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let days = [
+        ("Asia/Kathmandu", "2026-03-08", "2026-03-07T18:15:00Z", "2026-03-08T18:15:00Z"),
+        // 23 and 25 hours.
+        ("America/New_York", "2026-03-08", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"),
+        ("America/New_York", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+        // 23 and a half, and 24 and a half.
+        ("Australia/Lord_Howe", "2026-10-04", "2026-10-03T13:30:00Z", "2026-10-04T13:00:00Z"),
+        ("Australia/Lord_Howe", "2026-04-05", "2026-04-04T13:00:00Z", "2026-04-05T13:30:00Z"),
+        // The last day before the one that was skipped, the one behind it, and one in which clocks move.
+        ("Pacific/Apia", "2011-12-29", "2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"),
+        ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"),
+        ("Pacific/Apia", "2011-09-24", "2011-09-24T11:00:00Z", "2011-09-25T10:00:00Z"),
+    ];
+    let mut world = world(options, connect).await;
+    let mut seen: Vec<(DateTime<Utc>, i64)> = Vec::new();
+    for (_, _, start, _) in days {
+        let first = at(start) - TimeDelta::hours(3);
+        let quarters = (0..4 * 32_i64).map(|quarter| (first + TimeDelta::minutes(15 * quarter + 14), quarter % 13 + 1));
+        for one in quarters.filter(|(when, _)| !seen.iter().any(|(other, _)| other == when)).collect::<Vec<_>>() {
+            seen.push(one);
+        }
+    }
+    let texts: Vec<_> = seen.iter().map(|(when, count)| (when.to_rfc3339(), *count)).collect();
+    let batch: Vec<_> =
+        texts.iter().map(|(when, count)| (ObservationType::Click, when.as_str(), *count, None)).collect();
+    world.given([observed(1, 1, &batch)]).await;
+    for (zone, day, start, end) in days {
+        let expected: i64 =
+            seen.iter().filter(|(when, _)| at(start) <= *when && *when < at(end)).map(|(_, count)| count).sum();
+        let told = world.get(&metrics(&format!("date_from={day}&date_to={day}&time_zone={zone}"))).await.ok();
+        assert_eq!(cells(&told), [(json!(day), json!(expected))], "{zone}");
+    }
+}
+
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn days_stated_in_the_querys_zone_are_exact(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;

@@ -7,14 +7,14 @@ use domain::source::Role;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::combine::{Feeding, Row, Setting, combine};
+use super::super::combine::{Feeding, Row, Setting};
 use super::super::gather::Sum;
 use super::super::plan::Plan;
 use super::super::row::{ReportRow, Sheet};
 use super::super::warnings;
-use super::{at, id, query, source, sources, sum};
+use super::{ads, at, id, query, source, sources, sum};
 use crate::parked::Parked;
-use crate::sources::{Source, Sources};
+use crate::sources::Sources;
 
 /// The rows of a request over two days of UTC, as they are written.
 fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
@@ -24,7 +24,7 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
     request["time_zone"] = json!("UTC");
     let query = query(request);
     let plan = Plan::new(&query).unwrap();
-    let feeding = Feeding::Together(sources.keys().copied().collect());
+    let feeding = Feeding { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
     let setting = Setting {
         query: &query,
         cells: plan.cells(),
@@ -34,16 +34,12 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
         parked: &Parked::default(),
         now: at("2026-11-22T12:00:00Z"),
     };
-    let rows = combine(&setting, sums).unwrap();
+    let rows = setting.rows(&setting.tally(sums).unwrap()).unwrap();
     let names = BTreeMap::new();
-    let sheet = Sheet { query: &query, cells: plan.cells(), measures: &plan.measures, sources, names: &names };
+    let sheet = Sheet { setting: &setting, compared: &[], names: &names };
     let written: Vec<_> = rows.iter().map(|row| ReportRow::new(row, false, sheet)).collect();
     let written = serde_json::to_string(&written).unwrap();
     (rows.clone(), serde_json::from_str(&written).unwrap())
-}
-
-fn ads(n: u128) -> Source {
-    source(n, &format!("ads_{n}"), "paid_search", Role::Primary, "EUR")
 }
 
 #[test]
@@ -125,10 +121,19 @@ fn a_ratio_of_mixed_money_is_not_told() {
         })
         .collect();
     let (mixed, written) = rows(json!({"measures": ["clicks", "revenue", "roas"]}), &sources, &sums);
-    assert_eq!(written, json!([{"clicks": 4, "revenue": null, "roas": null, "state": "provisional"}]));
+    let each = |currency: &str| json!({"revenue": {"amount": "4.000000", "currency": currency}, "roas": 4});
+    assert_eq!(
+        written,
+        json!([{"clicks": 4, "revenue": null, "roas": null, "state": "provisional",
+                "by_currency": {"EUR": each("EUR"), "USD": each("USD")}}])
+    );
     assert_eq!(warnings::of_currencies(&mixed).unwrap().measures, ["revenue", "roas"]);
     let (apart, written) = rows(json!({"measures": ["roas"], "group_by": ["source"]}), &sources, &sums);
-    assert_eq!(written[1], json!({"source": "us", "role": "primary", "roas": 4, "state": "provisional"}));
+    assert_eq!(
+        written[1],
+        json!({"source": "us", "role": "primary", "roas": 4, "state": "provisional",
+                                    "first_incomplete": "2026-11-20T00:00:00Z"})
+    );
     assert_eq!(warnings::of_currencies(&apart), None);
 }
 

@@ -1,6 +1,8 @@
 //! Reports without a database: canonical queries, rows from sums, order and pages.
 
 mod combining;
+mod comparing;
+mod filtering;
 mod ordering;
 mod planning;
 mod querying;
@@ -60,6 +62,10 @@ fn source(n: u128, name: &str, channel: &str, role: Role, currency: &str) -> Sou
 
 fn sources(all: impl IntoIterator<Item = Source>) -> Sources {
     all.into_iter().map(|source| (source.id, source)).collect()
+}
+
+fn ads(n: u128) -> Source {
+    source(n, &format!("ads_{n}"), "paid_search", Role::Primary, "EUR")
 }
 
 fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {

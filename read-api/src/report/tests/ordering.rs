@@ -36,7 +36,8 @@ fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Opt
         ],
         state: State::Final,
         changes: BTreeMap::new(),
-        mixed: Vec::new(),
+        by_currency: BTreeMap::new(),
+        compared: None,
     }
 }
 

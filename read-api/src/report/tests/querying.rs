@@ -61,10 +61,29 @@ fn what_is_left_out_is_filled_in() {
 }
 
 #[test]
+fn what_decides_nothing_is_not_told() {
+    let form = |request: Value| serde_json::to_value(query(request)).unwrap();
+    let plain = form(json!({"measures": ["clicks"]}));
+    let idle = json!({"measures": ["clicks"], "week_start": "sunday", "fill": "none", "totals": false});
+    assert_eq!(form(idle), plain);
+    let weeks = form(json!({"granularity": "week"}));
+    assert_eq!(weeks["week_start"], json!("monday"));
+    let asked = json!({"granularity": "week", "week_start": "sunday", "fill": "zero_if_complete", "totals": true,
+                       "group_by": ["source"], "subtotals": "source",
+                       "compare_to": {"date_from": "2026-01-01", "date_to": "2026-01-31"}});
+    let told = form(asked.clone());
+    for (member, value) in asked.as_object().unwrap() {
+        assert_eq!(&told[member], value);
+    }
+    assert_eq!(form(json!({"compare_to": "previous_year"}))["compare_to"], json!("previous_year"));
+}
+
+#[test]
 fn everything_that_is_wrong_is_named_at_once() {
     let request: ReportRequest = serde_json::from_value(json!({
         "measures": ["clicks", "nonsense"], "date_to": "soon", "time_zone": "Nowhere", "granularity": "era",
         "group_by": ["moon"], "filters": {"status": ["asleep"], "campaign_id": ["x"]}, "order_by": ["spend"], "limit": 0,
+        "week_start": "mon", "compare_to": "last_week", "fill": "nulls", "subtotals": "bucket",
     }))
     .unwrap();
     let wrong = request.canonical(defaults(), DataState::All).unwrap_err();
@@ -73,7 +92,9 @@ fn everything_that_is_wrong_is_named_at_once() {
     assert_eq!(
         fields,
         [
+            "compare_to",
             "date_to",
+            "fill",
             "filters.campaign_id[0]",
             "filters.status[0]",
             "granularity",
@@ -81,7 +102,9 @@ fn everything_that_is_wrong_is_named_at_once() {
             "limit",
             "measures[1]",
             "order_by[0]",
+            "subtotals",
             "time_zone",
+            "week_start",
         ]
     );
     assert!(wrong.iter().all(|error| !error.detail.is_empty()));

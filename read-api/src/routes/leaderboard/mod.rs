@@ -240,6 +240,7 @@ impl Resource for Leaderboard<'_> {
             currency: snapshot.currency,
             query: &echo,
             freshness,
+            compared: None,
             warnings,
         };
         let page = Page { next_cursor: next_cursor.clone() };

@@ -222,6 +222,27 @@ pub(crate) async fn feeding(
     Ok(feeding)
 }
 
+/// Which of these sources feed any campaign but those.
+pub(crate) async fn feeding_others(
+    snapshot: &mut Snapshot,
+    sources: &[Uuid],
+    campaigns: &[Uuid],
+) -> Result<Vec<Uuid>, Refusal> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let ids = sqlx::query_scalar!(
+        r#"SELECT s.id AS "id!" FROM unnest($3::uuid[]) AS s (id)
+           WHERE EXISTS (SELECT FROM read.campaign_sources f
+                         WHERE f.epoch = $1 AND f.workspace = $2 AND f.source_id = s.id AND f.campaign_id <> ALL($4))"#,
+        epoch,
+        workspace,
+        sources,
+        campaigns,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    Ok(ids)
+}
+
 fn role(name: &str) -> Result<Role, Refusal> {
     let roles = [Role::Primary, Role::Reference];
     roles.into_iter().find(|role| role.name() == name).ok_or_else(|| Refusal::corrupt(format!("role {name}")))
@@ -233,6 +254,9 @@ fn kind(name: &str) -> Result<SourceKind, Refusal> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(state.name())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Which numbers count: conditions on campaigns, sources and the values of one dimension, joined by and, or and not.
+//!
+//! A request's filters ([`request`]) become one canonical [`Filter`], in which negations stand at single conditions and the order
+//! of what is joined does not matter. With what the workspace holds it comes down to [`parts`]: sources, campaigns and values
+//! that can be asked for by statements, no number being in two of them.
+
+pub(crate) mod parts; // what a filter lets in, of what there is
+pub(crate) mod request; // filters as they are sent, and told back
+
+use std::collections::BTreeSet;
+
+use domain::campaign::CampaignStatus;
+use domain::channel::Channel;
+use domain::observation::Dimension;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+/// Which numbers count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Filter {
+    /// Those of which all of these hold; all numbers if there is none.
+    All(BTreeSet<Filter>),
+    /// Those of which one of these holds.
+    Any(BTreeSet<Filter>),
+    Is(Test),
+    IsNot(Test),
+}
+
+/// A single condition: one thing about a number is among these.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Test {
+    Campaign(BTreeSet<Uuid>),
+    /// Of the source that says it.
+    Channel(BTreeSet<Channel>),
+    /// By name.
+    Source(BTreeSet<String>),
+    /// Of the campaign, now.
+    Status(BTreeSet<CampaignStatus>),
+    /// What the observation names of a dimension; `None` where it names nothing.
+    Value(Dimension, BTreeSet<Option<String>>),
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self::All(BTreeSet::new())
+    }
+}
+
+impl Filter {
+    /// The numbers of these campaigns.
+    pub(crate) fn of_campaigns(ids: impl IntoIterator<Item = Uuid>) -> Self {
+        Self::Is(Test::Campaign(ids.into_iter().collect()))
+    }
+
+    /// Those of which all of these hold.
+    pub(crate) fn all(filters: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = BTreeSet::new();
+        for filter in filters {
+            match filter {
+                Self::All(inner) => parts.extend(inner),
+                other => drop(parts.insert(other)),
+            }
+        }
+        // Neither of these nor of those is none of both.
+        let parts = merged(parts, |filter| match filter {
+            Self::IsNot(test) => Ok(test),
+            other => Err(other),
+        });
+        single(parts.into_iter().map(|part| part.unwrap_or_else(Self::IsNot)).collect(), Self::All)
+    }
+
+    /// Those of which one of these holds.
+    pub(crate) fn any(filters: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = BTreeSet::new();
+        for filter in filters {
+            match filter {
+                Self::Any(inner) => parts.extend(inner),
+                other => drop(parts.insert(other)),
+            }
+        }
+        let parts = merged(parts, |filter| match filter {
+            Self::Is(test) => Ok(test),
+            other => Err(other),
+        });
+        single(parts.into_iter().map(|part| part.unwrap_or_else(Self::Is)).collect(), Self::Any)
+    }
+
+    /// All others.
+    pub(crate) fn negated(self) -> Self {
+        match self {
+            Self::All(parts) => Self::any(parts.into_iter().map(Self::negated)),
+            Self::Any(parts) => Self::all(parts.into_iter().map(Self::negated)),
+            Self::Is(test) => Self::IsNot(test),
+            Self::IsNot(test) => Self::Is(test),
+        }
+    }
+
+    /// Whether it lets everything in.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::All(parts) if parts.is_empty())
+    }
+
+    /// Its single conditions.
+    pub(crate) fn tests(&self) -> Vec<&Test> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::tests).collect(),
+            Self::Is(test) | Self::IsNot(test) => vec![test],
+        }
+    }
+
+    /// The campaigns beyond which it lets in nothing; `None` if it names no such.
+    pub(crate) fn bound(&self) -> Option<BTreeSet<Uuid>> {
+        match self {
+            Self::All(parts) => {
+                parts.iter().filter_map(Self::bound).reduce(|a, b| a.intersection(&b).copied().collect())
+            }
+            Self::Any(parts) => {
+                let bounds: Option<Vec<_>> = parts.iter().map(Self::bound).collect();
+                bounds.map(|bounds| bounds.into_iter().flatten().collect())
+            }
+            Self::Is(Test::Campaign(ids)) => Some(ids.clone()),
+            Self::Is(_) | Self::IsNot(_) => None,
+        }
+    }
+
+    /// The campaigns that it names.
+    pub(crate) fn campaigns(&self) -> BTreeSet<Uuid> {
+        let named = self.tests().into_iter().filter_map(|test| match test {
+            Test::Campaign(ids) => Some(ids),
+            _ => None,
+        });
+        named.flatten().copied().collect()
+    }
+
+    /// The sources that it names.
+    pub(crate) fn sources(&self) -> BTreeSet<String> {
+        let named = self.tests().into_iter().filter_map(|test| match test {
+            Test::Source(names) => Some(names),
+            _ => None,
+        });
+        named.flatten().cloned().collect()
+    }
+
+    /// The statuses that it asks of campaigns, each set by itself.
+    pub(crate) fn statuses(&self) -> BTreeSet<&BTreeSet<CampaignStatus>> {
+        let asked = self.tests().into_iter().filter_map(|test| match test {
+            Test::Status(statuses) => Some(statuses),
+            _ => None,
+        });
+        asked.collect()
+    }
+
+    /// The dimensions of which it names values.
+    pub(crate) fn dimensions(&self) -> BTreeSet<Dimension> {
+        let named = self.tests().into_iter().filter_map(|test| match test {
+            Test::Value(dimension, _) => Some(*dimension),
+            _ => None,
+        });
+        named.collect()
+    }
+
+    /// Whether what it lets in depends on what sources are.
+    pub(crate) fn is_by_source(&self) -> bool {
+        self.tests().into_iter().any(|test| matches!(test, Test::Channel(_) | Test::Source(_)))
+    }
+}
+
+/// Joins the tests that `test` takes out and that are about the same thing; everything else stays.
+fn merged(parts: BTreeSet<Filter>, test: impl Fn(Filter) -> Result<Test, Filter>) -> Vec<Result<Filter, Test>> {
+    let mut merged: Vec<Result<Filter, Test>> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match test(part) {
+            Err(other) => merged.push(Ok(other)),
+            Ok(test) => {
+                let mut alike = merged.iter_mut().filter_map(|other| other.as_mut().err());
+                if let Some(unjoined) = alike.try_fold(test, |test, other| other.join(test)) {
+                    merged.push(Err(unjoined));
+                }
+            }
+        }
+    }
+    merged
+}
+
+/// One part stands for itself.
+fn single(parts: BTreeSet<Filter>, several: impl Fn(BTreeSet<Filter>) -> Filter) -> Filter {
+    match (parts.len(), parts.first()) {
+        (1, Some(only)) => only.clone(),
+        _ => several(parts),
+    }
+}
+
+impl Test {
+    /// Takes the other's values too, or gives the other back if it is about something else.
+    fn join(&mut self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Campaign(all), Self::Campaign(more)) => all.extend(more),
+            (Self::Channel(all), Self::Channel(more)) => all.extend(more),
+            (Self::Source(all), Self::Source(more)) => all.extend(more),
+            (Self::Status(all), Self::Status(more)) => all.extend(more),
+            (Self::Value(of, all), Self::Value(other, more)) if *of == other => all.extend(more),
+            (_, other) => return Some(other),
+        }
+        None
+    }
+}
+
+impl Serialize for Filter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        request::FilterRequest::from(self).serialize(serializer)
+    }
+}

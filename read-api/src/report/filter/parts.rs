@@ -1,0 +1,219 @@
+//! What a filter lets in, of what there is: parts that statements can be asked for, each by sources, campaigns and values. No
+//! number is in two of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::campaign::CampaignStatus;
+use uuid::Uuid;
+
+use super::{Filter, Test};
+use crate::sources::{Source, Sources};
+
+/// The most parts into which one filter may divide what there is.
+pub(crate) const MAX_PARTS: usize = 20;
+/// The most combinations of sources and values that are told apart while the parts are looked for.
+const MAX_COMBINATIONS: usize = 200;
+
+/// Some of the things that there are, or all but some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Set<T> {
+    Only(BTreeSet<T>),
+    Except(BTreeSet<T>),
+}
+
+/// A campaign's statuses, as they were asked for, and the campaigns that stand so.
+pub(crate) type Standing<'a> = BTreeMap<&'a BTreeSet<CampaignStatus>, BTreeSet<Uuid>>;
+
+/// What these sources say of these campaigns, under these values of the filter's dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) sources: BTreeSet<Uuid>,
+    pub(crate) campaigns: Set<Uuid>,
+    /// `None` among them: what names no value.
+    pub(crate) values: Set<Option<String>>,
+}
+
+/// The filter divides what there is into too many parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyParts;
+
+impl<T: Ord + Clone> Set<T> {
+    pub(crate) fn everything() -> Self {
+        Self::Except(BTreeSet::new())
+    }
+
+    fn nothing() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+
+    pub(crate) fn is_everything(&self) -> bool {
+        matches!(self, Self::Except(left_out) if left_out.is_empty())
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Only(let_in) if let_in.is_empty())
+    }
+
+    pub(crate) fn contains(&self, one: &T) -> bool {
+        match self {
+            Self::Only(let_in) => let_in.contains(one),
+            Self::Except(left_out) => !left_out.contains(one),
+        }
+    }
+
+    /// All others.
+    pub(crate) fn complement(self) -> Self {
+        match self {
+            Self::Only(these) => Self::Except(these),
+            Self::Except(these) => Self::Only(these),
+        }
+    }
+
+    /// The only ones, or else those left out, for a statement; neither where it is everything.
+    pub(crate) fn lists(&self) -> (Option<Vec<T>>, Option<Vec<T>>) {
+        let list = |these: &BTreeSet<T>| Some(these.iter().cloned().collect());
+        match self {
+            Self::Only(let_in) => (list(let_in), None),
+            Self::Except(left_out) if left_out.is_empty() => (None, None),
+            Self::Except(left_out) => (None, list(left_out)),
+        }
+    }
+
+    /// What is in both.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Only(mut a), other) => {
+                a.retain(|one| other.contains(one));
+                Self::Only(a)
+            }
+            (Self::Except(a), Self::Only(b)) => Self::Only(b.difference(&a).cloned().collect()),
+            (Self::Except(mut a), Self::Except(b)) => {
+                a.extend(b.iter().cloned());
+                Self::Except(a)
+            }
+        }
+    }
+
+    /// What is in either.
+    fn or(self, other: Self) -> Self {
+        self.complement().and(&other.complement()).complement()
+    }
+}
+
+impl Part {
+    pub(crate) fn lets_in(&self, source: Uuid, campaign: Uuid) -> bool {
+        self.sources.contains(&source) && self.campaigns.contains(&campaign)
+    }
+}
+
+/// Whether a filter lets in anything of a source, whatever the campaigns and values.
+pub(crate) fn admits(filter: &Filter, source: &Source) -> bool {
+    match filter {
+        Filter::All(parts) => parts.iter().all(|part| admits(part, source)),
+        Filter::Any(parts) => parts.iter().any(|part| admits(part, source)),
+        Filter::Is(test) => test.of_source(source).unwrap_or(true),
+        Filter::IsNot(test) => !test.of_source(source).unwrap_or(false),
+    }
+}
+
+/// The parts of what there is that a filter lets in.
+pub(crate) fn divide(filter: &Filter, sources: &Sources, standing: &Standing<'_>) -> Result<Vec<Part>, TooManyParts> {
+    let tests = filter.tests();
+    // Sources that fare alike in every test fare alike in the filter.
+    let mut alike: BTreeMap<Vec<Option<bool>>, Vec<&Source>> = BTreeMap::new();
+    for source in sources.values() {
+        alike.entry(tests.iter().map(|test| test.of_source(source)).collect()).or_default().push(source);
+    }
+    let classes = classes(&tests);
+    if alike.len() * classes.len() > MAX_COMBINATIONS {
+        return Err(TooManyParts);
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    for alike in alike.values() {
+        let Some(one) = alike.first() else { continue };
+        let mut of_these: Vec<(Set<Uuid>, Set<Option<String>>)> = Vec::new();
+        for (example, values) in &classes {
+            let campaigns = Case { source: one, value: example.as_ref(), standing }.campaigns(filter);
+            match of_these.iter_mut().find(|(other, _)| *other == campaigns) {
+                Some((_, all)) => *all = all.clone().or(values.clone()),
+                None => of_these.push((campaigns, values.clone())),
+            }
+        }
+        for (campaigns, values) in of_these.into_iter().filter(|(campaigns, _)| !campaigns.is_nothing()) {
+            let ids = alike.iter().map(|source| source.id);
+            match parts.iter_mut().find(|part| part.campaigns == campaigns && part.values == values) {
+                Some(part) => part.sources.extend(ids),
+                None => parts.push(Part { sources: ids.collect(), campaigns, values }),
+            }
+        }
+    }
+    if parts.len() > MAX_PARTS { Err(TooManyParts) } else { Ok(parts) }
+}
+
+/// An example of values that fare alike in every test, and which they are. A filter that names none has one class.
+type Class = (Example, Set<Option<String>>);
+/// `None`: any value that no test names.
+type Example = Option<Option<String>>;
+
+fn classes(tests: &[&Test]) -> Vec<Class> {
+    let lists: Vec<_> = tests
+        .iter()
+        .filter_map(|test| match test {
+            Test::Value(_, values) => Some(values),
+            _ => None,
+        })
+        .collect();
+    let named: BTreeSet<_> = lists.iter().flat_map(|values| values.iter().cloned()).collect();
+    let mut alike: BTreeMap<Vec<bool>, BTreeSet<Option<String>>> = BTreeMap::new();
+    for value in &named {
+        alike.entry(lists.iter().map(|values| values.contains(value)).collect()).or_default().insert(value.clone());
+    }
+    let of_named = alike.into_values().map(|values| (values.first().cloned(), Set::Only(values)));
+    of_named.chain([(None, Set::Except(named))]).collect()
+}
+
+/// A source, and a value of the filter's dimension: what is left of the filter are conditions on campaigns.
+struct Case<'a> {
+    source: &'a Source,
+    value: Option<&'a Option<String>>,
+    standing: &'a Standing<'a>,
+}
+
+impl Case<'_> {
+    fn campaigns(&self, filter: &Filter) -> Set<Uuid> {
+        match filter {
+            Filter::All(parts) => parts.iter().fold(Set::everything(), |all, part| {
+                if all.is_nothing() { all } else { all.and(&self.campaigns(part)) }
+            }),
+            Filter::Any(parts) => parts
+                .iter()
+                .fold(Set::nothing(), |any, part| if any.is_everything() { any } else { any.or(self.campaigns(part)) }),
+            Filter::Is(test) => self.of_test(test),
+            // A campaign that is not known stands neither so nor otherwise, but then it says nothing either.
+            Filter::IsNot(test) => self.of_test(test).complement(),
+        }
+    }
+
+    fn of_test(&self, test: &Test) -> Set<Uuid> {
+        let holds = match test {
+            Test::Campaign(ids) => return Set::Only(ids.clone()),
+            Test::Status(statuses) => {
+                return Set::Only(self.standing.get(statuses).cloned().unwrap_or_default());
+            }
+            Test::Value(_, values) => self.value.is_some_and(|value| values.contains(value)),
+            Test::Channel(_) | Test::Source(_) => test.of_source(self.source).unwrap_or(true),
+        };
+        if holds { Set::everything() } else { Set::nothing() }
+    }
+}
+
+impl Test {
+    /// Whether it holds of a source; `None` if it is about something else.
+    fn of_source(&self, source: &Source) -> Option<bool> {
+        match self {
+            Self::Channel(channels) => Some(channels.contains(&source.definition.channel)),
+            Self::Source(names) => Some(names.contains(&source.definition.name)),
+            Self::Campaign(_) | Self::Status(_) | Self::Value(..) => None,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The table of freshness: each way in which a source can stand, at each time of a bucket, with and without something parked.
+
+use chrono::TimeDelta;
+
+use super::*;
+
+const DELAY_S: i64 = 1_800;
+const HORIZON_S: i64 = 86_400;
+
+/// Minutes from the end of a bucket of an hour.
+fn minute(minutes: i64) -> DateTime<Utc> {
+    "2026-11-21T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
+}
+
+/// When the bucket is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Open,
+    WithinHorizon,
+    PastHorizon,
+}
+
+use Time::{Open, PastHorizon, WithinHorizon};
+
+impl Time {
+    const ALL: [Self; 3] = [Open, WithinHorizon, PastHorizon];
+
+    fn now(self) -> i64 {
+        match self {
+            Open => -2,
+            WithinHorizon => 10,
+            PastHorizon => 24 * 60 + 10,
+        }
+    }
+}
+
+/// A way in which a source can stand, and what follows at each time: its status, the state of the bucket without anything
+/// parked, and from which minute on it is incomplete.
+struct Case {
+    name: &'static str,
+    /// Its runs so far at a time: started, completed, failed, and complete through.
+    runs: fn(i64) -> [Option<i64>; 4],
+    status: &'static str,
+    states: [&'static str; 3],
+    incomplete: [Option<i64>; 3],
+}
+
+const CASES: [Case; 7] = [
+    Case {
+        name: "synced",
+        runs: |now| [Some(now - 2), Some(now - 1), None, Some(now - 1)],
+        status: "ok",
+        states: ["live", "provisional", "final"],
+        incomplete: [Some(-3), None, None],
+    },
+    Case {
+        name: "running",
+        runs: |now| [Some(now - 1), Some(now - 5), None, Some(now - 5)],
+        status: "running",
+        states: ["live", "provisional", "final"],
+        incomplete: [Some(-7), None, None],
+    },
+    Case {
+        name: "late, short of the bucket",
+        runs: |now| [None, Some(now - 1), None, Some(-50)],
+        status: "late",
+        states: ["live", "provisional", "provisional"],
+        incomplete: [Some(-50), Some(-50), Some(-50)],
+    },
+    Case {
+        name: "failed, short of the bucket",
+        runs: |now| [Some(now - 2), None, Some(now - 1), Some(-50)],
+        status: "failed",
+        states: ["live", "provisional", "provisional"],
+        incomplete: [Some(-50), Some(-50), Some(-50)],
+    },
+    Case {
+        name: "failed, complete before",
+        runs: |now| [Some(now - 2), Some(now - 4), Some(now - 1), Some(now - 5)],
+        status: "failed",
+        states: ["live", "provisional", "final"],
+        incomplete: [Some(-7), None, None],
+    },
+    Case {
+        name: "first run underway",
+        runs: |now| [Some(now - 1), None, None, None],
+        status: "running",
+        states: ["live", "provisional", "provisional"],
+        incomplete: [Some(-60), Some(-60), Some(-60)],
+    },
+    Case {
+        name: "never",
+        runs: |_| [None; 4],
+        status: "never",
+        states: ["live", "provisional", "provisional"],
+        incomplete: [Some(-60), Some(-60), Some(-60)],
+    },
+];
+
+fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
+    let definition = SourceDefinition {
+        name: "ads".to_owned(),
+        channel: "paid_search".parse().unwrap(),
+        kind,
+        role: Role::Primary,
+        measure_roles: BTreeMap::new(),
+        time_zone: "UTC".parse().unwrap(),
+        currency: "EUR".parse().unwrap(),
+        expected_delay_s: DELAY_S,
+        restatement_horizon_s: HORIZON_S,
+    };
+    let [started, completed, failed, through] = runs.map(|minutes| minutes.map(minute));
+    let syncs = SourceSyncs {
+        last_started_at: started,
+        last_completed_at: completed,
+        last_failed_at: failed,
+        complete_through: through,
+        failure_reason: failed.map(|_| "quota exceeded".to_owned()),
+        grain: Some(Grain::QuarterHour),
+    };
+    let freshness = SourceFreshness { expected_delay_s: DELAY_S, restatement_horizon_s: HORIZON_S, syncs };
+    Source { id: Uuid::from_u128(1), definition, freshness, mark: 0, feeds: true }
+}
+
+#[test]
+fn every_cell_of_the_table() {
+    let measures = BTreeSet::from([Measure::Clicks]);
+    for case in &CASES {
+        for (index, time) in Time::ALL.into_iter().enumerate() {
+            for kind in [SourceKind::Push, SourceKind::Pull] {
+                for parked in [0, 2] {
+                    let now = minute(time.now());
+                    let source = source(kind, (case.runs)(time.now()));
+                    let range = (minute(-60), minute(0));
+                    let told = freshness(&[&source], &measures, (|_| parked, parked > 0), range, now, now);
+                    let cell = format!("{}, {kind:?}, {time:?}, {parked} parked", case.name);
+                    let standing = &told.sources[0];
+                    assert_eq!(standing.status, case.status, "{cell}");
+                    assert_eq!(standing.parked, parked, "{cell}");
+                    let through = source.freshness.syncs.complete_through;
+                    assert_eq!(standing.complete_through, through, "{cell}");
+                    if parked > 0 {
+                        // What waits may belong anywhere: nothing is complete, and nothing final.
+                        let expected = if time == Open { "live" } else { "provisional" };
+                        assert_eq!(told.state.name(), expected, "{cell}");
+                        assert_eq!(told.first_incomplete, Some(range.0), "{cell}");
+                        assert_eq!(standing.final_through, None, "{cell}");
+                    } else {
+                        assert_eq!(told.state.name(), case.states[index], "{cell}");
+                        assert_eq!(told.first_incomplete, case.incomplete[index].map(minute), "{cell}");
+                        let horizon = now - TimeDelta::seconds(HORIZON_S);
+                        assert_eq!(standing.final_through, through.map(|through| through.min(horizon)), "{cell}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reference_decides_nothing() {
+    let mut reference = source(SourceKind::Pull, [None; 4]);
+    reference.definition.role = Role::Reference;
+    let done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
+    let measures = BTreeSet::from([Measure::Clicks]);
+    let now = minute(PastHorizon.now());
+    let told = freshness(&[&reference, &done], &measures, (|_| 0, false), (minute(-60), minute(0)), now, now);
+    assert_eq!((told.state, told.first_incomplete), (State::Final, None));
+    assert_eq!(told.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
+}

@@ -4,6 +4,7 @@ mod activity; // who did what to one campaign
 mod campaign; // one campaign
 mod campaigns; // many of them
 mod corrections; // what corrections did to one campaign
+mod dashboards; // many reports at one position
 mod freshness; // projections and sources, as they are now
 mod leaderboard; // campaigns, ranked
 mod measures; // the catalogue
@@ -61,6 +62,7 @@ pub(crate) fn described() -> (Router<ApiState>, Description) {
         .routes(routes!(corrections::list))
         .routes(routes!(pacing::show))
         .routes(routes!(reports::post, reports::get))
+        .routes(routes!(dashboards::post))
         .routes(routes!(leaderboard::list))
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))

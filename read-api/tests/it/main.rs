@@ -6,6 +6,7 @@ mod caching; // results that are kept, and that none is told too late
 mod campaigns; // one and many
 mod consistency; // waiting, bounds, tokens
 mod corrections; // what corrections did
+mod dashboards; // many reports at one position
 mod dimensions; // numbers by what observations name
 mod freshness; // states, sources, what was final
 mod given; // what happened
@@ -16,6 +17,7 @@ mod pacing; // budgets and days
 mod paging; // cursors
 mod parked; // what waits because it cannot be applied
 mod refusals; // every bad input, by name
+mod reports; // filters, comparisons, gaps, totals
 mod retention; // months that are not kept
 mod versions; // when an ETag moves, and when it does not
 mod world; // a workspace, its log and its readers

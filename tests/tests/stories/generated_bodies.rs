@@ -53,6 +53,17 @@ const WORDS: &[&str] = &[
     "order_by",
     "limit",
     "cursor",
+    "compare_to",
+    "previous_year",
+    "fill",
+    "zero_if_complete",
+    "totals",
+    "subtotals",
+    "week_start",
+    "and",
+    "or",
+    "not",
+    "country",
     "EUR",
     "UTC",
     "Asia/Kathmandu",
@@ -179,7 +190,9 @@ async fn no_body_breaks_an_endpoint(pool: PgPool) {
     ];
     let report = json!({
         "measures": ["clicks", "ctr"], "date_from": "2026-11-01", "date_to": "2026-11-20", "granularity": "day",
-        "time_zone": "UTC", "group_by": ["source"], "filters": { "channel": ["email"] }, "limit": 10
+        "time_zone": "UTC", "group_by": ["source", "country"], "limit": 10,
+        "filters": { "channel": ["email"], "or": [{ "country": ["DE", null] }, { "status": ["draft"] }], "not": { "source": ["x"] } },
+        "compare_to": { "date_from": "2026-10-01", "date_to": "2026-10-20" }, "fill": "zero", "totals": true, "subtotals": "source"
     });
     let budget = json!({ "budget": { "amount": "100", "currency": "EUR" } });
 
@@ -201,6 +214,8 @@ async fn no_body_breaks_an_endpoint(pool: PgPool) {
         is_an_answer(&acme.put(&format!("/v1/campaigns/{campaign}/budget"), &body).await, &format!("PUT {body}"));
         let body = draw(&report);
         is_an_answer(&acme.post_read("/v1/reports", &body).await, &format!("POST /v1/reports {body} ({round})"));
+        let dashboard = json!({ "reports": { "sound": report, "broken": body } });
+        is_an_answer(&acme.post_read("/v1/dashboards", &dashboard).await, &format!("POST /v1/dashboards {dashboard}"));
     }
     // What was accepted can all be projected.
     acme.caught_up().await;

@@ -1,0 +1,232 @@
+//! A whole dashboard: many reports, all answered at one position from one snapshot.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::bucket::Granularity;
+use http::HeaderMap;
+use platform::http::auth::Authenticated;
+use platform::http::json::ApiJson;
+use platform::http::problem::Problem;
+use platform::http::query::ApiQuery;
+use platform::keys::{Principal, Scope};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use utoipa::ToSchema;
+
+use super::metrics::data_state;
+use super::reports::ReportParams;
+use crate::ApiState;
+use crate::answer::Envelope;
+use crate::consistency::Settled;
+use crate::parked::About;
+use crate::refusal::Refusal;
+use crate::report::query::{DataState, Paging, ReportQuery};
+use crate::report::request::{Fields, ReportRequest};
+use crate::report::{Ground, Report, ReportBody, Shared, survey, written};
+use crate::serve::{Around, Lasting, Read, Resource, Sought, Survey, Told, meta};
+use crate::snapshot::Snapshot;
+use crate::version::{Revision, Version};
+
+/// The most reports of one dashboard.
+const MAX_REPORTS: usize = 50;
+/// The longest name of a report.
+const MAX_NAME: usize = 100;
+
+/// Reports by names of the caller's choice.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DashboardRequest {
+    /// 1 to 50 reports, each as `POST /v1/reports` takes it.
+    #[schema(example = json!({
+        "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
+        "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"},
+    }))]
+    reports: BTreeMap<String, ReportRequest>,
+}
+
+/// One report of a dashboard: its answer, or why it has none. One that cannot be answered never fails the others.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written as it was computed")]
+pub(crate) enum Tile {
+    /// As `POST /v1/reports` answers.
+    Report(Box<ReportBody<'static>>),
+    /// What `POST /v1/reports` would have refused it with.
+    Refused {
+        /// The problem; `report` names the report.
+        #[schema(value_type = Problem)]
+        problem: serde_json::Value,
+    },
+}
+
+/// Many reports, all answered at one position.
+///
+/// Each report is answered, or refused, by itself: its member of `data` is what `POST /v1/reports` would answer at the same
+/// position, or holds the `problem`. `ETag` and `meta.version` are those of all of them together.
+#[utoipa::path(
+    post,
+    path = "/v1/dashboards",
+    tag = "numbers",
+    params(ReportParams),
+    request_body = DashboardRequest,
+    responses(
+        (status = 200, description = "The reports, by their names.", body = Envelope<'static, BTreeMap<String, Tile>>),
+        (status = 400, description = "A parameter cannot be used, or there are no reports or too many.", body = Problem),
+        (status = 422, description = "The body is not a dashboard.", body = Problem),
+        (status = 503, description = "The answer is not as fresh as was asked for, takes too long, or the read model is being built.", body = Problem),
+    )
+)]
+pub(crate) async fn post(
+    State(state): State<ApiState>,
+    caller: Authenticated,
+    ApiQuery(params): ApiQuery<ReportParams>,
+    headers: HeaderMap,
+    ApiJson(request): ApiJson<DashboardRequest>,
+) -> Result<Response, Refusal> {
+    let principal = caller.require(Scope::Read)?;
+    let read = Read { state: &state, principal, headers: &headers, asked: params.asked(), is_conditional: false };
+    let data_state = data_state(params.data_state())?;
+    check(&request)?;
+    Ok(read.answer(&Dashboard { principal, request: &request, data_state }).await?.response)
+}
+
+fn check(request: &DashboardRequest) -> Result<(), Refusal> {
+    let mut fields = Fields::default();
+    if !(1..=MAX_REPORTS).contains(&request.reports.len()) {
+        fields.wrong("reports", format_args!("must hold 1 to {MAX_REPORTS} reports"));
+    }
+    for name in request.reports.keys().filter(|name| name.chars().count() > MAX_NAME) {
+        let begin: String = name.chars().take(20).collect();
+        fields.wrong("reports", format_args!("has a name that is longer than {MAX_NAME} characters: {begin}…"));
+    }
+    fields.finish(()).map_err(Refusal::Query)
+}
+
+/// A dashboard that is asked for.
+struct Dashboard<'a> {
+    principal: &'a Principal,
+    request: &'a DashboardRequest,
+    data_state: DataState,
+}
+
+/// The canonical queries by name, or why there is none.
+pub(crate) struct DashboardQuery(BTreeMap<String, Result<Sought<ReportQuery>, Box<RawValue>>>);
+
+impl Serialize for DashboardQuery {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut reports = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, sought) in &self.0 {
+            match sought {
+                Ok(sought) => {
+                    let page = sought.paging.as_ref().map(|paging| (paging.limit, paging.cursor.as_deref()));
+                    reports.serialize_entry(name, &(&sought.query, page))?;
+                }
+                Err(problem) => reports.serialize_entry(name, problem)?,
+            }
+        }
+        reports.end()
+    }
+}
+
+impl Resource for Dashboard<'_> {
+    const MODEL: &'static str = "dashboard";
+    type Query = DashboardQuery;
+    type Ground = BTreeMap<String, Result<Ground, Box<RawValue>>>;
+
+    fn about(&self) -> About {
+        let named: Vec<_> = self.request.reports.values().map(ReportRequest::named_campaigns).collect();
+        // One report of all campaigns is about all.
+        let all = named.iter().any(Vec::is_empty);
+        About::numbers(named.into_iter().flatten().filter(|_| !all))
+    }
+
+    fn query(&self, around: Around) -> Result<(DashboardQuery, Option<Paging>), Refusal> {
+        let mut reports = BTreeMap::new();
+        for (name, request) in &self.request.reports {
+            let report = Report { request, granularity: Granularity::All, data_state: self.data_state, campaign: None };
+            let sought = match report.query(around) {
+                Ok(query) => Ok(Sought::new(Report::MODEL, self.principal, query)?),
+                Err(refusal) => Err(refused(name, refusal)?),
+            };
+            reports.insert(name.clone(), sought);
+        }
+        Ok((DashboardQuery(reports), None))
+    }
+
+    async fn survey(
+        &self,
+        settled: &mut Settled,
+        query: &DashboardQuery,
+    ) -> Result<Option<Survey<Self::Ground>>, Refusal> {
+        let snapshot = &mut settled.snapshot;
+        let shared = Shared::load(snapshot).await?;
+        let mut grounds = BTreeMap::new();
+        for (name, sought) in &query.0 {
+            let ground = match sought {
+                Ok(sought) => match survey(snapshot, &shared, &sought.query).await {
+                    Ok(ground) => Ok(ground),
+                    Err(refusal) => Err(refused(name, refusal)?),
+                },
+                Err(problem) => Err(problem.clone()),
+            };
+            grounds.insert(name.clone(), ground);
+        }
+        let each = || grounds.values().filter_map(|ground| ground.as_ref().ok());
+        // Refusals alone depend on nothing that happens.
+        let version =
+            each().map(|ground| ground.version).fold(Version::new(Revision::default(), 0, None), Version::and);
+        let now = snapshot.now;
+        let state = each().map(|ground| ground.freshness(now).state).min();
+        let complete_through = each().map(Ground::complete_through).min().flatten();
+        Ok(Some(Survey {
+            epoch: snapshot.epoch,
+            version,
+            lasting: Lasting::Until(each().filter_map(|ground| ground.until).min()),
+            numbers: state.map(|state| (state, complete_through)),
+            ground: grounds,
+        }))
+    }
+
+    async fn result(
+        &self,
+        snapshot: &mut Snapshot,
+        sought: &Sought<DashboardQuery>,
+        survey: Survey<Self::Ground>,
+    ) -> Result<Told, Refusal> {
+        let mut data: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
+        for (name, ground) in survey.ground {
+            let Some((name, report)) = sought.query.0.get_key_value(&name) else { continue };
+            let tile = match (ground, report) {
+                (Ok(ground), Ok(report)) => match written(&ground, snapshot, report).await {
+                    Ok((body, _)) => raw(body)?,
+                    Err(refusal) => refused(name, refusal)?,
+                },
+                (Err(problem), _) => problem,
+                (Ok(_), Err(problem)) => problem.clone(),
+            };
+            data.insert(name, tile);
+        }
+        // Each report repeats its own query.
+        let names: Vec<_> = sought.query.0.keys().collect();
+        let echo = to_raw_value(&serde_json::json!({ "reports": names })).map_err(Refusal::corrupt)?;
+        let meta = meta::<Self>(snapshot, survey.version, snapshot.time_zone, &echo);
+        Told::new(&Envelope { data, page: None, meta }, None)
+    }
+}
+
+/// What stands for a report that cannot be answered; what fails all of them is passed on.
+fn refused(name: &str, refusal: Refusal) -> Result<Box<RawValue>, Refusal> {
+    if !refusal.is_of_the_query() {
+        return Err(refusal);
+    }
+    let problem = Problem::from(refusal).extension("report", name);
+    to_raw_value(&serde_json::json!({ "problem": problem.to_json() })).map_err(Refusal::corrupt)
+}
+
+fn raw(body: Vec<u8>) -> Result<Box<RawValue>, Refusal> {
+    let text = String::from_utf8(body).map_err(Refusal::corrupt)?;
+    RawValue::from_string(text).map_err(Refusal::corrupt)
+}

@@ -1,0 +1,144 @@
+//! Many reports at one position.
+
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::{campaign, clicks, created, pushing};
+use crate::world::{Reply, World, send};
+
+async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+    let mut world = World::new(options, connect).await;
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            created(2, "Hats", &["email"]),
+            pushing(1, "tracker", "paid_search"),
+            pushing(2, "mailer", "email"),
+            clicks(1, 1, "2026-11-20T10:00:00Z", 5),
+            clicks(2, 2, "2026-11-20T11:00:00Z", 7),
+        ])
+        .await;
+    world
+}
+
+async fn ask(world: &World, reports: &Value) -> Reply {
+    let headers = [("content-type", "application/json")];
+    let body = json!({ "reports": reports }).to_string();
+    send(world.router.clone(), "POST", "/v1/dashboards", &headers, Some(body)).await
+}
+
+fn tile(more: &Value) -> Value {
+    let mut tile =
+        json!({"measures": ["clicks"], "date_from": "2026-11-18", "date_to": "2026-11-22", "time_zone": "UTC"});
+    for (name, value) in more.as_object().unwrap() {
+        tile[name] = value.clone();
+    }
+    tile
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn each_report_is_answered_or_refused_by_itself(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let by_channel = tile(&json!({"group_by": ["channel"], "totals": true, "limit": 1}));
+    let reply = ask(
+        &world,
+        &json!({
+            "by channel": by_channel,
+            "crossed": {"group_by": ["country", "device"]},
+            "misspelt": {"measures": ["clocks"]},
+            "other page": {"cursor": "eyJ9"},
+            "parts": tile(&json!({"filters": {"not": {"campaign_id": [campaign(1).to_string()]}}})),
+        }),
+    )
+    .await
+    .ok();
+    let data = &reply.body["data"];
+    let alone = world.report(&by_channel).await.ok();
+    assert_eq!(data["by channel"], alone.body);
+    assert_eq!(data["parts"]["data"][0]["clicks"], json!(7));
+    let problem = |name: &str| {
+        let problem = &data[name]["problem"];
+        assert_eq!(problem["report"], json!(name));
+        (problem["status"].clone(), problem["type"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
+    };
+    assert_eq!(problem("crossed"), (json!(422), "dimension-combination".to_owned()));
+    assert_eq!(problem("misspelt"), (json!(400), "invalid-query".to_owned()));
+    assert_eq!(data["misspelt"]["problem"]["errors"][0]["field"], json!("measures[0]"));
+    assert_eq!(problem("other page"), (json!(400), "invalid-query".to_owned()));
+    assert_eq!(reply.body["meta"]["version"], alone.body["meta"]["version"]);
+    assert!(reply.etag().starts_with("W/\"dashboard:1:"), "{reply}");
+    assert_eq!(reply.header("data-position"), alone.header("data-position"));
+    // A cursor goes on as if the report had been asked for by itself.
+    let mut next = by_channel.clone();
+    next["cursor"] = data["by channel"]["page"]["next_cursor"].clone();
+    assert_eq!(world.report(&next).await.ok().column("channel"), [json!("paid_search")]);
+
+    let wrong = ask(&world, &json!({"misspelt": {"measures": ["clocks"]}})).await.ok();
+    assert_eq!(wrong.body["data"]["misspelt"]["problem"]["status"], json!(400));
+    let many: serde_json::Map<_, _> = (0..51).map(|n| (n.to_string(), json!({}))).collect();
+    for (reports, status, field) in [
+        (json!({}), 400, "reports"),
+        (Value::Object(many), 400, "reports"),
+        (json!({("x".repeat(101)): {}}), 400, "reports"),
+        (json!({"a": {"measure": []}}), 422, "reports.a.measure"),
+    ] {
+        let refused = ask(&world, &reports).await;
+        assert_eq!((refused.status.as_u16(), refused.wrong_fields()), (status, vec![field]), "{refused}");
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn its_tag_is_that_of_all_its_reports(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let of = |n: u128| tile(&json!({"filters": {"campaign_id": [campaign(n).to_string()]}}));
+    let one = json!({"one": of(1)});
+    let both = json!({"one": of(1), "two": of(2)});
+    let before = [ask(&world, &one).await.ok(), ask(&world, &both).await.ok()];
+    world.given([clicks(2, 2, "2026-11-20T11:00:00Z", 1)]).await;
+    let after = [ask(&world, &one).await.ok(), ask(&world, &both).await.ok()];
+    assert_eq!(before[0].etag(), after[0].etag());
+    assert_ne!(before[1].etag(), after[1].etag());
+    assert_eq!(before[1].body["data"]["one"], after[1].body["data"]["one"]);
+    assert_eq!(after[1].body["data"]["two"]["data"][0]["clicks"], json!(8));
+}
+
+/// Whatever comes in meanwhile, all reports of a dashboard tell of the same events, and totals are the sum of their rows.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn reports_agree_while_events_come_in(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let reports = json!({
+        "all": tile(&json!({"totals": true})),
+        "by day": tile(&json!({"granularity": "day", "totals": true, "fill": "zero"})),
+        "by source": tile(&json!({"group_by": ["source", "campaign"], "subtotals": "source", "totals": true, "limit": 1})),
+        "not shoes": tile(&json!({"filters": {"not": {"campaign_id": [campaign(1).to_string()]}}})),
+        "shoes": tile(&json!({"filters": {"campaign_id": [campaign(1).to_string()]}})),
+    });
+    let router = world.router.clone();
+    let body = json!({ "reports": reports }).to_string();
+    let headers = [("content-type", "application/json")];
+    let reader = tokio::spawn(async move {
+        let mut told = Vec::new();
+        // Each sum is larger than the one before; the last event makes it end.
+        while told.last().is_none_or(|sum| *sum < 12 + 30) {
+            let reply = send(router.clone(), "POST", "/v1/dashboards", &headers, Some(body.clone())).await.ok();
+            let sum = |name: &str, rows: &str| -> i64 {
+                let rows = &reply.body["data"][name][rows];
+                rows.as_array().unwrap().iter().filter_map(|row| row["clicks"].as_i64()).sum()
+            };
+            let all = sum("all", "data");
+            for name in ["all", "by day", "by source"] {
+                assert_eq!(reply.body["data"][name]["totals"]["clicks"], json!(all), "{name}: {reply}");
+            }
+            assert_eq!((sum("by day", "data"), sum("by source", "subtotals")), (all, all), "{reply}");
+            assert_eq!(sum("shoes", "data") + sum("not shoes", "data"), all, "{reply}");
+            told.push(all);
+        }
+        told
+    });
+    for n in 0..30_u128 {
+        let day = format!("2026-11-{}T10:00:00Z", 18 + n % 4);
+        world.given([clicks(1 + n % 2, 1 + n / 2 % 2, &day, 1)]).await;
+    }
+    let told = reader.await.unwrap();
+    assert!(told.is_sorted(), "{told:?}");
+}

@@ -10,7 +10,7 @@ use platform::clock::Clock as _;
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{Answer, Caller, Fill, Soak, TestSystem, digest_of_epoch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 const NOW: &str = "2026-11-20T10:00:00Z";
 const WORKSPACES: [&str; 2] = ["acme", "globex"];
@@ -24,9 +24,11 @@ struct Size {
     /// Over what time before now they are spread, and over how many campaigns of a workspace.
     over: TimeDelta,
     campaigns: usize,
-    /// What arrives meanwhile: requests with so many observations, so many of them a second, or one after the other.
+    /// What arrives meanwhile in each workspace: so many writers, each with so many observations in a request, so often or one
+    /// after the other.
+    writers: u32,
     per_request: u64,
-    requests_per_second: Option<u32>,
+    every: Option<Duration>,
     /// The longest that it takes to catch up with it.
     patience: Duration,
 }
@@ -40,8 +42,9 @@ impl Size {
                 per_event: 1,
                 over: TimeDelta::hours(1),
                 campaigns: 1,
+                writers: 1,
                 per_request: 1,
-                requests_per_second: None,
+                every: None,
                 patience: Duration::from_secs(30),
             },
             Some(filled) => Self {
@@ -49,8 +52,9 @@ impl Size {
                 per_event: 500,
                 over: TimeDelta::days(7),
                 campaigns: 50,
+                writers: 4,
                 per_request: 50,
-                requests_per_second: Some(40),
+                every: Some(Duration::from_millis(200)),
                 patience: Duration::from_mins(20),
             },
         }
@@ -146,7 +150,7 @@ struct Busy {
     /// How many requests were sent.
     sent: Arc<AtomicU64>,
     reader: JoinHandle<Seen>,
-    writer: JoinHandle<()>,
+    writers: JoinSet<()>,
 }
 
 impl Busy {
@@ -171,20 +175,20 @@ impl Busy {
         let campaign = campaigns.swap_remove(0);
         let reader = tokio::spawn(Reader::of(&caller, &campaign).read(done.clone()));
         let sent = Arc::new(AtomicU64::new(0));
-        let writer = {
+        let mut writers = JoinSet::new();
+        for _ in 0..size.writers {
             let (caller, campaign, sent, done) = (caller.clone(), campaign.clone(), sent.clone(), done.clone());
-            tokio::spawn(async move {
-                let each = size.requests_per_second.map(|all| Duration::from_secs(WORKSPACES.len() as u64) / all);
-                let mut turns = each.map(tokio::time::interval);
+            writers.spawn(async move {
+                let mut turns = size.every.map(tokio::time::interval);
                 while !done.load(Ordering::SeqCst) {
                     if let Some(turns) = &mut turns {
                         turns.tick().await;
                     }
                     observe(&caller, &campaign, &sent, size.per_request).await;
                 }
-            })
-        };
-        Self { caller, campaign, sent, reader, writer }
+            });
+        }
+        Self { caller, campaign, sent, reader, writers }
     }
 }
 
@@ -235,8 +239,8 @@ async fn readers_see_no_hole_and_the_tables_are_equal(pool: PgPool) {
     system.verify().await;
     println!("verified equal to a rebuild in {:.1?}", begun.elapsed());
     done.store(true, Ordering::SeqCst);
-    for Busy { caller, reader, writer, .. } in busy {
-        writer.await.unwrap();
+    for Busy { caller, reader, writers, .. } in busy {
+        writers.join_all().await;
         let Seen { reads, failed, went_back, epochs } = reader.await.unwrap();
         println!("{reads} reads: {} failed, {} numbers went back, epochs {epochs:?}", failed.len(), went_back.len());
         assert!(failed.is_empty() && went_back.is_empty(), "{failed:?} {went_back:?}");

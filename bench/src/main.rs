@@ -5,6 +5,7 @@ mod commands; // one-event commands, beside postgres-es
 mod ids; // the cost of an id, by the number of ids kept
 mod ndjson; // a million lines in one request
 mod observations; // batches, beside COPY of one row each
+mod reads; // answers of the read API, beside a constant and a bare handler
 mod replay; // rebuilding the read tables, beside three others
 mod size; // the cost of a large log
 mod switch; // what a switch of epochs costs those who write
@@ -60,13 +61,18 @@ enum Scenario {
     Replay(replay::Options),
     /// Commands while workspaces switch epochs, beside the same while none does.
     Switch(switch::Options),
+    /// Reads, beside a constant and a bare handler.
+    Reads(reads::Options),
+    /// Is what reads are measured beside; ends with its standard input.
+    #[command(hide = true)]
+    Peer(reads::peer::Options),
     /// Is the server that other scenarios measure; ends with its standard input.
     #[command(hide = true)]
     Serve(highwater::commands::serve::Options),
 }
 
 /// Every scenario, as it is named on the command line.
-const ALL: [&str; 8] = ["commands", "observations", "ndjson", "visibility", "ids", "size", "replay", "switch"];
+const ALL: [&str; 9] = ["commands", "observations", "ndjson", "visibility", "ids", "size", "replay", "switch", "reads"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -74,6 +80,7 @@ async fn main() -> Result<()> {
     let mut report = Report::default();
     match scenario {
         Some(Scenario::Serve(options)) => return service::serve(options).await,
+        Some(Scenario::Peer(options)) => return reads::peer::answer(options).await,
         Some(scenario) => measure(scenario, rounds, &mut report).await?,
         None => {
             for name in ALL {
@@ -111,6 +118,8 @@ async fn run(scenario: Scenario, server: &Server, rounds: u32, report: &mut Repo
         Scenario::Size(options) => size::run(server, &options, rounds, report).await,
         Scenario::Replay(options) => replay::run(server, &options, rounds, report).await,
         Scenario::Switch(options) => switch::run(server, &options, rounds, report).await,
+        Scenario::Reads(options) => reads::run(server, &options, rounds, report).await,
         Scenario::Serve(options) => service::serve(options).await,
+        Scenario::Peer(options) => reads::peer::answer(options).await,
     }
 }

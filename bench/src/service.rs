@@ -30,12 +30,18 @@ pub(crate) struct Service {
 impl Service {
     /// Starts one with these roles, such as `command,projector`, and waits until it is ready.
     pub(crate) async fn start(database: &Database, roles: &str) -> Result<Self> {
+        Self::start_with(database, roles, &[]).await
+    }
+
+    /// The same, with these settings as variables.
+    pub(crate) async fn start_with(database: &Database, roles: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let log = NamedTempFile::new()?;
         let (command, read) = (free_address()?, free_address()?);
         let child = Command::new(std::env::current_exe()?)
             .args(["serve", "--roles", roles])
             .args(["--command-addr", &command.to_string(), "--read-addr", &read.to_string()])
             .env("HIGHWATER_DATABASE_URL", database.config.url.expose_secret())
+            .envs(settings.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log.reopen()?)
@@ -87,7 +93,7 @@ impl Service {
 }
 
 /// An address of loopback that nobody uses now.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
@@ -99,7 +105,8 @@ pub(crate) async fn serve(options: serve::Options) -> Result<()> {
     }
 }
 
-async fn parent_is_done() -> Result<()> {
+/// Returns when whoever started this process closes its standard input, or is gone.
+pub(crate) async fn parent_is_done() -> Result<()> {
     let read = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
     tokio::task::spawn_blocking(read).await??;
     Ok(())

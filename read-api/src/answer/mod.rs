@@ -229,7 +229,6 @@ impl Standing {
     }
 
     /// Of an answer that shows what there is at a tip.
-    #[cfg(test)]
     pub(crate) fn new(workspace: i32, tip: &Tip, now: DateTime<Utc>) -> Self {
         Self {
             workspace,

@@ -114,7 +114,7 @@ pub(crate) async fn written(
             freshness: Some(ground.freshness(now)),
             compared: ground.compared_range(now),
             warnings,
-            ..meta::<Report<'_>>(snapshot, ground.version, query.time_zone, &echo)
+            ..meta::<Report<'_>>((snapshot.epoch, snapshot.currency), ground.version, query.time_zone, &echo)
         },
     };
     Ok((serde_json::to_vec(&body).map_err(Refusal::corrupt)?, next_cursor))

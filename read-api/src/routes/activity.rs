@@ -200,7 +200,7 @@ impl Resource for Activity<'_> {
         let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
         let time_zone = snapshot.time_zone;
         let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
-        sought.told::<Self, _>(snapshot, survey.version, contents)
+        sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }
 

@@ -23,9 +23,10 @@ use crate::consistency::{Asked, Settled};
 use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
-use crate::serve::{Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
+use crate::serve::{Around, AtTip, Contents, Lasting, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
+use crate::tip::Tip;
 use crate::version::{Scope as Watched, Version};
 
 /// The model that campaigns are read from, as answers name it.
@@ -223,8 +224,70 @@ impl Resource for Campaign {
         let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
         let time_zone = snapshot.time_zone;
         let contents = Contents { data, next_cursor: None, time_zone, freshness: None, warnings };
-        sought.told::<Self, _>(snapshot, survey.version, contents)
+        sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
+
+    async fn at_tip(
+        &self,
+        at: &AtTip<'_>,
+        sought: &Sought<CampaignQuery>,
+    ) -> Result<Option<(Survey<()>, Told)>, Refusal> {
+        let Some((row, last)) = find_at(at, self.id).await? else { return Ok(None) };
+        let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
+        let (started, starts) = (starts_at.filter(|at_| *at_ <= at.now), starts_at.filter(|at_| *at_ > at.now));
+        let version = Version::new(at.tip.revision, last, started);
+        let Tip { epoch, currency, time_zone, .. } = *at.tip;
+        let survey = Survey { epoch, version, lasting: Lasting::Until(starts), numbers: None, ground: () };
+        let data = row.at(at.now)?;
+        let contents = Contents { data, next_cursor: None, time_zone, freshness: None, warnings: Vec::new() };
+        Ok(Some((survey, sought.told::<Self, _>((epoch, currency), version, contents)?)))
+    }
+}
+
+/// The campaign, and the last event that touched it or what feeds it, if the workspace is where the tip says.
+async fn find_at(at: &AtTip<'_>, id: Uuid) -> Result<Option<(CampaignRow, i64)>, Refusal> {
+    let Tip { epoch, applied, revision, .. } = *at.tip;
+    let row = sqlx::query!(
+        r#"SELECT c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, c.ends_on,
+                  c.starts_at, c.budget_micros, c.budget_per, c.external_ids AS "external_ids: Json<Box<RawValue>>",
+                  c.attributes AS "attributes: Json<Box<RawValue>>", c.created_at, c.changed_at, c.position,
+                  (SELECT coalesce(max(f.position), 0) FROM read.campaign_sources f
+                   WHERE f.epoch = $2 AND f.workspace = $3 AND f.campaign_id = $4) AS "fed_at!"
+           FROM read.campaigns c
+           WHERE c.epoch = $2 AND c.workspace = $3 AND c.campaign_id = $4
+             AND EXISTS (SELECT FROM read.live_epochs l
+                         JOIN read.checkpoints k ON k.projection = l.projection AND k.epoch = l.epoch AND k.workspace = l.workspace
+                         WHERE l.projection = $1 AND l.workspace = $3 AND l.epoch = $2 AND k.position = $5 AND k.revision = $6)"#,
+        crate::MODEL,
+        epoch,
+        at.workspace,
+        id,
+        applied,
+        revision.count,
+    )
+    .fetch_optional(at.pool)
+    .await?;
+    Ok(row.map(|row| {
+        let campaign = CampaignRow {
+            campaign_id: row.campaign_id,
+            version: row.version,
+            name: row.name,
+            state: row.state,
+            channels: row.channels,
+            currency: row.currency,
+            time_zone: row.time_zone,
+            starts_on: row.starts_on,
+            ends_on: row.ends_on,
+            starts_at: row.starts_at,
+            budget_micros: row.budget_micros,
+            budget_per: row.budget_per,
+            external_ids: row.external_ids,
+            attributes: row.attributes,
+            created_at: row.created_at,
+            changed_at: row.changed_at,
+        };
+        (campaign, row.position.max(row.fed_at))
+    }))
 }
 
 async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, Refusal> {

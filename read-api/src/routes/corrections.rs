@@ -240,7 +240,7 @@ impl Resource for Corrections<'_> {
         let warnings = survey.ground.beyond.map(beyond_retention).into_iter().chain(parked).collect();
         let time_zone = sought.query.time_zone;
         let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
-        sought.told::<Self, _>(snapshot, survey.version, contents)
+        sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }
 

@@ -212,7 +212,7 @@ impl Resource for Dashboard<'_> {
         // Each report repeats its own query.
         let names: Vec<_> = sought.query.0.keys().collect();
         let echo = to_raw_value(&serde_json::json!({ "reports": names })).map_err(Refusal::corrupt)?;
-        let meta = meta::<Self>(snapshot, survey.version, snapshot.time_zone, &echo);
+        let meta = meta::<Self>((snapshot.epoch, snapshot.currency), survey.version, snapshot.time_zone, &echo);
         Told::new(&Envelope { data, page: None, meta }, None)
     }
 }

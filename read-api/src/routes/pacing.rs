@@ -175,7 +175,7 @@ impl Resource for OfCampaign {
         warnings.sort_unstable();
         let (time_zone, freshness) = (campaign.zone, Some(ground.freshness(snapshot.now)));
         let contents = Contents { data, next_cursor: None, time_zone, freshness, warnings };
-        sought.told::<Self, _>(snapshot, survey.version, contents)
+        sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }
 

@@ -215,7 +215,7 @@ impl Resource for Campaigns<'_> {
         let data = campaigns.into_iter().map(|one| listed(one, &query.fields)).collect::<Result<Vec<_>, _>>()?;
         let time_zone = snapshot.time_zone;
         let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
-        sought.told::<Self, _>(snapshot, survey.version, contents)
+        sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }
 

@@ -190,12 +190,12 @@ impl<Q: Serialize> Sought<Q> {
 }
 
 /// What an answer says of its data, whatever that is. `echo`: the query as the answer repeats it.
-pub(crate) fn meta<'a, R: Resource>(
+pub(crate) fn meta<R: Resource>(
     (epoch, currency): (i32, Option<Currency>),
     version: Version,
     time_zone: Zone,
-    echo: &'a RawValue,
-) -> Meta<'a> {
+    echo: &RawValue,
+) -> Meta<'_> {
     Meta {
         model: R::MODEL,
         epoch,

@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak bench prepare setup
+.PHONY: help demo test described check soak bench prepare setup
 
 # Queries were checked against the schema when .sqlx/ was made, so that no database is needed to build.
 export SQLX_OFFLINE := true
@@ -37,6 +37,14 @@ test: setup ## what a reviewer runs: formatting, lints, docs and every test, aga
 	else \
 		$(BUILT_WITH_POSTGRES) cargo test --workspace --no-fail-fast; \
 	fi
+	@$(MAKE) --no-print-directory described
+
+described: setup ## whether both APIs are what their OpenAPI documents say: schemathesis asks them for a minute; SKIPPED where it cannot be installed
+	@if python="$$(./scripts/schemathesis.sh)"; then \
+		HIGHWATER_SCHEMATHESIS="$$python" $(WITH_POSTGRES) cargo test --quiet --package tests --test stories -- --ignored schemathesis; \
+	else \
+		echo "SKIPPED: schemathesis is not there, so nobody asked whether the APIs are what their OpenAPI documents say" >&2; \
+	fi
 
 check: ## formatting, lints and docs, and the dependency policy when cargo-deny is installed
 	cargo fmt --all --check
@@ -50,6 +58,7 @@ soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rou
 	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) $(WITH_POSTGRES) cargo test --package tests --test faults --test overload -- --nocapture
 	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) HIGHWATER_SOAK_OBSERVATIONS=$(HIGHWATER_SOAK_OBSERVATIONS) $(WITH_POSTGRES) \
 		cargo test --release --package tests --test stories -- --nocapture --test-threads 1 replay_under_load a_million_lines
+	@HIGHWATER_SOAK_ROUNDS=10 $(MAKE) --no-print-directory described
 
 bench: setup ## measures Highwater beside its peers, in release, in a quarter of an hour; ARGS='...' goes to the benchmark
 	@cargo run --quiet --release --package bench -- $(ARGS)

@@ -12,6 +12,8 @@
 mod answer; // headers, ETags and the envelope around every result
 mod consistency; // how fresh a caller wants its answer
 mod cursor; // where a page ends, opaque to clients
+mod format; // JSON or CSV
+mod openapi; // the document beside the operations, with examples
 mod parked; // what waits because it cannot be applied, and which answers lack it
 mod problems; // the kinds of problems that only reads have
 mod progress; // waiting for the projection
@@ -24,12 +26,15 @@ mod sources; // sources and how fresh they are
 mod tip; // how far workspaces are, asked together
 mod version; // what a result depends on, and the version that follows
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::FromRef;
 use platform::clock::SharedClock;
 use platform::http::docs::Description;
 use platform::keys::Keys;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 use serve::Results;
 use tip::Tips;
@@ -48,13 +53,17 @@ pub struct ApiState {
     progress: Progress,
     tips: Tips,
     results: Results,
+    /// How many callers may read rows as CSV at a time.
+    exports: Arc<Semaphore>,
 }
 
 impl ApiState {
     /// `pool` acts as the read part; `progress` was started on the same database. Of results, `results_bytes` are kept.
     pub fn new(pool: PgPool, keys: Keys, clock: SharedClock, progress: Progress, results_bytes: usize) -> Self {
         let tips = Tips::new(pool.clone());
-        Self { pool, keys, clock, progress, tips, results: Results::new(results_bytes) }
+        let exports = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
+        let (results, exports) = (Results::new(results_bytes), Arc::new(Semaphore::new(exports)));
+        Self { pool, keys, clock, progress, tips, results, exports }
     }
 }
 
@@ -66,10 +75,11 @@ impl FromRef<ApiState> for Keys {
 
 /// Every route of the read API, with its OpenAPI description. The edge is put around it by whoever serves it.
 pub fn router(state: ApiState) -> Router {
-    routes::router(state)
+    let (router, description) = openapi::described(routes::all());
+    router.merge(description.router()).with_state(state)
 }
 
 /// What `/openapi.json` and `/docs` say.
 pub fn description() -> Description {
-    routes::described().1
+    openapi::described(routes::all()).1
 }

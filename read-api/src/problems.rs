@@ -1,6 +1,8 @@
 //! The kinds of problems that only reads have.
 
-use platform::problem_types;
+use platform::http::problem::ProblemType;
+use platform::http::problem::types::{INVALID_QUERY, NOT_FOUND};
+use platform::{answers_with, problem_types};
 
 problem_types! {
     pub(crate) ALL;
@@ -49,4 +51,40 @@ problem_types! {
     /// The database was stopped, because the answer took longer than one may. Ask for less, or again when there is less to do.
     pub(crate) REPORT_TOO_SLOW = SERVICE_UNAVAILABLE "report-too-slow" "The answer takes too long to compute"
         r#"{"detail": "The database's work was cancelled. Ask for a shorter range, coarser buckets, fewer groups or a narrower filter."}"#;
+}
+
+type Types = &'static [&'static ProblemType];
+
+/// Of every read of the model.
+const READ: Types = &[
+    INVALID_QUERY,
+    INVALID_CONSISTENCY_TOKEN,
+    UNKNOWN_POSITION,
+    NOT_YET_VISIBLE,
+    STALENESS_BOUND_UNMET,
+    BUILDING,
+    REPORT_TOO_SLOW,
+];
+/// Of what takes a query.
+const QUERY: Types = &[INVALID_QUERY];
+/// Of what comes in pages.
+const PAGED: Types = &[CURSOR_MISMATCH, CURSOR_EXPIRED];
+
+answers_with! {
+    /// Problems of a list of a workspace.
+    pub(crate) ListProblems = READ, PAGED;
+    /// Problems of one campaign.
+    pub(crate) CampaignProblems = READ, &[NOT_FOUND];
+    /// Problems of a list of one campaign.
+    pub(crate) CampaignListProblems = READ, PAGED, &[NOT_FOUND];
+    /// Problems of the numbers of one campaign.
+    pub(crate) NumbersProblems = READ, PAGED, &[NOT_FOUND, REPORT_TOO_LARGE, DIMENSION_COMBINATION];
+    /// Problems of reports.
+    pub(crate) ReportProblems = READ, PAGED, &[REPORT_TOO_LARGE, DIMENSION_COMBINATION];
+    /// Problems of a dashboard; those of its reports are in its answer.
+    pub(crate) DashboardProblems = READ;
+    /// Problems of what is true of a workspace now.
+    pub(crate) WorkspaceProblems = QUERY;
+    /// Problems of what is the same for all.
+    pub(crate) CatalogueProblems = QUERY;
 }

@@ -183,8 +183,8 @@ fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, d
     let today = chrono_tz::Tz::from_utc_datetime(&TIME_ZONE, &SystemClock::shared().now().naive_utc()).date_naive();
     let told = format!(
         "\nHighwater is running; Ctrl-C stops it.\n\n\
-         command API: {command}  (described by {command}/openapi.json)\n\
-         read API: {read}  (described by {read}/openapi.json)\n\
+         command API: {command}  (described by {command}/docs)\n\
+         read API: {read}  (described by {read}/docs)\n\
          API key: {key}  (workspace {WORKSPACE})\n\
          data: {}\n\n\
          Try:\n\

@@ -176,6 +176,11 @@ impl Tag {
         Self { opaque: format!("{model}:{epoch}:{version}:{hash}") }
     }
 
+    /// The same result in another form, which is another representation.
+    pub(crate) fn in_form(self, form: &str) -> Self {
+        Self { opaque: format!("{}:{form}", self.opaque) }
+    }
+
     /// Whether the caller says that it has this result already.
     pub(crate) fn is_held_by(&self, headers: &HeaderMap) -> bool {
         let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());

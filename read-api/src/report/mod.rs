@@ -22,6 +22,7 @@ pub(crate) mod reading; // which table of sums, and what it keeps
 pub(crate) mod request; // what was asked, as it was sent
 mod row; // rows on the wire
 mod run; // one report, from request to rows
+mod table; // rows as CSV
 #[cfg(test)]
 mod tests;
 mod totals; // all rows as one

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{NaiveDate, Weekday};
 use domain::bucket::Granularity;
-use domain::measure::{Derived, Measure};
+use domain::measure::{Derived, Measure, Unit};
 use domain::observation::Dimension;
 use domain::zone::Zone;
 use serde::ser::SerializeStruct;
@@ -154,6 +154,14 @@ impl Column {
         match self {
             Self::Additive(measure) => measure.name(),
             Self::Derived(derived) => derived.name,
+        }
+    }
+
+    /// What its values are counted in.
+    pub(crate) fn unit(self) -> Unit {
+        match self {
+            Self::Additive(measure) => measure.unit(),
+            Self::Derived(derived) => derived.unit,
         }
     }
 

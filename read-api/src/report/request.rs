@@ -32,6 +32,10 @@ const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "sp
 /// A report over many campaigns. Everything may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(example = json!({
+    "measures": ["clicks", "spend"], "date_from": "2026-11-21", "date_to": "2026-11-22", "granularity": "day",
+    "time_zone": "Europe/Berlin", "group_by": ["channel"], "filters": {"status": ["active"]}, "limit": 2
+}))]
 pub(crate) struct ReportRequest {
     /// Measures by name, additive or derived, as `GET /v1/measures` lists them.
     #[schema(example = json!(["clicks", "spend", "cpc"]))]

@@ -16,7 +16,7 @@ use super::compare::{Change, Compared};
 use super::dimension::Member;
 use super::measured::ByCurrency;
 use super::query::Column;
-use super::value::Value;
+use super::value::{Figure, RowMember, Value};
 use crate::answer::{Meta, Page};
 use crate::sources::Source;
 
@@ -74,11 +74,11 @@ pub(crate) struct ReportRow<'a> {
     /// One member per measure, by its name: counts, credits and ratios as numbers, money as `{amount, currency}`. Null where
     /// no source states it or, for quotients, where the denominator is 0.
     #[serde(flatten)]
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = BTreeMap<String, RowMember>)]
     measures: Measures<'a>,
     /// Where amounts of several currencies would have had to be added, and a measure is null for it: its value in each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, Object>, example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, Figure>>, example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
     by_currency: &'a ByCurrency,
     /// With `compare_to`: the numbers of the other range, and what changed since.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ pub(crate) struct ComparedBody<'a> {
     state: &'static str,
     /// One member per measure, by its name: its value there, by how much it is more now, and that as a part of it. Null where
     /// there is nothing to compare, and `relative_change` where the value is 0.
-    #[schema(value_type = BTreeMap<String, Object>,
+    #[schema(value_type = BTreeMap<String, ChangeBody>,
              example = json!({"clicks": {"value": 40, "change": 10, "relative_change": 0.25}}))]
     measures: Changes<'a>,
 }
@@ -131,10 +131,18 @@ struct Changes<'a> {
     then: &'a [Value],
 }
 
-#[derive(Serialize)]
+/// A measure in both ranges.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Change)]
 struct ChangeBody {
+    /// In the other range.
+    #[schema(value_type = Figure, example = 40)]
     value: Value,
+    /// By how much it is more in the report's own.
+    #[schema(value_type = Figure, example = 10)]
     change: Value,
+    /// That as a part of the other.
+    #[schema(value_type = Figure, example = 0.25)]
     relative_change: Value,
 }
 

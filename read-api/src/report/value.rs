@@ -6,6 +6,7 @@ use domain::money::Currency;
 use serde::ser::{Error as _, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 /// The value of a measure in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,45 @@ pub(crate) enum Value {
     Millionths(i128),
     /// Micros of a currency.
     Money(i128, Currency),
+}
+
+/// A number, as the OpenAPI document describes it: a count, a credit or a ratio, or an amount of money; null where no source states
+/// it or it cannot be told.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!({"amount": "1234.560000", "currency": "EUR"}))]
+#[expect(dead_code, reason = "describes how `Value` is written")]
+pub(crate) enum Figure {
+    /// A count, a credit or a ratio.
+    Number(f64),
+    /// An amount of money.
+    Money(Money),
+    /// Not known.
+    Null,
+}
+
+/// An amount of money.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes how `Value` is written")]
+pub(crate) struct Money {
+    /// With six places.
+    #[schema(example = "1234.560000")]
+    amount: String,
+    /// As ISO 4217 writes it.
+    #[schema(example = "EUR")]
+    currency: String,
+}
+
+/// A measure's number, or what the observations say of the dimension.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(example = 340)]
+#[expect(dead_code, reason = "describes how the members of a row are written")]
+pub(crate) enum RowMember {
+    /// Of a measure.
+    Figure(Figure),
+    /// Of the dimension.
+    Value(String),
 }
 
 impl Value {

@@ -11,7 +11,6 @@ use domain::money::Currency;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
@@ -25,13 +24,15 @@ use crate::ApiState;
 use crate::answer::{Envelope, link_next};
 use crate::consistency::{Asked, Settled};
 use crate::cursor;
+use crate::format::Format;
 use crate::parked::About;
+use crate::problems::CampaignListProblems;
 use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
-use crate::report::value::Value;
-use crate::serve::{Answered, Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
+use crate::report::value::{Figure, Value};
+use crate::serve::{Answered, Around, Column, Contents, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::Version;
@@ -92,7 +93,7 @@ pub(crate) struct HappeningBody {
     corrections: BTreeMap<String, i64>,
     /// What the corrections added to measures.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, Object>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    #[schema(value_type = BTreeMap<String, Figure>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     added: BTreeMap<&'static str, Value>,
     /// The trace that it belongs to.
     correlation_id: Option<String>,
@@ -112,10 +113,11 @@ struct Actor {
 
 /// A field before and after.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = FieldChange)]
 struct Change {
-    #[schema(value_type = Object)]
+    /// Null where there was nothing.
     from: Json,
-    #[schema(value_type = Object)]
+    /// Null where there is nothing since.
     to: Json,
 }
 
@@ -126,15 +128,16 @@ struct Change {
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/activity",
+    operation_id = "list_activity",
     tag = "campaigns",
-    params(("id" = Uuid, Path, description = "The campaign."), ActivityParams),
+    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), ActivityParams),
     responses(
-        (status = 200, description = "A page of happenings.", body = Envelope<'static, Vec<HappeningBody>>),
+        (status = 200, description = "A page of happenings.", content(
+            (Envelope<'static, Vec<HappeningBody>> = "application/json"),
+            (String = "text/csv"),
+        )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 400, description = "A parameter cannot be used.", body = Problem),
-        (status = 404, description = "The workspace has no such campaign.", body = Problem),
-        (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        CampaignListProblems,
     )
 )]
 pub(crate) async fn list(
@@ -145,6 +148,15 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
+    if Format::of_rows(&headers)? == Format::Csv {
+        let principal = principal.clone();
+        return export(move |export| async move {
+            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
+            export.pour(read, &Activity { campaign: id, params: &params }).await;
+        })
+        .await;
+    }
     let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
     let Answered { mut response, next_cursor, .. } = read.answer(&Activity { campaign: id, params: &params }).await?;
@@ -201,6 +213,27 @@ impl Resource for Activity<'_> {
         let time_zone = snapshot.time_zone;
         let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
+    }
+}
+
+impl Table for Activity<'_> {
+    fn file_name(&self) -> String {
+        format!("campaign-{}-activity", self.campaign)
+    }
+
+    fn columns(&self, _: &ActivityQuery) -> Vec<Column> {
+        let actor = [Column::within("actor", "key_id"), Column::within("actor", "name")];
+        let did = ["source", "changes", "corrections", "added", "correlation_id", "causation_id", "request_id"];
+        ["kind", "recorded_at", "position"]
+            .map(Column::of)
+            .into_iter()
+            .chain(actor)
+            .chain(did.map(Column::of))
+            .collect()
+    }
+
+    fn is_limited(&self) -> bool {
+        self.params.limit.is_some()
     }
 }
 

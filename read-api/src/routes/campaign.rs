@@ -8,7 +8,6 @@ use domain::money::{Currency, Money};
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
@@ -21,6 +20,7 @@ use crate::ApiState;
 use crate::answer::Envelope;
 use crate::consistency::{Asked, Settled};
 use crate::parked::About;
+use crate::problems::CampaignProblems;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
 use crate::serve::{Around, AtTip, Contents, Lasting, Read, Resource, Sought, Survey, Told};
@@ -166,13 +166,13 @@ struct CampaignQuery {
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}",
+    operation_id = "get_campaign",
     tag = "campaigns",
-    params(("id" = Uuid, Path, description = "The campaign."), CampaignParams),
+    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), CampaignParams),
     responses(
-        (status = 200, description = "The campaign.", body = Envelope<'static, CampaignBody>),
+        (status = 200, description = "The campaign", body = Envelope<'static, CampaignBody>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 404, description = "The workspace has no such campaign.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
+        CampaignProblems,
     )
 )]
 pub(crate) async fn show(

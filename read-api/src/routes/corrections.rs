@@ -12,7 +12,6 @@ use domain::zone::Zone;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
@@ -24,15 +23,17 @@ use crate::ApiState;
 use crate::answer::{Envelope, Warning, link_next};
 use crate::consistency::{Asked, Settled};
 use crate::cursor;
+use crate::format::Format;
 use crate::parked::About;
+use crate::problems::CampaignListProblems;
 use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::plan::Plan;
 use crate::report::query::{DataState, Paging, ReportQuery};
 use crate::report::reading::{Kept, Limits};
 use crate::report::request::{Defaults, ReportRequest};
-use crate::report::value::Value;
-use crate::serve::{Answered, Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
+use crate::report::value::{Figure, Value};
+use crate::serve::{Answered, Around, Column, Contents, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::{Scope as Watched, Version};
@@ -106,10 +107,10 @@ pub(crate) struct CorrectionBody {
     /// Where in the log.
     position: i64,
     /// What it added to the measures that it changed.
-    #[schema(value_type = BTreeMap<String, Object>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    #[schema(value_type = BTreeMap<String, Figure>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     changes: BTreeMap<&'static str, Value>,
     /// What the original comes to with it. Null where that was never said.
-    #[schema(value_type = BTreeMap<String, Object>,
+    #[schema(value_type = BTreeMap<String, Figure>,
              example = json!({"conversions": 1, "revenue": {"amount": "50.000000", "currency": "EUR"}}))]
     totals: BTreeMap<&'static str, Value>,
 }
@@ -120,15 +121,16 @@ pub(crate) struct CorrectionBody {
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/corrections",
+    operation_id = "list_corrections",
     tag = "numbers",
-    params(("id" = Uuid, Path, description = "The campaign."), CorrectionsParams),
+    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), CorrectionsParams),
     responses(
-        (status = 200, description = "A page of corrections.", body = Envelope<'static, Vec<CorrectionBody>>),
+        (status = 200, description = "A page of corrections.", content(
+            (Envelope<'static, Vec<CorrectionBody>> = "application/json"),
+            (String = "text/csv"),
+        )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 400, description = "A parameter cannot be used.", body = Problem),
-        (status = 404, description = "The workspace has no such campaign.", body = Problem),
-        (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
+        CampaignListProblems,
     )
 )]
 pub(crate) async fn list(
@@ -139,6 +141,15 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
+    if Format::of_rows(&headers)? == Format::Csv {
+        let principal = principal.clone();
+        return export(move |export| async move {
+            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
+            export.pour(read, &Corrections { campaign: id, params: &params }).await;
+        })
+        .await;
+    }
     let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
     let Answered { mut response, query, next_cursor } =
@@ -241,6 +252,22 @@ impl Resource for Corrections<'_> {
         let time_zone = sought.query.time_zone;
         let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
+    }
+}
+
+impl Table for Corrections<'_> {
+    fn file_name(&self) -> String {
+        format!("campaign-{}-corrections", self.campaign)
+    }
+
+    fn columns(&self, _: &CorrectionsQuery) -> Vec<Column> {
+        let of_both = ["correction_id", "original_id", "source", "type", "bucket"];
+        let told = ["occurred_at", "corrected_at", "recorded_at", "position", "changes", "totals"];
+        of_both.into_iter().chain(told).map(Column::of).collect()
+    }
+
+    fn is_limited(&self) -> bool {
+        self.params.limit.is_some()
     }
 }
 

@@ -22,6 +22,7 @@ use crate::ApiState;
 use crate::answer::Envelope;
 use crate::consistency::Settled;
 use crate::parked::About;
+use crate::problems::DashboardProblems;
 use crate::refusal::Refusal;
 use crate::report::query::{DataState, Paging, ReportQuery};
 use crate::report::request::{Fields, ReportRequest};
@@ -38,6 +39,10 @@ const MAX_NAME: usize = 100;
 /// Reports by names of the caller's choice.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"reports": {
+    "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
+    "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"}
+}}))]
 pub(crate) struct DashboardRequest {
     /// 1 to 50 reports, each as `POST /v1/reports` takes it.
     #[schema(example = json!({
@@ -69,14 +74,13 @@ pub(crate) enum Tile {
 #[utoipa::path(
     post,
     path = "/v1/dashboards",
+    operation_id = "run_dashboard",
     tag = "numbers",
     params(ReportParams),
     request_body = DashboardRequest,
     responses(
         (status = 200, description = "The reports, by their names.", body = Envelope<'static, BTreeMap<String, Tile>>),
-        (status = 400, description = "A parameter cannot be used, or there are no reports or too many.", body = Problem),
-        (status = 422, description = "The body is not a dashboard.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for, takes too long, or the read model is being built.", body = Problem),
+        DashboardProblems,
     )
 )]
 pub(crate) async fn post(

@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::measure::Measure;
+use http::HeaderMap;
 use platform::http::auth::Authenticated;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::Serialize;
@@ -16,7 +16,9 @@ use uuid::Uuid;
 
 use super::measures::NoParams;
 use crate::answer::{Standing, momentary};
+use crate::format::require_json;
 use crate::parked::About;
+use crate::problems::WorkspaceProblems;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Source};
@@ -140,18 +142,21 @@ struct SourceNow {
 #[utoipa::path(
     get,
     path = "/v1/freshness",
-    tag = "freshness",
+    operation_id = "get_freshness",
+    tag = "workspace",
     responses(
         (status = 200, description = "Every projection and source of the workspace.", body = FreshnessAnswer),
-        (status = 401, description = "No valid key.", body = Problem),
+        WorkspaceProblems,
     )
 )]
 pub(crate) async fn show(
     State(state): State<ApiState>,
     caller: Authenticated,
     ApiQuery(NoParams {}): ApiQuery<NoParams>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
+    require_json(&headers)?;
     let mut snapshot = Snapshot::take(&state, principal.workspace).await?;
     let about = About::numbers([]);
     let standing = Standing::of_snapshot(&snapshot, snapshot.parked.count(&about));

@@ -4,13 +4,14 @@ use axum::response::Response;
 use domain::measure::{DERIVED, Measure};
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::answer::constant;
+use crate::format::require_json;
+use crate::problems::CatalogueProblems;
 use crate::refusal::Refusal;
 
 /// A route without parameters: any is refused.
@@ -54,11 +55,12 @@ pub(crate) struct Catalogue {
 #[utoipa::path(
     get,
     path = "/v1/measures",
-    tag = "numbers",
+    operation_id = "list_measures",
+    tag = "workspace",
     responses(
         (status = 200, description = "The catalogue.", body = Catalogue),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 401, description = "No valid key.", body = Problem),
+        CatalogueProblems,
     )
 )]
 pub(crate) async fn list(
@@ -67,6 +69,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     caller.require(Scope::Read)?;
+    require_json(&headers)?;
     constant("measures", &headers, &catalogue())
 }
 

@@ -6,7 +6,6 @@ use domain::bucket::Granularity;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
@@ -17,12 +16,14 @@ use super::list;
 use crate::ApiState;
 use crate::answer::link_next;
 use crate::consistency::Asked;
+use crate::format::Format;
+use crate::problems::NumbersProblems;
 use crate::refusal::Refusal;
 use crate::report::filter::request::FilterRequest;
 use crate::report::query::DataState;
 use crate::report::request::{CompareRequest, Fields, ReportRequest};
 use crate::report::{Report, ReportBody};
-use crate::serve::{Answered, Read};
+use crate::serve::{Answered, Read, export};
 
 /// The parameters of a campaign's metrics.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -92,16 +93,16 @@ pub(crate) struct MetricsParams {
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/metrics",
+    operation_id = "get_metrics",
     tag = "numbers",
-    params(("id" = Uuid, Path, description = "The campaign."), MetricsParams),
+    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), MetricsParams),
     responses(
-        (status = 200, description = "The numbers.", body = ReportBody<'static>),
+        (status = 200, description = "The numbers.", content(
+            (ReportBody<'static> = "application/json"),
+            (String = "text/csv"),
+        )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 400, description = "A parameter cannot be used.", body = Problem),
-        (status = 404, description = "The workspace has no such campaign.", body = Problem),
-        (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 422, description = "The report is too large, or crosses dimensions.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
+        NumbersProblems,
     )
 )]
 pub(crate) async fn show(
@@ -112,9 +113,23 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
-    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let request = request(&params, id);
     let data_state = data_state(params.data_state.as_deref())?;
+    if Format::of_rows(&headers)? == Format::Csv {
+        let principal = principal.clone();
+        return export(move |export| async move {
+            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
+            export
+                .pour(
+                    read,
+                    &Report { request: &request, granularity: Granularity::Day, data_state, campaign: Some(id) },
+                )
+                .await;
+        })
+        .await;
+    }
+    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let report = Report { request: &request, granularity: Granularity::Day, data_state, campaign: Some(id) };
     let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
     let Answered { mut response, query, next_cursor } = read.answer(&report).await?;

@@ -12,49 +12,14 @@ mod metrics; // the numbers of one campaign
 mod pacing; // whether one campaign spends its budget as its days pass
 mod reports; // the numbers of many
 
-use axum::Router;
-use platform::http::docs::Description;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{ApiState, problems};
+use crate::ApiState;
 
-/// What the document says beside the operations.
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Highwater read API",
-        description = "Campaigns, their numbers, and how fresh, how complete and how final these are.\n\nAnswers from the \
-                       read model carry `Data-Position`, `Data-Freshness` and `Consistency-Token`; an `ETag` never stays the same \
-                       when the answer changed."
-    ),
-    modifiers(&BearerKey),
-    security(("api_key" = []))
-)]
-struct Document;
-
-struct BearerKey;
-
-impl Modify for BearerKey {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("api_key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    }
-}
-
-/// Where the API listens unless it is told otherwise.
-const ADDRESS: &str = "127.0.0.1:8082";
-
-pub(crate) fn router(state: ApiState) -> Router {
-    let (router, description) = described();
-    router.merge(description.router()).with_state(state)
-}
-
-/// The router, and what describes it.
-pub(crate) fn described() -> (Router<ApiState>, Description) {
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+/// Every route of the API, with its operations.
+pub(crate) fn all() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
         .routes(routes!(campaigns::list))
         .routes(routes!(campaign::show))
         .routes(routes!(activity::list))
@@ -66,8 +31,6 @@ pub(crate) fn described() -> (Router<ApiState>, Description) {
         .routes(routes!(leaderboard::list))
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))
-        .split_for_parts();
-    (router, Description::new(document, problems::ALL, &[], ADDRESS))
 }
 
 /// The values of a parameter that takes several, separated by commas.

@@ -14,7 +14,6 @@ use domain::zone::Zone;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::Serialize;
@@ -26,10 +25,11 @@ use crate::ApiState;
 use crate::answer::{Envelope, Warning};
 use crate::consistency::Settled;
 use crate::parked::About;
+use crate::problems::CampaignProblems;
 use crate::refusal::Refusal;
 use crate::report::filter::Filter;
 use crate::report::query::{Column, DataState, Fill, Paging, ReportQuery};
-use crate::report::value::Value;
+use crate::report::value::{Money as Amount, Value};
 use crate::report::{Ground, Shared, combine, survey};
 use crate::serve::{Around, Contents, Read, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
@@ -70,30 +70,30 @@ pub(crate) struct PacingBody {
     /// What it may spend.
     budget: Option<BudgetBody>,
     /// What it may spend in all: a budget for each day, times its days.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Amount>)]
     budget_total: Value,
     /// What its primary sources say that it has spent so far, today included.
-    #[schema(value_type = Option<Object>, example = json!({"amount": "430.000000", "currency": "EUR"}))]
+    #[schema(value_type = Option<Amount>, example = json!({"amount": "430.000000", "currency": "EUR"}))]
     spent: Value,
     /// What of it was spent before today.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Amount>)]
     spent_before_today: Value,
     /// What an even spend would have come to before today.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Amount>)]
     expected: Value,
     /// `spent_before_today / expected`: above 1, it spends too fast.
     #[schema(value_type = Option<f64>, example = 0.5)]
     index: Value,
     /// What was spent on each of the last 7 whole days, or as many as there are, on average.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Amount>)]
     daily_pace: Value,
     /// What it will have spent at its end, going on at this pace.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Amount>)]
     projected: Value,
     /// The day on which a budget for all days is spent, at this pace. Null: not before its end.
     exhausted_on: Option<NaiveDate>,
     /// What to spend on each remaining day to spend all of the budget.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Amount>)]
     daily_needed: Value,
 }
 
@@ -103,13 +103,13 @@ pub(crate) struct PacingBody {
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/pacing",
+    operation_id = "get_pacing",
     tag = "numbers",
-    params(("id" = Uuid, Path, description = "The campaign."), CampaignParams),
+    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), CampaignParams),
     responses(
         (status = 200, description = "How its spend goes.", body = Envelope<'static, PacingBody>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 404, description = "The workspace has no such campaign.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        CampaignProblems,
     )
 )]
 pub(crate) async fn show(

@@ -9,7 +9,6 @@ use domain::bucket::Granularity;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
 use platform::http::json::{self, ApiJson};
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
@@ -19,10 +18,13 @@ use super::metrics::{data_state, query_string};
 use crate::ApiState;
 use crate::answer::{content_location, link_next};
 use crate::consistency::Asked;
+use crate::format::Format;
+use crate::problems::ReportProblems;
 use crate::refusal::Refusal;
+use crate::report::query::DataState;
 use crate::report::request::ReportRequest;
 use crate::report::{Report, ReportBody};
-use crate::serve::{Answered, Read};
+use crate::serve::{Answered, Read, export};
 
 /// Base64url with or without padding: clients differ.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
@@ -88,15 +90,16 @@ pub(crate) struct CacheableParams {
 #[utoipa::path(
     post,
     path = "/v1/reports",
+    operation_id = "run_report",
     tag = "numbers",
     params(ReportParams),
     request_body = ReportRequest,
     responses(
-        (status = 200, description = "The numbers.", body = ReportBody<'static>),
-        (status = 400, description = "The query cannot be used.", body = Problem),
-        (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 422, description = "The body is not a report, or the report is too large or crosses dimensions.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
+        (status = 200, description = "The numbers.", content(
+            (ReportBody<'static> = "application/json"),
+            (String = "text/csv"),
+        )),
+        ReportProblems,
     )
 )]
 pub(crate) async fn post(
@@ -107,6 +110,15 @@ pub(crate) async fn post(
     ApiJson(request): ApiJson<ReportRequest>,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
+    if Format::of_rows(&headers)? == Format::Csv {
+        let (principal, data_state) = (principal.clone(), data_state(params.data_state.as_deref())?);
+        return export(move |export| async move {
+            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: false };
+            export.pour(read, &of(&request, data_state)).await;
+        })
+        .await;
+    }
     let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: false };
     let data_state = params.data_state.as_deref();
@@ -123,15 +135,16 @@ pub(crate) async fn post(
 #[utoipa::path(
     get,
     path = "/v1/reports",
+    operation_id = "get_report",
     tag = "numbers",
     params(CacheableParams),
     responses(
-        (status = 200, description = "The numbers.", body = ReportBody<'static>),
+        (status = 200, description = "The numbers.", content(
+            (ReportBody<'static> = "application/json"),
+            (String = "text/csv"),
+        )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 400, description = "The query cannot be used.", body = Problem),
-        (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 422, description = "The report is too large, or crosses dimensions.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
+        ReportProblems,
     )
 )]
 pub(crate) async fn get(
@@ -142,6 +155,15 @@ pub(crate) async fn get(
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
     let request = decode(&params.query)?;
+    if Format::of_rows(&headers)? == Format::Csv {
+        let (principal, data_state) = (principal.clone(), data_state(params.data_state.as_deref())?);
+        return export(move |export| async move {
+            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
+            export.pour(read, &of(&request, data_state)).await;
+        })
+        .await;
+    }
     let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
     let data_state = params.data_state.as_deref();
@@ -162,12 +184,15 @@ struct OfReport {
 
 async fn answer(read: Read<'_>, data_state: Option<&str>, request: &ReportRequest) -> Result<OfReport, Refusal> {
     let data_state = self::data_state(data_state)?;
-    let report = Report { request, granularity: Granularity::All, data_state, campaign: None };
-    let Answered { response, query, next_cursor } = read.answer(&report).await?;
+    let Answered { response, query, next_cursor } = read.answer(&of(request, data_state)).await?;
     let (date_from, date_to) = query.map(|query| (query.date_from.to_string(), query.date_to.to_string())).unzip();
     let pinned = ReportRequest { date_from, date_to, ..request.clone() };
     let next = next_cursor.map(|cursor| ReportRequest { cursor: Some(cursor), ..pinned.clone() });
     Ok(OfReport { response, pinned, next })
+}
+
+fn of(request: &ReportRequest, data_state: DataState) -> Report<'_> {
+    Report { request, granularity: Granularity::All, data_state, campaign: None }
 }
 
 fn decode(text: &str) -> Result<ReportRequest, Refusal> {

@@ -7,6 +7,7 @@
 //!
 //! So a kept result is never older than the request that it answers.
 
+mod export; // rows as CSV
 mod resource; // what distinguishes one endpoint from the next
 mod results; // results that this process keeps
 mod trace; // what the headers say of the way an answer took
@@ -18,12 +19,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use platform::keys::Principal;
 
-use crate::ApiState;
 use crate::answer::{self, Standing};
 use crate::consistency::{Asked, Consistency};
 use crate::refusal::Refusal;
 use crate::tip::Tip;
+use crate::{ApiState, format};
 
+pub(crate) use export::{Column, Table, export};
 pub(crate) use resource::{Around, AtTip, Contents, Lasting, Resource, Sought, Survey, Told, meta};
 pub(crate) use results::Results;
 use results::{Kept, Key};
@@ -53,6 +55,7 @@ impl Read<'_> {
     /// The answer, from what is kept or from a snapshot.
     pub(crate) async fn answer<R: Resource>(&self, resource: &R) -> Result<Answered<R::Query>, Refusal> {
         let mut trace = Trace::begin();
+        format::require_json(self.headers)?;
         let (state, workspace) = (self.state, self.principal.workspace);
         let consistency = Consistency::read(self.asked, self.headers, workspace)?;
         let consistency = if R::WAITS { consistency } else { consistency.at_once() };

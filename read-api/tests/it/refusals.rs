@@ -169,7 +169,7 @@ async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgC
             "/v1/reports"
         ]
     );
-    assert_eq!(document["components"]["securitySchemes"]["api_key"]["scheme"], json!("bearer"));
+    assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], json!("bearer"));
     let reports = document["paths"]["/v1/reports"].as_object().unwrap();
     assert_eq!(reports.keys().collect::<Vec<_>>(), ["get", "post"]);
     // Whatever is referred to is there.

@@ -181,7 +181,8 @@ pub(crate) async fn send(
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
-    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+    let is_json = parts.headers.get("content-type").is_some_and(|kind| kind.to_str().unwrap().ends_with("json"));
+    let body = if is_json { serde_json::from_str(&text).unwrap() } else { Value::Null };
     Reply { status: parts.status, headers: parts.headers, body, text }
 }
 

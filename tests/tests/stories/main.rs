@@ -4,6 +4,7 @@
 mod bad_input;
 mod conditional_reads;
 mod corrections;
+mod described;
 mod freshness;
 mod generated_bodies;
 mod isolation;
@@ -12,5 +13,6 @@ mod many_lines;
 mod observation_formats;
 mod read_your_writes;
 mod replay_under_load;
+mod schemathesis;
 mod slow_senders;
 mod statements;

@@ -179,7 +179,7 @@ pub(crate) struct CloudEvent {
 #[derive(ToSchema)]
 #[schema(as = StreamLine, example = json!({
     "done": true, "chunks": 4, "lines": 3500, "accepted": 3499, "duplicates": 1, "conflicts": 0, "rejected": 0,
-    "position": 18342, "consistency_token": "djE6MToxODM0Mg"
+    "position": 18342, "results_omitted": 0, "consistency_token": "MS4xLjE4MzQy"
 }))]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes the lines, which are written one by one")]

@@ -10,7 +10,6 @@ use domain::campaign::CampaignStatus;
 use domain::channel::Channel;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
@@ -23,11 +22,13 @@ use super::metrics::query_string;
 use crate::ApiState;
 use crate::answer::{Envelope, Warning, link_next};
 use crate::consistency::{Asked, Settled};
+use crate::format::Format;
 use crate::parked::About;
+use crate::problems::ListProblems;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
-use crate::serve::{Answered, Around, Contents, Lasting, Read, Resource, Sought, Survey, Told};
+use crate::serve::{Answered, Around, Column, Contents, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Sources};
 use crate::version::{Scope as Watched, Version};
@@ -141,14 +142,16 @@ enum Listed {
 #[utoipa::path(
     get,
     path = "/v1/campaigns",
+    operation_id = "list_campaigns",
     tag = "campaigns",
     params(CampaignsParams),
     responses(
-        (status = 200, description = "A page of campaigns.", body = Envelope<'static, Vec<CampaignBody>>),
+        (status = 200, description = "A page of campaigns.", content(
+            (Envelope<'static, Vec<CampaignBody>> = "application/json"),
+            (String = "text/csv"),
+        )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 400, description = "A parameter cannot be used.", body = Problem),
-        (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for, or the read model is being built.", body = Problem),
+        ListProblems,
     )
 )]
 pub(crate) async fn list(
@@ -158,6 +161,15 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
+    if Format::of_rows(&headers)? == Format::Csv {
+        let principal = principal.clone();
+        return export(move |export| async move {
+            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
+            export.pour(read, &Campaigns { params: &params }).await;
+        })
+        .await;
+    }
     let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
     let Answered { mut response, next_cursor, .. } = read.answer(&Campaigns { params: &params }).await?;
@@ -216,6 +228,28 @@ impl Resource for Campaigns<'_> {
         let time_zone = snapshot.time_zone;
         let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
+    }
+}
+
+impl Table for Campaigns<'_> {
+    fn file_name(&self) -> String {
+        "campaigns".to_owned()
+    }
+
+    fn columns(&self, query: &CampaignsQuery) -> Vec<Column> {
+        let wanted = FIELDS
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| query.fields.is_empty() || query.fields.contains(&Field(*place)));
+        let columns = wanted.flat_map(|(_, name)| match *name {
+            "budget" => Column::money("budget").into_iter().chain([Column::within("budget", "per")]).collect(),
+            name => vec![Column::of(name)],
+        });
+        columns.collect()
+    }
+
+    fn is_limited(&self) -> bool {
+        self.params.limit.is_some()
     }
 }
 

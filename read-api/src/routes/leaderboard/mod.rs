@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::measure::{Derived, Measure, Unit};
+use domain::measure::{Measure, Unit};
 use domain::money::Currency;
 use domain::source::Role;
 use http::HeaderMap;
 use platform::http::auth::Authenticated;
-use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
@@ -23,19 +22,21 @@ use uuid::Uuid;
 use board::Board;
 
 use super::metrics::query_string;
-use crate::ApiState;
 use crate::answer::{Meta, Page, link_next};
 use crate::consistency::{Asked, Settled};
 use crate::cursor;
+use crate::format::Format;
 use crate::parked::About;
+use crate::problems::ListProblems;
 use crate::refusal::Refusal;
 use crate::report::query::{Column, Paging};
 use crate::report::request::Fields;
-use crate::report::value::Value;
-use crate::serve::{Answered, Around, Lasting, Read, Resource, Sought, Survey, Told};
+use crate::report::value::{Figure, Value};
+use crate::serve::{Answered, Around, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Freshness};
 use crate::version::Version;
+use crate::{ApiState, serve};
 
 /// The parameters of the leaderboard.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
@@ -123,7 +124,7 @@ struct RankedCampaign {
     /// Its name.
     campaign: String,
     /// As reports write it: a number, or `{amount, currency}`.
-    #[schema(value_type = Object, example = json!({"amount": "1234.560000", "currency": "EUR"}))]
+    #[schema(value_type = Figure, example = json!({"amount": "1234.560000", "currency": "EUR"}))]
     value: Value,
 }
 
@@ -135,14 +136,16 @@ struct RankedCampaign {
 #[utoipa::path(
     get,
     path = "/v1/leaderboard",
+    operation_id = "get_leaderboard",
     tag = "numbers",
     params(LeaderboardParams),
     responses(
-        (status = 200, description = "A page of campaigns, best first.", body = LeaderboardAnswer<'static>),
+        (status = 200, description = "A page of campaigns, best first.", content(
+            (LeaderboardAnswer<'static> = "application/json"),
+            (String = "text/csv"),
+        )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
-        (status = 400, description = "A parameter cannot be used.", body = Problem),
-        (status = 410, description = "The cursor can no longer be used.", body = Problem),
-        (status = 503, description = "The answer is not as fresh as was asked for.", body = Problem),
+        ListProblems,
     )
 )]
 pub(crate) async fn list(
@@ -152,6 +155,15 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let principal = caller.require(Scope::Read)?;
+    if Format::of_rows(&headers)? == Format::Csv {
+        let principal = principal.clone();
+        return export(move |export| async move {
+            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
+            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
+            export.pour(read, &Leaderboard { params: &params }).await;
+        })
+        .await;
+    }
     let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
     let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
     let Answered { mut response, next_cursor, .. } = read.answer(&Leaderboard { params: &params }).await?;
@@ -249,6 +261,21 @@ impl Resource for Leaderboard<'_> {
     }
 }
 
+impl Table for Leaderboard<'_> {
+    fn file_name(&self) -> String {
+        "leaderboard".to_owned()
+    }
+
+    fn columns(&self, query: &LeaderboardQuery) -> Vec<serve::Column> {
+        let of_campaign = ["rank", "campaign_id", "campaign"].map(serve::Column::of);
+        of_campaign.into_iter().chain(serve::Column::number("value", query.measure.unit())).collect()
+    }
+
+    fn is_limited(&self) -> bool {
+        self.params.limit.is_some()
+    }
+}
+
 fn canonical(params: &LeaderboardParams) -> Result<(LeaderboardQuery, Paging), Refusal> {
     let mut fields = Fields::default();
     let measure = params.measure.as_deref().and_then(Column::find);
@@ -297,11 +324,7 @@ impl Row {
 
     fn shown(self, column: Column) -> Result<RankedCampaign, Refusal> {
         let number: i128 = self.value.parse().map_err(Refusal::corrupt)?;
-        let unit = match column {
-            Column::Additive(measure) => measure.unit(),
-            Column::Derived(Derived { unit, .. }) => *unit,
-        };
-        let value = match unit {
+        let value = match column.unit() {
             Unit::Count => Value::Count(number),
             Unit::Credit | Unit::Ratio => Value::Millionths(number),
             Unit::Money => Value::Money(number, self.currency.parse::<Currency>().map_err(Refusal::corrupt)?),

@@ -14,7 +14,8 @@ pub(super) fn line(address: &str, method: &str, path: &str, operation: &Value, b
         match (parameter["in"].as_str(), given) {
             (Some("path"), Some(given)) => target = target.replace(&format!("{{{name}}}"), &given),
             (Some("query"), Some(given)) => query.push(format!("{name}={}", escaped(&given))),
-            (Some("header"), Some(given)) => headers.push(format!("{name}: {given}")),
+            // What may be left out of the head is; its examples are of other occasions.
+            (Some("header"), Some(given)) if parameter["required"] == true => headers.push(format!("{name}: {given}")),
             _ => {}
         }
     }

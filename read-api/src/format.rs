@@ -1,0 +1,112 @@
+//! In which form an answer is wanted: `Accept`, against what there is.
+
+use http::HeaderMap;
+use http::header::ACCEPT;
+use platform::http::problem::Problem;
+
+use crate::refusal::Refusal;
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const CSV: &str = "text/csv";
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Csv,
+}
+
+impl Format {
+    /// Of something that has rows.
+    pub(crate) fn of_rows(headers: &HeaderMap) -> Result<Self, Refusal> {
+        match preferred(headers, &[JSON, CSV])? {
+            CSV => Ok(Self::Csv),
+            _ => Ok(Self::Json),
+        }
+    }
+}
+
+/// Refuses (406) a caller that does not take JSON.
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    preferred(headers, &[JSON]).map(drop)
+}
+
+/// RFC 9110, 12.5.1: what weighs most, the first of those that weigh the same. Whoever accepts nothing in particular gets the
+/// first.
+fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, Refusal> {
+    let lists = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<Range> = lists.flat_map(|list| list.split(',')).filter_map(Range::read).collect();
+    if ranges.is_empty() {
+        return offered.first().copied().ok_or_else(|| Refusal::corrupt("nothing is offered"));
+    }
+    let weighed = offered.iter().map(|media_type| (*media_type, weight(&ranges, media_type)));
+    let best = weighed.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    match best {
+        Some((media_type, weight)) if weight > 0.0 => Ok(media_type),
+        Some(_) | None => Err(Refusal::Edge(Problem::not_acceptable("Accept", offered))),
+    }
+}
+
+/// Of the most specific range that holds the media type.
+fn weight(ranges: &[Range], media_type: &str) -> f32 {
+    let kind = media_type.split('/').next().unwrap_or_default();
+    let by = [media_type.to_owned(), format!("{kind}/*"), "*/*".to_owned()];
+    let found = by.iter().find_map(|name| ranges.iter().find(|range| range.name == *name));
+    found.map_or(0.0, |range| range.weight)
+}
+
+struct Range {
+    name: String,
+    weight: f32,
+}
+
+impl Range {
+    /// Parameters but the weight are not told apart: there is one JSON and one CSV here.
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let name = parts.next()?.to_ascii_lowercase();
+        let weight = parts.find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().unwrap_or(0.0))
+        });
+        name.contains('/').then(|| Self { name, weight: weight.unwrap_or(1.0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn format(accept: &[&str]) -> Option<Format> {
+        let mut headers = HeaderMap::new();
+        for list in accept {
+            headers.append(ACCEPT, HeaderValue::from_str(list).unwrap());
+        }
+        Format::of_rows(&headers).ok()
+    }
+
+    #[test]
+    fn the_form_is_what_weighs_most() {
+        use Format::{Csv, Json};
+        let cases: [(&[&str], Option<Format>); 13] = [
+            (&[], Some(Json)),
+            (&[""], Some(Json)),
+            (&["*/*"], Some(Json)),
+            (&["application/*"], Some(Json)),
+            (&["text/csv"], Some(Csv)),
+            (&["TEXT/CSV; header=present"], Some(Csv)),
+            (&["text/*"], Some(Csv)),
+            (&["text/html, text/csv;q=0.5"], Some(Csv)),
+            (&["text/csv;q=0.5, */*;q=0.1"], Some(Csv)),
+            (&["text/csv;q=0.5", "application/json"], Some(Json)),
+            (&["application/json;q=0, */*"], Some(Csv)),
+            (&["text/html"], None),
+            (&["*/*;q=0"], None),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(format(accept), expected, "{accept:?}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What every read of the model takes and says in its headers.
+
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{OpenApi, RefOr};
+
+type Field = (&'static str, &'static str, &'static str);
+
+/// Name, example, what it does.
+const TAKEN: [Field; 2] = [
+    ("Consistency-Token", "MS4xLjE4MzQy", "What a command answered: the answer should hold what it did"),
+    ("Prefer", "wait=5", "For how many seconds to wait until the answer is as fresh as it should be, 30 at most"),
+];
+const CONDITION: Field = (
+    "If-None-Match",
+    "W/\"campaigns:7:1204.1795302000:9f3c0d5e8b7a6142\"",
+    "The `ETag` of what is there already: 304 if it still holds",
+);
+
+/// Name and what it says.
+const TOLD: [(&str, &str); 3] = [
+    ("Data-Position", "Up to where the log is applied, in which epoch, and the log's head"),
+    ("Data-Freshness", "How settled the numbers are, the lag, and whether the answer is as fresh as was asked for"),
+    ("Consistency-Token", "Makes another read show at least this"),
+];
+const TAG: (&str, &str) = ("ETag", "Stays the same as long as the answer does");
+const CACHE_STATUS: (&str, &str) = ("Cache-Status", "Whether the result was kept (RFC 9211)");
+
+/// Describes them, beside what each operation says itself.
+pub(super) fn describe(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post)] {
+            if let Some(operation) = operation {
+                of_operation(method, operation);
+            }
+        }
+    }
+}
+
+fn of_operation(method: &str, operation: &mut Operation) {
+    let is_conditional = method == "get" && operation.responses.responses.contains_key("304");
+    let reads = operation.responses.responses.contains_key("503");
+    let taken = TAKEN.into_iter().filter(|_| reads).chain([CONDITION].into_iter().filter(|_| is_conditional));
+    operation.parameters.get_or_insert_default().extend(taken.map(|field| RefOr::T(parameter(field))));
+    let told = TOLD
+        .into_iter()
+        .filter(|_| reads)
+        .chain([CACHE_STATUS].into_iter().filter(|_| reads))
+        .chain([TAG].into_iter().filter(|_| reads || is_conditional));
+    let Some(RefOr::T(success)) = operation.responses.responses.get_mut("200") else { return };
+    for (name, says) in told {
+        let schema = ObjectBuilder::new().schema_type(Type::String);
+        let header = HeaderBuilder::new().schema(Some(schema)).description(Some(says)).build();
+        success.headers.insert(name.to_owned(), RefOr::T(header));
+    }
+}
+
+fn parameter((name, example, says): Field) -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).examples([example]);
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(says))
+        .schema(Some(schema))
+        .build()
+}

@@ -1,0 +1,83 @@
+//! The OpenAPI document: what it says beside the operations, and an example of each answer.
+
+mod conventions; // what every read takes and says in its headers
+
+use axum::Router;
+use platform::http::docs::{Description, Example};
+use platform::http::problem::Problem;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::format::{CSV, JSON};
+use crate::{ApiState, problems};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Highwater read API",
+        description = "Campaigns, their numbers, and how fresh, how complete and how final these are. Every request carries \
+                       `Authorization: Bearer <key>`; the key decides the workspace.\n\nAnswers from the read model carry \
+                       `Data-Position`, `Data-Freshness` and `Consistency-Token`; an `ETag` never stays the same when the answer \
+                       changed.\n\nWhat has rows is told as JSON, a page at a time, or all of it as CSV: `Accept: text/csv`."
+    ),
+    components(schemas(Problem)),
+    modifiers(&BearerKey),
+    security(("key" = [])),
+    tags(
+        (name = "campaigns", description = "What a team decided to run, and how it goes"),
+        (name = "numbers", description = "What sources report, added up"),
+        (name = "workspace", description = "What the numbers of a workspace are made of"),
+    )
+)]
+struct Document;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// Where the API listens unless it is told otherwise.
+const ADDRESS: &str = "127.0.0.1:8082";
+
+macro_rules! examples {
+    ($($operation:literal $media_type:ident $file:literal;)+) => {
+        &[$(Example { operation: $operation, media_type: $media_type, body: include_str!(concat!("examples/", $file)) }),+]
+    };
+}
+
+/// What operations answer.
+const EXAMPLES: &[Example] = examples! {
+    "list_campaigns" JSON "list_campaigns.json";
+    "list_campaigns" CSV "list_campaigns.csv";
+    "get_campaign" JSON "get_campaign.json";
+    "list_activity" JSON "list_activity.json";
+    "list_activity" CSV "list_activity.csv";
+    "get_metrics" JSON "get_metrics.json";
+    "get_metrics" CSV "get_metrics.csv";
+    "list_corrections" JSON "list_corrections.json";
+    "list_corrections" CSV "list_corrections.csv";
+    "get_pacing" JSON "get_pacing.json";
+    "run_report" JSON "report.json";
+    "run_report" CSV "report.csv";
+    "get_report" JSON "report.json";
+    "get_report" CSV "report.csv";
+    "run_dashboard" JSON "run_dashboard.json";
+    "get_leaderboard" JSON "get_leaderboard.json";
+    "get_leaderboard" CSV "get_leaderboard.csv";
+    "get_freshness" JSON "get_freshness.json";
+    "list_measures" JSON "list_measures.json";
+};
+
+/// The router, and what describes it.
+pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, Description) {
+    let (router, paths) = routes.split_for_parts();
+    let mut document = Document::openapi();
+    document.merge(paths);
+    conventions::describe(&mut document);
+    (router, Description::new(document, problems::ALL, EXAMPLES, ADDRESS))
+}

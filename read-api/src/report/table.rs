@@ -1,0 +1,68 @@
+//! A report as a file: its columns follow from its query.
+
+use domain::bucket::Granularity;
+use domain::measure::Unit;
+
+use super::MAX_SUMS;
+use super::query::{Column as Measured, GroupKey, ReportQuery};
+use super::run::Report;
+use crate::serve::{Column, Table};
+
+impl Table for Report<'_> {
+    // A report is added up whole, so it is told whole.
+    const AT_A_TIME: usize = MAX_SUMS;
+
+    fn file_name(&self) -> String {
+        self.campaign.map_or("report".to_owned(), |id| format!("campaign-{id}-metrics"))
+    }
+
+    fn columns(&self, query: &ReportQuery) -> Vec<Column> {
+        let mut columns: Vec<Column> = query.group_by.iter().flat_map(|key| of_group(*key)).map(Column::of).collect();
+        if query.granularity != Granularity::All {
+            columns.push(Column::of("bucket"));
+        }
+        columns.extend(query.measures.iter().flat_map(|measure| Column::number(measure.name(), measure.unit())));
+        if query.measures.iter().flat_map(|measure| measure.parts()).any(|part| part.unit() == Unit::Money) {
+            columns.push(Column::of("by_currency"));
+        }
+        if query.compare_to.is_some() {
+            columns.push(Column::within("compared", "bucket"));
+            columns.push(Column::within("compared", "state"));
+            columns.extend(query.measures.iter().flat_map(|measure| compared(*measure)));
+        }
+        columns.push(Column::of("state"));
+        if [GroupKey::Channel, GroupKey::Source, GroupKey::Campaign].iter().any(|key| query.groups_by(*key)) {
+            columns.extend(["first_incomplete", "sources"].map(Column::of));
+        }
+        columns.push(Column::of("restated_after_final"));
+        columns
+    }
+
+    fn is_limited(&self) -> bool {
+        self.request.limit.is_some()
+    }
+}
+
+/// The members that a row has by this key.
+fn of_group(key: GroupKey) -> Vec<&'static str> {
+    match key {
+        GroupKey::Channel => vec!["channel"],
+        GroupKey::Source => vec!["source", "role", "reference_measures"],
+        GroupKey::Campaign => vec!["campaign_id", "campaign"],
+        GroupKey::Dimension(dimension) => vec![dimension.name()],
+    }
+}
+
+/// What a measure was in the other range, and how it changed. Amounts are in the row's own currency.
+fn compared(measure: Measured) -> Vec<Column> {
+    let amount = (measure.unit() == Unit::Money).then_some("amount");
+    let at = |name: &str, member: &'static str, inner: Option<&'static str>| {
+        let path = ["compared", "measures", measure.name(), member].into_iter().chain(inner);
+        Column::at(format!("{}_{name}", measure.name()), path.collect())
+    };
+    vec![
+        at("compared", "value", amount),
+        at("change", "change", amount),
+        at("relative_change", "relative_change", None),
+    ]
+}

@@ -1,0 +1,171 @@
+//! Rows as CSV: all of them, from one snapshot, written while they are read.
+//!
+//! A task reads page after page in one transaction and hands each to the connection, which takes the next when the last is
+//! sent: however many rows there are, one page is in memory. What goes wrong before the first rows is answered as a problem;
+//! what goes wrong behind them breaks the connection, so that no file that is too short looks whole.
+
+mod sheet; // rows of JSON to lines of CSV
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use platform::http::problem::Problem;
+use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
+
+pub(crate) use self::sheet::Column;
+use self::sheet::Sheet;
+use super::{Around, Read, Resource, Sought};
+use crate::answer::{self, Standing, Tag};
+use crate::consistency::Consistency;
+use crate::refusal::Refusal;
+
+/// A resource that is made of rows.
+pub(crate) trait Table: Resource {
+    /// How many rows are read at a time.
+    const AT_A_TIME: usize = 1_000;
+
+    /// What the file is called, but for its ending.
+    fn file_name(&self) -> String;
+
+    /// The columns of the file.
+    fn columns(&self, query: &Self::Query) -> Vec<Column>;
+
+    /// Whether the caller wants no more rows than a page of its own has.
+    fn is_limited(&self) -> bool;
+}
+
+/// Whoever takes nothing for so long has gone; the snapshot is let go.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The way out for rows.
+pub(crate) struct Export {
+    head: Option<oneshot::Sender<Result<Response, Refusal>>>,
+    pieces: mpsc::Sender<Piece>,
+}
+
+enum Piece {
+    Rows(Bytes),
+    /// There are no more. Without it the file is not whole.
+    End,
+}
+
+/// The answer that a task writes: it gives itself to [`Export::pour`].
+pub(crate) async fn export<F, T>(task: F) -> Result<Response, Refusal>
+where
+    F: FnOnce(Export) -> T,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let (head, begun) = oneshot::channel();
+    let (pieces, written) = mpsc::channel(1);
+    tokio::spawn(task(Export { head: Some(head), pieces }).in_current_span());
+    let response = begun.await.map_err(|_| Refusal::corrupt("an export ended before it began"))??;
+    if response.status() != StatusCode::OK {
+        return Ok(response);
+    }
+    Ok(response.map(|_empty| Body::from_stream(stream::unfold(Some(written), next))))
+}
+
+/// The next rows. A task that ends without saying so has failed.
+async fn next(written: Option<mpsc::Receiver<Piece>>) -> Option<(io::Result<Bytes>, Option<mpsc::Receiver<Piece>>)> {
+    let mut written = written?;
+    match written.recv().await {
+        Some(Piece::Rows(rows)) => Some((Ok(rows), Some(written))),
+        Some(Piece::End) => None,
+        None => Some((Err(io::Error::other("the rows could not be read to the end")), None)),
+    }
+}
+
+impl Export {
+    /// Writes all rows of a table.
+    pub(crate) async fn pour<T: Table>(mut self, read: Read<'_>, table: &T) {
+        if let Err(refusal) = read.pour(table, &mut self).await {
+            if let Some(head) = self.head.take() {
+                drop(head.send(Err(refusal)));
+            } else {
+                tracing::error!(error = &refusal as &dyn std::error::Error, "an export broke off");
+            }
+        }
+    }
+
+    fn begin(&mut self, response: Response) {
+        if let Some(head) = self.head.take() {
+            // A caller that is gone wants no head either.
+            drop(head.send(Ok(response)));
+        }
+    }
+
+    /// False when nobody takes it.
+    async fn send(&self, piece: Piece) -> bool {
+        matches!(tokio::time::timeout(PATIENCE, self.pieces.send(piece)).await, Ok(Ok(())))
+    }
+}
+
+impl Read<'_> {
+    async fn pour<T: Table>(&self, table: &T, export: &mut Export) -> Result<(), Refusal> {
+        let (state, workspace) = (self.state, self.principal.workspace);
+        let consistency = Consistency::read(self.asked, self.headers, workspace)?;
+        let consistency = if T::WAITS { consistency } else { consistency.at_once() };
+        // Each holds a connection for as long as its caller reads: the others stay for answers that are short.
+        let Ok(_room) = state.exports.try_acquire() else { return Err(Refusal::Edge(Problem::overloaded())) };
+        let mut settled = consistency.settle(state, workspace, &table.about()).await?;
+        let around = Around { time_zone: settled.snapshot.time_zone, now: settled.snapshot.now };
+        let mut sought = Sought::new(T::MODEL, self.principal, table.query(around)?)?;
+        let Some(mut survey) = table.survey(&mut settled, &sought.query).await? else {
+            let mut response = Refusal::NotFound.into_response();
+            Standing::of(&settled).write(response.headers_mut());
+            export.begin(response);
+            return Ok(());
+        };
+        let mut standing = Standing::of(&settled);
+        if let Some((state, complete_through)) = survey.numbers {
+            standing = standing.with_numbers(state, complete_through);
+        }
+        let tag = sought.tag(T::MODEL, survey.epoch, survey.version).in_form("csv");
+        if self.is_conditional && tag.is_held_by(self.headers) {
+            export.begin(answer::not_modified(&tag, &standing));
+            return Ok(());
+        }
+        if !table.is_limited()
+            && let Some(paging) = &mut sought.paging
+        {
+            paging.limit = T::AT_A_TIME;
+        }
+        let mut sheet = Sheet::new(table.columns(&sought.query))?;
+        let mut first = Some(head(&tag, &standing, &table.file_name()));
+        loop {
+            let told = table.result(&mut settled.snapshot, &sought, survey).await?;
+            sheet.add(&told.body)?;
+            if let Some(head) = first.take() {
+                export.begin(head);
+            }
+            if !export.send(Piece::Rows(sheet.written()?)).await {
+                return Ok(());
+            }
+            let cursor = told.next_cursor.filter(|_| !table.is_limited());
+            let (Some(paging), Some(cursor)) = (&mut sought.paging, cursor) else { break };
+            paging.cursor = Some(cursor);
+            let next = table.survey(&mut settled, &sought.query).await?;
+            survey = next.ok_or_else(|| Refusal::corrupt("what a snapshot shows is gone from it"))?;
+        }
+        export.send(Piece::End).await;
+        Ok(())
+    }
+}
+
+fn head(tag: &Tag, standing: &Standing, file_name: &str) -> Response {
+    let mut response = answer::ok(tag, standing, Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    if let Ok(disposition) = HeaderValue::try_from(format!("attachment; filename=\"{file_name}.csv\"")) {
+        headers.insert(CONTENT_DISPOSITION, disposition);
+    }
+    response
+}

@@ -1,4 +1,4 @@
-//! Many events at once, by `COPY … TO STDOUT (FORMAT binary)`: about half of what rows cost, here and in the database.
+//! Many events at once, by `COPY … TO STDOUT (FORMAT binary)`: parsed in place, without what a row costs.
 //!
 //! What comes is one message per row, the first one after a header: the number of columns, then each one's length and bytes.
 

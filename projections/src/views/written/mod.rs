@@ -1,4 +1,4 @@
-//! Which rows cannot be in a table yet: those are inserted as new, which costs half of what an upsert does.
+//! Which rows cannot be in a table yet: those are inserted as new, which costs much less than an upsert.
 
 use chrono::{DateTime, Utc};
 

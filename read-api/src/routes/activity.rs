@@ -121,8 +121,9 @@ struct Change {
     to: Json,
 }
 
-/// Who did what to one campaign, newest first.
+/// Activity of one campaign
 ///
+/// Who did what to it, newest first.
 /// Decisions, corrections of its sources' observations, and which source began to send numbers when. Observations,
 /// statements and runs of sources are no part of it: metrics and freshness tell of them.
 #[utoipa::path(

@@ -115,9 +115,9 @@ pub(crate) struct CorrectionBody {
     totals: BTreeMap<&'static str, Value>,
 }
 
-/// Corrections of what one campaign's sources observed.
+/// Corrections of one campaign's numbers
 ///
-/// Sorted by the bucket that they changed, then as they were recorded.
+/// What was retracted or restated of what its sources observed. Sorted by the bucket that they changed, then as they were recorded.
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/corrections",

@@ -67,7 +67,7 @@ pub(crate) enum Tile {
     },
 }
 
-/// Many reports, all answered at one position.
+/// Many reports at one position
 ///
 /// Each report is answered, or refused, by itself: its member of `data` is what `POST /v1/reports` would answer at the same
 /// position, or holds the `problem`. `ETag` and `meta.version` are those of all of them together.

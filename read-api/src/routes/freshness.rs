@@ -136,7 +136,7 @@ struct SourceNow {
     parked: u64,
 }
 
-/// How fresh everything is, at this moment.
+/// Freshness of everything, now
 ///
 /// This answer changes with the clock, so it has no ETag and is never cached.
 #[utoipa::path(

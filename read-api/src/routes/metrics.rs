@@ -87,8 +87,9 @@ pub(crate) struct MetricsParams {
     on_timeout: Option<String>,
 }
 
-/// The numbers of one campaign, cut into buckets of local time.
+/// Numbers of one campaign
 ///
+/// Cut into buckets of local time.
 /// Only rows with numbers are told, sorted by bucket. Totals add primary sources only.
 #[utoipa::path(
     get,

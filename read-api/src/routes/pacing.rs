@@ -97,7 +97,9 @@ pub(crate) struct PacingBody {
     daily_needed: Value,
 }
 
-/// Whether one campaign spends its budget as its days pass, and where that leads.
+/// Pacing of one campaign
+///
+/// Whether it spends its budget as its days pass, and where that leads.
 ///
 /// It changes with the campaign's budget and dates, with its spend, and at midnight in its zone.
 #[utoipa::path(

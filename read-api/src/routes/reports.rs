@@ -84,7 +84,7 @@ pub(crate) struct CacheableParams {
     on_timeout: Option<String>,
 }
 
-/// The numbers of many campaigns.
+/// Numbers of many campaigns
 ///
 /// `Content-Location` names the GET that answers the same, which caches can keep.
 #[utoipa::path(
@@ -131,7 +131,7 @@ pub(crate) async fn post(
     Ok(response)
 }
 
-/// The numbers of many campaigns, cacheable.
+/// Numbers of many campaigns, cacheable
 #[utoipa::path(
     get,
     path = "/v1/reports",

@@ -5,6 +5,7 @@ mod bad_input;
 mod conditional_reads;
 mod corrections;
 mod described;
+mod forms;
 mod freshness;
 mod generated_bodies;
 mod isolation;

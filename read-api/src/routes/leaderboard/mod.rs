@@ -128,7 +128,9 @@ struct RankedCampaign {
     value: Value,
 }
 
-/// The workspace's campaigns, ranked by one measure over its last 7 or 30 days.
+/// Campaigns, ranked
+///
+/// By one measure, over the workspace's last 7 or 30 days.
 ///
 /// Only primary sources count, and derived measures come from sums over the sources that state both sides, as in reports.
 /// The leaderboard is refreshed now and then: `meta.as_of` and `meta.position` say what it is true of, and `Data-Position`,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use platform::http::problem::Problem;
@@ -70,7 +70,8 @@ where
     if response.status() != StatusCode::OK {
         return Ok(response);
     }
-    Ok(response.map(|_empty| Body::from_stream(stream::unfold(Some(written), next))))
+    // Whoever packs the rows may ask again behind their end.
+    Ok(response.map(|_empty| Body::from_stream(stream::unfold(Some(written), next).fuse())))
 }
 
 /// The next rows. A task that ends without saying so has failed.

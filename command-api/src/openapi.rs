@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::problems::{rules, types};
+use crate::problems::{kinds, rules};
 use crate::state::ApiState;
 
 #[derive(OpenApi)]
@@ -37,6 +37,6 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, D
     document.merge(paths);
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("key", key);
-    let problems = [types::ALL, rules::ALL].concat();
+    let problems = [kinds::ALL, rules::ALL].concat();
     (router, Description::new(document, &problems, &[], ADDRESS))
 }

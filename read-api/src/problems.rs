@@ -1,7 +1,7 @@
 //! The kinds of problems that only reads have.
 
 use platform::http::problem::ProblemType;
-use platform::http::problem::types::{INVALID_QUERY, NOT_FOUND};
+use platform::http::problem::kinds::{INVALID_QUERY, NOT_FOUND};
 use platform::{answers_with, problem_types};
 
 problem_types! {

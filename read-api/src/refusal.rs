@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use domain::observation::Dimension;
 use platform::http::consistency::ConsistencyTokenError;
-use platform::http::problem::types::INVALID_QUERY;
+use platform::http::problem::kinds::INVALID_QUERY;
 use platform::http::problem::{FieldError, Problem};
 use sqlx::error::DatabaseError;
 

@@ -1,7 +1,7 @@
 //! Errors to problems: the one place that decides which.
 
-pub(crate) mod rules; // the rules of the domain, as problem types
-pub(crate) mod types; // the other types that only commands have
+pub(crate) mod kinds;
+pub(crate) mod rules; // the rules of the domain, as problem types // the other types that only commands have
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use domain::event::DecodeError;
 use domain::source::SourceKind;
 use event_store::{AppendError, LoadError};
 use platform::http::problem::Problem;
-use platform::http::problem::types::INVALID_BODY;
+use platform::http::problem::kinds::INVALID_BODY;
 
 use crate::failure::Failure;
 use crate::idempotency::IdempotencyKeyError;
@@ -24,36 +24,36 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NotFound => Problem::not_found(),
-            Failure::VersionMismatch { actual } => Problem::new(types::VERSION_MISMATCH)
+            Failure::VersionMismatch { actual } => Problem::new(kinds::VERSION_MISMATCH)
                 .detail(format!("It is at version {actual}. Read it again and decide anew."))
                 .extension("version", actual),
-            Failure::Contended => Problem::new(types::CONCURRENT_CHANGE)
+            Failure::Contended => Problem::new(kinds::CONCURRENT_CHANGE)
                 .detail("Nothing was done. Send the request again.")
                 .retry_after(SOON),
-            Failure::InFlight => Problem::new(types::REQUEST_IN_FLIGHT)
+            Failure::InFlight => Problem::new(kinds::REQUEST_IN_FLIGHT)
                 .detail("Another request with this Idempotency-Key is not answered yet. Send this one again later.")
                 .retry_after(SOON),
             Failure::Limited(problem) => problem,
             Failure::KeyReused => key_reused(),
-            Failure::SourceNameTaken { name, field } => Problem::new(types::SOURCE_NAME_TAKEN)
+            Failure::SourceNameTaken { name, field } => Problem::new(kinds::SOURCE_NAME_TAKEN)
                 .detail(format!("The source \"{}\" is registered with another {field}.", clip(&name)))
                 .field(field, "differs from what is registered under this name"),
-            Failure::ExternalIdTaken { id } => Problem::new(types::EXTERNAL_ID_TAKEN)
+            Failure::ExternalIdTaken { id } => Problem::new(kinds::EXTERNAL_ID_TAKEN)
                 .detail(format!("The external id \"{}\" belongs to another campaign.", clip(&id)))
                 .field("external_ids", format!("\"{}\" is taken", clip(&id))),
             Failure::UnknownSource { name } => {
-                Problem::new(types::UNKNOWN_SOURCE).field("source", not_registered(&name))
+                Problem::new(kinds::UNKNOWN_SOURCE).field("source", not_registered(&name))
             }
             Failure::WrongSourceKind { name, kind } => {
                 let (is, sends) = match kind {
                     SourceKind::Push => ("push", "observations"),
                     SourceKind::Pull => ("pull", "statements"),
                 };
-                Problem::new(types::WRONG_SOURCE_KIND)
+                Problem::new(kinds::WRONG_SOURCE_KIND)
                     .field("source", format!("\"{}\" is a {is} source: it sends {sends}", clip(&name)))
             }
             Failure::BatchSize { field, count, most } => {
-                Problem::new(types::BATCH_SIZE).field(field, format!("has {count} items, but 1 to {most} are taken"))
+                Problem::new(kinds::BATCH_SIZE).field(field, format!("has {count} items, but 1 to {most} are taken"))
             }
             Failure::Invalid { field, detail } => Problem::new(INVALID_BODY).field(field, detail),
             Failure::Append(error) => error.into_problem(),
@@ -119,7 +119,7 @@ impl From<IdempotencyKeyError> for Problem {
     fn from(error: IdempotencyKeyError) -> Self {
         match error {
             IdempotencyKeyError::Repeated | IdempotencyKeyError::Malformed => {
-                Problem::new(types::INVALID_IDEMPOTENCY_KEY).field("Idempotency-Key", error.to_string())
+                Problem::new(kinds::INVALID_IDEMPOTENCY_KEY).field("Idempotency-Key", error.to_string())
             }
         }
     }
@@ -127,12 +127,12 @@ impl From<IdempotencyKeyError> for Problem {
 
 impl From<IfMatchError> for Problem {
     fn from(error: IfMatchError) -> Self {
-        Problem::new(types::INVALID_IF_MATCH).field("If-Match", error.to_string())
+        Problem::new(kinds::INVALID_IF_MATCH).field("If-Match", error.to_string())
     }
 }
 
 fn key_reused() -> Problem {
-    Problem::new(types::IDEMPOTENCY_KEY_REUSED)
+    Problem::new(kinds::IDEMPOTENCY_KEY_REUSED)
         .detail("A key stands for one method, path and body. Use a new key for a new request.")
 }
 

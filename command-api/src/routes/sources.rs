@@ -26,7 +26,7 @@ use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::ids;
 use crate::outcome::{Done, Outcome, Refused};
-use crate::problems::types::OfSources;
+use crate::problems::kinds::OfSources;
 use crate::quantity::Unique;
 use crate::state::ApiState;
 

@@ -10,7 +10,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use super::limit::Admission;
-use super::problem::{Problem, types};
+use super::problem::{Problem, kinds};
 use crate::keys::{Keys, Principal, Recalled, Scope};
 
 /// The caller, once its key was found valid. A router's state gives the keys: `impl FromRef<ApiState> for Keys`.
@@ -32,7 +32,7 @@ impl Principal {
         if self.may(scope) {
             return Ok(self);
         }
-        Err(Problem::new(types::FORBIDDEN)
+        Err(Problem::new(kinds::FORBIDDEN)
             .detail(format!("The key needs the scope `{}`.", scope.name()))
             .extension("scope", scope.name()))
     }

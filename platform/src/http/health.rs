@@ -14,7 +14,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use super::problem::{Problem, types};
+use super::problem::{Problem, kinds};
 use crate::telemetry::render_once;
 
 /// The parts that are not ready, by names that may be shown: `database`, `projector`.
@@ -106,7 +106,7 @@ async fn readyz(State(health): State<Health>) -> Result<Response, Problem> {
         Ok(Err(NotReady(parts))) => parts,
         Err(_elapsed) => vec!["check"],
     };
-    Err(Problem::new(types::NOT_READY)
+    Err(Problem::new(kinds::NOT_READY)
         .detail(format!("Not ready: {}.", missing.join(", ")))
         .extension("not_ready", missing)
         .retry_after(Duration::from_secs(1)))

@@ -5,7 +5,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::json::shortened;
-use super::problem::{Problem, types};
+use super::problem::{Problem, kinds};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ApiQuery<T>(pub T);
@@ -20,7 +20,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
 
 /// Parses a query string as `ApiQuery` does.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    let refused = |field: String, detail: String| Err(Problem::new(types::INVALID_QUERY).field(field, detail));
+    let refused = |field: String, detail: String| Err(Problem::new(kinds::INVALID_QUERY).field(field, detail));
     if query.contains("%00") {
         return refused(String::new(), "must not hold the character NUL (%00)".to_owned());
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{CampaignAnswer, change};
 use crate::answer::Answer;
 use crate::command::BareCommand;
-use crate::problems::types::OfSteps;
+use crate::problems::kinds::OfSteps;
 use crate::state::ApiState;
 
 macro_rules! steps {

@@ -15,7 +15,7 @@ use crate::answer::{Answer, otherwise};
 use crate::command::{Caller, Command};
 use crate::outcome::{Done, Outcome};
 use crate::precondition::IfMatch;
-use crate::problems::types::{OfBudgets, OfCreation, OfEdits};
+use crate::problems::kinds::{OfBudgets, OfCreation, OfEdits};
 use crate::state::ApiState;
 use crate::{execute, ids};
 

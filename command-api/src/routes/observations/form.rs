@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use platform::http::body::{media_type, refuse_media_type};
-use platform::http::problem::{Problem, types};
+use platform::http::problem::{Problem, kinds};
 
 use super::{cloud_events, lines};
 
@@ -53,6 +53,6 @@ impl Form {
             (Self::Lines, None) => "is needed: the lines do not name their source",
             (Self::Batch, None) | (Self::Lines, Some(_)) | (Self::CloudEvent | Self::CloudEvents, _) => return Ok(()),
         };
-        Err(Problem::new(types::INVALID_QUERY).field("source", detail))
+        Err(Problem::new(kinds::INVALID_QUERY).field("source", detail))
     }
 }

@@ -39,7 +39,7 @@ use self::lines::answer::{ChunkAnswer, StreamEnd};
 use super::batch::{BatchAnswer, Listed, check_size};
 use crate::answer::Answer;
 use crate::command::{Command, Opened};
-use crate::problems::types::OfObservations;
+use crate::problems::kinds::OfObservations;
 use crate::quantity::{Decimal, MeasureValue};
 use crate::state::ApiState;
 

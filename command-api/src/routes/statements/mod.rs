@@ -31,7 +31,7 @@ use crate::command::{Caller, Command};
 use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::outcome::{Done, Outcome};
-use crate::problems::types::OfStatements;
+use crate::problems::kinds::OfStatements;
 use crate::quantity::MeasureValue;
 use crate::state::ApiState;
 

@@ -20,7 +20,7 @@ use crate::command::{Caller, Command};
 use crate::execute::{self, ATTEMPTS, Race};
 use crate::failure::Failure;
 use crate::outcome::{Done, Outcome};
-use crate::problems::types::OfSyncs;
+use crate::problems::kinds::OfSyncs;
 use crate::state::ApiState;
 
 const LONGEST_REASON: usize = 500;

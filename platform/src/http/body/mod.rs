@@ -18,7 +18,7 @@ use http::header::CONTENT_TYPE;
 use self::coding::Coding;
 use super::limit::Admission;
 use super::observe::BodyProgress;
-use super::problem::{Problem, types};
+use super::problem::{Problem, kinds};
 
 /// The media type of a body in UTF-8, in lower case and without parameters. `None` if there is none, or another charset.
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -36,7 +36,7 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 
 /// Refuses (415) a body of a media type that is not taken; `detail` says which are.
 pub fn refuse_media_type(detail: &str) -> Problem {
-    Problem::new(types::UNSUPPORTED_MEDIA_TYPE).detail(detail)
+    Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE).detail(detail)
 }
 
 /// Why a body cannot be read on.
@@ -60,11 +60,11 @@ impl From<BodyError> for Problem {
 }
 
 fn unreadable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Problem {
-    Problem::new(types::UNREADABLE_BODY).because(cause)
+    Problem::new(kinds::UNREADABLE_BODY).because(cause)
 }
 
 fn undecodable(error: &BodyError) -> Problem {
-    Problem::new(types::UNDECODABLE_BODY).detail(format!("{error}, not whole, or needs a window of more than 8 MiB."))
+    Problem::new(kinds::UNDECODABLE_BODY).detail(format!("{error}, not whole, or needs a window of more than 8 MiB."))
 }
 
 type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;

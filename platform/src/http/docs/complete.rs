@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
-use super::super::problem::{openapi, types};
+use super::super::problem::{kinds, openapi};
 use super::Example;
 
 /// Describes what the edge answers at every operation, beside what the operation says itself.
@@ -28,9 +28,9 @@ fn answers_of_the_edge(operation: &mut Operation) {
     let takes_query = operation.parameters.iter().flatten().any(
         |parameter| matches!(parameter, RefOr::T(parameter) if matches!(parameter.parameter_in, ParameterIn::Query)),
     );
-    let of_bodies = if operation.request_body.is_some() { types::OF_BODIES } else { &[] };
-    let of_queries = takes_query.then_some(types::INVALID_QUERY);
-    for kind in types::OF_REQUESTS.iter().chain(of_bodies).copied().chain(of_queries) {
+    let of_bodies = if operation.request_body.is_some() { kinds::OF_BODIES } else { &[] };
+    let of_queries = takes_query.then_some(kinds::INVALID_QUERY);
+    for kind in kinds::OF_REQUESTS.iter().chain(of_bodies).copied().chain(of_queries) {
         openapi::add(&mut operation.responses.responses, kind);
     }
 }

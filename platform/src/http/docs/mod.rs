@@ -52,7 +52,7 @@ impl Description {
         address: &'static str,
     ) -> Self {
         complete::describe(&mut document, examples);
-        let problems = super::problem::types::ALL.iter().chain(problems).copied().collect();
+        let problems = super::problem::kinds::ALL.iter().chain(problems).copied().collect();
         Self { document: Arc::new(document), problems, address }
     }
 

@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::body;
-use super::problem::{FieldError, Problem, types};
+use super::problem::{FieldError, Problem, kinds};
 
 /// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one takes its
 /// bytes by `read` and their envelope by `parse_envelope`.
@@ -38,8 +38,8 @@ pub enum JsonError {
 impl From<JsonError> for Problem {
     fn from(error: JsonError) -> Self {
         match error {
-            JsonError::Malformed { detail } => Problem::new(types::MALFORMED_JSON).detail(detail),
-            JsonError::Invalid(FieldError { field, detail }) => Problem::new(types::INVALID_BODY).field(field, detail),
+            JsonError::Malformed { detail } => Problem::new(kinds::MALFORMED_JSON).detail(detail),
+            JsonError::Invalid(FieldError { field, detail }) => Problem::new(kinds::INVALID_BODY).field(field, detail),
         }
     }
 }

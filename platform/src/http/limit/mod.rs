@@ -28,7 +28,7 @@ use self::body::Pace;
 use self::rate::{Policy, RateLimit, Standing};
 use self::room::Room;
 use super::HttpConfig;
-use super::problem::{Problem, types};
+use super::problem::{Problem, kinds};
 use crate::clock::SharedClock;
 
 pub use self::config::LimitConfig;
@@ -210,7 +210,7 @@ impl Admission {
     /// What is to be said of a body that a limit cut off.
     pub(super) fn cut_off(&self) -> Option<Problem> {
         self.0.cut.get().map(|cut| match cut {
-            Cut::TooSlow => Problem::new(types::REQUEST_TIMEOUT),
+            Cut::TooSlow => Problem::new(kinds::REQUEST_TIMEOUT),
             Cut::NoRoom => Problem::overloaded(),
         })
     }
@@ -315,7 +315,7 @@ impl SourceRate {
 
 fn rate_limited(standing: &Standing, wait: Duration) -> Problem {
     let policy = &standing.policy;
-    let problem = Problem::new(types::RATE_LIMITED)
+    let problem = Problem::new(kinds::RATE_LIMITED)
         .detail(format!("There were too many {}. Nothing was done. Send it again later.", policy.counts))
         .extension("violated-policies", vec![policy.name])
         .retry_after(wait);
@@ -324,7 +324,7 @@ fn rate_limited(standing: &Standing, wait: Duration) -> Problem {
 }
 
 fn headers_too_large() -> Problem {
-    Problem::new(types::HEADERS_TOO_LARGE)
+    Problem::new(kinds::HEADERS_TOO_LARGE)
 }
 
 fn fields(standings: &[Standing]) -> Option<[(HeaderName, HeaderValue); 2]> {

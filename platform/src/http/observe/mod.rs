@@ -21,7 +21,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
 use super::health;
-use super::problem::{Problem, types};
+use super::problem::{Problem, kinds};
 use super::trace::{REQUEST_ID, TraceContext};
 use crate::telemetry::metrics_handle;
 
@@ -218,7 +218,7 @@ pub(super) async fn guard(State(limit): State<Duration>, mut request: Request, n
             if close { problem.header(CONNECTION, HeaderValue::from_static("close")) } else { problem }.into_response()
         }
         Err(_elapsed) => {
-            Problem::new(types::TIMEOUT).retry_after(Duration::from_secs(1)).because(TimedOut(limit)).into_response()
+            Problem::new(kinds::TIMEOUT).retry_after(Duration::from_secs(1)).because(TimedOut(limit)).into_response()
         }
     };
     match problem_of(&response) {

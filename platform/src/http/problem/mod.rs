@@ -1,7 +1,7 @@
 //! The only error body that leaves a process: RFC 9457, `application/problem+json`.
 
-pub(in crate::http) mod openapi; // how operations say which problems they answer with
-pub mod types; // the kinds of problems
+pub mod kinds;
+pub(in crate::http) mod openapi; // how operations say which problems they answer with // the kinds of problems
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+pub use self::kinds::ProblemType;
 pub use self::openapi::responses;
-pub use self::types::ProblemType;
 
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -173,7 +173,7 @@ impl Problem {
 
     /// There is no such thing in the caller's workspace, or no such route.
     pub fn not_found() -> Self {
-        Self::new(types::NOT_FOUND)
+        Self::new(kinds::NOT_FOUND)
     }
 
     /// A fault of ours. `cause` goes to the log.
@@ -188,27 +188,27 @@ impl Problem {
 
     /// There is more to do than can be done now; what is refused so was not begun.
     pub fn overloaded() -> Self {
-        Self::new(types::OVERLOADED).retry_after(Duration::from_secs(1))
+        Self::new(kinds::OVERLOADED).retry_after(Duration::from_secs(1))
     }
 
     /// Nothing that the request accepts by the header `header` can be answered; these can.
     pub fn not_acceptable(header: &'static str, offered: &[&str]) -> Self {
-        Self::new(types::NOT_ACCEPTABLE)
+        Self::new(kinds::NOT_ACCEPTABLE)
             .detail("Accept one of those that are offered, or leave the header out.")
             .extension("header", header)
             .extension("offered", offered)
     }
 
     pub(crate) fn constant_internal() -> Self {
-        Self::new(types::INTERNAL)
+        Self::new(kinds::INTERNAL)
     }
 
     pub(crate) fn constant_unavailable() -> Self {
-        Self::new(types::UNAVAILABLE).retry_after(Duration::from_secs(1))
+        Self::new(kinds::UNAVAILABLE).retry_after(Duration::from_secs(1))
     }
 
     pub fn unauthorized() -> Self {
-        Self::new(types::UNAUTHORIZED)
+        Self::new(kinds::UNAUTHORIZED)
             .detail("Send `Authorization: Bearer <key>` with a key that has not been revoked.")
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"highwater\""))
     }
@@ -217,15 +217,15 @@ impl Problem {
     pub(crate) fn for_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
-            StatusCode::METHOD_NOT_ALLOWED => Self::new(types::METHOD_NOT_ALLOWED),
-            StatusCode::REQUEST_TIMEOUT => Self::new(types::REQUEST_TIMEOUT),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(kinds::METHOD_NOT_ALLOWED),
+            StatusCode::REQUEST_TIMEOUT => Self::new(kinds::REQUEST_TIMEOUT),
             StatusCode::PAYLOAD_TOO_LARGE => Self::payload_too_large(),
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::new(types::HEADERS_TOO_LARGE),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(types::UNSUPPORTED_MEDIA_TYPE),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::new(kinds::HEADERS_TOO_LARGE),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(kinds::UNSUPPORTED_MEDIA_TYPE),
             StatusCode::UNAUTHORIZED => Self::unauthorized(),
             StatusCode::SERVICE_UNAVAILABLE => Self::constant_unavailable(),
             other => {
-                let kind = if other.is_server_error() { types::INTERNAL } else { types::BAD_REQUEST };
+                let kind = if other.is_server_error() { kinds::INTERNAL } else { kinds::BAD_REQUEST };
                 let mut problem = Self::new(kind);
                 problem.0.status = other;
                 problem
@@ -234,7 +234,7 @@ impl Problem {
     }
 
     pub(crate) fn payload_too_large() -> Self {
-        Self::new(types::PAYLOAD_TOO_LARGE)
+        Self::new(kinds::PAYLOAD_TOO_LARGE)
     }
 
     /// The same problem as an occurrence in the request of this id, for an answer that is on its way already.

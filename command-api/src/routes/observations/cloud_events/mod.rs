@@ -18,7 +18,7 @@ use super::items::Items;
 use crate::answer::Answer;
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::problems::types::MIXED_SOURCES;
+use crate::problems::kinds::MIXED_SOURCES;
 use crate::quantity::Text;
 use crate::refusal::{Reason, Refusal, clip};
 use crate::routes::batch::{Listed, check_size};

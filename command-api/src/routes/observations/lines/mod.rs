@@ -24,7 +24,7 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use platform::http::body::BodyStream;
-use platform::http::problem::{Problem, types};
+use platform::http::problem::{Problem, kinds};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tracing::Instrument;
@@ -174,7 +174,7 @@ impl Chunks {
 
     fn too_large(&self) -> Problem {
         let StreamLimits { lines, bytes, .. } = self.limits;
-        Problem::new(types::PAYLOAD_TOO_LARGE)
+        Problem::new(kinds::PAYLOAD_TOO_LARGE)
             .detail(format!("One request takes {lines} lines and {bytes} bytes. Send the rest in another one."))
     }
 }

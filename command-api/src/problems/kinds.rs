@@ -1,7 +1,7 @@
 //! The kinds of problems that only commands have. What a rule of the domain does not allow is in `rules`.
 
 use platform::http::problem::ProblemType;
-use platform::http::problem::types::{NOT_FOUND, OF_BODIES};
+use platform::http::problem::kinds::{NOT_FOUND, OF_BODIES};
 use platform::{answers_with, problem_types};
 
 use super::rules;

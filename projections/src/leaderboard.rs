@@ -104,6 +104,8 @@ pub async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) 
     let last = last(&mut *tx).await?.filter(|last| *last <= now);
     let is_fresh = last.is_some_and(|last| (now - last).to_std().is_ok_and(|age| age < every));
     if is_fresh && !lacks_a_workspace(&mut tx).await? {
+        // Now, not once the connection is used again: until then nobody else could be at it.
+        tx.rollback().await?;
         return Ok(false);
     }
     refresh_locked(&mut tx, now).await?;

@@ -40,8 +40,9 @@ test: setup ## what a reviewer runs: formatting, lints, docs and every test, aga
 	@$(MAKE) --no-print-directory described
 
 described: setup ## whether both APIs are what their OpenAPI documents say: schemathesis asks them for a minute; SKIPPED where it cannot be installed
+	@cargo test --quiet --workspace --no-run
 	@if python="$$(./scripts/schemathesis.sh)"; then \
-		HIGHWATER_SCHEMATHESIS="$$python" $(WITH_POSTGRES) cargo test --quiet --package tests --test stories -- --ignored schemathesis; \
+		HIGHWATER_SCHEMATHESIS="$$python" $(BUILT_WITH_POSTGRES) cargo test --quiet --workspace --test stories -- --ignored schemathesis; \
 	else \
 		echo "SKIPPED: schemathesis is not there, so nobody asked whether the APIs are what their OpenAPI documents say" >&2; \
 	fi

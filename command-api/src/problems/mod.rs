@@ -1,7 +1,7 @@
 //! Errors to problems: the one place that decides which.
 
-pub(crate) mod kinds;
-pub(crate) mod rules; // the rules of the domain, as problem types // the other types that only commands have
+pub(crate) mod kinds; // the problem types that only commands have
+pub(crate) mod rules; // the rules of the domain, as problem types
 
 use std::time::Duration;
 

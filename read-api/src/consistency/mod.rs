@@ -39,8 +39,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What a caller wants of its answer's freshness. By default whatever is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a caller wants of its answer's freshness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Consistency {
     min_position: Option<i64>,
     max_staleness: Option<TimeDelta>,
@@ -105,6 +105,11 @@ impl Consistency {
     /// The `wait` of a caller who got what it wants.
     pub(crate) fn wait_s(self) -> Option<u64> {
         self.wait_s
+    }
+
+    /// Whether a snapshot may come too late for it and be waited for again, although a tip has met it.
+    pub(crate) fn may_wait_again(self) -> bool {
+        self.wait_s.is_some() && self.max_staleness.is_some()
     }
 
     /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.

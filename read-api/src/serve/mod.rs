@@ -71,6 +71,10 @@ impl Read<'_> {
         if let Some(kept) = self.kept(&key, tip, consistency, &trace) {
             return Ok(self.repeat(sought.query, kept, trace));
         }
+        if consistency.may_wait_again() {
+            // Nobody else should wait for what only this caller wants.
+            return self.survey(resource, consistency, trace).await;
+        }
         let flight = state.results.flight(&key);
         let _turn = if let Ok(turn) = flight.try_lock() {
             turn

@@ -61,7 +61,7 @@ soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rou
 		cargo test --release --package tests --test stories -- --nocapture --test-threads 1 replay_under_load a_million_lines
 	@HIGHWATER_SOAK_ROUNDS=10 $(MAKE) --no-print-directory described
 
-bench: setup ## measures Highwater beside its peers, in release, in a quarter of an hour; ARGS='...' goes to the benchmark
+bench: setup ## measures Highwater beside its peers, in release; ARGS='...' goes to the benchmark
 	@cargo run --quiet --release --package bench -- $(ARGS)
 
 prepare: setup ## .sqlx/ again, after a query or a migration changed; needs sqlx-cli

@@ -19,22 +19,48 @@ struct Cursor<K> {
     after: K,
 }
 
-/// The cursor behind the row with this sort key.
-pub(crate) fn encode<K: Serialize>(hash: &str, epoch: i32, after: K) -> String {
-    let cursor = Cursor { hash: hash.to_owned(), epoch, after };
-    // Sort keys are strings and numbers, which always have a JSON form.
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+/// The page of a list that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageWanted<'a> {
+    pub(crate) limit: usize,
+    pub(crate) cursor: Option<&'a str>,
+    pub(crate) hash: &'a str,
+    /// Of the rows.
+    pub(crate) epoch: i32,
 }
 
-/// The sort key behind which to go on.
-pub(crate) fn decode<K: DeserializeOwned>(text: &str, hash: &str, epoch: i32) -> Result<K, Refusal> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::CursorMalformed)?;
-    let cursor: Cursor<serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| Refusal::CursorMalformed)?;
-    if cursor.hash != hash {
-        return Err(Refusal::CursorMismatch);
+impl PageWanted<'_> {
+    /// The sort key behind which it begins; `None` where the list does.
+    pub(crate) fn after<K: DeserializeOwned>(self) -> Result<Option<K>, Refusal> {
+        let Some(text) = self.cursor else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::CursorMalformed)?;
+        let cursor: Cursor<serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| Refusal::CursorMalformed)?;
+        if cursor.hash != self.hash {
+            return Err(Refusal::CursorMismatch);
+        }
+        if cursor.epoch != self.epoch {
+            return Err(Refusal::CursorExpired);
+        }
+        serde_json::from_value(cursor.after).map(Some).map_err(|_| Refusal::CursorMalformed)
     }
-    if cursor.epoch != epoch {
-        return Err(Refusal::CursorExpired);
+
+    /// How many rows to look for: one more than it holds tells whether another page follows.
+    pub(crate) fn and_one(self) -> i64 {
+        i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
     }
-    serde_json::from_value(cursor.after).map_err(|_| Refusal::CursorMalformed)
+
+    /// The rows that it holds of those that begin where it does, and the cursor behind the last one if there are more.
+    pub(crate) fn cut<R, K: Serialize>(self, mut rows: Vec<R>, key: impl Fn(&R) -> K) -> (Vec<R>, Option<String>) {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let next_cursor = rows.last().filter(|_| more).map(|last| self.behind(key(last)));
+        (rows, next_cursor)
+    }
+
+    /// The cursor behind the row with this sort key.
+    fn behind<K: Serialize>(self, after: K) -> String {
+        let cursor = Cursor { hash: self.hash.to_owned(), epoch: self.epoch, after };
+        // Sort keys are strings and numbers, which always have a JSON form.
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    }
 }

@@ -6,8 +6,9 @@
 //! already gets a 304 before anything is computed ([`answer`]). Every resource goes this way ([`serve`]), and where
 //! nothing has moved since ([`tip`]), a result that was kept goes out without any of it.
 //!
-//! To add a resource: a file in `routes/` with its parameters, its handler, its wire shapes and what it is as a
-//! [`serve::Resource`], and a line in [`router`].
+//! To add a resource: a file in `routes/` with its parameters ([`serve::params`]), its wire shapes, what it is as a
+//! [`serve::Resource`] and, if it has rows, as a [`serve::Table`], and a handler that hands it to the [`serve::Caller`]; and a
+//! line in [`routes::all`]. Forms, freshness, pages, links, ETags and what is kept are the same for all, and not its business.
 
 mod answer; // headers, ETags and the envelope around every result
 mod consistency; // how fresh a caller wants its answer

@@ -11,6 +11,7 @@ use platform::http::problem::kinds::INVALID_QUERY;
 use platform::http::problem::{FieldError, Problem};
 use sqlx::error::DatabaseError;
 
+use crate::answer::Standing;
 use crate::problems;
 use crate::report::{MAX_SUBTOTALS, MAX_SUMS};
 
@@ -21,8 +22,8 @@ pub(crate) enum Refusal {
     Edge(Problem),
     #[error("the query is not valid")]
     Query(Vec<FieldError>),
-    #[error("there is no such thing in this workspace")]
-    NotFound,
+    #[error("there is no such thing in this workspace, as it stands")]
+    NotFound(Box<Standing>),
     #[error(transparent)]
     ConsistencyToken(ConsistencyTokenError),
     #[error("the consistency token belongs to another workspace")]
@@ -72,7 +73,7 @@ impl Refusal {
             | Self::TooManySubtotals
             | Self::DimensionCombination { .. } => true,
             Self::Edge(_)
-            | Self::NotFound
+            | Self::NotFound(_)
             | Self::ConsistencyToken(_)
             | Self::ForeignConsistencyToken
             | Self::UnknownPosition { .. }
@@ -125,7 +126,7 @@ impl From<Refusal> for Problem {
             Refusal::Query(errors) => errors
                 .into_iter()
                 .fold(Problem::new(INVALID_QUERY), |problem, FieldError { field, detail }| problem.field(field, detail)),
-            Refusal::NotFound => Problem::not_found(),
+            Refusal::NotFound(_) => Problem::not_found(),
             Refusal::ConsistencyToken(error) => {
                 Problem::new(problems::INVALID_CONSISTENCY_TOKEN).detail(error.to_string())
             }
@@ -177,6 +178,11 @@ impl From<Refusal> for Problem {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        Problem::from(self).into_response()
+        let standing = if let Self::NotFound(standing) = &self { Some(**standing) } else { None };
+        let mut response = Problem::from(self).into_response();
+        if let Some(standing) = standing {
+            standing.write(response.headers_mut());
+        }
+        response
     }
 }

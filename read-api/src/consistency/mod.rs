@@ -20,23 +20,11 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 const MAX_WAIT_S: u64 = 30;
 
 /// What a request says of it in its query string.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Asked<'a> {
-    min_position: Option<i64>,
-    max_staleness: Option<&'a str>,
-    on_timeout: Option<&'a str>,
-}
-
-impl<'a> Asked<'a> {
-    /// Of the parameters of these names.
-    pub(crate) fn new(
-        min_position: Option<i64>,
-        max_staleness: Option<&'a String>,
-        on_timeout: Option<&'a String>,
-    ) -> Self {
-        let text = |text: Option<&'a String>| text.map(String::as_str);
-        Self { min_position, max_staleness: text(max_staleness), on_timeout: text(on_timeout) }
-    }
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    pub(crate) min_position: Option<i64>,
+    pub(crate) max_staleness: Option<String>,
+    pub(crate) on_timeout: Option<String>,
 }
 
 /// What a caller wants of its answer's freshness.
@@ -63,7 +51,7 @@ pub(crate) struct Settled {
 
 impl Consistency {
     /// Reads the query string, `Consistency-Token` and `Prefer`.
-    pub(crate) fn read(asked: Asked<'_>, headers: &HeaderMap, workspace: i32) -> Result<Self, Refusal> {
+    pub(crate) fn read(asked: &Asked, headers: &HeaderMap, workspace: i32) -> Result<Self, Refusal> {
         let mut fields = Fields::default();
         let token = ConsistencyToken::from_headers(headers).map_err(Refusal::ConsistencyToken)?;
         if token.is_some_and(|token| token.workspace != workspace) {
@@ -72,14 +60,14 @@ impl Consistency {
         if asked.min_position.is_some_and(|position| position < 0) {
             fields.wrong("min_position", "must not be negative");
         }
-        let max_staleness = asked.max_staleness.and_then(|text| {
+        let max_staleness = asked.max_staleness.as_deref().and_then(|text| {
             let duration = parse_duration(text);
             if duration.is_none() {
                 fields.wrong("max_staleness", "is not a duration such as 500ms, 5s, 2m or 1h");
             }
             duration
         });
-        let error_on_timeout = match asked.on_timeout {
+        let error_on_timeout = match asked.on_timeout.as_deref() {
             None | Some("stale") => false,
             Some("error") => true,
             Some(_) => {

@@ -39,8 +39,9 @@ fn a_preference_that_cannot_be_read_is_none() {
 fn the_further_of_both_positions_counts() {
     let mut headers = HeaderMap::new();
     headers.insert(CONSISTENCY_TOKEN, ConsistencyToken { workspace: 3, position: 40 }.header_value());
-    let position =
-        |min_position| Consistency::read(Asked::new(min_position, None, None), &headers, 3).unwrap().min_position;
+    let position = |min_position| {
+        Consistency::read(&Asked { min_position, ..Asked::default() }, &headers, 3).unwrap().min_position
+    };
     assert_eq!([position(None), position(Some(39)), position(Some(41))], [Some(40), Some(40), Some(41)]);
-    assert!(Consistency::read(Asked::default(), &headers, 4).is_err());
+    assert!(Consistency::read(&Asked::default(), &headers, 4).is_err());
 }

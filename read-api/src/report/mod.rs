@@ -32,5 +32,5 @@ pub(crate) mod warnings; // what a reader should know beside the numbers
 pub(crate) use gather::MAX_SUMS;
 pub(crate) use ground::{Ground, Shared, survey};
 pub(crate) use row::ReportBody;
-pub(crate) use run::{Report, written};
+pub(crate) use run::{MODEL, Report, canonical, written};
 pub(crate) use totals::MAX_SUBTOTALS;

@@ -7,9 +7,9 @@ use domain::bucket::Cell;
 use serde::{Deserialize, Serialize};
 
 use super::combine::{Row, RowKey};
-use super::query::{GroupKey, Order, OrderBy, Paging, ReportQuery};
+use super::query::{GroupKey, Order, OrderBy, ReportQuery};
 use super::value::Value;
-use crate::cursor;
+use crate::cursor::PageWanted;
 use crate::refusal::Refusal;
 
 /// One part of a sort key, in a form that survives a cursor.
@@ -36,12 +36,9 @@ pub(crate) fn page(
     rows: Vec<Row>,
     query: &ReportQuery,
     cells: &[Cell],
-    paging: &Paging,
-    hash: &str,
-    epoch: i32,
+    page: PageWanted<'_>,
 ) -> Result<PageOfRows, Refusal> {
-    let after: Option<Vec<Part>> =
-        paging.cursor.as_deref().map(|text| cursor::decode(text, hash, epoch)).transpose()?;
+    let after: Option<Vec<Part>> = page.after()?;
     let orders = total_order(query);
     if after.as_ref().is_some_and(|after| after.len() != orders.len()) {
         return Err(Refusal::CursorMalformed);
@@ -50,11 +47,8 @@ pub(crate) fn page(
         rows.into_iter().map(|row| (sort_key(&row, query, &orders, cells), row)).collect();
     keyed.sort_unstable_by(|(a, _), (b, _)| compare(a, b, &orders));
     let begin = after.map_or(0, |after| keyed.partition_point(|(key, _)| compare(key, &after, &orders).is_le()));
-    let rest = keyed.len() - begin;
-    let page: Vec<_> = keyed.into_iter().skip(begin).take(paging.limit).collect();
-    let next_cursor =
-        (rest > page.len()).then(|| page.last().map(|(key, _)| cursor::encode(hash, epoch, key))).flatten();
-    Ok(PageOfRows { rows: page.into_iter().map(|(_, row)| row).collect(), next_cursor })
+    let (keyed, next_cursor) = page.cut(keyed.split_off(begin), |(key, _)| key.clone());
+    Ok(PageOfRows { rows: keyed.into_iter().map(|(_, row)| row).collect(), next_cursor })
 }
 
 /// The query's own order, and behind it everything that tells rows apart.

@@ -20,44 +20,64 @@ use crate::answer::{Meta, Page, Warning};
 use crate::consistency::Settled;
 use crate::parked::About;
 use crate::refusal::Refusal;
-use crate::serve::{Around, Resource, Sought, Survey, Told, meta};
+use crate::serve::{Around, Params, Resource, Sought, Survey, Told, meta};
 use crate::snapshot::Snapshot;
+
+/// The model that reports are read from, as answers name it.
+pub(crate) const MODEL: &str = "campaign_metrics";
 
 /// A report that is asked for.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
-    pub(crate) request: &'a ReportRequest,
+pub(crate) struct Report<P> {
+    pub(crate) request: ReportRequest,
     /// How time is cut when the request does not say.
     pub(crate) granularity: Granularity,
     pub(crate) data_state: DataState,
     /// The one campaign that it is of, which must be there.
     pub(crate) campaign: Option<Uuid>,
+    /// How it was sent.
+    pub(crate) params: P,
 }
 
-impl Resource for Report<'_> {
-    const MODEL: &'static str = "campaign_metrics";
+/// The canonical query of a report, and which page of it.
+pub(crate) fn canonical(
+    request: &ReportRequest,
+    granularity: Granularity,
+    data_state: DataState,
+    around: Around,
+) -> Result<(ReportQuery, Option<Paging>), Refusal> {
+    let defaults = Defaults { time_zone: around.time_zone, granularity, now: around.now };
+    let (query, paging) = request.canonical(defaults, data_state).map_err(Refusal::Query)?;
+    let dimensions = query.dimensions();
+    if dimensions.len() > 1 {
+        return Err(Refusal::DimensionCombination { dimensions: dimensions.into_iter().collect() });
+    }
+    Ok((query, Some(paging)))
+}
+
+impl<P: Params<ReportQuery>> Resource for Report<P> {
+    const MODEL: &'static str = MODEL;
+    type Params = P;
     type Query = ReportQuery;
     type Ground = Ground;
+
+    fn params(&self) -> &P {
+        &self.params
+    }
 
     fn about(&self) -> About {
         About::numbers(self.request.named_campaigns())
     }
 
     fn query(&self, around: Around) -> Result<(ReportQuery, Option<Paging>), Refusal> {
-        let Around { time_zone, now } = around;
-        let defaults = Defaults { time_zone, granularity: self.granularity, now };
-        let (query, paging) = self.request.canonical(defaults, self.data_state).map_err(Refusal::Query)?;
-        if self.campaign.is_some() && query.groups_by(GroupKey::Campaign) {
+        let read = canonical(&self.request, self.granularity, self.data_state, around)?;
+        if self.campaign.is_some() && read.0.groups_by(GroupKey::Campaign) {
             return Err(Refusal::field(
                 "group_by",
                 "takes channel, source and a dimension here; POST /v1/reports groups by campaign",
             ));
         }
-        let dimensions = query.dimensions();
-        if dimensions.len() > 1 {
-            return Err(Refusal::DimensionCombination { dimensions: dimensions.into_iter().collect() });
-        }
-        Ok((query, Some(paging)))
+        Ok(read)
     }
 
     async fn survey(&self, settled: &mut Settled, query: &ReportQuery) -> Result<Option<Survey<Ground>>, Refusal> {
@@ -89,12 +109,11 @@ pub(crate) async fn written(
     sought: &Sought<ReportQuery>,
 ) -> Result<(Vec<u8>, Option<String>), Refusal> {
     let (query, now) = (&sought.query, snapshot.now);
-    let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("a report has pages"))?;
     let computed = ground.compute(snapshot, query).await?;
     let mixed = warnings::of_currencies(computed.all_rows());
     let Computed { gathered, feeding, rows, totals, subtotals } = computed;
     let cells = ground.own.plan.cells();
-    let PageOfRows { rows, next_cursor } = order::page(rows, query, cells, paging, sought.hash(), snapshot.epoch)?;
+    let PageOfRows { rows, next_cursor } = order::page(rows, query, cells, sought.page(snapshot.epoch)?)?;
 
     let restated = lookups::restated(snapshot, &rows, cells, &ground.sources).await?;
     let named = rows.iter().chain(subtotals.iter().flatten());
@@ -114,7 +133,7 @@ pub(crate) async fn written(
             freshness: Some(ground.freshness(now)),
             compared: ground.compared_range(now),
             warnings,
-            ..meta::<Report<'_>>((snapshot.epoch, snapshot.currency), ground.version, query.time_zone, &echo)
+            ..meta(MODEL, (snapshot.epoch, snapshot.currency), ground.version, query.time_zone, &echo)
         },
     };
     Ok((serde_json::to_vec(&body).map_err(Refusal::corrupt)?, next_cursor))

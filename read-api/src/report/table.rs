@@ -6,9 +6,9 @@ use domain::measure::Unit;
 use super::MAX_SUMS;
 use super::query::{Column as Measured, GroupKey, ReportQuery};
 use super::run::Report;
-use crate::serve::{Column, Table};
+use crate::serve::{Column, Params, Table};
 
-impl Table for Report<'_> {
+impl<P: Params<ReportQuery>> Table for Report<P> {
     // A report is added up whole, so it is told whole.
     const AT_A_TIME: usize = MAX_SUMS;
 
@@ -36,10 +36,6 @@ impl Table for Report<'_> {
         }
         columns.push(Column::of("restated_after_final"));
         columns
-    }
-
-    fn is_limited(&self) -> bool {
-        self.request.limit.is_some()
     }
 }
 

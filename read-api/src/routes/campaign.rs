@@ -1,29 +1,24 @@
 //! One campaign.
 
-use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, status};
 use domain::money::{Currency, Money};
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::types::Json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::ApiState;
 use crate::answer::Envelope;
-use crate::consistency::{Asked, Settled};
+use crate::consistency::Settled;
 use crate::parked::About;
 use crate::problems::CampaignProblems;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
-use crate::serve::{Around, AtTip, Contents, Lasting, Read, Resource, Sought, Survey, Told};
+use crate::serve::{Around, AtTip, Caller, Contents, Lasting, Resource, Sought, Survey, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::tip::Tip;
@@ -137,23 +132,9 @@ impl CampaignRow {
     }
 }
 
-/// The parameters of one campaign.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CampaignParams {
-    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
-    min_position: Option<i64>,
-    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
-    max_staleness: Option<String>,
-    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
-    on_timeout: Option<String>,
-}
-
-impl CampaignParams {
-    pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked::new(self.min_position, self.max_staleness.as_ref(), self.on_timeout.as_ref())
-    }
+params! {
+    /// The parameters of one campaign.
+    pub(crate) struct CampaignParams {}
 }
 
 /// What was asked, in its canonical form.
@@ -176,26 +157,28 @@ struct CampaignQuery {
     )
 )]
 pub(crate) async fn show(
-    State(state): State<ApiState>,
-    caller: Authenticated,
+    caller: Caller,
     ApiPath(id): ApiPath<Uuid>,
     ApiQuery(params): ApiQuery<CampaignParams>,
-    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    let read = Read { state: &state, principal, headers: &headers, asked: params.asked(), is_conditional: true };
-    Ok(read.answer(&Campaign { id }).await?.response)
+    caller.answer(Campaign { id, params }).await
 }
 
 /// One campaign.
 struct Campaign {
     id: Uuid,
+    params: CampaignParams,
 }
 
 impl Resource for Campaign {
     const MODEL: &'static str = MODEL;
+    type Params = CampaignParams;
     type Query = CampaignQuery;
     type Ground = CampaignRow;
+
+    fn params(&self) -> &CampaignParams {
+        &self.params
+    }
 
     fn about(&self) -> About {
         About::campaigns([self.id])

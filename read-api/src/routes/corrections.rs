@@ -2,28 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use domain::bucket::Granularity;
 use domain::money::Currency;
 use domain::observation::ObservationType;
 use domain::zone::Zone;
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::metrics::query_string;
-use crate::ApiState;
-use crate::answer::{Envelope, Warning, link_next};
-use crate::consistency::{Asked, Settled};
-use crate::cursor;
-use crate::format::Format;
+use crate::answer::{Envelope, Warning};
+use crate::consistency::Settled;
+use crate::cursor::PageWanted;
 use crate::parked::About;
 use crate::problems::CampaignListProblems;
 use crate::refusal::Refusal;
@@ -33,42 +26,23 @@ use crate::report::query::{DataState, Paging, ReportQuery};
 use crate::report::reading::{Kept, Limits};
 use crate::report::request::{Defaults, ReportRequest};
 use crate::report::value::{Figure, Value};
-use crate::serve::{Answered, Around, Column, Contents, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
+use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::{Scope as Watched, Version};
 
-/// The parameters of a campaign's corrections.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CorrectionsParams {
-    /// The first local day of what was corrected. 30 days up to `date_to` when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(example = "2026-11-01")]
-    date_from: Option<String>,
-    /// The last local day, included. Today when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(example = "2026-11-30")]
-    date_to: Option<String>,
-    /// The IANA zone of the days. The workspace's when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time_zone: Option<String>,
-    /// The most corrections of a page: 1 to 1000, 100 when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<i64>,
-    /// The `next_cursor` of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_position: Option<i64>,
-    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_staleness: Option<String>,
-    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_timeout: Option<String>,
+params! {
+    /// The parameters of a campaign's corrections.
+    pub(crate) struct CorrectionsParams of CorrectionsQuery pinning date_from, date_to {
+        /// The first local day of what was corrected. 30 days up to `date_to` when left out.
+        #[param(example = "2026-11-01")]
+        date_from: Option<String>,
+        /// The last local day, included. Today when left out.
+        #[param(example = "2026-11-30")]
+        date_to: Option<String>,
+        /// The IANA zone of the days. The workspace's when left out.
+        time_zone: Option<String>,
+    }
 }
 
 /// What was asked, in its canonical form.
@@ -134,37 +108,11 @@ pub(crate) struct CorrectionBody {
     )
 )]
 pub(crate) async fn list(
-    State(state): State<ApiState>,
-    caller: Authenticated,
-    ApiPath(id): ApiPath<Uuid>,
+    caller: Caller,
+    ApiPath(campaign): ApiPath<Uuid>,
     ApiQuery(params): ApiQuery<CorrectionsParams>,
-    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    if Format::of_rows(&headers)? == Format::Csv {
-        let principal = principal.clone();
-        return export(move |export| async move {
-            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
-            export.pour(read, &Corrections { campaign: id, params: &params }).await;
-        })
-        .await;
-    }
-    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
-    let Answered { mut response, query, next_cursor } =
-        read.answer(&Corrections { campaign: id, params: &params }).await?;
-    if let Some((query, cursor)) = query.zip(next_cursor) {
-        let next = CorrectionsParams {
-            date_from: Some(query.date_from.to_string()),
-            date_to: Some(query.date_to.to_string()),
-            cursor: Some(cursor),
-            min_position: None,
-            ..params
-        };
-        link_next(&mut response, &format!("/v1/campaigns/{id}/corrections?{}", query_string(&next)?));
-    }
-    Ok(response)
+    caller.list(Corrections { campaign, params }).await
 }
 
 fn beyond_retention(kept: Kept) -> Warning {
@@ -180,9 +128,9 @@ fn beyond_retention(kept: Kept) -> Warning {
 }
 
 /// What corrections did to one campaign.
-struct Corrections<'a> {
+struct Corrections {
     campaign: Uuid,
-    params: &'a CorrectionsParams,
+    params: CorrectionsParams,
 }
 
 /// The days that are asked about, and what is kept of them.
@@ -192,10 +140,10 @@ struct Surveyed {
     beyond: Option<Kept>,
 }
 
-impl Corrections<'_> {
+impl Corrections {
     /// The days are those of a report that is one bucket.
     fn report(&self, around: Around) -> Result<(ReportQuery, Paging), Refusal> {
-        let params = self.params;
+        let params = &self.params;
         let request = ReportRequest {
             date_from: params.date_from.clone(),
             date_to: params.date_to.clone(),
@@ -210,10 +158,15 @@ impl Corrections<'_> {
     }
 }
 
-impl Resource for Corrections<'_> {
+impl Resource for Corrections {
     const MODEL: &'static str = "corrections";
+    type Params = CorrectionsParams;
     type Query = CorrectionsQuery;
     type Ground = Surveyed;
+
+    fn params(&self) -> &CorrectionsParams {
+        &self.params
+    }
 
     fn about(&self) -> About {
         About::numbers([self.campaign])
@@ -244,8 +197,8 @@ impl Resource for Corrections<'_> {
         sought: &Sought<CorrectionsQuery>,
         survey: Survey<Surveyed>,
     ) -> Result<Told, Refusal> {
-        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("corrections have pages"))?;
-        let (rows, next_cursor) = page(snapshot, self.campaign, &survey.ground, paging, sought.hash()).await?;
+        let page = sought.page(snapshot.epoch)?;
+        let (rows, next_cursor) = rows(snapshot, self.campaign, &survey.ground, page).await?;
         let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
         let parked = snapshot.parked.warning(&self.about(), &Sources::new());
         let warnings = survey.ground.beyond.map(beyond_retention).into_iter().chain(parked).collect();
@@ -255,7 +208,7 @@ impl Resource for Corrections<'_> {
     }
 }
 
-impl Table for Corrections<'_> {
+impl Table for Corrections {
     fn file_name(&self) -> String {
         format!("campaign-{}-corrections", self.campaign)
     }
@@ -264,10 +217,6 @@ impl Table for Corrections<'_> {
         let of_both = ["correction_id", "original_id", "source", "type", "bucket"];
         let told = ["occurred_at", "corrected_at", "recorded_at", "position", "changes", "totals"];
         of_both.into_iter().chain(told).map(Column::of).collect()
-    }
-
-    fn is_limited(&self) -> bool {
-        self.params.limit.is_some()
     }
 }
 
@@ -332,20 +281,18 @@ impl Row {
 }
 
 /// The page's rows, and the cursor behind its last one.
-async fn page(
+async fn rows(
     snapshot: &mut Snapshot,
     campaign: Uuid,
     surveyed: &Surveyed,
-    paging: &Paging,
-    hash: &str,
+    page: PageWanted<'_>,
 ) -> Result<(Vec<Row>, Option<String>), Refusal> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let Surveyed { plan, beyond } = surveyed;
     let (start, to) = (plan.calendar.start(), plan.calendar.end());
     // What is no longer kept may still be there for a while.
     let from = beyond.map_or(start, |kept| kept.before.max(start));
-    let after: Option<Key> = paging.cursor.as_deref().map(|text| cursor::decode(text, hash, epoch)).transpose()?;
-    let (after_bucket, after_position, after_item) = match after {
+    let (after_bucket, after_position, after_item) = match page.after::<Key>()? {
         None => (from, 0, 0),
         Some((bucket, position, item)) => {
             let bucket: DateTime<Utc> = bucket.parse().map_err(|_| Refusal::CursorMalformed)?;
@@ -355,9 +302,7 @@ async fn page(
             (bucket, position, item)
         }
     };
-    // One more than the page tells whether another follows.
-    let limit = i64::try_from(paging.limit + 1).unwrap_or(i64::MAX);
-    let mut rows = sqlx::query_as!(
+    let rows = sqlx::query_as!(
         Row,
         r#"SELECT c.correction_id, c.original_id, s.name AS source, s.currency, c.type AS kind, c.bucket, c.occurred_at,
                   c.corrected_at, c.recorded_at, c.position, c.item, c.count_change, c.value_change, c.count, c.value
@@ -373,12 +318,9 @@ async fn page(
         after_bucket,
         after_position,
         after_item,
-        limit,
+        page.and_one(),
     )
     .fetch_all(snapshot.db())
     .await?;
-    let more = rows.len() > paging.limit;
-    rows.truncate(paging.limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| cursor::encode(hash, epoch, row.key()));
-    Ok((rows, next_cursor))
+    Ok(page.cut(rows, Row::key))
 }

@@ -2,23 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::response::Response;
 use domain::bucket::Granularity;
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::json::ApiJson;
 use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
-use platform::keys::{Principal, Scope};
+use platform::keys::Principal;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use super::metrics::data_state;
 use super::reports::ReportParams;
-use crate::ApiState;
 use crate::answer::Envelope;
 use crate::consistency::Settled;
 use crate::parked::About;
@@ -26,8 +21,8 @@ use crate::problems::DashboardProblems;
 use crate::refusal::Refusal;
 use crate::report::query::{DataState, Paging, ReportQuery};
 use crate::report::request::{Fields, ReportRequest};
-use crate::report::{Ground, Report, ReportBody, Shared, survey, written};
-use crate::serve::{Around, Lasting, Read, Resource, Sought, Survey, Told, meta};
+use crate::report::{self, Ground, ReportBody, Shared, canonical, survey, written};
+use crate::serve::{Around, Caller, Lasting, Resource, Sought, Survey, Told, meta};
 use crate::snapshot::Snapshot;
 use crate::version::{Revision, Version};
 
@@ -84,17 +79,13 @@ pub(crate) enum Tile {
     )
 )]
 pub(crate) async fn post(
-    State(state): State<ApiState>,
-    caller: Authenticated,
+    caller: Caller,
     ApiQuery(params): ApiQuery<ReportParams>,
-    headers: HeaderMap,
     ApiJson(request): ApiJson<DashboardRequest>,
 ) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    let read = Read { state: &state, principal, headers: &headers, asked: params.asked(), is_conditional: false };
-    let data_state = data_state(params.data_state())?;
+    let (principal, data_state) = (caller.principal.clone(), params.data_state()?);
     check(&request)?;
-    Ok(read.answer(&Dashboard { principal, request: &request, data_state }).await?.response)
+    caller.answer(Dashboard { principal, request, data_state, params }).await
 }
 
 fn check(request: &DashboardRequest) -> Result<(), Refusal> {
@@ -110,10 +101,11 @@ fn check(request: &DashboardRequest) -> Result<(), Refusal> {
 }
 
 /// A dashboard that is asked for.
-struct Dashboard<'a> {
-    principal: &'a Principal,
-    request: &'a DashboardRequest,
+struct Dashboard {
+    principal: Principal,
+    request: DashboardRequest,
     data_state: DataState,
+    params: ReportParams,
 }
 
 /// The canonical queries by name, or why there is none.
@@ -135,10 +127,15 @@ impl Serialize for DashboardQuery {
     }
 }
 
-impl Resource for Dashboard<'_> {
+impl Resource for Dashboard {
     const MODEL: &'static str = "dashboard";
+    type Params = ReportParams;
     type Query = DashboardQuery;
     type Ground = BTreeMap<String, Result<Ground, Box<RawValue>>>;
+
+    fn params(&self) -> &ReportParams {
+        &self.params
+    }
 
     fn about(&self) -> About {
         let named: Vec<_> = self.request.reports.values().map(ReportRequest::named_campaigns).collect();
@@ -150,9 +147,8 @@ impl Resource for Dashboard<'_> {
     fn query(&self, around: Around) -> Result<(DashboardQuery, Option<Paging>), Refusal> {
         let mut reports = BTreeMap::new();
         for (name, request) in &self.request.reports {
-            let report = Report { request, granularity: Granularity::All, data_state: self.data_state, campaign: None };
-            let sought = match report.query(around) {
-                Ok(query) => Ok(Sought::new(Report::MODEL, self.principal, query)?),
+            let sought = match canonical(request, Granularity::All, self.data_state, around) {
+                Ok(query) => Ok(Sought::new(report::MODEL, &self.principal, query)?),
                 Err(refusal) => Err(refused(name, refusal)?),
             };
             reports.insert(name.clone(), sought);
@@ -216,7 +212,7 @@ impl Resource for Dashboard<'_> {
         // Each report repeats its own query.
         let names: Vec<_> = sought.query.0.keys().collect();
         let echo = to_raw_value(&serde_json::json!({ "reports": names })).map_err(Refusal::corrupt)?;
-        let meta = meta::<Self>((snapshot.epoch, snapshot.currency), survey.version, snapshot.time_zone, &echo);
+        let meta = meta(Self::MODEL, (snapshot.epoch, snapshot.currency), survey.version, snapshot.time_zone, &echo);
         Told::new(&Envelope { data, page: None, meta }, None)
     }
 }

@@ -2,27 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::measure::Measure;
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::measures::NoParams;
+use crate::MODEL;
 use crate::answer::{Standing, momentary};
 use crate::format::require_json;
 use crate::parked::About;
 use crate::problems::WorkspaceProblems;
 use crate::refusal::Refusal;
+use crate::serve::Caller;
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Source};
-use crate::{ApiState, MODEL};
 
 /// The workspace's freshness at this moment.
 #[derive(Debug, Serialize, ToSchema)]
@@ -149,15 +146,9 @@ struct SourceNow {
         WorkspaceProblems,
     )
 )]
-pub(crate) async fn show(
-    State(state): State<ApiState>,
-    caller: Authenticated,
-    ApiQuery(NoParams {}): ApiQuery<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    require_json(&headers)?;
-    let mut snapshot = Snapshot::take(&state, principal.workspace).await?;
+pub(crate) async fn show(caller: Caller, ApiQuery(NoParams {}): ApiQuery<NoParams>) -> Result<Response, Refusal> {
+    require_json(&caller.headers)?;
+    let mut snapshot = Snapshot::take(&caller.state, caller.principal.workspace).await?;
     let about = About::numbers([]);
     let standing = Standing::of_snapshot(&snapshot, snapshot.parked.count(&about));
     let projections = projections(&mut snapshot).await?;

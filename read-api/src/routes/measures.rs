@@ -2,10 +2,7 @@
 
 use axum::response::Response;
 use domain::measure::{DERIVED, Measure};
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,6 +10,7 @@ use crate::answer::constant;
 use crate::format::require_json;
 use crate::problems::CatalogueProblems;
 use crate::refusal::Refusal;
+use crate::serve::Caller;
 
 /// A route without parameters: any is refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,14 +61,9 @@ pub(crate) struct Catalogue {
         CatalogueProblems,
     )
 )]
-pub(crate) async fn list(
-    caller: Authenticated,
-    ApiQuery(NoParams {}): ApiQuery<NoParams>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    caller.require(Scope::Read)?;
-    require_json(&headers)?;
-    constant("measures", &headers, &catalogue())
+pub(crate) async fn list(caller: Caller, ApiQuery(NoParams {}): ApiQuery<NoParams>) -> Result<Response, Refusal> {
+    require_json(&caller.headers)?;
+    constant("measures", &caller.headers, &catalogue())
 }
 
 fn catalogue() -> Catalogue {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::bucket::{Granularity, local_date};
@@ -11,17 +10,13 @@ use domain::measure::Measure;
 use domain::money::{Currency, Money};
 use domain::pacing::{Flight, Pacing, pacing};
 use domain::zone::Zone;
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::campaign::{BudgetBody, CampaignParams};
-use crate::ApiState;
 use crate::answer::{Envelope, Warning};
 use crate::consistency::Settled;
 use crate::parked::About;
@@ -31,7 +26,7 @@ use crate::report::filter::Filter;
 use crate::report::query::{Column, DataState, Fill, Paging, ReportQuery};
 use crate::report::value::{Money as Amount, Value};
 use crate::report::{Ground, Shared, combine, survey};
-use crate::serve::{Around, Contents, Read, Resource, Sought, Survey, Told};
+use crate::serve::{Around, Caller, Contents, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 
 /// How far back spend is looked for.
@@ -115,20 +110,17 @@ pub(crate) struct PacingBody {
     )
 )]
 pub(crate) async fn show(
-    State(state): State<ApiState>,
-    caller: Authenticated,
+    caller: Caller,
     ApiPath(id): ApiPath<Uuid>,
     ApiQuery(params): ApiQuery<CampaignParams>,
-    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    let read = Read { state: &state, principal, headers: &headers, asked: params.asked(), is_conditional: true };
-    Ok(read.answer(&OfCampaign { id }).await?.response)
+    caller.answer(OfCampaign { id, params }).await
 }
 
 /// How the spend of one campaign goes.
 struct OfCampaign {
     id: Uuid,
+    params: CampaignParams,
 }
 
 /// What it is computed from.
@@ -141,8 +133,13 @@ struct Surveyed {
 
 impl Resource for OfCampaign {
     const MODEL: &'static str = "pacing";
+    type Params = CampaignParams;
     type Query = PacingQuery;
     type Ground = Surveyed;
+
+    fn params(&self) -> &CampaignParams {
+        &self.params
+    }
 
     fn about(&self) -> About {
         About::numbers([self.id])

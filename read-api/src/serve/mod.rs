@@ -1,79 +1,88 @@
 //! The way of every read from request to answer, the same for each resource.
 //!
-//! 1. What the caller wants of the answer's freshness is read, and how far the workspace is, which many requests ask at once.
+//! 1. Who asks, and for which form ([`Caller`]). What the caller wants of the answer's freshness is read, and how far the
+//!    workspace is, which many requests ask at once.
 //! 2. If a result of the same query is kept that holds at that tip and at this instant, that is the answer, or the 304.
 //! 3. Else one of those who ask the same takes a snapshot and finds out the version of the result ([`Resource::survey`]). The
 //!    result itself ([`Resource::result`]) is only computed if nobody has that version: neither the caller nor this process.
 //!
-//! So a kept result is never older than the request that it answers.
+//! So a kept result is never older than the request that it answers. A file ([`Table`]) takes a snapshot of its own, and is not
+//! kept.
 
+mod caller; // who asks
 mod export; // rows as CSV
+mod params; // the parameters that reads have in common
 mod resource; // what distinguishes one endpoint from the next
 mod results; // results that this process keeps
 mod trace; // what the headers say of the way an answer took
 
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderMap;
-use platform::keys::Principal;
 
-use crate::answer::{self, Standing};
-use crate::consistency::{Asked, Consistency};
+use crate::answer::{self, Standing, Tag};
+use crate::consistency::{Consistency, Settled};
 use crate::refusal::Refusal;
 use crate::tip::Tip;
-use crate::{ApiState, format};
 
-pub(crate) use export::{Column, Table, export};
+pub(crate) use caller::Caller;
+pub(crate) use export::{Column, Table};
+pub(crate) use params::{Params, params, query_string};
 pub(crate) use resource::{Around, AtTip, Contents, Lasting, Resource, Sought, Survey, Told, meta};
 pub(crate) use results::Results;
-use results::{Kept, Key};
+use results::{Kept, Key, Taken};
 use trace::{Origin, Trace};
 
 /// One read that a caller asks for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Read<'a> {
-    pub(crate) state: &'a ApiState,
-    pub(crate) principal: &'a Principal,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) asked: Asked<'a>,
-    /// Whether a result that the caller has need not be told again: 304 is an answer to GET alone (RFC 9110, 13.1.2).
-    pub(crate) is_conditional: bool,
+struct Read<'a> {
+    caller: &'a Caller,
+    consistency: Consistency,
 }
 
-/// An answer, and what links are made of.
+/// An answer, and what addresses are made of.
 #[derive(Debug)]
-pub(crate) struct Answered<Q> {
-    pub(crate) response: Response,
-    /// `None` where there is no such thing.
-    pub(crate) query: Option<Q>,
-    pub(crate) next_cursor: Option<String>,
+struct Answered<Q> {
+    response: Response,
+    query: Q,
+    next_cursor: Option<String>,
 }
 
-impl Read<'_> {
+/// What is known of an answer before its result is computed.
+struct Surveyed<R: Resource> {
+    sought: Sought<R::Query>,
+    survey: Survey<R::Ground>,
+    standing: Standing,
+    tag: Tag,
+}
+
+impl<'a> Read<'a> {
+    fn new<R: Resource>(caller: &'a Caller, resource: &R) -> Result<Self, Refusal> {
+        let asked = resource.params().asked();
+        let consistency = Consistency::read(&asked, &caller.headers, caller.principal.workspace)?;
+        Ok(Self { caller, consistency: if R::WAITS { consistency } else { consistency.at_once() } })
+    }
+
     /// The answer, from what is kept or from a snapshot.
-    pub(crate) async fn answer<R: Resource>(&self, resource: &R) -> Result<Answered<R::Query>, Refusal> {
+    async fn answer<R: Resource>(self, resource: &R) -> Result<Answered<R::Query>, Refusal> {
         let mut trace = Trace::begin();
-        format::require_json(self.headers)?;
-        let (state, workspace) = (self.state, self.principal.workspace);
-        let consistency = Consistency::read(self.asked, self.headers, workspace)?;
-        let consistency = if R::WAITS { consistency } else { consistency.at_once() };
-        let tip = state.tips.latest(workspace).await;
-        let met = tip.as_deref().filter(|tip| consistency.is_met_by(tip, state.clock.now()));
+        let Caller { state, principal, .. } = self.caller;
+        let tip = state.tips.latest(principal.workspace).await;
+        let met = tip.as_deref().filter(|tip| self.consistency.is_met_by(tip, state.clock.now()));
         let Some(tip) = met else {
             // Whoever waits for a position, and where something was ever parked, each asks for itself.
-            return self.survey(resource, consistency, trace).await;
+            return self.read_snapshot(resource, trace).await;
         };
         let around = Around { time_zone: tip.time_zone, now: state.clock.now() };
-        let sought = Sought::new(R::MODEL, self.principal, resource.query(around)?)?;
-        let key = sought.key(R::MODEL, self.principal);
-        if let Some(kept) = self.kept(&key, tip, consistency, &trace) {
-            return Ok(self.repeat(sought.query, kept, trace));
+        let sought = Sought::new(R::MODEL, principal, resource.query(around)?)?;
+        let key = sought.key(R::MODEL, principal);
+        if let Some(repeated) = self.kept(&key, tip, &trace) {
+            return Ok(self.repeat(sought.query, &repeated, trace));
         }
-        if consistency.may_wait_again() {
+        if self.consistency.may_wait_again() {
             // Nobody else should wait for what only this caller wants.
-            return self.survey(resource, consistency, trace).await;
+            return self.read_snapshot(resource, trace).await;
         }
         let flight = state.results.flight(&key);
         let _turn = if let Ok(turn) = flight.try_lock() {
@@ -82,139 +91,109 @@ impl Read<'_> {
             trace.collapsed();
             flight.lock().await
         };
-        if let Some(kept) = self.kept(&key, tip, consistency, &trace) {
-            return Ok(self.repeat(sought.query, kept, trace));
+        if let Some(repeated) = self.kept(&key, tip, &trace) {
+            return Ok(self.repeat(sought.query, &repeated, trace));
         }
-        let at = AtTip { pool: &state.pool, workspace, tip, now: around.now };
+        let at = AtTip { pool: &state.pool, workspace: principal.workspace, tip, now: around.now };
         let Some((survey, told)) = resource.at_tip(&at, &sought).await? else {
-            return self.survey(resource, consistency, trace).await;
+            return self.read_snapshot(resource, trace).await;
         };
         trace.settled();
-        let mut kept = Kept {
-            epoch: tip.epoch,
-            applied: tip.applied,
-            retained_at: tip.retained_at,
-            taken_after: trace.began,
-            now: around.now,
+        let kept = Kept {
+            taken: Taken::at(tip, trace.began, around.now),
             lasting: survey.lasting,
-            standing: Standing::new(workspace, tip, around.now).met(consistency),
+            standing: Standing::new(principal.workspace, tip, around.now).met(self.consistency),
             tag: sought.tag(R::MODEL, survey.epoch, survey.version),
-            body: None,
+            body: Some(Bytes::from(told.body)),
             next_cursor: told.next_cursor,
         };
-        let body = Bytes::from(told.body);
-        let is_held = self.is_conditional && kept.tag.is_held_by(self.headers);
-        if is_held {
+        Ok(self.keep(sought.query, key, kept, trace))
+    }
+
+    /// The answer from a snapshot; its result from what is kept, if that is of the same version.
+    async fn read_snapshot<R: Resource>(self, resource: &R, mut trace: Trace) -> Result<Answered<R::Query>, Refusal> {
+        let Caller { state, principal, .. } = self.caller;
+        let mut settled = self.settle(resource).await?;
+        trace.settled();
+        // What is shown may be older than the tip.
+        let taken = Taken::of(&settled.snapshot);
+        let Surveyed { sought, survey, standing, tag } = self.survey(resource, &mut settled).await?;
+        let key = sought.key(R::MODEL, principal);
+        // What was parked and is applied since changes rows at the same position: only the version tells.
+        let lasting = if settled.snapshot.revision.count > 0 { Lasting::Unknown } else { survey.lasting };
+        let same = state.results.get(&key).filter(|before| before.tag == tag);
+        let (mut body, mut next_cursor) =
+            same.map(|same| (same.body.clone(), same.next_cursor.clone())).unwrap_or_default();
+        if body.is_some() {
             trace.origin = Origin::SameVersion;
+        } else if !self.caller.holds(&tag) {
+            let told = resource.result(&mut settled.snapshot, &sought, survey).await?;
+            (body, next_cursor) = (Some(Bytes::from(told.body)), told.next_cursor);
         }
-        kept.body = Some(body.clone());
-        state.results.count(trace.origin);
-        let mut response = if is_held {
-            answer::not_modified(&kept.tag, &kept.standing)
-        } else {
-            answer::ok(&kept.tag, &kept.standing, body)
-        };
-        trace.write(response.headers_mut());
-        let next_cursor = kept.next_cursor.clone().filter(|_| !is_held);
-        state.results.keep(key, kept);
-        Ok(Answered { response, query: Some(sought.query), next_cursor })
+        let kept = Kept { taken, lasting, standing, tag, body, next_cursor };
+        Ok(self.keep(sought.query, key, kept, trace))
+    }
+
+    /// A snapshot that is as fresh as the caller wants it.
+    async fn settle<R: Resource>(self, resource: &R) -> Result<Settled, Refusal> {
+        self.consistency.settle(&self.caller.state, self.caller.principal.workspace, &resource.about()).await
+    }
+
+    /// What a snapshot says of a resource.
+    async fn survey<R: Resource>(self, resource: &R, settled: &mut Settled) -> Result<Surveyed<R>, Refusal> {
+        let around = Around { time_zone: settled.snapshot.time_zone, now: settled.snapshot.now };
+        let sought = Sought::new(R::MODEL, &self.caller.principal, resource.query(around)?)?;
+        let found = resource.survey(settled, &sought.query).await?;
+        let mut standing = Standing::of(settled);
+        let survey = found.ok_or_else(|| Refusal::NotFound(Box::new(standing)))?;
+        if let Some((state, complete_through)) = survey.numbers {
+            standing = standing.with_numbers(state, complete_through);
+        }
+        let tag = sought.tag(R::MODEL, survey.epoch, survey.version);
+        Ok(Surveyed { sought, survey, standing, tag })
     }
 
     /// What is kept of this query, if it holds at the tip, or was read since the request came.
-    fn kept(&self, key: &Key, tip: &Tip, consistency: Consistency, trace: &Trace) -> Option<Repeated> {
-        let kept = self.state.results.get(key)?;
-        let now = self.state.clock.now();
-        let standing = if kept.taken_after >= trace.began {
+    fn kept(self, key: &Key, tip: &Tip, trace: &Trace) -> Option<Repeated> {
+        let kept = self.caller.state.results.get(key)?;
+        let now = self.caller.state.clock.now();
+        let standing = if kept.taken.after >= trace.began {
             kept.standing
         } else if kept.holds_at(tip, now) {
             kept.standing.at(tip, now)
         } else {
             return None;
         };
-        let is_held = self.is_conditional && kept.tag.is_held_by(self.headers);
-        (is_held || kept.body.is_some()).then(|| Repeated { standing: standing.met(consistency), is_held, kept })
+        let is_there = kept.body.is_some() || self.caller.holds(&kept.tag);
+        is_there.then(|| Repeated { standing: standing.met(self.consistency), kept })
     }
 
-    fn repeat<Q>(&self, query: Q, repeated: Repeated, mut trace: Trace) -> Answered<Q> {
-        let Repeated { kept, standing, is_held } = repeated;
+    /// The answer that is kept.
+    fn repeat<Q>(self, query: Q, Repeated { kept, standing }: &Repeated, mut trace: Trace) -> Answered<Q> {
         trace.origin = Origin::Kept;
-        self.state.results.count(trace.origin);
-        let body = kept.body.as_ref().filter(|_| !is_held);
-        let mut response = match body {
-            Some(body) => answer::ok(&kept.tag, &standing, body.clone()),
-            None => answer::not_modified(&kept.tag, &standing),
-        };
-        trace.write(response.headers_mut());
-        let next_cursor = body.and(kept.next_cursor.clone());
-        Answered { response, query: Some(query), next_cursor }
+        self.told(query, kept, standing, &trace)
     }
 
-    /// The answer from a snapshot; its result from what is kept, if that is of the same version.
-    async fn survey<R: Resource>(
-        &self,
-        resource: &R,
-        consistency: Consistency,
-        mut trace: Trace,
-    ) -> Result<Answered<R::Query>, Refusal> {
-        let (state, workspace) = (self.state, self.principal.workspace);
-        let mut settled = consistency.settle(state, workspace, &resource.about()).await?;
-        trace.settled();
-        let around = Around { time_zone: settled.snapshot.time_zone, now: settled.snapshot.now };
-        let sought = Sought::new(R::MODEL, self.principal, resource.query(around)?)?;
-        // What is shown may be older than the tip.
-        let (applied, epoch) = (settled.snapshot.applied, settled.snapshot.epoch);
-        let Some(survey) = resource.survey(&mut settled, &sought.query).await? else {
-            let mut response = Refusal::NotFound.into_response();
-            Standing::of(&settled).write(response.headers_mut());
-            return Ok(Answered { response, query: None, next_cursor: None });
-        };
-        let mut standing = Standing::of(&settled);
-        if let Some((state, complete_through)) = survey.numbers {
-            standing = standing.with_numbers(state, complete_through);
-        }
-        let tag = sought.tag(R::MODEL, survey.epoch, survey.version);
-        let key = sought.key(R::MODEL, self.principal);
-        let mut kept = Kept {
-            epoch,
-            applied,
-            retained_at: settled.snapshot.retained_at,
-            taken_after: settled.snapshot.taken_after,
-            now: settled.snapshot.now,
-            lasting: survey.lasting,
-            standing,
-            tag,
-            body: None,
-            next_cursor: None,
-        };
-        // What was parked and is applied since changes rows at the same position: only the version tells.
-        if settled.snapshot.revision.count > 0 {
-            kept.lasting = Lasting::Unknown;
-        }
-        if let Some(before) = state.results.get(&key).filter(|before| before.tag == kept.tag) {
-            (kept.body, kept.next_cursor) = (before.body.clone(), before.next_cursor.clone());
-        }
-        if self.is_conditional && kept.tag.is_held_by(self.headers) {
+    /// The answer that was read, and is kept from here on.
+    fn keep<Q>(self, query: Q, key: Key, kept: Kept, mut trace: Trace) -> Answered<Q> {
+        if self.caller.holds(&kept.tag) {
             trace.origin = Origin::SameVersion;
-            state.results.count(trace.origin);
-            let mut response = answer::not_modified(&kept.tag, &kept.standing);
-            trace.write(response.headers_mut());
-            state.results.keep(key, kept);
-            return Ok(Answered { response, query: Some(sought.query), next_cursor: None });
         }
-        let body = if let Some(body) = kept.body.clone() {
-            trace.origin = Origin::SameVersion;
-            body
-        } else {
-            let told = resource.result(&mut settled.snapshot, &sought, survey).await?;
-            kept.next_cursor = told.next_cursor;
-            kept.body.insert(Bytes::from(told.body)).clone()
+        let answered = self.told(query, &kept, &kept.standing, &trace);
+        self.caller.state.results.keep(key, kept);
+        answered
+    }
+
+    /// The result, or that the caller has it; and the way that it took.
+    fn told<Q>(self, query: Q, kept: &Kept, standing: &Standing, trace: &Trace) -> Answered<Q> {
+        self.caller.state.results.count(trace.origin);
+        let body = kept.body.as_ref().filter(|_| !self.caller.holds(&kept.tag));
+        let mut response = match body {
+            Some(body) => answer::ok(&kept.tag, standing, body.clone()),
+            None => answer::not_modified(&kept.tag, standing),
         };
-        state.results.count(trace.origin);
-        let mut response = answer::ok(&kept.tag, &kept.standing, body);
         trace.write(response.headers_mut());
-        let next_cursor = kept.next_cursor.clone();
-        state.results.keep(key, kept);
-        Ok(Answered { response, query: Some(sought.query), next_cursor })
+        Answered { response, query, next_cursor: body.and(kept.next_cursor.clone()) }
     }
 }
 
@@ -222,6 +201,4 @@ impl Read<'_> {
 struct Repeated {
     kept: Arc<Kept>,
     standing: Standing,
-    /// Whether the caller has it, too.
-    is_held: bool,
 }

@@ -11,9 +11,11 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use sqlx::PgPool;
 
+use super::Params;
 use super::results::Key;
 use crate::answer::{Canonical, Envelope, Meta, Page, Tag, Warning};
 use crate::consistency::Settled;
+use crate::cursor::PageWanted;
 use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
@@ -23,15 +25,19 @@ use crate::tip::Tip;
 use crate::version::Version;
 
 /// Something that can be read: what distinguishes one endpoint from the next.
-pub(crate) trait Resource: Sync {
+pub(crate) trait Resource: Send + Sync {
     /// The model that it is read from, as answers name it.
     const MODEL: &'static str;
     /// Whether a caller may wait until the projection has come far enough.
     const WAITS: bool = true;
+    /// What was asked, as it was sent.
+    type Params: Params<Self::Query>;
     /// What was asked, in its canonical form.
     type Query: Serialize + Send + Sync;
     /// What the version of a result follows from, for the result to go on from.
     type Ground: Send;
+
+    fn params(&self) -> &Self::Params;
 
     /// What the answer is about, as far as it is known before anything is read.
     fn about(&self) -> About;
@@ -149,14 +155,15 @@ impl<Q: Serialize> Sought<Q> {
         Ok(Self { query, paging, canonical })
     }
 
-    /// What its cursors are bound to.
-    pub(crate) fn hash(&self) -> &str {
-        &self.canonical.hash
+    /// The page that is wanted, of what has pages in this epoch.
+    pub(crate) fn page(&self, epoch: i32) -> Result<PageWanted<'_>, Refusal> {
+        let Paging { limit, cursor } = self.paging.as_ref().ok_or_else(|| Refusal::corrupt("it has no pages"))?;
+        Ok(PageWanted { limit: *limit, cursor: cursor.as_deref(), hash: &self.canonical.hash, epoch })
     }
 
     pub(super) fn tag(&self, model: &str, epoch: i32, version: Version) -> Tag {
         match &self.paging {
-            None => Tag::new(model, epoch, version, self.hash()),
+            None => Tag::new(model, epoch, version, &self.canonical.hash),
             Some(paging) => {
                 let page = self.canonical.page_hash(paging.limit, paging.cursor.as_deref());
                 Tag::new(model, epoch, version, &page)
@@ -184,20 +191,21 @@ impl<Q: Serialize> Sought<Q> {
         let Contents { data, next_cursor, time_zone, freshness, warnings } = contents;
         let echo = self.echo()?;
         let page = self.paging.is_some().then(|| Page { next_cursor: next_cursor.clone() });
-        let meta = Meta { freshness, warnings, ..meta::<R>((epoch, currency), version, time_zone, &echo) };
+        let meta = Meta { freshness, warnings, ..meta(R::MODEL, (epoch, currency), version, time_zone, &echo) };
         Told::new(&Envelope { data, page, meta }, next_cursor)
     }
 }
 
 /// What an answer says of its data, whatever that is. `echo`: the query as the answer repeats it.
-pub(crate) fn meta<R: Resource>(
+pub(crate) fn meta<'a>(
+    model: &'static str,
     (epoch, currency): (i32, Option<Currency>),
     version: Version,
     time_zone: Zone,
-    echo: &RawValue,
-) -> Meta<'_> {
+    echo: &'a RawValue,
+) -> Meta<'a> {
     Meta {
-        model: R::MODEL,
+        model,
         epoch,
         version: version.to_string(),
         time_zone: time_zone.name(),

@@ -7,9 +7,10 @@ use serde_json::{Value as Json, json};
 use super::super::combine::{Row, RowKey, SourceKey};
 use super::super::order::page;
 use super::super::plan::Plan;
-use super::super::query::{Paging, ReportQuery};
+use super::super::query::ReportQuery;
 use super::super::value::Value;
 use super::{id, query};
+use crate::cursor::PageWanted;
 use crate::refusal::Refusal;
 
 fn request(order_by: &Json) -> ReportQuery {
@@ -17,6 +18,10 @@ fn request(order_by: &Json) -> ReportQuery {
         "date_from": "2026-11-18", "date_to": "2026-11-21", "granularity": "day", "measures": ["clicks", "spend"],
         "group_by": ["channel", "source", "campaign"], "order_by": order_by,
     }))
+}
+
+fn wanted(limit: usize, cursor: Option<&str>) -> PageWanted<'_> {
+    PageWanted { limit, cursor, hash: "hash", epoch: 7 }
 }
 
 fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Option<(i64, bool)>)) -> Row {
@@ -73,12 +78,12 @@ proptest! {
     fn pages_are_the_whole(rows in any_rows(), order_by in any_order(), limit in 1..7_usize) {
         let query = request(&order_by);
         let plan = Plan::new(&query).unwrap();
-        let whole = page(rows.clone(), &query, plan.cells(), &Paging { limit: 1_000, cursor: None }, "hash", 7).unwrap();
+        let whole = page(rows.clone(), &query, plan.cells(), wanted(1_000, None)).unwrap();
         prop_assert_eq!(whole.next_cursor, None);
         let mut cursor = None;
         let mut seen = Vec::new();
         loop {
-            let next = page(rows.clone(), &query, plan.cells(), &Paging { limit, cursor }, "hash", 7).unwrap();
+            let next = page(rows.clone(), &query, plan.cells(), wanted(limit, cursor.as_deref())).unwrap();
             prop_assert!(next.rows.len() <= limit);
             seen.extend(next.rows.into_iter().map(|row| row.key));
             cursor = next.next_cursor;
@@ -100,7 +105,7 @@ fn nothing_stands_last_and_currencies_apart() {
     let order = |by: &str| {
         let query = request(&json!([by]));
         let plan = Plan::new(&query).unwrap();
-        let sorted = page(rows.clone(), &query, plan.cells(), &Paging { limit: 10, cursor: None }, "hash", 7).unwrap();
+        let sorted = page(rows.clone(), &query, plan.cells(), wanted(10, None)).unwrap();
         sorted.rows.iter().map(|row| format!("{:?}", row.values)).collect::<Vec<_>>().join(" ")
     };
     let euro = "Money(5, Currency(EUR))";
@@ -117,7 +122,7 @@ fn cursors_are_checked() {
     let plan = Plan::new(&query).unwrap();
     let rows = || vec![row((0, 1, 1, None, None)), row((1, 1, 1, None, None))];
     let ask = |query: &ReportQuery, cursor: Option<String>, hash: &str, epoch: i32| {
-        page(rows(), query, plan.cells(), &Paging { limit: 1, cursor }, hash, epoch)
+        page(rows(), query, plan.cells(), PageWanted { hash, epoch, ..wanted(1, cursor.as_deref()) })
     };
     let cursor = ask(&query, None, "hash", 7).unwrap().next_cursor;
     assert!(cursor.is_some());

@@ -2,24 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::path::ApiPath;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value as Json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::metrics::query_string;
-use crate::ApiState;
-use crate::answer::{Envelope, link_next};
-use crate::consistency::{Asked, Settled};
-use crate::format::Format;
+use crate::answer::Envelope;
+use crate::consistency::Settled;
 use crate::parked::About;
 use crate::problems::CampaignListProblems;
 use crate::refusal::Refusal;
@@ -27,33 +20,16 @@ use crate::report::lookups;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
 use crate::report::value::{Figure, Value};
-use crate::serve::{Answered, Around, Column, Contents, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
+use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::Version;
 
 mod rows; // what was done, from its tables
 
-/// The parameters of a campaign's activity.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ActivityParams {
-    /// The most happenings of a page: 1 to 1000, 100 when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<i64>,
-    /// The `next_cursor` of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_position: Option<i64>,
-    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_staleness: Option<String>,
-    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_timeout: Option<String>,
+params! {
+    /// The parameters of a campaign's activity.
+    pub(crate) struct ActivityParams of ActivityQuery {}
 }
 
 /// What was asked, in its canonical form.
@@ -139,42 +115,28 @@ struct Change {
     )
 )]
 pub(crate) async fn list(
-    State(state): State<ApiState>,
-    caller: Authenticated,
-    ApiPath(id): ApiPath<Uuid>,
+    caller: Caller,
+    ApiPath(campaign): ApiPath<Uuid>,
     ApiQuery(params): ApiQuery<ActivityParams>,
-    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    if Format::of_rows(&headers)? == Format::Csv {
-        let principal = principal.clone();
-        return export(move |export| async move {
-            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
-            export.pour(read, &Activity { campaign: id, params: &params }).await;
-        })
-        .await;
-    }
-    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
-    let Answered { mut response, next_cursor, .. } = read.answer(&Activity { campaign: id, params: &params }).await?;
-    if let Some(cursor) = next_cursor {
-        let next = ActivityParams { cursor: Some(cursor), min_position: None, ..params };
-        link_next(&mut response, &format!("/v1/campaigns/{id}/activity?{}", query_string(&next)?));
-    }
-    Ok(response)
+    caller.list(Activity { campaign, params }).await
 }
 
 /// What was done to one campaign.
-struct Activity<'a> {
+struct Activity {
     campaign: Uuid,
-    params: &'a ActivityParams,
+    params: ActivityParams,
 }
 
-impl Resource for Activity<'_> {
+impl Resource for Activity {
     const MODEL: &'static str = "activity";
+    type Params = ActivityParams;
     type Query = ActivityQuery;
     type Ground = ();
+
+    fn params(&self) -> &ActivityParams {
+        &self.params
+    }
 
     fn about(&self) -> About {
         About::numbers([self.campaign])
@@ -204,8 +166,7 @@ impl Resource for Activity<'_> {
         sought: &Sought<ActivityQuery>,
         survey: Survey<()>,
     ) -> Result<Told, Refusal> {
-        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("activity has pages"))?;
-        let (rows, next_cursor) = rows::page(snapshot, self.campaign, paging, sought.hash()).await?;
+        let (rows, next_cursor) = rows::page(snapshot, self.campaign, sought.page(snapshot.epoch)?).await?;
         let data = rows.into_iter().map(rows::Row::shown).collect::<Result<Vec<_>, _>>()?;
         let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
         let time_zone = snapshot.time_zone;
@@ -214,7 +175,7 @@ impl Resource for Activity<'_> {
     }
 }
 
-impl Table for Activity<'_> {
+impl Table for Activity {
     fn file_name(&self) -> String {
         format!("campaign-{}-activity", self.campaign)
     }
@@ -228,9 +189,5 @@ impl Table for Activity<'_> {
             .chain(actor)
             .chain(did.map(Column::of))
             .collect()
-    }
-
-    fn is_limited(&self) -> bool {
-        self.params.limit.is_some()
     }
 }

@@ -4,31 +4,23 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use axum::extract::State;
 use axum::response::Response;
 use domain::campaign::CampaignStatus;
 use domain::channel::Channel;
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::IntoParams;
 
 use super::campaign::{CampaignBody, MODEL};
 use super::list as values;
-use super::metrics::query_string;
-use crate::ApiState;
-use crate::answer::{Envelope, Warning, link_next};
-use crate::consistency::{Asked, Settled};
-use crate::format::Format;
+use crate::answer::{Envelope, Warning};
+use crate::consistency::Settled;
 use crate::parked::About;
 use crate::problems::ListProblems;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
 use crate::report::request::Fields;
-use crate::serve::{Answered, Around, Column, Contents, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
+use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Sources};
 use crate::version::{Scope as Watched, Version};
@@ -38,44 +30,22 @@ mod select; // the one query whose shape follows the request
 /// The longest text that names are searched for.
 const LONGEST_SEARCH: usize = 200;
 
-/// The parameters of the list of campaigns.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CampaignsParams {
-    /// Only campaigns that stand so now, separated by commas: draft, scheduled, active, paused, completed, archived.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<String>,
-    /// Only campaigns that run on one of these channels, separated by commas.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<String>,
-    /// Only campaigns that get numbers from one of these sources, by name, separated by commas.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<String>,
-    /// Only campaigns whose name holds this text, in whatever case.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    q: Option<String>,
-    /// `name` (the default), `created_at`, `changed_at` or `starts_on`; with a `-` in front, last first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sort: Option<String>,
-    /// Only these members of each campaign, separated by commas.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<String>,
-    /// The most campaigns of a page: 1 to 1000, 100 when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<i64>,
-    /// The `next_cursor` of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_position: Option<i64>,
-    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_staleness: Option<String>,
-    /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_timeout: Option<String>,
+params! {
+    /// The parameters of the list of campaigns.
+    pub(crate) struct CampaignsParams of CampaignsQuery {
+        /// Only campaigns that stand so now, separated by commas: draft, scheduled, active, paused, completed, archived.
+        status: Option<String>,
+        /// Only campaigns that run on one of these channels, separated by commas.
+        channel: Option<String>,
+        /// Only campaigns that get numbers from one of these sources, by name, separated by commas.
+        source: Option<String>,
+        /// Only campaigns whose name holds this text, in whatever case.
+        q: Option<String>,
+        /// `name` (the default), `created_at`, `changed_at` or `starts_on`; with a `-` in front, last first.
+        sort: Option<String>,
+        /// Only these members of each campaign, separated by commas.
+        fields: Option<String>,
+    }
 }
 
 /// What was asked, in its canonical form.
@@ -154,48 +124,31 @@ enum Listed {
         ListProblems,
     )
 )]
-pub(crate) async fn list(
-    State(state): State<ApiState>,
-    caller: Authenticated,
-    ApiQuery(params): ApiQuery<CampaignsParams>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    if Format::of_rows(&headers)? == Format::Csv {
-        let principal = principal.clone();
-        return export(move |export| async move {
-            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
-            export.pour(read, &Campaigns { params: &params }).await;
-        })
-        .await;
-    }
-    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
-    let Answered { mut response, next_cursor, .. } = read.answer(&Campaigns { params: &params }).await?;
-    if let Some(cursor) = next_cursor {
-        let next = CampaignsParams { cursor: Some(cursor), min_position: None, ..params };
-        link_next(&mut response, &format!("/v1/campaigns?{}", query_string(&next)?));
-    }
-    Ok(response)
+pub(crate) async fn list(caller: Caller, ApiQuery(params): ApiQuery<CampaignsParams>) -> Result<Response, Refusal> {
+    caller.list(Campaigns { params }).await
 }
 
 /// The workspace's campaigns.
-struct Campaigns<'a> {
-    params: &'a CampaignsParams,
+struct Campaigns {
+    params: CampaignsParams,
 }
 
-impl Resource for Campaigns<'_> {
+impl Resource for Campaigns {
     const MODEL: &'static str = MODEL;
+    type Params = CampaignsParams;
     type Query = CampaignsQuery;
     type Ground = Vec<Warning>;
+
+    fn params(&self) -> &CampaignsParams {
+        &self.params
+    }
 
     fn about(&self) -> About {
         About::campaigns([])
     }
 
     fn query(&self, _: Around) -> Result<(CampaignsQuery, Option<Paging>), Refusal> {
-        let (query, paging) = canonical(self.params)?;
+        let (query, paging) = canonical(&self.params)?;
         Ok((query, Some(paging)))
     }
 
@@ -219,10 +172,9 @@ impl Resource for Campaigns<'_> {
         survey: Survey<Vec<Warning>>,
     ) -> Result<Told, Refusal> {
         let query = &sought.query;
-        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("campaigns have pages"))?;
         let mut warnings = survey.ground;
         warnings.extend(snapshot.parked.warning(&self.about(), &Sources::new()));
-        let (rows, next_cursor) = select::page(snapshot, query, paging, sought.hash()).await?;
+        let (rows, next_cursor) = select::page(snapshot, query, sought.page(snapshot.epoch)?).await?;
         let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<Vec<_>, _>>()?;
         let data = campaigns.into_iter().map(|one| listed(one, &query.fields)).collect::<Result<Vec<_>, _>>()?;
         let time_zone = snapshot.time_zone;
@@ -231,7 +183,7 @@ impl Resource for Campaigns<'_> {
     }
 }
 
-impl Table for Campaigns<'_> {
+impl Table for Campaigns {
     fn file_name(&self) -> String {
         "campaigns".to_owned()
     }
@@ -246,10 +198,6 @@ impl Table for Campaigns<'_> {
             name => vec![Column::of(name)],
         });
         columns.collect()
-    }
-
-    fn is_limited(&self) -> bool {
-        self.params.limit.is_some()
     }
 }
 

@@ -6,10 +6,9 @@ use uuid::Uuid;
 
 use super::super::campaign::CampaignRow;
 use super::{CampaignsQuery, Sort, SortBy};
-use crate::cursor;
+use crate::cursor::PageWanted;
 use crate::refusal::Refusal;
 use crate::report::lookups::states_of;
-use crate::report::query::Paging;
 use crate::snapshot::Snapshot;
 
 const COLUMNS: &str = "c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, c.ends_on, \
@@ -23,27 +22,19 @@ type Key = (String, Uuid);
 pub(super) async fn page(
     snapshot: &mut Snapshot,
     query: &CampaignsQuery,
-    paging: &Paging,
-    hash: &str,
+    page: PageWanted<'_>,
 ) -> Result<(Vec<CampaignRow>, Option<String>), Refusal> {
-    let epoch = snapshot.epoch;
-    let after: Option<Key> = paging.cursor.as_deref().map(|text| cursor::decode(text, hash, epoch)).transpose()?;
     let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM read.campaigns c WHERE c.epoch = "));
-    sql.push_bind(epoch).push(" AND c.workspace = ").push_bind(snapshot.workspace);
+    sql.push_bind(snapshot.epoch).push(" AND c.workspace = ").push_bind(snapshot.workspace);
     filter(&mut sql, query, snapshot.now);
-    if let Some((value, id)) = after {
+    if let Some((value, id)) = page.after::<Key>()? {
         go_on(&mut sql, query.sort, &value, id)?;
     }
     let direction = if query.sort.descending { "DESC" } else { "ASC" };
     sql.push(format!(" ORDER BY c.{0} {direction}, c.campaign_id {direction} LIMIT ", query.sort.by.name()));
-    // One more than the page tells whether another follows.
-    sql.push_bind(i64::try_from(paging.limit + 1).unwrap_or(i64::MAX));
-    let mut rows: Vec<CampaignRow> = sql.build_query_as().fetch_all(snapshot.db()).await?;
-    let more = rows.len() > paging.limit;
-    rows.truncate(paging.limit);
-    let last = rows.last().filter(|_| more);
-    let next_cursor = last.map(|row| cursor::encode(hash, epoch, key(row, query.sort.by)));
-    Ok((rows, next_cursor))
+    sql.push_bind(page.and_one());
+    let rows: Vec<CampaignRow> = sql.build_query_as().fetch_all(snapshot.db()).await?;
+    Ok(page.cut(rows, |row| key(row, query.sort.by)))
 }
 
 fn filter(sql: &mut QueryBuilder<'_, Postgres>, query: &CampaignsQuery, now: DateTime<Utc>) {

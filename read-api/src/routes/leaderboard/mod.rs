@@ -4,68 +4,43 @@ mod board; // of which state of the workspace it is true
 
 use std::collections::BTreeSet;
 
-use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::measure::{Measure, Unit};
 use domain::money::Currency;
 use domain::source::Role;
-use http::HeaderMap;
-use platform::http::auth::Authenticated;
 use platform::http::query::ApiQuery;
-use platform::keys::Scope;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::to_raw_value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use board::Board;
 
-use super::metrics::query_string;
-use crate::answer::{Meta, Page, link_next};
-use crate::consistency::{Asked, Settled};
-use crate::cursor;
-use crate::format::Format;
+use crate::answer::{Meta, Page};
+use crate::consistency::Settled;
+use crate::cursor::PageWanted;
 use crate::parked::About;
 use crate::problems::ListProblems;
 use crate::refusal::Refusal;
 use crate::report::query::{Column, Paging};
 use crate::report::request::Fields;
 use crate::report::value::{Figure, Value};
-use crate::serve::{Answered, Around, Lasting, Read, Resource, Sought, Survey, Table, Told, export};
+use crate::serve::{self, Around, Caller, Lasting, Resource, Sought, Survey, Table, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Freshness};
 use crate::version::Version;
-use crate::{ApiState, serve};
 
-/// The parameters of the leaderboard.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct LeaderboardParams {
-    /// What campaigns are ranked by, largest first: a measure of `GET /v1/measures`, additive or derived.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(required = true, example = "conversions")]
-    measure: Option<String>,
-    /// `7d` (when left out) or `30d`: the workspace's last local days, today included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(example = "7d")]
-    window: Option<String>,
-    /// The most campaigns of a page: 1 to 1000, 100 when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<i64>,
-    /// The `next_cursor` of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    /// The answer should hold the log up to this position. A refresh is not waited for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_position: Option<i64>,
-    /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_staleness: Option<String>,
-    /// `stale` (the default): answer with what is there. `error`: refuse with 503 when `min_position` is not reached.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_timeout: Option<String>,
+params! {
+    /// The parameters of the leaderboard.
+    pub(crate) struct LeaderboardParams of LeaderboardQuery {
+        /// What campaigns are ranked by, largest first: a measure of `GET /v1/measures`, additive or derived.
+        #[param(required = true, example = "conversions")]
+        measure: Option<String>,
+        /// `7d` (when left out) or `30d`: the workspace's last local days, today included.
+        #[param(example = "7d")]
+        window: Option<String>,
+    }
 }
 
 /// The days that campaigns are ranked over.
@@ -134,7 +109,7 @@ struct RankedCampaign {
 ///
 /// Only primary sources count, and derived measures come from sums over the sources that state both sides, as in reports.
 /// The leaderboard is refreshed now and then: `meta.as_of` and `meta.position` say what it is true of, and `Data-Position`,
-/// `Data-Freshness` and `meta.freshness` speak of that state. Campaigns without a value are not in it.
+/// `Data-Freshness` and `meta.freshness` speak of that state. A refresh is not waited for. Campaigns without a value are not in it.
 #[utoipa::path(
     get,
     path = "/v1/leaderboard",
@@ -150,35 +125,13 @@ struct RankedCampaign {
         ListProblems,
     )
 )]
-pub(crate) async fn list(
-    State(state): State<ApiState>,
-    caller: Authenticated,
-    ApiQuery(params): ApiQuery<LeaderboardParams>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let principal = caller.require(Scope::Read)?;
-    if Format::of_rows(&headers)? == Format::Csv {
-        let principal = principal.clone();
-        return export(move |export| async move {
-            let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-            let read = Read { state: &state, principal: &principal, headers: &headers, asked, is_conditional: true };
-            export.pour(read, &Leaderboard { params: &params }).await;
-        })
-        .await;
-    }
-    let asked = Asked::new(params.min_position, params.max_staleness.as_ref(), params.on_timeout.as_ref());
-    let read = Read { state: &state, principal, headers: &headers, asked, is_conditional: true };
-    let Answered { mut response, next_cursor, .. } = read.answer(&Leaderboard { params: &params }).await?;
-    if let Some(cursor) = next_cursor {
-        let next = LeaderboardParams { cursor: Some(cursor), min_position: None, ..params };
-        link_next(&mut response, &format!("/v1/leaderboard?{}", query_string(&next)?));
-    }
-    Ok(response)
+pub(crate) async fn list(caller: Caller, ApiQuery(params): ApiQuery<LeaderboardParams>) -> Result<Response, Refusal> {
+    caller.list(Leaderboard { params }).await
 }
 
 /// The workspace's campaigns by rank.
-struct Leaderboard<'a> {
-    params: &'a LeaderboardParams,
+struct Leaderboard {
+    params: LeaderboardParams,
 }
 
 /// What its ranks are true of.
@@ -188,19 +141,24 @@ struct Surveyed {
     freshness: Option<Freshness>,
 }
 
-impl Resource for Leaderboard<'_> {
+impl Resource for Leaderboard {
     const MODEL: &'static str = "leaderboard";
     // A refresh is not waited for.
     const WAITS: bool = false;
+    type Params = LeaderboardParams;
     type Query = LeaderboardQuery;
     type Ground = Surveyed;
+
+    fn params(&self) -> &LeaderboardParams {
+        &self.params
+    }
 
     fn about(&self) -> About {
         About::numbers([])
     }
 
     fn query(&self, _: Around) -> Result<(LeaderboardQuery, Option<Paging>), Refusal> {
-        let (query, paging) = canonical(self.params)?;
+        let (query, paging) = canonical(&self.params)?;
         Ok((query, Some(paging)))
     }
 
@@ -239,13 +197,13 @@ impl Resource for Leaderboard<'_> {
     ) -> Result<Told, Refusal> {
         let Surveyed { board, measures, freshness } = survey.ground;
         let query = &sought.query;
-        let paging = sought.paging.as_ref().ok_or_else(|| Refusal::corrupt("the leaderboard has pages"))?;
-        let (rows, next_cursor) = page(snapshot, &board, query, paging, sought.hash()).await?;
+        let page = sought.page(board.epoch)?;
+        let (rows, next_cursor) = rows(snapshot, query, page).await?;
         let data = rows.into_iter().map(|row| row.shown(query.measure)).collect::<Result<Vec<_>, _>>()?;
         let mut warnings = board.warnings(snapshot, query, &measures).await?;
         warnings.extend(snapshot.parked.warning(&self.about(), &board.sources));
         let (date_from, date_to) = board.dates.unzip();
-        let echo = to_raw_value(&Echo { query, date_from, date_to, limit: paging.limit }).map_err(Refusal::corrupt)?;
+        let echo = to_raw_value(&Echo { query, date_from, date_to, limit: page.limit }).map_err(Refusal::corrupt)?;
         let meta = Meta {
             model: Self::MODEL,
             epoch: board.epoch,
@@ -263,7 +221,7 @@ impl Resource for Leaderboard<'_> {
     }
 }
 
-impl Table for Leaderboard<'_> {
+impl Table for Leaderboard {
     fn file_name(&self) -> String {
         "leaderboard".to_owned()
     }
@@ -271,10 +229,6 @@ impl Table for Leaderboard<'_> {
     fn columns(&self, query: &LeaderboardQuery) -> Vec<serve::Column> {
         let of_campaign = ["rank", "campaign_id", "campaign"].map(serve::Column::of);
         of_campaign.into_iter().chain(serve::Column::number("value", query.measure.unit())).collect()
-    }
-
-    fn is_limited(&self) -> bool {
-        self.params.limit.is_some()
     }
 }
 
@@ -336,20 +290,14 @@ impl Row {
 }
 
 /// The page's rows, and the cursor behind its last one.
-async fn page(
+async fn rows(
     snapshot: &mut Snapshot,
-    board: &Board,
     query: &LeaderboardQuery,
-    paging: &Paging,
-    hash: &str,
+    page: PageWanted<'_>,
 ) -> Result<(Vec<Row>, Option<String>), Refusal> {
     let (workspace, days) = (snapshot.workspace, query.window.days());
-    let after: Option<Key> =
-        paging.cursor.as_deref().map(|text| cursor::decode(text, hash, board.epoch)).transpose()?;
-    let (currency, rank, campaign) = after.unwrap_or((String::new(), 0, Uuid::nil()));
-    // One more than the page tells whether another follows.
-    let limit = i64::try_from(paging.limit + 1).unwrap_or(i64::MAX);
-    let mut rows = sqlx::query_as!(
+    let (currency, rank, campaign): Key = page.after()?.unwrap_or_default();
+    let rows = sqlx::query_as!(
         Row,
         r#"SELECT campaign_id AS "campaign_id!", name AS "name!", currency AS "currency!", rank AS "rank!",
                   value::text AS "value!"
@@ -363,12 +311,9 @@ async fn page(
         currency,
         rank,
         campaign,
-        limit,
+        page.and_one(),
     )
     .fetch_all(snapshot.db())
     .await?;
-    let more = rows.len() > paging.limit;
-    rows.truncate(paging.limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| cursor::encode(hash, board.epoch, row.key()));
-    Ok((rows, next_cursor))
+    Ok(page.cut(rows, Row::key))
 }

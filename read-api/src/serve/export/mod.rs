@@ -6,12 +6,11 @@
 
 mod sheet; // rows of JSON to lines of CSV
 
-use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -22,13 +21,12 @@ use tracing::Instrument;
 
 pub(crate) use self::sheet::Column;
 use self::sheet::Sheet;
-use super::{Around, Read, Resource, Sought};
+use super::{Caller, Params as _, Read, Resource, Surveyed};
 use crate::answer::{self, Standing, Tag};
-use crate::consistency::Consistency;
 use crate::refusal::Refusal;
 
 /// A resource that is made of rows.
-pub(crate) trait Table: Resource {
+pub(crate) trait Table: Resource + 'static {
     /// How many rows are read at a time.
     const AT_A_TIME: usize = 1_000;
 
@@ -37,16 +35,13 @@ pub(crate) trait Table: Resource {
 
     /// The columns of the file.
     fn columns(&self, query: &Self::Query) -> Vec<Column>;
-
-    /// Whether the caller wants no more rows than a page of its own has.
-    fn is_limited(&self) -> bool;
 }
 
 /// Whoever takes nothing for so long has gone; the snapshot is let go.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The way out for rows.
-pub(crate) struct Export {
+struct Export {
     head: Option<oneshot::Sender<Result<Response, Refusal>>>,
     pieces: mpsc::Sender<Piece>,
 }
@@ -57,15 +52,12 @@ enum Piece {
     End,
 }
 
-/// The answer that a task writes: it gives itself to [`Export::pour`].
-pub(crate) async fn export<F, T>(task: F) -> Result<Response, Refusal>
-where
-    F: FnOnce(Export) -> T,
-    T: Future<Output = ()> + Send + 'static,
-{
+/// All rows of a table, which a task of their own writes.
+pub(super) async fn export<T: Table>(caller: Caller, table: T) -> Result<Response, Refusal> {
     let (head, begun) = oneshot::channel();
     let (pieces, written) = mpsc::channel(1);
-    tokio::spawn(task(Export { head: Some(head), pieces }).in_current_span());
+    let export = Export { head: Some(head), pieces };
+    tokio::spawn(async move { export.write(&caller, &table).await }.in_current_span());
     let response = begun.await.map_err(|_| Refusal::corrupt("an export ended before it began"))??;
     if response.status() != StatusCode::OK {
         return Ok(response);
@@ -85,15 +77,50 @@ async fn next(written: Option<mpsc::Receiver<Piece>>) -> Option<(io::Result<Byte
 }
 
 impl Export {
-    /// Writes all rows of a table.
-    pub(crate) async fn pour<T: Table>(mut self, read: Read<'_>, table: &T) {
-        if let Err(refusal) = read.pour(table, &mut self).await {
+    async fn write<T: Table>(mut self, caller: &Caller, table: &T) {
+        if let Err(refusal) = self.pour(caller, table).await {
             if let Some(head) = self.head.take() {
                 drop(head.send(Err(refusal)));
             } else {
                 tracing::error!(error = &refusal as &dyn std::error::Error, "an export broke off");
             }
         }
+    }
+
+    async fn pour<T: Table>(&mut self, caller: &Caller, table: &T) -> Result<(), Refusal> {
+        let read = Read::new(caller, table)?;
+        // Each holds a connection for as long as its caller reads: the others stay for answers that are short.
+        let Ok(_room) = caller.state.exports.try_acquire() else { return Err(Refusal::Edge(Problem::overloaded())) };
+        let mut settled = read.settle(table).await?;
+        let Surveyed { mut sought, mut survey, standing, tag } = read.survey(table, &mut settled).await?;
+        let tag = tag.in_form("csv");
+        if caller.holds(&tag) {
+            self.begin(answer::not_modified(&tag, &standing));
+            return Ok(());
+        }
+        let is_limited = table.params().is_limited();
+        if !is_limited && let Some(paging) = &mut sought.paging {
+            paging.limit = T::AT_A_TIME;
+        }
+        let mut sheet = Sheet::new(table.columns(&sought.query))?;
+        let mut first = Some(head(&tag, &standing, &table.file_name()));
+        loop {
+            let told = table.result(&mut settled.snapshot, &sought, survey).await?;
+            sheet.add(&told.body)?;
+            if let Some(head) = first.take() {
+                self.begin(head);
+            }
+            if !self.send(Piece::Rows(sheet.written()?)).await {
+                return Ok(());
+            }
+            let cursor = told.next_cursor.filter(|_| !is_limited);
+            let (Some(paging), Some(cursor)) = (&mut sought.paging, cursor) else { break };
+            paging.cursor = Some(cursor);
+            let next = table.survey(&mut settled, &sought.query).await?;
+            survey = next.ok_or_else(|| Refusal::corrupt("what a snapshot shows is gone from it"))?;
+        }
+        self.send(Piece::End).await;
+        Ok(())
     }
 
     fn begin(&mut self, response: Response) {
@@ -106,58 +133,6 @@ impl Export {
     /// False when nobody takes it.
     async fn send(&self, piece: Piece) -> bool {
         matches!(tokio::time::timeout(PATIENCE, self.pieces.send(piece)).await, Ok(Ok(())))
-    }
-}
-
-impl Read<'_> {
-    async fn pour<T: Table>(&self, table: &T, export: &mut Export) -> Result<(), Refusal> {
-        let (state, workspace) = (self.state, self.principal.workspace);
-        let consistency = Consistency::read(self.asked, self.headers, workspace)?;
-        let consistency = if T::WAITS { consistency } else { consistency.at_once() };
-        // Each holds a connection for as long as its caller reads: the others stay for answers that are short.
-        let Ok(_room) = state.exports.try_acquire() else { return Err(Refusal::Edge(Problem::overloaded())) };
-        let mut settled = consistency.settle(state, workspace, &table.about()).await?;
-        let around = Around { time_zone: settled.snapshot.time_zone, now: settled.snapshot.now };
-        let mut sought = Sought::new(T::MODEL, self.principal, table.query(around)?)?;
-        let Some(mut survey) = table.survey(&mut settled, &sought.query).await? else {
-            let mut response = Refusal::NotFound.into_response();
-            Standing::of(&settled).write(response.headers_mut());
-            export.begin(response);
-            return Ok(());
-        };
-        let mut standing = Standing::of(&settled);
-        if let Some((state, complete_through)) = survey.numbers {
-            standing = standing.with_numbers(state, complete_through);
-        }
-        let tag = sought.tag(T::MODEL, survey.epoch, survey.version).in_form("csv");
-        if self.is_conditional && tag.is_held_by(self.headers) {
-            export.begin(answer::not_modified(&tag, &standing));
-            return Ok(());
-        }
-        if !table.is_limited()
-            && let Some(paging) = &mut sought.paging
-        {
-            paging.limit = T::AT_A_TIME;
-        }
-        let mut sheet = Sheet::new(table.columns(&sought.query))?;
-        let mut first = Some(head(&tag, &standing, &table.file_name()));
-        loop {
-            let told = table.result(&mut settled.snapshot, &sought, survey).await?;
-            sheet.add(&told.body)?;
-            if let Some(head) = first.take() {
-                export.begin(head);
-            }
-            if !export.send(Piece::Rows(sheet.written()?)).await {
-                return Ok(());
-            }
-            let cursor = told.next_cursor.filter(|_| !table.is_limited());
-            let (Some(paging), Some(cursor)) = (&mut sought.paging, cursor) else { break };
-            paging.cursor = Some(cursor);
-            let next = table.survey(&mut settled, &sought.query).await?;
-            survey = next.ok_or_else(|| Refusal::corrupt("what a snapshot shows is gone from it"))?;
-        }
-        export.send(Piece::End).await;
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use super::Lasting;
 use super::trace::Origin;
 use crate::answer::{Canonical, Standing, Tag};
 use crate::report::query::Paging;
+use crate::snapshot::Snapshot;
 use crate::tip::Tip;
 
 /// What a kept result takes beside its body: keys, headers, the places in the maps.
@@ -43,14 +44,7 @@ impl Key {
 /// A result, and when it holds.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) epoch: i32,
-    /// Up to where the log was applied in the rows that it was read from.
-    pub(crate) applied: i64,
-    pub(crate) retained_at: Option<DateTime<Utc>>,
-    /// Its snapshot was not taken before this.
-    pub(crate) taken_after: Instant,
-    /// When its snapshot was taken.
-    pub(crate) now: DateTime<Utc>,
+    pub(crate) taken: Taken,
     pub(crate) lasting: Lasting,
     pub(crate) standing: Standing,
     pub(crate) tag: Tag,
@@ -59,14 +53,42 @@ pub(crate) struct Kept {
     pub(crate) next_cursor: Option<String>,
 }
 
+/// The rows that a result was read from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) epoch: i32,
+    /// Up to where the log was applied in them.
+    pub(crate) applied: i64,
+    pub(crate) retained_at: Option<DateTime<Utc>>,
+    /// Their snapshot was not taken before this.
+    pub(crate) after: Instant,
+    /// When their snapshot was taken.
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Taken {
+    /// Those of a snapshot.
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        let Snapshot { epoch, applied, retained_at, taken_after, now, .. } = *snapshot;
+        Self { epoch, applied, retained_at, after: taken_after, now }
+    }
+
+    /// Those that are so far.
+    pub(crate) fn at(tip: &Tip, after: Instant, now: DateTime<Utc>) -> Self {
+        let Tip { epoch, applied, retained_at, .. } = *tip;
+        Self { epoch, applied, retained_at, after, now }
+    }
+}
+
 impl Kept {
     /// Whether rows at this tip, at this instant, give the same result.
     pub(crate) fn holds_at(&self, tip: &Tip, now: DateTime<Utc>) -> bool {
         let in_time = match self.lasting {
             Lasting::Unknown => false,
-            Lasting::Until(end) => self.now <= now && end.is_none_or(|end| now < end),
+            Lasting::Until(end) => self.taken.now <= now && end.is_none_or(|end| now < end),
         };
-        in_time && (self.epoch, self.applied, self.retained_at) == (tip.epoch, tip.applied, tip.retained_at)
+        let Taken { epoch, applied, retained_at, .. } = self.taken;
+        in_time && (epoch, applied, retained_at) == (tip.epoch, tip.applied, tip.retained_at)
     }
 
     fn weight(&self) -> usize {
@@ -150,7 +172,7 @@ impl Results {
         }
         let mut results = self.lock();
         // Of two that were read at once, the later one stays.
-        if results.by_key.peek(&key).is_some_and(|other| other.taken_after > kept.taken_after) {
+        if results.by_key.peek(&key).is_some_and(|other| other.taken.after > kept.taken.after) {
             return;
         }
         results.bytes += weight;

@@ -6,7 +6,7 @@ use domain::zone::Zone;
 use platform::keys::{Principal, Scope};
 use uuid::Uuid;
 
-use super::{Kept, Key, OVERHEAD, Results};
+use super::{Kept, Key, OVERHEAD, Results, Taken};
 use crate::answer::{Canonical, Standing, Tag};
 use crate::report::query::Paging;
 use crate::serve::Lasting;
@@ -39,11 +39,7 @@ fn tip() -> Tip {
 
 fn kept(body: usize) -> Kept {
     Kept {
-        epoch: 7,
-        applied: 1204,
-        retained_at: None,
-        taken_after: Instant::now(),
-        now: noon(),
+        taken: Taken::at(&tip(), Instant::now(), noon()),
         lasting: Lasting::Until(None),
         standing: Standing::new(1, &tip(), noon()),
         tag: Tag::new("campaigns", 7, Version::new(Revision::default(), 1204, None), "9f3c"),
@@ -91,7 +87,8 @@ fn what_would_displace_most_others_is_not_kept() {
 fn the_later_of_two_readings_stays() {
     let results = Results::new(1 << 20);
     let (earlier, later) = (kept(1), kept(2));
-    let later = Kept { taken_after: earlier.taken_after + Duration::from_millis(1), ..later };
+    let after = earlier.taken.after + Duration::from_millis(1);
+    let later = Kept { taken: Taken { after, ..later.taken }, ..later };
     results.keep(key(1), later);
     results.keep(key(1), earlier);
     assert_eq!(results.get(&key(1)).unwrap().body.as_ref().unwrap().len(), 2);

@@ -12,9 +12,8 @@ use uuid::Uuid;
 
 use super::super::campaign::BudgetBody;
 use super::{Actor, Change, HappeningBody};
-use crate::cursor;
+use crate::cursor::PageWanted;
 use crate::refusal::Refusal;
-use crate::report::query::Paging;
 use crate::report::value::Value;
 use crate::snapshot::Snapshot;
 
@@ -132,15 +131,11 @@ fn request_id(traceparent: &str) -> Option<String> {
 pub(super) async fn page(
     snapshot: &mut Snapshot,
     campaign: Uuid,
-    paging: &Paging,
-    hash: &str,
+    page: PageWanted<'_>,
 ) -> Result<(Vec<Row>, Option<String>), Refusal> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let after: Option<Key> = paging.cursor.as_deref().map(|text| cursor::decode(text, hash, epoch)).transpose()?;
-    let (before_position, before_kind) = after.unwrap_or((i64::MAX, String::new()));
-    // One more than the page tells whether another follows.
-    let limit = i64::try_from(paging.limit + 1).unwrap_or(i64::MAX);
-    let mut rows = sqlx::query_as!(
+    let (before_position, before_kind): Key = page.after()?.unwrap_or((i64::MAX, String::new()));
+    let rows = sqlx::query_as!(
         Row,
         r#"WITH happened AS (
                (SELECT a.position, a.kind, a.recorded_at, a.source_id, a.actor, a.correlation_id, a.causation_id, a.traceparent,
@@ -174,14 +169,11 @@ pub(super) async fn page(
         campaign,
         before_position,
         before_kind,
-        limit,
+        page.and_one(),
     )
     .fetch_all(snapshot.db())
     .await?;
-    let more = rows.len() > paging.limit;
-    rows.truncate(paging.limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| cursor::encode(hash, epoch, row.key()));
-    Ok((rows, next_cursor))
+    Ok(page.cut(rows, Row::key))
 }
 
 #[cfg(test)]

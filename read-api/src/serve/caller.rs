@@ -1,0 +1,83 @@
+//! Who asks: where every read begins and ends.
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use platform::http::auth::Authenticated;
+use platform::http::problem::Problem;
+use platform::keys::{Principal, Scope};
+
+use super::export::{Table, export};
+use super::{Answered, Params as _, Read, Resource};
+use crate::ApiState;
+use crate::answer::{Tag, content_location, link_next};
+use crate::format::{Format, require_json};
+use crate::refusal::Refusal;
+
+/// A caller who may read, and what came with the request whatever is asked.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) state: ApiState,
+    pub(crate) principal: Principal,
+    pub(crate) headers: HeaderMap,
+    path: String,
+    /// Whether a result that the caller has need not be told again: 304 is an answer to GET alone (RFC 9110, 13.1.2).
+    is_conditional: bool,
+}
+
+impl FromRequestParts<ApiState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let caller = Authenticated::from_request_parts(parts, state).await?;
+        caller.require(Scope::Read)?;
+        Ok(Self {
+            state: state.clone(),
+            principal: caller.0,
+            headers: parts.headers.clone(),
+            path: parts.uri.path().to_owned(),
+            is_conditional: parts.method != Method::POST,
+        })
+    }
+}
+
+impl Caller {
+    /// The answer, in JSON.
+    pub(crate) async fn answer<R: Resource>(self, resource: R) -> Result<Response, Refusal> {
+        require_json(&self.headers)?;
+        self.json(&resource).await
+    }
+
+    /// A page of rows in JSON, or all of them as CSV.
+    pub(crate) async fn list<T: Table>(self, table: T) -> Result<Response, Refusal> {
+        match Format::of_rows(&self.headers)? {
+            Format::Json => self.json(&table).await,
+            Format::Csv => export(self, table).await,
+        }
+    }
+
+    async fn json<R: Resource>(&self, resource: &R) -> Result<Response, Refusal> {
+        let Answered { mut response, query, next_cursor } = Read::new(self, resource)?.answer(resource).await?;
+        let address = |cursor| {
+            let again = resource.params().again(&query, cursor)?;
+            Ok::<_, Refusal>(again.map(|query_string| format!("{}?{query_string}", self.path)))
+        };
+        if !self.is_conditional
+            && let Some(twin) = address(None)?
+        {
+            content_location(&mut response, &twin);
+        }
+        if next_cursor.is_some()
+            && let Some(next) = address(next_cursor)?
+        {
+            link_next(&mut response, &next);
+        }
+        Ok(response)
+    }
+
+    /// Whether the caller has this result already, and it need not be told again.
+    pub(super) fn holds(&self, tag: &Tag) -> bool {
+        self.is_conditional && tag.is_held_by(&self.headers)
+    }
+}

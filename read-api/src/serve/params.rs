@@ -1,0 +1,104 @@
+//! The parameters that reads have in common, declared and read in one place.
+
+use crate::consistency::Asked;
+use crate::refusal::Refusal;
+
+/// The parameters of a read whose canonical query is `Q`.
+pub(crate) trait Params<Q>: Send + Sync + 'static {
+    /// How fresh the answer should be.
+    fn asked(&self) -> Asked;
+
+    /// Whether the caller wants no more rows than a page of its own has.
+    fn is_limited(&self) -> bool {
+        false
+    }
+
+    /// The query string of a GET that asks for the same whatever the day is, or with a cursor for what comes behind it. `None`
+    /// for what nobody asks for again: a GET without pages.
+    fn again(&self, _query: &Q, _cursor: Option<String>) -> Result<Option<String>, Refusal> {
+        Ok(None)
+    }
+}
+
+/// Parameters as a query string.
+pub(crate) fn query_string(params: &impl serde::Serialize) -> Result<String, Refusal> {
+    serde_urlencoded::to_string(params).map_err(Refusal::corrupt)
+}
+
+/// Declares the parameters of a read, all of them optional: its own, and those that every read takes. `of` its canonical query,
+/// it is a list and takes those of pages, too; `pinning` names what the addresses of further pages take from that query, because
+/// what is left out would mean another day tomorrow.
+macro_rules! params {
+    ($(#[$about:meta])* $visibility:vis struct $name:ident of $query:ident $(pinning $($pinned:ident),+)? { $($own:tt)* }) => {
+        $crate::serve::params! {
+            @declare $(#[$about])* $visibility struct $name {
+                $($own)*
+                /// The most rows of a page: 1 to 1000, 100 when left out.
+                limit: Option<i64>,
+                /// The `next_cursor` of the page before.
+                cursor: Option<String>,
+            }
+        }
+
+        impl $crate::serve::Params<$query> for $name {
+            fn asked(&self) -> $crate::consistency::Asked {
+                Self::asked(self)
+            }
+
+            fn is_limited(&self) -> bool {
+                self.limit.is_some()
+            }
+
+            fn again(&self, query: &$query, cursor: Option<String>) -> Result<Option<String>, $crate::refusal::Refusal> {
+                let $query { $($($pinned,)+)? .. } = query;
+                $($(let $pinned = Some($pinned.to_string());)+)?
+                // The answer that hands out a cursor has reached the position already.
+                let again = Self { $($($pinned,)+)? cursor, min_position: None, ..self.clone() };
+                $crate::serve::query_string(&again).map(Some)
+            }
+        }
+    };
+    ($(#[$about:meta])* $visibility:vis struct $name:ident { $($own:tt)* }) => {
+        $crate::serve::params! { @declare $(#[$about])* $visibility struct $name { $($own)* } }
+
+        impl<Q> $crate::serve::Params<Q> for $name {
+            fn asked(&self) -> $crate::consistency::Asked {
+                Self::asked(self)
+            }
+        }
+    };
+    (@declare $(#[$about:meta])* $visibility:vis struct $name:ident { $($(#[$says:meta])* $own:ident: $type:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, serde::Deserialize, serde::Serialize, utoipa::IntoParams)]
+        #[serde(deny_unknown_fields, default)]
+        #[into_params(parameter_in = Query)]
+        $visibility struct $name {
+            $(
+                $(#[$says])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                $own: $type,
+            )*
+            /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            min_position: Option<i64>,
+            /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            max_staleness: Option<String>,
+            /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            on_timeout: Option<String>,
+        }
+
+        impl $name {
+            fn asked(&self) -> $crate::consistency::Asked {
+                $crate::consistency::Asked {
+                    min_position: self.min_position,
+                    max_staleness: self.max_staleness.clone(),
+                    on_timeout: self.on_timeout.clone(),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use params;

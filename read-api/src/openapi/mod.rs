@@ -66,7 +66,8 @@ const EXAMPLES: &[Example] = examples! {
     "run_report" CSV "report.csv";
     "get_report" JSON "report.json";
     "get_report" CSV "report.csv";
-    "run_dashboard" JSON "run_dashboard.json";
+    "run_dashboard" JSON "dashboard.json";
+    "get_dashboard" JSON "dashboard.json";
     "get_leaderboard" JSON "get_leaderboard.json";
     "get_leaderboard" CSV "get_leaderboard.csv";
     "get_freshness" JSON "get_freshness.json";

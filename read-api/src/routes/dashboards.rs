@@ -1,4 +1,4 @@
-//! A whole dashboard: many reports, all answered at one position from one snapshot.
+//! A whole dashboard: many reports, all answered at one position from one snapshot; by POST, and by a GET that caches can keep.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use super::reports::ReportParams;
+use super::cacheable::{CacheableParams, Pinned, PostedParams, Sent};
 use crate::answer::Envelope;
 use crate::consistency::Settled;
 use crate::parked::About;
@@ -62,16 +62,37 @@ pub(crate) enum Tile {
     },
 }
 
+impl Pinned<DashboardQuery> for DashboardRequest {
+    /// Each report has its own limit.
+    fn is_limited(&self) -> bool {
+        false
+    }
+
+    /// Its reports have cursors of their own.
+    fn pinned(&self, query: &DashboardQuery, _: Option<String>) -> Self {
+        let each = self.reports.iter().map(|(name, report)| {
+            let report = match query.0.get(name) {
+                Some(Ok(sought)) => report.pinned(&sought.query, None),
+                // What is refused is refused as it was sent.
+                Some(Err(_)) | None => report.clone(),
+            };
+            (name.clone(), report)
+        });
+        Self { reports: each.collect() }
+    }
+}
+
 /// Many reports at one position
 ///
 /// Each report is answered, or refused, by itself: its member of `data` is what `POST /v1/reports` would answer at the same
-/// position, or holds the `problem`. `ETag` and `meta.version` are those of all of them together.
+/// position, or holds the `problem`. `ETag` and `meta.version` are those of all of them together. `Content-Location` names the
+/// GET that answers the same, which caches can keep.
 #[utoipa::path(
     post,
     path = "/v1/dashboards",
     operation_id = "run_dashboard",
     tag = "numbers",
-    params(ReportParams),
+    params(PostedParams),
     request_body = DashboardRequest,
     responses(
         (status = 200, description = "The reports, by their names.", body = Envelope<'static, BTreeMap<String, Tile>>),
@@ -80,12 +101,29 @@ pub(crate) enum Tile {
 )]
 pub(crate) async fn post(
     caller: Caller,
-    ApiQuery(params): ApiQuery<ReportParams>,
+    ApiQuery(params): ApiQuery<PostedParams>,
     ApiJson(request): ApiJson<DashboardRequest>,
 ) -> Result<Response, Refusal> {
-    let (principal, data_state) = (caller.principal.clone(), params.data_state()?);
-    check(&request)?;
-    caller.answer(Dashboard { principal, request, data_state, params }).await
+    let dashboard = Dashboard::new(&caller, Sent::by_post(params, request))?;
+    caller.answer(dashboard).await
+}
+
+/// Many reports at one position, cacheable
+#[utoipa::path(
+    get,
+    path = "/v1/dashboards",
+    operation_id = "get_dashboard",
+    tag = "numbers",
+    params(CacheableParams),
+    responses(
+        (status = 200, description = "The reports, by their names.", body = Envelope<'static, BTreeMap<String, Tile>>),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        DashboardProblems,
+    )
+)]
+pub(crate) async fn get(caller: Caller, ApiQuery(params): ApiQuery<CacheableParams>) -> Result<Response, Refusal> {
+    let dashboard = Dashboard::new(&caller, Sent::by_get(params)?)?;
+    caller.answer(dashboard).await
 }
 
 fn check(request: &DashboardRequest) -> Result<(), Refusal> {
@@ -103,9 +141,15 @@ fn check(request: &DashboardRequest) -> Result<(), Refusal> {
 /// A dashboard that is asked for.
 struct Dashboard {
     principal: Principal,
-    request: DashboardRequest,
     data_state: DataState,
-    params: ReportParams,
+    params: Sent<DashboardRequest>,
+}
+
+impl Dashboard {
+    fn new(caller: &Caller, params: Sent<DashboardRequest>) -> Result<Self, Refusal> {
+        check(&params.request)?;
+        Ok(Self { principal: caller.principal.clone(), data_state: params.data_state()?, params })
+    }
 }
 
 /// The canonical queries by name, or why there is none.
@@ -129,16 +173,16 @@ impl Serialize for DashboardQuery {
 
 impl Resource for Dashboard {
     const MODEL: &'static str = "dashboard";
-    type Params = ReportParams;
+    type Params = Sent<DashboardRequest>;
     type Query = DashboardQuery;
     type Ground = BTreeMap<String, Result<Ground, Box<RawValue>>>;
 
-    fn params(&self) -> &ReportParams {
+    fn params(&self) -> &Sent<DashboardRequest> {
         &self.params
     }
 
     fn about(&self) -> About {
-        let named: Vec<_> = self.request.reports.values().map(ReportRequest::named_campaigns).collect();
+        let named: Vec<_> = self.params.request.reports.values().map(ReportRequest::named_campaigns).collect();
         // One report of all campaigns is about all.
         let all = named.iter().any(Vec::is_empty);
         About::numbers(named.into_iter().flatten().filter(|_| !all))
@@ -146,7 +190,7 @@ impl Resource for Dashboard {
 
     fn query(&self, around: Around) -> Result<(DashboardQuery, Option<Paging>), Refusal> {
         let mut reports = BTreeMap::new();
-        for (name, request) in &self.request.reports {
+        for (name, request) in &self.params.request.reports {
             let sought = match canonical(request, Granularity::All, self.data_state, around) {
                 Ok(query) => Ok(Sought::new(report::MODEL, &self.principal, query)?),
                 Err(refusal) => Err(refused(name, refusal)?),

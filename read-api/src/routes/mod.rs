@@ -1,6 +1,7 @@
 //! The resources, one file each: its parameters, its handler, its wire shapes and its OpenAPI description.
 
 mod activity; // who did what to one campaign
+mod cacheable; // what is asked by POST, asked by GET
 mod campaign; // one campaign
 mod campaigns; // many of them
 mod corrections; // what corrections did to one campaign
@@ -27,7 +28,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(corrections::list))
         .routes(routes!(pacing::show))
         .routes(routes!(reports::post, reports::get))
-        .routes(routes!(dashboards::post))
+        .routes(routes!(dashboards::post, dashboards::get))
         .routes(routes!(leaderboard::list))
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))

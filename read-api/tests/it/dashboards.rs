@@ -1,5 +1,7 @@
 //! Many reports at one position.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -25,6 +27,10 @@ async fn ask(world: &World, reports: &Value) -> Reply {
     let headers = [("content-type", "application/json")];
     let body = json!({ "reports": reports }).to_string();
     send(world.router.clone(), "POST", "/v1/dashboards", &headers, Some(body)).await
+}
+
+async fn get(world: &World, dashboard: &Value) -> Reply {
+    world.get(&format!("/v1/dashboards?query={}", URL_SAFE_NO_PAD.encode(dashboard.to_string()))).await
 }
 
 fn tile(more: &Value) -> Value {
@@ -141,4 +147,49 @@ async fn reports_agree_while_events_come_in(options: PgPoolOptions, connect: PgC
     }
     let told = reader.await.unwrap();
     assert!(told.is_sorted(), "{told:?}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn its_twin_can_be_cached(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let shoes = json!({"filters": {"campaign_id": [campaign(1).to_string()]}, "measures": ["clicks"]});
+    let reports = json!({"misspelt": {"measures": ["clocks"]}, "shoes": shoes});
+    let posted = ask(&world, &reports).await.ok();
+    let twin = posted.header("content-location").to_owned();
+    let got = world.get(&twin).await.ok();
+    assert_eq!((&got.text, got.etag()), (&posted.text, posted.etag()));
+    let sent = get(&world, &json!({ "reports": reports })).await.ok();
+    assert_eq!((&sent.text, sent.etag()), (&posted.text, posted.etag()));
+    // What it does not show leaves it as it is; what it shows does not. A POST is answered whole.
+    let held = [("if-none-match", posted.etag())];
+    world.given([clicks(2, 2, "2026-11-20T11:00:00Z", 1)]).await;
+    assert_eq!(world.get_with(&twin, &held).await.status, 304);
+    let headers = [("content-type", "application/json"), held[0]];
+    let body = json!({ "reports": reports }).to_string();
+    let whole = send(world.router.clone(), "POST", "/v1/dashboards", &headers, Some(body)).await.ok();
+    assert_eq!(whole.text, posted.text);
+    world.given([clicks(1, 1, "2026-11-20T11:00:00Z", 1)]).await;
+    assert_eq!(world.get_with(&twin, &held).await.ok().body["data"]["shoes"]["data"][0]["clicks"], json!(6));
+    // A day later, the twin still asks for the same days.
+    world.set_clock("2026-12-21T12:00:00Z");
+    assert_eq!(world.get(&twin).await.ok().body["data"]["shoes"]["data"][0]["clicks"], json!(6));
+    assert_eq!(
+        get(&world, &json!({ "reports": {"shoes": shoes} })).await.ok().body["data"]["shoes"]["data"],
+        json!([])
+    );
+
+    let many: Vec<_> = (0..200).map(|n| campaign(n).to_string()).collect();
+    let long = ask(&world, &json!({"long": {"filters": {"campaign_id": many}}})).await.ok();
+    assert!(!long.headers.contains_key("content-location"));
+    for (dashboard, field) in [
+        (json!({}), "query"),
+        (json!({"reports": {}}), "reports"),
+        (json!({"reports": {"a": {"measure": []}}}), "query.reports.a.measure"),
+    ] {
+        let refused = get(&world, &dashboard).await;
+        assert_eq!((refused.problem(400), refused.wrong_fields()), ("invalid-query", vec![field]), "{refused}");
+    }
+    for query in ["", "query=***", "query=eyI"] {
+        assert_eq!(world.get(&format!("/v1/dashboards?{query}")).await.wrong_fields(), ["query"], "{query}");
+    }
 }

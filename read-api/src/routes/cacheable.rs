@@ -1,0 +1,101 @@
+//! What is asked by POST because it is long can be asked by GET, too, so that caches can keep the answer: the body in base64url.
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use platform::http::json;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::metrics::data_state;
+use crate::consistency::Asked;
+use crate::refusal::Refusal;
+use crate::report::query::DataState;
+use crate::serve::{Params, params, query_string};
+
+/// Base64url with or without padding: clients differ.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_encode_padding(false),
+);
+
+params! {
+    /// The parameters beside a body.
+    pub(crate) struct PostedParams {
+        /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+        data_state: Option<String>,
+    }
+}
+
+params! {
+    /// The same, with the body itself.
+    pub(crate) struct CacheableParams {
+        /// The body of the POST to the same path, in base64url.
+        #[param(required = true)]
+        query: Option<String>,
+        /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+        data_state: Option<String>,
+    }
+}
+
+/// A request, whichever way it was sent.
+#[derive(Debug)]
+pub(crate) struct Sent<R> {
+    pub(crate) request: R,
+    asked: Asked,
+    data_state: Option<String>,
+}
+
+/// A request that may leave days unsaid. `Q` is what it comes to.
+pub(crate) trait Pinned<Q>: Serialize {
+    /// Whether it wants no more rows than a page of its own has.
+    fn is_limited(&self) -> bool;
+
+    /// The same whatever the day is; with a cursor, for what comes behind it.
+    fn pinned(&self, query: &Q, cursor: Option<String>) -> Self;
+}
+
+impl<R: DeserializeOwned> Sent<R> {
+    pub(crate) fn by_post(params: PostedParams, request: R) -> Self {
+        Self { asked: params.asked(), data_state: params.data_state, request }
+    }
+
+    pub(crate) fn by_get(params: CacheableParams) -> Result<Self, Refusal> {
+        let request = decode(params.query.as_deref().unwrap_or_default())?;
+        Ok(Self { asked: params.asked(), data_state: params.data_state, request })
+    }
+}
+
+impl<R> Sent<R> {
+    /// Which buckets are wanted.
+    pub(crate) fn data_state(&self) -> Result<DataState, Refusal> {
+        data_state(self.data_state.as_deref())
+    }
+}
+
+impl<Q, R: Pinned<Q> + Send + Sync + 'static> Params<Q> for Sent<R> {
+    fn asked(&self) -> Asked {
+        self.asked.clone()
+    }
+
+    fn is_limited(&self) -> bool {
+        self.request.is_limited()
+    }
+
+    fn again(&self, query: &Q, cursor: Option<String>) -> Result<Option<String>, Refusal> {
+        let pinned = self.request.pinned(query, cursor);
+        let query = Some(BASE64URL.encode(serde_json::to_vec(&pinned).map_err(Refusal::corrupt)?));
+        let data_state = self.data_state.clone();
+        query_string(&CacheableParams { query, data_state, ..CacheableParams::default() }).map(Some)
+    }
+}
+
+fn decode<R: DeserializeOwned>(text: &str) -> Result<R, Refusal> {
+    let bytes = BASE64URL.decode(text).map_err(|_| Refusal::field("query", "is not base64url"))?;
+    let text = String::from_utf8(bytes).map_err(|_| Refusal::field("query", "does not hold JSON"))?;
+    json::parse(&text).map_err(|error| match error {
+        json::JsonError::Malformed { detail } => Refusal::field("query", format!("does not hold JSON: {detail}")),
+        json::JsonError::Invalid(wrong) if wrong.field.is_empty() => Refusal::field("query", wrong.detail),
+        json::JsonError::Invalid(wrong) => Refusal::field(&format!("query.{}", wrong.field), wrong.detail),
+    })
+}

@@ -3,6 +3,8 @@
 //! The body holds only functions of the result's version. What changes all the time (lag, head, whether the caller's wish
 //! was met) is in headers, which a 304 refreshes.
 
+mod caching; // what caches may do with it
+
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
@@ -20,6 +22,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+pub(crate) use self::caching::Caching;
 use crate::consistency::{Consistency, Settled};
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
@@ -30,11 +33,10 @@ use crate::version::Version;
 const DATA_POSITION: HeaderName = HeaderName::from_static("data-position");
 const DATA_FRESHNESS: HeaderName = HeaderName::from_static("data-freshness");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-/// A cached answer is asked for again each time, and may be shown for 5 seconds while that goes on.
-const CACHING: HeaderValue = HeaderValue::from_static("private, max-age=0, stale-while-revalidate=5");
 /// A target that is longer is not told: clients and proxies refuse long headers, and the cursor is in the body.
 const LONGEST_TARGET: usize = 4_096;
-const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization");
+/// A copy that was made for no token is none for a caller who has one.
+const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization, Consistency-Token");
 
 /// An answer's body.
 #[derive(Debug, Serialize, ToSchema)]
@@ -296,18 +298,18 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 }
 
 /// The caller has this version of the result: nothing but the headers is told again.
-pub(crate) fn not_modified(tag: &Tag, standing: &Standing) -> Response {
+pub(crate) fn not_modified(tag: &Tag, standing: &Standing, caching: Caching) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
-    frame(response.headers_mut(), tag, standing);
+    frame(response.headers_mut(), tag, standing, caching);
     response
 }
 
 /// The result itself.
-pub(crate) fn ok(tag: &Tag, standing: &Standing, body: Bytes) -> Response {
+pub(crate) fn ok(tag: &Tag, standing: &Standing, caching: Caching, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    frame(headers, tag, standing);
+    frame(headers, tag, standing, caching);
     response
 }
 
@@ -321,7 +323,7 @@ pub(crate) fn constant<T: Serialize>(model: &str, headers: &HeaderMap, body: &T)
         ([(CONTENT_TYPE, "application/json")], body).into_response()
     };
     insert(response.headers_mut(), ETAG, &tag.to_string());
-    response.headers_mut().insert(CACHE_CONTROL, CACHING);
+    response.headers_mut().insert(CACHE_CONTROL, Caching::ShowUnasked.header());
     response.headers_mut().insert(VARY, VARIES);
     Ok(response)
 }
@@ -329,7 +331,8 @@ pub(crate) fn constant<T: Serialize>(model: &str, headers: &HeaderMap, body: &T)
 /// A result that is only true now, and that no cache may keep.
 pub(crate) fn momentary<T: Serialize>(standing: &Standing, body: &T) -> Result<Response, Refusal> {
     let body = serde_json::to_string(body).map_err(Refusal::corrupt)?;
-    let mut response = ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response();
+    let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, Caching::KeepNone.header());
     standing.write(response.headers_mut());
     Ok(response)
 }
@@ -348,9 +351,9 @@ pub(crate) fn content_location(response: &mut Response, target: &str) {
     }
 }
 
-fn frame(headers: &mut HeaderMap, tag: &Tag, standing: &Standing) {
+fn frame(headers: &mut HeaderMap, tag: &Tag, standing: &Standing, caching: Caching) {
     insert(headers, ETAG, &tag.to_string());
-    headers.insert(CACHE_CONTROL, CACHING);
+    headers.insert(CACHE_CONTROL, caching.header());
     standing.write(headers);
 }
 

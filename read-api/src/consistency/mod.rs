@@ -90,6 +90,11 @@ impl Consistency {
         Self { wait_s: None, ..self }
     }
 
+    /// Whether the caller says how fresh the answer must be.
+    pub(crate) fn is_asked_for(self) -> bool {
+        self.min_position.is_some() || self.max_staleness.is_some()
+    }
+
     /// The `wait` of a caller who got what it wants.
     pub(crate) fn wait_s(self) -> Option<u64> {
         self.wait_s

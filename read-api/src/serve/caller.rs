@@ -23,7 +23,7 @@ pub(crate) struct Caller {
     pub(crate) headers: HeaderMap,
     path: String,
     /// Whether a result that the caller has need not be told again: 304 is an answer to GET alone (RFC 9110, 13.1.2).
-    is_conditional: bool,
+    pub(super) is_conditional: bool,
 }
 
 impl FromRequestParts<ApiState> for Caller {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 
-use crate::answer::{self, Standing, Tag};
+use crate::answer::{self, Caching, Standing, Tag};
 use crate::consistency::{Consistency, Settled};
 use crate::refusal::Refusal;
 use crate::tip::Tip;
@@ -189,11 +189,20 @@ impl<'a> Read<'a> {
         self.caller.state.results.count(trace.origin);
         let body = kept.body.as_ref().filter(|_| !self.caller.holds(&kept.tag));
         let mut response = match body {
-            Some(body) => answer::ok(&kept.tag, standing, body.clone()),
-            None => answer::not_modified(&kept.tag, standing),
+            Some(body) => answer::ok(&kept.tag, standing, self.caching(), body.clone()),
+            None => answer::not_modified(&kept.tag, standing, self.caching()),
         };
         trace.write(response.headers_mut());
         Answered { response, query, next_cursor: body.and(kept.next_cursor.clone()) }
+    }
+
+    /// What caches may do with the answer, if it is no file.
+    fn caching(self) -> Caching {
+        match self.caller.is_conditional {
+            true if self.consistency.is_asked_for() => Caching::AskFirst,
+            true => Caching::ShowMeanwhile,
+            false => Caching::KeepNone,
+        }
     }
 }
 

@@ -114,3 +114,41 @@ async fn a_token_is_honoured_whatever_is_kept(options: PgPoolOptions, connect: P
     assert!(seen.header("data-freshness").contains("satisfied=?1"), "{seen}");
     assert_eq!(seen.column("clicks"), [serde_json::json!(6)]);
 }
+
+/// No copy may be shown for longer than it can be trusted, however final its numbers are.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn caches_are_told_what_they_may_do(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
+    let past = metrics(1).replace("2026-11-20", "2026-11-18").replace("2026-11-22", "2026-11-18");
+    let settled = world.get(&past).await.ok();
+    assert!(settled.header("data-freshness").starts_with("state=final"), "{settled}");
+    let token = settled.header("consistency-token");
+    let (again, ask_first, none) = ("private, max-age=0, stale-while-revalidate=5", "private, no-cache", "no-store");
+    assert_eq!(settled.header("cache-control"), again);
+    for (path, headers, caching) in [
+        (metrics(1), vec![], again),
+        (metrics(1), vec![("if-none-match", "*")], again),
+        (format!("{}&on_timeout=error", metrics(1)), vec![("prefer", "wait=1")], again),
+        (metrics(1), vec![("consistency-token", token)], ask_first),
+        (metrics(1), vec![("consistency-token", token), ("if-none-match", "*")], ask_first),
+        (format!("{}&max_staleness=5s", metrics(1)), vec![], ask_first),
+        (format!("{}&min_position=1", metrics(1)), vec![], ask_first),
+        (metrics(1), vec![("accept", "text/csv")], ask_first),
+        (metrics(1), vec![("accept", "text/csv"), ("if-none-match", "*")], ask_first),
+        ("/v1/measures".to_owned(), vec![], "private, max-age=300"),
+        ("/v1/freshness".to_owned(), vec![], none),
+        (metrics(7), vec![], none),
+        ("/v1/campaigns?limit=0".to_owned(), vec![], none),
+    ] {
+        let reply = world.get_with(&path, &headers).await;
+        assert_eq!(reply.header("cache-control"), caching, "{path} {headers:?}: {reply}");
+    }
+    let reply = world.report(&serde_json::json!({})).await.ok();
+    assert_eq!(reply.header("cache-control"), none);
+    let headers = [("content-type", "application/json"), ("accept", "text/csv")];
+    let file = send(world.router.clone(), "POST", "/v1/reports", &headers, Some("{}".to_owned())).await.ok();
+    assert_eq!(file.header("cache-control"), none);
+    // A copy for nobody's token is none for somebody's.
+    assert!(settled.header("vary").contains("Consistency-Token"), "{settled}");
+}

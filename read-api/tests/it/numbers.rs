@@ -166,7 +166,7 @@ async fn an_answer_says_how_fresh_how_complete_and_how_final_it_is(options: PgPo
         @r#"
         W/"campaign_metrics:1:10.1795305600:db1af30f2d9388a4"
         private, max-age=0, stale-while-revalidate=5
-        Accept, Accept-Encoding, Authorization
+        Accept, Accept-Encoding, Authorization, Consistency-Token
         epoch=1, applied=10, head=10
         state=provisional, lag=0.000, satisfied=?1, complete_through=@1795305600
         "#

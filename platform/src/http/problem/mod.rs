@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -278,6 +278,8 @@ impl Problem {
         head.headers.remove(CONTENT_LENGTH);
         head.headers.extend(self.0.headers.clone());
         head.headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        // Caches may keep some of them otherwise, a 410 for ever.
+        head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let body = self.body().into();
         head.extensions.insert(self);
         Response::from_parts(head, body)

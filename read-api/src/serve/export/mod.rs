@@ -22,7 +22,7 @@ use tracing::Instrument;
 pub(crate) use self::sheet::Column;
 use self::sheet::Sheet;
 use super::{Caller, Params as _, Read, Resource, Surveyed};
-use crate::answer::{self, Standing, Tag};
+use crate::answer::{self, Caching};
 use crate::refusal::Refusal;
 
 /// A resource that is made of rows.
@@ -94,8 +94,9 @@ impl Export {
         let mut settled = read.settle(table).await?;
         let Surveyed { mut sought, mut survey, standing, tag } = read.survey(table, &mut settled).await?;
         let tag = tag.in_form("csv");
+        let caching = if caller.is_conditional { Caching::AskFirst } else { Caching::KeepNone };
         if caller.holds(&tag) {
-            self.begin(answer::not_modified(&tag, &standing));
+            self.begin(answer::not_modified(&tag, &standing, caching));
             return Ok(());
         }
         let is_limited = table.params().is_limited();
@@ -103,7 +104,7 @@ impl Export {
             paging.limit = T::AT_A_TIME;
         }
         let mut sheet = Sheet::new(table.columns(&sought.query))?;
-        let mut first = Some(head(&tag, &standing, &table.file_name()));
+        let mut first = Some(head(answer::ok(&tag, &standing, caching, Bytes::new()), &table.file_name()));
         loop {
             let told = table.result(&mut settled.snapshot, &sought, survey).await?;
             sheet.add(&told.body)?;
@@ -136,8 +137,7 @@ impl Export {
     }
 }
 
-fn head(tag: &Tag, standing: &Standing, file_name: &str) -> Response {
-    let mut response = answer::ok(tag, standing, Bytes::new());
+fn head(mut response: Response, file_name: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
     if let Ok(disposition) = HeaderValue::try_from(format!("attachment; filename=\"{file_name}.csv\"")) {

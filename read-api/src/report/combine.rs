@@ -33,6 +33,8 @@ pub(crate) struct Row {
     pub(crate) changes: BTreeMap<Uuid, DateTime<Utc>>,
     /// The values that are null because they are stated in several currencies, in each.
     pub(crate) by_currency: ByCurrency,
+    /// Where rows are compared: the values of money in each currency, be there one or several.
+    pub(crate) in_each: ByCurrency,
     /// The numbers that it is compared with.
     pub(crate) compared: Option<Compared>,
 }
@@ -128,10 +130,13 @@ impl Setting<'_> {
 
     fn row(&self, key: &RowKey, parts: &Parts) -> Result<Row, Refusal> {
         let (values, by_currency) = parts.values(&self.query.measures, self.sources)?;
+        let is_compared = self.query.compare_to.is_some();
+        let in_each = is_compared.then(|| parts.in_each_currency(&self.query.measures, self.sources));
+        let in_each = in_each.transpose()?.unwrap_or_default();
         // Whatever a row has in common with others, it is made of final ones if only those are wanted.
         let is_final = self.query.data_state == DataState::Final;
         let (state, changes) = (if is_final { State::Final } else { self.state(key) }, parts.changes.clone());
-        Ok(Row { key: key.clone(), values, state, changes, by_currency, compared: None })
+        Ok(Row { key: key.clone(), values, state, changes, by_currency, in_each, compared: None })
     }
 
     /// The cell that a row is about; for one about the whole range, its first instant and the first behind it.

@@ -1,11 +1,13 @@
 //! Rows beside those of another range, and what changed since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::decimal::{MILLION, divide_half_even};
 use domain::freshness::State;
+use domain::money::Currency;
 
 use super::combine::{Row, RowKey, Setting, WHOLE};
+use super::measured::ByCurrency;
 use super::query::DataState;
 use super::value::Value;
 
@@ -14,6 +16,10 @@ use super::value::Value;
 pub(crate) struct Compared {
     /// The values of the query's measures, in its order.
     pub(crate) values: Vec<Value>,
+    /// Those that are null because they are stated in several currencies, in each.
+    pub(crate) by_currency: ByCurrency,
+    /// Those of money in each currency, be there one or several.
+    pub(crate) in_each: ByCurrency,
     pub(crate) state: State,
 }
 
@@ -33,8 +39,8 @@ pub(crate) fn pair(own: &Setting<'_>, rows: Vec<Row>, then: &Setting<'_>, of_the
     let mut paired: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
         let compared = match of_then.remove(&row.key) {
-            Some(then) => Compared { values: then.values, state: then.state },
-            None => Compared { values: untold(), state: then.state(&row.key) },
+            Some(then) => Compared::with(then),
+            None => Compared::with_nothing(untold(), then.state(&row.key)),
         };
         paired.push(Row { compared: Some(compared), ..row });
     }
@@ -48,11 +54,42 @@ pub(crate) fn pair(own: &Setting<'_>, rows: Vec<Row>, then: &Setting<'_>, of_the
             continue;
         }
         let state = if is_final { State::Final } else { state };
-        let compared = Some(Compared { values: then.values, state: then.state });
-        let (changes, by_currency) = Default::default();
-        paired.push(Row { key, values: untold(), state, changes, by_currency, compared });
+        let compared = Some(Compared::with(then));
+        let (changes, by_currency, in_each) = Default::default();
+        paired.push(Row { key, values: untold(), state, changes, by_currency, in_each, compared });
     }
     paired
+}
+
+/// What became of the measures that either range tells in several currencies, in each of these.
+pub(crate) fn by_currency(
+    row: &Row,
+    compared: &Compared,
+) -> BTreeMap<Currency, BTreeMap<&'static str, (Value, Change)>> {
+    let told_apart = row.by_currency.values().chain(compared.by_currency.values()).flat_map(BTreeMap::keys);
+    let measures: BTreeSet<&'static str> = told_apart.copied().collect();
+    let mut changes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for currency in row.in_each.keys().chain(compared.in_each.keys()) {
+        for measure in &measures {
+            let value = |of: &ByCurrency| of.get(currency).and_then(|values| values.get(measure)).copied();
+            let (now, then) = (value(&row.in_each), value(&compared.in_each));
+            if now.or(then).is_some() {
+                let (now, then) = (now.unwrap_or(Value::Null), then.unwrap_or(Value::Null));
+                changes.entry(*currency).or_default().insert(*measure, (then, Change::of(now, then)));
+            }
+        }
+    }
+    changes
+}
+
+impl Compared {
+    fn with(then: Row) -> Self {
+        Self { values: then.values, by_currency: then.by_currency, in_each: then.in_each, state: then.state }
+    }
+
+    fn with_nothing(values: Vec<Value>, state: State) -> Self {
+        Self { values, by_currency: ByCurrency::new(), in_each: ByCurrency::new(), state }
+    }
 }
 
 impl Change {

@@ -71,6 +71,17 @@ impl Parts {
         Ok((values, by_currency))
     }
 
+    /// The values of those that have to do with money, in each currency, also where there is but one.
+    pub(crate) fn in_each_currency(&self, columns: &[Column], sources: &Sources) -> Result<ByCurrency, Refusal> {
+        let mut by_currency = ByCurrency::new();
+        for column in columns {
+            if column.parts().iter().any(|part| part.unit() == Unit::Money) {
+                self.tell_apart(*column, sources, &mut by_currency)?;
+            }
+        }
+        Ok(by_currency)
+    }
+
     fn tell_apart(&self, column: Column, sources: &Sources, into: &mut ByCurrency) -> Result<(), Refusal> {
         let currencies: BTreeSet<_> =
             self.by_source.keys().filter_map(|id| sources.get(id)).map(|source| source.definition.currency).collect();

@@ -7,7 +7,8 @@ use domain::bucket::Cell;
 use serde::{Deserialize, Serialize};
 
 use super::combine::{Row, RowKey};
-use super::query::{GroupKey, Order, OrderBy, ReportQuery};
+use super::compare::Change;
+use super::query::{Column, GroupKey, Order, OrderBy, ReportQuery};
 use super::value::Value;
 use crate::cursor::PageWanted;
 use crate::refusal::Refusal;
@@ -67,12 +68,23 @@ fn sort_key(row: &Row, query: &ReportQuery, orders: &[Order], cells: &[Cell]) ->
     let part = |order: &Order| match order.by {
         OrderBy::Bucket => bucket(&row.key, cells),
         OrderBy::Group(key) => group(&row.key, key),
-        OrderBy::Measure(column) => {
-            let index = query.measures.iter().position(|wanted| *wanted == column);
-            index.and_then(|index| row.values.get(index)).map_or(Part::Nothing, value)
+        OrderBy::Measure(column) => at(query, column, &row.values).map_or(Part::Nothing, value),
+        OrderBy::Change(column) => change(row, query, column).map_or(Part::Nothing, |change| value(change.absolute)),
+        OrderBy::RelativeChange(column) => {
+            change(row, query, column).map_or(Part::Nothing, |change| value(change.relative))
         }
     };
     orders.iter().map(part).collect()
+}
+
+fn at(query: &ReportQuery, column: Column, values: &[Value]) -> Option<Value> {
+    let index = query.measures.iter().position(|wanted| *wanted == column)?;
+    values.get(index).copied()
+}
+
+fn change(row: &Row, query: &ReportQuery, column: Column) -> Option<Change> {
+    let compared = row.compared.as_ref()?;
+    Some(Change::of(at(query, column, &row.values)?, at(query, column, &compared.values)?))
 }
 
 /// Buckets sort by their first instant, printed so that text order is time order. What is compared with none comes last, in
@@ -95,7 +107,7 @@ fn group(key: &RowKey, by: GroupKey) -> Part {
     text.map_or(Part::Nothing, Part::Text)
 }
 
-fn value(value: &Value) -> Part {
+fn value(value: Value) -> Part {
     match value {
         Value::Null => Part::Nothing,
         Value::Count(number) | Value::Millionths(number) => Part::Number(number.to_string(), String::new()),

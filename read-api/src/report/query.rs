@@ -2,6 +2,7 @@
 //! same have the same canonical form, and so the same ETag.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use chrono::{NaiveDate, Weekday};
 use domain::bucket::Granularity;
@@ -78,6 +79,10 @@ pub(crate) enum OrderBy {
     Bucket,
     Group(GroupKey),
     Measure(Column),
+    /// By how much a measure is more than in the other range.
+    Change(Column),
+    /// That as a part of what it was there.
+    RelativeChange(Column),
 }
 
 /// What numbers are compared with.
@@ -212,11 +217,24 @@ impl Sharing {
 }
 
 impl OrderBy {
-    fn name(self) -> &'static str {
+    /// The change of one of these measures, by the name that its column has in CSV.
+    pub(crate) fn find_change(name: &str, measures: &[Column]) -> Option<Self> {
+        let of = |suffix: &str| {
+            let measure = name.strip_suffix(suffix)?;
+            measures.iter().find(|column| column.name() == measure).copied()
+        };
+        of("_relative_change").map(Self::RelativeChange).or_else(|| of("_change").map(Self::Change))
+    }
+}
+
+impl fmt::Display for OrderBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bucket => "bucket",
-            Self::Group(key) => key.name(),
-            Self::Measure(column) => column.name(),
+            Self::Bucket => f.write_str("bucket"),
+            Self::Group(key) => f.write_str(key.name()),
+            Self::Measure(column) => f.write_str(column.name()),
+            Self::Change(column) => write!(f, "{}_change", column.name()),
+            Self::RelativeChange(column) => write!(f, "{}_relative_change", column.name()),
         }
     }
 }
@@ -257,7 +275,7 @@ impl Serialize for Comparison {
 impl Serialize for Order {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let sign = if self.descending { "-" } else { "" };
-        serializer.collect_str(&format_args!("{sign}{}", self.by.name()))
+        serializer.collect_str(&format_args!("{sign}{}", self.by))
     }
 }
 

@@ -89,7 +89,8 @@ pub(crate) struct ReportRequest {
     #[schema(example = "source")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) subtotals: Option<String>,
-    /// `bucket`, a key of `group_by` or one of `measures`; with a `-` in front, largest first.
+    /// `bucket`, a key of `group_by` or one of `measures`; with `compare_to` also the change of one, as `clicks_change` or
+    /// `clicks_relative_change`. With a `-` in front, largest first.
     #[schema(example = json!(["-spend"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) order_by: Option<Vec<String>>,
@@ -167,7 +168,8 @@ impl ReportRequest {
         let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(month_before);
         let measures = fields.measures(self.measures.as_deref());
         let group_by = fields.group_by(self.group_by.as_deref().unwrap_or_default());
-        let order_by = fields.order_by(self.order_by.as_deref().unwrap_or_default(), &measures, &group_by);
+        let compares = self.compare_to.is_some();
+        let order_by = fields.order_by(self.order_by.as_deref().unwrap_or_default(), &measures, &group_by, compares);
         let filters = self.filters.as_ref().map_or_else(Filter::default, |filters| filters.read(&mut fields));
         let week_start = fields.week_start(self.week_start.as_deref());
         let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
@@ -269,20 +271,27 @@ impl Fields {
         keys
     }
 
-    fn order_by(&mut self, names: &[String], measures: &[Column], group_by: &BTreeSet<GroupKey>) -> Vec<Order> {
+    fn order_by(
+        &mut self,
+        names: &[String],
+        measures: &[Column],
+        group_by: &BTreeSet<GroupKey>,
+        compares: bool,
+    ) -> Vec<Order> {
         let mut orders: Vec<Order> = Vec::new();
         for (index, text) in names.iter().enumerate().take(MAX_LIST) {
             let (name, descending) = text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
             let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(OrderBy::Group);
             let measure = || measures.iter().find(|column| column.name() == name).copied().map(OrderBy::Measure);
-            let by = (name == "bucket").then_some(OrderBy::Bucket).or_else(group).or_else(measure);
+            let change = || OrderBy::find_change(name, measures).filter(|_| compares);
+            let by = (name == "bucket").then_some(OrderBy::Bucket).or_else(group).or_else(measure).or_else(change);
             match by {
                 // A second mention of the same thing would never decide.
                 Some(by) if orders.iter().any(|order| order.by == by) => {}
                 Some(by) => orders.push(Order { by, descending }),
                 None => self.wrong(
                     format!("order_by[{index}]"),
-                    "is neither bucket, nor a key of group_by, nor one of the measures asked for",
+                    "is neither bucket, nor a key of group_by, nor one of the measures asked for, nor with compare_to the change of one",
                 ),
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::bucket::{Cell, Granularity};
 use domain::measure::Measure;
+use domain::money::Currency;
 use domain::source::Role;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::combine::{Row, Setting};
-use super::compare::{Change, Compared};
+use super::compare::{self, Change, Compared};
 use super::dimension::Member;
 use super::measured::ByCurrency;
 use super::query::Column;
@@ -122,6 +123,10 @@ pub(crate) struct ComparedBody<'a> {
     #[schema(value_type = BTreeMap<String, ChangeBody>,
              example = json!({"clicks": {"value": 40, "change": 10, "relative_change": 0.25}}))]
     measures: Changes<'a>,
+    /// Of the measures that either range tells in several currencies: the same in each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, ChangeBody>>)]
+    by_currency: BTreeMap<Currency, BTreeMap<&'static str, ChangeBody>>,
 }
 
 #[derive(Debug)]
@@ -132,7 +137,7 @@ struct Changes<'a> {
 }
 
 /// A measure in both ranges.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Change)]
 struct ChangeBody {
     /// In the other range.
@@ -199,7 +204,21 @@ impl<'a> Sheet<'a> {
             bucket: self.label(self.compared, row.key.cell),
             state: compared.state.name(),
             measures: Changes { columns: &self.setting.query.measures, now: &row.values, then: &compared.values },
+            by_currency: compare::by_currency(row, compared)
+                .into_iter()
+                .map(|(currency, measures)| (currency, measures.into_iter().map(ChangeBody::of_measure).collect()))
+                .collect(),
         }
+    }
+}
+
+impl ChangeBody {
+    fn of(then: Value, Change { absolute, relative }: Change) -> Self {
+        Self { value: then, change: absolute, relative_change: relative }
+    }
+
+    fn of_measure((name, (then, change)): (&'static str, (Value, Change))) -> (&'static str, Self) {
+        (name, Self::of(then, change))
     }
 }
 
@@ -207,9 +226,7 @@ impl Serialize for Changes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = serializer.serialize_map(Some(self.columns.len()))?;
         for (column, (now, then)) in self.columns.iter().zip(self.now.iter().zip(self.then)) {
-            let Change { absolute, relative } = Change::of(*now, *then);
-            let change = ChangeBody { value: *then, change: absolute, relative_change: relative };
-            members.serialize_entry(column.name(), &change)?;
+            members.serialize_entry(column.name(), &ChangeBody::of(*then, Change::of(*now, *then)))?;
         }
         members.end()
     }

@@ -22,13 +22,18 @@ impl<P: Params<ReportQuery>> Table for Report<P> {
             columns.push(Column::of("bucket"));
         }
         columns.extend(query.measures.iter().flat_map(|measure| Column::number(measure.name(), measure.unit())));
-        if query.measures.iter().flat_map(|measure| measure.parts()).any(|part| part.unit() == Unit::Money) {
+        let mut parts = query.measures.iter().flat_map(|measure| measure.parts());
+        let has_money = parts.any(|part| part.unit() == Unit::Money);
+        if has_money {
             columns.push(Column::of("by_currency"));
         }
         if query.compare_to.is_some() {
             columns.push(Column::within("compared", "bucket"));
             columns.push(Column::within("compared", "state"));
             columns.extend(query.measures.iter().flat_map(|measure| compared(*measure)));
+            if has_money {
+                columns.push(Column::within("compared", "by_currency"));
+            }
         }
         columns.push(Column::of("state"));
         if [GroupKey::Channel, GroupKey::Source, GroupKey::Campaign].iter().any(|key| query.groups_by(*key)) {

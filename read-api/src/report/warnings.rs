@@ -51,7 +51,10 @@ pub(crate) fn of_grains(query: &ReportQuery, misfits: &BTreeSet<Misfit>, sources
 
 /// Amounts that were not added because they are in several currencies.
 pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Option<Warning> {
-    let told_apart = rows.into_iter().flat_map(|row| row.by_currency.values().flat_map(|values| values.keys()));
+    let told_apart = rows.into_iter().flat_map(|row| {
+        let compared = row.compared.iter().flat_map(|compared| compared.by_currency.values());
+        row.by_currency.values().chain(compared).flat_map(BTreeMap::keys)
+    });
     let measures: BTreeSet<_> = told_apart.copied().collect();
     (!measures.is_empty()).then(|| Warning {
         code: "mixed_currency",

@@ -159,6 +159,36 @@ async fn ranges_are_compared(options: PgPoolOptions, connect: PgConnectOptions) 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rows_are_sorted_by_their_change(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    shop(&mut world).await;
+    world.given([clicks(1, 1, "2026-11-16T10:00:00Z", 2)]).await;
+    // 7 after 2, 24 after 128, 32 after nothing.
+    let compared = |order_by: &str| {
+        query(
+            &json!({"group_by": ["source"], "compare_to": "previous_period", "order_by": [order_by], "measures": ["clicks", "spend"]}),
+        )
+    };
+    let sources = async |order_by: &str| world.report(&compared(order_by)).await.ok().column("source");
+    assert_eq!(sources("-clicks_change").await, ["tracker", "mailer", "social"]);
+    assert_eq!(sources("clicks_relative_change").await, ["mailer", "tracker", "social"]);
+    let told = world.report(&compared("-clicks_change")).await.ok();
+    assert_eq!(told.body["meta"]["query"]["order_by"], json!(["-clicks_change"]));
+    let file = world.get_with(&report_path(&compared("-clicks_change")), &[("accept", "text/csv")]).await.ok();
+    let changes = "spend_relative_change,compared_by_currency,state,";
+    assert!(
+        file.text.contains("clicks_change,clicks_relative_change,") && file.text.contains(changes),
+        "{}",
+        file.text
+    );
+    for order_by in ["-spend_change", "clicks_difference", "_change"] {
+        let unknown = query(&json!({"compare_to": "previous_period", "order_by": [order_by]}));
+        assert_eq!(world.report(&unknown).await.wrong_fields(), ["order_by[0]"], "{order_by}");
+    }
+    assert_eq!(world.report(&query(&json!({"order_by": ["clicks_change"]}))).await.wrong_fields(), ["order_by[0]"]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn totals_of_final_rows_are_final(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;

@@ -213,6 +213,50 @@ fn buckets_are_told_beside_each_other() {
 }
 
 #[test]
+fn amounts_are_compared_in_each_currency() {
+    let us = source(2, "us", "paid_social", Role::Primary, "USD");
+    let sources = sources([ads(1), us]);
+    let request = || json!({"measures": ["spend", "roas", "clicks"], "compare_to": "previous_period"});
+    let stated = |of, spend, revenue| [sum(0, of, Measure::Spend, spend), sum(0, of, Measure::Revenue, revenue)];
+    let both = [stated(1, 3_000_000, 6_000_000), stated(2, 2_000_000, 1_000_000)].concat();
+    let euros = stated(1, 4_000_000, 2_000_000);
+    let money = |amount: &str, currency: &str| json!({"amount": amount, "currency": currency});
+    let change = |value: Value, change: Value, relative: Value| json!({"value": value, "change": change, "relative_change": relative});
+    let (nothing, none) = (change(json!(null), json!(null), json!(null)), json!(null));
+
+    let (rows, _, total) = report(request(), &sources, &both, &euros);
+    for row in [&rows[0], &total] {
+        assert_eq!((&row["spend"], &row["roas"]), (&none, &none));
+        assert_eq!(row["compared"]["measures"]["spend"], change(money("4.000000", "EUR"), json!(null), json!(null)));
+        assert_eq!(
+            row["compared"]["by_currency"],
+            json!({"EUR": {"spend": change(money("4.000000", "EUR"), money("-1.000000", "EUR"), json!(-0.25)),
+                           "roas": change(json!(0.5), json!(1.5), json!(3))},
+                   "USD": {"spend": nothing, "roas": nothing}})
+        );
+    }
+    // The other way round, the row itself has but one.
+    let (rows, _, _) = report(request(), &sources, &euros, &both);
+    assert_eq!((&rows[0]["spend"], &rows[0]["by_currency"]), (&money("4.000000", "EUR"), &none));
+    assert_eq!(rows[0]["compared"]["measures"]["spend"], nothing);
+    assert_eq!(
+        rows[0]["compared"]["by_currency"],
+        json!({"EUR": {"spend": change(money("3.000000", "EUR"), money("1.000000", "EUR"), json!(0.333_333)),
+                       "roas": change(json!(2), json!(-1.5), json!(-0.75))},
+               "USD": {"spend": change(money("2.000000", "USD"), json!(null), json!(null)),
+                       "roas": change(json!(0.5), json!(null), json!(null))}})
+    );
+    // What is only there, too; and where there is but one, nothing is told apart.
+    let (rows, _, _) = report(request(), &sources, &[], &both);
+    assert_eq!(rows[0]["compared"]["by_currency"]["USD"]["spend"]["value"], money("2.000000", "USD"));
+    let (rows, _, _) = report(request(), &sources, &euros, &euros);
+    assert_eq!(
+        (&rows[0]["compared"]["measures"]["spend"]["relative_change"], &rows[0]["compared"]["by_currency"]),
+        (&json!(0), &none)
+    );
+}
+
+#[test]
 fn gaps_are_zero_or_unknown_as_the_caller_wants() {
     let mut done = ads(1);
     done.freshness.syncs.complete_through = Some(at("2026-11-21T00:00:00Z"));

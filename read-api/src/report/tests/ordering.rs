@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::super::combine::{Row, RowKey, SourceKey};
+use super::super::compare::Compared;
 use super::super::order::page;
 use super::super::plan::Plan;
 use super::super::query::ReportQuery;
@@ -42,6 +43,7 @@ fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Opt
         state: State::Final,
         changes: BTreeMap::new(),
         by_currency: BTreeMap::new(),
+        in_each: BTreeMap::new(),
         compared: None,
     }
 }
@@ -114,6 +116,44 @@ fn nothing_stands_last_and_currencies_apart() {
     assert!(order("-clicks").starts_with("[Count(3), Null]"));
     assert!(order("spend").starts_with(&format!("[Null, {euro}] [Count(2), Money(7")));
     assert!(order("-spend").ends_with("[Count(1), Money(9, Currency(USD))] [Count(3), Null]"));
+}
+
+#[test]
+fn rows_are_sorted_by_what_became_of_them() {
+    // Campaign, clicks, clicks in the other range: +5, +10, nothing, +8 since 0, -3.
+    let clicks = [
+        (1, Some(10), Some(5)),
+        (2, Some(100), Some(90)),
+        (3, Some(3), None),
+        (4, Some(8), Some(0)),
+        (5, Some(1), Some(4)),
+    ];
+    let rows = clicks.map(|(campaign, now, then)| {
+        let then = row((0, 1, campaign, then, None));
+        let compared =
+            Compared { values: then.values, by_currency: then.by_currency, in_each: then.in_each, state: then.state };
+        Row { compared: Some(compared), ..row((0, 1, campaign, now, None)) }
+    });
+    let order = |by: &str| {
+        let mut request = json!({"measures": ["clicks"], "group_by": ["campaign"], "compare_to": "previous_period"});
+        request["order_by"] = json!([by]);
+        let query = query(request);
+        let plan = Plan::new(&query).unwrap();
+        // A row a page: cursors hold what was computed.
+        let (mut campaigns, mut cursor) = (Vec::new(), None);
+        loop {
+            let next = page(rows.to_vec(), &query, plan.cells(), wanted(1, cursor.as_deref())).unwrap();
+            campaigns.extend(next.rows.iter().map(|row| row.key.campaign.unwrap().as_u128()));
+            cursor = next.next_cursor;
+            if cursor.is_none() {
+                return campaigns;
+            }
+        }
+    };
+    assert_eq!(order("-clicks_change"), [2, 4, 1, 5, 3]);
+    assert_eq!(order("clicks_change"), [5, 1, 4, 2, 3]);
+    assert_eq!(order("-clicks_relative_change"), [1, 2, 5, 3, 4]);
+    assert_eq!(order("clicks_relative_change"), [5, 2, 1, 3, 4]);
 }
 
 #[test]

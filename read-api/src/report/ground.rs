@@ -1,7 +1,9 @@
 //! What is known of a report before anything is added up: which sources and campaigns its filters let in, and everything that
 //! its version and its freshness follow from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::freshness::{SourceFreshness, last_boundary, next_boundary};
@@ -22,7 +24,7 @@ use crate::refusal::Refusal;
 use crate::serve::{Lasting, Survey};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Freshness, Source, Sources};
-use crate::version::{Scope, Version};
+use crate::version::{Scope, Touched, Version};
 
 /// What is known of a report before anything is added up.
 pub(crate) struct Ground {
@@ -30,7 +32,7 @@ pub(crate) struct Ground {
     /// What it is compared with.
     pub(crate) compared: Option<Range>,
     /// Every source of the workspace.
-    pub(super) all_sources: Sources,
+    pub(super) all_sources: Arc<Sources>,
     /// Those that the filters let in.
     pub(super) sources: Sources,
     /// What the filters let in.
@@ -38,7 +40,7 @@ pub(crate) struct Ground {
     /// The campaigns beyond which they let in nothing; `None` for all.
     pub(super) campaigns: Option<BTreeSet<Uuid>>,
     /// The sources that feed each of them; empty when `campaigns` is `None`.
-    feeding: BTreeMap<Uuid, BTreeSet<Uuid>>,
+    feeding: SourcesByCampaign,
     /// The sources that feed anything that the filters let in.
     fed_by: BTreeSet<Uuid>,
     pub(crate) version: Version,
@@ -54,24 +56,66 @@ pub(crate) struct Range {
     pub(super) reading: Reading,
 }
 
-/// What all reports of a snapshot need to know.
+/// What the reports of a snapshot have in common, looked up once.
 pub(crate) struct Shared {
-    sources: Sources,
+    sources: Arc<Sources>,
     limits: Limits,
+    /// By whose numbers, and in which months.
+    touched: HashMap<(Scope, Vec<String>), Touched>,
+    /// By the campaigns that are fed.
+    feeding: HashMap<Vec<Uuid>, SourcesByCampaign>,
 }
+
+/// The sources that feed each campaign.
+type SourcesByCampaign = BTreeMap<Uuid, BTreeSet<Uuid>>;
 
 impl Shared {
     pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Self, Refusal> {
-        Ok(Self { sources: sources::load(snapshot).await?, limits: Limits::load(snapshot).await? })
+        let (sources, limits) = (Arc::new(sources::load(snapshot).await?), Limits::load(snapshot).await?);
+        Ok(Self { sources, limits, touched: HashMap::new(), feeding: HashMap::new() })
+    }
+
+    async fn touched(
+        &mut self,
+        snapshot: &mut Snapshot,
+        scope: &Scope,
+        months: Vec<String>,
+    ) -> Result<Touched, Refusal> {
+        Ok(match self.touched.entry((scope.clone(), months)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let (scope, months) = unknown.key();
+                let touched = scope.last_touched(snapshot, months).await?;
+                *unknown.insert(touched)
+            }
+        })
+    }
+
+    async fn feeding(
+        &mut self,
+        snapshot: &mut Snapshot,
+        campaigns: &BTreeSet<Uuid>,
+    ) -> Result<SourcesByCampaign, Refusal> {
+        Ok(match self.feeding.entry(campaigns.iter().copied().collect()) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(unknown) => {
+                let feeding = sources::feeding(snapshot, unknown.key()).await?;
+                unknown.insert(feeding).clone()
+            }
+        })
     }
 }
 
 /// Finds out everything that the version and the freshness of a report follow from.
-pub(crate) async fn survey(snapshot: &mut Snapshot, shared: &Shared, query: &ReportQuery) -> Result<Ground, Refusal> {
+pub(crate) async fn survey(
+    snapshot: &mut Snapshot,
+    shared: &mut Shared,
+    query: &ReportQuery,
+) -> Result<Ground, Refusal> {
     let wrong = |error| Refusal::Query(vec![error]);
     let plan = Plan::new(query).map_err(wrong)?;
     let compared = Plan::compared(query, &plan).map_err(wrong)?;
-    let all_sources = shared.sources.clone();
+    let all_sources = Arc::clone(&shared.sources);
     let sources: Sources = all_sources
         .iter()
         .filter(|(_, source)| admits(&query.filters, source))
@@ -80,7 +124,7 @@ pub(crate) async fn survey(snapshot: &mut Snapshot, shared: &Shared, query: &Rep
     let parts = parts(snapshot, &query.filters, &all_sources).await?;
     let campaigns = bound(&parts, &query.filters);
     let feeding = match &campaigns {
-        Some(ids) => sources::feeding(snapshot, &ids.iter().copied().collect::<Vec<_>>()).await?,
+        Some(ids) => shared.feeding(snapshot, ids).await?,
         None => BTreeMap::new(),
     };
     let fed_by = fed_by(snapshot, &parts, &all_sources, &feeding).await?;
@@ -88,7 +132,7 @@ pub(crate) async fn survey(snapshot: &mut Snapshot, shared: &Shared, query: &Rep
     let scope = Scope::of(query.filters.bound().into_iter().flatten());
     let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
     let months: BTreeSet<_> = plans().flat_map(Plan::months).collect();
-    let touched = scope.last_touched(snapshot, &months.into_iter().collect::<Vec<_>>()).await?;
+    let touched = shared.touched(snapshot, &scope, months.into_iter().collect()).await?;
     // A filter by name or channel may begin to match a source that was not there before.
     let by_source = query.filters.is_by_source();
     let by_status = !query.filters.statuses().is_empty();

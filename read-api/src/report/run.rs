@@ -86,8 +86,8 @@ impl<P: Params<ReportQuery>> Resource for Report<P> {
         {
             return Ok(None);
         }
-        let shared = Shared::load(&mut settled.snapshot).await?;
-        let ground = survey(&mut settled.snapshot, &shared, query).await?;
+        let mut shared = Shared::load(&mut settled.snapshot).await?;
+        let ground = survey(&mut settled.snapshot, &mut shared, query).await?;
         Ok(Some(ground.surveyed(&settled.snapshot)))
     }
 

@@ -206,11 +206,11 @@ impl Resource for Dashboard {
         query: &DashboardQuery,
     ) -> Result<Option<Survey<Self::Ground>>, Refusal> {
         let snapshot = &mut settled.snapshot;
-        let shared = Shared::load(snapshot).await?;
+        let mut shared = Shared::load(snapshot).await?;
         let mut grounds = BTreeMap::new();
         for (name, sought) in &query.0 {
             let ground = match sought {
-                Ok(sought) => match survey(snapshot, &shared, &sought.query).await {
+                Ok(sought) => match survey(snapshot, &mut shared, &sought.query).await {
                     Ok(ground) => Ok(ground),
                     Err(refusal) => Err(refused(name, refusal)?),
                 },

@@ -152,9 +152,9 @@ impl Resource for OfCampaign {
     async fn survey(&self, settled: &mut Settled, _: &PacingQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
         let Some(campaign) = Campaign::find(&mut settled.snapshot, self.id).await? else { return Ok(None) };
         let query = daily_spend(self.id, &campaign, local_date(settled.snapshot.now, campaign.zone));
-        let shared = Shared::load(&mut settled.snapshot).await?;
+        let mut shared = Shared::load(&mut settled.snapshot).await?;
         // Its version holds the last midnight, and it lasts until the next: a boundary of the days that it covers.
-        let spend = survey(&mut settled.snapshot, &shared, &query).await?.surveyed(&settled.snapshot);
+        let spend = survey(&mut settled.snapshot, &mut shared, &query).await?.surveyed(&settled.snapshot);
         let Survey { epoch, version, lasting, numbers, ground } = spend;
         let ground = Surveyed { campaign, query, spend: ground };
         Ok(Some(Survey { epoch, version, lasting, numbers, ground }))

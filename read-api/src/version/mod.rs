@@ -69,7 +69,7 @@ impl fmt::Display for Version {
 }
 
 /// Whose events may change a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Scope {
     /// Those of these campaigns.
     Campaigns(Vec<Uuid>),

@@ -1,9 +1,14 @@
 //! Many reports at one position.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 use crate::given::{campaign, clicks, created, pushing};
 use crate::world::{Reply, World, send};
@@ -192,4 +197,63 @@ async fn its_twin_can_be_cached(options: PgPoolOptions, connect: PgConnectOption
     for query in ["", "query=***", "query=eyI"] {
         assert_eq!(world.get(&format!("/v1/dashboards?{query}")).await.wrong_fields(), ["query"], "{query}");
     }
+}
+
+/// Counts the statements that this thread sends to a database.
+struct Statements(Arc<AtomicUsize>);
+
+impl Subscriber for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_reports_have_in_common_is_looked_up_once(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let counted = Arc::new(AtomicUsize::new(0));
+    let _counting = tracing::subscriber::set_default(Statements(Arc::clone(&counted)));
+    let statements = async |reports: &Value, cached: bool| {
+        let path = ask(&world, reports).await.ok().header("content-location").to_owned();
+        let tag = send(world.fresh.clone(), "GET", &path, &[], None).await.ok().etag().to_owned();
+        counted.store(0, Ordering::Relaxed);
+        let held = [("if-none-match", tag.as_str())];
+        let reply = send(world.fresh.clone(), "GET", &path, if cached { &held } else { &[] }, None).await;
+        assert_eq!(reply.status.as_u16(), if cached { 304 } else { 200 });
+        counted.load(Ordering::Relaxed)
+    };
+    let many = |each: &[Value], times: usize| {
+        let each = each.iter().cycle().take(times).enumerate();
+        Value::Object(each.map(|(n, report)| (n.to_string(), report.clone())).collect())
+    };
+    let shoes = json!({"campaign_id": [campaign(1).to_string()]});
+    let each = [
+        tile(&json!({})),
+        tile(&json!({"group_by": ["channel"], "measures": ["ctr"]})),
+        tile(&json!({"filters": {"source": ["mailer"]}, "granularity": "day"})),
+        tile(&json!({"filters": shoes})),
+        tile(&json!({"filters": shoes, "group_by": ["source"]})),
+    ];
+    // To know that it still holds costs the same whatever the number of its reports.
+    let few = statements(&many(&each, 5), true).await;
+    assert!(few > 0);
+    assert_eq!(statements(&many(&each, 10), true).await, few);
+    // What each adds up it adds up by itself.
+    assert!(statements(&many(&each, 10), false).await > statements(&many(&each, 5), false).await);
 }

@@ -27,6 +27,7 @@ mod sources; // sources and how fresh they are
 mod tip; // how far workspaces are, asked together
 mod version; // what a result depends on, and the version that follows
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -45,9 +46,13 @@ pub use progress::{Progress, READ_CHANNEL};
 /// The projection that everything here is read from.
 const MODEL: &str = "campaign_model";
 
-/// What every handler works with.
+/// What every handler works with. Each request has a clone of its own, which is one pointer.
 #[derive(Debug, Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<ApiParts>);
+
+/// The parts of [`ApiState`].
+#[derive(Debug)]
+pub struct ApiParts {
     pool: PgPool,
     keys: Keys,
     clock: SharedClock,
@@ -64,7 +69,15 @@ impl ApiState {
         let tips = Tips::new(pool.clone());
         let exports = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
         let (results, exports) = (Results::new(results_bytes), Arc::new(Semaphore::new(exports)));
-        Self { pool, keys, clock, progress, tips, results, exports }
+        Self(Arc::new(ApiParts { pool, keys, clock, progress, tips, results, exports }))
+    }
+}
+
+impl Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
     }
 }
 

@@ -4,7 +4,7 @@
 //! meanwhile. So each gets what was true after it came, and many cost little more than one.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::money::Currency;
@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 use crate::MODEL;
 use crate::refusal::Refusal;
 use crate::version::Revision;
+
+/// Before a question is asked, others may join it for so many turns of the runtime at most: each takes microseconds.
+const MOST_TURNS: usize = 32;
 
 /// How far the live rows of one workspace are. Of two that are alike but for the head and its age, the rows are the same.
 #[derive(Debug, Clone)]
@@ -40,24 +43,32 @@ pub(crate) struct Tip {
 
 impl Tip {
     /// Those of some workspaces, at one instant.
+    ///
+    /// The statement is written so that its prepared plan is made once, which takes longer than to run it: how many workspaces
+    /// there are is hidden from the planner, which would plan anew for each number, and each is looked up by itself.
     pub(crate) async fn read(db: &mut PgConnection, workspaces: &[i32]) -> Result<HashMap<i32, Self>, Refusal> {
         let rows = sqlx::query!(
             r#"SELECT a.workspace AS "workspace!", coalesce(l.epoch, 0) AS "epoch!", coalesce(c.position, 0) AS "applied!",
                       coalesce(h.position, 0) AS "head!",
                       coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
-                      (SELECT max(r.changed_at) FROM read.epoch_retention r
-                       WHERE r.projection = l.projection AND r.epoch = l.epoch) AS retained_at,
+                      l.retained_at AS "retained_at?",
                       CASE WHEN h.position > coalesce(c.position, 0)
                            THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
                       l.epoch IS NULL
                       AND EXISTS (SELECT FROM read.epochs e WHERE e.projection = $1 AND e.state = 'building')
                       AND NOT EXISTS (SELECT FROM read.epochs e WHERE e.projection = $1 AND e.state = 'applied') AS "is_building!",
                       w.time_zone AS "time_zone?", w.currency AS "currency?"
-               FROM unnest($2::integer[]) a (workspace)
-               LEFT JOIN log.heads h ON h.workspace = a.workspace
-               LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = a.workspace
-               LEFT JOIN read.checkpoints c ON c.projection = l.projection AND c.epoch = l.epoch AND c.workspace = l.workspace
-               LEFT JOIN read.workspaces w ON w.epoch = l.epoch AND w.workspace = l.workspace"#,
+               FROM unnest((SELECT $2::integer[])) a (workspace)
+               LEFT JOIN LATERAL (SELECT position FROM log.heads WHERE workspace = a.workspace LIMIT 1) h ON true
+               LEFT JOIN LATERAL (SELECT epoch,
+                                         (SELECT max(r.changed_at) FROM read.epoch_retention r
+                                          WHERE r.projection = $1 AND r.epoch = e.epoch) AS retained_at
+                                  FROM read.live_epochs e
+                                  WHERE e.projection = $1 AND e.workspace = a.workspace LIMIT 1) l ON true
+               LEFT JOIN LATERAL (SELECT position, revision, revised_at FROM read.checkpoints
+                                  WHERE projection = $1 AND epoch = l.epoch AND workspace = a.workspace LIMIT 1) c ON true
+               LEFT JOIN LATERAL (SELECT time_zone, currency FROM read.workspaces
+                                  WHERE epoch = l.epoch AND workspace = a.workspace LIMIT 1) w ON true"#,
             MODEL,
             workspaces,
         )
@@ -123,14 +134,16 @@ impl Tips {
 
     /// Whether it is for this caller to have the question asked.
     fn join(&self, caller: Caller) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         waiting.callers.push(caller);
         !std::mem::replace(&mut waiting.is_asking, true)
     }
 
     /// Asks until nobody waits.
     async fn ask(self) {
-        while let Some(callers) = self.take() {
+        loop {
+            self.gather().await;
+            let Some(callers) = self.take() else { return };
             let workspaces: HashSet<_> = callers.iter().map(|caller| caller.workspace).collect();
             match self.read(&workspaces.into_iter().collect::<Vec<_>>()).await {
                 Ok(tips) => {
@@ -146,10 +159,26 @@ impl Tips {
         }
     }
 
+    /// Lets the requests that are here already join: those that the runtime has work for run before this goes on.
+    async fn gather(&self) {
+        let mut joined = 0;
+        for _ in 0..MOST_TURNS {
+            tokio::task::yield_now().await;
+            let now = self.waiting().callers.len();
+            if now == std::mem::replace(&mut joined, now) {
+                return;
+            }
+        }
+    }
+
     fn take(&self) -> Option<Vec<Caller>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         waiting.is_asking = !waiting.callers.is_empty();
         waiting.is_asking.then(|| std::mem::take(&mut waiting.callers))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read(&self, workspaces: &[i32]) -> Result<HashMap<i32, Tip>, Refusal> {

@@ -20,9 +20,11 @@ use platform::http::edge::{EdgeConfig, edge};
 use platform::http::problem::Problem;
 use platform::http::{Connections, bind, serve};
 use platform::keys::{Keys, Scope};
+use platform::telemetry::{self, TelemetryConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use sqlx::types::{Json as SqlJson, Uuid};
+use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -46,19 +48,22 @@ pub(crate) struct Options {
 pub(super) struct Peer {
     child: Child,
     pub(super) address: SocketAddr,
+    /// What it logs: each request, as the server that it stands beside.
+    _log: NamedTempFile,
 }
 
 impl Peer {
     pub(super) async fn start(database: &Database) -> Result<Self> {
-        let address = free_address()?;
+        let (log, address) = (NamedTempFile::new()?, free_address()?);
         let child = Command::new(std::env::current_exe()?)
             .args(["peer", "--addr", &address.to_string()])
             .env(DATABASE_URL, database.config.url.expose_secret())
             .stdin(Stdio::piped())
-            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.reopen()?)
             .kill_on_drop(true)
             .spawn()?;
-        let peer = Self { child, address };
+        let peer = Self { child, address, _log: log };
         for _ in 0..500 {
             if Connection::open(address, "none").await.is_ok() {
                 return Ok(peer);
@@ -90,6 +95,7 @@ impl FromRef<PeerState> for Keys {
 
 /// Answers until whoever started it closes its standard input, or is gone.
 pub(crate) async fn answer(options: Options) -> Result<()> {
+    telemetry::init(&TelemetryConfig::default())?;
     let pool = connect(&DatabaseConfig::at(options.database_url), Part::Read).await?;
     let clock = SystemClock::shared();
     let state = PeerState { keys: Keys::new(pool.clone(), clock.clone()), pool };

@@ -31,7 +31,7 @@ params! {
     /// The same, with the body itself.
     pub(crate) struct CacheableParams {
         /// The body of the POST to the same path, in base64url.
-        #[param(required = true)]
+        #[param(required = true, value_type = String)]
         query: Option<String>,
         /// `all` (the default), or `final` for buckets that no source is expected to change any more.
         data_state: Option<String>,

@@ -172,6 +172,23 @@ async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgC
     assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], json!("bearer"));
     let reports = document["paths"]["/v1/reports"].as_object().unwrap();
     assert_eq!(reports.keys().collect::<Vec<_>>(), ["get", "post"]);
+    // Every read takes how fresh, every list a page; what cannot be left out says so.
+    let parameters = |path: &str| {
+        let of = document["paths"][path]["get"]["parameters"].as_array().unwrap().clone();
+        of.into_iter().map(|parameter| (parameter["name"].as_str().unwrap().to_owned(), parameter)).collect::<Vec<_>>()
+    };
+    let names: Vec<_> = parameters("/v1/campaigns/{id}/activity").into_iter().map(|(name, _)| name).collect();
+    let told = ["Consistency-Token", "Prefer", "If-None-Match"];
+    let common = ["limit", "cursor", "min_position", "max_staleness", "on_timeout"];
+    assert_eq!(names, [&["id"][..], &common, &told].concat());
+    for (path, name) in [("/v1/reports", "query"), ("/v1/dashboards", "query"), ("/v1/leaderboard", "measure")] {
+        let (_, parameter) = parameters(path).into_iter().find(|(of, _)| of == name).unwrap();
+        assert_eq!(
+            (&parameter["required"], &parameter["schema"]["type"]),
+            (&json!(true), &json!("string")),
+            "{parameter}"
+        );
+    }
     // Whatever is referred to is there.
     let text = document.to_string();
     for reference in text.split("\"#/components/schemas/").skip(1) {

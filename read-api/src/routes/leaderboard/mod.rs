@@ -35,7 +35,7 @@ params! {
     /// The parameters of the leaderboard.
     pub(crate) struct LeaderboardParams of LeaderboardQuery {
         /// What campaigns are ranked by, largest first: a measure of `GET /v1/measures`, additive or derived.
-        #[param(required = true, example = "conversions")]
+        #[param(required = true, value_type = String, example = "conversions")]
         measure: Option<String>,
         /// `7d` (when left out) or `30d`: the workspace's last local days, today included.
         #[param(example = "7d")]

@@ -39,7 +39,7 @@ pub(crate) struct Ground {
     pub(super) parts: Vec<Part>,
     /// The campaigns beyond which they let in nothing; `None` for all.
     pub(super) campaigns: Option<BTreeSet<Uuid>>,
-    /// The sources that feed each of them; empty when `campaigns` is `None`.
+    /// The sources that feed each of them; when `campaigns` is `None`, each of those that parts name.
     feeding: SourcesByCampaign,
     /// The sources that feed anything that the filters let in.
     fed_by: BTreeSet<Uuid>,
@@ -123,10 +123,9 @@ pub(crate) async fn survey(
         .collect();
     let parts = parts(snapshot, &query.filters, &all_sources).await?;
     let campaigns = bound(&parts, &query.filters);
-    let feeding = match &campaigns {
-        Some(ids) => shared.feeding(snapshot, ids).await?,
-        None => BTreeMap::new(),
-    };
+    // Where one part is of all campaigns, others may still be of some.
+    let named = campaigns.clone().unwrap_or_else(|| named(&parts));
+    let feeding = if named.is_empty() { BTreeMap::new() } else { shared.feeding(snapshot, &named).await? };
     let fed_by = fed_by(snapshot, &parts, &all_sources, &feeding).await?;
 
     let scope = Scope::of(query.filters.bound().into_iter().flatten());
@@ -185,6 +184,15 @@ fn bound(parts: &[Part], filter: &Filter) -> Option<BTreeSet<Uuid>> {
         })
         .collect();
     ids.map(|ids| ids.into_iter().flatten().copied().collect())
+}
+
+/// The campaigns of those parts that are of some.
+fn named(parts: &[Part]) -> BTreeSet<Uuid> {
+    let each = parts.iter().filter_map(|part| match &part.campaigns {
+        Set::Only(ids) => Some(ids),
+        Set::Except(_) => None,
+    });
+    each.flatten().copied().collect()
 }
 
 async fn fed_by(
@@ -284,8 +292,10 @@ impl Ground {
         query: &ReportQuery,
         range: &Range,
     ) -> Result<Gathered, Refusal> {
+        // Who feeds none of it has no numbers of it, and need not be looked for.
         let is_shown = |source: &&Source| {
-            query.groups_by(GroupKey::Source) || source.role_among(&range.plan.measures) == Role::Primary
+            self.fed_by.contains(&source.id)
+                && (query.groups_by(GroupKey::Source) || source.role_among(&range.plan.measures) == Role::Primary)
         };
         let selection = Selection {
             plan: &range.plan,

@@ -67,6 +67,9 @@ async fn filters_are_joined_by_and_or_and_not(options: PgPoolOptions, connect: P
     let (told, turned) = (world.report(&told).await.ok(), world.get(&report_path(&turned)).await.ok());
     assert_eq!((told.etag(), &told.body), (turned.etag(), &turned.body));
     assert_eq!(told.body["meta"]["query"]["filters"], json!({"or": [of(1), {"source": ["mailer"]}]}));
+    // The sources of the one campaign decide, too, beside the one of all campaigns.
+    let deciding = told.body["meta"]["freshness"]["sources"].as_array().unwrap().iter();
+    assert_eq!(deciding.map(|source| &source["source"]).collect::<Vec<_>>(), ["mailer", "social", "tracker"]);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -123,7 +123,11 @@ CREATE TABLE read.campaigns (
     changed_at    timestamptz NOT NULL,
     PRIMARY KEY (epoch, workspace, campaign_id)
 ) PARTITION BY LIST (epoch);
+-- What lists are sorted by: a page is read where it begins, however many campaigns there are.
 CREATE INDEX campaigns_by_name ON read.campaigns (epoch, workspace, name, campaign_id);
+CREATE INDEX campaigns_by_creation ON read.campaigns (epoch, workspace, created_at, campaign_id);
+CREATE INDEX campaigns_by_change ON read.campaigns (epoch, workspace, changed_at, campaign_id);
+CREATE INDEX campaigns_by_first_day ON read.campaigns (epoch, workspace, starts_on, campaign_id);
 -- The last event of any campaign, and the last instant at which the clock alone changed a status: one probe each, made for
 -- every answer about many campaigns.
 CREATE INDEX campaigns_by_position ON read.campaigns (epoch, workspace, position);
@@ -180,7 +184,7 @@ CREATE TABLE read.campaign_sources (
     position    bigint NOT NULL,
     PRIMARY KEY (epoch, workspace, campaign_id, source_id)
 ) PARTITION BY LIST (epoch);
-CREATE INDEX campaign_sources_by_source ON read.campaign_sources (epoch, workspace, source_id);
+CREATE INDEX campaign_sources_by_source ON read.campaign_sources (epoch, workspace, source_id, campaign_id);
 CREATE INDEX campaign_sources_by_position ON read.campaign_sources (epoch, workspace, position);
 
 -- Pushed observations, summed into 15-minute UTC buckets. Values are whole numbers in the measure's smallest unit

@@ -11,6 +11,7 @@ CREATE TABLE auth.keys (
     created_at timestamptz NOT NULL,
     revoked_at timestamptz
 );
+CREATE INDEX keys_by_workspace ON auth.keys (workspace);
 
 -- Who may touch what: the dependency rule of the code, repeated by the database.
 GRANT USAGE ON SCHEMA log TO highwater_command, highwater_projector, highwater_read;

@@ -203,6 +203,10 @@ CROSS JOIN LATERAL (VALUES (7, b.week_date, b.week_starts), (30, b.month_date, b
 -- CONCURRENTLY finds by it which rows changed.
 CREATE UNIQUE INDEX leaderboard_key ON read.leaderboard (workspace, days, measure, campaign_id);
 CREATE INDEX leaderboard_by_rank ON read.leaderboard (workspace, days, measure, currency, rank, campaign_id);
+-- The few rows that an answer warns of: those of several sources, of other days, and without a rank.
+CREATE INDEX leaderboard_stated_otherwise ON read.leaderboard (workspace, days, measure)
+    WHERE cardinality(sources) > 1 OR uncut IS NOT NULL;
+CREATE INDEX leaderboard_without_rank ON read.leaderboard (workspace, days, measure) WHERE value IS NULL;
 
 -- A refresh runs as its owner.
 ALTER TABLE read.leaderboard_refresh OWNER TO highwater_projector;

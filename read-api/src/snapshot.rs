@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::money::Currency;
 use domain::zone::Zone;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Executor, PgConnection, Postgres, Transaction};
 
 use crate::ApiState;
 use crate::parked::{self, Parked};
@@ -34,6 +34,7 @@ pub(crate) struct Snapshot {
     /// What of the log waits because it cannot be applied.
     pub(crate) parked: Parked,
     oldest_unapplied: Option<DateTime<Utc>>,
+    plans_for_values: bool,
     /// The model's first epoch is being built: there is nothing to read yet.
     pub(crate) is_building: bool,
     /// The workspace's defaults, once its first event is applied.
@@ -62,6 +63,7 @@ impl Snapshot {
             retained_at: tip.retained_at,
             parked: Parked::default(),
             oldest_unapplied: tip.oldest_unapplied,
+            plans_for_values: false,
             is_building: tip.is_building,
             time_zone: tip.time_zone,
             currency: tip.currency,
@@ -71,6 +73,16 @@ impl Snapshot {
             snapshot.parked = parked::load(&mut snapshot).await?;
         }
         Ok(snapshot)
+    }
+
+    /// Has what is asked from here on planned for the values that it is asked with, each time. A plan that serves any values is
+    /// made once, but it cannot tell one campaign from all of them, nor a day from a year.
+    pub(crate) async fn plan_for_values(&mut self) -> Result<(), Refusal> {
+        if !self.plans_for_values {
+            self.transaction.execute("SET LOCAL plan_cache_mode = force_custom_plan").await?;
+            self.plans_for_values = true;
+        }
+        Ok(())
     }
 
     /// The connection to ask more of, within the snapshot.

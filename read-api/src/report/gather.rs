@@ -143,6 +143,7 @@ pub(crate) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -
     if selection.plan.cells().is_empty() {
         return Ok(gathered);
     }
+    snapshot.plan_for_values().await?;
     for part in selection.parts {
         let sources: Vec<_> = part.sources.intersection(selection.shown).copied().collect();
         if sources.is_empty() {

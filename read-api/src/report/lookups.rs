@@ -81,11 +81,11 @@ pub(crate) async fn restated(
     sources: &Sources,
 ) -> Result<Vec<bool>, Refusal> {
     let changes = rows.iter().map(|row| changes_past_horizon(row, cells, sources)).collect::<Vec<_>>();
-    let asked: BTreeSet<_> = changes.iter().flatten().map(|change| (change.source, change.end)).collect();
-    let completed = first_completions(snapshot, &asked).await?;
+    let asked: BTreeSet<_> = changes.iter().flatten().map(Change::key).collect();
+    let completed = completions_before(snapshot, &asked).await?;
     let is_late = |change: &Change| {
-        let first_completed = completed.get(&(change.source, change.end)).copied();
-        restated_after_final(change.end, change.horizon_s, change.changed_at, first_completed)
+        let completed_at = completed.get(&change.key()).copied();
+        restated_after_final(change.end, change.horizon_s, change.changed_at, completed_at)
     };
     Ok(changes.iter().map(|changes| changes.iter().any(is_late)).collect())
 }
@@ -98,6 +98,15 @@ struct Change {
     changed_at: DateTime<Utc>,
 }
 
+impl Change {
+    fn key(&self) -> Completion {
+        (self.source, self.end, self.changed_at)
+    }
+}
+
+/// A source, an instant that it may have completed past, and the change before which it may have done so.
+type Completion = (Uuid, DateTime<Utc>, DateTime<Utc>);
+
 fn changes_past_horizon(row: &Row, cells: &[Cell], sources: &Sources) -> Vec<Change> {
     let Some(end) = cells.get(row.key.cell).map(|cell| cell.end) else { return Vec::new() };
     let change = |(id, changed_at): (&Uuid, &DateTime<Utc>)| {
@@ -108,30 +117,37 @@ fn changes_past_horizon(row: &Row, cells: &[Cell], sources: &Sources) -> Vec<Cha
     row.changes.iter().filter_map(change).collect()
 }
 
-/// When each source first said that it was complete past an instant.
-async fn first_completions(
+/// When a source said that it was complete past an instant, of those that did so before the change. It may have said so again
+/// and again: one time is enough, and the first that is found mostly is one.
+async fn completions_before(
     snapshot: &mut Snapshot,
-    asked: &BTreeSet<(Uuid, DateTime<Utc>)>,
-) -> Result<BTreeMap<(Uuid, DateTime<Utc>), DateTime<Utc>>, Refusal> {
+    asked: &BTreeSet<Completion>,
+) -> Result<BTreeMap<Completion, DateTime<Utc>>, Refusal> {
     if asked.is_empty() {
         return Ok(BTreeMap::new());
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let (ids, ends): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
+    let ids: Vec<_> = asked.iter().map(|(source, ..)| *source).collect();
+    let ends: Vec<_> = asked.iter().map(|(_, end, _)| *end).collect();
+    let changes: Vec<_> = asked.iter().map(|(.., changed_at)| *changed_at).collect();
     let rows = sqlx::query!(
-        r#"SELECT a.source_id AS "source_id!", a.ends AS "ends!", min(c.completed_at) AS "completed_at!"
-           FROM unnest($3::uuid[], $4::timestamptz[]) AS a (source_id, ends)
-           JOIN read.source_completions c ON c.source_id = a.source_id AND c.complete_through >= a.ends
-           WHERE c.epoch = $1 AND c.workspace = $2
-           GROUP BY 1, 2"#,
+        r#"SELECT a.source_id AS "source_id!", a.ends AS "ends!", a.changed_at AS "changed_at!", c.completed_at
+           FROM unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[]) AS a (source_id, ends, changed_at)
+           CROSS JOIN LATERAL (
+               SELECT c.completed_at FROM read.source_completions c
+               WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = a.source_id
+                 AND c.complete_through >= a.ends AND c.completed_at <= a.changed_at
+               ORDER BY c.complete_through LIMIT 1
+           ) c"#,
         epoch,
         workspace,
         &ids,
         &ends,
+        &changes,
     )
     .fetch_all(snapshot.db())
     .await?;
-    Ok(rows.into_iter().map(|row| ((row.source_id, row.ends), row.completed_at)).collect())
+    Ok(rows.into_iter().map(|row| ((row.source_id, row.ends, row.changed_at), row.completed_at)).collect())
 }
 
 /// A measure, and the sources that state it of one campaign.
@@ -145,46 +161,44 @@ macro_rules! stating {
     ($increments:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
             Stating,
-            r#"WITH feeding AS (
-               SELECT campaign_id, source_id, count(*) OVER (PARTITION BY campaign_id) AS beside
-               FROM read.campaign_sources
-               WHERE epoch = $1 AND workspace = $2 AND source_id = ANY($3)
-                 AND ($4::uuid[] IS NULL OR campaign_id = ANY($4)) AND ($8::uuid[] IS NULL OR campaign_id <> ALL($8))
-           ), stating AS (
-               SELECT m.measure, array_agg(f.source_id ORDER BY f.source_id) AS sources
-               FROM feeding f CROSS JOIN unnest($5::text[]) AS m (measure)
-               WHERE f.beside > 1 AND (
-                   EXISTS (SELECT FROM "# + $increments + r#" i
-                           WHERE i.epoch = $1 AND i.workspace = $2 AND i.campaign_id = f.campaign_id
-                             AND i.source_id = f.source_id AND i.bucket >= $6 AND i.bucket < $7 AND i.measure = m.measure)
-                   OR EXISTS (SELECT FROM read.statements s
-                              WHERE s.epoch = $1 AND s.workspace = $2 AND s.campaign_id = f.campaign_id
-                                AND s.source_id = f.source_id AND s.measure = m.measure
-                                AND s.bucket_start < $7 AND s.bucket_end > $6))
-               GROUP BY f.campaign_id, m.measure HAVING count(*) > 1
+            r#"WITH stated AS (
+               SELECT i.campaign_id, i.source_id, i.measure
+               FROM "# + $increments + r#" i
+               WHERE i.epoch = $1 AND i.workspace = $2 AND i.bucket >= $6 AND i.bucket < $7
+                 AND i.source_id = ANY($3) AND i.measure = ANY($5)
+                 AND ($4::uuid[] IS NULL OR i.campaign_id = ANY($4)) AND ($8::uuid[] IS NULL OR i.campaign_id <> ALL($8))
+               UNION
+               SELECT s.campaign_id, s.source_id, s.measure
+               FROM read.statements s
+               WHERE s.epoch = $1 AND s.workspace = $2
+                 AND s.bucket_start >= $6 - interval '2 days' AND s.bucket_start < $7 AND s.bucket_end > $6
+                 AND s.source_id = ANY($3) AND s.measure = ANY($5)
+                 AND ($4::uuid[] IS NULL OR s.campaign_id = ANY($4)) AND ($8::uuid[] IS NULL OR s.campaign_id <> ALL($8))
+           ), together AS (
+               SELECT measure, array_agg(source_id ORDER BY source_id) AS sources FROM stated
+               GROUP BY campaign_id, measure HAVING count(*) > 1
            )
-           SELECT DISTINCT measure AS "measure!", sources AS "sources!" FROM stating"#,
+           SELECT DISTINCT measure AS "measure!", sources AS "sources!" FROM together"#,
             $($argument),+
         )
     };
 }
 
-/// Which of these sources state the same measure of the same campaign within the range. Asks for one row of each, of
-/// those campaigns only that more than one of them feeds.
+/// Which of these sources state the same of these measures of the same campaign within the range.
 pub(crate) async fn overlaps(
     snapshot: &mut Snapshot,
-    plan: &Plan,
-    grain: Grain,
+    (plan, grain): (&Plan, Grain),
     campaigns: &Set<Uuid>,
     sources: &[Uuid],
+    measures: &BTreeSet<Measure>,
 ) -> Result<BTreeSet<Overlap>, Refusal> {
-    if sources.len() < 2 {
+    if sources.len() < 2 || measures.is_empty() {
         return Ok(BTreeSet::new());
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let (only, except) = campaigns.lists();
     let (only, except) = (only.as_deref(), except.as_deref());
-    let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
+    let measures: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
     let (start, end) = (plan.calendar.start(), plan.calendar.end());
     let rows = match grain {
         Grain::QuarterHour => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::Granularity;
+use domain::measure::Measure;
 use domain::source::Role;
 use uuid::Uuid;
 
@@ -277,17 +278,27 @@ impl Ground {
             let source = self.sources.get(id);
             source.is_some_and(|source| source.role_among(&self.own.plan.measures) == Role::Primary)
         };
+        // What one source alone states is counted once, whatever the campaign.
+        let mut stating: BTreeMap<Measure, BTreeSet<Uuid>> = BTreeMap::new();
+        let own = gathered.first().map(|own| own.sums.as_slice()).unwrap_or_default();
+        for sum in own.iter().filter(|sum| is_primary(&sum.source)) {
+            stating.entry(sum.measure).or_default().insert(sum.source);
+        }
+        stating.retain(|_, sources| sources.len() > 1);
+        let measures: BTreeSet<_> = stating.keys().copied().collect();
+        let stating: BTreeSet<_> = stating.into_values().flatten().collect();
         let mut overlaps = BTreeSet::new();
         // What one part lets in of a campaign may overlap with what another does.
         for (index, part) in self.parts.iter().enumerate() {
             for other in self.parts.iter().skip(index) {
                 let campaigns: Set<Uuid> = part.campaigns.clone().and(&other.campaigns);
-                let sources: Vec<_> = part.sources.union(&other.sources).copied().filter(is_primary).collect();
+                let sources = part.sources.union(&other.sources).copied();
+                let sources: Vec<_> = sources.filter(|id| stating.contains(id)).collect();
                 if campaigns.is_nothing() {
                     continue;
                 }
-                let (plan, grain) = (&self.own.plan, self.own.reading.grain);
-                overlaps.extend(lookups::overlaps(snapshot, plan, grain, &campaigns, &sources).await?);
+                let range = (&self.own.plan, self.own.reading.grain);
+                overlaps.extend(lookups::overlaps(snapshot, range, &campaigns, &sources, &measures).await?);
             }
         }
         Ok(overlaps)

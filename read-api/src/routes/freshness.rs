@@ -256,9 +256,10 @@ async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<P
         r#"SELECT projection AS "projection!", epoch AS "epoch!", position AS "position!", stream_type AS "stream_type!",
                   stream_id AS "stream_id!", campaign_id, waiting AS "waiting!", reason AS "reason!", parked_at AS "parked_at!"
            FROM (
-               SELECT *, row_number() OVER (PARTITION BY projection, epoch
-                                            ORDER BY position, stream_type, stream_id, campaign_id) AS place
-               FROM read.parked WHERE workspace = $1
+               SELECT p.*, row_number() OVER (PARTITION BY p.projection, p.epoch
+                                              ORDER BY p.position, p.stream_type, p.stream_id, p.campaign_id) AS place
+               FROM read.epochs e
+               JOIN read.parked p ON p.projection = e.projection AND p.epoch = e.epoch AND p.workspace = $1
            ) parts
            WHERE place <= 100 ORDER BY projection, epoch, place"#,
         workspace,

@@ -133,11 +133,18 @@ pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Sources, Refusal> {
                   y.last_failed_at AS "last_failed_at?", y.failure_reason AS "failure_reason?",
                   y.complete_through AS "complete_through?", y.grain AS "grain?",
                   coalesce(m.position, 0) AS "mark!",
-                  EXISTS (SELECT FROM read.campaign_sources f
-                          WHERE f.epoch = $1 AND f.workspace = $2 AND f.source_id = s.source_id) AS "feeds!"
+                  f.feeds IS NOT NULL AS "feeds!"
            FROM read.sources s
            LEFT JOIN read.source_syncs y ON y.epoch = $1 AND y.workspace = $2 AND y.source_id = s.source_id
-           LEFT JOIN read.scope_marks m ON m.epoch = $1 AND m.workspace = $2 AND m.scope = 'source:' || s.source_id
+           -- One probe for each source: LIMIT, not to read all marks, and ORDER BY, not to look up all that a source feeds.
+           LEFT JOIN LATERAL (
+               SELECT position FROM read.scope_marks
+               WHERE epoch = $1 AND workspace = $2 AND scope = 'source:' || s.source_id LIMIT 1
+           ) m ON true
+           LEFT JOIN LATERAL (
+               SELECT true AS feeds FROM read.campaign_sources
+               WHERE epoch = $1 AND workspace = $2 AND source_id = s.source_id ORDER BY campaign_id LIMIT 1
+           ) f ON true
            WHERE s.epoch = $1 AND s.workspace = $2"#,
         epoch,
         workspace,

@@ -147,20 +147,20 @@ async fn campaigns_touched(snapshot: &mut Snapshot, marks: &[String], campaigns:
     let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
     let touched = sqlx::query_as!(
         Touched,
-        r#"SELECT greatest(
+        r#"WITH watched AS MATERIALIZED (
+               SELECT position, CASE WHEN state = 'launched' THEN starts_at END AS starts_at
+               FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($5)
+           )
+           SELECT greatest(
                0,
                (SELECT max(position) FROM read.scope_marks WHERE epoch = $1 AND workspace = $2 AND scope = ANY($3)),
-               (SELECT max(position) FROM read.campaigns
-                WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($5)),
-               (SELECT max(position) FROM read.campaign_sources
-                WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($5))
+               (SELECT max(position) FROM watched),
+               -- OFFSET: by campaign, not backwards through all positions until one is met.
+               (SELECT max(position) FROM (SELECT position FROM read.campaign_sources
+                                           WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($5) OFFSET 0) fed)
            ) AS "position!",
-           (SELECT max(starts_at) FROM read.campaigns
-            WHERE epoch = $1 AND workspace = $2 AND state = 'launched' AND starts_at <= $4
-              AND campaign_id = ANY($5)) AS last_start,
-           (SELECT min(starts_at) FROM read.campaigns
-            WHERE epoch = $1 AND workspace = $2 AND state = 'launched' AND starts_at > $4
-              AND campaign_id = ANY($5)) AS next_start"#,
+           (SELECT max(starts_at) FROM watched WHERE starts_at <= $4) AS last_start,
+           (SELECT min(starts_at) FROM watched WHERE starts_at > $4) AS next_start"#,
         epoch,
         workspace,
         marks,

@@ -17,6 +17,7 @@ mod numbers; // sums, roles, currencies, quotients
 mod pacing; // budgets and days
 mod paging; // cursors
 mod parked; // what waits because it cannot be applied
+mod plans; // every statement goes by an index
 mod refusals; // every bad input, by name
 mod reports; // filters, comparisons, gaps, totals
 mod retention; // months that are not kept

@@ -24,6 +24,8 @@ use crate::given::{Given, at, opened};
 
 /// The key of the first workspace.
 pub(crate) const KEY: &str = "hw_one";
+/// The header that asks for rows as CSV.
+pub(crate) const CSV: (&str, &str) = ("accept", "text/csv");
 
 pub(crate) struct World {
     pub(crate) admin: PgPool,
@@ -75,7 +77,12 @@ impl World {
 
     /// The same API, whose reads of the database give up at once.
     pub(crate) async fn hasty(&self, connect: &PgConnectOptions) -> Router {
-        let reader = pool_as("SET ROLE highwater_read; SET statement_timeout = '200ms'", connect).await;
+        self.reading(connect, "SET ROLE highwater_read; SET statement_timeout = '200ms'").await
+    }
+
+    /// The same API, whose sessions begin with this and which keeps no results.
+    pub(crate) async fn reading(&self, connect: &PgConnectOptions, session: &'static str) -> Router {
+        let reader = pool_as(session, connect).await;
         let (progress, _follower) = Progress::start(reader.clone(), CancellationToken::new());
         let keys = Keys::new(reader.clone(), self.clock.shared());
         read_api::router(ApiState::new(reader, keys, self.clock.shared(), progress, 0))
@@ -142,6 +149,19 @@ impl World {
 
     pub(crate) async fn project(&self) {
         projections::catch_up(&self.projector).await.unwrap();
+    }
+
+    /// Has so many campaigns, all like the only one.
+    pub(crate) async fn many_campaigns(&self, count: i32) {
+        sqlx::query(
+            "INSERT INTO read.campaigns
+             SELECT (jsonb_populate_record(c, jsonb_build_object('campaign_id', gen_random_uuid(), 'name', 'Shop ' || n))).*
+             FROM read.campaigns c, generate_series(1, $1 - 1) n",
+        )
+        .bind(count)
+        .execute(&self.admin)
+        .await
+        .unwrap();
     }
 
     pub(crate) fn set_clock(&self, text: &str) {

@@ -10,6 +10,7 @@ use domain::channel::Channel;
 use platform::http::query::ApiQuery;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::campaign::{CampaignBody, MODEL};
 use super::list as values;
@@ -137,7 +138,7 @@ impl Resource for Campaigns {
     const MODEL: &'static str = MODEL;
     type Params = CampaignsParams;
     type Query = CampaignsQuery;
-    type Ground = Vec<Warning>;
+    type Ground = Named;
 
     fn params(&self) -> &CampaignsParams {
         &self.params
@@ -152,29 +153,25 @@ impl Resource for Campaigns {
         Ok((query, Some(paging)))
     }
 
-    async fn survey(
-        &self,
-        settled: &mut Settled,
-        query: &CampaignsQuery,
-    ) -> Result<Option<Survey<Vec<Warning>>>, Refusal> {
+    async fn survey(&self, settled: &mut Settled, query: &CampaignsQuery) -> Result<Option<Survey<Named>>, Refusal> {
         let snapshot = &mut settled.snapshot;
         let touched = Watched::Workspace.last_touched(snapshot, &[]).await?;
-        let (of_sources, warnings) = sources_named(snapshot, query).await?;
+        let (of_sources, named) = sources_named(snapshot, query).await?;
         let version = Version::new(snapshot.revision, touched.position.max(of_sources), touched.last_start);
         let (epoch, lasting) = (snapshot.epoch, Lasting::Until(touched.next_start));
-        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: warnings }))
+        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: named }))
     }
 
     async fn result(
         &self,
         snapshot: &mut Snapshot,
         sought: &Sought<CampaignsQuery>,
-        survey: Survey<Vec<Warning>>,
+        survey: Survey<Named>,
     ) -> Result<Told, Refusal> {
         let query = &sought.query;
-        let mut warnings = survey.ground;
+        let Named { sources, mut warnings } = survey.ground;
         warnings.extend(snapshot.parked.warning(&self.about(), &Sources::new()));
-        let (rows, next_cursor) = select::page(snapshot, query, sought.page(snapshot.epoch)?).await?;
+        let (rows, next_cursor) = select::page(snapshot, query, &sources, sought.page(snapshot.epoch)?).await?;
         let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<Vec<_>, _>>()?;
         let data = campaigns.into_iter().map(|one| listed(one, &query.fields)).collect::<Result<Vec<_>, _>>()?;
         let time_zone = snapshot.time_zone;
@@ -219,14 +216,23 @@ fn canonical(params: &CampaignsParams) -> Result<(CampaignsQuery, Paging), Refus
     fields.finish((query, paging)).map_err(Refusal::Query)
 }
 
+/// The sources that a query names, as far as they are there, and what to say of the others.
+#[derive(Debug, Default)]
+struct Named {
+    sources: Vec<Uuid>,
+    warnings: Vec<Warning>,
+}
+
 /// What a filter by source depends on: one that is not there may be registered later.
-async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<(i64, Vec<Warning>), Refusal> {
+async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<(i64, Named), Refusal> {
     if query.source.is_empty() {
-        return Ok((0, Vec::new()));
+        return Ok((0, Named::default()));
     }
     let sources = sources::load(snapshot).await?;
     let last = sources.values().map(|source| source.mark).max().unwrap_or(0);
-    Ok((last, Warning::unknown_sources(&query.source, &sources).into_iter().collect()))
+    let warnings = Warning::unknown_sources(&query.source, &sources).into_iter().collect();
+    let named = sources.values().filter(|source| query.source.contains(&source.definition.name));
+    Ok((last, Named { sources: named.map(|source| source.id).collect(), warnings }))
 }
 
 fn listed(campaign: CampaignBody, fields: &BTreeSet<Field>) -> Result<Listed, Refusal> {

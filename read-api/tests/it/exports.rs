@@ -10,21 +10,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 
 use crate::given::{campaign, clicks, created, days, pulled, pushing};
-use crate::world::{KEY, Reply, World, send};
-
-const CSV: (&str, &str) = ("accept", "text/csv");
+use crate::world::{CSV, KEY, Reply, World, send};
 
 /// As many campaigns as three pages of an export hold.
 async fn many(world: &mut World) {
     world.given([created(1, "=Shop, \"0\"", &["email", "video"])]).await;
-    sqlx::query(
-        "INSERT INTO read.campaigns
-         SELECT (jsonb_populate_record(c, jsonb_build_object('campaign_id', gen_random_uuid(), 'name', 'Shop ' || n))).*
-         FROM read.campaigns c, generate_series(1, 2499) n",
-    )
-    .execute(&world.admin)
-    .await
-    .unwrap();
+    world.many_campaigns(2_500).await;
 }
 
 fn lines(text: &str) -> Vec<Vec<String>> {

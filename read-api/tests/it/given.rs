@@ -193,6 +193,11 @@ pub(crate) fn completed(from: u128, said_at: &str, through: &str, grain: Grain) 
     Given { stream: source(from).0, event: Event::Sync(event) }
 }
 
+pub(crate) fn started(from: u128, said_at: &str) -> Given {
+    let event = SyncEvent::SyncStarted { source: source(from), at: at(said_at) };
+    Given { stream: source(from).0, event: Event::Sync(event) }
+}
+
 pub(crate) fn failed(from: u128, said_at: &str, reason: &str) -> Given {
     let event = SyncEvent::SyncFailed { source: source(from), at: at(said_at), reason: reason.to_owned() };
     Given { stream: source(from).0, event: Event::Sync(event) }

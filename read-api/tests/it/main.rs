@@ -11,6 +11,7 @@ mod dimensions; // numbers by what observations name
 mod export_limits; // how many files are read at a time, and how slowly
 mod exports; // rows as CSV, and forms that are not there
 mod freshness; // states, sources, what was final
+mod freshness_table; // each way in which a source can stand
 mod given; // what happened
 mod isolation; // nothing crosses workspaces
 mod leaderboard; // campaigns, ranked

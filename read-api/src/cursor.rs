@@ -41,6 +41,10 @@ impl PageWanted<'_> {
         if cursor.epoch != self.epoch {
             return Err(Refusal::CursorExpired);
         }
+        // One of ours holds what a row held; one that was tampered with may hold what the database does not take.
+        if has_nul(&cursor.after) {
+            return Err(Refusal::CursorMalformed);
+        }
         serde_json::from_value(cursor.after).map(Some).map_err(|_| Refusal::CursorMalformed)
     }
 
@@ -62,5 +66,15 @@ impl PageWanted<'_> {
         let cursor = Cursor { hash: self.hash.to_owned(), epoch: self.epoch, after };
         // Sort keys are strings and numbers, which always have a JSON form.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    }
+}
+
+fn has_nul(key: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match key {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(parts) => parts.iter().any(has_nul),
+        Value::Object(parts) => parts.values().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -13,6 +13,7 @@ mod exports; // rows as CSV, and forms that are not there
 mod freshness; // states, sources, what was final
 mod freshness_table; // each way in which a source can stand
 mod given; // what happened
+mod hostile; // what nobody asks in good faith
 mod isolation; // nothing crosses workspaces
 mod leaderboard; // campaigns, ranked
 mod numbers; // sums, roles, currencies, quotients

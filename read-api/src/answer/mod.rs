@@ -279,20 +279,20 @@ impl Standing {
         if self.parked > 0 {
             let _ = write!(freshness, ", parked={}", self.parked);
         }
-        insert(headers, DATA_POSITION, &position);
-        insert(headers, DATA_FRESHNESS, &freshness);
+        insert(headers, DATA_POSITION, position);
+        insert(headers, DATA_FRESHNESS, freshness);
         let token = ConsistencyToken { workspace: self.workspace, position: self.applied };
         headers.insert(CONSISTENCY_TOKEN, token.header_value());
         if let Some(wait_s) = self.waited_s {
-            insert(headers, PREFERENCE_APPLIED, &format!("wait={wait_s}"));
+            insert(headers, PREFERENCE_APPLIED, format!("wait={wait_s}"));
         }
         headers.insert(VARY, VARIES);
     }
 }
 
 /// Inserts a header whose text is made of digits, names and base64url, which any header may hold.
-fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     }
 }
@@ -322,7 +322,7 @@ pub(crate) fn constant<T: Serialize>(model: &str, headers: &HeaderMap, body: &T)
     } else {
         ([(CONTENT_TYPE, "application/json")], body).into_response()
     };
-    insert(response.headers_mut(), ETAG, &tag.to_string());
+    insert(response.headers_mut(), ETAG, tag.to_string());
     response.headers_mut().insert(CACHE_CONTROL, Caching::ShowUnasked.header());
     response.headers_mut().insert(VARY, VARIES);
     Ok(response)
@@ -340,19 +340,19 @@ pub(crate) fn momentary<T: Serialize>(standing: &Standing, body: &T) -> Result<R
 /// Says where the next page is.
 pub(crate) fn link_next(response: &mut Response, target: &str) {
     if target.len() <= LONGEST_TARGET {
-        insert(response.headers_mut(), LINK, &format!("<{target}>; rel=\"next\""));
+        insert(response.headers_mut(), LINK, format!("<{target}>; rel=\"next\""));
     }
 }
 
 /// Says which GET answers the same.
 pub(crate) fn content_location(response: &mut Response, target: &str) {
     if target.len() <= LONGEST_TARGET {
-        insert(response.headers_mut(), CONTENT_LOCATION, target);
+        insert(response.headers_mut(), CONTENT_LOCATION, target.to_owned());
     }
 }
 
 fn frame(headers: &mut HeaderMap, tag: &Tag, standing: &Standing, caching: Caching) {
-    insert(headers, ETAG, &tag.to_string());
+    insert(headers, ETAG, tag.to_string());
     headers.insert(CACHE_CONTROL, caching.header());
     standing.write(headers);
 }

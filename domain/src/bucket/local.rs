@@ -12,6 +12,12 @@ pub fn quarter_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
     round_down(instant, QUARTER_S)
 }
 
+/// The same start, in seconds from 1970.
+pub fn quarter_hour_s(instant: DateTime<Utc>) -> i64 {
+    let seconds = instant.timestamp();
+    seconds - seconds.rem_euclid(QUARTER_S)
+}
+
 /// The start of the UTC bucket of a grain that holds this instant.
 pub fn utc_bucket(grain: Grain, instant: DateTime<Utc>) -> DateTime<Utc> {
     round_down(instant, grain.seconds())

@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::zone::Zone;
 
 pub use calendar::{Calendar, CalendarError, Cell, Granularity, MAX_CELLS};
-pub use local::{day_end, day_start, is_in_range, local_date, quarter_hour, utc_bucket, utc_month};
+pub use local::{day_end, day_start, is_in_range, local_date, quarter_hour, quarter_hour_s, utc_bucket, utc_month};
 
 /// The first day that dates and buckets may name.
 pub const FIRST_DATE: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("1970-01-01 is a date");

@@ -5,7 +5,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::catalogue::{EventType, Upcaster};
-use super::{Event, campaign, observation, source, statement, sync, workspace};
+use super::{Event, ObservationsRecorded, campaign, observation, source, statement, sync, workspace};
 
 /// Why a stored event could not be read.
 #[derive(Debug, Error)]
@@ -63,7 +63,12 @@ impl Event {
         };
         let steps = steps_from(known, event_version)?;
         if steps.is_empty() {
-            // Most events: read without a detour.
+            // Most events: read without a detour, and most of them without serde.
+            if known.stream_type == observation::STREAM_TYPE
+                && let Some(batch) = ObservationsRecorded::read_as_written(payload)
+            {
+                return Ok(Self::Observations(batch));
+            }
             let mut json = serde_json::Deserializer::from_str(payload);
             let event = Self::read(known, &mut json)?;
             json.end()?;

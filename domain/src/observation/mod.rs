@@ -16,6 +16,7 @@ use crate::money::Currency;
 
 mod correction; // retracts or restates an earlier one
 mod dimension; // by what totals are kept
+mod written; // reads a batch in the form in which it is written
 
 #[cfg(test)]
 mod tests;

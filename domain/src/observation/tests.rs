@@ -199,7 +199,7 @@ fn every_type_adds_to_something_and_is_stored_by_its_name() {
     assert_eq!("clack".parse::<ObservationType>(), Err(ObservationTypeError));
 }
 
-fn any_observation() -> impl Strategy<Value = Observation> {
+pub(super) fn any_observation() -> impl Strategy<Value = Observation> {
     let kind = prop::sample::select(ObservationType::ALL.to_vec());
     let millis = -2_208_988_800_000_i64..7_258_118_400_000;
     let count = prop_oneof![Just(1), Just(1_000_000), any::<i64>()];

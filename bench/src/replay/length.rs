@@ -8,7 +8,7 @@ use platform::database::{Part, connect};
 use projections::ReplayOptions;
 use sqlx::PgPool;
 
-use super::{of_all, replay, seed};
+use super::{Options, of_all, replay, seed};
 use crate::memory::Memory;
 use crate::processor::Processor;
 use crate::report::{Better, Contest, Report};
@@ -21,8 +21,6 @@ const fn contest(other_name: &'static str, unit: &'static str) -> Contest {
     Contest { scenario: "replay", other_name, unit, better: Better::Less }
 }
 
-/// Observations of an event.
-const BATCH: u32 = 500;
 /// Observations that are filled in with one statement.
 const AT_ONCE: usize = 1_000_000;
 const FILL: &str = include_str!("fill.sql");
@@ -39,11 +37,12 @@ struct Log {
     memory: Vec<f64>,
 }
 
-pub(super) async fn run(server: &Server, long: u32, rounds: u32, report: &mut Report) -> Result<()> {
-    let short = long / 10 / BATCH * BATCH;
+pub(super) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+    let batch = options.long_batch;
+    let short = options.long / 10 / batch * batch;
     let mut logs = Vec::new();
     for (name, observations) in [("replay_short", short), ("replay_long", 10 * short)] {
-        let filled = Log::fill(server.database(name).await?, observations, short).await;
+        let filled = Log::fill(server.database(name).await?, (observations, batch), short).await;
         logs.push(filled.with_context(|| format!("cannot fill {name}"))?);
     }
     for _ in 0..rounds {
@@ -56,7 +55,7 @@ pub(super) async fn run(server: &Server, long: u32, rounds: u32, report: &mut Re
         log.projector.close().await;
     }
     if let [short, long] = logs.as_slice() {
-        let figure = format!("{} beside {} in batches of {BATCH}", long.observations, short.observations);
+        let figure = format!("{} beside {} in batches of {batch}", long.observations, short.observations);
         report.add(COST, &format!("an observation, {figure}"), &long.waited, &short.waited)?;
         report.add(COST, &format!("an observation, processor time, {figure}"), &long.processor, &short.processor)?;
         report.add(MEMORY, &format!("the most memory, {figure}"), &long.memory, &short.memory)?;
@@ -65,8 +64,8 @@ pub(super) async fn run(server: &Server, long: u32, rounds: u32, report: &mut Re
 }
 
 impl Log {
-    async fn fill(database: Database, observations: u32, a_day: u32) -> Result<Self> {
-        let workspace = seed::fill(&database, 0, BATCH).await?;
+    async fn fill(database: Database, (observations, batch): (u32, u32), a_day: u32) -> Result<Self> {
+        let workspace = seed::fill(&database, 0, batch).await?;
         let projector = connect(&database.config, Part::Projector).await?;
         projections::catch_up(&projector).await?;
         let (all, a_day) = (usize::try_from(observations)?, i64::from(a_day));
@@ -76,7 +75,7 @@ impl Log {
                 .bind(workspace)
                 .bind(first)
                 .bind(last)
-                .bind(i32::try_from(BATCH)?)
+                .bind(i32::try_from(batch)?)
                 .bind(a_day)
                 .execute(&database.admin)
                 .await?;

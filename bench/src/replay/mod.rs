@@ -49,9 +49,15 @@ pub(crate) struct Options {
     /// How many events are upserted one by one at most.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(1..))]
     upserted_events: i64,
-    /// How many observations, in batches of 500, the log has that is replayed beside one of a tenth of its length.
+    /// How many observations the log has that is replayed beside one of a tenth of its length.
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(5_000..))]
     long: u32,
+    /// How many observations an event of these two logs holds.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=500))]
+    long_batch: u32,
+    /// Replay these two logs and nothing else.
+    #[arg(long)]
+    length_only: bool,
 }
 
 impl Options {
@@ -63,6 +69,13 @@ impl Options {
 }
 
 pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+    if !options.length_only {
+        beside_others(server, options, rounds, report).await?;
+    }
+    length::run(server, options, rounds, report).await
+}
+
+async fn beside_others(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
     for batch in BATCHES {
         let database = server.database(&format!("replay_{batch}")).await?;
         let workspace = seed::fill(&database, options.observations, batch).await.context("cannot fill the log")?;
@@ -106,7 +119,7 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
         report.add(STOCK, &format!("{figure}, the other its first {} events", stock.events()), &ours, &stocks)?;
         report.add(UPSERTS, &format!("{figure}, the other its first {upserts} events"), &ours, &upserted)?;
     }
-    length::run(server, options.long, rounds, report).await
+    Ok(())
 }
 
 /// An empty table for the other side, and nothing left to write of the round before.

@@ -1,6 +1,6 @@
 //! The one transaction of a fold: checkpoints first, then rows.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::batch::Fold;
 use super::parked::park;
@@ -22,7 +22,27 @@ pub(crate) async fn commit(
     epochs: &[i32],
     fold: &Fold,
 ) -> Result<Applied, WriteError> {
-    let mut tx = pool.begin().await?;
+    commit_in(pool.begin().await?, projection, epochs, fold).await
+}
+
+/// The same for an epoch that is being filled, without waiting for the disk: what a crash takes, rows and checkpoint together,
+/// is filled again. Commits reach the disk in their order, and the switch waits for its own.
+pub(crate) async fn commit_filled(
+    pool: &PgPool,
+    projection: &Projection,
+    epoch: i32,
+    fold: &Fold,
+) -> Result<Applied, WriteError> {
+    let tx = pool.begin_with("BEGIN; SET LOCAL synchronous_commit = off").await?;
+    commit_in(tx, projection, &[epoch], fold).await
+}
+
+async fn commit_in(
+    mut tx: Transaction<'_, Postgres>,
+    projection: &Projection,
+    epochs: &[i32],
+    fold: &Fold,
+) -> Result<Applied, WriteError> {
     let applied = write(&mut tx, projection, epochs, fold).await?;
     match applied {
         Applied::Written => tx.commit().await?,

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::bucket::{Grain, quarter_hour, utc_bucket};
+use domain::bucket::{Grain, quarter_hour_s, utc_bucket};
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
@@ -89,7 +89,7 @@ impl View for Increments {
                 None => self.number(Feed { workspace: recorded.workspace, campaign, source: batch.source }),
             };
             self.numbers[observation.campaign] = Some(feed);
-            let bucket = quarter_hour(observation.occurred_at).timestamp();
+            let bucket = quarter_hour_s(observation.occurred_at);
             for (measure, value) in observation.increments() {
                 let more = Sum { value: i128::from(value), changed_at: recorded.recorded_at };
                 self.add(Slot { feed, bucket, measure }, more);

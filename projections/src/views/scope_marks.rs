@@ -22,6 +22,8 @@ use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
 pub(super) struct ScopeMarks {
     /// By (workspace, scope): the position. What marks a campaign's month marks the campaign and the month, and is noted once.
     marks: HashMap<(i32, Scope), i64, foldhash::fast::RandomState>,
+    /// By workspace: the position. Every event marks its workspace, so the last one is at hand.
+    workspaces: Vec<(i32, i64)>,
     months: ObservedMonths,
 }
 
@@ -49,7 +51,7 @@ impl fmt::Display for Scope {
 
 impl View for ScopeMarks {
     fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
-        self.mark(recorded, Scope::Workspace);
+        self.mark_workspace(recorded.workspace, recorded.position);
         match &recorded.event {
             Event::Workspace(_) => {}
             Event::Campaign(_) => self.mark(recorded, Scope::Campaign(recorded.campaign()?)),
@@ -62,16 +64,20 @@ impl View for ScopeMarks {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        self.marks.extend(of_kind::<Self>(later).marks);
+        let later = of_kind::<Self>(later);
+        self.marks.extend(later.marks);
+        for (workspace, position) in later.workspaces {
+            self.mark_workspace(workspace, position);
+        }
     }
 
     fn rows(&self) -> usize {
-        self.marks.len()
+        self.marks.len() + self.workspaces.len()
     }
 
     fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
-            if self.marks.is_empty() {
+            if self.workspaces.is_empty() {
                 return Ok(());
             }
             let rows = self.all();
@@ -95,6 +101,13 @@ impl View for ScopeMarks {
 }
 
 impl ScopeMarks {
+    fn mark_workspace(&mut self, workspace: i32, position: i64) {
+        match self.workspaces.last_mut() {
+            Some((last, marked)) if *last == workspace => *marked = position,
+            _ => self.workspaces.push((workspace, position)),
+        }
+    }
+
     fn mark(&mut self, recorded: &Recorded<'_>, scope: Scope) {
         self.marks.insert((recorded.workspace, scope), recorded.position);
     }
@@ -106,6 +119,9 @@ impl ScopeMarks {
             let last = all.entry((workspace, scope)).or_insert(position);
             *last = position.max(*last);
         };
+        for &(workspace, position) in &self.workspaces {
+            mark(workspace, Scope::Workspace, position);
+        }
         for (&(workspace, scope), &position) in &self.marks {
             mark(workspace, scope, position);
             match scope {

@@ -7,6 +7,7 @@ mod cuts; // rows do not depend on batches or on the order between streams
 mod dimensions; // totals by one dimension, and which values are kept
 mod event_versions; // logs that older or newer code wrote
 mod failures; // crashes, holes, rivals
+mod filling; // how a new epoch is filled
 mod follow; // catch_up, run, status
 mod given; // logs to project
 mod keeping; // how long epochs are kept

@@ -1,12 +1,12 @@
 //! Fills one log's part of the new epoch. Three stages work at the same time, each a step ahead of the next: pages are
-//! read; several are folded at once, each on a thread of its own, and joined in their order into as many rows as a transaction
-//! should carry; and those are written.
+//! read; several are folded at once, each on a thread of its own, and joined in their order; and what has gathered is written
+//! as soon as it is worth a transaction and nothing else is being written.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::super::batch::Fold;
@@ -21,6 +21,9 @@ use super::{ReplayError, pages};
 const PAGES_AHEAD: usize = 4;
 /// Pages of one log that are folded at the same time: one for each core of a small machine.
 const SEGMENTS: usize = 2;
+
+/// What is to be written, and the turn to write it: given back when it is.
+type Written = (Fold, OwnedSemaphorePermit);
 
 /// Makes the checkpoint of a log that is to be filled.
 pub(in super::super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
@@ -57,18 +60,19 @@ pub(in super::super) async fn fill(
     let first = if filled == 0 { Fold::of_new_log(projection) } else { Fold::new(projection) };
     stages.spawn(fold_pages((projection, first), holds, room, pages_read, folds));
     while let Some(fold) = folded.recv().await {
-        let fold = match fold {
+        let (fold, turn) = match fold {
             Err(ReplayError::Stopped(refused)) if refused.is_of_an_event() => {
                 return rebuild.with_care(workspace, refused.position).await;
             }
             fold => fold?,
         };
-        match apply::commit(rebuild.pool, projection, &[rebuild.epoch], &fold).await {
+        match apply::commit_filled(rebuild.pool, projection, rebuild.epoch, &fold).await {
             Err(error) if error.is_about_rows() => {
                 return rebuild.with_care(workspace, fold.moves().last().map_or(through, |step| step.to)).await;
             }
             Err(error) => return Err(error.into()),
             Ok(apply::Applied::Written) => {
+                drop(turn);
                 for step in fold.moves() {
                     rebuild.tally.applied(workspace, step.from, step.to);
                 }
@@ -94,8 +98,9 @@ async fn fold_pages(
     holds: Arc<Holds>,
     room: Room,
     mut pages: mpsc::Receiver<Result<Page, ReplayError>>,
-    folds: mpsc::Sender<Result<Fold, ReplayError>>,
+    folds: mpsc::Sender<Result<Written, ReplayError>>,
 ) {
+    let turns = Arc::new(Semaphore::new(1));
     let mut segments = FuturesOrdered::new();
     let mut is_open = true;
     loop {
@@ -118,15 +123,25 @@ async fn fold_pages(
                 return;
             }
         }
-        if room.is_fold(&fold) {
+        let turn = if room.is_full(&fold) {
+            Arc::clone(&turns).acquire_owned().await.ok()
+        } else if room.is_fold(&fold) {
+            Arc::clone(&turns).try_acquire_owned().ok()
+        } else {
+            None
+        };
+        if let Some(turn) = turn {
             let next = fold.begin_next(projection);
-            if folds.send(Ok(std::mem::replace(&mut fold, next))).await.is_err() {
+            if folds.send(Ok((std::mem::replace(&mut fold, next), turn))).await.is_err() {
                 return;
             }
         }
     }
-    if fold.events > 0 {
-        let _ = folds.send(Ok(fold)).await;
+    // Never closed.
+    if fold.events > 0
+        && let Ok(turn) = turns.acquire_owned().await
+    {
+        let _ = folds.send(Ok((fold, turn))).await;
     }
 }
 

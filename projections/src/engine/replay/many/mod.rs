@@ -86,7 +86,7 @@ async fn fill_group(rebuild: &Rebuild<'_>, logs: &[Elsewhere]) -> Result<(), Rep
         // Never cancelled, so it panicked: a bug, which goes on its way.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
-    if apply::commit(rebuild.pool, projection, &[rebuild.epoch], &fold).await? == Applied::Written {
+    if apply::commit_filled(rebuild.pool, projection, rebuild.epoch, &fold).await? == Applied::Written {
         for step in fold.moves() {
             rebuild.tally.applied(step.workspace, step.from, step.to);
         }

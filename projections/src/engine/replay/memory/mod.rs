@@ -48,16 +48,19 @@ pub struct ReplayCut {
 
 impl Default for ReplayCut {
     fn default() -> Self {
-        Self { page_events: 4_000, fold_events: 200_000 }
+        Self { page_events: 8_000, fold_events: 200_000 }
     }
 }
 
 const KIB: usize = 1024;
 /// The largest page: what is folded at once on one core.
-const LARGEST_PAGE: usize = KIB * KIB;
+const LARGEST_PAGE: usize = 2 * KIB * KIB;
 /// What a row takes on its way from the fold to the database, in all the forms that stand at the same time: in the fold that
-/// gathers, in the one that waits and in the one that is written, there also as columns and as they are sent.
+/// gathers and in the one that is written, there also as columns and as they are sent.
 const ROW_BYTES: usize = 768;
+/// Of the rows that there is room for, the part that is worth a transaction: less would write too many rows of the same
+/// buckets twice.
+const WORTH_WRITING: usize = 4;
 
 /// How the memory is shared out among the logs that are filled at the same time, and how these are cut.
 #[derive(Debug, Clone)]
@@ -67,7 +70,7 @@ pub(super) struct Room {
     all: u32,
     /// Events of one page: enough to keep a core busy for a moment, and a small part of what there is room for.
     page_bytes: usize,
-    /// Rows that one log's fold gathers before it is written. Half of the memory, together.
+    /// Rows that one log's fold gathers at most. Half of the memory, together.
     fold_rows: usize,
     cut: ReplayCut,
 }
@@ -79,7 +82,7 @@ impl Room {
         Self {
             pages: Arc::new(Semaphore::new(usize::try_from(kib).unwrap_or(Semaphore::MAX_PERMITS))),
             all: kib,
-            page_bytes: (bytes / 64).min(LARGEST_PAGE),
+            page_bytes: (bytes / 32).min(LARGEST_PAGE),
             fold_rows: bytes / 2 / ROW_BYTES / logs_at_once.max(1),
             cut,
         }
@@ -90,9 +93,14 @@ impl Room {
         events >= self.cut.page_events || bytes >= self.page_bytes
     }
 
-    /// Whether a fold is to be written.
+    /// Whether a fold is to be written, if nothing else is.
     pub(super) fn is_fold(&self, fold: &Fold) -> bool {
-        fold.rows() >= self.fold_rows || fold.events >= self.cut.fold_events
+        fold.rows() >= self.fold_rows / WORTH_WRITING || fold.events >= self.cut.fold_events
+    }
+
+    /// Whether a fold is to be written before anything is added to it.
+    pub(super) fn is_full(&self, fold: &Fold) -> bool {
+        fold.rows() >= self.fold_rows
     }
 
     /// Waits until there is room for a page. Given back when what is returned is dropped. One that is larger than all the

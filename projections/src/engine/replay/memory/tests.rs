@@ -42,7 +42,7 @@ async fn a_page_larger_than_the_room_has_it_alone() {
 #[test]
 fn more_memory_is_more_rows_at_once_and_no_larger_pages() {
     let (least, default, most) = (room(16), room(64), room(ReplayMemory::MOST_MIB));
-    assert_eq!((least.page_bytes, default.page_bytes, most.page_bytes), (MIB / 4, MIB, MIB));
+    assert_eq!((least.page_bytes, default.page_bytes, most.page_bytes), (MIB / 2, 2 * MIB, 2 * MIB));
     assert_eq!(default.fold_rows / least.fold_rows, 4);
     assert!(least.fold_rows * 2 * ROW_BYTES <= 8 * MIB, "two logs at once share half of the memory");
 }

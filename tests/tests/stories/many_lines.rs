@@ -13,6 +13,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use crate::memory::peak_memory;
+
 const NOW: &str = "2026-11-20T10:00:00Z";
 
 /// A request that is sent by hand.
@@ -67,14 +69,6 @@ async fn prepared(system: &TestSystem) -> Caller {
     let campaign = acme.campaign("Winter").await;
     acme.patch(&format!("/v1/campaigns/{campaign}"), &json!({"external_ids": [{"id": "winter"}]})).await.expect(200);
     acme
-}
-
-/// The most memory that this process has taken since it was last asked, in bytes.
-fn peak_memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

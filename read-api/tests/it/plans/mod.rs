@@ -60,9 +60,9 @@ fn report(query: Value, months: &'static [&'static str], rows: u32) -> Asked {
 const MONTH: &[&str] = &["202610", "202611"];
 const TODAY: &[&str] = &["202611"];
 
-/// Everything that a dashboard asks. `rows` is what is there to answer it, not what else there is: two counts of 60 campaigns and
-/// a spend of 400, on each of 30 days. What is little may be read whole, if by an index.
-fn everything() -> Vec<Asked> {
+/// What a dashboard asks of campaigns. `rows` is what is there to answer it, not what else there is. What is little may be read
+/// whole, if by an index.
+fn of_campaigns() -> Vec<Asked> {
     let week = "date_from=2026-11-16&date_to=2026-11-22";
     let mut all = vec![
         get(CAMPAIGN, FEW),
@@ -91,6 +91,12 @@ fn everything() -> Vec<Asked> {
             all.push(get(format!("/v1/campaigns?sort={sort}&limit=10"), FEW));
         }
     }
+    all
+}
+
+/// What it asks of many campaigns together, most of which are two counts of 60 campaigns and a spend of 400, on each of 30 days.
+fn of_many() -> Vec<Asked> {
+    let mut all = Vec::new();
     for key in ["channel", "source", "campaign", "country", "device"] {
         all.push(report(json!({"group_by": [key], "granularity": "week", "totals": true}), MONTH, 13_000));
     }
@@ -157,9 +163,10 @@ async fn every_statement_goes_by_an_index(options: PgPoolOptions, connect: PgCon
 
     let statements = Statements::listen();
     let mut found = Vec::new();
-    for session in SESSIONS {
+    // Sums are planned for their values whatever the session says; beside them, all reports ask the same.
+    for (session, reports) in SESSIONS.into_iter().zip([usize::MAX, 3]) {
         let router = world.reading(&connect, session).await;
-        for asked in everything() {
+        for asked in of_campaigns().into_iter().chain(of_many().into_iter().take(reports)) {
             found.extend(asked.offences(&router, &statements).await);
         }
     }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, completed, created, pushing};
+use crate::statements::Statements;
 use crate::world::{World, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
@@ -96,6 +97,22 @@ async fn many_who_ask_the_same_cost_one(options: PgPoolOptions, connect: PgConne
             assert_eq!(serde_json::json!(reply.ok().column("clicks")), expected);
         }
     }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn those_who_ask_at_once_share_a_question(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let paths = [metrics(1), metrics(2), format!("/v1/campaigns/{}", campaign(1))];
+    for path in &paths {
+        world.get(path).await.ok();
+    }
+    let statements = Statements::count();
+    let replies = join_all((0..60).map(|n| world.get(&paths[n % paths.len()]))).await;
+    for reply in replies {
+        assert_eq!(reply.ok().header("cache-status"), "highwater; hit");
+    }
+    // How far the workspace is, for all of them.
+    assert_eq!(statements.so_far(), 1);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -1,16 +1,12 @@
 //! Many reports at one position.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 use crate::given::{campaign, clicks, created, pushing};
+use crate::statements::Statements;
 use crate::world::{Reply, World, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
@@ -199,44 +195,18 @@ async fn its_twin_can_be_cached(options: PgPoolOptions, connect: PgConnectOption
     }
 }
 
-/// Counts the statements that this thread sends to a database.
-struct Statements(Arc<AtomicUsize>);
-
-impl Subscriber for Statements {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn what_reports_have_in_common_is_looked_up_once(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
-    let counted = Arc::new(AtomicUsize::new(0));
-    let _counting = tracing::subscriber::set_default(Statements(Arc::clone(&counted)));
+    let counted = Statements::count();
     let statements = async |reports: &Value, cached: bool| {
         let path = ask(&world, reports).await.ok().header("content-location").to_owned();
         let tag = send(world.fresh.clone(), "GET", &path, &[], None).await.ok().etag().to_owned();
-        counted.store(0, Ordering::Relaxed);
+        counted.begin();
         let held = [("if-none-match", tag.as_str())];
         let reply = send(world.fresh.clone(), "GET", &path, if cached { &held } else { &[] }, None).await;
         assert_eq!(reply.status.as_u16(), if cached { 304 } else { 200 });
-        counted.load(Ordering::Relaxed)
+        counted.so_far()
     };
     let many = |each: &[Value], times: usize| {
         let each = each.iter().cycle().take(times).enumerate();

@@ -18,8 +18,8 @@ pub(crate) struct Statements {
 impl Statements {
     pub(crate) fn count() -> Self {
         let sent = Arc::new(AtomicUsize::new(0));
-        let _counting = tracing::subscriber::set_default(Counter(Arc::clone(&sent)));
-        Self { sent, _counting }
+        let guard = tracing::subscriber::set_default(Counter(Arc::clone(&sent)));
+        Self { sent, _counting: guard }
     }
 
     /// Counts from here on.

@@ -1,9 +1,10 @@
 //! Who reads slowly holds up nobody else: only so many files are read at a time, and one that nobody reads on is let go.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use http::{Request, StatusCode, header};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -14,6 +15,10 @@ use crate::world::{CSV, KEY, World, send};
 
 /// Half of the connections that the reader's pool has.
 const AT_A_TIME: usize = 6;
+/// How long a file waits for whoever reads it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What has not come by then never comes, on any machine.
+const HANGS: Duration = Duration::from_mins(5);
 
 /// A workspace of which a file takes several pages: whoever reads it keeps a snapshot.
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
@@ -43,13 +48,25 @@ async fn snapshots(world: &World) -> i64 {
     .unwrap()
 }
 
+/// Looks until there are so many.
 async fn until(world: &World, wanted: i64) {
-    let looking = async {
-        while snapshots(world).await != wanted {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), looking).await.expect("as many snapshots");
+    let begun = Instant::now();
+    while snapshots(world).await != wanted {
+        assert!(begun.elapsed() < HANGS, "there never are {wanted} snapshots");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Since when the one snapshot has been waited with. None while a page is read.
+async fn waiting_since(world: &World) -> Option<DateTime<Utc>> {
+    sqlx::query_scalar(
+        "SELECT state_change FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'
+           AND query LIKE '%read.campaigns%'",
+    )
+    .fetch_optional(&world.admin)
+    .await
+    .unwrap()
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -86,19 +103,30 @@ async fn half_of_the_connections_read_files(options: PgPoolOptions, connect: PgC
 async fn what_nobody_reads_on_is_let_go(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let mut stalled = begun(&world.router).await.unwrap();
+    // From here on only this test moves the clock, so that it does not matter how long anything takes.
+    tokio::time::pause();
+    let (still, released) = std::sync::mpsc::channel::<()>();
+    // The runtime does not move it either while a thread is blocked.
+    tokio::task::spawn_blocking(move || released.recv());
     let first = stalled.next().await.unwrap().unwrap();
     assert!(first.starts_with(b"name\r\nShop"));
-    until(&world, 1).await;
+    // The rows that are read ahead wait to be taken when no more are asked for.
+    let (begun, mut since) = (Instant::now(), None);
+    while since.is_none() || waiting_since(&world).await != since {
+        assert!(begun.elapsed() < HANGS, "nothing is waited with");
+        since = waiting_since(&world).await;
+    }
     // Not at once: a caller may be slow.
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(29)).await;
-    tokio::time::resume();
+    tokio::time::advance(PATIENCE * 9 / 10).await;
     assert_eq!(snapshots(&world).await, 1);
 
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(31)).await;
+    let begun = Instant::now();
+    while snapshots(&world).await > 0 {
+        assert!(begun.elapsed() < HANGS, "the snapshot is never let go");
+        tokio::time::advance(PATIENCE * 2).await;
+    }
+    drop(still);
     tokio::time::resume();
-    until(&world, 0).await;
     // Whoever reads on after all is told that the file has no end.
     let rest: Vec<_> = stalled.collect().await;
     assert!(rest.last().unwrap().is_err());

@@ -190,6 +190,7 @@ async fn while_waiting(world: &World, router: Router, statements: &Statements) -
         send(router, "GET", &format!("{CAMPAIGN}?min_position=5001&on_timeout=error"), &waits, None).await
     });
     while !statements.have("SELECT c.workspace, c.position FROM read.live_epochs") {
+        assert!(!request.is_finished(), "answered without asking for the position");
         tokio::task::yield_now().await;
     }
     let applied =

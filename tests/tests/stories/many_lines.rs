@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::memory::peak_memory;
+use crate::memory::{alone, peak_memory};
 
 const NOW: &str = "2026-11-20T10:00:00Z";
 
@@ -76,6 +76,7 @@ async fn a_request_of_a_million_lines_takes_no_more_memory_than_one_of_few(pool:
     const AT_ONCE: usize = 500;
     // The whole million in `make soak`.
     let count = if Soak::of_environment(0).rounds > 1 { 1_000_000 } else { 30_000 };
+    let _alone = alone().await;
     let system = TestSystem::start(&pool, NOW).await;
     let acme = prepared(&system).await;
     let Sending { mut to, mut from } = Sending::begin(&system, &acme).await;

@@ -1,5 +1,14 @@
 //! How much memory a story takes.
 
+use tokio::sync::{Mutex, MutexGuard};
+
+static MEASURED: Mutex<()> = Mutex::const_new(());
+
+/// Waits until no other story of this process measures: each that is asked forgets the peak.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    MEASURED.lock().await
+}
+
 /// The most memory that this process has taken since it was last asked, in bytes.
 pub(crate) fn peak_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -58,7 +58,7 @@ soak: setup ## the fault scenarios of docs/testing.md, HIGHWATER_SOAK_ROUNDS rou
 	cargo build --package highwater
 	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) $(WITH_POSTGRES) cargo test --package tests --test faults --test overload -- --nocapture
 	HIGHWATER_SOAK_ROUNDS=$(HIGHWATER_SOAK_ROUNDS) HIGHWATER_SOAK_OBSERVATIONS=$(HIGHWATER_SOAK_OBSERVATIONS) $(WITH_POSTGRES) \
-		cargo test --release --package tests --test stories -- --nocapture --test-threads 1 replay_under_load a_million_lines a_million_rows reports_at_scale
+		cargo test --release --package tests --test stories -- --nocapture --test-threads 1 replay_under_load a_million_lines a_million_rows large_reports
 	@HIGHWATER_SOAK_ROUNDS=10 $(MAKE) --no-print-directory described
 
 bench: setup ## measures Highwater beside its peers, in release; ARGS='...' goes to the benchmark

@@ -1,4 +1,5 @@
-//! A report costs what its rows cost: neither the campaigns beside them nor the observations behind them make it slower.
+//! A report among many campaigns, and of many observations, has the same rows as one of few, and the right sums. How long each
+//! took is told.
 
 use std::time::{Duration, Instant};
 
@@ -113,7 +114,7 @@ impl Asked {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn reports_at_scale_cost_what_their_rows_cost(pool: PgPool) {
+async fn large_reports_have_the_rows_and_sums_of_small_ones(pool: PgPool) {
     let size = Size::of_environment();
     // Each is computed: no result is kept.
     let system = TestSystem::start_as(&pool, NOW, |config| SystemConfig { results_bytes: 0, ..config }).await;

@@ -1,6 +1,6 @@
 //! Fills one log's part of the new epoch. Three stages work at the same time, each a step ahead of the next: pages are
 //! read; several are folded at once, each on a thread of its own, and joined in their order; and what has gathered is written
-//! as soon as it is worth a transaction and nothing else is being written.
+//! when, after a page was joined to it, it is worth a transaction and nothing else is being written.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const PAGES_AHEAD: usize = 4;
 const SEGMENTS: usize = 2;
 
 /// What is to be written, and the turn to write it: given back when it is.
-type Written = (Fold, OwnedSemaphorePermit);
+type ToWrite = (Fold, OwnedSemaphorePermit);
 
 /// Makes the checkpoint of a log that is to be filled.
 pub(in super::super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
@@ -98,7 +98,7 @@ async fn fold_pages(
     holds: Arc<Holds>,
     room: Room,
     mut pages: mpsc::Receiver<Result<Page, ReplayError>>,
-    folds: mpsc::Sender<Result<Written, ReplayError>>,
+    folds: mpsc::Sender<Result<ToWrite, ReplayError>>,
 ) {
     let turns = Arc::new(Semaphore::new(1));
     let mut segments = FuturesOrdered::new();
@@ -125,7 +125,7 @@ async fn fold_pages(
         }
         let turn = if room.is_full(&fold) {
             Arc::clone(&turns).acquire_owned().await.ok()
-        } else if room.is_fold(&fold) {
+        } else if room.is_worth_writing(&fold) {
             Arc::clone(&turns).try_acquire_owned().ok()
         } else {
             None

@@ -58,9 +58,9 @@ const LARGEST_PAGE: usize = 2 * KIB * KIB;
 /// What a row takes on its way from the fold to the database, in all the forms that stand at the same time: in the fold that
 /// gathers and in the one that is written, there also as columns and as they are sent.
 const ROW_BYTES: usize = 768;
-/// Of the rows that there is room for, the part that is worth a transaction: less would write too many rows of the same
+/// One part in so many of the rows that there is room for is worth a transaction: less would write too many rows of the same
 /// buckets twice.
-const WORTH_WRITING: usize = 4;
+const PARTS_WORTH_WRITING: usize = 4;
 
 /// How the memory is shared out among the logs that are filled at the same time, and how these are cut.
 #[derive(Debug, Clone)]
@@ -70,7 +70,8 @@ pub(super) struct Room {
     all: u32,
     /// Events of one page: enough to keep a core busy for a moment, and a small part of what there is room for.
     page_bytes: usize,
-    /// Rows that one log's fold gathers at most. Half of the memory, together.
+    /// Rows of one log's fold that make it full. Half of the memory, together. The page that is joined last may bring more than
+    /// are missing: a fold may pass this by its rows.
     fold_rows: usize,
     cut: ReplayCut,
 }
@@ -94,11 +95,12 @@ impl Room {
     }
 
     /// Whether a fold is to be written, if nothing else is.
-    pub(super) fn is_fold(&self, fold: &Fold) -> bool {
-        fold.rows() >= self.fold_rows / WORTH_WRITING || fold.events >= self.cut.fold_events
+    pub(super) fn is_worth_writing(&self, fold: &Fold) -> bool {
+        fold.rows() >= self.fold_rows / PARTS_WORTH_WRITING || fold.events >= self.cut.fold_events
     }
 
-    /// Whether a fold is to be written before anything is added to it.
+    /// Whether a fold is to be written before anything more is joined to it. It is asked between pages, so that a full one may
+    /// have a page's rows more than there is room for.
     pub(super) fn is_full(&self, fold: &Fold) -> bool {
         fold.rows() >= self.fold_rows
     }

@@ -24,7 +24,8 @@ mod routes; // one file per resource
 mod serve; // from request to answer, and the results that are kept
 mod snapshot; // the one database snapshot of a request
 mod sources; // sources and how fresh they are
-mod tip; // how far workspaces are, asked together
+mod tip; // how far workspaces are
+mod together; // questions of many requests, put as one
 mod version; // what a result depends on, and the version that follows
 
 use std::ops::Deref;
@@ -38,8 +39,10 @@ use platform::keys::Keys;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+use routes::{CampaignAt, CampaignAtTip};
 use serve::Results;
-use tip::Tips;
+use tip::Tip;
+use together::Together;
 
 pub use progress::{Progress, READ_CHANNEL};
 
@@ -57,7 +60,8 @@ pub struct ApiParts {
     keys: Keys,
     clock: SharedClock,
     progress: Progress,
-    tips: Tips,
+    tips: Together<i32, Tip>,
+    campaigns: Together<CampaignAt, CampaignAtTip>,
     results: Results,
     /// How many callers may read rows as CSV at a time.
     exports: Arc<Semaphore>,
@@ -66,10 +70,11 @@ pub struct ApiParts {
 impl ApiState {
     /// `pool` acts as the read part; `progress` was started on the same database. Of results, `results_bytes` are kept.
     pub fn new(pool: PgPool, keys: Keys, clock: SharedClock, progress: Progress, results_bytes: usize) -> Self {
-        let tips = Tips::new(pool.clone());
+        let tips = Together::new(pool.clone(), tip::read);
+        let campaigns = Together::new(pool.clone(), routes::campaigns_at_tip);
         let exports = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
         let (results, exports) = (Results::new(results_bytes), Arc::new(Semaphore::new(exports)));
-        Self(Arc::new(ApiParts { pool, keys, clock, progress, tips, results, exports }))
+        Self(Arc::new(ApiParts { pool, keys, clock, progress, tips, campaigns, results, exports }))
     }
 }
 

@@ -1,23 +1,17 @@
-//! How far the live rows of workspaces are, asked for many requests at once.
-//!
-//! A request that comes while a question is under way waits for the next one, which then speaks for everyone who came
-//! meanwhile. So each gets what was true after it came, and many cost little more than one.
+//! How far the live rows of workspaces are.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::money::Currency;
 use domain::zone::Zone;
-use sqlx::{PgConnection, PgPool};
-use tokio::sync::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
 
 use crate::MODEL;
 use crate::refusal::Refusal;
 use crate::version::Revision;
-
-/// Before a question is asked, others may join it for so many turns of the runtime at most: each takes microseconds.
-const MOST_TURNS: usize = 32;
 
 /// How far the live rows of one workspace are. Of two that are alike but for the head and its age, the rows are the same.
 #[derive(Debug, Clone)]
@@ -97,91 +91,10 @@ impl Tip {
     }
 }
 
-/// Asks for tips, together. Clones ask together, too.
-#[derive(Debug, Clone)]
-pub(crate) struct Tips {
-    pool: PgPool,
-    waiting: Arc<Mutex<Waiting>>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    callers: Vec<Caller>,
-    /// Whether somebody asks already, who will ask again for those who came meanwhile.
-    is_asking: bool,
-}
-
-#[derive(Debug)]
-struct Caller {
-    workspace: i32,
-    answer: oneshot::Sender<Arc<Tip>>,
-}
-
-impl Tips {
-    pub(crate) fn new(pool: PgPool) -> Self {
-        Self { pool, waiting: Arc::default() }
-    }
-
-    /// How far a workspace is at some instant after this was called. `None` when the database could not be asked.
-    pub(crate) async fn latest(&self, workspace: i32) -> Option<Arc<Tip>> {
-        let (answer, told) = oneshot::channel();
-        if self.join(Caller { workspace, answer }) {
-            // A task of its own, because those who wait for it must not depend on whether this caller stays.
-            tokio::spawn(self.clone().ask());
-        }
-        told.await.ok()
-    }
-
-    /// Whether it is for this caller to have the question asked.
-    fn join(&self, caller: Caller) -> bool {
-        let mut waiting = self.waiting();
-        waiting.callers.push(caller);
-        !std::mem::replace(&mut waiting.is_asking, true)
-    }
-
-    /// Asks until nobody waits.
-    async fn ask(self) {
-        loop {
-            self.gather().await;
-            let Some(callers) = self.take() else { return };
-            let workspaces: HashSet<_> = callers.iter().map(|caller| caller.workspace).collect();
-            match self.read(&workspaces.into_iter().collect::<Vec<_>>()).await {
-                Ok(tips) => {
-                    let tips: HashMap<_, _> = tips.into_iter().map(|(id, tip)| (id, Arc::new(tip))).collect();
-                    for Caller { workspace, answer } in callers {
-                        // Whoever went away needs no answer.
-                        tips.get(&workspace).and_then(|tip| answer.send(Arc::clone(tip)).ok());
-                    }
-                }
-                // Each caller asks by itself then, and tells of it.
-                Err(error) => tracing::debug!(%error, "cannot read how far workspaces are"),
-            }
-        }
-    }
-
-    /// Lets the requests that are here already join: those that the runtime has work for run before this goes on.
-    async fn gather(&self) {
-        let mut joined = 0;
-        for _ in 0..MOST_TURNS {
-            tokio::task::yield_now().await;
-            let now = self.waiting().callers.len();
-            if now == std::mem::replace(&mut joined, now) {
-                return;
-            }
-        }
-    }
-
-    fn take(&self) -> Option<Vec<Caller>> {
-        let mut waiting = self.waiting();
-        waiting.is_asking = !waiting.callers.is_empty();
-        waiting.is_asking.then(|| std::mem::take(&mut waiting.callers))
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn read(&self, workspaces: &[i32]) -> Result<HashMap<i32, Tip>, Refusal> {
-        Tip::read(&mut *self.pool.acquire().await?, workspaces).await
-    }
+/// Reads tips for many requests at once.
+pub(crate) fn read<'a>(
+    db: &'a mut PgConnection,
+    workspaces: &'a [i32],
+) -> BoxFuture<'a, Result<HashMap<i32, Tip>, Refusal>> {
+    Tip::read(db, workspaces).boxed()
 }

@@ -13,6 +13,7 @@ mod metrics; // the numbers of one campaign
 mod pacing; // whether one campaign spends its budget as its days pass
 mod reports; // the numbers of many
 
+pub(crate) use campaign::{CampaignAt, CampaignAtTip, campaigns_at_tip};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -68,7 +68,7 @@ impl<'a> Read<'a> {
     async fn answer<R: Resource>(self, resource: &R) -> Result<Answered<R::Query>, Refusal> {
         let mut trace = Trace::begin();
         let Caller { state, principal, .. } = self.caller;
-        let tip = state.tips.latest(principal.workspace).await;
+        let tip = state.tips.ask(principal.workspace).await;
         let met = tip.as_deref().filter(|tip| self.consistency.is_met_by(tip, state.clock.now()));
         let Some(tip) = met else {
             // Whoever waits for a position, and where something was ever parked, each asks for itself.
@@ -94,7 +94,7 @@ impl<'a> Read<'a> {
         if let Some(repeated) = self.kept(&key, tip, &trace) {
             return Ok(self.repeat(sought.query, &repeated, trace));
         }
-        let at = AtTip { pool: &state.pool, workspace: principal.workspace, tip, now: around.now };
+        let at = AtTip { state, workspace: principal.workspace, tip, now: around.now };
         let Some((survey, told)) = resource.at_tip(&at, &sought).await? else {
             return self.read_snapshot(resource, trace).await;
         };

@@ -9,10 +9,10 @@ use domain::zone::Zone;
 use platform::keys::Principal;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use sqlx::PgPool;
 
 use super::Params;
 use super::results::Key;
+use crate::ApiState;
 use crate::answer::{Canonical, Envelope, Meta, Page, Tag, Warning};
 use crate::consistency::Settled;
 use crate::cursor::PageWanted;
@@ -74,7 +74,7 @@ pub(crate) trait Resource: Send + Sync {
 /// Where a workspace is, to be read from without more ado: nothing of it was ever parked.
 #[derive(Debug)]
 pub(crate) struct AtTip<'a> {
-    pub(crate) pool: &'a PgPool,
+    pub(crate) state: &'a ApiState,
     pub(crate) workspace: i32,
     pub(crate) tip: &'a Tip,
     pub(crate) now: DateTime<Utc>,

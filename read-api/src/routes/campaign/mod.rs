@@ -1,5 +1,9 @@
 //! One campaign.
 
+mod at_tip; // many of them at once, where nothing moved meanwhile
+
+use std::sync::Arc;
+
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, status};
@@ -23,6 +27,8 @@ use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::tip::Tip;
 use crate::version::{Scope as Watched, Version};
+
+pub(crate) use at_tip::{CampaignAt, CampaignAtTip, campaigns_at_tip};
 
 /// The model that campaigns are read from, as answers name it.
 pub(crate) const MODEL: &str = "campaigns";
@@ -85,7 +91,7 @@ impl From<Budget> for BudgetBody {
 }
 
 /// A campaign as its table has it.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct CampaignRow {
     pub(crate) campaign_id: Uuid,
     version: i64,
@@ -215,62 +221,17 @@ impl Resource for Campaign {
         at: &AtTip<'_>,
         sought: &Sought<CampaignQuery>,
     ) -> Result<Option<(Survey<()>, Told)>, Refusal> {
-        let Some((row, last)) = find_at(at, self.id).await? else { return Ok(None) };
+        let Some(found) = at.state.campaigns.ask(CampaignAt::new(at, self.id)).await else { return Ok(None) };
+        let CampaignAtTip { row, last_touched } = Arc::unwrap_or_clone(found);
         let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
         let (started, starts) = (starts_at.filter(|at_| *at_ <= at.now), starts_at.filter(|at_| *at_ > at.now));
-        let version = Version::new(at.tip.revision, last, started);
+        let version = Version::new(at.tip.revision, last_touched, started);
         let Tip { epoch, currency, time_zone, .. } = *at.tip;
         let survey = Survey { epoch, version, lasting: Lasting::Until(starts), numbers: None, ground: () };
         let data = row.at(at.now)?;
         let contents = Contents { data, next_cursor: None, time_zone, freshness: None, warnings: Vec::new() };
         Ok(Some((survey, sought.told::<Self, _>((epoch, currency), version, contents)?)))
     }
-}
-
-/// The campaign, and the last event that touched it or what feeds it, if the workspace is where the tip says.
-async fn find_at(at: &AtTip<'_>, id: Uuid) -> Result<Option<(CampaignRow, i64)>, Refusal> {
-    let Tip { epoch, applied, revision, .. } = *at.tip;
-    let row = sqlx::query!(
-        r#"SELECT c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, c.ends_on,
-                  c.starts_at, c.budget_micros, c.budget_per, c.external_ids AS "external_ids: Json<Box<RawValue>>",
-                  c.attributes AS "attributes: Json<Box<RawValue>>", c.created_at, c.changed_at, c.position,
-                  (SELECT coalesce(max(f.position), 0) FROM read.campaign_sources f
-                   WHERE f.epoch = $2 AND f.workspace = $3 AND f.campaign_id = $4) AS "fed_at!"
-           FROM read.campaigns c
-           WHERE c.epoch = $2 AND c.workspace = $3 AND c.campaign_id = $4
-             AND EXISTS (SELECT FROM read.live_epochs l
-                         JOIN read.checkpoints k ON k.projection = l.projection AND k.epoch = l.epoch AND k.workspace = l.workspace
-                         WHERE l.projection = $1 AND l.workspace = $3 AND l.epoch = $2 AND k.position = $5 AND k.revision = $6)"#,
-        crate::MODEL,
-        epoch,
-        at.workspace,
-        id,
-        applied,
-        revision.count,
-    )
-    .fetch_optional(at.pool)
-    .await?;
-    Ok(row.map(|row| {
-        let campaign = CampaignRow {
-            campaign_id: row.campaign_id,
-            version: row.version,
-            name: row.name,
-            state: row.state,
-            channels: row.channels,
-            currency: row.currency,
-            time_zone: row.time_zone,
-            starts_on: row.starts_on,
-            ends_on: row.ends_on,
-            starts_at: row.starts_at,
-            budget_micros: row.budget_micros,
-            budget_per: row.budget_per,
-            external_ids: row.external_ids,
-            attributes: row.attributes,
-            created_at: row.created_at,
-            changed_at: row.changed_at,
-        };
-        (campaign, row.position.max(row.fed_at))
-    }))
 }
 
 async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, Refusal> {

@@ -1,0 +1,32 @@
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
+use super::*;
+
+/// Doubles even numbers; there is nothing to odd ones, and 13 is a bug.
+fn doubles<'a>(db: &'a mut PgConnection, numbers: &'a [i32]) -> BoxFuture<'a, Result<HashMap<i32, i32>, Refusal>> {
+    async move {
+        assert!(!numbers.contains(&13), "nobody expected 13");
+        let pairs: Vec<(i32, i32)> =
+            sqlx::query_as("SELECT n, 2 * n FROM unnest($1) n WHERE n % 2 = 0").bind(numbers).fetch_all(db).await?;
+        Ok(pairs.into_iter().collect())
+    }
+    .boxed()
+}
+
+#[sqlx::test(migrations = false)]
+async fn each_is_told_what_it_asked_for(pool: PgPool) {
+    let together = Together::new(pool, doubles);
+    let told = join_all([2, 3, 4, 2].map(|number| together.ask(number))).await;
+    let told: Vec<_> = told.into_iter().map(|double| double.map(|double| *double)).collect();
+    assert_eq!(told, [Some(4), None, Some(8), Some(4)]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn nobody_waits_for_a_question_that_failed(pool: PgPool) {
+    let together = Together::new(pool.clone(), doubles);
+    assert_eq!(join_all([2, 13].map(|number| together.ask(number))).await, [None, None]);
+    assert_eq!(together.ask(2).await.as_deref(), Some(&4));
+    pool.close().await;
+    assert_eq!(together.ask(2).await, None);
+}

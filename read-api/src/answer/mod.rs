@@ -255,6 +255,11 @@ impl Standing {
         Self { head: tip.head, lag: tip.lag(now), ..self }
     }
 
+    /// Whether it is as fresh as a caller wants it.
+    pub(crate) fn meets(&self, consistency: Consistency) -> bool {
+        consistency.is_met_at(self.applied, self.lag)
+    }
+
     /// The same, for a caller whose wishes are met.
     pub(crate) fn met(self, consistency: Consistency) -> Self {
         Self { satisfied: true, waited_s: consistency.wait_s(), ..self }

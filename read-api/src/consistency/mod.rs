@@ -107,10 +107,13 @@ impl Consistency {
 
     /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.
     pub(crate) fn is_met_by(self, tip: &Tip, now: DateTime<Utc>) -> bool {
-        !tip.is_building
-            && tip.revision.count == 0
-            && self.min_position.is_none_or(|position| position <= tip.applied)
-            && self.max_staleness.is_none_or(|bound| tip.lag(now) <= bound)
+        !tip.is_building && tip.revision.count == 0 && self.is_met_at(tip.applied, tip.lag(now))
+    }
+
+    /// Whether rows that hold the log up to this position, and lag by so much, are as fresh as is wanted.
+    pub(crate) fn is_met_at(self, applied: i64, lag: TimeDelta) -> bool {
+        self.min_position.is_none_or(|position| position <= applied)
+            && self.max_staleness.is_none_or(|bound| lag <= bound)
     }
 
     /// Takes a snapshot that is as fresh as is wanted, waiting for the projection as long as the caller would.

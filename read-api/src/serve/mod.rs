@@ -153,7 +153,8 @@ impl<'a> Read<'a> {
         Ok(Surveyed { sought, survey, standing, tag })
     }
 
-    /// What is kept of this query, if it holds at the tip, or was read since the request came.
+    /// What is kept of this query, if it holds at the tip or was read since the request came, and is as fresh as the caller wants
+    /// it: who had it read may have wanted less.
     fn kept(self, key: &Key, tip: &Tip, trace: &Trace) -> Option<Repeated> {
         let kept = self.caller.state.results.get(key)?;
         let now = self.caller.state.clock.now();
@@ -165,6 +166,7 @@ impl<'a> Read<'a> {
             return None;
         };
         let is_there = kept.body.is_some() || self.caller.holds(&kept.tag);
+        let is_there = is_there && standing.meets(self.consistency);
         is_there.then(|| Repeated { standing: standing.met(self.consistency), kept })
     }
 

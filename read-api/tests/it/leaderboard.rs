@@ -7,6 +7,7 @@ use domain::campaign::CampaignEvent;
 use domain::measure::{DERIVED, Measure};
 use domain::observation::ObservationType::{Click, Conversion, Impression, Spend};
 use domain::source::{Role, SourceKind};
+use futures_util::future::join;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -246,6 +247,10 @@ async fn it_says_of_which_instant_it_is_true(options: PgPoolOptions, connect: Pg
     assert!(asked.header("data-freshness").ends_with("satisfied=?0"));
     let refused = world.get(&format!("{CLICKS}&min_position={head}&on_timeout=error")).await;
     assert_eq!(refused.problem(503), "not-yet-visible");
+    // Nor is it had from somebody who asks at the same time and is content with less.
+    let more = format!("{CLICKS}&min_position={head}&on_timeout=error");
+    let (less, more) = join(world.get(CLICKS), world.get(&more)).await;
+    assert_eq!((less.ok().status.as_u16(), more.problem(503)), (200, "not-yet-visible"));
     assert_eq!(world.get(&format!("{CLICKS}&max_staleness=5s")).await.problem(503), "staleness-bound-unmet");
     assert_eq!(world.get(&format!("{CLICKS}&min_position=11")).await.problem(400), "unknown-position");
 

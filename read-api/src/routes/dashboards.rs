@@ -207,28 +207,35 @@ impl Resource for Dashboard {
     ) -> Result<Option<Survey<Self::Ground>>, Refusal> {
         let snapshot = &mut settled.snapshot;
         let mut shared = Shared::load(snapshot).await?;
-        let mut grounds = BTreeMap::new();
+        let (mut grounds, mut is_refused_now) = (BTreeMap::new(), false);
         for (name, sought) in &query.0 {
             let ground = match sought {
                 Ok(sought) => match survey(snapshot, &mut shared, &sought.query).await {
                     Ok(ground) => Ok(ground),
-                    Err(refusal) => Err(refused(name, refusal)?),
+                    Err(refusal) => {
+                        is_refused_now = true;
+                        Err(refused(name, refusal)?)
+                    }
                 },
                 Err(problem) => Err(problem.clone()),
             };
             grounds.insert(name.clone(), ground);
         }
         let each = || grounds.values().filter_map(|ground| ground.as_ref().ok());
-        // Refusals alone depend on nothing that happens.
-        let version =
-            each().map(|ground| ground.version).fold(Version::new(Revision::default(), 0, None), Version::and);
         let now = snapshot.now;
+        let (nothing, everything) =
+            (Version::new(Revision::default(), 0, None), Version::new(snapshot.revision, snapshot.applied, Some(now)));
+        // What is refused as it was sent is refused for ever. What is refused as things stand may be answered as soon as anything
+        // happens, and there is nothing to tell by.
+        let least = if is_refused_now { everything } else { nothing };
+        let version = each().map(|ground| ground.version).fold(least, Version::and);
+        let until = each().filter_map(|ground| ground.until).min();
         let state = each().map(|ground| ground.freshness(now).state).min();
         let complete_through = each().map(Ground::complete_through).min().flatten();
         Ok(Some(Survey {
             epoch: snapshot.epoch,
             version,
-            lasting: Lasting::Until(each().filter_map(|ground| ground.until).min()),
+            lasting: if is_refused_now { Lasting::Unknown } else { Lasting::Until(until) },
             numbers: state.map(|state| (state, complete_through)),
             ground: grounds,
         }))

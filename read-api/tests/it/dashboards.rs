@@ -227,3 +227,25 @@ async fn what_reports_have_in_common_is_looked_up_once(options: PgPoolOptions, c
     // What each adds up it adds up by itself.
     assert!(statements(&many(&each, 10), false).await > statements(&many(&each, 5), false).await);
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_is_refused_only_as_things_stand_is_looked_at_again(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = world(options, connect).await;
+    let source = |n: u128| pushing(n, &format!("source {n}"), "email");
+    // One part of a report for each source that there is.
+    let each = (3..=27).map(|n| json!({"source": [format!("source {n}")], "campaign_id": [campaign(n).to_string()]}));
+    let shoes = tile(&json!({"filters": {"campaign_id": [campaign(1).to_string()]}}));
+    let parts = tile(&json!({"filters": {"or": each.collect::<Vec<_>>()}}));
+    let dashboard = json!({"reports": {"shoes": shoes, "parts": parts}});
+
+    world.given((3..=12).map(source)).await;
+    let answered = get(&world, &dashboard).await.ok();
+    assert_eq!(answered.body["data"]["parts"]["data"], json!([]), "{answered}");
+    world.given((13..=27).map(source)).await;
+    let refused = get(&world, &dashboard).await.ok();
+    assert_eq!(refused.body["data"]["parts"]["problem"]["status"], json!(400), "{refused}");
+    assert_ne!(refused.etag(), answered.etag());
+    // Whatever happens may end it.
+    world.given([clicks(2, 2, "2026-11-20T12:00:00Z", 1)]).await;
+    assert_ne!(get(&world, &dashboard).await.ok().etag(), refused.etag());
+}

@@ -17,6 +17,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use platform::http::problem::Problem;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 pub(crate) use self::sheet::Column;
@@ -57,8 +58,11 @@ pub(super) async fn export<T: Table>(caller: Caller, table: T) -> Result<Respons
     let (head, begun) = oneshot::channel();
     let (pieces, written) = mpsc::channel(1);
     let export = Export { head: Some(head), pieces };
-    tokio::spawn(async move { export.write(&caller, &table).await }.in_current_span());
+    // Ends with this request until its rows begin; from there on it ends when nobody takes them.
+    let writing = tokio::spawn(async move { export.write(&caller, &table).await }.in_current_span());
+    let writing = AbortOnDropHandle::new(writing);
     let response = begun.await.map_err(|_| Refusal::corrupt("an export ended before it began"))??;
+    drop(writing.detach());
     if response.status() != StatusCode::OK {
         return Ok(response);
     }

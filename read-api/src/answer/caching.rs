@@ -5,8 +5,8 @@ use http::HeaderValue;
 /// What caches may do with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caching {
-    /// Ask again each time, and show it for 5 seconds while that goes on. No number is so final that a copy could be shown
-    /// for longer: a correction is taken at any time.
+    /// Ask again each time, and show a copy of at most 5 seconds while that goes on. No number is so final that an older one
+    /// could be shown: a correction is taken at any time.
     ShowMeanwhile,
     /// Ask again before it is shown: the caller said how fresh it must be, or it is a file, which nobody should be handed the
     /// old one of while the new one is written.

@@ -234,8 +234,8 @@ impl Ground {
         }
     }
 
-    /// The admitted sources that feed the campaigns of the report.
-    fn fed_by(&self) -> Vec<&Source> {
+    /// The admitted sources that decide how settled its numbers are: those that feed its campaigns, and those that may.
+    fn deciding(&self) -> Vec<&Source> {
         let about = self.about();
         // What waits may be the first that a source says of them.
         let feeds = |source: &&Source| self.fed_by.contains(&source.id) || self.parked.events_of(source.id, &about) > 0;
@@ -260,7 +260,7 @@ impl Ground {
         let range = (plan.calendar.start(), plan.calendar.end());
         let about = self.about();
         let parked = (|id| self.parked.events_of(id, &about), self.is_unsettled());
-        sources::freshness(&self.fed_by(), &plan.measures, parked, range, now, self.version.as_of())
+        sources::freshness(&self.deciding(), &plan.measures, parked, range, now, self.version.as_of())
     }
 
     /// The range that it is compared with, and how settled that is.
@@ -273,7 +273,7 @@ impl Ground {
     }
 
     pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
-        sources::complete_through(&self.fed_by(), &self.own.plan.measures).filter(|_| !self.is_unsettled())
+        sources::complete_through(&self.deciding(), &self.own.plan.measures).filter(|_| !self.is_unsettled())
     }
 
     /// The primary sources that the filters let in and that state totals without dimensions.
@@ -282,7 +282,7 @@ impl Ground {
             source.definition.kind == domain::source::SourceKind::Pull
                 && source.role_among(&self.own.plan.measures) == Role::Primary
         };
-        self.fed_by().into_iter().filter(states).collect()
+        self.deciding().into_iter().filter(states).collect()
     }
 
     /// The sums of one of its ranges.
@@ -316,7 +316,7 @@ impl Ground {
         query: &ReportQuery,
         sums: impl Iterator<Item = &Sum>,
     ) -> Result<Feeding, Refusal> {
-        let together = self.fed_by().iter().map(|source| source.id).collect();
+        let together = self.deciding().iter().map(|source| source.id).collect();
         if !query.groups_by(GroupKey::Campaign) {
             return Ok(Feeding { together, by_campaign: BTreeMap::new() });
         }

@@ -78,13 +78,13 @@ macro_rules! params {
                 #[serde(skip_serializing_if = "Option::is_none")]
                 $own: $type,
             )*
-            /// The answer should hold the log up to this position; `Prefer: wait=<seconds>` waits for it.
+            /// The answer should hold the log up to this position. Where a read can wait, `Prefer: wait=<seconds>` waits for it.
             #[serde(skip_serializing_if = "Option::is_none")]
             min_position: Option<i64>,
             /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
             #[serde(skip_serializing_if = "Option::is_none")]
             max_staleness: Option<String>,
-            /// `stale` (the default): on time-out answer with what is there. `error`: refuse with 503.
+            /// What to do when the answer is not as fresh as was asked. `stale` (the default): answer. `error`: refuse with 503.
             #[serde(skip_serializing_if = "Option::is_none")]
             on_timeout: Option<String>,
         }

@@ -66,13 +66,13 @@ impl<'a> Read<'a> {
 
     /// The answer, from what is kept or from a snapshot.
     async fn answer<R: Resource>(self, resource: &R) -> Result<Answered<R::Query>, Refusal> {
-        let mut trace = Trace::begin();
+        let trace = Trace::begin();
         let Caller { state, principal, .. } = self.caller;
         let tip = state.tips.ask(principal.workspace).await;
         let met = tip.as_deref().filter(|tip| self.consistency.is_met_by(tip, state.clock.now()));
         let Some(tip) = met else {
             // Whoever waits for a position, and where something was ever parked, each asks for itself.
-            return self.read_snapshot(resource, trace).await;
+            return Box::pin(self.read_snapshot(resource, trace)).await;
         };
         let around = Around { time_zone: tip.time_zone, now: state.clock.now() };
         let sought = Sought::new(R::MODEL, principal, resource.query(around)?)?;
@@ -80,6 +80,20 @@ impl<'a> Read<'a> {
         if let Some(repeated) = self.kept(&key, tip, &trace) {
             return Ok(self.repeat(sought.query, &repeated, trace));
         }
+        // What is rare is on the heap: the way of what is kept would have to make room for all of it.
+        Box::pin(self.compute(resource, tip, sought, trace)).await
+    }
+
+    /// The answer of one among all who ask the same now.
+    async fn compute<R: Resource>(
+        self,
+        resource: &R,
+        tip: &Tip,
+        sought: Sought<R::Query>,
+        mut trace: Trace,
+    ) -> Result<Answered<R::Query>, Refusal> {
+        let Caller { state, principal, .. } = self.caller;
+        let key = sought.key(R::MODEL, principal);
         if self.consistency.may_wait_again() {
             // Nobody else should wait for what only this caller wants.
             return self.read_snapshot(resource, trace).await;
@@ -94,15 +108,21 @@ impl<'a> Read<'a> {
         if let Some(repeated) = self.kept(&key, tip, &trace) {
             return Ok(self.repeat(sought.query, &repeated, trace));
         }
-        let at = AtTip { state, workspace: principal.workspace, tip, now: around.now };
+        let now = state.clock.now();
+        let standing = Standing::new(principal.workspace, tip, now);
+        if !standing.meets(self.consistency) {
+            // Its turn took so long that the tip is too old.
+            return self.read_snapshot(resource, trace).await;
+        }
+        let at = AtTip { state, workspace: principal.workspace, tip, now };
         let Some((survey, told)) = resource.at_tip(&at, &sought).await? else {
             return self.read_snapshot(resource, trace).await;
         };
         trace.settled();
         let kept = Kept {
-            taken: Taken::at(tip, trace.began, around.now),
+            taken: Taken::at(tip, trace.began, now),
             lasting: survey.lasting,
-            standing: Standing::new(principal.workspace, tip, around.now).met(self.consistency),
+            standing: standing.met(self.consistency),
             tag: sought.tag(R::MODEL, survey.epoch, survey.version),
             body: Some(Bytes::from(told.body)),
             next_cursor: told.next_cursor,

@@ -24,7 +24,10 @@ pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTree
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let rows = sqlx::query!(
-        "SELECT campaign_id, name FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($3)",
+        r#"SELECT n.campaign_id AS "campaign_id!", c.name
+           FROM unnest((SELECT $3::uuid[])) n (campaign_id)
+           CROSS JOIN LATERAL (SELECT name FROM read.campaigns
+                               WHERE epoch = $1 AND workspace = $2 AND campaign_id = n.campaign_id LIMIT 1) c"#,
         epoch,
         workspace,
         ids,

@@ -168,6 +168,8 @@ async fn every_statement_goes_by_an_index(options: PgPoolOptions, connect: PgCon
     world.admin.execute("SET default_statistics_target = 20; ANALYZE").await.unwrap();
     projections::leaderboard::refresh(&world.projector, "2026-11-22T12:00:00Z".parse().unwrap()).await.unwrap();
     world.admin.execute("ANALYZE read.leaderboard").await.unwrap();
+    // As any table is after a while: an index that holds all that is asked for is read by itself then.
+    world.admin.execute("VACUUM").await.unwrap();
 
     let statements = Statements::listen();
     let mut found = Vec::new();

@@ -81,7 +81,7 @@ impl<'a> Read<'a> {
             return Ok(self.repeat(sought.query, &repeated, trace));
         }
         // What is rare is on the heap: the way of what is kept would have to make room for all of it.
-        Box::pin(self.compute(resource, tip, sought, trace)).await
+        Box::pin(self.compute(resource, tip, (sought, key), trace)).await
     }
 
     /// The answer of one among all who ask the same now.
@@ -89,11 +89,10 @@ impl<'a> Read<'a> {
         self,
         resource: &R,
         tip: &Tip,
-        sought: Sought<R::Query>,
+        (sought, key): (Sought<R::Query>, Key),
         mut trace: Trace,
     ) -> Result<Answered<R::Query>, Refusal> {
         let Caller { state, principal, .. } = self.caller;
-        let key = sought.key(R::MODEL, principal);
         if self.consistency.may_wait_again() {
             // Nobody else should wait for what only this caller wants.
             return self.read_snapshot(resource, trace).await;

@@ -203,7 +203,7 @@ impl Waiting {
     async fn begin(request: Request, state: &ApiState) -> Result<(Request, Self), Problem> {
         let (mut parts, body) = request.into_parts();
         let authenticated = Authenticated::from_request_parts(&mut parts, state).await?;
-        let principal = authenticated.require(Scope::Command)?.clone();
+        let principal = *authenticated.require(Scope::Command)?;
         let Ok(trace) = TraceContext::from_request_parts(&mut parts, state).await;
         let waiting = Self {
             principal,

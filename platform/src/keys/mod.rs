@@ -4,10 +4,10 @@
 //! hash. A key is never logged, printed or kept in clear.
 
 mod registry;
+mod scopes;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -19,59 +19,19 @@ use uuid::Uuid;
 use crate::clock::SharedClock;
 
 pub use registry::{KeyRecord, NewKey, Revocation, create_key, insert_key, list_keys, revoke_key};
-
-/// What a key may do. No scope contains another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// Send commands, observations, statements.
-    Command,
-    /// Read.
-    Read,
-    /// Operate: retry what is parked, and the like.
-    Admin,
-}
-
-impl Scope {
-    pub const ALL: [Scope; 3] = [Scope::Command, Scope::Read, Scope::Admin];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Scope::Command => "command",
-            Scope::Read => "read",
-            Scope::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is `command`, `read` or `admin`")]
-pub struct UnknownScope;
-
-impl FromStr for Scope {
-    type Err = UnknownScope;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Scope::ALL.into_iter().find(|scope| scope.name() == text).ok_or(UnknownScope)
-    }
-}
+pub use scopes::{Scope, Scopes, UnknownScope};
 
 /// Who calls. Names the key, never holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal {
     pub key_id: Uuid,
     pub workspace: i32,
-    pub scopes: Vec<Scope>,
+    pub scopes: Scopes,
 }
 
 impl Principal {
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope)
+        self.scopes.contains(scope)
     }
 }
 
@@ -172,8 +132,7 @@ impl Keys {
         match found {
             Ok(Some(principal)) => {
                 make_room(&mut remembered, now);
-                let entry =
-                    Remembered { principal: principal.clone(), found_at: now, refreshing: AtomicBool::new(false) };
+                let entry = Remembered { principal, found_at: now, refreshing: AtomicBool::new(false) };
                 remembered.insert(digest, entry);
                 Ok(Some(principal))
             }
@@ -200,7 +159,7 @@ impl Keys {
             return None;
         }
         let my_turn = age >= REFRESH_FROM && !entry.refreshing.swap(true, Ordering::Relaxed);
-        (!my_turn).then(|| entry.principal.clone())
+        (!my_turn).then_some(entry.principal)
     }
 }
 

@@ -141,7 +141,8 @@ pub(super) async fn find_key(pool: &PgPool, digest: &Digest) -> Result<Option<Pr
     .fetch_optional(pool)
     .await?;
     row.map(|row| {
-        Ok(Principal { key_id: row.key_id, workspace: row.workspace, scopes: parse_scopes(row.key_id, &row.scopes)? })
+        let scopes = parse_scopes(row.key_id, &row.scopes)?.into_iter().collect();
+        Ok(Principal { key_id: row.key_id, workspace: row.workspace, scopes })
     })
     .transpose()
 }

@@ -4,37 +4,39 @@
 //! was met) is in headers, which a 304 refreshes.
 
 mod caching; // what caches may do with it
+mod tag; // which result it is
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::freshness::State;
-use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, LINK, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
-use platform::keys::Principal;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 pub(crate) use self::caching::Caching;
+use self::tag::short_hash;
+pub(crate) use self::tag::{Canonical, Tag};
 use crate::consistency::{Consistency, Settled};
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 use crate::sources::{Freshness, Sources, state_name};
 use crate::tip::Tip;
-use crate::version::Version;
 
 const DATA_POSITION: HeaderName = HeaderName::from_static("data-position");
 const DATA_FRESHNESS: HeaderName = HeaderName::from_static("data-freshness");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// A target that is longer is not told: clients and proxies refuse long headers, and the cursor is in the body.
 const LONGEST_TARGET: usize = 4_096;
+/// Room for those of an answer and of the edge, so that the map need not grow.
+const HEADERS: usize = 20;
 /// A copy that was made for no token is none for a caller who has one.
 const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization, Consistency-Token");
 
@@ -131,74 +133,6 @@ impl Warning {
     }
 }
 
-/// A canonical query and the hash that stands for it in ETags and cursors. The hash begins with the workspace and the
-/// caller's scope, so that nothing made for one caller fits another.
-#[derive(Debug)]
-pub(crate) struct Canonical {
-    pub(crate) hash: String,
-    /// All of it, where it must not meet another by any chance.
-    pub(crate) digest: [u8; 32],
-}
-
-impl Canonical {
-    pub(crate) fn new(model: &str, principal: &Principal, query: &impl Serialize) -> Result<Self, Refusal> {
-        let mut scopes = principal.scopes.clone();
-        scopes.sort_unstable();
-        let scopes: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
-        let text = serde_json::to_string(&(principal.workspace, scopes, model, query)).map_err(Refusal::corrupt)?;
-        let digest = Sha256::digest(text.as_bytes()).into();
-        Ok(Self { hash: shortened(&digest), digest })
-    }
-
-    /// The hash of one page of it.
-    pub(crate) fn page_hash(&self, limit: usize, cursor: Option<&str>) -> String {
-        short_hash(&format!("{}\n{limit}\n{}", self.hash, cursor.unwrap_or_default()))
-    }
-}
-
-fn short_hash(text: &str) -> String {
-    shortened(&Sha256::digest(text.as_bytes()).into())
-}
-
-fn shortened(digest: &[u8; 32]) -> String {
-    digest.iter().take(8).fold(String::with_capacity(16), |mut hash, byte| {
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    })
-}
-
-/// A result's ETag: `W/"<model>:<epoch>:<version>:<query hash>"`. Weak, because a compressing proxy may alter the bytes.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Tag {
-    opaque: String,
-}
-
-impl Tag {
-    pub(crate) fn new(model: &str, epoch: i32, version: Version, hash: &str) -> Self {
-        Self { opaque: format!("{model}:{epoch}:{version}:{hash}") }
-    }
-
-    /// The same result in another form, which is another representation.
-    pub(crate) fn in_form(self, form: &str) -> Self {
-        Self { opaque: format!("{}:{form}", self.opaque) }
-    }
-
-    /// Whether the caller says that it has this result already.
-    pub(crate) fn is_held_by(&self, headers: &HeaderMap) -> bool {
-        let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        lists
-            .flat_map(|list| list.split(','))
-            .map(str::trim)
-            .any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == self.opaque)
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "W/\"{}\"", self.opaque)
-    }
-}
-
 /// What an answer says of itself in its headers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
@@ -273,38 +207,44 @@ impl Standing {
 
     /// Writes the headers. They are structured fields (RFC 9651).
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        let position = format!("epoch={}, applied={}, head={}", self.epoch, self.applied, self.head);
-        let mut freshness = self.numbers.map_or(String::new(), |(state, _)| format!("state={}, ", state.name()));
+        // Longer than any of them, so that it need not grow.
+        let mut text = String::with_capacity(128);
+        let _ = write!(text, "epoch={}, applied={}, head={}", self.epoch, self.applied, self.head);
+        insert(headers, DATA_POSITION, &text);
+        text.clear();
+        if let Some((state, _)) = self.numbers {
+            let _ = write!(text, "state={}, ", state.name());
+        }
         let millis = self.lag.num_milliseconds();
         let satisfied = u8::from(self.satisfied);
-        let _ = write!(freshness, "lag={}.{:03}, satisfied=?{satisfied}", millis / 1_000, millis % 1_000);
+        let _ = write!(text, "lag={}.{:03}, satisfied=?{satisfied}", millis / 1_000, millis % 1_000);
         if let Some((_, Some(complete_through))) = self.numbers {
-            let _ = write!(freshness, ", complete_through=@{}", complete_through.timestamp());
+            let _ = write!(text, ", complete_through=@{}", complete_through.timestamp());
         }
         if self.parked > 0 {
-            let _ = write!(freshness, ", parked={}", self.parked);
+            let _ = write!(text, ", parked={}", self.parked);
         }
-        insert(headers, DATA_POSITION, position);
-        insert(headers, DATA_FRESHNESS, freshness);
+        insert(headers, DATA_FRESHNESS, &text);
         let token = ConsistencyToken { workspace: self.workspace, position: self.applied };
         headers.insert(CONSISTENCY_TOKEN, token.header_value());
         if let Some(wait_s) = self.waited_s {
-            insert(headers, PREFERENCE_APPLIED, format!("wait={wait_s}"));
+            insert(headers, PREFERENCE_APPLIED, &format!("wait={wait_s}"));
         }
         headers.insert(VARY, VARIES);
     }
 }
 
 /// Inserts a header whose text is made of digits, names and base64url, which any header may hold.
-fn insert(headers: &mut HeaderMap, name: HeaderName, text: String) {
-    if let Ok(value) = HeaderValue::try_from(text) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }
 }
 
 /// The caller has this version of the result: nothing but the headers is told again.
 pub(crate) fn not_modified(tag: &Tag, standing: &Standing, caching: Caching) -> Response {
-    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
     frame(response.headers_mut(), tag, standing, caching);
     response
 }
@@ -312,22 +252,21 @@ pub(crate) fn not_modified(tag: &Tag, standing: &Standing, caching: Caching) -> 
 /// The result itself.
 pub(crate) fn ok(tag: &Tag, standing: &Standing, caching: Caching, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    frame(headers, tag, standing, caching);
+    frame(response.headers_mut(), tag, standing, caching);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// A result that never changes while this process runs.
 pub(crate) fn constant<T: Serialize>(model: &str, headers: &HeaderMap, body: &T) -> Result<Response, Refusal> {
     let body = serde_json::to_string(body).map_err(Refusal::corrupt)?;
-    let tag = Tag { opaque: format!("{model}:{}", short_hash(&body)) };
+    let tag = Tag::constant(model, &short_hash(&body));
     let mut response = if tag.is_held_by(headers) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(CONTENT_TYPE, "application/json")], body).into_response()
     };
-    insert(response.headers_mut(), ETAG, tag.to_string());
+    response.headers_mut().insert(ETAG, tag.header());
     response.headers_mut().insert(CACHE_CONTROL, Caching::ShowUnasked.header());
     response.headers_mut().insert(VARY, VARIES);
     Ok(response)
@@ -345,19 +284,20 @@ pub(crate) fn momentary<T: Serialize>(standing: &Standing, body: &T) -> Result<R
 /// Says where the next page is.
 pub(crate) fn link_next(response: &mut Response, target: &str) {
     if target.len() <= LONGEST_TARGET {
-        insert(response.headers_mut(), LINK, format!("<{target}>; rel=\"next\""));
+        insert(response.headers_mut(), LINK, &format!("<{target}>; rel=\"next\""));
     }
 }
 
 /// Says which GET answers the same.
 pub(crate) fn content_location(response: &mut Response, target: &str) {
     if target.len() <= LONGEST_TARGET {
-        insert(response.headers_mut(), CONTENT_LOCATION, target.to_owned());
+        insert(response.headers_mut(), CONTENT_LOCATION, target);
     }
 }
 
 fn frame(headers: &mut HeaderMap, tag: &Tag, standing: &Standing, caching: Caching) {
-    insert(headers, ETAG, tag.to_string());
+    headers.reserve(HEADERS);
+    headers.insert(ETAG, tag.header());
     headers.insert(CACHE_CONTROL, caching.header());
     standing.write(headers);
 }

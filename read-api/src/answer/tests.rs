@@ -8,7 +8,7 @@ use crate::version::{Revision, Version};
 
 fn held(value: &'static str) -> bool {
     let tag = Tag::new("campaign_metrics", 7, Version::new(Revision::default(), 1204, None), "9f3c");
-    assert_eq!(tag.to_string(), "W/\"campaign_metrics:7:1204.0:9f3c\"");
+    assert_eq!(tag.header(), "W/\"campaign_metrics:7:1204.0:9f3c\"");
     let mut headers = HeaderMap::new();
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static(value));
     tag.is_held_by(&headers)
@@ -27,7 +27,11 @@ fn tags_are_compared_weakly() {
 
 #[test]
 fn a_hash_is_the_callers_own() {
-    let principal = |workspace, scopes: &[Scope]| Principal { key_id: Uuid::nil(), workspace, scopes: scopes.to_vec() };
+    let principal = |workspace, scopes: &[Scope]| Principal {
+        key_id: Uuid::nil(),
+        workspace,
+        scopes: scopes.iter().copied().collect(),
+    };
     let hash = |principal: Principal, query: &str| Canonical::new("model", &principal, &query).unwrap().hash;
     let ours = hash(principal(1, &[Scope::Read]), "q");
     assert_eq!(ours.len(), 16);

@@ -148,7 +148,7 @@ struct Dashboard {
 impl Dashboard {
     fn new(caller: &Caller, params: Sent<DashboardRequest>) -> Result<Self, Refusal> {
         check(&params.request)?;
-        Ok(Self { principal: caller.principal.clone(), data_state: params.data_state()?, params })
+        Ok(Self { principal: caller.principal, data_state: params.data_state()?, params })
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use platform::http::auth::Authenticated;
 use platform::http::problem::Problem;
 use platform::keys::{Principal, Scope};
@@ -21,7 +21,7 @@ pub(crate) struct Caller {
     pub(crate) state: ApiState,
     pub(crate) principal: Principal,
     pub(crate) headers: HeaderMap,
-    path: String,
+    address: Uri,
     /// Whether a result that the caller has need not be told again: 304 is an answer to GET alone (RFC 9110, 13.1.2).
     pub(super) is_conditional: bool,
 }
@@ -32,13 +32,10 @@ impl FromRequestParts<ApiState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
         let caller = Authenticated::from_request_parts(parts, state).await?;
         caller.require(Scope::Read)?;
-        Ok(Self {
-            state: state.clone(),
-            principal: caller.0,
-            headers: parts.headers.clone(),
-            path: parts.uri.path().to_owned(),
-            is_conditional: parts.method != Method::POST,
-        })
+        let is_conditional = parts.method != Method::POST;
+        // Whoever reads a body looks at them, too; a GET has none.
+        let headers = if is_conditional { std::mem::take(&mut parts.headers) } else { parts.headers.clone() };
+        Ok(Self { state: state.clone(), principal: caller.0, headers, address: parts.uri.clone(), is_conditional })
     }
 }
 
@@ -53,7 +50,8 @@ impl Caller {
     pub(crate) async fn list<T: Table>(self, table: T) -> Result<Response, Refusal> {
         match Format::of_rows(&self.headers)? {
             Format::Json => self.json(&table).await,
-            Format::Csv => export(self, table).await,
+            // What is rare is on the heap, as in `Read::answer`.
+            Format::Csv => Box::pin(export(self, table)).await,
         }
     }
 
@@ -61,7 +59,7 @@ impl Caller {
         let Answered { mut response, query, next_cursor } = Read::new(self, resource)?.answer(resource).await?;
         let address = |cursor| {
             let again = resource.params().again(&query, cursor)?;
-            Ok::<_, Refusal>(again.map(|query_string| format!("{}?{query_string}", self.path)))
+            Ok::<_, Refusal>(again.map(|query_string| format!("{}?{query_string}", self.address.path())))
         };
         if !self.is_conditional
             && let Some(twin) = address(None)?

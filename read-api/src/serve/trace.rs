@@ -58,22 +58,20 @@ impl Trace {
     }
 
     pub(super) fn write(&self, headers: &mut HeaderMap) {
-        let mut status = String::from("highwater; ");
-        status.push_str(match (self.origin, self.is_collapsed) {
-            (Origin::Kept, false) => "hit",
-            (Origin::Kept, true) => "fwd=stale; collapsed",
-            (Origin::SameVersion, _) => "fwd=stale; fwd-status=304",
-            (Origin::Computed, _) => "fwd=miss",
-        });
-        let mut timing = String::new();
+        let status = match (self.origin, self.is_collapsed) {
+            (Origin::Kept, false) => "highwater; hit",
+            (Origin::Kept, true) => "highwater; fwd=stale; collapsed",
+            (Origin::SameVersion, _) => "highwater; fwd=stale; fwd-status=304",
+            (Origin::Computed, _) => "highwater; fwd=miss",
+        };
+        headers.insert(CACHE_STATUS, HeaderValue::from_static(status));
+        let mut timing = String::with_capacity(64);
         if let Some(settled) = self.settled {
             let _ = write!(timing, "snapshot;dur={}, ", Milliseconds(settled));
         }
         let _ = write!(timing, "total;dur={}", Milliseconds(self.began.elapsed()));
-        for (name, text) in [(CACHE_STATUS, status), (SERVER_TIMING, timing)] {
-            if let Ok(value) = HeaderValue::try_from(text) {
-                headers.insert(name, value);
-            }
+        if let Ok(value) = HeaderValue::from_str(&timing) {
+            headers.insert(SERVER_TIMING, value);
         }
     }
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::zone::Zone;
-use platform::keys::{Principal, Scope};
+use platform::keys::{Principal, Scope, Scopes};
 use uuid::Uuid;
 
 use super::{Kept, Key, OVERHEAD, Results, Taken};
@@ -14,7 +14,7 @@ use crate::tip::Tip;
 use crate::version::{Revision, Version};
 
 fn key(n: usize) -> Key {
-    let principal = Principal { key_id: Uuid::nil(), workspace: 1, scopes: vec![Scope::Read] };
+    let principal = Principal { key_id: Uuid::nil(), workspace: 1, scopes: Scopes::from_iter([Scope::Read]) };
     let canonical = Canonical::new("campaigns", &principal, &n).unwrap();
     Key::new(1, "campaigns", &canonical, Some(&Paging { limit: 100, cursor: None }))
 }
@@ -111,7 +111,7 @@ fn it_holds_at_its_own_tip_and_until_its_end() {
 
 #[test]
 fn pages_are_told_apart() {
-    let principal = Principal { key_id: Uuid::nil(), workspace: 1, scopes: vec![Scope::Read] };
+    let principal = Principal { key_id: Uuid::nil(), workspace: 1, scopes: Scopes::from_iter([Scope::Read]) };
     let canonical = Canonical::new("campaigns", &principal, &1).unwrap();
     let page = |limit, cursor: Option<&str>| {
         Key::new(1, "campaigns", &canonical, Some(&Paging { limit, cursor: cursor.map(str::to_owned) }))

@@ -1,0 +1,85 @@
+//! Which result an answer is: its query's hash, and its ETag.
+
+use http::header::IF_NONE_MATCH;
+use http::{HeaderMap, HeaderValue};
+use platform::keys::Principal;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::refusal::Refusal;
+use crate::version::Version;
+
+/// A canonical query and the hash that stands for it in ETags and cursors. The hash begins with the workspace and the
+/// caller's scope, so that nothing made for one caller fits another.
+#[derive(Debug)]
+pub(crate) struct Canonical {
+    pub(crate) hash: String,
+    /// All of it, where it must not meet another by any chance.
+    pub(crate) digest: [u8; 32],
+}
+
+impl Canonical {
+    pub(crate) fn new(model: &str, principal: &Principal, query: &impl Serialize) -> Result<Self, Refusal> {
+        let text =
+            serde_json::to_string(&(principal.workspace, principal.scopes, model, query)).map_err(Refusal::corrupt)?;
+        let digest = Sha256::digest(text.as_bytes()).into();
+        Ok(Self { hash: shortened(&digest), digest })
+    }
+
+    /// The hash of one page of it.
+    pub(crate) fn page_hash(&self, limit: usize, cursor: Option<&str>) -> String {
+        short_hash(&format!("{}\n{limit}\n{}", self.hash, cursor.unwrap_or_default()))
+    }
+}
+
+pub(super) fn short_hash(text: &str) -> String {
+    shortened(&Sha256::digest(text.as_bytes()).into())
+}
+
+fn shortened(digest: &[u8; 32]) -> String {
+    hex::encode(&digest[..8])
+}
+
+/// A result's ETag: `W/"<model>:<epoch>:<version>:<query hash>"`. Weak, because a compressing proxy may alter the bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    /// What stands between the quotes.
+    opaque: String,
+    header: HeaderValue,
+}
+
+impl Tag {
+    pub(crate) fn new(model: &str, epoch: i32, version: Version, hash: &str) -> Self {
+        Self::of(format!("{model}:{epoch}:{version}:{hash}"))
+    }
+
+    /// That of what never changes while this process runs.
+    pub(super) fn constant(model: &str, hash: &str) -> Self {
+        Self::of(format!("{model}:{hash}"))
+    }
+
+    /// The same result in another form, which is another representation.
+    pub(crate) fn in_form(&self, form: &str) -> Self {
+        Self::of(format!("{}:{form}", self.opaque))
+    }
+
+    /// Names, digits and colons may stand in a header.
+    fn of(opaque: String) -> Self {
+        let header = HeaderValue::try_from(format!("W/\"{opaque}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
+        Self { opaque, header }
+    }
+
+    /// As `ETag` says it.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// Whether the caller says that it has this result already.
+    pub(crate) fn is_held_by(&self, headers: &HeaderMap) -> bool {
+        let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        lists
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == self.opaque)
+    }
+}

@@ -12,6 +12,7 @@ use http::header::{
     RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Method};
+use tower::ServiceBuilder;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::consistency::CONSISTENCY_TOKEN;
@@ -47,19 +48,18 @@ impl EdgeConfig {
 
 /// The router as it may be served. Nothing may be merged or layered around it any more.
 pub fn edge(router: Router, config: &EdgeConfig) -> Router {
-    let limited = router
-        .layer(DefaultBodyLimit::max(config.max_body_bytes))
-        .layer(from_fn_with_state(config.limits.clone(), admit))
-        .layer(from_fn_with_state(config.request_timeout, guard))
+    // From the outside in. Put around the router one by one, each would be boxed once more.
+    let layers = ServiceBuilder::new()
+        .layer(from_fn_with_state(Observer::new(config.api), observe))
+        // Outside the guard, so that a page may also read the problems that the guard makes.
+        .option_layer(cors(&config.cors_origins))
         // Outside the guard, which may put a problem in the place of an answer.
+        .layer(from_fn(compress::negotiate))
         .layer(compress::layer())
-        .layer(from_fn(compress::negotiate));
-    // Outside the guard, so that a page may also read the problems that the guard makes.
-    let shared = match cors(&config.cors_origins) {
-        Some(cors) => limited.layer(cors),
-        None => limited,
-    };
-    shared.layer(from_fn_with_state(Observer::new(config.api), observe))
+        .layer(from_fn_with_state(config.request_timeout, guard))
+        .layer(from_fn_with_state(config.limits.clone(), admit))
+        .layer(DefaultBodyLimit::max(config.max_body_bytes));
+    router.layer(layers)
 }
 
 /// No origin, no CORS. Keys are sent by hand, never by the browser itself, so credentials are not allowed.

@@ -1,21 +1,31 @@
 //! Questions that many requests ask, put to the database as one.
 //!
-//! A request that comes while a question is under way waits for the next one, which then speaks for everyone who came
+//! A request that comes while enough questions are under way waits for the next one, which then speaks for everyone who came
 //! meanwhile. So each gets what was true after it came, and many cost little more than one.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::{PgConnection, PgPool};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::refusal::Refusal;
 
 /// Before a question is asked, others may join it for so many turns of the runtime at most: each takes microseconds.
 const MOST_TURNS: usize = 32;
+/// After so many turns in which nobody joined, nobody else is expected. One would be too few: whoever gave up its turn goes on before
+/// the requests that the runtime has just found.
+const QUIET_TURNS: usize = 2;
+
+/// A question that takes longer is given up: the database's host may be gone without a word. It is shorter than a request may
+/// take, so that those who waited can still ask for themselves.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Reads what there is of each, by one statement. What is not found is left out.
 pub(crate) type Read<K, V> = for<'a> fn(&'a mut PgConnection, &'a [K]) -> BoxFuture<'a, Result<HashMap<K, V>, Refusal>>;
@@ -24,13 +34,15 @@ pub(crate) type Read<K, V> = for<'a> fn(&'a mut PgConnection, &'a [K]) -> BoxFut
 pub(crate) struct Together<K, V> {
     pool: PgPool,
     read: Read<K, V>,
+    most_asking: usize,
+    patience: Duration,
     waiting: Arc<Mutex<Waiting<K, V>>>,
 }
 
 struct Waiting<K, V> {
     callers: Vec<Caller<K, V>>,
-    /// Whether somebody asks already, who will ask again for those who came meanwhile.
-    is_asking: bool,
+    /// How many ask already, who will ask again for those who came meanwhile.
+    asking: usize,
 }
 
 struct Caller<K, V> {
@@ -43,9 +55,11 @@ where
     K: Copy + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    pub(crate) fn new(pool: PgPool, read: Read<K, V>) -> Self {
-        let waiting = Waiting { callers: Vec::new(), is_asking: false };
-        Self { pool, read, waiting: Arc::new(Mutex::new(waiting)) }
+    /// So many questions are under way at most. With one, each speaks for the most callers. With two, the database has one while
+    /// this process makes the other: of what takes it long, all who ask would else go in step, and either side wait for the other.
+    pub(crate) fn new(pool: PgPool, most_asking: usize, read: Read<K, V>) -> Self {
+        let waiting = Waiting { callers: Vec::new(), asking: 0 };
+        Self { pool, read, most_asking, patience: PATIENCE, waiting: Arc::new(Mutex::new(waiting)) }
     }
 
     /// What there is at some instant after this was called. `None`: nothing, or the database could not be asked.
@@ -62,12 +76,15 @@ where
     fn join(&self, caller: Caller<K, V>) -> bool {
         let mut waiting = self.waiting();
         waiting.callers.push(caller);
-        !std::mem::replace(&mut waiting.is_asking, true)
+        let may_ask = waiting.asking < self.most_asking;
+        waiting.asking += usize::from(may_ask);
+        may_ask
     }
 
-    /// Asks until nobody waits.
+    /// Asks until nobody waits, on one connection: to give it back and take it again costs as much as the question.
     async fn answer_all(self) {
         let mut asking = Asking { together: &self, is_over: false };
+        let mut kept = None;
         loop {
             self.gather().await;
             let Some(callers) = self.take() else {
@@ -75,8 +92,9 @@ where
                 return;
             };
             let keys: HashSet<_> = callers.iter().map(|caller| caller.key).collect();
-            match self.find(&keys.into_iter().collect::<Vec<_>>()).await {
-                Ok(found) => {
+            let keys: Vec<_> = keys.into_iter().collect();
+            match timeout(self.patience, self.find(&mut kept, &keys)).await {
+                Ok(Ok(found)) => {
                     let found: HashMap<_, _> = found.into_iter().map(|(key, value)| (key, Arc::new(value))).collect();
                     for Caller { key, answer } in callers {
                         // Whoever went away needs no answer.
@@ -84,18 +102,20 @@ where
                     }
                 }
                 // Each caller asks by itself then, and tells of it.
-                Err(error) => tracing::debug!(%error, "cannot ask for many together"),
+                Ok(Err(error)) => tracing::debug!(%error, "cannot ask for many together"),
+                Err(_elapsed) => tracing::warn!(after_s = self.patience.as_secs(), "the database gave no answer"),
             }
         }
     }
 
     /// Lets the requests that are here already join: those that the runtime has work for run before this goes on.
     async fn gather(&self) {
-        let mut joined = 0;
+        let (mut joined, mut quiet) = (0, 0);
         for _ in 0..MOST_TURNS {
             tokio::task::yield_now().await;
             let now = self.waiting().callers.len();
-            if now == std::mem::replace(&mut joined, now) {
+            quiet = if now == std::mem::replace(&mut joined, now) { quiet + 1 } else { 0 };
+            if quiet == QUIET_TURNS {
                 return;
             }
         }
@@ -103,12 +123,24 @@ where
 
     fn take(&self) -> Option<Vec<Caller<K, V>>> {
         let mut waiting = self.waiting();
-        waiting.is_asking = !waiting.callers.is_empty();
-        waiting.is_asking.then(|| std::mem::take(&mut waiting.callers))
+        if waiting.callers.is_empty() {
+            waiting.asking -= 1;
+            return None;
+        }
+        // About as many will wait for the next one.
+        let next = Vec::with_capacity(waiting.callers.len());
+        Some(std::mem::replace(&mut waiting.callers, next))
     }
 
-    async fn find(&self, keys: &[K]) -> Result<HashMap<K, V>, Refusal> {
-        (self.read)(&mut *self.pool.acquire().await?, keys).await
+    /// A connection on which something went wrong, or is still under way, is not kept.
+    async fn find(&self, kept: &mut Option<PoolConnection<Postgres>>, keys: &[K]) -> Result<HashMap<K, V>, Refusal> {
+        let mut connection = match kept.take() {
+            Some(connection) => connection,
+            None => self.pool.acquire().await?,
+        };
+        let found = (self.read)(&mut connection, keys).await?;
+        *kept = Some(connection);
+        Ok(found)
     }
 }
 
@@ -120,7 +152,7 @@ impl<K, V> Together<K, V> {
 
 impl<K, V> Clone for Together<K, V> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), read: self.read, waiting: Arc::clone(&self.waiting) }
+        Self { pool: self.pool.clone(), waiting: Arc::clone(&self.waiting), ..*self }
     }
 }
 
@@ -130,7 +162,7 @@ impl<K, V> fmt::Debug for Together<K, V> {
     }
 }
 
-/// The task that asks. If it ends before its time, by a panic, nobody is left waiting for it.
+/// A task that asks. If it ends before its time, by a panic, nobody is left waiting for it.
 struct Asking<'a, K, V> {
     together: &'a Together<K, V>,
     is_over: bool,
@@ -140,7 +172,7 @@ impl<K, V> Drop for Asking<'_, K, V> {
     fn drop(&mut self) {
         if !self.is_over {
             let mut waiting = self.together.waiting();
-            waiting.is_asking = false;
+            waiting.asking -= 1;
             waiting.callers.clear();
         }
     }

@@ -3,10 +3,13 @@ use futures_util::future::join_all;
 
 use super::*;
 
-/// Doubles even numbers; there is nothing to odd ones, and 13 is a bug.
+/// Doubles even numbers; there is nothing to odd ones, 13 is a bug, and to 17 nothing is ever said.
 fn doubles<'a>(db: &'a mut PgConnection, numbers: &'a [i32]) -> BoxFuture<'a, Result<HashMap<i32, i32>, Refusal>> {
     async move {
         assert!(!numbers.contains(&13), "nobody expected 13");
+        if numbers.contains(&17) {
+            std::future::pending::<()>().await;
+        }
         let pairs: Vec<(i32, i32)> =
             sqlx::query_as("SELECT n, 2 * n FROM unnest($1) n WHERE n % 2 = 0").bind(numbers).fetch_all(db).await?;
         Ok(pairs.into_iter().collect())
@@ -16,7 +19,7 @@ fn doubles<'a>(db: &'a mut PgConnection, numbers: &'a [i32]) -> BoxFuture<'a, Re
 
 #[sqlx::test(migrations = false)]
 async fn each_is_told_what_it_asked_for(pool: PgPool) {
-    let together = Together::new(pool, doubles);
+    let together = Together::new(pool, 1, doubles);
     let told = join_all([2, 3, 4, 2].map(|number| together.ask(number))).await;
     let told: Vec<_> = told.into_iter().map(|double| double.map(|double| *double)).collect();
     assert_eq!(told, [Some(4), None, Some(8), Some(4)]);
@@ -24,9 +27,31 @@ async fn each_is_told_what_it_asked_for(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn nobody_waits_for_a_question_that_failed(pool: PgPool) {
-    let together = Together::new(pool.clone(), doubles);
+    let together = Together::new(pool.clone(), 2, doubles);
     assert_eq!(join_all([2, 13].map(|number| together.ask(number))).await, [None, None]);
     assert_eq!(together.ask(2).await.as_deref(), Some(&4));
     pool.close().await;
     assert_eq!(together.ask(2).await, None);
+}
+
+#[sqlx::test(migrations = false)]
+async fn while_one_question_is_under_way_another_is_asked(pool: PgPool) {
+    let together = Together::new(pool, 2, doubles);
+    let never = tokio::spawn({
+        let together = together.clone();
+        async move { together.ask(17).await }
+    });
+    while together.waiting().asking == 0 || !together.waiting().callers.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(together.ask(2).await.as_deref(), Some(&4));
+    never.abort();
+}
+
+#[sqlx::test(migrations = false)]
+async fn nobody_waits_for_a_database_that_says_nothing(pool: PgPool) {
+    let together = Together { patience: Duration::from_millis(1), ..Together::new(pool.clone(), 1, doubles) };
+    assert_eq!(together.ask(17).await, None);
+    let together = Together { patience: PATIENCE, ..together };
+    assert_eq!(together.ask(2).await.as_deref(), Some(&4));
 }

@@ -142,5 +142,8 @@ async fn too_large_a_head_says_so(pool: PgPool) {
     let refused = acme.get_with("/v1/measures", &[("x-large", &large)]).await.expect(431);
     assert_eq!(refused.problem(), "https://highwater.dev/problems/headers-too-large");
     acme.get_with("/v1/measures", &[("x-large", &large[..20 << 10])]).await.expect(200);
+    // As an address that holds a whole dashboard can be.
+    let refused = acme.get(&format!("/v1/dashboards?query={large}")).await.expect(431);
+    assert_eq!(refused.problem(), "https://highwater.dev/problems/headers-too-large");
     system.stop().await;
 }

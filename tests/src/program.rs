@@ -156,6 +156,16 @@ impl Program {
             .await
     }
 
+    /// Another command of the program, on its database.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let lines = self.postmaster();
+        let url = format!("postgres://highwater@localhost:{}/highwater?host={}", lines[3], lines[4]);
+        let mut command = Command::new(binary());
+        command.args(arguments).env("HIGHWATER_DATABASE_URL", url).stdin(Stdio::null()).kill_on_drop(true);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
     /// Ctrl-C, and nothing is left running.
     pub async fn stop(&mut self) {
         let postmaster: i32 = self.postmaster()[0].parse().unwrap();

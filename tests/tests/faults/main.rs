@@ -8,6 +8,7 @@ mod killed;
 mod planted;
 mod poison;
 mod projectors;
+mod replays;
 mod sessions;
 mod severed;
 mod two_processes;

@@ -161,7 +161,7 @@ impl Flowing {
         state: &ApiState,
         idempotency: Option<Idempotency>,
     ) -> Result<Caller, Problem> {
-        auth::authenticate(&Keys::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
+        auth::authenticate_again(&Keys::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
         Ok(Caller { received_at: state.clock.now(), idempotency, ..self.caller.clone() })
     }
 }

@@ -75,10 +75,9 @@ where
     }
 }
 
-/// Finds the caller by a key that came some other way than the header, as in the first message of a WebSocket.
-pub async fn authenticate(keys: &Keys, key: &str) -> Result<Authenticated, Problem> {
-    let principal = keys.verify(key).await.map_err(Problem::unavailable)?.ok_or_else(Problem::unauthorized)?;
-    Ok(recognise(principal))
+/// The caller of a request that takes long, once more: its key may be revoked meanwhile. The log lines say already who it is.
+pub async fn authenticate_again(keys: &Keys, key: &str) -> Result<Principal, Problem> {
+    keys.verify(key).await.map_err(Problem::unavailable)?.ok_or_else(Problem::unauthorized)
 }
 
 /// The log lines of this request say from now on who sent it.

@@ -70,8 +70,8 @@ pub struct ApiParts {
 impl ApiState {
     /// `pool` acts as the read part; `progress` was started on the same database. Of results, `results_bytes` are kept.
     pub fn new(pool: PgPool, keys: Keys, clock: SharedClock, progress: Progress, results_bytes: usize) -> Self {
-        let tips = Together::new(pool.clone(), 2, tip::read);
-        let campaigns = Together::new(pool.clone(), 2, routes::campaigns_at_tip);
+        let tips = Together::new(pool.clone(), tip::read);
+        let campaigns = Together::new(pool.clone(), routes::campaigns_at_tip);
         let exports = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
         let (results, exports) = (Results::new(results_bytes), Arc::new(Semaphore::new(exports)));
         Self(Arc::new(ApiParts { pool, keys, clock, progress, tips, campaigns, results, exports }))

@@ -1,6 +1,6 @@
 //! Questions that many requests ask, put to the database as one.
 //!
-//! A request that comes while enough questions are under way waits for the next one, which then speaks for everyone who came
+//! A request that comes while two questions are under way waits for the next one, which then speaks for everyone who came
 //! meanwhile. So each gets what was true after it came, and many cost little more than one.
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +16,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::refusal::Refusal;
+
+/// So many questions are under way at most. While the database has one, this process makes the other: with only one, all who ask
+/// would go in step, and either side would wait for the other.
+const MOST_ASKING: usize = 2;
 
 /// Before a question is asked, others may join it for so many turns of the runtime at most: each takes microseconds.
 const MOST_TURNS: usize = 32;
@@ -34,7 +38,6 @@ pub(crate) type Read<K, V> = for<'a> fn(&'a mut PgConnection, &'a [K]) -> BoxFut
 pub(crate) struct Together<K, V> {
     pool: PgPool,
     read: Read<K, V>,
-    most_asking: usize,
     patience: Duration,
     waiting: Arc<Mutex<Waiting<K, V>>>,
 }
@@ -55,11 +58,9 @@ where
     K: Copy + Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// So many questions are under way at most. With one, each speaks for the most callers. With two, the database has one while
-    /// this process makes the other: of what takes it long, all who ask would else go in step, and either side wait for the other.
-    pub(crate) fn new(pool: PgPool, most_asking: usize, read: Read<K, V>) -> Self {
+    pub(crate) fn new(pool: PgPool, read: Read<K, V>) -> Self {
         let waiting = Waiting { callers: Vec::new(), asking: 0 };
-        Self { pool, read, most_asking, patience: PATIENCE, waiting: Arc::new(Mutex::new(waiting)) }
+        Self { pool, read, patience: PATIENCE, waiting: Arc::new(Mutex::new(waiting)) }
     }
 
     /// What there is at some instant after this was called. `None`: nothing, or the database could not be asked.
@@ -76,7 +77,7 @@ where
     fn join(&self, caller: Caller<K, V>) -> bool {
         let mut waiting = self.waiting();
         waiting.callers.push(caller);
-        let may_ask = waiting.asking < self.most_asking;
+        let may_ask = waiting.asking < MOST_ASKING;
         waiting.asking += usize::from(may_ask);
         may_ask
     }

@@ -19,7 +19,7 @@ fn doubles<'a>(db: &'a mut PgConnection, numbers: &'a [i32]) -> BoxFuture<'a, Re
 
 #[sqlx::test(migrations = false)]
 async fn each_is_told_what_it_asked_for(pool: PgPool) {
-    let together = Together::new(pool, 1, doubles);
+    let together = Together::new(pool, doubles);
     let told = join_all([2, 3, 4, 2].map(|number| together.ask(number))).await;
     let told: Vec<_> = told.into_iter().map(|double| double.map(|double| *double)).collect();
     assert_eq!(told, [Some(4), None, Some(8), Some(4)]);
@@ -27,7 +27,7 @@ async fn each_is_told_what_it_asked_for(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn nobody_waits_for_a_question_that_failed(pool: PgPool) {
-    let together = Together::new(pool.clone(), 2, doubles);
+    let together = Together::new(pool.clone(), doubles);
     assert_eq!(join_all([2, 13].map(|number| together.ask(number))).await, [None, None]);
     assert_eq!(together.ask(2).await.as_deref(), Some(&4));
     pool.close().await;
@@ -36,7 +36,7 @@ async fn nobody_waits_for_a_question_that_failed(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn while_one_question_is_under_way_another_is_asked(pool: PgPool) {
-    let together = Together::new(pool, 2, doubles);
+    let together = Together::new(pool, doubles);
     let never = tokio::spawn({
         let together = together.clone();
         async move { together.ask(17).await }
@@ -50,7 +50,7 @@ async fn while_one_question_is_under_way_another_is_asked(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn nobody_waits_for_a_database_that_says_nothing(pool: PgPool) {
-    let together = Together { patience: Duration::from_millis(1), ..Together::new(pool.clone(), 1, doubles) };
+    let together = Together { patience: Duration::from_millis(1), ..Together::new(pool.clone(), doubles) };
     assert_eq!(together.ask(17).await, None);
     let together = Together { patience: PATIENCE, ..together };
     assert_eq!(together.ask(2).await.as_deref(), Some(&4));

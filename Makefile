@@ -47,9 +47,9 @@ described: setup ## whether both APIs are what their OpenAPI documents say: sche
 		echo "SKIPPED: schemathesis is not there, so nobody asked whether the APIs are what their OpenAPI documents say" >&2; \
 	fi
 
-check: ## formatting, lints and docs, and the dependency policy when cargo-deny is installed
+check: ## formatting, lints and docs, whether Cargo.lock is whole, and the dependency policy when cargo-deny is installed
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
 	else echo "cargo-deny is not installed: the dependency policy was not checked"; fi

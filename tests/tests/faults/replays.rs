@@ -1,4 +1,4 @@
-//! PostgreSQL is killed amid a replay, when the new rows are filled and nobody reads them yet: they did not wait for the disk.
+//! PostgreSQL is killed amid a replay, whose rows did not wait for the disk: while it is held up, and wherever else it is.
 
 use std::time::{Duration, Instant};
 
@@ -7,31 +7,25 @@ use rand::{RngExt, SeedableRng};
 use sqlx::{Connection as _, PgConnection};
 use tests::workload::Workload;
 use tests::{Program, Soak};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::verdict::assert_sound;
 
-/// The first that a replay does for good, once its rows are there, is to change these.
+/// A replay, or the projector that it works beside, wants to change these.
 const HOLD: &str = "LOCK TABLE read.live_epochs IN SHARE MODE";
 const WAITS: &str =
     "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'read.live_epochs'::regclass AND NOT granted)";
+const FILLS: &str = "SELECT EXISTS (SELECT FROM read.epochs WHERE state = 'building')";
 const SEEN_WITHIN: Duration = Duration::from_mins(1);
 
-/// Waits until a replay would switch.
-async fn until_it_would_switch(database: &mut PgConnection) {
+/// Waits until a replay has come this far, or has ended.
+async fn until(stage: &str, replay: &mut Child, database: &mut PgConnection) {
     let deadline = Instant::now() + SEEN_WITHIN;
-    while !sqlx::query_scalar::<_, bool>(WAITS).fetch_one(&mut *database).await.unwrap() {
-        assert!(Instant::now() < deadline, "nobody wants to switch");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Waits until a replay has begun a new epoch.
-async fn until_it_has_begun(database: &mut PgConnection) {
-    const BEGUN: &str = "SELECT EXISTS (SELECT FROM read.epochs WHERE state = 'building')";
-    let deadline = Instant::now() + SEEN_WITHIN;
-    while !sqlx::query_scalar::<_, bool>(BEGUN).fetch_one(&mut *database).await.unwrap() {
-        assert!(Instant::now() < deadline, "nobody replays");
+    while !sqlx::query_scalar::<_, bool>(stage).fetch_one(&mut *database).await.unwrap() {
+        if replay.try_wait().unwrap().is_some() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "a replay does not come as far as: {stage}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -54,19 +48,20 @@ async fn a_replay_whose_postgres_was_killed_is_finished_by_the_next() {
         let mut held = holder.begin().await.unwrap();
         sqlx::query(HOLD).execute(&mut *held).await.unwrap();
         let mut cut = program.command(&["replay", "campaign_model"]).spawn().unwrap();
-        until_it_would_switch(&mut program.database().await).await;
+        until(WAITS, &mut cut, &mut program.database().await).await;
+        assert!(cut.try_wait().unwrap().is_none(), "nothing held the replay");
         program.kill_postgres();
         drop(held);
         workload.acknowledge_more(random.random_range(10..40)).await;
         // It may have gone on by itself; what it switched to has to be right, too.
-        cut.wait().await.unwrap();
+        cut.wait_with_output().await.unwrap();
         succeeds(program.command(&["verify", "campaign_model"])).await;
 
         // Once more, wherever it is this time.
         let mut cut = program.command(&["replay", "campaign_model"]).spawn().unwrap();
-        until_it_has_begun(&mut program.database().await).await;
+        until(FILLS, &mut cut, &mut program.database().await).await;
         program.kill_postgres();
-        cut.wait().await.unwrap();
+        cut.wait_with_output().await.unwrap();
         workload.acknowledge_more(random.random_range(10..40)).await;
 
         succeeds(program.command(&["replay", "campaign_model", "--verify", "--keep-old", "0s"])).await;

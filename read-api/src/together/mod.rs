@@ -23,9 +23,6 @@ const MOST_ASKING: usize = 2;
 
 /// Before a question is asked, others may join it for so many turns of the runtime at most: each takes microseconds.
 const MOST_TURNS: usize = 32;
-/// After so many turns in which nobody joined, nobody else is expected. One would be too few: whoever gave up its turn goes on before
-/// the requests that the runtime has just found.
-const QUIET_TURNS: usize = 2;
 
 /// A question that takes longer is given up: the database's host may be gone without a word. It is shorter than a request may
 /// take, so that those who waited can still ask for themselves.
@@ -82,7 +79,7 @@ where
         may_ask
     }
 
-    /// Asks until nobody waits, on one connection: to give it back and take it again costs as much as the question.
+    /// Asks until nobody waits, on one connection: one that is given back is asked each time whether it lives.
     async fn answer_all(self) {
         let mut asking = Asking { together: &self, is_over: false };
         let mut kept = None;
@@ -111,12 +108,11 @@ where
 
     /// Lets the requests that are here already join: those that the runtime has work for run before this goes on.
     async fn gather(&self) {
-        let (mut joined, mut quiet) = (0, 0);
+        let mut joined = 0;
         for _ in 0..MOST_TURNS {
             tokio::task::yield_now().await;
             let now = self.waiting().callers.len();
-            quiet = if now == std::mem::replace(&mut joined, now) { quiet + 1 } else { 0 };
-            if quiet == QUIET_TURNS {
+            if now == std::mem::replace(&mut joined, now) {
                 return;
             }
         }

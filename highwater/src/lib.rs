@@ -6,8 +6,8 @@ pub mod config; // flags over environment over file over defaults
 pub mod demo; // the demo workspace's own life
 pub mod import; // files in
 pub mod system; // any mix of roles in this process: what `serve`, `dev` and tests run
-pub mod tls;
-pub mod workspace; // opening one // the provider of cryptography
+pub mod tls; // the provider of cryptography
+pub mod workspace; // opening one
 
 use std::io::Write as _;
 use std::process::ExitCode;

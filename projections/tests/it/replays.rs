@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use projections::{ReplayError, ReplayOutcome, ReplayProgress, catch_up, replay};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool, Row};
+use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use crate::given::{Log, at, campaign, clicked, pools, source};
@@ -122,17 +122,26 @@ async fn a_replay_keeps_up_with_appends_and_readers_see_no_hole(options: PgPoolO
     assert_eq!(everything(&admin, workspace, 4, &[]).await, everything(&admin, workspace, 5, &[]).await);
 }
 
-/// Position and number of clicks, from one snapshot, as readers take them.
+/// Position and number of clicks as readers take them: from one snapshot, which is there before the statement that reads rows is
+/// planned. By one statement they could belong to different partitions: it is planned before it takes its snapshot.
 async fn snapshot(admin: &PgPool, workspace: i32) -> (i64, i64) {
-    let row = sqlx::query(
-        "SELECT c.position, (SELECT coalesce(sum(value), 0)::bigint FROM read.increments i WHERE i.workspace = l.workspace AND i.epoch = l.epoch)
-         FROM read.live_epochs l JOIN read.checkpoints c USING (projection, workspace, epoch) WHERE l.workspace = $1",
+    let mut reading = admin.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.unwrap();
+    let (epoch, position): (i32, i64) = sqlx::query_as(
+        "SELECT epoch, position FROM read.live_epochs JOIN read.checkpoints USING (projection, workspace, epoch) WHERE workspace = $1",
     )
     .bind(workspace)
-    .fetch_one(admin)
+    .fetch_one(&mut *reading)
     .await
     .unwrap();
-    (row.get(0), row.get(1))
+    let clicks = sqlx::query_scalar(
+        "SELECT coalesce(sum(value), 0)::bigint FROM read.increments WHERE epoch = $1 AND workspace = $2",
+    )
+    .bind(epoch)
+    .bind(workspace)
+    .fetch_one(&mut *reading)
+    .await
+    .unwrap();
+    (position, clicks)
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -13,6 +13,7 @@
 mod answer; // headers, ETags and the envelope around every result
 mod consistency; // how fresh a caller wants its answer
 mod cursor; // where a page ends, opaque to clients
+mod defaults; // the zone and the currency of workspaces
 mod format; // JSON or CSV
 mod openapi; // the document beside the operations, with examples
 mod parked; // what waits because it cannot be applied, and which answers lack it
@@ -39,6 +40,7 @@ use platform::keys::Keys;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+use defaults::KnownDefaults;
 use routes::{CampaignAt, CampaignAtTip};
 use serve::Results;
 use tip::Tip;
@@ -61,6 +63,7 @@ pub struct ApiParts {
     clock: SharedClock,
     progress: Progress,
     tips: Together<i32, Tip>,
+    defaults: KnownDefaults,
     campaigns: Together<CampaignAt, CampaignAtTip>,
     results: Results,
     /// How many callers may read rows as CSV at a time.
@@ -74,7 +77,8 @@ impl ApiState {
         let campaigns = Together::new(pool.clone(), routes::campaigns_at_tip);
         let exports = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
         let (results, exports) = (Results::new(results_bytes), Arc::new(Semaphore::new(exports)));
-        Self(Arc::new(ApiParts { pool, keys, clock, progress, tips, campaigns, results, exports }))
+        let defaults = KnownDefaults::default();
+        Self(Arc::new(ApiParts { pool, keys, clock, progress, tips, defaults, campaigns, results, exports }))
     }
 }
 

@@ -178,7 +178,7 @@ impl From<Refusal> for Problem {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let standing = if let Self::NotFound(standing) = &self { Some(**standing) } else { None };
+        let standing = if let Self::NotFound(standing) = &self { Some(standing.clone()) } else { None };
         let mut response = Problem::from(self).into_response();
         if let Some(standing) = standing {
             standing.write(response.headers_mut());

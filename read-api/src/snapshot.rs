@@ -7,11 +7,12 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::{Executor, PgConnection, Postgres, Transaction};
 
-use crate::ApiState;
+use crate::defaults::Defaults;
 use crate::parked::{self, Parked};
 use crate::refusal::Refusal;
 use crate::tip::Tip;
 use crate::version::Revision;
+use crate::{ApiState, MODEL};
 
 /// A workspace as it was at one instant.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ impl Snapshot {
         let mut transaction = state.pool.begin_with(BEGIN).await?;
         let mut tips = Tip::read(&mut transaction, &[workspace]).await?;
         let tip = tips.remove(&workspace).ok_or_else(|| Refusal::corrupt("a workspace has no tip"))?;
+        let is_building = tip.epoch == 0 && is_building(&mut transaction).await?;
+        let Defaults { time_zone, currency } = state.defaults.of(&mut *transaction, workspace, tip.epoch).await?;
         let mut snapshot = Self {
             transaction,
             taken_after,
@@ -64,9 +67,9 @@ impl Snapshot {
             parked: Parked::default(),
             oldest_unapplied: tip.oldest_unapplied,
             plans_for_values: false,
-            is_building: tip.is_building,
-            time_zone: tip.time_zone,
-            currency: tip.currency,
+            is_building,
+            time_zone,
+            currency,
         };
         // Nothing was ever parked where this is 0.
         if snapshot.revision.count > 0 {
@@ -107,4 +110,16 @@ impl Snapshot {
     pub(crate) fn lag(&self) -> TimeDelta {
         self.oldest_unapplied.map_or(TimeDelta::zero(), |recorded_at| (self.now - recorded_at).max(TimeDelta::zero()))
     }
+}
+
+/// Whether the model's first epoch is being built.
+async fn is_building(db: &mut PgConnection) -> Result<bool, Refusal> {
+    let is_building = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'building')
+                  AND NOT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'applied') AS "is_building!""#,
+        MODEL
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(is_building)
 }

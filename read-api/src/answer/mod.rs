@@ -4,35 +4,29 @@
 //! was met) is in headers, which a 304 refreshes.
 
 mod caching; // what caches may do with it
+mod standing; // where it was read, and how fresh it is
 mod tag; // which result it is
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::freshness::State;
 use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, LINK, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 pub(crate) use self::caching::Caching;
+pub(crate) use self::standing::{Place, Standing};
 use self::tag::short_hash;
 pub(crate) use self::tag::{Canonical, Tag};
-use crate::consistency::{Consistency, Settled};
 use crate::refusal::Refusal;
-use crate::snapshot::Snapshot;
 use crate::sources::{Freshness, Sources, state_name};
-use crate::tip::Tip;
 
-const DATA_POSITION: HeaderName = HeaderName::from_static("data-position");
-const DATA_FRESHNESS: HeaderName = HeaderName::from_static("data-freshness");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// A target that is longer is not told: clients and proxies refuse long headers, and the cursor is in the body.
 const LONGEST_TARGET: usize = 4_096;
 /// Room for those of an answer and of the edge, so that the map need not grow.
@@ -130,107 +124,6 @@ impl Warning {
             sources: unknown,
             measures: Vec::new(),
         })
-    }
-}
-
-/// What an answer says of itself in its headers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
-    workspace: i32,
-    epoch: i32,
-    applied: i64,
-    head: i64,
-    lag: TimeDelta,
-    satisfied: bool,
-    /// Parts that wait and belong to the answer.
-    parked: usize,
-    waited_s: Option<u64>,
-    numbers: Option<(State, Option<DateTime<Utc>>)>,
-}
-
-impl Standing {
-    pub(crate) fn of(settled: &Settled) -> Self {
-        let standing = Self::of_snapshot(&settled.snapshot, settled.parked);
-        Self { satisfied: settled.satisfied, waited_s: settled.waited_s, ..standing }
-    }
-
-    /// Of an answer of which nothing was asked but what is there. `parked`: parts that wait and belong to it.
-    pub(crate) fn of_snapshot(snapshot: &Snapshot, parked: usize) -> Self {
-        Self {
-            workspace: snapshot.workspace,
-            epoch: snapshot.epoch,
-            applied: snapshot.applied,
-            head: snapshot.head,
-            lag: snapshot.lag(),
-            satisfied: true,
-            parked,
-            waited_s: None,
-            numbers: None,
-        }
-    }
-
-    /// Of an answer that shows what there is at a tip.
-    pub(crate) fn new(workspace: i32, tip: &Tip, now: DateTime<Utc>) -> Self {
-        Self {
-            workspace,
-            epoch: tip.epoch,
-            applied: tip.applied,
-            head: tip.head,
-            lag: tip.lag(now),
-            satisfied: true,
-            parked: 0,
-            waited_s: None,
-            numbers: None,
-        }
-    }
-
-    /// The same of a result that holds at this tip, too.
-    pub(crate) fn at(self, tip: &Tip, now: DateTime<Utc>) -> Self {
-        Self { head: tip.head, lag: tip.lag(now), ..self }
-    }
-
-    /// Whether it is as fresh as a caller wants it.
-    pub(crate) fn meets(&self, consistency: Consistency) -> bool {
-        consistency.is_met_at(self.applied, self.lag)
-    }
-
-    /// The same, for a caller whose wishes are met.
-    pub(crate) fn met(self, consistency: Consistency) -> Self {
-        Self { satisfied: true, waited_s: consistency.wait_s(), ..self }
-    }
-
-    /// Adds how settled the numbers of the answer are, and through when they are complete.
-    pub(crate) fn with_numbers(mut self, state: State, complete_through: Option<DateTime<Utc>>) -> Self {
-        self.numbers = Some((state, complete_through));
-        self
-    }
-
-    /// Writes the headers. They are structured fields (RFC 9651).
-    pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        // Longer than any of them, so that it need not grow.
-        let mut text = String::with_capacity(128);
-        let _ = write!(text, "epoch={}, applied={}, head={}", self.epoch, self.applied, self.head);
-        insert(headers, DATA_POSITION, &text);
-        text.clear();
-        if let Some((state, _)) = self.numbers {
-            let _ = write!(text, "state={}, ", state.name());
-        }
-        let millis = self.lag.num_milliseconds();
-        let satisfied = u8::from(self.satisfied);
-        let _ = write!(text, "lag={}.{:03}, satisfied=?{satisfied}", millis / 1_000, millis % 1_000);
-        if let Some((_, Some(complete_through))) = self.numbers {
-            let _ = write!(text, ", complete_through=@{}", complete_through.timestamp());
-        }
-        if self.parked > 0 {
-            let _ = write!(text, ", parked={}", self.parked);
-        }
-        insert(headers, DATA_FRESHNESS, &text);
-        let token = ConsistencyToken { workspace: self.workspace, position: self.applied };
-        headers.insert(CONSISTENCY_TOKEN, token.header_value());
-        if let Some(wait_s) = self.waited_s {
-            insert(headers, PREFERENCE_APPLIED, &format!("wait={wait_s}"));
-        }
-        headers.insert(VARY, VARIES);
     }
 }
 

@@ -76,10 +76,12 @@ impl Tag {
 
     /// Whether the caller says that it has this result already.
     pub(crate) fn is_held_by(&self, headers: &HeaderMap) -> bool {
-        let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        lists
-            .flat_map(|list| list.split(','))
-            .map(str::trim)
-            .any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == self.opaque)
+        // Most send one back as it was told them.
+        headers.get_all(IF_NONE_MATCH).iter().any(|value| *value == self.header || self.is_listed_in(value))
+    }
+
+    fn is_listed_in(&self, value: &HeaderValue) -> bool {
+        let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        tags.into_iter().any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == self.opaque)
     }
 }

@@ -107,7 +107,7 @@ impl Consistency {
 
     /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.
     pub(crate) fn is_met_by(self, tip: &Tip, now: DateTime<Utc>) -> bool {
-        !tip.is_building && tip.revision.count == 0 && self.is_met_at(tip.applied, tip.lag(now))
+        tip.revision.count == 0 && self.is_met_at(tip.applied, tip.lag(now))
     }
 
     /// Whether rows that hold the log up to this position, and lag by so much, are as fresh as is wanted.

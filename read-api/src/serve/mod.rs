@@ -23,6 +23,7 @@ use bytes::Bytes;
 
 use crate::answer::{self, Caching, Standing, Tag};
 use crate::consistency::{Consistency, Settled};
+use crate::defaults::Defaults;
 use crate::refusal::Refusal;
 use crate::tip::Tip;
 
@@ -74,21 +75,22 @@ impl<'a> Read<'a> {
             // Whoever waits for a position, and where something was ever parked, each asks for itself.
             return Box::pin(self.read_snapshot(resource, trace)).await;
         };
-        let around = Around { time_zone: tip.time_zone, now: state.clock.now() };
+        let defaults = state.defaults.of(&state.pool, principal.workspace, tip.epoch).await?;
+        let around = Around { time_zone: defaults.time_zone, now: state.clock.now() };
         let sought = Sought::new(R::MODEL, principal, resource.query(around)?)?;
         let key = sought.key(R::MODEL, principal);
         if let Some(repeated) = self.kept(&key, tip, &trace) {
             return Ok(self.repeat(sought.query, &repeated, trace));
         }
         // What is rare is on the heap: the way of what is kept would have to make room for all of it.
-        Box::pin(self.compute(resource, tip, (sought, key), trace)).await
+        Box::pin(self.compute(resource, (tip, defaults), (sought, key), trace)).await
     }
 
     /// The answer of one among all who ask the same now.
     async fn compute<R: Resource>(
         self,
         resource: &R,
-        tip: &Tip,
+        (tip, defaults): (&Tip, Defaults),
         (sought, key): (Sought<R::Query>, Key),
         mut trace: Trace,
     ) -> Result<Answered<R::Query>, Refusal> {
@@ -108,12 +110,12 @@ impl<'a> Read<'a> {
             return Ok(self.repeat(sought.query, &repeated, trace));
         }
         let now = state.clock.now();
-        let standing = Standing::new(principal.workspace, tip, now);
+        let standing = Standing::at_tip(tip, now);
         if !standing.meets(self.consistency) {
             // Its turn took so long that the tip is too old.
             return self.read_snapshot(resource, trace).await;
         }
-        let at = AtTip { state, workspace: principal.workspace, tip, now };
+        let at = AtTip { state, workspace: principal.workspace, tip, defaults, now };
         let Some((survey, told)) = resource.at_tip(&at, &sought).await? else {
             return self.read_snapshot(resource, trace).await;
         };
@@ -164,7 +166,7 @@ impl<'a> Read<'a> {
         let sought = Sought::new(R::MODEL, &self.caller.principal, resource.query(around)?)?;
         let found = resource.survey(settled, &sought.query).await?;
         let mut standing = Standing::of(settled);
-        let survey = found.ok_or_else(|| Refusal::NotFound(Box::new(standing)))?;
+        let Some(survey) = found else { return Err(Refusal::NotFound(Box::new(standing))) };
         if let Some((state, complete_through)) = survey.numbers {
             standing = standing.with_numbers(state, complete_through);
         }
@@ -178,9 +180,9 @@ impl<'a> Read<'a> {
         let kept = self.caller.state.results.get(key)?;
         let now = self.caller.state.clock.now();
         let standing = if kept.taken.after >= trace.began {
-            kept.standing
+            kept.standing.clone()
         } else if kept.holds_at(tip, now) {
-            kept.standing.at(tip, now)
+            kept.standing.moved_to(tip, now)
         } else {
             return None;
         };

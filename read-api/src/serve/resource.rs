@@ -16,6 +16,7 @@ use crate::ApiState;
 use crate::answer::{Canonical, Envelope, Meta, Page, Tag, Warning};
 use crate::consistency::Settled;
 use crate::cursor::PageWanted;
+use crate::defaults::Defaults;
 use crate::parked::About;
 use crate::refusal::Refusal;
 use crate::report::query::Paging;
@@ -77,6 +78,7 @@ pub(crate) struct AtTip<'a> {
     pub(crate) state: &'a ApiState,
     pub(crate) workspace: i32,
     pub(crate) tip: &'a Tip,
+    pub(crate) defaults: Defaults,
     pub(crate) now: DateTime<Utc>,
 }
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::answer::Envelope;
 use crate::consistency::Settled;
+use crate::defaults::Defaults;
 use crate::parked::About;
 use crate::problems::CampaignProblems;
 use crate::refusal::Refusal;
@@ -25,7 +26,6 @@ use crate::report::query::Paging;
 use crate::serve::{Around, AtTip, Caller, Contents, Lasting, Resource, Sought, Survey, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
-use crate::tip::Tip;
 use crate::version::{Scope as Watched, Version};
 
 pub(crate) use at_tip::{CampaignAt, CampaignAtTip, campaigns_at_tip};
@@ -226,7 +226,7 @@ impl Resource for Campaign {
         let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
         let (started, starts) = (starts_at.filter(|at_| *at_ <= at.now), starts_at.filter(|at_| *at_ > at.now));
         let version = Version::new(at.tip.revision, last_touched, started);
-        let Tip { epoch, currency, time_zone, .. } = *at.tip;
+        let (epoch, Defaults { time_zone, currency }) = (at.tip.epoch, at.defaults);
         let survey = Survey { epoch, version, lasting: Lasting::Until(starts), numbers: None, ground: () };
         let data = row.at(at.now)?;
         let contents = Contents { data, next_cursor: None, time_zone, freshness: None, warnings: Vec::new() };

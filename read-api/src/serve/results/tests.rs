@@ -2,12 +2,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::zone::Zone;
 use platform::keys::{Principal, Scope, Scopes};
 use uuid::Uuid;
 
 use super::{Kept, Key, OVERHEAD, Results, Taken};
-use crate::answer::{Canonical, Standing, Tag};
+use crate::answer::{Canonical, Place, Standing, Tag};
 use crate::report::query::Paging;
 use crate::serve::Lasting;
 use crate::tip::Tip;
@@ -31,9 +30,7 @@ fn tip() -> Tip {
         revision: Revision::default(),
         retained_at: None,
         oldest_unapplied: None,
-        is_building: false,
-        time_zone: Zone::UTC,
-        currency: None,
+        place: Place::new(1, 7, 1204, 1206),
     }
 }
 
@@ -41,7 +38,7 @@ fn kept(body: usize) -> Kept {
     Kept {
         taken: Taken::at(&tip(), Instant::now(), noon()),
         lasting: Lasting::Until(None),
-        standing: Standing::new(1, &tip(), noon()),
+        standing: Standing::at_tip(&tip(), noon()),
         tag: Tag::new("campaigns", 7, Version::new(Revision::default(), 1204, None), "9f3c"),
         body: Some(Bytes::from(vec![b'x'; body])),
         next_cursor: None,

@@ -38,7 +38,8 @@ pub(crate) struct World {
     logs: HashMap<i32, Log>,
     /// Whoever follows the projection ends with the world: a database with sessions is not dropped, and waiting for that takes
     /// seconds.
-    _stop: DropGuard,
+    stop: CancellationToken,
+    _stopping: DropGuard,
 }
 
 /// What was appended to a log so far.
@@ -69,8 +70,8 @@ impl World {
             let (reader, keys, progress) = (reader.clone(), keys.clone(), progress.clone());
             read_api::router(ApiState::new(reader, keys, clock.shared(), progress, results_bytes))
         });
-        let (logs, end) = (HashMap::new(), stop.drop_guard());
-        let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, _stop: end };
+        let (logs, _stopping) = (HashMap::new(), stop.clone().drop_guard());
+        let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, stop, _stopping };
         world.workspace = world.open("one", KEY).await;
         world
     }
@@ -83,7 +84,7 @@ impl World {
     /// The same API, whose sessions begin with this and which keeps no results.
     pub(crate) async fn reading(&self, connect: &PgConnectOptions, session: &'static str) -> Router {
         let reader = pool_as(session, connect).await;
-        let (progress, _follower) = Progress::start(reader.clone(), CancellationToken::new());
+        let (progress, _follower) = Progress::start(reader.clone(), self.stop.clone());
         let keys = Keys::new(reader.clone(), self.clock.shared());
         read_api::router(ApiState::new(reader, keys, self.clock.shared(), progress, 0))
     }

@@ -121,6 +121,10 @@ pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, Conn
             ("jit", "off"),
         ]);
     }
+    if part == Part::Read {
+        // Callers of reads come and go: what is asked for one who hung up ends with its connection, soon.
+        options = options.options([("client_connection_check_interval", "1s")]);
+    }
     if part == Part::Command {
         // This part looks everything up by a key, thousands of times a second and from the first event on. A prepared plan
         // that was made while a table was short would go on reading all of it.

@@ -15,21 +15,22 @@ fn sqlstate(error: &sqlx::Error) -> Option<String> {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn every_connection_acts_as_its_part(pool: PgPool) {
-    for (part, role, longest_idle) in [
-        (Part::Command, "highwater_command", "1min"),
-        (Part::Projector, "highwater_projector", "10s"),
-        (Part::Read, "highwater_read", "1min"),
+    for (part, role, longest_idle, caller_is_there) in [
+        (Part::Command, "highwater_command", "1min", "0"),
+        (Part::Projector, "highwater_projector", "10s", "0"),
+        (Part::Read, "highwater_read", "1min", "1s"),
     ] {
         let acting = connect(&config(&pool), part).await.unwrap();
-        let (user, name, timeout, idle): (String, String, String, String) = sqlx::query_as(
+        let (user, name, timeout, idle, looks): (String, String, String, String, String) = sqlx::query_as(
             "SELECT current_user::text, current_setting('application_name'), current_setting('statement_timeout'),
-                    current_setting('idle_in_transaction_session_timeout')",
+                    current_setting('idle_in_transaction_session_timeout'),
+                    current_setting('client_connection_check_interval')",
         )
         .fetch_one(&acting)
         .await
         .unwrap();
         assert_eq!((user.as_str(), name), (role, format!("highwater-{}", part.name())));
-        assert_eq!((timeout.as_str(), idle.as_str()), ("2s", longest_idle));
+        assert_eq!((timeout.as_str(), idle.as_str(), looks.as_str()), ("2s", longest_idle, caller_is_there));
     }
     let admin = connect(&config(&pool), Part::Admin).await.unwrap();
     let (user, timeout): (String, String) =

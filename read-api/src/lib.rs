@@ -11,6 +11,7 @@
 //! line in [`routes::all`]. Forms, freshness, pages, links, ETags and what is kept are the same for all, and not its business.
 
 mod answer; // headers, ETags and the envelope around every result
+mod connection; // one that ends with the interest in its answer
 mod consistency; // how fresh a caller wants its answer
 mod cursor; // where a page ends, opaque to clients
 mod defaults; // the zone and the currency of workspaces

@@ -5,8 +5,9 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::money::Currency;
 use domain::zone::Zone;
-use sqlx::{Executor, PgConnection, Postgres, Transaction};
+use sqlx::{Executor, PgExecutor};
 
+use crate::connection::{Asking, Connection};
 use crate::defaults::Defaults;
 use crate::parked::{self, Parked};
 use crate::refusal::Refusal;
@@ -17,7 +18,7 @@ use crate::{ApiState, MODEL};
 /// A workspace as it was at one instant.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    transaction: Transaction<'static, Postgres>,
+    connection: Connection,
     /// Not before this was it taken.
     pub(crate) taken_after: Instant,
     pub(crate) now: DateTime<Utc>,
@@ -49,13 +50,14 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 impl Snapshot {
     pub(crate) async fn take(state: &ApiState, workspace: i32) -> Result<Self, Refusal> {
         let taken_after = Instant::now();
-        let mut transaction = state.pool.begin_with(BEGIN).await?;
-        let mut tips = Tip::read(&mut transaction, &[workspace]).await?;
+        let mut connection = Connection::acquire(&state.pool).await?;
+        connection.begin(BEGIN).await?;
+        let mut tips = Tip::read(connection.ask(), &[workspace]).await?;
         let tip = tips.remove(&workspace).ok_or_else(|| Refusal::corrupt("a workspace has no tip"))?;
-        let is_building = tip.epoch == 0 && is_building(&mut transaction).await?;
-        let Defaults { time_zone, currency } = state.defaults.of(&mut *transaction, workspace, tip.epoch).await?;
+        let is_building = tip.epoch == 0 && is_building(connection.ask()).await?;
+        let Defaults { time_zone, currency } = state.defaults.of(connection.ask(), workspace, tip.epoch).await?;
         let mut snapshot = Self {
-            transaction,
+            connection,
             taken_after,
             now: state.clock.now(),
             workspace,
@@ -82,15 +84,15 @@ impl Snapshot {
     /// made once, but it cannot tell one campaign from all of them, nor a day from a year.
     pub(crate) async fn plan_for_values(&mut self) -> Result<(), Refusal> {
         if !self.plans_for_values {
-            self.transaction.execute("SET LOCAL plan_cache_mode = force_custom_plan").await?;
+            self.db().execute("SET LOCAL plan_cache_mode = force_custom_plan").await?;
             self.plans_for_values = true;
         }
         Ok(())
     }
 
-    /// The connection to ask more of, within the snapshot.
-    pub(crate) fn db(&mut self) -> &mut PgConnection {
-        &mut self.transaction
+    /// To ask more, within the snapshot.
+    pub(crate) fn db(&mut self) -> Asking<'_> {
+        self.connection.ask()
     }
 
     /// Speaks from here on of an older state of the workspace, which is what the answer shows.
@@ -98,7 +100,7 @@ impl Snapshot {
         (self.epoch, self.applied) = (epoch, position);
         self.oldest_unapplied = if position < self.head {
             sqlx::query_scalar!("SELECT log.recorded_at_of($1, $2)", self.workspace, position + 1)
-                .fetch_one(&mut *self.transaction)
+                .fetch_one(self.db())
                 .await?
         } else {
             None
@@ -113,7 +115,7 @@ impl Snapshot {
 }
 
 /// Whether the model's first epoch is being built.
-async fn is_building(db: &mut PgConnection) -> Result<bool, Refusal> {
+async fn is_building(db: impl PgExecutor<'_>) -> Result<bool, Refusal> {
     let is_building = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'building')
                   AND NOT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'applied') AS "is_building!""#,

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 
 use crate::MODEL;
 use crate::answer::Place;
+use crate::connection::Connection;
 use crate::refusal::Refusal;
 use crate::version::Revision;
 
@@ -39,7 +40,7 @@ impl Tip {
     /// It reads no table that has partitions. PostgreSQL plans a statement before it takes its snapshot: in a partition that came
     /// between the two, and that the live epoch has moved to, it would see nothing. What is read later in the same transaction
     /// is planned after its snapshot.
-    pub(crate) async fn read(db: &mut PgConnection, workspaces: &[i32]) -> Result<HashMap<i32, Self>, Refusal> {
+    pub(crate) async fn read(db: impl PgExecutor<'_>, workspaces: &[i32]) -> Result<HashMap<i32, Self>, Refusal> {
         let rows = sqlx::query!(
             r#"SELECT a.workspace AS "workspace!", coalesce(l.epoch, 0) AS "epoch!", coalesce(c.position, 0) AS "applied!",
                       coalesce(h.position, 0) AS "head!",
@@ -85,11 +86,11 @@ impl Tip {
 /// Reads tips for many requests at once: those of workspaces of which something is projected. The others may be waiting for
 /// their first epoch, which each request finds out by itself.
 pub(crate) fn read<'a>(
-    db: &'a mut PgConnection,
+    db: &'a mut Connection,
     workspaces: &'a [i32],
 ) -> BoxFuture<'a, Result<HashMap<i32, Tip>, Refusal>> {
     async {
-        let mut tips = Tip::read(db, workspaces).await?;
+        let mut tips = Tip::read(db.ask(), workspaces).await?;
         tips.retain(|_, tip| tip.epoch > 0);
         Ok(tips)
     }

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::PgPool;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::connection::Connection;
 use crate::refusal::Refusal;
 
 /// So many questions are under way at most. While the database has one, this process makes the other: with only one, all who ask
@@ -29,7 +29,7 @@ const MOST_TURNS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Reads what there is of each, by one statement. What is not found is left out.
-pub(crate) type Read<K, V> = for<'a> fn(&'a mut PgConnection, &'a [K]) -> BoxFuture<'a, Result<HashMap<K, V>, Refusal>>;
+pub(crate) type Read<K, V> = for<'a> fn(&'a mut Connection, &'a [K]) -> BoxFuture<'a, Result<HashMap<K, V>, Refusal>>;
 
 /// Asks together for what keys of type `K` name. Clones ask together, too.
 pub(crate) struct Together<K, V> {
@@ -129,11 +129,11 @@ where
         Some(std::mem::replace(&mut waiting.callers, next))
     }
 
-    /// A connection on which something went wrong, or is still under way, is not kept.
-    async fn find(&self, kept: &mut Option<PoolConnection<Postgres>>, keys: &[K]) -> Result<HashMap<K, V>, Refusal> {
+    /// A connection on which something went wrong is not kept.
+    async fn find(&self, kept: &mut Option<Connection>, keys: &[K]) -> Result<HashMap<K, V>, Refusal> {
         let mut connection = match kept.take() {
             Some(connection) => connection,
-            None => self.pool.acquire().await?,
+            None => Connection::acquire(&self.pool).await?,
         };
         let found = (self.read)(&mut connection, keys).await?;
         *kept = Some(connection);

@@ -3,15 +3,17 @@ use futures_util::future::join_all;
 
 use super::*;
 
-/// Doubles even numbers; there is nothing to odd ones, 13 is a bug, and to 17 nothing is ever said.
-fn doubles<'a>(db: &'a mut PgConnection, numbers: &'a [i32]) -> BoxFuture<'a, Result<HashMap<i32, i32>, Refusal>> {
+/// Doubles even numbers; there is nothing to odd ones, 13 is a bug, and to 17 nothing is said while it is [`held`].
+fn doubles<'a>(db: &'a mut Connection, numbers: &'a [i32]) -> BoxFuture<'a, Result<HashMap<i32, i32>, Refusal>> {
     async move {
         assert!(!numbers.contains(&13), "nobody expected 13");
         if numbers.contains(&17) {
-            std::future::pending::<()>().await;
+            sqlx::query("SELECT pg_advisory_xact_lock(17)").execute(db.ask()).await?;
         }
-        let pairs: Vec<(i32, i32)> =
-            sqlx::query_as("SELECT n, 2 * n FROM unnest($1) n WHERE n % 2 = 0").bind(numbers).fetch_all(db).await?;
+        let pairs: Vec<(i32, i32)> = sqlx::query_as("SELECT n, 2 * n FROM unnest($1) n WHERE n % 2 = 0")
+            .bind(numbers)
+            .fetch_all(db.ask())
+            .await?;
         Ok(pairs.into_iter().collect())
     }
     .boxed()
@@ -34,10 +36,18 @@ async fn nobody_waits_for_a_question_that_failed(pool: PgPool) {
     assert_eq!(together.ask(2).await, None);
 }
 
+/// Until it is rolled back, nothing is said to 17.
+async fn held(pool: &PgPool) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(17)").execute(&mut *held).await.unwrap();
+    held
+}
+
 #[sqlx::test(migrations = false)]
 async fn while_one_question_is_under_way_another_is_asked(pool: PgPool) {
+    let held = held(&pool).await;
     let together = Together::new(pool, doubles);
-    let never = tokio::spawn({
+    let under_way = tokio::spawn({
         let together = together.clone();
         async move { together.ask(17).await }
     });
@@ -45,11 +55,13 @@ async fn while_one_question_is_under_way_another_is_asked(pool: PgPool) {
         tokio::task::yield_now().await;
     }
     assert_eq!(together.ask(2).await.as_deref(), Some(&4));
-    never.abort();
+    held.rollback().await.unwrap();
+    assert_eq!(under_way.await.unwrap(), None);
 }
 
 #[sqlx::test(migrations = false)]
 async fn nobody_waits_for_a_database_that_says_nothing(pool: PgPool) {
+    let held = held(&pool).await;
     let together = Together { patience: Duration::from_millis(1), ..Together::new(pool.clone(), doubles) };
     assert_eq!(together.ask(17).await, None);
     // Who was impatient asks for whoever comes before it ends, too.
@@ -58,4 +70,5 @@ async fn nobody_waits_for_a_database_that_says_nothing(pool: PgPool) {
     }
     let together = Together { patience: PATIENCE, ..together };
     assert_eq!(together.ask(2).await.as_deref(), Some(&4));
+    held.rollback().await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! What one report can ask: filters, comparisons, gaps, totals, and its limits.
 
+use std::time::Duration;
+
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::observation::ObservationType::{Click, Spend};
@@ -281,7 +283,6 @@ async fn totals_are_those_of_all_pages(options: PgPoolOptions, connect: PgConnec
 async fn what_takes_too_long_is_cancelled(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect.clone()).await;
     shop(&mut world).await;
-    let database: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&world.admin).await.unwrap();
     let hasty = world.hasty(&connect).await;
     // What it reads is held.
     let mut holder = sqlx::PgConnection::connect_with(&connect).await.unwrap();
@@ -292,11 +293,40 @@ async fn what_takes_too_long_is_cancelled(options: PgPoolOptions, connect: PgCon
     let refused = crate::world::send(hasty, "POST", "/v1/reports", &headers, Some(body)).await;
     assert_eq!(refused.problem(503), "report-too-slow");
     assert!(refused.body["detail"].as_str().unwrap().contains("shorter range"), "{refused}");
-    let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = $1 AND NOT l.granted")
-        .bind(database)
-        .fetch_one(&world.admin)
-        .await
-        .unwrap();
-    assert_eq!(waiting, 0);
+    assert!(!is_waited_for(&world).await);
     held.rollback().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_nobody_waits_for_any_more_is_ended(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect.clone()).await;
+    shop(&mut world).await;
+    let router =
+        world.reading(&connect, "SET ROLE highwater_read; SET client_connection_check_interval = '10ms'").await;
+    let mut holder = sqlx::PgConnection::connect_with(&connect).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    held.execute("LOCK TABLE read.statements IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let caller =
+        tokio::spawn(
+            async move { crate::world::send(router, "GET", &report_path(&query(&json!({}))), &[], None).await },
+        );
+    let leaving = async {
+        while !is_waited_for(&world).await {}
+        caller.abort();
+        // The lock is still there.
+        while is_waited_for(&world).await {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), leaving).await.expect("nobody waits, and the database works on");
+    held.rollback().await.unwrap();
+}
+
+/// Whether a session of this database waits for a lock.
+async fn is_waited_for(world: &World) -> bool {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                        WHERE d.datname = current_database() AND NOT l.granted)",
+    )
+    .fetch_one(&world.admin)
+    .await
+    .unwrap()
 }

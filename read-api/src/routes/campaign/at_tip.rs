@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
-use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::CampaignRow;
 use crate::MODEL;
+use crate::connection::Connection;
 use crate::refusal::Refusal;
 use crate::serve::AtTip;
 
@@ -41,13 +41,13 @@ impl CampaignAt {
 
 /// Reads those of these campaigns that are there and whose workspace is still at the tip.
 pub(crate) fn campaigns_at_tip<'a>(
-    db: &'a mut PgConnection,
+    db: &'a mut Connection,
     wanted: &'a [CampaignAt],
 ) -> BoxFuture<'a, Result<HashMap<CampaignAt, CampaignAtTip>, Refusal>> {
     read(db, wanted).boxed()
 }
 
-async fn read(db: &mut PgConnection, wanted: &[CampaignAt]) -> Result<HashMap<CampaignAt, CampaignAtTip>, Refusal> {
+async fn read(db: &mut Connection, wanted: &[CampaignAt]) -> Result<HashMap<CampaignAt, CampaignAtTip>, Refusal> {
     let ids: Vec<_> = wanted.iter().map(|at| at.campaign_id).collect();
     let workspaces: Vec<_> = wanted.iter().map(|at| at.workspace).collect();
     let epochs: Vec<_> = wanted.iter().map(|at| at.epoch).collect();
@@ -76,7 +76,7 @@ async fn read(db: &mut PgConnection, wanted: &[CampaignAt]) -> Result<HashMap<Ca
         &applied,
         &revisions,
     )
-    .fetch_all(db)
+    .fetch_all(db.ask())
     .await?;
     let found = rows.into_iter().filter_map(|row| {
         let at = *wanted.get(usize::try_from(row.number).ok()?.checked_sub(1)?)?;

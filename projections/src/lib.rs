@@ -4,8 +4,9 @@
 //! beside the live rows. [`views`] holds the read models, one file each, and the only list of projections.
 //!
 //! What readers may rely on: rows and checkpoint commit together, so one snapshot that reads `read.live_epochs`,
-//! `read.checkpoints` and rows sees exactly the events up to that position; and the same log gives the same rows to the
-//! byte, however it was cut into batches and however often it was replayed.
+//! `read.checkpoints` and rows sees exactly the events up to that position, if it is taken before the statement that reads
+//! rows is planned; and the same log gives the same rows to the byte, however it was cut into batches and however often it
+//! was replayed.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod engine; // runs any projection

@@ -28,7 +28,10 @@ impl Connection {
 
     /// Begins a transaction, which is rolled back when the connection is let go.
     pub(crate) async fn begin(&mut self, begin: &'static str) -> Result<(), Error> {
-        PgTransactionManager::begin(&mut self.pooled, Some(begin.into())).await
+        self.is_asking = true;
+        let begun = PgTransactionManager::begin(&mut self.pooled, Some(begin.into())).await;
+        self.is_asking = false;
+        begun
     }
 
     /// For one statement.

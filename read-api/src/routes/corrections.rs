@@ -14,6 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::campaign::CampaignPath;
 use crate::answer::{Envelope, Warning};
 use crate::consistency::Settled;
 use crate::cursor::PageWanted;
@@ -97,7 +98,7 @@ pub(crate) struct CorrectionBody {
     path = "/v1/campaigns/{id}/corrections",
     operation_id = "list_corrections",
     tag = "numbers",
-    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), CorrectionsParams),
+    params(CampaignPath, CorrectionsParams),
     responses(
         (status = 200, description = "A page of corrections.", content(
             (Envelope<'static, Vec<CorrectionBody>> = "application/json"),
@@ -109,10 +110,10 @@ pub(crate) struct CorrectionBody {
 )]
 pub(crate) async fn list(
     caller: Caller,
-    ApiPath(campaign): ApiPath<Uuid>,
+    ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<CorrectionsParams>,
 ) -> Result<Response, Refusal> {
-    caller.list(Corrections { campaign, params }).await
+    caller.list(Corrections { id, params }).await
 }
 
 fn beyond_retention(kept: Kept) -> Warning {
@@ -129,7 +130,7 @@ fn beyond_retention(kept: Kept) -> Warning {
 
 /// What corrections did to one campaign.
 struct Corrections {
-    campaign: Uuid,
+    id: Uuid,
     params: CorrectionsParams,
 }
 
@@ -169,22 +170,22 @@ impl Resource for Corrections {
     }
 
     fn about(&self) -> About {
-        About::numbers([self.campaign])
+        About::numbers([self.id])
     }
 
     fn query(&self, around: Around) -> Result<(CorrectionsQuery, Option<Paging>), Refusal> {
         let (ReportQuery { date_from, date_to, time_zone, .. }, paging) = self.report(around)?;
-        Ok((CorrectionsQuery { campaign_id: self.campaign, date_from, date_to, time_zone }, Some(paging)))
+        Ok((CorrectionsQuery { campaign_id: self.id, date_from, date_to, time_zone }, Some(paging)))
     }
 
     async fn survey(&self, settled: &mut Settled, _: &CorrectionsQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
         let snapshot = &mut settled.snapshot;
         let (report, _) = self.report(Around { time_zone: snapshot.time_zone, now: snapshot.now })?;
         let plan = Plan::new(&report).map_err(|error| Refusal::Query(vec![error]))?;
-        if lookups::names(snapshot, &[self.campaign]).await?.is_empty() {
+        if lookups::names(snapshot, &[self.id]).await?.is_empty() {
             return Ok(None);
         }
-        let touched = Watched::Campaigns(vec![self.campaign]).last_touched(snapshot, &plan.months()).await?;
+        let touched = Watched::Campaigns(vec![self.id]).last_touched(snapshot, &plan.months()).await?;
         let beyond = Limits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
         let version = Version::new(snapshot.revision, touched.position, beyond.map(|kept| kept.changed_at));
         let (epoch, lasting, ground) = (snapshot.epoch, Lasting::Until(None), Surveyed { plan, beyond });
@@ -198,7 +199,7 @@ impl Resource for Corrections {
         survey: Survey<Surveyed>,
     ) -> Result<Told, Refusal> {
         let page = sought.page(snapshot.epoch)?;
-        let (rows, next_cursor) = rows(snapshot, self.campaign, &survey.ground, page).await?;
+        let (rows, next_cursor) = rows(snapshot, self.id, &survey.ground, page).await?;
         let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
         let parked = snapshot.parked.warning(&self.about(), &Sources::new());
         let warnings = survey.ground.beyond.map(beyond_retention).into_iter().chain(parked).collect();
@@ -210,7 +211,7 @@ impl Resource for Corrections {
 
 impl Table for Corrections {
     fn file_name(&self) -> String {
-        format!("campaign-{}-corrections", self.campaign)
+        format!("campaign-{}-corrections", self.id)
     }
 
     fn columns(&self, _: &CorrectionsQuery) -> Vec<Column> {

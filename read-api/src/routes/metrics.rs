@@ -6,6 +6,7 @@ use platform::http::path::ApiPath;
 use platform::http::query::ApiQuery;
 use uuid::Uuid;
 
+use super::campaign::CampaignPath;
 use super::list;
 use crate::problems::NumbersProblems;
 use crate::refusal::Refusal;
@@ -59,7 +60,7 @@ params! {
     path = "/v1/campaigns/{id}/metrics",
     operation_id = "get_metrics",
     tag = "numbers",
-    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), MetricsParams),
+    params(CampaignPath, MetricsParams),
     responses(
         (status = 200, description = "The numbers.", content(
             (ReportBody<'static> = "application/json"),
@@ -71,7 +72,7 @@ params! {
 )]
 pub(crate) async fn show(
     caller: Caller,
-    ApiPath(id): ApiPath<Uuid>,
+    ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<MetricsParams>,
 ) -> Result<Response, Refusal> {
     let data_state = data_state(params.data_state.as_deref())?;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::response::Response;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::bucket::{Granularity, local_date};
-use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, status};
+use domain::campaign::{Budget, CampaignState, CampaignStatus, status};
 use domain::measure::Measure;
-use domain::money::{Currency, Money};
+use domain::money::Currency;
 use domain::pacing::{Flight, Pacing, pacing};
 use domain::zone::Zone;
 use platform::http::path::ApiPath;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::campaign::{BudgetBody, CampaignParams};
+use super::campaign::{BudgetBody, CampaignParams, CampaignPath, CampaignQuery, budget};
 use crate::answer::{Envelope, Warning};
 use crate::consistency::Settled;
 use crate::parked::About;
@@ -24,19 +24,13 @@ use crate::problems::CampaignProblems;
 use crate::refusal::Refusal;
 use crate::report::filter::Filter;
 use crate::report::query::{Column, DataState, Fill, Paging, ReportQuery};
-use crate::report::value::{Money as Amount, Value};
+use crate::report::value::{Money, Value};
 use crate::report::{Ground, Shared, combine, survey};
 use crate::serve::{Around, Caller, Contents, Resource, Sought, Survey, Told};
 use crate::snapshot::Snapshot;
 
 /// How far back spend is looked for.
 const MOST_DAYS: u64 = 9_999;
-
-/// What was asked, in its canonical form.
-#[derive(Debug, Serialize)]
-struct PacingQuery {
-    campaign_id: Uuid,
-}
 
 /// How a campaign's spend goes. Only whole days before today, in the campaign's zone, are compared with what was expected of
 /// them. Null: it cannot be told; a warning says why.
@@ -65,30 +59,30 @@ pub(crate) struct PacingBody {
     /// What it may spend.
     budget: Option<BudgetBody>,
     /// What it may spend in all: a budget for each day, times its days.
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<Money>)]
     budget_total: Value,
     /// What its primary sources say that it has spent so far, today included.
-    #[schema(value_type = Option<Amount>, example = json!({"amount": "430.000000", "currency": "EUR"}))]
+    #[schema(value_type = Option<Money>, example = json!({"amount": "430.000000", "currency": "EUR"}))]
     spent: Value,
     /// What of it was spent before today.
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<Money>)]
     spent_before_today: Value,
     /// What an even spend would have come to before today.
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<Money>)]
     expected: Value,
     /// `spent_before_today / expected`: above 1, it spends too fast.
     #[schema(value_type = Option<f64>, example = 0.5)]
     index: Value,
     /// What was spent on each of the last 7 whole days, or as many as there are, on average.
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<Money>)]
     daily_pace: Value,
     /// What it will have spent at its end, going on at this pace.
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<Money>)]
     projected: Value,
     /// The day on which a budget for all days is spent, at this pace. Null: not before its end.
     exhausted_on: Option<NaiveDate>,
     /// What to spend on each remaining day to spend all of the budget.
-    #[schema(value_type = Option<Amount>)]
+    #[schema(value_type = Option<Money>)]
     daily_needed: Value,
 }
 
@@ -102,7 +96,7 @@ pub(crate) struct PacingBody {
     path = "/v1/campaigns/{id}/pacing",
     operation_id = "get_pacing",
     tag = "numbers",
-    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), CampaignParams),
+    params(CampaignPath, CampaignParams),
     responses(
         (status = 200, description = "How its spend goes.", body = Envelope<'static, PacingBody>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
@@ -111,7 +105,7 @@ pub(crate) struct PacingBody {
 )]
 pub(crate) async fn show(
     caller: Caller,
-    ApiPath(id): ApiPath<Uuid>,
+    ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<CampaignParams>,
 ) -> Result<Response, Refusal> {
     caller.answer(OfCampaign { id, params }).await
@@ -134,7 +128,7 @@ struct Surveyed {
 impl Resource for OfCampaign {
     const MODEL: &'static str = "pacing";
     type Params = CampaignParams;
-    type Query = PacingQuery;
+    type Query = CampaignQuery;
     type Ground = Surveyed;
 
     fn params(&self) -> &CampaignParams {
@@ -145,11 +139,11 @@ impl Resource for OfCampaign {
         About::numbers([self.id])
     }
 
-    fn query(&self, _: Around) -> Result<(PacingQuery, Option<Paging>), Refusal> {
-        Ok((PacingQuery { campaign_id: self.id }, None))
+    fn query(&self, _: Around) -> Result<(CampaignQuery, Option<Paging>), Refusal> {
+        Ok((CampaignQuery { campaign_id: self.id }, None))
     }
 
-    async fn survey(&self, settled: &mut Settled, _: &PacingQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
+    async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
         let Some(campaign) = Campaign::find(&mut settled.snapshot, self.id).await? else { return Ok(None) };
         let query = daily_spend(self.id, &campaign, local_date(settled.snapshot.now, campaign.zone));
         let mut shared = Shared::load(&mut settled.snapshot).await?;
@@ -163,7 +157,7 @@ impl Resource for OfCampaign {
     async fn result(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<PacingQuery>,
+        sought: &Sought<CampaignQuery>,
         survey: Survey<Surveyed>,
     ) -> Result<Told, Refusal> {
         let Surveyed { campaign, query, spend: ground } = survey.ground;
@@ -211,8 +205,6 @@ impl Campaign {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let currency = row.currency.parse().map_err(Refusal::corrupt)?;
-        let per: Option<BudgetPeriod> = row.budget_per.map(|per| per.parse().map_err(Refusal::corrupt)).transpose()?;
-        let budget = row.budget_micros.zip(per);
         Ok(Some(Self {
             state: row.state.parse().map_err(Refusal::corrupt)?,
             zone: row.time_zone.parse().map_err(Refusal::corrupt)?,
@@ -220,7 +212,7 @@ impl Campaign {
             starts_on: row.starts_on,
             ends_on: row.ends_on,
             starts_at: row.starts_at,
-            budget: budget.map(|(micros, per)| Budget { amount: Money { micros, currency }, per }),
+            budget: budget(row.budget_micros, row.budget_per.as_deref(), currency)?,
             first_spent: row.first_spent,
         }))
     }

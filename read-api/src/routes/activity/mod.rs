@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::campaign::{CampaignPath, CampaignQuery};
 use crate::answer::Envelope;
 use crate::consistency::Settled;
 use crate::parked::About;
@@ -29,13 +30,7 @@ mod rows; // what was done, from its tables
 
 params! {
     /// The parameters of a campaign's activity.
-    pub(crate) struct ActivityParams of ActivityQuery {}
-}
-
-/// What was asked, in its canonical form.
-#[derive(Debug, Serialize)]
-struct ActivityQuery {
-    campaign_id: Uuid,
+    pub(crate) struct ActivityParams of CampaignQuery {}
 }
 
 /// Something that somebody did to a campaign.
@@ -104,7 +99,7 @@ struct Change {
     path = "/v1/campaigns/{id}/activity",
     operation_id = "list_activity",
     tag = "campaigns",
-    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), ActivityParams),
+    params(CampaignPath, ActivityParams),
     responses(
         (status = 200, description = "A page of happenings.", content(
             (Envelope<'static, Vec<HappeningBody>> = "application/json"),
@@ -116,22 +111,22 @@ struct Change {
 )]
 pub(crate) async fn list(
     caller: Caller,
-    ApiPath(campaign): ApiPath<Uuid>,
+    ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<ActivityParams>,
 ) -> Result<Response, Refusal> {
-    caller.list(Activity { campaign, params }).await
+    caller.list(Activity { id, params }).await
 }
 
 /// What was done to one campaign.
 struct Activity {
-    campaign: Uuid,
+    id: Uuid,
     params: ActivityParams,
 }
 
 impl Resource for Activity {
     const MODEL: &'static str = "activity";
     type Params = ActivityParams;
-    type Query = ActivityQuery;
+    type Query = CampaignQuery;
     type Ground = ();
 
     fn params(&self) -> &ActivityParams {
@@ -139,22 +134,22 @@ impl Resource for Activity {
     }
 
     fn about(&self) -> About {
-        About::numbers([self.campaign])
+        About::numbers([self.id])
     }
 
-    fn query(&self, _: Around) -> Result<(ActivityQuery, Option<Paging>), Refusal> {
+    fn query(&self, _: Around) -> Result<(CampaignQuery, Option<Paging>), Refusal> {
         let mut fields = Fields::default();
         let paging = fields.paging(self.params.limit, self.params.cursor.as_deref());
-        let read = (ActivityQuery { campaign_id: self.campaign }, Some(paging));
+        let read = (CampaignQuery { campaign_id: self.id }, Some(paging));
         fields.finish(read).map_err(Refusal::Query)
     }
 
-    async fn survey(&self, settled: &mut Settled, _: &ActivityQuery) -> Result<Option<Survey<()>>, Refusal> {
+    async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<()>>, Refusal> {
         let snapshot = &mut settled.snapshot;
-        if lookups::names(snapshot, &[self.campaign]).await?.is_empty() {
+        if lookups::names(snapshot, &[self.id]).await?.is_empty() {
             return Ok(None);
         }
-        let last = rows::last_position(snapshot, self.campaign).await?;
+        let last = rows::last_position(snapshot, self.id).await?;
         let version = Version::new(snapshot.revision, last, None);
         let (epoch, lasting) = (snapshot.epoch, Lasting::Until(None));
         Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: () }))
@@ -163,10 +158,10 @@ impl Resource for Activity {
     async fn result(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<ActivityQuery>,
+        sought: &Sought<CampaignQuery>,
         survey: Survey<()>,
     ) -> Result<Told, Refusal> {
-        let (rows, next_cursor) = rows::page(snapshot, self.campaign, sought.page(snapshot.epoch)?).await?;
+        let (rows, next_cursor) = rows::page(snapshot, self.id, sought.page(snapshot.epoch)?).await?;
         let data = rows.into_iter().map(rows::Row::shown).collect::<Result<Vec<_>, _>>()?;
         let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
         let time_zone = snapshot.time_zone;
@@ -177,10 +172,10 @@ impl Resource for Activity {
 
 impl Table for Activity {
     fn file_name(&self) -> String {
-        format!("campaign-{}-activity", self.campaign)
+        format!("campaign-{}-activity", self.id)
     }
 
-    fn columns(&self, _: &ActivityQuery) -> Vec<Column> {
+    fn columns(&self, _: &CampaignQuery) -> Vec<Column> {
         let actor = [Column::within("actor", "key_id"), Column::within("actor", "name")];
         let did = ["source", "changes", "corrections", "added", "correlation_id", "causation_id", "request_id"];
         ["kind", "recorded_at", "position"]

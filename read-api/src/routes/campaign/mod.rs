@@ -10,10 +10,10 @@ use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, stat
 use domain::money::{Currency, Money};
 use platform::http::path::ApiPath;
 use platform::http::query::ApiQuery;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::types::Json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::answer::Envelope;
@@ -116,9 +116,7 @@ impl CampaignRow {
     pub(crate) fn at(self, now: DateTime<Utc>) -> Result<CampaignBody, Refusal> {
         let state: CampaignState = self.state.parse().map_err(Refusal::corrupt)?;
         let currency = self.currency.parse().map_err(Refusal::corrupt)?;
-        let per = self.budget_per.map(|per| per.parse().map_err(Refusal::corrupt)).transpose()?;
-        let budget =
-            self.budget_micros.zip(per).map(|(micros, per)| Budget { amount: Money { micros, currency }, per });
+        let budget = budget(self.budget_micros, self.budget_per.as_deref(), currency)?;
         Ok(CampaignBody {
             campaign_id: self.campaign_id,
             version: self.version,
@@ -138,15 +136,30 @@ impl CampaignRow {
     }
 }
 
+/// A budget as the table of campaigns has it.
+pub(crate) fn budget(micros: Option<i64>, per: Option<&str>, currency: Currency) -> Result<Option<Budget>, Refusal> {
+    let per = per.map(|per| per.parse().map_err(Refusal::corrupt)).transpose()?;
+    Ok(micros.zip(per).map(|(micros, per)| Budget { amount: Money { micros, currency }, per }))
+}
+
+/// Which campaign, by the path of all that is told of one.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct CampaignPath {
+    /// The campaign
+    #[param(example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62")]
+    pub(crate) id: Uuid,
+}
+
 params! {
     /// The parameters of one campaign.
     pub(crate) struct CampaignParams {}
 }
 
-/// What was asked, in its canonical form.
+/// What was asked of one campaign, in its canonical form, where that is all.
 #[derive(Debug, Serialize)]
-struct CampaignQuery {
-    campaign_id: Uuid,
+pub(crate) struct CampaignQuery {
+    pub(crate) campaign_id: Uuid,
 }
 
 /// One campaign.
@@ -155,7 +168,7 @@ struct CampaignQuery {
     path = "/v1/campaigns/{id}",
     operation_id = "get_campaign",
     tag = "campaigns",
-    params(("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"), CampaignParams),
+    params(CampaignPath, CampaignParams),
     responses(
         (status = 200, description = "The campaign", body = Envelope<'static, CampaignBody>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
@@ -164,7 +177,7 @@ struct CampaignQuery {
 )]
 pub(crate) async fn show(
     caller: Caller,
-    ApiPath(id): ApiPath<Uuid>,
+    ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<CampaignParams>,
 ) -> Result<Response, Refusal> {
     caller.answer(Campaign { id, params }).await

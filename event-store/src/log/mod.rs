@@ -20,6 +20,19 @@ pub use self::event::{RawEvent, Texts};
 pub use self::range::read_range;
 use crate::json_text::JsonText;
 
+/// A query of events, with the columns that [`raw_event`] takes. It is not checked as it is compiled: such a query would give
+/// each text memory of its own before they are put together.
+macro_rules! events {
+    ($from:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query(concat!(
+            "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                    recorded_at ",
+            $from
+        ))
+        $(.bind($argument))+
+    };
+}
+
 /// The next events of a log after a position, oldest first, at most `limit` of them.
 pub async fn read_after(
     conn: &mut PgConnection,
@@ -28,14 +41,12 @@ pub async fn read_after(
     limit: i64,
 ) -> Result<Vec<RawEvent>, sqlx::Error> {
     // Not kept as a prepared statement: a plan made while the log was short would read a long one from its start.
-    sqlx::query(
-        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                recorded_at
-         FROM log.events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3",
+    events!(
+        "FROM log.events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3",
+        workspace,
+        after,
+        limit,
     )
-    .bind(workspace)
-    .bind(after)
-    .bind(limit)
     .persistent(false)
     .try_map(|row| raw_event(&row))
     .fetch_all(conn)
@@ -51,20 +62,18 @@ pub async fn read_page(
     limit: i64,
     bytes: i64,
 ) -> Result<Vec<RawEvent>, sqlx::Error> {
-    sqlx::query(
-        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                recorded_at
-         FROM (
+    events!(
+        "FROM (
              SELECT *, sum(pg_column_size(payload)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) AS size
              FROM log.events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3
          ) page
          WHERE size <= $4 OR position = $2 + 1
          ORDER BY position",
+        workspace,
+        after,
+        limit,
+        bytes,
     )
-    .bind(workspace)
-    .bind(after)
-    .bind(limit)
-    .bind(bytes)
     .persistent(false)
     .try_map(|row| raw_event(&row))
     .fetch_all(conn)
@@ -80,10 +89,8 @@ pub async fn read_stream(
     through: i64,
     (limit, bytes): (i64, i64),
 ) -> Result<Vec<RawEvent>, sqlx::Error> {
-    sqlx::query(
-        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                recorded_at
-         FROM (
+    events!(
+        "FROM (
              SELECT *, sum(pg_column_size(payload)) OVER page AS size, row_number() OVER page AS place
              FROM log.events
              WHERE workspace = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND sequence >= $4 AND position <= $5
@@ -92,14 +99,14 @@ pub async fn read_stream(
          ) page
          WHERE size <= $7 OR place = 1
          ORDER BY sequence",
+        workspace,
+        stream_type,
+        stream_id,
+        from,
+        through,
+        limit,
+        bytes,
     )
-    .bind(workspace)
-    .bind(stream_type)
-    .bind(stream_id)
-    .bind(from)
-    .bind(through)
-    .bind(limit)
-    .bind(bytes)
     .persistent(false)
     .try_map(|row| raw_event(&row))
     .fetch_all(conn)
@@ -108,16 +115,10 @@ pub async fn read_stream(
 
 /// The event at a position.
 pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
-    sqlx::query(
-        "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                recorded_at
-         FROM log.events WHERE workspace = $1 AND position = $2",
-    )
-    .bind(workspace)
-    .bind(position)
-    .try_map(|row| raw_event(&row))
-    .fetch_optional(pool)
-    .await
+    events!("FROM log.events WHERE workspace = $1 AND position = $2", workspace, position)
+        .try_map(|row| raw_event(&row))
+        .fetch_optional(pool)
+        .await
 }
 
 fn raw_event(row: &PgRow) -> Result<RawEvent, sqlx::Error> {

@@ -52,7 +52,7 @@ async fn readiness(door: Option<SocketAddr>) -> (u16, Value) {
     (status, body["not_ready"].clone())
 }
 
-/// Waits until a door says that these are missing; nothing is missing when it is ready.
+/// Waits until a door says that these are missing; nothing is missing when it is ready. A door is asked: it tells nobody by itself.
 async fn until_missing(door: Option<SocketAddr>, parts: &[&str]) {
     let expected = if parts.is_empty() { (200, Value::Null) } else { (503, json!(parts)) };
     let deadline = Instant::now() + PATIENCE;
@@ -118,6 +118,7 @@ async fn a_log_that_is_stopped_takes_nobody_out_of_service(pool: PgPool) {
     let limits = ProjectorLimits { lag: Duration::ZERO, ..ProjectorLimits::default() };
     let system = start(&pool, limits).await;
     let deadline = Instant::now() + PATIENCE;
+    // A log that stops is not announced: its rows did not move.
     while !projections::status(&pool).await.unwrap().iter().any(|log| log.stopped.is_some()) {
         assert!(Instant::now() < deadline, "nothing has stopped");
         tokio::time::sleep(Duration::from_millis(5)).await;

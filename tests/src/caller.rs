@@ -7,7 +7,8 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::system::{Addresses, TestSystem, create_key, wait_until_applied};
+use crate::applied::{Epochs, until_applied};
+use crate::system::{Addresses, TestSystem, create_key};
 
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -206,9 +207,7 @@ impl Caller {
     /// The same, for logs with which that takes its time.
     pub async fn caught_up_within(&self, within: Duration) {
         let head = self.head().await;
-        let live = "SELECT coalesce(max(c.position), 0) FROM read.live_epochs l JOIN read.checkpoints c USING (projection, epoch, workspace)
-                    WHERE l.workspace = $1";
-        wait_until_applied(&self.pool, live, self.workspace, head, within).await;
+        until_applied(&self.pool, Epochs::Live, (self.workspace, head), within).await;
     }
 
     /// Waits until every epoch that is kept applied has everything that is in the log now.
@@ -219,7 +218,6 @@ impl Caller {
     /// The same, for logs with which that takes its time.
     pub async fn caught_up_in_every_epoch_within(&self, within: Duration) {
         let head = self.head().await;
-        let slowest = "SELECT coalesce(min(position), 0) FROM read.checkpoints WHERE workspace = $1 AND following";
-        wait_until_applied(&self.pool, slowest, self.workspace, head, within).await;
+        until_applied(&self.pool, Epochs::All, (self.workspace, head), within).await;
     }
 }

@@ -2,6 +2,7 @@
 //! clients that write down what they were answered, and a checker that decides whether it can be true (docs/testing.md).
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod applied;
 mod caller;
 pub mod checker;
 mod digest;
@@ -15,6 +16,7 @@ mod soak;
 mod system;
 pub mod workload;
 
+pub use applied::until_all_is_applied;
 pub use caller::{Answer, Caller};
 pub use digest::digest_of_epoch;
 pub use fill::{Fill, poison};

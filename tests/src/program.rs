@@ -97,6 +97,7 @@ impl Program {
         let deadline = Instant::now() + Duration::from_mins(2);
         for address in [self.command, self.read] {
             let url = format!("http://{address}/readyz");
+            // Nothing tells that a door has opened.
             while !client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
                 assert!(Instant::now() < deadline, "{url} is not ready");
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -55,6 +55,7 @@ impl ProjectorProcess {
     async fn ready(&self) {
         let client = crate::client(Duration::from_secs(5));
         let (url, deadline) = (self.url_of("/readyz"), Instant::now() + Duration::from_mins(1));
+        // Nothing tells that a door has opened.
         while !client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
             assert!(Instant::now() < deadline, "{url} is not ready");
             tokio::time::sleep(Duration::from_millis(50)).await;

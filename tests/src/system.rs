@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::money::Currency;
@@ -204,17 +204,4 @@ pub(crate) async fn create_key(pool: &PgPool, workspace: i32, scopes: &[&str]) -
     let new = NewKey { workspace, name: "story", scopes: &scopes };
     let (_, key) = new_key(&mut connection, new, SystemClock.now()).await.unwrap();
     key.expose_secret().to_owned()
-}
-
-/// Waits until `position_of`, a query of one number for a workspace, has reached `head`.
-pub(crate) async fn wait_until_applied(pool: &PgPool, position_of: &str, workspace: i32, head: i64, within: Duration) {
-    let deadline = Instant::now() + within;
-    loop {
-        let applied: i64 = sqlx::query_scalar(position_of).bind(workspace).fetch_one(pool).await.unwrap();
-        if applied >= head {
-            return;
-        }
-        assert!(Instant::now() < deadline, "campaign_model stopped at {applied} of {head} in workspace {workspace}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -158,7 +158,7 @@ async fn an_epoch_of_another_version_is_not_followed(options: PgPoolOptions, con
     assert!(reason.contains("replay it"), "{reason}");
 }
 
-/// Waits until some session waits for a lock on a table.
+/// Waits until some session waits for a lock on a table. Nobody is told of that, so it looks again and again.
 pub(crate) async fn until_waiting(admin: &PgPool, table: &str) {
     loop {
         let waits: bool = sqlx::query_scalar(

@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use projections::{LeaseConfig, Leases, ProjectorConfig, ProjectorError, projectors};
+use event_store::Wakeups;
+use projections::{LeaseConfig, Leases, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use tokio::task::JoinHandle;
@@ -128,6 +129,8 @@ struct World {
     admin: PgPool,
     connect: PgConnectOptions,
     logs: Vec<Log>,
+    /// What projectors announce.
+    commits: Wakeups,
 }
 
 impl World {
@@ -146,7 +149,9 @@ impl World {
         ] {
             admin.execute(statement).await.unwrap();
         }
-        let mut world = Self { admin, connect, logs: Vec::new() };
+        // One that is killed behind its commit announces nothing.
+        let commits = Wakeups::new(admin.clone(), READ_CHANNEL, Duration::from_secs(1));
+        let mut world = Self { admin, connect, logs: Vec::new(), commits };
         for _ in 0..logs {
             world.logs.push(Log::opened(&world.admin).await);
         }
@@ -162,11 +167,17 @@ impl World {
     }
 
     /// Waits until every log is applied to its end.
-    async fn applied(&self) {
-        self.until("every log is applied", "SELECT NOT EXISTS (
-             SELECT FROM log.heads h LEFT JOIN read.checkpoints c USING (workspace) WHERE c.position IS DISTINCT FROM h.position)").await;
+    async fn applied(&mut self) {
+        let behind = "SELECT EXISTS (
+             SELECT FROM log.heads h LEFT JOIN read.checkpoints c USING (workspace) WHERE c.position IS DISTINCT FROM h.position)";
+        let deadline = Instant::now() + PATIENCE;
+        while sqlx::query_scalar::<_, bool>(behind).fetch_one(&self.admin).await.unwrap() {
+            assert!(Instant::now() < deadline, "not every log is applied in time");
+            self.commits.changed().await;
+        }
     }
 
+    /// Waits for what becomes of leases. They are renewed and end without a word, so it looks again and again.
     async fn until(&self, what: &str, holds: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !sqlx::query_scalar::<_, bool>(holds).fetch_one(&self.admin).await.unwrap() {

@@ -13,6 +13,7 @@ const PROJECTION: &str = "campaign_model";
 /// Waits until the tables have applied the whole log, or cannot. Nobody writes meanwhile.
 pub async fn settled(database: &mut PgConnection, workspace: i32, within: Duration) {
     let deadline = Instant::now() + within;
+    // Nothing tells of a stop.
     loop {
         let (head, applied, stopped): (i64, i64, bool) = sqlx::query_as(
             "SELECT h.position, coalesce(c.position, 0), s.position IS NOT NULL

@@ -21,6 +21,7 @@ const SEEN_WITHIN: Duration = Duration::from_mins(1);
 /// Waits until a replay has come this far, or has ended.
 async fn until(stage: &str, replay: &mut Child, database: &mut PgConnection) {
     let deadline = Instant::now() + SEEN_WITHIN;
+    // Neither a lock that is waited for nor an epoch that begins is told to anybody.
     while !sqlx::query_scalar::<_, bool>(stage).fetch_one(&mut *database).await.unwrap() {
         if replay.try_wait().unwrap().is_some() {
             return;

@@ -58,6 +58,7 @@ async fn terminate_appending(pool: &PgPool, database: &mut PgConnection, workspa
         .unwrap();
     let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                      WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'highwater-command'";
+    // Nobody is told who waits for a lock.
     while sqlx::query(terminate).execute(&mut *database).await.unwrap().rows_affected() == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

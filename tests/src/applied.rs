@@ -1,0 +1,55 @@
+//! Waiting until projections have applied what is in a log.
+
+use std::time::{Duration, Instant};
+
+use projections::READ_CHANNEL;
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::time::timeout;
+
+/// A projector that is killed behind its commit announces nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Whose checkpoint has to get there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Epochs {
+    /// That of the one which readers see.
+    Live,
+    /// That of each one which is kept applied.
+    All,
+}
+
+/// Waits until a workspace's log is applied up to `head`. Looks again whenever a projector has committed something.
+pub(crate) async fn until_applied(pool: &PgPool, epochs: Epochs, (workspace, head): (i32, i64), within: Duration) {
+    let position = match epochs {
+        Epochs::Live => {
+            "SELECT coalesce(max(c.position), 0)
+             FROM read.live_epochs l JOIN read.checkpoints c USING (projection, epoch, workspace) WHERE l.workspace = $1"
+        }
+        Epochs::All => "SELECT coalesce(min(position), 0) FROM read.checkpoints WHERE workspace = $1 AND following",
+    };
+    let deadline = Instant::now() + within;
+    // It looks by the connection that it listens on: many may wait at once, and a pool of few has one for each in turn.
+    let mut commits = PgListener::connect_with(pool).await.unwrap();
+    commits.listen(READ_CHANNEL).await.unwrap();
+    loop {
+        let applied: i64 = sqlx::query_scalar(position).bind(workspace).fetch_one(&mut commits).await.unwrap();
+        if applied >= head {
+            return;
+        }
+        assert!(Instant::now() < deadline, "campaign_model stopped at {applied} of {head} in workspace {workspace}");
+        if let Ok(announced) = timeout(LOOK_EVERY, commits.try_recv()).await {
+            announced.unwrap();
+        }
+    }
+}
+
+/// Waits until every epoch that is kept applied has everything that is in any log now.
+pub async fn until_all_is_applied(pool: &PgPool, within: Duration) {
+    let deadline = Instant::now() + within;
+    let heads: Vec<(i32, i64)> =
+        sqlx::query_as("SELECT workspace, position FROM log.heads").fetch_all(pool).await.unwrap();
+    for log in heads {
+        until_applied(pool, Epochs::All, log, deadline.saturating_duration_since(Instant::now())).await;
+    }
+}

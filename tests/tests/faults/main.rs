@@ -12,4 +12,5 @@ mod replays;
 mod sessions;
 mod severed;
 mod two_processes;
+mod two_projectors;
 mod verdict;

@@ -2,38 +2,31 @@
 //! behind such an event in its stream waits, everything else flows, and once it is skipped or repaired the rows are what the log
 //! and the answers add up to, and equal a fresh rebuild.
 
-use highwater::system::{Role, SystemConfig};
 use projections::parked::{Retried, list, retry_all, skip};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sqlx::PgPool;
 use tests::workload::Workload;
-use tests::{Caller, ProjectorProcess, Soak, TestSystem, poison};
+use tests::{Caller, Soak, poison, until_all_is_applied};
 use tokio_util::sync::CancellationToken;
 
-use crate::projectors::{assert_moved_once, assert_rebuilt, everything_is_applied, note_moves, observe, subject};
-use crate::verdict::{assert_sound, beside};
+use crate::two_projectors::{NOW, TAKEN_OVER_WITHIN, TwoProjectors, observe, subject};
 
-const NOW: &str = "2026-11-20T10:00:00Z";
 const MODEL: &str = "campaign_model";
 /// How often both are killed.
 const KILLS: usize = 2;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn what_cannot_be_decoded_waits_alone(pool: PgPool) {
-    note_moves(&pool).await;
-    let roles = [Role::Command, Role::Read].into();
-    let system = TestSystem::start_at_work(&pool, NOW, |config| SystemConfig { roles, ..config }).await;
-    let started = tokio::join!(ProjectorProcess::start(&pool), ProjectorProcess::start(&pool));
-    let mut pair = <[_; 2]>::from(started);
-    let mut database = beside(&pool).await;
+    let mut projectors = TwoProjectors::start(&pool).await;
     for seed in Soak::of_environment(9).seeds() {
         let mut random = StdRng::seed_from_u64(seed);
-        let acme = system.workspace(&format!("acme {seed}")).await;
-        let quiet = system.workspace(&format!("quiet {seed}")).await;
+        let acme = projectors.system.workspace(&format!("acme {seed}")).await;
+        let quiet = projectors.system.workspace(&format!("quiet {seed}")).await;
         let campaign = subject(&quiet).await;
         quiet.observe("tracker", &campaign, 1_000_000, 1).await;
-        let mut workload = Workload::prepare(vec![system.command_url()], acme.key(), NOW.parse().unwrap()).await;
+        let targets = vec![projectors.system.command_url()];
+        let mut workload = Workload::prepare(targets, acme.key(), NOW.parse().unwrap()).await;
         workload.start(seed);
         let stop = CancellationToken::new();
         let writer = observe(quiet.clone(), campaign, stop.clone());
@@ -43,23 +36,22 @@ async fn what_cannot_be_decoded_waits_alone(pool: PgPool) {
             // Before they die, or while nobody is there to apply it.
             let is_before = random.random_bool(0.5);
             if !is_before {
-                pair.iter().for_each(ProjectorProcess::kill);
+                projectors.kill_both();
             }
             of_acme.push(poison(&pool, &acme, "tracker", NOW.parse().unwrap()).await);
             of_quiet.push(poison(&pool, &quiet, "tracker", NOW.parse().unwrap()).await);
             workload.acknowledge_more(random.random_range(3..12)).await;
             if is_before {
-                pair.iter().for_each(ProjectorProcess::kill);
+                projectors.kill_both();
             }
-            let [first, second] = &mut pair;
-            tokio::join!(first.start_again(), second.start_again());
+            projectors.start_both_again().await;
         }
         stop.cancel();
         writer.await.unwrap();
         workload.finish().await;
 
         // Of each stream the first one and all behind it wait, and nothing else does.
-        everything_is_applied(&pool).await;
+        until_all_is_applied(&pool, TAKEN_OVER_WITHIN).await;
         assert_eq!(parked(&pool).await, [(acme.workspace(), of_acme[0]), (quiet.workspace(), of_quiet[0])]);
         let latest = "SELECT max(position) FROM read.campaigns WHERE workspace = $1";
         let latest: i64 = sqlx::query_scalar(latest).bind(acme.workspace()).fetch_one(&pool).await.unwrap();
@@ -76,15 +68,9 @@ async fn what_cannot_be_decoded_waits_alone(pool: PgPool) {
         repair(&pool, &quiet, &of_quiet).await;
         retry_all(&pool, |_| true).await.unwrap();
         assert_eq!(parked(&pool).await, []);
-        assert_sound(&mut workload, &mut database, acme.workspace(), seed).await;
-        everything_is_applied(&pool).await;
-        assert_moved_once(&pool, seed).await;
+        projectors.assert_sound(&mut workload, acme.workspace(), seed).await;
     }
-    assert_rebuilt(&pool, &system).await;
-    for projector in &mut pair {
-        projector.stop().await;
-    }
-    system.stop().await;
+    projectors.stop().await;
 }
 
 /// Workspaces and positions from which on something waits.

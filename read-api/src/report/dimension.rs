@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::measure::Measure;
 use domain::observation::{Dimension, OTHER};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use uuid::Uuid;
 
-use super::gather::Sum;
+use super::gather::{Sum, Whole};
+use super::measured::overflow;
 use super::reading::Reading;
 use crate::answer::Warning;
 use crate::refusal::Refusal;
@@ -50,22 +49,17 @@ impl Serialize for Member<'_> {
     }
 }
 
-/// What a sum is of, whatever it names.
-type Whole = (usize, Option<Uuid>, Uuid, Measure);
-
 /// The sums that name a value, and what is left of the totals beside them. Its last change is not told apart from that of the
 /// total, so it may seem later than it was, never earlier.
 pub(crate) fn split(totals: Vec<Sum>, named: Vec<Sum>) -> Result<Vec<Sum>, Refusal> {
-    let overflow = || Refusal::corrupt("a sum does not fit 128 bits");
-    let whole = |sum: &Sum| -> Whole { (sum.cell, sum.campaign, sum.source, sum.measure) };
     let mut told: BTreeMap<Whole, i128> = BTreeMap::new();
     for sum in &named {
-        let told = told.entry(whole(sum)).or_default();
+        let told = told.entry(sum.whole()).or_default();
         *told = told.checked_add(sum.value).ok_or_else(overflow)?;
     }
     let mut all = named;
     for total in totals {
-        let told = told.get(&whole(&total)).copied();
+        let told = told.get(&total.whole()).copied();
         let value = total.value.checked_sub(told.unwrap_or(0)).ok_or_else(overflow)?;
         // Where values say all of it, there is no rest to tell; where none says anything, even 0 is told.
         if value != 0 || told.is_none() {

@@ -2,6 +2,7 @@
 //!
 //! The cells' edges were computed by the domain's calendar, so the database needs to know nothing of time zones.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use super::dimension::{Slice, split};
 use super::filter::parts::{Part, Set};
+use super::measured::overflow;
 use super::plan::Plan;
 use super::reading::Reading;
 use crate::refusal::Refusal;
@@ -35,6 +37,15 @@ pub(crate) struct Sum {
     pub(crate) value: i128,
     /// When it last changed.
     pub(crate) changed_at: DateTime<Utc>,
+}
+
+/// What a sum is of, whatever it names of a dimension.
+pub(super) type Whole = (usize, Option<Uuid>, Uuid, Measure);
+
+impl Sum {
+    pub(super) fn whole(&self) -> Whole {
+        (self.cell, self.campaign, self.source, self.measure)
+    }
 }
 
 /// Statements that do not fit the query's cells exactly.
@@ -187,7 +198,7 @@ impl Asked<'_> {
             return Err(Refusal::ReportTooLarge);
         }
         let mut sums: Vec<Sum> = Vec::new();
-        let mut positions: BTreeMap<(usize, Option<Uuid>, Uuid, Measure), usize> = BTreeMap::new();
+        let mut positions: BTreeMap<Whole, usize> = BTreeMap::new();
         for row in rows {
             let measure: Measure = row.measure.parse().map_err(Refusal::corrupt)?;
             if row.misfit
@@ -199,15 +210,14 @@ impl Asked<'_> {
             }
             let Some(sum) = row.sum(self.selection.plan, measure)? else { continue };
             // Increments and statements of several grains may meet in one cell.
-            match positions.entry((sum.cell, sum.campaign, sum.source, sum.measure)) {
-                std::collections::btree_map::Entry::Occupied(met) => {
+            match positions.entry(sum.whole()) {
+                Entry::Occupied(met) => {
                     if let Some(before) = sums.get_mut(*met.get()) {
-                        before.value =
-                            before.value.checked_add(sum.value).ok_or_else(|| Refusal::corrupt("a sum overflows"))?;
+                        before.value = before.value.checked_add(sum.value).ok_or_else(overflow)?;
                         before.changed_at = before.changed_at.max(sum.changed_at);
                     }
                 }
-                std::collections::btree_map::Entry::Vacant(free) => {
+                Entry::Vacant(free) => {
                     free.insert(sums.len());
                     sums.push(sum);
                 }
@@ -256,44 +266,44 @@ impl Asked<'_> {
         let (only, except) = self.part.campaigns.lists();
         /// One form of the statement, with its arguments.
         macro_rules! of {
-        ($table:literal) => {
-            match (&only, &except) {
-                (None, None) => of!($table, "", ""),
-                (Some(only), _) => {
-                    of!($table, "AND i.campaign_id = ANY($17)", "AND s.campaign_id = ANY($17)", only)
+            ($table:literal) => {
+                match (&only, &except) {
+                    (None, None) => of!($table, "", ""),
+                    (Some(only), _) => {
+                        of!($table, "AND i.campaign_id = ANY($17)", "AND s.campaign_id = ANY($17)", only)
+                    }
+                    (None, Some(except)) => {
+                        of!($table, "AND i.campaign_id <> ALL($17)", "AND s.campaign_id <> ALL($17)", except)
+                    }
                 }
-                (None, Some(except)) => {
-                    of!($table, "AND i.campaign_id <> ALL($17)", "AND s.campaign_id <> ALL($17)", except)
-                }
-            }
-        };
-        ($table:literal, $of_increments:literal, $of_statements:literal $(, $campaigns:expr)?) => {
-            sums!(
-                $table,
-                $of_increments,
-                $of_statements,
-                epoch,
-                workspace,
-                &edges,
-                by_campaign,
-                start,
-                end,
-                &measures,
-                sources,
-                &fitting,
-                &too_coarse,
-                &dates,
-                &cells,
-                &starts as _,
-                &ends as _,
-                kept,
-                stated_after,
-                $($campaigns)?
-            )
-            .fetch_all(snapshot.db())
-            .await?
-        };
-    }
+            };
+            ($table:literal, $of_increments:literal, $of_statements:literal $(, $campaigns:expr)?) => {
+                sums!(
+                    $table,
+                    $of_increments,
+                    $of_statements,
+                    epoch,
+                    workspace,
+                    &edges,
+                    by_campaign,
+                    start,
+                    end,
+                    &measures,
+                    sources,
+                    &fitting,
+                    &too_coarse,
+                    &dates,
+                    &cells,
+                    &starts as _,
+                    &ends as _,
+                    kept,
+                    stated_after,
+                    $($campaigns)?
+                )
+                .fetch_all(snapshot.db())
+                .await?
+            };
+        }
         Ok(match self.selection.reading.grain {
             Grain::QuarterHour => of!("read.increments"),
             Grain::Hour => of!("read.hourly_increments"),

@@ -37,6 +37,11 @@ pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTree
     Ok(rows.into_iter().map(|row| (row.campaign_id, row.name)).collect())
 }
 
+/// Whether there is such a campaign.
+pub(crate) async fn is_there(snapshot: &mut Snapshot, id: Uuid) -> Result<bool, Refusal> {
+    Ok(!names(snapshot, &[id]).await?.is_empty())
+}
+
 /// The campaigns that stand so now; among `ids`, unless that is empty.
 pub(crate) async fn standing_so(
     snapshot: &mut Snapshot,

@@ -43,9 +43,9 @@ pub(crate) struct Reading {
     /// What the table keeps, if the report reaches back beyond it.
     pub(crate) beyond: Option<Kept>,
     /// The same of stated totals.
-    pub(crate) beyond_stated: Option<Kept>,
+    beyond_stated: Option<Kept>,
     /// The same of the table by dimension, if that is read.
-    pub(crate) beyond_by_dimension: Option<Kept>,
+    beyond_by_dimension: Option<Kept>,
     /// How many values of a dimension are kept.
     pub(crate) dimension_values: i32,
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use chrono::{Days, NaiveDate, Weekday};
-use domain::bucket::Granularity;
+use chrono::{DateTime, Days, NaiveDate, Utc, Weekday};
+use domain::bucket::{Granularity, is_in_range, local_date};
+use domain::measure::{DERIVED, Measure};
 use domain::observation::Dimension;
 use domain::zone::Zone;
 use platform::http::problem::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::filter::Filter;
 use super::filter::request::FilterRequest;
@@ -19,9 +21,9 @@ use super::query::{
 };
 
 /// The most rows that one page holds.
-pub(crate) const MAX_LIMIT: usize = 1_000;
+const MAX_LIMIT: usize = 1_000;
 /// The rows of a page when the caller does not say.
-pub(crate) const DEFAULT_LIMIT: usize = 100;
+const DEFAULT_LIMIT: usize = 100;
 /// The days that a report covers when the caller does not say, today included.
 const DEFAULT_DAYS: u64 = 30;
 /// The most values in one list of a request.
@@ -140,15 +142,15 @@ pub(crate) struct RangeRequest {
 
 /// What a request leaves unsaid and its surroundings fill in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Defaults {
+pub(crate) struct Unsaid {
     pub(crate) time_zone: Zone,
     pub(crate) granularity: Granularity,
-    pub(crate) now: chrono::DateTime<chrono::Utc>,
+    pub(crate) now: DateTime<Utc>,
 }
 
 impl ReportRequest {
     /// The campaigns that its filter names.
-    pub(crate) fn named_campaigns(&self) -> Vec<uuid::Uuid> {
+    pub(crate) fn named_campaigns(&self) -> Vec<Uuid> {
         let named = self.filters.iter().flat_map(|filters| &filters.campaign_id);
         named.filter_map(|id| id.parse().ok()).collect()
     }
@@ -156,16 +158,16 @@ impl ReportRequest {
     /// The canonical form, or every field that is wrong.
     pub(crate) fn canonical(
         &self,
-        defaults: Defaults,
+        unsaid: Unsaid,
         data_state: DataState,
     ) -> Result<(ReportQuery, Paging), Vec<FieldError>> {
         let mut fields = Fields::default();
-        let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(defaults.time_zone);
-        let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(defaults.granularity);
-        let today = domain::bucket::local_date(defaults.now, time_zone);
+        let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(unsaid.time_zone);
+        let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(unsaid.granularity);
+        let today = local_date(unsaid.now, time_zone);
         let date_to = fields.date("date_to", self.date_to.as_deref()).unwrap_or(today);
-        let month_before = date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(date_to);
-        let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(month_before);
+        let days_before = date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(date_to);
+        let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(days_before);
         let measures = fields.measures(self.measures.as_deref());
         let group_by = fields.group_by(self.group_by.as_deref().unwrap_or_default());
         let compares = self.compare_to.is_some();
@@ -233,7 +235,7 @@ impl Fields {
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == "2026-11-21".len());
         if date.is_none() {
             self.wrong(field, "is not a date such as 2026-11-21");
-        } else if !date.is_some_and(domain::bucket::is_in_range) {
+        } else if !date.is_some_and(is_in_range) {
             self.wrong(field, "must lie in the years 1970 to 2199");
         }
         date
@@ -252,8 +254,8 @@ impl Fields {
         }
         // Catalogue order, so that the order of the request does not matter.
         let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
-        let additive = domain::measure::Measure::ALL.iter().copied().map(Column::Additive);
-        let derived = domain::measure::DERIVED.iter().map(Column::Derived);
+        let additive = Measure::ALL.iter().copied().map(Column::Additive);
+        let derived = DERIVED.iter().map(Column::Derived);
         additive.chain(derived).filter(|column| wanted(column.name())).collect()
     }
 

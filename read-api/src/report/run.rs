@@ -14,7 +14,7 @@ use super::gather::Gathered;
 use super::ground::{Ground, Shared, survey};
 use super::order::{self, PageOfRows};
 use super::query::{DataState, GroupKey, Paging, ReportQuery};
-use super::request::{Defaults, ReportRequest};
+use super::request::{ReportRequest, Unsaid};
 use super::row::{ReportBody, ReportRow, Sheet};
 use super::{compare, dimension, fill, lookups, totals, warnings};
 use crate::answer::{Meta, Page, Warning};
@@ -47,8 +47,8 @@ pub(crate) fn canonical(
     data_state: DataState,
     around: Around,
 ) -> Result<(ReportQuery, Option<Paging>), Refusal> {
-    let defaults = Defaults { time_zone: around.time_zone, granularity, now: around.now };
-    let (query, paging) = request.canonical(defaults, data_state).map_err(Refusal::Query)?;
+    let unsaid = Unsaid { time_zone: around.time_zone, granularity, now: around.now };
+    let (query, paging) = request.canonical(unsaid, data_state).map_err(Refusal::Query)?;
     let dimensions = query.dimensions();
     if dimensions.len() > 1 {
         return Err(Refusal::DimensionCombination { dimensions: dimensions.into_iter().collect() });
@@ -83,7 +83,7 @@ impl<P: Params<ReportQuery>> Resource for Report<P> {
 
     async fn survey(&self, settled: &mut Settled, query: &ReportQuery) -> Result<Option<Survey<Ground>>, Refusal> {
         if let Some(id) = self.campaign
-            && lookups::names(&mut settled.snapshot, &[id]).await?.is_empty()
+            && !lookups::is_there(&mut settled.snapshot, id).await?
         {
             return Ok(None);
         }
@@ -177,23 +177,21 @@ impl Ground {
         }
         let sums = gathered.iter().flat_map(|gathered| &gathered.sums);
         let feeding = self.feeding(snapshot, query, sums).await?;
-        let (rows, totals, subtotals) = self.combine(query, &gathered, &feeding, snapshot.now)?;
-        Ok(Computed { gathered, feeding, rows, totals, subtotals })
+        self.combine(query, gathered, feeding, snapshot.now)
     }
 
-    #[expect(clippy::type_complexity, reason = "taken apart at once")]
     fn combine(
         &self,
         query: &ReportQuery,
-        gathered: &[Gathered],
-        feeding: &Feeding,
+        gathered: Vec<Gathered>,
+        feeding: Feeding,
         now: DateTime<Utc>,
-    ) -> Result<(Vec<Row>, Option<Row>, Option<Vec<Row>>), Refusal> {
+    ) -> Result<Computed, Refusal> {
         let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
-        let settings: Vec<_> = ranges.map(|range| self.setting(query, &range.plan, feeding, now)).collect();
+        let settings: Vec<_> = ranges.map(|range| self.setting(query, &range.plan, &feeding, now)).collect();
         let mut tallies = settings
             .iter()
-            .zip(gathered)
+            .zip(&gathered)
             .map(|(setting, gathered)| setting.tally(&gathered.sums))
             .collect::<Result<Vec<_>, _>>()?;
         let groups = settings.first().map(|own| fill::groups(own, &tallies)).unwrap_or_default();
@@ -217,7 +215,7 @@ impl Ground {
         let totals = if query.totals { folded(&totals::totals)?.pop() } else { None };
         let by = query.subtotals;
         let subtotals = by.map(|by| folded(&|setting, tally| totals::subtotals(setting, tally, by))).transpose()?;
-        Ok((rows, totals, subtotals))
+        Ok(Computed { gathered, feeding, rows, totals, subtotals })
     }
 
     async fn names(

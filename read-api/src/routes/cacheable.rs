@@ -7,7 +7,7 @@ use platform::http::json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::metrics::data_state;
+use super::data_state;
 use crate::consistency::Asked;
 use crate::refusal::Refusal;
 use crate::report::query::DataState;

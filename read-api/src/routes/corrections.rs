@@ -25,12 +25,12 @@ use crate::report::lookups;
 use crate::report::plan::Plan;
 use crate::report::query::{DataState, Paging, ReportQuery};
 use crate::report::reading::{Kept, Limits};
-use crate::report::request::{Defaults, ReportRequest};
+use crate::report::request::{ReportRequest, Unsaid};
 use crate::report::value::{Figure, Value};
 use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
-use crate::version::{Scope as Watched, Version};
+use crate::version::{Scope, Version};
 
 params! {
     /// The parameters of a campaign's corrections.
@@ -154,8 +154,8 @@ impl Corrections {
             ..ReportRequest::default()
         };
         let Around { time_zone, now } = around;
-        let defaults = Defaults { time_zone, granularity: Granularity::All, now };
-        request.canonical(defaults, DataState::All).map_err(Refusal::Query)
+        let unsaid = Unsaid { time_zone, granularity: Granularity::All, now };
+        request.canonical(unsaid, DataState::All).map_err(Refusal::Query)
     }
 }
 
@@ -182,10 +182,10 @@ impl Resource for Corrections {
         let snapshot = &mut settled.snapshot;
         let (report, _) = self.report(Around { time_zone: snapshot.time_zone, now: snapshot.now })?;
         let plan = Plan::new(&report).map_err(|error| Refusal::Query(vec![error]))?;
-        if lookups::names(snapshot, &[self.id]).await?.is_empty() {
+        if !lookups::is_there(snapshot, self.id).await? {
             return Ok(None);
         }
-        let touched = Watched::Campaigns(vec![self.id]).last_touched(snapshot, &plan.months()).await?;
+        let touched = Scope::Campaigns(vec![self.id]).last_touched(snapshot, &plan.months()).await?;
         let beyond = Limits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
         let version = Version::new(snapshot.revision, touched.position, beyond.map(|kept| kept.changed_at));
         let (epoch, lasting, ground) = (snapshot.epoch, Lasting::Until(None), Surveyed { plan, beyond });

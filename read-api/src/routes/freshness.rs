@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::measures::NoParams;
+use super::NoParams;
 use crate::MODEL;
 use crate::answer::{Standing, momentary};
 use crate::format::require_json;

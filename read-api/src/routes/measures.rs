@@ -3,19 +3,15 @@
 use axum::response::Response;
 use domain::measure::{DERIVED, Measure};
 use platform::http::query::ApiQuery;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::NoParams;
 use crate::answer::constant;
 use crate::format::require_json;
 use crate::problems::CatalogueProblems;
 use crate::refusal::Refusal;
 use crate::serve::Caller;
-
-/// A route without parameters: any is refused.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoParams {}
 
 /// A measure, and how it is to be read.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,12 +7,12 @@ use platform::http::query::ApiQuery;
 use uuid::Uuid;
 
 use super::campaign::CampaignPath;
-use super::list;
+use super::{data_state, values};
 use crate::problems::NumbersProblems;
 use crate::refusal::Refusal;
 use crate::report::filter::request::FilterRequest;
-use crate::report::query::{DataState, ReportQuery};
-use crate::report::request::{CompareRequest, Fields, ReportRequest};
+use crate::report::query::ReportQuery;
+use crate::report::request::{CompareRequest, ReportRequest};
 use crate::report::{Report, ReportBody};
 use crate::serve::{Caller, params};
 
@@ -82,12 +82,12 @@ pub(crate) async fn show(
 
 fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
     ReportRequest {
-        measures: list(params.measures.as_deref()),
+        measures: values(params.measures.as_deref()),
         date_from: params.date_from.clone(),
         date_to: params.date_to.clone(),
         granularity: params.granularity.clone(),
         time_zone: params.time_zone.clone(),
-        group_by: list(params.group_by.as_deref()),
+        group_by: values(params.group_by.as_deref()),
         filters: Some(FilterRequest { campaign_id: vec![id.to_string()], ..FilterRequest::default() }),
         order_by: None,
         limit: params.limit,
@@ -98,18 +98,4 @@ fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
         totals: params.totals,
         subtotals: None,
     }
-}
-
-/// Which buckets are wanted.
-pub(crate) fn data_state(text: Option<&str>) -> Result<DataState, Refusal> {
-    let mut fields = Fields::default();
-    let data_state = match text {
-        None | Some("all") => DataState::All,
-        Some("final") => DataState::Final,
-        Some(_) => {
-            fields.wrong("data_state", "is neither all nor final");
-            DataState::All
-        }
-    };
-    fields.finish(data_state).map_err(Refusal::Query)
 }

@@ -14,10 +14,13 @@ mod pacing; // whether one campaign spends its budget as its days pass
 mod reports; // the numbers of many
 
 pub(crate) use campaign::{CampaignAt, CampaignAtTip, campaigns_at_tip};
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ApiState;
+use crate::refusal::Refusal;
+use crate::report::query::DataState;
 
 /// Every route of the API, with its operations.
 pub(crate) fn all() -> OpenApiRouter<ApiState> {
@@ -35,7 +38,21 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(measures::list))
 }
 
+/// Of a route without parameters: any is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoParams {}
+
 /// The values of a parameter that takes several, separated by commas.
-fn list(text: Option<&str>) -> Option<Vec<String>> {
+fn values(text: Option<&str>) -> Option<Vec<String>> {
     text.map(|text| text.split(',').map(|value| value.trim().to_owned()).collect())
+}
+
+/// Which buckets are wanted.
+fn data_state(text: Option<&str>) -> Result<DataState, Refusal> {
+    match text {
+        None | Some("all") => Ok(DataState::All),
+        Some("final") => Ok(DataState::Final),
+        Some(_) => Err(Refusal::field("data_state", "is neither all nor final")),
+    }
 }

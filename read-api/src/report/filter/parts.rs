@@ -10,7 +10,7 @@ use super::{Filter, Test};
 use crate::sources::{Source, Sources};
 
 /// The most parts into which one filter may divide what there is.
-pub(crate) const MAX_PARTS: usize = 20;
+const MAX_PARTS: usize = 20;
 /// The most combinations of sources and values that are told apart while the parts are looked for.
 const MAX_COMBINATIONS: usize = 200;
 

@@ -9,7 +9,7 @@ use super::super::filter::parts::{Part, TooManyParts, admits, divide};
 use super::super::filter::{Filter, Test};
 use super::super::query::DataState;
 use super::super::request::ReportRequest;
-use super::{defaults, id, query, source, sources};
+use super::{id, query, source, sources, unsaid};
 use crate::sources::Sources;
 
 fn filter(filters: &Value) -> Filter {
@@ -43,7 +43,7 @@ fn what_means_the_same_is_told_the_same() {
 fn hostile_filters_are_refused_by_name() {
     let wrong = |filters: Value| {
         let request: ReportRequest = serde_json::from_value(json!({ "filters": filters })).unwrap();
-        let wrong = request.canonical(defaults(), DataState::All).unwrap_err();
+        let wrong = request.canonical(unsaid(), DataState::All).unwrap_err();
         wrong.into_iter().map(|error| error.field).collect::<Vec<_>>()
     };
     let deep = (0..20).fold(json!({"source": ["a"]}), |inner, _| json!({ "not": inner }));

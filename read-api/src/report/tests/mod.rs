@@ -19,15 +19,15 @@ use uuid::Uuid;
 
 use super::gather::Sum;
 use super::query::{DataState, ReportQuery};
-use super::request::{Defaults, ReportRequest};
+use super::request::{ReportRequest, Unsaid};
 use crate::sources::{Source, Sources};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn defaults() -> Defaults {
-    Defaults {
+fn unsaid() -> Unsaid {
+    Unsaid {
         time_zone: "Europe/Berlin".parse().unwrap(),
         granularity: domain::bucket::Granularity::All,
         now: at("2026-11-22T12:00:00Z"),
@@ -37,7 +37,7 @@ fn defaults() -> Defaults {
 /// The canonical form of a request that must be good.
 fn query(request: Value) -> ReportQuery {
     let request: ReportRequest = serde_json::from_value(request).unwrap();
-    request.canonical(defaults(), DataState::All).unwrap().0
+    request.canonical(unsaid(), DataState::All).unwrap().0
 }
 
 fn id(n: u128) -> Uuid {

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::super::query::DataState;
 use super::super::request::ReportRequest;
-use super::{defaults, query};
+use super::{query, unsaid};
 
 #[test]
 fn what_means_the_same_has_one_form() {
@@ -86,7 +86,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         "week_start": "mon", "compare_to": "last_week", "fill": "nulls", "subtotals": "bucket",
     }))
     .unwrap();
-    let wrong = request.canonical(defaults(), DataState::All).unwrap_err();
+    let wrong = request.canonical(unsaid(), DataState::All).unwrap_err();
     let mut fields: Vec<_> = wrong.iter().map(|error| error.field.as_str()).collect();
     fields.sort_unstable();
     assert_eq!(

@@ -146,7 +146,7 @@ impl Resource for Activity {
 
     async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<()>>, Refusal> {
         let snapshot = &mut settled.snapshot;
-        if lookups::names(snapshot, &[self.id]).await?.is_empty() {
+        if !lookups::is_there(snapshot, self.id).await? {
             return Ok(None);
         }
         let last = rows::last_position(snapshot, self.id).await?;

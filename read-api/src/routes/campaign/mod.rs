@@ -26,7 +26,7 @@ use crate::report::query::Paging;
 use crate::serve::{Around, AtTip, Caller, Contents, Lasting, Resource, Sought, Survey, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
-use crate::version::{Scope as Watched, Version};
+use crate::version::{Scope, Version};
 
 pub(crate) use at_tip::{CampaignAt, CampaignAtTip, campaigns_at_tip};
 
@@ -210,7 +210,7 @@ impl Resource for Campaign {
     async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<CampaignRow>>, Refusal> {
         let snapshot = &mut settled.snapshot;
         let Some(row) = find(snapshot, self.id).await? else { return Ok(None) };
-        let touched = Watched::Campaigns(vec![self.id]).last_touched(snapshot, &[]).await?;
+        let touched = Scope::Campaigns(vec![self.id]).last_touched(snapshot, &[]).await?;
         let version = Version::new(snapshot.revision, touched.position, touched.last_start);
         let (epoch, lasting) = (snapshot.epoch, Lasting::Until(touched.next_start));
         Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: row }))
@@ -237,7 +237,7 @@ impl Resource for Campaign {
         let Some(found) = at.state.campaigns.ask(CampaignAt::new(at, self.id)).await else { return Ok(None) };
         let CampaignAtTip { row, last_touched } = Arc::unwrap_or_clone(found);
         let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
-        let (started, starts) = (starts_at.filter(|at_| *at_ <= at.now), starts_at.filter(|at_| *at_ > at.now));
+        let (started, starts) = (starts_at.filter(|start| *start <= at.now), starts_at.filter(|start| *start > at.now));
         let version = Version::new(at.tip.revision, last_touched, started);
         let (epoch, Defaults { time_zone, currency }) = (at.tip.epoch, at.defaults);
         let survey = Survey { epoch, version, lasting: Lasting::Until(starts), numbers: None, ground: () };

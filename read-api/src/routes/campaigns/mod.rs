@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::campaign::{CampaignBody, MODEL};
-use super::list as values;
+use super::values;
 use crate::answer::{Envelope, Warning};
 use crate::consistency::Settled;
 use crate::parked::About;
@@ -24,7 +24,7 @@ use crate::report::request::Fields;
 use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Sources};
-use crate::version::{Scope as Watched, Version};
+use crate::version::{Scope, Version};
 
 mod select; // the one query whose shape follows the request
 
@@ -155,7 +155,7 @@ impl Resource for Campaigns {
 
     async fn survey(&self, settled: &mut Settled, query: &CampaignsQuery) -> Result<Option<Survey<Named>>, Refusal> {
         let snapshot = &mut settled.snapshot;
-        let touched = Watched::Workspace.last_touched(snapshot, &[]).await?;
+        let touched = Scope::Workspace.last_touched(snapshot, &[]).await?;
         let (of_sources, named) = sources_named(snapshot, query).await?;
         let version = Version::new(snapshot.revision, touched.position.max(of_sources), touched.last_start);
         let (epoch, lasting) = (snapshot.epoch, Lasting::Until(touched.next_start));

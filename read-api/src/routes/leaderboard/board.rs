@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{LeaderboardQuery, Window};
 use crate::answer::Warning;
 use crate::refusal::Refusal;
-use crate::report::warnings;
+use crate::report::warnings::{self, Overlap};
 use crate::snapshot::Snapshot;
-use crate::sources::{Source, SourceRow, Sources};
+use crate::sources::{SourceRow, Sources};
 
 /// The state of a workspace that its ranks are true of.
 #[derive(Debug)]
@@ -76,6 +76,52 @@ impl Board {
                 measures: Vec::new(),
             }]);
         }
+        let Noted { overlaps, uncut, mixed } = Noted::load(snapshot, query, measures).await?;
+        let mut all: Vec<_> = uncut.into_iter().filter_map(|(id, measures)| self.uncut(id, measures)).collect();
+        all.extend(self.kept_from.map(beyond_retention));
+        all.extend(warnings::of_overlaps(&overlaps, &self.sources));
+        all.extend((mixed > 0).then(|| Warning {
+            code: "mixed_currency",
+            detail: format!(
+                "{mixed} campaigns have amounts of different currencies, which are never added: they have no rank."
+            ),
+            sources: Vec::new(),
+            measures: vec![query.measure.name()],
+        }));
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// A source whose buckets are not days of the workspace.
+    fn uncut(&self, id: Uuid, measures: BTreeSet<&'static str>) -> Option<Warning> {
+        let name = self.sources.get(&id)?.definition.name.clone();
+        Some(Warning {
+            code: "grain_mismatch",
+            detail: format!(
+                "{name} states days that are not those of the workspace: each counts under its own date, uncut."
+            ),
+            sources: vec![name],
+            measures: measures.into_iter().collect(),
+        })
+    }
+}
+
+/// What rows say beside the ranks.
+#[derive(Debug)]
+struct Noted {
+    overlaps: BTreeSet<Overlap>,
+    /// By source, the measures that it states of days other than the workspace's.
+    uncut: BTreeMap<Uuid, BTreeSet<&'static str>>,
+    /// How many campaigns have amounts of different currencies.
+    mixed: i64,
+}
+
+impl Noted {
+    async fn load(
+        snapshot: &mut Snapshot,
+        query: &LeaderboardQuery,
+        measures: &BTreeSet<Measure>,
+    ) -> Result<Self, Refusal> {
         let (workspace, days) = (snapshot.workspace, query.window.days());
         let parts: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
         let stating = sqlx::query!(
@@ -97,7 +143,7 @@ impl Board {
         .fetch_one(snapshot.db())
         .await?;
         let mut overlaps = BTreeSet::new();
-        let mut uncut: BTreeMap<Uuid, BTreeSet<&'static str>> = BTreeMap::new();
+        let mut uncut: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for row in stating {
             let measure: Measure = row.measure.parse().map_err(Refusal::corrupt)?;
             for source in row.uncut.unwrap_or_default() {
@@ -107,33 +153,7 @@ impl Board {
                 overlaps.insert((measure, row.sources.into_iter().collect()));
             }
         }
-        let mut all: Vec<_> = uncut.into_iter().filter_map(|(id, measures)| self.uncut(id, measures)).collect();
-        all.extend(self.kept_from.map(beyond_retention));
-        all.extend(warnings::of_overlaps(&overlaps, &self.sources));
-        all.extend((mixed > 0).then(|| Warning {
-            code: "mixed_currency",
-            detail: format!(
-                "{mixed} campaigns have amounts of different currencies, which are never added: they have no rank."
-            ),
-            sources: Vec::new(),
-            measures: vec![query.measure.name()],
-        }));
-        all.sort_unstable();
-        Ok(all)
-    }
-
-    /// A source whose buckets are not days of the workspace.
-    fn uncut(&self, id: Uuid, measures: BTreeSet<&'static str>) -> Option<Warning> {
-        let source: &Source = self.sources.get(&id)?;
-        let name = source.definition.name.clone();
-        Some(Warning {
-            code: "grain_mismatch",
-            detail: format!(
-                "{name} states days that are not those of the workspace: each counts under its own date, uncut."
-            ),
-            sources: vec![name],
-            measures: measures.into_iter().collect(),
-        })
+        Ok(Self { overlaps, uncut, mixed })
     }
 }
 

@@ -204,17 +204,9 @@ impl Resource for Leaderboard {
         warnings.extend(snapshot.parked.warning(&self.about(), &board.sources));
         let (date_from, date_to) = board.dates.unzip();
         let echo = to_raw_value(&Echo { query, date_from, date_to, limit: page.limit }).map_err(Refusal::corrupt)?;
-        let meta = Meta {
-            model: Self::MODEL,
-            epoch: board.epoch,
-            version: survey.version.to_string(),
-            time_zone: snapshot.time_zone.name(),
-            currency: snapshot.currency,
-            query: &echo,
-            freshness,
-            compared: None,
-            warnings,
-        };
+        let of = (board.epoch, snapshot.currency);
+        let meta = serve::meta(Self::MODEL, of, survey.version, snapshot.time_zone, &echo);
+        let meta = Meta { freshness, warnings, ..meta };
         let page = Page { next_cursor: next_cursor.clone() };
         let meta = LeaderboardMeta { meta, as_of: board.as_of, position: board.position };
         Told::new(&LeaderboardAnswer { data, page, meta }, next_cursor)

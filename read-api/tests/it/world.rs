@@ -70,8 +70,8 @@ impl World {
             let (reader, keys, progress) = (reader.clone(), keys.clone(), progress.clone());
             read_api::router(ApiState::new(reader, keys, clock.shared(), progress, results_bytes))
         });
-        let (logs, _stopping) = (HashMap::new(), stop.clone().drop_guard());
-        let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, stop, _stopping };
+        let (logs, stopping) = (HashMap::new(), stop.clone().drop_guard());
+        let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, stop, _stopping: stopping };
         world.workspace = world.open("one", KEY).await;
         world
     }

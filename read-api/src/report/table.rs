@@ -54,16 +54,17 @@ fn of_group(key: GroupKey) -> Vec<&'static str> {
     }
 }
 
-/// What a measure was in the other range, and how it changed. Amounts are in the row's own currency.
+/// What a measure was in the other range, and how it changed. Either range may be in a currency of its own, or have none.
 fn compared(measure: Measured) -> Vec<Column> {
-    let amount = (measure.unit() == Unit::Money).then_some("amount");
-    let at = |name: &str, member: &'static str, inner: Option<&'static str>| {
-        let path = ["compared", "measures", measure.name(), member].into_iter().chain(inner);
-        Column::at(format!("{}_{name}", measure.name()), path.collect())
+    let number = |name: &str, member: &'static str, unit: Unit| {
+        let path = vec!["compared", "measures", measure.name(), member];
+        Column::number_at(format!("{}_{name}", measure.name()), path, unit)
     };
-    vec![
-        at("compared", "value", amount),
-        at("change", "change", amount),
-        at("relative_change", "relative_change", None),
+    let unit = measure.unit();
+    [
+        number("compared", "value", unit),
+        number("change", "change", unit),
+        number("relative_change", "relative_change", Unit::Ratio),
     ]
+    .concat()
 }

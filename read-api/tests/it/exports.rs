@@ -3,13 +3,14 @@
 use axum::body::Body;
 use bytes::Bytes;
 use domain::measure::Measure;
+use domain::source::{SourceDefinition, SourceKind};
 use futures_util::StreamExt;
 use http::{Request, header};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 
-use crate::given::{campaign, clicks, created, days, pulled, pushing};
+use crate::given::{campaign, clicks, created, days, definition, pulled, pushing, registered};
 use crate::world::{CSV, KEY, Reply, World, send};
 
 /// As many campaigns as three pages of an export hold.
@@ -131,6 +132,41 @@ async fn numbers_are_told_as_a_table(options: PgPoolOptions, connect: PgConnectO
         let file = world.get_with(&format!("/v1/campaigns/{}/{list}", campaign(1).0), &[CSV]).await.ok();
         assert!(file.text.contains("position"), "{}", file.text);
     }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn amounts_of_both_ranges_name_their_currencies(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let dollars =
+        SourceDefinition { currency: "USD".parse().unwrap(), ..definition("us", "display", SourceKind::Pull) };
+    world.given([created(1, "Shop", &["display"]), pulled(1, "eu", "display"), registered(2, dollars)]).await;
+    let spend: &[(Measure, i64)] = &[(Measure::Spend, 10_000_000)];
+    world
+        .given([days(1, 1, &[("2026-11-19", spend), ("2026-11-18", spend)]), days(2, 1, &[("2026-11-20", spend)])])
+        .await;
+    let file = async |to: &str| {
+        let path = format!(
+            "/v1/campaigns/{}/metrics?measures=spend&date_from=2026-11-19&date_to={to}&time_zone=UTC&compare_to=previous_period",
+            campaign(1).0
+        );
+        lines(&world.get_with(&path, &[CSV]).await.ok().text)
+    };
+    let of = |told: &[Vec<String>], row: usize| {
+        let columns = ["spend", "spend_compared", "spend_change", "spend_relative_change"];
+        let place = |name: &str| told[0].iter().position(|column| column == name).unwrap();
+        let amount = |name: &str| {
+            let at = place(name);
+            let currency = told[0].get(at + 1).filter(|column| **column == format!("{name}_currency"));
+            currency.map_or_else(|| told[row][at].clone(), |_| format!("{} {}", told[row][at], told[row][at + 1]))
+        };
+        columns.map(amount)
+    };
+    // The same currency in both.
+    assert_eq!(of(&file("2026-11-19").await, 1), ["10.000000 EUR", "10.000000 EUR", "0.000000 EUR", "0"]);
+    // Dollars, and nothing beside euros; the days before hold nothing on their first.
+    let told = file("2026-11-20").await;
+    assert_eq!(of(&told, 1), ["10.000000 EUR", " ", " ", ""]);
+    assert_eq!(of(&told, 2), ["10.000000 USD", "10.000000 EUR", " ", ""]);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

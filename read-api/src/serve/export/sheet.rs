@@ -36,15 +36,24 @@ impl Column {
     }
 
     /// An amount of money: its number under the member's name, and beside it the currency.
-    pub(crate) fn money(member: &'static str) -> [Self; 2] {
-        [Self::at(member, vec![member, "amount"]), Self::within(member, "currency")]
+    pub(crate) fn money(member: &'static str) -> Vec<Self> {
+        Self::number(member, Unit::Money)
     }
 
     /// A number in its unit.
     pub(crate) fn number(member: &'static str, unit: Unit) -> Vec<Self> {
+        Self::number_at(member.to_owned(), vec![member], unit)
+    }
+
+    /// The number that is found on this way. Of an amount of money the currency stands beside it.
+    pub(crate) fn number_at(name: String, path: Vec<&'static str>, unit: Unit) -> Vec<Self> {
         match unit {
-            Unit::Money => Self::money(member).into(),
-            Unit::Count | Unit::Credit | Unit::Ratio => vec![Self::of(member)],
+            Unit::Money => {
+                let inner = |member: &'static str| path.iter().copied().chain([member]).collect();
+                let currency = Self::at(format!("{name}_currency"), inner("currency"));
+                vec![Self::at(name, inner("amount")), currency]
+            }
+            Unit::Count | Unit::Credit | Unit::Ratio => vec![Self::at(name, path)],
         }
     }
 

@@ -8,8 +8,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION,
-    RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ETAG, IF_MATCH,
+    IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Method};
 use tower::ServiceBuilder;
@@ -82,7 +82,17 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         "cache-status",
         "server-timing",
     ];
-    let standard = [CONTENT_LOCATION, ETAG, LOCATION, LINK, RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY, WWW_AUTHENTICATE];
+    let standard = [
+        CONTENT_DISPOSITION,
+        CONTENT_LOCATION,
+        ETAG,
+        LOCATION,
+        LINK,
+        RETRY_AFTER,
+        RATELIMIT,
+        RATELIMIT_POLICY,
+        WWW_AUTHENTICATE,
+    ];
     let named = [CONSISTENCY_TOKEN, REQUEST_ID];
     let taken = ["idempotency-key", "prefer", "last-event-id"];
     let sent = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN, TRACEPARENT];

@@ -8,6 +8,7 @@ mod consistency; // waiting, bounds, tokens
 mod corrections; // what corrections did
 mod dashboards; // many reports at one position
 mod dimensions; // numbers by what observations name
+mod documents; // the OpenAPI document
 mod export_limits; // how many files are read at a time, and how slowly
 mod exports; // rows as CSV, and forms that are not there
 mod freshness; // states, sources, what was final

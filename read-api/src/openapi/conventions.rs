@@ -5,6 +5,11 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
+use crate::format::CSV;
+
+/// Is refreshed when it is time: nobody waits for it.
+const LEADERBOARD: &str = "get_leaderboard";
+
 type Field = (&'static str, &'static str, &'static str);
 
 /// Name, example, what it does.
@@ -24,6 +29,17 @@ const TOLD: [(&str, &str); 3] = [
     ("Data-Freshness", "How settled the numbers are, the lag, and whether the answer is as fresh as was asked for"),
     ("Consistency-Token", "Makes another read show at least this"),
 ];
+const PREFERENCE: (&str, &str) =
+    ("Preference-Applied", "The `wait` that was honoured, where the answer is as fresh as was asked for");
+const TWIN: (&str, &str) = ("Content-Location", "The GET that answers the same, unless that is longer than 4 KiB");
+/// Of what has rows.
+const OF_ROWS: [(&str, &str); 2] = [
+    (
+        "Link",
+        "In JSON, the next page: `<…>; rel=\"next\"`. Left out on the last one, and where it is longer than 4 KiB",
+    ),
+    ("Content-Disposition", "In CSV, the name of the file"),
+];
 const TAG: (&str, &str) = ("ETag", "Stays the same as long as the answer does");
 const CACHE_STATUS: (&str, &str) = ("Cache-Status", "Whether the result was kept (RFC 9211)");
 
@@ -40,6 +56,7 @@ pub(super) fn describe(document: &mut OpenApi) {
 
 fn of_operation(method: &str, operation: &mut Operation) {
     let is_conditional = method == "get" && operation.responses.responses.contains_key("304");
+    let waits = operation.operation_id.as_deref() != Some(LEADERBOARD);
     let reads = operation.responses.responses.contains_key("503");
     let taken = TAKEN.into_iter().filter(|_| reads).chain([CONDITION].into_iter().filter(|_| is_conditional));
     operation.parameters.get_or_insert_default().extend(taken.map(|field| RefOr::T(parameter(field))));
@@ -47,9 +64,12 @@ fn of_operation(method: &str, operation: &mut Operation) {
         .into_iter()
         .filter(|_| reads)
         .chain([CACHE_STATUS].into_iter().filter(|_| reads))
+        .chain([PREFERENCE].into_iter().filter(|_| reads && waits))
+        .chain([TWIN].into_iter().filter(|_| method == "post"))
         .chain([TAG].into_iter().filter(|_| reads || is_conditional));
     let Some(RefOr::T(success)) = operation.responses.responses.get_mut("200") else { return };
-    for (name, says) in told {
+    let of_rows = OF_ROWS.into_iter().filter(|_| success.content.contains_key(CSV));
+    for (name, says) in told.chain(of_rows) {
         let schema = ObjectBuilder::new().schema_type(Type::String);
         let header = HeaderBuilder::new().schema(Some(schema)).description(Some(says)).build();
         success.headers.insert(name.to_owned(), RefOr::T(header));

@@ -1,5 +1,6 @@
 //! The OpenAPI document: what it says beside the operations, and an example of each answer.
 
+mod closed; // members and parameters that have one of a few values
 mod conventions; // what every read takes and says in its headers
 
 use axum::Router;
@@ -80,5 +81,6 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, D
     let mut document = Document::openapi();
     document.merge(paths);
     conventions::describe(&mut document);
+    closed::describe(&mut document);
     (router, Description::new(document, problems::ALL, EXAMPLES, ADDRESS))
 }

@@ -14,6 +14,7 @@ mod pacing; // whether one campaign spends its budget as its days pass
 mod reports; // the numbers of many
 
 pub(crate) use campaign::{CampaignAt, CampaignAtTip, campaigns_at_tip};
+pub(crate) use campaigns::{FIELDS as CAMPAIGN_FIELDS, orders as campaign_orders};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

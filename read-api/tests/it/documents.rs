@@ -43,3 +43,96 @@ async fn campaigns_of_some_members_are_as_it_says(options: PgPoolOptions, connec
     assert_eq!(listed["required"], Value::Null);
     assert!(texts(&document["components"]["schemas"]["Campaign"]["required"]).contains(&"currency"));
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn each_value_that_it_lists_is_taken(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let document = world.get("/openapi.json").await.ok().body;
+    let mut listing = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for parameter in item["get"]["parameters"].as_array().into_iter().flatten() {
+            let schema = &parameter["schema"];
+            let (one, several) = (&schema["enum"], &schema["items"]["enum"]);
+            let values = [one, several].into_iter().filter_map(Value::as_array).flatten();
+            // What also takes something that must be there takes these elsewhere.
+            let others = item["get"]["parameters"].as_array().unwrap();
+            let is_alone =
+                !others.iter().any(|other| other["in"] == json!("query") && other["required"] == json!(true));
+            for value in values.filter(|_| is_alone) {
+                let (name, value) = (parameter["name"].as_str().unwrap(), value.as_str().unwrap());
+                let path = path.replace("{id}", &campaign(1).to_string());
+                world.get(&format!("{path}?{name}={value}")).await.ok();
+                listing.insert(name);
+            }
+            if several.is_array() {
+                assert_eq!((&parameter["style"], &parameter["explode"]), (&json!("form"), &json!(false)));
+            }
+        }
+    }
+    let closed =
+        ["data_state", "fields", "fill", "granularity", "group_by", "on_timeout", "sort", "status", "week_start"];
+    assert_eq!(listing, BTreeSet::from(closed));
+
+    let request = &document["components"]["schemas"]["ReportRequest"]["properties"];
+    for member in ["granularity", "fill", "week_start"] {
+        let values = request[member]["enum"].as_array().unwrap();
+        assert!(values.len() >= 3, "{values:?}");
+        for value in values {
+            world.report(&json!({ member: value })).await.ok();
+        }
+    }
+    for value in request["group_by"]["items"]["enum"].as_array().unwrap() {
+        world.report(&json!({"group_by": [value], "subtotals": value})).await.ok();
+        assert!(request["subtotals"]["enum"].as_array().unwrap().contains(value));
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn it_lists_what_members_may_say(options: PgPoolOptions, connect: PgConnectOptions) {
+    let document = world(options, connect).await.get("/openapi.json").await.ok().body;
+    let schemas = &document["components"]["schemas"];
+    let states = json!(["live", "provisional", "final"]);
+    let statuses = json!(["draft", "scheduled", "active", "paused", "completed", "archived"]);
+    for (schema, member, values) in [
+        ("Campaign", "status", &statuses),
+        ("Pacing", "status", &statuses),
+        ("SourceNow", "status", &json!(["ok", "running", "late", "failed", "never"])),
+        ("SourceStanding", "role", &json!(["primary", "reference"])),
+        ("Freshness", "state", &states),
+        ("ComparedRange", "state", &states),
+        ("ProjectionStanding", "state", &json!(["live", "building", "standby", "missing"])),
+        ("SourceNow", "grain", &json!(["15m", "hour", "day", null])),
+        ("Budget", "per", &json!(["total", "day"])),
+        ("MeasureEntry", "unit", &json!(["count", "credit", "money", "ratio"])),
+    ] {
+        assert_eq!(&schemas[schema]["properties"][member]["enum"], values, "{schema}.{member}");
+    }
+    assert_eq!(schemas["Problem"]["properties"]["status"]["enum"], Value::Null);
+    assert_eq!(schemas["Filters"]["properties"]["status"]["items"]["enum"], statuses);
+    // A row has members of any name, so it is told in parts.
+    assert!(schemas["ReportRow"].to_string().contains(&states.to_string()), "{}", schemas["ReportRow"]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn it_names_the_headers_of_each_answer(options: PgPoolOptions, connect: PgConnectOptions) {
+    let document = world(options, connect).await.get("/openapi.json").await.ok().body;
+    let told = |path: &str, method: &str| {
+        let headers = operation(&document, path, method)["responses"]["200"]["headers"].clone();
+        let headers = headers.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        ["Link", "Content-Disposition", "Content-Location", "Preference-Applied", "ETag"]
+            .into_iter()
+            .filter(|name| headers.iter().any(|header| header == name))
+            .collect::<Vec<_>>()
+    };
+    let rows = ["Link", "Content-Disposition", "Preference-Applied", "ETag"];
+    assert_eq!(told("/v1/campaigns", "get"), rows);
+    assert_eq!(told("/v1/reports", "get"), rows);
+    assert_eq!(
+        told("/v1/reports", "post"),
+        ["Link", "Content-Disposition", "Content-Location", "Preference-Applied", "ETag"]
+    );
+    assert_eq!(told("/v1/dashboards", "post"), ["Content-Location", "Preference-Applied", "ETag"]);
+    assert_eq!(told("/v1/campaigns/{id}", "get"), ["Preference-Applied", "ETag"]);
+    // A refresh is not waited for.
+    assert_eq!(told("/v1/leaderboard", "get"), ["Link", "Content-Disposition", "ETag"]);
+}

@@ -87,7 +87,8 @@ enum SortBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Field(usize);
 
-const FIELDS: [&str; 14] = [
+/// The members of a campaign.
+pub(crate) const FIELDS: [&str; 14] = [
     "campaign_id",
     "version",
     "name",
@@ -300,6 +301,12 @@ impl SortBy {
             Self::StartsOn => "starts_on",
         }
     }
+}
+
+/// What campaigns may be sorted by, as it is written.
+pub(crate) fn orders() -> Vec<String> {
+    let both = |by| [false, true].map(|descending| Sort { by, descending }.to_string());
+    SortBy::ALL.into_iter().flat_map(both).collect()
 }
 
 impl FromStr for Sort {

@@ -1,0 +1,201 @@
+//! A request's fields, read one by one: what is wrong is collected by name.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use chrono::{NaiveDate, Weekday};
+use domain::bucket::{Granularity, is_in_range};
+use domain::measure::{DERIVED, Measure};
+use domain::observation::Dimension;
+use platform::http::problem::FieldError;
+
+use super::CompareRequest;
+use crate::report::query::{Column, Comparison, Fill, GroupKey, Order, OrderBy, Paging, Sharing, weekday_name};
+
+/// The most rows that one page holds.
+const MAX_LIMIT: usize = 1_000;
+/// The rows of a page when the caller does not say.
+const DEFAULT_LIMIT: usize = 100;
+/// The most values in one list of a request.
+pub(crate) const MAX_LIST: usize = 1_000;
+/// What is reported when the caller does not say.
+const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "spend", "revenue"];
+
+/// Collects what is wrong while a request is read.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<FieldError>);
+
+impl Fields {
+    pub(crate) fn wrong(&mut self, field: impl Into<String>, detail: impl Display) {
+        self.0.push(FieldError { field: field.into(), detail: detail.to_string() });
+    }
+
+    pub(crate) fn finish<T>(self, read: T) -> Result<T, Vec<FieldError>> {
+        if self.0.is_empty() { Ok(read) } else { Err(self.0) }
+    }
+
+    /// Whether nothing at this path or below it is wrong so far.
+    pub(crate) fn none_below(&self, path: &str) -> bool {
+        !self.0.iter().any(|error| error.field.starts_with(path))
+    }
+
+    pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, field: &str, text: Option<&str>) -> Option<T> {
+        text?.parse().map_err(|error| self.wrong(field, error)).ok()
+    }
+
+    /// Each of a list, as a set.
+    pub(crate) fn set<T: FromStr<Err: Display> + Ord>(&mut self, field: &str, texts: &[String]) -> BTreeSet<T> {
+        if texts.len() > MAX_LIST {
+            self.wrong(field, format_args!("must not name more than {MAX_LIST} values"));
+            return BTreeSet::new();
+        }
+        let each = texts.iter().enumerate();
+        each.filter_map(|(index, text)| self.parse(&format!("{field}[{index}]"), Some(text))).collect()
+    }
+
+    pub(super) fn date(&mut self, field: &str, text: Option<&str>) -> Option<NaiveDate> {
+        let text = text?;
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == "2026-11-21".len());
+        if date.is_none() {
+            self.wrong(field, "is not a date such as 2026-11-21");
+        } else if !date.is_some_and(is_in_range) {
+            self.wrong(field, "must lie in the years 1970 to 2199");
+        }
+        date
+    }
+
+    pub(super) fn measures(&mut self, names: Option<&[String]>) -> Vec<Column> {
+        let default = DEFAULT_MEASURES.map(str::to_owned);
+        let names = names.unwrap_or(&default);
+        if names.is_empty() {
+            self.wrong("measures", "must name at least one measure");
+        }
+        for (index, name) in names.iter().enumerate().take(MAX_LIST) {
+            if Column::find(name).is_none() {
+                self.wrong(format!("measures[{index}]"), "is not a measure; GET /v1/measures lists them");
+            }
+        }
+        // Catalogue order, so that the order of the request does not matter.
+        let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
+        let additive = Measure::ALL.iter().copied().map(Column::Additive);
+        let derived = DERIVED.iter().map(Column::Derived);
+        additive.chain(derived).filter(|column| wanted(column.name())).collect()
+    }
+
+    pub(super) fn group_by(&mut self, names: &[String]) -> BTreeSet<GroupKey> {
+        let mut keys = BTreeSet::new();
+        for (index, name) in names.iter().enumerate().take(MAX_LIST) {
+            match GroupKey::find(name) {
+                Some(key) => drop(keys.insert(key)),
+                None => self.wrong(
+                    format!("group_by[{index}]"),
+                    format_args!("is none of channel, source, campaign, {}", dimensions()),
+                ),
+            }
+        }
+        keys
+    }
+
+    pub(super) fn order_by(
+        &mut self,
+        names: &[String],
+        measures: &[Column],
+        group_by: &BTreeSet<GroupKey>,
+        compares: bool,
+    ) -> Vec<Order> {
+        let mut orders: Vec<Order> = Vec::new();
+        for (index, text) in names.iter().enumerate().take(MAX_LIST) {
+            let (name, descending) = text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
+            let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(OrderBy::Group);
+            let measure = || measures.iter().find(|column| column.name() == name).copied().map(OrderBy::Measure);
+            let change = || OrderBy::find_change(name, measures).filter(|_| compares);
+            let by = (name == "bucket").then_some(OrderBy::Bucket).or_else(group).or_else(measure).or_else(change);
+            match by {
+                // A second mention of the same thing would never decide.
+                Some(by) if orders.iter().any(|order| order.by == by) => {}
+                Some(by) => orders.push(Order { by, descending }),
+                None => self.wrong(
+                    format!("order_by[{index}]"),
+                    "is neither bucket, nor a key of group_by, nor one of the measures asked for, nor with compare_to the change of one",
+                ),
+            }
+        }
+        orders
+    }
+
+    pub(super) fn week_start(&mut self, name: Option<&str>) -> Weekday {
+        let Some(name) = name else { return Weekday::Mon };
+        let mut days = std::iter::successors(Some(Weekday::Mon), |day| Some(day.succ())).take(7);
+        days.find(|day| weekday_name(*day) == name).unwrap_or_else(|| {
+            self.wrong("week_start", "is none of monday, tuesday, wednesday, thursday, friday, saturday and sunday");
+            Weekday::Mon
+        })
+    }
+
+    pub(super) fn compare_to(&mut self, request: &CompareRequest) -> Option<Comparison> {
+        match request {
+            CompareRequest::Named(name) if name == "previous_period" => Some(Comparison::PreviousPeriod),
+            CompareRequest::Named(name) if name == "previous_year" => Some(Comparison::PreviousYear),
+            CompareRequest::Named(_) => {
+                self.wrong("compare_to", "is neither previous_period, nor previous_year, nor {date_from, date_to}");
+                None
+            }
+            CompareRequest::Range(range) => {
+                let date_from = self.date("compare_to.date_from", Some(&range.date_from));
+                let date_to = self.date("compare_to.date_to", Some(&range.date_to));
+                let (date_from, date_to) = date_from.zip(date_to)?;
+                if date_to < date_from {
+                    self.wrong("compare_to.date_from", "must not lie after date_to");
+                }
+                Some(Comparison::Range { date_from, date_to })
+            }
+        }
+    }
+
+    pub(super) fn fill(&mut self, name: Option<&str>) -> Fill {
+        match name {
+            None | Some("none") => Fill::None,
+            Some("zero") => Fill::Zero,
+            Some("zero_if_complete") => Fill::ZeroIfComplete,
+            Some(_) => {
+                self.wrong("fill", "is none of none, zero and zero_if_complete");
+                Fill::None
+            }
+        }
+    }
+
+    pub(super) fn subtotals(
+        &mut self,
+        name: Option<&str>,
+        group_by: &BTreeSet<GroupKey>,
+        granularity: Granularity,
+    ) -> Option<Sharing> {
+        let name = name?;
+        let bucket = (name == "bucket" && granularity != Granularity::All).then_some(Sharing::Bucket);
+        let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(Sharing::Group);
+        let sharing = bucket.or_else(group);
+        if sharing.is_none() {
+            self.wrong("subtotals", "is neither a key of group_by, nor bucket where the range is cut into several");
+        }
+        sharing
+    }
+
+    pub(crate) fn paging(&mut self, limit: Option<i64>, cursor: Option<&str>) -> Paging {
+        let limit = match limit {
+            None => DEFAULT_LIMIT,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
+                    self.wrong("limit", format_args!("must lie between 1 and {MAX_LIMIT}"));
+                    DEFAULT_LIMIT
+                })
+            }
+        };
+        Paging { limit, cursor: cursor.map(str::to_owned) }
+    }
+}
+
+/// The kept dimensions by name.
+fn dimensions() -> String {
+    Dimension::ALL.iter().map(|dimension| dimension.name()).collect::<Vec<_>>().join(", ")
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{NaiveDate, Weekday};
 use domain::bucket::Granularity;
@@ -117,14 +118,18 @@ pub(crate) enum Sharing {
 }
 
 /// Which buckets are wanted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum DataState {
     #[default]
     All,
     /// Only those that no source is expected to change any more.
     Final,
 }
+
+/// It is none of them.
+#[derive(Debug, thiserror::Error)]
+#[error("is neither all nor final")]
+pub(crate) struct UnknownDataState;
 
 impl ReportQuery {
     pub(crate) fn groups_by(&self, key: GroupKey) -> bool {
@@ -200,6 +205,23 @@ impl GroupKey {
     }
 }
 
+impl DataState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Final => "final",
+        }
+    }
+}
+
+impl FromStr for DataState {
+    type Err = UnknownDataState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDataState> {
+        [Self::All, Self::Final].into_iter().find(|state| state.name() == text).ok_or(UnknownDataState)
+    }
+}
+
 impl Fill {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
     fn is_none(&self) -> bool {
@@ -236,6 +258,12 @@ impl fmt::Display for OrderBy {
             Self::Change(column) => write!(f, "{}_change", column.name()),
             Self::RelativeChange(column) => write!(f, "{}_relative_change", column.name()),
         }
+    }
+}
+
+impl Serialize for DataState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -22,7 +22,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 params! {
     /// The parameters beside a body.
     pub(crate) struct PostedParams {
-        /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+        /// `all` (the default), or `final` for buckets that no source is expected to change any more. A report may say it itself.
         data_state: Option<String>,
     }
 }
@@ -33,7 +33,7 @@ params! {
         /// The body of the POST to the same path, in base64url.
         #[param(required = true, value_type = String)]
         query: Option<String>,
-        /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+        /// `all` (the default), or `final` for buckets that no source is expected to change any more. A report may say it itself.
         data_state: Option<String>,
     }
 }
@@ -67,9 +67,16 @@ impl<R: DeserializeOwned> Sent<R> {
 }
 
 impl<R> Sent<R> {
-    /// Which buckets are wanted.
-    pub(crate) fn data_state(&self) -> Result<DataState, Refusal> {
-        data_state(self.data_state.as_deref())
+    /// Which buckets are wanted by the address, unless the request `says` it. Both may, if they say the same.
+    pub(crate) fn data_state(&self, says: Option<&str>) -> Result<DataState, Refusal> {
+        let by_address = data_state(self.data_state.as_deref())?;
+        match says.and_then(|says| says.parse::<DataState>().ok()) {
+            Some(other) if self.data_state.is_some() && other != by_address => Err(Refusal::field(
+                "data_state",
+                format!("is {} in the query and {} in the address", other.name(), by_address.name()),
+            )),
+            _ => Ok(by_address),
+        }
     }
 }
 

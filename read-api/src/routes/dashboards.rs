@@ -19,7 +19,7 @@ use crate::consistency::Settled;
 use crate::parked::About;
 use crate::problems::DashboardProblems;
 use crate::refusal::Refusal;
-use crate::report::query::{DataState, Paging, ReportQuery};
+use crate::report::query::{Paging, ReportQuery};
 use crate::report::request::{Fields, ReportRequest};
 use crate::report::{self, Ground, ReportBody, Shared, canonical, survey, written};
 use crate::serve::{Around, Caller, Lasting, Resource, Sought, Survey, Told, meta};
@@ -141,14 +141,15 @@ fn check(request: &DashboardRequest) -> Result<(), Refusal> {
 /// A dashboard that is asked for.
 struct Dashboard {
     principal: Principal,
-    data_state: DataState,
     params: Sent<DashboardRequest>,
 }
 
 impl Dashboard {
     fn new(caller: &Caller, params: Sent<DashboardRequest>) -> Result<Self, Refusal> {
         check(&params.request)?;
-        Ok(Self { principal: caller.principal, data_state: params.data_state()?, params })
+        // What the address says holds for all of them.
+        params.data_state(None)?;
+        Ok(Self { principal: caller.principal, params })
     }
 }
 
@@ -191,7 +192,8 @@ impl Resource for Dashboard {
     fn query(&self, around: Around) -> Result<(DashboardQuery, Option<Paging>), Refusal> {
         let mut reports = BTreeMap::new();
         for (name, request) in &self.params.request.reports {
-            let sought = match canonical(request, Granularity::All, self.data_state, around) {
+            let data_state = self.params.data_state(request.data_state.as_deref());
+            let sought = match data_state.and_then(|state| canonical(request, Granularity::All, state, around)) {
                 Ok(query) => Ok(Sought::new(report::MODEL, &self.principal, query)?),
                 Err(refusal) => Err(refused(name, refusal)?),
             };

@@ -90,6 +90,7 @@ fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
         group_by: values(params.group_by.as_deref()),
         filters: Some(FilterRequest { campaign_id: vec![id.to_string()], ..FilterRequest::default() }),
         order_by: None,
+        data_state: None,
         limit: params.limit,
         cursor: params.cursor.clone(),
         week_start: params.week_start.clone(),

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use crate::ApiState;
 use crate::refusal::Refusal;
-use crate::report::query::DataState;
+use crate::report::query::{DataState, UnknownDataState};
 
 /// Every route of the API, with its operations.
 pub(crate) fn all() -> OpenApiRouter<ApiState> {
@@ -51,9 +51,7 @@ fn values(text: Option<&str>) -> Option<Vec<String>> {
 
 /// Which buckets are wanted.
 fn data_state(text: Option<&str>) -> Result<DataState, Refusal> {
-    match text {
-        None | Some("all") => Ok(DataState::All),
-        Some("final") => Ok(DataState::Final),
-        Some(_) => Err(Refusal::field("data_state", "is neither all nor final")),
-    }
+    let said = text.map(str::parse).transpose();
+    said.map(Option::unwrap_or_default)
+        .map_err(|error: UnknownDataState| Refusal::field("data_state", error.to_string()))
 }

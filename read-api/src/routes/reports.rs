@@ -75,6 +75,7 @@ pub(crate) async fn get(caller: Caller, ApiQuery(params): ApiQuery<CacheablePara
 }
 
 fn report(sent: Sent<ReportRequest>) -> Result<Report<Sent<ReportRequest>>, Refusal> {
-    let (request, data_state) = (sent.request.clone(), sent.data_state()?);
+    let request = sent.request.clone();
+    let data_state = sent.data_state(request.data_state.as_deref())?;
     Ok(Report { request, granularity: Granularity::All, data_state, campaign: None, params: sent })
 }

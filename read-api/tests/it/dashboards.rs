@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, created, pushing};
 use crate::statements::Statements;
-use crate::world::{Reply, World, send};
+use crate::world::{Reply, World, post, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;
@@ -25,9 +25,7 @@ async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
 }
 
 async fn ask(world: &World, reports: &Value) -> Reply {
-    let headers = [("content-type", "application/json")];
-    let body = json!({ "reports": reports }).to_string();
-    send(world.router.clone(), "POST", "/v1/dashboards", &headers, Some(body)).await
+    post(world, "/v1/dashboards", &json!({ "reports": reports })).await
 }
 
 async fn get(world: &World, dashboard: &Value) -> Reply {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
 
 mod activity; // who did what to a campaign
+mod again; // what is told of a query, asked again
 mod caching; // results that are kept, and that none is told too late
 mod campaigns; // one and many
 mod consistency; // waiting, bounds, tokens

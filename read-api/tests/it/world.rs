@@ -178,8 +178,7 @@ impl World {
     }
 
     pub(crate) async fn report(&self, query: &Value) -> Reply {
-        let headers = [("content-type", "application/json")];
-        send(self.router.clone(), "POST", "/v1/reports", &headers, Some(query.to_string())).await
+        post(self, "/v1/reports", query).await
     }
 }
 
@@ -205,6 +204,12 @@ pub(crate) async fn send(
     let is_json = parts.headers.get("content-type").is_some_and(|kind| kind.to_str().unwrap().ends_with("json"));
     let body = if is_json { serde_json::from_str(&text).unwrap() } else { Value::Null };
     Reply { status: parts.status, headers: parts.headers, body, text }
+}
+
+/// Posts to the first workspace.
+pub(crate) async fn post(world: &World, path: &str, body: &Value) -> Reply {
+    let headers = [("content-type", "application/json")];
+    send(world.router.clone(), "POST", path, &headers, Some(body.to_string())).await
 }
 
 /// Where a GET asks for a report.

@@ -108,7 +108,35 @@ impl FilterRequest {
     /// The canonical form. What is wrong is added to `fields`.
     pub(crate) fn read(&self, fields: &mut Fields) -> Filter {
         let mut reader = Reader { fields, tests: 0, refused: false };
-        reader.read("filters", self, 1)
+        let filter = reader.read("filters", self, 1);
+        // What is told back can be asked, too.
+        let form = Self::from(&filter);
+        if form.levels() > MAX_DEPTH && !reader.refused {
+            reader.refuse(
+                "filters",
+                format_args!("nests more than {MAX_DEPTH} levels deep with `not` at each condition"),
+            );
+        }
+        if form.longest() > MAX_LIST && !reader.refused {
+            reader.refuse("filters", format_args!("names more than {MAX_LIST} values of one kind in alternatives"));
+        }
+        filter
+    }
+
+    fn inner(&self) -> impl Iterator<Item = &Self> {
+        self.and.iter().chain(&self.or).chain(self.not.as_deref())
+    }
+
+    /// How deeply its conditions are nested.
+    fn levels(&self) -> usize {
+        1 + self.inner().map(Self::levels).max().unwrap_or(0)
+    }
+
+    /// The length of its longest list.
+    fn longest(&self) -> usize {
+        let named = [&self.campaign_id, &self.channel, &self.source, &self.status].map(Vec::len);
+        let values = Dimension::ALL.iter().map(|dimension| self.values(*dimension).len());
+        named.into_iter().chain(values).chain(self.inner().map(Self::longest)).max().unwrap_or(0)
     }
 }
 

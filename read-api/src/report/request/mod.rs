@@ -83,6 +83,11 @@ pub(crate) struct ReportRequest {
     #[schema(example = json!(["-spend"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) order_by: Option<Vec<String>>,
+    /// `all`, or `final` for buckets that no source is expected to change any more. Where the parameter of this name is given, too,
+    /// both say the same; `all` when neither is.
+    #[schema(example = "all")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data_state: Option<String>,
     /// The most rows of a page: 1 to 1000, 100 when left out.
     #[schema(minimum = 1, maximum = 1000)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,7 +147,7 @@ impl ReportRequest {
         named.filter_map(|id| id.parse().ok()).collect()
     }
 
-    /// The canonical form, or every field that is wrong.
+    /// The canonical form, or every field that is wrong. `data_state` is what holds unless the request says it.
     pub(crate) fn canonical(
         &self,
         unsaid: Unsaid,
@@ -164,6 +169,7 @@ impl ReportRequest {
         let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
         let fill = fields.fill(self.fill.as_deref());
         let subtotals = fields.subtotals(self.subtotals.as_deref(), &group_by, granularity);
+        let data_state = fields.parse("data_state", self.data_state.as_deref()).unwrap_or(data_state);
         let paging = fields.paging(self.limit, self.cursor.as_deref());
         let query = ReportQuery {
             measures,

@@ -55,6 +55,14 @@ fn hostile_filters_are_refused_by_name() {
     assert_eq!(wrong(json!({"or": [{"source": ["a"]}, {}]})), ["filters.or[1]"]);
     assert_eq!(wrong(json!({"not": {"or": []}})), ["filters.not"]);
     assert_eq!(wrong(json!({"not": {"status": ["asleep"]}})), ["filters.not.status[0]"]);
+    // What is told back would be refused.
+    let both = json!({"status": ["active"], "not": {"source": ["a"], "channel": ["sms"]}});
+    let other = json!({"source": ["t"]});
+    let levels = |count| (0..count).fold(both.clone(), |inner, _| json!({"source": ["s"], "or": [inner, other]}));
+    assert_eq!(told(&levels(3))["or"][0]["source"], json!(["s"]));
+    assert_eq!(wrong(levels(4)), ["filters"]);
+    let joined = json!({"or": [{"source": many[..600]}, {"source": many[401..]}]});
+    assert_eq!(wrong(joined), ["filters"]);
 }
 
 #[test]

@@ -43,9 +43,10 @@ fn what_means_the_same_has_one_form() {
 #[test]
 fn a_form_is_its_own_form() {
     let first = serde_json::to_value(query(json!({"measures": ["roas", "clicks"], "order_by": ["-roas"]}))).unwrap();
-    let mut request = first.clone();
-    request.as_object_mut().unwrap().remove("data_state");
-    assert_eq!(serde_json::to_value(query(request)).unwrap(), first);
+    assert_eq!(serde_json::to_value(query(first.clone())).unwrap(), first);
+    // Whatever surrounds it.
+    let again: ReportRequest = serde_json::from_value(first).unwrap();
+    assert_eq!(again.canonical(unsaid(), DataState::Final).unwrap().0.data_state, DataState::All);
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn what_decides_nothing_is_not_told() {
 fn everything_that_is_wrong_is_named_at_once() {
     let request: ReportRequest = serde_json::from_value(json!({
         "measures": ["clicks", "nonsense"], "date_to": "soon", "time_zone": "Nowhere", "granularity": "era",
-        "group_by": ["moon"], "filters": {"status": ["asleep"], "campaign_id": ["x"]}, "order_by": ["spend"], "limit": 0,
+        "group_by": ["moon"], "data_state": "maybe", "filters": {"status": ["asleep"], "campaign_id": ["x"]}, "order_by": ["spend"], "limit": 0,
         "week_start": "mon", "compare_to": "last_week", "fill": "nulls", "subtotals": "bucket",
     }))
     .unwrap();
@@ -93,6 +94,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         fields,
         [
             "compare_to",
+            "data_state",
             "date_to",
             "fill",
             "filters.campaign_id[0]",

@@ -58,7 +58,7 @@ async fn a_batch_is_one_event(pool: PgPool) {
           "status": "rejected"
         },
         {
-          "detail": "invalid type: integer `5`, expected a string",
+          "detail": "must be a string, not 5",
           "field": "id",
           "index": 4,
           "reason": "malformed",
@@ -105,7 +105,8 @@ async fn the_same_again_is_a_duplicate_and_another_content_a_conflict(pool: PgPo
       "rejected": 1,
       "results": [
         {
-          "detail": "missing field `id`",
+          "detail": "is missing",
+          "field": "id",
           "index": 0,
           "reason": "malformed",
           "status": "rejected"

@@ -36,7 +36,7 @@ async fn what_is_no_sync_is_refused_by_field(pool: PgPool) {
     api.source("ads", "pull").await;
     for (body, field) in [
         (json!({"status": "done"}), "status"),
-        (json!({}), ""),
+        (json!({}), "status"),
         (json!({"status": "completed"}), "complete_through"),
         (json!({"status": "completed", "complete_through": "2026-11-21"}), "complete_through"),
         (json!({"status": "completed", "complete_through": "2026-11-21T22:06:00Z"}), "complete_through"),

@@ -23,6 +23,7 @@ pub mod health;
 pub mod limit;
 mod observe;
 mod serve;
+mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -55,7 +55,9 @@ async fn bad_parameters_are_named(options: PgPoolOptions, connect: PgConnectOpti
         ("/v1/campaigns", "sort=spend", "sort"),
         ("/v1/campaigns", "fields=name,secret", "fields[1]"),
         ("/v1/campaigns", "limit=0", "limit"),
-        ("/v1/campaigns", "q=a%00b", ""),
+        ("/v1/campaigns", "q=a%00b", "q"),
+        ("/v1/campaigns", "q=%ff", "q"),
+        ("/v1/campaigns", "limit=1&limit=2", "limit"),
         ("/v1/campaigns", "page=2", "page"),
         ("/v1/freshness", "verbose=1", "verbose"),
         ("/v1/measures", "verbose=1", "verbose"),
@@ -66,10 +68,7 @@ async fn bad_parameters_are_named(options: PgPoolOptions, connect: PgConnectOpti
         let reply = world.get(&format!("{path}?{query}")).await;
         assert_eq!(reply.problem(400), "invalid-query", "{query}: {reply}");
         let named = reply.wrong_fields();
-        assert!(
-            named.contains(&field) || (named == [""] && reply.text.contains(&format!("`{field}`"))),
-            "{query}: {reply}"
-        );
+        assert!(named.contains(&field), "{query}: {reply}");
     }
     let long = format!("/v1/campaigns?q={}", "x".repeat(201));
     assert_eq!(world.get(&long).await.wrong_fields(), ["q"]);

@@ -154,7 +154,8 @@ async fn a_body_that_breaks_off_is_the_callers_fault() {
 async fn a_wrong_parameter_is_named() {
     assert_eq!(ask("/pages?limit=5").await.body, "5");
     assert_eq!(ask("/pages").await.body, "7");
-    for (query, field) in [("limit=x", "limit"), ("limit=", "limit"), ("limit=1&limit=2", ""), ("limt=1", "limt")] {
+    for (query, field) in [("limit=x", "limit"), ("limit=", "limit"), ("limit=1&limit=2", "limit"), ("limt=1", "limt")]
+    {
         let problem = ask(&format!("/pages?{query}")).await.problem(400, "invalid-query");
         assert_eq!(problem["errors"][0]["field"], field, "{query}: {problem}");
     }

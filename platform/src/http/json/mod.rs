@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::body;
 use super::problem::{FieldError, Problem, kinds};
+use super::{body, words};
 
 /// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one takes its
 /// bytes by `read` and their envelope by `parse_envelope`.
@@ -25,6 +25,10 @@ impl<T> Deref for ApiJson<T> {
         &self.0
     }
 }
+
+/// A JSON body whose members are kept as they were sent and judged one by one: what `parse_envelope` takes.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiEnvelope<T>(pub T);
 
 /// Why a text is not the JSON that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     }
 }
 
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiEnvelope<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = read(request, state).await?;
+        Ok(Self(parse_envelope(text(&body)?)?))
+    }
+}
+
 /// Parses one JSON text with every check of `ApiJson`.
 pub fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
     if text.contains("\\u0000")
@@ -76,29 +89,19 @@ fn deserialize<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError>
         let path = error.path().to_string();
         // serde_json reports some values of a wrong type, as a number for a name, as if the text were not JSON.
         let is_json = error.inner().is_data() || serde_json::from_str::<IgnoredAny>(text).is_ok();
-        describe(error.inner(), is_json, if path == "." { String::new() } else { path })
+        describe(error.inner(), is_json, &path)
     })?;
-    deserializer.end().map_err(|error| describe(&error, false, String::new()))?;
+    deserializer.end().map_err(|error| describe(&error, false, ""))?;
     Ok(value)
 }
 
-fn describe(error: &serde_json::Error, is_json: bool, field: String) -> JsonError {
+fn describe(error: &serde_json::Error, is_json: bool, path: &str) -> JsonError {
     if is_json {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let text = error.to_string();
-        let detail = shortened(text.strip_suffix(&place).unwrap_or(&text));
-        JsonError::Invalid(FieldError { field, detail })
+        JsonError::Invalid(words::told(path, text.strip_suffix(&place).unwrap_or(&text)))
     } else {
-        JsonError::Malformed { detail: shortened(&error.to_string()) }
-    }
-}
-
-/// serde quotes the offending value, however long it is.
-pub(super) fn shortened(text: &str) -> String {
-    const LONGEST: usize = 300;
-    match text.char_indices().nth(LONGEST) {
-        None => text.to_owned(),
-        Some((cut, _)) => format!("{}…", &text[..cut]),
+        JsonError::Malformed { detail: words::shortened(&error.to_string()) }
     }
 }
 

@@ -1,0 +1,59 @@
+//! Query strings: an unknown, missing or wrong parameter is refused (400) by name.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::problem::{FieldError, Problem, kinds};
+use super::words;
+
+#[derive(Debug, Clone, Copy)]
+pub struct ApiQuery<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parse(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+/// Parses a query string as `ApiQuery` does.
+pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let refused = |wrong: FieldError| Problem::new(kinds::INVALID_QUERY).field(wrong.field, wrong.detail);
+    // The parser takes whatever is there and puts `\u{fffd}` in place of what is no text.
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for text in [name, value] {
+            check(text).map_err(|detail| refused(words::told(&shown(name), detail)))?;
+        }
+    }
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(pairs)
+        .map_err(|error| refused(words::told(&error.path().to_string(), &error.inner().to_string())))
+}
+
+/// The name of a parameter as the parser would have it.
+fn shown(name: &str) -> String {
+    form_urlencoded::parse(name.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
+}
+
+/// That what is percent-encoded is text.
+fn check(encoded: &str) -> Result<(), &'static str> {
+    let mut pieces = encoded.split('%');
+    let mut bytes: Vec<u8> = pieces.next().unwrap_or_default().into();
+    for piece in pieces {
+        let code = piece.get(..2).filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(byte.ok_or("holds a % without two hexadecimal digits behind it; % itself is written %25")?);
+        bytes.extend(piece.bytes().skip(2));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) if text.contains('\0') => Err("must not hold the character NUL (%00)"),
+        Ok(_) => Ok(()),
+        Err(_) => Err("is not UTF-8"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Params {
+    q: Option<String>,
+    limit: Option<i64>,
+    totals: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[track_caller]
+fn wrong<T: DeserializeOwned + std::fmt::Debug>(query: &str) -> (String, String) {
+    let problem = parse::<T>(query).unwrap_err();
+    assert_eq!((problem.status().as_u16(), problem.code()), (400, "invalid-query"));
+    let [error] = problem.errors() else { panic!("{problem:?}") };
+    (error.field.clone(), error.detail.clone())
+}
+
+#[test]
+fn what_is_wrong_with_a_parameter_is_said_in_plain_words() {
+    for (query, field, detail) in [
+        ("limit=abc", "limit", "is not a whole number"),
+        ("limit=", "limit", "is not a whole number"),
+        ("limit=99999999999999999999", "limit", "is out of range"),
+        ("limit=-99999999999999999999", "limit", "is out of range"),
+        ("totals=yes", "totals", "is neither true nor false"),
+        ("limit=1&limit=2", "limit", "is there more than once"),
+        ("colour=red", "colour", "is not known; known are q, limit, totals"),
+        ("q=a%00b", "q", "must not hold the character NUL (%00)"),
+        ("q=%ff", "q", "is not UTF-8"),
+        ("q=%zz", "q", "holds a % without two hexadecimal digits behind it; % itself is written %25"),
+        ("limit=1&q=50%", "q", "holds a % without two hexadecimal digits behind it; % itself is written %25"),
+        ("q=%c3%28", "q", "is not UTF-8"),
+        ("q%00=a", "q\0", "must not hold the character NUL (%00)"),
+    ] {
+        assert_eq!(wrong::<Params>(query), (field.to_owned(), detail.to_owned()), "{query}");
+    }
+    assert_eq!(wrong::<Nothing>("verbose=1"), ("verbose".to_owned(), "is not known; there are none".to_owned()));
+}
+
+#[test]
+fn text_comes_through_as_it_was_meant() {
+    let params: Params = parse("q=%C3%A9+100%25%2Cx&limit=7&totals=true").unwrap();
+    assert_eq!((params.q.as_deref(), params.limit, params.totals), (Some("é 100%,x"), Some(7), Some(true)));
+    assert!(parse::<Params>("").is_ok());
+}

@@ -1,0 +1,119 @@
+//! What parsers say is wrong, in words for those who wrote the request and not for those who wrote the parser.
+
+use std::num::ParseIntError;
+
+use super::problem::FieldError;
+
+/// serde quotes the offending value, however long it is.
+const LONGEST: usize = 300;
+const UNKNOWN: &str = "unknown field";
+
+/// What a parser said of the value at `path`, which may be that a member of it is missing, unknown or there twice.
+pub(super) fn told(path: &str, said: &str) -> FieldError {
+    let path = if path == "." { "" } else { path };
+    let (member, detail) = in_words(said);
+    let field = match member {
+        None => path.to_owned(),
+        // An unknown member is told at its own path, one that is missing or there twice at that of what it should be in.
+        Some(member) if said.starts_with(UNKNOWN) && (path == member || path.ends_with(&format!(".{member}"))) => {
+            path.to_owned()
+        }
+        Some(member) if path.is_empty() => member.to_owned(),
+        Some(member) => format!("{path}.{member}"),
+    };
+    FieldError { field: shortened(&field), detail: shortened(&detail) }
+}
+
+fn in_words(said: &str) -> (Option<&str>, String) {
+    let of_member = |what: &str| said.strip_prefix(what)?.strip_prefix(" `")?.split_once('`');
+    if let Some((member, _)) = of_member("missing field") {
+        return (Some(member), "is missing".to_owned());
+    }
+    if let Some((member, _)) = of_member("duplicate field") {
+        return (Some(member), "is there more than once".to_owned());
+    }
+    if let Some((member, known)) = of_member(UNKNOWN) {
+        return (
+            Some(member),
+            alternatives(known)
+                .map_or("is not known; there are none".to_owned(), |known| format!("is not known; known are {known}")),
+        );
+    }
+    if let Some((_, known)) = of_member("unknown variant") {
+        return (
+            None,
+            alternatives(known).map_or("is not known".to_owned(), |known| format!("must be one of {known}")),
+        );
+    }
+    let of_value = ["invalid type: ", "invalid value: "].into_iter().find_map(|what| said.strip_prefix(what));
+    if let Some((found, wanted)) = of_value.and_then(|said| said.rsplit_once(", expected ")) {
+        return (None, format!("must be {}, not {}", kind(wanted), value(found)));
+    }
+    // A list of too few values, where the members of an object are taken in their order, too.
+    if said.starts_with("invalid length ") && said.contains(", expected struct ") {
+        return (None, "must be an object, not a list".to_owned());
+    }
+    (None, number(said).unwrap_or(said).to_owned())
+}
+
+/// Names as serde lists them: "expected `a`", "expected `a` or `b`", "expected one of `a`, `b`, `c`".
+fn alternatives(said: &str) -> Option<String> {
+    let (_, names) = said.split_once("expected ")?;
+    Some(names.strip_prefix("one of ").unwrap_or(names).replace('`', ""))
+}
+
+/// What was expected.
+fn kind(wanted: &str) -> &str {
+    match wanted {
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => {
+            "a whole number"
+        }
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "string" => "a string",
+        other if other.starts_with("struct ") || other.starts_with("internally tagged enum ") => "an object",
+        other if other.starts_with("enum ") => "a name",
+        other => other,
+    }
+}
+
+/// What was there.
+fn value(found: &str) -> &str {
+    match found {
+        "sequence" => "a list",
+        "map" => "an object",
+        "unit value" => "null",
+        other => {
+            let plain =
+                ["boolean `", "integer `", "floating point `"].into_iter().find_map(|kind| other.strip_prefix(kind));
+            plain.and_then(|plain| plain.strip_suffix('`')).or_else(|| other.strip_prefix("string ")).unwrap_or(other)
+        }
+    }
+}
+
+/// What the standard library says of a text that is no number or no truth.
+fn number(said: &str) -> Option<&'static str> {
+    let says = |text: &str| text.parse::<u8>().is_err_and(|error: ParseIntError| error.to_string() == said);
+    if ["x", ""].into_iter().any(says) {
+        Some("is not a whole number")
+    } else if said == "provided string was not `true` or `false`" {
+        Some("is neither true nor false")
+    } else if says("256") || said == "number too small to fit in target type" {
+        Some("is out of range")
+    } else {
+        None
+    }
+}
+
+/// At most so much of a text that may be of any length.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

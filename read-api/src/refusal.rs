@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use domain::observation::Dimension;
 use platform::http::consistency::ConsistencyTokenError;
+use platform::http::json::JsonError;
 use platform::http::problem::kinds::INVALID_QUERY;
 use platform::http::problem::{FieldError, Problem};
 use sqlx::error::DatabaseError;
@@ -22,6 +23,8 @@ pub(crate) enum Refusal {
     Edge(Problem),
     #[error("the query is not valid")]
     Query(Vec<FieldError>),
+    #[error("one of several requests is not what it should be: {0:?}")]
+    Misshapen(JsonError),
     #[error("there is no such thing in this workspace, as it stands")]
     NotFound(Box<Standing>),
     #[error(transparent)]
@@ -66,6 +69,7 @@ impl Refusal {
     pub(crate) fn is_of_the_query(&self) -> bool {
         match self {
             Self::Query(_)
+            | Self::Misshapen(_)
             | Self::CursorMalformed
             | Self::CursorMismatch
             | Self::CursorExpired
@@ -126,6 +130,7 @@ impl From<Refusal> for Problem {
             Refusal::Query(errors) => errors
                 .into_iter()
                 .fold(Problem::new(INVALID_QUERY), |problem, FieldError { field, detail }| problem.field(field, detail)),
+            Refusal::Misshapen(error) => error.into(),
             Refusal::NotFound(_) => Problem::not_found(),
             Refusal::ConsistencyToken(error) => {
                 Problem::new(problems::INVALID_CONSISTENCY_TOKEN).detail(error.to_string())

@@ -3,9 +3,8 @@
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use platform::http::json;
+use platform::http::json::JsonError;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::data_state;
 use crate::consistency::Asked;
@@ -55,18 +54,21 @@ pub(crate) trait Pinned<Q>: Serialize {
     fn pinned(&self, query: &Q, cursor: Option<String>) -> Self;
 }
 
-impl<R: DeserializeOwned> Sent<R> {
+impl<R> Sent<R> {
     pub(crate) fn by_post(params: PostedParams, request: R) -> Self {
         Self { asked: params.asked(), data_state: params.data_state, request }
     }
 
-    pub(crate) fn by_get(params: CacheableParams) -> Result<Self, Refusal> {
-        let request = decode(params.query.as_deref().unwrap_or_default())?;
+    /// `parse` reads the body.
+    pub(crate) fn by_get(
+        params: CacheableParams,
+        parse: impl FnOnce(&str) -> Result<R, JsonError>,
+    ) -> Result<Self, Refusal> {
+        let query = params.query.as_deref().ok_or_else(|| Refusal::field("query", "is missing"))?;
+        let request = parse(&decode(query)?).map_err(of_query)?;
         Ok(Self { asked: params.asked(), data_state: params.data_state, request })
     }
-}
 
-impl<R> Sent<R> {
     /// Which buckets are wanted by the address, unless the request `says` it. Both may, if they say the same.
     pub(crate) fn data_state(&self, says: Option<&str>) -> Result<DataState, Refusal> {
         let by_address = data_state(self.data_state.as_deref())?;
@@ -97,12 +99,16 @@ impl<Q, R: Pinned<Q> + Send + Sync + 'static> Params<Q> for Sent<R> {
     }
 }
 
-fn decode<R: DeserializeOwned>(text: &str) -> Result<R, Refusal> {
-    let bytes = BASE64URL.decode(text).map_err(|_| Refusal::field("query", "is not base64url"))?;
-    let text = String::from_utf8(bytes).map_err(|_| Refusal::field("query", "does not hold JSON"))?;
-    json::parse(&text).map_err(|error| match error {
-        json::JsonError::Malformed { detail } => Refusal::field("query", format!("does not hold JSON: {detail}")),
-        json::JsonError::Invalid(wrong) if wrong.field.is_empty() => Refusal::field("query", wrong.detail),
-        json::JsonError::Invalid(wrong) => Refusal::field(&format!("query.{}", wrong.field), wrong.detail),
-    })
+fn decode(query: &str) -> Result<String, Refusal> {
+    let bytes = BASE64URL.decode(query).map_err(|_| Refusal::field("query", "is not base64url"))?;
+    String::from_utf8(bytes).map_err(|_| Refusal::field("query", "does not hold JSON"))
+}
+
+/// What is wrong with the body, as a fault of the parameter that holds it.
+fn of_query(error: JsonError) -> Refusal {
+    match error {
+        JsonError::Malformed { detail } => Refusal::field("query", format!("does not hold JSON: {detail}")),
+        JsonError::Invalid(wrong) if wrong.field.is_empty() => Refusal::field("query", wrong.detail),
+        JsonError::Invalid(wrong) => Refusal::field(&format!("query.{}", wrong.field), wrong.detail),
+    }
 }

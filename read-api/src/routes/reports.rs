@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use domain::bucket::Granularity;
-use platform::http::json::ApiJson;
+use platform::http::json::{self, ApiJson};
 use platform::http::query::ApiQuery;
 
 use super::cacheable::{CacheableParams, Pinned, PostedParams, Sent};
@@ -71,7 +71,7 @@ pub(crate) async fn post(
     )
 )]
 pub(crate) async fn get(caller: Caller, ApiQuery(params): ApiQuery<CacheableParams>) -> Result<Response, Refusal> {
-    caller.list(report(Sent::by_get(params)?)?).await
+    caller.list(report(Sent::by_get(params, |text| json::parse(text))?)?).await
 }
 
 fn report(sent: Sent<ReportRequest>) -> Result<Report<Sent<ReportRequest>>, Refusal> {

@@ -1,18 +1,21 @@
 //! A whole dashboard: many reports, all answered at one position from one snapshot; by POST, and by a GET that caches can keep.
 
+mod request; // the reports, each as it was sent
+
 use std::collections::BTreeMap;
 
 use axum::response::Response;
 use domain::bucket::Granularity;
-use platform::http::json::ApiJson;
+use platform::http::json::{self, ApiEnvelope};
 use platform::http::problem::Problem;
 use platform::http::query::ApiQuery;
 use platform::keys::Principal;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
+use self::request::{DashboardRequest, Member, Reports};
 use super::cacheable::{CacheableParams, Pinned, PostedParams, Sent};
 use crate::answer::Envelope;
 use crate::consistency::Settled;
@@ -20,32 +23,11 @@ use crate::parked::About;
 use crate::problems::DashboardProblems;
 use crate::refusal::Refusal;
 use crate::report::query::{Paging, ReportQuery};
-use crate::report::request::{Fields, ReportRequest};
+use crate::report::request::ReportRequest;
 use crate::report::{self, Ground, ReportBody, Shared, canonical, survey, written};
 use crate::serve::{Around, Caller, Lasting, Resource, Sought, Survey, Told, meta};
 use crate::snapshot::Snapshot;
 use crate::version::{Revision, Version};
-
-/// The most reports of one dashboard.
-const MAX_REPORTS: usize = 50;
-/// The longest name of a report.
-const MAX_NAME: usize = 100;
-
-/// Reports by names of the caller's choice.
-#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"reports": {
-    "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
-    "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"}
-}}))]
-pub(crate) struct DashboardRequest {
-    /// 1 to 50 reports, each as `POST /v1/reports` takes it.
-    #[schema(example = json!({
-        "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
-        "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"},
-    }))]
-    reports: BTreeMap<String, ReportRequest>,
-}
 
 /// One report of a dashboard: its answer, or why it has none. One that cannot be answered never fails the others.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,15 +52,17 @@ impl Pinned<DashboardQuery> for DashboardRequest {
 
     /// Its reports have cursors of their own.
     fn pinned(&self, query: &DashboardQuery, _: Option<String>) -> Self {
-        let each = self.reports.iter().map(|(name, report)| {
-            let report = match query.0.get(name) {
-                Some(Ok(sought)) => report.pinned(&sought.query, None),
+        let each = self.reports.0.iter().map(|(name, member)| {
+            let member = match (query.0.get(name), member) {
+                (Some(Ok(sought)), Member::Report(report)) => {
+                    Member::Report(Box::new(report.pinned(&sought.query, None)))
+                }
                 // What is refused is refused as it was sent.
-                Some(Err(_)) | None => report.clone(),
+                _ => member.clone(),
             };
-            (name.clone(), report)
+            (name.clone(), member)
         });
-        Self { reports: each.collect() }
+        Self { reports: Reports(each.collect()) }
     }
 }
 
@@ -102,7 +86,7 @@ impl Pinned<DashboardQuery> for DashboardRequest {
 pub(crate) async fn post(
     caller: Caller,
     ApiQuery(params): ApiQuery<PostedParams>,
-    ApiJson(request): ApiJson<DashboardRequest>,
+    ApiEnvelope(request): ApiEnvelope<DashboardRequest>,
 ) -> Result<Response, Refusal> {
     let dashboard = Dashboard::new(&caller, Sent::by_post(params, request))?;
     caller.answer(dashboard).await
@@ -122,20 +106,8 @@ pub(crate) async fn post(
     )
 )]
 pub(crate) async fn get(caller: Caller, ApiQuery(params): ApiQuery<CacheableParams>) -> Result<Response, Refusal> {
-    let dashboard = Dashboard::new(&caller, Sent::by_get(params)?)?;
+    let dashboard = Dashboard::new(&caller, Sent::by_get(params, |text| json::parse_envelope(text))?)?;
     caller.answer(dashboard).await
-}
-
-fn check(request: &DashboardRequest) -> Result<(), Refusal> {
-    let mut fields = Fields::default();
-    if !(1..=MAX_REPORTS).contains(&request.reports.len()) {
-        fields.wrong("reports", format_args!("must hold 1 to {MAX_REPORTS} reports"));
-    }
-    for name in request.reports.keys().filter(|name| name.chars().count() > MAX_NAME) {
-        let begin: String = name.chars().take(20).collect();
-        fields.wrong("reports", format_args!("has a name that is longer than {MAX_NAME} characters: {begin}…"));
-    }
-    fields.finish(()).map_err(Refusal::Query)
 }
 
 /// A dashboard that is asked for.
@@ -146,7 +118,7 @@ struct Dashboard {
 
 impl Dashboard {
     fn new(caller: &Caller, params: Sent<DashboardRequest>) -> Result<Self, Refusal> {
-        check(&params.request)?;
+        params.request.check()?;
         // What the address says holds for all of them.
         params.data_state(None)?;
         Ok(Self { principal: caller.principal, params })
@@ -183,7 +155,15 @@ impl Resource for Dashboard {
     }
 
     fn about(&self) -> About {
-        let named: Vec<_> = self.params.request.reports.values().map(ReportRequest::named_campaigns).collect();
+        let named: Vec<_> = self
+            .params
+            .request
+            .reports
+            .0
+            .values()
+            .filter_map(Member::report)
+            .map(ReportRequest::named_campaigns)
+            .collect();
         // One report of all campaigns is about all.
         let all = named.iter().any(Vec::is_empty);
         About::numbers(named.into_iter().flatten().filter(|_| !all))
@@ -191,9 +171,15 @@ impl Resource for Dashboard {
 
     fn query(&self, around: Around) -> Result<(DashboardQuery, Option<Paging>), Refusal> {
         let mut reports = BTreeMap::new();
-        for (name, request) in &self.params.request.reports {
-            let data_state = self.params.data_state(request.data_state.as_deref());
-            let sought = match data_state.and_then(|state| canonical(request, Granularity::All, state, around)) {
+        for (name, member) in &self.params.request.reports.0 {
+            let query = match member {
+                Member::Report(request) => {
+                    let data_state = self.params.data_state(request.data_state.as_deref());
+                    data_state.and_then(|state| canonical(request, Granularity::All, state, around))
+                }
+                Member::Misshapen(misshapen) => Err(Refusal::Misshapen(misshapen.error.clone())),
+            };
+            let sought = match query {
                 Ok(query) => Ok(Sought::new(report::MODEL, &self.principal, query)?),
                 Err(refusal) => Err(refused(name, refusal)?),
             };

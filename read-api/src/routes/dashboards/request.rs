@@ -1,0 +1,122 @@
+//! A dashboard as it was sent. Each report is read by itself, so that one which is none fails no other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use platform::http::json::{self, JsonError};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::refusal::Refusal;
+use crate::report::request::{Fields, ReportRequest};
+
+/// The most reports of one dashboard.
+const MAX_REPORTS: usize = 50;
+/// The longest name of a report.
+const MAX_NAME: usize = 100;
+
+/// Reports by names of the caller's choice.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reports": {
+    "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
+    "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"}
+}}))]
+pub(crate) struct DashboardRequest {
+    /// 1 to 50 reports, each as `POST /v1/reports` takes it.
+    #[schema(example = json!({
+        "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
+        "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"},
+    }))]
+    #[schema(value_type = BTreeMap<String, ReportRequest>)]
+    pub(super) reports: Reports,
+}
+
+/// The reports by their names, each as it was sent.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(super) struct Reports(pub(super) BTreeMap<String, Member>);
+
+/// One report of several.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(super) enum Member {
+    Report(Box<ReportRequest>),
+    Misshapen(Misshapen),
+}
+
+/// What was sent as a report and is none.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub(super) struct Misshapen {
+    sent: Box<RawValue>,
+    #[serde(skip)]
+    pub(super) error: JsonError,
+}
+
+impl Member {
+    fn new(sent: Box<RawValue>) -> Self {
+        match json::parse(sent.get()) {
+            Ok(report) => Self::Report(report),
+            Err(error) => Self::Misshapen(Misshapen { sent, error }),
+        }
+    }
+
+    pub(super) fn report(&self) -> Option<&ReportRequest> {
+        match self {
+            Self::Report(report) => Some(report),
+            Self::Misshapen(_) => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Reports {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Reports;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of reports")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reports, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    let sent = map.next_value()?;
+                    if members.contains_key(&name) {
+                        return Err(de::Error::custom(format_args!("duplicate field `{name}`")));
+                    }
+                    members.insert(name, Member::new(sent));
+                }
+                Ok(Reports(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+impl DashboardRequest {
+    /// That it is a dashboard, whatever its reports are.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let mut fields = Fields::default();
+        if !(1..=MAX_REPORTS).contains(&self.reports.0.len()) {
+            fields.wrong("reports", format_args!("must hold 1 to {MAX_REPORTS} reports"));
+        }
+        for name in self.reports.0.keys() {
+            let begin: String = name.chars().take(20).collect();
+            if name.contains('\0') {
+                fields.wrong("reports", "has a name with the character NUL (\\u0000)");
+            }
+            if name.chars().count() <= MAX_NAME {
+                continue;
+            }
+            fields.wrong("reports", format_args!("has a name that is longer than {MAX_NAME} characters: {begin}…"));
+        }
+        fields.finish(()).map_err(Refusal::Query)
+    }
+}

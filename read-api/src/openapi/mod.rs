@@ -2,6 +2,7 @@
 
 mod closed; // members and parameters that have one of a few values
 mod conventions; // what every read takes and says in its headers
+mod twins; // examples of bodies that are parameters
 
 use axum::Router;
 use platform::http::docs::{Description, Example};
@@ -82,5 +83,6 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, D
     document.merge(paths);
     conventions::describe(&mut document);
     closed::describe(&mut document);
+    twins::exemplify(&mut document);
     (router, Description::new(document, problems::ALL, EXAMPLES, ADDRESS))
 }

@@ -13,16 +13,16 @@ problem_types! {
 
     /// `min_position`, or the position of the token, lies past the log's head: nothing was ever written there.
     pub(crate) UNKNOWN_POSITION = BAD_REQUEST "unknown-position" "The log has not come that far"
-        r#"{"asked": 18500, "head": 18350}"#;
+        r#"{"detail": "Position 18500 was asked for, and the log's last is 18350.", "asked": 18500, "head": 18350}"#;
 
     /// The position that was asked for is not in the answer, and `on_timeout=error` says not to answer without it. Send the request
     /// again after `Retry-After`, or let it wait: `Prefer: wait=5`. Behind a parked part it stays so until the part is retried.
     pub(crate) NOT_YET_VISIBLE = SERVICE_UNAVAILABLE "not-yet-visible" "The answer does not hold that position yet"
-        r#"{"asked": 18350, "applied": 18342}"#;
+        r#"{"detail": "Position 18350 was asked for, and the answer would hold the log up to 18342.", "asked": 18350, "applied": 18342}"#;
 
     /// The answer would lag by `lag_ms`, which is more than `max_staleness`.
     pub(crate) STALENESS_BOUND_UNMET = SERVICE_UNAVAILABLE "staleness-bound-unmet"
-        "The answer would be older than was asked for" r#"{"lag_ms": 6120}"#;
+        "The answer would be older than was asked for" r#"{"detail": "It would lag by 6120 ms.", "lag_ms": 6120}"#;
 
     /// Nothing of the read model is there yet. `GET /v1/freshness` tells how far it is.
     pub(crate) BUILDING = SERVICE_UNAVAILABLE "building" "The read model is being built for the first time"
@@ -37,10 +37,10 @@ problem_types! {
     pub(crate) CURSOR_EXPIRED = GONE "cursor-expired" "The cursor can no longer be used"
         r#"{"detail": "The read model was rebuilt since. Begin again without a cursor."}"#;
 
-    /// The report would add up to more numbers than one answer may cost. Ask for fewer measures or groups, coarser cells, or a
+    /// The report would add up to more numbers than one answer may cost. Ask for fewer measures or groups, coarser buckets, or a
     /// shorter range.
     pub(crate) REPORT_TOO_LARGE = UNPROCESSABLE_ENTITY "report-too-large" "The report is too large"
-        r#"{"detail": "It would add up to more than 2000000 numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."}"#;
+        r#"{"detail": "It would add up to more than 2000000 numbers. Ask for fewer measures or groups, coarser buckets, or a shorter range."}"#;
 
     /// Totals are kept by one dimension of observations at a time, not by combinations: `group_by` and `filters` together name one.
     /// `dimensions` are those that were named.

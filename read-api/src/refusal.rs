@@ -139,13 +139,14 @@ impl From<Refusal> for Problem {
                 Problem::new(problems::INVALID_CONSISTENCY_TOKEN).detail("It was handed out for another workspace.")
             }
             Refusal::UnknownPosition { asked, head } => {
-                Problem::new(problems::UNKNOWN_POSITION).extension("asked", asked).extension("head", head)
+                Problem::new(problems::UNKNOWN_POSITION)
+.detail(format!("Position {asked} was asked for, and the log's last is {head}.")).extension("asked", asked).extension("head", head)
             }
             Refusal::NotYetVisible { asked, applied } => {
-                soon(problems::NOT_YET_VISIBLE).extension("asked", asked).extension("applied", applied)
+                soon(problems::NOT_YET_VISIBLE).detail(format!("Position {asked} was asked for, and the answer would hold the log up to {applied}.")).extension("asked", asked).extension("applied", applied)
             }
             Refusal::StalenessBoundUnmet { lag } => {
-                soon(problems::STALENESS_BOUND_UNMET).extension("lag_ms", lag.num_milliseconds())
+                soon(problems::STALENESS_BOUND_UNMET).detail(format!("It would lag by {} ms.", lag.num_milliseconds())).extension("lag_ms", lag.num_milliseconds())
             }
             Refusal::Building => Problem::new(problems::BUILDING)
                 .detail("GET /v1/freshness tells how far it is.")
@@ -157,7 +158,7 @@ impl From<Refusal> for Problem {
             Refusal::CursorExpired => Problem::new(problems::CURSOR_EXPIRED)
                 .detail("The read model was rebuilt since. Begin again without a cursor."),
             Refusal::ReportTooLarge => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
-                "It would add up to more than {MAX_SUMS} numbers. Ask for fewer measures or groups, coarser cells, or a shorter range."
+                "It would add up to more than {MAX_SUMS} numbers. Ask for fewer measures or groups, coarser buckets, or a shorter range."
             )),
             Refusal::TooManySubtotals => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
                 "It would tell more than {MAX_SUBTOTALS} subtotals. Filter more, or ask for rows by that key alone, which have pages."

@@ -105,6 +105,8 @@ async fn a_wait_that_ends_says_so(options: PgPoolOptions, connect: PgConnectOpti
     let refused = world.get(&format!("{wished}&on_timeout=error")).await;
     assert_eq!(refused.problem(503), "not-yet-visible");
     assert_eq!(refused.header("retry-after"), "1");
+    let told = format!("Position {head} was asked for, and the answer would hold the log up to {}.", head - 1);
+    assert_eq!(refused.body["detail"], json!(told));
     assert_eq!((&refused.body["asked"], &refused.body["applied"]), (&json!(head), &json!(head - 1)));
 
     // The campaign itself is not there yet: 404, with what it rests on.
@@ -124,6 +126,8 @@ async fn tokens_are_checked(options: PgPoolOptions, connect: PgConnectOptions) {
     assert_eq!(with("not base64url!").await.problem(400), "invalid-consistency-token");
     let ahead = with(&token(world.workspace, head + 1)).await;
     assert_eq!(ahead.problem(400), "unknown-position");
+    let told = format!("Position {} was asked for, and the log's last is {head}.", head + 1);
+    assert_eq!(ahead.body["detail"], json!(told));
     assert_eq!((&ahead.body["asked"], &ahead.body["head"]), (&json!(head + 1), &json!(head)));
     let ahead = world.get_with(&format!("{}?min_position={}", path(), i64::MAX), &[("prefer", "wait=30")]).await;
     assert_eq!(ahead.problem(400), "unknown-position");

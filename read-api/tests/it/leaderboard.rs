@@ -251,7 +251,9 @@ async fn it_says_of_which_instant_it_is_true(options: PgPoolOptions, connect: Pg
     let more = format!("{CLICKS}&min_position={head}&on_timeout=error");
     let (less, more) = join(world.get(CLICKS), world.get(&more)).await;
     assert_eq!((less.ok().status.as_u16(), more.problem(503)), (200, "not-yet-visible"));
-    assert_eq!(world.get(&format!("{CLICKS}&max_staleness=5s")).await.problem(503), "staleness-bound-unmet");
+    let stale = world.get(&format!("{CLICKS}&max_staleness=5s")).await;
+    assert_eq!(stale.problem(503), "staleness-bound-unmet");
+    assert_eq!(stale.body["detail"], json!(format!("It would lag by {} ms.", stale.body["lag_ms"])));
     assert_eq!(world.get(&format!("{CLICKS}&min_position=11")).await.problem(400), "unknown-position");
 
     refresh(&world).await;

@@ -102,7 +102,7 @@ pub enum CalendarError {
     #[error("dates must lie in the years 1970 to 2199")]
     OutOfRange,
     /// More than [`MAX_CELLS`].
-    #[error("the range has more than 10000 cells of this granularity")]
+    #[error("the range has more than 10000 buckets of this granularity")]
     TooManyCells,
 }
 

@@ -104,6 +104,7 @@ async fn what_is_no_report_fails_no_other(options: PgPoolOptions, connect: PgCon
         (json!({"limit": "ten"}), "limit"),
         (json!("clicks"), ""),
         (json!(null), ""),
+        (json!([["clicks"]]), ""),
     ] {
         let reports = json!({"good": good, "bad": bad});
         let posted = ask(&world, &reports).await.ok();
@@ -120,6 +121,8 @@ async fn what_is_no_report_fails_no_other(options: PgPoolOptions, connect: PgCon
             assert_eq!((&again.text, again.etag()), (&posted.text, posted.etag()), "{bad}");
         }
     }
+    let listed = post(&world, "/v1/dashboards", &json!([{"a": {}}])).await;
+    assert_eq!((listed.problem(422), listed.wrong_fields()), ("invalid-body", vec![""]));
     // Nobody could tell which of them was meant.
     let headers = [("content-type", "application/json")];
     let twice = r#"{"reports": {"spend": {}, "clicks": {}, "spend": {"measures": ["spend"]}}}"#.to_owned();

@@ -84,8 +84,7 @@ async fn what_is_too_much_is_named(options: PgPoolOptions, connect: PgConnectOpt
         let reply = world.get(&format!("{path}?{query}")).await;
         assert_eq!(reply.problem(400), "invalid-query", "{reply}");
         let named = reply.wrong_fields();
-        // What is no number is refused before fields are.
-        assert!(named.contains(&field) || named == [""] && reply.text.contains(&format!("`{field}`")), "{reply}");
+        assert!(named.contains(&field), "{reply}");
     }
     let ahead = world.get("/v1/campaigns?min_position=9223372036854775807").await;
     assert_eq!(ahead.problem(400), "unknown-position");
@@ -100,9 +99,9 @@ async fn what_is_too_much_is_named(options: PgPoolOptions, connect: PgConnectOpt
         (json!({"filters": {"or": apart}}), "filters"),
         (json!({"filters": {"country": many(1001)}}), "filters.country"),
         (json!({"filters": {"campaign_id": vec![campaign(1); 1001]}}), "filters.campaign_id"),
-        (json!({"group_by": many(2_000)}), "group_by[0]"),
-        (json!({"order_by": many(2_000)}), "order_by[0]"),
-        (json!({"measures": many(2_000)}), "measures[0]"),
+        (json!({"group_by": many(2_000)}), "group_by"),
+        (json!({"order_by": many(2_000)}), "order_by"),
+        (json!({"measures": many(2_000)}), "measures"),
         (json!({"limit": i64::MAX}), "limit"),
     ] {
         let reply = world.report(&query).await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, created, pushing};
-use crate::world::{World, report_path, send};
+use crate::world::{World, post, report_path, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;
@@ -27,6 +27,8 @@ async fn bad_parameters_are_named(options: PgPoolOptions, connect: PgConnectOpti
         (&metrics, "time_zone=", "time_zone"),
         (&metrics, "date_from=2026-02-30", "date_from"),
         (&metrics, "date_from=2026-2-3", "date_from"),
+        (&metrics, "date_from=%2B2026-1-21", "date_from"),
+        (&metrics, "date_from=2026-%2011-1", "date_from"),
         (&metrics, "date_from=1969-12-31", "date_from"),
         (&metrics, "date_to=%2B262142-01-01", "date_to"),
         (&metrics, "date_from=2026-11-02&date_to=2026-11-01", "date_from"),
@@ -111,6 +113,9 @@ async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions
         (nested(100), "filters.not.not.not.not.not.not"),
         (json!({"filters": {"or": [{}]}}), "filters.or[0]"),
         (json!({"compare_to": "yesterday"}), "compare_to"),
+        (json!({"measures": vec!["clicks"; 1_001]}), "measures"),
+        (json!({"group_by": vec!["source"; 1_001]}), "group_by"),
+        (json!({"order_by": vec!["bucket"; 1_001]}), "order_by"),
         (json!({"compare_to": {"date_from": "2026-11-02", "date_to": "2026-11-01"}}), "compare_to.date_from"),
         (json!({"date_from": "1970-01-01", "date_to": "1970-01-01", "compare_to": "previous_period"}), "compare_to"),
         (json!({"fill": "nulls"}), "fill"),
@@ -126,7 +131,9 @@ async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions
         (json!({"filters": {"region": ["DACH"]}}), "filters.region"),
         (json!({"limit": "ten"}), "limit"),
         (json!({"filters": {"source": ["a\u{0}b"]}}), "filters.source[0]"),
-        (json!({"compare_to": {"date_from": 1}}), "compare_to"),
+        (json!({"compare_to": {"date_from": 1}}), "compare_to.date_from"),
+        (json!({"compare_to": {"date_from": "2026-10-01"}}), "compare_to.date_to"),
+        (json!([["clicks"], "2026-11-01"]), ""),
     ] {
         let posted = world.report(&query).await;
         assert_eq!((posted.problem(422), posted.wrong_fields()), ("invalid-body", vec![field]), "{query}");
@@ -187,6 +194,14 @@ async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgC
             (&json!(true), &json!("string")),
             "{parameter}"
         );
+    }
+    // What they show works as it is, and asks what is posted.
+    for (path, schema) in [("/v1/reports", "ReportRequest"), ("/v1/dashboards", "DashboardRequest")] {
+        let (_, parameter) = parameters(path).into_iter().find(|(name, _)| name == "query").unwrap();
+        let got = world.get(&format!("{path}?query={}", parameter["example"].as_str().unwrap())).await.ok();
+        let posted = post(&world, path, &document["components"]["schemas"][schema]["example"]).await.ok();
+        assert_eq!((&got.text, got.etag()), (&posted.text, posted.etag()));
+        assert_eq!(world.get(path).await.body["errors"], json!([{"field": "query", "detail": "is missing"}]));
     }
     // Whatever is referred to is there.
     let text = document.to_string();

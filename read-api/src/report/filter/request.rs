@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::observation::Dimension;
+use platform::json_objects;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,7 +18,7 @@ const MAX_TESTS: usize = 50;
 /// Which numbers count: those of which every member holds. A list holds of what is among its values; one that is left out or
 /// empty leaves nothing out. One dimension at a time, the one of `group_by` if that has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 #[schema(as = Filters, example = json!({"channel": ["paid_search", "paid_social"], "not": {"source": ["sandbox"]}}))]
 pub(crate) struct FilterRequest {
     /// Of these campaigns.
@@ -73,6 +74,8 @@ pub(crate) struct FilterRequest {
     #[schema(no_recursion, example = json!(null))]
     pub(crate) not: Option<Box<FilterRequest>>,
 }
+
+json_objects!(FilterRequest);
 
 impl FilterRequest {
     fn values(&self, dimension: Dimension) -> &Vec<Option<String>> {
@@ -190,19 +193,15 @@ impl Reader<'_> {
     fn lists(&mut self, path: &str, request: &FilterRequest) -> Vec<Filter> {
         let field = |name: &str| format!("{path}.{name}");
         let tests = [
-            Test::Campaign(self.fields.set(&field("campaign_id"), &request.campaign_id)),
+            Test::Campaign(self.fields.ids(&field("campaign_id"), &request.campaign_id)),
             Test::Channel(self.fields.set(&field("channel"), &request.channel)),
             Test::Source(self.fields.set(&field("source"), &request.source)),
             Test::Status(self.fields.set(&field("status"), &request.status)),
         ];
         let mut values = Vec::new();
         for dimension in Dimension::ALL.iter().copied() {
-            let listed = request.values(dimension);
-            if listed.len() > MAX_LIST {
-                self.fields.wrong(field(dimension.name()), format_args!("must not name more than {MAX_LIST} values"));
-            } else {
-                values.push(Test::Value(dimension, listed.iter().cloned().collect()));
-            }
+            let listed = self.fields.bounded(&field(dimension.name()), request.values(dimension));
+            values.push(Test::Value(dimension, listed.iter().cloned().collect()));
         }
         tests.into_iter().chain(values).filter(|test| !test.is_empty()).map(Filter::Is).collect()
     }

@@ -9,6 +9,7 @@ use domain::bucket::{Granularity, is_in_range};
 use domain::measure::{DERIVED, Measure};
 use domain::observation::Dimension;
 use platform::http::problem::FieldError;
+use uuid::Uuid;
 
 use super::CompareRequest;
 use crate::report::query::{Column, Comparison, Fill, GroupKey, Order, OrderBy, Paging, Sharing, weekday_name};
@@ -46,17 +47,34 @@ impl Fields {
 
     /// Each of a list, as a set.
     pub(crate) fn set<T: FromStr<Err: Display> + Ord>(&mut self, field: &str, texts: &[String]) -> BTreeSet<T> {
-        if texts.len() > MAX_LIST {
-            self.wrong(field, format_args!("must not name more than {MAX_LIST} values"));
-            return BTreeSet::new();
-        }
-        let each = texts.iter().enumerate();
+        let each = self.bounded(field, texts).iter().enumerate();
         each.filter_map(|(index, text)| self.parse(&format!("{field}[{index}]"), Some(text))).collect()
+    }
+
+    /// A list of ids, as a set.
+    pub(crate) fn ids(&mut self, field: &str, texts: &[String]) -> BTreeSet<Uuid> {
+        let mut ids = BTreeSet::new();
+        for (index, text) in self.bounded(field, texts).iter().enumerate() {
+            match text.parse() {
+                Ok(id) => drop(ids.insert(id)),
+                Err(_) => self.wrong(format!("{field}[{index}]"), "is not a UUID"),
+            }
+        }
+        ids
+    }
+
+    /// A list, or nothing of one that is too long, which is wrong as a whole.
+    pub(crate) fn bounded<'a, T>(&mut self, field: &str, values: &'a [T]) -> &'a [T] {
+        if values.len() <= MAX_LIST {
+            return values;
+        }
+        self.wrong(field, format_args!("must not name more than {MAX_LIST} values"));
+        &[]
     }
 
     pub(super) fn date(&mut self, field: &str, text: Option<&str>) -> Option<NaiveDate> {
         let text = text?;
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == "2026-11-21".len());
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| is_iso_date(text));
         if date.is_none() {
             self.wrong(field, "is not a date such as 2026-11-21");
         } else if !date.is_some_and(is_in_range) {
@@ -71,7 +89,7 @@ impl Fields {
         if names.is_empty() {
             self.wrong("measures", "must name at least one measure");
         }
-        for (index, name) in names.iter().enumerate().take(MAX_LIST) {
+        for (index, name) in self.bounded("measures", names).iter().enumerate() {
             if Column::find(name).is_none() {
                 self.wrong(format!("measures[{index}]"), "is not a measure; GET /v1/measures lists them");
             }
@@ -85,7 +103,7 @@ impl Fields {
 
     pub(super) fn group_by(&mut self, names: &[String]) -> BTreeSet<GroupKey> {
         let mut keys = BTreeSet::new();
-        for (index, name) in names.iter().enumerate().take(MAX_LIST) {
+        for (index, name) in self.bounded("group_by", names).iter().enumerate() {
             match GroupKey::find(name) {
                 Some(key) => drop(keys.insert(key)),
                 None => self.wrong(
@@ -105,7 +123,7 @@ impl Fields {
         compares: bool,
     ) -> Vec<Order> {
         let mut orders: Vec<Order> = Vec::new();
-        for (index, text) in names.iter().enumerate().take(MAX_LIST) {
+        for (index, text) in self.bounded("order_by", names).iter().enumerate() {
             let (name, descending) = text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
             let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(OrderBy::Group);
             let measure = || measures.iter().find(|column| column.name() == name).copied().map(OrderBy::Measure);
@@ -138,7 +156,7 @@ impl Fields {
             CompareRequest::Named(name) if name == "previous_period" => Some(Comparison::PreviousPeriod),
             CompareRequest::Named(name) if name == "previous_year" => Some(Comparison::PreviousYear),
             CompareRequest::Named(_) => {
-                self.wrong("compare_to", "is neither previous_period, nor previous_year, nor {date_from, date_to}");
+                self.wrong("compare_to", "is neither previous_period, nor previous_year, nor a range: {date_from, date_to}, as a parameter 2026-10-01/2026-10-31");
                 None
             }
             CompareRequest::Range(range) => {
@@ -193,6 +211,13 @@ impl Fields {
         };
         Paging { limit, cursor: cursor.map(str::to_owned) }
     }
+}
+
+/// Whether it is written as 2026-11-21 is. The parser also takes signs, blanks and fewer digits.
+fn is_iso_date(text: &str) -> bool {
+    let written =
+        |(index, byte): (usize, u8)| if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    text.len() == 10 && text.bytes().enumerate().all(written)
 }
 
 /// The kept dimensions by name.

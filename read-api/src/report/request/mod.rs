@@ -2,11 +2,16 @@
 
 mod fields; // one by one, and what is wrong with them
 
+use std::fmt;
+
 use chrono::{DateTime, Days, Utc};
-use domain::bucket::{Granularity, local_date};
+use domain::bucket::{FIRST_DATE, Granularity, local_date};
 use domain::zone::Zone;
 use platform::http::problem::FieldError;
-use serde::{Deserialize, Serialize};
+use platform::json_objects;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,7 +25,7 @@ const DEFAULT_DAYS: u64 = 30;
 
 /// A report over many campaigns. Everything may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 #[schema(example = json!({
     "measures": ["clicks", "spend"], "date_from": "2026-11-21", "date_to": "2026-11-22", "granularity": "day",
     "time_zone": "Europe/Berlin", "group_by": ["channel"], "filters": {"status": ["active"]}, "limit": 2
@@ -98,8 +103,8 @@ pub(crate) struct ReportRequest {
 }
 
 /// What a report is compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(untagged, expecting = "is neither previous_period, nor previous_year, nor {date_from, date_to}")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
 #[schema(as = CompareTo)]
 pub(crate) enum CompareRequest {
     /// `previous_period` or `previous_year`.
@@ -121,7 +126,7 @@ impl CompareRequest {
 
 /// Local days.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(as = Range)]
 pub(crate) struct RangeRequest {
     /// The first.
@@ -130,6 +135,32 @@ pub(crate) struct RangeRequest {
     /// The last, included.
     #[schema(example = "2026-10-31")]
     date_to: String,
+}
+
+json_objects!(ReportRequest, RangeRequest);
+
+impl<'de> Deserialize<'de> for CompareRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrRange;
+
+        impl<'de> Visitor<'de> for NameOrRange {
+            type Value = CompareRequest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("previous_period, previous_year or {date_from, date_to}")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<CompareRequest, E> {
+                Ok(CompareRequest::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<CompareRequest, A::Error> {
+                RangeRequest::deserialize(MapAccessDeserializer::new(members)).map(CompareRequest::Range)
+            }
+        }
+
+        deserializer.deserialize_any(NameOrRange)
+    }
 }
 
 /// What a request leaves unsaid and its surroundings fill in.
@@ -158,7 +189,8 @@ impl ReportRequest {
         let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(unsaid.granularity);
         let today = local_date(unsaid.now, time_zone);
         let date_to = fields.date("date_to", self.date_to.as_deref()).unwrap_or(today);
-        let days_before = date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(date_to);
+        let days_before =
+            date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).map_or(FIRST_DATE, |day| day.max(FIRST_DATE));
         let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(days_before);
         let measures = fields.measures(self.measures.as_deref());
         let group_by = fields.group_by(self.group_by.as_deref().unwrap_or_default());

@@ -1,3 +1,4 @@
+use platform::http::json::JsonError;
 use serde_json::{Value, json};
 
 use super::super::query::DataState;
@@ -110,6 +111,62 @@ fn everything_that_is_wrong_is_named_at_once() {
         ]
     );
     assert!(wrong.iter().all(|error| !error.detail.is_empty()));
+}
+
+#[test]
+fn dates_are_written_in_one_way() {
+    let wrong = |date: &str| {
+        let request: ReportRequest =
+            serde_json::from_value(json!({"date_from": date, "date_to": "2026-11-21"})).unwrap();
+        request.canonical(unsaid(), DataState::All).unwrap_err().remove(0).detail
+    };
+    for date in
+        ["+2026-1-21", " 2026-1-21", "2026- 11-1", "2026-11-1 ", "2026-1-021", "20261-1-21", "２０26-1-1", "2026-02-30"]
+    {
+        assert_eq!(wrong(date), "is not a date such as 2026-11-21", "{date}");
+    }
+    // Where there are no 30 days, there are as many as there are.
+    assert_eq!(query(json!({"date_to": "1970-01-05"})).date_from.to_string(), "1970-01-01");
+}
+
+#[test]
+fn lists_are_as_long_as_they_may_be_and_no_longer() {
+    let wrong = |request: Value| {
+        let request: ReportRequest = serde_json::from_value(request).unwrap();
+        request
+            .canonical(unsaid(), DataState::All)
+            .map(|_| ())
+            .map_err(|wrong| wrong.into_iter().map(|error| (error.field, error.detail)).collect::<Vec<_>>())
+    };
+    let bound = |field: &str| vec![(field.to_owned(), "must not name more than 1000 values".to_owned())];
+    for (member, name) in [("measures", "clicks"), ("group_by", "source"), ("order_by", "bucket")] {
+        assert_eq!(wrong(json!({ member: vec![name; 1_000] })), Ok(()));
+        let mut names = vec![name; 1_000];
+        names.push("nope");
+        assert_eq!(wrong(json!({ member: names })), Err(bound(member)));
+    }
+    let ids = wrong(json!({"filters": {"campaign_id": ["z"]}})).unwrap_err();
+    assert_eq!(ids, [("filters.campaign_id[0]".to_owned(), "is not a UUID".to_owned())]);
+}
+
+#[test]
+fn a_list_is_no_object() {
+    let field = |text: &str| match platform::http::json::parse::<ReportRequest>(text) {
+        Err(JsonError::Invalid(wrong)) => (wrong.field, wrong.detail),
+        other => panic!("{other:?}"),
+    };
+    let says = |field: &str, detail: &str| (field.to_owned(), detail.to_owned());
+    assert_eq!(field(r#"[["clicks"], "2026-11-01", "2026-11-20", "day"]"#), says("", "must be an object, not a list"));
+    assert_eq!(field("[]"), says("", "must be an object, not a list"));
+    assert_eq!(field(r#"{"filters": [["a"]]}"#), says("filters", "must be an object, not a list"));
+    let inner = r#"{"filters": {"or": [{"not": {"and": [[]]}}]}}"#;
+    assert_eq!(field(inner), says("filters.or[0].not.and[0]", "must be an object, not a list"));
+    let dates = field(r#"{"compare_to": ["2026-10-01", "2026-10-02"]}"#);
+    assert_eq!(dates, says("compare_to", "must be previous_period, previous_year or {date_from, date_to}, not a list"));
+    assert_eq!(field(r#"{"compare_to": {"date_from": "2026-10-01"}}"#), says("compare_to.date_to", "is missing"));
+    assert_eq!(field(r#"{"filters": {"source": "a"}}"#), says("filters.source", "must be a list, not \"a\""));
+    assert_eq!(field(r#"{"limit": 1, "limit": 2}"#), says("limit", "is there more than once"));
+    assert_eq!(field(r#"{"filters": {"ad": [], "ad": []}}"#), says("filters.ad", "is there more than once"));
 }
 
 #[test]

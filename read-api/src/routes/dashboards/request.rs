@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use platform::http::json::{self, JsonError};
+use platform::json_objects;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -19,7 +20,7 @@ const MAX_NAME: usize = 100;
 
 /// Reports by names of the caller's choice.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"reports": {
     "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
     "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"}
@@ -33,6 +34,8 @@ pub(crate) struct DashboardRequest {
     #[schema(value_type = BTreeMap<String, ReportRequest>)]
     pub(super) reports: Reports,
 }
+
+json_objects!(DashboardRequest);
 
 /// The reports by their names, each as it was sent.
 #[derive(Debug, Clone, Serialize)]

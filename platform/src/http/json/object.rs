@@ -1,0 +1,37 @@
+//! Objects that are written as objects. serde's derive takes a list of the members' values for one, too, in the order of the
+//! fields in our source, which is no promise of ours.
+
+/// Makes types that derive `serde` with `#[serde(remote = "Self")]` be read from objects only. They are written as derived.
+#[macro_export]
+macro_rules! json_objects {
+    ($($type:ty),+ $(,)?) => {
+        $(
+            impl<'de> serde::Deserialize<'de> for $type {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    struct Members;
+
+                    impl<'de> serde::de::Visitor<'de> for Members {
+                        type Value = $type;
+
+                        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                            f.write_str("an object")
+                        }
+
+                        fn visit_map<A: serde::de::MapAccess<'de>>(self, members: A) -> Result<$type, A::Error> {
+                            // What is derived, which is not the trait's.
+                            <$type>::deserialize(serde::de::value::MapAccessDeserializer::new(members))
+                        }
+                    }
+
+                    deserializer.deserialize_map(Members)
+                }
+            }
+
+            impl serde::Serialize for $type {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    <$type>::serialize(self, serializer)
+                }
+            }
+        )+
+    };
+}

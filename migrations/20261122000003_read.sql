@@ -174,6 +174,16 @@ CREATE TABLE read.source_completions (
     PRIMARY KEY (epoch, workspace, source_id, complete_through)
 ) PARTITION BY LIST (epoch);
 
+-- In which grains and zones a source states its totals: a number is as settled as the days and hours that it is made of.
+CREATE TABLE read.source_cuts (
+    epoch     integer NOT NULL,
+    workspace integer NOT NULL,
+    source_id uuid NOT NULL,
+    grain     text NOT NULL,
+    time_zone text NOT NULL,
+    PRIMARY KEY (epoch, workspace, source_id, grain, time_zone)
+) PARTITION BY LIST (epoch);
+
 -- Which sources feed a campaign: those whose completeness its numbers wait for. position: the event by which the source
 -- first did. It changes every answer about the campaign, also about months that the event did not touch.
 CREATE TABLE read.campaign_sources (

@@ -192,7 +192,10 @@ SELECT b.workspace, w.days, '', '00000000-0000-0000-0000-000000000000', '', NULL
             'measure_roles', s.measure_roles, 'time_zone', s.time_zone, 'currency', s.currency,
             'expected_delay_s', s.expected_delay_s, 'restatement_horizon_s', s.restatement_horizon_s,
             'last_started_at', y.last_started_at, 'last_completed_at', y.last_completed_at, 'last_failed_at', y.last_failed_at,
-            'failure_reason', y.failure_reason, 'complete_through', y.complete_through, 'grain', y.grain, 'mark', 0, 'feeds', true) ORDER BY s.name)
+            'failure_reason', y.failure_reason, 'complete_through', y.complete_through, 'grain', y.grain,
+            'cuts', ARRAY(SELECT c.grain || ' ' || c.time_zone FROM read.source_cuts c
+                          WHERE c.epoch = s.epoch AND c.workspace = s.workspace AND c.source_id = s.source_id ORDER BY 1),
+            'mark', 0, 'feeds', true) ORDER BY s.name)
         FROM read.sources s
         LEFT JOIN read.source_syncs y ON y.epoch = s.epoch AND y.workspace = s.workspace AND y.source_id = s.source_id
         WHERE s.epoch = b.epoch AND s.workspace = b.workspace

@@ -3,9 +3,13 @@
 //! Everything here changes by an event, or by the clock at an instant that [`next_boundary`] names beforehand. Between
 //! two boundaries nothing changes, so that an answer may be kept until the next one.
 
+mod reckoning; // whose days and hours a number is made of
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::bucket::Grain;
+
+pub use reckoning::{Cut, Reckoning};
 
 #[cfg(test)]
 mod tests;
@@ -124,13 +128,33 @@ impl SourceFreshness {
     pub fn final_through(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         Some(self.syncs.complete_through?.min(earlier(now, self.restatement_horizon_s)?))
     }
+
+    /// What it vouches for in the time of a query.
+    pub fn vouched(&self, reckoning: &Reckoning, now: DateTime<Utc>) -> Vouched {
+        Vouched {
+            complete_through: self.syncs.complete_through.map(|through| reckoning.told(through)),
+            final_through: self.final_through(now).map(|through| reckoning.told(through)),
+            over_through: reckoning.told(now),
+        }
+    }
+}
+
+/// What a source vouches for, in the time of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vouched {
+    /// Everything before this instant is there.
+    pub complete_through: Option<DateTime<Utc>>,
+    /// Everything before this instant is final.
+    pub final_through: Option<DateTime<Utc>>,
+    /// What its own days and hours make of everything before this instant is over.
+    pub over_through: DateTime<Utc>,
 }
 
 /// How settled the numbers of a bucket are that ends at `end`. Without a primary source nobody vouches for it, and it
 /// stays provisional.
-pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[&SourceFreshness]) -> State {
-    let is_final = |source: &&SourceFreshness| source.final_through(now).is_some_and(|through| through >= end);
-    if end > now {
+pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[Vouched]) -> State {
+    let is_final = |source: &Vouched| source.final_through.is_some_and(|through| through >= end);
+    if end > now || primaries.iter().any(|source| source.over_through < end) {
         State::Live
     } else if !primaries.is_empty() && primaries.iter().all(is_final) {
         State::Final
@@ -140,18 +164,13 @@ pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[&SourceFreshne
 }
 
 /// Where the numbers between `start` and `end` begin to be incomplete. It moves by what sources say, never by the clock.
-pub fn first_incomplete(
-    start: DateTime<Utc>,
-    end: DateTime<Utc>,
-    _now: DateTime<Utc>,
-    primaries: &[&SourceFreshness],
-) -> Option<DateTime<Utc>> {
-    let complete_through = primaries.iter().map(|source| source.syncs.complete_through.unwrap_or(start)).min();
+pub fn first_incomplete(start: DateTime<Utc>, end: DateTime<Utc>, primaries: &[Vouched]) -> Option<DateTime<Utc>> {
+    let complete_through = primaries.iter().map(|source| source.complete_through.unwrap_or(start)).min();
     Some(complete_through.unwrap_or(start).max(start)).filter(|incomplete| *incomplete < end)
 }
 
 /// The last instant up to `now` at which the clock alone may have changed the state of a cell or the status of a source.
-/// `cell_ends` is sorted. `sources` may hold reference sources too: they add needless boundaries, and lose none.
+/// `cell_ends` is sorted, and holds what [`Reckoning::needed`] makes of each. `sources` may hold reference sources too: they add needless boundaries, and lose none.
 pub fn last_boundary(
     now: DateTime<Utc>,
     cell_ends: &[DateTime<Utc>],

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::bucket::{Granularity, day_start, local_date};
+use crate::zone::Zone;
 
 /// An instant, in minutes of some day.
 fn minute(minutes: i64) -> DateTime<Utc> {
@@ -24,6 +26,15 @@ fn runs(started: Option<i64>, completed: Option<i64>, failed: Option<i64>, throu
 
 fn never() -> SourceFreshness {
     runs(None, None, None, None)
+}
+
+/// The state of a bucket that ends at this minute, at another, where all sources have the query's time.
+fn state_at(end: i64, now: i64, primaries: &[&SourceFreshness]) -> State {
+    state(minute(end), minute(now), &vouched(now, primaries))
+}
+
+fn vouched(now: i64, sources: &[&SourceFreshness]) -> Vec<Vouched> {
+    sources.iter().map(|source| source.vouched(&Reckoning::shared(Zone::UTC), minute(now))).collect()
 }
 
 #[track_caller]
@@ -128,7 +139,7 @@ fn a_buckets_state_follows_the_clock_and_its_primary_source() {
         ),
     ] {
         for (now, expected) in nows.into_iter().zip(states) {
-            assert_eq!(state(minute(60), minute(now), &[&source]), expected, "{case}, minute {now}");
+            assert_eq!(state_at(60, now, &[&source]), expected, "{case}, minute {now}");
         }
     }
 }
@@ -137,12 +148,12 @@ fn a_buckets_state_follows_the_clock_and_its_primary_source() {
 fn a_bucket_waits_for_every_primary_source() {
     let quick = SourceFreshness { restatement_horizon_s: 0, ..runs(None, Some(62), None, Some(60)) };
     let slow = SourceFreshness { restatement_horizon_s: 600 * 60, ..runs(None, Some(62), None, Some(60)) };
-    assert_eq!(state(minute(60), minute(60), &[&quick]), State::Final);
-    assert_eq!(state(minute(60), minute(659), &[&quick, &slow]), State::Provisional);
-    assert_eq!(state(minute(60), minute(660), &[&quick, &slow]), State::Final);
-    assert_eq!(state(minute(60), minute(660), &[&quick, &slow, &never()]), State::Provisional);
+    assert_eq!(state_at(60, 60, &[&quick]), State::Final);
+    assert_eq!(state_at(60, 659, &[&quick, &slow]), State::Provisional);
+    assert_eq!(state_at(60, 660, &[&quick, &slow]), State::Final);
+    assert_eq!(state_at(60, 660, &[&quick, &slow, &never()]), State::Provisional);
     // Nobody vouches for it.
-    assert_eq!(state(minute(60), minute(100_000), &[]), State::Provisional);
+    assert_eq!(state_at(60, 100_000, &[]), State::Provisional);
 }
 
 #[test]
@@ -158,7 +169,7 @@ fn incompleteness_begins_where_the_slowest_primary_source_stopped() {
     let at_30 = runs(None, Some(31), None, Some(30));
     let at_60 = runs(None, Some(61), None, Some(60));
     let incomplete = |start, end, primaries: &[&SourceFreshness]| {
-        first_incomplete(minute(start), minute(end), minute(1_000), primaries)
+        first_incomplete(minute(start), minute(end), &vouched(1_000, primaries))
     };
     assert_eq!(incomplete(0, 90, &[&at_60]), Some(minute(60)));
     assert_eq!(incomplete(0, 90, &[&at_30, &at_60]), Some(minute(30)));
@@ -213,7 +224,7 @@ fn the_end_of_time_is_no_panic() {
     assert_eq!(source.late_at(), None);
     check_status(&source, 100, SourceStatus::Ok);
     assert_eq!(source.final_through(minute(100)), None);
-    assert_eq!(state(minute(60), minute(100), &[&source]), State::Provisional);
+    assert_eq!(state_at(60, 100, &[&source]), State::Provisional);
     assert_eq!(next_boundary(minute(0), &[minute(60)], &[&source]), Some(minute(60)));
     assert!(!restated_after_final(minute(60), i64::MAX, minute(100), Some(minute(62))));
 }
@@ -246,7 +257,7 @@ proptest! {
         wait in 0_i64..2_500,
     ) {
         let sources: Vec<_> = sources.iter().collect();
-        prop_assert!(state(minute(end), minute(now), &sources) <= state(minute(end), minute(now + wait), &sources));
+        prop_assert!(state_at(end, now, &sources) <= state_at(end, now + wait, &sources));
     }
 
     #[test]
@@ -267,9 +278,11 @@ proptest! {
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "picks any second in between")]
         let within = |part: f64| from + TimeDelta::seconds(((to - from).num_seconds() as f64 * part) as i64);
         let seen = |instant: DateTime<Utc>| {
-            let states: Vec<_> = ends.iter().map(|end| state(*end, instant, &primaries)).collect();
+            let vouched: Vec<_> =
+                primaries.iter().map(|source| source.vouched(&Reckoning::shared(Zone::UTC), instant)).collect();
+            let states: Vec<_> = ends.iter().map(|end| state(*end, instant, &vouched)).collect();
             let statuses: Vec<_> = all.iter().map(|source| source.status(instant)).collect();
-            let incomplete = first_incomplete(minute(0), minute(600), instant, &primaries);
+            let incomplete = first_incomplete(minute(0), minute(600), &vouched);
             let boundaries = (last_boundary(instant, &ends, &all), next_boundary(instant, &ends, &all));
             (states, statuses, incomplete, boundaries)
         };
@@ -278,5 +291,85 @@ proptest! {
         if let Some(next) = next {
             prop_assert_eq!(last_boundary(next, &ends, &all), Some(next));
         }
+    }
+}
+
+fn zone(name: &str) -> Zone {
+    name.parse().unwrap()
+}
+
+/// A source that states days of a zone and nothing else, of a query by day in another.
+fn days_of(source: &str, query: &str) -> Reckoning {
+    let cuts = [Cut { grain: Grain::Day, time_zone: zone(source) }];
+    Reckoning::new(&cuts, false, Granularity::Day, zone(query))
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_day_of_another_zone_is_settled_when_it_is_over_there() {
+    let source = SourceFreshness {
+        restatement_horizon_s: 0,
+        syncs: SourceSyncs { complete_through: Some(at("2026-11-22T21:33:00Z")), ..SourceSyncs::default() },
+        ..SourceFreshness::default()
+    };
+    // Auckland's 22nd ended at 11:00Z; that of UTC, which is told under this date, is still on.
+    let (auckland, end) = (days_of("UTC", "Pacific/Auckland"), at("2026-11-22T11:00:00Z"));
+    let vouched = source.vouched(&auckland, at("2026-11-22T21:33:00Z"));
+    assert_eq!(state(end, at("2026-11-22T21:33:00Z"), &[vouched]), State::Live);
+    assert_eq!(first_incomplete(at("2026-11-21T11:00:00Z"), end, &[vouched]), Some(at("2026-11-21T11:00:00Z")));
+    assert_eq!(auckland.needed(end), at("2026-11-23T00:00:00Z"));
+    let past = at("2026-11-23T00:00:00Z");
+    assert_eq!(state(end, past, &[source.vouched(&auckland, past)]), State::Provisional);
+
+    // New York's 12th ends at 05:00Z on the 13th; the source's word ends with its own 12th, and is enough.
+    let (new_york, end) = (days_of("UTC", "America/New_York"), at("2026-11-13T05:00:00Z"));
+    let mut said = source.clone();
+    said.syncs.complete_through = Some(at("2026-11-13T00:00:00Z"));
+    assert_eq!(
+        state(end, at("2026-11-13T06:00:00Z"), &[said.vouched(&new_york, at("2026-11-13T06:00:00Z"))]),
+        State::Final
+    );
+    // Beside days it also pushes, and its word says nothing of the five hours that are missing.
+    let cuts = [Cut { grain: Grain::Day, time_zone: Zone::UTC }];
+    let both = Reckoning::new(&cuts, true, Granularity::Day, zone("America/New_York"));
+    let vouched = said.vouched(&both, at("2026-11-13T06:00:00Z"));
+    assert_eq!(state(end, at("2026-11-13T06:00:00Z"), &[vouched]), State::Provisional);
+}
+
+#[test]
+fn hours_of_another_zone_matter_where_they_begin_apart() {
+    let hours = |granularity, query| {
+        let cuts = [Cut { grain: Grain::Hour, time_zone: Zone::UTC }];
+        Reckoning::new(&cuts, false, granularity, zone(query))
+    };
+    let kathmandu = |granularity| hours(granularity, "Asia/Kathmandu");
+    // The day ends at 18:15Z; the hour that began within it, at 19:00Z.
+    assert_eq!(kathmandu(Granularity::Day).needed(at("2026-11-21T18:15:00Z")), at("2026-11-21T19:00:00Z"));
+    assert_eq!(kathmandu(Granularity::Day).told(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:00:00Z"));
+    // They are in no quarter.
+    assert_eq!(kathmandu(Granularity::QuarterHour).needed(at("2026-11-21T18:15:00Z")), at("2026-11-21T18:15:00Z"));
+    let berlin = hours(Granularity::Day, "Europe/Berlin");
+    assert_eq!(berlin.told(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:59:00Z"));
+}
+
+proptest! {
+    #[test]
+    fn what_is_needed_is_what_is_told(
+        source in prop::sample::select(vec!["UTC", "Pacific/Auckland", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"]),
+        query in prop::sample::select(vec!["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia"]),
+        grain in prop::sample::select(vec![Grain::Day, Grain::Hour]),
+        // Around a change of clocks, and around a date that Apia skipped.
+        day in prop_oneof![20_387_i64..20_395, 15_335_i64..15_341],
+        minutes in -3_000_i64..3_000,
+    ) {
+        let noon = DateTime::from_timestamp(day * 86_400 + 43_200, 0).unwrap();
+        let (cuts, query) = ([Cut { grain, time_zone: zone(source) }], zone(query));
+        let reckoning = Reckoning::new(&cuts, false, Granularity::Day, query);
+        let edge = day_start(local_date(noon, query), query);
+        let instant = noon + TimeDelta::minutes(minutes);
+        prop_assert_eq!(edge <= reckoning.told(instant), reckoning.needed(edge) <= instant);
     }
 }

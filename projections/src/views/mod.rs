@@ -13,6 +13,7 @@ mod months; // months of tables, made before rows are written
 mod observed; // what a batch of observations names
 mod scope_marks; // the last event that touched each scope
 mod source_completions; // when a source said that it was complete, through when
+mod source_cuts; // in which grains and zones a source states its totals
 mod source_syncs; // a source's own runs
 mod sources;
 mod statements; // stated totals, the newest per key
@@ -27,13 +28,14 @@ pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
 /// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 5,
+    version: 6,
     tables: &[
         "workspaces",
         "campaigns",
         "sources",
         "source_syncs",
         "source_completions",
+        "source_cuts",
         "campaign_sources",
         "increments",
         "hourly_increments",
@@ -55,6 +57,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(sources::Sources::default()),
         Box::new(source_syncs::SourceSyncs::default()),
         Box::new(source_completions::SourceCompletions::default()),
+        Box::new(source_cuts::SourceCuts::default()),
         Box::new(campaign_sources::CampaignSources::default()),
         Box::new(increments::Increments::default()),
         Box::new(dimensions::Dimensions::default()),

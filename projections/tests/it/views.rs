@@ -171,6 +171,27 @@ async fn a_completion_keeps_when_it_was_first_said(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_source_tells_in_whose_days_and_hours_it_states(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let said = |day| [(campaign(1), Bucket::Day(day), at("2026-11-21T00:00:00Z"), &[(Measure::Clicks, 1)][..])];
+    let (first, second) = ("2026-11-19".parse().unwrap(), "2026-11-20".parse().unwrap());
+    log.append_all([
+        stated(source(1), Grain::Day, "Europe/Berlin", &said(first)),
+        stated(source(1), Grain::Day, "Europe/Berlin", &said(second)),
+        stated(source(1), Grain::Day, "UTC", &said(second)),
+        stated(source(2), Grain::Hour, "UTC", &[]),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    assert_eq!(
+        rows(&admin, log.workspace, "source_cuts", "source_id, grain, time_zone").await,
+        json!([{"source_id": source(1).to_string(), "grain": "day", "time_zone": "Europe/Berlin"},
+               {"source_id": source(1).to_string(), "grain": "day", "time_zone": "UTC"}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn observations_are_summed_by_quarter_hour(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;

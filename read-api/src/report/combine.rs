@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::Cell;
-use domain::freshness::{self, SourceFreshness, State};
+use domain::freshness::{self, State, Vouched};
 use domain::measure::Measure;
 use domain::source::Role;
 use uuid::Uuid;
@@ -75,10 +75,18 @@ pub(crate) struct Setting<'a> {
     pub(crate) measures: &'a BTreeSet<Measure>,
     /// Those that the query lets in.
     pub(crate) sources: &'a Sources,
+    /// What each of them vouches for in the query's time.
+    pub(crate) vouched: BTreeMap<Uuid, Vouched>,
     pub(crate) feeding: &'a Feeding,
     /// What waits of these sources and campaigns.
     pub(crate) parked: &'a Parked,
     pub(crate) now: DateTime<Utc>,
+}
+
+/// What each source vouches for in the time of a query.
+pub(crate) fn vouched(sources: &Sources, query: &ReportQuery, now: DateTime<Utc>) -> BTreeMap<Uuid, Vouched> {
+    let of = |source: &Source| source.freshness.vouched(&source.reckoning(query.granularity, query.time_zone), now);
+    sources.iter().map(|(id, source)| (*id, of(source))).collect()
 }
 
 /// What is said in each row.
@@ -148,11 +156,16 @@ impl Setting<'_> {
         }
     }
 
+    /// A row of this range for one of another: of the whole, where no cell corresponds to its own.
+    pub(crate) fn counterpart(&self, key: &RowKey) -> RowKey {
+        let has_cell = self.cells.get(key.cell).is_some_and(|cell| cell.start < cell.end);
+        RowKey { cell: if has_cell { key.cell } else { WHOLE }, ..key.clone() }
+    }
+
     /// A row takes the state of its own sources.
     pub(crate) fn state(&self, key: &RowKey) -> State {
         let Some((_, end)) = self.span(key.cell) else { return State::Live };
-        let deciding: Vec<&SourceFreshness> = self.deciding(key).into_iter().map(|source| &source.freshness).collect();
-        let state = freshness::state(end, self.now, &deciding);
+        let state = freshness::state(end, self.now, &self.vouched(key));
         if self.is_unsettled(key) { state.min(State::Provisional) } else { state }
     }
 
@@ -162,8 +175,11 @@ impl Setting<'_> {
         if self.is_unsettled(key) {
             return Some(start);
         }
-        let deciding: Vec<&SourceFreshness> = self.deciding(key).into_iter().map(|source| &source.freshness).collect();
-        freshness::first_incomplete(start, end, self.now, &deciding)
+        freshness::first_incomplete(start, end, &self.vouched(key))
+    }
+
+    fn vouched(&self, key: &RowKey) -> Vec<Vouched> {
+        self.deciding(key).into_iter().filter_map(|source| self.vouched.get(&source.id)).copied().collect()
     }
 
     /// The sources that decide how settled a row is: the one that it shows, or the primaries that feed it.

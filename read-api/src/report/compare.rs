@@ -40,7 +40,7 @@ pub(crate) fn pair(own: &Setting<'_>, rows: Vec<Row>, then: &Setting<'_>, of_the
     for row in rows {
         let compared = match of_then.remove(&row.key) {
             Some(then) => Compared::with(then),
-            None => Compared::with_nothing(untold(), then.state(&row.key)),
+            None => Compared::with_nothing(untold(), then.state(&then.counterpart(&row.key))),
         };
         paired.push(Row { compared: Some(compared), ..row });
     }

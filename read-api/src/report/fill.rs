@@ -43,10 +43,8 @@ pub(crate) fn fill(setting: &Setting<'_>, groups: &Groups, tally: &mut Tally) ->
         for (cell, span) in setting.cells.iter().enumerate().filter(|(_, span)| span.start < span.end) {
             let parts = tally.entry(RowKey { cell, ..group.clone() }).or_default();
             for (measure, sources) in stated {
-                let is_complete = |id: &Uuid| {
-                    let source = setting.sources.get(id);
-                    source.is_some_and(|source| source.freshness.syncs.complete_through >= Some(span.end))
-                };
+                let is_complete =
+                    |id: &Uuid| setting.vouched.get(id).is_some_and(|source| source.complete_through >= Some(span.end));
                 let is_zero = setting.query.fill == Fill::Zero || !is_unsettled && sources.iter().all(is_complete);
                 if is_zero && !parts.states(*measure) {
                     for source in sources {

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::freshness::{SourceFreshness, last_boundary, next_boundary};
+use domain::freshness::{Reckoning, SourceFreshness, last_boundary, next_boundary};
 use domain::source::Role;
 use uuid::Uuid;
 
-use super::combine::{Feeding, Setting};
+use super::combine::{Feeding, Setting, vouched};
 use super::filter::Filter;
 use super::filter::parts::{Part, Set, TooManyParts, admits, divide};
 use super::gather::{Gathered, Selection, Sum, gather};
@@ -144,7 +144,8 @@ pub(crate) async fn survey(
     };
     let of_sources = watched.iter().map(|source| source.mark).max().unwrap_or(0);
     let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
-    let edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
+    let mut edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
+    edges.extend(edges_elsewhere(&watched, query, &edges));
     let edges: Vec<_> = edges.into_iter().collect();
     let boundary = last_boundary(snapshot.now, &edges, &deadlines).max(touched.last_start.filter(|_| by_status));
     let next_start = touched.next_start.filter(|_| by_status);
@@ -156,6 +157,18 @@ pub(crate) async fn survey(
     let version = Version::new(snapshot.revision, last, boundary.max(dropped_at));
     let parked = snapshot.parked.from(&sources, &all_sources);
     Ok(Ground { own, compared, all_sources, sources, parts, campaigns, feeding, fed_by, version, until, parked })
+}
+
+/// Where the days and hours end that sources state in zones of their own, for these edges of the query's.
+fn edges_elsewhere(sources: &[&Source], query: &ReportQuery, edges: &BTreeSet<DateTime<Utc>>) -> Vec<DateTime<Utc>> {
+    let mut elsewhere: Vec<Reckoning> = Vec::new();
+    for source in sources {
+        let reckoning = source.reckoning(query.granularity, query.time_zone);
+        if !reckoning.is_plain() && !elsewhere.contains(&reckoning) {
+            elsewhere.push(reckoning);
+        }
+    }
+    elsewhere.iter().flat_map(|reckoning| edges.iter().map(|edge| reckoning.needed(*edge))).collect()
 }
 
 /// What the filters let in of what there is.
@@ -260,7 +273,7 @@ impl Ground {
         let range = (plan.calendar.start(), plan.calendar.end());
         let about = self.about();
         let parked = (|id| self.parked.events_of(id, &about), self.is_unsettled());
-        sources::freshness(&self.deciding(), &plan.measures, parked, range, now, self.version.as_of())
+        sources::freshness(&self.deciding(), &plan.measures, parked, (range, plan.told), now, self.version.as_of())
     }
 
     /// The range that it is compared with, and how settled that is.
@@ -273,7 +286,9 @@ impl Ground {
     }
 
     pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
-        sources::complete_through(&self.deciding(), &self.own.plan.measures).filter(|_| !self.is_unsettled())
+        let plan = &self.own.plan;
+        let through = sources::complete_through(&self.deciding(), &plan.measures, plan.told);
+        through.filter(|_| !self.is_unsettled())
     }
 
     /// The primary sources that the filters let in and that state totals without dimensions.
@@ -345,6 +360,7 @@ impl Ground {
             cells: plan.cells(),
             measures: &plan.measures,
             sources: &self.sources,
+            vouched: vouched(&self.sources, query, now),
             feeding,
             parked: &self.parked,
             now,

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::bucket::{Cell, Grain};
 use domain::campaign::{CampaignState, CampaignStatus};
-use domain::freshness::restated_after_final;
+use domain::freshness::{Reckoning, restated_after_final};
 use domain::measure::Measure;
 use uuid::Uuid;
 
-use super::combine::Row;
+use super::combine::{Row, RowKey};
 use super::filter::parts::Set;
 use super::plan::Plan;
 use super::warnings::Overlap;
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
-use crate::sources::Sources;
+use crate::sources::{Source, Sources};
 
 /// The names of these campaigns.
 pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTreeMap<Uuid, String>, Refusal> {
@@ -81,26 +81,36 @@ pub(crate) fn states_of(statuses: &BTreeSet<CampaignStatus>) -> (Vec<String>, bo
     (states, statuses.contains(&CampaignStatus::Active), statuses.contains(&CampaignStatus::Scheduled))
 }
 
-/// Which of these rows changed after they were final.
-pub(crate) async fn restated(
+/// Which sources changed which of these rows after they were final.
+pub(crate) async fn restated<'a>(
     snapshot: &mut Snapshot,
-    rows: &[Row],
-    cells: &[Cell],
+    rows: impl IntoIterator<Item = &'a Row>,
+    plan: &Plan,
     sources: &Sources,
-) -> Result<Vec<bool>, Refusal> {
-    let changes = rows.iter().map(|row| changes_past_horizon(row, cells, sources)).collect::<Vec<_>>();
-    let asked: BTreeSet<_> = changes.iter().flatten().map(Change::key).collect();
+) -> Result<Restated, Refusal> {
+    let (granularity, time_zone) = plan.told;
+    let reckoned =
+        sources.iter().map(|(id, source)| (*id, (source, source.reckoning(granularity, time_zone)))).collect();
+    let changes: Vec<_> = rows.into_iter().flat_map(|row| changes_past_horizon(row, plan.cells(), &reckoned)).collect();
+    let asked: BTreeSet<_> = changes.iter().map(|(_, change)| change.key()).collect();
     let completed = completions_before(snapshot, &asked).await?;
-    let is_late = |change: &Change| {
+    let mut restated = Restated::new();
+    for (row, change) in changes {
         let completed_at = completed.get(&change.key()).copied();
-        restated_after_final(change.end, change.horizon_s, change.changed_at, completed_at)
-    };
-    Ok(changes.iter().map(|changes| changes.iter().any(is_late)).collect())
+        if restated_after_final(change.end, change.horizon_s, change.changed_at, completed_at) {
+            restated.entry(row.clone()).or_default().insert(change.source);
+        }
+    }
+    Ok(restated)
 }
+
+/// The sources that changed rows after these were final.
+pub(crate) type Restated = BTreeMap<RowKey, BTreeSet<Uuid>>;
 
 /// A change that came after the horizon of its bucket.
 struct Change {
     source: Uuid,
+    /// Where the bucket ends for the source.
     end: DateTime<Utc>,
     horizon_s: i64,
     changed_at: DateTime<Utc>,
@@ -115,12 +125,18 @@ impl Change {
 /// A source, an instant that it may have completed past, and the change before which it may have done so.
 type Completion = (Uuid, DateTime<Utc>, DateTime<Utc>);
 
-fn changes_past_horizon(row: &Row, cells: &[Cell], sources: &Sources) -> Vec<Change> {
-    let Some(end) = cells.get(row.key.cell).map(|cell| cell.end) else { return Vec::new() };
+fn changes_past_horizon<'a>(
+    row: &'a Row,
+    cells: &[Cell],
+    sources: &BTreeMap<Uuid, (&Source, Reckoning)>,
+) -> Vec<(&'a RowKey, Change)> {
+    let Some(cell) = cells.get(row.key.cell) else { return Vec::new() };
     let change = |(id, changed_at): (&Uuid, &DateTime<Utc>)| {
-        let horizon_s = sources.get(id)?.freshness.restatement_horizon_s;
+        let (source, reckoning) = sources.get(id)?;
+        let (end, horizon_s) = (reckoning.needed(cell.end), source.freshness.restatement_horizon_s);
         let passes = end.checked_add_signed(TimeDelta::try_seconds(horizon_s)?)?;
-        (*changed_at >= passes).then_some(Change { source: *id, end, horizon_s, changed_at: *changed_at })
+        let change = Change { source: *id, end, horizon_s, changed_at: *changed_at };
+        (*changed_at >= passes).then_some((&row.key, change))
     };
     row.changes.iter().filter_map(change).collect()
 }

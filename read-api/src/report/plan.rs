@@ -8,6 +8,7 @@ use domain::measure::Measure;
 use platform::http::problem::FieldError;
 
 use super::query::{Comparison, ReportQuery};
+use crate::sources::Told;
 
 /// The most days that a report covers, however coarse its cells are.
 const MAX_DAYS: i64 = 10_000;
@@ -17,6 +18,7 @@ const MAX_DAYS: i64 = 10_000;
 pub(crate) struct Plan {
     /// The first and the last local day.
     pub(crate) dates: (NaiveDate, NaiveDate),
+    pub(crate) told: Told,
     pub(crate) calendar: Calendar,
     /// Instants at which a cell or a day of the range begins or ends, sorted: where the clock may change a state.
     pub(crate) edges: Vec<DateTime<Utc>>,
@@ -83,6 +85,7 @@ impl Plan {
         let (fitting, too_coarse) = grains(query.granularity);
         Ok(Self {
             dates,
+            told: (query.granularity, query.time_zone),
             edges: edges(&calendar, &day_edges(query, dates)?),
             measures: query.additive(),
             days: if by_day { day_places(query, dates, &calendar) } else { Vec::new() },

@@ -112,10 +112,10 @@ struct Measures<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Compared)]
 pub(crate) struct ComparedBody<'a> {
-    /// The bucket that the row's corresponds to, as that is told.
+    /// The bucket that the row's corresponds to, as that is told. Left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket: Option<&'a str>,
-    /// `live`, `provisional` or `final`: of the other range's numbers.
+    /// `live`, `provisional` or `final`: of the other range's numbers; of all of them where no bucket corresponds.
     #[schema(value_type = String)]
     state: &'static str,
     /// One member per measure, by its name: its value there, by how much it is more now, and that as a part of it. Null where
@@ -196,7 +196,8 @@ impl<'a> ReportRow<'a> {
 impl<'a> Sheet<'a> {
     fn label(&self, cells: &'a [Cell], cell: usize) -> Option<&'a str> {
         let has_buckets = self.setting.query.granularity != Granularity::All;
-        cells.get(cell).filter(|_| has_buckets).map(|cell| cell.label.as_str())
+        // One without time corresponds to nothing: there is no such bucket.
+        cells.get(cell).filter(|cell| has_buckets && cell.start < cell.end).map(|cell| cell.label.as_str())
     }
 
     fn compared(&self, row: &'a Row, compared: &'a Compared) -> ComparedBody<'a> {

@@ -12,6 +12,7 @@ use super::combine::{Feeding, Row, Setting, Tally};
 use super::filter::parts::Set;
 use super::gather::Gathered;
 use super::ground::{Ground, Shared, survey};
+use super::lookups::Restated;
 use super::order::{self, PageOfRows};
 use super::query::{DataState, GroupKey, Paging, ReportQuery};
 use super::request::{ReportRequest, Unsaid};
@@ -113,22 +114,27 @@ pub(crate) async fn written(
     let computed = ground.compute(snapshot, query).await?;
     let mixed = warnings::of_currencies(computed.all_rows());
     let Computed { gathered, feeding, rows, totals, subtotals } = computed;
-    let cells = ground.own.plan.cells();
-    let PageOfRows { rows, next_cursor } = order::page(rows, query, cells, sought.page(snapshot.epoch)?)?;
+    let (plan, sources) = (&ground.own.plan, &ground.sources);
+    // A total is restated where any of its rows is, whatever the page.
+    let of_all = query.totals || query.subtotals.is_some();
+    let restated = if of_all { lookups::restated(snapshot, &rows, plan, sources).await? } else { Restated::new() };
+    let PageOfRows { rows, next_cursor } = order::page(rows, query, plan.cells(), sought.page(snapshot.epoch)?)?;
+    let restated = if of_all { restated } else { lookups::restated(snapshot, &rows, plan, sources).await? };
 
-    let restated = lookups::restated(snapshot, &rows, cells, &ground.sources).await?;
     let named = rows.iter().chain(subtotals.iter().flatten());
     let names = ground.names(snapshot, query, named).await?;
     let warnings = ground.warnings(snapshot, query, &gathered, &names, mixed).await?;
-    let setting = ground.setting(query, &ground.own.plan, &feeding, now);
+    let setting = ground.setting(query, plan, &feeding, now);
+    let folded = totals::restated(&setting, &restated);
     let compared = ground.compared.as_ref().map_or(&[][..], |then| then.plan.cells());
     let sheet = Sheet { setting: &setting, compared, names: &names };
-    let told = |row| ReportRow::new(row, false, sheet);
     let echo = sought.echo()?;
     let body = ReportBody {
-        data: rows.iter().zip(restated).map(|(row, restated)| ReportRow::new(row, restated, sheet)).collect(),
-        subtotals: subtotals.as_ref().map(|rows| rows.iter().map(told).collect()),
-        totals: totals.as_ref().map(told),
+        data: rows.iter().map(|row| ReportRow::new(row, restated.contains_key(&row.key), sheet)).collect(),
+        subtotals: subtotals
+            .as_ref()
+            .map(|rows| rows.iter().map(|row| ReportRow::new(row, folded.contains(&row.key), sheet)).collect()),
+        totals: totals.as_ref().map(|row| ReportRow::new(row, folded.contains(&row.key), sheet)),
         page: Page { next_cursor: next_cursor.clone() },
         meta: Meta {
             freshness: Some(ground.freshness(now)),

@@ -167,7 +167,7 @@ pub(crate) async fn show(caller: Caller, ApiQuery(NoParams {}): ApiQuery<NoParam
 
 impl SourceNow {
     fn of(source: Source, parked: u64, now: DateTime<Utc>) -> Self {
-        let Source { id, definition, freshness, mark: _, feeds } = source;
+        let Source { id, definition, freshness, cuts: _, mark: _, feeds } = source;
         Self {
             status: freshness.status(now).name(),
             final_through: freshness.final_through(now).filter(|_| parked == 0),

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::bucket::Grain;
-use domain::freshness::{self, SourceFreshness, SourceSyncs, State};
+use domain::bucket::{Grain, Granularity};
+use domain::freshness::{self, Cut, Reckoning, SourceFreshness, SourceSyncs, State, Vouched};
 use domain::measure::Measure;
 use domain::source::{Role, SourceDefinition, SourceKind};
+use domain::zone::Zone;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use utoipa::ToSchema;
@@ -21,6 +22,8 @@ pub(crate) struct Source {
     pub(crate) id: Uuid,
     pub(crate) definition: SourceDefinition,
     pub(crate) freshness: SourceFreshness,
+    /// In which grains and zones it states.
+    pub(crate) cuts: Vec<Cut>,
     /// The position of the last event that touched it.
     pub(crate) mark: i64,
     /// Whether any campaign gets numbers from it.
@@ -68,6 +71,11 @@ impl Source {
         if counts { Role::Primary } else { Role::Reference }
     }
 
+    /// How its word is taken in the time of a query.
+    pub(crate) fn reckoning(&self, granularity: Granularity, time_zone: Zone) -> Reckoning {
+        Reckoning::new(&self.cuts, self.definition.kind == SourceKind::Push, granularity, time_zone)
+    }
+
     /// `boundary`: the last instant at which the clock changed anything, as of which the answer is true.
     fn standing(
         &self,
@@ -88,22 +96,26 @@ impl Source {
     }
 }
 
+/// The days or hours that numbers are told in.
+pub(crate) type Told = (Granularity, Zone);
+
 /// How fresh the numbers of `range` are, as far as `feeding` decides. Their primaries alone do; references are listed.
 /// `parked`: how many events of a source wait; `unsettled`: whether something waits that decides.
 pub(crate) fn freshness(
     feeding: &[&Source],
     measures: &BTreeSet<Measure>,
     (parked, unsettled): (impl Fn(Uuid) -> u64, bool),
-    range: (DateTime<Utc>, DateTime<Utc>),
+    (range, told): ((DateTime<Utc>, DateTime<Utc>), Told),
     now: DateTime<Utc>,
     boundary: DateTime<Utc>,
 ) -> Freshness {
-    let deciding = deciding(feeding, measures);
+    let deciding: Vec<Vouched> =
+        deciding(feeding, measures, told).map(|(source, reckoning)| source.vouched(&reckoning, now)).collect();
     let mut sources: Vec<_> =
         feeding.iter().map(|source| source.standing(measures, parked(source.id), now, boundary)).collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
     let state = freshness::state(range.1, now, &deciding);
-    let first_incomplete = freshness::first_incomplete(range.0, range.1, now, &deciding);
+    let first_incomplete = freshness::first_incomplete(range.0, range.1, &deciding);
     Freshness {
         state: if unsettled { state.min(State::Provisional) } else { state },
         first_incomplete: if unsettled { Some(range.0).filter(|start| *start < range.1) } else { first_incomplete },
@@ -111,15 +123,20 @@ pub(crate) fn freshness(
     }
 }
 
-/// Those that count toward totals of these measures.
-pub(crate) fn deciding<'a>(feeding: &[&'a Source], measures: &BTreeSet<Measure>) -> Vec<&'a SourceFreshness> {
+/// Those that count toward totals of these measures, each with how its word is taken.
+fn deciding<'a>(
+    feeding: &[&'a Source],
+    measures: &BTreeSet<Measure>,
+    (granularity, time_zone): Told,
+) -> impl Iterator<Item = (&'a SourceFreshness, Reckoning)> {
     let primary = feeding.iter().filter(|source| source.role_among(measures) == Role::Primary);
-    primary.map(|source| &source.freshness).collect()
+    primary.map(move |source| (&source.freshness, source.reckoning(granularity, time_zone)))
 }
 
 /// The instant through which every deciding source is complete; `None` when one never said, or none decides.
-pub(crate) fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>) -> Option<DateTime<Utc>> {
-    deciding(feeding, measures).iter().map(|source| source.syncs.complete_through).min().flatten()
+pub(crate) fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>, told: Told) -> Option<DateTime<Utc>> {
+    let deciding = deciding(feeding, measures, told);
+    deciding.map(|(source, reckoning)| Some(reckoning.told(source.syncs.complete_through?))).min().flatten()
 }
 
 /// Every source of the workspace.
@@ -132,6 +149,8 @@ pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Sources, Refusal> {
                   y.last_started_at AS "last_started_at?", y.last_completed_at AS "last_completed_at?",
                   y.last_failed_at AS "last_failed_at?", y.failure_reason AS "failure_reason?",
                   y.complete_through AS "complete_through?", y.grain AS "grain?",
+                  ARRAY(SELECT c.grain || ' ' || c.time_zone FROM read.source_cuts c
+                        WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id ORDER BY 1) AS "cuts!",
                   coalesce(m.position, 0) AS "mark!",
                   f.feeds IS NOT NULL AS "feeds!"
            FROM read.sources s
@@ -173,6 +192,8 @@ pub(crate) struct SourceRow {
     failure_reason: Option<String>,
     complete_through: Option<DateTime<Utc>>,
     grain: Option<String>,
+    /// Grain and zone of each.
+    cuts: Vec<String>,
     mark: i64,
     feeds: bool,
 }
@@ -203,7 +224,8 @@ impl SourceRow {
             restatement_horizon_s: self.restatement_horizon_s,
             syncs,
         };
-        Ok(Source { id: self.source_id, definition, freshness, mark: self.mark, feeds: self.feeds })
+        let cuts = self.cuts.iter().map(|cut| parsed(cut)).collect::<Result<_, _>>()?;
+        Ok(Source { id: self.source_id, definition, freshness, cuts, mark: self.mark, feeds: self.feeds })
     }
 }
 
@@ -248,6 +270,11 @@ pub(crate) async fn feeding_others(
     .fetch_all(snapshot.db())
     .await?;
     Ok(ids)
+}
+
+fn parsed(cut: &str) -> Result<Cut, Refusal> {
+    let (grain, zone) = cut.split_once(' ').ok_or_else(|| Refusal::corrupt(format!("cut {cut}")))?;
+    Ok(Cut { grain: grain.parse().map_err(Refusal::corrupt)?, time_zone: zone.parse().map_err(Refusal::corrupt)? })
 }
 
 fn role(name: &str) -> Result<Role, Refusal> {

@@ -97,6 +97,8 @@ const CASES: [Case; 7] = [
     },
 ];
 
+const TOLD: Told = (Granularity::QuarterHour, Zone::UTC);
+
 fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
     let definition = SourceDefinition {
         name: "ads".to_owned(),
@@ -119,7 +121,7 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         grain: Some(Grain::QuarterHour),
     };
     let freshness = SourceFreshness { expected_delay_s: DELAY_S, restatement_horizon_s: HORIZON_S, syncs };
-    Source { id: Uuid::from_u128(1), definition, freshness, mark: 0, feeds: true }
+    Source { id: Uuid::from_u128(1), definition, freshness, cuts: Vec::new(), mark: 0, feeds: true }
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn every_cell_of_the_table() {
                     let now = minute(time.now());
                     let source = source(kind, (case.runs)(time.now()));
                     let range = (minute(-60), minute(0));
-                    let told = freshness(&[&source], &measures, (|_| parked, parked > 0), range, now, now);
+                    let told = freshness(&[&source], &measures, (|_| parked, parked > 0), (range, TOLD), now, now);
                     let cell = format!("{}, {kind:?}, {time:?}, {parked} parked", case.name);
                     let standing = &told.sources[0];
                     assert_eq!(standing.status, case.status, "{cell}");
@@ -164,7 +166,7 @@ fn a_reference_decides_nothing() {
     let done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
     let measures = BTreeSet::from([Measure::Clicks]);
     let now = minute(PastHorizon.now());
-    let told = freshness(&[&reference, &done], &measures, (|_| 0, false), (minute(-60), minute(0)), now, now);
+    let told = freshness(&[&reference, &done], &measures, (|_| 0, false), ((minute(-60), minute(0)), TOLD), now, now);
     assert_eq!((told.state, told.first_incomplete), (State::Final, None));
     assert_eq!(told.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, completed, created, days, definition, failed, pulled, pushing, registered};
-use crate::world::World;
+use crate::world::{World, report_path};
 
 fn metrics(query: &str) -> String {
     format!("/v1/campaigns/{}/metrics?time_zone=UTC&measures=clicks&{query}", campaign(1))
@@ -110,6 +110,54 @@ async fn a_change_after_the_number_was_final_is_flagged(options: PgPoolOptions, 
             {"bucket": "2026-11-20", "clicks": 7, "state": "provisional"},
         ])
     );
+    // What holds it says so, too, whatever the page and whatever else it holds.
+    let mut query = json!({"date_from": "2026-11-18", "date_to": "2026-11-20", "time_zone": "UTC", "measures": ["clicks"],
+                           "granularity": "day", "limit": 1, "totals": true, "subtotals": "bucket"});
+    let reply = world.report(&query).await.ok();
+    assert_eq!(reply.body["totals"], json!({"clicks": 13, "state": "provisional", "restated_after_final": true}));
+    assert_eq!(reply.body["subtotals"][0]["restated_after_final"], json!(true));
+    assert_eq!(reply.body["subtotals"][1]["restated_after_final"], json!(null));
+    query["date_from"] = json!("2026-11-19");
+    let reply = world.report(&query).await.ok();
+    assert_eq!(reply.body["totals"], json!({"clicks": 7, "state": "provisional"}));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_day_of_another_zone_is_settled_when_it_is_over_there(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let mut ads = definition("ads", "paid_search", SourceKind::Pull);
+    ads.restatement_horizon_s = 0;
+    let stated =
+        |clicks| crate::given::stated(1, 1, Grain::Day, "UTC", &[("2026-11-22", &[(Measure::Clicks, clicks)])]);
+    world.given([created(1, "Shoes", &["paid_search"]), registered(1, ads), stated(22)]).await;
+    world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
+
+    // Auckland's 22nd ended at 11:00Z.
+    let query = json!({"date_from": "2026-11-22", "date_to": "2026-11-22", "time_zone": "Pacific/Auckland",
+                       "measures": ["clicks"], "group_by": ["source"], "fill": "zero_if_complete"});
+    let auckland = report_path(&query);
+    let reply = world.get(&auckland).await.ok();
+    assert_eq!((reply.column("state"), reply.column("clicks")), (vec![json!("live")], vec![json!(22)]));
+    assert_eq!(reply.body["meta"]["freshness"]["state"], json!("live"));
+    assert_eq!(reply.body["meta"]["freshness"]["first_incomplete"], json!("2026-11-21T11:00:00Z"));
+    assert!(reply.header("data-freshness").contains("complete_through=@1795258800"), "{reply}");
+    let mut settled = query.clone();
+    settled["measures"] = json!(["clicks", "spend"]);
+    assert_eq!(world.get(&format!("{}&data_state=final", report_path(&settled))).await.ok().body["data"], json!([]));
+
+    // The clock alone closes it, in what was kept as well.
+    world.set_clock("2026-11-23T00:00:00Z");
+    let closed = world.get(&auckland).await.ok();
+    assert_eq!(closed.column("state"), [json!("provisional")]);
+    assert_ne!(closed.etag(), reply.etag());
+    world.given([completed(1, "2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z", Grain::Hour), stated(30)]).await;
+    let reply = world.get(&auckland).await.ok();
+    assert_eq!((reply.column("state"), reply.column("clicks")), (vec![json!("final")], vec![json!(30)]));
+
+    // New York's ends five hours later, when all that the source says of it has long been there.
+    world.set_clock("2026-11-23T05:00:00Z");
+    let new_york = json!({"date_from": "2026-11-22", "date_to": "2026-11-22", "time_zone": "America/New_York"});
+    assert_eq!(world.report(&new_york).await.ok().body["meta"]["freshness"]["state"], json!("final"));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -280,6 +280,26 @@ async fn totals_are_those_of_all_pages(options: PgPoolOptions, connect: PgConnec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_bucket_that_corresponds_to_none_names_none(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    shop(&mut world).await;
+    let compared = async |from: &str, to: &str, than: Value| {
+        let query = json!({"date_from": from, "date_to": to, "granularity": "day", "time_zone": "UTC", "fill": "zero",
+                           "measures": ["clicks"], "compare_to": than});
+        let reply = world.report(&query).await.ok();
+        let rows = reply.body["data"].as_array().unwrap().clone();
+        let state = reply.body["meta"]["compared"]["state"].clone();
+        (rows.iter().map(|row| row["compared"]["bucket"].clone()).collect::<Vec<_>>(), rows, state)
+    };
+    let (buckets, ..) = compared("2024-02-28", "2024-03-01", json!("previous_year")).await;
+    assert_eq!(buckets, [json!("2023-02-28"), json!(null), json!("2023-03-01")]);
+    let shorter = json!({"date_from": "2026-11-18", "date_to": "2026-11-18"});
+    let (buckets, rows, state) = compared("2026-11-19", "2026-11-20", shorter).await;
+    assert_eq!(buckets, [json!("2026-11-18"), json!(null)]);
+    assert_eq!((&rows[1]["compared"]["state"], state.as_str()), (&state, Some("provisional")));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn what_takes_too_long_is_cancelled(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect.clone()).await;
     shop(&mut world).await;

@@ -7,7 +7,7 @@ use domain::source::Role;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::combine::{Feeding, Row, Setting};
+use super::super::combine::{Feeding, Row, Setting, vouched};
 use super::super::gather::Sum;
 use super::super::plan::Plan;
 use super::super::row::{ReportRow, Sheet};
@@ -30,6 +30,7 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
         cells: plan.cells(),
         measures: &plan.measures,
         sources,
+        vouched: vouched(sources, &query, at("2026-11-22T12:00:00Z")),
         feeding: &feeding,
         parked: &Parked::default(),
         now: at("2026-11-22T12:00:00Z"),

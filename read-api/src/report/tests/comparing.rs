@@ -8,7 +8,7 @@ use domain::source::Role;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::combine::{Feeding, Row, Setting};
+use super::super::combine::{Feeding, Row, Setting, vouched};
 use super::super::compare::{Change, pair};
 use super::super::fill::{fill, groups};
 use super::super::gather::Sum;
@@ -144,6 +144,7 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
             cells,
             measures,
             sources,
+            vouched: vouched(sources, &query, *now),
             feeding: &feeding,
             parked: &parked,
             now: *now,

@@ -57,7 +57,7 @@ fn source(n: u128, name: &str, channel: &str, role: Role, currency: &str) -> Sou
         expected_delay_s: 0,
         restatement_horizon_s: 0,
     };
-    Source { id: id(n), definition, freshness: SourceFreshness::default(), mark: 0, feeds: true }
+    Source { id: id(n), definition, freshness: SourceFreshness::default(), cuts: Vec::new(), mark: 0, feeds: true }
 }
 
 fn sources(all: impl IntoIterator<Item = Source>) -> Sources {

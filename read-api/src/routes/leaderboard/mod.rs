@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::bucket::Granularity;
 use domain::measure::{Measure, Unit};
 use domain::money::Currency;
 use domain::source::Role;
@@ -177,11 +178,12 @@ impl Resource for Leaderboard {
         let is_primary = |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == Role::Primary);
         // What was parked when it was refreshed may be applied since: it still lacks that.
         let unsettled = parked.unsettles(&about, is_primary) || revision.position > board.position;
+        let told = (Granularity::All, settled.snapshot.time_zone);
         let freshness = board.as_of.map(|as_of| {
             let parked = (|id| parked.events_of(id, &about), unsettled);
-            sources::freshness(&feeding, &measures, parked, board.range, as_of, as_of)
+            sources::freshness(&feeding, &measures, parked, (board.range, told), as_of, as_of)
         });
-        let complete_through = sources::complete_through(&feeding, &measures);
+        let complete_through = sources::complete_through(&feeding, &measures, told);
         let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
         let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
         let (epoch, lasting) = (board.epoch, Lasting::Unknown);

@@ -56,6 +56,8 @@ FROM generate_series(1, 20) w, generate_series(1, 20) n;
 INSERT INTO read.source_completions
 SELECT 1, w, pg_temp.id('50', w, s), '2026-11-22'::timestamptz - n * interval '1 hour', '2026-11-22 00:05'::timestamptz - n * interval '1 hour'
 FROM generate_series(1, 4) w, generate_series(1, 2) s, generate_series(0, 299) n;
+INSERT INTO read.source_cuts
+SELECT 1, w, pg_temp.id('50', w, n), 'day', zone FROM generate_series(1, 20) w, generate_series(1, 20) n, unnest(ARRAY['UTC', 'Asia/Tokyo']) zone;
 INSERT INTO read.campaign_sources
 SELECT 1, workspace, campaign_id, s, n * 2 FROM filled, unnest(ARRAY[pushing, pulled, pg_temp.id('50', workspace, 3 + n % 18)]) s;
 

@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 /// Where in a dimension a number stands. Sorted as rows are when nothing else decides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slice {
-    /// Under a value of it, or under `(other)` for values that are not kept by themselves.
+    /// Under a value of it, or under `(other)` for values that are not kept by themselves, beside those that say so themselves.
     Value(String),
     /// It names no value: a stated total, or an observation without this dimension.
     None,
@@ -27,10 +27,6 @@ impl Slice {
             Self::Value(value) => Some(value),
             Self::None => None,
         }
-    }
-
-    fn is_other(&self) -> bool {
-        self.text() == Some(OTHER)
     }
 }
 
@@ -69,10 +65,9 @@ pub(crate) fn split(totals: Vec<Sum>, named: Vec<Sum>) -> Result<Vec<Sum>, Refus
     Ok(all)
 }
 
-/// That more values were named than are kept.
+/// That more values may have been named than are kept. Some sources name a value `(other)` themselves: that alone says nothing.
 pub(crate) fn of_others(dimension: Dimension, sums: &[Sum], reading: Reading) -> Option<Warning> {
-    let is_other = |sum: &Sum| sum.slice.as_ref().is_some_and(Slice::is_other);
-    sums.iter().any(is_other).then(|| Warning {
+    sums.iter().any(|sum| sum.overflows).then(|| Warning {
         code: "other_values",
         detail: format!(
             "Of {dimension} the first {} values are kept that a source names of a campaign; later ones stand together under \

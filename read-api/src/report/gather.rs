@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::Grain;
 use domain::measure::Measure;
-use domain::observation::Dimension;
+use domain::observation::{Dimension, OTHER};
 use uuid::Uuid;
 
 use super::dimension::{Slice, split};
@@ -37,6 +37,8 @@ pub(crate) struct Sum {
     pub(crate) value: i128,
     /// When it last changed.
     pub(crate) changed_at: DateTime<Utc>,
+    /// Whether it may hold values that are not kept by themselves: as many are as may be.
+    pub(crate) overflows: bool,
 }
 
 /// What a sum is of, whatever it names of a dimension.
@@ -242,6 +244,7 @@ impl SumRow {
             measure,
             value: value.parse().map_err(Refusal::corrupt)?,
             changed_at,
+            overflows: false,
         }))
     }
 }
@@ -331,7 +334,12 @@ impl Asked<'_> {
         let rows = sqlx::query!(
         r#"SELECT width_bucket(t.bucket, $3::timestamptz[]) AS cell, CASE WHEN $4 THEN t.campaign_id END AS campaign_id,
                   t.source_id, CASE WHEN $5 THEN t.value END AS named, t.measure, sum(t.sum)::text AS value,
-                  max(t.changed_at) AS changed_at
+                  max(t.changed_at) AS changed_at,
+                  coalesce(bool_or(CASE WHEN $5 AND t.value = $15 THEN $16 <= (
+                      SELECT max(v.rank) FROM read.dimension_values v
+                      WHERE v.epoch = $1 AND v.workspace = $2 AND v.campaign_id = t.campaign_id
+                        AND v.source_id = t.source_id AND v.dimension = t.dimension
+                  ) END), false) AS "overflows!"
            FROM read.dimension_totals t
            WHERE t.epoch = $1 AND t.workspace = $2 AND t.dimension = $6 AND t.bucket >= $7 AND t.bucket < $8
              AND t.measure = ANY($9) AND t.source_id = ANY($10)
@@ -353,6 +361,8 @@ impl Asked<'_> {
         except.as_deref(),
         wanted.as_deref(),
         unwanted.as_deref(),
+        OTHER,
+        selection.reading.dimension_values,
     )
     .fetch_all(snapshot.db())
     .await?;
@@ -373,7 +383,8 @@ impl Asked<'_> {
                 misfit: false,
             };
             let measure = sum.measure.parse().map_err(Refusal::corrupt)?;
-            sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { slice: row.named.map(Slice::Value), ..sum }));
+            let (slice, overflows) = (row.named.map(Slice::Value), row.overflows);
+            sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { slice, overflows, ..sum }));
         }
         Ok(sums)
     }

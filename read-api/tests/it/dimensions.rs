@@ -125,6 +125,47 @@ async fn what_is_not_kept_by_itself_is_other_and_said_to_be(options: PgPoolOptio
     assert_eq!(reply.warnings(), ["other_values"]);
     let detail = reply.body["meta"]["warnings"][0]["detail"].as_str().unwrap();
     assert!(detail.contains("the first 2 values") && detail.contains("not known"), "{detail}");
+    // What only chooses shows no values, and what leaves them out shows nothing of them.
+    let chosen = json!({"measures": ["clicks"], "date_from": "2026-11-20", "date_to": "2026-11-20", "group_by": ["ad"],
+                        "filters": {"ad": ["a"]}});
+    assert!(!world.report(&chosen).await.ok().warnings().contains(&"other_values"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_value_that_is_called_other_is_no_overflow(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::empty(options, connect).await;
+    sqlx::query("INSERT INTO read.dimension_limits VALUES ('campaign_model', 3)").execute(&world.admin).await.unwrap();
+    let seen = [(Click, "2026-11-20T10:00:00Z", 1, None); 4];
+    let few: &[&[(&str, &str)]] = &[&[("ad", "a")], &[("ad", "(other)")], &[("ad", "b")], &[("ad", "(other)")]];
+    let many: &[&[(&str, &str)]] = &[&[("ad", "a")], &[("ad", "b")], &[("ad", "c")], &[("ad", "d")]];
+    world
+        .given([
+            crate::given::opened("Europe/Berlin"),
+            created(1, "Shoes", &["paid_search"]),
+            created(2, "Boots", &["paid_search"]),
+            pushing(1, "analytics", "paid_search"),
+            naming(observed(1, 1, &seen), few),
+        ])
+        .await;
+    let query = json!({"measures": ["clicks"], "date_from": "2026-11-20", "date_to": "2026-11-20", "group_by": ["ad"]});
+    let reply = world.report(&query).await.ok();
+    assert_eq!(
+        by(&reply, "ad", "clicks"),
+        [(json!("(other)"), json!(2)), (json!("a"), json!(1)), (json!("b"), json!(1))]
+    );
+    assert_eq!(reply.warnings(), Vec::<&str>::new());
+
+    // One campaign's values overflow: of that one it is said, and of both together.
+    world.given([naming(observed(1, 2, &seen), many)]).await;
+    assert_eq!(world.report(&query).await.ok().warnings(), ["other_values"]);
+    let of = async |n: u128| {
+        let path = format!(
+            "/v1/campaigns/{}/metrics?date_from=2026-11-20&date_to=2026-11-20&measures=clicks&group_by=ad",
+            campaign(n)
+        );
+        world.get(&path).await.ok().warnings().contains(&"other_values")
+    };
+    assert_eq!((of(1).await, of(2).await), (false, true));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

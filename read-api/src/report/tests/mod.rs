@@ -77,5 +77,6 @@ fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
         measure,
         value,
         changed_at: at("2026-11-20T00:00:00Z"),
+        overflows: false,
     }
 }

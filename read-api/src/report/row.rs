@@ -1,6 +1,6 @@
 //! Rows on the wire.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::bucket::{Cell, Granularity};
@@ -51,7 +51,7 @@ pub(crate) struct ReportRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     role: Option<&'static str>,
-    /// Measures of a primary source that do not count toward totals.
+    /// Measures of a primary source that do not count toward totals: those it states as a reference, and those computed from one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     reference_measures: Vec<&'static str>,
@@ -177,7 +177,7 @@ impl<'a> ReportRow<'a> {
             channel: key.channel.as_deref(),
             source: key.source.as_ref().map(|source| source.name.as_str()),
             role: source.map(|source| source.role_among(setting.measures).name()),
-            reference_measures: source.map(|source| beside_totals(source, setting.measures)).unwrap_or_default(),
+            reference_measures: source.map(|source| beside_totals(source, setting)).unwrap_or_default(),
             campaign_id: key.campaign,
             campaign: key.campaign.and_then(|id| sheet.names.get(&id)).map(String::as_str),
             dimension: query.dimension().zip(key.slice.as_ref()).map(|(dimension, slice)| Member { dimension, slice }),
@@ -243,12 +243,17 @@ impl Serialize for Measures<'_> {
     }
 }
 
-/// The measures of a primary source that do not count, although others of it do.
-fn beside_totals(source: &Source, measures: &BTreeSet<Measure>) -> Vec<&'static str> {
-    let is_primary = source.role_among(measures) == Role::Primary;
-    let beside = measures
-        .iter()
-        .filter(|measure| is_primary && source.definition.role_of(**measure) == Role::Reference)
-        .map(|measure| measure.name());
-    beside.collect()
+/// The measures of a primary source that do not count, although others of it do. Totals compute a quotient from sources both of
+/// whose sides count.
+fn beside_totals(source: &Source, setting: &Setting<'_>) -> Vec<&'static str> {
+    if source.role_among(setting.measures) != Role::Primary {
+        return Vec::new();
+    }
+    let is_beside = |measure: &Measure| source.definition.role_of(*measure) == Role::Reference;
+    let stated = setting.measures.iter().filter(|measure| is_beside(measure)).map(|measure| measure.name());
+    let computed = setting.query.measures.iter().filter_map(|column| match column {
+        Column::Derived(derived) => column.parts().iter().any(is_beside).then_some(derived.name),
+        Column::Additive(_) => None,
+    });
+    stated.chain(computed).collect()
 }

@@ -217,7 +217,7 @@ async fn a_measure_of_a_primary_source_can_be_a_reference(options: PgPoolOptions
     let by_source = world.get(&metrics("granularity=all&group_by=source&measures=clicks,conversions,cvr")).await.ok();
     assert_eq!(
         by_source.body["data"],
-        json!([{"source": "ads", "role": "primary", "reference_measures": ["conversions"],
+        json!([{"source": "ads", "role": "primary", "reference_measures": ["conversions", "cvr"],
                 "clicks": 10, "conversions": 2, "cvr": 0.2, "state": "provisional",
                 "first_incomplete": "2026-11-19T23:00:00Z"}])
     );

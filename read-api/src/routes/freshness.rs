@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::response::Response;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::measure::Measure;
 use platform::http::query::ApiQuery;
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub(crate) struct FreshnessAnswer {
 /// What is known at this moment.
 #[derive(Debug, Serialize, ToSchema)]
 struct Now {
-    /// When this was true.
+    /// When this was true, in whole microseconds.
     at: DateTime<Utc>,
     /// The log's last position.
     head: i64,
@@ -153,7 +153,7 @@ pub(crate) async fn show(caller: Caller, ApiQuery(NoParams {}): ApiQuery<NoParam
     let standing = Standing::of_snapshot(&snapshot, snapshot.parked.count(&about));
     let projections = projections(&mut snapshot).await?;
     let sources = sources::load(&mut snapshot).await?;
-    let now = snapshot.now;
+    let now = snapshot.now.trunc_subsecs(6);
     let mut sources: Vec<_> = sources
         .into_values()
         .map(|source| {

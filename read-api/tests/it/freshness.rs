@@ -190,7 +190,7 @@ async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect
     let mut world = world(options, connect).await;
     world.given([pulled(2, "google_ads", "paid_search"), failed(2, "2026-11-22T12:01:00Z", "quota exceeded")]).await;
     world.append(world.workspace, [clicks(1, 1, "2026-11-22T12:00:00Z", 1)]).await;
-    world.set_clock("2026-11-22T12:05:01.500Z");
+    world.set_clock("2026-11-22T12:05:01.500000789Z");
     // One that is made to be compared is no way back, and one that goes is gone.
     sqlx::query("INSERT INTO read.epochs (projection, epoch, state) VALUES ('campaign_model', 2, 'verifying'), ('campaign_model', 3, 'dropping')")
         .execute(&world.admin)

@@ -126,7 +126,7 @@ async fn the_events_of_a_batch_fare_one_by_one(pool: PgPool) {
           "status": "rejected"
         },
         {
-          "detail": "must be a string, not 7",
+          "detail": "invalid type: integer `7`, expected a string",
           "field": "id",
           "index": 6,
           "reason": "malformed",

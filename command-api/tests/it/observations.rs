@@ -58,7 +58,7 @@ async fn a_batch_is_one_event(pool: PgPool) {
           "status": "rejected"
         },
         {
-          "detail": "must be a string, not 5",
+          "detail": "invalid type: integer `5`, expected a string",
           "field": "id",
           "index": 4,
           "reason": "malformed",
@@ -105,8 +105,7 @@ async fn the_same_again_is_a_duplicate_and_another_content_a_conflict(pool: PgPo
       "rejected": 1,
       "results": [
         {
-          "detail": "is missing",
-          "field": "id",
+          "detail": "missing field `id`",
           "index": 0,
           "reason": "malformed",
           "status": "rejected"

@@ -156,7 +156,7 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
           "campaign_id": "00000000-0000-0000-0000-00000000ca01"
         },
         "time_zone": "Europe/Berlin",
-        "version": "11.1795302000",
+        "version": "11.1795305600",
         "warnings": [
           {
             "code": "grain_mismatch",

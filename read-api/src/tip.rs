@@ -28,6 +28,7 @@ pub(crate) struct Tip {
     pub(crate) retained_at: Option<DateTime<Utc>>,
     /// When the first event that it lacks was recorded.
     pub(crate) oldest_unapplied: Option<DateTime<Utc>>,
+    /// Epoch and positions, as headers tell them.
     pub(crate) place: Place,
 }
 

@@ -48,11 +48,6 @@ impl Reckoning {
         Self { time_zone, days: foreign(Grain::Day), hours: foreign(Grain::Hour), is_shared }
     }
 
-    /// That of a source whose time is the query's.
-    pub fn shared(time_zone: Zone) -> Self {
-        Self { time_zone, days: Vec::new(), hours: Vec::new(), is_shared: true }
-    }
-
     /// Whether its time is the query's.
     pub fn is_plain(&self) -> bool {
         self.days.is_empty() && self.hours.is_empty()
@@ -65,8 +60,8 @@ impl Reckoning {
         days.chain(hours).chain(self.is_shared.then_some(instant)).min().unwrap_or(instant)
     }
 
-    /// Up to when the source's time must be for the query's to be covered up to `edge`, where one of its cells ends: never
-    /// earlier than [`told`](Self::told) says.
+    /// The inverse: how far the source's time must be for the query's to be covered up to `edge`, where one of its cells ends.
+    /// `edge <= told(instant)` exactly if `needed(edge) <= instant`.
     pub fn needed(&self, edge: DateTime<Utc>) -> DateTime<Utc> {
         let date = local_date(edge, self.time_zone);
         let days = self.days.iter().map(|zone| day_start(date, *zone));

@@ -34,7 +34,12 @@ fn state_at(end: i64, now: i64, primaries: &[&SourceFreshness]) -> State {
 }
 
 fn vouched(now: i64, sources: &[&SourceFreshness]) -> Vec<Vouched> {
-    sources.iter().map(|source| source.vouched(&Reckoning::shared(Zone::UTC), minute(now))).collect()
+    sources.iter().map(|source| source.vouched(&shared(), minute(now))).collect()
+}
+
+/// That of a source whose time is the query's.
+fn shared() -> Reckoning {
+    Reckoning::new(&[], true, Granularity::Day, Zone::UTC)
 }
 
 #[track_caller]
@@ -279,7 +284,7 @@ proptest! {
         let within = |part: f64| from + TimeDelta::seconds(((to - from).num_seconds() as f64 * part) as i64);
         let seen = |instant: DateTime<Utc>| {
             let vouched: Vec<_> =
-                primaries.iter().map(|source| source.vouched(&Reckoning::shared(Zone::UTC), instant)).collect();
+                primaries.iter().map(|source| source.vouched(&shared(), instant)).collect();
             let states: Vec<_> = ends.iter().map(|end| state(*end, instant, &vouched)).collect();
             let statuses: Vec<_> = all.iter().map(|source| source.status(instant)).collect();
             let incomplete = first_incomplete(minute(0), minute(600), &vouched);

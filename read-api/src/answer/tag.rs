@@ -81,7 +81,7 @@ impl Tag {
     }
 
     fn is_listed_in(&self, value: &HeaderValue) -> bool {
-        let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        tags.into_iter().any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == self.opaque)
+        let mut tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        tags.any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == self.opaque)
     }
 }

@@ -18,7 +18,7 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{OpenApi, RefOr};
 
-use crate::report::query::{GroupKey, weekday_name};
+use crate::report::query::{DataState, GroupKey, weekday_name};
 use crate::routes::{CAMPAIGN_FIELDS, campaign_orders};
 
 /// What a member of this name is one of. `beside`: of an object that has this member, too.
@@ -36,7 +36,6 @@ struct Taken {
 }
 
 const FILLS: [&str; 3] = ["none", "zero", "zero_if_complete"];
-const DATA_STATES: [&str; 2] = ["all", "final"];
 const ON_TIMEOUT: [&str; 2] = ["stale", "error"];
 const WINDOWS: [&str; 2] = ["7d", "30d"];
 /// How an epoch of a projection stands.
@@ -70,7 +69,7 @@ fn members() -> Vec<Member> {
         any("granularity", Granularity::ALL.map(Granularity::name).into()),
         any("week_start", weekdays().into()),
         any("fill", FILLS.into()),
-        any("data_state", DATA_STATES.into()),
+        any("data_state", data_states().into()),
         any("group_by", groups().collect()),
         any("subtotals", ["bucket"].into_iter().chain(groups()).collect()),
         beside("status", "role", source_statuses().into()),
@@ -96,7 +95,7 @@ fn taken() -> Vec<Taken> {
         one("granularity", &Granularity::ALL.map(Granularity::name)),
         one("week_start", &weekdays()),
         one("fill", &FILLS),
-        one("data_state", &DATA_STATES),
+        one("data_state", &data_states()),
         one("on_timeout", &ON_TIMEOUT),
         one("window", &WINDOWS),
         Taken { name: "sort", is_list: false, values: campaign_orders() },
@@ -109,6 +108,10 @@ fn taken() -> Vec<Taken> {
 fn groups() -> impl Iterator<Item = &'static str> {
     let dimensions = Dimension::ALL.iter().map(|dimension| GroupKey::Dimension(*dimension));
     [GroupKey::Channel, GroupKey::Source, GroupKey::Campaign].into_iter().chain(dimensions).map(GroupKey::name)
+}
+
+fn data_states() -> [&'static str; 2] {
+    [DataState::All, DataState::Final].map(DataState::name)
 }
 
 fn weekdays() -> [&'static str; 7] {

@@ -165,7 +165,7 @@ impl Setting<'_> {
     /// A row takes the state of its own sources.
     pub(crate) fn state(&self, key: &RowKey) -> State {
         let Some((_, end)) = self.span(key.cell) else { return State::Live };
-        let state = freshness::state(end, self.now, &self.vouched(key));
+        let state = freshness::state(end, self.now, &self.vouched_for(key));
         if self.is_unsettled(key) { state.min(State::Provisional) } else { state }
     }
 
@@ -175,10 +175,11 @@ impl Setting<'_> {
         if self.is_unsettled(key) {
             return Some(start);
         }
-        freshness::first_incomplete(start, end, &self.vouched(key))
+        freshness::first_incomplete(start, end, &self.vouched_for(key))
     }
 
-    fn vouched(&self, key: &RowKey) -> Vec<Vouched> {
+    /// What those vouch for that decide how settled a row is.
+    fn vouched_for(&self, key: &RowKey) -> Vec<Vouched> {
         self.deciding(key).into_iter().filter_map(|source| self.vouched.get(&source.id)).copied().collect()
     }
 

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
-use platform::http::problem::Problem;
+use http_edge::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
+use http_edge::problem::Problem;
 use serde::Serialize;
 
 use crate::command::Caller;

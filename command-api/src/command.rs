@@ -8,11 +8,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ids::WorkspaceId;
 use event_store::{Metadata, Receipt};
 use http::{HeaderMap, Method};
-use platform::http::auth::{self, Authenticated};
-use platform::http::body::{self, BodyStream};
-use platform::http::json;
-use platform::http::problem::Problem;
-use platform::http::trace::TraceContext;
+use http_edge::auth::{self, Authenticated};
+use http_edge::body::{self, BodyStream};
+use http_edge::json;
+use http_edge::problem::Problem;
+use http_edge::trace::TraceContext;
 use platform::keys::{Keys, Principal, Scope};
 use serde::Deserialize;
 

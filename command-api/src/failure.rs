@@ -3,7 +3,7 @@
 use domain::event::DecodeError;
 use domain::source::SourceKind;
 use event_store::{AppendError, LoadError};
-use platform::http::problem::Problem;
+use http_edge::problem::Problem;
 use thiserror::Error;
 
 /// Why a command was not carried out, and left no receipt. What the domain refuses is an answer, not a failure.

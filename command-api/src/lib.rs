@@ -24,11 +24,11 @@ mod routes;
 mod state;
 
 use axum::Router;
-use platform::http::docs::Description;
+use http_edge::docs::Description;
 
 pub use state::{ApiState, Limits, StreamLimits};
 
-/// The API without its edge: what `platform::http::edge` wraps.
+/// The API without its edge: what `http_edge::edge` wraps.
 pub fn router(state: ApiState) -> Router {
     routes::describe_metrics();
     let (router, description) = openapi::described(routes::all());

@@ -1,8 +1,8 @@
 //! The OpenAPI document, from the handlers themselves.
 
 use axum::Router;
-use platform::http::docs::Description;
-use platform::http::problem::Problem;
+use http_edge::docs::Description;
+use http_edge::problem::Problem;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::ACCEPT;
-use platform::http::problem::Problem;
+use http_edge::problem::Problem;
 
 use crate::refusal::Refusal;
 

@@ -35,8 +35,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use http_edge::docs::Description;
 use platform::clock::SharedClock;
-use platform::http::docs::Description;
 use platform::keys::Keys;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;

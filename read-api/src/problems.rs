@@ -1,8 +1,8 @@
 //! The kinds of problems that only reads have.
 
-use platform::http::problem::ProblemType;
-use platform::http::problem::kinds::{INVALID_QUERY, NOT_FOUND};
-use platform::{answers_with, problem_types};
+use http_edge::problem::ProblemType;
+use http_edge::problem::kinds::{INVALID_QUERY, NOT_FOUND};
+use http_edge::{answers_with, problem_types};
 
 problem_types! {
     pub(crate) ALL;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use domain::observation::Dimension;
-use platform::http::consistency::ConsistencyTokenError;
-use platform::http::json::JsonError;
-use platform::http::problem::kinds::INVALID_QUERY;
-use platform::http::problem::{FieldError, Problem};
+use http_edge::consistency::ConsistencyTokenError;
+use http_edge::json::JsonError;
+use http_edge::problem::kinds::INVALID_QUERY;
+use http_edge::problem::{FieldError, Problem};
 use sqlx::error::DatabaseError;
 
 use crate::answer::Standing;

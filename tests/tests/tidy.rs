@@ -11,10 +11,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("event-store", &[]),
     ("platform", &[]),
-    ("command-api", &["domain", "event-store", "platform"]),
+    ("http-edge", &["platform"]),
+    ("command-api", &["domain", "event-store", "http-edge", "platform"]),
     ("projections", &["domain", "event-store", "platform"]),
-    ("read-api", &["domain", "platform"]),
-    ("highwater", &["command-api", "domain", "event-store", "platform", "projections", "read-api"]),
+    ("read-api", &["domain", "http-edge", "platform"]),
+    ("highwater", &["command-api", "domain", "event-store", "http-edge", "platform", "projections", "read-api"]),
 ];
 
 fn root() -> PathBuf {
@@ -73,6 +74,21 @@ fn the_domain_touches_no_io() {
         .map(|dependency| &dependency.name)
         .collect();
     assert!(found.is_empty(), "the domain is pure, but depends on {found:?}");
+}
+
+/// Use cases know no HTTP: only the edge, the two APIs and the binary link the web framework.
+#[test]
+fn only_the_edge_links_axum() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let may = ["http-edge", "command-api", "read-api", "highwater", "tests", "bench"];
+    let found: Vec<_> = metadata
+        .packages
+        .iter()
+        .filter(|package| !may.contains(&package.name.as_str()))
+        .filter(|package| package.dependencies.iter().any(|dependency| dependency.name == "axum"))
+        .map(|package| package.name.as_str())
+        .collect();
+    assert!(found.is_empty(), "{found:?} link axum");
 }
 
 /// A dependency of tests alone is in no build of the program, whatever its profile.

@@ -1,8 +1,8 @@
 //! The kinds of problems that only commands have. What a rule of the domain does not allow is in `rules`.
 
-use platform::http::problem::ProblemType;
-use platform::http::problem::kinds::{NOT_FOUND, OF_BODIES};
-use platform::{answers_with, problem_types};
+use http_edge::problem::ProblemType;
+use http_edge::problem::kinds::{NOT_FOUND, OF_BODIES};
+use http_edge::{answers_with, problem_types};
 
 use super::rules;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use domain::event::DecodeError;
 use domain::source::SourceKind;
 use event_store::{AppendError, LoadError};
-use platform::http::problem::Problem;
-use platform::http::problem::kinds::INVALID_BODY;
+use http_edge::problem::Problem;
+use http_edge::problem::kinds::INVALID_BODY;
 
 use crate::failure::Failure;
 use crate::idempotency::IdempotencyKeyError;

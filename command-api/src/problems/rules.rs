@@ -2,8 +2,8 @@
 
 use domain::campaign::CampaignError;
 use domain::source::SourceError;
-use platform::http::problem::ProblemType;
-use platform::problem_types;
+use http_edge::problem::ProblemType;
+use http_edge::problem_types;
 
 problem_types! {
     pub(crate) ALL;

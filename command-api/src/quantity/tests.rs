@@ -1,4 +1,4 @@
-use platform::http::json;
+use http_edge::json;
 
 use super::*;
 

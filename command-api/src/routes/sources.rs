@@ -13,7 +13,7 @@ use domain::source::{
 use domain::zone::Zone;
 use event_store::{AppendRequest, Claim, ExpectedVersion, NewEvent, Payload, Then};
 use http::StatusCode;
-use platform::http::problem::Problem;
+use http_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
-use platform::config::{ConfigError, DatabaseConfig, HttpConfig, TelemetryConfig};
+use http_edge::{HttpConfig, HttpConfigError};
+use platform::config::{ConfigError, DatabaseConfig, TelemetryConfig};
 use projections::{RebuildMode, ReplayMemory};
 use serde::Deserialize;
 use thiserror::Error;
@@ -222,13 +223,12 @@ impl Sources {
 
 impl Config {
     fn validate(&self) -> Result<(), String> {
-        let in_section = |section: &str, error: ConfigError| {
-            // The platform knows one HTTP section; here are two of its kind.
-            error.to_string().replace("`http.", &format!("`{section}."))
-        };
+        // An API knows one section `http`; here are two of its kind.
+        let in_section =
+            |section: &str, error: HttpConfigError| error.to_string().replace("`http.", &format!("`{section}."));
         self.command.validate().map_err(|error| in_section("command", error))?;
         self.read.validate().map_err(|error| in_section("read", error))?;
-        self.telemetry.validate().map_err(|error| in_section("telemetry", error))?;
+        self.telemetry.validate().map_err(|error| error.to_string())?;
         for (field, seconds) in
             [("max_silence_s", self.projector.max_silence_s), ("max_lag_s", self.projector.max_lag_s)]
         {

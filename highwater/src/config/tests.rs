@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use platform::config::{LimitConfig, LogFormat};
+use http_edge::limit::LimitConfig;
+use platform::config::LogFormat;
 use secrecy::ExposeSecret;
 
 use super::*;

@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-use platform::config::HttpConfig;
-use platform::http::{ServeError, TlsConfig, bind, exposure};
+use http_edge::HttpConfig;
+use http_edge::{ServeError, TlsConfig, bind, exposure};
 
 use super::{Role, StartError, SystemConfig};
 

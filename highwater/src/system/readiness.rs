@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use platform::http::health::{NotReady, Readiness};
+use http_edge::health::{NotReady, Readiness};
 use projections::{Leases, Meter, ProjectionLag};
 use sqlx::PgPool;
 

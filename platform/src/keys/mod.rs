@@ -30,10 +30,21 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whether the key has `scope`.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(scope)
     }
+
+    /// The principal itself, if its key has `scope`.
+    pub fn require(&self, scope: Scope) -> Result<&Self, MissingScope> {
+        if self.may(scope) { Ok(self) } else { Err(MissingScope(scope)) }
+    }
 }
+
+/// A scope that a caller's key lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key needs the scope `{}`", .0.name())]
+pub struct MissingScope(pub Scope);
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -82,7 +93,7 @@ pub struct Keys {
 }
 
 /// What is known of a key without asking the database.
-pub(crate) enum Recalled {
+pub enum Recalled {
     Known(Principal),
     /// It cannot be one.
     NoKey,
@@ -90,7 +101,7 @@ pub(crate) enum Recalled {
 }
 
 /// A key that is not remembered, or has to be looked up again.
-pub(crate) struct UnknownKey(Digest);
+pub struct UnknownKey(Digest);
 
 struct Remembered {
     principal: Principal,
@@ -113,7 +124,7 @@ impl Keys {
     }
 
     /// What is known of `key` without asking the database.
-    pub(crate) fn recall(&self, key: &str) -> Recalled {
+    pub fn recall(&self, key: &str) -> Recalled {
         if !could_be_a_key(key) {
             return Recalled::NoKey;
         }
@@ -125,7 +136,7 @@ impl Keys {
     }
 
     /// Asks the database for a key that is not remembered.
-    pub(crate) async fn ask(&self, UnknownKey(digest): UnknownKey) -> Result<Option<Principal>, KeyError> {
+    pub async fn ask(&self, UnknownKey(digest): UnknownKey) -> Result<Option<Principal>, KeyError> {
         let now = self.clock.now();
         let found = registry::find_key(&self.pool, &digest).await;
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);

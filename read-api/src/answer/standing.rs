@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::freshness::State;
 use http::header::{HeaderName, VARY};
 use http::{HeaderMap, HeaderValue};
-use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
+use http_edge::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
 
 use super::{VARIES, insert};
 use crate::consistency::{Consistency, Settled};

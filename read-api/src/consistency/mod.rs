@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
 use http::header::HeaderName;
-use platform::http::consistency::ConsistencyToken;
+use http_edge::consistency::ConsistencyToken;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ApiState;

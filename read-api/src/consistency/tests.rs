@@ -1,6 +1,6 @@
 use chrono::TimeDelta;
 use http::{HeaderMap, HeaderValue};
-use platform::http::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
+use http_edge::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
 
 use super::{Asked, Consistency, parse_duration, preferred_wait};
 

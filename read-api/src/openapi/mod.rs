@@ -5,8 +5,8 @@ mod conventions; // what every read takes and says in its headers
 mod twins; // examples of bodies that are parameters
 
 use axum::Router;
-use platform::http::docs::{Description, Example};
-use platform::http::problem::Problem;
+use http_edge::docs::{Description, Example};
+use http_edge::problem::Problem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;

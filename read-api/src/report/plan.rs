@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc, Weekday};
 use domain::bucket::{Bucket, Calendar, CalendarError, Cell, Grain, Granularity, MAX_CELLS, is_in_range};
 use domain::measure::Measure;
-use platform::http::problem::FieldError;
+use http_edge::problem::FieldError;
 
 use super::query::{Comparison, ReportQuery};
 use crate::sources::Told;

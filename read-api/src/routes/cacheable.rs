@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use platform::http::json::JsonError;
+use http_edge::json::JsonError;
 use serde::Serialize;
 
 use super::data_state;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::measure::Measure;
-use platform::http::query::ApiQuery;
+use http_edge::query::ApiQuery;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use domain::measure::{DERIVED, Measure};
-use platform::http::query::ApiQuery;
+use http_edge::query::ApiQuery;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -2,8 +2,8 @@
 
 use axum::response::Response;
 use domain::bucket::Granularity;
-use platform::http::path::ApiPath;
-use platform::http::query::ApiQuery;
+use http_edge::path::ApiPath;
+use http_edge::query::ApiQuery;
 use uuid::Uuid;
 
 use super::campaign::CampaignPath;

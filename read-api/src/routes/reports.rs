@@ -2,8 +2,8 @@
 
 use axum::response::Response;
 use domain::bucket::Granularity;
-use platform::http::json::{self, ApiJson};
-use platform::http::query::ApiQuery;
+use http_edge::json::{self, ApiJson};
+use http_edge::query::ApiQuery;
 
 use super::cacheable::{CacheableParams, Pinned, PostedParams, Sent};
 use crate::problems::ReportProblems;

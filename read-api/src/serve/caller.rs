@@ -4,8 +4,8 @@ use axum::extract::FromRequestParts;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
-use platform::http::auth::Authenticated;
-use platform::http::problem::Problem;
+use http_edge::auth::Authenticated;
+use http_edge::problem::Problem;
 use platform::keys::{Principal, Scope};
 
 use super::export::{Table, export};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use platform::http::consistency::ConsistencyToken;
+use http_edge::consistency::ConsistencyToken;
 use projections::ProjectorConfig;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};

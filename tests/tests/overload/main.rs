@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 use event_store::AppenderConfig;
 use highwater::system::{Role, SystemConfig};
-use platform::config::{HttpConfig, LimitConfig};
+use http_edge::HttpConfig;
+use http_edge::limit::LimitConfig;
 use sqlx::PgPool;
 use tests::{Soak, TestSystem};
 

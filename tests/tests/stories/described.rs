@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use platform::http::docs::Description;
+use http_edge::docs::Description;
 use serde_json::{Value, json};
 
 const PROBLEM: &str = "application/problem+json";

@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 use highwater::system::SystemConfig;
-use platform::config::{HttpConfig, LimitConfig};
+use http_edge::HttpConfig;
+use http_edge::limit::LimitConfig;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::{Answer, Caller, TestSystem};

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use highwater::system::SystemConfig;
-use platform::config::{HttpConfig, LimitConfig};
+use http_edge::HttpConfig;
+use http_edge::limit::LimitConfig;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::{Caller, Soak, TestSystem};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
 use highwater::system::SystemConfig;
-use platform::config::HttpConfig;
+use http_edge::HttpConfig;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::{Client, ClientBuilder, Version};
 use serde_json::{Value, json};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use platform::http::HttpConfig;
-use platform::http::limit::LimitConfig;
+use http_edge::HttpConfig;
+use http_edge::limit::LimitConfig;
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{Caller, Soak, TestSystem};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use highwater::system::SystemConfig;
-use platform::config::{HttpConfig, LimitConfig};
+use http_edge::HttpConfig;
+use http_edge::limit::LimitConfig;
 use sqlx::PgPool;
 use tests::{Caller, TestSystem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use domain::campaign::CampaignCommand;
-use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
+use http_edge::path::ApiPath;
+use http_edge::problem::Problem;
 use uuid::Uuid;
 
 use super::{CampaignAnswer, change};

@@ -7,8 +7,8 @@ use axum::extract::State;
 use domain::campaign::CampaignCommand;
 use domain::ids::CampaignId;
 use http::StatusCode;
-use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
+use http_edge::path::ApiPath;
+use http_edge::problem::Problem;
 use uuid::Uuid;
 
 use crate::answer::{Answer, otherwise};

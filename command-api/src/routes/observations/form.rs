@@ -1,8 +1,8 @@
 //! In which form observations are sent.
 
 use http::HeaderMap;
-use platform::http::body::{media_type, refuse_media_type};
-use platform::http::problem::{Problem, kinds};
+use http_edge::body::{media_type, refuse_media_type};
+use http_edge::problem::{Problem, kinds};
 
 use super::{cloud_events, lines};
 

@@ -1,7 +1,7 @@
 //! The items of one chunk in the order in which they were sent: those that can be read as observations, and those that the
 //! form in which they were sent already rules out.
 
-use platform::http::problem::Problem;
+use http_edge::problem::Problem;
 use serde_json::value::RawValue;
 
 use super::chunk;

@@ -7,8 +7,8 @@ use domain::ids::SourceId;
 use domain::sync::{STREAM_TYPE, SyncEvent};
 use event_store::{AppendRequest, ExpectedVersion, NewEvent, Payload, Then};
 use http::StatusCode;
-use platform::http::path::ApiPath;
-use platform::http::problem::Problem;
+use http_edge::path::ApiPath;
+use http_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::observation::Dimension;
-use platform::json_objects;
+use http_edge::json_objects;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -8,7 +8,7 @@ use chrono::{NaiveDate, Weekday};
 use domain::bucket::{Granularity, is_in_range};
 use domain::measure::{DERIVED, Measure};
 use domain::observation::Dimension;
-use platform::http::problem::FieldError;
+use http_edge::problem::FieldError;
 use uuid::Uuid;
 
 use super::CompareRequest;

@@ -1,4 +1,4 @@
-use platform::http::json::JsonError;
+use http_edge::json::JsonError;
 use serde_json::{Value, json};
 
 use super::super::query::DataState;
@@ -151,7 +151,7 @@ fn lists_are_as_long_as_they_may_be_and_no_longer() {
 
 #[test]
 fn a_list_is_no_object() {
-    let field = |text: &str| match platform::http::json::parse::<ReportRequest>(text) {
+    let field = |text: &str| match http_edge::json::parse::<ReportRequest>(text) {
         Err(JsonError::Invalid(wrong)) => (wrong.field, wrong.detail),
         other => panic!("{other:?}"),
     };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use platform::http::path::ApiPath;
-use platform::http::query::ApiQuery;
+use http_edge::path::ApiPath;
+use http_edge::query::ApiQuery;
 use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;

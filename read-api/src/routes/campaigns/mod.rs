@@ -7,7 +7,7 @@ use std::str::FromStr;
 use axum::response::Response;
 use domain::campaign::CampaignStatus;
 use domain::channel::Channel;
-use platform::http::query::ApiQuery;
+use http_edge::query::ApiQuery;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::openapi::schema::ArrayBuilder;

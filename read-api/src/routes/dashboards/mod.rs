@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 use domain::bucket::Granularity;
-use platform::http::json::{self, ApiEnvelope};
-use platform::http::problem::Problem;
-use platform::http::query::ApiQuery;
+use http_edge::json::{self, ApiEnvelope};
+use http_edge::problem::Problem;
+use http_edge::query::ApiQuery;
 use platform::keys::Principal;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};

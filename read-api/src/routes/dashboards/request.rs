@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use platform::http::json::{self, JsonError};
-use platform::json_objects;
+use http_edge::json::{self, JsonError};
+use http_edge::json_objects;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;

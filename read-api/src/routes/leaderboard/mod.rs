@@ -10,7 +10,7 @@ use domain::bucket::Granularity;
 use domain::measure::{Measure, Unit};
 use domain::money::Currency;
 use domain::source::Role;
-use platform::http::query::ApiQuery;
+use http_edge::query::ApiQuery;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use utoipa::ToSchema;

@@ -9,7 +9,7 @@ mod tests;
 use std::borrow::Cow;
 
 use http::StatusCode;
-use platform::http::problem::Problem;
+use http_edge::problem::Problem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;

@@ -1,7 +1,7 @@
 //! The streamed answer: a line for each chunk, then one that ends it.
 
 use bytes::Bytes;
-use platform::http::problem::Problem;
+use http_edge::problem::Problem;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -1,0 +1,101 @@
+//! How one API listens: its section of the configuration, and the check of it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use http::HeaderValue;
+use platform::config::{ConfigError, within};
+use serde::Deserialize;
+
+use crate::limit::LimitConfig;
+
+/// How one API listens.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Where to listen. Beyond loopback this needs TLS or `behind_proxy`.
+    pub addr: SocketAddr,
+    /// Origins of web pages that may call this API from a browser: `https://dash.example.com`, or `*` for any.
+    pub cors_origins: Vec<String>,
+    /// A larger request body is refused with 413.
+    pub max_body_bytes: usize,
+    /// A request that has no answer after this long gets 503 (408 if its body never came whole). A stream may go on.
+    pub request_timeout_s: u64,
+    /// A reverse proxy in front of this process speaks TLS, so plain HTTP beyond loopback is meant. Callers' addresses are
+    /// what it says in `X-Forwarded-For` or `Forwarded`.
+    pub behind_proxy: bool,
+    /// PEM file with the certificate chain, leaf first.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the private key of `tls_cert`.
+    pub tls_key: Option<PathBuf>,
+    /// How much it takes, and of whom.
+    pub limits: LimitConfig,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            cors_origins: Vec::new(),
+            max_body_bytes: 8 << 20,
+            request_timeout_s: 60,
+            behind_proxy: false,
+            tls_cert: None,
+            tls_key: None,
+            limits: LimitConfig::default(),
+        }
+    }
+}
+
+/// A value of [`HttpConfig`] that an API cannot work with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpConfigError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("`http.cors_origins` holds `{origin}`, which is not an origin such as `https://dash.example.com`, nor `*`")]
+    Origin { origin: String },
+    #[error("`http.tls_cert` and `http.tls_key` belong together: `{missing}` is not set")]
+    HalfOfTls { missing: &'static str },
+}
+
+impl HttpConfig {
+    pub fn validate(&self) -> Result<(), HttpConfigError> {
+        within("http.max_body_bytes", self.max_body_bytes as u64, 1_024, 1 << 30)?;
+        within("http.request_timeout_s", self.request_timeout_s, 1, 3_600)?;
+        self.limits.validate(self.max_body_bytes)?;
+        for origin in &self.cors_origins {
+            if !is_origin(origin) {
+                return Err(HttpConfigError::Origin { origin: origin.clone() });
+            }
+        }
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => Err(HttpConfigError::HalfOfTls { missing: "http.tls_key" }),
+            (None, Some(_)) => Err(HttpConfigError::HalfOfTls { missing: "http.tls_cert" }),
+            (Some(_), Some(_)) | (None, None) => Ok(()),
+        }
+    }
+
+    /// The certificate and key files, when this API speaks TLS itself.
+    pub fn tls_files(&self) -> Option<(&PathBuf, &PathBuf)> {
+        self.tls_cert.as_ref().zip(self.tls_key.as_ref())
+    }
+
+    pub fn at(addr: SocketAddr) -> Self {
+        Self { addr, ..Self::default() }
+    }
+}
+
+/// An origin is a scheme and an authority, with nothing behind them: a browser sends it so and compares it as text.
+fn is_origin(text: &str) -> bool {
+    if text == "*" {
+        return true;
+    }
+    let Some(authority) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return false;
+    };
+    authority.parse::<http::uri::Authority>().is_ok_and(|parsed| !parsed.as_str().contains('@'))
+        && HeaderValue::from_str(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use axum::body::{Body, to_bytes};
+use http::Request;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use utoipa::OpenApi as _;
+use utoipa::ToSchema;
+
+use super::*;
+use crate::problem::Problem;
+
+crate::problem_types! {
+    ALL;
+
+    /// Another thing has the name. Take `another` one.
+    NAME_TAKEN = CONFLICT "name-taken" "The name is taken" r#"{"owner": "<0192>"}"#;
+}
+
+/// Something.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body")]
+struct Thing {
+    /// Its name, which is <unique>.
+    name: String,
+    parts: Option<Vec<String>>,
+}
+
+crate::answers_with! {
+    /// What is wrong with a thing.
+    Refusals = ALL;
+}
+
+/// Make a thing
+///
+/// With all its `parts`.
+#[utoipa::path(
+    put, path = "/v1/things/{id}", operation_id = "make_thing", tag = "things", request_body = Thing,
+    params(("id" = String, Path, description = "The thing", example = "it's")),
+    responses((status = 201, description = "Made", body = Thing), Refusals)
+)]
+#[expect(dead_code, reason = "describes an operation")]
+fn make() {}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(make), components(schemas(Problem)), info(title = "Things & more", version = "1.0"))]
+struct Document;
+
+fn described() -> Description {
+    let body = r#"{"name": "a <b>", "parts": []}"#;
+    let examples = [Example { operation: "make_thing", media_type: "application/json", body }];
+    Description::new(Document::openapi(), ALL, &examples, "127.0.0.1:8081")
+}
+
+async fn ask(path: &str, tag: Option<&str>) -> Response {
+    let request = Request::get(path).header(IF_NONE_MATCH, tag.unwrap_or("none"));
+    described().router::<()>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+}
+
+async fn text(response: Response) -> String {
+    String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn an_operation_has_what_the_edge_answers_and_its_example() {
+    let document: Value = serde_json::from_str(&text(ask("/openapi.json", None).await).await).unwrap();
+    let operation = &document["paths"]["/v1/things/{id}"]["put"];
+    assert_eq!(operation["responses"]["201"]["content"]["application/json"]["example"]["name"], "a <b>");
+    for status in ["400", "401", "403", "406", "408", "409", "413", "415", "422", "429", "431", "500", "503"] {
+        let problem = &operation["responses"][status]["content"]["application/problem+json"];
+        assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{status}");
+        for example in problem["examples"].as_object().unwrap().values() {
+            assert_eq!(example["value"]["status"].to_string(), status);
+        }
+    }
+    let taken =
+        &operation["responses"]["409"]["content"]["application/problem+json"]["examples"]["name-taken"]["value"];
+    assert_eq!(
+        (&taken["type"], &taken["owner"]),
+        (&json!("https://highwater.dev/problems/name-taken"), &json!("<0192>"))
+    );
+    assert!(operation["responses"]["429"]["headers"]["RateLimit"].is_object());
+    assert!(operation["responses"]["503"]["headers"]["Retry-After"].is_object());
+}
+
+#[tokio::test]
+async fn the_page_says_all_of_it_and_runs_nothing() {
+    let answer = ask("/docs", None).await;
+    assert_eq!(answer.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+    let policy = answer.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+    let page = text(answer).await;
+    let style = page.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+    assert!(policy.starts_with("default-src 'none'") && policy.contains(&hash(style.as_bytes())), "{policy}");
+    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("url("));
+    for expected in [
+        "<title>Things &amp; more</title>",
+        "<article id=\"make_thing\">",
+        "With all its <code>parts</code>.",
+        "which is &lt;unique&gt;.",
+        "curl -X PUT &#39;http://127.0.0.1:8081/v1/things/it&#39;\\&#39;&#39;s&#39;",
+        "&quot;name&quot;: &quot;a &lt;b&gt;&quot;",
+        "id=\"problem-name-taken\"",
+        "id=\"problem-rate-limited\"",
+        "id=\"schema-Thing\"",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in {page}");
+    }
+    // Every link within the page leads somewhere, and nothing is loaded from elsewhere.
+    for target in page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        match target.strip_prefix('#') {
+            Some(id) => assert!(page.contains(&format!("id=\"{id}\"")), "{target}"),
+            None => assert_eq!(target, "/openapi.json"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_caller_has_is_not_sent_again() {
+    for path in ["/docs", "/openapi.json"] {
+        let tag = ask(path, None).await.headers()[ETAG].to_str().unwrap().to_owned();
+        let answer = ask(path, Some(&tag)).await;
+        assert_eq!(
+            (answer.status(), answer.headers()[ETAG].to_str().unwrap()),
+            (StatusCode::NOT_MODIFIED, tag.as_str())
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! Wraps an API's router in everything that is the same for all: ids, log line, metrics, limits, CORS, packed answers, and problems
+//! for whatever axum refuses by itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use http::header::{
+    AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ETAG, IF_MATCH,
+    IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderName, HeaderValue, Method};
+use tower::ServiceBuilder;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::consistency::CONSISTENCY_TOKEN;
+use super::limit::admit::admit;
+use super::limit::{Limits, RATELIMIT, RATELIMIT_POLICY};
+use super::observe::{Observer, guard, observe};
+use super::trace::{REQUEST_ID, TRACEPARENT};
+use super::{HttpConfig, compress};
+use platform::clock::SharedClock;
+
+/// What the edge of one API is told.
+#[derive(Debug, Clone)]
+pub struct EdgeConfig {
+    /// Names the API in metrics and logs: `command`, `read`.
+    pub api: &'static str,
+    pub cors_origins: Vec<String>,
+    pub max_body_bytes: usize,
+    pub request_timeout: Duration,
+    pub(super) limits: Limits,
+}
+
+impl EdgeConfig {
+    pub fn new(api: &'static str, http: &HttpConfig, clock: &SharedClock) -> Self {
+        Self {
+            api,
+            cors_origins: http.cors_origins.clone(),
+            max_body_bytes: http.max_body_bytes,
+            request_timeout: Duration::from_secs(http.request_timeout_s),
+            limits: Limits::new(api, http, clock),
+        }
+    }
+}
+
+/// The router as it may be served. Nothing may be merged or layered around it any more.
+pub fn edge(router: Router, config: &EdgeConfig) -> Router {
+    // From the outside in. Put around the router one by one, each would be boxed once more.
+    let layers = ServiceBuilder::new()
+        .layer(from_fn_with_state(Observer::new(config.api), observe))
+        // Outside the guard, so that a page may also read the problems that the guard makes.
+        .option_layer(cors(&config.cors_origins))
+        // Outside the guard, which may put a problem in the place of an answer.
+        .layer(from_fn(compress::negotiate))
+        .layer(compress::layer())
+        .layer(from_fn_with_state(config.request_timeout, guard))
+        .layer(from_fn_with_state(config.limits.clone(), admit))
+        .layer(DefaultBodyLimit::max(config.max_body_bytes));
+    router.layer(layers)
+}
+
+/// No origin, no CORS. Keys are sent by hand, never by the browser itself, so credentials are not allowed.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        // A browser writes the host in lower case.
+        let distinct: BTreeSet<String> = origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        AllowOrigin::list(distinct.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    let ours = [
+        "data-position",
+        "data-freshness",
+        "idempotency-replayed",
+        "preference-applied",
+        "cache-status",
+        "server-timing",
+    ];
+    let standard = [
+        CONTENT_DISPOSITION,
+        CONTENT_LOCATION,
+        ETAG,
+        LOCATION,
+        LINK,
+        RETRY_AFTER,
+        RATELIMIT,
+        RATELIMIT_POLICY,
+        WWW_AUTHENTICATE,
+    ];
+    let named = [CONSISTENCY_TOKEN, REQUEST_ID];
+    let taken = ["idempotency-key", "prefer", "last-event-id"];
+    let sent = [AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN, TRACEPARENT];
+    Some(
+        CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers(sent.into_iter().chain(taken.map(HeaderName::from_static)).collect::<Vec<_>>())
+            .expose_headers(
+                standard.into_iter().chain(named).chain(ours.map(HeaderName::from_static)).collect::<Vec<_>>(),
+            )
+            .max_age(Duration::from_hours(1)),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! How much one API takes, as an operator sets it.
+
+use serde::Deserialize;
+
+use platform::config::{ConfigError, within};
+
+/// How much one API takes. 0 turns a limit off. The rates are generous: they stop what has run wild, and an operator who
+/// shares a machine among tenants sets lower ones.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitConfig {
+    /// Connections; one more is closed at once.
+    pub max_connections: u32,
+    /// Requests that are being answered; one more gets 503.
+    pub max_requests_in_flight: u32,
+    /// Bytes of the bodies of those requests; what would exceed it gets 503.
+    pub max_body_bytes_in_flight: u64,
+    /// Bytes of a request's header fields; more get 431.
+    pub max_header_bytes: u32,
+    /// A connection whose next request head is not there after this long is closed.
+    pub head_timeout_s: u64,
+    /// A body that brings nothing for this long gets 408.
+    pub body_pause_s: u64,
+    /// A body that comes slower than this gets 408.
+    pub body_min_bytes_per_s: u64,
+    /// Requests of one API key.
+    pub key_requests_per_s: u32,
+    /// Requests from one address.
+    pub address_requests_per_s: u32,
+    /// Requests from one address without a valid key.
+    pub address_bad_keys_per_s: u32,
+    /// Items of one source: observations, statements, syncs.
+    pub source_items_per_s: u32,
+    /// The time over which a rate is meant: what it allows in so many seconds may also come at once.
+    pub rate_window_s: u32,
+}
+
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 4_096,
+            max_requests_in_flight: 2_048,
+            max_body_bytes_in_flight: 64 << 20,
+            max_header_bytes: 32 << 10,
+            head_timeout_s: 60,
+            body_pause_s: 15,
+            body_min_bytes_per_s: 1_024,
+            key_requests_per_s: 100_000,
+            address_requests_per_s: 100_000,
+            address_bad_keys_per_s: 50,
+            source_items_per_s: 1_000_000,
+            rate_window_s: 10,
+        }
+    }
+}
+
+impl LimitConfig {
+    /// Refuses what cannot work together with the largest body that is taken.
+    pub(crate) fn validate(&self, max_body_bytes: usize) -> Result<(), ConfigError> {
+        if self.max_body_bytes_in_flight > 0 {
+            let least = max_body_bytes as u64;
+            within("http.limits.max_body_bytes_in_flight", self.max_body_bytes_in_flight, least, 1 << 40)?;
+        }
+        if self.max_header_bytes > 0 {
+            within("http.limits.max_header_bytes", self.max_header_bytes.into(), 1_024, 1 << 20)?;
+        }
+        within("http.limits.head_timeout_s", self.head_timeout_s, 1, 3_600)?;
+        within("http.limits.body_pause_s", self.body_pause_s, 0, 3_600)?;
+        within("http.limits.rate_window_s", self.rate_window_s.into(), 1, 3_600)?;
+        for (field, rate) in [
+            ("http.limits.key_requests_per_s", self.key_requests_per_s),
+            ("http.limits.address_requests_per_s", self.address_requests_per_s),
+            ("http.limits.address_bad_keys_per_s", self.address_bad_keys_per_s),
+            ("http.limits.source_items_per_s", self.source_items_per_s),
+        ] {
+            within(field, rate.into(), 0, 100_000_000)?;
+        }
+        Ok(())
+    }
+}

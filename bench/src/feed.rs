@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, ensure};
 use domain::observation::ObservationsRecorded;
 use event_store::{Appender, AppenderConfig};
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,7 @@ impl Feed {
     /// Opens so many workspaces for it.
     pub(crate) async fn open(database: &Database, workspaces: usize, shape: &Shape) -> Result<(Self, Vec<Workspace>)> {
         ensure!(workspaces > 0, "an observation is sent to a workspace");
-        let pool = connect(&database.config, Part::Command).await?;
+        let pool = connect(&database.config, DatabaseRole::Command).await?;
         // The writers end with the last clone of the appender.
         let (appender, _writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
         let service = Service::start(database, "command").await?;

@@ -59,10 +59,10 @@ impl Load {
             campaign,
             kind,
             occurred_at: self.start + TimeDelta::milliseconds(moment),
-            count: kind.one(),
+            count: kind.unit_count(),
             value_micros,
             dimensions: BTreeMap::new(),
-            corrects: None,
+            correction: None,
         }
     }
 }

@@ -7,8 +7,8 @@ use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
 use domain::observation::{Observation, ObservationsRecorded, STREAM_TYPE};
 use event_store::{
-    AppendRequest, Appender, Claim, Expect, ExpectedVersion, Item, ItemKey, Metadata, NewEvent, Payload, Then,
-    WhenTaken, find_claims,
+    AppendRequest, Appender, Claim, ClaimEffect, ClaimPrecondition, ExpectedVersion, Item, ItemKey, Metadata, NewEvent,
+    OnDuplicate, Payload, find_claims,
 };
 use platform::clock::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
@@ -52,8 +52,8 @@ impl Recorder {
             .map(|found| Claim {
                 kind: if found.kind == "campaign" { "campaign" } else { "source_name" },
                 key: found.key,
-                expect: Expect::Held { owner: found.owner, state: found.state },
-                then: Then::Keep,
+                expect: ClaimPrecondition::Held { owner: found.owner, state: found.state },
+                then: ClaimEffect::Keep,
             })
             .collect();
         Ok(Self { appender, workspace, claims })
@@ -83,7 +83,7 @@ impl Recorder {
             events: vec![event],
             metadata: Metadata(metadata(at)),
             claims: self.claims.clone(),
-            seen: Vec::new(),
+            item_preconditions: Vec::new(),
             receipt: None,
             recorded_at: at,
         };
@@ -112,7 +112,7 @@ fn item(
         Ids::Kept => Some(key(source, campaign, currency, observation)),
         Ids::None => None,
     };
-    Ok(Item { key, when_taken: WhenTaken::default(), content: serde_json::to_string(observation)? })
+    Ok(Item { key, when_taken: OnDuplicate::default(), content: serde_json::to_string(observation)? })
 }
 
 /// Two digests over the parts that the command API's own keys are made of.

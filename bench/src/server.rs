@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
@@ -43,12 +43,12 @@ impl Server {
 
     /// A new database, migrated.
     pub(crate) async fn database(&self, name: &str) -> Result<Database> {
-        let maintenance = connect(&DatabaseConfig::at(self.postgres.url()), Part::Admin).await?;
+        let maintenance = connect(&DatabaseConfig::at(self.postgres.url()), DatabaseRole::Admin).await?;
         sqlx::query(&format!("CREATE DATABASE {name}")).execute(&maintenance).await?;
         maintenance.close().await;
         let url = PgConnectOptions::from_str(self.postgres.url().expose_secret())?.database(name).to_url_lossy();
         let config = DatabaseConfig::at(SecretString::from(url.to_string()));
-        let admin = connect(&config, Part::Admin).await?;
+        let admin = connect(&config, DatabaseRole::Admin).await?;
         event_store::MIGRATOR.run(&admin).await.with_context(|| format!("cannot migrate {name}"))?;
         Ok(Database { config, admin })
     }

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
 use platform::clock::SystemClock;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use projections::{ReplayOptions, ReplayOutcome, ReplayProgress};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::callers::{Caller as _, latencies, milliseconds, record};
-use crate::commands::ours::{Caller, Ours};
+use crate::commands::ours::{Caller, HighwaterStore};
 use crate::projector::Projector;
 use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
@@ -45,7 +45,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
     let database = server.database("switch").await?;
     let ours = populate(&database, options).await.context("cannot fill the logs")?;
-    let pool = connect(&database.config, Part::Projector).await?;
+    let pool = connect(&database.config, DatabaseRole::Projector).await?;
     projections::catch_up(&pool).await?;
     let (mut switching, mut quiet) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -77,13 +77,13 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
 }
 
 /// Workspaces with some campaigns each.
-async fn populate(database: &Database, options: &Options) -> Result<Arc<Ours>> {
+async fn populate(database: &Database, options: &Options) -> Result<Arc<HighwaterStore>> {
     let mut workspaces = Vec::new();
     for number in 0..options.workspaces {
         workspaces.push(Workspace::open(database, &format!("workspace {number}")).await?.id);
     }
     let count = workspaces.len();
-    let ours = Arc::new(Ours::in_workspaces(database, workspaces).await?);
+    let ours = Arc::new(HighwaterStore::in_workspaces(database, workspaces).await?);
     for _ in 0..options.campaigns {
         let mut drafting = JoinSet::new();
         for mut caller in ours.callers(count, count) {
@@ -119,7 +119,7 @@ async fn switch(pool: &PgPool, workspaces: u16, load: &Load) -> Result<Duration>
 }
 
 /// Every command that was answered is one event.
-async fn check(database: &Database, ours: &Ours) -> Result<()> {
+async fn check(database: &Database, ours: &HighwaterStore) -> Result<()> {
     let drafted = "SELECT count(*) FROM log.events WHERE event_type = 'CampaignCreated'";
     let drafted: i64 = sqlx::query_scalar(drafted).fetch_one(&database.admin).await?;
     ensure!(drafted == ours.drafted(), "{} campaigns were drafted, but {drafted} stored", ours.drafted());
@@ -134,7 +134,7 @@ struct Load {
 }
 
 impl Load {
-    fn start(ours: &Arc<Ours>, callers: u16) -> Self {
+    fn start(ours: &Arc<HighwaterStore>, callers: u16) -> Self {
         let (counting, stop, mut calling) = (Arc::<AtomicBool>::default(), CancellationToken::new(), JoinSet::new());
         for caller in ours.callers(callers.into(), WRITTEN) {
             calling.spawn(call_until(caller, Arc::clone(&counting), stop.clone()));

@@ -13,18 +13,18 @@ use http_edge::body::{self, BodyStream};
 use http_edge::json;
 use http_edge::problem::Problem;
 use http_edge::trace::TraceContext;
-use platform::keys::{Keys, Principal, Scope};
+use platform::keys::{ApiKeyVerifier, Principal, Scope};
 use serde::Deserialize;
 
-use crate::failure::Failure;
-use crate::idempotency::{self, Content, Idempotency};
+use crate::error::CommandError;
+use crate::idempotency::{self, Idempotency, RequestDigest};
 use crate::outcome::Outcome;
 use crate::precondition::{IfMatch, IfMatchError};
 use crate::state::ApiState;
 
 /// Who gives a command, and what makes it safe to send again.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct CommandContext {
     pub(crate) principal: Principal,
     pub(crate) received_at: DateTime<Utc>,
     pub(crate) idempotency: Option<Idempotency>,
@@ -32,7 +32,7 @@ pub(crate) struct Caller {
     trace: TraceContext,
 }
 
-impl Caller {
+impl CommandContext {
     pub(crate) fn workspace(&self) -> WorkspaceId {
         WorkspaceId(self.principal.workspace)
     }
@@ -72,21 +72,21 @@ impl Caller {
     }
 
     /// What is kept of the answer, when the caller may ask for it again.
-    pub(crate) fn receipt(&self, outcome: &Outcome) -> Result<Option<Receipt>, Failure> {
+    pub(crate) fn receipt(&self, outcome: &Outcome) -> Result<Option<Receipt>, CommandError> {
         let Some(Idempotency { key, digest }) = &self.idempotency else { return Ok(None) };
-        let response = serde_json::to_string(outcome).map_err(Failure::encoding)?;
+        let response = serde_json::to_string(outcome).map_err(CommandError::encoding)?;
         Ok(Some(Receipt { key: key.clone(), digest: *digest, response }))
     }
 }
 
 /// A command whose body is JSON.
 #[derive(Debug, Clone)]
-pub(crate) struct Command {
-    pub(crate) caller: Caller,
+pub(crate) struct JsonCommand {
+    pub(crate) caller: CommandContext,
     body: Bytes,
 }
 
-impl Command {
+impl JsonCommand {
     /// The body, checked whole.
     pub(crate) fn body<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         Ok(json::parse(json::text(&self.body)?)?)
@@ -98,88 +98,88 @@ impl Command {
     }
 }
 
-impl FromRequest<ApiState> for Command {
+impl FromRequest<ApiState> for JsonCommand {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (request, waiting) = Waiting::begin(request, state).await?;
+        let (request, waiting) = RequestHead::begin(request, state).await?;
         let body = json::read(request, state).await?;
         Ok(Self { caller: waiting.caller(&[], &body)?, body })
     }
 }
 
 /// A command whose caller may give it, and whose body is still to be read.
-pub(crate) struct Opened {
-    waiting: Waiting,
+pub(crate) struct UnreadCommand {
+    waiting: RequestHead,
     request: Request,
 }
 
-impl Opened {
+impl UnreadCommand {
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.request.headers()
     }
 
     /// The command once its body is there. `about` is what the request says beside its body.
-    pub(crate) async fn read(self, state: &ApiState, about: &[&str]) -> Result<Command, Problem> {
-        let body = body::whole(self.request, state).await?;
-        Ok(Command { caller: self.waiting.caller(about, &body)?, body })
+    pub(crate) async fn read(self, state: &ApiState, about: &[&str]) -> Result<JsonCommand, Problem> {
+        let body = body::read_to_end(self.request, state).await?;
+        Ok(JsonCommand { caller: self.waiting.caller(about, &body)?, body })
     }
 
     /// For a route that reads the body piece by piece.
-    pub(crate) fn flow(self) -> Result<(Flowing, BodyStream), Problem> {
+    pub(crate) fn flow(self) -> Result<(StreamingCommand, BodyStream), Problem> {
         let key = idempotency::key(&self.waiting.headers)?;
         let content = self.waiting.content();
         let bearer = auth::bearer(&self.waiting.headers).unwrap_or_default().to_owned();
-        let flowing = Flowing { caller: self.waiting.unkeyed(), key, content, bearer };
+        let flowing = StreamingCommand { caller: self.waiting.unkeyed(), key, content, bearer };
         Ok((flowing, BodyStream::of(self.request)?))
     }
 }
 
-impl FromRequest<ApiState> for Opened {
+impl FromRequest<ApiState> for UnreadCommand {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (request, waiting) = Waiting::begin(request, state).await?;
+        let (request, waiting) = RequestHead::begin(request, state).await?;
         Ok(Self { waiting, request })
     }
 }
 
 /// A command that is carried out part by part as its body arrives.
-pub(crate) struct Flowing {
-    pub(crate) caller: Caller,
+pub(crate) struct StreamingCommand {
+    pub(crate) caller: CommandContext,
     /// The caller's idempotency key.
     pub(crate) key: Option<String>,
     /// The request's content, still without anything of the body.
-    pub(crate) content: Content,
+    pub(crate) content: RequestDigest,
     bearer: String,
 }
 
-impl Flowing {
+impl StreamingCommand {
     /// The caller of one part: at the time of the part, if the key still holds then.
     pub(crate) async fn caller_of(
         &self,
         state: &ApiState,
         idempotency: Option<Idempotency>,
-    ) -> Result<Caller, Problem> {
-        auth::authenticate_again(&Keys::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
-        Ok(Caller { received_at: state.clock.now(), idempotency, ..self.caller.clone() })
+    ) -> Result<CommandContext, Problem> {
+        auth::authenticate_again(&ApiKeyVerifier::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
+        Ok(CommandContext { received_at: state.clock.now(), idempotency, ..self.caller.clone() })
     }
 }
 
 /// A command that says everything by its path. Its body is empty, or an empty object.
 #[derive(Debug, Clone)]
-pub(crate) struct BareCommand {
-    pub(crate) caller: Caller,
+pub(crate) struct EmptyCommand {
+    pub(crate) caller: CommandContext,
 }
 
-impl FromRequest<ApiState> for BareCommand {
+impl FromRequest<ApiState> for EmptyCommand {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (request, waiting) = Waiting::begin(request, state).await?;
-        let body = body::whole(request, state).await?;
+        let (request, waiting) = RequestHead::begin(request, state).await?;
+        let body = body::read_to_end(request, state).await?;
         if !body.trim_ascii().is_empty() {
-            let Nothing {} = json::parse(json::text(&body)?)?;
+            let EmptyBody {} = json::parse(json::text(&body)?)?;
         }
         Ok(Self { caller: waiting.caller(&[], &body)? })
     }
@@ -187,10 +187,10 @@ impl FromRequest<ApiState> for BareCommand {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct EmptyBody {}
 
 /// A request whose caller may send it, and whose body has not been read yet.
-struct Waiting {
+struct RequestHead {
     principal: Principal,
     trace: TraceContext,
     received_at: DateTime<Utc>,
@@ -199,7 +199,7 @@ struct Waiting {
     headers: HeaderMap,
 }
 
-impl Waiting {
+impl RequestHead {
     async fn begin(request: Request, state: &ApiState) -> Result<(Request, Self), Problem> {
         let (mut parts, body) = request.into_parts();
         let authenticated = Authenticated::from_request_parts(&mut parts, state).await?;
@@ -216,21 +216,21 @@ impl Waiting {
         Ok((Request::from_parts(parts, body), waiting))
     }
 
-    fn content(&self) -> Content {
-        Content::of(&self.method, &self.path)
+    fn content(&self) -> RequestDigest {
+        RequestDigest::of(&self.method, &self.path)
     }
 
-    fn caller(self, about: &[&str], body: &[u8]) -> Result<Caller, Problem> {
+    fn caller(self, about: &[&str], body: &[u8]) -> Result<CommandContext, Problem> {
         let idempotency = idempotency::key(&self.headers)?.map(|key| {
             let mut content = about.iter().fold(self.content(), |content, part| content.with(part));
             content.add(body);
             Idempotency { key, digest: content.digest() }
         });
-        Ok(Caller { idempotency, ..self.unkeyed() })
+        Ok(CommandContext { idempotency, ..self.unkeyed() })
     }
 
-    fn unkeyed(self) -> Caller {
-        Caller {
+    fn unkeyed(self) -> CommandContext {
+        CommandContext {
             principal: self.principal,
             received_at: self.received_at,
             idempotency: None,

@@ -3,28 +3,28 @@
 //! A request goes through these steps. `command` finds out who gives it and reads its body as it was sent; the route reads
 //! what it says; `execute` recalls or loads what the decision rests on (a stream, or claims), lets the domain decide, and
 //! appends events, claims and receipt in one transaction, again if a race was lost; a key that was used before is answered by
-//! its receipt; `answer` says what came of it and `problems` why nothing did.
+//! its receipt; `response` says what came of it and `problems` why nothing did.
 //!
 //! It never reads a read table. What a decision must look up beside its own stream is a claim, which the append asserts.
 
-mod answer;
 mod claims;
 mod command;
+mod error;
 mod execute;
-mod failure;
 mod idempotency;
 mod ids;
+mod item_error;
 mod openapi;
 mod outcome;
 mod precondition;
 mod problems;
-mod quantity;
-mod refusal;
+mod raw_number;
+mod response;
 mod routes;
 mod state;
 
 use axum::Router;
-use http_edge::docs::Description;
+use http_edge::docs::ApiDocs;
 
 pub use state::{ApiState, Limits, StreamLimits};
 
@@ -36,6 +36,6 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// What `/openapi.json` and `/docs` say.
-pub fn description() -> Description {
+pub fn description() -> ApiDocs {
     openapi::described(routes::all()).1
 }

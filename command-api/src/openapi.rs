@@ -1,7 +1,7 @@
 //! The OpenAPI document, from the handlers themselves.
 
 use axum::Router;
-use http_edge::docs::Description;
+use http_edge::docs::ApiDocs;
 use http_edge::problem::Problem;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -25,18 +25,18 @@ use crate::state::ApiState;
         (name = "activity", description = "What sources report"),
     )
 )]
-struct Described;
+struct OpenApiDoc;
 
 /// Where the API listens unless it is told otherwise.
 const ADDRESS: &str = "127.0.0.1:8081";
 
 /// The router, and what describes it.
-pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, Description) {
+pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, ApiDocs) {
     let (router, paths) = routes.split_for_parts();
-    let mut document = Described::openapi();
+    let mut document = OpenApiDoc::openapi();
     document.merge(paths);
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("key", key);
     let problems = [kinds::ALL, rules::ALL].concat();
-    (router, Description::new(document, &problems, &[], ADDRESS))
+    (router, ApiDocs::new(document, &problems, &[], ADDRESS))
 }

@@ -3,12 +3,12 @@
 use domain::campaign::CampaignError;
 use domain::ids::{CampaignId, SourceId};
 use domain::source::SourceError;
-use event_store::{Appended, StoredReceipt};
+use event_store::{AppendOutcome, StoredReceipt};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::problems::rules;
-use crate::routes::Settled;
+use crate::routes::PreAppendResults;
 
 /// The caller's part of an answer. What only the append knows (version, position, twins) is in the receipt beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,18 +21,18 @@ pub(crate) enum Outcome {
     /// A source was registered.
     Registered(SourceId),
     /// A source was registered before, as the same.
-    RegisteredBefore(SourceId),
+    AlreadyRegistered(SourceId),
     /// A sync was noted.
-    Noted,
+    SyncRecorded,
     /// A batch was judged.
-    Judged(Settled),
+    BatchProcessed(PreAppendResults),
     /// The rules do not allow it.
-    Refused(Refused),
+    Refused(DomainRejection),
 }
 
 /// A rule that does not allow a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Refused {
+pub(crate) struct DomainRejection {
     /// The rule's stable name.
     pub(crate) code: String,
     /// What is wrong.
@@ -42,14 +42,14 @@ pub(crate) struct Refused {
     pub(crate) field: Option<String>,
 }
 
-impl From<CampaignError> for Refused {
+impl From<CampaignError> for DomainRejection {
     fn from(error: CampaignError) -> Self {
         let field = error.field().map(str::to_owned);
         Self { code: rules::of_campaign(&error).code.to_owned(), detail: error.to_string(), field }
     }
 }
 
-impl From<SourceError> for Refused {
+impl From<SourceError> for DomainRejection {
     fn from(error: SourceError) -> Self {
         let field = error.field().map(str::to_owned);
         Self { code: rules::of_source(error).code.to_owned(), detail: error.to_string(), field }
@@ -58,7 +58,7 @@ impl From<SourceError> for Refused {
 
 /// An outcome with what the append made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Done {
+pub(crate) struct CommandResult {
     pub(crate) outcome: Outcome,
     /// The stream's version.
     pub(crate) version: i64,
@@ -72,14 +72,14 @@ pub(crate) struct Done {
     pub(crate) replayed: bool,
 }
 
-impl Done {
+impl CommandResult {
     /// Without an append: nothing was done, and nothing is to be remembered.
     pub(crate) fn nothing(outcome: Outcome, version: i64) -> Self {
         Self { outcome, version, position: 0, duplicates: Vec::new(), conflicts: Vec::new(), replayed: false }
     }
 
     /// From an append that was given `outcome` to remember.
-    pub(crate) fn appended(outcome: Outcome, appended: Appended, key: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn appended(outcome: Outcome, appended: AppendOutcome, key: Option<&str>) -> Result<Self, CommandError> {
         let outcome = match appended.response {
             Some(stored) if appended.replayed => read(&stored, key.unwrap_or_default())?,
             Some(_) | None => outcome,
@@ -95,7 +95,7 @@ impl Done {
     }
 
     /// From a receipt that was found before anything was done.
-    pub(crate) fn found(receipt: StoredReceipt, key: &str) -> Result<Self, Failure> {
+    pub(crate) fn found(receipt: StoredReceipt, key: &str) -> Result<Self, CommandError> {
         Ok(Self {
             outcome: read(&receipt.response, key)?,
             version: receipt.version.unwrap_or_default(),
@@ -107,6 +107,6 @@ impl Done {
     }
 }
 
-fn read(stored: &str, key: &str) -> Result<Outcome, Failure> {
-    serde_json::from_str(stored).map_err(|_| Failure::BadReceipt { key: key.to_owned() })
+fn read(stored: &str, key: &str) -> Result<Outcome, CommandError> {
+    serde_json::from_str(stored).map_err(|_| CommandError::BadReceipt { key: key.to_owned() })
 }

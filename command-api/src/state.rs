@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use domain::campaign::Campaign;
 use domain::event;
-use event_store::{Appender, LogStore, UpcastError};
-use http_edge::limit::SourceRate;
+use event_store::{AggregateStore, Appender, UpcastError};
+use http_edge::limit::SourceRateLimiter;
 use platform::clock::SharedClock;
-use platform::keys::Keys;
+use platform::keys::ApiKeyVerifier;
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -74,28 +74,28 @@ pub struct ApiState {
     /// Writes.
     pub(crate) appender: Appender,
     /// The streams of campaigns.
-    pub(crate) campaigns: Arc<LogStore<Campaign>>,
+    pub(crate) campaigns: Arc<AggregateStore<Campaign>>,
     pub(crate) claims: Arc<ClaimCache>,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) in_flight: InFlight,
-    pub(crate) source_rate: SourceRate,
-    keys: Keys,
+    pub(crate) source_rate: SourceRateLimiter,
+    keys: ApiKeyVerifier,
 }
 
 impl ApiState {
-    /// `pool` must act as `platform::database::Part::Command`.
-    pub fn new(pool: PgPool, appender: Appender, keys: Keys, clock: SharedClock, limits: Limits) -> Self {
+    /// `pool` must act as `platform::database::Part::JsonCommand`.
+    pub fn new(pool: PgPool, appender: Appender, keys: ApiKeyVerifier, clock: SharedClock, limits: Limits) -> Self {
         let stamp = Arc::clone(&clock);
-        let campaigns = LogStore::new(pool.clone(), appender.clone(), upcast, move || stamp.now());
+        let campaigns = AggregateStore::new(pool.clone(), appender.clone(), upcast, move || stamp.now());
         let (campaigns, claims) = (Arc::new(campaigns), Arc::new(ClaimCache::default()));
-        let (in_flight, source_rate) = (InFlight::default(), SourceRate::default());
+        let (in_flight, source_rate) = (InFlight::default(), SourceRateLimiter::default());
         Self { pool, appender, campaigns, claims, clock, limits, in_flight, source_rate, keys }
     }
 
     /// With a limit to what each source may send.
     #[must_use]
-    pub fn with_source_rate(self, source_rate: SourceRate) -> Self {
+    pub fn with_source_rate(self, source_rate: SourceRateLimiter) -> Self {
         Self { source_rate, ..self }
     }
 }
@@ -105,7 +105,7 @@ fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value
     Ok(event::upcast(event_type, event_version, payload)?)
 }
 
-impl FromRef<ApiState> for Keys {
+impl FromRef<ApiState> for ApiKeyVerifier {
     fn from_ref(state: &ApiState) -> Self {
         state.keys.clone()
     }

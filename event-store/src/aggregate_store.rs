@@ -14,13 +14,13 @@ use cqrs_es::{Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnv
 use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 
-use crate::append::{AppendRequest, Appended, ExpectedVersion, Metadata, NewEvent, Payload};
+use crate::aggregate_cache::AggregateCache;
+use crate::append::{AppendOutcome, AppendRequest, ExpectedVersion, Metadata, NewEvent, Payload};
 use crate::appender::Appender;
 use crate::claims::Claim;
 use crate::codec::{self, Upcast};
 use crate::error::{AppendError, LoadError};
 use crate::receipts::Receipt;
-use crate::remembered::RememberedAggregates;
 
 /// An aggregate as its stream tells it, and the version that a decision on it rests on.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl<A: Aggregate> AggregateContext<A> for Loaded<A> {
 
 /// What is appended beside the events of an aggregate.
 #[derive(Debug, Clone)]
-pub struct Alongside {
+pub struct CommitContext {
     /// Who, why, when.
     pub metadata: Metadata,
     /// What must hold and what changes beside the stream.
@@ -60,21 +60,21 @@ pub struct Alongside {
 }
 
 /// The streams of one kind of aggregate.
-pub struct LogStore<A> {
+pub struct AggregateStore<A> {
     repository: PostgresEventRepository,
     appender: Appender,
     upcast: Upcast,
-    remembered: RememberedAggregates<A>,
+    remembered: AggregateCache<A>,
     now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
 }
 
-impl<A> fmt::Debug for LogStore<A> {
+impl<A> fmt::Debug for AggregateStore<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogStore").field("appender", &self.appender).finish_non_exhaustive()
     }
 }
 
-impl<A: Aggregate + Clone> LogStore<A> {
+impl<A: Aggregate + Clone> AggregateStore<A> {
     /// A store that reads through `pool`, by `upcast`, and writes through `appender`. `now` stamps what cqrs-es itself
     /// commits.
     pub fn new(
@@ -85,7 +85,7 @@ impl<A: Aggregate + Clone> LogStore<A> {
     ) -> Self {
         // The second table would hold cqrs-es's snapshots, which are never asked for.
         let repository = PostgresEventRepository::new(pool).with_tables("log.events", "log.snapshots");
-        Self { repository, appender, upcast, remembered: RememberedAggregates::new(), now: Arc::new(now) }
+        Self { repository, appender, upcast, remembered: AggregateCache::new(), now: Arc::new(now) }
     }
 
     /// The aggregate of a stream; its default, at version 0, if the stream does not exist.
@@ -109,7 +109,7 @@ impl<A: Aggregate + Clone> LogStore<A> {
 
     /// The aggregate as this process last saw it, without a look at the log. It may be out of date: use it only for what an
     /// append then asserts.
-    pub fn recall(&self, stream_id: &str) -> Option<Loaded<A>> {
+    pub fn cached(&self, stream_id: &str) -> Option<Loaded<A>> {
         let (version, aggregate) = self.remembered.get(stream_id)?;
         Some(Loaded { stream_id: stream_id.to_owned(), aggregate, version })
     }
@@ -119,8 +119,8 @@ impl<A: Aggregate + Clone> LogStore<A> {
         &self,
         on: &Loaded<A>,
         events: &[A::Event],
-        alongside: Alongside,
-    ) -> Result<Appended, AppendError> {
+        alongside: CommitContext,
+    ) -> Result<AppendOutcome, AppendError> {
         let request = AppendRequest {
             workspace: workspace_of(&on.stream_id)?,
             stream_type: A::TYPE,
@@ -129,13 +129,13 @@ impl<A: Aggregate + Clone> LogStore<A> {
             events: events.iter().map(new_event).collect::<Result<_, _>>()?,
             metadata: alongside.metadata,
             claims: alongside.claims,
-            seen: Vec::new(),
+            item_preconditions: Vec::new(),
             receipt: alongside.receipt,
             recorded_at: alongside.recorded_at,
         };
         let appended = self.appender.append(request).await;
         match &appended {
-            Ok(Appended { replayed: false, version, .. }) if !events.is_empty() => {
+            Ok(AppendOutcome { replayed: false, version, .. }) if !events.is_empty() => {
                 let mut aggregate = on.aggregate.clone();
                 for event in events {
                     aggregate.apply(event.clone());
@@ -166,7 +166,7 @@ impl<A: Aggregate + Clone> LogStore<A> {
     }
 }
 
-impl<A: Aggregate + Clone> EventStore<A> for LogStore<A> {
+impl<A: Aggregate + Clone> EventStore<A> for AggregateStore<A> {
     type AC = Loaded<A>;
 
     async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
@@ -196,7 +196,7 @@ impl<A: Aggregate + Clone> EventStore<A> for LogStore<A> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let alongside = Alongside {
+        let alongside = CommitContext {
             metadata: Metadata(metadata.clone().into_iter().collect()),
             claims: Vec::new(),
             receipt: None,

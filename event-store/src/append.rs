@@ -36,24 +36,24 @@ pub struct Item {
     /// What makes it unique; an item without a key is always accepted.
     pub key: Option<ItemKey>,
     /// What happens if its id is taken.
-    pub when_taken: WhenTaken,
+    pub when_taken: OnDuplicate,
     /// A JSON value.
     pub content: String,
 }
 
 /// What happens to an item whose id is taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum WhenTaken {
+pub enum OnDuplicate {
     /// It is left out, and the answer says so.
     #[default]
-    LeaveOut,
+    Skip,
     /// The whole request is refused with [`AppendError::Item`](crate::AppendError::Item): it rests on the item being new.
-    RefuseRequest,
+    FailRequest,
 }
 
 /// An item that a request rests on: recorded with this fingerprint, by an earlier request or by this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeenItem {
+pub struct ItemPrecondition {
     /// The UTC day of the item.
     pub day: NaiveDate,
     /// The digest of what makes it unique.
@@ -112,7 +112,7 @@ pub struct AppendRequest {
     /// all are written, in order.
     pub claims: Vec<Claim>,
     /// What must be recorded, by earlier requests or by this one.
-    pub seen: Vec<SeenItem>,
+    pub item_preconditions: Vec<ItemPrecondition>,
     /// What makes the request safe to repeat.
     pub receipt: Option<Receipt>,
     /// The time of the append.
@@ -121,7 +121,7 @@ pub struct AppendRequest {
 
 /// The answer to a request that was accepted, now or, when `replayed`, the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
+pub struct AppendOutcome {
     /// The stream's version after the request.
     pub version: i64,
     /// The position of the request's last event; the head if it wrote none.

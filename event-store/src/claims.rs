@@ -14,14 +14,14 @@ pub struct Claim {
     /// Which one of it.
     pub key: String,
     /// What must hold before the request.
-    pub expect: Expect,
+    pub expect: ClaimPrecondition,
     /// What the request makes of it.
-    pub then: Then,
+    pub then: ClaimEffect,
 }
 
 /// What a request asserts of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expect {
+pub enum ClaimPrecondition {
     /// Nothing.
     Any,
     /// Nobody holds it.
@@ -37,7 +37,7 @@ pub enum Expect {
 
 /// What a request makes of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Then {
+pub enum ClaimEffect {
     /// Leaves it.
     Keep,
     /// Takes it, or changes it.
@@ -53,7 +53,7 @@ pub enum Then {
 
 /// A claim as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundClaim {
+pub struct StoredClaim {
     /// What is claimed.
     pub kind: String,
     /// Which one of it.
@@ -69,13 +69,13 @@ pub async fn find_claims(
     pool: &PgPool,
     workspace: i32,
     wanted: &[(&str, &str)],
-) -> Result<Vec<FoundClaim>, sqlx::Error> {
+) -> Result<Vec<StoredClaim>, sqlx::Error> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     let (kinds, keys): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
     sqlx::query_as!(
-        FoundClaim,
+        StoredClaim,
         r#"SELECT kind AS "kind!", key AS "key!", owner AS "owner!", state AS "state!"
            FROM log.find_claims($1, $2, $3)"#,
         workspace,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::claims::FoundClaim;
+use crate::claims::StoredClaim;
 
 /// Why a request was not appended. Nothing of it was written, except perhaps after [`AppendError::Unavailable`].
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum AppendError {
         /// Which one of it.
         key: String,
         /// What is there now; `None` if nobody holds it.
-        found: Option<Box<FoundClaim>>,
+        found: Option<Box<StoredClaim>>,
     },
     /// An item that the request rests on is not as it was seen: look again.
     #[error("an item is not as expected")]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// An item to look for, on any day of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ItemWanted {
+pub struct ItemQuery {
     /// The digest of what makes it unique within a day.
     pub id: Uuid,
     /// The first UTC day that it may be of.
@@ -17,7 +17,7 @@ pub struct ItemWanted {
 
 /// An item that is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FoundItem {
+pub struct StoredItem {
     /// The digest of what makes it unique within a day.
     pub id: Uuid,
     /// The UTC day of the item.
@@ -29,8 +29,8 @@ pub struct FoundItem {
 }
 
 /// The recorded items of a workspace with these ids: one for each day of the range on which the id was used. Days whose ids
-/// are forgotten have none. What rests on them is asserted by the append ([`SeenItem`](crate::SeenItem)).
-pub async fn find_items(pool: &PgPool, workspace: i32, wanted: &[ItemWanted]) -> Result<Vec<FoundItem>, sqlx::Error> {
+/// are forgotten have none. What rests on them is asserted by the append ([`ItemPrecondition`](crate::ItemPrecondition)).
+pub async fn find_items(pool: &PgPool, workspace: i32, wanted: &[ItemQuery]) -> Result<Vec<StoredItem>, sqlx::Error> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -38,7 +38,7 @@ pub async fn find_items(pool: &PgPool, workspace: i32, wanted: &[ItemWanted]) ->
     let first_days: Vec<NaiveDate> = wanted.iter().map(|item| item.first_day).collect();
     let last_days: Vec<NaiveDate> = wanted.iter().map(|item| item.last_day).collect();
     sqlx::query_as!(
-        FoundItem,
+        StoredItem,
         r#"SELECT id AS "id!", day AS "day!", fingerprint AS "fingerprint!", position AS "position!"
            FROM log.find_items($1, $2, $3, $4) WHERE position IS NOT NULL"#,
         workspace,

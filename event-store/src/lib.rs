@@ -17,44 +17,45 @@
 //!    ([`claims`]).
 //! 6. **Items.** An [`Item`] with a key is written once: later ones are reported as duplicates (same fingerprint) or
 //!    conflicts (another one) and left out. The ids of a refused request are free again. What is recorded is found by its
-//!    id ([`find_items`]), and a request may rest on it ([`SeenItem`]).
+//!    id ([`find_items`]), and a request may rest on it ([`ItemPrecondition`]).
 //! 7. **One bad request never fails its neighbours**, though many share a transaction ([`appender`]).
 //! 8. **Old events stay readable.** Each has a type and a version, and no load reads one past its [`Upcast`] ([`codec`]).
 //!
 //! It promises no order between logs, and no delivery: readers follow the log by position, at their own pace
-//! ([`log::read_after`]), and [`Wakeups`] only tells them when to look.
+//! ([`log::read_after`]), and [`NotificationListener`] only tells them when to look.
 
 #![warn(missing_docs)]
 
+mod aggregate_cache;
 pub mod aggregate_store;
 pub mod append;
 pub mod appender;
 pub mod claims;
 pub mod codec;
 pub mod error;
+#[cfg(feature = "planted-faults")]
+pub mod fault_injection;
 pub mod items;
 mod json_text;
 pub mod log;
-#[cfg(feature = "planted-faults")]
-pub mod planted;
-mod prepared;
 pub mod receipts;
-mod remembered;
+mod validated_request;
 pub mod wakeups;
 pub mod workspaces;
 
-pub use aggregate_store::{Alongside, Loaded, LogStore};
+pub use aggregate_store::{AggregateStore, CommitContext, Loaded};
 pub use append::{
-    AppendRequest, Appended, ExpectedVersion, Item, ItemKey, Metadata, NewEvent, Payload, SeenItem, WhenTaken,
+    AppendOutcome, AppendRequest, ExpectedVersion, Item, ItemKey, ItemPrecondition, Metadata, NewEvent, OnDuplicate,
+    Payload,
 };
 pub use appender::{Appender, AppenderConfig};
-pub use claims::{Claim, Expect, FoundClaim, Then, find_claims};
+pub use claims::{Claim, ClaimEffect, ClaimPrecondition, StoredClaim, find_claims};
 pub use codec::{DecodeError, Upcast, UpcastError};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
-pub use items::{FoundItem, ItemWanted, find_items};
-pub use log::{RawEvent, Texts, heads, read_after, read_event, read_page, read_range, read_stream};
+pub use items::{ItemQuery, StoredItem, find_items};
+pub use log::{StoredEvent, StoredEventFields, heads, read_after, read_event, read_page, read_range, read_stream};
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
-pub use wakeups::Wakeups;
+pub use wakeups::NotificationListener;
 pub use workspaces::open_workspace;
 
 /// The schema of everything, embedded.

@@ -8,14 +8,14 @@ use sqlx::postgres::PgListener;
 /// Listens on a channel, with a slow poll behind it. A notification is a hint that may be lost with its connection, so
 /// whoever is woken reads the truth from the tables, and is woken anyway after `poll`.
 #[derive(Debug)]
-pub struct Wakeups {
+pub struct NotificationListener {
     pool: PgPool,
     channel: String,
     poll: Duration,
     listener: Option<PgListener>,
 }
 
-impl Wakeups {
+impl NotificationListener {
     /// Wake-ups from a channel, at the latest every `poll`. Takes one connection of the pool at the first
     /// [`changed`](Self::changed) and keeps it.
     pub fn new(pool: PgPool, channel: &str, poll: Duration) -> Self {

@@ -27,7 +27,7 @@ pub struct ApiClient {
 
 /// What the server answered, whether it took the request or not.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ApiResponse {
     /// What was asked.
     pub asked: Url,
     /// The status.
@@ -96,12 +96,17 @@ impl ApiClient {
         path: &[&str],
         body: &Value,
         idempotency_key: Option<&str>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<ApiResponse, ClientError> {
         self.send(Method::POST, path, body, idempotency_key).await
     }
 
     /// Puts a body; otherwise as [`Self::post`].
-    pub async fn put(&self, path: &[&str], body: &Value, idempotency_key: Option<&str>) -> Result<Answer, ClientError> {
+    pub async fn put(
+        &self,
+        path: &[&str],
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<ApiResponse, ClientError> {
         self.send(Method::PUT, path, body, idempotency_key).await
     }
 
@@ -111,7 +116,7 @@ impl ApiClient {
         path: &[&str],
         body: &Value,
         idempotency_key: Option<&str>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<ApiResponse, ClientError> {
         let url = self.url(path);
         let mut attempt = 1;
         loop {
@@ -131,7 +136,7 @@ impl ApiClient {
             let asked = match answered {
                 Ok((status, asked, body)) => {
                     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                    let answer = Answer { asked: url.clone(), status, body };
+                    let answer = ApiResponse { asked: url.clone(), status, body };
                     if attempt == self.attempts || !answer.is_passing() {
                         return Ok(answer);
                     }
@@ -157,7 +162,7 @@ impl ApiClient {
     }
 }
 
-impl Answer {
+impl ApiResponse {
     /// The body if the server took the request, its refusal as an error otherwise.
     pub fn accepted(self) -> Result<Value, ClientError> {
         if self.status.is_success() {

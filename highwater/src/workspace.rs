@@ -13,7 +13,7 @@ use event_store::{
 };
 use platform::clock::SharedClock;
 use platform::config::DatabaseConfig;
-use platform::database::{ConnectError, Part, connect};
+use platform::database::{ConnectError, DatabaseRole, connect};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +105,7 @@ async fn append_first(
     now: DateTime<Utc>,
 ) -> Result<(), OpenError> {
     let few = DatabaseConfig { max_connections: 2, ..database.clone() };
-    let pool = connect(&few, Part::Command).await?;
+    let pool = connect(&few, DatabaseRole::Command).await?;
     let stop = CancellationToken::new();
     let (appender, writers) =
         Appender::start(pool.clone(), AppenderConfig { lanes: 1, ..AppenderConfig::default() }, stop.clone());
@@ -125,7 +125,7 @@ async fn append_first(
             metadata.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
         ),
         claims: Vec::new(),
-        seen: Vec::new(),
+        item_preconditions: Vec::new(),
         receipt: None,
         recorded_at: now,
     };

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use event_store::Wakeups;
+use event_store::NotificationListener;
 use highwater::system::{self, ProjectorLimits, RunningSystem, SystemConfig};
 use highwater::{tls, workspace};
 use platform::clock::SystemClock;
@@ -36,7 +36,7 @@ async fn open(pool: &PgPool, name: &str) -> i32 {
 
 /// Looks again whenever a projector has committed something.
 async fn applied(pool: &PgPool) {
-    let mut commits = Wakeups::new(pool.clone(), READ_CHANNEL, PATIENCE);
+    let mut commits = NotificationListener::new(pool.clone(), READ_CHANNEL, PATIENCE);
     let deadline = Instant::now() + PATIENCE;
     commits.changed().await;
     while projections::status(pool).await.unwrap().iter().any(|log| log.lag_events > 0) {

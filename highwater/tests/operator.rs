@@ -6,7 +6,7 @@ use std::process::Output;
 
 use insta::assert_snapshot;
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
@@ -24,7 +24,7 @@ async fn highwater(pool: &PgPool, line: &str) -> Output {
 /// As the projector, who owns what it makes.
 async fn catch_up(pool: &PgPool) {
     let url = SecretString::from(pool.connect_options().to_url_lossy().to_string());
-    let projector = connect(&DatabaseConfig::at(url), Part::Projector).await.unwrap();
+    let projector = connect(&DatabaseConfig::at(url), DatabaseRole::Projector).await.unwrap();
     projections::catch_up(&projector).await.unwrap();
 }
 

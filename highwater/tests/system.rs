@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use event_store::{LOG_CHANNEL, Wakeups};
+use event_store::{LOG_CHANNEL, NotificationListener};
 use highwater::client::ApiClient;
 use highwater::demo::{setup, traffic};
 use highwater::system::{self, RunningSystem, SystemConfig, maintenance};
@@ -143,7 +143,7 @@ async fn the_demo_sends_until_it_is_stopped(pool: PgPool) {
     let live =
         "SELECT count(*) FROM log.events WHERE event_type = 'ObservationsRecorded' AND payload::text LIKE '%country%'";
     // Looks again whenever something was appended.
-    let mut appends = Wakeups::new(pool.clone(), LOG_CHANNEL, Duration::from_mins(2));
+    let mut appends = NotificationListener::new(pool.clone(), LOG_CHANNEL, Duration::from_mins(2));
     let sent = async {
         appends.changed().await;
         while sqlx::query_scalar::<_, i64>(live).fetch_one(&pool).await.unwrap() == 0 {

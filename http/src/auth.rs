@@ -9,9 +9,9 @@ use http::request::Parts;
 use tracing::Span;
 use tracing::field::display;
 
-use super::limit::Admission;
+use super::limit::RequestPermit;
 use super::problem::{Problem, kinds};
-use platform::keys::{Keys, MissingScope, Principal, Recalled};
+use platform::keys::{ApiKeyVerifier, CacheLookup, MissingScope, Principal};
 
 /// The caller, once its key was found valid. A router's state gives the keys: `impl FromRef<ApiState> for Keys`.
 ///
@@ -38,24 +38,24 @@ impl Deref for Authenticated {
 impl<S> FromRequestParts<S> for Authenticated
 where
     S: Send + Sync,
-    Keys: FromRef<S>,
+    ApiKeyVerifier: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let admission = parts.extensions.get::<Admission>();
-        let refused = |admission: Option<&Admission>| {
+        let admission = parts.extensions.get::<RequestPermit>();
+        let refused = |admission: Option<&RequestPermit>| {
             admission.inspect(|admission| admission.bad_key());
             Problem::unauthorized()
         };
         let key = bearer(&parts.headers).ok_or_else(|| refused(admission))?;
-        let keys = Keys::from_ref(state);
-        let principal = match keys.recall(key) {
-            Recalled::Known(principal) => Some(principal),
-            Recalled::NoKey => None,
-            Recalled::Ask(unknown) => {
-                admission.map_or(Ok(()), Admission::may_try_key)?;
-                keys.ask(unknown).await.map_err(Problem::unavailable)?
+        let keys = ApiKeyVerifier::from_ref(state);
+        let principal = match keys.lookup_cached(key) {
+            CacheLookup::Known(principal) => Some(principal),
+            CacheLookup::NoKey => None,
+            CacheLookup::Ask(unknown) => {
+                admission.map_or(Ok(()), RequestPermit::may_try_key)?;
+                keys.fetch(unknown).await.map_err(Problem::unavailable)?
             }
         };
         let principal = principal.ok_or_else(|| refused(admission))?;
@@ -65,7 +65,7 @@ where
 }
 
 /// The caller of a request that takes long, once more: its key may be revoked meanwhile. The log lines say already who it is.
-pub async fn authenticate_again(keys: &Keys, key: &str) -> Result<Principal, Problem> {
+pub async fn authenticate_again(keys: &ApiKeyVerifier, key: &str) -> Result<Principal, Problem> {
     keys.verify(key).await.map_err(Problem::unavailable)?.ok_or_else(Problem::unauthorized)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An API crate builds a router from its own handlers, which take their input through `json`, `body`, `query`, `path` and `auth` and
 //! refuse with a `problem`, and describes itself by `docs`. Whoever serves it wraps it in `edge` (which also turns what axum itself refuses into problems),
-//! merges `health`, asks `exposure` whether it may listen there, and hands it to `serve`. How much is taken of all this is
+//! merges `health`, asks `bind_policy` whether it may listen there, and hands it to `serve`. How much is taken of all this is
 //! decided in `limit`.
 
 pub mod problem;
@@ -17,12 +17,12 @@ pub mod path;
 pub mod query;
 pub mod trace;
 
+pub mod bind_policy;
 mod compress;
 pub mod edge;
-pub mod exposure;
 pub mod health;
 pub mod limit;
-mod observe;
+mod request_log;
 mod serve;
 mod words;
 

@@ -9,17 +9,17 @@ use chrono::DateTime;
 use http_edge::auth::Authenticated;
 use http_edge::problem::Problem;
 use platform::clock::{Clock, ManualClock};
-use platform::keys::{Keys, NewKey, Scope, create_key};
+use platform::keys::{ApiKeyVerifier, NewKey, Scope, create_key};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tower::ServiceExt;
 
 #[derive(Clone)]
 struct ApiState {
-    keys: Keys,
+    keys: ApiKeyVerifier,
 }
 
-impl FromRef<ApiState> for Keys {
+impl FromRef<ApiState> for ApiKeyVerifier {
     fn from_ref(state: &ApiState) -> Self {
         state.keys.clone()
     }
@@ -39,7 +39,7 @@ async fn a_request_needs_a_key_with_the_right_scope(pool: PgPool) {
     let new = NewKey { workspace: 3, name: "dashboard", scopes: &[Scope::Read] };
     let (_, key) = create_key(&mut pool.acquire().await.unwrap(), new, clock.now()).await.unwrap();
     let key = key.expose_secret();
-    let keys = Keys::new(pool.clone(), clock.shared());
+    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
     let app = Router::new().route("/read", get(read)).route("/command", get(command)).with_state(ApiState { keys });
     let ask = async |path: &str, authorization: Option<String>| {
         let mut request = Request::get(path);

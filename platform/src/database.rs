@@ -22,7 +22,7 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// The most connections that one part of this process opens.
     pub max_connections: u32,
-    /// A statement that runs longer is cancelled by the server; 0 means never. It does not bind `Part::Admin`, whose
+    /// A statement that runs longer is cancelled by the server; 0 means never. It does not bind `DatabaseRole::Admin`, whose
     /// migrations may take long.
     pub statement_timeout_ms: u64,
 }
@@ -59,7 +59,7 @@ impl DatabaseConfig {
 
 /// Which part of the system a connection acts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum DatabaseRole {
     /// Writes the log.
     Command,
     /// Reads the log and owns the read tables.
@@ -70,22 +70,22 @@ pub enum Part {
     Admin,
 }
 
-impl Part {
+impl DatabaseRole {
     pub fn name(self) -> &'static str {
         match self {
-            Part::Command => "command",
-            Part::Projector => "projector",
-            Part::Read => "read",
-            Part::Admin => "admin",
+            DatabaseRole::Command => "command",
+            DatabaseRole::Projector => "projector",
+            DatabaseRole::Read => "read",
+            DatabaseRole::Admin => "admin",
         }
     }
 
     fn take_role(self) -> Option<&'static str> {
         match self {
-            Part::Command => Some("SET ROLE highwater_command"),
-            Part::Projector => Some("SET ROLE highwater_projector"),
-            Part::Read => Some("SET ROLE highwater_read"),
-            Part::Admin => None,
+            DatabaseRole::Command => Some("SET ROLE highwater_command"),
+            DatabaseRole::Projector => Some("SET ROLE highwater_projector"),
+            DatabaseRole::Read => Some("SET ROLE highwater_read"),
+            DatabaseRole::Admin => None,
         }
     }
 }
@@ -107,12 +107,12 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Opens a pool whose connections act as `part`. Fails at once when the database cannot be reached; a connection that is
 /// lost later is replaced by the next acquire.
-pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, ConnectError> {
+pub async fn connect(config: &DatabaseConfig, part: DatabaseRole) -> Result<PgPool, ConnectError> {
     let mut options = config.options()?.application_name(&format!("highwater-{}", part.name()));
-    if part != Part::Admin {
+    if part != DatabaseRole::Admin {
         // A client that is gone without a word must not hold a log's head, nor anything else, for hours.
         // A projector that is frozen amid a transaction must not hold up the one that takes its logs over.
-        let longest_idle = if part == Part::Projector { "10000" } else { "60000" };
+        let longest_idle = if part == DatabaseRole::Projector { "10000" } else { "60000" };
         options = options.options([
             ("statement_timeout", config.statement_timeout_ms.to_string().as_str()),
             ("idle_in_transaction_session_timeout", longest_idle),
@@ -121,11 +121,11 @@ pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, Conn
             ("jit", "off"),
         ]);
     }
-    if part == Part::Read {
+    if part == DatabaseRole::Read {
         // Callers of reads come and go: what is asked for one who hung up ends with its connection, soon.
         options = options.options([("client_connection_check_interval", "1s")]);
     }
-    if part == Part::Command {
+    if part == DatabaseRole::Command {
         // This part looks everything up by a key, thousands of times a second and from the first event on. A prepared plan
         // that was made while a table was short would go on reading all of it.
         options = options.options([("enable_seqscan", "off")]);
@@ -158,7 +158,7 @@ pub async fn connect(config: &DatabaseConfig, part: Part) -> Result<PgPool, Conn
 }
 
 /// The pool retries a connection that fails until its acquire times out; one plain attempt first tells why, and at once.
-async fn check_role(options: &PgConnectOptions, part: Part) -> Result<(), ConnectError> {
+async fn check_role(options: &PgConnectOptions, part: DatabaseRole) -> Result<(), ConnectError> {
     let unreachable = |source| ConnectError::Unreachable { part: part.name(), source };
     let mut connection = options.connect().await.map_err(unreachable)?;
     if let Some(take_role) = part.take_role() {

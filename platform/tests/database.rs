@@ -1,6 +1,6 @@
 //! Pools that act as one part of the system.
 
-use platform::database::{ConnectError, DatabaseConfig, Part, connect};
+use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
 use secrecy::SecretString;
 use sqlx::{ConnectOptions, PgPool};
 
@@ -16,9 +16,9 @@ fn sqlstate(error: &sqlx::Error) -> Option<String> {
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn every_connection_acts_as_its_part(pool: PgPool) {
     for (part, role, longest_idle, caller_is_there) in [
-        (Part::Command, "highwater_command", "1min", "0"),
-        (Part::Projector, "highwater_projector", "10s", "0"),
-        (Part::Read, "highwater_read", "1min", "1s"),
+        (DatabaseRole::Command, "highwater_command", "1min", "0"),
+        (DatabaseRole::Projector, "highwater_projector", "10s", "0"),
+        (DatabaseRole::Read, "highwater_read", "1min", "1s"),
     ] {
         let acting = connect(&config(&pool), part).await.unwrap();
         let (user, name, timeout, idle, looks): (String, String, String, String, String) = sqlx::query_as(
@@ -32,7 +32,7 @@ async fn every_connection_acts_as_its_part(pool: PgPool) {
         assert_eq!((user.as_str(), name), (role, format!("highwater-{}", part.name())));
         assert_eq!((timeout.as_str(), idle.as_str(), looks.as_str()), ("2s", longest_idle, caller_is_there));
     }
-    let admin = connect(&config(&pool), Part::Admin).await.unwrap();
+    let admin = connect(&config(&pool), DatabaseRole::Admin).await.unwrap();
     let (user, timeout): (String, String) =
         sqlx::query_as("SELECT current_user::text, current_setting('statement_timeout')")
             .fetch_one(&admin)
@@ -43,7 +43,7 @@ async fn every_connection_acts_as_its_part(pool: PgPool) {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn the_database_refuses_what_a_part_must_not_touch(pool: PgPool) {
-    let read = connect(&config(&pool), Part::Read).await.unwrap();
+    let read = connect(&config(&pool), DatabaseRole::Read).await.unwrap();
     let forbidden = "42501";
     for sql in ["SELECT FROM log.events", "SELECT FROM log.claims", "DELETE FROM auth.keys", "CREATE TABLE read.x ()"] {
         let error = sqlx::query(sql).execute(&read).await.unwrap_err();
@@ -55,14 +55,14 @@ async fn the_database_refuses_what_a_part_must_not_touch(pool: PgPool) {
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_statement_that_takes_too_long_is_cancelled(pool: PgPool) {
     let quick = DatabaseConfig { statement_timeout_ms: 20, ..config(&pool) };
-    let read = connect(&quick, Part::Read).await.unwrap();
+    let read = connect(&quick, DatabaseRole::Read).await.unwrap();
     let error = sqlx::query("SELECT pg_sleep(60)").execute(&read).await.unwrap_err();
     assert_eq!(sqlstate(&error).as_deref(), Some("57014"));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_lost_connection_heals(pool: PgPool) {
-    let read = connect(&config(&pool), Part::Read).await.unwrap();
+    let read = connect(&config(&pool), DatabaseRole::Read).await.unwrap();
     let ask = async || sqlx::query_scalar::<_, String>("SELECT current_user::text").fetch_one(&read).await;
     ask().await.unwrap();
     let ended: Vec<bool> = sqlx::query_scalar(
@@ -88,7 +88,7 @@ async fn a_lost_connection_heals(pool: PgPool) {
 #[tokio::test]
 async fn a_database_that_is_not_there_is_told_at_once() {
     let config = DatabaseConfig::at(SecretString::from("postgres://me:s3cret@127.0.0.1:1/none".to_owned()));
-    let error = connect(&config, Part::Command).await.unwrap_err();
+    let error = connect(&config, DatabaseRole::Command).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { part: "command", .. }), "{error}");
     assert!(!format!("{error:?}").contains("s3cret"));
 }

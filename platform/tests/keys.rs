@@ -4,7 +4,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use platform::clock::{Clock, ManualClock};
-use platform::keys::{KeyError, Keys, NewKey, Revocation, Scope, create_key, insert_key, list_keys, revoke_key};
+use platform::keys::{
+    ApiKeyVerifier, KeyError, NewKey, Revocation, Scope, create_key, insert_key, list_keys, revoke_key,
+};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -31,7 +33,7 @@ async fn a_key_says_whose_it_is_and_what_it_may(pool: PgPool) {
     assert!(text.starts_with("hw_") && text.len() == 46, "{text}");
     assert!(!format!("{key:?}").contains(text));
 
-    let keys = Keys::new(pool.clone(), clock.shared());
+    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
     let caller = keys.verify(text).await.unwrap().unwrap();
     assert_eq!((caller.key_id, caller.workspace), (key_id, 7));
     assert!(caller.may(Scope::Read) && !caller.may(Scope::Command) && !caller.may(Scope::Admin));
@@ -45,7 +47,7 @@ async fn a_key_says_whose_it_is_and_what_it_may(pool: PgPool) {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn garbage_costs_no_query(pool: PgPool) {
-    let keys = Keys::new(pool.clone(), noon().shared());
+    let keys = ApiKeyVerifier::new(pool.clone(), noon().shared());
     pool.close().await;
     for garbage in ["", "a b", "ключ", "hw_\0", &"a".repeat(201)] {
         assert_eq!(keys.verify(garbage).await.unwrap(), None);
@@ -57,7 +59,7 @@ async fn garbage_costs_no_query(pool: PgPool) {
 async fn a_revoked_key_stops_within_five_seconds(pool: PgPool) {
     let clock = noon();
     let (key_id, key) = make(&pool, clock.now()).await;
-    let keys = Keys::new(pool.clone(), clock.shared());
+    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
     let known = async || keys.verify(key.expose_secret()).await.unwrap().is_some();
     assert!(known().await);
 
@@ -78,7 +80,7 @@ async fn a_revoked_key_stops_within_five_seconds(pool: PgPool) {
 async fn a_remembered_key_outlives_the_database_for_five_seconds(pool: PgPool) {
     let clock = noon();
     let (_, key) = make(&pool, clock.now()).await;
-    let keys = Keys::new(pool.clone(), clock.shared());
+    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
     let key = key.expose_secret();
     assert!(keys.verify(key).await.unwrap().is_some());
     pool.close().await;
@@ -107,7 +109,7 @@ async fn a_given_key_can_be_set_again(pool: PgPool) {
     assert_eq!((listed[0].scopes.as_slice(), listed[0].revoked_at), (Scope::ALL.as_slice(), None));
     assert_eq!(list_keys(&mut conn, Some(7)).await.unwrap(), []);
     drop(conn);
-    let caller = Keys::new(pool, clock.shared()).verify("hw_dev").await.unwrap().unwrap();
+    let caller = ApiKeyVerifier::new(pool, clock.shared()).verify("hw_dev").await.unwrap().unwrap();
     assert_eq!(caller.workspace, 8);
 }
 

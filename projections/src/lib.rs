@@ -14,18 +14,18 @@ pub mod leaderboard; // ranks campaigns, anew each time
 pub mod views; // the read models
 
 pub use engine::announce::READ_CHANNEL;
+pub use engine::epoch_maintenance::{EpochMaintenance, RebuildMode};
 pub use engine::follow::{ProjectorConfig, ProjectorError, catch_up, run};
+pub use engine::lag::{LagMonitor, MeterError, ProjectionLag};
 pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus, projectors};
-pub use engine::meter::{Meter, MeterError, ProjectionLag};
 pub use engine::parked;
 pub use engine::replay::{
-    EpochState, EpochStatus, KEEP_OLD, ReplayCut, ReplayError, ReplayMemory, ReplayOptions, ReplayOutcome,
-    ReplayProgress, Unlike, WentBack, drop_old, epochs, replay, rollback,
+    EpochState, EpochStatus, KEEP_OLD, ReplayError, ReplayMemory, ReplayOptions, ReplayOutcome, ReplayProgress,
+    RolledBack, SegmentSize, SwitchBlocked, drop_old, epochs, replay, rollback,
 };
 pub use engine::retention;
 pub use engine::status::{LogStatus, Parked, Stop, status};
-pub use engine::upkeep::{RebuildMode, Upkeep};
 pub use engine::verify::{
     Cell, Changed, Difference, LastVerified, Problem, RowDifference, Sample, TableCount, Verification, Verified,
-    VerifyError, VerifyRequest, Watch, last_verified, verify,
+    VerifyError, VerifyObserver, VerifyRequest, last_verified, verify,
 };

@@ -35,8 +35,8 @@ impl Connection {
     }
 
     /// For one statement.
-    pub(crate) fn ask(&mut self) -> Asking<'_> {
-        Asking { db: &mut self.pooled, is_asking: &mut self.is_asking }
+    pub(crate) fn ask(&mut self) -> Statement<'_> {
+        Statement { db: &mut self.pooled, is_asking: &mut self.is_asking }
     }
 }
 
@@ -52,12 +52,12 @@ impl Drop for Connection {
 
 /// Carries out one statement, and notes whether it came to its end.
 #[derive(Debug)]
-pub(crate) struct Asking<'c> {
+pub(crate) struct Statement<'c> {
     db: &'c mut PgConnection,
     is_asking: &'c mut bool,
 }
 
-impl<'c> Executor<'c> for Asking<'c> {
+impl<'c> Executor<'c> for Statement<'c> {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>
@@ -65,7 +65,7 @@ impl<'c> Executor<'c> for Asking<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        Answer { rows: self.db.fetch_many(query), is_asking: self.is_asking }.boxed()
+        RowStream { rows: self.db.fetch_many(query), is_asking: self.is_asking }.boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
@@ -102,12 +102,12 @@ impl<'c> Executor<'c> for Asking<'c> {
 }
 
 /// The rows of a statement.
-struct Answer<'e, R> {
+struct RowStream<'e, R> {
     rows: BoxStream<'e, Result<R, Error>>,
     is_asking: &'e mut bool,
 }
 
-impl<R> Stream for Answer<'_, R> {
+impl<R> Stream for RowStream<'_, R> {
     type Item = Result<R, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

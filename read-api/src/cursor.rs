@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::Refusal;
+use crate::error::ReadError;
 
 /// `hash` is the canonical query's, which begins with the workspace and the caller's scope.
 #[derive(Serialize, Deserialize)]
@@ -21,7 +21,7 @@ struct Cursor<K> {
 
 /// The page of a list that is wanted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PageWanted<'a> {
+pub(crate) struct PageRequest<'a> {
     pub(crate) limit: usize,
     pub(crate) cursor: Option<&'a str>,
     pub(crate) hash: &'a str,
@@ -29,40 +29,45 @@ pub(crate) struct PageWanted<'a> {
     pub(crate) epoch: i32,
 }
 
-impl PageWanted<'_> {
+impl PageRequest<'_> {
     /// The sort key behind which it begins; `None` where the list does.
-    pub(crate) fn after<K: DeserializeOwned>(self) -> Result<Option<K>, Refusal> {
+    pub(crate) fn after<K: DeserializeOwned>(self) -> Result<Option<K>, ReadError> {
         let Some(text) = self.cursor else { return Ok(None) };
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::CursorMalformed)?;
-        let cursor: Cursor<serde_json::Value> = serde_json::from_slice(&bytes).map_err(|_| Refusal::CursorMalformed)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| ReadError::CursorMalformed)?;
+        let cursor: Cursor<serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(|_| ReadError::CursorMalformed)?;
         if cursor.hash != self.hash {
-            return Err(Refusal::CursorMismatch);
+            return Err(ReadError::CursorMismatch);
         }
         if cursor.epoch != self.epoch {
-            return Err(Refusal::CursorExpired);
+            return Err(ReadError::CursorExpired);
         }
         // One of ours holds what a row held; one that was tampered with may hold what the database does not take.
         if has_nul(&cursor.after) {
-            return Err(Refusal::CursorMalformed);
+            return Err(ReadError::CursorMalformed);
         }
-        serde_json::from_value(cursor.after).map(Some).map_err(|_| Refusal::CursorMalformed)
+        serde_json::from_value(cursor.after).map(Some).map_err(|_| ReadError::CursorMalformed)
     }
 
     /// How many rows to look for: one more than it holds tells whether another page follows.
-    pub(crate) fn and_one(self) -> i64 {
+    pub(crate) fn fetch_limit(self) -> i64 {
         i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
     }
 
     /// The rows that it holds of those that begin where it does, and the cursor behind the last one if there are more.
-    pub(crate) fn cut<R, K: Serialize>(self, mut rows: Vec<R>, key: impl Fn(&R) -> K) -> (Vec<R>, Option<String>) {
+    pub(crate) fn into_page<R, K: Serialize>(
+        self,
+        mut rows: Vec<R>,
+        key: impl Fn(&R) -> K,
+    ) -> (Vec<R>, Option<String>) {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        let next_cursor = rows.last().filter(|_| more).map(|last| self.behind(key(last)));
+        let next_cursor = rows.last().filter(|_| more).map(|last| self.cursor_after(key(last)));
         (rows, next_cursor)
     }
 
     /// The cursor behind the row with this sort key.
-    fn behind<K: Serialize>(self, after: K) -> String {
+    fn cursor_after<K: Serialize>(self, after: K) -> String {
         let cursor = Cursor { hash: self.hash.to_owned(), epoch: self.epoch, after };
         // Sort keys are strings and numbers, which always have a JSON form.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::ACCEPT;
 use http_edge::problem::Problem;
 
-use crate::refusal::Refusal;
+use crate::error::ReadError;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const CSV: &str = "text/csv";
@@ -18,7 +18,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// Of something that has rows.
-    pub(crate) fn of_rows(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(crate) fn of_rows(headers: &HeaderMap) -> Result<Self, ReadError> {
         match preferred(headers, &[JSON, CSV])? {
             CSV => Ok(Self::Csv),
             _ => Ok(Self::Json),
@@ -27,23 +27,23 @@ impl Format {
 }
 
 /// Refuses (406) a caller that does not take JSON.
-pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), ReadError> {
     preferred(headers, &[JSON]).map(drop)
 }
 
 /// RFC 9110, 12.5.1: what weighs most, the first of those that weigh the same. Whoever accepts nothing in particular gets the
 /// first.
-fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, Refusal> {
+fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, ReadError> {
     let lists = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<Range> = lists.flat_map(|list| list.split(',')).filter_map(Range::read).collect();
     if ranges.is_empty() {
-        return offered.first().copied().ok_or_else(|| Refusal::corrupt("nothing is offered"));
+        return offered.first().copied().ok_or_else(|| ReadError::corrupt("nothing is offered"));
     }
     let weighed = offered.iter().map(|media_type| (*media_type, weight(&ranges, media_type)));
     let best = weighed.reduce(|best, next| if next.1 > best.1 { next } else { best });
     match best {
         Some((media_type, weight)) if weight > 0.0 => Ok(media_type),
-        Some(_) | None => Err(Refusal::Edge(Problem::not_acceptable("Accept", offered))),
+        Some(_) | None => Err(ReadError::Edge(Problem::not_acceptable("Accept", offered))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http_edge::problem::ProblemType;
 use http_edge::problem::kinds::{INVALID_QUERY, NOT_FOUND};
-use http_edge::{answers_with, problem_types};
+use http_edge::{problem_responses, problem_types};
 
 problem_types! {
     pub(crate) ALL;
@@ -70,7 +70,7 @@ const QUERY: Types = &[INVALID_QUERY];
 /// Of what comes in pages.
 const PAGED: Types = &[CURSOR_MISMATCH, CURSOR_EXPIRED];
 
-answers_with! {
+problem_responses! {
     /// Problems of a list of a workspace.
     pub(crate) ListProblems = READ, PAGED;
     /// Problems of one campaign.

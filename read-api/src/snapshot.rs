@@ -7,11 +7,11 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::{Executor, PgExecutor};
 
-use crate::connection::{Asking, Connection};
-use crate::defaults::Defaults;
+use crate::connection::{Connection, Statement};
+use crate::defaults::WorkspaceDefaults;
+use crate::error::ReadError;
+use crate::model_head::ModelHead;
 use crate::parked::{self, Parked};
-use crate::refusal::Refusal;
-use crate::tip::Tip;
 use crate::version::Revision;
 use crate::{ApiState, MODEL};
 
@@ -48,14 +48,15 @@ pub(crate) struct Snapshot {
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl Snapshot {
-    pub(crate) async fn take(state: &ApiState, workspace: i32) -> Result<Self, Refusal> {
+    pub(crate) async fn take(state: &ApiState, workspace: i32) -> Result<Self, ReadError> {
         let taken_after = Instant::now();
         let mut connection = Connection::acquire(&state.pool).await?;
         connection.begin(BEGIN).await?;
-        let mut tips = Tip::read(connection.ask(), &[workspace]).await?;
-        let tip = tips.remove(&workspace).ok_or_else(|| Refusal::corrupt("a workspace has no tip"))?;
+        let mut tips = ModelHead::read(connection.ask(), &[workspace]).await?;
+        let tip = tips.remove(&workspace).ok_or_else(|| ReadError::corrupt("a workspace has no tip"))?;
         let is_building = tip.epoch == 0 && is_building(connection.ask()).await?;
-        let Defaults { time_zone, currency } = state.defaults.of(connection.ask(), workspace, tip.epoch).await?;
+        let WorkspaceDefaults { time_zone, currency } =
+            state.defaults.of(connection.ask(), workspace, tip.epoch).await?;
         let mut snapshot = Self {
             connection,
             taken_after,
@@ -82,7 +83,7 @@ impl Snapshot {
 
     /// Has what is asked from here on planned for the values that it is asked with, each time. A plan that serves any values is
     /// made once, but it cannot tell one campaign from all of them, nor a day from a year.
-    pub(crate) async fn plan_for_values(&mut self) -> Result<(), Refusal> {
+    pub(crate) async fn plan_for_values(&mut self) -> Result<(), ReadError> {
         if !self.plans_for_values {
             self.db().execute("SET LOCAL plan_cache_mode = force_custom_plan").await?;
             self.plans_for_values = true;
@@ -91,12 +92,12 @@ impl Snapshot {
     }
 
     /// To ask more, within the snapshot.
-    pub(crate) fn db(&mut self) -> Asking<'_> {
+    pub(crate) fn db(&mut self) -> Statement<'_> {
         self.connection.ask()
     }
 
     /// Speaks from here on of an older state of the workspace, which is what the answer shows.
-    pub(crate) async fn show_older(&mut self, epoch: i32, position: i64) -> Result<(), Refusal> {
+    pub(crate) async fn show_older(&mut self, epoch: i32, position: i64) -> Result<(), ReadError> {
         (self.epoch, self.applied) = (epoch, position);
         self.oldest_unapplied = if position < self.head {
             sqlx::query_scalar!("SELECT log.recorded_at_of($1, $2)", self.workspace, position + 1)
@@ -115,7 +116,7 @@ impl Snapshot {
 }
 
 /// Whether the model's first epoch is being built.
-async fn is_building(db: impl PgExecutor<'_>) -> Result<bool, Refusal> {
+async fn is_building(db: impl PgExecutor<'_>) -> Result<bool, ReadError> {
     let is_building = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'building')
                   AND NOT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'applied') AS "is_building!""#,

@@ -68,10 +68,10 @@ impl Fill<'_> {
             campaign: usize::try_from(number / 4).unwrap() % self.campaigns.len(),
             kind,
             occurred_at: from + TimeDelta::milliseconds(i64::try_from(after).unwrap()),
-            count: kind.one(),
+            count: kind.unit_count(),
             value_micros: None,
             dimensions: BTreeMap::new(),
-            corrects: None,
+            correction: None,
         }
     }
 }
@@ -113,7 +113,7 @@ fn request(
         events,
         metadata: Metadata::default(),
         claims: Vec::new(),
-        seen: Vec::new(),
+        item_preconditions: Vec::new(),
         receipt: None,
         recorded_at,
     }

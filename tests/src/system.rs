@@ -7,13 +7,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::money::Currency;
 use domain::zone::Zone;
-use highwater::system::{Role, RunningSystem, SystemConfig, start};
+use highwater::system::{ProcessRole, RunningSystem, SystemConfig, start};
 use highwater::{tls, workspace};
 use platform::clock::{Clock, ManualClock, SharedClock, SystemClock};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use platform::keys::{NewKey, Scope, create_key as new_key};
-use projections::{Difference, ReplayOptions, Verification, VerifyRequest, Watch};
+use projections::{Difference, ReplayOptions, Verification, VerifyObserver, VerifyRequest};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -41,15 +41,15 @@ pub struct TestSystem {
 impl TestSystem {
     /// All roles on free ports, on the database of `pool`, at the instant `now`.
     pub async fn start(pool: &PgPool, now: &str) -> Self {
-        Self::with_roles(pool, now, &[Role::Command, Role::Projector, Role::Read]).await
+        Self::with_roles(pool, now, &[ProcessRole::Command, ProcessRole::Projector, ProcessRole::Read]).await
     }
 
     /// The two APIs alone: nothing is projected but by [`Self::catch_up`].
     pub async fn start_without_projector(pool: &PgPool, now: &str) -> Self {
-        Self::with_roles(pool, now, &[Role::Command, Role::Read]).await
+        Self::with_roles(pool, now, &[ProcessRole::Command, ProcessRole::Read]).await
     }
 
-    async fn with_roles(pool: &PgPool, now: &str, roles: &[Role]) -> Self {
+    async fn with_roles(pool: &PgPool, now: &str, roles: &[ProcessRole]) -> Self {
         let (clock, roles) = (manual(now), roles.iter().copied().collect());
         let config = SystemConfig { roles, ..SystemConfig::all_roles(database(pool)) };
         Self::run(pool, clock.clone(), clock.shared(), config).await
@@ -118,7 +118,7 @@ impl TestSystem {
     /// As an operator's command connects: the server does not cut off what takes long.
     async fn projector_pool(&self) -> PgPool {
         let database = DatabaseConfig { statement_timeout_ms: 0, ..self.database.clone() };
-        connect(&database, Part::Projector).await.unwrap()
+        connect(&database, DatabaseRole::Projector).await.unwrap()
     }
 
     /// Applies what is in the log now, for a system without a projector.
@@ -141,7 +141,7 @@ impl TestSystem {
         let pool = self.projector_pool().await;
         let found = Mutex::new(Vec::new());
         let note = |difference: &Difference| found.lock().unwrap().push(difference.clone());
-        let watch = Watch { progress: &|_| {}, difference: &note };
+        let watch = VerifyObserver { progress: &|_| {}, difference: &note };
         let (request, shutdown) = (VerifyRequest::default(), CancellationToken::new());
         let verified =
             projections::verify(&pool, "campaign_model", &request, &self.whole_clock, watch, shutdown).await.unwrap();

@@ -19,8 +19,8 @@ use domain::campaign::{Budget, CampaignCommand};
 use domain::ids::CampaignId;
 use domain::money::{Currency, Money};
 
-use self::other::Other;
-use self::ours::Ours;
+use self::other::PostgresEsStore;
+use self::ours::HighwaterStore;
 use self::over_http::OverHttp;
 use crate::callers::{Caller, Pace, pace};
 use crate::report::{Better, Contest, Report};
@@ -50,8 +50,8 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
     ensure!(options.callers.iter().all(|&callers| callers > 0), "there is no load without a caller");
     ensure!(options.workspaces > 0, "a command is sent to a workspace");
     let database = server.database("commands").await?;
-    let ours = Arc::new(Ours::start(&database, options.workspaces).await?);
-    let other = Arc::new(Other::start(&database).await?);
+    let ours = Arc::new(HighwaterStore::start(&database, options.workspaces).await?);
+    let other = Arc::new(PostgresEsStore::start(&database).await?);
     let length = Duration::from_secs(options.seconds);
     for &callers in &options.callers {
         let mut spreads = vec![options.workspaces.min(callers), 1];

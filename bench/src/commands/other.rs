@@ -29,12 +29,12 @@ const TABLE: &str = "CREATE TABLE events
     PRIMARY KEY (aggregate_type, aggregate_id, sequence)
 )";
 
-pub(super) struct Other {
+pub(super) struct PostgresEsStore {
     cqrs: PostgresCqrs<Campaign>,
     drafted: AtomicI64,
 }
 
-impl Other {
+impl PostgresEsStore {
     pub(super) async fn start(database: &Database) -> Result<Self> {
         sqlx::query(TABLE).execute(&database.admin).await?;
         let pool = default_postgress_pool(database.config.url.expose_secret()).await;
@@ -54,7 +54,7 @@ impl Other {
     }
 }
 
-pub(super) struct Caller(Arc<Other>);
+pub(super) struct Caller(Arc<PostgresEsStore>);
 
 impl callers::Caller for Caller {
     async fn call(&mut self) -> Result<()> {

@@ -8,10 +8,11 @@ use domain::campaign::{Campaign, decide};
 use domain::event::upcast;
 use domain::ids::{CampaignId, WorkspaceId};
 use event_store::{
-    Alongside, Appender, AppenderConfig, Claim, Expect, Loaded, LogStore, Metadata, Receipt, Then, open_workspace,
+    AggregateStore, Appender, AppenderConfig, Claim, ClaimEffect, ClaimPrecondition, CommitContext, Loaded, Metadata,
+    Receipt, open_workspace,
 };
 use platform::clock::{Clock, SystemClock};
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,14 +22,14 @@ use crate::callers;
 use crate::load::metadata;
 use crate::server::Database;
 
-pub(crate) struct Ours {
-    campaigns: LogStore<Campaign>,
+pub(crate) struct HighwaterStore {
+    campaigns: AggregateStore<Campaign>,
     workspaces: Vec<WorkspaceId>,
     admin: PgPool,
     drafted: AtomicI64,
 }
 
-impl Ours {
+impl HighwaterStore {
     /// In so many new workspaces.
     pub(super) async fn start(database: &Database, workspaces: usize) -> Result<Self> {
         let mut opened = Vec::new();
@@ -41,10 +42,10 @@ impl Ours {
     }
 
     pub(crate) async fn in_workspaces(database: &Database, workspaces: Vec<WorkspaceId>) -> Result<Self> {
-        let pool = connect(&database.config, Part::Command).await?;
+        let pool = connect(&database.config, DatabaseRole::Command).await?;
         // The writers end with the last clone of the appender.
         let (appender, _writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
-        let campaigns = LogStore::new(
+        let campaigns = AggregateStore::new(
             pool,
             appender,
             |name, version, payload| Ok(upcast(name, version, payload)?),
@@ -86,7 +87,7 @@ impl Ours {
 }
 
 pub(crate) struct Caller {
-    ours: Arc<Ours>,
+    ours: Arc<HighwaterStore>,
     workspace: WorkspaceId,
 }
 
@@ -100,13 +101,13 @@ impl callers::Caller for Caller {
         let claim = Claim {
             kind: "campaign",
             key: owner.clone(),
-            expect: Expect::Absent,
-            then: Then::Put { owner, state: "open".to_owned() },
+            expect: ClaimPrecondition::Absent,
+            then: ClaimEffect::Put { owner, state: "open".to_owned() },
         };
         let mut digest = [0; 32];
         digest[..16].copy_from_slice(id.0.as_bytes());
         let receipt = Receipt { key: Uuid::now_v7().to_string(), digest, response: format!(r#"{{"created":"{id}"}}"#) };
-        let alongside = Alongside {
+        let alongside = CommitContext {
             metadata: Metadata(metadata(at)),
             claims: vec![claim],
             receipt: Some(receipt),

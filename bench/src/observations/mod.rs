@@ -11,7 +11,7 @@ mod over_http; // the command API
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use sqlx::PgPool;
 
 use self::copy::Copied;
@@ -86,7 +86,7 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     async fn open(database: &'a Database, options: &Options, workspaces: usize) -> Result<Self> {
         let (feed, workspaces) = Feed::open(database, workspaces, &options.shape).await?;
-        let projector = connect(&database.config, Part::Projector).await?;
+        let projector = connect(&database.config, DatabaseRole::Projector).await?;
         let copied = Copied::new(database, options.copy_rows).await?;
         let senders = options.shape.senders;
         Ok(Self { database, senders, projector, feed, workspaces, copied, recorded: 0, with_ids: 0 })

@@ -91,8 +91,9 @@ async fn fill(database: &Database, options: &Options) -> Result<(String, Vec<Str
     let (mut feed, workspaces) = Feed::open(database, 1, &shape).await?;
     let batches = feed.batches();
     feed.record(batches, Ids::None).await?;
-    let projector =
-        Projector::start(&platform::database::connect(&database.config, platform::database::Part::Projector).await?);
+    let projector = Projector::start(
+        &platform::database::connect(&database.config, platform::database::DatabaseRole::Projector).await?,
+    );
     wait_until_applied(&database.admin).await?;
     projector.stop().await?;
     sqlx::query("ANALYZE").execute(&database.admin).await?;

@@ -19,8 +19,8 @@ use http_edge::problem::Problem;
 use http_edge::{Connections, bind, serve};
 use platform::clock::SystemClock;
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
-use platform::keys::{Keys, Scope};
+use platform::database::{DatabaseRole, connect};
+use platform::keys::{ApiKeyVerifier, Scope};
 use platform::telemetry::{self, TelemetryConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -85,10 +85,10 @@ impl Peer {
 #[derive(Clone)]
 struct PeerState {
     pool: PgPool,
-    keys: Keys,
+    keys: ApiKeyVerifier,
 }
 
-impl FromRef<PeerState> for Keys {
+impl FromRef<PeerState> for ApiKeyVerifier {
     fn from_ref(state: &PeerState) -> Self {
         state.keys.clone()
     }
@@ -97,9 +97,9 @@ impl FromRef<PeerState> for Keys {
 /// Answers until whoever started it closes its standard input, or is gone.
 pub(crate) async fn answer(options: Options) -> Result<()> {
     telemetry::init(&TelemetryConfig::default())?;
-    let pool = connect(&DatabaseConfig::at(options.database_url), Part::Read).await?;
+    let pool = connect(&DatabaseConfig::at(options.database_url), DatabaseRole::Read).await?;
     let clock = SystemClock::shared();
-    let state = PeerState { keys: Keys::new(pool.clone(), clock.clone()), pool };
+    let state = PeerState { keys: ApiKeyVerifier::new(pool.clone(), clock.clone()), pool };
     let http = HttpConfig::default();
     let constant = Router::new().route("/constant/{length}", get(constant)).with_state(state.clone());
     let bare = Router::new().route("/bare/{id}", get(bare)).with_state(state);

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use projections::ReplayOptions;
 use sqlx::PgPool;
 
@@ -66,7 +66,7 @@ pub(super) async fn run(server: &Server, options: &Options, rounds: u32, report:
 impl Log {
     async fn fill(database: Database, (observations, batch): (u32, u32), a_day: u32) -> Result<Self> {
         let workspace = seed::fill(&database, 0, batch).await?;
-        let projector = connect(&database.config, Part::Projector).await?;
+        let projector = connect(&database.config, DatabaseRole::Projector).await?;
         projections::catch_up(&projector).await?;
         let (all, a_day) = (usize::try_from(observations)?, i64::from(a_day));
         for first in (0..all).step_by(AT_ONCE) {

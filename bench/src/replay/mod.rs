@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use platform::clock::SystemClock;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use projections::{ReplayOptions, ReplayOutcome};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,7 @@ async fn beside_others(server: &Server, options: &Options, rounds: u32, report: 
     for batch in BATCHES {
         let database = server.database(&format!("replay_{batch}")).await?;
         let workspace = seed::fill(&database, options.observations, batch).await.context("cannot fill the log")?;
-        let projector = connect(&database.config, Part::Projector).await?;
+        let projector = connect(&database.config, DatabaseRole::Projector).await?;
         projections::catch_up(&projector).await?;
         sqlx::query("VACUUM (ANALYZE) log.events").execute(&database.admin).await?;
         let stock = stock::Stock::fill(&database, workspace, options.stock_events).await?;

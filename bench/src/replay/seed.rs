@@ -10,7 +10,7 @@ use domain::event::EventType;
 use domain::event::catalogue::{OBSERVATIONS_RECORDED, WORKSPACE_OPENED};
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
-use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::workspace::WorkspaceOpened;
 use domain::zone::Zone;
 use domain::{campaign, observation, source, workspace};
@@ -18,7 +18,7 @@ use event_store::{
     AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, Payload, open_workspace,
 };
 use platform::clock::{Clock, SystemClock};
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ const OBSERVATIONS_AT_ONCE: u32 = 5_000;
 pub(super) async fn fill(database: &Database, observations: u32, batch: u32) -> Result<i32> {
     let mut admin = database.admin.acquire().await?;
     let workspace = WorkspaceId(open_workspace(&mut admin, "replay", SystemClock.now()).await?);
-    let pool = connect(&database.config, Part::Command).await?;
+    let pool = connect(&database.config, DatabaseRole::Command).await?;
     let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
     let log = Log { appender, workspace };
     log.begin().await?;
@@ -82,7 +82,7 @@ impl Log {
             name: "shop".to_owned(),
             channel: "paid_search".parse()?,
             kind: SourceKind::Push,
-            role: Role::Primary,
+            role: SourceRole::Primary,
             measure_roles: BTreeMap::new(),
             time_zone: Zone::UTC,
             currency,
@@ -121,7 +121,7 @@ impl Log {
             events,
             metadata: Metadata::default(),
             claims: Vec::new(),
-            seen: Vec::new(),
+            item_preconditions: Vec::new(),
             receipt: None,
             recorded_at: SystemClock.now(),
         };

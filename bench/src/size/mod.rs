@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use sqlx::PgPool;
 
 use crate::callers::pace;
-use crate::commands::ours::Ours;
+use crate::commands::ours::HighwaterStore;
 use crate::feed::{Feed, Shape};
 use crate::projector::{Projector, wait_until_applied};
 use crate::recorder::Ids;
@@ -63,7 +63,7 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
 struct Side {
     database: Database,
     projector: PgPool,
-    ours: Arc<Ours>,
+    ours: Arc<HighwaterStore>,
     feed: Feed,
     commands: Vec<f64>,
     observations: Vec<f64>,
@@ -73,8 +73,8 @@ impl Side {
     async fn open(database: Database, events: u32, options: &Options) -> Result<Self> {
         let (feed, workspaces) = Feed::open(&database, 1, &options.shape).await?;
         let workspace = workspaces.first().context("no workspace")?.id;
-        let ours = Arc::new(Ours::in_workspaces(&database, vec![workspace]).await?);
-        let projector = connect(&database.config, Part::Projector).await?;
+        let ours = Arc::new(HighwaterStore::in_workspaces(&database, vec![workspace]).await?);
+        let projector = connect(&database.config, DatabaseRole::Projector).await?;
         projections::catch_up(&projector).await?;
         fill::log(&database, workspace.0, events).await.context("cannot fill the log")?;
         Ok(Self { database, projector, ours, feed, commands: Vec::new(), observations: Vec::new() })

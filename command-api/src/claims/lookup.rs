@@ -3,21 +3,21 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use event_store::{Claim, Expect, FoundItem, ItemWanted, RawEvent, Then};
+use event_store::{Claim, ClaimEffect, ClaimPrecondition, ItemQuery, StoredEvent, StoredItem};
 use sqlx::PgPool;
 
 use super::{CAMPAIGN, CORRECTION, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
 
 /// A claim's owner and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct ClaimValue {
     pub(crate) owner: String,
     pub(crate) state: String,
 }
 
 /// Whether a look-up may use what is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Freshness {
+pub(crate) enum CachePolicy {
     /// It may.
     Remembered,
     /// An append refused what was remembered: ask the database.
@@ -38,15 +38,15 @@ pub(crate) struct ClaimCache(Mutex<Generations>);
 /// Two halves. When the young one is full it becomes the old one, whose entries are forgotten unless they are used.
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<(i32, Key), Held>,
-    old: HashMap<(i32, Key), Held>,
+    young: HashMap<(i32, Key), ClaimValue>,
+    old: HashMap<(i32, Key), ClaimValue>,
 }
 
 /// Of each half. An entry takes about 300 bytes.
 const CAPACITY: usize = 50_000;
 
 impl ClaimCache {
-    fn get(&self, workspace: i32, key: &Key) -> Option<Held> {
+    fn get(&self, workspace: i32, key: &Key) -> Option<ClaimValue> {
         let full_key = (workspace, key.clone());
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = generations.young.get(&full_key) {
@@ -57,7 +57,7 @@ impl ClaimCache {
         Some(held)
     }
 
-    fn put(&self, workspace: i32, key: Key, held: Held) {
+    fn put(&self, workspace: i32, key: Key, held: ClaimValue) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).put((workspace, key), held);
     }
 
@@ -70,7 +70,7 @@ impl ClaimCache {
 }
 
 impl Generations {
-    fn put(&mut self, key: (i32, Key), held: Held) {
+    fn put(&mut self, key: (i32, Key), held: ClaimValue) {
         if self.young.len() >= CAPACITY {
             self.old = std::mem::take(&mut self.young);
         }
@@ -80,21 +80,21 @@ impl Generations {
 
 /// The claims that one request has looked at. All of them can be asserted as they were seen.
 #[derive(Debug)]
-pub(crate) struct Lookup<'a> {
+pub(crate) struct ClaimReader<'a> {
     pool: &'a PgPool,
     cache: &'a ClaimCache,
     workspace: i32,
-    freshness: Freshness,
-    seen: HashMap<&'static str, HashMap<String, Option<Held>>>,
+    freshness: CachePolicy,
+    seen: HashMap<&'static str, HashMap<String, Option<ClaimValue>>>,
 }
 
-impl<'a> Lookup<'a> {
-    pub(crate) fn new(pool: &'a PgPool, cache: &'a ClaimCache, workspace: i32, freshness: Freshness) -> Self {
+impl<'a> ClaimReader<'a> {
+    pub(crate) fn new(pool: &'a PgPool, cache: &'a ClaimCache, workspace: i32, freshness: CachePolicy) -> Self {
         Self { pool, cache, workspace, freshness, seen: HashMap::new() }
     }
 
     /// Finds steady claims: those that change seldom, and so are worth remembering.
-    pub(crate) async fn find_steady(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
+    pub(crate) async fn find_cached(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
         let mut missing = Vec::new();
         for key in wanted {
             if !self.has_seen(&key) && !self.recall(&key) {
@@ -114,12 +114,12 @@ impl<'a> Lookup<'a> {
     /// Whether a steady claim is remembered as held.
     pub(crate) fn recall(&mut self, key: &Key) -> bool {
         let remembered = match self.freshness {
-            Freshness::Remembered => self.cache.get(self.workspace, key),
-            Freshness::Read => None,
+            CachePolicy::Remembered => self.cache.get(self.workspace, key),
+            CachePolicy::Read => None,
         };
         let recalled = remembered.is_some();
         if recalled {
-            self.see(key.clone(), remembered);
+            self.record_seen(key.clone(), remembered);
         }
         recalled
     }
@@ -131,12 +131,12 @@ impl<'a> Lookup<'a> {
     }
 
     /// Finds recorded items.
-    pub(crate) async fn find_items(&self, wanted: &[ItemWanted]) -> Result<Vec<FoundItem>, sqlx::Error> {
+    pub(crate) async fn find_items(&self, wanted: &[ItemQuery]) -> Result<Vec<StoredItem>, sqlx::Error> {
         event_store::find_items(self.pool, self.workspace, wanted).await
     }
 
     /// Reads an event.
-    pub(crate) async fn event(&self, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
+    pub(crate) async fn event(&self, position: i64) -> Result<Option<StoredEvent>, sqlx::Error> {
         event_store::read_event(self.pool, self.workspace, position).await
     }
 
@@ -147,18 +147,18 @@ impl<'a> Lookup<'a> {
         let wanted: Vec<(&str, &str)> = missing.iter().map(|(kind, key)| (*kind, key.as_str())).collect();
         let found = event_store::find_claims(self.pool, self.workspace, &wanted).await?;
         for key in missing {
-            self.see(key.clone(), None);
+            self.record_seen(key.clone(), None);
         }
         let kinds = [SOURCE_NAME, CAMPAIGN, EXTERNAL_CAMPAIGN, STATEMENT, STATEMENT_GRAIN, CORRECTION];
         for claim in found {
             if let Some(kind) = kinds.into_iter().find(|kind| *kind == claim.kind) {
-                self.see((kind, claim.key), Some(Held { owner: claim.owner, state: claim.state }));
+                self.record_seen((kind, claim.key), Some(ClaimValue { owner: claim.owner, state: claim.state }));
             }
         }
         Ok(())
     }
 
-    fn see(&mut self, (kind, key): Key, held: Option<Held>) {
+    fn record_seen(&mut self, (kind, key): Key, held: Option<ClaimValue>) {
         self.seen.entry(kind).or_default().insert(key, held);
     }
 
@@ -167,15 +167,15 @@ impl<'a> Lookup<'a> {
     }
 
     /// A claim that was looked for, if anyone holds it.
-    pub(crate) fn held(&self, kind: &'static str, key: &str) -> Option<&Held> {
+    pub(crate) fn held(&self, kind: &'static str, key: &str) -> Option<&ClaimValue> {
         self.seen.get(kind)?.get(key)?.as_ref()
     }
 
     /// Asserts that a claim is still as it was seen, and makes it `then`.
-    pub(crate) fn assert(&self, kind: &'static str, key: &str, then: Then) -> Claim {
+    pub(crate) fn assert(&self, kind: &'static str, key: &str, then: ClaimEffect) -> Claim {
         let expect = match self.held(kind, key) {
-            Some(held) => Expect::Held { owner: held.owner.clone(), state: held.state.clone() },
-            None => Expect::Absent,
+            Some(held) => ClaimPrecondition::Held { owner: held.owner.clone(), state: held.state.clone() },
+            None => ClaimPrecondition::Absent,
         };
         Claim { kind, key: key.to_owned(), expect, then }
     }

@@ -19,10 +19,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use domain::campaign::{CampaignEvent, ExternalId};
 use domain::ids::CampaignId;
-use event_store::{Claim, Expect, Then};
+use event_store::{Claim, ClaimEffect, ClaimPrecondition};
 use uuid::Uuid;
 
-pub(crate) use lookup::{ClaimCache, Freshness, Key, Lookup};
+pub(crate) use lookup::{CachePolicy, ClaimCache, ClaimReader, Key};
 
 pub(crate) const SOURCE_NAME: &str = "source_name";
 pub(crate) const CAMPAIGN: &str = "campaign";
@@ -77,8 +77,8 @@ pub(crate) fn of_campaign(campaign: CampaignId, external_ids: &[ExternalId], eve
             CampaignEvent::CampaignArchived { at } => claims.push(Claim {
                 kind: CAMPAIGN,
                 key: owner.clone(),
-                expect: Expect::Held { owner: owner.clone(), state: OPEN.to_owned() },
-                then: Then::Put { owner: owner.clone(), state: archived(*at) },
+                expect: ClaimPrecondition::Held { owner: owner.clone(), state: OPEN.to_owned() },
+                then: ClaimEffect::Put { owner: owner.clone(), state: archived(*at) },
             }),
             CampaignEvent::CampaignRenamed { .. }
             | CampaignEvent::CampaignRescheduled { .. }
@@ -96,8 +96,8 @@ pub(crate) fn of_campaign(campaign: CampaignId, external_ids: &[ExternalId], eve
     claims.extend(before.difference(&after).map(|key| Claim {
         kind: EXTERNAL_CAMPAIGN,
         key: key.clone(),
-        expect: Expect::Held { owner: owner.clone(), state: String::new() },
-        then: Then::Remove,
+        expect: ClaimPrecondition::Held { owner: owner.clone(), state: String::new() },
+        then: ClaimEffect::Remove,
     }));
     claims.extend(after.difference(&before).map(|key| take(EXTERNAL_CAMPAIGN, key.clone(), &owner, "")));
     claims
@@ -109,5 +109,10 @@ fn keys(external_ids: &[ExternalId]) -> BTreeSet<String> {
 
 /// Takes what nobody may hold yet.
 pub(crate) fn take(kind: &'static str, key: String, owner: &str, state: &str) -> Claim {
-    Claim { kind, key, expect: Expect::Absent, then: Then::Put { owner: owner.to_owned(), state: state.to_owned() } }
+    Claim {
+        kind,
+        key,
+        expect: ClaimPrecondition::Absent,
+        then: ClaimEffect::Put { owner: owner.to_owned(), state: state.to_owned() },
+    }
 }

@@ -24,9 +24,11 @@ fn shown(claims: &[Claim]) -> Vec<String> {
         .iter()
         .map(|claim| {
             let sign = match (&claim.expect, &claim.then) {
-                (Expect::Absent, Then::Put { .. }) => "+".to_owned(),
-                (Expect::Held { .. }, Then::Remove) => "-".to_owned(),
-                (Expect::Held { state, .. }, Then::Put { state: next, .. }) => format!("{state} => {next} "),
+                (ClaimPrecondition::Absent, ClaimEffect::Put { .. }) => "+".to_owned(),
+                (ClaimPrecondition::Held { .. }, ClaimEffect::Remove) => "-".to_owned(),
+                (ClaimPrecondition::Held { state, .. }, ClaimEffect::Put { state: next, .. }) => {
+                    format!("{state} => {next} ")
+                }
                 other => panic!("{other:?}"),
             };
             format!("{sign}{}:{}", claim.kind, claim.key.replace('\n', "|"))
@@ -60,7 +62,7 @@ fn archiving_says_since_when() {
         shown(&claims),
         ["open => archived 2026-11-21T22:00:00.000123Z campaign:00000000-0000-0000-0000-000000000007"]
     );
-    let Then::Put { state, .. } = &claims[0].then else { panic!("{claims:?}") };
+    let ClaimEffect::Put { state, .. } = &claims[0].then else { panic!("{claims:?}") };
     assert_eq!(archived_at(state), Some(at()));
     assert_eq!(archived_at(OPEN), None);
 }

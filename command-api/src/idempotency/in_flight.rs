@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::command::Caller;
-use crate::failure::Failure;
+use crate::command::CommandContext;
+use crate::error::CommandError;
 
 /// A key belongs to its workspace.
 type Key = (i32, String);
@@ -16,14 +16,14 @@ pub(crate) struct InFlight(Arc<Mutex<HashSet<Key>>>);
 
 impl InFlight {
     /// Begins to carry out a command. Refused while another one under the same key is, whatever it says.
-    pub(crate) fn begin(&self, caller: &Caller) -> Result<Turn, Failure> {
+    pub(crate) fn begin(&self, caller: &CommandContext) -> Result<InFlightGuard, CommandError> {
         let key = caller.key().map(|key| (caller.principal.workspace, key.to_owned()));
         if let Some(key) = &key
             && !self.keys().insert(key.clone())
         {
-            return Err(Failure::InFlight);
+            return Err(CommandError::InFlight);
         }
-        Ok(Turn { among: self.clone(), key })
+        Ok(InFlightGuard { among: self.clone(), key })
     }
 
     fn keys(&self) -> MutexGuard<'_, HashSet<Key>> {
@@ -35,12 +35,12 @@ impl InFlight {
 /// caller went away meanwhile, the append may still be under way, and finds the receipt of whichever came first.
 #[derive(Debug)]
 #[must_use = "the key is free again when this is dropped"]
-pub(crate) struct Turn {
+pub(crate) struct InFlightGuard {
     among: InFlight,
     key: Option<Key>,
 }
 
-impl Drop for Turn {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
             self.among.keys().remove(key);

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, Method};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-pub(crate) use in_flight::{InFlight, Turn};
+pub(crate) use in_flight::{InFlight, InFlightGuard};
 
 /// The request header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -75,9 +75,9 @@ fn unquoted(rest: &str) -> Option<String> {
 /// The digest of a request's content, taken as it comes. Of the query only what is part of the content is put in; the rest
 /// chooses how an answer is shown.
 #[derive(Debug, Clone)]
-pub(crate) struct Content(Sha256);
+pub(crate) struct RequestDigest(Sha256);
 
-impl Content {
+impl RequestDigest {
     pub(crate) fn of(method: &Method, path: &str) -> Self {
         Self(Sha256::new()).with(method.as_str()).with(path)
     }

@@ -35,14 +35,14 @@ fn what_is_no_key_is_refused() {
 }
 
 fn digest(parts: &[&str], body: &[u8]) -> [u8; 32] {
-    let mut content = parts.iter().fold(Content::of(&Method::POST, "/v1/a"), |content, part| content.with(part));
+    let mut content = parts.iter().fold(RequestDigest::of(&Method::POST, "/v1/a"), |content, part| content.with(part));
     content.add(body);
     content.digest()
 }
 
 #[test]
 fn a_digest_tells_method_path_parts_and_body() {
-    let whole = |method: &Method, path: &str| Content::of(method, path).digest();
+    let whole = |method: &Method, path: &str| RequestDigest::of(method, path).digest();
     let all = [
         whole(&Method::POST, "/v1/a"),
         whole(&Method::PUT, "/v1/a"),
@@ -58,7 +58,7 @@ fn a_digest_tells_method_path_parts_and_body() {
             assert_ne!(one, other);
         }
     }
-    let mut in_pieces = Content::of(&Method::POST, "/v1/a");
+    let mut in_pieces = RequestDigest::of(&Method::POST, "/v1/a");
     in_pieces.add(b"{");
     in_pieces.add(b"}");
     assert_eq!(in_pieces.digest(), all[3]);

@@ -2,7 +2,7 @@
 
 use http_edge::problem::ProblemType;
 use http_edge::problem::kinds::{NOT_FOUND, OF_BODIES};
-use http_edge::{answers_with, problem_types};
+use http_edge::{problem_responses, problem_types};
 
 use super::rules;
 
@@ -73,21 +73,21 @@ const CHANGE: Types = &[NOT_FOUND, INVALID_IF_MATCH, VERSION_MISMATCH, rules::CA
 /// Of a batch.
 const BATCH: Types = &[UNKNOWN_SOURCE, WRONG_SOURCE_KIND, BATCH_SIZE];
 
-answers_with! {
+problem_responses! {
     /// Problems of drafting a campaign.
-    pub(crate) OfCreation = COMMAND, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_BUDGETS;
+    pub(crate) CreateCampaignProblems = COMMAND, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_BUDGETS;
     /// Problems of changing what a campaign is.
-    pub(crate) OfEdits = COMMAND, CHANGE, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_EDITS;
+    pub(crate) EditCampaignProblems = COMMAND, CHANGE, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_EDITS;
     /// Problems of a campaign's budget.
-    pub(crate) OfBudgets = COMMAND, CHANGE, rules::OF_BUDGETS, &[rules::BUDGET_FIXED];
+    pub(crate) BudgetProblems = COMMAND, CHANGE, rules::OF_BUDGETS, &[rules::BUDGET_FIXED];
     /// Problems of the steps of a campaign's life, whose bodies may be left out.
-    pub(crate) OfSteps = COMMAND, CHANGE, rules::OF_STEPS, OF_BODIES;
+    pub(crate) LifecycleProblems = COMMAND, CHANGE, rules::OF_STEPS, OF_BODIES;
     /// Problems of registering a source.
-    pub(crate) OfSources = COMMAND, &[SOURCE_NAME_TAKEN], rules::OF_SOURCES;
+    pub(crate) SourceProblems = COMMAND, &[SOURCE_NAME_TAKEN], rules::OF_SOURCES;
     /// Problems of a batch of observations.
-    pub(crate) OfObservations = COMMAND, BATCH, &[MIXED_SOURCES];
+    pub(crate) ObservationProblems = COMMAND, BATCH, &[MIXED_SOURCES];
     /// Problems of a batch of statements.
-    pub(crate) OfStatements = COMMAND, BATCH;
+    pub(crate) StatementProblems = COMMAND, BATCH;
     /// Problems of a sync.
-    pub(crate) OfSyncs = COMMAND, &[NOT_FOUND];
+    pub(crate) SyncProblems = COMMAND, &[NOT_FOUND];
 }

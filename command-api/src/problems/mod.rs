@@ -11,62 +11,62 @@ use event_store::{AppendError, LoadError};
 use http_edge::problem::Problem;
 use http_edge::problem::kinds::INVALID_BODY;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::idempotency::IdempotencyKeyError;
-use crate::outcome::Refused;
+use crate::item_error::truncate;
+use crate::outcome::DomainRejection;
 use crate::precondition::IfMatchError;
-use crate::refusal::clip;
 
 /// When to try again what was refused for load.
 const SOON: Duration = Duration::from_secs(1);
 
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
+impl From<CommandError> for Problem {
+    fn from(failure: CommandError) -> Self {
         match failure {
-            Failure::NotFound => Problem::not_found(),
-            Failure::VersionMismatch { actual } => Problem::new(kinds::VERSION_MISMATCH)
+            CommandError::NotFound => Problem::not_found(),
+            CommandError::VersionMismatch { actual } => Problem::new(kinds::VERSION_MISMATCH)
                 .detail(format!("It is at version {actual}. Read it again and decide anew."))
                 .extension("version", actual),
-            Failure::Contended => Problem::new(kinds::CONCURRENT_CHANGE)
+            CommandError::Contended => Problem::new(kinds::CONCURRENT_CHANGE)
                 .detail("Nothing was done. Send the request again.")
                 .retry_after(SOON),
-            Failure::InFlight => Problem::new(kinds::REQUEST_IN_FLIGHT)
+            CommandError::InFlight => Problem::new(kinds::REQUEST_IN_FLIGHT)
                 .detail("Another request with this Idempotency-Key is not answered yet. Send this one again later.")
                 .retry_after(SOON),
-            Failure::Limited(problem) => problem,
-            Failure::KeyReused => key_reused(),
-            Failure::SourceNameTaken { name, field } => Problem::new(kinds::SOURCE_NAME_TAKEN)
-                .detail(format!("The source \"{}\" is registered with another {field}.", clip(&name)))
+            CommandError::Limited(problem) => problem,
+            CommandError::KeyReused => key_reused(),
+            CommandError::SourceNameTaken { name, field } => Problem::new(kinds::SOURCE_NAME_TAKEN)
+                .detail(format!("The source \"{}\" is registered with another {field}.", truncate(&name)))
                 .field(field, "differs from what is registered under this name"),
-            Failure::ExternalIdTaken { id } => Problem::new(kinds::EXTERNAL_ID_TAKEN)
-                .detail(format!("The external id \"{}\" belongs to another campaign.", clip(&id)))
-                .field("external_ids", format!("\"{}\" is taken", clip(&id))),
-            Failure::UnknownSource { name } => {
+            CommandError::ExternalIdTaken { id } => Problem::new(kinds::EXTERNAL_ID_TAKEN)
+                .detail(format!("The external id \"{}\" belongs to another campaign.", truncate(&id)))
+                .field("external_ids", format!("\"{}\" is taken", truncate(&id))),
+            CommandError::UnknownSource { name } => {
                 Problem::new(kinds::UNKNOWN_SOURCE).field("source", not_registered(&name))
             }
-            Failure::WrongSourceKind { name, kind } => {
+            CommandError::WrongSourceKind { name, kind } => {
                 let (is, sends) = match kind {
                     SourceKind::Push => ("push", "observations"),
                     SourceKind::Pull => ("pull", "statements"),
                 };
                 Problem::new(kinds::WRONG_SOURCE_KIND)
-                    .field("source", format!("\"{}\" is a {is} source: it sends {sends}", clip(&name)))
+                    .field("source", format!("\"{}\" is a {is} source: it sends {sends}", truncate(&name)))
             }
-            Failure::BatchSize { field, count, most } => {
+            CommandError::BatchSize { field, count, most } => {
                 Problem::new(kinds::BATCH_SIZE).field(field, format!("has {count} items, but 1 to {most} are taken"))
             }
-            Failure::Invalid { field, detail } => Problem::new(INVALID_BODY).field(field, detail),
-            Failure::Append(error) => error.into_problem(),
-            Failure::Load(error) => error.into_problem(),
-            Failure::Database(error) => Problem::unavailable(error),
-            Failure::UnreadableEvent { ref source, .. } if source.asks_for_newer_code() => {
+            CommandError::Invalid { field, detail } => Problem::new(INVALID_BODY).field(field, detail),
+            CommandError::Append(error) => error.into_problem(),
+            CommandError::Load(error) => error.into_problem(),
+            CommandError::Database(error) => Problem::unavailable(error),
+            CommandError::UnreadableEvent { ref source, .. } if source.requires_newer_version() => {
                 Problem::unavailable(failure)
             }
-            Failure::BadClaim { .. }
-            | Failure::BadEvent { .. }
-            | Failure::UnreadableEvent { .. }
-            | Failure::BadReceipt { .. }
-            | Failure::Encoding(_) => Problem::internal(failure),
+            CommandError::BadClaim { .. }
+            | CommandError::BadEvent { .. }
+            | CommandError::UnreadableEvent { .. }
+            | CommandError::BadReceipt { .. }
+            | CommandError::Encoding(_) => Problem::internal(failure),
         }
     }
 }
@@ -80,7 +80,9 @@ impl IntoProblem for AppendError {
     fn into_problem(self) -> Problem {
         match self {
             // These are retried where they can be met; one that comes here was met too often.
-            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Failure::Contended.into(),
+            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => {
+                CommandError::Contended.into()
+            }
             AppendError::ReceiptMismatch => key_reused(),
             AppendError::Invalid(_) => Problem::internal(self),
             AppendError::Overloaded => Problem::overloaded(),
@@ -94,7 +96,7 @@ impl IntoProblem for LoadError {
         match self {
             // While processes are upgraded one after the other, another one may answer.
             LoadError::Event { source: event_store::DecodeError::Upcast(ref why), .. }
-                if why.downcast_ref().is_some_and(DecodeError::asks_for_newer_code) =>
+                if why.downcast_ref().is_some_and(DecodeError::requires_newer_version) =>
             {
                 Problem::unavailable(self)
             }
@@ -104,10 +106,10 @@ impl IntoProblem for LoadError {
     }
 }
 
-impl From<&Refused> for Problem {
-    fn from(refused: &Refused) -> Self {
+impl From<&DomainRejection> for Problem {
+    fn from(refused: &DomainRejection) -> Self {
         let problem =
-            Problem::new(rules::of_code(&refused.code)).coded(refused.code.clone()).detail(refused.detail.clone());
+            Problem::new(rules::of_code(&refused.code)).with_code(refused.code.clone()).detail(refused.detail.clone());
         match &refused.field {
             Some(field) => problem.field(field.clone(), refused.detail.clone()),
             None => problem,
@@ -137,7 +139,7 @@ fn key_reused() -> Problem {
 }
 
 fn not_registered(name: &str) -> String {
-    format!("\"{}\" is not registered: POST /v1/sources first", clip(name))
+    format!("\"{}\" is not registered: POST /v1/sources first", truncate(name))
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ pub(crate) mod statements;
 pub(crate) mod syncs;
 
 mod batch; // what a batch is answered
-mod known; // the source and campaigns that a batch stands on
-mod reference; // how an item names its campaign
+mod campaign_ref; // how an item names its campaign
+mod resolved_refs; // the source and campaigns that a batch stands on
 mod time; // instants of items
 
-pub(crate) use batch::{Settled, describe_metrics};
+pub(crate) use batch::{PreAppendResults, describe_metrics};
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,14 +23,14 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default()
         .routes(routes!(campaigns::create))
         .routes(routes!(campaigns::edit))
-        .routes(routes!(campaigns::life::launch))
-        .routes(routes!(campaigns::life::pause))
-        .routes(routes!(campaigns::life::resume))
-        .routes(routes!(campaigns::life::complete))
-        .routes(routes!(campaigns::life::archive))
+        .routes(routes!(campaigns::lifecycle::launch))
+        .routes(routes!(campaigns::lifecycle::pause))
+        .routes(routes!(campaigns::lifecycle::resume))
+        .routes(routes!(campaigns::lifecycle::complete))
+        .routes(routes!(campaigns::lifecycle::archive))
         .routes(routes!(campaigns::set_budget))
         .routes(routes!(sources::register))
         .routes(routes!(observations::record))
         .routes(routes!(statements::record))
-        .routes(routes!(syncs::note))
+        .routes(routes!(syncs::record))
 }

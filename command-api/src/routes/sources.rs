@@ -7,27 +7,27 @@ use domain::channel::Channel;
 use domain::ids::SourceId;
 use domain::money::Currency;
 use domain::source::{
-    Role, STREAM_TYPE, Source, SourceCommand, SourceDefinition, SourceDetails, SourceError, SourceEvent, SourceKind,
-    decide,
+    STREAM_TYPE, Source, SourceCommand, SourceDefinition, SourceDetails, SourceError, SourceEvent, SourceKind,
+    SourceRole, decide,
 };
 use domain::zone::Zone;
-use event_store::{AppendRequest, Claim, ExpectedVersion, NewEvent, Payload, Then};
+use event_store::{AppendRequest, Claim, ClaimEffect, ExpectedVersion, NewEvent, Payload};
 use http::StatusCode;
 use http_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::known::KnownSource;
-use crate::answer::{Answer, otherwise};
-use crate::claims::{self, Lookup, SOURCE_NAME};
-use crate::command::{Caller, Command};
-use crate::execute::{self, ATTEMPTS, Race};
-use crate::failure::Failure;
+use super::resolved_refs::ResolvedSource;
+use crate::claims::{self, ClaimReader, SOURCE_NAME};
+use crate::command::{CommandContext, JsonCommand};
+use crate::error::CommandError;
+use crate::execute::{self, ATTEMPTS, AppendAttempt};
 use crate::ids;
-use crate::outcome::{Done, Outcome, Refused};
-use crate::problems::kinds::OfSources;
-use crate::quantity::Unique;
+use crate::outcome::{CommandResult, DomainRejection, Outcome};
+use crate::problems::kinds::SourceProblems;
+use crate::raw_number::UniqueKeys;
+use crate::response::{CommandResponse, rejection_or_corrupt_receipt};
 use crate::state::ApiState;
 
 /// What a source is. Fixed once it is registered.
@@ -52,13 +52,13 @@ pub(crate) struct RegisterSource {
     /// `push`: sends observations; `pull`: is asked for totals and sends statements.
     #[schema(value_type = String, example = "pull")]
     kind: SourceKind,
-    /// `primary`: counts toward totals; `reference`: is shown beside them.
+    /// `primary`: counts toward totals; `campaign_ref`: is shown beside them.
     #[schema(value_type = String, example = "primary")]
-    role: Role,
+    role: SourceRole,
     /// Roles of single measures, where they differ.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
-    measure_roles: Unique<Role>,
+    measure_roles: UniqueKeys<SourceRole>,
     /// The IANA zone of its days.
     #[schema(value_type = String)]
     time_zone: Zone,
@@ -113,11 +113,11 @@ pub(crate) struct SourceAnswer {
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
             ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        OfSources,
+        SourceProblems,
     ),
     security(("key" = []))
 )]
-pub(crate) async fn register(State(state): State<ApiState>, command: Command) -> Result<Answer, Problem> {
+pub(crate) async fn register(State(state): State<ApiState>, command: JsonCommand) -> Result<CommandResponse, Problem> {
     let body: RegisterSource = command.body()?;
     let caller = &command.caller;
     let definition = body.into_definition()?;
@@ -130,16 +130,20 @@ pub(crate) async fn register(State(state): State<ApiState>, command: Command) ->
     skip_all,
     fields(workspace = %caller.workspace(), source.name = definition.name, correlation_id = caller.correlation_id())
 )]
-async fn execute(state: &ApiState, caller: &Caller, definition: SourceDefinition) -> Result<Done, Failure> {
-    let _turn = execute::begin(state, caller)?;
-    if let Some(done) = execute::earlier(state, caller).await? {
+async fn execute(
+    state: &ApiState,
+    caller: &CommandContext,
+    definition: SourceDefinition,
+) -> Result<CommandResult, CommandError> {
+    let _turn = execute::admit(state, caller)?;
+    if let Some(done) = execute::find_previous_result(state, caller).await? {
         return Ok(done);
     }
     let new_id = SourceId(ids::at(caller.received_at));
     for attempt in 0..ATTEMPTS {
-        execute::pause(attempt).await;
+        execute::backoff(attempt).await;
         let mut lookup = execute::lookup(state, caller, attempt);
-        let registered = KnownSource::find(&mut lookup, &definition.name).await?;
+        let registered = ResolvedSource::find(&mut lookup, &definition.name).await?;
         let id = registered.as_ref().map_or(new_id, |known| known.id);
         let source = Source {
             details: registered.map(|known| SourceDetails { source: known.id, definition: known.definition }),
@@ -147,19 +151,19 @@ async fn execute(state: &ApiState, caller: &Caller, definition: SourceDefinition
         let version = i64::from(source.details.is_some());
         let command = SourceCommand::Register { source: id, definition: definition.clone(), at: caller.received_at };
         let (outcome, events) = match decide(&source, command) {
-            Ok(events) if events.is_empty() => (Outcome::RegisteredBefore(id), events),
+            Ok(events) if events.is_empty() => (Outcome::AlreadyRegistered(id), events),
             Ok(events) => (Outcome::Registered(id), events),
-            Err(SourceError::RegisteredOtherwise { field }) => {
-                return Err(Failure::SourceNameTaken { name: definition.name, field });
+            Err(SourceError::ConflictingDefinition { field }) => {
+                return Err(CommandError::SourceNameTaken { name: definition.name, field });
             }
             Err(
                 error @ (SourceError::Name(_)
                 | SourceError::ExpectedDelay { .. }
                 | SourceError::RestatementHorizon { .. }),
-            ) => (Outcome::Refused(Refused::from(error)), Vec::new()),
+            ) => (Outcome::Refused(DomainRejection::from(error)), Vec::new()),
         };
         if matches!(outcome, Outcome::Refused(_)) && caller.idempotency.is_none() {
-            return Ok(Done::nothing(outcome, version));
+            return Ok(CommandResult::nothing(outcome, version));
         }
         let request = AppendRequest {
             workspace: caller.principal.workspace,
@@ -169,51 +173,60 @@ async fn execute(state: &ApiState, caller: &Caller, definition: SourceDefinition
             claims: claims(&lookup, id, &definition.name, &events)?,
             events: events.iter().map(new_event).collect::<Result<_, _>>()?,
             metadata: caller.metadata(),
-            seen: Vec::new(),
+            item_preconditions: Vec::new(),
             receipt: caller.receipt(&outcome)?,
             recorded_at: state.clock.now(),
         };
         match execute::append(state, request).await? {
-            Race::Won(appended) => return Done::appended(outcome, appended, caller.key()),
-            Race::Lost(_) => {}
+            AppendAttempt::Committed(appended) => return CommandResult::appended(outcome, appended, caller.key()),
+            AppendAttempt::Conflicted(_) => {}
         }
     }
-    Err(Failure::Contended)
+    Err(CommandError::Contended)
 }
 
 /// Takes the name for a source that is new, and asserts that it is still as it was seen for one that is not.
-fn claims(lookup: &Lookup<'_>, id: SourceId, name: &str, events: &[SourceEvent]) -> Result<Vec<Claim>, Failure> {
+fn claims(
+    lookup: &ClaimReader<'_>,
+    id: SourceId,
+    name: &str,
+    events: &[SourceEvent],
+) -> Result<Vec<Claim>, CommandError> {
     let mut claims = Vec::new();
     for event in events {
         let SourceEvent::SourceRegistered { definition, .. } = event;
-        let state = serde_json::to_string(definition).map_err(Failure::encoding)?;
+        let state = serde_json::to_string(definition).map_err(CommandError::encoding)?;
         claims.push(claims::take(SOURCE_NAME, definition.name.clone(), &id.to_string(), &state));
     }
     if events.is_empty() && lookup.held(SOURCE_NAME, name).is_some() {
-        claims.push(lookup.assert(SOURCE_NAME, name, Then::Keep));
+        claims.push(lookup.assert(SOURCE_NAME, name, ClaimEffect::Keep));
     }
     Ok(claims)
 }
 
-fn new_event(event: &SourceEvent) -> Result<NewEvent, Failure> {
+fn new_event(event: &SourceEvent) -> Result<NewEvent, CommandError> {
     Ok(NewEvent {
         event_type: cqrs_es::DomainEvent::event_type(event),
         event_version: cqrs_es::DomainEvent::event_version(event),
-        payload: Payload::Json(serde_json::to_string(event).map_err(Failure::encoding)?),
+        payload: Payload::Json(serde_json::to_string(event).map_err(CommandError::encoding)?),
     })
 }
 
-fn answer(caller: &Caller, name: String, done: &Done) -> Result<Answer, Problem> {
+fn answer(caller: &CommandContext, name: String, done: &CommandResult) -> Result<CommandResponse, Problem> {
     let (status, id) = match done.outcome {
         Outcome::Registered(id) => (StatusCode::CREATED, id),
-        Outcome::RegisteredBefore(id) => (StatusCode::OK, id),
-        Outcome::Created(_) | Outcome::Changed(_) | Outcome::Noted | Outcome::Judged(_) | Outcome::Refused(_) => {
-            return otherwise(caller, done);
+        Outcome::AlreadyRegistered(id) => (StatusCode::OK, id),
+        Outcome::Created(_)
+        | Outcome::Changed(_)
+        | Outcome::SyncRecorded
+        | Outcome::BatchProcessed(_)
+        | Outcome::Refused(_) => {
+            return rejection_or_corrupt_receipt(caller, done);
         }
     };
     let location = format!("/v1/sources/{}", path_segment(&name));
     let body = SourceAnswer { source_id: id.0, name, version: done.version, position: done.position };
-    let answer = Answer::new(status, caller, done, &body).with_version(done.version);
+    let answer = CommandResponse::new(status, caller, done, &body).with_version(done.version);
     Ok(if status == StatusCode::CREATED { answer.with_location(&location) } else { answer })
 }
 
@@ -228,12 +241,13 @@ fn path_segment(name: &str) -> String {
 }
 
 impl RegisterSource {
-    fn into_definition(self) -> Result<SourceDefinition, Failure> {
+    fn into_definition(self) -> Result<SourceDefinition, CommandError> {
         let mut measure_roles = BTreeMap::new();
         for (name, role) in self.measure_roles.0 {
-            let measure = name
-                .parse()
-                .map_err(|error| Failure::Invalid { field: "measure_roles", detail: format!("\"{name}\" {error}") })?;
+            let measure = name.parse().map_err(|error| CommandError::Invalid {
+                field: "measure_roles",
+                detail: format!("\"{name}\" {error}"),
+            })?;
             measure_roles.insert(measure, role);
         }
         Ok(SourceDefinition {

@@ -12,7 +12,7 @@ use command_api::{ApiState, Limits, StreamLimits};
 use event_store::{Appender, AppenderConfig, open_workspace};
 use futures_util::stream;
 use platform::clock::ManualClock;
-use platform::keys::{Keys, NewKey, Scope, insert_key};
+use platform::keys::{ApiKeyVerifier, NewKey, Scope, insert_key};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -65,7 +65,7 @@ impl Api {
         let (reads, writes) = (as_command(&pool).await, as_command(&pool).await);
         let shutdown = CancellationToken::new();
         let (appender, _writers) = Appender::start(writes, appender, shutdown.clone());
-        let keys = Keys::new(reads.clone(), clock.shared());
+        let keys = ApiKeyVerifier::new(reads.clone(), clock.shared());
         let limits = Limits { observations: 50, stream, ..Limits::default() };
         let state = ApiState::new(reads.clone(), appender, keys, clock.shared(), limits);
         Self { clock, pool, reads, shutdown, router: command_api::router(state) }

@@ -70,7 +70,7 @@ impl FromStr for Granularity {
 
 /// One cell of a calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
+pub struct ReportBucket {
     /// What it is called: the date of its first day in the range, or for hours and quarters its first instant in UTC.
     pub label: String,
     /// Its first instant.
@@ -87,7 +87,7 @@ pub struct Cell {
 /// label always names a day whose numbers the cell holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    cells: Vec<Cell>,
+    cells: Vec<ReportBucket>,
     start: DateTime<Utc>,
     end: DateTime<Utc>,
 }
@@ -157,13 +157,13 @@ impl Calendar {
         for cell in &self.cells {
             let (start, end) = (moved(cell.start)?, moved(cell.end)?);
             let first_date = moved_date(cell.start).ok_or(CalendarError::OutOfRange)?;
-            cells.push(Cell { label: label(by_instant, start, first_date), start, end, first_date });
+            cells.push(ReportBucket { label: label(by_instant, start, first_date), start, end, first_date });
         }
         Ok(Self { cells, start: moved(self.start)?, end: moved(self.end)? })
     }
 
     /// The cells in order. None only where the zone skipped every date of the range.
-    pub fn cells(&self) -> &[Cell] {
+    pub fn cells(&self) -> &[ReportBucket] {
         &self.cells
     }
 
@@ -189,7 +189,7 @@ fn cut_dates(
     date_to: NaiveDate,
     zone: Zone,
     next: impl Fn(NaiveDate) -> NaiveDate,
-) -> Result<Vec<Cell>, CalendarError> {
+) -> Result<Vec<ReportBucket>, CalendarError> {
     let mut cells = Vec::new();
     let mut first_date = date_from;
     while first_date <= date_to {
@@ -199,7 +199,7 @@ fn cut_dates(
         if start < end {
             // A cell that begins with a skipped date is labelled by the first day that it does hold.
             let first_date = first_date.max(local_date(start, zone));
-            push(&mut cells, Cell { label: label(false, start, first_date), start, end, first_date })?;
+            push(&mut cells, ReportBucket { label: label(false, start, first_date), start, end, first_date })?;
         }
         first_date = following;
     }
@@ -212,13 +212,16 @@ fn cut_instants(
     zone: Zone,
     next: impl Fn(DateTime<Utc>) -> DateTime<Utc>,
     dates: std::ops::RangeInclusive<NaiveDate>,
-) -> Result<Vec<Cell>, CalendarError> {
+) -> Result<Vec<ReportBucket>, CalendarError> {
     let mut cells = Vec::new();
     let mut edge = start;
     while edge < end {
         let following = next(edge).min(end);
         let first_date = local_date(edge, zone).clamp(*dates.start(), *dates.end());
-        push(&mut cells, Cell { label: label(true, edge, first_date), start: edge, end: following, first_date })?;
+        push(
+            &mut cells,
+            ReportBucket { label: label(true, edge, first_date), start: edge, end: following, first_date },
+        )?;
         edge = following;
     }
     Ok(cells)
@@ -228,7 +231,7 @@ fn label(by_instant: bool, start: DateTime<Utc>, first_date: NaiveDate) -> Strin
     if by_instant { start.to_rfc3339_opts(SecondsFormat::Secs, true) } else { first_date.to_string() }
 }
 
-fn push(cells: &mut Vec<Cell>, cell: Cell) -> Result<(), CalendarError> {
+fn push(cells: &mut Vec<ReportBucket>, cell: ReportBucket) -> Result<(), CalendarError> {
     if cells.len() == MAX_CELLS {
         return Err(CalendarError::TooManyCells);
     }

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::zone::Zone;
 
-pub use calendar::{Calendar, CalendarError, Cell, Granularity, MAX_CELLS};
+pub use calendar::{Calendar, CalendarError, Granularity, MAX_CELLS, ReportBucket};
 pub use local::{day_end, day_start, is_in_range, local_date, quarter_hour, quarter_hour_s, utc_bucket, utc_month};
 
 /// The first day that dates and buckets may name.

@@ -84,7 +84,7 @@ pub fn decide(campaign: &Campaign, command: CampaignCommand) -> Result<Vec<Campa
         }
         CampaignCommand::Archive { at } => {
             let from = [CampaignState::Draft, CampaignState::Paused, CampaignState::Completed];
-            let refusal = |_| CampaignError::ArchivedWhileLaunched;
+            let refusal = |_| CampaignError::LaunchedCannotBeArchived;
             step(changeable(current)?, &from, CampaignEvent::CampaignArchived { at }, refusal)
         }
     }
@@ -107,13 +107,13 @@ fn step(
 
 fn launch(current: &CampaignDetails, at: DateTime<Utc>) -> Result<Vec<CampaignEvent>, CampaignError> {
     if current.state != CampaignState::Draft {
-        return Err(CampaignError::LaunchedBefore { state: current.state });
+        return Err(CampaignError::AlreadyLaunched { state: current.state });
     }
     if current.channels.is_empty() {
         return Err(CampaignError::ChannelRequired);
     }
     match current.ends_on {
-        Some(ends_on) if at >= ends_at(ends_on, current.time_zone) => Err(CampaignError::LastDayPassed { ends_on }),
+        Some(ends_on) if at >= ends_at(ends_on, current.time_zone) => Err(CampaignError::EndDateInPast { ends_on }),
         _ => Ok(vec![CampaignEvent::CampaignLaunched { at }]),
     }
 }
@@ -201,7 +201,7 @@ fn check_channels(channels: &[Channel]) -> Result<(), CampaignError> {
     }
     let mut seen = BTreeSet::new();
     match channels.iter().find(|channel| !seen.insert(*channel)) {
-        Some(twice) => Err(CampaignError::ChannelTwice { channel: twice.clone() }),
+        Some(twice) => Err(CampaignError::DuplicateChannel { channel: twice.clone() }),
         None => Ok(()),
     }
 }

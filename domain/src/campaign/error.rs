@@ -22,7 +22,7 @@ pub enum CampaignError {
     Name(TextError),
     /// A channel is named more than once.
     #[error("the channel {channel} is named more than once")]
-    ChannelTwice {
+    DuplicateChannel {
         /// Which.
         channel: Channel,
     },
@@ -57,13 +57,13 @@ pub enum CampaignError {
     },
     /// A launch when its last day is over.
     #[error("the campaign cannot be launched, because its last day {ends_on} has passed")]
-    LastDayPassed {
+    EndDateInPast {
         /// Its last day.
         ends_on: NaiveDate,
     },
     /// A launch of anything but a draft.
     #[error("only a draft can be launched, and the campaign is {state}")]
-    LaunchedBefore {
+    AlreadyLaunched {
         /// What it is.
         state: CampaignState,
     },
@@ -87,7 +87,7 @@ pub enum CampaignError {
     },
     /// Archiving a campaign that is launched.
     #[error("a launched campaign cannot be archived: pause or complete it first")]
-    ArchivedWhileLaunched,
+    LaunchedCannotBeArchived,
     /// Any command to an archived campaign.
     #[error("the campaign is archived and takes no changes")]
     Archived,
@@ -178,16 +178,16 @@ impl CampaignError {
         match self {
             Self::AlreadyCreated
             | Self::NotFound
-            | Self::LaunchedBefore { .. }
+            | Self::AlreadyLaunched { .. }
             | Self::NotLaunched { .. }
             | Self::NotPaused { .. }
             | Self::NotUnderway { .. }
-            | Self::ArchivedWhileLaunched
+            | Self::LaunchedCannotBeArchived
             | Self::Archived => None,
             Self::Name(_) => Some("name"),
-            Self::ChannelTwice { .. } | Self::TooManyChannels { .. } | Self::ChannelRequired => Some("channels"),
+            Self::DuplicateChannel { .. } | Self::TooManyChannels { .. } | Self::ChannelRequired => Some("channels"),
             Self::StartOutOfRange { .. } | Self::StartFixed { .. } => Some("starts_on"),
-            Self::EndsBeforeStart { .. } | Self::EndOutOfRange { .. } | Self::LastDayPassed { .. } => Some("ends_on"),
+            Self::EndsBeforeStart { .. } | Self::EndOutOfRange { .. } | Self::EndDateInPast { .. } => Some("ends_on"),
             Self::Completed { field } => Some(field),
             Self::CurrencyFixed { .. } => Some("currency"),
             Self::TimeZoneFixed => Some("time_zone"),

@@ -43,13 +43,13 @@ macro_rules! event_types {
 
 event_types! {
     WORKSPACE_OPENED = "WorkspaceOpened" of workspace;
-    CAMPAIGN_CREATED = "CampaignCreated" of campaign, upcasters [upcasters::budget_for_the_whole_run];
+    CAMPAIGN_CREATED = "CampaignCreated" of campaign, upcasters [upcasters::budget_v1_to_v2];
     CAMPAIGN_RENAMED = "CampaignRenamed" of campaign;
     CAMPAIGN_RESCHEDULED = "CampaignRescheduled" of campaign;
     CAMPAIGN_TIME_ZONE_CHANGED = "CampaignTimeZoneChanged" of campaign;
     CAMPAIGN_CURRENCY_CHANGED = "CampaignCurrencyChanged" of campaign;
     CAMPAIGN_CHANNELS_SET = "CampaignChannelsSet" of campaign;
-    CAMPAIGN_BUDGET_SET = "CampaignBudgetSet" of campaign, upcasters [upcasters::budget_for_the_whole_run];
+    CAMPAIGN_BUDGET_SET = "CampaignBudgetSet" of campaign, upcasters [upcasters::budget_v1_to_v2];
     CAMPAIGN_EXTERNAL_IDS_SET = "CampaignExternalIdsSet" of campaign;
     CAMPAIGN_ATTRIBUTES_SET = "CampaignAttributesSet" of campaign;
     CAMPAIGN_LAUNCHED = "CampaignLaunched" of campaign;

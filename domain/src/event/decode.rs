@@ -21,7 +21,7 @@ pub enum DecodeError {
     Version(String),
     /// A version that this code does not know yet: to be read after the upgrade, and never guessed at.
     #[error("{event_type} was written in version {stored} by newer code; this one reads it up to version {known}")]
-    Newer {
+    UnsupportedVersion {
         /// The event type.
         event_type: &'static str,
         /// The version that it is stored in.
@@ -36,9 +36,9 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// Whether newer code may read the event: it is not broken, but this code must leave it alone.
-    pub fn asks_for_newer_code(&self) -> bool {
+    pub fn requires_newer_version(&self) -> bool {
         match self {
-            Self::StreamType(_) | Self::EventType(_) | Self::Newer { .. } => true,
+            Self::StreamType(_) | Self::EventType(_) | Self::UnsupportedVersion { .. } => true,
             Self::Version(_) | Self::Payload(_) => false,
         }
     }
@@ -65,7 +65,7 @@ impl Event {
         if steps.is_empty() {
             // Most events: read without a detour, and most of them without serde.
             if known.stream_type == observation::STREAM_TYPE
-                && let Some(batch) = ObservationsRecorded::read_as_written(payload)
+                && let Some(batch) = ObservationsRecorded::try_fast_decode(payload)
             {
                 return Ok(Self::Observations(batch));
             }
@@ -74,7 +74,7 @@ impl Event {
             json.end()?;
             return Ok(event);
         }
-        Ok(Self::read(known, take(steps, serde_json::from_str(payload)?))?)
+        Ok(Self::read(known, upcast_all(steps, serde_json::from_str(payload)?))?)
     }
 
     fn read<'de, D: Deserializer<'de>>(known: &EventType, payload: D) -> Result<Self, D::Error> {
@@ -93,20 +93,20 @@ impl Event {
 /// A payload that is parsed already, brought to its type's current version.
 pub fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value, DecodeError> {
     let known = EventType::find(event_type).ok_or_else(|| DecodeError::EventType(event_type.to_owned()))?;
-    Ok(take(steps_from(known, event_version)?, payload))
+    Ok(upcast_all(steps_from(known, event_version)?, payload))
 }
 
 /// The steps from a stored version to the current one.
 fn steps_from(known: &EventType, event_version: &str) -> Result<&'static [Upcaster], DecodeError> {
     let stored = event_version.parse().ok().filter(|version: &usize| *version > 0);
     let stored = stored.ok_or_else(|| DecodeError::Version(event_version.to_owned()))?;
-    known.upcasters.get(stored - 1..).ok_or(DecodeError::Newer {
+    known.upcasters.get(stored - 1..).ok_or(DecodeError::UnsupportedVersion {
         event_type: known.name,
         stored,
         known: known.version(),
     })
 }
 
-fn take(steps: &[Upcaster], payload: Value) -> Value {
+fn upcast_all(steps: &[Upcaster], payload: Value) -> Value {
     steps.iter().fold(payload, |payload, step| step(payload))
 }

@@ -3,13 +3,13 @@
 //! Everything here changes by an event, or by the clock at an instant that [`next_boundary`] names beforehand. Between
 //! two boundaries nothing changes, so that an answer may be kept until the next one.
 
-mod reckoning; // whose days and hours a number is made of
+mod alignment; // whose days and hours a number is made of
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::bucket::Grain;
 
-pub use reckoning::{Cut, Reckoning};
+pub use alignment::{StatedGrain, ZoneAlignment};
 
 #[cfg(test)]
 mod tests;
@@ -72,7 +72,7 @@ impl SourceStatus {
 
 /// How settled a bucket's numbers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
+pub enum Finality {
     /// The bucket is still open.
     Live,
     /// Closed, but a primary source has not completed past it, or may still restate it.
@@ -81,7 +81,7 @@ pub enum State {
     Final,
 }
 
-impl State {
+impl Finality {
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -130,47 +130,47 @@ impl SourceFreshness {
     }
 
     /// What it vouches for in the time of a query.
-    pub fn vouched(&self, reckoning: &Reckoning, now: DateTime<Utc>) -> Vouched {
-        Vouched {
-            complete_through: self.syncs.complete_through.map(|through| reckoning.told(through)),
-            final_through: self.final_through(now).map(|through| reckoning.told(through)),
-            over_through: reckoning.told(now),
+    pub fn watermarks(&self, reckoning: &ZoneAlignment, now: DateTime<Utc>) -> Watermarks {
+        Watermarks {
+            complete_through: self.syncs.complete_through.map(|through| reckoning.to_query_time(through)),
+            final_through: self.final_through(now).map(|through| reckoning.to_query_time(through)),
+            elapsed_through: reckoning.to_query_time(now),
         }
     }
 }
 
 /// What a source vouches for, in the time of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Vouched {
+pub struct Watermarks {
     /// Everything before this instant is there.
     pub complete_through: Option<DateTime<Utc>>,
     /// Everything before this instant is final.
     pub final_through: Option<DateTime<Utc>>,
     /// What its own days and hours make of everything before this instant is over.
-    pub over_through: DateTime<Utc>,
+    pub elapsed_through: DateTime<Utc>,
 }
 
 /// How settled the numbers of a bucket are that ends at `end`. Without a primary source nobody vouches for it, and it
 /// stays provisional.
-pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[Vouched]) -> State {
-    let is_final = |source: &Vouched| source.final_through.is_some_and(|through| through >= end);
-    if end > now || primaries.iter().any(|source| source.over_through < end) {
-        State::Live
+pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[Watermarks]) -> Finality {
+    let is_final = |source: &Watermarks| source.final_through.is_some_and(|through| through >= end);
+    if end > now || primaries.iter().any(|source| source.elapsed_through < end) {
+        Finality::Live
     } else if !primaries.is_empty() && primaries.iter().all(is_final) {
-        State::Final
+        Finality::Final
     } else {
-        State::Provisional
+        Finality::Provisional
     }
 }
 
 /// Where the numbers between `start` and `end` begin to be incomplete. It moves by what sources say, never by the clock.
-pub fn first_incomplete(start: DateTime<Utc>, end: DateTime<Utc>, primaries: &[Vouched]) -> Option<DateTime<Utc>> {
+pub fn first_incomplete(start: DateTime<Utc>, end: DateTime<Utc>, primaries: &[Watermarks]) -> Option<DateTime<Utc>> {
     let complete_through = primaries.iter().map(|source| source.complete_through.unwrap_or(start)).min();
     Some(complete_through.unwrap_or(start).max(start)).filter(|incomplete| *incomplete < end)
 }
 
 /// The last instant up to `now` at which the clock alone may have changed the state of a cell or the status of a source.
-/// `cell_ends` is sorted, and holds what [`Reckoning::needed`] makes of each. `sources` may hold reference sources too: they add needless boundaries, and lose none.
+/// `cell_ends` is sorted, and holds what [`ZoneAlignment::to_source_time`] makes of each. `sources` may hold reference sources too: they add needless boundaries, and lose none.
 pub fn last_boundary(
     now: DateTime<Utc>,
     cell_ends: &[DateTime<Utc>],
@@ -181,7 +181,7 @@ pub fn last_boundary(
     let of_sources = sources.iter().flat_map(|source| {
         let horizon_passed =
             source.final_through(now).and_then(last_end_up_to).and_then(|end| later(end, source.restatement_horizon_s));
-        [horizon_passed, source.becomes_late_at().filter(|late_at| *late_at <= now)]
+        [horizon_passed, source.late_transition().filter(|late_at| *late_at <= now)]
     });
     of_sources.flatten().chain(last_end_up_to(now)).max()
 }
@@ -200,7 +200,7 @@ pub fn next_boundary(
             .and_then(first_end_after)
             .filter(|end| source.syncs.complete_through >= Some(*end))
             .and_then(|end| later(end, source.restatement_horizon_s));
-        [horizon_passes, source.becomes_late_at().filter(|late_at| *late_at > now)]
+        [horizon_passes, source.late_transition().filter(|late_at| *late_at > now)]
     });
     of_sources.flatten().chain(first_end_after(now)).min()
 }
@@ -219,7 +219,7 @@ pub fn restated_after_final(
 
 impl SourceFreshness {
     /// When the clock makes it late; a source that failed stays failed.
-    fn becomes_late_at(&self) -> Option<DateTime<Utc>> {
+    fn late_transition(&self) -> Option<DateTime<Utc>> {
         self.late_at().filter(|late_at| self.status(*late_at) == SourceStatus::Late)
     }
 }

@@ -29,17 +29,17 @@ fn never() -> SourceFreshness {
 }
 
 /// The state of a bucket that ends at this minute, at another, where all sources have the query's time.
-fn state_at(end: i64, now: i64, primaries: &[&SourceFreshness]) -> State {
+fn state_at(end: i64, now: i64, primaries: &[&SourceFreshness]) -> Finality {
     state(minute(end), minute(now), &vouched(now, primaries))
 }
 
-fn vouched(now: i64, sources: &[&SourceFreshness]) -> Vec<Vouched> {
-    sources.iter().map(|source| source.vouched(&shared(), minute(now))).collect()
+fn vouched(now: i64, sources: &[&SourceFreshness]) -> Vec<Watermarks> {
+    sources.iter().map(|source| source.watermarks(&shared(), minute(now))).collect()
 }
 
 /// That of a source whose time is the query's.
-fn shared() -> Reckoning {
-    Reckoning::new(&[], true, Granularity::Day, Zone::UTC)
+fn shared() -> ZoneAlignment {
+    ZoneAlignment::new(&[], true, Granularity::Day, Zone::UTC)
 }
 
 #[track_caller]
@@ -106,7 +106,7 @@ fn a_failure_shows_until_another_run_starts_or_completes() {
 
 #[test]
 fn a_buckets_state_follows_the_clock_and_its_primary_source() {
-    use State::{Final, Live, Provisional};
+    use Finality::{Final, Live, Provisional};
     // The bucket ends at minute 60 and the horizon is 120 minutes.
     let nows = [0, 59, 60, 179, 180, 100_000];
     for (case, source, states) in [
@@ -153,12 +153,12 @@ fn a_buckets_state_follows_the_clock_and_its_primary_source() {
 fn a_bucket_waits_for_every_primary_source() {
     let quick = SourceFreshness { restatement_horizon_s: 0, ..runs(None, Some(62), None, Some(60)) };
     let slow = SourceFreshness { restatement_horizon_s: 600 * 60, ..runs(None, Some(62), None, Some(60)) };
-    assert_eq!(state_at(60, 60, &[&quick]), State::Final);
-    assert_eq!(state_at(60, 659, &[&quick, &slow]), State::Provisional);
-    assert_eq!(state_at(60, 660, &[&quick, &slow]), State::Final);
-    assert_eq!(state_at(60, 660, &[&quick, &slow, &never()]), State::Provisional);
+    assert_eq!(state_at(60, 60, &[&quick]), Finality::Final);
+    assert_eq!(state_at(60, 659, &[&quick, &slow]), Finality::Provisional);
+    assert_eq!(state_at(60, 660, &[&quick, &slow]), Finality::Final);
+    assert_eq!(state_at(60, 660, &[&quick, &slow, &never()]), Finality::Provisional);
     // Nobody vouches for it.
-    assert_eq!(state_at(60, 100_000, &[]), State::Provisional);
+    assert_eq!(state_at(60, 100_000, &[]), Finality::Provisional);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn the_end_of_time_is_no_panic() {
     assert_eq!(source.late_at(), None);
     check_status(&source, 100, SourceStatus::Ok);
     assert_eq!(source.final_through(minute(100)), None);
-    assert_eq!(state_at(60, 100, &[&source]), State::Provisional);
+    assert_eq!(state_at(60, 100, &[&source]), Finality::Provisional);
     assert_eq!(next_boundary(minute(0), &[minute(60)], &[&source]), Some(minute(60)));
     assert!(!restated_after_final(minute(60), i64::MAX, minute(100), Some(minute(62))));
 }
@@ -284,7 +284,7 @@ proptest! {
         let within = |part: f64| from + TimeDelta::seconds(((to - from).num_seconds() as f64 * part) as i64);
         let seen = |instant: DateTime<Utc>| {
             let vouched: Vec<_> =
-                primaries.iter().map(|source| source.vouched(&shared(), instant)).collect();
+                primaries.iter().map(|source| source.watermarks(&shared(), instant)).collect();
             let states: Vec<_> = ends.iter().map(|end| state(*end, instant, &vouched)).collect();
             let statuses: Vec<_> = all.iter().map(|source| source.status(instant)).collect();
             let incomplete = first_incomplete(minute(0), minute(600), &vouched);
@@ -304,9 +304,9 @@ fn zone(name: &str) -> Zone {
 }
 
 /// A source that states days of a zone and nothing else, of a query by day in another.
-fn days_of(source: &str, query: &str) -> Reckoning {
-    let cuts = [Cut { grain: Grain::Day, time_zone: zone(source) }];
-    Reckoning::new(&cuts, false, Granularity::Day, zone(query))
+fn days_of(source: &str, query: &str) -> ZoneAlignment {
+    let cuts = [StatedGrain { grain: Grain::Day, time_zone: zone(source) }];
+    ZoneAlignment::new(&cuts, false, Granularity::Day, zone(query))
 }
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -322,42 +322,45 @@ fn a_day_of_another_zone_is_settled_when_it_is_over_there() {
     };
     // Auckland's 22nd ended at 11:00Z; that of UTC, which is told under this date, is still on.
     let (auckland, end) = (days_of("UTC", "Pacific/Auckland"), at("2026-11-22T11:00:00Z"));
-    let vouched = source.vouched(&auckland, at("2026-11-22T21:33:00Z"));
-    assert_eq!(state(end, at("2026-11-22T21:33:00Z"), &[vouched]), State::Live);
+    let vouched = source.watermarks(&auckland, at("2026-11-22T21:33:00Z"));
+    assert_eq!(state(end, at("2026-11-22T21:33:00Z"), &[vouched]), Finality::Live);
     assert_eq!(first_incomplete(at("2026-11-21T11:00:00Z"), end, &[vouched]), Some(at("2026-11-21T11:00:00Z")));
-    assert_eq!(auckland.needed(end), at("2026-11-23T00:00:00Z"));
+    assert_eq!(auckland.to_source_time(end), at("2026-11-23T00:00:00Z"));
     let past = at("2026-11-23T00:00:00Z");
-    assert_eq!(state(end, past, &[source.vouched(&auckland, past)]), State::Provisional);
+    assert_eq!(state(end, past, &[source.watermarks(&auckland, past)]), Finality::Provisional);
 
     // New York's 12th ends at 05:00Z on the 13th; the source's word ends with its own 12th, and is enough.
     let (new_york, end) = (days_of("UTC", "America/New_York"), at("2026-11-13T05:00:00Z"));
     let mut said = source.clone();
     said.syncs.complete_through = Some(at("2026-11-13T00:00:00Z"));
     assert_eq!(
-        state(end, at("2026-11-13T06:00:00Z"), &[said.vouched(&new_york, at("2026-11-13T06:00:00Z"))]),
-        State::Final
+        state(end, at("2026-11-13T06:00:00Z"), &[said.watermarks(&new_york, at("2026-11-13T06:00:00Z"))]),
+        Finality::Final
     );
     // Beside days it also pushes, and its word says nothing of the five hours that are missing.
-    let cuts = [Cut { grain: Grain::Day, time_zone: Zone::UTC }];
-    let both = Reckoning::new(&cuts, true, Granularity::Day, zone("America/New_York"));
-    let vouched = said.vouched(&both, at("2026-11-13T06:00:00Z"));
-    assert_eq!(state(end, at("2026-11-13T06:00:00Z"), &[vouched]), State::Provisional);
+    let cuts = [StatedGrain { grain: Grain::Day, time_zone: Zone::UTC }];
+    let both = ZoneAlignment::new(&cuts, true, Granularity::Day, zone("America/New_York"));
+    let vouched = said.watermarks(&both, at("2026-11-13T06:00:00Z"));
+    assert_eq!(state(end, at("2026-11-13T06:00:00Z"), &[vouched]), Finality::Provisional);
 }
 
 #[test]
 fn hours_of_another_zone_matter_where_they_begin_apart() {
     let hours = |granularity, query| {
-        let cuts = [Cut { grain: Grain::Hour, time_zone: Zone::UTC }];
-        Reckoning::new(&cuts, false, granularity, zone(query))
+        let cuts = [StatedGrain { grain: Grain::Hour, time_zone: Zone::UTC }];
+        ZoneAlignment::new(&cuts, false, granularity, zone(query))
     };
     let kathmandu = |granularity| hours(granularity, "Asia/Kathmandu");
     // The day ends at 18:15Z; the hour that began within it, at 19:00Z.
-    assert_eq!(kathmandu(Granularity::Day).needed(at("2026-11-21T18:15:00Z")), at("2026-11-21T19:00:00Z"));
-    assert_eq!(kathmandu(Granularity::Day).told(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:00:00Z"));
+    assert_eq!(kathmandu(Granularity::Day).to_source_time(at("2026-11-21T18:15:00Z")), at("2026-11-21T19:00:00Z"));
+    assert_eq!(kathmandu(Granularity::Day).to_query_time(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:00:00Z"));
     // They are in no quarter.
-    assert_eq!(kathmandu(Granularity::QuarterHour).needed(at("2026-11-21T18:15:00Z")), at("2026-11-21T18:15:00Z"));
+    assert_eq!(
+        kathmandu(Granularity::QuarterHour).to_source_time(at("2026-11-21T18:15:00Z")),
+        at("2026-11-21T18:15:00Z")
+    );
     let berlin = hours(Granularity::Day, "Europe/Berlin");
-    assert_eq!(berlin.told(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:59:00Z"));
+    assert_eq!(berlin.to_query_time(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:59:00Z"));
 }
 
 proptest! {
@@ -371,10 +374,10 @@ proptest! {
         minutes in -3_000_i64..3_000,
     ) {
         let noon = DateTime::from_timestamp(day * 86_400 + 43_200, 0).unwrap();
-        let (cuts, query) = ([Cut { grain, time_zone: zone(source) }], zone(query));
-        let reckoning = Reckoning::new(&cuts, false, Granularity::Day, query);
+        let (cuts, query) = ([StatedGrain { grain, time_zone: zone(source) }], zone(query));
+        let reckoning = ZoneAlignment::new(&cuts, false, Granularity::Day, query);
         let edge = day_start(local_date(noon, query), query);
         let instant = noon + TimeDelta::minutes(minutes);
-        prop_assert_eq!(edge <= reckoning.told(instant), reckoning.needed(edge) <= instant);
+        prop_assert_eq!(edge <= reckoning.to_query_time(instant), reckoning.to_source_time(edge) <= instant);
     }
 }

@@ -132,7 +132,7 @@ impl FromStr for Measure {
 
 /// A quotient of two measures, computed last, from sums over the sources that state both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Derived {
+pub struct DerivedMeasure {
     /// The name on the wire.
     pub name: &'static str,
     /// What is divided.
@@ -148,7 +148,7 @@ pub struct Derived {
 }
 
 /// The catalogue of derived measures.
-pub const DERIVED: &[Derived] = &[
+pub const DERIVED: &[DerivedMeasure] = &[
     derived("ctr", Measure::Clicks, Measure::Impressions, 1, Unit::Ratio, "clicks / impressions"),
     derived("cvr", Measure::Conversions, Measure::Clicks, 1, Unit::Ratio, "conversions / clicks"),
     derived("cpc", Measure::Spend, Measure::Clicks, 1, Unit::Money, "spend / clicks"),
@@ -168,11 +168,11 @@ const fn derived(
     factor: i128,
     unit: Unit,
     formula: &'static str,
-) -> Derived {
-    Derived { name, numerator, denominator, factor, unit, formula }
+) -> DerivedMeasure {
+    DerivedMeasure { name, numerator, denominator, factor, unit, formula }
 }
 
-impl Derived {
+impl DerivedMeasure {
     /// The derived measure of this name.
     pub fn find(name: &str) -> Option<&'static Self> {
         DERIVED.iter().find(|derived| derived.name == name)

@@ -20,7 +20,7 @@ fn the_catalogue_is_consistent() {
     names.dedup();
     assert_eq!(names.len(), count, "a name is used twice");
     for derived in DERIVED {
-        assert_eq!(Derived::find(derived.name), Some(derived));
+        assert_eq!(DerivedMeasure::find(derived.name), Some(derived));
         assert!(matches!(derived.unit, Unit::Money | Unit::Ratio), "{}", derived.name);
         let money_by_money = derived.numerator.unit() == Unit::Money && derived.denominator.unit() == Unit::Money;
         assert_eq!(
@@ -45,7 +45,7 @@ fn values_are_read_in_the_measures_unit() {
 
 #[track_caller]
 fn check(name: &str, numerator: i128, denominator: i128, millionths: Option<i128>) {
-    assert_eq!(Derived::find(name).unwrap().millionths(numerator, denominator), millionths);
+    assert_eq!(DerivedMeasure::find(name).unwrap().millionths(numerator, denominator), millionths);
 }
 
 #[test]
@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn scaling_both_sides_alike_changes_nothing(clicks in 0_i128..1_000_000, shown in 1_i128..1_000_000, by in 1_i128..1_000) {
-        let ctr = Derived::find("ctr").unwrap();
+        let ctr = DerivedMeasure::find("ctr").unwrap();
         prop_assert_eq!(ctr.millionths(clicks, shown), ctr.millionths(clicks * by, shown * by));
     }
 }

@@ -28,7 +28,7 @@ pub struct Correction {
 /// What an observation comes to with all its corrections: count and value. Stored as `[count, value]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(i64, Option<i64>)", into = "(i64, Option<i64>)")]
-pub struct Total {
+pub struct NetAmounts {
     /// How many, in the unit of the type's count measure.
     pub count: i64,
     /// What it was worth or cost, in micros; `None` if that was never said.
@@ -37,14 +37,14 @@ pub struct Total {
 
 /// What a correction says: new totals. What it does not name stays; one that names nothing retracts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Restated {
+pub struct CorrectionInput {
     /// The new count.
     pub count: Option<i64>,
     /// The new value.
     pub value_micros: Option<i64>,
 }
 
-impl Total {
+impl NetAmounts {
     /// As the observation was sent.
     pub fn of(observation: &Observation) -> Self {
         Self { count: observation.count, value_micros: observation.value_micros }
@@ -52,7 +52,7 @@ impl Total {
 
     /// What it comes to once a correction says this. A type that is not counted keeps its count, which means nothing.
     #[must_use]
-    pub fn restated(self, kind: ObservationType, said: Restated) -> Self {
+    pub fn apply_correction(self, kind: ObservationType, said: CorrectionInput) -> Self {
         match (said.count, said.value_micros) {
             (None, None) => Self {
                 count: if kind.count_measure().is_some() { 0 } else { self.count },
@@ -65,7 +65,7 @@ impl Total {
     }
 
     /// What is to be added to `before` to come to this; a value that stays is `None`. `None` where no integer holds it.
-    pub fn difference_from(self, before: Self) -> Option<Self> {
+    pub fn delta_from(self, before: Self) -> Option<Self> {
         let value_micros = if self.value_micros == before.value_micros {
             None
         } else {
@@ -75,14 +75,14 @@ impl Total {
     }
 }
 
-impl From<(i64, Option<i64>)> for Total {
+impl From<(i64, Option<i64>)> for NetAmounts {
     fn from((count, value_micros): (i64, Option<i64>)) -> Self {
         Self { count, value_micros }
     }
 }
 
-impl From<Total> for (i64, Option<i64>) {
-    fn from(total: Total) -> Self {
+impl From<NetAmounts> for (i64, Option<i64>) {
+    fn from(total: NetAmounts) -> Self {
         (total.count, total.value_micros)
     }
 }

@@ -16,12 +16,12 @@ use crate::money::Currency;
 
 mod correction; // retracts or restates an earlier one
 mod dimension; // by what totals are kept
-mod written; // reads a batch in the form in which it is written
+mod fast_decode; // reads a batch in the form in which it is written
 
 #[cfg(test)]
 mod tests;
 
-pub use correction::{Correction, Restated, Total};
+pub use correction::{Correction, CorrectionInput, NetAmounts};
 pub use dimension::{Dimension, DimensionError, OTHER};
 
 /// The stream type of observation events: one stream per source.
@@ -62,18 +62,18 @@ pub struct Observation {
     /// What else is known of it: ad, placement, country, …
     pub dimensions: BTreeMap<String, String>,
     /// If it corrects an earlier one: which, and to what. Boxed, because few have it.
-    pub corrects: Option<Box<Correction>>,
+    pub correction: Option<Box<Correction>>,
 }
 
 impl Observation {
     /// The UTC day within which its id is unique: that of when it happened, which for a correction is not its original's.
     pub fn day(&self) -> NaiveDate {
-        self.corrects.as_ref().map_or(self.occurred_at, |correction| correction.at).date_naive()
+        self.correction.as_ref().map_or(self.occurred_at, |correction| correction.at).date_naive()
     }
 
     /// What this adds, and to which measures. A correction adds nothing to a count that it lets stand.
     pub fn increments(&self) -> impl Iterator<Item = (Measure, i64)> {
-        let counts = self.corrects.is_none() || self.count != 0;
+        let counts = self.correction.is_none() || self.count != 0;
         let count = self.kind.count_measure().filter(|_| counts).map(|measure| (measure, self.count));
         let value = self.kind.value_measure().zip(self.value_micros);
         count.into_iter().chain(value)
@@ -142,7 +142,7 @@ impl FromStr for ObservationType {
 
 impl ObservationType {
     /// The count of one such thing, in its measure's unit: 1, or a million millionths of a conversion.
-    pub fn one(self) -> i64 {
+    pub fn unit_count(self) -> i64 {
         match self.count_measure().map(Measure::unit) {
             Some(Unit::Credit) => crate::decimal::MILLION,
             Some(Unit::Count | Unit::Money | Unit::Ratio) | None => 1,
@@ -153,10 +153,10 @@ impl ObservationType {
 impl Serialize for Observation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let parts = match self {
-            Self { corrects: Some(_), .. } => 8,
+            Self { correction: Some(_), .. } => 8,
             Self { dimensions, .. } if !dimensions.is_empty() => 7,
             Self { value_micros: Some(_), .. } => 6,
-            Self { kind, count, .. } if *count != kind.one() => 5,
+            Self { kind, count, .. } if *count != kind.unit_count() => 5,
             Self { .. } => 4,
         };
         let mut row = serializer.serialize_seq(Some(parts))?;
@@ -173,7 +173,7 @@ impl Serialize for Observation {
         if parts > 6 {
             row.serialize_element(&self.dimensions)?;
         }
-        if let Some(correction) = &self.corrects {
+        if let Some(correction) = &self.correction {
             row.serialize_element(correction)?;
         }
         row.end()
@@ -204,10 +204,10 @@ impl<'de> Visitor<'de> for RowVisitor {
         let millis = row.next_element()?.ok_or_else(|| missing(3))?;
         let occurred_at = DateTime::from_timestamp_millis(millis)
             .ok_or_else(|| A::Error::invalid_value(Unexpected::Signed(millis), &"an instant in milliseconds"))?;
-        let count = row.next_element()?.unwrap_or_else(|| kind.one());
+        let count = row.next_element()?.unwrap_or_else(|| kind.unit_count());
         let value_micros = row.next_element::<Option<i64>>()?.flatten();
         let dimensions = row.next_element()?.unwrap_or_default();
         let corrects = row.next_element()?;
-        Ok(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, corrects })
+        Ok(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, correction: corrects })
     }
 }

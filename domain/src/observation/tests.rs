@@ -12,7 +12,7 @@ fn click(id: &str) -> Observation {
         count: 1,
         value_micros: None,
         dimensions: BTreeMap::new(),
-        corrects: None,
+        correction: None,
     }
 }
 
@@ -22,7 +22,7 @@ fn refund() -> Observation {
         kind: ObservationType::Conversion,
         count: -250_000,
         value_micros: Some(-5_000_000),
-        corrects: Some(Box::new(Correction {
+        correction: Some(Box::new(Correction {
             of: "order-7".to_owned(),
             at: "2026-11-22T08:00:00Z".parse().unwrap(),
             count: 250_000,
@@ -71,9 +71,9 @@ fn the_row_of_a_correction_has_every_part() {
         ),
     );
     let corrects =
-        Some(Box::new(Correction { value_micros: None, count: 0, ..refund().corrects.map(|c| *c).unwrap() }));
+        Some(Box::new(Correction { value_micros: None, count: 0, ..refund().correction.map(|c| *c).unwrap() }));
     check_row(
-        &Observation { count: -1, value_micros: None, corrects, kind: ObservationType::Click, ..refund() },
+        &Observation { count: -1, value_micros: None, correction: corrects, kind: ObservationType::Click, ..refund() },
         concat!(
             r#"["r1",0,"click",1795256130250,-1,null,{},"#,
             r#"{"of":"order-7","at":1795334400000,"count":0,"value":null}]"#
@@ -147,10 +147,10 @@ fn an_id_is_unique_on_the_day_of_what_it_stands_for() {
 
 #[test]
 fn a_correction_restates_what_it_names_and_one_that_names_nothing_retracts() {
-    let sale = Total { count: 1_000_000, value_micros: Some(59_900_000) };
-    let restated = |before: Total, count, value_micros| {
-        let after = before.restated(ObservationType::Conversion, Restated { count, value_micros });
-        let difference = after.difference_from(before).unwrap();
+    let sale = NetAmounts { count: 1_000_000, value_micros: Some(59_900_000) };
+    let restated = |before: NetAmounts, count, value_micros| {
+        let after = before.apply_correction(ObservationType::Conversion, CorrectionInput { count, value_micros });
+        let difference = after.delta_from(before).unwrap();
         ((after.count, after.value_micros), (difference.count, difference.value_micros))
     };
     assert_eq!(restated(sale, None, None), ((0, Some(0)), (-1_000_000, Some(-59_900_000))));
@@ -158,34 +158,39 @@ fn a_correction_restates_what_it_names_and_one_that_names_nothing_retracts() {
     assert_eq!(restated(sale, Some(333_333), None), ((333_333, Some(59_900_000)), (-666_667, None)));
     assert_eq!(restated(sale, Some(1_000_000), Some(59_900_000)), ((1_000_000, Some(59_900_000)), (0, None)));
     // A value that was never said can be; it is not there to be taken away.
-    let lead = Total { count: 1_000_000, value_micros: None };
+    let lead = NetAmounts { count: 1_000_000, value_micros: None };
     assert_eq!(restated(lead, None, None), ((0, None), (-1_000_000, None)));
     assert_eq!(restated(lead, None, Some(0)), ((1_000_000, Some(0)), (0, Some(0))));
     // Retracted things can come back.
-    let gone = Total { count: 0, value_micros: Some(0) };
+    let gone = NetAmounts { count: 0, value_micros: Some(0) };
     assert_eq!(restated(gone, Some(1), None), ((1, Some(0)), (1, None)));
     assert_eq!(restated(gone, None, None), ((0, Some(0)), (0, None)));
 
-    let cost = Total { count: 1, value_micros: Some(7) };
-    assert_eq!(cost.restated(ObservationType::Spend, Restated::default()), Total { count: 1, value_micros: Some(0) });
+    let cost = NetAmounts { count: 1, value_micros: Some(7) };
+    assert_eq!(
+        cost.apply_correction(ObservationType::Spend, CorrectionInput::default()),
+        NetAmounts { count: 1, value_micros: Some(0) }
+    );
 }
 
 #[test]
 fn a_difference_that_no_integer_holds_is_none() {
-    let (least, most) = (Total { count: i64::MIN, value_micros: None }, Total { count: 1, value_micros: None });
-    assert_eq!(least.difference_from(most), None);
-    let (least, most) = (Total { count: 0, value_micros: Some(-2) }, Total { count: 0, value_micros: Some(i64::MAX) });
-    assert_eq!(least.difference_from(most), None);
+    let (least, most) =
+        (NetAmounts { count: i64::MIN, value_micros: None }, NetAmounts { count: 1, value_micros: None });
+    assert_eq!(least.delta_from(most), None);
+    let (least, most) =
+        (NetAmounts { count: 0, value_micros: Some(-2) }, NetAmounts { count: 0, value_micros: Some(i64::MAX) });
+    assert_eq!(least.delta_from(most), None);
 }
 
 #[test]
 fn a_total_is_stored_as_a_pair() {
     for (total, json) in [
-        (Total { count: 500_000, value_micros: Some(-3) }, "[500000,-3]"),
-        (Total { count: 0, value_micros: None }, "[0,null]"),
+        (NetAmounts { count: 500_000, value_micros: Some(-3) }, "[500000,-3]"),
+        (NetAmounts { count: 0, value_micros: None }, "[0,null]"),
     ] {
         assert_eq!(serde_json::to_string(&total).unwrap(), json);
-        assert_eq!(serde_json::from_str::<Total>(json).unwrap(), total);
+        assert_eq!(serde_json::from_str::<NetAmounts>(json).unwrap(), total);
     }
 }
 
@@ -208,7 +213,7 @@ pub(super) fn any_observation() -> impl Strategy<Value = Observation> {
     (".{0,30}", 0_usize..5, kind, millis, count, any::<Option<i64>>(), dimensions, corrects).prop_map(
         |(id, campaign, kind, millis, count, value_micros, dimensions, corrects)| {
             let occurred_at = DateTime::from_timestamp_millis(millis).unwrap();
-            Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, corrects }
+            Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, correction: corrects }
         },
     )
 }
@@ -225,9 +230,9 @@ fn any_correction() -> impl Strategy<Value = Correction> {
 }
 
 /// What a correction can say, as the API takes it.
-fn any_restated() -> impl Strategy<Value = Restated> {
+fn any_restated() -> impl Strategy<Value = CorrectionInput> {
     let number = || prop::option::of(0..=crate::decimal::MAX_MILLIONTHS);
-    (number(), number()).prop_map(|(count, value_micros)| Restated { count, value_micros })
+    (number(), number()).prop_map(|(count, value_micros)| CorrectionInput { count, value_micros })
 }
 
 proptest! {
@@ -253,12 +258,12 @@ proptest! {
             }
         };
         add(&sent);
-        let mut total = Total::of(&sent);
+        let mut total = NetAmounts::of(&sent);
         for said in said {
-            let after = total.restated(kind, said);
-            let Total { count, value_micros } = after.difference_from(total).unwrap();
-            let corrects = Correction { count: after.count, value_micros: after.value_micros, ..*refund().corrects.unwrap() };
-            add(&Observation { count, value_micros, corrects: Some(Box::new(corrects)), ..sent.clone() });
+            let after = total.apply_correction(kind, said);
+            let NetAmounts { count, value_micros } = after.delta_from(total).unwrap();
+            let corrects = Correction { count: after.count, value_micros: after.value_micros, ..*refund().correction.unwrap() };
+            add(&Observation { count, value_micros, correction: Some(Box::new(corrects)), ..sent.clone() });
             total = after;
         }
         if let Some(measure) = kind.count_measure() {

@@ -106,10 +106,10 @@ impl Pacing {
         self.spent_before_today = Some(before_today);
         self.index = self.expected.and_then(|expected| divide_half_even(before_today * MICROS, expected));
         let recent = recent(flight, spend, self.elapsed_days).filter(|_| self.remaining_days != Some(0));
-        self.daily_pace = recent.and_then(|Recent { micros, days }| divide_half_even(micros, days.into()));
+        self.daily_pace = recent.and_then(|RecentSpend { micros, days }| divide_half_even(micros, days.into()));
         self.projected = match (self.remaining_days, recent) {
             (Some(0), _) => Some(spent),
-            (Some(remaining), Some(Recent { micros, days })) => {
+            (Some(remaining), Some(RecentSpend { micros, days })) => {
                 divide_half_even(micros * i128::from(remaining), days.into())
                     .map(|more| (before_today + more).max(spent))
             }
@@ -128,19 +128,23 @@ impl Pacing {
 
 /// What was spent on the last whole days.
 #[derive(Debug, Clone, Copy)]
-struct Recent {
+struct RecentSpend {
     micros: i128,
     days: i64,
 }
 
-fn recent(flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>, elapsed_days: i64) -> Option<Recent> {
+fn recent(flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>, elapsed_days: i64) -> Option<RecentSpend> {
     let days = elapsed_days.min(PACE_DAYS);
     let from = flight.today.checked_sub_days(Days::new(u64::try_from(days).ok()?))?;
     let micros = spend.range(from..flight.today).map(|(_, micros)| micros).sum();
-    (days > 0).then_some(Recent { micros, days })
+    (days > 0).then_some(RecentSpend { micros, days })
 }
 
-fn exhausted_on(flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>, recent: Option<Recent>) -> Option<NaiveDate> {
+fn exhausted_on(
+    flight: &Flight<'_>,
+    spend: &BTreeMap<NaiveDate, i128>,
+    recent: Option<RecentSpend>,
+) -> Option<NaiveDate> {
     // A budget for each day begins anew each day.
     let budget = flight.budget.filter(|budget| budget.per == BudgetPeriod::Total)?;
     let mut left = i128::from(budget.amount.micros);
@@ -151,7 +155,7 @@ fn exhausted_on(flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>, recent: 
         }
     }
     let today = spend.get(&flight.today).copied().unwrap_or_default();
-    let Recent { micros, days } = recent.filter(|recent| recent.micros > 0)?;
+    let RecentSpend { micros, days } = recent.filter(|recent| recent.micros > 0)?;
     // At the pace before today, today included: the least number of days that spends what was left this morning.
     let needed = (left + today) * i128::from(days);
     let more_days = (needed + micros - 1).div_euclid(micros).max(1);

@@ -23,7 +23,7 @@ pub fn decide(source: &Source, command: SourceCommand) -> Result<Vec<SourceEvent
         None => Ok(vec![SourceEvent::SourceRegistered { source: id, definition, at }]),
         Some(details) => match difference(&details.definition, &definition) {
             None => Ok(Vec::new()),
-            Some(field) => Err(SourceError::RegisteredOtherwise { field }),
+            Some(field) => Err(SourceError::ConflictingDefinition { field }),
         },
     }
 }

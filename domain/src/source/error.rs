@@ -24,7 +24,7 @@ pub enum SourceError {
     },
     /// It was registered before as something else.
     #[error("the source is registered already, with another {field}")]
-    RegisteredOtherwise {
+    ConflictingDefinition {
         /// The first part that differs.
         field: &'static str,
     },
@@ -37,7 +37,7 @@ impl SourceError {
             Self::Name(_) => Some("name"),
             Self::ExpectedDelay { .. } => Some("expected_delay_s"),
             Self::RestatementHorizon { .. } => Some("restatement_horizon_s"),
-            Self::RegisteredOtherwise { field } => Some(field),
+            Self::ConflictingDefinition { field } => Some(field),
         }
     }
 }

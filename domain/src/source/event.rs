@@ -28,7 +28,7 @@ pub enum SourceKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum SourceRole {
     /// Counts.
     Primary,
     /// Is shown beside them and never added.
@@ -45,7 +45,7 @@ impl SourceKind {
     }
 }
 
-impl Role {
+impl SourceRole {
     /// The name on the wire and in the tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -66,10 +66,10 @@ pub struct SourceDefinition {
     /// Whether it sends observations or statements.
     pub kind: SourceKind,
     /// Its role, for every measure that `measure_roles` does not name.
-    pub role: Role,
+    pub role: SourceRole,
     /// Roles of single measures; left out where there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub measure_roles: BTreeMap<Measure, Role>,
+    pub measure_roles: BTreeMap<Measure, SourceRole>,
     /// The zone of its days.
     pub time_zone: Zone,
     /// The currency of its money, as ISO 4217 writes it.
@@ -82,7 +82,7 @@ pub struct SourceDefinition {
 
 impl SourceDefinition {
     /// The role of one of its measures.
-    pub fn role_of(&self, measure: Measure) -> Role {
+    pub fn role_of(&self, measure: Measure) -> SourceRole {
         self.measure_roles.get(&measure).copied().unwrap_or(self.role)
     }
 }

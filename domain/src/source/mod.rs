@@ -17,7 +17,7 @@ mod tests;
 pub use command::SourceCommand;
 pub use decide::{MAX_OBSERVATION_WINDOW_DAYS, check_name, decide, observation_window_s};
 pub use error::SourceError;
-pub use event::{Role, SourceDefinition, SourceEvent, SourceKind};
+pub use event::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
 pub use state::{Source, SourceDetails};
 
 /// The stream type of source events.

@@ -22,8 +22,8 @@ fn google_ads() -> SourceDefinition {
         name: "google_ads".to_owned(),
         channel: "paid_search".parse().unwrap(),
         kind: SourceKind::Pull,
-        role: Role::Primary,
-        measure_roles: BTreeMap::from([(Measure::Conversions, Role::Reference)]),
+        role: SourceRole::Primary,
+        measure_roles: BTreeMap::from([(Measure::Conversions, SourceRole::Reference)]),
         time_zone: "Europe/Berlin".parse().unwrap(),
         currency: "EUR".parse().unwrap(),
         expected_delay_s: 3 * 3_600,
@@ -64,14 +64,14 @@ fn another_definition_is_refused_by_its_first_difference() {
         ("name", SourceDefinition { name: "bing".to_owned(), ..google_ads() }),
         ("channel", SourceDefinition { channel: "video".parse().unwrap(), ..google_ads() }),
         ("kind", SourceDefinition { kind: SourceKind::Push, ..google_ads() }),
-        ("role", SourceDefinition { role: Role::Reference, ..google_ads() }),
+        ("role", SourceDefinition { role: SourceRole::Reference, ..google_ads() }),
         ("measure_roles", SourceDefinition { measure_roles: BTreeMap::new(), ..google_ads() }),
         ("time_zone", SourceDefinition { time_zone: "UTC".parse().unwrap(), ..google_ads() }),
         ("currency", SourceDefinition { currency: "USD".parse().unwrap(), ..google_ads() }),
         ("expected_delay_s", SourceDefinition { expected_delay_s: 0, ..google_ads() }),
         ("restatement_horizon_s", SourceDefinition { restatement_horizon_s: 0, ..google_ads() }),
     ] {
-        let error = SourceError::RegisteredOtherwise { field };
+        let error = SourceError::ConflictingDefinition { field };
         given(vec![registered(google_ads())]).when(register(other)).then_expect_error(error);
         assert_eq!(error.field(), Some(field));
     }
@@ -82,7 +82,7 @@ fn definitions_that_say_the_same_are_the_same() {
     let spaced = SourceDefinition { name: "  google_ads ".to_owned(), ..google_ads() };
     given(vec![]).when(register(spaced)).then_expect_events(vec![registered(google_ads())]);
     let mut explicit = google_ads();
-    explicit.measure_roles.insert(Measure::Clicks, Role::Primary);
+    explicit.measure_roles.insert(Measure::Clicks, SourceRole::Primary);
     assert_eq!(explicit.role_of(Measure::Clicks), google_ads().role_of(Measure::Clicks));
     given(vec![registered(google_ads())]).when(register(explicit)).then_expect_events(vec![]);
 }
@@ -134,7 +134,7 @@ fn fields_are_stable() {
         (SourceError::Name(TextError::Empty), "name"),
         (SourceError::ExpectedDelay { seconds: -1 }, "expected_delay_s"),
         (SourceError::RestatementHorizon { seconds: -1 }, "restatement_horizon_s"),
-        (SourceError::RegisteredOtherwise { field: "role" }, "role"),
+        (SourceError::ConflictingDefinition { field: "role" }, "role"),
     ] {
         assert_eq!(error.field(), Some(field));
     }
@@ -145,7 +145,7 @@ fn kinds_and_roles_are_stored_by_their_names() {
     for kind in [SourceKind::Push, SourceKind::Pull] {
         assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.name()));
     }
-    for role in [Role::Primary, Role::Reference] {
+    for role in [SourceRole::Primary, SourceRole::Reference] {
         assert_eq!(serde_json::to_string(&role).unwrap(), format!("\"{}\"", role.name()));
     }
 }

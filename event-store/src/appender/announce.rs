@@ -12,7 +12,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Sends one notification after each commit, or one for all that happened while the last was on its way. Ends when the
 /// last lane has.
-pub(super) async fn announce_commits(pool: PgPool, mut commits: watch::Receiver<()>, pause: Duration) {
+pub(super) async fn notify_commits(pool: PgPool, mut commits: watch::Receiver<()>, pause: Duration) {
     let mut connection = None;
     while commits.changed().await.is_ok() {
         while let Err(error) = notify(&pool, &mut connection).await {

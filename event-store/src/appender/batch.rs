@@ -2,23 +2,26 @@
 
 use sqlx::PgConnection;
 
-use super::columns::Columns;
-use super::forecast::Forecast;
-use crate::append::Appended;
-use crate::claims::{Claim, FoundClaim};
+use super::columns::AppendColumns;
+use super::fast_path::FastPathPlan;
+use crate::append::AppendOutcome;
+use crate::claims::{Claim, StoredClaim};
 use crate::error::AppendError;
-use crate::prepared::Prepared;
 use crate::receipts::item_indices;
+use crate::validated_request::ValidatedRequest;
 
 /// What a caller is answered.
-pub(super) type Answer = Result<Appended, AppendError>;
+pub(super) type AppendResult = Result<AppendOutcome, AppendError>;
 
 /// Appends a batch in one round trip, which is one transaction.
-pub(super) async fn append(connection: &mut PgConnection, requests: &[&Prepared]) -> Result<Vec<Answer>, sqlx::Error> {
-    let batch = Columns::of(requests);
-    let forecast = Forecast::of(requests, &batch);
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    requests: &[&ValidatedRequest],
+) -> Result<Vec<AppendResult>, sqlx::Error> {
+    let batch = AppendColumns::of(requests);
+    let forecast = FastPathPlan::of(requests, &batch);
     let answers = call(connection, &batch, &forecast).await?;
-    if let [AnswerRow { head_positions: Some(heads), stream_versions: Some(streams), .. }] = answers.as_slice() {
+    if let [AppendRow { head_positions: Some(heads), stream_versions: Some(streams), .. }] = answers.as_slice() {
         return forecast.answers(&batch, heads, streams).ok_or_else(unreadable);
     }
     if answers.len() != requests.len() {
@@ -29,11 +32,11 @@ pub(super) async fn append(connection: &mut PgConnection, requests: &[&Prepared]
 
 async fn call(
     connection: &mut PgConnection,
-    batch: &Columns<'_>,
-    forecast: &Forecast,
-) -> Result<Vec<AnswerRow>, sqlx::Error> {
+    batch: &AppendColumns<'_>,
+    forecast: &FastPathPlan,
+) -> Result<Vec<AppendRow>, sqlx::Error> {
     sqlx::query_as!(
-        AnswerRow,
+        AppendRow,
         r#"SELECT head_positions, stream_versions, outcome, reason, at_version, at_position, stored_response,
                   duplicate_items, conflicting_items, failed_use, found_owner, found_state
            FROM log.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
@@ -87,7 +90,7 @@ async fn call(
         &batch.seen_id,
         &batch.seen_fingerprint,
         &batch.seen_request,
-        forecast.is_plain,
+        forecast.is_eligible,
         &forecast.head_events,
         &forecast.head_recorded_at as _,
         &forecast.stream_expected as _,
@@ -107,7 +110,7 @@ async fn call(
     .await
 }
 
-struct AnswerRow {
+struct AppendRow {
     head_positions: Option<Vec<i64>>,
     stream_versions: Option<Vec<i64>>,
     outcome: Option<String>,
@@ -122,8 +125,8 @@ struct AnswerRow {
     found_state: Option<String>,
 }
 
-impl AnswerRow {
-    fn to(self, request: &Prepared) -> Result<Answer, sqlx::Error> {
+impl AppendRow {
+    fn to(self, request: &ValidatedRequest) -> Result<AppendResult, sqlx::Error> {
         Ok(match (self.outcome.as_deref(), self.reason.as_deref()) {
             (Some("ok" | "duplicate"), _) => Ok(self.appended()?),
             (_, Some("workspace")) => Err(AppendError::Invalid(format!("there is no workspace {}", request.workspace))),
@@ -135,8 +138,8 @@ impl AnswerRow {
         })
     }
 
-    fn appended(self) -> Result<Appended, sqlx::Error> {
-        Ok(Appended {
+    fn appended(self) -> Result<AppendOutcome, sqlx::Error> {
+        Ok(AppendOutcome {
             version: self.at_version.ok_or_else(unreadable)?,
             position: self.at_position.ok_or_else(unreadable)?,
             replayed: self.outcome.as_deref() == Some("duplicate"),
@@ -146,13 +149,13 @@ impl AnswerRow {
         })
     }
 
-    fn failed_claim(self, request: &Prepared) -> Result<AppendError, sqlx::Error> {
+    fn failed_claim(self, request: &ValidatedRequest) -> Result<AppendError, sqlx::Error> {
         let failed = self.failed_use.and_then(|n| usize::try_from(n - 1).ok()).and_then(|n| request.claims.get(n));
         let Claim { kind, key, .. } = failed.ok_or_else(unreadable)?;
         let found = self
             .found_owner
             .zip(self.found_state)
-            .map(|(owner, state)| Box::new(FoundClaim { kind: (*kind).to_owned(), key: key.clone(), owner, state }));
+            .map(|(owner, state)| Box::new(StoredClaim { kind: (*kind).to_owned(), key: key.clone(), owner, state }));
         Ok(AppendError::Claim { kind, key: key.clone(), found })
     }
 }

@@ -9,13 +9,13 @@ use std::hash::Hash;
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-use crate::claims::{Claim, Expect, Then};
+use crate::claims::{Claim, ClaimEffect, ClaimPrecondition};
 use crate::json_text::JsonText;
-use crate::prepared::Prepared;
+use crate::validated_request::ValidatedRequest;
 
 /// A batch as arrays.
 #[derive(Default)]
-pub(super) struct Columns<'a> {
+pub(super) struct AppendColumns<'a> {
     pub(super) head_workspace: Vec<i32>,
     pub(super) stream_head: Vec<i32>,
     pub(super) stream_type: Vec<&'a str>,
@@ -66,12 +66,12 @@ pub(super) struct Columns<'a> {
     pub(super) seen_request: Vec<i32>,
 }
 
-impl<'a> Columns<'a> {
-    pub(super) fn of(requests: &[&'a Prepared]) -> Self {
+impl<'a> AppendColumns<'a> {
+    pub(super) fn of(requests: &[&'a ValidatedRequest]) -> Self {
         let mut columns = Self::default();
         let workspaces: BTreeSet<i32> = requests.iter().map(|request| request.workspace).collect();
         columns.head_workspace.extend(&workspaces);
-        let mut numbers = Numbers::default();
+        let mut numbers = Interners::default();
         let mut keys = Vec::new();
         for (index, request) in requests.iter().enumerate() {
             let head = columns.head_workspace.partition_point(|workspace| *workspace < request.workspace);
@@ -101,7 +101,7 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    fn add(&mut self, request: &'a Prepared, head: i32, numbers: &mut Numbers<'a>) {
+    fn add(&mut self, request: &'a ValidatedRequest, head: i32, numbers: &mut Interners<'a>) {
         let (stream, new) = numbers.streams.of((request.stream_type, &request.stream_id));
         if new {
             self.stream_head.push(head);
@@ -133,7 +133,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn add_receipt(&mut self, request: &'a Prepared, head: i32, numbers: &mut Numbers<'a>) {
+    fn add_receipt(&mut self, request: &'a ValidatedRequest, head: i32, numbers: &mut Interners<'a>) {
         let Some(receipt) = &request.receipt else {
             self.request_receipt.push(None);
             self.request_digest.push(None);
@@ -151,7 +151,7 @@ impl<'a> Columns<'a> {
         self.request_response.push(Some(&receipt.response));
     }
 
-    fn add_use(&mut self, claim: &'a Claim, head: i32, numbers: &mut Numbers<'a>) {
+    fn add_use(&mut self, claim: &'a Claim, head: i32, numbers: &mut Interners<'a>) {
         let (slot, new) = numbers.claims.of((head, claim.kind, &claim.key));
         if new {
             self.claim_head.push(head);
@@ -159,14 +159,14 @@ impl<'a> Columns<'a> {
             self.claim_key.push(&claim.key);
         }
         let (expect, expect_owner, expect_state) = match &claim.expect {
-            Expect::Any => ("any", None, None),
-            Expect::Absent => ("absent", None, None),
-            Expect::Held { owner, state } => ("held", Some(owner.as_str()), Some(state.as_str())),
+            ClaimPrecondition::Any => ("any", None, None),
+            ClaimPrecondition::Absent => ("absent", None, None),
+            ClaimPrecondition::Held { owner, state } => ("held", Some(owner.as_str()), Some(state.as_str())),
         };
         let (then, owner, state) = match &claim.then {
-            Then::Keep => ("keep", None, None),
-            Then::Put { owner, state } => ("put", Some(owner.as_str()), Some(state.as_str())),
-            Then::Remove => ("remove", None, None),
+            ClaimEffect::Keep => ("keep", None, None),
+            ClaimEffect::Put { owner, state } => ("put", Some(owner.as_str()), Some(state.as_str())),
+            ClaimEffect::Remove => ("remove", None, None),
         };
         self.use_claim.push(slot);
         self.use_expect.push(expect);
@@ -180,21 +180,21 @@ impl<'a> Columns<'a> {
 
 /// The numbers given to what is sent once.
 #[derive(Default)]
-struct Numbers<'a> {
-    streams: Numbering<(&'a str, &'a str)>,
-    receipts: Numbering<(i32, &'a str)>,
-    claims: Numbering<(i32, &'a str, &'a str)>,
+struct Interners<'a> {
+    streams: Interner<(&'a str, &'a str)>,
+    receipts: Interner<(i32, &'a str)>,
+    claims: Interner<(i32, &'a str, &'a str)>,
 }
 
-struct Numbering<K>(HashMap<K, i32>);
+struct Interner<K>(HashMap<K, i32>);
 
-impl<K> Default for Numbering<K> {
+impl<K> Default for Interner<K> {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl<K: Hash + Eq> Numbering<K> {
+impl<K: Hash + Eq> Interner<K> {
     /// The number of a key, and whether it was given just now.
     fn of(&mut self, key: K) -> (i32, bool) {
         let next = number(self.0.len());

@@ -29,7 +29,7 @@ pub struct AppenderConfig {
     pub notify_pause: Duration,
     /// What goes wrong on purpose.
     #[cfg(feature = "planted-faults")]
-    pub planted: Option<crate::planted::Planted>,
+    pub planted: Option<crate::fault_injection::FaultPlan>,
 }
 
 impl Default for AppenderConfig {
@@ -54,7 +54,7 @@ impl Default for AppenderConfig {
 
 impl AppenderConfig {
     /// No limit is zero, and whatever is allowed as a request fits into a queue.
-    pub(super) fn made_sound(self) -> Self {
+    pub(super) fn normalized(self) -> Self {
         let queue_bytes = self.queue_bytes.clamp(1, u32::MAX as usize);
         Self {
             lanes: self.lanes.max(1),

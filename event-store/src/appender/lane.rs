@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::config::AppenderConfig;
-use super::session::{Failure, KnownDays, Session};
-use crate::append::Appended;
+use super::session::{BatchError, DayPartitionCache, Session};
+use crate::append::AppendOutcome;
 use crate::error::AppendError;
-use crate::prepared::Prepared;
+use crate::validated_request::ValidatedRequest;
 
 /// A request in a queue.
-pub(super) struct Queued {
-    pub(super) prepared: Prepared,
-    pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
+pub(super) struct QueuedRequest {
+    pub(super) prepared: ValidatedRequest,
+    pub(super) answer: oneshot::Sender<Result<AppendOutcome, AppendError>>,
     /// Its share of the bytes that may wait, given back when it is answered.
     pub(super) _room: OwnedSemaphorePermit,
 }
@@ -27,20 +27,20 @@ pub(super) struct Queued {
 pub(super) struct Lane {
     session: Session,
     config: AppenderConfig,
-    waiting: mpsc::Receiver<Queued>,
+    waiting: mpsc::Receiver<QueuedRequest>,
     depth: Gauge,
     committed: watch::Sender<()>,
     /// A request that did not fit into the last batch: it comes first in the next.
-    carried: Option<Queued>,
+    carried: Option<QueuedRequest>,
 }
 
 impl Lane {
     pub(super) fn new(
         pool: PgPool,
         config: AppenderConfig,
-        waiting: mpsc::Receiver<Queued>,
+        waiting: mpsc::Receiver<QueuedRequest>,
         depth: Gauge,
-        days: Arc<KnownDays>,
+        days: Arc<DayPartitionCache>,
         committed: watch::Sender<()>,
     ) -> Self {
         Self { session: Session::new(pool, config, days), config, waiting, depth, committed, carried: None }
@@ -49,12 +49,12 @@ impl Lane {
     /// Works until the queue is closed, by the last appender's end or by `stop`, and empty.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while let Some(first) = self.next(&stop).await {
-            let batch = self.fill(first);
+            let batch = self.collect_batch(first);
             self.write(batch).await;
         }
     }
 
-    async fn next(&mut self, stop: &CancellationToken) -> Option<Queued> {
+    async fn next(&mut self, stop: &CancellationToken) -> Option<QueuedRequest> {
         if let Some(carried) = self.carried.take() {
             return Some(carried);
         }
@@ -72,7 +72,7 @@ impl Lane {
 
     /// A batch of what waits now. It ends before a request that does not fit, or that shares an item id with an earlier
     /// one, so that the order of arrival is kept.
-    fn fill(&mut self, first: Queued) -> Vec<Queued> {
+    fn collect_batch(&mut self, first: QueuedRequest) -> Vec<QueuedRequest> {
         let mut rows = first.prepared.rows();
         let mut bytes = first.prepared.bytes;
         let mut ids = HashSet::new();
@@ -94,15 +94,15 @@ impl Lane {
         batch
     }
 
-    async fn write(&mut self, batch: Vec<Queued>) {
-        let requests: Vec<&Prepared> = batch.iter().map(|queued| &queued.prepared).collect();
+    async fn write(&mut self, batch: Vec<QueuedRequest>) {
+        let requests: Vec<&ValidatedRequest> = batch.iter().map(|queued| &queued.prepared).collect();
         match self.session.append(&requests).await {
             Ok(answers) => self.answer(batch.into_iter().zip(answers)),
-            Err(Failure::Content(error)) => {
+            Err(BatchError::Content(error)) => {
                 tracing::warn!(%error, requests = batch.len(), "a batch was refused for its content: writing its requests one by one");
                 self.write_one_by_one(batch).await;
             }
-            Err(Failure::Database(error)) => {
+            Err(BatchError::Database(error)) => {
                 tracing::error!(%error, requests = batch.len(), "a batch failed");
                 let unavailable =
                     batch.iter().map(|_| Err(AppendError::Unavailable(Arc::clone(&error)))).collect::<Vec<_>>();
@@ -111,7 +111,7 @@ impl Lane {
         }
     }
 
-    async fn write_one_by_one(&mut self, batch: Vec<Queued>) {
+    async fn write_one_by_one(&mut self, batch: Vec<QueuedRequest>) {
         for queued in batch {
             let answer = match self.session.append(&[&queued.prepared]).await {
                 Ok(answers) => answers
@@ -127,7 +127,7 @@ impl Lane {
         }
     }
 
-    fn answer(&self, answered: impl IntoIterator<Item = (Queued, Result<Appended, AppendError>)>) {
+    fn answer(&self, answered: impl IntoIterator<Item = (QueuedRequest, Result<AppendOutcome, AppendError>)>) {
         let mut wrote = false;
         for (queued, answer) in answered {
             match &answer {
@@ -147,7 +147,7 @@ impl Lane {
     }
 }
 
-fn item_ids(prepared: &Prepared) -> impl Iterator<Item = (i32, NaiveDate, Uuid)> {
+fn item_ids(prepared: &ValidatedRequest) -> impl Iterator<Item = (i32, NaiveDate, Uuid)> {
     prepared.keys.iter().map(|key| (prepared.workspace, key.day, key.id))
 }
 

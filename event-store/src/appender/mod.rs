@@ -12,7 +12,7 @@ mod announce;
 mod batch;
 mod columns;
 mod config;
-mod forecast;
+mod fast_path;
 mod lane;
 mod session;
 
@@ -26,25 +26,25 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::AppenderConfig;
 
-use crate::append::{AppendRequest, Appended};
+use crate::append::{AppendOutcome, AppendRequest};
 use crate::error::AppendError;
-use crate::prepared::prepare;
-use lane::{Lane, Queued};
+use crate::validated_request::prepare;
+use lane::{Lane, QueuedRequest};
 
 /// Appends to logs. Cheap to clone; all clones share the queues.
 #[derive(Clone)]
 pub struct Appender {
-    entrances: Arc<[Entrance]>,
+    entrances: Arc<[LaneSender]>,
     stop: CancellationToken,
     request_bytes: usize,
     request_rows: usize,
     #[cfg(feature = "planted-faults")]
-    planted: Option<crate::planted::Waiting>,
+    planted: Option<crate::fault_injection::FaultInjector>,
 }
 
 /// Where a lane's requests come in.
-struct Entrance {
-    queue: mpsc::Sender<Queued>,
+struct LaneSender {
+    queue: mpsc::Sender<QueuedRequest>,
     room: Arc<Semaphore>,
     depth: Gauge,
 }
@@ -61,7 +61,7 @@ impl Appender {
     #[expect(clippy::needless_pass_by_value, reason = "a token is a handle, given away like the pool")]
     pub fn start(pool: PgPool, config: AppenderConfig, shutdown: CancellationToken) -> (Self, JoinHandle<()>) {
         describe_metrics();
-        let config = config.made_sound();
+        let config = config.normalized();
         let stop = shutdown.child_token();
         let (committed, commits) = watch::channel(());
         let days = Arc::default();
@@ -74,14 +74,14 @@ impl Appender {
                     Lane::new(pool.clone(), config, waiting, depth.clone(), Arc::clone(&days), committed.clone())
                         .run(stop.clone()),
                 );
-                Entrance { queue, room: Arc::new(Semaphore::new(config.queue_bytes)), depth }
+                LaneSender { queue, room: Arc::new(Semaphore::new(config.queue_bytes)), depth }
             })
             .collect();
         #[cfg(feature = "planted-faults")]
-        let planted = config.planted.map(|planted| crate::planted::Waiting::new(planted, pool.clone()));
+        let planted = config.planted.map(|planted| crate::fault_injection::FaultInjector::new(planted, pool.clone()));
         // The announcer ends when the last lane, and with it the last sender, is gone.
         drop(committed);
-        writers.spawn(announce::announce_commits(pool, commits, config.notify_pause));
+        writers.spawn(announce::notify_commits(pool, commits, config.notify_pause));
         let appender = Self {
             #[cfg(feature = "planted-faults")]
             planted,
@@ -94,15 +94,15 @@ impl Appender {
     }
 
     /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request back.
-    pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+    pub async fn append(&self, request: AppendRequest) -> Result<AppendOutcome, AppendError> {
         #[cfg(feature = "planted-faults")]
         if let Some(planted) = &self.planted {
             return planted.append(self, request).await;
         }
-        self.append_soundly(request).await
+        self.append_unfaulted(request).await
     }
 
-    pub(crate) async fn append_soundly(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+    pub(crate) async fn append_unfaulted(&self, request: AppendRequest) -> Result<AppendOutcome, AppendError> {
         let answer = self.enqueue(request).inspect_err(lane::count_refusal)?;
         answer
             .await
@@ -111,8 +111,8 @@ impl Appender {
 
     /// Refuses, as an append would, when the queue of a workspace's lane is full: for a caller who has to look much up before
     /// it knows what to append.
-    pub fn check_room(&self, workspace: i32) -> Result<(), AppendError> {
-        let entrance = self.entrance(workspace);
+    pub fn check_capacity(&self, workspace: i32) -> Result<(), AppendError> {
+        let entrance = self.lane_for(workspace);
         if entrance.queue.capacity() == 0 || entrance.room.available_permits() == 0 {
             lane::count_refusal(&AppendError::Overloaded);
             return Err(AppendError::Overloaded);
@@ -120,12 +120,15 @@ impl Appender {
         Ok(())
     }
 
-    fn entrance(&self, workspace: i32) -> &Entrance {
+    fn lane_for(&self, workspace: i32) -> &LaneSender {
         let lane = usize::try_from(workspace.unsigned_abs()).unwrap_or(0) % self.entrances.len();
         &self.entrances[lane]
     }
 
-    fn enqueue(&self, request: AppendRequest) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+    fn enqueue(
+        &self,
+        request: AppendRequest,
+    ) -> Result<oneshot::Receiver<Result<AppendOutcome, AppendError>>, AppendError> {
         let prepared = prepare(request)?;
         if prepared.bytes > self.request_bytes {
             return Err(AppendError::Invalid(format!("{} bytes, at most {}", prepared.bytes, self.request_bytes)));
@@ -137,14 +140,14 @@ impl Appender {
                 self.request_rows
             )));
         }
-        let entrance = self.entrance(prepared.workspace);
+        let entrance = self.lane_for(prepared.workspace);
         if self.stop.is_cancelled() {
             return Err(AppendError::ShuttingDown);
         }
         let bytes = u32::try_from(prepared.bytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&entrance.room).try_acquire_many_owned(bytes).map_err(|_full| AppendError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        entrance.queue.try_send(Queued { prepared, answer, _room: room }).map_err(|error| match error {
+        entrance.queue.try_send(QueuedRequest { prepared, answer, _room: room }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::ShuttingDown,
         })?;

@@ -11,13 +11,13 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgPool, Postgres};
 use tokio::time::{Instant, timeout};
 
-use super::batch::{self, Answer};
+use super::batch::{self, AppendResult};
 use super::config::AppenderConfig;
 use crate::error::AppendError;
-use crate::prepared::Prepared;
+use crate::validated_request::ValidatedRequest;
 
 /// A connection that was quiet for longer is asked whether it still lives before a batch is trusted to it.
-const QUIET: Duration = Duration::from_secs(1);
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// How often a batch is tried that the database gave up in favour of another transaction.
 const ATTEMPTS: usize = 5;
 
@@ -30,9 +30,9 @@ const SETTINGS: &str = "SELECT set_config(name, value, false) FROM (VALUES
 
 /// The days whose partitions this process has seen made.
 #[derive(Debug, Default)]
-pub(super) struct KnownDays(Mutex<HashSet<NaiveDate>>);
+pub(super) struct DayPartitionCache(Mutex<HashSet<NaiveDate>>);
 
-impl KnownDays {
+impl DayPartitionCache {
     fn unknown(&self, days: &HashSet<NaiveDate>) -> Vec<NaiveDate> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         days.difference(&known).copied().collect()
@@ -48,14 +48,14 @@ impl KnownDays {
 }
 
 /// Why a batch as a whole was not written.
-pub(super) enum Failure {
+pub(super) enum BatchError {
     /// The database refused something in it, and wrote nothing.
     Content(sqlx::Error),
     /// Anything else; whether it was written is not known.
     Database(Arc<sqlx::Error>),
 }
 
-impl Failure {
+impl BatchError {
     pub(super) fn error(&self) -> &sqlx::Error {
         match self {
             Self::Content(error) => error,
@@ -79,51 +79,51 @@ impl Failure {
 pub(super) struct Session {
     pool: PgPool,
     config: AppenderConfig,
-    days: Arc<KnownDays>,
+    days: Arc<DayPartitionCache>,
     connection: Option<PoolConnection<Postgres>>,
     last_used: Instant,
 }
 
 impl Session {
-    pub(super) fn new(pool: PgPool, config: AppenderConfig, days: Arc<KnownDays>) -> Self {
+    pub(super) fn new(pool: PgPool, config: AppenderConfig, days: Arc<DayPartitionCache>) -> Self {
         Self { pool, config, days, connection: None, last_used: Instant::now() }
     }
 
     /// Writes a batch in one transaction, and returns one answer per request.
-    pub(super) async fn append(&mut self, requests: &[&Prepared]) -> Result<Vec<Answer>, Failure> {
+    pub(super) async fn append(&mut self, requests: &[&ValidatedRequest]) -> Result<Vec<AppendResult>, BatchError> {
         let mut attempt = 1;
         loop {
             let error = match self.attempt(requests).await {
                 Ok(answers) => return Ok(answers),
                 Err(error) => error,
             };
-            match judge(&error) {
-                Verdict::GaveWay if attempt < ATTEMPTS => attempt += 1,
-                Verdict::GaveWay => return Err(Failure::Database(Arc::new(error))),
-                Verdict::Content => {
+            match classify(&error) {
+                ErrorClass::GaveWay if attempt < ATTEMPTS => attempt += 1,
+                ErrorClass::GaveWay => return Err(BatchError::Database(Arc::new(error))),
+                ErrorClass::Content => {
                     // A partition that is gone (its day was dropped) looks the same: the next attempt makes it again.
                     self.days.forget();
-                    return Err(Failure::Content(error));
+                    return Err(BatchError::Content(error));
                 }
-                Verdict::Lost => {
+                ErrorClass::Lost => {
                     self.disconnect();
-                    return Err(Failure::Database(Arc::new(error)));
+                    return Err(BatchError::Database(Arc::new(error)));
                 }
             }
         }
     }
 
-    async fn attempt(&mut self, requests: &[&Prepared]) -> Result<Vec<Answer>, sqlx::Error> {
+    async fn attempt(&mut self, requests: &[&ValidatedRequest]) -> Result<Vec<AppendResult>, sqlx::Error> {
         let (connect_timeout, append_timeout) = (self.config.connect_timeout, self.config.append_timeout);
         timeout(connect_timeout, self.connect()).await.map_err(|_elapsed| sqlx::Error::PoolTimedOut)??;
-        timeout(append_timeout, self.call(requests))
+        timeout(append_timeout, self.append_batch(requests))
             .await
             .map_err(|_elapsed| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?
     }
 
     /// A connection that answers.
     async fn connect(&mut self) -> Result<(), sqlx::Error> {
-        if self.last_used.elapsed() > QUIET
+        if self.last_used.elapsed() > PING_AFTER_IDLE
             && let Some(connection) = &mut self.connection
             && connection.ping().await.is_err()
         {
@@ -140,7 +140,7 @@ impl Session {
         Ok(())
     }
 
-    async fn call(&mut self, requests: &[&Prepared]) -> Result<Vec<Answer>, sqlx::Error> {
+    async fn append_batch(&mut self, requests: &[&ValidatedRequest]) -> Result<Vec<AppendResult>, sqlx::Error> {
         let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
         for day in self.days.unknown(&days(requests)) {
             sqlx::query!("SELECT log.ensure_day($1)", day).execute(&mut **connection).await?;
@@ -165,7 +165,7 @@ impl Session {
 }
 
 /// The days whose partitions the batch needs.
-fn days(requests: &[&Prepared]) -> HashSet<NaiveDate> {
+fn days(requests: &[&ValidatedRequest]) -> HashSet<NaiveDate> {
     let recorded = requests
         .iter()
         .filter(|request| request.receipt.is_some() || !request.keys.is_empty())
@@ -174,18 +174,18 @@ fn days(requests: &[&Prepared]) -> HashSet<NaiveDate> {
     recorded.chain(items).collect()
 }
 
-enum Verdict {
+enum ErrorClass {
     Content,
     GaveWay,
     Lost,
 }
 
 /// By the class of the error's code: 22 data, 23 constraint, 54 limit; 40 gave way to another transaction.
-fn judge(error: &sqlx::Error) -> Verdict {
+fn classify(error: &sqlx::Error) -> ErrorClass {
     let code = error.as_database_error().and_then(DatabaseError::code);
     match code.as_deref().and_then(|code| code.get(..2)) {
-        Some("22" | "23" | "54") => Verdict::Content,
-        Some("40") => Verdict::GaveWay,
-        _ => Verdict::Lost,
+        Some("22" | "23" | "54") => ErrorClass::Content,
+        Some("40") => ErrorClass::GaveWay,
+        _ => ErrorClass::Lost,
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 ///
 /// A replay reads millions of them, so the texts of one stand in one piece of memory.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RawEvent {
+pub struct StoredEvent {
     /// The log.
     pub workspace: i32,
     /// Its place in the log: 1, 2, 3, …
@@ -28,7 +28,7 @@ const PARTS: usize = 6;
 
 /// The texts of an event.
 #[derive(Debug, Clone, Copy)]
-pub struct Texts<'a> {
+pub struct StoredEventFields<'a> {
     /// The kind of stream.
     pub stream_type: &'a str,
     /// The stream, as `<workspace>/<id>`.
@@ -43,10 +43,15 @@ pub struct Texts<'a> {
     pub metadata: &'a str,
 }
 
-impl RawEvent {
+impl StoredEvent {
     /// An event at a position of a workspace's log, at a sequence of its stream.
-    pub fn new((workspace, position): (i32, i64), sequence: i64, recorded_at: DateTime<Utc>, texts: Texts<'_>) -> Self {
-        let Texts { stream_type, stream_id, event_type, event_version, payload, metadata } = texts;
+    pub fn new(
+        (workspace, position): (i32, i64),
+        sequence: i64,
+        recorded_at: DateTime<Utc>,
+        texts: StoredEventFields<'_>,
+    ) -> Self {
+        let StoredEventFields { stream_type, stream_id, event_type, event_version, payload, metadata } = texts;
         let parts = [stream_type, stream_id, event_type, event_version, payload, metadata];
         let mut ends = [0; PARTS];
         let mut end = 0;
@@ -98,7 +103,7 @@ impl RawEvent {
     }
 }
 
-impl fmt::Debug for RawEvent {
+impl fmt::Debug for StoredEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawEvent")
             .field("workspace", &self.workspace)

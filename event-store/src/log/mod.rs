@@ -16,7 +16,7 @@ mod range; // many events at once
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
-pub use self::event::{RawEvent, Texts};
+pub use self::event::{StoredEvent, StoredEventFields};
 pub use self::range::read_range;
 use crate::json_text::JsonText;
 
@@ -39,7 +39,7 @@ pub async fn read_after(
     workspace: i32,
     after: i64,
     limit: i64,
-) -> Result<Vec<RawEvent>, sqlx::Error> {
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
     // Not kept as a prepared statement: a plan made while the log was short would read a long one from its start.
     events!(
         "FROM log.events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3",
@@ -61,7 +61,7 @@ pub async fn read_page(
     after: i64,
     limit: i64,
     bytes: i64,
-) -> Result<Vec<RawEvent>, sqlx::Error> {
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
     events!(
         "FROM (
              SELECT *, sum(pg_column_size(payload)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) AS size
@@ -88,7 +88,7 @@ pub async fn read_stream(
     from: i64,
     through: i64,
     (limit, bytes): (i64, i64),
-) -> Result<Vec<RawEvent>, sqlx::Error> {
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
     events!(
         "FROM (
              SELECT *, sum(pg_column_size(payload)) OVER page AS size, row_number() OVER page AS place
@@ -114,16 +114,16 @@ pub async fn read_stream(
 }
 
 /// The event at a position.
-pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<Option<RawEvent>, sqlx::Error> {
+pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<Option<StoredEvent>, sqlx::Error> {
     events!("FROM log.events WHERE workspace = $1 AND position = $2", workspace, position)
         .try_map(|row| raw_event(&row))
         .fetch_optional(pool)
         .await
 }
 
-fn raw_event(row: &PgRow) -> Result<RawEvent, sqlx::Error> {
+fn raw_event(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
     let (JsonText(payload), JsonText(metadata)) = (row.try_get(7)?, row.try_get(8)?);
-    let texts = Texts {
+    let texts = StoredEventFields {
         stream_type: row.try_get(2)?,
         stream_id: row.try_get(3)?,
         event_type: row.try_get(5)?,
@@ -131,7 +131,7 @@ fn raw_event(row: &PgRow) -> Result<RawEvent, sqlx::Error> {
         payload,
         metadata,
     };
-    Ok(RawEvent::new((row.try_get(0)?, row.try_get(1)?), row.try_get(4)?, row.try_get(9)?, texts))
+    Ok(StoredEvent::new((row.try_get(0)?, row.try_get(1)?), row.try_get(4)?, row.try_get(9)?, texts))
 }
 
 /// The last position of every log, by workspace.

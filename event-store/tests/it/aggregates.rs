@@ -4,7 +4,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::PersistedEventRepository;
 use cqrs_es::{Aggregate, AggregateError, CqrsFramework, DomainEvent, EventStore};
 use event_store::{
-    Alongside, AppendError, AppendRequest, LoadError, Loaded, LogStore, Metadata, NewEvent, Payload, Upcast,
+    AggregateStore, AppendError, AppendRequest, CommitContext, LoadError, Loaded, Metadata, NewEvent, Payload, Upcast,
 };
 use postgres_es::PostgresEventRepository;
 use serde::{Deserialize, Serialize};
@@ -64,12 +64,12 @@ const UPCAST: Upcast = |event_type, version, payload| match (event_type, version
     _ => Err("written by newer code".into()),
 };
 
-fn store(writer: &Writer) -> LogStore<Counter> {
-    LogStore::new(writer.pool.clone(), writer.appender.clone(), UPCAST, now)
+fn store(writer: &Writer) -> AggregateStore<Counter> {
+    AggregateStore::new(writer.pool.clone(), writer.appender.clone(), UPCAST, now)
 }
 
-fn alongside() -> Alongside {
-    Alongside { metadata: Metadata::default(), claims: Vec::new(), receipt: None, recorded_at: now() }
+fn alongside() -> CommitContext {
+    CommitContext { metadata: Metadata::default(), claims: Vec::new(), receipt: None, recorded_at: now() }
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -107,7 +107,8 @@ async fn a_decision_rests_on_the_loaded_version(_: PgPoolOptions, connect: PgCon
     let store = store(&writer);
     let added = [Counted::Added { amount: 5 }];
     let fresh = Loaded::new_stream(id.clone());
-    let with = Alongside { claims: vec![take("x", "a")], receipt: Some(receipt("key", 1, "answer")), ..alongside() };
+    let with =
+        CommitContext { claims: vec![take("x", "a")], receipt: Some(receipt("key", 1, "answer")), ..alongside() };
     let first = store.append(&fresh, &added, with.clone()).await.unwrap();
     assert_eq!((first.version, first.position), (1, 1));
     assert_eq!(store.append(&fresh, &added, with).await.unwrap().response.as_deref(), Some("answer"));

@@ -1,20 +1,20 @@
 //! What is kept unique, or looked up, beside a stream.
 
-use event_store::{AppendError, AppendRequest, Claim, Expect, FoundClaim, Then, find_claims};
+use event_store::{AppendError, AppendRequest, Claim, ClaimEffect, ClaimPrecondition, StoredClaim, find_claims};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::{Writer, check_log, one_lane, request, take, workspace};
 
-fn held(owner: &str, state: &str) -> Expect {
-    Expect::Held { owner: owner.to_owned(), state: state.to_owned() }
+fn held(owner: &str, state: &str) -> ClaimPrecondition {
+    ClaimPrecondition::Held { owner: owner.to_owned(), state: state.to_owned() }
 }
 
-fn claim(key: &str, expect: Expect, then: Then) -> Claim {
+fn claim(key: &str, expect: ClaimPrecondition, then: ClaimEffect) -> Claim {
     Claim { kind: "name", key: key.to_owned(), expect, then }
 }
 
-fn found(key: &str, owner: &str, state: &str) -> FoundClaim {
-    FoundClaim { kind: "name".to_owned(), key: key.to_owned(), owner: owner.to_owned(), state: state.to_owned() }
+fn found(key: &str, owner: &str, state: &str) -> StoredClaim {
+    StoredClaim { kind: "name".to_owned(), key: key.to_owned(), owner: owner.to_owned(), state: state.to_owned() }
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -33,16 +33,16 @@ async fn claims_are_taken_changed_asserted_and_released(_: PgPoolOptions, connec
     let wanted = [("name", "x"), ("name", "y"), ("other", "x")];
     assert_eq!(find_claims(&writer.pool, ws, &wanted).await.unwrap(), [found("x", "a", "taken")]);
 
-    let put = Then::Put { owner: "c".to_owned(), state: "2".to_owned() };
+    let put = ClaimEffect::Put { owner: "c".to_owned(), state: "2".to_owned() };
     let wrong = writer.append(with(vec![claim("x", held("a", "other"), put.clone())])).await;
     assert!(matches!(wrong, Err(AppendError::Claim { found: Some(_), .. })), "{wrong:?}");
     writer.append(with(vec![claim("x", held("a", "taken"), put)])).await.unwrap();
-    writer.append(with(vec![claim("x", held("c", "2"), Then::Keep)])).await.unwrap();
+    writer.append(with(vec![claim("x", held("c", "2"), ClaimEffect::Keep)])).await.unwrap();
     assert_eq!(find_claims(&writer.pool, ws, &wanted).await.unwrap(), [found("x", "c", "2")]);
 
-    writer.append(with(vec![claim("x", held("c", "2"), Then::Remove)])).await.unwrap();
+    writer.append(with(vec![claim("x", held("c", "2"), ClaimEffect::Remove)])).await.unwrap();
     assert!(find_claims(&writer.pool, ws, &wanted).await.unwrap().is_empty());
-    let gone = writer.append(with(vec![claim("x", held("c", "2"), Then::Keep)])).await;
+    let gone = writer.append(with(vec![claim("x", held("c", "2"), ClaimEffect::Keep)])).await;
     assert!(matches!(gone, Err(AppendError::Claim { found: None, .. })), "{gone:?}");
     assert_eq!(check_log(&writer.pool, ws).await, 4);
     writer.stop().await;
@@ -54,8 +54,8 @@ async fn a_request_is_checked_against_what_was_before_it(_: PgPoolOptions, conne
     let ws = workspace(&connect, "acme").await;
     let renames = vec![
         take("old", "a"),
-        claim("old", Expect::Absent, Then::Remove),
-        claim("new", Expect::Any, Then::Put { owner: "a".to_owned(), state: String::new() }),
+        claim("old", ClaimPrecondition::Absent, ClaimEffect::Remove),
+        claim("new", ClaimPrecondition::Any, ClaimEffect::Put { owner: "a".to_owned(), state: String::new() }),
     ];
     writer.append(AppendRequest { claims: renames, ..request(ws, "a") }).await.unwrap();
     let held = find_claims(&writer.pool, ws, &[("name", "old"), ("name", "new")]).await.unwrap();

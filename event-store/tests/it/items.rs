@@ -1,6 +1,6 @@
 //! Items that may be written once.
 
-use event_store::{AppendError, AppendRequest, ExpectedVersion, Item, WhenTaken};
+use event_store::{AppendError, AppendRequest, ExpectedVersion, Item, OnDuplicate};
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -22,7 +22,7 @@ async fn taken_items_are_left_out(_: PgPoolOptions, connect: PgConnectOptions) {
     let first = writer.append(with(vec![items(vec![item(1, 1), item(2, 1)])])).await.unwrap();
     assert_eq!((first.version, first.duplicates.len(), first.conflicts.len()), (1, 0, 0));
 
-    let free = Item { key: None, when_taken: WhenTaken::LeaveOut, content: "\"ß\"".to_owned() };
+    let free = Item { key: None, when_taken: OnDuplicate::Skip, content: "\"ß\"".to_owned() };
     let mixed = with(vec![
         items(vec![item(2, 1), item(3, 1), item(1, 9), free]),
         items(vec![item(4, 1)]),

@@ -1,22 +1,22 @@
 //! Items that are found again, and requests that rest on them.
 
 use chrono::Duration;
-use event_store::{AppendError, AppendRequest, Item, ItemWanted, SeenItem, WhenTaken, find_items, read_event};
+use event_store::{AppendError, AppendRequest, Item, ItemPrecondition, ItemQuery, OnDuplicate, find_items, read_event};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
 use crate::support::{Writer, check_log, day, item, items, log_of, one_lane, request, workspace};
 
-fn wanted(id: u128) -> ItemWanted {
-    ItemWanted { id: Uuid::from_u128(id), first_day: day() - Duration::days(5), last_day: day() + Duration::days(5) }
+fn wanted(id: u128) -> ItemQuery {
+    ItemQuery { id: Uuid::from_u128(id), first_day: day() - Duration::days(5), last_day: day() + Duration::days(5) }
 }
 
-fn seen(id: u128, fingerprint: i64) -> SeenItem {
-    SeenItem { day: day(), id: Uuid::from_u128(id), fingerprint }
+fn seen(id: u128, fingerprint: i64) -> ItemPrecondition {
+    ItemPrecondition { day: day(), id: Uuid::from_u128(id), fingerprint }
 }
 
 fn needed(id: u128, fingerprint: i64) -> Item {
-    Item { when_taken: WhenTaken::RefuseRequest, ..item(id, fingerprint) }
+    Item { when_taken: OnDuplicate::FailRequest, ..item(id, fingerprint) }
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -40,7 +40,7 @@ async fn an_item_leads_to_the_event_that_holds_it(_: PgPoolOptions, connect: PgC
         let content = format!("[{},{}]", item.id.as_u128(), item.fingerprint);
         assert!(event.payload().contains(&content), "{} in {}", content, event.payload());
     }
-    let only_today = ItemWanted { first_day: day(), last_day: day(), ..wanted(2) };
+    let only_today = ItemQuery { first_day: day(), last_day: day(), ..wanted(2) };
     assert_eq!(find_items(&writer.pool, ws, &[only_today]).await.unwrap().len(), 1);
     let other = workspace(&connect, "other").await;
     assert_eq!(find_items(&writer.pool, other, &[wanted(1)]).await.unwrap(), []);
@@ -51,9 +51,9 @@ async fn an_item_leads_to_the_event_that_holds_it(_: PgPoolOptions, connect: PgC
 async fn a_request_rests_on_what_it_saw(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
-    let with = |items_of: Vec<Item>, seen: Vec<SeenItem>| AppendRequest {
+    let with = |items_of: Vec<Item>, seen: Vec<ItemPrecondition>| AppendRequest {
         events: vec![items(items_of)],
-        seen,
+        item_preconditions: seen,
         ..request(ws, "a")
     };
     let nobody_has_it = writer.append(with(vec![item(10, 1)], vec![seen(1, 1)])).await;

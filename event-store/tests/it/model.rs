@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use event_store::{
-    AppendError, AppendRequest, Appended, AppenderConfig, Claim, Expect, ExpectedVersion, Item, NewEvent, Payload,
-    Then, WhenTaken,
+    AppendError, AppendOutcome, AppendRequest, AppenderConfig, Claim, ClaimEffect, ClaimPrecondition, ExpectedVersion,
+    Item, NewEvent, OnDuplicate, Payload,
 };
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -23,19 +23,19 @@ struct Model {
     log: Vec<(String, i64, String)>,
     versions: HashMap<String, i64>,
     claims: HashMap<String, (String, String)>,
-    receipts: HashMap<String, ([u8; 32], String, Appended)>,
+    receipts: HashMap<String, ([u8; 32], String, AppendOutcome)>,
     fingerprints: HashMap<uuid::Uuid, i64>,
 }
 
 impl Model {
-    fn append(&mut self, request: &AppendRequest) -> Result<Appended, String> {
+    fn append(&mut self, request: &AppendRequest) -> Result<AppendOutcome, String> {
         if let Some(receipt) = &request.receipt
             && let Some((digest, response, answer)) = self.receipts.get(&receipt.key)
         {
             if *digest != receipt.digest {
                 return Err("receipt".to_owned());
             }
-            return Ok(Appended { replayed: true, response: Some(response.clone()), ..answer.clone() });
+            return Ok(AppendOutcome { replayed: true, response: Some(response.clone()), ..answer.clone() });
         }
         let mut version = self.versions.get(&request.stream_id).copied().unwrap_or(0);
         if matches!(request.expected, ExpectedVersion::Exact(expected) if expected != version) {
@@ -44,9 +44,9 @@ impl Model {
         for claim in &request.claims {
             let found = self.claims.get(&claim.key);
             let holds = match &claim.expect {
-                Expect::Any => true,
-                Expect::Absent => found.is_none(),
-                Expect::Held { owner, state } => found == Some(&(owner.clone(), state.clone())),
+                ClaimPrecondition::Any => true,
+                ClaimPrecondition::Absent => found.is_none(),
+                ClaimPrecondition::Held { owner, state } => found == Some(&(owner.clone(), state.clone())),
             };
             if !holds {
                 return Err(format!("claim {} {found:?}", claim.key));
@@ -54,11 +54,11 @@ impl Model {
         }
         for claim in &request.claims {
             match &claim.then {
-                Then::Keep => {}
-                Then::Put { owner, state } => {
+                ClaimEffect::Keep => {}
+                ClaimEffect::Put { owner, state } => {
                     self.claims.insert(claim.key.clone(), (owner.clone(), state.clone()));
                 }
-                Then::Remove => {
+                ClaimEffect::Remove => {
                     self.claims.remove(&claim.key);
                 }
             }
@@ -91,7 +91,7 @@ impl Model {
         }
         self.versions.insert(request.stream_id.clone(), version);
         let position = i64::try_from(self.log.len()).unwrap();
-        let answer = Appended { version, position, response: None, duplicates, conflicts, replayed: false };
+        let answer = AppendOutcome { version, position, response: None, duplicates, conflicts, replayed: false };
         if let Some(receipt) = &request.receipt {
             let kept = (receipt.digest, receipt.response.clone(), answer.clone());
             self.receipts.insert(receipt.key.clone(), kept);
@@ -100,7 +100,7 @@ impl Model {
     }
 }
 
-fn told(answer: Result<Appended, AppendError>) -> Result<Appended, String> {
+fn told(answer: Result<AppendOutcome, AppendError>) -> Result<AppendOutcome, String> {
     answer.map_err(|error| match error {
         AppendError::Version { actual } => format!("version {actual}"),
         AppendError::Claim { key, found, .. } => {
@@ -115,20 +115,20 @@ fn told(answer: Result<Appended, AppendError>) -> Result<Appended, String> {
 fn any_claim() -> impl Strategy<Value = Claim> {
     let held = || ("[ab]", "[st]");
     let expect = prop_oneof![
-        3 => Just(Expect::Any),
-        2 => Just(Expect::Absent),
-        2 => held().prop_map(|(owner, state)| Expect::Held { owner, state }),
+        3 => Just(ClaimPrecondition::Any),
+        2 => Just(ClaimPrecondition::Absent),
+        2 => held().prop_map(|(owner, state)| ClaimPrecondition::Held { owner, state }),
     ];
     let then = prop_oneof![
-        2 => Just(Then::Keep),
-        3 => held().prop_map(|(owner, state)| Then::Put { owner, state }),
-        1 => Just(Then::Remove),
+        2 => Just(ClaimEffect::Keep),
+        3 => held().prop_map(|(owner, state)| ClaimEffect::Put { owner, state }),
+        1 => Just(ClaimEffect::Remove),
     ];
     ("[xyz]", expect, then).prop_map(|(key, expect, then)| Claim { kind: "name", key, expect, then })
 }
 
 fn any_event() -> impl Strategy<Value = NewEvent> {
-    let free = Just(Item { key: None, when_taken: WhenTaken::LeaveOut, content: "\"free\"".to_owned() });
+    let free = Just(Item { key: None, when_taken: OnDuplicate::Skip, content: "\"free\"".to_owned() });
     let keyed = (1..12_u128, 1..3_i64).prop_map(|(id, fingerprint)| item(id, fingerprint));
     prop_oneof![
         2 => (0..100_i32).prop_map(|n| event(&n.to_string())),

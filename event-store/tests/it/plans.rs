@@ -1,6 +1,6 @@
 //! What an append reads does not grow with the log, though the statistics are those of an empty one.
 
-use event_store::{AppendRequest, Claim, Expect, NewEvent, Then, find_claims, find_receipt};
+use event_store::{AppendRequest, Claim, ClaimEffect, ClaimPrecondition, NewEvent, find_claims, find_receipt};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -53,12 +53,12 @@ async fn look_ups_go_by_key_whatever_the_statistics_say(_: PgPoolOptions, connec
         .unwrap();
     let writer = Writer::start(&as_writer, one_lane()).await;
     for n in MANY..MANY + FEW {
-        let held = Expect::Held { owner: "a".to_owned(), state: "taken".to_owned() };
-        let changed = Then::Put { owner: "b".to_owned(), state: String::new() };
+        let held = ClaimPrecondition::Held { owner: "a".to_owned(), state: "taken".to_owned() };
+        let changed = ClaimEffect::Put { owner: "b".to_owned(), state: String::new() };
         let key = (n - MANY).to_string();
         let claims = vec![
             Claim { kind: "name", key: key.clone(), expect: held.clone(), then: changed },
-            Claim { kind: "name", key: (n - MANY / 2).to_string(), expect: held, then: Then::Remove },
+            Claim { kind: "name", key: (n - MANY / 2).to_string(), expect: held, then: ClaimEffect::Remove },
         ];
         writer.append(numbered(ws, n, claims, event("{}"))).await.unwrap();
         let taken = items(vec![item(u128::from(n - MANY), 1), item(u128::from(n), 1)]);

@@ -1,6 +1,6 @@
 //! A range of a log comes as its events were stored, however odd they are: the same as row by row.
 
-use event_store::{RawEvent, read_after, read_range};
+use event_store::{StoredEvent, read_after, read_range};
 use futures_util::TryStreamExt;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -45,16 +45,17 @@ async fn a_range_is_what_was_stored(_: PgPoolOptions, connect: PgConnectOptions)
     let last = i64::try_from(payloads.len()).unwrap();
 
     let by_row = read_after(&mut session, ours, 0, last + 1).await.unwrap();
-    let in_range: Vec<RawEvent> = read_range(&mut session, ours, 0, last).await.unwrap().try_collect().await.unwrap();
+    let in_range: Vec<StoredEvent> =
+        read_range(&mut session, ours, 0, last).await.unwrap().try_collect().await.unwrap();
     assert_eq!(in_range.len(), payloads.len());
     for (event, payload) in in_range.iter().zip(&payloads) {
         assert_eq!(event.payload(), payload);
     }
     assert!(in_range == by_row, "the same events come in both ways");
 
-    let some: Vec<RawEvent> = read_range(&mut session, ours, 2, 5).await.unwrap().try_collect().await.unwrap();
+    let some: Vec<StoredEvent> = read_range(&mut session, ours, 2, 5).await.unwrap().try_collect().await.unwrap();
     assert!(some == by_row[2..5]);
-    let none: Vec<RawEvent> =
+    let none: Vec<StoredEvent> =
         read_range(&mut session, ours, last, last + 9).await.unwrap().try_collect().await.unwrap();
     assert!(none.is_empty());
 }

@@ -4,8 +4,9 @@ use std::pin::Pin;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use event_store::{
-    AppendError, AppendRequest, Appended, Appender, AppenderConfig, Claim, Expect, ExpectedVersion, Item, ItemKey,
-    Metadata, NewEvent, Payload, RawEvent, Receipt, Then, WhenTaken, open_workspace, read_after,
+    AppendError, AppendOutcome, AppendRequest, Appender, AppenderConfig, Claim, ClaimEffect, ClaimPrecondition,
+    ExpectedVersion, Item, ItemKey, Metadata, NewEvent, OnDuplicate, Payload, Receipt, StoredEvent, open_workspace,
+    read_after,
 };
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Postgres, Transaction};
@@ -32,7 +33,7 @@ impl Writer {
         Self { admin, pool, appender, shutdown, done }
     }
 
-    pub(crate) async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+    pub(crate) async fn append(&self, request: AppendRequest) -> Result<AppendOutcome, AppendError> {
         self.appender.append(request).await
     }
 
@@ -95,7 +96,7 @@ pub(crate) fn request(workspace: i32, id: &str) -> AppendRequest {
         events: vec![event("{}")],
         metadata: Metadata([("actor".to_owned(), "tester".to_owned())].into()),
         claims: Vec::new(),
-        seen: Vec::new(),
+        item_preconditions: Vec::new(),
         receipt: None,
         recorded_at: now(),
     }
@@ -106,8 +107,8 @@ pub(crate) fn receipt(key: &str, digest: u8, response: &str) -> Receipt {
 }
 
 pub(crate) fn take(key: &str, owner: &str) -> Claim {
-    let then = Then::Put { owner: owner.to_owned(), state: "taken".to_owned() };
-    Claim { kind: "name", key: key.to_owned(), expect: Expect::Absent, then }
+    let then = ClaimEffect::Put { owner: owner.to_owned(), state: "taken".to_owned() };
+    Claim { kind: "name", key: key.to_owned(), expect: ClaimPrecondition::Absent, then }
 }
 
 pub(crate) fn day() -> NaiveDate {
@@ -116,7 +117,7 @@ pub(crate) fn day() -> NaiveDate {
 
 pub(crate) fn item(id: u128, fingerprint: i64) -> Item {
     let key = ItemKey { day: day(), id: Uuid::from_u128(id), fingerprint };
-    Item { key: Some(key), when_taken: WhenTaken::LeaveOut, content: format!("[{id},{fingerprint}]") }
+    Item { key: Some(key), when_taken: OnDuplicate::Skip, content: format!("[{id},{fingerprint}]") }
 }
 
 pub(crate) fn items(items: Vec<Item>) -> NewEvent {
@@ -124,7 +125,7 @@ pub(crate) fn items(items: Vec<Item>) -> NewEvent {
     NewEvent { event_type: "Observed".to_owned(), event_version: "1".to_owned(), payload }
 }
 
-pub(crate) async fn log_of(pool: &PgPool, workspace: i32) -> Vec<RawEvent> {
+pub(crate) async fn log_of(pool: &PgPool, workspace: i32) -> Vec<StoredEvent> {
     read_after(&mut pool.acquire().await.unwrap(), workspace, 0, 1_000_000).await.unwrap()
 }
 
@@ -176,7 +177,7 @@ pub(crate) async fn waiting_writer(pool: &PgPool) -> i32 {
     }
 }
 
-pub(crate) type Appending = Pin<Box<dyn Future<Output = Result<Appended, AppendError>> + Send>>;
+pub(crate) type Appending = Pin<Box<dyn Future<Output = Result<AppendOutcome, AppendError>> + Send>>;
 
 /// An append that is in its queue, or refused, when this returns.
 pub(crate) fn enqueued(appender: &Appender, request: AppendRequest) -> Appending {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event_store::{LOG_CHANNEL, Wakeups, heads};
+use event_store::{LOG_CHANNEL, NotificationListener, heads};
 use futures_util::FutureExt;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
@@ -80,7 +80,7 @@ async fn wakeups_come_with_the_connection_with_notifications_and_with_time(
     let notify = async || {
         sqlx::query("SELECT pg_notify('somewhere', '')").execute(&pool).await.unwrap();
     };
-    let mut wakeups = Wakeups::new(pool.clone(), "somewhere", NEVER);
+    let mut wakeups = NotificationListener::new(pool.clone(), "somewhere", NEVER);
     wakeups.changed().await;
     assert!(wakeups.changed().now_or_never().is_none());
     notify().await;
@@ -95,7 +95,7 @@ async fn wakeups_come_with_the_connection_with_notifications_and_with_time(
     notify().await;
     wakeups.changed().await;
 
-    let mut impatient = Wakeups::new(pool.clone(), "nowhere", Duration::from_millis(1));
+    let mut impatient = NotificationListener::new(pool.clone(), "nowhere", Duration::from_millis(1));
     for _ in 0..3 {
         impatient.changed().await;
     }

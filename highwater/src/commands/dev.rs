@@ -11,7 +11,7 @@ use chrono::TimeZone as _;
 use futures_util::StreamExt;
 use platform::clock::{SharedClock, SystemClock};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use platform::keys::{NewKey, Scope, insert_key, list_keys, revoke_key};
 use platform::lifecycle::{Stage, signals};
 use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::migrate::migrate;
 use crate::client::ApiClient;
-use crate::config::Sources;
+use crate::config::ConfigSources;
 use crate::demo::scenario::{CURRENCY, TIME_ZONE, WORKSPACE};
 use crate::demo::traffic;
-use crate::system::{self, Doors, RunningSystem, SystemConfig};
+use crate::system::{self, Listeners, RunningSystem, SystemConfig};
 use crate::workspace::{self, Workspace};
 
 /// The key that everyone knows.
@@ -60,7 +60,7 @@ pub struct Options {
 
 /// Runs the command until it is stopped.
 pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config)
+    let config = ConfigSources::of_process(config)
         .default_to("telemetry.filter", FILTER)
         .flag("command.addr", options.command_addr.map(|addr| addr.to_string()))
         .flag("read.addr", options.read_addr.map(|addr| addr.to_string()))
@@ -82,7 +82,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     };
     let mut stops = signals()?;
     // Addresses first: what cannot be listened on should not cost the start of a database.
-    let doors = Doors::open(&system)?;
+    let doors = Listeners::open(&system)?;
     let started = tokio::select! {
         started = start(&options, &data_dir, doors, &mut system) => started?,
         // What was started is stopped as it is dropped.
@@ -106,13 +106,18 @@ struct Started {
 }
 
 /// PostgreSQL, the schema, the workspace and its key, and all roles.
-async fn start(options: &Options, data_dir: &Path, doors: Doors, system: &mut SystemConfig) -> anyhow::Result<Started> {
+async fn start(
+    options: &Options,
+    data_dir: &Path,
+    doors: Listeners,
+    system: &mut SystemConfig,
+) -> anyhow::Result<Started> {
     let clock = SystemClock::shared();
     let postgres = LocalPostgres::start(LocalPostgresConfig::new(data_dir)).await?;
     system.database.url = postgres.url();
     migrate(&system.database).await?;
     let workspace = prepare_workspace(&system.database, &options.api_key, &clock).await?;
-    let running = system::start_behind(doors, system.clone(), clock.clone()).await?;
+    let running = system::start_with_listeners(doors, system.clone(), clock.clone()).await?;
     running.lifecycle().spawn(Stage::Base, "PostgreSQL", postgres.run(running.released()));
     Ok(Started { running, workspace, clock })
 }
@@ -123,7 +128,7 @@ async fn prepare_workspace(
     key: &SecretString,
     clock: &SharedClock,
 ) -> anyhow::Result<Workspace> {
-    let admin = connect(&DatabaseConfig { max_connections: 2, ..database.clone() }, Part::Admin).await?;
+    let admin = connect(&DatabaseConfig { max_connections: 2, ..database.clone() }, DatabaseRole::Admin).await?;
     let currency = CURRENCY.parse()?;
     let zone = domain::zone::Zone(TIME_ZONE);
     let workspace = workspace::find_or_open(&admin, database, WORKSPACE, zone, currency, clock).await?;

@@ -13,13 +13,13 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use platform::clock::SystemClock;
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use platform::keys::{NewKey, Revocation, Scope, create_key, list_keys, revoke_key};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::config::Sources;
+use crate::config::ConfigSources;
 use crate::workspace;
 
 /// What can be done with keys.
@@ -73,9 +73,9 @@ pub struct Revoke {
 
 /// Runs the command.
 pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).load()?;
+    let config = ConfigSources::of_process(config).load()?;
     let database = DatabaseConfig { max_connections: 2, ..config.database()?.clone() };
-    let admin = connect(&database, Part::Admin).await?;
+    let admin = connect(&database, DatabaseRole::Admin).await?;
     match command {
         Command::Create(create) => create_one(&admin, &database, create).await,
         Command::List(list) => list_all(&admin, list).await,

@@ -8,10 +8,10 @@ use std::time::Instant;
 use anyhow::Context;
 use platform::clock::{Clock, SystemClock};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use projections::leaderboard::{Refreshed, refresh};
 
-use crate::config::Sources;
+use crate::config::ConfigSources;
 
 /// What can be done with the leaderboard.
 #[derive(Debug, Clone, Copy, clap::Subcommand)]
@@ -22,12 +22,12 @@ pub enum Command {
 
 /// Runs the command.
 pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).load()?;
+    let config = ConfigSources::of_process(config).load()?;
     match command {
         Command::Refresh => {
             // Somebody waits for it: the server must not cut it off.
             let database = DatabaseConfig { max_connections: 1, statement_timeout_ms: 0, ..config.database()?.clone() };
-            let pool = connect(&database, Part::Projector).await?;
+            let pool = connect(&database, DatabaseRole::Projector).await?;
             let started = Instant::now();
             let refreshed = refresh(&pool, SystemClock.now()).await.context("the leaderboard was not refreshed")?;
             let Refreshed { as_of, workspaces } = refreshed;

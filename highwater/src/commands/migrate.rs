@@ -7,17 +7,17 @@ use std::process::ExitCode;
 use anyhow::Context;
 use event_store::MIGRATOR;
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use platform::telemetry;
 
-use crate::config::Sources;
+use crate::config::ConfigSources;
 
 /// PostgreSQL has much to say of tables that are there already.
 const FILTER: &str = "info,sqlx::postgres::notice=warn";
 
 /// Runs the command.
 pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).default_to("telemetry.filter", FILTER).load()?;
+    let config = ConfigSources::of_process(config).default_to("telemetry.filter", FILTER).load()?;
     telemetry::init(&config.telemetry)?;
     migrate(config.database()?).await?;
     let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
@@ -31,7 +31,7 @@ pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 /// Applies what is missing. Several at once wait for each other.
 pub(super) async fn migrate(database: &DatabaseConfig) -> anyhow::Result<()> {
-    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, Part::Admin).await?;
+    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     MIGRATOR.run(&admin).await.context("cannot migrate the database")?;
     admin.close().await;
     Ok(())

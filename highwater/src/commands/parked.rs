@@ -11,11 +11,11 @@ use clap::builder::NonEmptyStringValueParser;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use projections::parked::{self, ParkedPart, Retried, SkipError};
 use sqlx::PgPool;
 
-use crate::config::Sources;
+use crate::config::ConfigSources;
 use crate::workspace;
 
 /// What can be done with parked parts.
@@ -59,10 +59,10 @@ pub struct Skip {
 
 /// Runs the command.
 pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).load()?;
+    let config = ConfigSources::of_process(config).load()?;
     // What waits may be much, and is applied in long transactions.
     let database = DatabaseConfig { max_connections: 2, statement_timeout_ms: 0, ..config.database()?.clone() };
-    let pool = connect(&database, Part::Projector).await?;
+    let pool = connect(&database, DatabaseRole::Projector).await?;
     match command {
         Command::List => list(&pool).await,
         Command::Retry(retry) => retry_some(&pool, retry).await,

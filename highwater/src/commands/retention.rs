@@ -9,10 +9,10 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use platform::clock::{Clock, SystemClock};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use projections::retention::{self, Retention};
 
-use crate::config::Sources;
+use crate::config::ConfigSources;
 
 /// What can be done with the retention.
 #[derive(Debug, clap::Subcommand)]
@@ -43,9 +43,9 @@ pub struct Set {
 
 /// Runs the command.
 pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).load()?;
+    let config = ConfigSources::of_process(config).load()?;
     let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
-    let admin = connect(&database, Part::Admin).await?;
+    let admin = connect(&database, DatabaseRole::Admin).await?;
     let mut out = std::io::stdout().lock();
     if let Command::Set(set) = command {
         let now = SystemClock.now();

@@ -11,15 +11,15 @@ use platform::clock::SystemClock;
 use platform::lifecycle::signals;
 use platform::telemetry;
 
-use crate::config::Sources;
-use crate::system::{self, Role, SystemConfig};
+use crate::config::ConfigSources;
+use crate::system::{self, ProcessRole, SystemConfig};
 
 /// What `serve` is told.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// What this process does.
     #[arg(long, required = true, value_delimiter = ',', value_name = "ROLES")]
-    roles: Vec<Role>,
+    roles: Vec<ProcessRole>,
     /// Where the command API listens.
     #[arg(long, value_name = "ADDR")]
     command_addr: Option<SocketAddr>,
@@ -41,7 +41,7 @@ pub struct Options {
 pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let behind_proxy = options.behind_proxy.then_some(true);
-    let mut sources = Sources::of_process(config)
+    let mut sources = ConfigSources::of_process(config)
         .flag("command.addr", options.command_addr.map(|addr| addr.to_string()))
         .flag("read.addr", options.read_addr.map(|addr| addr.to_string()));
     for (certificate, key, proxy) in [

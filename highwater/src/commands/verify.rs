@@ -11,19 +11,20 @@ use futures_util::StreamExt;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use platform::clock::SystemClock;
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use platform::lifecycle::signals;
 use platform::telemetry;
 use projections::parked::ParkedPart;
 use projections::{
-    Cell, Difference, Problem, ReplayProgress, RowDifference, Sample, Verification, VerifyRequest, Watch, verify,
+    Cell, Difference, Problem, ReplayProgress, RowDifference, Sample, Verification, VerifyObserver, VerifyRequest,
+    verify,
 };
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::parked;
-use crate::config::{Config, Sources};
+use crate::config::{Config, ConfigSources};
 use crate::workspace;
 
 /// What `verify` is told.
@@ -69,19 +70,19 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
 }
 
 async fn compare(options: &Options, config: Option<&Path>) -> anyhow::Result<u8> {
-    let config = Sources::of_process(config).default_to("telemetry.filter", "warn").load()?;
+    let config = ConfigSources::of_process(config).default_to("telemetry.filter", "warn").load()?;
     telemetry::init(&config.telemetry)?;
     // The rebuild and the comparison are long statements; the server must not cut them off.
     let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
-    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, Part::Admin).await?;
+    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     let names = names(&admin).await?;
     let request = request(options, &config, &admin).await?;
-    let pool = connect(&database, Part::Projector).await?;
+    let pool = connect(&database, DatabaseRole::Projector).await?;
     let mut stops = signals()?;
     let shutdown = CancellationToken::new();
     let shown = Shown::new(options, request.sample, &names);
 
-    let watch = Watch {
+    let watch = VerifyObserver {
         progress: &|progress| shown.progress(progress),
         difference: &|difference| shown.difference(difference),
     };

@@ -163,7 +163,7 @@ pub enum LoadError {
 
 /// Where a configuration is read from.
 #[derive(Debug, Default)]
-pub struct Sources {
+pub struct ConfigSources {
     /// A TOML file.
     pub file: Option<PathBuf>,
     /// Variables, as the process found them.
@@ -174,7 +174,7 @@ pub struct Sources {
     pub defaults: Vec<(&'static str, Value)>,
 }
 
-impl Sources {
+impl ConfigSources {
     /// A file, if one was named, and the environment of this process.
     pub fn of_process(file: Option<&Path>) -> Self {
         let environment = std::env::vars_os()

@@ -6,21 +6,21 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
-fn environment(variables: &[(&str, &str)]) -> Sources {
+fn environment(variables: &[(&str, &str)]) -> ConfigSources {
     let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Sources { environment, ..Sources::default() }
+    ConfigSources { environment, ..ConfigSources::default() }
 }
 
-fn with_file(text: &str) -> (tempfile::NamedTempFile, Sources) {
+fn with_file(text: &str) -> (tempfile::NamedTempFile, ConfigSources) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
-    let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+    let sources = ConfigSources { file: Some(file.path().to_owned()), ..ConfigSources::default() };
     (file, sources)
 }
 
 #[test]
 fn the_defaults_are_those_of_the_design() {
-    let config = Sources::default().load().unwrap();
+    let config = ConfigSources::default().load().unwrap();
     assert_eq!(config.command.addr.to_string(), "127.0.0.1:8081");
     assert_eq!(config.read.addr.to_string(), "127.0.0.1:8082");
 }
@@ -32,7 +32,7 @@ fn the_example_file_spells_the_defaults() {
     // Settings that have no default value stand behind `#= `.
     let spelt: String = commented.lines().filter(|line| !line.starts_with("#= ")).collect::<Vec<_>>().join("\n");
     let (_file, sources) = with_file(&spelt);
-    let defaults = Sources::default().load().unwrap();
+    let defaults = ConfigSources::default().load().unwrap();
     assert_eq!(format!("{:?}", sources.load().unwrap()), format!("{defaults:?}"));
 }
 
@@ -45,7 +45,7 @@ fn the_example_file_documents_every_setting_and_no_other() {
     assert_eq!(error, None, "an optional setting of the example is refused");
 
     // Each field of the sections, as they print themselves, must be spelt.
-    let printed = format!("{:?}", Sources::default().load().unwrap());
+    let printed = format!("{:?}", ConfigSources::default().load().unwrap());
     let fields = printed.split(['{', ',']).filter_map(|part| part.trim().split_once(": ")).map(|(field, _)| field);
     for field in fields.filter(|field| field.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')) {
         let headings = [format!("\n[{field}]"), format!(".{field}]\n")];
@@ -144,6 +144,6 @@ fn secrets_are_never_printed() {
 
 #[test]
 fn a_missing_database_says_how_to_name_one() {
-    let error = Sources::default().load().unwrap().database().unwrap_err().to_string();
+    let error = ConfigSources::default().load().unwrap().database().unwrap_err().to_string();
     assert!(error.contains("HIGHWATER_DATABASE_URL"), "{error}");
 }

@@ -3,7 +3,7 @@
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::observation::ObservationType;
-use domain::source::{Role, SourceKind};
+use domain::source::{SourceKind, SourceRole};
 
 /// The workspace's name.
 pub const WORKSPACE: &str = "demo";
@@ -28,14 +28,14 @@ pub struct DemoCampaign {
     /// What it may spend, in whole units of the currency.
     pub budget: Option<u32>,
     /// What became of it.
-    pub fate: Fate,
+    pub fate: CampaignLifecycle,
     /// How large it is beside the others of its channel; 0 has no activity yet.
     pub size: u64,
 }
 
 /// How far a campaign is brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum CampaignLifecycle {
     /// Only drafted.
     Drafted,
     /// Launched; scheduled until its first day.
@@ -46,7 +46,16 @@ pub enum Fate {
 
 /// The campaigns.
 pub const CAMPAIGNS: &[DemoCampaign] = &[
-    campaign("search-brand", "Brand search DACH", &["paid_search"], -21, None, Some(900_000), Fate::Launched, 5),
+    campaign(
+        "search-brand",
+        "Brand search DACH",
+        &["paid_search"],
+        -21,
+        None,
+        Some(900_000),
+        CampaignLifecycle::Launched,
+        5,
+    ),
     campaign(
         "search-generic",
         "Generic search: running shoes",
@@ -54,10 +63,19 @@ pub const CAMPAIGNS: &[DemoCampaign] = &[
         -14,
         Some(45),
         Some(650_000),
-        Fate::Launched,
+        CampaignLifecycle::Launched,
         3,
     ),
-    campaign("search-rivals", "Competitor search", &["paid_search"], -30, None, Some(90_000), Fate::Paused, 1),
+    campaign(
+        "search-rivals",
+        "Competitor search",
+        &["paid_search"],
+        -30,
+        None,
+        Some(90_000),
+        CampaignLifecycle::Paused,
+        1,
+    ),
     campaign(
         "social-prospecting",
         "Winter collection: prospecting",
@@ -65,7 +83,7 @@ pub const CAMPAIGNS: &[DemoCampaign] = &[
         -10,
         Some(30),
         Some(350_000),
-        Fate::Launched,
+        CampaignLifecycle::Launched,
         4,
     ),
     campaign(
@@ -75,13 +93,31 @@ pub const CAMPAIGNS: &[DemoCampaign] = &[
         -28,
         None,
         Some(250_000),
-        Fate::Launched,
+        CampaignLifecycle::Launched,
         2,
     ),
-    campaign("mail-weekly", "Weekly newsletter", &["email"], -60, None, None, Fate::Launched, 5),
-    campaign("mail-winback", "Win-back flow", &["email"], -7, None, Some(2_000), Fate::Launched, 1),
-    campaign("partners-coupons", "Coupon partners", &["affiliate"], -40, None, Some(150_000), Fate::Launched, 3),
-    campaign("partners-content", "Content partners", &["affiliate"], -20, Some(70), Some(120_000), Fate::Launched, 2),
+    campaign("mail-weekly", "Weekly newsletter", &["email"], -60, None, None, CampaignLifecycle::Launched, 5),
+    campaign("mail-winback", "Win-back flow", &["email"], -7, None, Some(2_000), CampaignLifecycle::Launched, 1),
+    campaign(
+        "partners-coupons",
+        "Coupon partners",
+        &["affiliate"],
+        -40,
+        None,
+        Some(150_000),
+        CampaignLifecycle::Launched,
+        3,
+    ),
+    campaign(
+        "partners-content",
+        "Content partners",
+        &["affiliate"],
+        -20,
+        Some(70),
+        Some(120_000),
+        CampaignLifecycle::Launched,
+        2,
+    ),
     campaign(
         "display-reach",
         "Programmatic reach",
@@ -89,11 +125,29 @@ pub const CAMPAIGNS: &[DemoCampaign] = &[
         -12,
         Some(18),
         Some(420_000),
-        Fate::Launched,
+        CampaignLifecycle::Launched,
         4,
     ),
-    campaign("display-takeover", "Homepage takeover", &["display"], 7, Some(9), Some(30_000), Fate::Launched, 0),
-    campaign("spring-teaser", "Spring teaser", &["paid_social", "email"], 45, Some(60), None, Fate::Drafted, 0),
+    campaign(
+        "display-takeover",
+        "Homepage takeover",
+        &["display"],
+        7,
+        Some(9),
+        Some(30_000),
+        CampaignLifecycle::Launched,
+        0,
+    ),
+    campaign(
+        "spring-teaser",
+        "Spring teaser",
+        &["paid_social", "email"],
+        45,
+        Some(60),
+        None,
+        CampaignLifecycle::Drafted,
+        0,
+    ),
 ];
 
 #[expect(clippy::too_many_arguments, reason = "one row of the table above")]
@@ -104,7 +158,7 @@ const fn campaign(
     starts: i64,
     ends: Option<i64>,
     budget: Option<u32>,
-    fate: Fate,
+    fate: CampaignLifecycle,
     size: u64,
 ) -> DemoCampaign {
     DemoCampaign { external_id, name, channels, starts, ends, budget, fate, size }
@@ -122,7 +176,7 @@ pub struct DemoSource {
     /// Push or pull.
     pub kind: SourceKind,
     /// Whether its numbers count toward totals.
-    pub role: Role,
+    pub role: SourceRole,
     /// How long after a bucket closes its numbers usually arrive.
     pub expected_delay_s: i64,
     /// How long after a bucket closes it may still change what it said.
@@ -130,7 +184,7 @@ pub struct DemoSource {
     /// In which steps it says that it is complete.
     pub grain: Grain,
     /// Whether it can be relied upon.
-    pub habit: Habit,
+    pub habit: SyncPattern,
     /// What it pushes.
     pub pushes: &'static [Push],
     /// What it states.
@@ -139,7 +193,7 @@ pub struct DemoSource {
 
 /// Whether a source's runs can be relied upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Habit {
+pub enum SyncPattern {
     /// Each run ends well, shortly after its quarter of an hour.
     Punctual,
     /// Every other run takes nearly as long as the quarter of an hour that it reports.
@@ -181,11 +235,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "paid_search",
         feeds: Some("paid_search"),
         kind: SourceKind::Pull,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         expected_delay_s: 1_800,
         restatement_horizon_s: 10_800,
         grain: Grain::Hour,
-        habit: Habit::Punctual,
+        habit: SyncPattern::Punctual,
         pushes: &[],
         states: &[
             State { measure: Measure::Impressions, hourly: 260 },
@@ -197,11 +251,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "paid_search",
         feeds: Some("paid_search"),
         kind: SourceKind::Push,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         expected_delay_s: 120,
         restatement_horizon_s: 3_600,
         grain: Grain::QuarterHour,
-        habit: Habit::Punctual,
+        habit: SyncPattern::Punctual,
         pushes: &[
             push(ObservationType::Click, 350, (1, 1), None),
             push(ObservationType::Conversion, 10, (1, 1), Some((28_000_000, 95_000_000))),
@@ -213,11 +267,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "paid_social",
         feeds: Some("paid_social"),
         kind: SourceKind::Push,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         expected_delay_s: 120,
         restatement_horizon_s: 3_600,
         grain: Grain::QuarterHour,
-        habit: Habit::Punctual,
+        habit: SyncPattern::Punctual,
         pushes: &[
             push(ObservationType::Impression, 4_300, (2, 6), None),
             push(ObservationType::Click, 210, (1, 1), None),
@@ -230,11 +284,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "paid_social",
         feeds: Some("paid_social"),
         kind: SourceKind::Pull,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         expected_delay_s: 14_400,
         restatement_horizon_s: 172_800,
         grain: Grain::Day,
-        habit: Habit::Punctual,
+        habit: SyncPattern::Punctual,
         pushes: &[],
         states: &[State { measure: Measure::Spend, hourly: 4_370_000 }],
     },
@@ -243,11 +297,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "email",
         feeds: Some("email"),
         kind: SourceKind::Push,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         expected_delay_s: 180,
         restatement_horizon_s: 7_200,
         grain: Grain::QuarterHour,
-        habit: Habit::Punctual,
+        habit: SyncPattern::Punctual,
         pushes: &[
             push(ObservationType::Send, 60, (20, 60), None),
             push(ObservationType::Delivery, 60, (19, 59), None),
@@ -263,11 +317,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "affiliate",
         feeds: Some("affiliate"),
         kind: SourceKind::Push,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         expected_delay_s: 300,
         restatement_horizon_s: 14_400,
         grain: Grain::QuarterHour,
-        habit: Habit::SometimesFails,
+        habit: SyncPattern::SometimesFails,
         pushes: &[
             push(ObservationType::Click, 145, (1, 1), None),
             push(ObservationType::Conversion, 5, (1, 1), Some((20_000_000, 80_000_000))),
@@ -280,11 +334,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "display",
         feeds: Some("display"),
         kind: SourceKind::Push,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         expected_delay_s: 60,
         restatement_horizon_s: 3_600,
         grain: Grain::QuarterHour,
-        habit: Habit::OftenLate,
+        habit: SyncPattern::OftenLate,
         pushes: &[
             push(ObservationType::Impression, 2_600, (12, 28), None),
             push(ObservationType::Click, 64, (1, 1), None),
@@ -298,11 +352,11 @@ pub const SOURCES: &[DemoSource] = &[
         channel: "unassigned",
         feeds: None,
         kind: SourceKind::Push,
-        role: Role::Reference,
+        role: SourceRole::Reference,
         expected_delay_s: 600,
         restatement_horizon_s: 7_200,
         grain: Grain::QuarterHour,
-        habit: Habit::Punctual,
+        habit: SyncPattern::Punctual,
         pushes: &[
             push(ObservationType::Visit, 1_000, (1, 1), None),
             push(ObservationType::Conversion, 18, (1, 1), Some((20_000_000, 100_000_000))),
@@ -316,7 +370,7 @@ impl DemoSource {
     pub fn campaigns(&self) -> impl Iterator<Item = &'static DemoCampaign> {
         let feeds = self.feeds;
         CAMPAIGNS.iter().filter(move |campaign| {
-            let running = campaign.size > 0 && campaign.fate == Fate::Launched;
+            let running = campaign.size > 0 && campaign.fate == CampaignLifecycle::Launched;
             running && feeds.is_none_or(|channel| campaign.channels.contains(&channel))
         })
     }

@@ -7,10 +7,10 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::observations::{Draft, of_past_hour};
-use super::scenario::{CAMPAIGNS, DemoCampaign, DemoSource, Fate, SOURCES};
+use super::scenario::{CAMPAIGNS, CampaignLifecycle, DemoCampaign, DemoSource, SOURCES};
 use super::statements::{as_of, history_starts, hours, local_date};
 use super::wire;
-use crate::client::{Answer, ApiClient, ClientError};
+use crate::client::{ApiClient, ApiResponse, ClientError};
 
 /// How many days of observations the workspace starts out with. Their ids are taken for a week.
 const PUSHED_DAYS: i64 = 6;
@@ -64,9 +64,9 @@ async fn create(client: &ApiClient, campaign: &DemoCampaign, opened_at: DateTime
         tolerate(answer, &[StatusCode::UNPROCESSABLE_ENTITY])?;
     }
     match campaign.fate {
-        Fate::Drafted => {}
-        Fate::Launched => drop(life("launch").await?),
-        Fate::Paused => {
+        CampaignLifecycle::Drafted => {}
+        CampaignLifecycle::Launched => drop(life("launch").await?),
+        CampaignLifecycle::Paused => {
             life("launch").await?;
             life("pause").await?;
         }
@@ -75,7 +75,7 @@ async fn create(client: &ApiClient, campaign: &DemoCampaign, opened_at: DateTime
 }
 
 /// The body, or none where the refusal says that this was done before.
-fn tolerate(answer: Answer, done_before: &[StatusCode]) -> Result<Option<Value>, ClientError> {
+fn tolerate(answer: ApiResponse, done_before: &[StatusCode]) -> Result<Option<Value>, ClientError> {
     if done_before.contains(&answer.status) { Ok(None) } else { answer.accepted().map(Some) }
 }
 

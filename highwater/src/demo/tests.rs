@@ -3,11 +3,11 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use domain::channel::Channel;
 use domain::observation::ObservationType;
-use domain::source::{Role, SourceKind};
+use domain::source::{SourceKind, SourceRole};
 
 use super::observations::{Pusher, of_past_hour};
-use super::scenario::{CAMPAIGNS, DemoSource, Habit, SOURCES};
-use super::schedule::{Said, words_between};
+use super::scenario::{CAMPAIGNS, DemoSource, SOURCES, SyncPattern};
+use super::schedule::{MessageKind, messages_between};
 use super::statements::as_of;
 use super::volume::{Pace, RHYTHM, WHOLE, rhythm};
 use super::wire;
@@ -40,7 +40,7 @@ fn names_are_unique() {
 #[test]
 fn no_two_primary_sources_say_the_same_measure_of_a_campaign() {
     let mut said = HashMap::new();
-    for source in SOURCES.iter().filter(|source| source.role == Role::Primary) {
+    for source in SOURCES.iter().filter(|source| source.role == SourceRole::Primary) {
         let pushed = source
             .pushes
             .iter()
@@ -166,12 +166,12 @@ fn a_day_has_all_its_hours_even_when_the_clock_changes() {
 #[test]
 fn each_quarter_of_an_hour_is_completed_once() {
     for source in SOURCES {
-        let words = words_between(source, noon(), noon() + TimeDelta::hours(24));
+        let words = messages_between(source, noon(), noon() + TimeDelta::hours(24));
         let completed: Vec<_> = words
             .iter()
             .filter_map(|word| match word.said {
-                Said::Completed { quarter_end } => Some(quarter_end),
-                Said::Started | Said::Failed { .. } => None,
+                MessageKind::Completed { quarter_end } => Some(quarter_end),
+                MessageKind::Started | MessageKind::Failed { .. } => None,
             })
             .collect();
         assert!(completed.windows(2).all(|pair| pair[1] - pair[0] == TimeDelta::minutes(15)), "{}", source.name);
@@ -182,10 +182,10 @@ fn each_quarter_of_an_hour_is_completed_once() {
 #[test]
 fn words_come_once_however_the_time_is_cut() {
     for source in SOURCES {
-        let whole = words_between(source, noon(), noon() + TimeDelta::hours(2));
+        let whole = messages_between(source, noon(), noon() + TimeDelta::hours(2));
         let cut: Vec<_> = (0..7_200)
             .flat_map(|second| {
-                words_between(source, noon() + TimeDelta::seconds(second), noon() + TimeDelta::seconds(second + 1))
+                messages_between(source, noon() + TimeDelta::seconds(second), noon() + TimeDelta::seconds(second + 1))
             })
             .collect();
         assert_eq!(whole, cut, "{}", source.name);
@@ -194,15 +194,15 @@ fn words_come_once_however_the_time_is_cut() {
 
 #[test]
 fn one_source_is_late_now_and_then_and_one_fails_sometimes() {
-    let day = |source| words_between(source, noon(), noon() + TimeDelta::hours(24));
-    let adserver = SOURCES.iter().find(|source| source.habit == Habit::OftenLate).unwrap();
+    let day = |source| messages_between(source, noon(), noon() + TimeDelta::hours(24));
+    let adserver = SOURCES.iter().find(|source| source.habit == SyncPattern::OftenLate).unwrap();
     let late = day(adserver)
         .iter()
-        .filter(|word| matches!(word.said, Said::Completed { quarter_end } if word.at > quarter_end + TimeDelta::seconds(adserver.expected_delay_s)))
+        .filter(|word| matches!(word.said, MessageKind::Completed { quarter_end } if word.at > quarter_end + TimeDelta::seconds(adserver.expected_delay_s)))
         .count();
     assert!((20..=75).contains(&late), "{late}");
-    let network = SOURCES.iter().find(|source| source.habit == Habit::SometimesFails).unwrap();
-    let failed = day(network).iter().filter(|word| matches!(word.said, Said::Failed { .. })).count();
+    let network = SOURCES.iter().find(|source| source.habit == SyncPattern::SometimesFails).unwrap();
+    let failed = day(network).iter().filter(|word| matches!(word.said, MessageKind::Failed { .. })).count();
     assert!((20..=75).contains(&failed), "{failed}");
 }
 
@@ -210,7 +210,10 @@ fn one_source_is_late_now_and_then_and_one_fails_sometimes() {
 fn completeness_never_runs_ahead_of_the_grain() {
     let quarter_end = Utc.with_ymd_and_hms(2026, 11, 21, 12, 45, 0).unwrap();
     let through = |name: &str| {
-        wire::sync(source(name), &Said::Completed { quarter_end })["complete_through"].as_str().unwrap().to_owned()
+        wire::sync(source(name), &MessageKind::Completed { quarter_end })["complete_through"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     assert_eq!(through("mailer"), "2026-11-21T12:45:00.000Z");
     assert_eq!(through("google_ads"), "2026-11-21T12:00:00.000Z");

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::observations::Pusher;
 use super::scenario::{DemoSource, SOURCES};
-use super::schedule::{Said, words_between};
+use super::schedule::{MessageKind, messages_between};
 use super::setup::{self, BATCH};
 use super::wire;
 use crate::client::{ApiClient, ClientError};
@@ -95,8 +95,8 @@ async fn send(
             setup::push(client, source, batch).await?;
         }
     }
-    for word in words_between(source, span.said_until, span.now) {
-        if source.kind == SourceKind::Pull && matches!(word.said, Said::Completed { .. }) {
+    for word in messages_between(source, span.said_until, span.now) {
+        if source.kind == SourceKind::Pull && matches!(word.said, MessageKind::Completed { .. }) {
             setup::state(client, source, span.now - STATED_AGAIN, span.now, rate).await?;
         }
         client

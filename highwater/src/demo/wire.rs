@@ -4,12 +4,12 @@ use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
 use domain::bucket::{Bucket, Grain};
 use domain::decimal::format_millionths;
 use domain::measure::{Measure, Unit};
-use domain::source::{Role, SourceKind};
+use domain::source::{SourceKind, SourceRole};
 use serde_json::{Map, Value, json};
 
 use super::observations::Draft;
 use super::scenario::{CURRENCY, DemoCampaign, DemoSource, TIME_ZONE};
-use super::schedule::Said;
+use super::schedule::MessageKind;
 use super::statements::{StatementDraft, complete_through};
 
 /// The body that registers a source.
@@ -18,7 +18,7 @@ pub fn source(source: &DemoSource) -> Value {
         "name": source.name,
         "channel": source.channel,
         "kind": match source.kind { SourceKind::Push => "push", SourceKind::Pull => "pull" },
-        "role": match source.role { Role::Primary => "primary", Role::Reference => "reference" },
+        "role": match source.role { SourceRole::Primary => "primary", SourceRole::Reference => "reference" },
         "time_zone": TIME_ZONE.name(),
         "currency": CURRENCY,
         "expected_delay_s": source.expected_delay_s,
@@ -115,15 +115,15 @@ fn stated(measure: Measure, value: u64) -> (String, Value) {
 }
 
 /// The body that says how a run went.
-pub fn sync(source: &DemoSource, said: &Said) -> Value {
+pub fn sync(source: &DemoSource, said: &MessageKind) -> Value {
     match said {
-        Said::Started => json!({ "status": "started" }),
-        Said::Completed { quarter_end } => json!({
+        MessageKind::Started => json!({ "status": "started" }),
+        MessageKind::Completed { quarter_end } => json!({
             "status": "completed",
             "complete_through": instant(complete_through(source.grain, *quarter_end)),
             "grain": grain(source.grain),
         }),
-        Said::Failed { reason } => json!({ "status": "failed", "reason": reason }),
+        MessageKind::Failed { reason } => json!({ "status": "failed", "reason": reason }),
     }
 }
 

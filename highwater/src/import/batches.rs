@@ -10,7 +10,7 @@ use domain::measure::Measure;
 use super::layout::{Columns, Layout};
 use super::lines::Lines;
 use super::row::Row;
-use super::survey::{Survey, SurveyError, next_record, reader};
+use super::scan::{FileSummary, SurveyError, next_record, reader};
 
 /// How many statements one request carries.
 pub const BATCH: usize = 1_000;
@@ -45,7 +45,7 @@ pub struct LineStatement {
 pub struct Batches<'a, R> {
     reader: Reader<Lines<R>>,
     layout: Layout,
-    survey: &'a Survey,
+    survey: &'a FileSummary,
     waiting: BTreeMap<String, Vec<LineStatement>>,
     count: usize,
     next_number: u64,
@@ -55,7 +55,7 @@ pub struct Batches<'a, R> {
 
 impl<'a, R: Read> Batches<'a, R> {
     /// Starts at the top of the file.
-    pub fn new(file: R, columns: &Columns, survey: &'a Survey) -> Result<Self, SurveyError> {
+    pub fn new(file: R, columns: &Columns, survey: &'a FileSummary) -> Result<Self, SurveyError> {
         let mut reader = reader(file);
         let layout = Layout::find(columns, reader.byte_headers().map_err(SurveyError::Read)?)?;
         Ok(Self { reader, layout, survey, waiting: BTreeMap::new(), count: 0, next_number: 0, silent: 0 })

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::batches::Batch;
 use super::layout::Columns;
-use super::survey::CampaignSeen;
+use super::scan::CampaignSummary;
 
 /// How long after a day its numbers are expected: files like these come once a day, for the day before.
 const EXPECTED_DELAY_S: i64 = 86_400;
@@ -41,7 +41,7 @@ pub struct Plan {
 
 impl Plan {
     /// Sources that the operator named and the file does not: most likely misspelt.
-    pub fn named_in_vain<'a>(&'a self, found: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
+    pub fn unknown_names<'a>(&'a self, found: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
         let named = self.channels.keys().chain(&self.reference).collect::<BTreeSet<_>>();
         named.into_iter().filter(|name| !found.contains(*name)).map(String::as_str)
     }
@@ -65,7 +65,7 @@ impl Plan {
     }
 
     /// The body that creates a campaign: it runs where its primary sources report on.
-    pub fn campaign(&self, name: &str, seen: &CampaignSeen) -> Value {
+    pub fn campaign(&self, name: &str, seen: &CampaignSummary) -> Value {
         let primary: BTreeSet<&str> =
             seen.sources.iter().filter(|source| !self.reference.contains(*source)).map(|it| self.channel(it)).collect();
         let channels =

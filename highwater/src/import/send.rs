@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::batches::{Batch, Batches};
 use super::plan::Plan;
 use super::progress::Progress;
-use super::survey::{Survey, survey};
+use super::scan::{FileSummary, survey};
 use crate::client::{ApiClient, ClientError};
 
 /// Requests under way at once: enough to fill the server's group commits, few enough not to crowd others out.
@@ -47,7 +47,7 @@ pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) 
     let progress = Progress::default();
 
     let survey = read(path, plan, &progress)?;
-    for name in plan.named_in_vain(&survey.sources) {
+    for name in plan.unknown_names(&survey.sources) {
         progress.say(&format!("warning: the file has no source `{name}`"));
     }
     let mut summary = Summary { rows: survey.rows, bad: survey.bad.len() as u64, ..Summary::default() };
@@ -62,7 +62,7 @@ pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) 
     Ok(if summary.bad + summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn read(path: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Survey> {
+fn read(path: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<FileSummary> {
     let file = open(path)?;
     progress.phase("reading", file.metadata().map(|metadata| metadata.len()).unwrap_or_default());
     let found = survey(file, &plan.columns, &mut |bad| progress.say(&format!("{}: {bad}", path.display())), &|bytes| {
@@ -82,7 +82,7 @@ fn open(path: &Path) -> anyhow::Result<File> {
 async fn create_sources(
     client: &ApiClient,
     plan: &Plan,
-    survey: &Survey,
+    survey: &FileSummary,
     progress: &Progress,
 ) -> anyhow::Result<(usize, usize)> {
     let mut made = 0;
@@ -103,7 +103,7 @@ async fn create_sources(
 async fn create_campaigns(
     client: &ApiClient,
     plan: &Plan,
-    survey: &Survey,
+    survey: &FileSummary,
     progress: &Progress,
 ) -> anyhow::Result<(usize, usize)> {
     progress.phase("campaigns", survey.campaigns.len() as u64);
@@ -135,7 +135,7 @@ impl Import<'_> {
     async fn send_statements(
         &self,
         path: &Path,
-        survey: &Survey,
+        survey: &FileSummary,
         summary: &mut Summary,
         progress: &Progress,
     ) -> anyhow::Result<()> {
@@ -170,7 +170,12 @@ impl Import<'_> {
     }
 
     /// The same file says the same thing again, so its key is the file's: a second run appends nothing.
-    async fn send_completions(&self, survey: &Survey, summary: &Summary, progress: &Progress) -> anyhow::Result<()> {
+    async fn send_completions(
+        &self,
+        survey: &FileSummary,
+        summary: &Summary,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
         let Some(last) = self.plan.complete_through else { return Ok(()) };
         if summary.bad + summary.rejected > 0 {
             progress.say(&format!("lines are missing, so the sources were not said to be complete through {last}"));

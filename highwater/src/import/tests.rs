@@ -7,7 +7,7 @@ use serde_json::json;
 use super::batches::{Batch, Batches, LineStatement};
 use super::layout::{Columns, DateFormat, DateFormatError};
 use super::plan::Plan;
-use super::survey::{Survey, SurveyError, survey};
+use super::scan::{FileSummary, SurveyError, survey};
 
 fn columns() -> Columns {
     Columns {
@@ -27,7 +27,7 @@ const HEADER: &str = "Date,Datasource,Campaign,Clicks,Impressions,Cost\n";
 
 /// Surveys the lines under the usual header: what was found, and what was reported.
 #[track_caller]
-fn surveyed(lines: &str) -> (Survey, Vec<String>) {
+fn surveyed(lines: &str) -> (FileSummary, Vec<String>) {
     let mut reported = Vec::new();
     let file = format!("{HEADER}{lines}");
     let found = survey(file.as_bytes(), &columns(), &mut |bad| reported.push(bad.to_string()), &|_| ()).unwrap();
@@ -223,7 +223,7 @@ fn a_campaign_runs_where_its_primary_sources_report_on() {
 #[test]
 fn names_that_the_file_does_not_have_are_told() {
     let (found, _) = surveyed("01.01.2019,A,One,1,1,\n");
-    assert_eq!(plan().named_in_vain(&found.sources).collect::<Vec<_>>(), ["G"]);
+    assert_eq!(plan().unknown_names(&found.sources).collect::<Vec<_>>(), ["G"]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! A running Highwater in this process: any mix of roles against one database. `serve` and `dev` run it, and so do tests.
 //!
-//! [`Doors::open`] takes the addresses first, so that what cannot be listened on fails before anything else is touched.
+//! [`Listeners::open`] takes the addresses first, so that what cannot be listened on fails before anything else is touched.
 //! [`start`] does that, and then starts the roles behind them. What is started belongs to a [`Lifecycle`]: the APIs stop first,
 //! then appender and projector, which their requests need.
 
-mod doors; // where the APIs listen
+mod listeners; // where the APIs listen
 pub mod maintenance; // partitions by day and by month, made ahead and dropped
 mod readiness; // whether this process can do its work
 mod schema; // whether the database fits this program
@@ -20,31 +20,31 @@ use event_store::{Appender, AppenderConfig};
 use futures_util::future::join_all;
 use futures_util::{Stream, stream};
 use http_edge::HttpConfig;
+use http_edge::bind_policy::ExposureError;
 use http_edge::edge::{EdgeConfig, edge};
-use http_edge::exposure::ExposureError;
 use http_edge::health::{self, Metrics};
-use http_edge::limit::SourceRate;
+use http_edge::limit::SourceRateLimiter;
 use http_edge::{Connections, ServeError, TlsError, serve};
 use platform::clock::SharedClock;
 use platform::config::DatabaseConfig;
-use platform::database::{ConnectError, Part, connect};
-use platform::keys::Keys;
+use platform::database::{ConnectError, DatabaseRole, connect};
+use platform::keys::ApiKeyVerifier;
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
-use projections::{Leases, Meter, ProjectorConfig, RebuildMode, ReplayMemory, Upkeep};
+use projections::{EpochMaintenance, LagMonitor, Leases, ProjectorConfig, RebuildMode, ReplayMemory};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use doors::Door;
-pub use doors::Doors;
+use listeners::BoundListener;
+pub use listeners::Listeners;
 pub use readiness::ProjectorLimits;
 pub use schema::SchemaError;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
-pub enum Role {
+pub enum ProcessRole {
     /// Takes commands and writes the log.
     Command,
     /// Follows the logs and keeps the read tables.
@@ -59,7 +59,7 @@ pub struct SystemConfig {
     /// The database; migrated.
     pub database: DatabaseConfig,
     /// What this process does.
-    pub roles: BTreeSet<Role>,
+    pub roles: BTreeSet<ProcessRole>,
     /// How the command API listens.
     pub command: HttpConfig,
     /// How the read API listens.
@@ -89,7 +89,7 @@ impl SystemConfig {
     pub fn all_roles(database: DatabaseConfig) -> Self {
         Self {
             database,
-            roles: BTreeSet::from([Role::Command, Role::Projector, Role::Read]),
+            roles: BTreeSet::from([ProcessRole::Command, ProcessRole::Projector, ProcessRole::Read]),
             command: HttpConfig::default(),
             read: HttpConfig::default(),
             health_addr: None,
@@ -164,26 +164,30 @@ pub struct RunningSystem {
 
 /// Starts a system whose clock is `clock`.
 pub async fn start(config: SystemConfig, clock: SharedClock) -> Result<RunningSystem, StartError> {
-    let doors = Doors::open(&config)?;
-    start_behind(doors, config, clock).await
+    let doors = Listeners::open(&config)?;
+    start_with_listeners(doors, config, clock).await
 }
 
 /// Starts a system behind addresses that were taken before.
-pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock) -> Result<RunningSystem, StartError> {
+pub async fn start_with_listeners(
+    doors: Listeners,
+    config: SystemConfig,
+    clock: SharedClock,
+) -> Result<RunningSystem, StartError> {
     // Readiness, the lag and the upkeep of partitions, none of which may wait for another.
     let watch = DatabaseConfig { max_connections: 3, ..config.database.clone() };
-    let admin = connect(&watch, Part::Admin).await?;
+    let admin = connect(&watch, DatabaseRole::Admin).await?;
     schema::check(&admin).await?;
     let pools = Mutex::new(vec![admin.clone()]);
-    let meter = Meter::new(clock.clone());
-    let starter = Starter { lifecycle: Lifecycle::new(), admin, pools, clock, meter, drain: config.drain };
-    let addr = |door: &Option<Door>| door.as_ref().map(Door::addr);
+    let meter = LagMonitor::new(clock.clone());
+    let starter = SystemBuilder { lifecycle: Lifecycle::new(), admin, pools, clock, meter, drain: config.drain };
+    let addr = |door: &Option<BoundListener>| door.as_ref().map(BoundListener::addr);
     let (command_addr, read_addr, health_addr) = (addr(&doors.command), addr(&doors.read), addr(&doors.health));
     starter.measure().await;
     if let Some(door) = doors.command {
         starter.command_api(door, &config).await?;
     }
-    let is_projector = config.roles.contains(&Role::Projector);
+    let is_projector = config.roles.contains(&ProcessRole::Projector);
     let leases = if is_projector { Some(starter.projector(&config).await?) } else { None };
     if let Some(door) = doors.read {
         starter.read_api(door, &config).await?;
@@ -191,7 +195,7 @@ pub async fn start_behind(doors: Doors, config: SystemConfig, clock: SharedClock
     if let Some(door) = doors.health {
         starter.health(door, &config, leases)?;
     }
-    let Starter { lifecycle, pools, .. } = starter;
+    let SystemBuilder { lifecycle, pools, .. } = starter;
     let (stop, released) = (lifecycle.token(Stage::Base), CancellationToken::new());
     let pools = pools.into_inner().unwrap_or_else(PoisonError::into_inner);
     lifecycle.spawn(Stage::Base, "connections", release(pools, stop, released.clone()));
@@ -223,16 +227,16 @@ fn process_name() -> String {
 }
 
 /// What every role is started with.
-struct Starter {
+struct SystemBuilder {
     lifecycle: Lifecycle,
     admin: PgPool,
     pools: Mutex<Vec<PgPool>>,
     clock: SharedClock,
-    meter: Meter,
+    meter: LagMonitor,
     drain: Duration,
 }
 
-impl Starter {
+impl SystemBuilder {
     /// Begins to measure how far the read tables are behind: whatever this process does, it tells if nobody else can.
     async fn measure(&self) {
         if let Err(error) = self.meter.measure(&self.admin).await {
@@ -258,9 +262,12 @@ impl Starter {
             months.await;
             Ok::<(), Infallible>(())
         });
-        let pool = self.pool(&config.database, Part::Projector).await?;
-        let upkeep =
-            Upkeep { rebuild: config.rebuild, memory: config.replay_memory, ..Upkeep::new(self.clock.clone()) };
+        let pool = self.pool(&config.database, DatabaseRole::Projector).await?;
+        let upkeep = EpochMaintenance {
+            rebuild: config.rebuild,
+            memory: config.replay_memory,
+            ..EpochMaintenance::new(self.clock.clone())
+        };
         let follow = ProjectorConfig { upkeep: Some(upkeep), ..ProjectorConfig::new(Uuid::now_v7(), process_name()) };
         let leases = follow.leases.clone();
         let stop = self.lifecycle.token(Stage::Core);
@@ -276,7 +283,7 @@ impl Starter {
     }
 
     /// The health of everything that this process does.
-    fn health(&self, door: Door, config: &SystemConfig, leases: Option<Leases>) -> Result<(), StartError> {
+    fn health(&self, door: BoundListener, config: &SystemConfig, leases: Option<Leases>) -> Result<(), StartError> {
         let (admin, meter) = (self.admin.clone(), self.meter.clone());
         let (readiness, metrics) = match leases {
             Some(leases) => {
@@ -284,21 +291,21 @@ impl Starter {
                 let metrics = self.metrics()?.with(move || shown.set_gauges());
                 (readiness::of_projector(admin, meter, leases, config.projector_limits), metrics)
             }
-            None if config.roles.contains(&Role::Read) => (readiness::of_reads(admin, meter), self.metrics()?),
+            None if config.roles.contains(&ProcessRole::Read) => (readiness::of_reads(admin, meter), self.metrics()?),
             None => (readiness::of_commands(admin), self.metrics()?),
         };
         self.serve(door, "health", health::router(readiness, metrics), &HttpConfig::default());
         Ok(())
     }
 
-    async fn pool(&self, database: &DatabaseConfig, part: Part) -> Result<PgPool, ConnectError> {
+    async fn pool(&self, database: &DatabaseConfig, part: DatabaseRole) -> Result<PgPool, ConnectError> {
         let pool = connect(database, part).await?;
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool.clone());
         Ok(pool)
     }
 
-    async fn command_api(&self, door: Door, config: &SystemConfig) -> Result<(), StartError> {
-        let pool = self.pool(&config.database, Part::Command).await?;
+    async fn command_api(&self, door: BoundListener, config: &SystemConfig) -> Result<(), StartError> {
+        let pool = self.pool(&config.database, DatabaseRole::Command).await?;
         let stop = self.lifecycle.token(Stage::Core);
         let (appender, writers) = Appender::start(pool.clone(), config.appender, stop.clone());
         // The writers end with the last appender, and the API drops its own before they are told to end.
@@ -313,9 +320,9 @@ impl Starter {
             days.await;
             Ok::<(), Infallible>(())
         });
-        let keys = Keys::new(pool.clone(), self.clock.clone());
+        let keys = ApiKeyVerifier::new(pool.clone(), self.clock.clone());
         let limits = command_api::Limits::default();
-        let source_rate = SourceRate::new("command", &config.command.limits, self.clock.clone());
+        let source_rate = SourceRateLimiter::new("command", &config.command.limits, self.clock.clone());
         let state =
             command_api::ApiState::new(pool, appender, keys, self.clock.clone(), limits).with_source_rate(source_rate);
         let health = health::router(readiness::of_commands(self.admin.clone()), self.metrics()?);
@@ -323,18 +330,18 @@ impl Starter {
         Ok(())
     }
 
-    async fn read_api(&self, door: Door, config: &SystemConfig) -> Result<(), StartError> {
-        let pool = self.pool(&config.database, Part::Read).await?;
+    async fn read_api(&self, door: BoundListener, config: &SystemConfig) -> Result<(), StartError> {
+        let pool = self.pool(&config.database, DatabaseRole::Read).await?;
         let (progress, listening) = read_api::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
         self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
-        let keys = Keys::new(pool.clone(), self.clock.clone());
+        let keys = ApiKeyVerifier::new(pool.clone(), self.clock.clone());
         let state = read_api::ApiState::new(pool, keys, self.clock.clone(), progress, config.results_bytes);
         let health = health::router(readiness::of_reads(self.admin.clone(), self.meter.clone()), self.metrics()?);
         self.serve(door, "read", read_api::router(state).merge(health), &config.read);
         Ok(())
     }
 
-    fn serve(&self, door: Door, api: &'static str, router: Router, http: &HttpConfig) {
+    fn serve(&self, door: BoundListener, api: &'static str, router: Router, http: &HttpConfig) {
         let router = edge(router, &EdgeConfig::new(api, http, &self.clock));
         let connections = Connections::new(api, &http.limits);
         tracing::info!(api, addr = %door.addr(), tls = door.tls.is_some(), "listening");

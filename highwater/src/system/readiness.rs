@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use http_edge::health::{NotReady, Readiness};
-use projections::{Leases, Meter, ProjectionLag};
+use projections::{LagMonitor, Leases, ProjectionLag};
 use sqlx::PgPool;
 
 use super::schema::{self, SchemaError};
@@ -39,7 +39,7 @@ pub(super) fn of_commands(admin: PgPool) -> Readiness {
 }
 
 /// And it is known how far the read tables are behind the true heads.
-pub(super) fn of_reads(admin: PgPool, meter: Meter) -> Readiness {
+pub(super) fn of_reads(admin: PgPool, meter: LagMonitor) -> Readiness {
     Readiness::new(move || {
         let (admin, meter) = (admin.clone(), meter.clone());
         async move {
@@ -50,13 +50,13 @@ pub(super) fn of_reads(admin: PgPool, meter: Meter) -> Readiness {
 }
 
 /// And this process applies its share of the logs.
-pub(super) fn of_projector(admin: PgPool, meter: Meter, leases: Leases, limits: ProjectorLimits) -> Readiness {
+pub(super) fn of_projector(admin: PgPool, meter: LagMonitor, leases: Leases, limits: ProjectorLimits) -> Readiness {
     Readiness::new(move || {
         let (admin, meter, leases) = (admin.clone(), meter.clone(), leases.clone());
         async move {
             database(&admin).await?;
             measured(&meter)?;
-            if leases.silence() > limits.silence {
+            if leases.stalled_for() > limits.silence {
                 return Err(NotReady(vec!["projector"]));
             }
             let all = meter.last().unwrap_or_default();
@@ -77,7 +77,7 @@ fn goes_nowhere(lag: &ProjectionLag) -> bool {
     stopped > 0 && stopped >= lag.logs
 }
 
-fn measured(meter: &Meter) -> Result<(), NotReady> {
+fn measured(meter: &LagMonitor) -> Result<(), NotReady> {
     let is_known = meter.last().is_some() && meter.age() <= MEASURED_WITHIN;
     if is_known { Ok(()) } else { Err(NotReady(vec!["lag"])) }
 }

@@ -12,12 +12,12 @@ use http::{HeaderMap, HeaderValue};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use super::{BodyError, Pieces, refuse_media_type};
+use super::{BodyChunks, BodyError, unsupported_media_type};
 use crate::problem::Problem;
 
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(super) enum ContentEncoding {
     Identity,
     Gzip,
     Zstd,
@@ -29,7 +29,7 @@ const LARGEST_WINDOW_LOG: u32 = 23;
 /// How much is decoded at a time.
 const PIECE_BYTES: usize = 32 << 10;
 
-impl Coding {
+impl ContentEncoding {
     /// Refuses (415, with what would be taken) an unknown coding, and several on top of each other.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut codings = headers
@@ -39,7 +39,7 @@ impl Coding {
             .map(str::trim)
             .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
         let refused = |detail: &str| {
-            Err(refuse_media_type(detail).header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")))
+            Err(unsupported_media_type(detail).header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")))
         };
         match (codings.next(), codings.next()) {
             (None, _) => Ok(Self::Identity),
@@ -53,7 +53,7 @@ impl Coding {
     }
 
     /// The pieces as they were before they were packed. Files that were packed one by one may be sent one after the other.
-    pub(super) fn decode(self, pieces: Pieces) -> Pieces {
+    pub(super) fn decode(self, pieces: BodyChunks) -> BodyChunks {
         match self {
             Self::Identity => pieces,
             Self::Gzip => {
@@ -71,7 +71,7 @@ impl Coding {
     }
 }
 
-fn decoded(coding: &'static str, decoder: impl AsyncRead + Send + 'static) -> Pieces {
+fn decoded(coding: &'static str, decoder: impl AsyncRead + Send + 'static) -> BodyChunks {
     let pieces = ReaderStream::with_capacity(decoder, PIECE_BYTES);
     Box::pin(pieces.map_err(move |error| {
         if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<BodyError>) {

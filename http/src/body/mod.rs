@@ -15,10 +15,10 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-use self::coding::Coding;
-use super::limit::Admission;
-use super::observe::BodyProgress;
+use self::coding::ContentEncoding;
+use super::limit::RequestPermit;
 use super::problem::{Problem, kinds};
+use super::request_log::BodyProgress;
 
 /// The media type of a body in UTF-8, in lower case and without parameters. `None` if there is none, or another charset.
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -35,7 +35,7 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Refuses (415) a body of a media type that is not taken; `detail` says which are.
-pub fn refuse_media_type(detail: &str) -> Problem {
+pub fn unsupported_media_type(detail: &str) -> Problem {
     Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE).detail(detail)
 }
 
@@ -60,23 +60,23 @@ impl From<BodyError> for Problem {
 }
 
 fn unreadable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Problem {
-    Problem::new(kinds::UNREADABLE_BODY).because(cause)
+    Problem::new(kinds::UNREADABLE_BODY).with_source(cause)
 }
 
 fn undecodable(error: &BodyError) -> Problem {
     Problem::new(kinds::UNDECODABLE_BODY).detail(format!("{error}, not whole, or needs a window of more than 8 MiB."))
 }
 
-type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+type BodyChunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// The whole body, decoded. More than the edge's limit, which counts decoded bytes, is a 413 as soon as it is seen.
-pub async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+pub async fn read_to_end<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     let progress = request.extensions().get::<BodyProgress>().cloned();
-    let coding = Coding::of(request.headers())?;
+    let coding = ContentEncoding::of(request.headers())?;
     let request = match coding {
-        Coding::Identity => request,
+        ContentEncoding::Identity => request,
         packed => {
-            let admission = request.extensions().get::<Admission>().cloned();
+            let admission = request.extensions().get::<RequestPermit>().cloned();
             request.map(|body| Body::from_stream(kept(packed.decode(arriving(body)), admission)))
         }
     };
@@ -110,34 +110,34 @@ fn undecodable_behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyEr
 }
 
 /// Decoded pieces that are kept until the whole is there: the edge counts them as it counts what arrives.
-fn kept(pieces: Pieces, admission: Option<Admission>) -> Pieces {
+fn kept(pieces: BodyChunks, admission: Option<RequestPermit>) -> BodyChunks {
     let Some(admission) = admission else { return pieces };
     Box::pin(pieces.and_then(move |piece| {
-        let held = admission.hold(piece.len());
+        let held = admission.reserve_bytes(piece.len());
         ready(if held { Ok(piece) } else { Err(io::Error::other(BodyError::NoRoom)) })
     }))
 }
 
 /// A body as it arrives, with our errors.
-fn arriving(body: Body) -> Pieces {
+fn arriving(body: Body) -> BodyChunks {
     Box::pin(body.into_data_stream().map_err(|error| io::Error::other(BodyError::Broken(error))))
 }
 
 /// A body that is read piece by piece, decoded. The edge's limit of whole bodies does not hold for it: its reader must hold no
 /// more of it than it can bear, and stop somewhere.
 pub struct BodyStream {
-    pieces: Pieces,
+    pieces: BodyChunks,
     progress: Option<BodyProgress>,
-    admission: Option<Admission>,
+    admission: Option<RequestPermit>,
 }
 
 impl BodyStream {
     pub fn of(request: Request) -> Result<Self, Problem> {
-        let coding = Coding::of(request.headers())?;
+        let coding = ContentEncoding::of(request.headers())?;
         let progress = request.extensions().get::<BodyProgress>().cloned();
-        let admission = request.extensions().get::<Admission>().cloned();
+        let admission = request.extensions().get::<RequestPermit>().cloned();
         if let Some(admission) = &admission {
-            admission.flowing();
+            admission.mark_streaming();
         }
         Ok(Self { pieces: coding.decode(arriving(request.into_body())), progress, admission })
     }
@@ -155,7 +155,7 @@ impl BodyStream {
         }
         piece.transpose().map_err(|error| {
             // The edge knows whether it was the one that broke the body off.
-            let cut_off = self.admission.as_ref().and_then(Admission::cut_off);
+            let cut_off = self.admission.as_ref().and_then(RequestPermit::cut_off);
             cut_off.unwrap_or_else(|| error.downcast::<BodyError>().map_or_else(unreadable, Problem::from))
         })
     }

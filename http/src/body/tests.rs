@@ -40,7 +40,7 @@ fn request(codings: &[&str], body: &[u8]) -> Request {
 }
 
 async fn read(codings: &[&str], body: Vec<u8>) -> Result<Bytes, Problem> {
-    whole(request(codings, &body), &()).await
+    read_to_end(request(codings, &body), &()).await
 }
 
 #[track_caller]
@@ -80,7 +80,7 @@ async fn the_limit_counts_what_is_unpacked_and_ends_a_bomb_early() {
     let pieces = stream::once(async { Ok::<_, Infallible>(Bytes::from(packed)) }).chain(stream::pending());
     let mut request = Request::post("/").header(CONTENT_ENCODING, "zstd").body(Body::from_stream(pieces)).unwrap();
     DefaultBodyLimit::max(LIMIT).apply(&mut request);
-    assert_eq!(refused(whole(request, &()).await), too_large);
+    assert_eq!(refused(read_to_end(request, &()).await), too_large);
 }
 
 #[tokio::test]

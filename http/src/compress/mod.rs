@@ -39,13 +39,13 @@ const PACKED: [&str; 7] = [
 
 /// The layer that packs.
 pub(super) fn layer() -> CompressionLayer<impl Predicate> {
-    CompressionLayer::new().quality(LEVEL).compress_when(SizeAbove::new(SHORTEST).and(WorthIt))
+    CompressionLayer::new().quality(LEVEL).compress_when(SizeAbove::new(SHORTEST).and(CompressibleType))
 }
 
 #[derive(Debug, Clone, Copy)]
-struct WorthIt;
+struct CompressibleType;
 
-impl Predicate for WorthIt {
+impl Predicate for CompressibleType {
     fn should_compress<B: HttpBody>(&self, response: &http::Response<B>) -> bool {
         let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let media_type = text(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -57,9 +57,11 @@ impl Predicate for WorthIt {
 /// answer in no coding there is, nor as it is.
 pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
     match choose(request.headers()) {
-        Choice::AsItIs => request.headers_mut().remove(ACCEPT_ENCODING),
-        Choice::Packed(coding) => request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding)),
-        Choice::Nothing => {
+        EncodingChoice::AsItIs => request.headers_mut().remove(ACCEPT_ENCODING),
+        EncodingChoice::Packed(coding) => {
+            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding))
+        }
+        EncodingChoice::Nothing => {
             let offered: Vec<_> = CODINGS.into_iter().chain([IDENTITY]).collect();
             let problem = Problem::not_acceptable("Accept-Encoding", &offered);
             let trace = request.extensions().get::<TraceContext>();
@@ -74,14 +76,14 @@ pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Choice {
+enum EncodingChoice {
     AsItIs,
     Packed(&'static str),
     Nothing,
 }
 
 /// RFC 9110, 12.5.3: the coding of the highest weight. The answer as it is is taken, unless that is excluded in so many words.
-fn choose(headers: &HeaderMap) -> Choice {
+fn choose(headers: &HeaderMap) -> EncodingChoice {
     let lists = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let said: Vec<(String, f32)> = lists.flat_map(|list| list.split(',')).filter_map(weighed).collect();
     let weight = |coding: &str| said.iter().find(|(name, _)| name == coding).map(|(_, weight)| *weight);
@@ -91,9 +93,9 @@ fn choose(headers: &HeaderMap) -> Choice {
     // The first of those that weigh the same.
     let best = packed.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best });
     match best {
-        Some((coding, weight)) if weight > 0.0 && weight >= as_it_is.unwrap_or(0.0) => Choice::Packed(coding),
-        Some(_) | None if as_it_is == Some(0.0) => Choice::Nothing,
-        Some(_) | None => Choice::AsItIs,
+        Some((coding, weight)) if weight > 0.0 && weight >= as_it_is.unwrap_or(0.0) => EncodingChoice::Packed(coding),
+        Some(_) | None if as_it_is == Some(0.0) => EncodingChoice::Nothing,
+        Some(_) | None => EncodingChoice::AsItIs,
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 
-fn chosen(lists: &[&str]) -> Choice {
+fn chosen(lists: &[&str]) -> EncodingChoice {
     let mut headers = HeaderMap::new();
     for list in lists {
         headers.append(ACCEPT_ENCODING, HeaderValue::from_str(list).unwrap());
@@ -10,8 +10,8 @@ fn chosen(lists: &[&str]) -> Choice {
 
 #[test]
 fn the_coding_of_the_highest_weight_is_taken() {
-    use Choice::{AsItIs, Nothing, Packed};
-    let cases: [(&[&str], Choice); 16] = [
+    use EncodingChoice::{AsItIs, Nothing, Packed};
+    let cases: [(&[&str], EncodingChoice); 16] = [
         (&[], AsItIs),
         (&[""], AsItIs),
         (&["gzip"], Packed("gzip")),

@@ -1,7 +1,7 @@
 //! An API's description: `/openapi.json` for programs, `/docs` for people. Neither needs a key, and both come from this binary
 //! alone: the page holds no script and loads nothing.
 
-mod complete; // what every operation has, whichever API it is of
+mod common_responses; // what every operation has, whichever API it is of
 mod page; // the document as a page
 
 use std::sync::{Arc, LazyLock};
@@ -35,14 +35,14 @@ pub struct Example {
 
 /// One API, described.
 #[derive(Clone)]
-pub struct Description {
+pub struct ApiDocs {
     document: Arc<OpenApi>,
     problems: Arc<[&'static ProblemType]>,
     /// Where the API listens unless it is told otherwise.
     address: &'static str,
 }
 
-impl Description {
+impl ApiDocs {
     /// Completes what the handlers say of themselves by what the edge answers and by examples. `problems` are the types that
     /// only this API has.
     pub fn new(
@@ -51,7 +51,7 @@ impl Description {
         examples: &[Example],
         address: &'static str,
     ) -> Self {
-        complete::describe(&mut document, examples);
+        common_responses::describe(&mut document, examples);
         let problems = super::problem::kinds::ALL.iter().chain(problems).copied().collect();
         Self { document: Arc::new(document), problems, address }
     }
@@ -76,9 +76,9 @@ impl Description {
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (of_json, of_page) = (self.clone(), self);
         let json = Arc::new(LazyLock::new(move || {
-            Served::new("application/json", of_json.document.to_json().unwrap_or_default())
+            StaticDocument::new("application/json", of_json.document.to_json().unwrap_or_default())
         }));
-        let page = Arc::new(LazyLock::new(move || Served::new("text/html; charset=utf-8", of_page.page())));
+        let page = Arc::new(LazyLock::new(move || StaticDocument::new("text/html; charset=utf-8", of_page.page())));
         Router::new()
             .route("/openapi.json", get(move |headers: HeaderMap| async move { json.answer(&headers) }))
             .route("/docs", get(move |headers: HeaderMap| async move { page.answer(&headers) }))
@@ -86,13 +86,13 @@ impl Description {
 }
 
 /// A text that stays the same while this process runs.
-struct Served {
+struct StaticDocument {
     media_type: &'static str,
     text: Bytes,
     tag: HeaderValue,
 }
 
-impl Served {
+impl StaticDocument {
     fn new(media_type: &'static str, text: String) -> Self {
         let digest = hash(text.as_bytes());
         let tag = HeaderValue::try_from(format!("W/\"{digest}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));

@@ -24,7 +24,7 @@ struct Thing {
     parts: Option<Vec<String>>,
 }
 
-crate::answers_with! {
+crate::problem_responses! {
     /// What is wrong with a thing.
     Refusals = ALL;
 }
@@ -44,10 +44,10 @@ fn make() {}
 #[openapi(paths(make), components(schemas(Problem)), info(title = "Things & more", version = "1.0"))]
 struct Document;
 
-fn described() -> Description {
+fn described() -> ApiDocs {
     let body = r#"{"name": "a <b>", "parts": []}"#;
     let examples = [Example { operation: "make_thing", media_type: "application/json", body }];
-    Description::new(Document::openapi(), ALL, &examples, "127.0.0.1:8081")
+    ApiDocs::new(Document::openapi(), ALL, &examples, "127.0.0.1:8081")
 }
 
 async fn ask(path: &str, tag: Option<&str>) -> Response {

@@ -18,7 +18,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::consistency::CONSISTENCY_TOKEN;
 use super::limit::admit::admit;
 use super::limit::{Limits, RATELIMIT, RATELIMIT_POLICY};
-use super::observe::{Observer, guard, observe};
+use super::request_log::{RequestMetrics, observe, timeout_and_catch_panics};
 use super::trace::{REQUEST_ID, TRACEPARENT};
 use super::{HttpConfig, compress};
 use platform::clock::SharedClock;
@@ -50,13 +50,13 @@ impl EdgeConfig {
 pub fn edge(router: Router, config: &EdgeConfig) -> Router {
     // From the outside in. Put around the router one by one, each would be boxed once more.
     let layers = ServiceBuilder::new()
-        .layer(from_fn_with_state(Observer::new(config.api), observe))
+        .layer(from_fn_with_state(RequestMetrics::new(config.api), observe))
         // Outside the guard, so that a page may also read the problems that the guard makes.
         .option_layer(cors(&config.cors_origins))
         // Outside the guard, which may put a problem in the place of an answer.
         .layer(from_fn(compress::negotiate))
         .layer(compress::layer())
-        .layer(from_fn_with_state(config.request_timeout, guard))
+        .layer(from_fn_with_state(config.request_timeout, timeout_and_catch_panics))
         .layer(from_fn_with_state(config.limits.clone(), admit))
         .layer(DefaultBodyLimit::max(config.max_body_bytes));
     router.layer(layers)

@@ -101,7 +101,7 @@ fn describe(error: &serde_json::Error, is_json: bool, path: &str) -> JsonError {
     if is_json {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let text = error.to_string();
-        JsonError::Invalid(words::told(path, text.strip_suffix(&place).unwrap_or(&text)))
+        JsonError::Invalid(words::field_error(path, text.strip_suffix(&place).unwrap_or(&text)))
     } else {
         JsonError::Malformed { detail: words::shortened(&error.to_string()) }
     }
@@ -144,9 +144,9 @@ fn nul_in(value: &Value, path: &mut String) -> Option<String> {
 /// The bytes of a JSON body, for a handler that needs them as they were sent.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     if body::media_type(request.headers()).is_none_or(|media_type| media_type != "application/json") {
-        return Err(body::refuse_media_type("Send `Content-Type: application/json`."));
+        return Err(body::unsupported_media_type("Send `Content-Type: application/json`."));
     }
-    body::whole(request, state).await
+    body::read_to_end(request, state).await
 }
 
 /// A body as the text that JSON is.

@@ -13,10 +13,10 @@ use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, StatusCode, Version};
 
 use super::super::health;
-use super::super::observe::BodyProgress;
 use super::super::problem::Problem;
-use super::body::Watched;
-use super::{Admission, Cut, Head, Limits, RATELIMIT, announced};
+use super::super::request_log::BodyProgress;
+use super::body::ThroughputGuardedBody;
+use super::{BodyAbort, Head, Limits, RATELIMIT, RequestPermit, announced};
 
 /// A refused body that is no longer than this is thrown away, so that the connection can go on.
 const LINGER_BYTES: u64 = 64 << 10;
@@ -43,8 +43,8 @@ pub(crate) async fn admit(State(limits): State<Limits>, request: Request, next: 
     {
         // The handler only knows that the body broke off.
         response = match cut {
-            Cut::TooSlow => Problem::for_status(StatusCode::REQUEST_TIMEOUT),
-            Cut::NoRoom => Problem::overloaded(),
+            BodyAbort::TooSlow => Problem::for_status(StatusCode::REQUEST_TIMEOUT),
+            BodyAbort::NoRoom => Problem::overloaded(),
         }
         .into_response();
     }
@@ -63,14 +63,14 @@ fn is_refusal(response: &Response) -> bool {
 }
 
 /// Puts the admission into the request, and a watch on its body.
-fn watch(mut request: Request, admission: &Admission) -> Request {
+fn watch(mut request: Request, admission: &RequestPermit) -> Request {
     request.extensions_mut().insert(admission.clone());
     if request.body().is_end_stream() {
         admission.0.whole.store(true, Ordering::Relaxed);
         return request;
     }
     let progress = request.extensions().get::<BodyProgress>().cloned();
-    request.map(|body| Body::new(Watched::new(body, admission.clone(), progress)))
+    request.map(|body| Body::new(ThroughputGuardedBody::new(body, admission.clone(), progress)))
 }
 
 async fn refuse(request: Request, problem: Problem) -> Response {

@@ -10,17 +10,17 @@ use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::super::observe::BodyProgress;
-use super::{Admission, Cut};
+use super::super::request_log::BodyProgress;
+use super::{BodyAbort, RequestPermit};
 
 /// How slowly a body may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(super) struct MinThroughput {
     longest_pause: Option<Duration>,
     min_bytes_per_s: u64,
 }
 
-impl Pace {
+impl MinThroughput {
     pub(super) fn new(longest_pause_s: u64, min_bytes_per_s: u64) -> Self {
         let longest_pause = (longest_pause_s > 0).then(|| Duration::from_secs(longest_pause_s));
         Self { longest_pause, min_bytes_per_s }
@@ -28,7 +28,7 @@ impl Pace {
 }
 
 /// The time over which a body's rate is judged. Only waiting for the caller counts.
-const STRETCH: Duration = Duration::from_secs(10);
+const THROUGHPUT_WINDOW: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 enum BodyCut {
@@ -39,25 +39,25 @@ enum BodyCut {
 }
 
 /// The body of a request that was let in.
-pub(super) struct Watched {
+pub(super) struct ThroughputGuardedBody {
     body: Body,
-    admission: Admission,
-    pace: Pace,
+    admission: RequestPermit,
+    pace: MinThroughput,
     progress: Option<BodyProgress>,
     /// Since the last bytes arrived, while there are none.
-    waiting: Option<Waiting>,
+    waiting: Option<StallTimer>,
     /// What the current stretch has seen.
     waited: Duration,
     arrived: u64,
 }
 
-struct Waiting {
+struct StallTimer {
     since: Instant,
     too_long: Pin<Box<Sleep>>,
 }
 
-impl Watched {
-    pub(super) fn new(body: Body, admission: Admission, progress: Option<BodyProgress>) -> Self {
+impl ThroughputGuardedBody {
+    pub(super) fn new(body: Body, admission: RequestPermit, progress: Option<BodyProgress>) -> Self {
         let pace = admission.0.limits.0.pace;
         Self { body, admission, pace, progress, waiting: None, waited: Duration::ZERO, arrived: 0 }
     }
@@ -69,15 +69,16 @@ impl Watched {
         }
         // Without a limit it is enough to know since when, so any far time does.
         let longest = self.pace.longest_pause.unwrap_or(Duration::from_hours(24));
-        let waiting =
-            self.waiting.get_or_insert_with(|| Waiting { since: Instant::now(), too_long: Box::pin(sleep(longest)) });
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| StallTimer { since: Instant::now(), too_long: Box::pin(sleep(longest)) });
         match waiting.too_long.as_mut().poll(context) {
-            Poll::Ready(()) if self.pace.longest_pause.is_some() => self.cut(Cut::TooSlow),
+            Poll::Ready(()) if self.pace.longest_pause.is_some() => self.cut(BodyAbort::TooSlow),
             Poll::Ready(()) | Poll::Pending => Poll::Pending,
         }
     }
 
-    fn arrive(&mut self, bytes: u64) -> Result<(), Cut> {
+    fn arrive(&mut self, bytes: u64) -> Result<(), BodyAbort> {
         if let Some(progress) = &self.progress {
             progress.done();
         }
@@ -87,35 +88,35 @@ impl Watched {
         }
         if self.is_over() {
             self.admission.0.whole.store(true, Ordering::Relaxed);
-        } else if self.waited >= STRETCH {
-            if self.arrived < self.pace.min_bytes_per_s * STRETCH.as_secs() {
-                return Err(Cut::TooSlow);
+        } else if self.waited >= THROUGHPUT_WINDOW {
+            if self.arrived < self.pace.min_bytes_per_s * THROUGHPUT_WINDOW.as_secs() {
+                return Err(BodyAbort::TooSlow);
             }
             (self.waited, self.arrived) = (Duration::ZERO, 0);
         }
-        if self.admission.take(bytes) { Ok(()) } else { Err(Cut::NoRoom) }
+        if self.admission.take(bytes) { Ok(()) } else { Err(BodyAbort::NoRoom) }
     }
 
     fn is_over(&self) -> bool {
         http_body::Body::is_end_stream(&self.body)
     }
 
-    fn cut(&self, cut: Cut) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn cut(&self, cut: BodyAbort) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.admission.cut(cut);
         Poll::Ready(Some(Err(Error::new(match cut {
-            Cut::TooSlow => BodyCut::TooSlow,
-            Cut::NoRoom => BodyCut::NoRoom,
+            BodyAbort::TooSlow => BodyCut::TooSlow,
+            BodyAbort::NoRoom => BodyCut::NoRoom,
         }))))
     }
 }
 
-impl http_body::Body for Watched {
+impl http_body::Body for ThroughputGuardedBody {
     type Data = Bytes;
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let watched = self.get_mut();
-        watched.admission.let_flow();
+        watched.admission.release_consumed();
         match Pin::new(&mut watched.body).poll_frame(context) {
             Poll::Pending => watched.wait(context),
             Poll::Ready(Some(Ok(frame))) => {

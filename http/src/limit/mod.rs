@@ -2,8 +2,8 @@
 //! than can be done, 431 and 408 to requests that are too large in the head or too slow in the body.
 //!
 //! [`Limits`] are one API's. `admit`, a layer of the edge, asks them before anything of a request is read; what it lets in
-//! carries an [`Admission`], which `auth` asks once the key is known, which counts the body as it arrives, and which gives
-//! everything back when the request is over. A route that knows a source asks [`SourceRate`].
+//! carries an [`RequestPermit`], which `auth` asks once the key is known, which counts the body as it arrives, and which gives
+//! everything back when the request is over. A route that knows a source asks [`SourceRateLimiter`].
 
 mod address;
 pub(super) mod admit;
@@ -24,9 +24,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use uuid::Uuid;
 
 use self::address::Trust;
-use self::body::Pace;
-use self::rate::{Policy, RateLimit, Standing};
-use self::room::Room;
+use self::body::MinThroughput;
+use self::rate::{Policy, RateLimit, RateLimitStatus};
+use self::room::CapacityBudget;
 use super::HttpConfig;
 use super::problem::{Problem, kinds};
 use platform::clock::SharedClock;
@@ -41,20 +41,20 @@ const MOST_HEADERS: usize = 100;
 
 /// The limits of one API. Clones share what they count.
 #[derive(Clone)]
-pub(super) struct Limits(Arc<Counted>);
+pub(super) struct Limits(Arc<LimiterState>);
 
-struct Counted {
+struct LimiterState {
     api: &'static str,
     trust: Trust,
     max_header_bytes: usize,
     /// A longer body than this is one that its route takes piece by piece, or not at all.
     max_body_bytes: u64,
-    pace: Pace,
+    pace: MinThroughput,
     addresses: Option<RateLimit<IpAddr>>,
     bad_keys: Option<RateLimit<IpAddr>>,
     keys: Option<RateLimit<Uuid>>,
-    requests: Room,
-    body_bytes: Room,
+    requests: CapacityBudget,
+    body_bytes: CapacityBudget,
 }
 
 impl Limits {
@@ -66,20 +66,20 @@ impl Limits {
         let bad_keys =
             policy("bad_keys", "requests without a valid key from this address", config.address_bad_keys_per_s);
         let keys = policy("key", "requests with this key", config.key_requests_per_s);
-        Self(Arc::new(Counted {
+        Self(Arc::new(LimiterState {
             api,
             trust: if http.behind_proxy { Trust::Proxy } else { Trust::Peer },
             max_header_bytes: usize::try_from(config.max_header_bytes).unwrap_or(usize::MAX),
             max_body_bytes: http.max_body_bytes as u64,
-            pace: Pace::new(config.body_pause_s, config.body_min_bytes_per_s),
+            pace: MinThroughput::new(config.body_pause_s, config.body_min_bytes_per_s),
             addresses: addresses.map(|policy| RateLimit::new(policy, clock.clone())),
             bad_keys: bad_keys.map(|policy| RateLimit::new(policy, clock.clone())),
             keys: keys.map(|policy| RateLimit::new(policy, clock.clone())),
-            requests: Room::new(
+            requests: CapacityBudget::new(
                 config.max_requests_in_flight.into(),
                 metrics::gauge!("highwater_http_requests_in_flight", "api" => api),
             ),
-            body_bytes: Room::new(
+            body_bytes: CapacityBudget::new(
                 config.max_body_bytes_in_flight,
                 metrics::gauge!("highwater_http_body_bytes_in_flight", "api" => api),
             ),
@@ -87,7 +87,7 @@ impl Limits {
     }
 
     /// Lets a request in by its head alone, or says why not.
-    fn admit(&self, head: &Head<'_>) -> Result<Admission, Problem> {
+    fn admit(&self, head: &Head<'_>) -> Result<RequestPermit, Problem> {
         let counted = &*self.0;
         if counted.max_header_bytes > 0 && head.is_larger_than(counted.max_header_bytes) {
             self.count_refusal("header_bytes");
@@ -103,7 +103,7 @@ impl Limits {
             return Err(Problem::overloaded());
         }
         // From here on the admission gives the request's place back.
-        let admission = Admission(Arc::new(Admitted {
+        let admission = RequestPermit(Arc::new(PermitState {
             limits: self.clone(),
             address,
             body_bytes: AtomicU64::new(0),
@@ -119,7 +119,7 @@ impl Limits {
         Ok(admission)
     }
 
-    fn allowed(&self, standing: Standing) -> Result<Standing, Problem> {
+    fn allowed(&self, standing: RateLimitStatus) -> Result<RateLimitStatus, Problem> {
         match standing.wait {
             None => Ok(standing),
             Some(wait) => {
@@ -167,9 +167,9 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 
 /// A request that was let in, among the request's extensions. What it holds is given back with the last clone.
 #[derive(Clone)]
-pub struct Admission(Arc<Admitted>);
+pub struct RequestPermit(Arc<PermitState>);
 
-struct Admitted {
+struct PermitState {
     limits: Limits,
     address: Option<IpAddr>,
     /// How much of the API's room its body takes.
@@ -179,30 +179,30 @@ struct Admitted {
     /// Whether its body was read to the end.
     whole: AtomicBool,
     /// Why its body was not.
-    cut: OnceLock<Cut>,
+    cut: OnceLock<BodyAbort>,
     /// What is told of rates in the answer.
-    standings: Mutex<Vec<Standing>>,
+    standings: Mutex<Vec<RateLimitStatus>>,
 }
 
 /// Why no more of a body is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
+enum BodyAbort {
     TooSlow,
     NoRoom,
 }
 
-impl Admission {
+impl RequestPermit {
     /// Says that the route takes the body piece by piece and keeps none of it: only the piece at hand takes room then.
-    pub(super) fn flowing(&self) {
+    pub(super) fn mark_streaming(&self) {
         self.0.flowing.store(true, Ordering::Relaxed);
     }
 
     /// Takes room for what is kept of the body beside what was received, as when it is unpacked. False where there is none:
     /// then nothing more of it is read, and the answer says why.
-    pub(super) fn hold(&self, bytes: usize) -> bool {
+    pub(super) fn reserve_bytes(&self, bytes: usize) -> bool {
         let held = self.take(bytes as u64);
         if !held {
-            self.cut(Cut::NoRoom);
+            self.cut(BodyAbort::NoRoom);
         }
         held
     }
@@ -210,8 +210,8 @@ impl Admission {
     /// What is to be said of a body that a limit cut off.
     pub(super) fn cut_off(&self) -> Option<Problem> {
         self.0.cut.get().map(|cut| match cut {
-            Cut::TooSlow => Problem::new(kinds::REQUEST_TIMEOUT),
-            Cut::NoRoom => Problem::overloaded(),
+            BodyAbort::TooSlow => Problem::new(kinds::REQUEST_TIMEOUT),
+            BodyAbort::NoRoom => Problem::overloaded(),
         })
     }
 
@@ -247,18 +247,18 @@ impl Admission {
     }
 
     /// Gives back the room of the pieces that a flowing body brought before.
-    fn let_flow(&self) {
+    fn release_consumed(&self) {
         if self.0.flowing.load(Ordering::Relaxed) {
             let bytes = self.0.body_bytes.swap(0, Ordering::Relaxed);
             self.0.limits.0.body_bytes.give_back(bytes);
         }
     }
 
-    fn cut(&self, cut: Cut) {
+    fn cut(&self, cut: BodyAbort) {
         if self.0.cut.set(cut).is_ok() {
             self.0.limits.count_refusal(match cut {
-                Cut::TooSlow => "slow_body",
-                Cut::NoRoom => "body_bytes_in_flight",
+                BodyAbort::TooSlow => "slow_body",
+                BodyAbort::NoRoom => "body_bytes_in_flight",
             });
         }
     }
@@ -269,14 +269,14 @@ impl Admission {
     }
 }
 
-impl Drop for Admitted {
+impl Drop for PermitState {
     fn drop(&mut self) {
         self.limits.0.requests.give_back(1);
         self.limits.0.body_bytes.give_back(*self.body_bytes.get_mut());
     }
 }
 
-impl fmt::Debug for Admission {
+impl fmt::Debug for RequestPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admission").field("address", &self.0.address).finish_non_exhaustive()
     }
@@ -284,7 +284,7 @@ impl fmt::Debug for Admission {
 
 /// How many items each source may send, by whatever key and in whatever form they come. Clones share what they count.
 #[derive(Debug, Clone, Default)]
-pub struct SourceRate(Option<Arc<SourceLimit>>);
+pub struct SourceRateLimiter(Option<Arc<SourceLimit>>);
 
 #[derive(Debug)]
 struct SourceLimit {
@@ -292,14 +292,14 @@ struct SourceLimit {
     rate: RateLimit<(i32, Uuid)>,
 }
 
-impl SourceRate {
+impl SourceRateLimiter {
     pub fn new(api: &'static str, config: &LimitConfig, clock: SharedClock) -> Self {
         let policy = Policy::new("source", "items of this source", config.source_items_per_s, config.rate_window_s);
         Self(policy.map(|policy| Arc::new(SourceLimit { api, rate: RateLimit::new(policy, clock) })))
     }
 
     /// Refuses (429) a source that sends too much. A batch that is larger than the quota uses all of it.
-    pub fn spend(&self, workspace: i32, source: Uuid, items: usize) -> Result<(), Problem> {
+    pub fn check(&self, workspace: i32, source: Uuid, items: usize) -> Result<(), Problem> {
         let Some(limit) = &self.0 else { return Ok(()) };
         let Some(items) = u32::try_from(items).map_or(Some(NonZeroU32::MAX), NonZeroU32::new) else { return Ok(()) };
         let standing = limit.rate.spend(&(workspace, source), items);
@@ -313,7 +313,7 @@ impl SourceRate {
     }
 }
 
-fn rate_limited(standing: &Standing, wait: Duration) -> Problem {
+fn rate_limited(standing: &RateLimitStatus, wait: Duration) -> Problem {
     let policy = &standing.policy;
     let problem = Problem::new(kinds::RATE_LIMITED)
         .detail(format!("There were too many {}. Nothing was done. Send it again later.", policy.counts))
@@ -327,7 +327,7 @@ fn headers_too_large() -> Problem {
     Problem::new(kinds::HEADERS_TOO_LARGE)
 }
 
-fn fields(standings: &[Standing]) -> Option<[(HeaderName, HeaderValue); 2]> {
+fn fields(standings: &[RateLimitStatus]) -> Option<[(HeaderName, HeaderValue); 2]> {
     let (mut policies, mut limits) = (String::new(), String::new());
     for standing in standings {
         if !policies.is_empty() {

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::Gauge;
 
 /// So many requests, or so many bytes, and no more.
-pub(super) struct Room {
+pub(super) struct CapacityBudget {
     most: u64,
     taken: AtomicU64,
     gauge: Gauge,
 }
 
-impl Room {
+impl CapacityBudget {
     /// 0 is room without end.
     pub(super) fn new(most: u64, gauge: Gauge) -> Self {
         // Shown from the beginning; an API that is served twice in one process shows both together.

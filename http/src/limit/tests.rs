@@ -21,13 +21,13 @@ use crate::auth::Authenticated;
 use crate::edge::{EdgeConfig, edge};
 use crate::health::{self, Readiness};
 use platform::clock::ManualClock;
-use platform::keys::Keys;
+use platform::keys::ApiKeyVerifier;
 use platform::telemetry::metrics_handle;
 
 #[derive(Clone)]
-struct State(Keys);
+struct State(ApiKeyVerifier);
 
-impl FromRef<State> for Keys {
+impl FromRef<State> for ApiKeyVerifier {
     fn from_ref(state: &State) -> Self {
         state.0.clone()
     }
@@ -71,7 +71,7 @@ fn api(limits: LimitConfig) -> Api {
         }
     };
     let flow = async |request: Request| {
-        request.extensions().get::<Admission>().unwrap().flowing();
+        request.extensions().get::<RequestPermit>().unwrap().mark_streaming();
         let pieces: Vec<usize> =
             request.into_body().into_data_stream().map(|piece| piece.unwrap().len()).collect().await;
         pieces.iter().sum::<usize>().to_string()
@@ -84,7 +84,7 @@ fn api(limits: LimitConfig) -> Api {
         .route("/flow", post(flow))
         .route("/unread", post(async || StatusCode::FORBIDDEN))
         .route("/mine", get(async |_: Authenticated| "mine"))
-        .with_state(State(Keys::new(nowhere, clock.shared())))
+        .with_state(State(ApiKeyVerifier::new(nowhere, clock.shared())))
         .merge(health::router(readiness, metrics_handle().unwrap()));
     let http = HttpConfig { max_body_bytes: 100, limits, ..HttpConfig::default() };
     let config = EdgeConfig::new("limited", &http, &clock.shared());
@@ -250,8 +250,8 @@ async fn what_a_route_unpacks_takes_room_too() {
     let request = from(1, posted("/read", "short"));
     let head = Head { uri: request.uri(), headers: request.headers(), extensions: request.extensions() };
     let admission = api.limits.admit(&head).unwrap();
-    assert!(admission.hold(60));
-    assert!(!admission.hold(60));
+    assert!(admission.reserve_bytes(60));
+    assert!(!admission.reserve_bytes(60));
     drop(admission);
     assert!(api.room_is_whole());
 }
@@ -353,17 +353,17 @@ async fn refusals_are_counted_by_cause() {
 async fn a_source_is_counted_in_items() {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let config = LimitConfig { source_items_per_s: 10, rate_window_s: 2, ..no_limits() };
-    let rate = SourceRate::new("limited", &config, clock.shared());
+    let rate = SourceRateLimiter::new("limited", &config, clock.shared());
     let (source, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    rate.spend(1, source, 0).unwrap();
-    rate.spend(1, source, 15).unwrap();
-    let refused = rate.spend(1, source, 10).unwrap_err();
+    rate.check(1, source, 0).unwrap();
+    rate.check(1, source, 15).unwrap();
+    let refused = rate.check(1, source, 10).unwrap_err();
     assert_eq!(refused.code(), "rate-limited");
     let refused = axum::response::IntoResponse::into_response(refused);
     assert_eq!(refused.headers()[RETRY_AFTER], "1");
     assert_eq!(refused.headers()[RATELIMIT_POLICY], r#""source";q=20;w=2"#);
     assert!(!refused.headers().contains_key(CONNECTION));
-    rate.spend(1, other, 10).unwrap();
-    rate.spend(2, source, 10).unwrap();
-    SourceRate::default().spend(1, source, usize::MAX).unwrap();
+    rate.check(1, other, 10).unwrap();
+    rate.check(2, source, 10).unwrap();
+    SourceRateLimiter::default().check(1, source, usize::MAX).unwrap();
 }

@@ -60,7 +60,7 @@ macro_rules! problem_types {
 
 /// Declares a type that stands for the problems of an operation among its `responses`: it is made of lists of problem types.
 #[macro_export]
-macro_rules! answers_with {
+macro_rules! problem_responses {
     ($($(#[doc = $about:literal])+ $vis:vis $name:ident = $($list:expr),+;)+) => {$(
         $(#[doc = $about])+
         $vis struct $name;

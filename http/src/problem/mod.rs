@@ -110,7 +110,7 @@ impl Problem {
 
     /// The same under another code: that of a refusal which was stored, whose type this program may no longer know.
     #[must_use]
-    pub fn coded(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.code = code.into();
         self
     }
@@ -150,7 +150,7 @@ impl Problem {
 
     /// Why, for the log only: it never leaves with the answer.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn with_source(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.cause = Some(Arc::from(cause.into()));
         self
     }
@@ -178,12 +178,12 @@ impl Problem {
 
     /// A fault of ours. `cause` goes to the log.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::constant_internal().because(cause)
+        Self::constant_internal().with_source(cause)
     }
 
     /// Something that this process needs cannot be reached; trying again may help. `cause` goes to the log.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::constant_unavailable().because(cause)
+        Self::constant_unavailable().with_source(cause)
     }
 
     /// There is more to do than can be done now; what is refused so was not begun.

@@ -25,12 +25,12 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         for text in [name, value] {
-            check(text).map_err(|detail| refused(words::told(&shown(name), detail)))?;
+            check(text).map_err(|detail| refused(words::field_error(&shown(name), detail)))?;
         }
     }
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(pairs)
-        .map_err(|error| refused(words::told(&error.path().to_string(), &error.inner().to_string())))
+        .map_err(|error| refused(words::field_error(&error.path().to_string(), &error.inner().to_string())))
 }
 
 /// The name of a parameter as the parser would have it.

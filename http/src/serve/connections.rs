@@ -39,7 +39,7 @@ impl Connections {
         }
     }
 
-    fn enter(&self) -> io::Result<Place> {
+    fn enter(&self) -> io::Result<ConnectionPermit> {
         let permit = match &self.room {
             None => None,
             Some(room) => Some(Arc::clone(room).try_acquire_owned().map_err(|_full| {
@@ -49,17 +49,17 @@ impl Connections {
         };
         let open = metrics::gauge!("highwater_http_connections", "api" => self.api);
         open.increment(1);
-        Ok(Place { _permit: permit, open })
+        Ok(ConnectionPermit { _permit: permit, open })
     }
 }
 
 /// One of the connections that there is room for.
-struct Place {
+struct ConnectionPermit {
     _permit: Option<OwnedSemaphorePermit>,
     open: Gauge,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.open.decrement(1);
     }
@@ -67,12 +67,12 @@ impl Drop for Place {
 
 /// Accepts what there is room for; the rest is closed at once.
 #[derive(Debug, Clone)]
-pub(super) struct Bounded<A> {
+pub(super) struct LimitedAcceptor<A> {
     pub(super) inner: A,
     pub(super) connections: Connections,
 }
 
-impl<A, S> Accept<TcpStream, S> for Bounded<A>
+impl<A, S> Accept<TcpStream, S> for LimitedAcceptor<A>
 where
     A: Accept<TcpStream, S>,
     A::Future: Send + 'static,
@@ -88,7 +88,7 @@ where
         async move {
             let (place, accepted) = accepted?;
             let (stream, service) = accepted.await?;
-            Ok((Connection { stream, opening: Some(Opening::new(first_within)), _place: place }, service))
+            Ok((Connection { stream, opening: Some(HandshakeTimeout::new(first_within)), _place: place }, service))
         }
         .boxed()
     }
@@ -99,13 +99,13 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEAD: usize = 9;
 
 /// A connection of which it is not known yet what it speaks: until then the server itself waits for ever.
-struct Opening {
+struct HandshakeTimeout {
     /// How many bytes have come, all of them as in [`PREFACE`].
     seen: usize,
     deadline: Pin<Box<Sleep>>,
 }
 
-impl Opening {
+impl HandshakeTimeout {
     fn new(within: Duration) -> Self {
         Self { seen: 0, deadline: Box::pin(sleep(within)) }
     }
@@ -122,8 +122,8 @@ impl Opening {
 /// A connection in its place.
 pub(super) struct Connection<S> {
     stream: S,
-    opening: Option<Opening>,
-    _place: Place,
+    opening: Option<HandshakeTimeout>,
+    _place: ConnectionPermit,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {

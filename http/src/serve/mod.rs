@@ -20,8 +20,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
-use self::connections::Bounded;
 pub use self::connections::Connections;
+use self::connections::LimitedAcceptor;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -108,19 +108,19 @@ pub async fn serve(
     drain: Duration,
 ) -> Result<(), ServeError> {
     let mut server = axum_server::from_tcp(listener).map_err(ServeError::Serve)?;
-    speak(server.http_builder(), &connections);
+    configure_http(server.http_builder(), &connections);
 
     let handle = Handle::new();
-    let _cut_off = CutOff(handle.clone());
+    let _cut_off = ShutdownOnDrop(handle.clone());
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server: Server<SocketAddr> = server.handle(handle.clone());
     let running = async {
         match tls {
             Some(TlsConfig(config)) => {
                 let inner = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor);
-                server.acceptor(Bounded { inner, connections }).serve(service).await
+                server.acceptor(LimitedAcceptor { inner, connections }).serve(service).await
             }
-            None => server.acceptor(Bounded { inner: NoDelayAcceptor, connections }).serve(service).await,
+            None => server.acceptor(LimitedAcceptor { inner: NoDelayAcceptor, connections }).serve(service).await,
         }
     };
     tokio::pin!(running);
@@ -135,7 +135,7 @@ pub async fn serve(
 }
 
 /// How much the server reads by itself, and for how long, before there is a request.
-fn speak(http: &mut Builder<TokioExecutor>, connections: &Connections) {
+fn configure_http(http: &mut Builder<TokioExecutor>, connections: &Connections) {
     let head_bytes = connections.max_header_bytes.saturating_mul(2).max(HEAD_BYTES);
     http.http1()
         .timer(TokioTimer::new())
@@ -152,9 +152,9 @@ fn speak(http: &mut Builder<TokioExecutor>, connections: &Connections) {
 }
 
 /// Connections run in tasks of their own, which must not outlive a server that is dropped.
-struct CutOff(Handle<SocketAddr>);
+struct ShutdownOnDrop(Handle<SocketAddr>);
 
-impl Drop for CutOff {
+impl Drop for ShutdownOnDrop {
     fn drop(&mut self) {
         self.0.shutdown();
     }

@@ -9,9 +9,9 @@ const LONGEST: usize = 300;
 const UNKNOWN: &str = "unknown field";
 
 /// What a parser said of the value at `path`, which may be that a member of it is missing, unknown or there twice.
-pub(super) fn told(path: &str, said: &str) -> FieldError {
+pub(super) fn field_error(path: &str, said: &str) -> FieldError {
     let path = if path == "." { "" } else { path };
-    let (member, detail) = in_words(said);
+    let (member, detail) = rewrite_message(said);
     let field = match member {
         None => path.to_owned(),
         // An unknown member is told at its own path, one that is missing or there twice at that of what it should be in.
@@ -24,7 +24,7 @@ pub(super) fn told(path: &str, said: &str) -> FieldError {
     FieldError { field: shortened(&field), detail: shortened(&detail) }
 }
 
-fn in_words(said: &str) -> (Option<&str>, String) {
+fn rewrite_message(said: &str) -> (Option<&str>, String) {
     let of_member = |what: &str| said.strip_prefix(what)?.strip_prefix(" `")?.split_once('`');
     if let Some((member, _)) = of_member("missing field") {
         return (Some(member), "is missing".to_owned());

@@ -31,14 +31,14 @@ fn parsers_are_put_into_plain_words() {
         ("n", "invalid length 0, expected struct Batch with 2 elements", "n", "must be an object, not a list"),
         ("n", "says something else", "n", "says something else"),
     ] {
-        let told = told(path, said);
+        let told = field_error(path, said);
         assert_eq!((told.field.as_str(), told.detail.as_str()), (field, detail), "{said}");
     }
 }
 
 #[test]
 fn a_long_text_is_cut() {
-    let told = told(".", &format!("unknown field `{0}`, expected `a`", "é".repeat(5_000)));
+    let told = field_error(".", &format!("unknown field `{0}`, expected `a`", "é".repeat(5_000)));
     assert_eq!((told.field.chars().count(), told.detail.as_str()), (301, "is not known; known are a"));
     assert_eq!(shortened(&"é".repeat(5_000)).chars().count(), 301);
 }

@@ -69,7 +69,7 @@ fn digest(key: &str) -> Digest {
 const LONGEST: usize = 200;
 
 /// What a bearer token may hold (RFC 6750), so that garbage never costs a query.
-fn could_be_a_key(text: &str) -> bool {
+fn is_well_formed(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
 }
@@ -86,64 +86,64 @@ const REMEMBERED: usize = 10_000;
 /// Tells who a key belongs to. Keys found valid are remembered for five seconds; refusals are not, so that a key works as
 /// soon as it is made. Clones share what they remember.
 #[derive(Clone)]
-pub struct Keys {
+pub struct ApiKeyVerifier {
     pool: PgPool,
     clock: SharedClock,
-    remembered: Arc<RwLock<HashMap<Digest, Remembered>>>,
+    remembered: Arc<RwLock<HashMap<Digest, CachedPrincipal>>>,
 }
 
 /// What is known of a key without asking the database.
-pub enum Recalled {
+pub enum CacheLookup {
     Known(Principal),
     /// It cannot be one.
     NoKey,
-    Ask(UnknownKey),
+    Ask(KeyDigest),
 }
 
 /// A key that is not remembered, or has to be looked up again.
-pub struct UnknownKey(Digest);
+pub struct KeyDigest(Digest);
 
-struct Remembered {
+struct CachedPrincipal {
     principal: Principal,
     found_at: DateTime<Utc>,
     refreshing: AtomicBool,
 }
 
-impl Keys {
+impl ApiKeyVerifier {
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
         Self { pool, clock, remembered: Arc::default() }
     }
 
     /// The owner of `key`, or none if the key is unknown or revoked.
     pub async fn verify(&self, key: &str) -> Result<Option<Principal>, KeyError> {
-        match self.recall(key) {
-            Recalled::Known(principal) => Ok(Some(principal)),
-            Recalled::NoKey => Ok(None),
-            Recalled::Ask(unknown) => self.ask(unknown).await,
+        match self.lookup_cached(key) {
+            CacheLookup::Known(principal) => Ok(Some(principal)),
+            CacheLookup::NoKey => Ok(None),
+            CacheLookup::Ask(unknown) => self.fetch(unknown).await,
         }
     }
 
     /// What is known of `key` without asking the database.
-    pub fn recall(&self, key: &str) -> Recalled {
-        if !could_be_a_key(key) {
-            return Recalled::NoKey;
+    pub fn lookup_cached(&self, key: &str) -> CacheLookup {
+        if !is_well_formed(key) {
+            return CacheLookup::NoKey;
         }
         let digest = digest(key);
         match self.remembered(&digest, self.clock.now()) {
-            Some(principal) => Recalled::Known(principal),
-            None => Recalled::Ask(UnknownKey(digest)),
+            Some(principal) => CacheLookup::Known(principal),
+            None => CacheLookup::Ask(KeyDigest(digest)),
         }
     }
 
     /// Asks the database for a key that is not remembered.
-    pub async fn ask(&self, UnknownKey(digest): UnknownKey) -> Result<Option<Principal>, KeyError> {
+    pub async fn fetch(&self, KeyDigest(digest): KeyDigest) -> Result<Option<Principal>, KeyError> {
         let now = self.clock.now();
         let found = registry::find_key(&self.pool, &digest).await;
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         match found {
             Ok(Some(principal)) => {
-                make_room(&mut remembered, now);
-                let entry = Remembered { principal, found_at: now, refreshing: AtomicBool::new(false) };
+                evict(&mut remembered, now);
+                let entry = CachedPrincipal { principal, found_at: now, refreshing: AtomicBool::new(false) };
                 remembered.insert(digest, entry);
                 Ok(Some(principal))
             }
@@ -174,7 +174,7 @@ impl Keys {
     }
 }
 
-fn make_room(remembered: &mut HashMap<Digest, Remembered>, now: DateTime<Utc>) {
+fn evict(remembered: &mut HashMap<Digest, CachedPrincipal>, now: DateTime<Utc>) {
     if remembered.len() < REMEMBERED {
         return;
     }
@@ -184,7 +184,7 @@ fn make_room(remembered: &mut HashMap<Digest, Remembered>, now: DateTime<Utc>) {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for ApiKeyVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys")
     }

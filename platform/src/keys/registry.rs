@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{PgConnection, PgPool};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::{Digest, KeyError, Principal, Scope, could_be_a_key, digest};
+use super::{Digest, KeyError, Principal, Scope, digest, is_well_formed};
 
 /// A key to be made.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ pub async fn insert_key(
     if new.scopes.is_empty() {
         return Err(KeyError::NoScope);
     }
-    if !could_be_a_key(key.expose_secret()) {
+    if !is_well_formed(key.expose_secret()) {
         return Err(KeyError::NotAKey);
     }
     let scopes: Vec<String> = new.scopes.iter().map(|scope| scope.name().to_owned()).collect();

@@ -52,8 +52,8 @@ pub struct Lifecycle {
 
 #[derive(Debug, Default)]
 struct StageTasks {
-    told: CancellationToken,
-    dropped: CancellationToken,
+    stop: CancellationToken,
+    abort: CancellationToken,
     tracker: TaskTracker,
     alive: Arc<Mutex<Vec<&'static str>>>,
 }
@@ -86,7 +86,7 @@ impl Lifecycle {
 
     /// Cancelled when the tasks of `stage` are to finish what they do and end.
     pub fn token(&self, stage: Stage) -> CancellationToken {
-        self.stage(stage).told.clone()
+        self.stage(stage).stop.clone()
     }
 
     fn stage(&self, stage: Stage) -> &StageTasks {
@@ -104,8 +104,8 @@ impl Lifecycle {
         E: Into<Cause>,
     {
         let of_stage = self.stage(stage);
-        let alive = Alive::enter(task, of_stage.alive.clone());
-        let (told, dropped, deaths) = (of_stage.told.clone(), of_stage.dropped.clone(), self.deaths.clone());
+        let alive = TaskGuard::enter(task, of_stage.alive.clone());
+        let (told, dropped, deaths) = (of_stage.stop.clone(), of_stage.abort.clone(), self.deaths.clone());
         of_stage.tracker.spawn(async move {
             let _alive = alive;
             let ended = tokio::select! {
@@ -186,7 +186,7 @@ fn log(death: &LifecycleError) {
 
 impl StageTasks {
     async fn finish(&self) {
-        self.told.cancel();
+        self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
     }
@@ -194,8 +194,8 @@ impl StageTasks {
     /// The tasks that had to be dropped.
     async fn drop_tasks(&self) -> Vec<&'static str> {
         let left = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.told.cancel();
-        self.dropped.cancel();
+        self.stop.cancel();
+        self.abort.cancel();
         self.tracker.close();
         self.tracker.wait().await;
         if !left.is_empty() {
@@ -206,19 +206,19 @@ impl StageTasks {
 }
 
 /// Holds a task's name among the living.
-struct Alive {
+struct TaskGuard {
     task: &'static str,
     among: Arc<Mutex<Vec<&'static str>>>,
 }
 
-impl Alive {
+impl TaskGuard {
     fn enter(task: &'static str, among: Arc<Mutex<Vec<&'static str>>>) -> Self {
         among.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         Self { task, among }
     }
 }
 
-impl Drop for Alive {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         let mut among = self.among.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = among.iter().position(|task| *task == self.task) {

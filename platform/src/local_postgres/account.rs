@@ -10,16 +10,16 @@ use nix::unistd::{User, geteuid};
 use tokio::process::Command;
 
 use super::LocalPostgresError;
-use super::programs::Programs;
+use super::programs::PgBinaries;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
+pub(super) struct OsUser {
     pub(super) name: String,
     /// None: this process's own user, so nothing has to be changed.
     other: Option<(u32, u32)>,
 }
 
-impl Account {
+impl OsUser {
     /// The owner of an existing database; else this user, or an unprivileged one where this is root.
     pub(super) fn choose(existing: Option<&Path>) -> Result<Self, LocalPostgresError> {
         let owner = match existing {
@@ -74,7 +74,7 @@ impl Account {
 
     /// Names the first directory on the way to `directory` that this user may not enter. The system itself is asked, so that
     /// access lists count too.
-    pub(super) async fn check_reach(&self, directory: &Path, programs: &Programs) -> Result<(), LocalPostgresError> {
+    pub(super) async fn check_reach(&self, directory: &Path, programs: &PgBinaries) -> Result<(), LocalPostgresError> {
         if !self.is_other() || self.may_enter(directory, programs).await? {
             return Ok(());
         }
@@ -92,7 +92,7 @@ impl Account {
         Ok(())
     }
 
-    async fn may_enter(&self, directory: &Path, programs: &Programs) -> Result<bool, LocalPostgresError> {
+    async fn may_enter(&self, directory: &Path, programs: &PgBinaries) -> Result<bool, LocalPostgresError> {
         let mut probe = self.command(programs.pg_ctl(), directory);
         probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         match probe.status().await {

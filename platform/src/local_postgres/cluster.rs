@@ -11,13 +11,13 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::LocalPostgresError;
-use super::directory::Directory;
+use super::directory::DataDir;
 
 /// The superuser of a private database.
 pub(super) const SUPERUSER: &str = "highwater";
 
 /// Makes the database's files if they are not there.
-pub(super) async fn prepare(directory: &Directory, durable: bool) -> Result<(), LocalPostgresError> {
+pub(super) async fn prepare(directory: &DataDir, durable: bool) -> Result<(), LocalPostgresError> {
     if directory.has_database()? {
         return Ok(());
     }
@@ -29,7 +29,7 @@ pub(super) async fn prepare(directory: &Directory, durable: bool) -> Result<(), 
     fs::rename(&made, &database).map_err(|source| LocalPostgresError::File { what: "make", path: database, source })
 }
 
-async fn initdb(directory: &Directory, durable: bool, locale: &str) -> Result<(), LocalPostgresError> {
+async fn initdb(directory: &DataDir, durable: bool, locale: &str) -> Result<(), LocalPostgresError> {
     let target = directory.unfinished();
     let file = |what| {
         let path = target.clone();
@@ -68,7 +68,7 @@ fn said(output: &[u8]) -> String {
 
 /// Stops a server of this very directory that still runs although its process is gone: we hold the directory's lock, so nobody
 /// else uses it. A stale pid file that names some other process would keep PostgreSQL from starting, and is removed.
-pub(super) async fn stop_orphan(directory: &Directory) -> Result<(), LocalPostgresError> {
+pub(super) async fn stop_orphan(directory: &DataDir) -> Result<(), LocalPostgresError> {
     let database = directory.database();
     let pid_file = database.join("postmaster.pid");
     let Some(pid) = read_pid(&pid_file)? else { return Ok(()) };
@@ -100,7 +100,7 @@ pub(super) async fn stop_orphan(directory: &Directory) -> Result<(), LocalPostgr
 }
 
 /// Whether a server of this directory did not end as it should.
-pub(super) fn ended_badly(directory: &Directory) -> bool {
+pub(super) fn ended_badly(directory: &DataDir) -> bool {
     directory.database().join("postmaster.pid").exists()
 }
 

@@ -16,15 +16,15 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::LocalPostgresError;
-use super::account::Account;
-use super::programs::Programs;
+use super::account::OsUser;
+use super::programs::PgBinaries;
 
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct DataDir {
     root: PathBuf,
     log: PathBuf,
-    pub(super) account: Account,
-    pub(super) programs: Programs,
+    pub(super) account: OsUser,
+    pub(super) programs: PgBinaries,
     _lock: File,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Directory {
 const LONGEST_SOCKET: usize = 103;
 const SOCKET_NAME: usize = "/.s.PGSQL.65535".len();
 
-impl Directory {
+impl DataDir {
     pub(super) async fn open(data_dir: &Path) -> Result<Self, LocalPostgresError> {
         let file = |what, path: &Path| {
             let path = path.to_owned();
@@ -46,8 +46,8 @@ impl Directory {
         let database = root.join("postgres");
         let version = version(&database)?;
         let existing = version.map(|version| (database.as_path(), version));
-        let programs = Programs::find(existing)?;
-        let account = Account::choose(existing.map(|(directory, _)| directory))?;
+        let programs = PgBinaries::find(existing)?;
+        let account = OsUser::choose(existing.map(|(directory, _)| directory))?;
         account.check_reach(&root, &programs).await?;
         Ok(Self { log: root.join("postgres.log"), root, account, programs, _lock: lock })
     }

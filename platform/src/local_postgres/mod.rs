@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use directory::Directory;
+use directory::DataDir;
 use server::Server;
 
 /// What a private PostgreSQL is told.
@@ -114,7 +114,7 @@ fn list(paths: &[PathBuf]) -> String {
 pub struct LocalPostgres {
     // Dropped first: the directory's lock is held until the server has ended.
     server: Server,
-    directory: Directory,
+    directory: DataDir,
     config: LocalPostgresConfig,
 }
 
@@ -125,7 +125,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 impl LocalPostgres {
     /// Makes the database if it is not there, starts PostgreSQL and waits until the database `highwater` takes connections.
     pub async fn start(config: LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
-        let directory = Directory::open(&config.data_dir).await?;
+        let directory = DataDir::open(&config.data_dir).await?;
         cluster::prepare(&directory, config.durable).await?;
         cluster::stop_orphan(&directory).await?;
         let server = Server::launch(&directory, &config).await?;

@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::cluster::{SUPERUSER, ended_badly};
-use super::directory::Directory;
+use super::directory::DataDir;
 use super::{LocalPostgresConfig, LocalPostgresError};
 
 const DATABASE: &str = "highwater";
@@ -40,10 +40,7 @@ pub(super) struct Server {
 impl Server {
     /// Starts PostgreSQL and waits until it takes connections. Backends of a server that was killed may linger for a moment
     /// and keep the next one from starting, so after a bad end it is tried again for a while.
-    pub(super) async fn launch(
-        directory: &Directory,
-        config: &LocalPostgresConfig,
-    ) -> Result<Self, LocalPostgresError> {
+    pub(super) async fn launch(directory: &DataDir, config: &LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
         let by = Instant::now() + config.start_within;
         let lingering_until = Instant::now() + Duration::from_secs(15);
         loop {
@@ -65,7 +62,7 @@ impl Server {
         }
     }
 
-    fn spawn(directory: &Directory, config: &LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
+    fn spawn(directory: &DataDir, config: &LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
         let socket = directory.socket()?;
         let port = if config.loopback_port { free_port()? } else { SOCKET_PORT };
         clear_socket(&socket)?;

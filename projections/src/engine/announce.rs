@@ -22,16 +22,16 @@ pub(crate) async fn announce(pool: &PgPool) -> Result<(), sqlx::Error> {
 
 /// Asks [`run`] to tell readers. Calls that come while it is busy become one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Bell(Arc<Notify>);
+pub(crate) struct CommitNotifier(Arc<Notify>);
 
-impl Bell {
-    pub(crate) fn ring(&self) {
+impl CommitNotifier {
+    pub(crate) fn notify(&self) {
         self.0.notify_one();
     }
 }
 
 /// Announces whenever the bell rings, until shutdown; a last time if it rang before.
-pub(crate) async fn run(pool: PgPool, bell: Bell, shutdown: CancellationToken) {
+pub(crate) async fn run(pool: PgPool, bell: CommitNotifier, shutdown: CancellationToken) {
     loop {
         let stopping = tokio::select! {
             biased;
@@ -44,7 +44,7 @@ pub(crate) async fn run(pool: PgPool, bell: Bell, shutdown: CancellationToken) {
         if let Err(error) = announce(&pool).await {
             // Readers also poll, so a lost announcement only costs time; it is made up for as soon as the database answers.
             tracing::warn!(error = &error as &dyn std::error::Error, "readers could not be told of new rows");
-            bell.ring();
+            bell.notify();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(Duration::from_millis(250)) => {}

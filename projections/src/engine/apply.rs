@@ -2,17 +2,17 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use super::batch::Fold;
+use super::batch::Accumulator;
 use super::parked::park;
 use super::{Projection, WriteError, checkpoint};
 
 /// What became of a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Applied {
+pub(crate) enum CommitOutcome {
     /// Its rows and checkpoints are written.
     Written,
     /// Somebody else moved a checkpoint first; nothing was written.
-    Lost,
+    Conflict,
 }
 
 /// Applies a fold to epochs in a transaction of its own.
@@ -20,8 +20,8 @@ pub(crate) async fn commit(
     pool: &PgPool,
     projection: &Projection,
     epochs: &[i32],
-    fold: &Fold,
-) -> Result<Applied, WriteError> {
+    fold: &Accumulator,
+) -> Result<CommitOutcome, WriteError> {
     commit_in(pool.begin().await?, projection, epochs, fold).await
 }
 
@@ -31,8 +31,8 @@ pub(crate) async fn commit_filled(
     pool: &PgPool,
     projection: &Projection,
     epoch: i32,
-    fold: &Fold,
-) -> Result<Applied, WriteError> {
+    fold: &Accumulator,
+) -> Result<CommitOutcome, WriteError> {
     let tx = pool.begin_with("BEGIN; SET LOCAL synchronous_commit = off").await?;
     commit_in(tx, projection, &[epoch], fold).await
 }
@@ -41,34 +41,34 @@ async fn commit_in(
     mut tx: Transaction<'_, Postgres>,
     projection: &Projection,
     epochs: &[i32],
-    fold: &Fold,
-) -> Result<Applied, WriteError> {
+    fold: &Accumulator,
+) -> Result<CommitOutcome, WriteError> {
     let applied = write(&mut tx, projection, epochs, fold).await?;
     match applied {
-        Applied::Written => tx.commit().await?,
-        Applied::Lost => tx.rollback().await?,
+        CommitOutcome::Written => tx.commit().await?,
+        CommitOutcome::Conflict => tx.rollback().await?,
     }
     Ok(applied)
 }
 
-/// Applies a fold inside the caller's transaction, which must be rolled back when it was [`Applied::Lost`].
+/// Applies a fold inside the caller's transaction, which must be rolled back when it was [`CommitOutcome::Conflict`].
 ///
 /// Checkpoint rows are locked by epoch, then workspace: everybody who locks several of them does it in this order.
 pub(crate) async fn write(
     conn: &mut PgConnection,
     projection: &Projection,
     epochs: &[i32],
-    fold: &Fold,
-) -> Result<Applied, WriteError> {
+    fold: &Accumulator,
+) -> Result<CommitOutcome, WriteError> {
     for &epoch in epochs {
         if !checkpoint::advance(conn, projection.name, epoch, fold.moves()).await? {
-            return Ok(Applied::Lost);
+            return Ok(CommitOutcome::Conflict);
         }
     }
     for &epoch in epochs {
         rows(conn, projection, epoch, fold).await?;
     }
-    Ok(Applied::Written)
+    Ok(CommitOutcome::Written)
 }
 
 /// Writes the rows of a fold to one epoch, and how much joined what waits there. The caller holds the checkpoints.
@@ -76,10 +76,10 @@ pub(crate) async fn rows(
     conn: &mut PgConnection,
     projection: &Projection,
     epoch: i32,
-    fold: &Fold,
+    fold: &Accumulator,
 ) -> Result<(), WriteError> {
     for view in fold.views() {
-        view.write(epoch, conn).await?;
+        view.flush(epoch, conn).await?;
     }
     if !fold.waiting().is_empty() {
         park::join(conn, projection.name, epoch, fold.waiting()).await?;

@@ -4,45 +4,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::ids::CampaignId;
-use event_store::RawEvent;
+use event_store::StoredEvent;
 
-use super::event::{Recorded, Refusal, Refused};
-use super::parked::Part;
-use super::parked::holds::{Holds, Share, Verdict};
+use super::event::{ApplyError, EventEnvelope, RejectedEvent};
+use super::parked::ParkedKey;
+use super::parked::index::{Disposition, ParkedIndex, PartialDisposition};
 use super::{Projection, View};
 
 /// Events of one log that directly follow a checkpoint, without a hole.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct LogPage {
     pub(crate) workspace: i32,
     /// The checkpoint that they follow.
     pub(crate) after: i64,
-    events: Vec<RawEvent>,
+    events: Vec<StoredEvent>,
     /// Whether the log has a hole right after them.
-    is_torn: bool,
+    has_gap: bool,
     /// What of them is held back.
-    holds: Arc<Holds>,
+    holds: Arc<ParkedIndex>,
 }
 
-impl Batch {
+impl LogPage {
     /// Checks a page: it must start right after the checkpoint and have no hole. Keeps what stands before one.
     ///
     /// `head`: a position that the log is known to reach, so that an empty page before it is a hole too.
-    pub(crate) fn check(workspace: i32, after: i64, mut events: Vec<RawEvent>, head: i64) -> Self {
+    pub(crate) fn check(workspace: i32, after: i64, mut events: Vec<StoredEvent>, head: i64) -> Self {
         let contiguous = (after + 1..).zip(&events).take_while(|(expected, event)| event.position == *expected).count();
         let is_cut = contiguous < events.len();
         events.truncate(contiguous);
         let is_missing = events.is_empty() && after < head;
-        Self { workspace, after, events, is_torn: is_cut || is_missing, holds: Arc::default() }
+        Self { workspace, after, events, has_gap: is_cut || is_missing, holds: Arc::default() }
     }
 
     /// Says what of the log is held back: every batch is folded under the holds of its epoch.
-    pub(crate) fn under(mut self, holds: Arc<Holds>) -> Self {
+    pub(crate) fn with_parked(mut self, holds: Arc<ParkedIndex>) -> Self {
         self.holds = holds;
         self
     }
 
-    pub(crate) fn holds(&self) -> &Arc<Holds> {
+    pub(crate) fn holds(&self) -> &Arc<ParkedIndex> {
         &self.holds
     }
 
@@ -51,7 +51,7 @@ impl Batch {
         self.events.last().map_or(self.after, |event| event.position)
     }
 
-    pub(crate) fn events(&self) -> &[RawEvent] {
+    pub(crate) fn events(&self) -> &[StoredEvent] {
         &self.events
     }
 
@@ -63,13 +63,13 @@ impl Batch {
     /// The same events, to be tried apart. A hole after them is found again once they are applied.
     pub(crate) fn copy(&self) -> Self {
         let events = self.events.clone();
-        Self { workspace: self.workspace, after: self.after, events, is_torn: false, holds: Arc::clone(&self.holds) }
+        Self { workspace: self.workspace, after: self.after, events, has_gap: false, holds: Arc::clone(&self.holds) }
     }
 
     /// Keeps what stands before an event that is refused; gives the event if nothing does.
-    pub(crate) fn cut_before(&mut self, position: i64) -> Option<RawEvent> {
+    pub(crate) fn truncate_before(&mut self, position: i64) -> Option<StoredEvent> {
         let kept = usize::try_from(position - self.after - 1).unwrap_or(0);
-        self.is_torn = false;
+        self.has_gap = false;
         if kept == 0 {
             return self.events.drain(..).next();
         }
@@ -78,21 +78,25 @@ impl Batch {
     }
 
     /// Keeps the first half, to find out which event it is that fails.
-    pub(crate) fn halve(&mut self) {
+    pub(crate) fn bisect(&mut self) {
         self.events.truncate(self.events.len() / 2);
-        self.is_torn = false;
+        self.has_gap = false;
     }
 
     /// Why the log cannot go on at all. `None` while events stand before the hole: it is met again right after them.
-    pub(crate) fn dead_end(&self) -> Option<Refused> {
-        let is_dead_end = self.is_torn && self.events.is_empty();
-        is_dead_end.then(|| Refused { workspace: self.workspace, position: self.after + 1, reason: Refusal::Hole })
+    pub(crate) fn gap_error(&self) -> Option<RejectedEvent> {
+        let is_dead_end = self.has_gap && self.events.is_empty();
+        is_dead_end.then(|| RejectedEvent {
+            workspace: self.workspace,
+            position: self.after + 1,
+            reason: ApplyError::Hole,
+        })
     }
 }
 
 /// How far one log's checkpoint moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Move {
+pub(crate) struct CheckpointAdvance {
     pub(crate) workspace: i32,
     pub(crate) from: i64,
     pub(crate) to: i64,
@@ -102,20 +106,20 @@ pub(crate) struct Move {
 
 /// Events of a parked part that joined those that wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Waiting {
+pub(crate) struct DeferredCount {
     pub(crate) events: i64,
     pub(crate) last: i64,
 }
 
 /// Row changes of one or many batches, with the moves of the checkpoints that cover them.
-pub(crate) struct Fold {
+pub(crate) struct Accumulator {
     views: Vec<Box<dyn View>>,
-    moves: Vec<Move>,
-    waiting: BTreeMap<(i32, Part), Waiting>,
+    moves: Vec<CheckpointAdvance>,
+    waiting: BTreeMap<(i32, ParkedKey), DeferredCount>,
     pub(crate) events: u64,
 }
 
-impl Fold {
+impl Accumulator {
     pub(crate) fn new(projection: &Projection) -> Self {
         Self { views: (projection.views)(), moves: Vec::new(), waiting: BTreeMap::new(), events: 0 }
     }
@@ -123,15 +127,15 @@ impl Fold {
     /// A fold of a log of which the epoch has nothing yet.
     pub(crate) fn of_new_log(projection: &Projection) -> Self {
         let mut first = Self::new(projection);
-        first.views.iter_mut().for_each(|view| view.after(None));
+        first.views.iter_mut().for_each(|view| view.resume_after(None));
         first
     }
 
     /// Ends this one: gives the fold of the events after it, which knows what this one writes.
-    pub(crate) fn begin_next(&self, projection: &Projection) -> Self {
+    pub(crate) fn successor(&self, projection: &Projection) -> Self {
         let mut next = Self::new(projection);
         for (view, before) in next.views.iter_mut().zip(&self.views) {
-            view.after(Some(before.as_ref()));
+            view.resume_after(Some(before.as_ref()));
         }
         next
     }
@@ -145,7 +149,7 @@ impl Fold {
             self.move_on(step);
         }
         for (part, more) in later.waiting {
-            let waiting = self.waiting.entry(part).or_insert(Waiting { events: 0, last: 0 });
+            let waiting = self.waiting.entry(part).or_insert(DeferredCount { events: 0, last: 0 });
             waiting.events += more.events;
             waiting.last = more.last;
         }
@@ -153,16 +157,16 @@ impl Fold {
     }
 
     /// Takes in a batch. After a refusal the fold is useless: some views may have taken in what others refused.
-    pub(crate) fn absorb(&mut self, batch: &Batch) -> Result<(), Refused> {
+    pub(crate) fn absorb(&mut self, batch: &LogPage) -> Result<(), RejectedEvent> {
         for raw in batch.events() {
-            self.absorb_event(raw, batch.holds()).map_err(|reason| Refused {
+            self.absorb_event(raw, batch.holds()).map_err(|reason| RejectedEvent {
                 workspace: raw.workspace,
                 position: raw.position,
                 reason,
             })?;
         }
         self.events += batch.events().len() as u64;
-        self.move_on(Move {
+        self.move_on(CheckpointAdvance {
             workspace: batch.workspace,
             from: batch.after,
             to: batch.last(),
@@ -171,7 +175,7 @@ impl Fold {
         Ok(())
     }
 
-    fn move_on(&mut self, step: Move) {
+    fn move_on(&mut self, step: CheckpointAdvance) {
         match self.moves.last_mut() {
             Some(last) if last.workspace == step.workspace => last.to = step.to,
             _ => self.moves.push(step),
@@ -179,63 +183,67 @@ impl Fold {
     }
 
     /// Takes in what is not held of one event; counts what joins those that wait.
-    pub(crate) fn absorb_event(&mut self, raw: &RawEvent, holds: &Holds) -> Result<(), Refusal> {
+    pub(crate) fn absorb_event(&mut self, raw: &StoredEvent, holds: &ParkedIndex) -> Result<(), ApplyError> {
         match holds.verdict(raw) {
-            Verdict::Take => self.take(&Recorded::decode(raw)?),
-            Verdict::Leave => Ok(()),
-            Verdict::Wait => {
+            Disposition::Take => self.take(&EventEnvelope::decode(raw)?),
+            Disposition::Leave => Ok(()),
+            Disposition::Wait => {
                 self.wait(raw, None);
                 Ok(())
             }
-            Verdict::TakeSome(share) => {
-                let mut recorded = Recorded::decode(raw)?;
+            Disposition::TakeSome(share) => {
+                let mut recorded = EventEnvelope::decode(raw)?;
                 self.wait_some(raw, &recorded, share);
-                recorded.leave_out(|campaign| share.holds(campaign));
+                recorded.exclude_campaigns(|campaign| share.holds(campaign));
                 self.take(&recorded)
             }
         }
     }
 
     /// Takes in some campaigns' share of one event, and nothing else of it.
-    pub(crate) fn absorb_share(&mut self, raw: &RawEvent, is_in: impl Fn(CampaignId) -> bool) -> Result<(), Refusal> {
-        let mut recorded = Recorded::decode(raw)?;
-        recorded.leave_out(|campaign| !is_in(campaign));
+    pub(crate) fn absorb_share(
+        &mut self,
+        raw: &StoredEvent,
+        is_in: impl Fn(CampaignId) -> bool,
+    ) -> Result<(), ApplyError> {
+        let mut recorded = EventEnvelope::decode(raw)?;
+        recorded.exclude_campaigns(|campaign| !is_in(campaign));
         self.take(&recorded)
     }
 
-    fn take(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
-        self.views.iter_mut().try_for_each(|view| view.absorb(recorded))
+    fn take(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
+        self.views.iter_mut().try_for_each(|view| view.apply(recorded))
     }
 
-    fn wait_some(&mut self, raw: &RawEvent, recorded: &Recorded<'_>, share: Share<'_>) {
+    fn wait_some(&mut self, raw: &StoredEvent, recorded: &EventEnvelope<'_>, share: PartialDisposition<'_>) {
         let named: BTreeSet<CampaignId> = recorded.campaigns().unwrap_or_default();
         for campaign in named.into_iter().filter(|campaign| share.waits(*campaign)) {
             self.wait(raw, Some(campaign));
         }
     }
 
-    fn wait(&mut self, raw: &RawEvent, campaign: Option<CampaignId>) {
-        let part = Part::of(raw, campaign);
-        let waiting = self.waiting.entry((raw.workspace, part)).or_insert(Waiting { events: 0, last: 0 });
+    fn wait(&mut self, raw: &StoredEvent, campaign: Option<CampaignId>) {
+        let part = ParkedKey::of(raw, campaign);
+        let waiting = self.waiting.entry((raw.workspace, part)).or_insert(DeferredCount { events: 0, last: 0 });
         waiting.events += 1;
         waiting.last = raw.position;
     }
 
     /// What joined those that wait.
-    pub(crate) fn waiting(&self) -> &BTreeMap<(i32, Part), Waiting> {
+    pub(crate) fn waiting(&self) -> &BTreeMap<(i32, ParkedKey), DeferredCount> {
         &self.waiting
     }
 
     /// How many rows are waiting to be written.
     pub(crate) fn rows(&self) -> usize {
-        self.views.iter().map(|view| view.rows()).sum()
+        self.views.iter().map(|view| view.pending_rows()).sum()
     }
 
     pub(crate) fn views(&self) -> &[Box<dyn View>] {
         &self.views
     }
 
-    pub(crate) fn moves(&self) -> &[Move] {
+    pub(crate) fn moves(&self) -> &[CheckpointAdvance] {
         &self.moves
     }
 }

@@ -3,12 +3,12 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::Projection;
-use super::batch::Move;
-use super::leases::Share;
+use super::batch::CheckpointAdvance;
+use super::leases::LogAssignment;
 
 /// A log that goes further than an epoch's checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pending {
+pub(crate) struct LaggingEpoch {
     pub(crate) workspace: i32,
     pub(crate) epoch: i32,
     pub(crate) position: i64,
@@ -25,10 +25,10 @@ pub(crate) struct Pending {
 pub(crate) async fn pending(
     pool: &PgPool,
     projection: &Projection,
-    share: &Share,
-) -> Result<Vec<Pending>, sqlx::Error> {
+    share: &LogAssignment,
+) -> Result<Vec<LaggingEpoch>, sqlx::Error> {
     let mut pending = sqlx::query_as!(
-        Pending,
+        LaggingEpoch,
         r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!", c.revision,
                   c.revision > 0 OR EXISTS (
                       SELECT FROM read.skips k WHERE k.projection = c.projection AND k.workspace = c.workspace
@@ -57,7 +57,7 @@ pub(crate) async fn advance(
     conn: &mut PgConnection,
     projection: &str,
     epoch: i32,
-    moves: &[Move],
+    moves: &[CheckpointAdvance],
 ) -> Result<bool, sqlx::Error> {
     let workspaces: Vec<i32> = moves.iter().map(|step| step.workspace).collect();
     let from: Vec<i64> = moves.iter().map(|step| step.from).collect();
@@ -89,7 +89,7 @@ pub(crate) async fn advance(
 }
 
 /// Counts a change to what of a log waits in one epoch, in the transaction that makes it. The row is locked, or locked here.
-pub(crate) async fn revise(
+pub(crate) async fn bump_revision(
     conn: &mut PgConnection,
     projection: &str,
     epoch: i32,
@@ -109,7 +109,7 @@ pub(crate) async fn revise(
 
 /// Whether a projection that has no epoch yet is given one that readers see while it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum First {
+pub(crate) enum BootstrapPolicy {
     /// Whatever the logs hold.
     AtOnce,
     /// If the logs are so short that readers would rather see it fill than wait for a build.
@@ -118,12 +118,16 @@ pub(crate) enum First {
     Never,
 }
 
-/// Events that all logs together may hold for [`First::IfShort`].
+/// Events that all logs together may hold for [`BootstrapPolicy::IfShort`].
 const SHORT: i64 = 1_000;
 
 /// Sees to it that the projection has an applied epoch, if `first` lets it, and every workspace a live epoch with a checkpoint,
 /// if there is one to live on.
-pub(crate) async fn ensure(pool: &PgPool, projection: &Projection, first: First) -> Result<(), sqlx::Error> {
+pub(crate) async fn bootstrap(
+    pool: &PgPool,
+    projection: &Projection,
+    first: BootstrapPolicy,
+) -> Result<(), sqlx::Error> {
     let is_complete = sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (
                SELECT FROM log.heads h
@@ -146,7 +150,7 @@ pub(crate) async fn ensure(pool: &PgPool, projection: &Projection, first: First)
         None => first_epoch(&mut tx, projection, first).await?,
         found => found,
     };
-    clear_unmarked(&mut tx, projection).await?;
+    reset_orphaned_rows(&mut tx, projection).await?;
     if let Some(epoch) = epoch {
         sqlx::query!(
             "INSERT INTO read.live_epochs (projection, workspace, epoch)
@@ -203,7 +207,7 @@ pub(crate) async fn start_epoch(conn: &mut PgConnection, projection: &str) -> Re
 async fn first_epoch(
     conn: &mut PgConnection,
     projection: &Projection,
-    first: First,
+    first: BootstrapPolicy,
 ) -> Result<Option<i32>, sqlx::Error> {
     let known = sqlx::query!(
         r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1) AS "is_begun!",
@@ -213,9 +217,9 @@ async fn first_epoch(
     .fetch_one(&mut *conn)
     .await?;
     let is_made = match first {
-        First::AtOnce => true,
-        First::IfShort => !known.is_begun && known.events <= SHORT,
-        First::Never => false,
+        BootstrapPolicy::AtOnce => true,
+        BootstrapPolicy::IfShort => !known.is_begun && known.events <= SHORT,
+        BootstrapPolicy::Never => false,
     };
     if !is_made {
         return Ok(None);
@@ -236,7 +240,7 @@ pub(crate) async fn mark_applied(conn: &mut PgConnection, projection: &str, epoc
 
 /// A live epoch without a checkpoint has applied nothing, by definition. Rows that are there all the same would be
 /// counted twice, so they go before the checkpoint starts at 0.
-async fn clear_unmarked(conn: &mut PgConnection, projection: &Projection) -> Result<(), sqlx::Error> {
+async fn reset_orphaned_rows(conn: &mut PgConnection, projection: &Projection) -> Result<(), sqlx::Error> {
     let unmarked = sqlx::query!(
         "SELECT l.epoch, l.workspace FROM read.live_epochs l
          LEFT JOIN read.checkpoints c ON c.projection = l.projection AND c.epoch = l.epoch AND c.workspace = l.workspace

@@ -8,13 +8,13 @@ use chrono::{DateTime, Utc};
 use domain::bucket::BucketError;
 use domain::event::{DecodeError, Event};
 use domain::ids::CampaignId;
-use event_store::RawEvent;
+use event_store::StoredEvent;
 use serde::Deserialize;
 use thiserror::Error;
 
 /// An event as a view sees it.
 #[derive(Debug, Clone)]
-pub struct Recorded<'a> {
+pub struct EventEnvelope<'a> {
     /// Whose log it is in.
     pub workspace: i32,
     /// Where in that log.
@@ -25,7 +25,7 @@ pub struct Recorded<'a> {
     pub sequence: i64,
     /// When it was taken into the log.
     pub recorded_at: DateTime<Utc>,
-    /// Who, why, when, as it is stored: views that want it read it with [`Recorded::metadata`], the others need not pay.
+    /// Who, why, when, as it is stored: views that want it read it with [`EventEnvelope::metadata`], the others need not pay.
     pub stored_metadata: &'a str,
     /// What happened. Of a batch, what is to be taken: a share of it that waits or is left out is not there.
     pub event: Event,
@@ -36,7 +36,7 @@ pub struct Recorded<'a> {
 /// What the command side noted of the request that an event came by. `None` where it did not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct RequestNote {
+pub struct RequestMetadata {
     /// The key that was used, by its id.
     pub actor: Option<String>,
     /// The trace: the same for everything that one flow did.
@@ -49,7 +49,7 @@ pub struct RequestNote {
 
 /// Why an event cannot be applied, or a log not be followed further.
 #[derive(Debug, Error)]
-pub enum Refusal {
+pub enum ApplyError {
     /// The log has no event at this position, but later ones.
     #[error("the log has a hole here")]
     Hole,
@@ -84,26 +84,26 @@ pub enum Refusal {
 /// A refusal, and of which event.
 #[derive(Debug, Error)]
 #[error("workspace {workspace}, position {position}: {reason}")]
-pub struct Refused {
+pub struct RejectedEvent {
     /// Whose log.
     pub workspace: i32,
     /// The event that cannot be passed.
     pub position: i64,
     /// Why.
     #[source]
-    pub reason: Refusal,
+    pub reason: ApplyError,
 }
 
-impl Refused {
+impl RejectedEvent {
     /// Whether there is an event, and it is refused: then it can be parked.
-    pub(crate) fn is_of_an_event(&self) -> bool {
-        !matches!(self.reason, Refusal::Hole | Refusal::TooManyParked(_))
+    pub(crate) fn is_parkable(&self) -> bool {
+        !matches!(self.reason, ApplyError::Hole | ApplyError::TooManyParked(_))
     }
 }
 
-impl<'a> Recorded<'a> {
+impl<'a> EventEnvelope<'a> {
     /// Decodes a stored event.
-    pub(crate) fn decode(raw: &'a RawEvent) -> Result<Self, Refusal> {
+    pub(crate) fn decode(raw: &'a StoredEvent) -> Result<Self, ApplyError> {
         let event = Event::decode(raw.stream_type(), raw.event_type(), raw.event_version(), raw.payload())?;
         Ok(Self {
             workspace: raw.workspace,
@@ -118,12 +118,12 @@ impl<'a> Recorded<'a> {
     }
 
     /// Who did it, and in which flow. Metadata of another shape says nothing: it is no reason to hold numbers back.
-    pub fn metadata(&self) -> RequestNote {
+    pub fn metadata(&self) -> RequestMetadata {
         serde_json::from_str(self.stored_metadata).unwrap_or_default()
     }
 
     /// The place in its batch, as recorded, of the item that is the `n`th here.
-    pub fn place(&self, n: usize) -> usize {
+    pub fn item_index(&self, n: usize) -> usize {
         self.places.as_ref().map_or(n, |places| places.get(n).copied().unwrap_or(n))
     }
 
@@ -139,7 +139,7 @@ impl<'a> Recorded<'a> {
     }
 
     /// Takes some campaigns' share out of a batch.
-    pub(crate) fn leave_out(&mut self, is_out: impl Fn(CampaignId) -> bool) {
+    pub(crate) fn exclude_campaigns(&mut self, is_out: impl Fn(CampaignId) -> bool) {
         let mut places = Vec::new();
         let mut place = 0;
         let mut keep = |campaign: Option<CampaignId>| {
@@ -162,13 +162,13 @@ impl<'a> Recorded<'a> {
     }
 
     /// The campaign whose stream this is.
-    pub fn campaign(&self) -> Result<CampaignId, Refusal> {
+    pub fn campaign(&self) -> Result<CampaignId, ApplyError> {
         let id = self.stream_id.split_once('/').and_then(|(_, id)| id.parse().ok());
-        id.ok_or_else(|| Refusal::StreamId(self.stream_id.to_owned()))
+        id.ok_or_else(|| ApplyError::StreamId(self.stream_id.to_owned()))
     }
 }
 
-impl Refusal {
+impl ApplyError {
     /// The reason with all that caused it, in one line.
     pub(crate) fn full_text(&self) -> String {
         let mut text = self.to_string();

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use event_store::{LOG_CHANNEL, Wakeups};
+use event_store::{LOG_CHANNEL, NotificationListener};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::announce::{self, Bell};
+use super::announce::{self, CommitNotifier};
 use super::backoff::Backoff;
-use super::checkpoint::{self, First};
-use super::event::Refused;
-use super::leases::{self, LeaseConfig, Leases, Share};
-use super::round::{Follower, Round};
-use super::upkeep::{self, Upkeep};
+use super::checkpoint::{self, BootstrapPolicy};
+use super::epoch_maintenance::{self, EpochMaintenance};
+use super::event::RejectedEvent;
+use super::leases::{self, LeaseConfig, Leases, LogAssignment};
+use super::poll::{LogFollower, PollResult};
 use crate::views::PROJECTIONS;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub struct ProjectorConfig {
     /// What it may apply.
     pub leases: Leases,
     /// What it does beside following. Without it, nothing is built in the background or dropped.
-    pub upkeep: Option<Upkeep>,
+    pub upkeep: Option<EpochMaintenance>,
 }
 
 impl ProjectorConfig {
@@ -45,7 +45,7 @@ impl ProjectorConfig {
 pub enum ProjectorError {
     /// A log has an event that cannot be passed.
     #[error("a projection stopped following a log")]
-    Stopped(#[source] Refused),
+    Stopped(#[source] RejectedEvent),
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
@@ -56,11 +56,11 @@ pub enum ProjectorError {
 pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationToken) -> Result<(), ProjectorError> {
     metrics::describe_counter!("highwater_projection_batches_total", "Transactions that moved checkpoints.");
     metrics::describe_counter!("highwater_projection_events_total", "Events applied.");
-    let bell = Bell::default();
+    let bell = CommitNotifier::default();
     // Where nobody builds aside, readers see the first epoch fill.
-    let first = if config.upkeep.is_some() { First::IfShort } else { First::AtOnce };
+    let first = if config.upkeep.is_some() { BootstrapPolicy::IfShort } else { BootstrapPolicy::AtOnce };
     let followers = PROJECTIONS.iter().map(|&projection| {
-        let follower = Follower::new(pool.clone(), projection, Share::Leased(config.leases.clone()));
+        let follower = LogFollower::new(pool.clone(), projection, LogAssignment::Leased(config.leases.clone()));
         follow(follower, first, config.poll, bell.clone(), shutdown.clone())
     });
     let ended = CancellationToken::new();
@@ -70,7 +70,7 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
     };
     tokio::join!(
         followed,
-        upkeep::run(&pool, config.upkeep.as_ref(), &shutdown),
+        epoch_maintenance::run(&pool, config.upkeep.as_ref(), &shutdown),
         leases::keep(&pool, &config.name, &config.leases, shutdown.clone(), ended.clone()),
         announce::run(pool.clone(), bell.clone(), shutdown.clone())
     );
@@ -81,9 +81,10 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
 pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
     let mut first_stopped = None;
     for &projection in PROJECTIONS {
-        let mut follower = Follower::new(pool.clone(), projection, Share::Everything);
+        let mut follower = LogFollower::new(pool.clone(), projection, LogAssignment::Everything);
         loop {
-            let Round { moved, lost, stopped } = follow_once(&mut follower, First::AtOnce, &Bell::default()).await?;
+            let PollResult { moved, lost, stopped } =
+                follow_once(&mut follower, BootstrapPolicy::AtOnce, &CommitNotifier::default()).await?;
             if !moved && !lost {
                 first_stopped = first_stopped.or(stopped);
                 break;
@@ -94,8 +95,14 @@ pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
     first_stopped.map_or(Ok(()), |refused| Err(ProjectorError::Stopped(refused)))
 }
 
-async fn follow(mut follower: Follower, first: First, poll: Duration, bell: Bell, shutdown: CancellationToken) {
-    let mut wakeups = Wakeups::new(follower.pool.clone(), LOG_CHANNEL, poll);
+async fn follow(
+    mut follower: LogFollower,
+    first: BootstrapPolicy,
+    poll: Duration,
+    bell: CommitNotifier,
+    shutdown: CancellationToken,
+) {
+    let mut wakeups = NotificationListener::new(follower.pool.clone(), LOG_CHANNEL, poll);
     let mut changes = follower.share.changes();
     let mut backoff = Backoff::up_to(LONGEST_WAIT);
     while !shutdown.is_cancelled() {
@@ -128,9 +135,13 @@ async fn follow(mut follower: Follower, first: First, poll: Duration, bell: Bell
     }
 }
 
-async fn follow_once(follower: &mut Follower, first: First, bell: &Bell) -> Result<Round, sqlx::Error> {
-    checkpoint::ensure(&follower.pool, follower.projection, first).await?;
+async fn follow_once(
+    follower: &mut LogFollower,
+    first: BootstrapPolicy,
+    bell: &CommitNotifier,
+) -> Result<PollResult, sqlx::Error> {
+    checkpoint::bootstrap(&follower.pool, follower.projection, first).await?;
     let round = follower.round(bell).await?;
-    follower.share.goes_on(follower.projection);
+    follower.share.heartbeat(follower.projection);
     Ok(round)
 }

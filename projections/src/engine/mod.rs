@@ -14,7 +14,7 @@
 //!    for ever, and park nothing.
 //! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
 //! 5. An epoch is followed only by code of the version that built it. What a newer version lacks is built in the background
-//!    ([`upkeep`]).
+//!    ([`epoch_maintenance`]).
 //! 6. Projectors on one database divide the logs among them; those of one that is gone are taken over ([`leases`]).
 //!
 //! docs/adding-a-view.md says how to add one, and what a view must hold.
@@ -27,17 +27,17 @@ pub(crate) mod apply; // the one transaction: checkpoint, rows
 mod backoff; // how long to wait after a failure
 pub(crate) mod batch; // pages of a log, checked and folded
 pub(crate) mod checkpoint; // epochs and checkpoints that must exist, what is pending, the compare-and-set
+pub(crate) mod commit_group; // batches that share a transaction, split to find out what fails
+pub(crate) mod epoch_maintenance; // builds and drops epochs
 pub(crate) mod follow; // keeps every log's rows up to date
-pub(crate) mod group; // batches that share a transaction, split to find out what fails
+pub(crate) mod lag; // measures the lag, whoever does the work
 pub(crate) mod leases; // divides the logs among projectors
-pub(crate) mod meter; // measures the lag, whoever does the work
 pub(crate) mod page; // reads pages of a log
 pub mod parked; // events that cannot be applied, and what waits behind them
+pub(crate) mod poll; // one round over the logs that are behind
 pub(crate) mod replay; // rebuilds beside the live rows
-pub(crate) mod round; // one round over the logs that are behind
 pub(crate) mod status; // lag against the true head
 pub(crate) mod stop; // logs that cannot go on
-pub(crate) mod upkeep; // builds and drops epochs
 pub(crate) mod verify; // compares the live rows with a rebuild
 
 use std::any::Any;
@@ -46,7 +46,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use thiserror::Error;
 
-pub use event::{Recorded, Refusal, Refused, RequestNote};
+pub use event::{ApplyError, EventEnvelope, RejectedEvent, RequestMetadata};
 
 /// Tables that share one checkpoint, and the views that fill them.
 #[derive(Debug)]
@@ -64,31 +64,31 @@ pub struct Projection {
 /// One read model: folds events into row changes, then writes them.
 pub trait View: Any + Send + Sync {
     /// Takes in one event. Events of one workspace come in order of position.
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal>;
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError>;
 
-    /// Takes in what another one of its kind ([`of_kind`]) absorbed, as if it had absorbed those events itself, right after its
+    /// Takes in what another one of its kind ([`downcast`]) absorbed, as if it had absorbed those events itself, right after its
     /// own: segments of a log are folded at the same time.
     fn merge(&mut self, later: Box<dyn View>);
 
     /// Tells what an epoch has of the log whose next events are to be absorbed: what the one before wrote and all before it,
     /// or nothing. A view that is told neither may know nothing of the rows that are there.
-    fn after(&mut self, _before: Option<&dyn View>) {}
+    fn resume_after(&mut self, _before: Option<&dyn View>) {}
 
     /// How many rows are waiting to be written: bounds what a fold may hold.
-    fn rows(&self) -> usize;
+    fn pending_rows(&self) -> usize;
 
     /// Writes what was absorbed to one epoch, inside the transaction that moves the checkpoint.
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>>;
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>>;
 }
 
 /// A view as what it is: the same kind as the one that asks. The views of a projection stand in one order.
-pub(crate) fn of_kind<V: View>(view: Box<dyn View>) -> V {
+pub(crate) fn downcast<V: View>(view: Box<dyn View>) -> V {
     let view: Box<dyn Any> = view;
     *view.downcast().expect("views are merged with those of their own kind")
 }
 
 /// A view as what it is, if it is of this kind.
-pub(crate) fn kind_of<V: View>(view: &dyn View) -> Option<&V> {
+pub(crate) fn downcast_ref<V: View>(view: &dyn View) -> Option<&V> {
     let view: &dyn Any = view;
     view.downcast_ref()
 }
@@ -98,7 +98,7 @@ pub(crate) fn kind_of<V: View>(view: &dyn View) -> Option<&V> {
 pub enum WriteError {
     /// An event does not fit the rows that are there.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] RejectedEvent),
     /// The database said no, or did not answer.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -106,7 +106,7 @@ pub enum WriteError {
 
 impl WriteError {
     /// Whether what was to be written is refused, rather than that the database failed.
-    pub(crate) fn is_about_rows(&self) -> bool {
+    pub(crate) fn is_data_error(&self) -> bool {
         match self {
             Self::Refused(_) => true,
             Self::Database(error) => apply::is_about_rows(error),

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::batch::Batch;
+use super::batch::LogPage;
 
 /// How much a page may hold. One event always fits.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ pub(crate) async fn read(
     after: i64,
     head: i64,
     limit: Limit,
-) -> Result<Batch, sqlx::Error> {
+) -> Result<LogPage, sqlx::Error> {
     let events = event_store::read_page(conn, workspace, after, limit.events.max(1), limit.bytes).await?;
-    Ok(Batch::check(workspace, after, events, head))
+    Ok(LogPage::check(workspace, after, events, head))
 }

@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use super::Projection;
 use super::backoff::Backoff;
-use super::checkpoint::Pending;
-use super::event::Refused;
+use super::checkpoint::LaggingEpoch;
+use super::event::RejectedEvent;
 
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// What this projector knows of stopped logs, by (epoch, workspace).
 #[derive(Debug, Default)]
-pub(crate) struct Stops(HashMap<(i32, i32), Retry>);
+pub(crate) struct StoppedLogs(HashMap<(i32, i32), Retry>);
 
 #[derive(Debug)]
 struct Retry {
@@ -24,14 +24,14 @@ struct Retry {
     backoff: Backoff,
 }
 
-impl Stops {
+impl StoppedLogs {
     /// Whether the log should rest for now.
-    pub(crate) fn rests(&self, epoch: i32, workspace: i32) -> bool {
+    pub(crate) fn is_backing_off(&self, epoch: i32, workspace: i32) -> bool {
         self.0.get(&(epoch, workspace)).is_some_and(|retry| retry.at > Instant::now())
     }
 
     /// Forgets logs that somebody else took further, or that are no longer followed.
-    pub(crate) fn keep(&mut self, pending: &[Pending]) {
+    pub(crate) fn keep(&mut self, pending: &[LaggingEpoch]) {
         self.0.retain(|key, _| pending.iter().any(|log| (log.epoch, log.workspace) == *key));
     }
 
@@ -46,7 +46,7 @@ impl Stops {
         pool: &PgPool,
         projection: &Projection,
         epochs: &[i32],
-        refused: &Refused,
+        refused: &RejectedEvent,
     ) -> Result<(), sqlx::Error> {
         let reason = refused.reason.full_text();
         for &epoch in epochs {

@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::observed::observed_campaign;
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 /// The columns of the rows, each as long as the others.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ struct Corrected {
 }
 
 impl View for Activity {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Campaign(event) => {
                 let to_values = Value::Object(to_values(event));
@@ -67,7 +67,7 @@ impl View for Activity {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        let later = of_kind::<Self>(later);
+        let later = downcast::<Self>(later);
         self.workspaces.extend(later.workspaces);
         self.campaigns.extend(later.campaigns);
         self.positions.extend(later.positions);
@@ -81,11 +81,11 @@ impl View for Activity {
         self.to_values.extend(later.to_values);
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.workspaces.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.workspaces.is_empty() {
                 return Ok(());
@@ -122,7 +122,7 @@ impl View for Activity {
 impl Activity {
     fn push(
         &mut self,
-        recorded: &Recorded<'_>,
+        recorded: &EventEnvelope<'_>,
         campaign: CampaignId,
         (kind, source): (&str, Option<Uuid>),
         to_values: &Value,
@@ -173,9 +173,9 @@ fn to_values(event: &CampaignEvent) -> Map<String, Value> {
     members
 }
 
-fn corrected(batch: &ObservationsRecorded) -> Result<BTreeMap<CampaignId, Corrected>, Refusal> {
+fn corrected(batch: &ObservationsRecorded) -> Result<BTreeMap<CampaignId, Corrected>, ApplyError> {
     let mut campaigns: BTreeMap<CampaignId, Corrected> = BTreeMap::new();
-    for observation in batch.observations.iter().filter(|observation| observation.corrects.is_some()) {
+    for observation in batch.observations.iter().filter(|observation| observation.correction.is_some()) {
         let did = campaigns.entry(observed_campaign(batch, observation)?).or_default();
         *did.corrections.entry(observation.kind.name()).or_default() += 1;
         for (measure, change) in observation.increments() {

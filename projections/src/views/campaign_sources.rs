@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::observed::observed_campaign;
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
 pub(super) struct CampaignSources {
@@ -25,7 +25,7 @@ pub(super) struct CampaignSources {
 type Feed = (i32, CampaignId, SourceId);
 
 impl View for CampaignSources {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Observations(batch) => {
                 // A campaign that the batch lists but no observation names was not fed.
@@ -49,16 +49,16 @@ impl View for CampaignSources {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        for (feed, position) in of_kind::<Self>(later).firsts {
+        for (feed, position) in downcast::<Self>(later).firsts {
             self.firsts.entry(feed).or_insert(position);
         }
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.firsts.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.firsts.is_empty() {
                 return Ok(());
@@ -88,7 +88,7 @@ impl View for CampaignSources {
 }
 
 impl CampaignSources {
-    fn feed(&mut self, recorded: &Recorded<'_>, campaign: CampaignId, source: SourceId) {
+    fn feed(&mut self, recorded: &EventEnvelope<'_>, campaign: CampaignId, source: SourceId) {
         let first = self.firsts.entry((recorded.workspace, campaign, source)).or_insert(recorded.position);
         *first = recorded.position.min(*first);
     }

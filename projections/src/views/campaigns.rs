@@ -16,16 +16,16 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, Refused, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, RejectedEvent, View, WriteError, downcast};
 
 /// A campaign of a workspace.
 type Key = (i32, CampaignId);
 
 #[derive(Debug, Default)]
-pub(super) struct Campaigns(BTreeMap<Key, Vec<Change>>);
+pub(super) struct Campaigns(BTreeMap<Key, Vec<PendingEvent>>);
 
 #[derive(Debug)]
-struct Change {
+struct PendingEvent {
     position: i64,
     sequence: i64,
     recorded_at: DateTime<Utc>,
@@ -34,7 +34,7 @@ struct Change {
 
 /// A campaign as far as it is known: nothing before its creation.
 #[derive(Debug, Default)]
-struct Known {
+struct LoadedCampaign {
     campaign: Campaign,
     version: i64,
     position: i64,
@@ -43,7 +43,7 @@ struct Known {
 }
 
 impl View for Campaigns {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         let event = match &recorded.event {
             Event::Campaign(event) => event,
             Event::Workspace(_) | Event::Source(_) | Event::Observations(_) | Event::Statements(_) | Event::Sync(_) => {
@@ -51,7 +51,7 @@ impl View for Campaigns {
             }
         };
         let key = (recorded.workspace, recorded.campaign()?);
-        self.0.entry(key).or_default().push(Change {
+        self.0.entry(key).or_default().push(PendingEvent {
             position: recorded.position,
             sequence: recorded.sequence,
             recorded_at: recorded.recorded_at,
@@ -61,16 +61,16 @@ impl View for Campaigns {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        for (campaign, changes) in of_kind::<Self>(later).0 {
+        for (campaign, changes) in downcast::<Self>(later).0 {
             self.0.entry(campaign).or_default().extend(changes);
         }
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.0.is_empty() {
                 return Ok(());
@@ -89,15 +89,15 @@ impl View for Campaigns {
     }
 }
 
-impl Known {
-    fn apply(&mut self, (workspace, campaign): Key, change: &Change) -> Result<(), Refused> {
+impl LoadedCampaign {
+    fn apply(&mut self, (workspace, campaign): Key, change: &PendingEvent) -> Result<(), RejectedEvent> {
         if self.campaign.details.is_none() {
             self.created_at = change.recorded_at;
         }
         self.campaign.apply(change.event.clone());
         if self.campaign.details.is_none() {
-            let reason = Refusal::NotCreated(campaign);
-            return Err(Refused { workspace, position: change.position, reason });
+            let reason = ApplyError::NotCreated(campaign);
+            return Err(RejectedEvent { workspace, position: change.position, reason });
         }
         self.version = change.sequence;
         self.position = change.position;
@@ -156,7 +156,7 @@ struct Row {
 }
 
 impl Row {
-    fn into_known(self) -> Result<(Key, Known), sqlx::Error> {
+    fn into_known(self) -> Result<(Key, LoadedCampaign), sqlx::Error> {
         let campaign = CampaignId(self.campaign_id);
         let currency = self.currency.parse().map_err(unreadable)?;
         let channels: Result<Vec<_>, _> = self.channels.iter().map(|channel| channel.parse()).collect();
@@ -175,7 +175,7 @@ impl Row {
             external_ids: self.external_ids.0,
             attributes: self.attributes.0,
         };
-        let known = Known {
+        let known = LoadedCampaign {
             campaign: Campaign { details: Some(details) },
             version: self.version,
             position: self.position,
@@ -195,7 +195,7 @@ async fn load(
     epoch: i32,
     keys: impl Iterator<Item = &Key>,
     conn: &mut PgConnection,
-) -> Result<BTreeMap<Key, Known>, sqlx::Error> {
+) -> Result<BTreeMap<Key, LoadedCampaign>, sqlx::Error> {
     let (workspaces, campaigns): (Vec<i32>, Vec<Uuid>) = keys.map(|(workspace, id)| (*workspace, id.0)).unzip();
     let rows = sqlx::query_as!(
         Row,

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::observed::observed_campaign;
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 /// The columns of the rows, each as long as the others.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(super) struct Corrections {
 }
 
 impl View for Corrections {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         let batch = match &recorded.event {
             Event::Observations(batch) => batch,
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {
@@ -43,9 +43,9 @@ impl View for Corrections {
             }
         };
         for (n, observation) in batch.observations.iter().enumerate() {
-            let Some(correction) = &observation.corrects else { continue };
+            let Some(correction) = &observation.correction else { continue };
             // A batch has far fewer items.
-            let item = i32::try_from(recorded.place(n)).unwrap_or(i32::MAX);
+            let item = i32::try_from(recorded.item_index(n)).unwrap_or(i32::MAX);
             self.workspaces.push(recorded.workspace);
             self.campaigns.push(observed_campaign(batch, observation)?.0);
             self.buckets.push(quarter_hour(observation.occurred_at));
@@ -67,7 +67,7 @@ impl View for Corrections {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        let later = of_kind::<Self>(later);
+        let later = downcast::<Self>(later);
         self.workspaces.extend(later.workspaces);
         self.campaigns.extend(later.campaigns);
         self.buckets.extend(later.buckets);
@@ -86,11 +86,11 @@ impl View for Corrections {
         self.values.extend(later.values);
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.workspaces.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.workspaces.is_empty() {
                 return Ok(());

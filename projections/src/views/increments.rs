@@ -16,24 +16,24 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::months::{self, Kept};
+use super::insert_hint::InsertHint;
+use super::months::{self, RetentionBound};
 use super::observed::observed_campaign;
-use super::written::Written;
-use crate::engine::{Recorded, Refusal, View, WriteError, kind_of, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast, downcast_ref};
 
 /// Cells are found by few bytes, since one is looked up for nearly every observation: feeds have numbers, and so do quarters.
 #[derive(Debug, Default)]
 pub(super) struct Increments {
-    feeds: HashMap<Feed, u32, foldhash::fast::RandomState>,
-    sums: HashMap<Slot, Sum, foldhash::fast::RandomState>,
+    feeds: HashMap<SeriesKey, u32, foldhash::fast::RandomState>,
+    sums: HashMap<CellKey, Sum, foldhash::fast::RandomState>,
     /// By campaign of the batch at hand: the number of its feed.
     numbers: Vec<Option<u32>>,
-    written: Written,
+    written: InsertHint,
 }
 
 /// What a source sends about a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Feed {
+struct SeriesKey {
     workspace: i32,
     campaign: CampaignId,
     source: SourceId,
@@ -41,7 +41,7 @@ struct Feed {
 
 /// A cell's place among those that a batch touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Slot {
+struct CellKey {
     feed: u32,
     /// Seconds from 1970 to the start of the 15 minutes.
     bucket: i64,
@@ -73,7 +73,7 @@ impl Sum {
 }
 
 impl View for Increments {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         let batch = match &recorded.event {
             Event::Observations(batch) => batch,
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {
@@ -86,41 +86,41 @@ impl View for Increments {
             let campaign = observed_campaign(batch, observation)?;
             let feed = match self.numbers[observation.campaign] {
                 Some(number) => number,
-                None => self.number(Feed { workspace: recorded.workspace, campaign, source: batch.source }),
+                None => self.number(SeriesKey { workspace: recorded.workspace, campaign, source: batch.source }),
             };
             self.numbers[observation.campaign] = Some(feed);
             let bucket = quarter_hour_s(observation.occurred_at);
             for (measure, value) in observation.increments() {
                 let more = Sum { value: i128::from(value), changed_at: recorded.recorded_at };
-                self.add(Slot { feed, bucket, measure }, more);
+                self.add(CellKey { feed, bucket, measure }, more);
             }
         }
         Ok(())
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        let later = of_kind::<Self>(later);
+        let later = downcast::<Self>(later);
         let numbers: HashMap<u32, u32> =
             later.feeds.into_iter().map(|(feed, number)| (number, self.number(feed))).collect();
         for (slot, sum) in later.sums {
             if let Some(&feed) = numbers.get(&slot.feed) {
-                self.add(Slot { feed, ..slot }, sum);
+                self.add(CellKey { feed, ..slot }, sum);
             }
         }
     }
 
-    fn after(&mut self, before: Option<&dyn View>) {
+    fn resume_after(&mut self, before: Option<&dyn View>) {
         self.written = match before {
-            None => Written::Nothing,
-            Some(view) => kind_of::<Self>(view).map_or(Written::Unknown, Self::all_written),
+            None => InsertHint::Nothing,
+            Some(view) => downcast_ref::<Self>(view).map_or(InsertHint::Unknown, Self::all_written),
         };
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.sums.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.sums.is_empty() {
                 return Ok(());
@@ -129,8 +129,8 @@ impl View for Increments {
             let quarters = self.cells();
             let buckets = quarters.iter().map(|(cell, _)| cell.bucket);
             let [by_quarter, by_hour, by_day] = months::prepare(epoch, tables, buckets, conn).await?;
-            let hours = added_up(&quarters, Grain::Hour);
-            let days = added_up(&hours, Grain::Day);
+            let hours = roll_up(&quarters, Grain::Hour);
+            let days = roll_up(&hours, Grain::Day);
             write_quarters(epoch, &Rows::of(&quarters, by_quarter, self.written), conn).await?;
             write_hours(epoch, &Rows::of(&hours, by_hour, self.written), conn).await?;
             write_days(epoch, &Rows::of(&days, by_day, self.written), conn).await?;
@@ -140,25 +140,25 @@ impl View for Increments {
 }
 
 impl Increments {
-    fn number(&mut self, feed: Feed) -> u32 {
+    fn number(&mut self, feed: SeriesKey) -> u32 {
         let next = u32::try_from(self.feeds.len()).unwrap_or(u32::MAX);
         *self.feeds.entry(feed).or_insert(next)
     }
 
-    fn add(&mut self, slot: Slot, more: Sum) {
+    fn add(&mut self, slot: CellKey, more: Sum) {
         self.sums.entry(slot).and_modify(|sum| sum.add(more)).or_insert(more);
     }
 
     /// What is known of the tables once this is written.
-    fn all_written(&self) -> Written {
+    fn all_written(&self) -> InsertHint {
         self.written.and(self.sums.keys().filter_map(|slot| DateTime::from_timestamp(slot.bucket, 0)))
     }
 
     /// In key order, so that neighbours in the index are written together.
     fn cells(&self) -> Vec<(Cell, Sum)> {
-        let feeds: HashMap<u32, Feed> = self.feeds.iter().map(|(feed, number)| (*number, *feed)).collect();
-        let cell = |(slot, sum): (&Slot, &Sum)| {
-            let Feed { workspace, campaign, source } = *feeds.get(&slot.feed)?;
+        let feeds: HashMap<u32, SeriesKey> = self.feeds.iter().map(|(feed, number)| (*number, *feed)).collect();
+        let cell = |(slot, sum): (&CellKey, &Sum)| {
+            let SeriesKey { workspace, campaign, source } = *feeds.get(&slot.feed)?;
             let bucket = DateTime::from_timestamp(slot.bucket, 0)?;
             Some((Cell { workspace, campaign, source, bucket, measure: slot.measure }, *sum))
         };
@@ -170,7 +170,7 @@ impl Increments {
 
 /// Cells in key order, in coarser buckets. Cells of one of them stand together, whatever their measures: it is closed when
 /// the next one begins.
-fn added_up(cells: &[(Cell, Sum)], grain: Grain) -> Vec<(Cell, Sum)> {
+fn roll_up(cells: &[(Cell, Sum)], grain: Grain) -> Vec<(Cell, Sum)> {
     let mut coarser = Vec::new();
     let mut open: BTreeMap<Cell, Sum> = BTreeMap::new();
     for &(cell, sum) in cells {
@@ -193,10 +193,10 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(cells: &[(Cell, Sum)], kept: Kept, written: Written) -> Self {
+    fn of(cells: &[(Cell, Sum)], kept: RetentionBound, written: InsertHint) -> Self {
         let mut rows = Self::default();
         for (cell, sum) in cells.iter().filter(|(cell, _)| kept.holds(cell.bucket)) {
-            if written.lacks(cell.bucket) { &mut rows.new } else { &mut rows.others }.push(cell, sum);
+            if written.is_certainly_new(cell.bucket) { &mut rows.new } else { &mut rows.others }.push(cell, sum);
         }
         rows
     }

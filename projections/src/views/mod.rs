@@ -9,6 +9,7 @@ mod campaigns;
 mod corrections; // what each correction of an observation did
 mod dimensions; // pushed observations by one dimension at a time
 mod increments; // pushed observations, summed
+mod insert_hint;
 mod months; // months of tables, made before rows are written
 mod observed; // what a batch of observations names
 mod scope_marks; // the last event that touched each scope
@@ -17,8 +18,7 @@ mod source_cuts; // in which grains and zones a source states its totals
 mod source_syncs; // a source's own runs
 mod sources;
 mod statements; // stated totals, the newest per key
-mod workspaces;
-mod written; // which rows cannot be there yet
+mod workspaces; // which rows cannot be there yet
 
 use crate::engine::{Projection, View};
 

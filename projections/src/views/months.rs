@@ -9,9 +9,9 @@ use sqlx::PgConnection;
 
 /// From when on a table keeps rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kept(Option<DateTime<Utc>>);
+pub(super) struct RetentionBound(Option<DateTime<Utc>>);
 
-impl Kept {
+impl RetentionBound {
     /// Whether rows of this bucket are kept.
     pub(super) fn holds(self, bucket: DateTime<Utc>) -> bool {
         self.0.is_none_or(|before| bucket >= before)
@@ -25,7 +25,7 @@ pub(super) async fn prepare<const N: usize>(
     tables: [&str; N],
     buckets: impl Iterator<Item = DateTime<Utc>>,
     conn: &mut PgConnection,
-) -> Result<[Kept; N], sqlx::Error> {
+) -> Result<[RetentionBound; N], sqlx::Error> {
     let names: Vec<String> = tables.iter().map(|&table| table.to_owned()).collect();
     let months: BTreeSet<_> = buckets.map(utc_month).collect();
     let months: Vec<_> = months.into_iter().collect();
@@ -38,5 +38,5 @@ pub(super) async fn prepare<const N: usize>(
     .fetch_all(conn)
     .await?;
     let before = |table: &str| rows.iter().find(|row| row.table_name == table).and_then(|row| row.before);
-    Ok(tables.map(|table| Kept(before(table))))
+    Ok(tables.map(|table| RetentionBound(before(table))))
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use domain::ids::CampaignId;
 use domain::observation::{Observation, ObservationsRecorded};
 
-use crate::engine::Refusal;
+use crate::engine::ApplyError;
 
 /// A month in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,9 +39,9 @@ impl fmt::Display for Month {
 pub(super) fn observed_campaign(
     batch: &ObservationsRecorded,
     observation: &Observation,
-) -> Result<CampaignId, Refusal> {
+) -> Result<CampaignId, ApplyError> {
     let named = batch.campaigns.get(observation.campaign).copied();
-    named.ok_or(Refusal::CampaignIndex { index: observation.campaign, campaigns: batch.campaigns.len() })
+    named.ok_or(ApplyError::CampaignIndex { index: observation.campaign, campaigns: batch.campaigns.len() })
 }
 
 /// Finds the campaigns that a batch's observations name, with the months of what they report. Each pair comes once: what is
@@ -56,7 +56,7 @@ pub(super) struct ObservedMonths {
 }
 
 impl ObservedMonths {
-    pub(super) fn of(&mut self, batch: &ObservationsRecorded) -> Result<&[(CampaignId, Month)], Refusal> {
+    pub(super) fn of(&mut self, batch: &ObservationsRecorded) -> Result<&[(CampaignId, Month)], ApplyError> {
         self.found.clear();
         self.last.clear();
         self.last.resize(batch.campaigns.len(), None);

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
 use super::observed::{Month, ObservedMonths};
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
 pub(super) struct ScopeMarks {
@@ -50,7 +50,7 @@ impl fmt::Display for Scope {
 }
 
 impl View for ScopeMarks {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         self.mark_workspace(recorded.workspace, recorded.position);
         match &recorded.event {
             Event::Workspace(_) => {}
@@ -64,18 +64,18 @@ impl View for ScopeMarks {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        let later = of_kind::<Self>(later);
+        let later = downcast::<Self>(later);
         self.marks.extend(later.marks);
         for (workspace, position) in later.workspaces {
             self.mark_workspace(workspace, position);
         }
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.marks.len() + self.workspaces.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.workspaces.is_empty() {
                 return Ok(());
@@ -108,7 +108,7 @@ impl ScopeMarks {
         }
     }
 
-    fn mark(&mut self, recorded: &Recorded<'_>, scope: Scope) {
+    fn mark(&mut self, recorded: &EventEnvelope<'_>, scope: Scope) {
         self.marks.insert((recorded.workspace, scope), recorded.position);
     }
 
@@ -135,7 +135,11 @@ impl ScopeMarks {
         all
     }
 
-    fn mark_observations(&mut self, recorded: &Recorded<'_>, batch: &ObservationsRecorded) -> Result<(), Refusal> {
+    fn mark_observations(
+        &mut self,
+        recorded: &EventEnvelope<'_>,
+        batch: &ObservationsRecorded,
+    ) -> Result<(), ApplyError> {
         // A 15-minute UTC bucket lies in one UTC month, the one of every instant in it.
         for &(campaign, month) in self.months.of(batch)? {
             let scope = Scope::CampaignMonth(campaign, month);
@@ -144,7 +148,7 @@ impl ScopeMarks {
         Ok(())
     }
 
-    fn mark_statements(&mut self, recorded: &Recorded<'_>, batch: &StatementsRecorded) -> Result<(), Refusal> {
+    fn mark_statements(&mut self, recorded: &EventEnvelope<'_>, batch: &StatementsRecorded) -> Result<(), ApplyError> {
         let mut marked = None;
         for statement in &batch.statements {
             let span = statement.bucket.resolve(batch.grain, batch.time_zone)?;

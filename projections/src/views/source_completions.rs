@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 /// Workspace, source, complete through.
 type Key = (i32, SourceId, DateTime<Utc>);
@@ -29,7 +29,7 @@ impl SourceCompletions {
 }
 
 impl View for SourceCompletions {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Sync(SyncEvent::SyncCompleted { source, at, complete_through, grain: _ }) => {
                 // As exact as the database keeps instants: two that are one there must be one key here.
@@ -48,16 +48,16 @@ impl View for SourceCompletions {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        for (key, at) in of_kind::<Self>(later).0 {
+        for (key, at) in downcast::<Self>(later).0 {
             self.complete(key, at);
         }
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.0.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.0.is_empty() {
                 return Ok(());

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 /// Workspace, source, grain, zone.
 type Row = (i32, SourceId, Grain, &'static str);
@@ -20,7 +20,7 @@ type Row = (i32, SourceId, Grain, &'static str);
 pub(super) struct SourceCuts(BTreeSet<Row>);
 
 impl View for SourceCuts {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Statements(batch) => {
                 if !batch.statements.is_empty() {
@@ -33,14 +33,14 @@ impl View for SourceCuts {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        self.0.extend(of_kind::<Self>(later).0);
+        self.0.extend(downcast::<Self>(later).0);
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.0.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.0.is_empty() {
                 return Ok(());

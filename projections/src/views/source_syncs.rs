@@ -14,20 +14,20 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
-pub(super) struct SourceSyncs(BTreeMap<(i32, SourceId), Runs>);
+pub(super) struct SourceSyncs(BTreeMap<(i32, SourceId), SyncState>);
 
 #[derive(Debug, Default)]
-struct Runs {
+struct SyncState {
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
     failed: Option<(DateTime<Utc>, String)>,
     complete: Option<(DateTime<Utc>, Grain)>,
 }
 
-impl Runs {
+impl SyncState {
     /// Instants are compared as exactly as the database keeps them, so that a batch and its rows agree on what is later.
     fn absorb(&mut self, event: &SyncEvent) {
         let kept = |instant: &DateTime<Utc>| instant.trunc_subsecs(6);
@@ -64,7 +64,7 @@ impl Runs {
 }
 
 impl View for SourceSyncs {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Sync(event) => self.0.entry((recorded.workspace, event.source())).or_default().absorb(event),
             Event::Workspace(_)
@@ -77,21 +77,21 @@ impl View for SourceSyncs {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        for (source, runs) in of_kind::<Self>(later).0 {
+        for (source, runs) in downcast::<Self>(later).0 {
             self.0.entry(source).or_default().merge(runs);
         }
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.0.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.0.is_empty() {
                 return Ok(());
             }
-            let instants = |of: fn(&Runs) -> Option<DateTime<Utc>>| self.0.values().map(of).collect::<Vec<_>>();
+            let instants = |of: fn(&SyncState) -> Option<DateTime<Utc>>| self.0.values().map(of).collect::<Vec<_>>();
             let (workspaces, ids): (Vec<i32>, Vec<Uuid>) =
                 self.0.keys().map(|(workspace, id)| (*workspace, id.0)).unzip();
             let reasons: Vec<_> =

@@ -6,18 +6,18 @@ use std::collections::BTreeMap;
 
 use domain::event::Event;
 use domain::ids::SourceId;
-use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
 pub(super) struct Sources(BTreeMap<(i32, SourceId), SourceDefinition>);
 
 impl View for Sources {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Source(SourceEvent::SourceRegistered { source, definition, at: _ }) => {
                 self.0.insert((recorded.workspace, *source), definition.clone());
@@ -32,14 +32,14 @@ impl View for Sources {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        self.0.extend(of_kind::<Self>(later).0);
+        self.0.extend(downcast::<Self>(later).0);
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.0.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.0.is_empty() {
                 return Ok(());
@@ -89,10 +89,10 @@ fn kind(kind: SourceKind) -> &'static str {
     }
 }
 
-fn role(role: Role) -> &'static str {
+fn role(role: SourceRole) -> &'static str {
     match role {
-        Role::Primary => "primary",
-        Role::Reference => "reference",
+        SourceRole::Primary => "primary",
+        SourceRole::Reference => "reference",
     }
 }
 

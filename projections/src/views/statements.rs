@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
 pub(super) struct Statements(HashMap<Key, Total>);
@@ -42,7 +42,7 @@ struct Total {
 }
 
 impl View for Statements {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         let batch = match &recorded.event {
             Event::Statements(batch) => batch,
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Observations(_) | Event::Sync(_) => {
@@ -75,16 +75,16 @@ impl View for Statements {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        for (key, total) in of_kind::<Self>(later).0 {
+        for (key, total) in downcast::<Self>(later).0 {
             self.state(key, total);
         }
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.0.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if !self.0.is_empty() {
                 self.upsert(epoch, conn).await?;

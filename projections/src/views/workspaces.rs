@@ -9,13 +9,13 @@ use domain::workspace::WorkspaceOpened;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
-use crate::engine::{Recorded, Refusal, View, WriteError, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
 pub(super) struct Workspaces(BTreeMap<i32, WorkspaceOpened>);
 
 impl View for Workspaces {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Workspace(opened) => {
                 self.0.insert(recorded.workspace, opened.clone());
@@ -26,14 +26,14 @@ impl View for Workspaces {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        self.0.extend(of_kind::<Self>(later).0);
+        self.0.extend(downcast::<Self>(later).0);
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.0.len()
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.0.is_empty() {
                 return Ok(());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use platform::clock::ManualClock;
 use projections::views::CAMPAIGN_MODEL;
-use projections::{EpochState, ProjectorConfig, RebuildMode, Upkeep, catch_up, rollback};
+use projections::{EpochMaintenance, EpochState, ProjectorConfig, RebuildMode, catch_up, rollback};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::then::{checkpoint, live_epoch, live_rows};
 
 fn config(rebuild: RebuildMode) -> ProjectorConfig {
     let clock = ManualClock::new(noon()).shared();
-    looking_after(Upkeep { rebuild, every: Duration::from_millis(20), ..Upkeep::new(clock) })
+    looking_after(EpochMaintenance { rebuild, every: Duration::from_millis(20), ..EpochMaintenance::new(clock) })
 }
 
 struct Projector {

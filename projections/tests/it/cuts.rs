@@ -9,7 +9,7 @@ use domain::measure::Measure;
 use domain::observation::ObservationType;
 use domain::source::SourceKind;
 use domain::sync::SyncEvent;
-use projections::{ReplayCut, ReplayOptions, catch_up};
+use projections::{ReplayOptions, SegmentSize, catch_up};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
@@ -185,7 +185,7 @@ async fn segments_that_are_folded_at_once_give_the_same_rows(options: PgPoolOpti
     catch_up(&pool).await.unwrap();
     let expected = live_rows(&admin, long.workspace).await;
     // Each event by views of its own, in several transactions.
-    for cut in [ReplayCut::default(), ReplayCut { page_events: 1, fold_events: 300 }] {
+    for cut in [SegmentSize::default(), SegmentSize { page_events: 1, fold_events: 300 }] {
         rebuild_with(&pool, &ReplayOptions { cut, ..of_all() }).await.unwrap();
         assert_eq!(live_rows(&admin, long.workspace).await, expected, "{cut:?}");
     }

@@ -11,7 +11,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::{Currency, Money};
 use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::SyncEvent;
 use domain::workspace::{self, WorkspaceOpened};
@@ -274,8 +274,8 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> Given {
         name: format!("source_{}", id.0.as_u128()),
         channel: "paid_search".parse().unwrap(),
         kind,
-        role: Role::Primary,
-        measure_roles: BTreeMap::from([(Measure::Conversions, Role::Reference)]),
+        role: SourceRole::Primary,
+        measure_roles: BTreeMap::from([(Measure::Conversions, SourceRole::Reference)]),
         time_zone: "America/New_York".parse().unwrap(),
         currency: eur(),
         expected_delay_s: 3_600,
@@ -308,7 +308,7 @@ pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
             count,
             value_micros,
             dimensions: BTreeMap::new(),
-            corrects: None,
+            correction: None,
         });
     }
     let event = ObservationsRecorded { source: from, currency: eur(), campaigns, observations: rows };
@@ -336,7 +336,7 @@ pub(crate) fn corrected(
     let Given { stream, event } = observed(from, &[seen]);
     let Event::Observations(mut batch) = event else { unreachable!("a batch of observations") };
     id.clone_into(&mut batch.observations[0].id);
-    batch.observations[0].corrects = Some(Box::new(Correction { of: of.to_owned(), at, count, value_micros }));
+    batch.observations[0].correction = Some(Box::new(Correction { of: of.to_owned(), at, count, value_micros }));
     Given { stream, event: Event::Observations(batch) }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use platform::clock::ManualClock;
-use projections::{EpochState, ReplayError, ReplayOptions, Upkeep, catch_up, drop_old, replay};
+use projections::{EpochMaintenance, EpochState, ReplayError, ReplayOptions, catch_up, drop_old, replay};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::then::{counted, live_epoch};
 /// Runs a projector at an instant until these are the epochs.
 async fn look_after(admin: &PgPool, pool: &PgPool, clock: &ManualClock, expected: &[i32]) {
     let shutdown = CancellationToken::new();
-    let upkeep = Upkeep { every: Duration::from_millis(10), ..Upkeep::new(clock.shared()) };
+    let upkeep = EpochMaintenance { every: Duration::from_millis(10), ..EpochMaintenance::new(clock.shared()) };
     let config = looking_after(upkeep);
     let running = tokio::spawn(projections::run(pool.clone(), config, shutdown.clone()));
     while epochs(admin).await != applied(expected) {

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use event_store::Wakeups;
+use event_store::NotificationListener;
 use projections::{LeaseConfig, Leases, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
@@ -130,7 +130,7 @@ struct World {
     connect: PgConnectOptions,
     logs: Vec<Log>,
     /// What projectors announce.
-    commits: Wakeups,
+    commits: NotificationListener,
 }
 
 impl World {
@@ -150,7 +150,7 @@ impl World {
             admin.execute(statement).await.unwrap();
         }
         // One that is killed behind its commit announces nothing.
-        let commits = Wakeups::new(admin.clone(), READ_CHANNEL, Duration::from_secs(1));
+        let commits = NotificationListener::new(admin.clone(), READ_CHANNEL, Duration::from_secs(1));
         let mut world = Self { admin, connect, logs: Vec::new(), commits };
         for _ in 0..logs {
             world.logs.push(Log::opened(&world.admin).await);

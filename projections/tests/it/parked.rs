@@ -133,7 +133,7 @@ async fn one_campaign_of_a_batch_waits_while_the_others_go_on(options: PgPoolOpt
     let domain::event::Event::Observations(mut batch) = event else { unreachable!() };
     batch.campaigns.push(campaign(1));
     let mut moved = batch.observations[0].clone();
-    (moved.campaign, moved.corrects) = (1, None);
+    (moved.campaign, moved.correction) = (1, None);
     batch.observations.insert(0, moved);
     log.append(Given { stream, event: domain::event::Event::Observations(batch) }).await;
 

@@ -7,7 +7,9 @@ use domain::bucket::{Bucket, Grain};
 use domain::measure::Measure;
 use domain::source::SourceKind;
 use platform::clock::ManualClock;
-use projections::{ProjectorConfig, ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, Upkeep, replay};
+use projections::{
+    EpochMaintenance, ProjectorConfig, ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay,
+};
 use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -37,7 +39,7 @@ pub(crate) fn of_all() -> ReplayOptions {
 }
 
 /// A projector that looks after epochs.
-pub(crate) fn looking_after(upkeep: Upkeep) -> ProjectorConfig {
+pub(crate) fn looking_after(upkeep: EpochMaintenance) -> ProjectorConfig {
     let id = Uuid::now_v7();
     ProjectorConfig {
         poll: Duration::from_millis(20),

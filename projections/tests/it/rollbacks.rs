@@ -1,6 +1,6 @@
 //! Going back to the epoch before.
 
-use projections::{ReplayError, ReplayOptions, WentBack, catch_up, rollback};
+use projections::{ReplayError, ReplayOptions, RolledBack, catch_up, rollback};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ use crate::given::{Log, at, campaign, clicked, pools, source};
 use crate::replaying::{MODEL, epochs, of_all, only, rebuild, varied};
 use crate::then::{checkpoint, counted, live_epoch, live_rows};
 
-async fn back(pool: &PgPool, options: &ReplayOptions) -> Result<Vec<WentBack>, ReplayError> {
+async fn back(pool: &PgPool, options: &ReplayOptions) -> Result<Vec<RolledBack>, ReplayError> {
     rollback(pool, MODEL, options, CancellationToken::new()).await
 }
 
@@ -28,7 +28,7 @@ async fn going_back_is_the_same_flip(options: PgPoolOptions, connect: PgConnectO
     let rows = live_rows(&admin, log.workspace).await;
 
     let went = back(&pool, &of_all()).await.unwrap();
-    assert_eq!(went, [WentBack { workspace: log.workspace, from: 2, to: 1 }]);
+    assert_eq!(went, [RolledBack { workspace: log.workspace, from: 2, to: 1 }]);
     assert_eq!((live_epoch(&admin, log.workspace).await, live_rows(&admin, log.workspace).await), (1, rows));
     assert_eq!(checkpoint(&pool, log.workspace).await, log.head());
 
@@ -75,7 +75,7 @@ async fn one_workspace_goes_back_alone(options: PgPoolOptions, connect: PgConnec
     assert_eq!(live_epoch(&admin, other.workspace).await, 2);
     // Of all, those go that can.
     let went = back(&pool, &of_all()).await.unwrap();
-    assert_eq!(went, [WentBack { workspace: other.workspace, from: 2, to: 1 }]);
+    assert_eq!(went, [RolledBack { workspace: other.workspace, from: 2, to: 1 }]);
     let unknown = back(&pool, &only(&[4_711])).await;
     assert!(matches!(unknown, Err(ReplayError::UnknownWorkspaces(missing)) if missing == [4_711]));
 }

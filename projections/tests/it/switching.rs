@@ -1,7 +1,7 @@
 //! What a workspace does not switch to unless it is said that it may.
 
 use projections::parked::skip;
-use projections::{ReplayError, ReplayOptions, ReplayOutcome, Unlike, catch_up, rollback};
+use projections::{ReplayError, ReplayOptions, ReplayOutcome, SwitchBlocked, catch_up, rollback};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ async fn notes(admin: &PgPool) -> Vec<(i32, String)> {
 }
 
 #[track_caller]
-fn assert_unlike(refused: &Result<ReplayOutcome, ReplayError>, unlike: &Unlike) {
+fn assert_unlike(refused: &Result<ReplayOutcome, ReplayError>, unlike: &SwitchBlocked) {
     assert!(matches!(refused, Err(ReplayError::Unlike { unlike: found, .. }) if found == unlike), "{refused:?}");
 }
 
@@ -55,7 +55,7 @@ async fn rows_that_differ_in_number(options: PgPoolOptions, connect: PgConnectOp
     let log = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
     sqlx::query("DELETE FROM read.campaigns WHERE epoch = 1").execute(&admin).await.unwrap();
-    let unlike = Unlike::Rows { table: "campaigns", live: 0, filled: 1 };
+    let unlike = SwitchBlocked::Rows { table: "campaigns", live: 0, filled: 1 };
     assert_unlike(&rebuild_with(&pool, &of_all()).await, &unlike);
     assert_eq!(live_epoch(&admin, log.workspace).await, 1);
     assert_eq!(notes(&admin).await, [(2, unlike.to_string())]);
@@ -74,7 +74,7 @@ async fn rows_with_more_parked(options: PgPoolOptions, connect: PgConnectOptions
     // Another workspace is not held up.
     let other = varied(&admin, 1).await;
     catch_up(&pool).await.unwrap();
-    let unlike = Unlike::MoreParked { live: 0, filled: 1 };
+    let unlike = SwitchBlocked::MoreParked { live: 0, filled: 1 };
     assert_unlike(&rebuild_with(&pool, &of_all()).await, &unlike);
     assert_eq!((live_epoch(&admin, log.workspace).await, live_epoch(&admin, other.workspace).await), (1, 2));
     assert_eq!((counted(&admin, log.workspace).await, notes(&admin).await), (2, vec![(2, unlike.to_string())]));
@@ -108,7 +108,7 @@ async fn what_is_left_out_since_may_go(options: PgPoolOptions, connect: PgConnec
     // From then on the count is looked at again.
     sqlx::query("DELETE FROM read.campaigns WHERE epoch = 3").execute(&admin).await.unwrap();
     let refused = rebuild_with(&pool, &of_all()).await;
-    assert_unlike(&refused, &Unlike::Rows { table: "campaigns", live: 0, filled: 1 });
+    assert_unlike(&refused, &SwitchBlocked::Rows { table: "campaigns", live: 0, filled: 1 });
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -120,7 +120,7 @@ async fn rows_that_are_compared_and_differ(options: PgPoolOptions, connect: PgCo
     sqlx::query(&change).execute(&admin).await.unwrap();
     let verified = ReplayOptions { verify: true, ..of_all() };
     let refused = rebuild_with(&pool, &verified).await.unwrap_err();
-    let ReplayError::Unlike { workspace, unlike: Unlike::Differs { rows: 1, first } } = refused else {
+    let ReplayError::Unlike { workspace, unlike: SwitchBlocked::Differs { rows: 1, first } } = refused else {
         panic!("{refused:?}")
     };
     assert_eq!((workspace, first.table), (log.workspace, "campaigns"));
@@ -149,7 +149,7 @@ async fn rows_that_cannot_be_compared(options: PgPoolOptions, connect: PgConnect
     projections::retention::limit_dimensions(&admin, 7).await.unwrap();
     let refused = rebuild_with(&pool, &ReplayOptions { verify: true, ..of_all() }).await.unwrap_err();
     let reason = "the live rows keep another number of values of a dimension".to_owned();
-    assert_unlike(&Err(refused), &Unlike::Unverified { reason });
+    assert_unlike(&Err(refused), &SwitchBlocked::Unverified { reason });
     assert_eq!(live_epoch(&admin, log.workspace).await, 1);
     rebuild(&pool).await;
     assert_eq!(live_epoch(&admin, log.workspace).await, 2);

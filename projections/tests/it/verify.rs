@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 use platform::clock::{ManualClock, SharedClock};
 use projections::{
-    Changed, Difference, Problem, RowDifference, Sample, Verified, VerifyError, VerifyRequest, Watch, catch_up,
-    last_verified, verify,
+    Changed, Difference, Problem, RowDifference, Sample, Verified, VerifyError, VerifyObserver, VerifyRequest,
+    catch_up, last_verified, verify,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -38,7 +38,7 @@ pub(crate) async fn try_verify(
 ) -> (Result<Verified, VerifyError>, Vec<Difference>) {
     let found = Mutex::new(Vec::new());
     let note = |difference: &Difference| found.lock().unwrap().push(difference.clone());
-    let watch = Watch { progress: &|_| {}, difference: &note };
+    let watch = VerifyObserver { progress: &|_| {}, difference: &note };
     let request = VerifyRequest { workspaces: workspaces.to_vec(), ..VerifyRequest::default() };
     let verified = verify(pool, MODEL, &request, &clock(noon()), watch, shutdown).await;
     (verified, found.into_inner().unwrap())
@@ -238,7 +238,7 @@ async fn a_sample_is_of_some_campaigns_by_its_seed(options: PgPoolOptions, conne
     let sampled = async |campaigns, seed| {
         let found = Mutex::new(Vec::new());
         let note = |difference: &Difference| found.lock().unwrap().push(difference.clone());
-        let watch = Watch { progress: &|_| {}, difference: &note };
+        let watch = VerifyObserver { progress: &|_| {}, difference: &note };
         let request = VerifyRequest { sample: Some(Sample { campaigns, seed }), ..VerifyRequest::default() };
         verify(&pool, MODEL, &request, &clock(noon()), watch, CancellationToken::new()).await.unwrap();
         found.into_inner().unwrap()
@@ -263,7 +263,7 @@ async fn a_run_that_dies_is_cleaned_up_by_the_next(options: PgPoolOptions, conne
 
     // Dies as soon as there is something to leave behind.
     let begun = CancellationToken::new();
-    let watch = Watch { progress: &|_| begun.cancel(), difference: &|_| {} };
+    let watch = VerifyObserver { progress: &|_| begun.cancel(), difference: &|_| {} };
     let (request, clock) = (VerifyRequest::default(), clock(noon()));
     tokio::select! {
         biased;
@@ -304,7 +304,7 @@ async fn nobody_waits_for_a_long_reader_because_of_it(options: PgPoolOptions, co
     // Reads all epochs there are, that of the run too, and goes on for as long as the test likes.
     let mut reader = admin.begin().await.unwrap();
     let begun = CancellationToken::new();
-    let watch = Watch { progress: &|_| begun.cancel(), difference: &|_| {} };
+    let watch = VerifyObserver { progress: &|_| begun.cancel(), difference: &|_| {} };
     let (request, clock) = (VerifyRequest::default(), clock(noon()));
     let verifying = verify(&pool, MODEL, &request, &clock, watch, CancellationToken::new());
     let others = async {
@@ -353,7 +353,7 @@ async fn an_interrupted_run_says_so_and_leaves_nothing(options: PgPoolOptions, c
             shutdown.cancel();
         }
     };
-    let watch = Watch { progress: &first_is_done, difference: &|_| {} };
+    let watch = VerifyObserver { progress: &first_is_done, difference: &|_| {} };
     let request = VerifyRequest::default();
     let verified = verify(&pool, MODEL, &request, &clock(noon()), watch, shutdown.clone()).await.unwrap();
     assert!(verified.interrupted);
@@ -373,7 +373,7 @@ async fn it_is_stored_when_every_workspace_last_passed(options: PgPoolOptions, c
 
     // A failure later does not make it forget, nor a workspace that came later.
     tamper(&admin, "DELETE FROM read.workspaces WHERE workspace = $1", log.workspace).await;
-    let watch = Watch { progress: &|_| {}, difference: &|_| {} };
+    let watch = VerifyObserver { progress: &|_| {}, difference: &|_| {} };
     let later = clock(at("2026-11-22T13:00:00Z"));
     let request = VerifyRequest::default();
     verify(&pool, MODEL, &request, &later, watch, CancellationToken::new()).await.unwrap();
@@ -386,7 +386,7 @@ async fn it_is_stored_when_every_workspace_last_passed(options: PgPoolOptions, c
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn only_projections_are_verified(options: PgPoolOptions, connect: PgConnectOptions) {
     let (_, pool) = pools(options, connect).await;
-    let watch = Watch { progress: &|_| {}, difference: &|_| {} };
+    let watch = VerifyObserver { progress: &|_| {}, difference: &|_| {} };
     let unknown =
         verify(&pool, "horoscopes", &VerifyRequest::default(), &clock(noon()), watch, CancellationToken::new()).await;
     assert!(matches!(unknown, Err(VerifyError::UnknownProjection(name)) if name == "horoscopes"));

@@ -9,11 +9,11 @@ use http_edge::consistency::ConsistencyToken;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ApiState;
-use crate::parked::About;
-use crate::refusal::Refusal;
-use crate::report::request::Fields;
+use crate::error::ReadError;
+use crate::model_head::ModelHead;
+use crate::parked::ResourceScope;
+use crate::report::request::FieldErrors;
 use crate::snapshot::Snapshot;
-use crate::tip::Tip;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// The longest that a request may wait for the projection.
@@ -21,7 +21,7 @@ const MAX_WAIT_S: u64 = 30;
 
 /// What a request says of it in its query string.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Asked {
+pub(crate) struct ConsistencyParams {
     pub(crate) min_position: Option<i64>,
     pub(crate) max_staleness: Option<String>,
     pub(crate) on_timeout: Option<String>,
@@ -29,7 +29,7 @@ pub(crate) struct Asked {
 
 /// What a caller wants of its answer's freshness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Consistency {
+pub(crate) struct ConsistencyRequirement {
     min_position: Option<i64>,
     max_staleness: Option<TimeDelta>,
     /// Seconds that the caller would rather wait than get less.
@@ -39,9 +39,9 @@ pub(crate) struct Consistency {
 
 /// A snapshot, and whether it is as fresh as was asked.
 #[derive(Debug)]
-pub(crate) struct Settled {
+pub(crate) struct ConsistentSnapshot {
     pub(crate) snapshot: Snapshot,
-    consistency: Consistency,
+    consistency: ConsistencyRequirement,
     pub(crate) satisfied: bool,
     /// Parts of the log that wait and belong to the answer.
     pub(crate) parked: usize,
@@ -49,21 +49,21 @@ pub(crate) struct Settled {
     pub(crate) waited_s: Option<u64>,
 }
 
-impl Consistency {
+impl ConsistencyRequirement {
     /// Reads the query string, `Consistency-Token` and `Prefer`.
-    pub(crate) fn read(asked: &Asked, headers: &HeaderMap, workspace: i32) -> Result<Self, Refusal> {
-        let mut fields = Fields::default();
-        let token = ConsistencyToken::from_headers(headers).map_err(Refusal::ConsistencyToken)?;
+    pub(crate) fn read(asked: &ConsistencyParams, headers: &HeaderMap, workspace: i32) -> Result<Self, ReadError> {
+        let mut fields = FieldErrors::default();
+        let token = ConsistencyToken::from_headers(headers).map_err(ReadError::ConsistencyToken)?;
         if token.is_some_and(|token| token.workspace != workspace) {
-            return Err(Refusal::ForeignConsistencyToken);
+            return Err(ReadError::ForeignConsistencyToken);
         }
         if asked.min_position.is_some_and(|position| position < 0) {
-            fields.wrong("min_position", "must not be negative");
+            fields.push("min_position", "must not be negative");
         }
         let max_staleness = asked.max_staleness.as_deref().and_then(|text| {
             let duration = parse_duration(text);
             if duration.is_none() {
-                fields.wrong("max_staleness", "is not a duration such as 500ms, 5s, 2m or 1h");
+                fields.push("max_staleness", "is not a duration such as 500ms, 5s, 2m or 1h");
             }
             duration
         });
@@ -71,7 +71,7 @@ impl Consistency {
             None | Some("stale") => false,
             Some("error") => true,
             Some(_) => {
-                fields.wrong("on_timeout", "is neither stale nor error");
+                fields.push("on_timeout", "is neither stale nor error");
                 false
             }
         };
@@ -82,11 +82,11 @@ impl Consistency {
                 wait_s: preferred_wait(headers),
                 error_on_timeout,
             })
-            .map_err(Refusal::Query)
+            .map_err(ReadError::Query)
     }
 
     /// The same, but for a caller who does not wait.
-    pub(crate) fn at_once(self) -> Self {
+    pub(crate) fn without_waiting(self) -> Self {
         Self { wait_s: None, ..self }
     }
 
@@ -101,12 +101,12 @@ impl Consistency {
     }
 
     /// Whether a snapshot may come too late for it and be waited for again, although a tip has met it.
-    pub(crate) fn may_wait_again(self) -> bool {
+    pub(crate) fn may_need_second_wait(self) -> bool {
         self.wait_s.is_some() && self.max_staleness.is_some()
     }
 
     /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.
-    pub(crate) fn is_met_by(self, tip: &Tip, now: DateTime<Utc>) -> bool {
+    pub(crate) fn is_satisfied_by(self, tip: &ModelHead, now: DateTime<Utc>) -> bool {
         tip.revision.count == 0 && self.is_met_at(tip.applied, tip.lag(now))
     }
 
@@ -118,7 +118,12 @@ impl Consistency {
 
     /// Takes a snapshot that is as fresh as is wanted, waiting for the projection as long as the caller would.
     /// What hides behind a parked part is not waited for.
-    pub(crate) async fn settle(self, state: &ApiState, workspace: i32, about: &About) -> Result<Settled, Refusal> {
+    pub(crate) async fn acquire_snapshot(
+        self,
+        state: &ApiState,
+        workspace: i32,
+        about: &ResourceScope,
+    ) -> Result<ConsistentSnapshot, ReadError> {
         let mut watch = self.wait_s.map(|_| state.progress.watch(workspace));
         let deadline = Instant::now() + Duration::from_secs(self.wait_s.unwrap_or(0));
         let mut snapshot = Snapshot::take(state, workspace).await?;
@@ -131,8 +136,9 @@ impl Consistency {
                 break;
             }
         }
-        let mut settled = Settled { snapshot, consistency: self, satisfied: true, parked: 0, waited_s: None };
-        settled.judge(about)?;
+        let mut settled =
+            ConsistentSnapshot { snapshot, consistency: self, satisfied: true, parked: 0, waited_s: None };
+        settled.check(about)?;
         Ok(settled)
     }
 
@@ -144,31 +150,34 @@ impl Consistency {
         self.min_position.max(for_staleness).filter(|position| *position > snapshot.applied)
     }
 
-    fn refuse_unknown(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
+    fn refuse_unknown(&self, snapshot: &Snapshot) -> Result<(), ReadError> {
         match self.min_position.filter(|asked| *asked > snapshot.head) {
-            Some(asked) => Err(Refusal::UnknownPosition { asked, head: snapshot.head }),
+            Some(asked) => Err(ReadError::UnknownPosition { asked, head: snapshot.head }),
             None => Ok(()),
         }
     }
 }
 
-impl Settled {
+impl ConsistentSnapshot {
     /// Whether the snapshot is as fresh as is wanted, once more after it was told to show an older state.
-    pub(crate) fn judge(&mut self, about: &About) -> Result<(), Refusal> {
+    pub(crate) fn check(&mut self, about: &ResourceScope) -> Result<(), ReadError> {
         let (snapshot, wanted) = (&self.snapshot, self.consistency);
         wanted.refuse_unknown(snapshot)?;
         if snapshot.is_building {
-            return Err(Refusal::Building);
+            return Err(ReadError::Building);
         }
         if let Some(bound) = wanted.max_staleness
             && snapshot.lag() > bound
         {
-            return Err(Refusal::StalenessBoundUnmet { lag: snapshot.lag() });
+            return Err(ReadError::StalenessBoundUnmet { lag: snapshot.lag() });
         }
-        let is_there = |position| position <= snapshot.applied && !snapshot.parked.hides(about, position);
+        let is_there = |position| position <= snapshot.applied && !snapshot.parked.blocks_position(about, position);
         self.satisfied = wanted.min_position.is_none_or(is_there);
         if !self.satisfied && wanted.error_on_timeout {
-            return Err(Refusal::NotYetVisible { asked: wanted.min_position.unwrap_or(0), applied: snapshot.applied });
+            return Err(ReadError::NotYetVisible {
+                asked: wanted.min_position.unwrap_or(0),
+                applied: snapshot.applied,
+            });
         }
         self.parked = snapshot.parked.count(about);
         self.waited_s = wanted.wait_s.filter(|_| self.satisfied);

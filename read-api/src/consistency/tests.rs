@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use http::{HeaderMap, HeaderValue};
 use http_edge::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
 
-use super::{Asked, Consistency, parse_duration, preferred_wait};
+use super::{ConsistencyParams, ConsistencyRequirement, parse_duration, preferred_wait};
 
 fn prefer(values: &[&'static str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -40,8 +40,10 @@ fn the_further_of_both_positions_counts() {
     let mut headers = HeaderMap::new();
     headers.insert(CONSISTENCY_TOKEN, ConsistencyToken { workspace: 3, position: 40 }.header_value());
     let position = |min_position| {
-        Consistency::read(&Asked { min_position, ..Asked::default() }, &headers, 3).unwrap().min_position
+        ConsistencyRequirement::read(&ConsistencyParams { min_position, ..ConsistencyParams::default() }, &headers, 3)
+            .unwrap()
+            .min_position
     };
     assert_eq!([position(None), position(Some(39)), position(Some(41))], [Some(40), Some(40), Some(41)]);
-    assert!(Consistency::read(&Asked::default(), &headers, 4).is_err());
+    assert!(ConsistencyRequirement::read(&ConsistencyParams::default(), &headers, 4).is_err());
 }

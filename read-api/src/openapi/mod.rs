@@ -1,11 +1,11 @@
 //! The OpenAPI document: what it says beside the operations, and an example of each answer.
 
-mod closed; // members and parameters that have one of a few values
 mod conventions; // what every read takes and says in its headers
-mod twins; // examples of bodies that are parameters
+mod enums; // members and parameters that have one of a few values
+mod get_variants; // examples of bodies that are parameters
 
 use axum::Router;
-use http_edge::docs::{Description, Example};
+use http_edge::docs::{ApiDocs, Example};
 use http_edge::problem::Problem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -77,12 +77,12 @@ const EXAMPLES: &[Example] = examples! {
 };
 
 /// The router, and what describes it.
-pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, Description) {
+pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, ApiDocs) {
     let (router, paths) = routes.split_for_parts();
     let mut document = Document::openapi();
     document.merge(paths);
     conventions::describe(&mut document);
-    closed::describe(&mut document);
-    twins::exemplify(&mut document);
-    (router, Description::new(document, problems::ALL, EXAMPLES, ADDRESS))
+    enums::describe(&mut document);
+    get_variants::add_examples(&mut document);
+    (router, ApiDocs::new(document, problems::ALL, EXAMPLES, ADDRESS))
 }

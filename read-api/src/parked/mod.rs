@@ -9,21 +9,21 @@ use domain::{campaign, observation, source, statement, sync};
 use uuid::Uuid;
 
 use crate::MODEL;
-use crate::answer::Warning;
-use crate::refusal::Refusal;
+use crate::error::ReadError;
+use crate::response::Warning;
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 
 /// What an answer is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct About {
+pub(crate) struct ResourceScope {
     /// Whether it tells what sources say, or only what campaigns are.
     numbers: bool,
     /// `None`: any campaign of the workspace.
     campaigns: Option<BTreeSet<Uuid>>,
 }
 
-impl About {
+impl ResourceScope {
     /// What campaigns are; all of them if none is named.
     pub(crate) fn campaigns(ids: impl IntoIterator<Item = Uuid>) -> Self {
         Self { numbers: false, campaigns: Some(ids.into_iter().collect()).filter(|ids: &BTreeSet<_>| !ids.is_empty()) }
@@ -41,12 +41,12 @@ impl About {
 
 /// What waits in the live epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Parked(Vec<Part>);
+pub(crate) struct Parked(Vec<ParkedPart>);
 
 /// What is held back as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
-    of: Of,
+pub(crate) struct ParkedPart {
+    of: ParkedOrigin,
     /// The first event that waits, and the last.
     first: i64,
     last: i64,
@@ -56,7 +56,7 @@ pub(crate) struct Part {
 
 /// Whose events they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Of {
+enum ParkedOrigin {
     /// A campaign's own.
     Campaign(Uuid),
     /// What a source says of campaigns: of one, or of any.
@@ -67,7 +67,7 @@ enum Of {
     Anything,
 }
 
-impl Of {
+impl ParkedOrigin {
     fn read(stream_type: &str, stream_id: &str, campaign: Option<Uuid>) -> Self {
         let id = stream_id.split_once('/').and_then(|(_, id)| id.parse().ok());
         match (stream_type, id) {
@@ -79,27 +79,27 @@ impl Of {
     }
 }
 
-impl Part {
-    fn touches(&self, about: &About) -> bool {
+impl ParkedPart {
+    fn touches(&self, about: &ResourceScope) -> bool {
         match self.of {
-            Of::Campaign(id) => about.has(id),
-            Of::Numbers { campaign, .. } => about.numbers && campaign.is_none_or(|id| about.has(id)),
-            Of::Source(_) => about.numbers,
-            Of::Anything => true,
+            ParkedOrigin::Campaign(id) => about.has(id),
+            ParkedOrigin::Numbers { campaign, .. } => about.numbers && campaign.is_none_or(|id| about.has(id)),
+            ParkedOrigin::Source(_) => about.numbers,
+            ParkedOrigin::Anything => true,
         }
     }
 
     /// The source that it comes from; `None` if it comes from none, or is of an unknown kind.
     fn source(&self) -> Option<Uuid> {
         match self.of {
-            Of::Numbers { source, .. } | Of::Source(source) => Some(source),
-            Of::Campaign(_) | Of::Anything => None,
+            ParkedOrigin::Numbers { source, .. } | ParkedOrigin::Source(source) => Some(source),
+            ParkedOrigin::Campaign(_) | ParkedOrigin::Anything => None,
         }
     }
 }
 
 impl Parked {
-    fn touching<'a>(&'a self, about: &'a About) -> impl Iterator<Item = &'a Part> {
+    fn touching<'a>(&'a self, about: &'a ResourceScope) -> impl Iterator<Item = &'a ParkedPart> {
         self.0.iter().filter(|part| part.touches(about))
     }
 
@@ -109,12 +109,12 @@ impl Parked {
     }
 
     /// How many parts an answer lacks.
-    pub(crate) fn count(&self, about: &About) -> usize {
+    pub(crate) fn count(&self, about: &ResourceScope) -> usize {
         self.touching(about).count()
     }
 
     /// Whether an answer lacks some event up to a position.
-    pub(crate) fn hides(&self, about: &About, position: i64) -> bool {
+    pub(crate) fn blocks_position(&self, about: &ResourceScope, position: i64) -> bool {
         self.touching(about).any(|part| part.first <= position)
     }
 
@@ -124,24 +124,24 @@ impl Parked {
     }
 
     /// How many events of a source wait that an answer would be made of.
-    pub(crate) fn events_of(&self, source: Uuid, about: &About) -> u64 {
+    pub(crate) fn events_of(&self, source: Uuid, about: &ResourceScope) -> u64 {
         let events = self.touching(about).filter(|part| part.source() == Some(source)).map(|part| part.events);
         u64::try_from(events.sum::<i64>()).unwrap_or(0)
     }
 
     /// Without what comes from sources that the query does not let in. One that is not known yet may be let in.
-    pub(crate) fn from(&self, admitted: &Sources, all: &Sources) -> Self {
+    pub(crate) fn for_sources(&self, admitted: &Sources, all: &Sources) -> Self {
         let is_in = |id: Uuid| admitted.contains_key(&id) || !all.contains_key(&id);
         Self(self.0.iter().filter(|part| part.source().is_none_or(is_in)).cloned().collect())
     }
 
     /// Whether numbers of these campaigns lack something that decides how settled they are.
-    pub(crate) fn unsettles(&self, about: &About, decides: impl Fn(Uuid) -> bool) -> bool {
+    pub(crate) fn affects_finality(&self, about: &ResourceScope, decides: impl Fn(Uuid) -> bool) -> bool {
         self.touching(about).any(|part| part.source().is_none_or(&decides))
     }
 
     /// What a reader is told of it beside the data.
-    pub(crate) fn warning(&self, about: &About, sources: &Sources) -> Option<Warning> {
+    pub(crate) fn warning(&self, about: &ResourceScope, sources: &Sources) -> Option<Warning> {
         let touching: Vec<_> = self.touching(about).collect();
         let names: BTreeSet<_> = touching
             .iter()
@@ -159,7 +159,7 @@ impl Parked {
 }
 
 /// What waits in the snapshot's live epoch.
-pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Parked, Refusal> {
+pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Parked, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let rows = sqlx::query!(
         "SELECT stream_type, stream_id, campaign_id, position, last_position, waiting FROM read.parked
@@ -170,8 +170,8 @@ pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Parked, Refusal> {
     )
     .fetch_all(snapshot.db())
     .await?;
-    let parts = rows.into_iter().map(|row| Part {
-        of: Of::read(&row.stream_type, &row.stream_id, row.campaign_id),
+    let parts = rows.into_iter().map(|row| ParkedPart {
+        of: ParkedOrigin::read(&row.stream_type, &row.stream_id, row.campaign_id),
         first: row.position,
         last: row.last_position,
         events: row.waiting,

@@ -4,9 +4,9 @@ fn id(n: u128) -> Uuid {
     Uuid::from_u128(n)
 }
 
-fn part(stream_type: &str, stream: u128, campaign: Option<u128>) -> Part {
-    let of = Of::read(stream_type, &format!("1/{}", id(stream)), campaign.map(id));
-    Part { of, first: 5, last: 9, events: 3 }
+fn part(stream_type: &str, stream: u128, campaign: Option<u128>) -> ParkedPart {
+    let of = ParkedOrigin::read(stream_type, &format!("1/{}", id(stream)), campaign.map(id));
+    ParkedPart { of, first: 5, last: 9, events: 3 }
 }
 
 #[test]
@@ -16,29 +16,29 @@ fn an_answer_lacks_what_is_of_its_campaigns() {
     let stream = Parked(vec![part("statements", 7, None)]);
     let sync = Parked(vec![part("syncs", 7, None)]);
     let unknown = Parked(vec![part("meteors", 1, None)]);
-    let counts = |about: &About| [&own, &share, &stream, &sync, &unknown].map(|parked| parked.count(about));
-    assert_eq!(counts(&About::campaigns([id(1)])), [1, 0, 0, 0, 1]);
-    assert_eq!(counts(&About::campaigns([id(2)])), [0, 0, 0, 0, 1]);
-    assert_eq!(counts(&About::campaigns([])), [1, 0, 0, 0, 1]);
-    assert_eq!(counts(&About::numbers([id(1)])), [1, 1, 1, 1, 1]);
-    assert_eq!(counts(&About::numbers([id(2)])), [0, 0, 1, 1, 1]);
-    assert_eq!(counts(&About::numbers([])), [1, 1, 1, 1, 1]);
+    let counts = |about: &ResourceScope| [&own, &share, &stream, &sync, &unknown].map(|parked| parked.count(about));
+    assert_eq!(counts(&ResourceScope::campaigns([id(1)])), [1, 0, 0, 0, 1]);
+    assert_eq!(counts(&ResourceScope::campaigns([id(2)])), [0, 0, 0, 0, 1]);
+    assert_eq!(counts(&ResourceScope::campaigns([])), [1, 0, 0, 0, 1]);
+    assert_eq!(counts(&ResourceScope::numbers([id(1)])), [1, 1, 1, 1, 1]);
+    assert_eq!(counts(&ResourceScope::numbers([id(2)])), [0, 0, 1, 1, 1]);
+    assert_eq!(counts(&ResourceScope::numbers([])), [1, 1, 1, 1, 1]);
 }
 
 #[test]
 fn only_what_comes_later_is_hidden() {
     let parked = Parked(vec![part("observations", 7, Some(1))]);
-    let about = About::numbers([id(1)]);
-    assert_eq!([4, 5, 9].map(|position| parked.hides(&about, position)), [false, true, true]);
-    assert!(!parked.hides(&About::numbers([id(2)]), 9));
+    let about = ResourceScope::numbers([id(1)]);
+    assert_eq!([4, 5, 9].map(|position| parked.blocks_position(&about, position)), [false, true, true]);
+    assert!(!parked.blocks_position(&ResourceScope::numbers([id(2)]), 9));
     assert_eq!((parked.last(), parked.events_of(id(7), &about), parked.events_of(id(8), &about)), (9, 3, 0));
 }
 
 #[test]
 fn sources_that_do_not_decide_unsettle_nothing() {
     let parked = Parked(vec![part("observations", 7, Some(1))]);
-    let about = About::numbers([id(1)]);
-    assert!(parked.unsettles(&about, |source| source == id(7)));
-    assert!(!parked.unsettles(&about, |source| source == id(8)));
-    assert!(Parked(vec![part("campaign", 1, None)]).unsettles(&about, |_| false));
+    let about = ResourceScope::numbers([id(1)]);
+    assert!(parked.affects_finality(&about, |source| source == id(7)));
+    assert!(!parked.affects_finality(&about, |source| source == id(8)));
+    assert!(Parked(vec![part("campaign", 1, None)]).affects_finality(&about, |_| false));
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::decimal::{MILLION, divide_half_even};
-use domain::freshness::State;
+use domain::freshness::Finality;
 use domain::money::Currency;
 
-use super::combine::{Row, RowKey, Setting, WHOLE};
-use super::measured::ByCurrency;
+use super::measure_values::ByCurrency;
 use super::query::DataState;
+use super::rows::{ENTIRE_RANGE, Row, RowContext, RowKey};
 use super::value::Value;
 
 /// The numbers that a row is compared with.
@@ -20,7 +20,7 @@ pub(crate) struct Compared {
     pub(crate) by_currency: ByCurrency,
     /// Those of money in each currency, be there one or several.
     pub(crate) in_each: ByCurrency,
-    pub(crate) state: State,
+    pub(crate) state: Finality,
 }
 
 /// What became of a number.
@@ -33,7 +33,7 @@ pub(crate) struct Change {
 }
 
 /// Each row of a report beside the one of `then` that it corresponds to. What is only there gets a row, too.
-pub(crate) fn pair(own: &Setting<'_>, rows: Vec<Row>, then: &Setting<'_>, of_then: Vec<Row>) -> Vec<Row> {
+pub(crate) fn pair(own: &RowContext<'_>, rows: Vec<Row>, then: &RowContext<'_>, of_then: Vec<Row>) -> Vec<Row> {
     let mut of_then: BTreeMap<RowKey, Row> = of_then.into_iter().map(|row| (row.key.clone(), row)).collect();
     let untold = || vec![Value::Null; own.query.measures.len()];
     let mut paired: Vec<Row> = Vec::with_capacity(rows.len());
@@ -46,14 +46,14 @@ pub(crate) fn pair(own: &Setting<'_>, rows: Vec<Row>, then: &Setting<'_>, of_the
     }
     for (key, then) in of_then {
         // Of a cell that has no counterpart there is no other state than its own.
-        let has_cell = key.cell == WHOLE || key.cell < own.cells.len();
+        let has_cell = key.cell == ENTIRE_RANGE || key.cell < own.cells.len();
         let state = if has_cell { own.state(&key) } else { then.state };
         // Of several cells, there is nothing final here; of one, it may still come.
         let is_final = own.query.data_state == DataState::Final;
-        if is_final && key.cell != WHOLE && state != State::Final {
+        if is_final && key.cell != ENTIRE_RANGE && state != Finality::Final {
             continue;
         }
-        let state = if is_final { State::Final } else { state };
+        let state = if is_final { Finality::Final } else { state };
         let compared = Some(Compared::with(then));
         let (changes, by_currency, in_each) = Default::default();
         paired.push(Row { key, values: untold(), state, changes, by_currency, in_each, compared });
@@ -87,7 +87,7 @@ impl Compared {
         Self { values: then.values, by_currency: then.by_currency, in_each: then.in_each, state: then.state }
     }
 
-    fn with_nothing(values: Vec<Value>, state: State) -> Self {
+    fn with_nothing(values: Vec<Value>, state: Finality) -> Self {
         Self { values, by_currency: ByCurrency::new(), in_each: ByCurrency::new(), state }
     }
 }

@@ -6,22 +6,22 @@ use domain::observation::{Dimension, OTHER};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::gather::{Sum, Whole};
-use super::measured::overflow;
-use super::reading::Reading;
-use crate::answer::Warning;
-use crate::refusal::Refusal;
+use super::aggregate::{Sum, SumKey};
+use super::measure_values::overflow;
+use super::rollup::RollupChoice;
+use crate::error::ReadError;
+use crate::response::Warning;
 
 /// Where in a dimension a number stands. Sorted as rows are when nothing else decides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Slice {
+pub(crate) enum DimensionValue {
     /// Under a value of it, or under `(other)` for values that are not kept by themselves, beside those that say so themselves.
     Value(String),
     /// It names no value: a stated total, or an observation without this dimension.
     None,
 }
 
-impl Slice {
+impl DimensionValue {
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Value(value) => Some(value),
@@ -32,12 +32,12 @@ impl Slice {
 
 /// A row's member that is named after its dimension.
 #[derive(Debug)]
-pub(crate) struct Member<'a> {
+pub(crate) struct DimensionField<'a> {
     pub(crate) dimension: Dimension,
-    pub(crate) slice: &'a Slice,
+    pub(crate) slice: &'a DimensionValue,
 }
 
-impl Serialize for Member<'_> {
+impl Serialize for DimensionField<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut member = serializer.serialize_map(Some(1))?;
         member.serialize_entry(self.dimension.name(), &self.slice.text())?;
@@ -47,8 +47,8 @@ impl Serialize for Member<'_> {
 
 /// The sums that name a value, and what is left of the totals beside them. Its last change is not told apart from that of the
 /// total, so it may seem later than it was, never earlier.
-pub(crate) fn split(totals: Vec<Sum>, named: Vec<Sum>) -> Result<Vec<Sum>, Refusal> {
-    let mut told: BTreeMap<Whole, i128> = BTreeMap::new();
+pub(crate) fn split(totals: Vec<Sum>, named: Vec<Sum>) -> Result<Vec<Sum>, ReadError> {
+    let mut told: BTreeMap<SumKey, i128> = BTreeMap::new();
     for sum in &named {
         let told = told.entry(sum.whole()).or_default();
         *told = told.checked_add(sum.value).ok_or_else(overflow)?;
@@ -59,14 +59,14 @@ pub(crate) fn split(totals: Vec<Sum>, named: Vec<Sum>) -> Result<Vec<Sum>, Refus
         let value = total.value.checked_sub(told.unwrap_or(0)).ok_or_else(overflow)?;
         // Where values say all of it, there is no rest to tell; where none says anything, even 0 is told.
         if value != 0 || told.is_none() {
-            all.push(Sum { value, slice: Some(Slice::None), ..total });
+            all.push(Sum { value, slice: Some(DimensionValue::None), ..total });
         }
     }
     Ok(all)
 }
 
 /// That more values may have been named than are kept. Some sources name a value `(other)` themselves: that alone says nothing.
-pub(crate) fn of_others(dimension: Dimension, sums: &[Sum], reading: Reading) -> Option<Warning> {
+pub(crate) fn of_others(dimension: Dimension, sums: &[Sum], reading: RollupChoice) -> Option<Warning> {
     sums.iter().any(|sum| sum.overflows).then(|| Warning {
         code: "other_values",
         detail: format!(

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::measure::Measure;
 use uuid::Uuid;
 
-use super::combine::{RowKey, Setting, Tally};
-use super::gather::MAX_SUMS;
-use super::measured::overflow;
+use super::aggregate::MAX_SUMS;
+use super::measure_values::overflow;
 use super::query::Fill;
-use crate::refusal::Refusal;
+use super::rows::{RowContext, RowKey, RowTotals};
+use crate::error::ReadError;
 
 /// Groups of rows by their keys, which all name the first cell, with who states what in any cell of theirs.
 pub(crate) type Groups = BTreeMap<RowKey, BTreeMap<Measure, BTreeSet<Uuid>>>;
 
 /// The groups of these tallies. A report that tells nothing apart has one, whatever was said.
-pub(crate) fn groups<'a>(setting: &Setting<'_>, tallies: impl IntoIterator<Item = &'a Tally>) -> Groups {
+pub(crate) fn groups<'a>(setting: &RowContext<'_>, tallies: impl IntoIterator<Item = &'a RowTotals>) -> Groups {
     let mut groups = Groups::new();
     if setting.query.group_by.is_empty() {
         groups.insert(RowKey::default(), BTreeMap::new());
@@ -30,12 +30,12 @@ pub(crate) fn groups<'a>(setting: &Setting<'_>, tallies: impl IntoIterator<Item 
 }
 
 /// Adds what the query wants where nothing was said. Measures that nobody states of a group stay untold.
-pub(crate) fn fill(setting: &Setting<'_>, groups: &Groups, tally: &mut Tally) -> Result<(), Refusal> {
+pub(crate) fn fill(setting: &RowContext<'_>, groups: &Groups, tally: &mut RowTotals) -> Result<(), ReadError> {
     if setting.query.fill == Fill::None {
         return Ok(());
     }
     if groups.len().saturating_mul(setting.cells.len()) > MAX_SUMS {
-        return Err(Refusal::ReportTooLarge);
+        return Err(ReadError::ReportTooLarge);
     }
     for (group, stated) in groups {
         let is_unsettled = setting.is_unsettled(group);

@@ -3,22 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::bucket::{Cell, Grain};
+use domain::bucket::{Grain, ReportBucket};
 use domain::campaign::{CampaignState, CampaignStatus};
-use domain::freshness::{Reckoning, restated_after_final};
+use domain::freshness::{ZoneAlignment, restated_after_final};
 use domain::measure::Measure;
 use uuid::Uuid;
 
-use super::combine::{Row, RowKey};
-use super::filter::parts::Set;
+use super::filter::parts::InclusionSet;
 use super::plan::Plan;
+use super::rows::{Row, RowKey};
 use super::warnings::Overlap;
-use crate::refusal::Refusal;
+use crate::error::ReadError;
 use crate::snapshot::Snapshot;
 use crate::sources::{Source, Sources};
 
 /// The names of these campaigns.
-pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTreeMap<Uuid, String>, Refusal> {
+pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTreeMap<Uuid, String>, ReadError> {
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -38,16 +38,16 @@ pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTree
 }
 
 /// Whether there is such a campaign.
-pub(crate) async fn is_there(snapshot: &mut Snapshot, id: Uuid) -> Result<bool, Refusal> {
+pub(crate) async fn exists(snapshot: &mut Snapshot, id: Uuid) -> Result<bool, ReadError> {
     Ok(!names(snapshot, &[id]).await?.is_empty())
 }
 
 /// The campaigns that stand so now; among `ids`, unless that is empty.
-pub(crate) async fn standing_so(
+pub(crate) async fn campaigns_with_status(
     snapshot: &mut Snapshot,
     ids: &[Uuid],
     statuses: &BTreeSet<CampaignStatus>,
-) -> Result<Vec<Uuid>, Refusal> {
+) -> Result<Vec<Uuid>, ReadError> {
     let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
     let (states, started, not_started) = states_of(statuses);
     let ids = sqlx::query_scalar!(
@@ -87,14 +87,14 @@ pub(crate) async fn restated<'a>(
     rows: impl IntoIterator<Item = &'a Row>,
     plan: &Plan,
     sources: &Sources,
-) -> Result<Restated, Refusal> {
+) -> Result<RestatedRows, ReadError> {
     let (granularity, time_zone) = plan.told;
     let reckoned =
         sources.iter().map(|(id, source)| (*id, (source, source.reckoning(granularity, time_zone)))).collect();
     let changes: Vec<_> = rows.into_iter().flat_map(|row| changes_past_horizon(row, plan.cells(), &reckoned)).collect();
     let asked: BTreeSet<_> = changes.iter().map(|(_, change)| change.key()).collect();
     let completed = completions_before(snapshot, &asked).await?;
-    let mut restated = Restated::new();
+    let mut restated = RestatedRows::new();
     for (row, change) in changes {
         let completed_at = completed.get(&change.key()).copied();
         if restated_after_final(change.end, change.horizon_s, change.changed_at, completed_at) {
@@ -105,7 +105,7 @@ pub(crate) async fn restated<'a>(
 }
 
 /// The sources that changed rows after these were final.
-pub(crate) type Restated = BTreeMap<RowKey, BTreeSet<Uuid>>;
+pub(crate) type RestatedRows = BTreeMap<RowKey, BTreeSet<Uuid>>;
 
 /// A change that came after the horizon of its bucket.
 struct Change {
@@ -127,13 +127,13 @@ type Completion = (Uuid, DateTime<Utc>, DateTime<Utc>);
 
 fn changes_past_horizon<'a>(
     row: &'a Row,
-    cells: &[Cell],
-    sources: &BTreeMap<Uuid, (&Source, Reckoning)>,
+    cells: &[ReportBucket],
+    sources: &BTreeMap<Uuid, (&Source, ZoneAlignment)>,
 ) -> Vec<(&'a RowKey, Change)> {
     let Some(cell) = cells.get(row.key.cell) else { return Vec::new() };
     let change = |(id, changed_at): (&Uuid, &DateTime<Utc>)| {
         let (source, reckoning) = sources.get(id)?;
-        let (end, horizon_s) = (reckoning.needed(cell.end), source.freshness.restatement_horizon_s);
+        let (end, horizon_s) = (reckoning.to_source_time(cell.end), source.freshness.restatement_horizon_s);
         let passes = end.checked_add_signed(TimeDelta::try_seconds(horizon_s)?)?;
         let change = Change { source: *id, end, horizon_s, changed_at: *changed_at };
         (*changed_at >= passes).then_some((&row.key, change))
@@ -146,7 +146,7 @@ fn changes_past_horizon<'a>(
 async fn completions_before(
     snapshot: &mut Snapshot,
     asked: &BTreeSet<Completion>,
-) -> Result<BTreeMap<Completion, DateTime<Utc>>, Refusal> {
+) -> Result<BTreeMap<Completion, DateTime<Utc>>, ReadError> {
     if asked.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -175,7 +175,7 @@ async fn completions_before(
 }
 
 /// A measure, and the sources that state it of one campaign.
-struct Stating {
+struct OverlapRow {
     measure: String,
     sources: Vec<Uuid>,
 }
@@ -184,7 +184,7 @@ struct Stating {
 macro_rules! stating {
     ($increments:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
-            Stating,
+            OverlapRow,
             r#"WITH stated AS (
                SELECT i.campaign_id, i.source_id, i.measure
                FROM "# + $increments + r#" i
@@ -212,10 +212,10 @@ macro_rules! stating {
 pub(crate) async fn overlaps(
     snapshot: &mut Snapshot,
     (plan, grain): (&Plan, Grain),
-    campaigns: &Set<Uuid>,
+    campaigns: &InclusionSet<Uuid>,
     sources: &[Uuid],
     measures: &BTreeSet<Measure>,
-) -> Result<BTreeSet<Overlap>, Refusal> {
+) -> Result<BTreeSet<Overlap>, ReadError> {
     if sources.len() < 2 || measures.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -241,8 +241,8 @@ pub(crate) async fn overlaps(
                 .await?
         }
     };
-    let overlap = |measure: &str, sources: Vec<Uuid>| -> Result<Overlap, Refusal> {
-        Ok((measure.parse::<Measure>().map_err(Refusal::corrupt)?, sources.into_iter().collect()))
+    let overlap = |measure: &str, sources: Vec<Uuid>| -> Result<Overlap, ReadError> {
+        Ok((measure.parse::<Measure>().map_err(ReadError::corrupt)?, sources.into_iter().collect()))
     };
     rows.into_iter().map(|row| overlap(&row.measure, row.sources)).collect()
 }

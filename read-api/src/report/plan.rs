@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc, Weekday};
-use domain::bucket::{Bucket, Calendar, CalendarError, Cell, Grain, Granularity, MAX_CELLS, is_in_range};
+use domain::bucket::{Bucket, Calendar, CalendarError, Grain, Granularity, MAX_CELLS, ReportBucket, is_in_range};
 use domain::measure::Measure;
 use http_edge::problem::FieldError;
 
-use super::query::{Comparison, ReportQuery};
-use crate::sources::Told;
+use super::query::{CompareTo, ReportQuery};
+use crate::sources::QueryGrain;
 
 /// The most days that a report covers, however coarse its cells are.
 const MAX_DAYS: i64 = 10_000;
@@ -18,14 +18,14 @@ const MAX_DAYS: i64 = 10_000;
 pub(crate) struct Plan {
     /// The first and the last local day.
     pub(crate) dates: (NaiveDate, NaiveDate),
-    pub(crate) told: Told,
+    pub(crate) told: QueryGrain,
     pub(crate) calendar: Calendar,
     /// Instants at which a cell or a day of the range begins or ends, sorted: where the clock may change a state.
     pub(crate) edges: Vec<DateTime<Utc>>,
     /// Every additive measure that is needed.
     pub(crate) measures: BTreeSet<Measure>,
     /// Where the day statements of each local date belong. Empty when days are too coarse for the query.
-    pub(crate) days: Vec<DayPlace>,
+    pub(crate) days: Vec<DayBucket>,
     /// Shorter grains that fit the query, beside the day.
     pub(crate) fitting: Vec<Grain>,
     /// Grains that are too coarse for it.
@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 
 /// Where a local date belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DayPlace {
+pub(crate) struct DayBucket {
     pub(crate) date: NaiveDate,
     /// Index of its cell.
     pub(crate) cell: usize,
@@ -63,12 +63,12 @@ impl Plan {
             Self::of(query, calendar, (to(query.date_from), last))
         };
         let plan = match comparison {
-            Comparison::PreviousPeriod => {
+            CompareTo::PreviousPeriod => {
                 let length = (query.date_to - query.date_from).num_days().unsigned_abs() + 1;
                 moved(&|date| date.checked_sub_days(Days::new(length)).unwrap_or(NaiveDate::MIN))
             }
-            Comparison::PreviousYear => moved(&year_before),
-            Comparison::Range { date_from, date_to } => {
+            CompareTo::PreviousYear => moved(&year_before),
+            CompareTo::Range { date_from, date_to } => {
                 check_length((date_from, date_to), "compare_to.date_to")?;
                 cut(query, (date_from, date_to), query.granularity)
                     .and_then(|calendar| Self::of(query, calendar, (date_from, date_to)))
@@ -95,7 +95,7 @@ impl Plan {
         })
     }
 
-    pub(crate) fn cells(&self) -> &[Cell] {
+    pub(crate) fn cells(&self) -> &[ReportBucket] {
         self.calendar.cells()
     }
 
@@ -127,7 +127,7 @@ fn grains(granularity: Granularity) -> (Vec<Grain>, Vec<Grain>) {
 
 /// Each local date with the cell that holds it. A date that the zone skipped belongs to the cell before it: another zone's
 /// source may have stated it.
-fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Calendar) -> Vec<DayPlace> {
+fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Calendar) -> Vec<DayBucket> {
     if calendar.cells().is_empty() {
         return Vec::new();
     }
@@ -138,7 +138,7 @@ fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Cal
         .map(|date| {
             let cell = calendar.cells().partition_point(|cell| cell.first_date <= date).saturating_sub(1);
             let span = Bucket::Day(date).resolve(Grain::Day, query.time_zone).ok().map(|span| (span.start, span.end));
-            DayPlace { date, cell, span }
+            DayBucket { date, cell, span }
         })
         .collect()
 }

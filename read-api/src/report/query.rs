@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono::{NaiveDate, Weekday};
 use domain::bucket::Granularity;
-use domain::measure::{Derived, Measure, Unit};
+use domain::measure::{DerivedMeasure, Measure, Unit};
 use domain::observation::Dimension;
 use domain::zone::Zone;
 use serde::ser::SerializeStruct;
@@ -18,7 +18,7 @@ use super::filter::Filter;
 /// A report's canonical query. Paging is not part of it: a cursor stays valid whatever the size of the pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ReportQuery {
-    pub(crate) measures: Vec<Column>,
+    pub(crate) measures: Vec<MeasureColumn>,
     pub(crate) date_from: NaiveDate,
     pub(crate) date_to: NaiveDate,
     #[serde(serialize_with = "granularity")]
@@ -32,7 +32,7 @@ pub(crate) struct ReportQuery {
     pub(crate) order_by: Vec<Order>,
     pub(crate) data_state: DataState,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) compare_to: Option<Comparison>,
+    pub(crate) compare_to: Option<CompareTo>,
     #[serde(skip_serializing_if = "Fill::is_none")]
     pub(crate) fill: Fill,
     /// Whether all rows are told as one, too.
@@ -40,7 +40,7 @@ pub(crate) struct ReportQuery {
     pub(crate) totals: bool,
     /// What rows are told together by, too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) subtotals: Option<Sharing>,
+    pub(crate) subtotals: Option<SubtotalKey>,
 }
 
 /// Which page of it.
@@ -52,9 +52,9 @@ pub(crate) struct Paging {
 
 /// A measure of a report: counted, or computed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Column {
+pub(crate) enum MeasureColumn {
     Additive(Measure),
-    Derived(&'static Derived),
+    Derived(&'static DerivedMeasure),
 }
 
 /// What rows are told apart by, beside their bucket.
@@ -79,16 +79,16 @@ pub(crate) struct Order {
 pub(crate) enum OrderBy {
     Bucket,
     Group(GroupKey),
-    Measure(Column),
+    Measure(MeasureColumn),
     /// By how much a measure is more than in the other range.
-    Change(Column),
+    Change(MeasureColumn),
     /// That as a part of what it was there.
-    RelativeChange(Column),
+    RelativeChange(MeasureColumn),
 }
 
 /// What numbers are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub(crate) enum CompareTo {
     /// As many days right before.
     PreviousPeriod,
     /// The same dates of the year before.
@@ -112,7 +112,7 @@ pub(crate) enum Fill {
 
 /// What the rows of a subtotal have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sharing {
+pub(crate) enum SubtotalKey {
     Bucket,
     Group(GroupKey),
 }
@@ -159,7 +159,7 @@ impl ReportQuery {
     }
 }
 
-impl Column {
+impl MeasureColumn {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Additive(measure) => measure.name(),
@@ -185,7 +185,7 @@ impl Column {
 
     pub(crate) fn find(name: &str) -> Option<Self> {
         let additive = name.parse::<Measure>().ok().map(Self::Additive);
-        additive.or_else(|| Derived::find(name).map(Self::Derived))
+        additive.or_else(|| DerivedMeasure::find(name).map(Self::Derived))
     }
 }
 
@@ -229,7 +229,7 @@ impl Fill {
     }
 }
 
-impl Sharing {
+impl SubtotalKey {
     fn name(self) -> &'static str {
         match self {
             Self::Bucket => "bucket",
@@ -240,7 +240,7 @@ impl Sharing {
 
 impl OrderBy {
     /// The change of one of these measures, by the name that its column has in CSV.
-    pub(crate) fn find_change(name: &str, measures: &[Column]) -> Option<Self> {
+    pub(crate) fn find_change(name: &str, measures: &[MeasureColumn]) -> Option<Self> {
         let of = |suffix: &str| {
             let measure = name.strip_suffix(suffix)?;
             measures.iter().find(|column| column.name() == measure).copied()
@@ -273,19 +273,19 @@ impl Serialize for GroupKey {
     }
 }
 
-impl Serialize for Column {
+impl Serialize for MeasureColumn {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-impl Serialize for Sharing {
+impl Serialize for SubtotalKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-impl Serialize for Comparison {
+impl Serialize for CompareTo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::PreviousPeriod => serializer.serialize_str("previous_period"),

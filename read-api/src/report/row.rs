@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::bucket::{Cell, Granularity};
+use domain::bucket::{Granularity, ReportBucket};
 use domain::measure::Measure;
 use domain::money::Currency;
-use domain::source::Role;
+use domain::source::SourceRole;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::combine::{Row, Setting};
 use super::compare::{self, Change, Compared};
-use super::dimension::Member;
-use super::measured::ByCurrency;
-use super::query::Column;
-use super::value::{Figure, RowMember, Value};
-use crate::answer::{Meta, Page};
+use super::dimension::DimensionField;
+use super::measure_values::ByCurrency;
+use super::query::MeasureColumn;
+use super::rows::{Row, RowContext};
+use super::value::{NumberOrMoney, RowMember, Value};
+use crate::response::{Meta, Page};
 use crate::sources::Source;
 
 /// A report.
@@ -64,7 +64,7 @@ pub(crate) struct ReportRow<'a> {
     /// Described with the measures: both are members of names that the query decides.
     #[serde(flatten)]
     #[schema(ignore)]
-    dimension: Option<Member<'a>>,
+    dimension: Option<DimensionField<'a>>,
     /// The local date on which the bucket begins, or its first instant when it is shorter than a day. Left out when the
     /// range is one bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub(crate) struct ReportRow<'a> {
     measures: Measures<'a>,
     /// Where amounts of several currencies would have had to be added, and a measure is null for it: its value in each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, BTreeMap<String, Figure>>, example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, NumberOrMoney>>, example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
     by_currency: &'a ByCurrency,
     /// With `compare_to`: the numbers of the other range, and what changed since.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ pub(crate) struct ReportRow<'a> {
 /// The values of a row by the names of its measures.
 #[derive(Debug)]
 struct Measures<'a> {
-    columns: &'a [Column],
+    columns: &'a [MeasureColumn],
     values: &'a [Value],
 }
 
@@ -131,7 +131,7 @@ pub(crate) struct ComparedBody<'a> {
 
 #[derive(Debug)]
 struct Changes<'a> {
-    columns: &'a [Column],
+    columns: &'a [MeasureColumn],
     now: &'a [Value],
     then: &'a [Value],
 }
@@ -141,27 +141,27 @@ struct Changes<'a> {
 #[schema(as = Change)]
 struct ChangeBody {
     /// In the other range.
-    #[schema(value_type = Figure, example = 40)]
+    #[schema(value_type = NumberOrMoney, example = 40)]
     value: Value,
     /// By how much it is more in the report's own.
-    #[schema(value_type = Figure, example = 10)]
+    #[schema(value_type = NumberOrMoney, example = 10)]
     change: Value,
     /// That as a part of the other.
-    #[schema(value_type = Figure, example = 0.25)]
+    #[schema(value_type = NumberOrMoney, example = 0.25)]
     relative_change: Value,
 }
 
 /// What rows of one report share.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sheet<'a> {
-    pub(crate) setting: &'a Setting<'a>,
+pub(crate) struct RowRenderer<'a> {
+    pub(crate) setting: &'a RowContext<'a>,
     /// The cells of the range that rows are compared with.
-    pub(crate) compared: &'a [Cell],
+    pub(crate) compared: &'a [ReportBucket],
     pub(crate) names: &'a BTreeMap<Uuid, String>,
 }
 
 impl<'a> ReportRow<'a> {
-    pub(crate) fn new(row: &'a Row, restated_after_final: bool, sheet: Sheet<'a>) -> Self {
+    pub(crate) fn new(row: &'a Row, restated_after_final: bool, sheet: RowRenderer<'a>) -> Self {
         let (key, setting) = (&row.key, sheet.setting);
         let query = setting.query;
         let source = key.source.as_ref().and_then(|source| setting.sources.get(&source.id));
@@ -180,7 +180,10 @@ impl<'a> ReportRow<'a> {
             reference_measures: source.map(|source| beside_totals(source, setting)).unwrap_or_default(),
             campaign_id: key.campaign,
             campaign: key.campaign.and_then(|id| sheet.names.get(&id)).map(String::as_str),
-            dimension: query.dimension().zip(key.slice.as_ref()).map(|(dimension, slice)| Member { dimension, slice }),
+            dimension: query
+                .dimension()
+                .zip(key.slice.as_ref())
+                .map(|(dimension, slice)| DimensionField { dimension, slice }),
             bucket: sheet.label(setting.cells, key.cell),
             measures: Measures { columns: &query.measures, values: &row.values },
             by_currency: &row.by_currency,
@@ -193,8 +196,8 @@ impl<'a> ReportRow<'a> {
     }
 }
 
-impl<'a> Sheet<'a> {
-    fn label(&self, cells: &'a [Cell], cell: usize) -> Option<&'a str> {
+impl<'a> RowRenderer<'a> {
+    fn label(&self, cells: &'a [ReportBucket], cell: usize) -> Option<&'a str> {
         let has_buckets = self.setting.query.granularity != Granularity::All;
         // One without time corresponds to nothing: there is no such bucket.
         cells.get(cell).filter(|cell| has_buckets && cell.start < cell.end).map(|cell| cell.label.as_str())
@@ -245,15 +248,15 @@ impl Serialize for Measures<'_> {
 
 /// The measures of a primary source that do not count, although others of it do. Totals compute a quotient from sources both of
 /// whose sides count.
-fn beside_totals(source: &Source, setting: &Setting<'_>) -> Vec<&'static str> {
-    if source.role_among(setting.measures) != Role::Primary {
+fn beside_totals(source: &Source, setting: &RowContext<'_>) -> Vec<&'static str> {
+    if source.role_among(setting.measures) != SourceRole::Primary {
         return Vec::new();
     }
-    let is_beside = |measure: &Measure| source.definition.role_of(*measure) == Role::Reference;
+    let is_beside = |measure: &Measure| source.definition.role_of(*measure) == SourceRole::Reference;
     let stated = setting.measures.iter().filter(|measure| is_beside(measure)).map(|measure| measure.name());
     let computed = setting.query.measures.iter().filter_map(|column| match column {
-        Column::Derived(derived) => column.parts().iter().any(is_beside).then_some(derived.name),
-        Column::Additive(_) => None,
+        MeasureColumn::Derived(derived) => column.parts().iter().any(is_beside).then_some(derived.name),
+        MeasureColumn::Additive(_) => None,
     });
     stated.chain(computed).collect()
 }

@@ -4,13 +4,13 @@ use domain::bucket::Granularity;
 use domain::measure::Unit;
 
 use super::MAX_SUMS;
-use super::query::{Column as Measured, GroupKey, ReportQuery};
-use super::run::Report;
-use crate::serve::{Column, Params, Table};
+use super::query::{GroupKey, MeasureColumn as Measured, ReportQuery};
+use super::render::Report;
+use crate::pipeline::{Column, Params, Table};
 
 impl<P: Params<ReportQuery>> Table for Report<P> {
     // A report is added up whole, so it is told whole.
-    const AT_A_TIME: usize = MAX_SUMS;
+    const PAGE_SIZE: usize = MAX_SUMS;
 
     fn file_name(&self) -> String {
         self.campaign.map_or("report".to_owned(), |id| format!("campaign-{id}-metrics"))

@@ -4,21 +4,21 @@
 use std::collections::BTreeSet;
 
 use domain::measure::Measure;
-use domain::source::Role;
+use domain::source::SourceRole;
 use uuid::Uuid;
 
-use super::combine::{RowKey, Setting, Tally, WHOLE};
-use super::lookups::Restated;
-use super::measured::overflow;
-use super::query::{GroupKey, Sharing};
-use crate::refusal::Refusal;
+use super::lookups::RestatedRows;
+use super::measure_values::overflow;
+use super::query::{GroupKey, SubtotalKey};
+use super::rows::{ENTIRE_RANGE, RowContext, RowKey, RowTotals};
+use crate::error::ReadError;
 
 /// The most subtotals of one report.
 pub(crate) const MAX_SUBTOTALS: usize = 1_000;
 
 /// All rows as one. Without references: they count toward no total.
-pub(crate) fn totals(setting: &Setting<'_>, tally: &Tally) -> Result<Tally, Refusal> {
-    let whole = RowKey { cell: WHOLE, ..RowKey::default() };
+pub(crate) fn totals(setting: &RowContext<'_>, tally: &RowTotals) -> Result<RowTotals, ReadError> {
+    let whole = RowKey { cell: ENTIRE_RANGE, ..RowKey::default() };
     let mut totals = folded(setting, tally, |_| whole.clone(), false)?;
     // Of no rows, too.
     totals.entry(whole).or_default();
@@ -26,37 +26,42 @@ pub(crate) fn totals(setting: &Setting<'_>, tally: &Tally) -> Result<Tally, Refu
 }
 
 /// The rows that have this in common, as one each. A source's own numbers may be references.
-pub(crate) fn subtotals(setting: &Setting<'_>, tally: &Tally, sharing: Sharing) -> Result<Tally, Refusal> {
-    let subtotals = folded(setting, tally, |key| shared(key, sharing), sharing == Sharing::Group(GroupKey::Source))?;
-    if subtotals.len() > MAX_SUBTOTALS { Err(Refusal::TooManySubtotals) } else { Ok(subtotals) }
+pub(crate) fn subtotals(
+    setting: &RowContext<'_>,
+    tally: &RowTotals,
+    sharing: SubtotalKey,
+) -> Result<RowTotals, ReadError> {
+    let subtotals =
+        folded(setting, tally, |key| shared(key, sharing), sharing == SubtotalKey::Group(GroupKey::Source))?;
+    if subtotals.len() > MAX_SUBTOTALS { Err(ReadError::TooManySubtotals) } else { Ok(subtotals) }
 }
 
 /// What the subtotal is about that a row counts toward.
-fn shared(key: &RowKey, sharing: Sharing) -> RowKey {
-    let whole = RowKey { cell: WHOLE, ..RowKey::default() };
+fn shared(key: &RowKey, sharing: SubtotalKey) -> RowKey {
+    let whole = RowKey { cell: ENTIRE_RANGE, ..RowKey::default() };
     match sharing {
-        Sharing::Bucket => RowKey { cell: key.cell, ..RowKey::default() },
-        Sharing::Group(GroupKey::Channel) => RowKey { channel: key.channel.clone(), ..whole },
-        Sharing::Group(GroupKey::Source) => RowKey { source: key.source.clone(), ..whole },
-        Sharing::Group(GroupKey::Campaign) => RowKey { campaign: key.campaign, ..whole },
-        Sharing::Group(GroupKey::Dimension(_)) => RowKey { slice: key.slice.clone(), ..whole },
+        SubtotalKey::Bucket => RowKey { cell: key.cell, ..RowKey::default() },
+        SubtotalKey::Group(GroupKey::Channel) => RowKey { channel: key.channel.clone(), ..whole },
+        SubtotalKey::Group(GroupKey::Source) => RowKey { source: key.source.clone(), ..whole },
+        SubtotalKey::Group(GroupKey::Campaign) => RowKey { campaign: key.campaign, ..whole },
+        SubtotalKey::Group(GroupKey::Dimension(_)) => RowKey { slice: key.slice.clone(), ..whole },
     }
 }
 
 /// The totals and subtotals that hold a number which was restated: by a source that counts toward them.
-pub(crate) fn restated(setting: &Setting<'_>, rows: &Restated) -> BTreeSet<RowKey> {
+pub(crate) fn restated(setting: &RowContext<'_>, rows: &RestatedRows) -> BTreeSet<RowKey> {
     let counts = |id: &Uuid| {
         let source = setting.sources.get(id);
-        source.is_some_and(|source| source.role_among(setting.measures) == Role::Primary)
+        source.is_some_and(|source| source.role_among(setting.measures) == SourceRole::Primary)
     };
     let mut restated = BTreeSet::new();
     for (key, sources) in rows {
         let is_counted = sources.iter().any(counts);
         if is_counted {
-            restated.insert(RowKey { cell: WHOLE, ..RowKey::default() });
+            restated.insert(RowKey { cell: ENTIRE_RANGE, ..RowKey::default() });
         }
         if let Some(sharing) =
-            setting.query.subtotals.filter(|by| is_counted || *by == Sharing::Group(GroupKey::Source))
+            setting.query.subtotals.filter(|by| is_counted || *by == SubtotalKey::Group(GroupKey::Source))
         {
             restated.insert(shared(key, sharing));
         }
@@ -65,16 +70,16 @@ pub(crate) fn restated(setting: &Setting<'_>, rows: &Restated) -> BTreeSet<RowKe
 }
 
 fn folded(
-    setting: &Setting<'_>,
-    tally: &Tally,
+    setting: &RowContext<'_>,
+    tally: &RowTotals,
     shared: impl Fn(&RowKey) -> RowKey,
     with_references: bool,
-) -> Result<Tally, Refusal> {
+) -> Result<RowTotals, ReadError> {
     let counts = |id: Uuid, measure: Measure| {
         let source = setting.sources.get(&id);
-        with_references || source.is_some_and(|source| source.definition.role_of(measure) == Role::Primary)
+        with_references || source.is_some_and(|source| source.definition.role_of(measure) == SourceRole::Primary)
     };
-    let mut folded = Tally::new();
+    let mut folded = RowTotals::new();
     for (key, parts) in tally {
         let mut told = parts.stated().filter(|(source, measure, _)| counts(*source, *measure)).peekable();
         if told.peek().is_none() {

@@ -27,7 +27,7 @@ pub(crate) enum Value {
 #[serde(untagged)]
 #[schema(example = json!({"amount": "1234.560000", "currency": "EUR"}))]
 #[expect(dead_code, reason = "describes how `Value` is written")]
-pub(crate) enum Figure {
+pub(crate) enum NumberOrMoney {
     /// A count, a credit or a ratio.
     Number(f64),
     /// An amount of money.
@@ -55,7 +55,7 @@ pub(crate) struct Money {
 #[expect(dead_code, reason = "describes how the members of a row are written")]
 pub(crate) enum RowMember {
     /// Of a measure.
-    Figure(Figure),
+    Figure(NumberOrMoney),
     /// Of the dimension.
     Value(String),
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::observation::Dimension;
-use domain::source::Role;
+use domain::source::SourceRole;
 use uuid::Uuid;
 
-use super::combine::Row;
-use super::gather::{Misfit, Sum};
+use super::aggregate::{GrainMismatch, Sum};
 use super::query::{GroupKey, ReportQuery};
-use crate::answer::Warning;
+use super::rows::Row;
+use crate::response::Warning;
 use crate::sources::{Source, Sources};
 
 /// The most ids that one warning lists.
@@ -21,11 +21,12 @@ const LISTED: usize = 10;
 pub(crate) type Overlap = (Measure, BTreeSet<Uuid>);
 
 /// Numbers that were not cut as the query asks.
-pub(crate) fn of_grains(query: &ReportQuery, misfits: &BTreeSet<Misfit>, sources: &Sources) -> Vec<Warning> {
+pub(crate) fn of_grains(query: &ReportQuery, misfits: &BTreeSet<GrainMismatch>, sources: &Sources) -> Vec<Warning> {
     let mut alike: BTreeMap<(String, Grain, &str, bool), BTreeSet<Measure>> = BTreeMap::new();
     for misfit in misfits {
         let Some(source) = sources.get(&misfit.source) else { continue };
-        let shown = query.groups_by(GroupKey::Source) || source.definition.role_of(misfit.measure) == Role::Primary;
+        let shown =
+            query.groups_by(GroupKey::Source) || source.definition.role_of(misfit.measure) == SourceRole::Primary;
         if shown {
             let key = (source.definition.name.clone(), misfit.grain, misfit.time_zone.as_str(), misfit.left_out);
             alike.entry(key).or_default().insert(misfit.measure);
@@ -69,7 +70,7 @@ pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Ve
     let mut alike: BTreeMap<Vec<String>, BTreeSet<Measure>> = BTreeMap::new();
     for (measure, ids) in overlaps {
         let primary = ids.iter().filter_map(|id| sources.get(id));
-        let primary = primary.filter(|source| source.definition.role_of(*measure) == Role::Primary);
+        let primary = primary.filter(|source| source.definition.role_of(*measure) == SourceRole::Primary);
         let mut primary: Vec<_> = primary.map(|source| source.definition.name.clone()).collect();
         primary.sort_unstable();
         if primary.len() > 1 {
@@ -122,7 +123,7 @@ pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &B
     }
     let asked_for = query.filters.sources();
     let named = sources.values().filter(|source| asked_for.contains(&source.definition.name));
-    let references = named.filter(|source| source.role_among(measures) == Role::Reference);
+    let references = named.filter(|source| source.role_among(measures) == SourceRole::Reference);
     let mut references: Vec<_> = references.map(|source| source.definition.name.clone()).collect();
     references.sort_unstable();
     (!references.is_empty()).then(|| Warning {

@@ -15,19 +15,22 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::campaign::CampaignPath;
-use crate::answer::{Envelope, Warning};
-use crate::consistency::Settled;
-use crate::cursor::PageWanted;
-use crate::parked::About;
+use crate::consistency::ConsistentSnapshot;
+use crate::cursor::PageRequest;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::pipeline::{
+    Column, QueryDefaults, ReadContext, Rendered, ResolvedQuery, Resource, ResponseParts, Table, Validity,
+    VersionProbe, params,
+};
 use crate::problems::CampaignListProblems;
-use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::plan::Plan;
 use crate::report::query::{DataState, Paging, ReportQuery};
-use crate::report::reading::{Kept, Limits};
-use crate::report::request::{ReportRequest, Unsaid};
-use crate::report::value::{Figure, Value};
-use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
+use crate::report::request::{ReportRequest, RequestDefaults};
+use crate::report::rollup::{EpochLimits, RetentionBound};
+use crate::report::value::{NumberOrMoney, Value};
+use crate::response::{Envelope, Warning};
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::{Scope, Version};
@@ -82,10 +85,10 @@ pub(crate) struct CorrectionBody {
     /// Where in the log.
     position: i64,
     /// What it added to the measures that it changed.
-    #[schema(value_type = BTreeMap<String, Figure>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    #[schema(value_type = BTreeMap<String, NumberOrMoney>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     changes: BTreeMap<&'static str, Value>,
     /// What the original comes to with it. Null where that was never said.
-    #[schema(value_type = BTreeMap<String, Figure>,
+    #[schema(value_type = BTreeMap<String, NumberOrMoney>,
              example = json!({"conversions": 1, "revenue": {"amount": "50.000000", "currency": "EUR"}}))]
     totals: BTreeMap<&'static str, Value>,
 }
@@ -109,14 +112,14 @@ pub(crate) struct CorrectionBody {
     )
 )]
 pub(crate) async fn list(
-    caller: Caller,
+    caller: ReadContext,
     ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<CorrectionsParams>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ReadError> {
     caller.list(Corrections { id, params }).await
 }
 
-fn beyond_retention(kept: Kept) -> Warning {
+fn beyond_retention(kept: RetentionBound) -> Warning {
     let before = kept.before.to_rfc3339_opts(SecondsFormat::Secs, true);
     Warning {
         code: "beyond_retention",
@@ -138,12 +141,12 @@ struct Corrections {
 struct Surveyed {
     plan: Plan,
     /// If the days reach back beyond it.
-    beyond: Option<Kept>,
+    beyond: Option<RetentionBound>,
 }
 
 impl Corrections {
     /// The days are those of a report that is one bucket.
-    fn report(&self, around: Around) -> Result<(ReportQuery, Paging), Refusal> {
+    fn report(&self, around: QueryDefaults) -> Result<(ReportQuery, Paging), ReadError> {
         let params = &self.params;
         let request = ReportRequest {
             date_from: params.date_from.clone(),
@@ -153,9 +156,9 @@ impl Corrections {
             cursor: params.cursor.clone(),
             ..ReportRequest::default()
         };
-        let Around { time_zone, now } = around;
-        let unsaid = Unsaid { time_zone, granularity: Granularity::All, now };
-        request.canonical(unsaid, DataState::All).map_err(Refusal::Query)
+        let QueryDefaults { time_zone, now } = around;
+        let unsaid = RequestDefaults { time_zone, granularity: Granularity::All, now };
+        request.canonical(unsaid, DataState::All).map_err(ReadError::Query)
     }
 }
 
@@ -163,48 +166,52 @@ impl Resource for Corrections {
     const MODEL: &'static str = "corrections";
     type Params = CorrectionsParams;
     type Query = CorrectionsQuery;
-    type Ground = Surveyed;
+    type Prepared = Surveyed;
 
     fn params(&self) -> &CorrectionsParams {
         &self.params
     }
 
-    fn about(&self) -> About {
-        About::numbers([self.id])
+    fn scope(&self) -> ResourceScope {
+        ResourceScope::numbers([self.id])
     }
 
-    fn query(&self, around: Around) -> Result<(CorrectionsQuery, Option<Paging>), Refusal> {
+    fn query(&self, around: QueryDefaults) -> Result<(CorrectionsQuery, Option<Paging>), ReadError> {
         let (ReportQuery { date_from, date_to, time_zone, .. }, paging) = self.report(around)?;
         Ok((CorrectionsQuery { campaign_id: self.id, date_from, date_to, time_zone }, Some(paging)))
     }
 
-    async fn survey(&self, settled: &mut Settled, _: &CorrectionsQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
+    async fn probe(
+        &self,
+        settled: &mut ConsistentSnapshot,
+        _: &CorrectionsQuery,
+    ) -> Result<Option<VersionProbe<Surveyed>>, ReadError> {
         let snapshot = &mut settled.snapshot;
-        let (report, _) = self.report(Around { time_zone: snapshot.time_zone, now: snapshot.now })?;
-        let plan = Plan::new(&report).map_err(|error| Refusal::Query(vec![error]))?;
-        if !lookups::is_there(snapshot, self.id).await? {
+        let (report, _) = self.report(QueryDefaults { time_zone: snapshot.time_zone, now: snapshot.now })?;
+        let plan = Plan::new(&report).map_err(|error| ReadError::Query(vec![error]))?;
+        if !lookups::exists(snapshot, self.id).await? {
             return Ok(None);
         }
-        let touched = Scope::Campaigns(vec![self.id]).last_touched(snapshot, &plan.months()).await?;
-        let beyond = Limits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
+        let touched = Scope::Campaigns(vec![self.id]).last_change(snapshot, &plan.months()).await?;
+        let beyond = EpochLimits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
         let version = Version::new(snapshot.revision, touched.position, beyond.map(|kept| kept.changed_at));
-        let (epoch, lasting, ground) = (snapshot.epoch, Lasting::Until(None), Surveyed { plan, beyond });
-        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground }))
+        let (epoch, lasting, ground) = (snapshot.epoch, Validity::Until(None), Surveyed { plan, beyond });
+        Ok(Some(VersionProbe { epoch, version, lasting, numbers: None, ground }))
     }
 
-    async fn result(
+    async fn render(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<CorrectionsQuery>,
-        survey: Survey<Surveyed>,
-    ) -> Result<Told, Refusal> {
+        sought: &ResolvedQuery<CorrectionsQuery>,
+        survey: VersionProbe<Surveyed>,
+    ) -> Result<Rendered, ReadError> {
         let page = sought.page(snapshot.epoch)?;
         let (rows, next_cursor) = rows(snapshot, self.id, &survey.ground, page).await?;
         let data = rows.into_iter().map(Row::shown).collect::<Result<Vec<_>, _>>()?;
-        let parked = snapshot.parked.warning(&self.about(), &Sources::new());
+        let parked = snapshot.parked.warning(&self.scope(), &Sources::new());
         let warnings = survey.ground.beyond.map(beyond_retention).into_iter().chain(parked).collect();
         let time_zone = sought.query.time_zone;
-        let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
+        let contents = ResponseParts { data, next_cursor, time_zone, freshness: None, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }
@@ -249,9 +256,9 @@ impl Row {
         (self.bucket.to_rfc3339_opts(SecondsFormat::Micros, true), self.position, self.item)
     }
 
-    fn shown(self) -> Result<CorrectionBody, Refusal> {
-        let kind: ObservationType = self.kind.parse().map_err(Refusal::corrupt)?;
-        let currency: Currency = self.currency.parse().map_err(Refusal::corrupt)?;
+    fn shown(self) -> Result<CorrectionBody, ReadError> {
+        let kind: ObservationType = self.kind.parse().map_err(ReadError::corrupt)?;
+        let currency: Currency = self.currency.parse().map_err(ReadError::corrupt)?;
         let mut changes = BTreeMap::new();
         let mut totals = BTreeMap::new();
         if let Some(measure) = kind.count_measure() {
@@ -286,8 +293,8 @@ async fn rows(
     snapshot: &mut Snapshot,
     campaign: Uuid,
     surveyed: &Surveyed,
-    page: PageWanted<'_>,
-) -> Result<(Vec<Row>, Option<String>), Refusal> {
+    page: PageRequest<'_>,
+) -> Result<(Vec<Row>, Option<String>), ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let Surveyed { plan, beyond } = surveyed;
     let (start, to) = (plan.calendar.start(), plan.calendar.end());
@@ -296,9 +303,9 @@ async fn rows(
     let (after_bucket, after_position, after_item) = match page.after::<Key>()? {
         None => (from, 0, 0),
         Some((bucket, position, item)) => {
-            let bucket: DateTime<Utc> = bucket.parse().map_err(|_| Refusal::CursorMalformed)?;
+            let bucket: DateTime<Utc> = bucket.parse().map_err(|_| ReadError::CursorMalformed)?;
             if !(from..to).contains(&bucket) {
-                return Err(Refusal::CursorMalformed);
+                return Err(ReadError::CursorMalformed);
             }
             (bucket, position, item)
         }
@@ -319,9 +326,9 @@ async fn rows(
         after_bucket,
         after_position,
         after_item,
-        page.and_one(),
+        page.fetch_limit(),
     )
     .fetch_all(snapshot.db())
     .await?;
-    Ok(page.cut(rows, Row::key))
+    Ok(page.into_page(rows, Row::key))
 }

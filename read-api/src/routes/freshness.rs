@@ -12,37 +12,37 @@ use uuid::Uuid;
 
 use super::NoParams;
 use crate::MODEL;
-use crate::answer::{Standing, momentary};
+use crate::error::ReadError;
 use crate::format::require_json;
-use crate::parked::About;
+use crate::parked::ResourceScope;
+use crate::pipeline::ReadContext;
 use crate::problems::WorkspaceProblems;
-use crate::refusal::Refusal;
-use crate::serve::Caller;
+use crate::response::{FreshnessHeaders, uncacheable};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Source};
 
 /// The workspace's freshness at this moment.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FreshnessAnswer {
-    data: Now,
+    data: FreshnessBody,
 }
 
 /// What is known at this moment.
 #[derive(Debug, Serialize, ToSchema)]
-struct Now {
+struct FreshnessBody {
     /// When this was true, in whole microseconds.
     at: DateTime<Utc>,
     /// The log's last position.
     head: i64,
     /// Every built instance of every projection, but those that are only made to be compared.
-    projections: Vec<ProjectionStanding>,
+    projections: Vec<ProjectionStatus>,
     /// Every source, by name.
-    sources: Vec<SourceNow>,
+    sources: Vec<SourceStatusBody>,
 }
 
 /// How far one built instance of a projection is.
 #[derive(Debug, Serialize, ToSchema)]
-struct ProjectionStanding {
+struct ProjectionStatus {
     #[schema(example = "campaign_model")]
     projection: String,
     /// Null when nothing of the workspace was ever projected.
@@ -60,12 +60,12 @@ struct ProjectionStanding {
     /// Why it does not go on.
     stopped: Option<Stop>,
     /// What waits because it cannot be applied, while the rest goes on: the first 100 parts.
-    parked: Vec<ParkedNow>,
+    parked: Vec<ParkedPartBody>,
 }
 
 /// A part of the log that waits: a stream, or one campaign's share of a stream of batches.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct ParkedNow {
+struct ParkedPartBody {
     /// The first event that waits.
     position: i64,
     #[schema(example = "observations")]
@@ -92,7 +92,7 @@ struct Stop {
 
 /// One source, with what it said of its own runs.
 #[derive(Debug, Serialize, ToSchema)]
-struct SourceNow {
+struct SourceStatusBody {
     source: String,
     source_id: Uuid,
     #[schema(example = "paid_search")]
@@ -146,11 +146,14 @@ struct SourceNow {
         WorkspaceProblems,
     )
 )]
-pub(crate) async fn show(caller: Caller, ApiQuery(NoParams {}): ApiQuery<NoParams>) -> Result<Response, Refusal> {
+pub(crate) async fn show(
+    caller: ReadContext,
+    ApiQuery(NoParams {}): ApiQuery<NoParams>,
+) -> Result<Response, ReadError> {
     require_json(&caller.headers)?;
     let mut snapshot = Snapshot::take(&caller.state, caller.principal.workspace).await?;
-    let about = About::numbers([]);
-    let standing = Standing::of_snapshot(&snapshot, snapshot.parked.count(&about));
+    let about = ResourceScope::numbers([]);
+    let standing = FreshnessHeaders::of_snapshot(&snapshot, snapshot.parked.count(&about));
     let projections = projections(&mut snapshot).await?;
     let sources = sources::load(&mut snapshot).await?;
     let now = snapshot.now.trunc_subsecs(6);
@@ -158,16 +161,19 @@ pub(crate) async fn show(caller: Caller, ApiQuery(NoParams {}): ApiQuery<NoParam
         .into_values()
         .map(|source| {
             let parked = snapshot.parked.events_of(source.id, &about);
-            SourceNow::of(source, parked, now)
+            SourceStatusBody::of(source, parked, now)
         })
         .collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
-    momentary(&standing, &FreshnessAnswer { data: Now { at: now, head: snapshot.head, projections, sources } })
+    uncacheable(
+        &standing,
+        &FreshnessAnswer { data: FreshnessBody { at: now, head: snapshot.head, projections, sources } },
+    )
 }
 
-impl SourceNow {
+impl SourceStatusBody {
     fn of(source: Source, parked: u64, now: DateTime<Utc>) -> Self {
-        let Source { id, definition, freshness, cuts: _, mark: _, feeds } = source;
+        let Source { id, definition, freshness, cuts: _, last_position: _, has_data: feeds } = source;
         Self {
             status: freshness.status(now).name(),
             final_through: freshness.final_through(now).filter(|_| parked == 0),
@@ -194,7 +200,7 @@ impl SourceNow {
     }
 }
 
-async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>, Refusal> {
+async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, ReadError> {
     let (workspace, head, now) = (snapshot.workspace, snapshot.head, snapshot.now);
     let rows = sqlx::query!(
         r#"SELECT e.projection, e.epoch, e.state, l.epoch IS NOT NULL AS "live!", coalesce(c.position, 0) AS "applied!",
@@ -214,7 +220,7 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>,
     let mut parked = parked(snapshot).await?;
     let mut standings: Vec<_> = rows
         .into_iter()
-        .map(|row| ProjectionStanding {
+        .map(|row| ProjectionStatus {
             state: match (row.live, row.state.as_str()) {
                 (true, _) => "live",
                 (false, "building") => "building",
@@ -235,7 +241,7 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>,
         .collect();
     // What is not there lags behind by everything.
     if !standings.iter().any(|standing| standing.projection == MODEL && standing.state == "live") {
-        standings.push(ProjectionStanding {
+        standings.push(ProjectionStatus {
             projection: MODEL.to_owned(),
             epoch: None,
             state: "missing",
@@ -250,7 +256,7 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStanding>,
 }
 
 /// What waits, by projection and epoch.
-async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<ParkedNow>>, Refusal> {
+async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<ParkedPartBody>>, ReadError> {
     let workspace = snapshot.workspace;
     let rows = sqlx::query!(
         r#"SELECT projection AS "projection!", epoch AS "epoch!", position AS "position!", stream_type AS "stream_type!",
@@ -268,7 +274,7 @@ async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<P
     .await?;
     let mut parked: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for row in rows {
-        parked.entry((row.projection, row.epoch)).or_default().push(ParkedNow {
+        parked.entry((row.projection, row.epoch)).or_default().push(ParkedPartBody {
             position: row.position,
             stream: row.stream_id.split_once('/').map_or(row.stream_id.as_str(), |(_, id)| id).to_owned(),
             stream_type: row.stream_type,

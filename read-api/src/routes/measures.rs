@@ -7,11 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::NoParams;
-use crate::answer::constant;
+use crate::error::ReadError;
 use crate::format::require_json;
+use crate::pipeline::ReadContext;
 use crate::problems::CatalogueProblems;
-use crate::refusal::Refusal;
-use crate::serve::Caller;
+use crate::response::constant;
 
 /// A measure, and how it is to be read.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,7 +57,10 @@ pub(crate) struct Catalogue {
         CatalogueProblems,
     )
 )]
-pub(crate) async fn list(caller: Caller, ApiQuery(NoParams {}): ApiQuery<NoParams>) -> Result<Response, Refusal> {
+pub(crate) async fn list(
+    caller: ReadContext,
+    ApiQuery(NoParams {}): ApiQuery<NoParams>,
+) -> Result<Response, ReadError> {
     require_json(&caller.headers)?;
     constant("measures", &caller.headers, &catalogue())
 }

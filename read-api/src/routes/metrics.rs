@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::campaign::CampaignPath;
 use super::{data_state, values};
+use crate::error::ReadError;
+use crate::pipeline::{ReadContext, params};
 use crate::problems::NumbersProblems;
-use crate::refusal::Refusal;
 use crate::report::filter::request::FilterRequest;
 use crate::report::query::ReportQuery;
 use crate::report::request::{CompareRequest, ReportRequest};
 use crate::report::{Report, ReportBody};
-use crate::serve::{Caller, params};
 
 params! {
     /// The parameters of a campaign's metrics.
@@ -71,10 +71,10 @@ params! {
     )
 )]
 pub(crate) async fn show(
-    caller: Caller,
+    caller: ReadContext,
     ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<MetricsParams>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ReadError> {
     let data_state = data_state(params.data_state.as_deref())?;
     let request = request(&params, id);
     caller.list(Report { request, granularity: Granularity::Day, data_state, campaign: Some(id), params }).await

@@ -1,7 +1,6 @@
 //! The resources, one file each: its parameters, its handler, its wire shapes and its OpenAPI description.
 
 mod activity; // who did what to one campaign
-mod cacheable; // what is asked by POST, asked by GET
 mod campaign; // one campaign
 mod campaigns; // many of them
 mod corrections; // what corrections did to one campaign
@@ -11,16 +10,17 @@ mod leaderboard; // campaigns, ranked
 mod measures; // the catalogue
 mod metrics; // the numbers of one campaign
 mod pacing; // whether one campaign spends its budget as its days pass
+mod post_or_get; // what is asked by POST, asked by GET
 mod reports; // the numbers of many
 
-pub(crate) use campaign::{CampaignAt, CampaignAtTip, campaigns_at_tip};
+pub(crate) use campaign::{CampaignAtHeadKey, LoadedCampaign, campaigns_at_tip};
 pub(crate) use campaigns::{FIELDS as CAMPAIGN_FIELDS, orders as campaign_orders};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ApiState;
-use crate::refusal::Refusal;
+use crate::error::ReadError;
 use crate::report::query::{DataState, UnknownDataState};
 
 /// Every route of the API, with its operations.
@@ -50,8 +50,8 @@ fn values(text: Option<&str>) -> Option<Vec<String>> {
 }
 
 /// Which buckets are wanted.
-fn data_state(text: Option<&str>) -> Result<DataState, Refusal> {
+fn data_state(text: Option<&str>) -> Result<DataState, ReadError> {
     let said = text.map(str::parse).transpose();
     said.map(Option::unwrap_or_default)
-        .map_err(|error: UnknownDataState| Refusal::field("data_state", error.to_string()))
+        .map_err(|error: UnknownDataState| ReadError::field("data_state", error.to_string()))
 }

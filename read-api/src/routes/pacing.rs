@@ -17,16 +17,16 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::campaign::{BudgetBody, CampaignParams, CampaignPath, CampaignQuery, budget};
-use crate::answer::{Envelope, Warning};
-use crate::consistency::Settled;
-use crate::parked::About;
+use crate::consistency::ConsistentSnapshot;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::pipeline::{QueryDefaults, ReadContext, Rendered, ResolvedQuery, Resource, ResponseParts, VersionProbe};
 use crate::problems::CampaignProblems;
-use crate::refusal::Refusal;
 use crate::report::filter::Filter;
-use crate::report::query::{Column, DataState, Fill, Paging, ReportQuery};
+use crate::report::query::{DataState, Fill, MeasureColumn, Paging, ReportQuery};
 use crate::report::value::{Money, Value};
-use crate::report::{Ground, Shared, combine, survey};
-use crate::serve::{Around, Caller, Contents, Resource, Sought, Survey, Told};
+use crate::report::{ReportContext, SnapshotLookups, prepare, rows};
+use crate::response::{Envelope, Warning};
 use crate::snapshot::Snapshot;
 
 /// How far back spend is looked for.
@@ -104,70 +104,74 @@ pub(crate) struct PacingBody {
     )
 )]
 pub(crate) async fn show(
-    caller: Caller,
+    caller: ReadContext,
     ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<CampaignParams>,
-) -> Result<Response, Refusal> {
-    caller.answer(OfCampaign { id, params }).await
+) -> Result<Response, ReadError> {
+    caller.answer(CampaignPacing { id, params }).await
 }
 
 /// How the spend of one campaign goes.
-struct OfCampaign {
+struct CampaignPacing {
     id: Uuid,
     params: CampaignParams,
 }
 
 /// What it is computed from.
-struct Surveyed {
+struct PacingInputs {
     campaign: Campaign,
     /// The report of its spend.
     query: ReportQuery,
-    spend: Ground,
+    spend: ReportContext,
 }
 
-impl Resource for OfCampaign {
+impl Resource for CampaignPacing {
     const MODEL: &'static str = "pacing";
     type Params = CampaignParams;
     type Query = CampaignQuery;
-    type Ground = Surveyed;
+    type Prepared = PacingInputs;
 
     fn params(&self) -> &CampaignParams {
         &self.params
     }
 
-    fn about(&self) -> About {
-        About::numbers([self.id])
+    fn scope(&self) -> ResourceScope {
+        ResourceScope::numbers([self.id])
     }
 
-    fn query(&self, _: Around) -> Result<(CampaignQuery, Option<Paging>), Refusal> {
+    fn query(&self, _: QueryDefaults) -> Result<(CampaignQuery, Option<Paging>), ReadError> {
         Ok((CampaignQuery { campaign_id: self.id }, None))
     }
 
-    async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<Surveyed>>, Refusal> {
+    async fn probe(
+        &self,
+        settled: &mut ConsistentSnapshot,
+        _: &CampaignQuery,
+    ) -> Result<Option<VersionProbe<PacingInputs>>, ReadError> {
         let Some(campaign) = Campaign::find(&mut settled.snapshot, self.id).await? else { return Ok(None) };
         let query = daily_spend(self.id, &campaign, local_date(settled.snapshot.now, campaign.zone));
-        let mut shared = Shared::load(&mut settled.snapshot).await?;
+        let mut shared = SnapshotLookups::load(&mut settled.snapshot).await?;
         // Its version holds the last midnight, and it lasts until the next: a boundary of the days that it covers.
-        let spend = survey(&mut settled.snapshot, &mut shared, &query).await?.surveyed(&settled.snapshot);
-        let Survey { epoch, version, lasting, numbers, ground } = spend;
-        let ground = Surveyed { campaign, query, spend: ground };
-        Ok(Some(Survey { epoch, version, lasting, numbers, ground }))
+        let spend = prepare(&mut settled.snapshot, &mut shared, &query).await?.into_probe(&settled.snapshot);
+        let VersionProbe { epoch, version, lasting, numbers, ground } = spend;
+        let ground = PacingInputs { campaign, query, spend: ground };
+        Ok(Some(VersionProbe { epoch, version, lasting, numbers, ground }))
     }
 
-    async fn result(
+    async fn render(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<CampaignQuery>,
-        survey: Survey<Surveyed>,
-    ) -> Result<Told, Refusal> {
-        let Surveyed { campaign, query, spend: ground } = survey.ground;
-        let (rows, mut warnings) = ground.tally(snapshot, &query).await?;
+        sought: &ResolvedQuery<CampaignQuery>,
+        survey: VersionProbe<PacingInputs>,
+    ) -> Result<Rendered, ReadError> {
+        let PacingInputs { campaign, query, spend: ground } = survey.ground;
+        let (rows, mut warnings) = ground.rows_and_warnings(snapshot, &query).await?;
         let spend = Spend::of(&rows, &ground);
         let data = campaign.body(self.id, &spend, (snapshot.now, query.date_to));
         warnings.extend(campaign.warnings(&spend));
         warnings.sort_unstable();
         let (time_zone, freshness) = (campaign.zone, Some(ground.freshness(snapshot.now)));
-        let contents = Contents { data, next_cursor: None, time_zone, freshness, warnings };
+        let contents = ResponseParts { data, next_cursor: None, time_zone, freshness, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }
@@ -186,7 +190,7 @@ struct Campaign {
 }
 
 impl Campaign {
-    async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Self>, Refusal> {
+    async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Self>, ReadError> {
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
         let row = sqlx::query!(
             r#"SELECT state, time_zone, currency, starts_on, ends_on, starts_at, budget_micros, budget_per,
@@ -204,10 +208,10 @@ impl Campaign {
         .fetch_optional(snapshot.db())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let currency = row.currency.parse().map_err(Refusal::corrupt)?;
+        let currency = row.currency.parse().map_err(ReadError::corrupt)?;
         Ok(Some(Self {
-            state: row.state.parse().map_err(Refusal::corrupt)?,
-            zone: row.time_zone.parse().map_err(Refusal::corrupt)?,
+            state: row.state.parse().map_err(ReadError::corrupt)?,
+            zone: row.time_zone.parse().map_err(ReadError::corrupt)?,
             currency,
             starts_on: row.starts_on,
             ends_on: row.ends_on,
@@ -310,7 +314,7 @@ fn daily_spend(id: Uuid, campaign: &Campaign, today: NaiveDate) -> ReportQuery {
     let earliest = today.checked_sub_days(Days::new(MOST_DAYS)).unwrap_or(today);
     let date_from = first.map_or(campaign.starts_on, |first| first.min(campaign.starts_on));
     ReportQuery {
-        measures: vec![Column::Additive(Measure::Spend)],
+        measures: vec![MeasureColumn::Additive(Measure::Spend)],
         date_from: date_from.min(today).max(earliest),
         date_to: today,
         granularity: Granularity::Day,
@@ -336,7 +340,7 @@ struct Spend {
 }
 
 impl Spend {
-    fn of(rows: &[combine::Row], ground: &Ground) -> Self {
+    fn of(rows: &[rows::Row], ground: &ReportContext) -> Self {
         let mut by_day = BTreeMap::new();
         let mut currencies = BTreeSet::new();
         let was_mixed_in_a_day = rows.iter().any(|row| !row.by_currency.is_empty());

@@ -5,15 +5,15 @@ use domain::bucket::Granularity;
 use http_edge::json::{self, ApiJson};
 use http_edge::query::ApiQuery;
 
-use super::cacheable::{CacheableParams, Pinned, PostedParams, Sent};
+use super::post_or_get::{CacheableParams, PinDates, PostedParams, ReportInput};
+use crate::error::ReadError;
+use crate::pipeline::ReadContext;
 use crate::problems::ReportProblems;
-use crate::refusal::Refusal;
 use crate::report::query::ReportQuery;
 use crate::report::request::ReportRequest;
 use crate::report::{Report, ReportBody};
-use crate::serve::Caller;
 
-impl Pinned<ReportQuery> for ReportRequest {
+impl PinDates<ReportQuery> for ReportRequest {
     fn is_limited(&self) -> bool {
         self.limit.is_some()
     }
@@ -47,11 +47,11 @@ impl Pinned<ReportQuery> for ReportRequest {
     )
 )]
 pub(crate) async fn post(
-    caller: Caller,
+    caller: ReadContext,
     ApiQuery(params): ApiQuery<PostedParams>,
     ApiJson(request): ApiJson<ReportRequest>,
-) -> Result<Response, Refusal> {
-    caller.list(report(Sent::by_post(params, request))?).await
+) -> Result<Response, ReadError> {
+    caller.list(report(ReportInput::by_post(params, request))?).await
 }
 
 /// Numbers of many campaigns, cacheable
@@ -70,11 +70,14 @@ pub(crate) async fn post(
         ReportProblems,
     )
 )]
-pub(crate) async fn get(caller: Caller, ApiQuery(params): ApiQuery<CacheableParams>) -> Result<Response, Refusal> {
-    caller.list(report(Sent::by_get(params, |text| json::parse(text))?)?).await
+pub(crate) async fn get(
+    caller: ReadContext,
+    ApiQuery(params): ApiQuery<CacheableParams>,
+) -> Result<Response, ReadError> {
+    caller.list(report(ReportInput::by_get(params, |text| json::parse(text))?)?).await
 }
 
-fn report(sent: Sent<ReportRequest>) -> Result<Report<Sent<ReportRequest>>, Refusal> {
+fn report(sent: ReportInput<ReportRequest>) -> Result<Report<ReportInput<ReportRequest>>, ReadError> {
     let request = sent.request.clone();
     let data_state = sent.data_state(request.data_state.as_deref())?;
     Ok(Report { request, granularity: Granularity::All, data_state, campaign: None, params: sent })

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::{Grain, Granularity};
-use domain::freshness::{self, Cut, Reckoning, SourceFreshness, SourceSyncs, State, Vouched};
+use domain::freshness::{self, Finality, SourceFreshness, SourceSyncs, StatedGrain, Watermarks, ZoneAlignment};
 use domain::measure::Measure;
-use domain::source::{Role, SourceDefinition, SourceKind};
+use domain::source::{SourceDefinition, SourceKind, SourceRole};
 use domain::zone::Zone;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::refusal::Refusal;
+use crate::error::ReadError;
 use crate::snapshot::Snapshot;
 
 /// A source as a snapshot has it.
@@ -23,11 +23,11 @@ pub(crate) struct Source {
     pub(crate) definition: SourceDefinition,
     pub(crate) freshness: SourceFreshness,
     /// In which grains and zones it states.
-    pub(crate) cuts: Vec<Cut>,
+    pub(crate) cuts: Vec<StatedGrain>,
     /// The position of the last event that touched it.
-    pub(crate) mark: i64,
+    pub(crate) last_position: i64,
     /// Whether any campaign gets numbers from it.
-    pub(crate) feeds: bool,
+    pub(crate) has_data: bool,
 }
 
 /// Every source of a workspace, by id.
@@ -40,16 +40,16 @@ pub(crate) struct Freshness {
     /// restate it. `final`: neither.
     #[schema(value_type = String, example = "provisional")]
     #[serde(serialize_with = "state_name")]
-    pub(crate) state: State,
+    pub(crate) state: Finality,
     /// Where the numbers of the range begin to be incomplete.
     pub(crate) first_incomplete: Option<DateTime<Utc>>,
     /// The sources that feed these campaigns, by name.
-    pub(crate) sources: Vec<SourceStanding>,
+    pub(crate) sources: Vec<SourceFreshnessBody>,
 }
 
 /// How one source stands.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct SourceStanding {
+pub(crate) struct SourceFreshnessBody {
     /// Its name.
     source: String,
     /// `primary` when it counts toward the totals of this answer and decides on its state, else `reference`.
@@ -66,25 +66,25 @@ pub(crate) struct SourceStanding {
 
 impl Source {
     /// Its role among these measures: primary as soon as one of them counts.
-    pub(crate) fn role_among(&self, measures: &BTreeSet<Measure>) -> Role {
-        let counts = measures.iter().any(|measure| self.definition.role_of(*measure) == Role::Primary);
-        if counts { Role::Primary } else { Role::Reference }
+    pub(crate) fn role_among(&self, measures: &BTreeSet<Measure>) -> SourceRole {
+        let counts = measures.iter().any(|measure| self.definition.role_of(*measure) == SourceRole::Primary);
+        if counts { SourceRole::Primary } else { SourceRole::Reference }
     }
 
     /// How its word is taken in the time of a query.
-    pub(crate) fn reckoning(&self, granularity: Granularity, time_zone: Zone) -> Reckoning {
-        Reckoning::new(&self.cuts, self.definition.kind == SourceKind::Push, granularity, time_zone)
+    pub(crate) fn reckoning(&self, granularity: Granularity, time_zone: Zone) -> ZoneAlignment {
+        ZoneAlignment::new(&self.cuts, self.definition.kind == SourceKind::Push, granularity, time_zone)
     }
 
     /// `boundary`: the last instant at which the clock changed anything, as of which the answer is true.
-    fn standing(
+    fn freshness_body(
         &self,
         measures: &BTreeSet<Measure>,
         parked: u64,
         now: DateTime<Utc>,
         boundary: DateTime<Utc>,
-    ) -> SourceStanding {
-        SourceStanding {
+    ) -> SourceFreshnessBody {
+        SourceFreshnessBody {
             source: self.definition.name.clone(),
             role: self.role_among(measures).name(),
             status: self.freshness.status(now).name(),
@@ -97,54 +97,58 @@ impl Source {
 }
 
 /// The days or hours that numbers are told in.
-pub(crate) type Told = (Granularity, Zone);
+pub(crate) type QueryGrain = (Granularity, Zone);
 
-/// How fresh the numbers of `range` are, as far as `feeding` decides. Their primaries alone do; references are listed.
+/// How fresh the numbers of `range` are, as far as `sources_by_campaign` decides. Their primaries alone do; references are listed.
 /// `parked`: how many events of a source wait; `unsettled`: whether something waits that decides.
 pub(crate) fn freshness(
     feeding: &[&Source],
     measures: &BTreeSet<Measure>,
     (parked, unsettled): (impl Fn(Uuid) -> u64, bool),
-    (range, told): ((DateTime<Utc>, DateTime<Utc>), Told),
+    (range, told): ((DateTime<Utc>, DateTime<Utc>), QueryGrain),
     now: DateTime<Utc>,
     boundary: DateTime<Utc>,
 ) -> Freshness {
-    let deciding: Vec<Vouched> =
-        deciding(feeding, measures, told).map(|(source, reckoning)| source.vouched(&reckoning, now)).collect();
+    let deciding: Vec<Watermarks> =
+        authoritative(feeding, measures, told).map(|(source, reckoning)| source.watermarks(&reckoning, now)).collect();
     let mut sources: Vec<_> =
-        feeding.iter().map(|source| source.standing(measures, parked(source.id), now, boundary)).collect();
+        feeding.iter().map(|source| source.freshness_body(measures, parked(source.id), now, boundary)).collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
     let state = freshness::state(range.1, now, &deciding);
     let first_incomplete = freshness::first_incomplete(range.0, range.1, &deciding);
     Freshness {
-        state: if unsettled { state.min(State::Provisional) } else { state },
+        state: if unsettled { state.min(Finality::Provisional) } else { state },
         first_incomplete: if unsettled { Some(range.0).filter(|start| *start < range.1) } else { first_incomplete },
         sources,
     }
 }
 
 /// Those that count toward totals of these measures, each with how its word is taken.
-fn deciding<'a>(
+fn authoritative<'a>(
     feeding: &[&'a Source],
     measures: &BTreeSet<Measure>,
-    (granularity, time_zone): Told,
-) -> impl Iterator<Item = (&'a SourceFreshness, Reckoning)> {
-    let primary = feeding.iter().filter(|source| source.role_among(measures) == Role::Primary);
+    (granularity, time_zone): QueryGrain,
+) -> impl Iterator<Item = (&'a SourceFreshness, ZoneAlignment)> {
+    let primary = feeding.iter().filter(|source| source.role_among(measures) == SourceRole::Primary);
     primary.map(move |source| (&source.freshness, source.reckoning(granularity, time_zone)))
 }
 
 /// The instant through which every deciding source is complete; `None` when one never said, or none decides.
-pub(crate) fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>, told: Told) -> Option<DateTime<Utc>> {
-    let deciding = deciding(feeding, measures, told);
-    deciding.map(|(source, reckoning)| Some(reckoning.told(source.syncs.complete_through?))).min().flatten()
+pub(crate) fn complete_through(
+    feeding: &[&Source],
+    measures: &BTreeSet<Measure>,
+    told: QueryGrain,
+) -> Option<DateTime<Utc>> {
+    let deciding = authoritative(feeding, measures, told);
+    deciding.map(|(source, reckoning)| Some(reckoning.to_query_time(source.syncs.complete_through?))).min().flatten()
 }
 
 /// Every source of the workspace.
-pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Sources, Refusal> {
+pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let rows = sqlx::query_as!(
         SourceRow,
-        r#"SELECT s.source_id, s.name, s.channel, s.kind, s.role, s.measure_roles AS "measure_roles: Json<BTreeMap<Measure, Role>>",
+        r#"SELECT s.source_id, s.name, s.channel, s.kind, s.role, s.measure_roles AS "measure_roles: Json<BTreeMap<Measure, SourceRole>>",
                   s.time_zone, s.currency, s.expected_delay_s, s.restatement_horizon_s,
                   y.last_started_at AS "last_started_at?", y.last_completed_at AS "last_completed_at?",
                   y.last_failed_at AS "last_failed_at?", y.failure_reason AS "failure_reason?",
@@ -181,7 +185,7 @@ pub(crate) struct SourceRow {
     channel: String,
     kind: String,
     role: String,
-    measure_roles: Json<BTreeMap<Measure, Role>>,
+    measure_roles: Json<BTreeMap<Measure, SourceRole>>,
     time_zone: String,
     currency: String,
     expected_delay_s: i64,
@@ -199,15 +203,15 @@ pub(crate) struct SourceRow {
 }
 
 impl SourceRow {
-    pub(crate) fn into_source(self) -> Result<Source, Refusal> {
+    pub(crate) fn into_source(self) -> Result<Source, ReadError> {
         let definition = SourceDefinition {
             name: self.name,
-            channel: self.channel.parse().map_err(Refusal::corrupt)?,
+            channel: self.channel.parse().map_err(ReadError::corrupt)?,
             kind: kind(&self.kind)?,
             role: role(&self.role)?,
             measure_roles: self.measure_roles.0,
-            time_zone: self.time_zone.parse().map_err(Refusal::corrupt)?,
-            currency: self.currency.parse().map_err(Refusal::corrupt)?,
+            time_zone: self.time_zone.parse().map_err(ReadError::corrupt)?,
+            currency: self.currency.parse().map_err(ReadError::corrupt)?,
             expected_delay_s: self.expected_delay_s,
             restatement_horizon_s: self.restatement_horizon_s,
         };
@@ -217,7 +221,7 @@ impl SourceRow {
             last_failed_at: self.last_failed_at,
             complete_through: self.complete_through,
             failure_reason: self.failure_reason,
-            grain: self.grain.as_deref().map(str::parse::<Grain>).transpose().map_err(Refusal::corrupt)?,
+            grain: self.grain.as_deref().map(str::parse::<Grain>).transpose().map_err(ReadError::corrupt)?,
         };
         let freshness = SourceFreshness {
             expected_delay_s: self.expected_delay_s,
@@ -225,15 +229,15 @@ impl SourceRow {
             syncs,
         };
         let cuts = self.cuts.iter().map(|cut| parsed(cut)).collect::<Result<_, _>>()?;
-        Ok(Source { id: self.source_id, definition, freshness, cuts, mark: self.mark, feeds: self.feeds })
+        Ok(Source { id: self.source_id, definition, freshness, cuts, last_position: self.mark, has_data: self.feeds })
     }
 }
 
 /// Which sources feed these campaigns.
-pub(crate) async fn feeding(
+pub(crate) async fn sources_by_campaign(
     snapshot: &mut Snapshot,
     campaigns: &[Uuid],
-) -> Result<BTreeMap<Uuid, BTreeSet<Uuid>>, Refusal> {
+) -> Result<BTreeMap<Uuid, BTreeSet<Uuid>>, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let pairs = sqlx::query!(
         "SELECT campaign_id, source_id FROM read.campaign_sources
@@ -256,7 +260,7 @@ pub(crate) async fn feeding_others(
     snapshot: &mut Snapshot,
     sources: &[Uuid],
     campaigns: &[Uuid],
-) -> Result<Vec<Uuid>, Refusal> {
+) -> Result<Vec<Uuid>, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let ids = sqlx::query_scalar!(
         r#"SELECT s.id AS "id!" FROM unnest($3::uuid[]) AS s (id)
@@ -272,23 +276,26 @@ pub(crate) async fn feeding_others(
     Ok(ids)
 }
 
-fn parsed(cut: &str) -> Result<Cut, Refusal> {
-    let (grain, zone) = cut.split_once(' ').ok_or_else(|| Refusal::corrupt(format!("cut {cut}")))?;
-    Ok(Cut { grain: grain.parse().map_err(Refusal::corrupt)?, time_zone: zone.parse().map_err(Refusal::corrupt)? })
+fn parsed(cut: &str) -> Result<StatedGrain, ReadError> {
+    let (grain, zone) = cut.split_once(' ').ok_or_else(|| ReadError::corrupt(format!("cut {cut}")))?;
+    Ok(StatedGrain {
+        grain: grain.parse().map_err(ReadError::corrupt)?,
+        time_zone: zone.parse().map_err(ReadError::corrupt)?,
+    })
 }
 
-fn role(name: &str) -> Result<Role, Refusal> {
-    let roles = [Role::Primary, Role::Reference];
-    roles.into_iter().find(|role| role.name() == name).ok_or_else(|| Refusal::corrupt(format!("role {name}")))
+fn role(name: &str) -> Result<SourceRole, ReadError> {
+    let roles = [SourceRole::Primary, SourceRole::Reference];
+    roles.into_iter().find(|role| role.name() == name).ok_or_else(|| ReadError::corrupt(format!("role {name}")))
 }
 
-fn kind(name: &str) -> Result<SourceKind, Refusal> {
+fn kind(name: &str) -> Result<SourceKind, ReadError> {
     let kinds = [SourceKind::Push, SourceKind::Pull];
-    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| Refusal::corrupt(format!("kind {name}")))
+    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| ReadError::corrupt(format!("kind {name}")))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-pub(crate) fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn state_name<S: serde::Serializer>(state: &Finality, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(state.name())
 }
 

@@ -97,14 +97,14 @@ const CASES: [Case; 7] = [
     },
 ];
 
-const TOLD: Told = (Granularity::QuarterHour, Zone::UTC);
+const TOLD: QueryGrain = (Granularity::QuarterHour, Zone::UTC);
 
 fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
     let definition = SourceDefinition {
         name: "ads".to_owned(),
         channel: "paid_search".parse().unwrap(),
         kind,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         measure_roles: BTreeMap::new(),
         time_zone: "UTC".parse().unwrap(),
         currency: "EUR".parse().unwrap(),
@@ -121,7 +121,7 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         grain: Some(Grain::QuarterHour),
     };
     let freshness = SourceFreshness { expected_delay_s: DELAY_S, restatement_horizon_s: HORIZON_S, syncs };
-    Source { id: Uuid::from_u128(1), definition, freshness, cuts: Vec::new(), mark: 0, feeds: true }
+    Source { id: Uuid::from_u128(1), definition, freshness, cuts: Vec::new(), last_position: 0, has_data: true }
 }
 
 #[test]
@@ -162,11 +162,11 @@ fn every_cell_of_the_table() {
 #[test]
 fn a_reference_decides_nothing() {
     let mut reference = source(SourceKind::Pull, [None; 4]);
-    reference.definition.role = Role::Reference;
+    reference.definition.role = SourceRole::Reference;
     let done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
     let measures = BTreeSet::from([Measure::Clicks]);
     let now = minute(PastHorizon.now());
     let told = freshness(&[&reference, &done], &measures, (|_| 0, false), ((minute(-60), minute(0)), TOLD), now, now);
-    assert_eq!((told.state, told.first_incomplete), (State::Final, None));
+    assert_eq!((told.state, told.first_incomplete), (Finality::Final, None));
     assert_eq!(told.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
 }

@@ -16,7 +16,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::refusal::Refusal;
+use crate::error::ReadError;
 use crate::snapshot::Snapshot;
 
 /// The most campaigns that a query watches one by one; beyond, it watches them all.
@@ -47,7 +47,7 @@ impl Version {
     }
 
     /// The version of two results told as one.
-    pub(crate) fn and(self, other: Self) -> Self {
+    pub(crate) fn max(self, other: Self) -> Self {
         Self {
             position: self.position.max(other.position),
             revision: self.revision.max(other.revision),
@@ -79,7 +79,7 @@ pub(crate) enum Scope {
 
 /// What last touched a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Touched {
+pub(crate) struct LastChange {
     /// The last event's position.
     pub(crate) position: i64,
     /// When the clock last made a launched campaign active.
@@ -110,7 +110,11 @@ impl Scope {
     }
 
     /// What last touched its campaigns, what feeds them, and their numbers in these months.
-    pub(crate) async fn last_touched(&self, snapshot: &mut Snapshot, months: &[String]) -> Result<Touched, Refusal> {
+    pub(crate) async fn last_change(
+        &self,
+        snapshot: &mut Snapshot,
+        months: &[String],
+    ) -> Result<LastChange, ReadError> {
         let marks = self.marks(months);
         match self {
             Self::Workspace => workspace_touched(snapshot, &marks).await,
@@ -119,10 +123,10 @@ impl Scope {
     }
 }
 
-async fn workspace_touched(snapshot: &mut Snapshot, marks: &[String]) -> Result<Touched, Refusal> {
+async fn workspace_touched(snapshot: &mut Snapshot, marks: &[String]) -> Result<LastChange, ReadError> {
     let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
     let touched = sqlx::query_as!(
-        Touched,
+        LastChange,
         r#"SELECT greatest(
                0,
                (SELECT max(position) FROM read.scope_marks WHERE epoch = $1 AND workspace = $2 AND scope = ANY($3)),
@@ -143,10 +147,14 @@ async fn workspace_touched(snapshot: &mut Snapshot, marks: &[String]) -> Result<
     Ok(touched)
 }
 
-async fn campaigns_touched(snapshot: &mut Snapshot, marks: &[String], campaigns: &[Uuid]) -> Result<Touched, Refusal> {
+async fn campaigns_touched(
+    snapshot: &mut Snapshot,
+    marks: &[String],
+    campaigns: &[Uuid],
+) -> Result<LastChange, ReadError> {
     let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
     let touched = sqlx::query_as!(
-        Touched,
+        LastChange,
         r#"WITH watched AS MATERIALIZED (
                SELECT position, CASE WHEN state = 'launched' THEN starts_at END AS starts_at
                FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($5)

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, completed, created, pushing};
 use crate::statements::Statements;
-use crate::world::{World, send};
+use crate::support::{World, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;

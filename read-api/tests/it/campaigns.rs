@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{at, campaign, changed, clicks, created, pushing};
-use crate::world::World;
+use crate::support::World;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_campaign_is_shown_as_it_stands(options: PgPoolOptions, connect: PgConnectOptions) {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::given::{campaign, clicks, created, pushing};
-use crate::world::{World, send};
+use crate::support::{World, send};
 
 fn token(workspace: i32, position: i64) -> String {
     ConsistencyToken { workspace, position }.encode()

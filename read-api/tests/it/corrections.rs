@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{Given, campaign, clicks, created, pushing, sale_corrected};
-use crate::world::{Reply, World};
+use crate::support::{Reply, World};
 
 fn path(query: &str) -> String {
     format!("/v1/campaigns/{}/corrections?{query}", campaign(1))

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, created, pushing};
 use crate::statements::Statements;
-use crate::world::{Reply, World, post, send};
+use crate::support::{Reply, World, post, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;

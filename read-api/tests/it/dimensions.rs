@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, created, days, naming, observed, pulled, pushing};
-use crate::world::{Reply, World};
+use crate::support::{Reply, World};
 
 /// A campaign that a tracker pushes for, with countries, and of which another source states days.
 async fn shop(world: &mut World) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, created, pushing};
-use crate::world::World;
+use crate::support::World;
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;

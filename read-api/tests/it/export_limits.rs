@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 
 use crate::given::created;
-use crate::world::{CSV, KEY, World, send};
+use crate::support::{CSV, KEY, World, send};
 
 /// Half of the connections that the reader's pool has.
 const AT_A_TIME: usize = 6;

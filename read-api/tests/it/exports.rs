@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 
 use crate::given::{campaign, clicks, created, days, definition, pulled, pushing, registered};
-use crate::world::{CSV, KEY, Reply, World, send};
+use crate::support::{CSV, KEY, Reply, World, send};
 
 /// As many campaigns as three pages of an export hold.
 async fn many(world: &mut World) {

@@ -2,12 +2,12 @@
 
 use domain::bucket::Grain;
 use domain::measure::Measure;
-use domain::source::{Role, SourceKind};
+use domain::source::{SourceKind, SourceRole};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, completed, created, days, definition, failed, pulled, pushing, registered};
-use crate::world::{World, report_path};
+use crate::support::{World, report_path};
 
 fn metrics(query: &str) -> String {
     format!("/v1/campaigns/{}/metrics?time_zone=UTC&measures=clicks&{query}", campaign(1))
@@ -57,7 +57,7 @@ async fn rows_are_final_provisional_or_live(options: PgPoolOptions, connect: PgC
 async fn every_primary_decides_and_no_reference(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let mut analytics = definition("analytics", "organic_social", SourceKind::Push);
-    analytics.role = Role::Reference;
+    analytics.role = SourceRole::Reference;
     world.given([registered(2, analytics), clicks(2, 1, "2026-11-18T09:00:00Z", 9)]).await;
     let range = "date_from=2026-11-18&date_to=2026-11-18";
     let beside = world.get(&metrics(range)).await.ok();
@@ -281,7 +281,7 @@ async fn a_workspace_that_is_not_projected_is_fully_behind(options: PgPoolOption
         json!([{"projection": "campaign_model", "epoch": null, "state": "missing", "applied": 0, "lag_events": 2,
                 "lag_s": 600.0, "stopped": null, "parked": []}])
     );
-    for path in ["/v1/campaigns".to_owned(), crate::world::report_path(&json!({}))] {
+    for path in ["/v1/campaigns".to_owned(), crate::support::report_path(&json!({}))] {
         let reply = world.get(&path).await.ok();
         assert_eq!(reply.body["data"], json!([]));
         assert!(reply.body["meta"]["version"].as_str().unwrap().starts_with("0."), "{path}");

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::given::{
     Given, campaign, clicks, completed, created, definition, failed, registered, source, started, stated,
 };
-use crate::world::{Reply, World};
+use crate::support::{Reply, World};
 
 const HORIZON_S: i64 = 86_400;
 /// The campaigns of which something waits have this number, and those after it.

@@ -10,7 +10,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::Money;
 use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use domain::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::SyncEvent;
 use domain::workspace::{self, WorkspaceOpened};
@@ -87,7 +87,7 @@ pub(crate) fn definition(name: &str, channel: &str, kind: SourceKind) -> SourceD
         name: name.to_owned(),
         channel: channel.parse().unwrap(),
         kind,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         measure_roles: BTreeMap::new(),
         time_zone: "UTC".parse().unwrap(),
         currency: "EUR".parse().unwrap(),
@@ -120,7 +120,7 @@ pub(crate) fn observed(from: u128, of: u128, seen: &[(ObservationType, &str, i64
             count: *count,
             value_micros: *value,
             dimensions: BTreeMap::new(),
-            corrects: None,
+            correction: None,
         };
     let event = ObservationsRecorded {
         source: source(from),
@@ -152,7 +152,7 @@ pub(crate) fn sale_corrected(
     let Event::Observations(batch) = &mut given.event else { unreachable!("a batch of observations") };
     let correction = Correction { of: original.to_owned(), at: at(corrected_at), count, value_micros };
     id.clone_into(&mut batch.observations[0].id);
-    batch.observations[0].corrects = Some(Box::new(correction));
+    batch.observations[0].correction = Some(Box::new(correction));
     given
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{Given, campaign, clicks, created, observed, pushing, sale_corrected};
-use crate::world::{World, report_path, send};
+use crate::support::{World, report_path, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;

@@ -9,7 +9,7 @@ use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{at, campaign, clicks, created, days, opened, pulled, pushing};
-use crate::world::{World, report_path};
+use crate::support::{World, report_path};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn nothing_of_another_workspace_is_seen(options: PgPoolOptions, connect: PgConnectOptions) {

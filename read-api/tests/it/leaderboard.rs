@@ -6,7 +6,7 @@ use domain::bucket::Grain;
 use domain::campaign::CampaignEvent;
 use domain::measure::{DERIVED, Measure};
 use domain::observation::ObservationType::{Click, Conversion, Impression, Spend};
-use domain::source::{Role, SourceKind};
+use domain::source::{SourceKind, SourceRole};
 use futures_util::future::join;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -17,7 +17,7 @@ use crate::given::{
     Given, at, changed, clicks, completed, created, days, definition, observed, opened, pulled, pushing, registered,
     sale_corrected, stated,
 };
-use crate::world::{Reply, World};
+use crate::support::{Reply, World};
 
 const CLICKS: &str = "/v1/leaderboard?measure=clicks";
 
@@ -31,10 +31,10 @@ fn sources() -> Vec<Given> {
     let mut dollars = definition("dollars", "paid_social", SourceKind::Push);
     dollars.currency = "USD".parse().unwrap();
     let mut analytics = definition("analytics", "organic_social", SourceKind::Push);
-    analytics.role = Role::Reference;
-    analytics.measure_roles.insert(Measure::Visits, Role::Primary);
+    analytics.role = SourceRole::Reference;
+    analytics.measure_roles.insert(Measure::Visits, SourceRole::Primary);
     let mut mixed = definition("mixed", "email", SourceKind::Pull);
-    mixed.measure_roles.insert(Measure::Clicks, Role::Reference);
+    mixed.measure_roles.insert(Measure::Clicks, SourceRole::Reference);
     vec![
         pushing(1, "tracker", "paid_search"),
         pulled(2, "google_ads", "paid_search"),

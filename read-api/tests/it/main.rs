@@ -27,6 +27,6 @@ mod refusals; // every bad input, by name
 mod reports; // filters, comparisons, gaps, totals
 mod retention; // months that are not kept
 mod statements; // how many a test sends to its database
+mod support; // a workspace, its log and its readers
 mod versions; // when an ETag moves, and when it does not
-mod world; // a workspace, its log and its readers
 mod zones; // days and hours of any zone

@@ -3,17 +3,17 @@
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::observation::ObservationType::{Click, Conversion, Impression, Spend};
-use domain::source::{Role, SourceKind};
+use domain::source::{SourceKind, SourceRole};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, completed, created, days, definition, observed, pulled, pushing, registered};
-use crate::world::World;
+use crate::support::World;
 
 /// A campaign with a push source, a pulled one, and a reference.
 async fn shop(world: &mut World) {
     let mut analytics = definition("analytics", "organic_social", SourceKind::Push);
-    analytics.role = Role::Reference;
+    analytics.role = SourceRole::Reference;
     world
         .given([
             created(1, "Shoes", &["paid_search"]),
@@ -200,7 +200,7 @@ async fn reference_numbers_stand_beside_the_totals(options: PgPoolOptions, conne
 async fn a_measure_of_a_primary_source_can_be_a_reference(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let mut ads = definition("ads", "paid_search", SourceKind::Push);
-    ads.measure_roles.insert(Measure::Conversions, Role::Reference);
+    ads.measure_roles.insert(Measure::Conversions, SourceRole::Reference);
     world
         .given([
             created(1, "Shoes", &["paid_search"]),

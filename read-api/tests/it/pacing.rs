@@ -5,7 +5,7 @@ use domain::campaign::{Budget, BudgetPeriod, CampaignEvent};
 use domain::measure::Measure;
 use domain::money::Money;
 use domain::observation::ObservationType::Spend;
-use domain::source::{Role, SourceKind};
+use domain::source::{SourceKind, SourceRole};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -13,7 +13,7 @@ use crate::given::{
     Given, at, campaign, changed, clicks, created, date, days, definition, observed, pulled, pushing, registered,
     stated,
 };
-use crate::world::World;
+use crate::support::World;
 
 const NOON: &str = "2026-11-22T12:00:00Z";
 
@@ -43,7 +43,7 @@ fn eur(amount: &str) -> Value {
 async fn shop(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;
     let mut analytics = definition("analytics", "organic_social", SourceKind::Push);
-    analytics.role = Role::Reference;
+    analytics.role = SourceRole::Reference;
     world
         .given([
             created(1, "Shoes", &["paid_search"]),

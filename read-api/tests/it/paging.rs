@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::given::{at, campaign, clicks, created, observed, pushing};
-use crate::world::{Reply, World, report_path};
+use crate::support::{Reply, World, report_path};
 
 async fn shops(world: &mut World) {
     world.given([pushing(1, "tracker", "paid_search"), pushing(2, "mailer", "email")]).await;

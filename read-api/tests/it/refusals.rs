@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{campaign, clicks, created, pushing};
-use crate::world::{World, post, report_path, send};
+use crate::support::{World, post, report_path, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;

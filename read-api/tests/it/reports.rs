@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _};
 
 use crate::given::{campaign, clicks, completed, created, days, definition, observed, pulled, pushing, registered};
-use crate::world::{Reply, World, report_path};
+use crate::support::{Reply, World, report_path};
 
 /// Three campaigns and three sources in three channels, over two months.
 async fn shop(world: &mut World) {
@@ -310,7 +310,7 @@ async fn what_takes_too_long_is_cancelled(options: PgPoolOptions, connect: PgCon
     held.execute("LOCK TABLE read.statements IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let body = query(&json!({})).to_string();
     let headers = [("content-type", "application/json")];
-    let refused = crate::world::send(hasty, "POST", "/v1/reports", &headers, Some(body)).await;
+    let refused = crate::support::send(hasty, "POST", "/v1/reports", &headers, Some(body)).await;
     assert_eq!(refused.problem(503), "report-too-slow");
     assert!(refused.body["detail"].as_str().unwrap().contains("shorter range"), "{refused}");
     assert!(!is_waited_for(&world).await);
@@ -328,7 +328,7 @@ async fn what_nobody_waits_for_any_more_is_ended(options: PgPoolOptions, connect
     held.execute("LOCK TABLE read.statements IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let caller =
         tokio::spawn(
-            async move { crate::world::send(router, "GET", &report_path(&query(&json!({}))), &[], None).await },
+            async move { crate::support::send(router, "GET", &report_path(&query(&json!({}))), &[], None).await },
         );
     let leaving = async {
         while !is_waited_for(&world).await {}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{at, created, days, naming, observed, pulled, pushing, sale_corrected};
-use crate::world::{Reply, World};
+use crate::support::{Reply, World};
 
 async fn years(world: &mut World) {
     let seen = |when| naming(observed(1, 1, &[(Click, when, 1, None)]), &[&[("country", "DE")]]);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::{at, campaign, clicks, created, date, days, observed, pulled, pushing, stated};
-use crate::world::World;
+use crate::support::World;
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;
@@ -27,7 +27,7 @@ fn metrics(query: &str) -> String {
 }
 
 /// Buckets and clicks, as pairs.
-fn cells(reply: &crate::world::Reply) -> Vec<(Value, Value)> {
+fn cells(reply: &crate::support::Reply) -> Vec<(Value, Value)> {
     reply.column("bucket").into_iter().zip(reply.column("clicks")).collect()
 }
 

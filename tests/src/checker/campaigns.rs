@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::facts::Facts;
 use super::{Findings, Rule};
 use crate::evidence::{CampaignRow, Event, What};
-use crate::history::{Acknowledged, Asks, Attempt, Change, Reply, Request};
+use crate::history::{Acknowledged, Attempt, Change, Operation, Reply, Request};
 
 /// Every state that each campaign was in; the state after its first event comes first.
 pub(super) type Lives = HashMap<Uuid, Vec<CampaignRow>>;
@@ -17,13 +17,13 @@ pub(super) type Lives = HashMap<Uuid, Vec<CampaignRow>>;
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     let lives = lives(facts.evidence.events.iter(), findings);
     for request in &facts.history.requests {
-        if !matches!(request.asks, Asks::Create { .. } | Asks::Change { .. }) {
+        if !matches!(request.asks, Operation::Create { .. } | Operation::Change { .. }) {
             continue;
         }
         for (_, event) in facts.written_for(request) {
             if !is_asked(request, event) {
                 let detail = format!("position {} holds something else than {}", event.position, request.name());
-                findings.add(Rule::Unasked, detail);
+                findings.add(Rule::NoUnrequestedWrites, detail);
             }
         }
         for (attempt, reply) in request.done() {
@@ -52,7 +52,7 @@ pub(super) fn lives<'a>(events: impl Iterator<Item = &'a Event>, findings: &mut 
             CampaignEvent::CampaignPaused { .. } => (None, &["launched"], "paused"),
             CampaignEvent::CampaignResumed { .. } => (None, &["paused"], "launched"),
             other => {
-                findings.add(Rule::Unasked, format!("{} at {}", other.kind().name, event.position));
+                findings.add(Rule::NoUnrequestedWrites, format!("{} at {}", other.kind().name, event.position));
                 continue;
             }
         };
@@ -77,10 +77,10 @@ pub(super) fn lives<'a>(events: impl Iterator<Item = &'a Event>, findings: &mut 
 fn is_asked(request: &Request, event: &Event) -> bool {
     let What::Campaign { campaign, event } = &event.what else { return false };
     match &request.asks {
-        Asks::Create { name: asked } => {
+        Operation::Create { name: asked } => {
             matches!(event, CampaignEvent::CampaignCreated { name, .. } if name == asked)
         }
-        Asks::Change { campaign: asked, change, .. } => {
+        Operation::Change { campaign: asked, change, .. } => {
             asked == campaign
                 && match (change, event) {
                     (Change::Rename(asked), CampaignEvent::CampaignRenamed { name, .. }) => asked == name,
@@ -90,7 +90,7 @@ fn is_asked(request: &Request, event: &Event) -> bool {
                     _ => false,
                 }
         }
-        Asks::Observe { .. } | Asks::State { .. } => false,
+        Operation::Observe { .. } | Operation::State { .. } => false,
     }
 }
 
@@ -106,7 +106,7 @@ fn check_reply(
         findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
         return;
     };
-    if let Asks::Change { campaign: asked, .. } = &request.asks
+    if let Operation::Change { campaign: asked, .. } = &request.asks
         && *asked != campaign
     {
         findings.add(Rule::Receipt, format!("answered for {campaign}: {}", request.name()));
@@ -116,7 +116,10 @@ fn check_reply(
         Facts::under_the_same_key(request, attempt).iter().find_map(|attempt| facts.written_by(attempt).first());
     let Some(event) = written else {
         if !already_so(lives, request, campaign, version) {
-            findings.add(Rule::Lost, format!("acknowledged at {} but not there: {}", reply.position, request.name()));
+            findings.add(
+                Rule::AcknowledgedIsDurable,
+                format!("acknowledged at {} but not there: {}", reply.position, request.name()),
+            );
         }
         return;
     };
@@ -130,7 +133,7 @@ fn check_reply(
         );
         findings.add(Rule::Campaign, detail);
     }
-    if let Asks::Change { if_match: Some(asked), .. } = request.asks
+    if let Operation::Change { if_match: Some(asked), .. } = request.asks
         && event.sequence != asked + 1
     {
         let detail = format!("meant for version {asked} but became version {}: {}", event.sequence, request.name());
@@ -140,14 +143,14 @@ fn check_reply(
 
 /// Whether nothing had to be written, because an earlier attempt had given the campaign this name.
 fn already_so(lives: &Lives, request: &Request, campaign: Uuid, version: i64) -> bool {
-    let Asks::Change { change: Change::Rename(name), if_match, .. } = &request.asks else { return false };
+    let Operation::Change { change: Change::Rename(name), if_match, .. } = &request.asks else { return false };
     let at_version = lives.get(&campaign).and_then(|life| life.iter().find(|row| row.version == version));
     if_match.is_none_or(|asked| asked == version) && at_version.is_some_and(|row| row.name == *name)
 }
 
 /// Whom the version did not suit is told another one, and one that there was.
 fn check_version_refused(lives: &Lives, request: &Request, told: Option<i64>, findings: &mut Findings) {
-    let (Asks::Change { campaign, if_match, .. }, Some(told)) = (&request.asks, told) else { return };
+    let (Operation::Change { campaign, if_match, .. }, Some(told)) = (&request.asks, told) else { return };
     let exists = lives.get(campaign).is_some_and(|life| life.iter().any(|row| row.version == told));
     if Some(told) == *if_match || !exists {
         findings.add(Rule::Campaign, format!("refused as being at version {told}: {}", request.name()));
@@ -157,7 +160,7 @@ fn check_version_refused(lives: &Lives, request: &Request, told: Option<i64>, fi
 /// What a rule refused was not possible in some state that the campaign may have been in by then: the last one that was known
 /// when the request was first sent, or a later one.
 fn check_rule_refused(facts: &Facts<'_>, lives: &Lives, request: &Request, findings: &mut Findings) {
-    let (Asks::Change { campaign, change, .. }, Some(first)) = (&request.asks, request.attempts.first()) else {
+    let (Operation::Change { campaign, change, .. }, Some(first)) = (&request.asks, request.attempts.first()) else {
         return;
     };
     let needed = match change {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Findings, Rule};
 use crate::evidence::{Event, Evidence, Row, What};
-use crate::history::{Asks, Attempt, History, Observation, Outcome, Refusal, Request, Says};
+use crate::history::{Attempt, History, Observation, ObservationOp, Operation, Outcome, Refusal, Request};
 
 /// What makes an observation unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +92,8 @@ impl<'a> Facts<'a> {
     pub(super) fn unasked(&self, findings: &mut Findings) {
         for event in &self.evidence.events {
             if !matches!(event.what, What::Other) && !self.attempts.contains_key(event.trace.as_str()) {
-                findings.add(Rule::Unasked, format!("nobody sent the event at position {}", event.position));
+                findings
+                    .add(Rule::NoUnrequestedWrites, format!("nobody sent the event at position {}", event.position));
             }
         }
         for request in &self.history.requests {
@@ -110,12 +111,12 @@ impl<'a> Facts<'a> {
             for attempt in &request.attempts {
                 if let [_, second, ..] = self.written_by(attempt) {
                     let detail = format!("one attempt wrote again at {}: {}", second.position, request.name());
-                    findings.add(Rule::Twice, detail);
+                    findings.add(Rule::NoDuplicates, detail);
                 }
             }
             let writers = request.attempts.iter().filter(|attempt| !self.written_by(attempt).is_empty()).count();
             if request.key.is_some() && writers > 1 {
-                findings.add(Rule::Twice, format!("{writers} attempts under one key wrote: {}", request.name()));
+                findings.add(Rule::NoDuplicates, format!("{writers} attempts under one key wrote: {}", request.name()));
             }
         }
     }
@@ -123,11 +124,11 @@ impl<'a> Facts<'a> {
     /// Every request of a history is sound, so few things can be held against it.
     fn check_refusal(request: &Request, refusal: &Refusal, findings: &mut Findings) {
         let possible = match (refusal.status, &request.asks) {
-            (409 | 429 | 503, _) | (422, Asks::Change { .. }) => true,
-            (412, Asks::Change { if_match, .. }) => if_match.is_some(),
+            (409 | 429 | 503, _) | (422, Operation::Change { .. }) => true,
+            (412, Operation::Change { if_match, .. }) => if_match.is_some(),
             // Campaigns are changed after their creation was acknowledged.
-            (404, Asks::Change { .. }) => {
-                findings.add(Rule::Lost, format!("the campaign is not found: {}", request.name()));
+            (404, Operation::Change { .. }) => {
+                findings.add(Rule::AcknowledgedIsDurable, format!("the campaign is not found: {}", request.name()));
                 return;
             }
             _ => false,
@@ -156,10 +157,10 @@ pub(super) fn says_the_same(row: &Row, item: &Observation) -> bool {
         && row.kind == item.kind
         && at == item.at
         && match (&item.says, &row.corrects) {
-            (Says::Happened { campaign, count, value }, None) => {
+            (ObservationOp::Happened { campaign, count, value }, None) => {
                 (row.campaign, row.count, row.value) == (*campaign, *count, *value)
             }
-            (Says::Corrects { of, day, count, value, .. }, Some(correction)) => {
+            (ObservationOp::Corrects { of, day, count, value, .. }, Some(correction)) => {
                 let retracts = count.is_none() && value.is_none();
                 let count = if retracts { Some(0) } else { *count };
                 correction.of == *of
@@ -167,7 +168,7 @@ pub(super) fn says_the_same(row: &Row, item: &Observation) -> bool {
                     && count.is_none_or(|count| count == correction.count)
                     && value.is_none_or(|value| Some(value) == correction.value)
             }
-            (Says::Happened { .. }, Some(_)) | (Says::Corrects { .. }, None) => false,
+            (ObservationOp::Happened { .. }, Some(_)) | (ObservationOp::Corrects { .. }, None) => false,
         }
 }
 

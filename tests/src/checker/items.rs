@@ -4,13 +4,15 @@
 use super::facts::{Facts, ItemKey, is_for_the_clock, says_the_same};
 use super::{Findings, Rule};
 use crate::evidence::{Event, Row, What};
-use crate::history::{Acknowledged, Asks, Attempt, Fate, Observation, Reply, Request, Says, Source};
+use crate::history::{
+    Acknowledged, Attempt, ItemOutcome, Observation, ObservationOp, Operation, Reply, Request, Source,
+};
 
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     for (key, rows) in &facts.recorded {
         if let [first, second, ..] = rows.as_slice() {
             let (first, second) = (first.event.position, second.event.position);
-            findings.add(Rule::Twice, format!("{key:?} stands at {first} and at {second}"));
+            findings.add(Rule::NoDuplicates, format!("{key:?} stands at {first} and at {second}"));
         }
     }
     for event in &facts.evidence.events {
@@ -21,7 +23,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
         }
     }
     for request in &facts.history.requests {
-        let Asks::Observe { source, items, .. } = &request.asks else { continue };
+        let Operation::Observe { source, items, .. } = &request.asks else { continue };
         for (attempt, reply) in request.done() {
             let Acknowledged::Batch(fates) = &reply.says else {
                 findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
@@ -43,13 +45,13 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
 /// Whether a row of the log was sent, as it is there, by the attempt that wrote it.
 fn check_sent(facts: &Facts<'_>, event: &Event, source: uuid::Uuid, row: &Row, findings: &mut Findings) {
     let sent = facts.request_of(event).is_some_and(|request| match &request.asks {
-        Asks::Observe { source: sender, items, .. } => {
+        Operation::Observe { source: sender, items, .. } => {
             sender.id == source && items.iter().any(|item| says_the_same(row, item))
         }
-        Asks::Create { .. } | Asks::Change { .. } | Asks::State { .. } => false,
+        Operation::Create { .. } | Operation::Change { .. } | Operation::State { .. } => false,
     });
     if !sent {
-        findings.add(Rule::Unasked, format!("nobody sent {row:?} of position {}", event.position));
+        findings.add(Rule::NoUnrequestedWrites, format!("nobody sent {row:?} of position {}", event.position));
     }
 }
 
@@ -63,7 +65,7 @@ struct Judged<'a> {
 }
 
 impl Judged<'_> {
-    fn check(&self, item: &Observation, fate: &Fate, findings: &mut Findings) {
+    fn check(&self, item: &Observation, fate: &ItemOutcome, findings: &mut Findings) {
         let key = ItemKey::of(self.source.id, item);
         let rows = self.facts.recorded.get(&key).map_or(&[][..], Vec::as_slice);
         let covered = || rows.iter().filter(|row| row.event.position <= self.reply.position);
@@ -74,28 +76,28 @@ impl Judged<'_> {
             .map(|row| row.event);
         let untrue = |findings: &mut Findings, how: &str| {
             let detail = format!("{key:?} is {fate:?} by the answer at {}, but {how}", self.reply.position);
-            findings.add(Rule::Fate, detail);
+            findings.add(Rule::ItemOutcomeIsJustified, detail);
         };
         match fate {
-            Fate::Accepted if rows.is_empty() => {
+            ItemOutcome::Accepted if rows.is_empty() => {
                 let detail = format!("{key:?} was accepted at {} but is not there", self.reply.position);
-                findings.add(Rule::Lost, detail);
+                findings.add(Rule::AcknowledgedIsDurable, detail);
             }
-            Fate::Accepted => match by_this {
+            ItemOutcome::Accepted => match by_this {
                 None => untrue(findings, "another request wrote it"),
                 Some(event) if event.position > self.reply.position => {
                     untrue(findings, &format!("stands at {}", event.position));
                 }
                 Some(_) => {}
             },
-            Fate::Duplicate if !covered().any(|row| says_the_same(row.row, item)) => {
+            ItemOutcome::Duplicate if !covered().any(|row| says_the_same(row.row, item)) => {
                 untrue(findings, "no such content was recorded by then");
             }
-            Fate::Conflict if !covered().any(|row| !says_the_same(row.row, item)) => {
+            ItemOutcome::Conflict if !covered().any(|row| !says_the_same(row.row, item)) => {
                 untrue(findings, "no other content was recorded by then");
             }
-            Fate::Duplicate | Fate::Conflict | Fate::Doubtful => {}
-            Fate::Rejected(reason) => {
+            ItemOutcome::Duplicate | ItemOutcome::Conflict | ItemOutcome::Doubtful => {}
+            ItemOutcome::Rejected(reason) => {
                 // Under a key, or of twins in one batch, another of the same id may well have been taken.
                 if by_this.is_some() && rows.iter().any(|row| says_the_same(row.row, item)) {
                     let detail = format!("{key:?} was rejected ({reason}) but is there");
@@ -110,7 +112,7 @@ impl Judged<'_> {
 
     /// Whether what a correction is about may not have been there yet when it was judged.
     fn lacks_its_original(&self, item: &Observation, reason: &str) -> bool {
-        let Says::Corrects { of, day, .. } = &item.says else { return false };
+        let ObservationOp::Corrects { of, day, .. } = &item.says else { return false };
         let key = ItemKey { source: self.source.id, kind: item.kind, id: of, day: *day };
         let rows = self.facts.recorded.get(&key).map_or(&[][..], Vec::as_slice);
         reason == "unknown_observation" && !rows.iter().any(|row| self.facts.was_known(row.event, self.attempt))

@@ -27,13 +27,13 @@ pub enum Rule {
     /// Versions of a stream are 1, 2, 3, … in the order of positions.
     Versions,
     /// What was acknowledged is in the log.
-    Lost,
+    AcknowledgedIsDurable,
     /// Nothing is in the log twice.
-    Twice,
+    NoDuplicates,
     /// What was refused is not in the log.
     Refused,
     /// The log holds only what was asked for, as it was asked.
-    Unasked,
+    NoUnrequestedWrites,
     /// The same key is always given the same answer.
     Receipt,
     /// A campaign has the version that was answered, and was changed only at the version that was named.
@@ -41,11 +41,11 @@ pub enum Rule {
     /// What was answered before something else was asked stands before it in the log.
     Order,
     /// An item is a duplicate, in conflict or rejected only if it is.
-    Fate,
+    ItemOutcomeIsJustified,
     /// A correction is the exact difference to what held before it.
     Correction,
     /// The newest statement holds.
-    LastWord,
+    NewestStatementWins,
     /// The read tables hold what the log, and what the answers, add up to.
     Tables,
     /// An answer is one that such a request can have.

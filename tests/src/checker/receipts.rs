@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::facts::{Facts, is_done};
 use super::{Findings, Rule};
-use crate::history::{Acknowledged, Attempt, Fate, Outcome, Request};
+use crate::history::{Acknowledged, Attempt, ItemOutcome, Outcome, Request};
 
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     for request in facts.history.requests.iter().filter(|request| request.key.is_some()) {
@@ -43,14 +43,14 @@ fn kept(attempt: &Attempt) -> Option<Value> {
 
 /// What was answered of an item once is answered of it always.
 fn check_parts(request: &Request, findings: &mut Findings) {
-    let mut known: Vec<Fate> = Vec::new();
+    let mut known: Vec<ItemOutcome> = Vec::new();
     for (_, reply) in request.done() {
         let Acknowledged::Batch(fates) = &reply.says else { continue };
-        known.resize(fates.len(), Fate::Doubtful);
+        known.resize(fates.len(), ItemOutcome::Doubtful);
         for (index, (known, fate)) in known.iter_mut().zip(fates).enumerate() {
-            if *known == Fate::Doubtful {
+            if *known == ItemOutcome::Doubtful {
                 known.clone_from(fate);
-            } else if *fate != Fate::Doubtful && fate != known {
+            } else if *fate != ItemOutcome::Doubtful && fate != known {
                 let detail = format!("item {index} is {known:?} and then {fate:?}: {}", request.name());
                 findings.add(Rule::Receipt, detail);
             }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::facts::{Facts, is_for_the_clock};
 use super::{Findings, Rule};
 use crate::evidence::{LastWord, StatementKey, StatementRow, What};
-use crate::history::{Acknowledged, Asks, Fate, Request, Statement};
+use crate::history::{Acknowledged, ItemOutcome, Operation, Request, Statement};
 
 /// A total that a client stated of a key.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +22,11 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     check_written(facts, findings);
     let mut stated: HashMap<StatementKey, Vec<Stated>> = HashMap::new();
     for request in &facts.history.requests {
-        let Asks::State { source, items } = &request.asks else { continue };
+        let Operation::State { source, items } = &request.asks else { continue };
         let fates = check_fates(facts, request, source.id, items, findings);
         for (index, item) in items.iter().enumerate() {
             let fate = fates.as_ref().and_then(|fates| fates.get(index));
-            if matches!(fate, Some(Fate::Rejected(_))) || (fate.is_none() && !request.is_doubtful()) {
+            if matches!(fate, Some(ItemOutcome::Rejected(_))) || (fate.is_none() && !request.is_doubtful()) {
                 continue;
             }
             for (measure, value) in &item.measures {
@@ -72,16 +72,16 @@ fn check_written(facts: &Facts<'_>, findings: &mut Findings) {
         let What::Statements { source, rows } = &event.what else { continue };
         for row in rows {
             let sent = facts.request_of(event).is_some_and(|request| match &request.asks {
-                Asks::State { source: sender, items } => {
+                Operation::State { source: sender, items } => {
                     sender.id == *source && items.iter().any(|item| is_part_of(row, item))
                 }
-                Asks::Create { .. } | Asks::Change { .. } | Asks::Observe { .. } => false,
+                Operation::Create { .. } | Operation::Change { .. } | Operation::Observe { .. } => false,
             });
             if !sent {
-                findings.add(Rule::Unasked, format!("nobody sent {row:?} of position {}", event.position));
+                findings.add(Rule::NoUnrequestedWrites, format!("nobody sent {row:?} of position {}", event.position));
             }
             if let Some(earlier) = places.insert((*source, row), event.position) {
-                findings.add(Rule::Twice, format!("{row:?} stands at {earlier} and at {}", event.position));
+                findings.add(Rule::NoDuplicates, format!("{row:?} stands at {earlier} and at {}", event.position));
             }
         }
     }
@@ -100,7 +100,7 @@ fn check_fates(
     source: Uuid,
     items: &[Statement],
     findings: &mut Findings,
-) -> Option<Vec<Fate>> {
+) -> Option<Vec<ItemOutcome>> {
     let mut last = None;
     for (attempt, reply) in request.done() {
         let fates = match &reply.says {
@@ -122,22 +122,22 @@ fn check_fates(
         for (item, fate) in items.iter().zip(fates) {
             let written = rows.iter().any(|row| is_part_of(row, item));
             match fate {
-                Fate::Accepted if !written => {
+                ItemOutcome::Accepted if !written => {
                     let detail = format!("{item:?} was accepted at {} but is not there", reply.position);
-                    findings.add(Rule::Lost, detail);
+                    findings.add(Rule::AcknowledgedIsDurable, detail);
                 }
-                Fate::Duplicate if written => {
+                ItemOutcome::Duplicate if written => {
                     let detail = format!("{item:?} changed nothing by the answer at {}, but is there", reply.position);
-                    findings.add(Rule::Fate, detail);
+                    findings.add(Rule::ItemOutcomeIsJustified, detail);
                 }
-                Fate::Rejected(reason) if written => {
+                ItemOutcome::Rejected(reason) if written => {
                     findings.add(Rule::Refused, format!("{item:?} was rejected ({reason}) but is there"));
                 }
-                Fate::Rejected(reason) if !is_for_the_clock(reason) => {
-                    findings.add(Rule::Fate, format!("{item:?} was rejected ({reason})"));
+                ItemOutcome::Rejected(reason) if !is_for_the_clock(reason) => {
+                    findings.add(Rule::ItemOutcomeIsJustified, format!("{item:?} was rejected ({reason})"));
                 }
-                Fate::Conflict => findings.add(Rule::Fate, format!("{item:?} is in conflict")),
-                Fate::Accepted | Fate::Duplicate | Fate::Rejected(_) | Fate::Doubtful => {}
+                ItemOutcome::Conflict => findings.add(Rule::ItemOutcomeIsJustified, format!("{item:?} is in conflict")),
+                ItemOutcome::Accepted | ItemOutcome::Duplicate | ItemOutcome::Rejected(_) | ItemOutcome::Doubtful => {}
             }
         }
         last = Some(fates.clone());
@@ -157,6 +157,6 @@ fn check_last(key: StatementKey, stated: &[Stated], held: Option<&LastWord>, fin
         }
     };
     if !fits {
-        findings.add(Rule::LastWord, format!("{key:?} is {held:?}, but last stated was {acknowledged:?}"));
+        findings.add(Rule::NewestStatementWins, format!("{key:?} is {held:?}, but last stated was {acknowledged:?}"));
     }
 }

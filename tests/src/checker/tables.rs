@@ -12,7 +12,7 @@ use super::facts::{Facts, ItemKey, says_the_same};
 use super::statements::last_words;
 use super::{Findings, Rule};
 use crate::evidence::{CampaignRow, Cell, CorrectionRow, What};
-use crate::history::{Acknowledged, Asks, Observation, Says};
+use crate::history::{Acknowledged, Observation, ObservationOp, Operation};
 
 type Sums = BTreeMap<Cell, i128>;
 
@@ -84,10 +84,10 @@ fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
     let mut corrections = Vec::new();
     let mut seen = HashSet::new();
     for request in &facts.history.requests {
-        let Asks::Observe { source, items, .. } = &request.asks else { continue };
+        let Operation::Observe { source, items, .. } = &request.asks else { continue };
         for (index, item) in items.iter().enumerate() {
             let accepted = request.done().any(|(_, reply)| match &reply.says {
-                Acknowledged::Batch(fates) => fates.get(index).is_some_and(crate::history::Fate::is_recorded),
+                Acknowledged::Batch(fates) => fates.get(index).is_some_and(crate::history::ItemOutcome::is_recorded),
                 Acknowledged::Campaign { .. } => false,
             });
             let recorded = facts.recorded(source.id, item);
@@ -101,10 +101,10 @@ fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
                 continue;
             }
             match &item.says {
-                Says::Happened { campaign, count, value } => {
+                ObservationOp::Happened { campaign, count, value } => {
                     originals.insert(key, (*campaign, item, *count, *value));
                 }
-                Says::Corrects { .. } => {
+                ObservationOp::Corrects { .. } => {
                     let position = recorded.map(|recorded| recorded.event.position);
                     corrections.push((position, source.id, item));
                 }
@@ -114,7 +114,7 @@ fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
     // Corrections of one event were sent in the order in which they stand in it.
     corrections.sort_by_key(|(position, _, _)| *position);
     for (_, source, item) in corrections {
-        let Says::Corrects { of, day, count, value, .. } = &item.says else { continue };
+        let ObservationOp::Corrects { of, day, count, value, .. } = &item.says else { continue };
         let key = ItemKey { source, kind: item.kind, id: of, day: *day };
         if let Some((_, _, total, worth)) = originals.get_mut(&key) {
             if count.is_none() && value.is_none() {

@@ -172,7 +172,7 @@ impl Row {
             kind,
             campaign: campaigns[usize::try_from(part(1).and_then(Value::as_u64).unwrap()).unwrap()],
             occurred_at: DateTime::from_timestamp_millis(part(3).and_then(Value::as_i64).unwrap()).unwrap(),
-            count: part(4).map_or_else(|| kind.one(), |count| count.as_i64().unwrap()),
+            count: part(4).map_or_else(|| kind.unit_count(), |count| count.as_i64().unwrap()),
             value: part(5).map(|value| value.as_i64().unwrap()),
             corrects,
         }

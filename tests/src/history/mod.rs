@@ -32,17 +32,17 @@ impl History {
             tally.repeated += usize::from(request.done().any(|(_, reply)| reply.replayed));
             let Some((_, reply)) = request.done().next() else { continue };
             tally.acknowledged += 1;
-            let (Asks::Observe { items, .. }, Acknowledged::Batch(fates)) = (&request.asks, &reply.says) else {
+            let (Operation::Observe { items, .. }, Acknowledged::Batch(fates)) = (&request.asks, &reply.says) else {
                 continue;
             };
             for (item, fate) in items.iter().zip(fates) {
                 match (fate, &item.says) {
-                    (Fate::Accepted, Says::Happened { .. }) => tally.observations += 1,
-                    (Fate::Accepted, Says::Corrects { .. }) => tally.corrections += 1,
-                    (Fate::Duplicate, _) => tally.duplicates += 1,
-                    (Fate::Conflict, _) => tally.conflicts += 1,
-                    (Fate::Rejected(_), _) => tally.rejected += 1,
-                    (Fate::Doubtful, _) => {}
+                    (ItemOutcome::Accepted, ObservationOp::Happened { .. }) => tally.observations += 1,
+                    (ItemOutcome::Accepted, ObservationOp::Corrects { .. }) => tally.corrections += 1,
+                    (ItemOutcome::Duplicate, _) => tally.duplicates += 1,
+                    (ItemOutcome::Conflict, _) => tally.conflicts += 1,
+                    (ItemOutcome::Rejected(_), _) => tally.rejected += 1,
+                    (ItemOutcome::Doubtful, _) => {}
                 }
             }
         }
@@ -81,14 +81,14 @@ pub struct Request {
     /// Its idempotency key, under which every attempt is sent.
     pub key: Option<String>,
     /// What is to be done.
-    pub asks: Asks,
+    pub asks: Operation,
     /// How often it was tried, in turn.
     pub attempts: Vec<Attempt>,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asks {
+pub enum Operation {
     /// Draft a campaign. No two have the same name.
     Create {
         /// Its name.
@@ -162,12 +162,12 @@ pub struct Observation {
     /// When it happened, or when it was corrected.
     pub at: DateTime<Utc>,
     /// What it says.
-    pub says: Says,
+    pub says: ObservationOp,
 }
 
 /// What an observation says. Numbers are in the units of the type's measures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Says {
+pub enum ObservationOp {
     /// Something happened.
     Happened {
         /// To which campaign.
@@ -247,7 +247,7 @@ impl Reply {
     pub fn is_whole(&self) -> bool {
         match &self.says {
             Acknowledged::Campaign { .. } => true,
-            Acknowledged::Batch(fates) => !fates.contains(&Fate::Doubtful),
+            Acknowledged::Batch(fates) => !fates.contains(&ItemOutcome::Doubtful),
         }
     }
 }
@@ -263,12 +263,12 @@ pub enum Acknowledged {
         version: i64,
     },
     /// A batch was judged: how each item fared.
-    Batch(Vec<Fate>),
+    Batch(Vec<ItemOutcome>),
 }
 
 /// How an item fared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum ItemOutcome {
     /// It is recorded.
     Accepted,
     /// It says nothing new.
@@ -327,25 +327,25 @@ impl Request {
 
     /// Whether it is carried out in parts, each of which may be written or not.
     pub fn is_in_parts(&self) -> bool {
-        matches!(self.asks, Asks::Observe { form: Form::Lines, .. })
+        matches!(self.asks, Operation::Observe { form: Form::Lines, .. })
     }
 
     /// What to call it in a finding.
     pub fn name(&self) -> String {
         let what = match &self.asks {
-            Asks::Create { name } => format!("create {name}"),
-            Asks::Change { campaign, change, if_match } => format!("{change:?} of {campaign} if {if_match:?}"),
-            Asks::Observe { source, form, items } => {
+            Operation::Create { name } => format!("create {name}"),
+            Operation::Change { campaign, change, if_match } => format!("{change:?} of {campaign} if {if_match:?}"),
+            Operation::Observe { source, form, items } => {
                 format!("{} observations of {} as {form:?}", items.len(), source.name)
             }
-            Asks::State { source, items } => format!("{} statements of {}", items.len(), source.name),
+            Operation::State { source, items } => format!("{} statements of {}", items.len(), source.name),
         };
         let traces: Vec<&str> = self.attempts.iter().map(|attempt| attempt.trace.as_str()).collect();
         format!("{what}, key {:?}, traces {}", self.key, traces.join(" "))
     }
 }
 
-impl Fate {
+impl ItemOutcome {
     /// Whether the item is in the log by this answer.
     pub fn is_recorded(&self) -> bool {
         matches!(self, Self::Accepted)

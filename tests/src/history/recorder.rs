@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{Asks, Attempt, History, Outcome, Request};
+use super::{Attempt, History, Operation, Outcome, Request};
 
 /// Where clients write down what they do. Clones write the same history.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ impl Recorder {
     }
 
     /// A request that is about to be sent; gives its number.
-    pub fn asks(&self, key: Option<String>, asks: Asks) -> usize {
+    pub fn asks(&self, key: Option<String>, asks: Operation) -> usize {
         self.write(|written| {
             written.history.requests.push(Request { key, asks, attempts: Vec::new() });
             written.history.requests.len() - 1

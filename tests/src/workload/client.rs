@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{Planner, World};
 use super::send::Sender;
-use crate::history::{Asks, Outcome, Recorder};
+use crate::history::{Operation, Outcome, Recorder};
 
 /// Pauses before a request is sent again grow up to this.
 const LONGEST_PAUSE: u64 = 200;
@@ -78,9 +78,9 @@ impl Client {
     }
 
     /// Most integrators repeat what was not answered, or put off, until it is; some repeat what was.
-    fn tries_again(&mut self, asks: &Asks, keyed: bool, outcome: &Outcome) -> bool {
+    fn tries_again(&mut self, asks: &Operation, keyed: bool, outcome: &Outcome) -> bool {
         // Without a key, a creation would be done twice.
-        let safe = keyed || !matches!(asks, Asks::Create { .. });
+        let safe = keyed || !matches!(asks, Operation::Create { .. });
         safe && match outcome {
             Outcome::Done(reply) if reply.is_whole() => self.random.random_bool(self.repeats),
             Outcome::Refused(refusal) => matches!(refusal.status, 409 | 429 | 503) && self.random.random_bool(0.7),

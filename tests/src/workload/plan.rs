@@ -10,7 +10,9 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
-use crate::history::{Acknowledged, Asks, Change, Fate, Form, Observation, Reply, Says, Source, Statement};
+use crate::history::{
+    Acknowledged, Change, Form, ItemOutcome, Observation, ObservationOp, Operation, Reply, Source, Statement,
+};
 
 /// The most that is remembered, so that what clients meet on stays small.
 const CAMPAIGNS: usize = 12;
@@ -49,7 +51,7 @@ impl World {
     }
 
     /// Takes in an acknowledgement.
-    pub(super) fn learn(&self, asks: &Asks, reply: &Reply) {
+    pub(super) fn learn(&self, asks: &Operation, reply: &Reply) {
         self.with(|learnt| match (asks, &reply.says) {
             (_, Acknowledged::Campaign { campaign, version }) => {
                 let known = learnt.campaigns.iter().position(|(known, _)| known == campaign);
@@ -59,11 +61,11 @@ impl World {
                     None => {}
                 }
             }
-            (Asks::Observe { source, items, .. }, Acknowledged::Batch(fates)) => {
+            (Operation::Observe { source, items, .. }, Acknowledged::Batch(fates)) => {
                 let Some(source) = self.push.iter().position(|known| known == source) else { return };
                 for (item, fate) in items.iter().zip(fates) {
-                    let original = matches!(item.says, Says::Happened { .. });
-                    if *fate == Fate::Accepted && original && !reply.replayed {
+                    let original = matches!(item.says, ObservationOp::Happened { .. });
+                    if *fate == ItemOutcome::Accepted && original && !reply.replayed {
                         // The oldest goes, somewhere; which one does not matter.
                         if learnt.observed.len() == OBSERVATIONS {
                             learnt.observed.remove(0);
@@ -72,7 +74,8 @@ impl World {
                     }
                 }
             }
-            (Asks::Create { .. } | Asks::Change { .. } | Asks::State { .. }, Acknowledged::Batch(_)) => {}
+            (Operation::Create { .. } | Operation::Change { .. } | Operation::State { .. }, Acknowledged::Batch(_)) => {
+            }
         });
     }
 }
@@ -97,25 +100,25 @@ impl Planner {
     }
 
     /// The key under which it is sent, if any, and what it is.
-    pub(super) fn next(&mut self, world: &World, random: &mut StdRng) -> (Option<String>, Asks) {
+    pub(super) fn next(&mut self, world: &World, random: &mut StdRng) -> (Option<String>, Operation) {
         let (campaigns, observed) = world.with(|learnt| (learnt.campaigns.clone(), learnt.observed.len()));
         let what = if campaigns.len() < 2 { 0 } else { random.random_range(0..100) };
         let asks = match what {
-            0..8 => Asks::Create { name: format!("created {}", self.unique(random)) },
+            0..8 => Operation::Create { name: format!("created {}", self.unique(random)) },
             8..36 => self.change(&campaigns, random),
             36..72 => self.observe(world, &campaigns, random),
             72..84 if observed > 0 => self.correct(world, random),
             _ => restatement(world, &campaigns, random),
         };
         let keyed = match asks {
-            Asks::Create { .. } => 0.95,
-            Asks::Change { .. } => 0.75,
-            Asks::Observe { .. } | Asks::State { .. } => 0.5,
+            Operation::Create { .. } => 0.95,
+            Operation::Change { .. } => 0.75,
+            Operation::Observe { .. } | Operation::State { .. } => 0.5,
         };
         (random.random_bool(keyed).then(|| format!("key-{}", self.unique(random))), asks)
     }
 
-    fn change(&mut self, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
+    fn change(&mut self, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Operation {
         let (campaign, version) = campaigns[random.random_range(0..campaigns.len())];
         let change = match random.random_range(0..100) {
             0..50 => Change::Rename(format!("renamed {}", self.unique(random))),
@@ -129,10 +132,10 @@ impl Planner {
             // Seen a while ago.
             _ => Some((version - 1).max(1)),
         };
-        Asks::Change { campaign, change, if_match }
+        Operation::Change { campaign, change, if_match }
     }
 
-    fn observe(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
+    fn observe(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Operation {
         let source = random.random_range(0..world.push.len());
         let mut items: Vec<Observation> = Vec::new();
         for _ in 0..random.random_range(1..=20) {
@@ -147,7 +150,8 @@ impl Planner {
                 }
                 // Wrong from the start.
                 _ => {
-                    let original = items.last().filter(|last| matches!(last.says, Says::Happened { .. })).cloned();
+                    let original =
+                        items.last().filter(|last| matches!(last.says, ObservationOp::Happened { .. })).cloned();
                     original.map(|original| self.correction(world, original, random))
                 }
             };
@@ -156,7 +160,7 @@ impl Planner {
         if items.is_empty() {
             items.push(self.fresh(world, campaigns, random));
         }
-        Asks::Observe { source: world.push[source].clone(), form: form(random), items }
+        Operation::Observe { source: world.push[source].clone(), form: form(random), items }
     }
 
     fn fresh(&mut self, world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Observation {
@@ -171,7 +175,7 @@ impl Planner {
                 Some(random.random_range(0..90_000_000)),
             ),
         };
-        Observation { id: self.unique(random), kind, at, says: Says::Happened { campaign, count, value } }
+        Observation { id: self.unique(random), kind, at, says: ObservationOp::Happened { campaign, count, value } }
     }
 
     /// An id that other clients send at about the same time, half of them with other content.
@@ -185,11 +189,11 @@ impl Planner {
             id: format!("race-{race}"),
             kind: ObservationType::Click,
             at: world.now - TimeDelta::hours(1),
-            says: Says::Happened { campaign: campaigns[0].0, count, value: None },
+            says: ObservationOp::Happened { campaign: campaigns[0].0, count, value: None },
         }
     }
 
-    fn correct(&mut self, world: &World, random: &mut StdRng) -> Asks {
+    fn correct(&mut self, world: &World, random: &mut StdRng) -> Operation {
         let source = random.random_range(0..world.push.len());
         let mut items = Vec::new();
         for _ in 0..random.random_range(1..=4) {
@@ -200,9 +204,9 @@ impl Planner {
             items.push(self.correction(world, original, random));
         }
         if items.is_empty() {
-            return Asks::Create { name: format!("instead {}", self.unique(random)) };
+            return Operation::Create { name: format!("instead {}", self.unique(random)) };
         }
-        Asks::Observe { source: world.push[source].clone(), form: form(random), items }
+        Operation::Observe { source: world.push[source].clone(), form: form(random), items }
     }
 
     fn correction(&mut self, world: &World, original: Observation, random: &mut StdRng) -> Observation {
@@ -217,7 +221,7 @@ impl Planner {
             id: format!("fix-{}", self.unique(random)),
             kind: original.kind,
             at: world.now,
-            says: Says::Corrects { of: original.id, day, says_day, count, value },
+            says: ObservationOp::Corrects { of: original.id, day, says_day, count, value },
         }
     }
 }
@@ -227,7 +231,7 @@ fn form(random: &mut StdRng) -> Form {
 }
 
 /// Totals of some days.
-fn restatement(world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Asks {
+fn restatement(world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Operation {
     let mut items = Vec::new();
     for _ in 0..random.random_range(1..=6) {
         let (campaign, _) = campaigns[random.random_range(0..campaigns.len())];
@@ -247,7 +251,7 @@ fn restatement(world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) ->
         let stated_at = world.now - TimeDelta::days(5) + TimeDelta::milliseconds(millis);
         items.push(Statement { campaign, day, measures, stated_at });
     }
-    Asks::State { source: world.pull.clone(), items }
+    Operation::State { source: world.pull.clone(), items }
 }
 
 /// Something that a source is known to have recorded.
@@ -261,7 +265,7 @@ fn known(world: &World, source: usize, random: &mut StdRng) -> Option<Observatio
 
 /// The same id with other content.
 fn otherwise(mut item: Observation) -> Observation {
-    if let Says::Happened { count, .. } = &mut item.says {
+    if let ObservationOp::Happened { count, .. } = &mut item.says {
         *count += 1;
     }
     item

@@ -1,7 +1,7 @@
 //! Faults planted on purpose: the checker finds each, and names it.
 
 use event_store::AppenderConfig;
-use event_store::planted::{Fault, Planted};
+use event_store::fault_injection::{Fault, FaultPlan};
 use highwater::system::SystemConfig;
 use sqlx::PgPool;
 use tests::TestSystem;
@@ -15,7 +15,7 @@ const SEED: u64 = 7;
 
 /// What the checker says of a system with a fault.
 async fn found(pool: &PgPool, fault: Option<Fault>, tamper: &str) -> Vec<Violation> {
-    let planted = fault.map(|fault| Planted { fault, after: 5 });
+    let planted = fault.map(|fault| FaultPlan { fault, after: 5 });
     let system = TestSystem::start_at_work(pool, NOW, |config| SystemConfig {
         appender: AppenderConfig { planted, ..config.appender },
         ..config
@@ -51,12 +51,12 @@ async fn without_a_fault_nothing_is_found(pool: PgPool) {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_lost_event_is_found(pool: PgPool) {
-    assert_named(&found(&pool, Some(Fault::LostEvent), "").await, Rule::Lost);
+    assert_named(&found(&pool, Some(Fault::LostEvent), "").await, Rule::AcknowledgedIsDurable);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn an_observation_that_is_written_twice_is_found(pool: PgPool) {
-    assert_named(&found(&pool, Some(Fault::DoubleCount), "").await, Rule::Twice);
+    assert_named(&found(&pool, Some(Fault::DoubleCount), "").await, Rule::NoDuplicates);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater::system::{Role, SystemConfig};
+use highwater::system::{ProcessRole, SystemConfig};
 use sqlx::{PgConnection, PgPool};
 use tests::workload::Workload;
 use tests::{Caller, ProjectorProcess, TestSystem, digest_of_epoch, until_all_is_applied};
@@ -30,7 +30,7 @@ const NOTE_MOVES: [&str; 4] = [
 
 /// The two APIs, without a projector.
 pub(crate) async fn apis(pool: &PgPool) -> TestSystem {
-    let roles = [Role::Command, Role::Read].into();
+    let roles = [ProcessRole::Command, ProcessRole::Read].into();
     TestSystem::start_at_work(pool, NOW, |config| SystemConfig { roles, ..config }).await
 }
 

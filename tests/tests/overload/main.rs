@@ -8,7 +8,7 @@ mod memory;
 use std::collections::BTreeSet;
 
 use event_store::AppenderConfig;
-use highwater::system::{Role, SystemConfig};
+use highwater::system::{ProcessRole, SystemConfig};
 use http_edge::HttpConfig;
 use http_edge::limit::LimitConfig;
 use sqlx::PgPool;
@@ -26,7 +26,7 @@ const IN_FLIGHT: u32 = 32;
 async fn system(pool: &PgPool, limits: LimitConfig, queue_requests: usize) -> TestSystem {
     let appender = AppenderConfig { lanes: 1, batch_requests: 1, queue_requests, ..AppenderConfig::default() };
     TestSystem::start_as(pool, NOW, |config| SystemConfig {
-        roles: [Role::Command, Role::Read].into(),
+        roles: [ProcessRole::Command, ProcessRole::Read].into(),
         command: HttpConfig { limits, ..HttpConfig::default() },
         appender,
         ..config

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use http_edge::docs::Description;
+use http_edge::docs::ApiDocs;
 use serde_json::{Value, json};
 
 const PROBLEM: &str = "application/problem+json";
 
-fn apis() -> [(&'static str, Description); 2] {
+fn apis() -> [(&'static str, ApiDocs); 2] {
     [("command", command_api::description()), ("read", read_api::description())]
 }
 
@@ -21,7 +21,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn through(description: &Description) -> Vec<String> {
+    fn through(description: &ApiDocs) -> Vec<String> {
         let mut walk = Self {
             document: serde_json::to_value(description.document()).unwrap(),
             codes: description.problems().iter().map(|kind| kind.code).collect(),

@@ -7,11 +7,11 @@ use http_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::answer::{Answer, otherwise};
-use crate::command::Caller;
-use crate::failure::Failure;
-use crate::outcome::{Done, Outcome};
-use crate::refusal::{Reason, Refusal};
+use crate::command::CommandContext;
+use crate::error::CommandError;
+use crate::item_error::{ItemError, ItemErrorCode};
+use crate::outcome::{CommandResult, Outcome};
+use crate::response::{CommandResponse, rejection_or_corrupt_receipt};
 
 /// How one item fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,7 +39,7 @@ pub(crate) struct ItemResult {
     pub(crate) status: ItemStatus,
     /// Why it was not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<Reason>,
+    pub(crate) reason: Option<ItemErrorCode>,
     /// The member at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) field: Option<String>,
@@ -49,12 +49,12 @@ pub(crate) struct ItemResult {
 }
 
 impl ItemResult {
-    pub(crate) fn rejected(index: usize, id: Option<String>, refusal: Refusal) -> Self {
-        let Refusal { reason, field, detail } = refusal;
+    pub(crate) fn rejected(index: usize, id: Option<String>, refusal: ItemError) -> Self {
+        let ItemError { reason, field, detail } = refusal;
         Self { index, id, status: ItemStatus::Rejected, reason: Some(reason), field, detail: Some(detail) }
     }
 
-    pub(crate) fn because(index: usize, id: Option<String>, status: ItemStatus, reason: Reason) -> Self {
+    pub(crate) fn with_reason(index: usize, id: Option<String>, status: ItemStatus, reason: ItemErrorCode) -> Self {
         Self { index, id, status, reason: Some(reason), field: None, detail: None }
     }
 }
@@ -69,7 +69,7 @@ impl ItemResult {
          "detail": "is no instant such as 2026-11-21T21:59:30Z"}
     ]
 }))]
-pub(crate) struct BatchAnswer {
+pub(crate) struct BatchResponse {
     /// How many items were recorded.
     pub(crate) accepted: usize,
     /// How many said nothing new.
@@ -87,7 +87,7 @@ pub(crate) struct BatchAnswer {
 /// Which items an answer lists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Listed {
+pub(crate) enum ResultsFilter {
     /// Those that were not accepted.
     #[default]
     Problems,
@@ -103,19 +103,19 @@ pub(crate) struct BatchQuery {
     /// `all` lists accepted items too.
     #[serde(default)]
     #[param(inline)]
-    pub(crate) results: Listed,
+    pub(crate) results: ResultsFilter,
 }
 
 /// What is settled of a batch before its append: kept with the receipt, so that a replay answers the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Settled {
+pub(crate) struct PreAppendResults {
     /// How many items the batch has.
     pub(crate) total: usize,
     /// The outcomes of those that are not part of the append.
     pub(crate) results: Vec<ItemResult>,
 }
 
-impl Settled {
+impl PreAppendResults {
     /// Completes the answer by what the append found of the items that were part of it, numbered among themselves.
     pub(crate) fn answer(
         self,
@@ -123,18 +123,18 @@ impl Settled {
         duplicates: &[usize],
         conflicts: &[usize],
         position: i64,
-        listed: Listed,
-    ) -> BatchAnswer {
+        listed: ResultsFilter,
+    ) -> BatchResponse {
         let mut results: BTreeMap<usize, ItemResult> =
             self.results.into_iter().map(|result| (result.index, result)).collect();
         let appended: Vec<usize> = (0..self.total).filter(|index| !results.contains_key(index)).collect();
         let found = [
-            (duplicates, ItemStatus::Duplicate, Reason::AlreadyRecorded),
-            (conflicts, ItemStatus::Conflict, Reason::OtherContent),
+            (duplicates, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+            (conflicts, ItemStatus::Conflict, ItemErrorCode::OtherContent),
         ];
         for (items, status, reason) in found {
             for index in items.iter().filter_map(|item| appended.get(*item)) {
-                results.insert(*index, ItemResult::because(*index, id_of(*index), status, reason));
+                results.insert(*index, ItemResult::with_reason(*index, id_of(*index), status, reason));
             }
         }
         let count = |status| results.values().filter(|result| result.status == status).count();
@@ -142,8 +142,8 @@ impl Settled {
             (count(ItemStatus::Duplicate), count(ItemStatus::Conflict), count(ItemStatus::Rejected));
         let accepted = self.total - results.len();
         let results = match listed {
-            Listed::Problems => results.into_values().collect(),
-            Listed::All => (0..self.total)
+            ResultsFilter::Problems => results.into_values().collect(),
+            ResultsFilter::All => (0..self.total)
                 .map(|index| {
                     results.remove(&index).unwrap_or_else(|| ItemResult {
                         index,
@@ -156,13 +156,13 @@ impl Settled {
                 })
                 .collect(),
         };
-        BatchAnswer { accepted, duplicates, conflicts, rejected, position, results }
+        BatchResponse { accepted, duplicates, conflicts, rejected, position, results }
     }
 }
 
 /// Refuses a batch without items, or with more than are taken at once.
-pub(crate) fn check_size(field: &'static str, count: usize, most: usize) -> Result<(), Failure> {
-    if (1..=most).contains(&count) { Ok(()) } else { Err(Failure::BatchSize { field, count, most }) }
+pub(crate) fn check_size(field: &'static str, count: usize, most: usize) -> Result<(), CommandError> {
+    if (1..=most).contains(&count) { Ok(()) } else { Err(CommandError::BatchSize { field, count, most }) }
 }
 
 /// Says what the metrics of batches mean.
@@ -173,20 +173,26 @@ pub(crate) fn describe_metrics() {
 /// The answer to a batch of `kind`, whose items have the ids that `id_of` tells.
 pub(crate) fn answer(
     kind: &'static str,
-    caller: &Caller,
-    mut done: Done,
+    caller: &CommandContext,
+    mut done: CommandResult,
     id_of: impl Fn(usize) -> Option<String>,
     query: BatchQuery,
-) -> Result<Answer, Problem> {
-    let Some(body) = fared(&mut done, id_of, query.results) else { return otherwise(caller, &done) };
+) -> Result<CommandResponse, Problem> {
+    let Some(body) = batch_response(&mut done, id_of, query.results) else {
+        return rejection_or_corrupt_receipt(caller, &done);
+    };
     body.count(kind, &done);
-    Ok(Answer::new(StatusCode::OK, caller, &done, &body))
+    Ok(CommandResponse::new(StatusCode::OK, caller, &done, &body))
 }
 
 /// How the items of a batch fared; `None` when what was done is no batch.
-pub(crate) fn fared(done: &mut Done, id_of: impl Fn(usize) -> Option<String>, listed: Listed) -> Option<BatchAnswer> {
-    match std::mem::replace(&mut done.outcome, Outcome::Noted) {
-        Outcome::Judged(settled) => {
+pub(crate) fn batch_response(
+    done: &mut CommandResult,
+    id_of: impl Fn(usize) -> Option<String>,
+    listed: ResultsFilter,
+) -> Option<BatchResponse> {
+    match std::mem::replace(&mut done.outcome, Outcome::SyncRecorded) {
+        Outcome::BatchProcessed(settled) => {
             Some(settled.answer(id_of, &done.duplicates, &done.conflicts, done.position, listed))
         }
         other => {
@@ -196,9 +202,9 @@ pub(crate) fn fared(done: &mut Done, id_of: impl Fn(usize) -> Option<String>, li
     }
 }
 
-impl BatchAnswer {
+impl BatchResponse {
     /// Counts the items, unless they were counted when the same request was done before.
-    pub(crate) fn count(&self, kind: &'static str, done: &Done) {
+    pub(crate) fn count(&self, kind: &'static str, done: &CommandResult) {
         if done.replayed {
             return;
         }

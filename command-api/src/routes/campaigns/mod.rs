@@ -1,7 +1,7 @@
 //! Campaigns: made, changed, and led through their life.
 
-pub(crate) mod life; // launch, pause, resume, complete, archive
-mod wire; // request and answer shapes
+pub(crate) mod lifecycle; // launch, pause, resume, complete, archive
+mod schema; // request and answer shapes
 
 use axum::extract::State;
 use domain::campaign::CampaignCommand;
@@ -11,15 +11,15 @@ use http_edge::path::ApiPath;
 use http_edge::problem::Problem;
 use uuid::Uuid;
 
-use crate::answer::{Answer, otherwise};
-use crate::command::{Caller, Command};
-use crate::outcome::{Done, Outcome};
+use crate::command::{CommandContext, JsonCommand};
+use crate::outcome::{CommandResult, Outcome};
 use crate::precondition::IfMatch;
-use crate::problems::kinds::{OfBudgets, OfCreation, OfEdits};
+use crate::problems::kinds::{BudgetProblems, CreateCampaignProblems, EditCampaignProblems};
+use crate::response::{CommandResponse, rejection_or_corrupt_receipt};
 use crate::state::ApiState;
 use crate::{execute, ids};
 
-pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, SetBudget};
+pub(crate) use schema::{CampaignResponse, CreateCampaign, EditCampaign, SetBudget};
 
 /// Draft a campaign
 ///
@@ -33,22 +33,22 @@ pub(crate) use wire::{CampaignAnswer, CreateCampaign, EditCampaign, SetBudget};
     request_body = CreateCampaign,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "Drafted", body = CampaignAnswer, headers(
+        (status = 201, description = "Drafted", body = CampaignResponse, headers(
             ("Location" = String, description = "The campaign in the read API"),
             ("ETag" = String, description = "Its version: what `If-Match` takes"),
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
             ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        OfCreation,
+        CreateCampaignProblems,
     ),
     security(("key" = []))
 )]
-pub(crate) async fn create(State(state): State<ApiState>, command: Command) -> Result<Answer, Problem> {
+pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) -> Result<CommandResponse, Problem> {
     let body: CreateCampaign = command.body()?;
     let caller = &command.caller;
     let id = CampaignId(ids::at(caller.received_at));
     let create = body.into_command(id, caller.received_at);
-    let done = execute::campaign(&state, caller, id, &IfMatch::Any, create).await?;
+    let done = execute::execute_campaign_command(&state, caller, id, &IfMatch::Any, create).await?;
     answer(caller, &done)
 }
 
@@ -68,20 +68,20 @@ pub(crate) async fn create(State(state): State<ApiState>, command: Command) -> R
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 200, description = "Changed, or already so", body = CampaignAnswer, headers(
+        (status = 200, description = "Changed, or already so", body = CampaignResponse, headers(
             ("ETag" = String, description = "Its version: what `If-Match` takes"),
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
             ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        OfEdits,
+        EditCampaignProblems,
     ),
     security(("key" = []))
 )]
 pub(crate) async fn edit(
     State(state): State<ApiState>,
     ApiPath(id): ApiPath<Uuid>,
-    command: Command,
-) -> Result<Answer, Problem> {
+    command: JsonCommand,
+) -> Result<CommandResponse, Problem> {
     let body: EditCampaign = command.body()?;
     let edit = CampaignCommand::Edit(body.into_edit(command.caller.received_at));
     change(&state, &command.caller, id, edit).await
@@ -100,43 +100,48 @@ pub(crate) async fn edit(
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 200, description = "Set, or already so", body = CampaignAnswer, headers(
+        (status = 200, description = "Set, or already so", body = CampaignResponse, headers(
             ("ETag" = String, description = "Its version: what `If-Match` takes"),
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
             ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        OfBudgets,
+        BudgetProblems,
     ),
     security(("key" = []))
 )]
 pub(crate) async fn set_budget(
     State(state): State<ApiState>,
     ApiPath(id): ApiPath<Uuid>,
-    command: Command,
-) -> Result<Answer, Problem> {
+    command: JsonCommand,
+) -> Result<CommandResponse, Problem> {
     let SetBudget { budget } = command.body()?;
     let budget = CampaignCommand::SetBudget { budget: budget.map(Into::into), at: command.caller.received_at };
     change(&state, &command.caller, id, budget).await
 }
 
 /// Carries out a command on a campaign that exists.
-async fn change(state: &ApiState, caller: &Caller, id: Uuid, command: CampaignCommand) -> Result<Answer, Problem> {
+async fn change(
+    state: &ApiState,
+    caller: &CommandContext,
+    id: Uuid,
+    command: CampaignCommand,
+) -> Result<CommandResponse, Problem> {
     let if_match = caller.if_match()?;
-    let done = execute::campaign(state, caller, CampaignId(id), if_match, command).await?;
+    let done = execute::execute_campaign_command(state, caller, CampaignId(id), if_match, command).await?;
     answer(caller, &done)
 }
 
-fn answer(caller: &Caller, done: &Done) -> Result<Answer, Problem> {
+fn answer(caller: &CommandContext, done: &CommandResult) -> Result<CommandResponse, Problem> {
     let (status, id) = match done.outcome {
         Outcome::Created(id) => (StatusCode::CREATED, id),
         Outcome::Changed(id) => (StatusCode::OK, id),
         Outcome::Registered(_)
-        | Outcome::RegisteredBefore(_)
-        | Outcome::Noted
-        | Outcome::Judged(_)
-        | Outcome::Refused(_) => return otherwise(caller, done),
+        | Outcome::AlreadyRegistered(_)
+        | Outcome::SyncRecorded
+        | Outcome::BatchProcessed(_)
+        | Outcome::Refused(_) => return rejection_or_corrupt_receipt(caller, done),
     };
-    let body = CampaignAnswer { campaign_id: id.0, version: done.version, position: done.position };
-    let answer = Answer::new(status, caller, done, &body).with_version(done.version);
+    let body = CampaignResponse { campaign_id: id.0, version: done.version, position: done.position };
+    let answer = CommandResponse::new(status, caller, done, &body).with_version(done.version);
     Ok(if status == StatusCode::CREATED { answer.with_location(&format!("/v1/campaigns/{id}")) } else { answer })
 }

@@ -9,9 +9,9 @@ use domain::observation::ObservationType;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::quantity::{Members, Quantity, Text};
-use crate::refusal::{Reason, Refusal, clip};
-use crate::routes::reference::{self, CampaignRef};
+use crate::item_error::{ItemError, ItemErrorCode, truncate};
+use crate::raw_number::{RawAmount, StrictStr, UniqueKeyMap};
+use crate::routes::campaign_ref::{self, CampaignRef};
 use crate::routes::time;
 
 const LONGEST_ID: usize = 128;
@@ -21,13 +21,13 @@ const LONGEST_DIMENSION_VALUE: usize = 200;
 /// An observation as it is sent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sent<'a> {
+struct ObservationInput<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
     #[serde(borrow, default)]
-    campaign_id: Option<Text<'a>>,
+    campaign_id: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    external_campaign_id: Option<Text<'a>>,
+    external_campaign_id: Option<StrictStr<'a>>,
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -37,43 +37,43 @@ struct Sent<'a> {
     #[serde(borrow, default)]
     value: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    dimensions: Option<Members<'a, Text<'a>>>,
+    dimensions: Option<UniqueKeyMap<'a, StrictStr<'a>>>,
     #[serde(borrow, default)]
     adjusts: Option<&'a RawValue>,
 }
 
 /// An observation that is sound in itself. Whether its campaign and source take it is still open.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sound<'a> {
+pub(super) struct ValidObservation<'a> {
     pub(super) id: Cow<'a, str>,
     pub(super) kind: ObservationType,
     pub(super) occurred_at: DateTime<Utc>,
-    pub(super) value: Option<Quantity<'a>>,
-    pub(super) said: Said<'a>,
+    pub(super) value: Option<RawAmount<'a>>,
+    pub(super) said: ObservationBody<'a>,
 }
 
 /// What an observation is about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said<'a> {
+pub(super) enum ObservationBody<'a> {
     /// Something happened.
     New { campaign: CampaignRef<'a>, count: i64, dimensions: BTreeMap<String, String> },
     /// Something that happened comes to another count or value than was said; what is not given stays.
-    Correction { adjusts: Adjusts<'a>, campaign: Option<CampaignRef<'a>>, count: Option<i64> },
+    Correction { adjusts: CorrectionTarget<'a>, campaign: Option<CampaignRef<'a>>, count: Option<i64> },
 }
 
 /// The observation that a correction is of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Adjusts<'a> {
+pub(super) struct CorrectionTarget<'a> {
     pub(super) id: Cow<'a, str>,
     /// The UTC day on which it occurred.
     pub(super) day: Option<NaiveDate>,
 }
 
 /// Reads one item. The id is given apart, because a refused item is named by it too.
-pub(super) fn read(raw: &RawValue, now: DateTime<Utc>) -> (Option<String>, Result<Sound<'_>, Refusal>) {
-    match serde_json::from_str::<Sent<'_>>(raw.get()) {
-        Ok(sent) => (Some(clip(&sent.id)), check(sent, now)),
-        Err(_) => (id_of(raw), Err(Refusal::malformed::<Sent<'_>>(raw.get()))),
+pub(super) fn read(raw: &RawValue, now: DateTime<Utc>) -> (Option<String>, Result<ValidObservation<'_>, ItemError>) {
+    match serde_json::from_str::<ObservationInput<'_>>(raw.get()) {
+        Ok(sent) => (Some(truncate(&sent.id)), check(sent, now)),
+        Err(_) => (id_of(raw), Err(ItemError::malformed::<ObservationInput<'_>>(raw.get()))),
     }
 }
 
@@ -84,32 +84,35 @@ fn id_of(raw: &RawValue) -> Option<String> {
         #[serde(borrow)]
         id: Cow<'a, str>,
     }
-    serde_json::from_str::<Named<'_>>(raw.get()).ok().map(|named| clip(&named.id))
+    serde_json::from_str::<Named<'_>>(raw.get()).ok().map(|named| truncate(&named.id))
 }
 
-fn check(sent: Sent<'_>, now: DateTime<Utc>) -> Result<Sound<'_>, Refusal> {
+fn check(sent: ObservationInput<'_>, now: DateTime<Utc>) -> Result<ValidObservation<'_>, ItemError> {
     if !is_id(&sent.id) {
         let detail = format!("must be 1 to {LONGEST_ID} characters, none of them a control character");
-        return Err(Refusal::at(Reason::BadId, "id", detail));
+        return Err(ItemError::at(ItemErrorCode::BadId, "id", detail));
     }
-    let kind: ObservationType = sent
-        .kind
-        .parse()
-        .map_err(|error| Refusal::at(Reason::UnknownType, "type", format!("\"{}\" {error}", clip(&sent.kind))))?;
+    let kind: ObservationType = sent.kind.parse().map_err(|error| {
+        ItemError::at(ItemErrorCode::UnknownType, "type", format!("\"{}\" {error}", truncate(&sent.kind)))
+    })?;
     let occurred_at = time::instant("occurred_at", &sent.occurred_at)?;
     time::not_ahead("occurred_at", occurred_at, now)?;
     let value = value(kind, sent.value)?;
     let said = match sent.adjusts {
         None => {
             if kind.count_measure().is_none() && value.is_none() {
-                return Err(Refusal::at(Reason::BadValue, "value", format!("is needed by type {}", kind.name())));
+                return Err(ItemError::at(
+                    ItemErrorCode::BadValue,
+                    "value",
+                    format!("is needed by type {}", kind.name()),
+                ));
             }
-            let count = count(kind, sent.count)?.unwrap_or(kind.one());
+            let count = count(kind, sent.count)?.unwrap_or(kind.unit_count());
             if count == 0 {
-                return Err(Refusal::at(Reason::BadCount, "count", "must be greater than 0"));
+                return Err(ItemError::at(ItemErrorCode::BadCount, "count", "must be greater than 0"));
             }
-            Said::New {
-                campaign: reference::read(sent.campaign_id, sent.external_campaign_id)?,
+            ObservationBody::New {
+                campaign: campaign_ref::read(sent.campaign_id, sent.external_campaign_id)?,
                 count,
                 dimensions: dimensions(sent.dimensions.unwrap_or_default())?,
             }
@@ -117,16 +120,16 @@ fn check(sent: Sent<'_>, now: DateTime<Utc>) -> Result<Sound<'_>, Refusal> {
         Some(raw) => {
             if sent.dimensions.is_some() {
                 let detail = "are not taken by a correction, which has those of its original";
-                return Err(Refusal::at(Reason::DimensionsNotTaken, "dimensions", detail));
+                return Err(ItemError::at(ItemErrorCode::DimensionsNotTaken, "dimensions", detail));
             }
-            Said::Correction {
+            ObservationBody::Correction {
                 adjusts: adjusts(raw)?,
-                campaign: reference::read_if_given(sent.campaign_id, sent.external_campaign_id)?,
+                campaign: campaign_ref::read_if_given(sent.campaign_id, sent.external_campaign_id)?,
                 count: count(kind, sent.count)?,
             }
         }
     };
-    Ok(Sound { id: sent.id, kind, occurred_at, value, said })
+    Ok(ValidObservation { id: sent.id, kind, occurred_at, value, said })
 }
 
 fn is_id(id: &str) -> bool {
@@ -134,7 +137,7 @@ fn is_id(id: &str) -> bool {
 }
 
 /// Reads `"<id>"` or `{"id": "<id>", "day": "2026-11-20"}`.
-fn adjusts(raw: &RawValue) -> Result<Adjusts<'_>, Refusal> {
+fn adjusts(raw: &RawValue) -> Result<CorrectionTarget<'_>, ItemError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Dated<'a> {
@@ -143,23 +146,23 @@ fn adjusts(raw: &RawValue) -> Result<Adjusts<'_>, Refusal> {
         day: NaiveDate,
     }
     let adjusts = if raw.get().starts_with('{') {
-        serde_json::from_str::<Dated<'_>>(raw.get()).map(|Dated { id, day }| Adjusts { id, day: Some(day) })
+        serde_json::from_str::<Dated<'_>>(raw.get()).map(|Dated { id, day }| CorrectionTarget { id, day: Some(day) })
     } else {
-        serde_json::from_str::<Text<'_>>(raw.get()).map(|Text(id)| Adjusts { id, day: None })
+        serde_json::from_str::<StrictStr<'_>>(raw.get()).map(|StrictStr(id)| CorrectionTarget { id, day: None })
     };
     adjusts.ok().filter(|adjusts| is_id(&adjusts.id)).ok_or_else(|| {
         let detail = "must be the id of an observation, or {\"id\", \"day\"} with the UTC day on which it occurred";
-        Refusal::at(Reason::BadAdjusts, "adjusts", detail)
+        ItemError::at(ItemErrorCode::BadAdjusts, "adjusts", detail)
     })
 }
 
-fn count(kind: ObservationType, raw: Option<&RawValue>) -> Result<Option<i64>, Refusal> {
-    let refuse = |detail: String| Refusal::at(Reason::BadCount, "count", detail);
+fn count(kind: ObservationType, raw: Option<&RawValue>) -> Result<Option<i64>, ItemError> {
+    let refuse = |detail: String| ItemError::at(ItemErrorCode::BadCount, "count", detail);
     match (kind.count_measure(), raw) {
         (_, None) => Ok(None),
         (None, Some(_)) => Err(refuse(format!("is not taken by type {}", kind.name()))),
         (Some(measure), Some(raw)) => {
-            let quantity = Quantity::read(raw).map_err(|_| refuse("must be a number".to_owned()))?;
+            let quantity = RawAmount::read(raw).map_err(|_| refuse("must be a number".to_owned()))?;
             if quantity.currency.is_some() {
                 return Err(refuse("must be a number".to_owned()));
             }
@@ -168,28 +171,29 @@ fn count(kind: ObservationType, raw: Option<&RawValue>) -> Result<Option<i64>, R
     }
 }
 
-fn value(kind: ObservationType, raw: Option<&RawValue>) -> Result<Option<Quantity<'_>>, Refusal> {
+fn value(kind: ObservationType, raw: Option<&RawValue>) -> Result<Option<RawAmount<'_>>, ItemError> {
     match (kind.value_measure(), raw) {
         (Some(_), Some(raw)) => {
-            let quantity = Quantity::read(raw).map_err(|detail| Refusal::at(Reason::BadValue, "value", detail))?;
+            let quantity =
+                RawAmount::read(raw).map_err(|detail| ItemError::at(ItemErrorCode::BadValue, "value", detail))?;
             Ok(Some(quantity))
         }
         (None, Some(_)) => {
-            Err(Refusal::at(Reason::ValueNotTaken, "value", format!("is not taken by type {}", kind.name())))
+            Err(ItemError::at(ItemErrorCode::ValueNotTaken, "value", format!("is not taken by type {}", kind.name())))
         }
         (_, None) => Ok(None),
     }
 }
 
-fn dimensions(sent: Members<'_, Text<'_>>) -> Result<BTreeMap<String, String>, Refusal> {
-    let refuse = |field: &str, detail: String| Refusal::at(Reason::BadDimensions, field, detail);
+fn dimensions(sent: UniqueKeyMap<'_, StrictStr<'_>>) -> Result<BTreeMap<String, String>, ItemError> {
+    let refuse = |field: &str, detail: String| ItemError::at(ItemErrorCode::BadDimensions, field, detail);
     if sent.0.len() > MOST_DIMENSIONS {
         return Err(refuse("dimensions", format!("must be at most {MOST_DIMENSIONS}")));
     }
     let mut dimensions = BTreeMap::new();
-    for (key, Text(value)) in sent.0 {
+    for (key, StrictStr(value)) in sent.0 {
         if !is_name(&key) {
-            let detail = format!("\"{}\" is no key: a to z, 0 to 9 and _, a letter first, at most 40", clip(&key));
+            let detail = format!("\"{}\" is no key: a to z, 0 to 9 and _, a letter first, at most 40", truncate(&key));
             return Err(refuse("dimensions", detail));
         }
         if value.chars().count() > LONGEST_DIMENSION_VALUE || value.chars().any(char::is_control) {
@@ -208,26 +212,26 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-impl<'a> Sound<'a> {
+impl<'a> ValidObservation<'a> {
     /// The UTC day within which its id is unique.
     pub(super) fn day(&self) -> NaiveDate {
         self.occurred_at.date_naive()
     }
 
     pub(super) fn is_correction(&self) -> bool {
-        matches!(self.said, Said::Correction { .. })
+        matches!(self.said, ObservationBody::Correction { .. })
     }
 
     /// The campaign, if it is named.
     pub(super) fn campaign(&self) -> Option<&CampaignRef<'a>> {
         match &self.said {
-            Said::New { campaign, .. } => Some(campaign),
-            Said::Correction { campaign, .. } => campaign.as_ref(),
+            ObservationBody::New { campaign, .. } => Some(campaign),
+            ObservationBody::Correction { campaign, .. } => campaign.as_ref(),
         }
     }
 
     /// The value in micros, once the source's currency is known.
-    pub(super) fn value_micros(&self, currency: Currency) -> Result<Option<i64>, Refusal> {
+    pub(super) fn value_micros(&self, currency: Currency) -> Result<Option<i64>, ItemError> {
         match (self.kind.value_measure(), &self.value) {
             (Some(measure), Some(quantity)) => quantity.of(measure, currency, "value").map(Some),
             (None, _) | (_, None) => Ok(None),

@@ -3,20 +3,20 @@
 //! They are taken in several forms: a JSON batch, newline-delimited JSON and CloudEvents. Each form comes down to items, and
 //! all items go the same way into the log.
 
-mod form; // in which form a request is
+mod format; // in which form a request is
 
 mod cloud_events; // CloudEvents, one or several
-mod lines; // newline-delimited JSON, recorded as it arrives
+mod ndjson; // newline-delimited JSON, recorded as it arrives
 
 mod items; // the items of one chunk, whatever form they came in
 
-mod chunk; // the one way into the log
+mod correction_totals; // what corrected observations come to
+mod event_builder; // the items that are left: twins, corrections, payload
+mod fingerprint; // what makes an observation unique
 mod item; // one item: shape and rules of its own
-mod judge; // the batch: every item, and what must be known of the log to judge it
-mod key; // what makes an observation unique
-mod ledger; // what corrected observations come to
-mod past; // what the log holds already
-mod taken; // the items that are left: twins, corrections, payload
+mod record; // the one way into the log
+mod recorded; // what the log holds already
+mod validate; // the batch: every item, and what must be known of the log to judge it
 mod window; // how far back a source may go
 
 #[cfg(test)]
@@ -33,14 +33,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use self::form::Form;
-use self::items::Items;
-use self::lines::answer::{ChunkAnswer, StreamEnd};
-use super::batch::{BatchAnswer, Listed, check_size};
-use crate::answer::Answer;
-use crate::command::{Command, Opened};
-use crate::problems::kinds::OfObservations;
-use crate::quantity::{Decimal, MeasureValue};
+use self::format::InputFormat;
+use self::items::BatchInput;
+use self::ndjson::answer::{ChunkResponse, StreamSummary};
+use super::batch::{BatchResponse, ResultsFilter, check_size};
+use crate::command::{JsonCommand, UnreadCommand};
+use crate::problems::kinds::ObservationProblems;
+use crate::raw_number::{Decimal, MeasureValue};
+use crate::response::CommandResponse;
 use crate::state::ApiState;
 
 /// The query of observations.
@@ -51,7 +51,7 @@ pub(crate) struct ObservationsQuery {
     /// `all` lists accepted items too.
     #[serde(default)]
     #[param(inline)]
-    results: Listed,
+    results: ResultsFilter,
     /// The source's name, where the body does not name it: needed with newline-delimited JSON, and instead of what CloudEvents
     /// call their source.
     #[serde(default)]
@@ -185,9 +185,9 @@ pub(crate) struct CloudEvent {
 #[expect(dead_code, reason = "describes the lines, which are written one by one")]
 pub(crate) enum StreamLine {
     /// One for each chunk.
-    Chunk(ChunkAnswer),
+    Chunk(ChunkResponse),
     /// The last one.
-    End(StreamEnd),
+    End(StreamSummary),
 }
 
 /// Record what happened
@@ -218,46 +218,50 @@ pub(crate) enum StreamLine {
     ),
     responses(
         (status = 200, description = "How each item fared; newline-delimited JSON is answered line by line", content(
-            (BatchAnswer = "application/json"),
+            (BatchResponse = "application/json"),
             (StreamLine = "application/x-ndjson"),
         ), headers(
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
             ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        OfObservations,
+        ObservationProblems,
     ),
     security(("key" = []))
 )]
 pub(crate) async fn record(
     State(state): State<ApiState>,
     ApiQuery(query): ApiQuery<ObservationsQuery>,
-    opened: Opened,
+    opened: UnreadCommand,
 ) -> Result<Response, Problem> {
     let ObservationsQuery { results, source } = query;
-    let form = Form::of(opened.headers())?;
+    let form = InputFormat::of(opened.headers())?;
     form.check(source.as_deref())?;
     // A request that is sent again in another form, or for another source, is another request.
     let about = [form.media_type(), source.as_deref().unwrap_or_default()];
     let answer = match form {
-        Form::Lines => return lines::record(state, opened, source.unwrap_or_default(), results).await,
-        Form::Batch => record_batch(&state, &opened.read(&state, &[]).await?, results).await,
-        Form::CloudEvent => {
+        InputFormat::Lines => return ndjson::record(state, opened, source.unwrap_or_default(), results).await,
+        InputFormat::Batch => record_batch(&state, &opened.read(&state, &[]).await?, results).await,
+        InputFormat::CloudEvent => {
             cloud_events::record_one(&state, &opened.read(&state, &about).await?, source.as_deref(), results).await
         }
-        Form::CloudEvents => {
+        InputFormat::CloudEvents => {
             cloud_events::record_batch(&state, &opened.read(&state, &about).await?, source.as_deref(), results).await
         }
     };
     answer.map(IntoResponse::into_response)
 }
 
-async fn record_batch(state: &ApiState, command: &Command, listed: Listed) -> Result<Answer, Problem> {
+async fn record_batch(
+    state: &ApiState,
+    command: &JsonCommand,
+    listed: ResultsFilter,
+) -> Result<CommandResponse, Problem> {
     let sent: Sent<'_> = command.batch()?;
     check_size("observations", sent.observations.len(), state.limits.observations)?;
-    let mut items = Items::default();
+    let mut items = BatchInput::default();
     for (index, item) in sent.observations.iter().enumerate() {
         items.add(index, item);
     }
     let (done, answer) = items.record(state, &command.caller, &sent.source, listed).await?;
-    Ok(Answer::new(StatusCode::OK, &command.caller, &done, &answer))
+    Ok(CommandResponse::new(StatusCode::OK, &command.caller, &done, &answer))
 }

@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::observation::{ObservationType, ObservationsRecorded};
-use domain::source::{Role, SourceDefinition, SourceKind};
+use domain::source::{SourceDefinition, SourceKind, SourceRole};
 use domain::zone::Zone;
 use event_store::Payload;
 use proptest::prelude::*;
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::item;
-use super::judge::{Batch, Judged};
-use super::past::Past;
-use crate::refusal::{Reason, Refusal};
+use super::recorded::RecordedItems;
+use super::validate::{ObservationBatch, ValidatedBatch};
+use crate::item_error::{ItemError, ItemErrorCode};
 use crate::routes::batch::ItemStatus;
-use crate::routes::known::{Known, KnownCampaign, KnownSource};
-use crate::routes::reference::CampaignRef;
+use crate::routes::campaign_ref::CampaignRef;
+use crate::routes::resolved_refs::{ResolvedCampaign, ResolvedRefs, ResolvedSource};
 use domain::ids::{CampaignId, SourceId};
 
 pub(super) const OPEN: Uuid = Uuid::from_u128(1);
@@ -24,19 +24,19 @@ fn now() -> DateTime<Utc> {
     "2026-11-21T22:00:00Z".parse().unwrap()
 }
 
-pub(super) fn source() -> KnownSource {
+pub(super) fn source() -> ResolvedSource {
     let definition = SourceDefinition {
         name: "shop".to_owned(),
         channel: "crm".parse().unwrap(),
         kind: SourceKind::Push,
-        role: Role::Primary,
+        role: SourceRole::Primary,
         measure_roles: [].into(),
         time_zone: Zone::UTC,
         currency: "EUR".parse().unwrap(),
         expected_delay_s: 0,
         restatement_horizon_s: 0,
     };
-    KnownSource { id: SourceId(Uuid::from_u128(9)), definition }
+    ResolvedSource { id: SourceId(Uuid::from_u128(9)), definition }
 }
 
 /// An item that is sound but for what `changes` says; `null` takes a member away.
@@ -57,32 +57,32 @@ fn raw(items: &[String]) -> Vec<Box<RawValue>> {
 }
 
 /// An item's index, status and reason.
-pub(super) type Fared = (usize, ItemStatus, Option<Reason>);
+pub(super) type Fared = (usize, ItemStatus, Option<ItemErrorCode>);
 
 /// Judges items against a source with one open and one archived campaign, of which nothing is recorded.
 fn judge(items: &[String]) -> (Option<ObservationsRecorded>, Vec<Fared>) {
-    let judged = judge_after(&Past::default(), items);
+    let judged = judge_after(&RecordedItems::default(), items);
     (recorded(&judged), fared(&judged))
 }
 
 /// Judges items against a source with one open and one archived campaign.
-pub(super) fn judge_after(past: &Past, items: &[String]) -> Judged {
+pub(super) fn judge_after(past: &RecordedItems, items: &[String]) -> ValidatedBatch {
     let raw = raw(items);
     let raw: Vec<&RawValue> = raw.iter().map(AsRef::as_ref).collect();
-    let batch = Batch::read(&raw, now());
+    let batch = ObservationBatch::read(&raw, now());
     let (open, put_away) = (CampaignRef::Id(CampaignId(OPEN)), CampaignRef::Id(CampaignId(PUT_AWAY)));
     let external = CampaignRef::External("winter".into());
     let campaigns = [
-        (&open, KnownCampaign { id: CampaignId(OPEN), archived_at: None }),
-        (&external, KnownCampaign { id: CampaignId(OPEN), archived_at: None }),
-        (&put_away, KnownCampaign { id: CampaignId(PUT_AWAY), archived_at: Some(now() - TimeDelta::hours(2)) }),
+        (&open, ResolvedCampaign { id: CampaignId(OPEN), archived_at: None }),
+        (&external, ResolvedCampaign { id: CampaignId(OPEN), archived_at: None }),
+        (&put_away, ResolvedCampaign { id: CampaignId(PUT_AWAY), archived_at: Some(now() - TimeDelta::hours(2)) }),
     ];
-    let known = Known::of(source(), campaigns);
-    batch.judge(&known, past).unwrap()
+    let known = ResolvedRefs::of(source(), campaigns);
+    batch.validate(&known, past).unwrap()
 }
 
 /// The event of a batch none of whose items is found to be taken.
-pub(super) fn recorded(judged: &Judged) -> Option<ObservationsRecorded> {
+pub(super) fn recorded(judged: &ValidatedBatch) -> Option<ObservationsRecorded> {
     let payload = judged.payload.as_ref()?;
     let Payload::Items { head, items, tail } = payload else { panic!("items are judged one by one") };
     let items: Vec<&str> = items.iter().map(|item| item.content.as_str()).collect();
@@ -90,15 +90,15 @@ pub(super) fn recorded(judged: &Judged) -> Option<ObservationsRecorded> {
 }
 
 /// How the items fared that are not part of the append.
-pub(super) fn fared(judged: &Judged) -> Vec<Fared> {
+pub(super) fn fared(judged: &ValidatedBatch) -> Vec<Fared> {
     judged.settled.results.iter().map(|result| (result.index, result.status, result.reason)).collect()
 }
 
 /// Why a single item is not taken, and which member is at fault.
-fn refused(changes: &Value) -> Option<(Reason, Option<String>)> {
+fn refused(changes: &Value) -> Option<(ItemErrorCode, Option<String>)> {
     let raw = raw(&[observation(changes)]);
     let (_, sound) = item::read(&raw[0], now());
-    sound.err().map(|Refusal { reason, field, .. }| (reason, field))
+    sound.err().map(|ItemError { reason, field, .. }| (reason, field))
 }
 
 #[test]
@@ -135,10 +135,10 @@ fn twins_within_a_request_are_told_apart() {
     assert_eq!(
         results,
         [
-            twin(1, ItemStatus::Duplicate, Reason::AlreadyRecorded),
-            twin(2, ItemStatus::Conflict, Reason::OtherContent),
-            twin(5, ItemStatus::Duplicate, Reason::AlreadyRecorded),
-            twin(6, ItemStatus::Duplicate, Reason::AlreadyRecorded),
+            twin(1, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+            twin(2, ItemStatus::Conflict, ItemErrorCode::OtherContent),
+            twin(5, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+            twin(6, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
         ]
     );
     assert_eq!(recorded.unwrap().observations.len(), 3);
@@ -156,7 +156,12 @@ fn what_its_campaign_and_source_do_not_take_is_rejected() {
     let reasons: Vec<_> = results.iter().map(|(index, _, reason)| (*index, reason.unwrap())).collect();
     assert_eq!(
         reasons,
-        [(0, Reason::UnknownCampaign), (1, Reason::Archived), (2, Reason::CurrencyMismatch), (3, Reason::TooOld)]
+        [
+            (0, ItemErrorCode::UnknownCampaign),
+            (1, ItemErrorCode::Archived),
+            (2, ItemErrorCode::CurrencyMismatch),
+            (3, ItemErrorCode::TooOld)
+        ]
     );
     assert_eq!(recorded.unwrap().observations.len(), 1);
     assert_eq!(judge(&[observation(&json!({"campaign_id": PUT_AWAY}))]).0, None);
@@ -164,42 +169,46 @@ fn what_its_campaign_and_source_do_not_take_is_rejected() {
 
 #[test]
 fn each_member_is_checked() {
-    let cases: Vec<(Value, Reason, &str)> = vec![
-        (json!({"id": ""}), Reason::BadId, "id"),
-        (json!({"id": "x".repeat(129)}), Reason::BadId, "id"),
-        (json!({"id": "a\u{0}b"}), Reason::BadId, "id"),
-        (json!({"id": 7}), Reason::Malformed, "id"),
-        (json!({"campaign_id": "seven"}), Reason::BadCampaign, "campaign_id"),
-        (json!({"campaign_id": null}), Reason::BadCampaign, "campaign_id"),
-        (json!({"external_campaign_id": "x"}), Reason::BadCampaign, "campaign_id"),
-        (json!({"campaign_id": null, "external_campaign_id": ""}), Reason::BadCampaign, "external_campaign_id"),
-        (json!({"campaign_id": null, "external_campaign_id": "a\nb"}), Reason::BadCampaign, "external_campaign_id"),
-        (json!({"type": "klick"}), Reason::UnknownType, "type"),
-        (json!({"occurred_at": "2026-11-21 21:00"}), Reason::BadTime, "occurred_at"),
-        (json!({"occurred_at": "2026-11-21T22:05:00.001Z"}), Reason::InFuture, "occurred_at"),
-        (json!({"count": 0}), Reason::BadCount, "count"),
-        (json!({"count": -1}), Reason::BadCount, "count"),
-        (json!({"count": 1.5}), Reason::BadCount, "count"),
-        (json!({"count": true}), Reason::BadCount, "count"),
-        (json!({"count": {"amount": 1, "currency": "EUR"}}), Reason::BadCount, "count"),
-        (json!({"type": "spend", "count": 1, "value": 1}), Reason::BadCount, "count"),
-        (json!({"type": "spend"}), Reason::BadValue, "value"),
-        (json!({"value": []}), Reason::BadValue, "value"),
-        (json!({"type": "visit", "value": 1}), Reason::ValueNotTaken, "value"),
-        (json!({"dimensions": {"Country": "DE"}}), Reason::BadDimensions, "dimensions"),
-        (json!({"dimensions": {"country": "x".repeat(201)}}), Reason::BadDimensions, "dimensions.country"),
-        (json!({"dimensions": {"country": "D\u{0}"}}), Reason::BadDimensions, "dimensions.country"),
-        (json!({"dimensions": {"country": 1}}), Reason::Malformed, "dimensions.country"),
-        (json!({"adjusts": ""}), Reason::BadAdjusts, "adjusts"),
-        (json!({"adjusts": 7}), Reason::BadAdjusts, "adjusts"),
-        (json!({"adjusts": {"id": "o-0"}}), Reason::BadAdjusts, "adjusts"),
-        (json!({"adjusts": {"id": "o-0", "day": "yesterday"}}), Reason::BadAdjusts, "adjusts"),
-        (json!({"adjusts": {"id": "o-0", "day": "2026-11-20", "at": 1}}), Reason::BadAdjusts, "adjusts"),
-        (json!({"adjusts": "o-0", "dimensions": {}}), Reason::DimensionsNotTaken, "dimensions"),
-        (json!({"adjusts": "o-0", "external_campaign_id": "x"}), Reason::BadCampaign, "campaign_id"),
-        (json!({"adjusts": "o-0", "count": -1}), Reason::BadCount, "count"),
-        (json!({"adjusts": "o-0", "type": "spend", "count": 0}), Reason::BadCount, "count"),
-        (json!({"adjusts": "o-0", "type": "visit", "value": 0}), Reason::ValueNotTaken, "value"),
+    let cases: Vec<(Value, ItemErrorCode, &str)> = vec![
+        (json!({"id": ""}), ItemErrorCode::BadId, "id"),
+        (json!({"id": "x".repeat(129)}), ItemErrorCode::BadId, "id"),
+        (json!({"id": "a\u{0}b"}), ItemErrorCode::BadId, "id"),
+        (json!({"id": 7}), ItemErrorCode::Malformed, "id"),
+        (json!({"campaign_id": "seven"}), ItemErrorCode::BadCampaign, "campaign_id"),
+        (json!({"campaign_id": null}), ItemErrorCode::BadCampaign, "campaign_id"),
+        (json!({"external_campaign_id": "x"}), ItemErrorCode::BadCampaign, "campaign_id"),
+        (json!({"campaign_id": null, "external_campaign_id": ""}), ItemErrorCode::BadCampaign, "external_campaign_id"),
+        (
+            json!({"campaign_id": null, "external_campaign_id": "a\nb"}),
+            ItemErrorCode::BadCampaign,
+            "external_campaign_id",
+        ),
+        (json!({"type": "klick"}), ItemErrorCode::UnknownType, "type"),
+        (json!({"occurred_at": "2026-11-21 21:00"}), ItemErrorCode::BadTime, "occurred_at"),
+        (json!({"occurred_at": "2026-11-21T22:05:00.001Z"}), ItemErrorCode::InFuture, "occurred_at"),
+        (json!({"count": 0}), ItemErrorCode::BadCount, "count"),
+        (json!({"count": -1}), ItemErrorCode::BadCount, "count"),
+        (json!({"count": 1.5}), ItemErrorCode::BadCount, "count"),
+        (json!({"count": true}), ItemErrorCode::BadCount, "count"),
+        (json!({"count": {"amount": 1, "currency": "EUR"}}), ItemErrorCode::BadCount, "count"),
+        (json!({"type": "spend", "count": 1, "value": 1}), ItemErrorCode::BadCount, "count"),
+        (json!({"type": "spend"}), ItemErrorCode::BadValue, "value"),
+        (json!({"value": []}), ItemErrorCode::BadValue, "value"),
+        (json!({"type": "visit", "value": 1}), ItemErrorCode::ValueNotTaken, "value"),
+        (json!({"dimensions": {"Country": "DE"}}), ItemErrorCode::BadDimensions, "dimensions"),
+        (json!({"dimensions": {"country": "x".repeat(201)}}), ItemErrorCode::BadDimensions, "dimensions.country"),
+        (json!({"dimensions": {"country": "D\u{0}"}}), ItemErrorCode::BadDimensions, "dimensions.country"),
+        (json!({"dimensions": {"country": 1}}), ItemErrorCode::Malformed, "dimensions.country"),
+        (json!({"adjusts": ""}), ItemErrorCode::BadAdjusts, "adjusts"),
+        (json!({"adjusts": 7}), ItemErrorCode::BadAdjusts, "adjusts"),
+        (json!({"adjusts": {"id": "o-0"}}), ItemErrorCode::BadAdjusts, "adjusts"),
+        (json!({"adjusts": {"id": "o-0", "day": "yesterday"}}), ItemErrorCode::BadAdjusts, "adjusts"),
+        (json!({"adjusts": {"id": "o-0", "day": "2026-11-20", "at": 1}}), ItemErrorCode::BadAdjusts, "adjusts"),
+        (json!({"adjusts": "o-0", "dimensions": {}}), ItemErrorCode::DimensionsNotTaken, "dimensions"),
+        (json!({"adjusts": "o-0", "external_campaign_id": "x"}), ItemErrorCode::BadCampaign, "campaign_id"),
+        (json!({"adjusts": "o-0", "count": -1}), ItemErrorCode::BadCount, "count"),
+        (json!({"adjusts": "o-0", "type": "spend", "count": 0}), ItemErrorCode::BadCount, "count"),
+        (json!({"adjusts": "o-0", "type": "visit", "value": 0}), ItemErrorCode::ValueNotTaken, "value"),
     ];
     for (changes, reason, field) in cases {
         assert_eq!(refused(&changes), Some((reason, Some(field.to_owned()))), "{changes}");
@@ -207,7 +216,7 @@ fn each_member_is_checked() {
     let dimensions: serde_json::Map<_, _> = (0..17).map(|n| (format!("d{n}"), json!("x"))).collect();
     assert_eq!(
         refused(&json!({"dimensions": dimensions})),
-        Some((Reason::BadDimensions, Some("dimensions".to_owned())))
+        Some((ItemErrorCode::BadDimensions, Some("dimensions".to_owned())))
     );
 }
 
@@ -242,7 +251,9 @@ fn an_item_of_another_shape_is_rejected_alone() {
     ]);
     assert_eq!(recorded.unwrap().observations.len(), 1);
     assert!(
-        results.iter().all(|(_, status, reason)| (*status, *reason) == (ItemStatus::Rejected, Some(Reason::Malformed)))
+        results
+            .iter()
+            .all(|(_, status, reason)| (*status, *reason) == (ItemStatus::Rejected, Some(ItemErrorCode::Malformed)))
     );
     assert_eq!(results.len(), 4);
 }

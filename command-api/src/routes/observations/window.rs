@@ -3,17 +3,17 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::source::{SourceDefinition, observation_window_s};
 
-use crate::refusal::{Reason, Refusal};
+use crate::item_error::{ItemError, ItemErrorCode};
 use crate::routes::time::SKEW;
 
 /// The times that a source may speak of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
+pub(super) struct AcceptanceWindow {
     now: DateTime<Utc>,
     length: TimeDelta,
 }
 
-impl Window {
+impl AcceptanceWindow {
     pub(super) fn of(source: &SourceDefinition, now: DateTime<Utc>) -> Self {
         Self { now, length: TimeDelta::seconds(observation_window_s(source)) }
     }
@@ -42,7 +42,7 @@ impl Window {
     }
 
     /// Refuses what lies too far back.
-    pub(super) fn check(self, occurred_at: DateTime<Utc>) -> Result<(), Refusal> {
+    pub(super) fn check(self, occurred_at: DateTime<Utc>) -> Result<(), ItemError> {
         if occurred_at < self.now - self.length {
             return Err(self.too_old("occurred_at"));
         }
@@ -50,14 +50,14 @@ impl Window {
     }
 
     /// Refuses a day that lies too far back.
-    pub(super) fn check_day(self, day: NaiveDate) -> Result<(), Refusal> {
+    pub(super) fn check_day(self, day: NaiveDate) -> Result<(), ItemError> {
         if day < self.first_day() { Err(self.too_old("adjusts")) } else { Ok(()) }
     }
 
-    fn too_old(self, field: &str) -> Refusal {
+    fn too_old(self, field: &str) -> ItemError {
         let days = self.length_days();
-        Refusal::at(
-            Reason::TooOld,
+        ItemError::at(
+            ItemErrorCode::TooOld,
             field,
             format!("lies more than {days} days back, which is as far as this source may go"),
         )

@@ -11,9 +11,9 @@ use domain::zone::Zone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::quantity::{Members, Quantity, Text};
-use crate::refusal::{Reason, Refusal, clip};
-use crate::routes::reference::{self, CampaignRef};
+use crate::item_error::{ItemError, ItemErrorCode, truncate};
+use crate::raw_number::{RawAmount, StrictStr, UniqueKeyMap};
+use crate::routes::campaign_ref::{self, CampaignRef};
 use crate::routes::time;
 
 /// A statement as it is sent.
@@ -21,42 +21,42 @@ use crate::routes::time;
 #[serde(deny_unknown_fields)]
 struct Sent<'a> {
     #[serde(borrow, default)]
-    campaign_id: Option<Text<'a>>,
+    campaign_id: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    external_campaign_id: Option<Text<'a>>,
+    external_campaign_id: Option<StrictStr<'a>>,
     #[serde(borrow)]
     bucket: Cow<'a, str>,
     #[serde(borrow)]
-    measures: Members<'a, &'a RawValue>,
+    measures: UniqueKeyMap<'a, &'a RawValue>,
     #[serde(borrow, default)]
-    stated_at: Option<Text<'a>>,
+    stated_at: Option<StrictStr<'a>>,
 }
 
 /// In what a request's buckets are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct BucketSpec {
     pub(super) grain: Grain,
     pub(super) zone: Zone,
 }
 
 /// A statement that is sound in itself. Whether its campaign and source take it is still open.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sound<'a> {
+pub(super) struct ValidStatement<'a> {
     pub(super) campaign: CampaignRef<'a>,
     pub(super) bucket: Bucket,
     /// The bucket's first instant.
     pub(super) start: DateTime<Utc>,
     pub(super) stated_at: DateTime<Utc>,
-    measures: Vec<(Measure, Quantity<'a>)>,
+    measures: Vec<(Measure, RawAmount<'a>)>,
 }
 
 /// Reads one item.
-pub(super) fn read(raw: &RawValue, cut: Cut, now: DateTime<Utc>) -> Result<Sound<'_>, Refusal> {
-    let sent: Sent<'_> = serde_json::from_str(raw.get()).map_err(|_| Refusal::malformed::<Sent<'_>>(raw.get()))?;
-    let campaign = reference::read(sent.campaign_id, sent.external_campaign_id)?;
+pub(super) fn read(raw: &RawValue, cut: BucketSpec, now: DateTime<Utc>) -> Result<ValidStatement<'_>, ItemError> {
+    let sent: Sent<'_> = serde_json::from_str(raw.get()).map_err(|_| ItemError::malformed::<Sent<'_>>(raw.get()))?;
+    let campaign = campaign_ref::read(sent.campaign_id, sent.external_campaign_id)?;
     let (bucket, start) = bucket(&sent.bucket, cut, now)?;
     let stated_at = match sent.stated_at {
-        Some(Text(text)) => {
+        Some(StrictStr(text)) => {
             let stated_at = time::instant("stated_at", &text)?;
             time::not_ahead("stated_at", stated_at, now)?;
             stated_at
@@ -64,21 +64,22 @@ pub(super) fn read(raw: &RawValue, cut: Cut, now: DateTime<Utc>) -> Result<Sound
         None => time::to_millis(now),
     };
     if sent.measures.0.is_empty() {
-        return Err(Refusal::at(Reason::NoMeasures, "measures", "must name at least one measure"));
+        return Err(ItemError::at(ItemErrorCode::NoMeasures, "measures", "must name at least one measure"));
     }
     let mut measures = Vec::with_capacity(sent.measures.0.len());
     for (name, raw) in sent.measures.0 {
-        let measure: Measure = name
-            .parse()
-            .map_err(|error| Refusal::at(Reason::UnknownMeasure, "measures", format!("\"{}\" {error}", clip(&name))))?;
-        let quantity = Quantity::read(raw).map_err(|detail| Refusal::at(Reason::BadValue, &field(measure), detail))?;
+        let measure: Measure = name.parse().map_err(|error| {
+            ItemError::at(ItemErrorCode::UnknownMeasure, "measures", format!("\"{}\" {error}", truncate(&name)))
+        })?;
+        let quantity =
+            RawAmount::read(raw).map_err(|detail| ItemError::at(ItemErrorCode::BadValue, &field(measure), detail))?;
         measures.push((measure, quantity));
     }
-    Ok(Sound { campaign, bucket, start, stated_at, measures })
+    Ok(ValidStatement { campaign, bucket, start, stated_at, measures })
 }
 
-fn bucket(text: &str, cut: Cut, now: DateTime<Utc>) -> Result<(Bucket, DateTime<Utc>), Refusal> {
-    let refuse = |detail: String| Refusal::at(Reason::BadBucket, "bucket", detail);
+fn bucket(text: &str, cut: BucketSpec, now: DateTime<Utc>) -> Result<(Bucket, DateTime<Utc>), ItemError> {
+    let refuse = |detail: String| ItemError::at(ItemErrorCode::BadBucket, "bucket", detail);
     let bucket = match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
         // chrono reads `2019-1-1` as well; a key has one spelling.
         (Ok(date), _) if date.to_string() == text => Bucket::Day(date),
@@ -89,7 +90,7 @@ fn bucket(text: &str, cut: Cut, now: DateTime<Utc>) -> Result<(Bucket, DateTime<
     };
     let span = bucket.resolve(cut.grain, cut.zone).map_err(|error| refuse(error.to_string()))?;
     if span.start > now {
-        return Err(Refusal::at(Reason::InFuture, "bucket", "has not begun yet"));
+        return Err(ItemError::at(ItemErrorCode::InFuture, "bucket", "has not begun yet"));
     }
     Ok((bucket, span.start))
 }
@@ -106,9 +107,9 @@ fn field(measure: Measure) -> String {
     format!("measures.{measure}")
 }
 
-impl Sound<'_> {
+impl ValidStatement<'_> {
     /// What it says, once the source's currency is known.
-    pub(super) fn values(&self, currency: Currency) -> Result<BTreeMap<Measure, i64>, Refusal> {
+    pub(super) fn values(&self, currency: Currency) -> Result<BTreeMap<Measure, i64>, ItemError> {
         self.measures
             .iter()
             .map(|(measure, quantity)| Ok((*measure, quantity.of(*measure, currency, &field(*measure))?)))

@@ -7,55 +7,55 @@ use domain::bucket::Bucket;
 use domain::ids::CampaignId;
 use domain::measure::Measure;
 use domain::statement::{Statement, StatementsRecorded};
-use event_store::{Claim, Then};
+use event_store::{Claim, ClaimEffect};
 use serde_json::value::RawValue;
 
-use super::item::{self, Cut, Sound};
-use super::merge::{LastWord, Merged, Said, merge};
-use crate::claims::{Key, Lookup, STATEMENT, STATEMENT_GRAIN};
-use crate::failure::Failure;
-use crate::refusal::{Reason, Refusal};
-use crate::routes::batch::{ItemResult, ItemStatus, Settled};
-use crate::routes::known::Known;
-use crate::routes::reference::CampaignRef;
+use super::item::{self, BucketSpec, ValidStatement};
+use super::merge::{LatestValues, MergeResult, StatementInput, merge};
+use crate::claims::{ClaimReader, Key, STATEMENT, STATEMENT_GRAIN};
+use crate::error::CommandError;
+use crate::item_error::{ItemError, ItemErrorCode};
+use crate::routes::batch::{ItemResult, ItemStatus, PreAppendResults};
+use crate::routes::campaign_ref::CampaignRef;
+use crate::routes::resolved_refs::ResolvedRefs;
 
 /// The items of a request, read but not yet judged.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
-    cut: Cut,
-    items: Vec<Result<Sound<'a>, Refusal>>,
+    cut: BucketSpec,
+    items: Vec<Result<ValidStatement<'a>, ItemError>>,
 }
 
 /// The items that a source may say of a campaign, and the outcomes of the others.
 #[derive(Debug)]
-pub(super) struct Sayable {
-    cut: Cut,
+pub(super) struct ResolvedStatements {
+    cut: BucketSpec,
     source: String,
     total: usize,
-    items: Vec<Ready>,
+    items: Vec<ResolvedStatement>,
     results: Vec<ItemResult>,
 }
 
 #[derive(Debug)]
-struct Ready {
+struct ResolvedStatement {
     campaign: CampaignId,
     bucket: Bucket,
-    said: Said,
+    said: StatementInput,
 }
 
 /// What a batch comes to.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct ValidatedStatements {
     /// What is to be recorded; may be nothing.
     pub(super) statements: Vec<Statement>,
     /// What is asserted and remembered of the buckets.
     pub(super) claims: Vec<Claim>,
     /// The outcomes of all items that are not recorded.
-    pub(super) settled: Settled,
+    pub(super) settled: PreAppendResults,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn read(items: &[&'a RawValue], cut: Cut, now: DateTime<Utc>) -> Self {
+    pub(super) fn read(items: &[&'a RawValue], cut: BucketSpec, now: DateTime<Utc>) -> Self {
         Self { cut, items: items.iter().map(|raw| item::read(raw, cut, now)).collect() }
     }
 
@@ -65,7 +65,7 @@ impl<'a> Batch<'a> {
     }
 
     /// In what its buckets are cut.
-    pub(super) fn cut(&self) -> Cut {
+    pub(super) fn cut(&self) -> BucketSpec {
         self.cut
     }
 
@@ -75,28 +75,34 @@ impl<'a> Batch<'a> {
     }
 
     /// Sorts out what cannot be said, before anything is looked up of what was said before.
-    pub(super) fn sayable(&self, known: &Known<'_>) -> Sayable {
+    pub(super) fn resolve(&self, known: &ResolvedRefs<'_>) -> ResolvedStatements {
         let mut items = Vec::new();
         let mut results = Vec::new();
         for (index, sound) in self.items.iter().enumerate() {
-            let ready = sound.as_ref().map_err(Refusal::clone).and_then(|sound| {
+            let ready = sound.as_ref().map_err(ItemError::clone).and_then(|sound| {
                 let campaign = known.campaign(&sound.campaign, sound.start)?;
                 let measures = sound.values(known.source.definition.currency)?;
-                let said = Said { index, stated_at: sound.stated_at, measures };
-                Ok(Ready { campaign, bucket: sound.bucket, said })
+                let said = StatementInput { index, stated_at: sound.stated_at, measures };
+                Ok(ResolvedStatement { campaign, bucket: sound.bucket, said })
             });
             match ready {
                 Ok(ready) => items.push(ready),
                 Err(refusal) => results.push(ItemResult::rejected(index, None, refusal)),
             }
         }
-        Sayable { cut: self.cut, source: known.source.id.to_string(), total: self.items.len(), items, results }
+        ResolvedStatements {
+            cut: self.cut,
+            source: known.source.id.to_string(),
+            total: self.items.len(),
+            items,
+            results,
+        }
     }
 }
 
-impl Sayable {
+impl ResolvedStatements {
     /// The claims that tell what was said before.
-    pub(super) fn wanted(&self) -> Vec<Key> {
+    pub(super) fn claim_keys(&self) -> Vec<Key> {
         let mut wanted = Vec::with_capacity(self.items.len() * 2);
         for item in &self.items {
             wanted.push((STATEMENT, self.statement_key(item)));
@@ -107,8 +113,8 @@ impl Sayable {
         wanted
     }
 
-    fn statement_key(&self, item: &Ready) -> String {
-        let Cut { grain, zone } = self.cut;
+    fn statement_key(&self, item: &ResolvedStatement) -> String {
+        let BucketSpec { grain, zone } = self.cut;
         format!("{}/{}/{grain}/{zone}/{}", self.source, item.campaign, item::bucket_key(item.bucket))
     }
 
@@ -117,11 +123,11 @@ impl Sayable {
     }
 
     /// Merges every item with what was said before, as the claims have it.
-    pub(super) fn judge(self, lookup: &Lookup<'_>) -> Result<Judged, Failure> {
+    pub(super) fn judge(self, lookup: &ClaimReader<'_>) -> Result<ValidatedStatements, CommandError> {
         let grain_state = format!("{} {}", self.cut.grain, self.cut.zone);
         let mut results = Vec::new();
-        let mut grains: BTreeMap<String, Then> = BTreeMap::new();
-        let mut buckets: BTreeMap<String, Vec<Said>> = BTreeMap::new();
+        let mut grains: BTreeMap<String, ClaimEffect> = BTreeMap::new();
+        let mut buckets: BTreeMap<String, Vec<StatementInput>> = BTreeMap::new();
         let mut places: HashMap<usize, (CampaignId, Bucket, DateTime<Utc>)> = HashMap::new();
         for item in &self.items {
             let keys =
@@ -136,8 +142,8 @@ impl Sayable {
             }
             for (_, key) in keys() {
                 let then = match lookup.held(STATEMENT_GRAIN, &key) {
-                    Some(_) => Then::Keep,
-                    None => Then::Put { owner: self.source.clone(), state: grain_state.clone() },
+                    Some(_) => ClaimEffect::Keep,
+                    None => ClaimEffect::Put { owner: self.source.clone(), state: grain_state.clone() },
                 };
                 grains.insert(key, then);
             }
@@ -153,10 +159,10 @@ impl Sayable {
             let merged = merge(&before, said);
             results.extend(duplicates(&merged));
             let then = if merged.last_word == before {
-                Then::Keep
+                ClaimEffect::Keep
             } else {
-                let state = serde_json::to_string(&merged.last_word).map_err(Failure::encoding)?;
-                Then::Put { owner: self.source.clone(), state }
+                let state = serde_json::to_string(&merged.last_word).map_err(CommandError::encoding)?;
+                ClaimEffect::Put { owner: self.source.clone(), state }
             };
             claims.push(lookup.assert(STATEMENT, key, then));
             changes.extend(merged.changes);
@@ -169,31 +175,33 @@ impl Sayable {
             })
             .collect();
         results.extend(self.results);
-        Ok(Judged { statements, claims, settled: Settled { total: self.total, results } })
+        Ok(ValidatedStatements { statements, claims, settled: PreAppendResults { total: self.total, results } })
     }
 }
 
-fn duplicates(merged: &Merged) -> impl Iterator<Item = ItemResult> {
-    let unchanged = merged.unchanged.iter().map(|index| (*index, Reason::Unchanged));
-    let superseded = merged.superseded.iter().map(|index| (*index, Reason::Superseded));
-    unchanged.chain(superseded).map(|(index, reason)| ItemResult::because(index, None, ItemStatus::Duplicate, reason))
+fn duplicates(merged: &MergeResult) -> impl Iterator<Item = ItemResult> {
+    let unchanged = merged.unchanged.iter().map(|index| (*index, ItemErrorCode::Unchanged));
+    let superseded = merged.superseded.iter().map(|index| (*index, ItemErrorCode::Superseded));
+    unchanged
+        .chain(superseded)
+        .map(|(index, reason)| ItemResult::with_reason(index, None, ItemStatus::Duplicate, reason))
 }
 
-fn last_word(lookup: &Lookup<'_>, key: &str) -> Result<LastWord, Failure> {
+fn last_word(lookup: &ClaimReader<'_>, key: &str) -> Result<LatestValues, CommandError> {
     match lookup.held(STATEMENT, key) {
-        Some(held) => serde_json::from_str(&held.state).map_err(|_| Failure::claim(STATEMENT, key)),
-        None => Ok(LastWord::new()),
+        Some(held) => serde_json::from_str(&held.state).map_err(|_| CommandError::claim(STATEMENT, key)),
+        None => Ok(LatestValues::new()),
     }
 }
 
-fn grain_conflict(measure: Measure, stated: &str) -> Refusal {
+fn grain_conflict(measure: Measure, stated: &str) -> ItemError {
     let field = format!("measures.{measure}");
     let detail = format!("the source states {measure} of this campaign in grain and zone {stated}");
-    Refusal::at(Reason::GrainConflict, &field, detail)
+    ItemError::at(ItemErrorCode::GrainConflict, &field, detail)
 }
 
 /// The event that records them.
-pub(super) fn event(known: &Known<'_>, cut: Cut, statements: Vec<Statement>) -> StatementsRecorded {
+pub(super) fn event(known: &ResolvedRefs<'_>, cut: BucketSpec, statements: Vec<Statement>) -> StatementsRecorded {
     StatementsRecorded {
         source: known.source.id,
         currency: known.source.definition.currency,

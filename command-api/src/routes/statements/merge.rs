@@ -10,11 +10,11 @@ use chrono::{DateTime, Utc};
 use domain::measure::Measure;
 
 /// Per measure: its value, and as of which millisecond it was last said.
-pub(super) type LastWord = BTreeMap<Measure, (i64, i64)>;
+pub(super) type LatestValues = BTreeMap<Measure, (i64, i64)>;
 
 /// What one item says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct StatementInput {
     /// Its place in the request.
     pub(super) index: usize,
     pub(super) stated_at: DateTime<Utc>,
@@ -23,8 +23,8 @@ pub(super) struct Said {
 
 /// What statements on one bucket come to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Merged {
-    pub(super) last_word: LastWord,
+pub(super) struct MergeResult {
+    pub(super) last_word: LatestValues,
     /// What is to be recorded of which item.
     pub(super) changes: BTreeMap<usize, BTreeMap<Measure, i64>>,
     /// The items that repeat what was said last.
@@ -34,12 +34,12 @@ pub(super) struct Merged {
 }
 
 /// Takes in statements in the order of their arrival.
-pub(super) fn merge(before: &LastWord, said: &[Said]) -> Merged {
+pub(super) fn merge(before: &LatestValues, said: &[StatementInput]) -> MergeResult {
     let mut last_word = before.clone();
     // Which item last changed a measure away from what it was before the request.
     let mut author: BTreeMap<Measure, usize> = BTreeMap::new();
     let mut overruled = BTreeSet::new();
-    for Said { index, stated_at, measures } in said {
+    for StatementInput { index, stated_at, measures } in said {
         let stated_at = stated_at.timestamp_millis();
         for (&measure, &value) in measures {
             let last = last_word.get(&measure).copied();
@@ -66,5 +66,5 @@ pub(super) fn merge(before: &LastWord, said: &[Said]) -> Merged {
         .map(|said| said.index)
         .filter(|index| !changes.contains_key(index))
         .partition(|index| overruled.contains(index));
-    Merged { last_word, changes, unchanged, superseded }
+    MergeResult { last_word, changes, unchanged, superseded }
 }

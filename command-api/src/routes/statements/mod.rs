@@ -22,17 +22,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use self::item::Cut;
+use self::item::BucketSpec;
 use self::judge::Batch;
-use super::batch::{BatchAnswer, BatchQuery, check_size};
-use super::known::Known;
-use crate::answer::Answer;
-use crate::command::{Caller, Command};
-use crate::execute::{self, ATTEMPTS, Race};
-use crate::failure::Failure;
-use crate::outcome::{Done, Outcome};
-use crate::problems::kinds::OfStatements;
-use crate::quantity::MeasureValue;
+use super::batch::{BatchQuery, BatchResponse, check_size};
+use super::resolved_refs::ResolvedRefs;
+use crate::command::{CommandContext, JsonCommand};
+use crate::error::CommandError;
+use crate::execute::{self, ATTEMPTS, AppendAttempt};
+use crate::outcome::{CommandResult, Outcome};
+use crate::problems::kinds::StatementProblems;
+use crate::raw_number::MeasureValue;
+use crate::response::CommandResponse;
 use crate::state::ApiState;
 
 /// A batch as it is sent. Its items stay text until each is read by itself.
@@ -111,23 +111,23 @@ struct StatementSent {
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
     ),
     responses(
-        (status = 200, description = "How each item fared", body = BatchAnswer, headers(
+        (status = 200, description = "How each item fared", body = BatchResponse, headers(
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
             ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        OfStatements,
+        StatementProblems,
     ),
     security(("key" = []))
 )]
 pub(crate) async fn record(
     State(state): State<ApiState>,
     ApiQuery(query): ApiQuery<BatchQuery>,
-    command: Command,
-) -> Result<Answer, Problem> {
+    command: JsonCommand,
+) -> Result<CommandResponse, Problem> {
     let sent: Sent<'_> = command.batch()?;
     check_size("statements", sent.statements.len(), state.limits.statements)?;
     let caller = &command.caller;
-    let cut = Cut { grain: sent.grain, zone: sent.time_zone };
+    let cut = BucketSpec { grain: sent.grain, zone: sent.time_zone };
     let batch = Batch::read(&sent.statements, cut, caller.received_at);
     let done = execute(&state, caller, &sent.source, &batch).await?;
     super::batch::answer("statements", caller, done, |_| None, query)
@@ -137,20 +137,25 @@ pub(crate) async fn record(
     skip_all,
     fields(workspace = %caller.workspace(), source.name = source, correlation_id = caller.correlation_id())
 )]
-async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<'_>) -> Result<Done, Failure> {
-    let _turn = execute::begin(state, caller)?;
-    if let Some(done) = execute::earlier(state, caller).await? {
+async fn execute(
+    state: &ApiState,
+    caller: &CommandContext,
+    source: &str,
+    batch: &Batch<'_>,
+) -> Result<CommandResult, CommandError> {
+    let _turn = execute::admit(state, caller)?;
+    if let Some(done) = execute::find_previous_result(state, caller).await? {
         return Ok(done);
     }
     for attempt in 0..ATTEMPTS {
-        execute::pause(attempt).await;
+        execute::backoff(attempt).await;
         let mut lookup = execute::lookup(state, caller, attempt);
-        let known = Known::find(&mut lookup, source, batch.campaigns()).await?;
-        let known = known.ok_or_else(|| Failure::UnknownSource { name: source.to_owned() })?;
+        let known = ResolvedRefs::find(&mut lookup, source, batch.campaigns()).await?;
+        let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
         known.source.require(SourceKind::Pull)?;
-        execute::spend(state, caller, known.source.id, batch.len(), attempt)?;
-        let sayable = batch.sayable(&known);
-        lookup.find(sayable.wanted()).await?;
+        execute::check_source_rate(state, caller, known.source.id, batch.len(), attempt)?;
+        let sayable = batch.resolve(&known);
+        lookup.find(sayable.claim_keys()).await?;
         let judged = sayable.judge(&lookup)?;
         let mut events = Vec::new();
         if !judged.statements.is_empty() {
@@ -158,10 +163,10 @@ async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<
             events.push(NewEvent {
                 event_type: STATEMENTS_RECORDED.name.to_owned(),
                 event_version: STATEMENTS_RECORDED.version().to_string(),
-                payload: Payload::Json(serde_json::to_string(&recorded).map_err(Failure::encoding)?),
+                payload: Payload::Json(serde_json::to_string(&recorded).map_err(CommandError::encoding)?),
             });
         }
-        let outcome = Outcome::Judged(judged.settled);
+        let outcome = Outcome::BatchProcessed(judged.settled);
         let mut claims = known.assertions(&lookup);
         claims.extend(judged.claims);
         let request = AppendRequest {
@@ -172,14 +177,14 @@ async fn execute(state: &ApiState, caller: &Caller, source: &str, batch: &Batch<
             events,
             metadata: caller.metadata(),
             claims,
-            seen: Vec::new(),
+            item_preconditions: Vec::new(),
             receipt: caller.receipt(&outcome)?,
             recorded_at: state.clock.now(),
         };
         match execute::append(state, request).await? {
-            Race::Won(appended) => return Done::appended(outcome, appended, caller.key()),
-            Race::Lost(_) => {}
+            AppendAttempt::Committed(appended) => return CommandResult::appended(outcome, appended, caller.key()),
+            AppendAttempt::Conflicted(_) => {}
         }
     }
-    Err(Failure::Contended)
+    Err(CommandError::Contended)
 }

@@ -4,23 +4,23 @@ use domain::measure::Measure::{self, Clicks, Impressions};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
-use super::item::{self, Cut, bucket_key};
-use super::merge::{LastWord, Merged, Said, merge};
-use crate::refusal::{Reason, Refusal};
+use super::item::{self, BucketSpec, bucket_key};
+use super::merge::{LatestValues, MergeResult, StatementInput, merge};
+use crate::item_error::{ItemError, ItemErrorCode};
 
 fn now() -> DateTime<Utc> {
     "2026-11-21T22:00:00.123456Z".parse().unwrap()
 }
 
-fn said(index: usize, minute: i64, measures: &[(Measure, i64)]) -> Said {
-    Said { index, stated_at: instant(minute), measures: measures.iter().copied().collect() }
+fn said(index: usize, minute: i64, measures: &[(Measure, i64)]) -> StatementInput {
+    StatementInput { index, stated_at: instant(minute), measures: measures.iter().copied().collect() }
 }
 
 fn instant(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
-fn word(minute: i64, measures: &[(Measure, i64)]) -> LastWord {
+fn word(minute: i64, measures: &[(Measure, i64)]) -> LatestValues {
     let stated_at = instant(minute).timestamp_millis();
     measures.iter().map(|(measure, value)| (*measure, (*value, stated_at))).collect()
 }
@@ -29,7 +29,7 @@ fn word(minute: i64, measures: &[(Measure, i64)]) -> LastWord {
 type Change = (usize, Vec<(Measure, i64)>);
 
 /// Which items hold with what, which repeat, and which are superseded.
-fn outcome(merged: &Merged) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
+fn outcome(merged: &MergeResult) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
     let changes = merged.changes.iter();
     (
         changes.map(|(index, measures)| (*index, measures.iter().map(|(m, v)| (*m, *v)).collect())).collect(),
@@ -40,7 +40,7 @@ fn outcome(merged: &Merged) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
 
 #[test]
 fn the_first_statement_holds() {
-    let merged = merge(&LastWord::new(), &[said(0, 1, &[(Clicks, 5)])]);
+    let merged = merge(&LatestValues::new(), &[said(0, 1, &[(Clicks, 5)])]);
     assert_eq!(outcome(&merged), (vec![(0, vec![(Clicks, 5)])], vec![], vec![]));
     assert_eq!(merged.last_word, word(1, &[(Clicks, 5)]));
 }
@@ -80,7 +80,7 @@ fn measures_that_are_not_named_stay() {
 #[test]
 fn in_one_request_only_the_end_is_recorded() {
     let merged = merge(
-        &LastWord::new(),
+        &LatestValues::new(),
         &[said(0, 1, &[(Clicks, 5), (Impressions, 9)]), said(1, 3, &[(Clicks, 7)]), said(2, 2, &[(Clicks, 6)])],
     );
     assert_eq!(outcome(&merged), (vec![(0, vec![(Impressions, 9)]), (1, vec![(Clicks, 7)])], vec![], vec![2]));
@@ -101,14 +101,14 @@ proptest! {
         minutes_and_values in prop::collection::vec((0..6_i64, 0..3_i64), 1..12),
         cut in 0..12_usize,
     ) {
-        let all: Vec<Said> = minutes_and_values
+        let all: Vec<StatementInput> = minutes_and_values
             .iter()
             .enumerate()
             .map(|(index, (minute, value))| said(index, *minute, &[(Clicks, *value)]))
             .collect();
-        let whole = merge(&LastWord::new(), &all);
+        let whole = merge(&LatestValues::new(), &all);
         let (first, second) = all.split_at(cut.min(all.len()));
-        let first = merge(&LastWord::new(), first);
+        let first = merge(&LatestValues::new(), first);
         let second = merge(&first.last_word, second);
         prop_assert_eq!(&whole.last_word, &second.last_word);
 
@@ -121,13 +121,13 @@ proptest! {
     }
 }
 
-const DAYS: Cut = Cut { grain: Grain::Day, zone: domain::zone::Zone::UTC };
-const QUARTERS: Cut = Cut { grain: Grain::QuarterHour, zone: domain::zone::Zone::UTC };
+const DAYS: BucketSpec = BucketSpec { grain: Grain::Day, zone: domain::zone::Zone::UTC };
+const QUARTERS: BucketSpec = BucketSpec { grain: Grain::QuarterHour, zone: domain::zone::Zone::UTC };
 
 /// The reason and field of a refusal.
-fn refused(cut: Cut, body: &str) -> Option<(Reason, Option<String>)> {
+fn refused(cut: BucketSpec, body: &str) -> Option<(ItemErrorCode, Option<String>)> {
     let raw: Box<RawValue> = serde_json::from_str(body).unwrap();
-    item::read(&raw, cut, now()).err().map(|Refusal { reason, field, .. }| (reason, field))
+    item::read(&raw, cut, now()).err().map(|ItemError { reason, field, .. }| (reason, field))
 }
 
 fn statement(bucket: &str, measures: &str, more: &str) -> String {
@@ -164,10 +164,10 @@ fn buckets_are_those_of_the_grain() {
         (QUARTERS, "2026-11-21T21:50:00Z"),
         (QUARTERS, "2026-11-21T21:45:00.5Z"),
     ] {
-        assert_eq!(bucket(cut, text), Some(Reason::BadBucket), "{text}");
+        assert_eq!(bucket(cut, text), Some(ItemErrorCode::BadBucket), "{text}");
     }
-    assert_eq!(bucket(DAYS, "2026-11-22"), Some(Reason::InFuture));
-    assert_eq!(bucket(QUARTERS, "2026-11-21T22:15:00Z"), Some(Reason::InFuture));
+    assert_eq!(bucket(DAYS, "2026-11-22"), Some(ItemErrorCode::InFuture));
+    assert_eq!(bucket(QUARTERS, "2026-11-21T22:15:00Z"), Some(ItemErrorCode::InFuture));
 }
 
 #[test]
@@ -180,17 +180,20 @@ fn a_bucket_has_one_key() {
 fn what_is_no_statement_is_refused() {
     let field = |name: &str| Some(name.to_owned());
     let of = |measures: &str, more: &str| refused(DAYS, &statement("2026-11-20", measures, more));
-    assert_eq!(of("{}", ""), Some((Reason::NoMeasures, field("measures"))));
-    assert_eq!(of(r#"{"klicks": 1}"#, ""), Some((Reason::UnknownMeasure, field("measures"))));
-    assert_eq!(of(r#"{"clicks": true}"#, ""), Some((Reason::BadValue, field("measures.clicks"))));
-    assert_eq!(of(r#"{"clicks": null}"#, ""), Some((Reason::BadValue, field("measures.clicks"))));
-    assert_eq!(of(r#"{"clicks": 1, "clicks": 2}"#, "").map(|(reason, _)| reason), Some(Reason::Malformed));
-    assert_eq!(of(r#"{"clicks": 1}"#, r#", "stated_at": "yesterday""#), Some((Reason::BadTime, field("stated_at"))));
+    assert_eq!(of("{}", ""), Some((ItemErrorCode::NoMeasures, field("measures"))));
+    assert_eq!(of(r#"{"klicks": 1}"#, ""), Some((ItemErrorCode::UnknownMeasure, field("measures"))));
+    assert_eq!(of(r#"{"clicks": true}"#, ""), Some((ItemErrorCode::BadValue, field("measures.clicks"))));
+    assert_eq!(of(r#"{"clicks": null}"#, ""), Some((ItemErrorCode::BadValue, field("measures.clicks"))));
+    assert_eq!(of(r#"{"clicks": 1, "clicks": 2}"#, "").map(|(reason, _)| reason), Some(ItemErrorCode::Malformed));
+    assert_eq!(
+        of(r#"{"clicks": 1}"#, r#", "stated_at": "yesterday""#),
+        Some((ItemErrorCode::BadTime, field("stated_at")))
+    );
     assert_eq!(
         of(r#"{"clicks": 1}"#, r#", "stated_at": "2026-11-21T22:06:00Z""#),
-        Some((Reason::InFuture, field("stated_at")))
+        Some((ItemErrorCode::InFuture, field("stated_at")))
     );
-    assert_eq!(of(r#"{"clicks": 1}"#, r#", "note": 1"#).map(|(reason, _)| reason), Some(Reason::Malformed));
-    assert_eq!(refused(DAYS, "7").map(|(reason, _)| reason), Some(Reason::Malformed));
-    assert_eq!(refused(DAYS, "{}"), Some((Reason::Malformed, None)));
+    assert_eq!(of(r#"{"clicks": 1}"#, r#", "note": 1"#).map(|(reason, _)| reason), Some(ItemErrorCode::Malformed));
+    assert_eq!(refused(DAYS, "7").map(|(reason, _)| reason), Some(ItemErrorCode::Malformed));
+    assert_eq!(refused(DAYS, "{}"), Some((ItemErrorCode::Malformed, None)));
 }

@@ -5,22 +5,22 @@ use chrono::{DateTime, Utc};
 use domain::bucket::{Grain, is_in_range};
 use domain::ids::SourceId;
 use domain::sync::{STREAM_TYPE, SyncEvent};
-use event_store::{AppendRequest, ExpectedVersion, NewEvent, Payload, Then};
+use event_store::{AppendRequest, ClaimEffect, ExpectedVersion, NewEvent, Payload};
 use http::StatusCode;
 use http_edge::path::ApiPath;
 use http_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::known::KnownSource;
+use super::resolved_refs::ResolvedSource;
 use super::time::{SKEW, to_millis};
-use crate::answer::{Answer, otherwise};
 use crate::claims::SOURCE_NAME;
-use crate::command::{Caller, Command};
-use crate::execute::{self, ATTEMPTS, Race};
-use crate::failure::Failure;
-use crate::outcome::{Done, Outcome};
-use crate::problems::kinds::OfSyncs;
+use crate::command::{CommandContext, JsonCommand};
+use crate::error::CommandError;
+use crate::execute::{self, ATTEMPTS, AppendAttempt};
+use crate::outcome::{CommandResult, Outcome};
+use crate::problems::kinds::SyncProblems;
+use crate::response::{CommandResponse, rejection_or_corrupt_receipt};
 use crate::state::ApiState;
 
 const LONGEST_REASON: usize = 500;
@@ -41,7 +41,7 @@ pub(crate) enum SyncStatus {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "completed", "complete_through": "2026-11-21T22:00:00Z", "grain": "hour"}))]
-pub(crate) struct NoteSync {
+pub(crate) struct RecordSync {
     /// How it goes.
     status: SyncStatus,
     /// With `completed`: everything before this instant is there.
@@ -70,7 +70,7 @@ pub(crate) struct SyncAnswer {
     path = "/v1/sources/{name}/syncs",
     operation_id = "note_sync",
     tag = "sources",
-    request_body = NoteSync,
+    request_body = RecordSync,
     params(
         ("name" = String, Path, description = "The source", example = "google_ads"),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
@@ -80,27 +80,29 @@ pub(crate) struct SyncAnswer {
             ("Consistency-Token" = String, description = "Makes a read wait for this"),
             ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
-        OfSyncs,
+        SyncProblems,
     ),
     security(("key" = []))
 )]
-pub(crate) async fn note(
+pub(crate) async fn record(
     State(state): State<ApiState>,
     ApiPath(name): ApiPath<String>,
-    command: Command,
-) -> Result<Answer, Problem> {
-    let body: NoteSync = command.body()?;
+    command: JsonCommand,
+) -> Result<CommandResponse, Problem> {
+    let body: RecordSync = command.body()?;
     let caller = &command.caller;
     let said = body.check(caller.received_at)?;
     let done = execute(&state, caller, &name, &said).await?;
     match done.outcome {
-        Outcome::Noted => Ok(Answer::new(StatusCode::OK, caller, &done, &SyncAnswer { position: done.position })),
+        Outcome::SyncRecorded => {
+            Ok(CommandResponse::new(StatusCode::OK, caller, &done, &SyncAnswer { position: done.position }))
+        }
         Outcome::Created(_)
         | Outcome::Changed(_)
         | Outcome::Registered(_)
-        | Outcome::RegisteredBefore(_)
-        | Outcome::Judged(_)
-        | Outcome::Refused(_) => otherwise(caller, &done),
+        | Outcome::AlreadyRegistered(_)
+        | Outcome::BatchProcessed(_)
+        | Outcome::Refused(_) => rejection_or_corrupt_receipt(caller, &done),
     }
 }
 
@@ -108,16 +110,21 @@ pub(crate) async fn note(
     skip_all,
     fields(workspace = %caller.workspace(), source.name = name, correlation_id = caller.correlation_id())
 )]
-async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> Result<Done, Failure> {
-    let _turn = execute::begin(state, caller)?;
-    if let Some(done) = execute::earlier(state, caller).await? {
+async fn execute(
+    state: &ApiState,
+    caller: &CommandContext,
+    name: &str,
+    said: &ValidSync,
+) -> Result<CommandResult, CommandError> {
+    let _turn = execute::admit(state, caller)?;
+    if let Some(done) = execute::find_previous_result(state, caller).await? {
         return Ok(done);
     }
     for attempt in 0..ATTEMPTS {
-        execute::pause(attempt).await;
+        execute::backoff(attempt).await;
         let mut lookup = execute::lookup(state, caller, attempt);
-        let source = KnownSource::find(&mut lookup, name).await?.ok_or(Failure::NotFound)?;
-        execute::spend(state, caller, source.id, 1, attempt)?;
+        let source = ResolvedSource::find(&mut lookup, name).await?.ok_or(CommandError::NotFound)?;
+        execute::check_source_rate(state, caller, source.id, 1, attempt)?;
         let event = said.event(source.id, caller.received_at);
         let request = AppendRequest {
             workspace: caller.principal.workspace,
@@ -127,35 +134,37 @@ async fn execute(state: &ApiState, caller: &Caller, name: &str, said: &Said) -> 
             events: vec![NewEvent {
                 event_type: event.kind().name.to_owned(),
                 event_version: event.kind().version().to_string(),
-                payload: Payload::Json(serde_json::to_string(&event).map_err(Failure::encoding)?),
+                payload: Payload::Json(serde_json::to_string(&event).map_err(CommandError::encoding)?),
             }],
             metadata: caller.metadata(),
-            claims: vec![lookup.assert(SOURCE_NAME, name, Then::Keep)],
-            seen: Vec::new(),
-            receipt: caller.receipt(&Outcome::Noted)?,
+            claims: vec![lookup.assert(SOURCE_NAME, name, ClaimEffect::Keep)],
+            item_preconditions: Vec::new(),
+            receipt: caller.receipt(&Outcome::SyncRecorded)?,
             recorded_at: state.clock.now(),
         };
         match execute::append(state, request).await? {
-            Race::Won(appended) => return Done::appended(Outcome::Noted, appended, caller.key()),
-            Race::Lost(_) => {}
+            AppendAttempt::Committed(appended) => {
+                return CommandResult::appended(Outcome::SyncRecorded, appended, caller.key());
+            }
+            AppendAttempt::Conflicted(_) => {}
         }
     }
-    Err(Failure::Contended)
+    Err(CommandError::Contended)
 }
 
 /// A sync whose members agree with its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
+enum ValidSync {
     Started,
     Completed { complete_through: DateTime<Utc>, grain: Grain },
     Failed { reason: String },
 }
 
-impl NoteSync {
-    fn check(self, now: DateTime<Utc>) -> Result<Said, Failure> {
+impl RecordSync {
+    fn check(self, now: DateTime<Utc>) -> Result<ValidSync, CommandError> {
         let stray = |field, given: bool, belongs_to: &str| {
             let detail = format!("belongs to status {belongs_to}");
-            if given { Err(Failure::Invalid { field, detail }) } else { Ok(()) }
+            if given { Err(CommandError::Invalid { field, detail }) } else { Ok(()) }
         };
         if self.status != SyncStatus::Completed {
             stray("complete_through", self.complete_through.is_some(), "completed")?;
@@ -165,18 +174,18 @@ impl NoteSync {
             stray("reason", self.reason.is_some(), "failed")?;
         }
         match self.status {
-            SyncStatus::Started => Ok(Said::Started),
+            SyncStatus::Started => Ok(ValidSync::Started),
             SyncStatus::Completed => {
                 let complete_through = complete_through(self.complete_through, now)?;
-                Ok(Said::Completed { complete_through, grain: self.grain.unwrap_or(Grain::QuarterHour) })
+                Ok(ValidSync::Completed { complete_through, grain: self.grain.unwrap_or(Grain::QuarterHour) })
             }
-            SyncStatus::Failed => Ok(Said::Failed { reason: reason(self.reason)? }),
+            SyncStatus::Failed => Ok(ValidSync::Failed { reason: reason(self.reason)? }),
         }
     }
 }
 
-fn complete_through(given: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
-    let refuse = |detail: &str| Failure::Invalid { field: "complete_through", detail: detail.to_owned() };
+fn complete_through(given: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<DateTime<Utc>, CommandError> {
+    let refuse = |detail: &str| CommandError::Invalid { field: "complete_through", detail: detail.to_owned() };
     let complete_through = given.ok_or_else(|| refuse("is needed with status completed"))?;
     if complete_through > now + SKEW {
         return Err(refuse("lies ahead of this server's clock"));
@@ -187,8 +196,8 @@ fn complete_through(given: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<
     Ok(to_millis(complete_through))
 }
 
-fn reason(given: Option<String>) -> Result<String, Failure> {
-    let refuse = |detail: String| Failure::Invalid { field: "reason", detail };
+fn reason(given: Option<String>) -> Result<String, CommandError> {
+    let refuse = |detail: String| CommandError::Invalid { field: "reason", detail };
     let reason = given.ok_or_else(|| refuse("is needed with status failed".to_owned()))?;
     let length = reason.chars().count();
     let control = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
@@ -198,7 +207,7 @@ fn reason(given: Option<String>) -> Result<String, Failure> {
     Ok(reason)
 }
 
-impl Said {
+impl ValidSync {
     fn event(&self, source: SourceId, at: DateTime<Utc>) -> SyncEvent {
         match self {
             Self::Started => SyncEvent::SyncStarted { source, at },

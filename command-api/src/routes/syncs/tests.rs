@@ -7,24 +7,24 @@ fn now() -> DateTime<Utc> {
 }
 
 /// What a body says, or the member at fault.
-fn check(body: &str) -> Result<Said, &'static str> {
-    let sync: NoteSync = serde_json::from_str(body).unwrap();
+fn check(body: &str) -> Result<ValidSync, &'static str> {
+    let sync: RecordSync = serde_json::from_str(body).unwrap();
     sync.check(now()).map_err(|failure| match failure {
-        Failure::Invalid { field, .. } => field,
+        CommandError::Invalid { field, .. } => field,
         other => panic!("{other}"),
     })
 }
 
 #[test]
 fn each_status_has_its_members() {
-    assert_eq!(check(r#"{"status": "started"}"#), Ok(Said::Started));
+    assert_eq!(check(r#"{"status": "started"}"#), Ok(ValidSync::Started));
     let completed = r#"{"status": "completed", "complete_through": "2026-11-21T21:00:00+01:00"}"#;
     let complete_through = now() - TimeDelta::hours(2);
-    assert_eq!(check(completed), Ok(Said::Completed { complete_through, grain: Grain::QuarterHour }));
+    assert_eq!(check(completed), Ok(ValidSync::Completed { complete_through, grain: Grain::QuarterHour }));
     let completed = r#"{"status": "completed", "complete_through": "2026-11-21T20:00:00Z", "grain": "day"}"#;
-    assert_eq!(check(completed), Ok(Said::Completed { complete_through, grain: Grain::Day }));
+    assert_eq!(check(completed), Ok(ValidSync::Completed { complete_through, grain: Grain::Day }));
     let failed = r#"{"status": "failed", "reason": "quota\nexceeded"}"#;
-    assert_eq!(check(failed), Ok(Said::Failed { reason: "quota\nexceeded".to_owned() }));
+    assert_eq!(check(failed), Ok(ValidSync::Failed { reason: "quota\nexceeded".to_owned() }));
 }
 
 #[test]

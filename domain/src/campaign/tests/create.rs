@@ -53,7 +53,7 @@ fn a_name_is_one_line_of_1_to_200_characters() {
 fn channels_are_distinct_and_at_most_20() {
     let on = |channels| Plan { channels, ..plan() };
     let twice = channels(&["email", "video", "email"]);
-    check_not_created(on(twice), CampaignError::ChannelTwice { channel: "email".parse().unwrap() });
+    check_not_created(on(twice), CampaignError::DuplicateChannel { channel: "email".parse().unwrap() });
     let many = |count: usize| (0..count).map(|index| format!("custom_{index}").parse().unwrap()).collect();
     check_not_created(on(many(21)), CampaignError::TooManyChannels { count: 21 });
     check_created(on(many(20)));

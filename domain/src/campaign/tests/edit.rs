@@ -79,7 +79,7 @@ fn an_edit_is_refused_whole() {
 fn the_rules_of_creation_hold_for_edits() {
     check_refused(Draft, edit(|edit| edit.name = Some(" ".to_owned())), CampaignError::Name(TextError::Empty));
     let twice = edit(|edit| edit.channels = Some(channels(&["email", "email"])));
-    check_refused(Draft, twice, CampaignError::ChannelTwice { channel: "email".parse().unwrap() });
+    check_refused(Draft, twice, CampaignError::DuplicateChannel { channel: "email".parse().unwrap() });
     let twice = edit(|edit| edit.external_ids = Some(vec![external_id(None, "7"), external_id(None, "7")]));
     check_refused(Draft, twice, CampaignError::ExternalIdTwice { id: "7".to_owned() });
     let reversed = CampaignError::EndsBeforeStart { starts_on: date("2026-12-25"), ends_on: date("2026-12-24") };

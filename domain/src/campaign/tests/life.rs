@@ -33,7 +33,7 @@ fn only_a_draft_is_launched() {
     let at = midway();
     check_events(Draft, LAUNCH(at), vec![CampaignEvent::CampaignLaunched { at }]);
     for state in [Launched, Paused, Completed] {
-        check_refused(state, LAUNCH(at), CampaignError::LaunchedBefore { state });
+        check_refused(state, LAUNCH(at), CampaignError::AlreadyLaunched { state });
     }
 }
 
@@ -48,7 +48,7 @@ fn a_campaign_is_not_launched_after_its_last_day() {
     // The last day ends at midnight in Berlin.
     let (last_instant, over) = (instant("2026-12-24T22:59:59Z"), instant("2026-12-24T23:00:00Z"));
     check_events(Draft, LAUNCH(last_instant), vec![CampaignEvent::CampaignLaunched { at: last_instant }]);
-    check_refused(Draft, LAUNCH(over), CampaignError::LastDayPassed { ends_on: date("2026-12-24") });
+    check_refused(Draft, LAUNCH(over), CampaignError::EndDateInPast { ends_on: date("2026-12-24") });
     let endless = created(Plan { ends_on: None, ..plan() });
     given(vec![endless]).when(LAUNCH(over)).then_expect_events(vec![CampaignEvent::CampaignLaunched { at: over }]);
 }
@@ -89,7 +89,7 @@ fn any_campaign_but_a_launched_one_is_archived() {
     for state in [Draft, Paused, Completed] {
         check_events(state, ARCHIVE(at), vec![CampaignEvent::CampaignArchived { at }]);
     }
-    check_refused(Launched, ARCHIVE(at), CampaignError::ArchivedWhileLaunched);
+    check_refused(Launched, ARCHIVE(at), CampaignError::LaunchedCannotBeArchived);
 }
 
 #[test]

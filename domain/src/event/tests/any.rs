@@ -16,7 +16,7 @@ use crate::ids::{CampaignId, SourceId};
 use crate::measure::Measure;
 use crate::money::{Currency, Money};
 use crate::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use crate::source::{Role, SourceDefinition, SourceEvent, SourceKind};
+use crate::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use crate::statement::{Statement, StatementsRecorded};
 use crate::sync::SyncEvent;
 use crate::workspace::WorkspaceOpened;
@@ -123,7 +123,7 @@ fn of_a_campaign() -> impl Strategy<Value = CampaignEvent> {
 }
 
 fn registered() -> impl Strategy<Value = SourceEvent> {
-    let roles = [Role::Primary, Role::Reference];
+    let roles = [SourceRole::Primary, SourceRole::Reference];
     let measure_roles = prop::collection::btree_map(one_of(Measure::ALL), one_of(&roles), 0..3);
     let kind = one_of(&[SourceKind::Push, SourceKind::Pull]);
     let what = (any::<String>(), channels(), kind, one_of(&roles), measure_roles, zone(), currency());
@@ -163,7 +163,7 @@ fn observed() -> impl Strategy<Value = ObservationsRecorded> {
             count,
             value_micros,
             dimensions,
-            corrects,
+            correction: corrects,
         },
     );
     (source_id(), currency(), list(campaign_id()), list(observation)).prop_map(

@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use sqlx::PgConnection;
 
-use super::event::{RawEvent, Texts};
+use super::event::{StoredEvent, StoredEventFields};
 
 /// What a binary copy begins with; flags and the length of an extension follow, which are none.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -27,7 +27,7 @@ pub async fn read_range(
     workspace: i32,
     after: i64,
     through: i64,
-) -> Result<BoxStream<'_, Result<RawEvent, sqlx::Error>>, sqlx::Error> {
+) -> Result<BoxStream<'_, Result<StoredEvent, sqlx::Error>>, sqlx::Error> {
     // Sorted, the first event would come when the last one was read, and each would cost twice as much.
     sqlx::query!(
         "SELECT set_config('enable_sort', 'off', true) AS sort,
@@ -47,7 +47,7 @@ pub async fn read_range(
 }
 
 /// The event of a message; `None` at the end of them.
-fn event(workspace: i32, message: &[u8]) -> Result<Option<RawEvent>, sqlx::Error> {
+fn event(workspace: i32, message: &[u8]) -> Result<Option<StoredEvent>, sqlx::Error> {
     let mut row = Row(message.strip_prefix(HEADER).unwrap_or(message));
     let event = match row.take().map(i16::from_be_bytes) {
         Some(END) => return Ok(None),
@@ -62,10 +62,10 @@ struct Row<'a>(&'a [u8]);
 
 impl<'a> Row<'a> {
     /// `None` if its columns are others.
-    fn event(mut self, workspace: i32) -> Option<RawEvent> {
+    fn event(mut self, workspace: i32) -> Option<StoredEvent> {
         let (position, sequence, micros) = (self.number()?, self.number()?, self.number()?);
         let recorded_at = DateTime::from_timestamp_micros(micros.checked_add(EPOCH_MICROS)?)?;
-        let texts = Texts {
+        let texts = StoredEventFields {
             stream_type: self.text()?,
             stream_id: self.text()?,
             event_type: self.text()?,
@@ -73,7 +73,7 @@ impl<'a> Row<'a> {
             payload: self.text()?,
             metadata: self.text()?,
         };
-        Some(RawEvent::new((workspace, position), sequence, recorded_at, texts))
+        Some(StoredEvent::new((workspace, position), sequence, recorded_at, texts))
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {

@@ -1,8 +1,8 @@
 //! `highwater replay`: rebuilds projections from the log, beside the live ones, and switches to them; goes back; drops what
 //! is no longer needed; tells what epochs there are.
 
-mod shown; // how far it is
-mod standing; // a table of the epochs
+mod progress; // how far it is
+mod status; // a table of the epochs
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use futures_util::{Stream, StreamExt};
 use platform::clock::{Clock, SystemClock};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use platform::lifecycle::signals;
 use platform::telemetry;
 use projections::views::PROJECTIONS;
@@ -22,10 +22,10 @@ use projections::{ReplayOptions, ReplayOutcome, ReplayProgress, drop_old, replay
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Sources;
+use crate::config::ConfigSources;
 use crate::workspace;
-use shown::Shown;
-pub(super) use standing::build;
+use progress::Shown;
+pub(super) use status::build;
 
 /// What `replay` is told.
 #[derive(Debug, clap::Args)]
@@ -48,13 +48,13 @@ pub struct Options {
     #[arg(long, conflicts_with = "allow_differences")]
     verify: bool,
     #[command(flatten)]
-    instead: Instead,
+    instead: ReplayMode,
 }
 
 /// What else is done with epochs.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-struct Instead {
+struct ReplayMode {
     /// Fill nothing: let readers see the rows before the last switch again.
     #[arg(long, conflicts_with_all = ["allow_parked", "allow_differences", "verify"])]
     rollback: bool,
@@ -72,16 +72,16 @@ const INTERRUPTED: u8 = 130;
 /// Runs the command. Its bar and the log would write over each other, so only warnings are logged. The first Ctrl-C ends it
 /// where it can go on, the second at once.
 pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).default_to("telemetry.filter", "warn").load()?;
+    let config = ConfigSources::of_process(config).default_to("telemetry.filter", "warn").load()?;
     telemetry::init(&config.telemetry)?;
     let named = projections_named(options.projection.as_deref())?;
     // A replay is one long statement after the other; the server must not cut them off.
     let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
-    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, Part::Admin).await?;
+    let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     if options.instead.status {
-        return standing::show(&admin, &named, SystemClock.now()).await;
+        return status::show(&admin, &named, SystemClock.now()).await;
     }
-    let pool = connect(&database, Part::Projector).await?;
+    let pool = connect(&database, DatabaseRole::Projector).await?;
     if options.instead.drop_old {
         return drop_all(&pool, &named).await;
     }

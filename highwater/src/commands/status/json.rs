@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::state;
 
 /// What there is to tell.
-pub(super) struct Told<'a> {
+pub(super) struct StatusReport<'a> {
     pub(super) logs: &'a [LogStatus],
     pub(super) names: &'a HashMap<i32, String>,
     pub(super) projectors: &'a [ProjectorStatus],
@@ -29,9 +29,9 @@ pub(super) struct Status<'a> {
     at: DateTime<Utc>,
     logs: Vec<Log<'a>>,
     projectors: Vec<Projector<'a>>,
-    epochs: Vec<Built<'a>>,
+    epochs: Vec<EpochInfo<'a>>,
     verifications: Vec<Verified<'a>>,
-    parked: Vec<Held<'a>>,
+    parked: Vec<ParkedInfo<'a>>,
     retention: Vec<Limit<'a>>,
 }
 
@@ -75,7 +75,7 @@ struct Projector<'a> {
 
 /// One built instance of a projection: live, being built by a replay, or kept.
 #[derive(Debug, Serialize)]
-struct Built<'a> {
+struct EpochInfo<'a> {
     projection: &'a str,
     epoch: i32,
     state: &'static str,
@@ -101,7 +101,7 @@ struct Verified<'a> {
 
 /// A part of a log that waits in an epoch.
 #[derive(Debug, Serialize)]
-struct Held<'a> {
+struct ParkedInfo<'a> {
     workspace: Option<&'a str>,
     workspace_id: i32,
     projection: &'a str,
@@ -129,15 +129,15 @@ struct Limit<'a> {
 }
 
 impl<'a> Status<'a> {
-    pub(super) fn new(told: &Told<'a>, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(told: &StatusReport<'a>, now: DateTime<Utc>) -> Self {
         let name = |workspace: i32| told.names.get(&workspace).map(String::as_str);
         Self {
             at: now,
             logs: told.logs.iter().map(|log| Log::new(log, name(log.workspace), now)).collect(),
             projectors: told.projectors.iter().map(Projector::new).collect(),
-            epochs: told.epochs.iter().map(Built::new).collect(),
+            epochs: told.epochs.iter().map(EpochInfo::new).collect(),
             verifications: told.verified.iter().map(Verified::new).collect(),
-            parked: told.parked.iter().map(|part| Held::new(part, name(part.workspace))).collect(),
+            parked: told.parked.iter().map(|part| ParkedInfo::new(part, name(part.workspace))).collect(),
             retention: told.retention.iter().map(Limit::new).collect(),
         }
     }
@@ -177,7 +177,7 @@ impl<'a> Projector<'a> {
     }
 }
 
-impl<'a> Built<'a> {
+impl<'a> EpochInfo<'a> {
     fn new(epoch: &'a EpochStatus) -> Self {
         Self {
             projection: &epoch.projection,
@@ -205,7 +205,7 @@ impl<'a> Verified<'a> {
     }
 }
 
-impl<'a> Held<'a> {
+impl<'a> ParkedInfo<'a> {
     fn new(part: &'a ParkedPart, workspace: Option<&'a str>) -> Self {
         Self {
             workspace,

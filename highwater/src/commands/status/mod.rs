@@ -13,12 +13,12 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use platform::clock::{Clock, SystemClock};
 use platform::config::DatabaseConfig;
-use platform::database::{Part, connect};
+use platform::database::{DatabaseRole, connect};
 use projections::{LastVerified, LogStatus, Parked, ProjectorStatus};
 use sqlx::PgPool;
 
 use super::{replay, retention};
-use crate::config::Sources;
+use crate::config::ConfigSources;
 
 /// What `status` is told.
 #[derive(Debug, clap::Args)]
@@ -30,9 +30,9 @@ pub struct Options {
 
 /// Runs the command. The exit status is 1 when a log cannot be applied past an event.
 pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = Sources::of_process(config).load()?;
+    let config = ConfigSources::of_process(config).load()?;
     let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
-    let admin = connect(&database, Part::Admin).await?;
+    let admin = connect(&database, DatabaseRole::Admin).await?;
     let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
     let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;
     let names = names(&admin).await?;
@@ -48,7 +48,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     let now = SystemClock.now();
     if options.json {
         let parked = projections::parked::list(&admin).await.context("cannot read what is parked")?;
-        let told = json::Told {
+        let told = json::StatusReport {
             logs: &logs,
             names: &names,
             projectors: &projectors,

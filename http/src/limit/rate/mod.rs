@@ -47,14 +47,14 @@ impl Policy {
 
 /// How a key stands with a policy, after a use of it that was allowed or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct RateLimitStatus {
     pub(super) policy: Policy,
     pub(super) remaining: u32,
     /// How long until the use would be allowed; none where it was.
     pub(super) wait: Option<Duration>,
 }
 
-impl Standing {
+impl RateLimitStatus {
     /// As an item of `RateLimit`. A refusal's window ends when it may be tried again. Otherwise it is the time for which
     /// the rest lasts at the policy's rate, so that nobody who spreads `r` over `t` is refused.
     pub(super) fn write(&self, field: &mut String) {
@@ -79,15 +79,15 @@ const FEW_KEYS: usize = 1_024;
 /// A policy, kept for each key by itself.
 pub(super) struct RateLimit<K: Hash + Eq + Clone> {
     policy: Policy,
-    limiter: RateLimiter<K, Kept<K>, Elapsed, StateInformationMiddleware>,
-    kept: Kept<K>,
+    limiter: RateLimiter<K, KeyedState<K>, Elapsed, StateInformationMiddleware>,
+    kept: KeyedState<K>,
     clock: SharedClock,
     started: Duration,
 }
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {
     pub(super) fn new(policy: Policy, clock: SharedClock) -> Self {
-        let kept = Kept(Arc::new(Mutex::new(Keys { used_up_to: HashMap::new(), look_from: FEW_KEYS })));
+        let kept = KeyedState(Arc::new(Mutex::new(KeyedStore { used_up_to: HashMap::new(), look_from: FEW_KEYS })));
         let quota = Quota::per_second(policy.per_s).allow_burst(policy.quota);
         let started = clock.elapsed();
         let limiter = RateLimiter::new(quota, kept.clone(), Elapsed(clock.clone()));
@@ -95,7 +95,7 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
     }
 
     /// Uses the quota of `key` for `cells`, if there is as much. More than the whole quota uses all of it.
-    pub(super) fn spend(&self, key: &K, cells: NonZeroU32) -> Standing {
+    pub(super) fn spend(&self, key: &K, cells: NonZeroU32) -> RateLimitStatus {
         let outcome = self.limiter.check_key_n(key, cells.min(self.policy.quota));
         let (remaining, wait) = match outcome {
             Ok(Ok(state)) => (state.remaining_burst_capacity(), None),
@@ -104,16 +104,16 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
             Err(_more_than_the_quota) => (0, Some(Duration::from_secs(self.policy.window_s.into()))),
         };
         self.kept.forget_idle(self.now());
-        Standing { policy: self.policy, remaining, wait }
+        RateLimitStatus { policy: self.policy, remaining, wait }
     }
 
     /// How `key` stands if nothing of its quota is left.
-    pub(super) fn spent(&self, key: &K) -> Option<Standing> {
+    pub(super) fn spent(&self, key: &K) -> Option<RateLimitStatus> {
         let used_up_to = self.kept.lock().used_up_to.get(key).copied()?;
         let cell = Duration::from_secs(1) / self.policy.per_s.get();
         let free_from = Duration::from_nanos(used_up_to.as_u64()).checked_sub(cell * (self.policy.quota.get() - 1))?;
         let wait = free_from.checked_sub(Duration::from_nanos(self.now().as_u64()))?;
-        (!wait.is_zero()).then_some(Standing { policy: self.policy, remaining: 0, wait: Some(wait) })
+        (!wait.is_zero()).then_some(RateLimitStatus { policy: self.policy, remaining: 0, wait: Some(wait) })
     }
 
     fn now(&self) -> Nanos {
@@ -144,22 +144,22 @@ impl governor::clock::Clock for Elapsed {
 }
 
 /// For each key, the moment up to which its use so far would have taken at the policy's rate.
-struct Kept<K>(Arc<Mutex<Keys<K>>>);
+struct KeyedState<K>(Arc<Mutex<KeyedStore<K>>>);
 
-struct Keys<K> {
+struct KeyedStore<K> {
     used_up_to: HashMap<K, Nanos>,
     /// With this many keys it is time to look for idle ones.
     look_from: usize,
 }
 
-impl<K> Clone for Kept<K> {
+impl<K> Clone for KeyedState<K> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<K: Hash + Eq> Kept<K> {
-    fn lock(&self) -> MutexGuard<'_, Keys<K>> {
+impl<K: Hash + Eq> KeyedState<K> {
+    fn lock(&self) -> MutexGuard<'_, KeyedStore<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,7 +180,7 @@ impl<K: Hash + Eq> Kept<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> StateStore for Kept<K> {
+impl<K: Hash + Eq + Clone> StateStore for KeyedState<K> {
     type Key = K;
 
     fn measure_and_replace<T, F, E>(&self, key: &K, decide: F) -> Result<T, E>

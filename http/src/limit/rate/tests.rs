@@ -13,7 +13,7 @@ fn one() -> NonZeroU32 {
     NonZeroU32::MIN
 }
 
-fn fields(standing: &Standing) -> (String, String) {
+fn fields(standing: &RateLimitStatus) -> (String, String) {
     let (mut policy, mut limit) = (String::new(), String::new());
     standing.policy.write(&mut policy);
     standing.write(&mut limit);

@@ -11,12 +11,12 @@ const LEAST: u32 = 14;
 
 /// One installed PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Programs {
+pub(super) struct PgBinaries {
     pub(super) major: u32,
     directory: PathBuf,
 }
 
-impl Programs {
+impl PgBinaries {
     pub(super) fn initdb(&self) -> PathBuf {
         self.directory.join("initdb")
     }

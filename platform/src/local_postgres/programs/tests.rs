@@ -30,22 +30,22 @@ fn the_newest_is_chosen_unless_a_database_needs_its_own() {
     install(new.path(), "17.0");
     let places = vec![PathBuf::from("/nowhere"), old.path().to_owned(), new.path().to_owned()];
 
-    assert_eq!(Programs::choose(None, places.clone()).unwrap().major, 17);
+    assert_eq!(PgBinaries::choose(None, places.clone()).unwrap().major, 17);
     let made = Path::new("/data");
-    let same = Programs::choose(Some((made, 15)), places.clone()).unwrap();
+    let same = PgBinaries::choose(Some((made, 15)), places.clone()).unwrap();
     assert_eq!(same.postgres(), old.path().join("postgres"));
-    let error = Programs::choose(Some((made, 16)), places).unwrap_err();
+    let error = PgBinaries::choose(Some((made, 16)), places).unwrap_err();
     assert!(matches!(&error, LocalPostgresError::VersionMissing { needed: 16, found, .. } if *found == [17, 15]));
 }
 
 #[test]
 fn what_is_missing_or_too_old_says_what_to_do() {
     let place = tempfile::tempdir().unwrap();
-    let error = Programs::choose(None, vec![place.path().to_owned()]).unwrap_err();
+    let error = PgBinaries::choose(None, vec![place.path().to_owned()]).unwrap_err();
     assert!(matches!(error, LocalPostgresError::NotInstalled { .. }));
     assert!(error.to_string().contains("apt-get install postgresql"));
 
     install(place.path(), "9.6.1");
-    let error = Programs::choose(None, vec![place.path().to_owned()]).unwrap_err();
+    let error = PgBinaries::choose(None, vec![place.path().to_owned()]).unwrap_err();
     assert!(matches!(error, LocalPostgresError::TooOld { found: 9, .. }));
 }

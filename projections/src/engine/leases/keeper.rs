@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use event_store::Wakeups;
+use event_store::NotificationListener;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::register::{self, Living, PROJECTORS_CHANNEL};
-use super::{LeaseConfig, Leases, Term, follows};
+use super::registry::{self, LiveProjectors, PROJECTORS_CHANNEL};
+use super::{LeaseConfig, LeaseState, Leases, follows};
 use crate::views::PROJECTIONS;
 
 /// Renews the lease until shutdown; gives it back once the followers have ended.
@@ -23,7 +23,7 @@ pub(crate) async fn keep(
 ) {
     let config = leases.config();
     let mut keeper = Keeper { pool: own_pool(pool, config), session: None, name, leases };
-    let mut wakeups = Wakeups::new(keeper.pool.clone(), PROJECTORS_CHANNEL, config.renew_every);
+    let mut wakeups = NotificationListener::new(keeper.pool.clone(), PROJECTORS_CHANNEL, config.renew_every);
     let mut is_well = true;
     while !shutdown.is_cancelled() {
         let renewed = keeper.renew(config).await;
@@ -55,7 +55,7 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     /// Renews the lease, unless the work stands still: somebody else may get on.
     async fn renew(&mut self, config: &LeaseConfig) -> Result<(), String> {
-        let silence = self.leases.silence();
+        let silence = self.leases.stalled_for();
         if silence > config.standstill {
             return Err(format!("no round was completed for {} s", silence.as_secs()));
         }
@@ -73,22 +73,22 @@ impl Keeper<'_> {
                 return Err("the database does not answer".to_owned());
             }
         };
-        self.leases.renewed(Term { until: Some(until), living: by_projection(&living) });
+        self.leases.renewed(LeaseState { until: Some(until), living: by_projection(&living) });
         Ok(())
     }
 
-    async fn try_renew(&mut self, config: &LeaseConfig) -> Result<Vec<Living>, sqlx::Error> {
+    async fn try_renew(&mut self, config: &LeaseConfig) -> Result<Vec<LiveProjectors>, sqlx::Error> {
         let session = match self.session.take() {
             Some(session) => self.session.insert(session),
             None => self.session.insert(open(&self.pool).await?),
         };
-        register::renew(session, self.leases.projector(), self.name, config).await
+        registry::renew(session, self.leases.projector(), self.name, config).await
     }
 
     async fn leave(mut self) {
         let Some(mut session) = self.session.take() else { return };
         let left = async {
-            register::leave(&mut session, self.leases.projector()).await?;
+            registry::leave(&mut session, self.leases.projector()).await?;
             session.close().await
         };
         // Whatever is in the way of it ends with the session.
@@ -117,7 +117,7 @@ fn own_pool(pool: &PgPool, config: &LeaseConfig) -> PgPool {
         .connect_lazy_with(pool.connect_options().as_ref().clone())
 }
 
-fn by_projection(living: &[Living]) -> BTreeMap<&'static str, Vec<uuid::Uuid>> {
+fn by_projection(living: &[LiveProjectors]) -> BTreeMap<&'static str, Vec<uuid::Uuid>> {
     let sharers = PROJECTIONS.iter().map(|projection| {
         let follows = follows(projection);
         let mut sharers: Vec<_> =

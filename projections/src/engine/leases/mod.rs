@@ -8,7 +8,7 @@
 
 mod keeper; // keeps this process's row alive
 mod owner; // whose log it is
-mod register; // the rows
+mod registry; // the rows
 #[cfg(test)]
 mod tests;
 
@@ -24,8 +24,8 @@ use super::Projection;
 use crate::views::PROJECTIONS;
 
 pub(crate) use keeper::keep;
-pub(crate) use register::living;
-pub use register::{ProjectorStatus, projectors};
+pub(crate) use registry::living;
+pub use registry::{ProjectorStatus, projectors};
 
 /// How long leases last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,21 +53,21 @@ pub struct Leases(Arc<Shared>);
 struct Shared {
     projector: Uuid,
     config: LeaseConfig,
-    term: watch::Sender<Term>,
+    term: watch::Sender<LeaseState>,
     /// When each projection last got on.
     beats: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
 /// What was true when the lease was last renewed.
 #[derive(Debug, Default)]
-struct Term {
+struct LeaseState {
     /// Until when this process may act on it.
     until: Option<Instant>,
     /// Who shares the logs of each projection.
     living: BTreeMap<&'static str, Vec<Uuid>>,
 }
 
-impl Term {
+impl LeaseState {
     fn holds(&self) -> bool {
         self.until.is_some_and(|until| until > Instant::now())
     }
@@ -89,7 +89,7 @@ impl Leases {
     }
 
     /// For how long a projection has completed no round and no part of one: the one that is silent longest.
-    pub fn silence(&self) -> Duration {
+    pub fn stalled_for(&self) -> Duration {
         let beats = self.0.beats.lock().unwrap_or_else(PoisonError::into_inner);
         beats.values().map(Instant::elapsed).max().unwrap_or_default()
     }
@@ -98,7 +98,7 @@ impl Leases {
     pub fn set_gauges(&self) {
         metrics::describe_gauge!("highwater_projector_silence_seconds", "For how long this projector has not got on.");
         metrics::describe_gauge!("highwater_projector_lease", "1 while this projector has a share of the logs.");
-        metrics::gauge!("highwater_projector_silence_seconds").set(self.silence().as_secs_f64());
+        metrics::gauge!("highwater_projector_silence_seconds").set(self.stalled_for().as_secs_f64());
         metrics::gauge!("highwater_projector_lease").set(f64::from(u8::from(self.0.term.borrow().holds())));
     }
 
@@ -111,7 +111,7 @@ impl Leases {
     }
 
     /// Notes a renewal; wakes the followers if that gives them other logs than before.
-    fn renewed(&self, new: Term) {
+    fn renewed(&self, new: LeaseState) {
         self.0.term.send_if_modified(|term| {
             let is_other = !term.holds() || term.living != new.living;
             *term = new;
@@ -120,20 +120,20 @@ impl Leases {
     }
 
     fn give_up(&self) {
-        self.0.term.send_replace(Term::default());
+        self.0.term.send_replace(LeaseState::default());
     }
 }
 
 /// The logs that a follower may apply.
 #[derive(Debug, Clone)]
-pub(crate) enum Share {
+pub(crate) enum LogAssignment {
     /// All of them, for one who catches up and goes: whoever else follows loses or wins by compare-and-set.
     Everything,
     /// Those that this process has at the moment.
     Leased(Leases),
 }
 
-impl Share {
+impl LogAssignment {
     /// Whether a log is to be applied.
     pub(crate) fn has(&self, projection: &Projection, workspace: i32) -> bool {
         match self {
@@ -143,7 +143,7 @@ impl Share {
     }
 
     /// Notes that the work goes on. `false` if it may not, because the lease is over.
-    pub(crate) fn goes_on(&self, projection: &Projection) -> bool {
+    pub(crate) fn heartbeat(&self, projection: &Projection) -> bool {
         match self {
             Self::Everything => true,
             Self::Leased(leases) => {
@@ -165,7 +165,7 @@ impl Share {
 
 /// Changes of a share.
 #[derive(Debug)]
-pub(crate) struct Changes(Option<watch::Receiver<Term>>);
+pub(crate) struct Changes(Option<watch::Receiver<LeaseState>>);
 
 impl Changes {
     /// Returns at the next one. Cancel-safe.

@@ -57,9 +57,9 @@ fn leases(me: Uuid) -> Leases {
     Leases::new(me, LeaseConfig::default())
 }
 
-fn term(until: Instant, living: &[Uuid]) -> Term {
+fn term(until: Instant, living: &[Uuid]) -> LeaseState {
     let projections = PROJECTIONS.iter().map(|projection| (projection.name, living.to_vec()));
-    Term { until: Some(until), living: projections.collect() }
+    LeaseState { until: Some(until), living: projections.collect() }
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_lease_ends_by_the_holders_own_clock() {
 fn followers_are_woken_when_their_share_changes_and_only_then() {
     let (me, other) = (Uuid::from_u128(7), Uuid::from_u128(8));
     let leases = leases(me);
-    let mut changes = Share::Leased(leases.clone()).changes();
+    let mut changes = LogAssignment::Leased(leases.clone()).changes();
     let mut woken = || changes.next().now_or_never().is_some();
     leases.renewed(term(later(), &[me]));
     assert!(woken(), "the first renewal");
@@ -99,13 +99,13 @@ fn followers_are_woken_when_their_share_changes_and_only_then() {
 #[test]
 fn work_goes_on_while_the_lease_holds() {
     let leases = leases(Uuid::from_u128(7));
-    let share = Share::Leased(leases.clone());
-    assert!(!share.goes_on(PROJECTIONS[0]), "there is none yet");
+    let share = LogAssignment::Leased(leases.clone());
+    assert!(!share.heartbeat(PROJECTIONS[0]), "there is none yet");
     leases.renewed(term(later(), &[]));
-    let before = leases.silence();
-    assert!(share.goes_on(PROJECTIONS[0]));
-    assert!(leases.silence() <= before, "it was heard");
-    assert!(Share::Everything.goes_on(PROJECTIONS[0]) && Share::Everything.has(PROJECTIONS[0], 1));
+    let before = leases.stalled_for();
+    assert!(share.heartbeat(PROJECTIONS[0]));
+    assert!(leases.stalled_for() <= before, "it was heard");
+    assert!(LogAssignment::Everything.heartbeat(PROJECTIONS[0]) && LogAssignment::Everything.has(PROJECTIONS[0], 1));
 }
 
 fn later() -> Instant {

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use event_store::RawEvent;
+use event_store::StoredEvent;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::super::batch::{Move, Waiting};
-use super::super::event::{Refusal, Refused};
+use super::super::batch::{CheckpointAdvance, DeferredCount};
+use super::super::event::{ApplyError, RejectedEvent};
 use super::super::{Projection, checkpoint};
-use super::holds::Holds;
-use super::narrow::{RefusedShare, apply_what_can};
-use super::{MOST_PARTS, Part};
+use super::index::ParkedIndex;
+use super::isolate::{RefusedShare, apply_partially};
+use super::{MOST_PARTS, ParkedKey};
 
 /// What became of a refused event.
 #[derive(Debug)]
-pub(crate) enum Passed {
+pub(crate) enum ParkOutcome {
     /// The checkpoint is past it: its parts are parked, or it was applied after all.
     Gone {
         /// How many parts were parked.
@@ -24,7 +24,7 @@ pub(crate) enum Passed {
     /// Somebody else was faster; nothing was written.
     Lost,
     /// So much is parked that the log has to stop.
-    Stopped(Refused),
+    Stopped(RejectedEvent),
 }
 
 /// Takes one epoch past an event that directly follows its checkpoint and is refused.
@@ -32,25 +32,29 @@ pub(crate) async fn pass(
     pool: &PgPool,
     projection: &Projection,
     epoch: i32,
-    raw: &RawEvent,
-    holds: &Holds,
-) -> Result<Passed, sqlx::Error> {
+    raw: &StoredEvent,
+    holds: &ParkedIndex,
+) -> Result<ParkOutcome, sqlx::Error> {
     let (workspace, position) = (raw.workspace, raw.position);
     let mut tx = pool.begin().await?;
-    let step = Move { workspace, from: position - 1, to: position, revision: holds.revision };
+    let step = CheckpointAdvance { workspace, from: position - 1, to: position, revision: holds.revision };
     if !checkpoint::advance(&mut tx, projection.name, epoch, &[step]).await? {
         tx.rollback().await?;
-        return Ok(Passed::Lost);
+        return Ok(ParkOutcome::Lost);
     }
-    let refused = apply_what_can(&mut tx, projection, epoch, raw, holds).await?;
+    let refused = apply_partially(&mut tx, projection, epoch, raw, holds).await?;
     if holds.parts() + refused.len() > MOST_PARTS {
         tx.rollback().await?;
         let reason = refused.into_iter().next().map_or_else(String::new, |(_, why)| why);
-        return Ok(Passed::Stopped(Refused { workspace, position, reason: Refusal::TooManyParked(reason) }));
+        return Ok(ParkOutcome::Stopped(RejectedEvent {
+            workspace,
+            position,
+            reason: ApplyError::TooManyParked(reason),
+        }));
     }
     add(&mut tx, projection.name, epoch, raw, &refused).await?;
     if !refused.is_empty() {
-        checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+        checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
     }
     // What is rebuilt only to be compared holds nothing back from anybody: the comparison tells of it.
     let is_seen = refused.is_empty() || is_for_readers(&mut tx, projection, epoch).await?;
@@ -68,7 +72,7 @@ pub(crate) async fn pass(
             "parked a part of a log that cannot be applied"
         );
     }
-    Ok(Passed::Gone { parked: refused.len() })
+    Ok(ParkOutcome::Gone { parked: refused.len() })
 }
 
 /// Whether anybody reads an epoch or will, rather than that it is compared and dropped.
@@ -87,7 +91,7 @@ pub(super) async fn add(
     conn: &mut PgConnection,
     projection: &str,
     epoch: i32,
-    raw: &RawEvent,
+    raw: &StoredEvent,
     refused: &[RefusedShare],
 ) -> Result<(), sqlx::Error> {
     for (campaign, reason) in refused {
@@ -116,9 +120,10 @@ pub(crate) async fn join(
     conn: &mut PgConnection,
     projection: &str,
     epoch: i32,
-    joined: &BTreeMap<(i32, Part), Waiting>,
+    joined: &BTreeMap<(i32, ParkedKey), DeferredCount>,
 ) -> Result<(), sqlx::Error> {
-    let (workspaces, parts): (Vec<i32>, Vec<&Part>) = joined.keys().map(|(workspace, part)| (*workspace, part)).unzip();
+    let (workspaces, parts): (Vec<i32>, Vec<&ParkedKey>) =
+        joined.keys().map(|(workspace, part)| (*workspace, part)).unzip();
     let types: Vec<String> = parts.iter().map(|part| part.stream_type.clone()).collect();
     let ids: Vec<String> = parts.iter().map(|part| part.stream_id.clone()).collect();
     let campaigns: Vec<Option<Uuid>> = parts.iter().map(|part| part.campaign.map(|campaign| campaign.0)).collect();

@@ -4,15 +4,15 @@
 //! event is refused again, the part waits from there on; a share of it that can be applied by now is.
 
 use domain::ids::CampaignId;
-use event_store::RawEvent;
+use event_store::StoredEvent;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::super::batch::Fold;
-use super::super::event::{Recorded, Refusal};
+use super::super::batch::Accumulator;
+use super::super::event::{ApplyError, EventEnvelope};
 use super::super::{Projection, WriteError, apply, checkpoint};
-use super::holds::{self, Holds, Verdict};
-use super::narrow::apply_what_can;
-use super::{MOST_PARTS, Part, park};
+use super::index::{self, Disposition, ParkedIndex};
+use super::isolate::apply_partially;
+use super::{MOST_PARTS, ParkedKey, park};
 
 /// Events of the stream that one transaction goes through at most: so long the log waits.
 const STEP_EVENTS: i64 = 10_000;
@@ -22,7 +22,7 @@ const PAGE_BYTES: i64 = 1024 * 1024;
 
 /// What became of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Tried {
+pub(crate) enum RetryOutcome {
     /// Nothing of it waits any more.
     Applied,
     /// An event of it is still refused.
@@ -37,10 +37,10 @@ pub(crate) enum Tried {
 }
 
 /// How far one transaction came.
-enum Step {
+enum StepOutcome {
     /// There is more to do.
     On,
-    End(Tried),
+    End(RetryOutcome),
 }
 
 /// Applies what waits of a part.
@@ -49,18 +49,18 @@ pub(crate) async fn retry(
     projection: &Projection,
     epoch: i32,
     workspace: i32,
-    part: &Part,
-) -> Result<Tried, sqlx::Error> {
+    part: &ParkedKey,
+) -> Result<RetryOutcome, sqlx::Error> {
     let mut has_moved = false;
     loop {
         match step(pool, projection, epoch, workspace, part).await? {
-            Step::On => has_moved = true,
-            Step::End(Tried::Gone) if has_moved => return Ok(Tried::Applied),
-            Step::End(Tried::Refused { position, reason, moved }) => {
-                return Ok(Tried::Refused { position, reason, moved: moved || has_moved });
+            StepOutcome::On => has_moved = true,
+            StepOutcome::End(RetryOutcome::Gone) if has_moved => return Ok(RetryOutcome::Applied),
+            StepOutcome::End(RetryOutcome::Refused { position, reason, moved }) => {
+                return Ok(RetryOutcome::Refused { position, reason, moved: moved || has_moved });
             }
-            Step::End(end) => {
-                if end == Tried::Applied {
+            StepOutcome::End(end) => {
+                if end == RetryOutcome::Applied {
                     tracing::info!(
                         projection = projection.name,
                         epoch,
@@ -78,7 +78,7 @@ pub(crate) async fn retry(
 }
 
 /// A part as it is noted.
-struct Noted {
+struct ParkedRow {
     position: i64,
     sequence: i64,
     reason: String,
@@ -89,8 +89,8 @@ async fn step(
     projection: &Projection,
     epoch: i32,
     workspace: i32,
-    part: &Part,
-) -> Result<Step, sqlx::Error> {
+    part: &ParkedKey,
+) -> Result<StepOutcome, sqlx::Error> {
     let mut tx = pool.begin().await?;
     let checkpoint = sqlx::query_scalar!(
         "SELECT position FROM read.checkpoints WHERE projection = $1 AND epoch = $2 AND workspace = $3 FOR UPDATE",
@@ -100,83 +100,83 @@ async fn step(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(checkpoint) = checkpoint else { return Ok(Step::End(Tried::Gone)) };
+    let Some(checkpoint) = checkpoint else { return Ok(StepOutcome::End(RetryOutcome::Gone)) };
     let Some(noted) = find(&mut tx, projection.name, epoch, workspace, part).await? else {
-        return Ok(Step::End(Tried::Gone));
+        return Ok(StepOutcome::End(RetryOutcome::Gone));
     };
-    let mut holds = holds::load(&mut tx, projection.name, &[epoch], &[workspace]).await?;
+    let mut holds = index::load(&mut tx, projection.name, &[epoch], &[workspace]).await?;
     let mut holds = holds.remove(&(epoch, workspace)).unwrap_or_default();
     // From where all of the stream waits, a campaign's share waits with it.
     let with_stream = part.campaign.and_then(|_| holds.stream_from(part));
     let through = with_stream.map_or(checkpoint, |from| checkpoint.min(from - 1));
     holds.remove(part);
 
-    let mut walk = Walk { projection, epoch, part, holds, sequence: noted.sequence, taken: 0 };
+    let mut walk = RetryPass { projection, epoch, part, holds, sequence: noted.sequence, taken: 0 };
     let end = walk.go(&mut tx, workspace, through, &noted).await?;
     match end {
-        End::Reached => {
+        PassEnd::Reached => {
             remove(&mut tx, projection.name, epoch, workspace, part).await?;
-            checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+            checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
             tx.commit().await?;
-            Ok(Step::End(Tried::Applied))
+            Ok(StepOutcome::End(RetryOutcome::Applied))
         }
-        End::Paused(next) => {
+        PassEnd::Paused(next) => {
             walk.wait_from(&mut tx, &next, &noted.reason).await?;
-            checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+            checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
             tx.commit().await?;
-            Ok(Step::On)
+            Ok(StepOutcome::On)
         }
-        End::Missing => {
+        PassEnd::Missing => {
             let reason = "its stream does not have the event any more from which on it waits".to_owned();
-            Ok(Step::End(Tried::Refused { position: noted.position, reason, moved: false }))
+            Ok(StepOutcome::End(RetryOutcome::Refused { position: noted.position, reason, moved: false }))
         }
-        End::Refused(raw, reason) => {
+        PassEnd::Refused(raw, reason) => {
             let (position, moved) = (raw.position, walk.taken > 0);
             if (position, &reason) != (noted.position, &noted.reason) {
                 walk.wait_from(&mut tx, &raw, &reason).await?;
                 if moved {
-                    checkpoint::revise(&mut tx, projection.name, epoch, workspace).await?;
+                    checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
                 }
                 tx.commit().await?;
             }
-            Ok(Step::End(Tried::Refused { position, reason, moved }))
+            Ok(StepOutcome::End(RetryOutcome::Refused { position, reason, moved }))
         }
     }
 }
 
 /// Where one transaction ends.
-enum End {
+enum PassEnd {
     /// Everything that waited is applied.
     Reached,
     /// Enough for one transaction; the stream goes on with this event.
-    Paused(RawEvent),
+    Paused(StoredEvent),
     /// This event is refused.
-    Refused(RawEvent, String),
+    Refused(StoredEvent, String),
     /// The log does not have the event from which on the part waits.
     Missing,
 }
 
 /// Goes through a part's events.
-struct Walk<'a> {
+struct RetryPass<'a> {
     projection: &'a Projection,
     epoch: i32,
-    part: &'a Part,
+    part: &'a ParkedKey,
     /// What else is held back.
-    holds: Holds,
+    holds: ParkedIndex,
     /// The next event's.
     sequence: i64,
     /// Events of the part that do not wait any more.
     taken: i64,
 }
 
-impl Walk<'_> {
+impl RetryPass<'_> {
     async fn go(
         &mut self,
         conn: &mut PgConnection,
         workspace: i32,
         through: i64,
-        noted: &Noted,
-    ) -> Result<End, sqlx::Error> {
+        noted: &ParkedRow,
+    ) -> Result<PassEnd, sqlx::Error> {
         let stream = (workspace, self.part.stream_type.as_str(), self.part.stream_id.as_str());
         let mut left = STEP_EVENTS;
         loop {
@@ -184,14 +184,14 @@ impl Walk<'_> {
             let page = event_store::read_stream(conn, stream, self.sequence, through, limit).await?;
             let is_first = self.sequence == noted.sequence;
             let Some(first) = page.first().filter(|first| !is_first || first.position == noted.position) else {
-                return Ok(if is_first { End::Missing } else { End::Reached });
+                return Ok(if is_first { PassEnd::Missing } else { PassEnd::Reached });
             };
             if left <= 0 {
-                return Ok(End::Paused(first.clone()));
+                return Ok(PassEnd::Paused(first.clone()));
             }
             left -= i64::try_from(page.len()).unwrap_or(i64::MAX);
             if let Some((raw, reason)) = self.apply_page(conn, &page).await? {
-                return Ok(End::Refused(raw, reason));
+                return Ok(PassEnd::Refused(raw, reason));
             }
         }
     }
@@ -200,8 +200,8 @@ impl Walk<'_> {
     async fn apply_page(
         &mut self,
         conn: &mut PgConnection,
-        page: &[RawEvent],
-    ) -> Result<Option<(RawEvent, String)>, sqlx::Error> {
+        page: &[StoredEvent],
+    ) -> Result<Option<(StoredEvent, String)>, sqlx::Error> {
         let mut untried = vec![page];
         while let Some(events) = untried.pop() {
             let Some(why) = self.attempt(conn, events).await? else { continue };
@@ -218,8 +218,12 @@ impl Walk<'_> {
     }
 
     /// Folds and writes events in a savepoint. Gives the reason of a refusal, which leaves nothing behind.
-    async fn attempt(&mut self, conn: &mut PgConnection, events: &[RawEvent]) -> Result<Option<String>, sqlx::Error> {
-        let mut fold = Fold::new(self.projection);
+    async fn attempt(
+        &mut self,
+        conn: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<Option<String>, sqlx::Error> {
+        let mut fold = Accumulator::new(self.projection);
         let mut taken = 0;
         for raw in events {
             match self.absorb(&mut fold, raw) {
@@ -236,7 +240,7 @@ impl Walk<'_> {
                 return Ok(None);
             }
             Err(WriteError::Refused(refused)) => refused.reason,
-            Err(WriteError::Database(error)) if apply::is_about_rows(&error) => Refusal::Rows(error),
+            Err(WriteError::Database(error)) if apply::is_about_rows(&error) => ApplyError::Rows(error),
             Err(WriteError::Database(error)) => return Err(error),
         };
         savepoint.rollback().await?;
@@ -244,23 +248,23 @@ impl Walk<'_> {
     }
 
     /// Takes in the part's share of an event. Tells whether there is one.
-    fn absorb(&self, fold: &mut Fold, raw: &RawEvent) -> Result<bool, Refusal> {
+    fn absorb(&self, fold: &mut Accumulator, raw: &StoredEvent) -> Result<bool, ApplyError> {
         let Some(campaign) = self.part.campaign else {
             fold.absorb_event(raw, &self.holds)?;
             return Ok(true);
         };
-        let has_share = Recorded::decode(raw)?.campaigns().is_none_or(|named| named.contains(&campaign));
+        let has_share = EventEnvelope::decode(raw)?.campaigns().is_none_or(|named| named.contains(&campaign));
         if has_share && !self.is_left_out(raw, campaign) {
             fold.absorb_share(raw, |other| other == campaign)?;
         }
         Ok(has_share)
     }
 
-    fn is_left_out(&self, raw: &RawEvent, campaign: CampaignId) -> bool {
+    fn is_left_out(&self, raw: &StoredEvent, campaign: CampaignId) -> bool {
         match self.holds.verdict(raw) {
-            Verdict::Take | Verdict::Wait => false,
-            Verdict::Leave => true,
-            Verdict::TakeSome(share) => share.leaves(campaign),
+            Disposition::Take | Disposition::Wait => false,
+            Disposition::Leave => true,
+            Disposition::TakeSome(share) => share.leaves(campaign),
         }
     }
 
@@ -269,14 +273,14 @@ impl Walk<'_> {
     async fn apply_share(
         &mut self,
         conn: &mut PgConnection,
-        raw: &RawEvent,
+        raw: &StoredEvent,
         why: String,
     ) -> Result<Option<String>, sqlx::Error> {
         if self.part.campaign.is_some() {
             return Ok(Some(why));
         }
         let mut tried = conn.begin().await?;
-        let refused = apply_what_can(&mut tried, self.projection, self.epoch, raw, &self.holds).await?;
+        let refused = apply_partially(&mut tried, self.projection, self.epoch, raw, &self.holds).await?;
         let whole = refused.iter().find(|(campaign, _)| campaign.is_none());
         if whole.is_some() || self.holds.parts() + refused.len() > MOST_PARTS {
             let why = whole.map_or(why, |(_, why)| why.clone());
@@ -286,7 +290,7 @@ impl Walk<'_> {
         park::add(&mut tried, self.projection.name, self.epoch, raw, &refused).await?;
         tried.commit().await?;
         for (campaign, _) in refused {
-            self.holds.add(&Part::of(raw, campaign), raw.position);
+            self.holds.add(&ParkedKey::of(raw, campaign), raw.position);
         }
         self.taken += 1;
         self.sequence = raw.sequence + 1;
@@ -294,7 +298,7 @@ impl Walk<'_> {
     }
 
     /// The part waits from this event on.
-    async fn wait_from(&self, conn: &mut PgConnection, raw: &RawEvent, reason: &str) -> Result<(), sqlx::Error> {
+    async fn wait_from(&self, conn: &mut PgConnection, raw: &StoredEvent, reason: &str) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "UPDATE read.parked
              SET position = $7, sequence = $8, reason = $9, waiting = greatest(1, waiting - $10)
@@ -322,10 +326,10 @@ async fn find(
     projection: &str,
     epoch: i32,
     workspace: i32,
-    part: &Part,
-) -> Result<Option<Noted>, sqlx::Error> {
+    part: &ParkedKey,
+) -> Result<Option<ParkedRow>, sqlx::Error> {
     sqlx::query_as!(
-        Noted,
+        ParkedRow,
         "SELECT position, sequence, reason FROM read.parked
          WHERE projection = $1 AND epoch = $2 AND workspace = $3 AND stream_type = $4 AND stream_id = $5
            AND campaign_id IS NOT DISTINCT FROM $6",
@@ -345,7 +349,7 @@ async fn remove(
     projection: &str,
     epoch: i32,
     workspace: i32,
-    part: &Part,
+    part: &ParkedKey,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "DELETE FROM read.parked

@@ -5,7 +5,7 @@
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::super::upkeep::Upkeep;
+use super::super::epoch_maintenance::EpochMaintenance;
 use super::super::{Projection, checkpoint};
 use super::{ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay};
 
@@ -13,12 +13,12 @@ use super::{ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay};
 pub(in super::super) async fn build_missing(
     pool: &PgPool,
     projection: &Projection,
-    upkeep: &Upkeep,
+    upkeep: &EpochMaintenance,
     progress: &(dyn Fn(ReplayProgress) + Send + Sync),
     shutdown: CancellationToken,
 ) -> Result<Option<ReplayOutcome>, ReplayError> {
     // Where the logs are short the first epoch is made here as well as by whoever follows: else both would make one.
-    checkpoint::ensure(pool, projection, checkpoint::First::IfShort).await?;
+    checkpoint::bootstrap(pool, projection, checkpoint::BootstrapPolicy::IfShort).await?;
     let workspaces = missing(pool, projection).await?;
     if workspaces.is_empty() {
         return Ok(None);

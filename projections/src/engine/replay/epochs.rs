@@ -8,11 +8,11 @@ use sqlx::PgPool;
 
 use super::super::{Projection, checkpoint};
 use super::rebuild::Rebuild;
-use super::{ReplayError, retention};
+use super::{ReplayError, epoch_cleanup};
 
 /// A log whose readers do not see the new epoch yet.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Elsewhere {
+pub(in super::super) struct PendingWorkspace {
     pub(in super::super) workspace: i32,
     /// How far the new epoch is filled.
     pub(in super::super) filled: i64,
@@ -81,9 +81,9 @@ pub(super) async fn live_elsewhere(
     projection: &Projection,
     epoch: i32,
     only: Option<&[i32]>,
-) -> Result<Vec<Elsewhere>, sqlx::Error> {
+) -> Result<Vec<PendingWorkspace>, sqlx::Error> {
     sqlx::query_as!(
-        Elsewhere,
+        PendingWorkspace,
         r#"SELECT h.workspace, coalesce(n.position, 0) AS "filled!",
                   CASE WHEN e.version = $4 THEN coalesce(o.position, 0) ELSE h.position END AS "live!"
            FROM log.heads h
@@ -108,9 +108,9 @@ pub(super) async fn gap(
     projection: &Projection,
     epoch: i32,
     workspace: i32,
-) -> Result<Elsewhere, sqlx::Error> {
+) -> Result<PendingWorkspace, sqlx::Error> {
     sqlx::query_as!(
-        Elsewhere,
+        PendingWorkspace,
         r#"SELECT h.workspace, coalesce(n.position, 0) AS "filled!",
                   CASE WHEN e.version = $4 THEN coalesce(o.position, 0) ELSE h.position END AS "live!"
            FROM log.heads h
@@ -159,14 +159,14 @@ pub(super) async fn finish(
         )
         .fetch_one(&mut *tx)
         .await?;
-        retention::set_dates(&mut tx, projection.name, keep_old_s, now).await?;
+        epoch_cleanup::set_dates(&mut tx, projection.name, keep_old_s, now).await?;
     }
     tx.commit().await?;
     Ok(is_complete)
 }
 
 /// An epoch that every workspace reads, but that is still called half built: its replay died after its last switch.
-pub(super) async fn left_complete(pool: &PgPool, projection: &Projection) -> Result<Option<i32>, sqlx::Error> {
+pub(super) async fn finish_if_complete(pool: &PgPool, projection: &Projection) -> Result<Option<i32>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT e.epoch FROM read.epochs e
          WHERE e.projection = $1 AND e.state = 'building' AND EXISTS (SELECT FROM log.heads) AND NOT EXISTS (

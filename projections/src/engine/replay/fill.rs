@@ -9,10 +9,10 @@ use futures_util::stream::FuturesOrdered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::super::batch::Fold;
-use super::super::parked::holds::{self, Holds};
+use super::super::batch::Accumulator;
+use super::super::parked::index::{self, ParkedIndex};
 use super::super::{Projection, apply};
-use super::memory::Room;
+use super::memory::MemoryBudget;
 use super::pages::Page;
 use super::rebuild::Rebuild;
 use super::{ReplayError, pages};
@@ -23,7 +23,7 @@ const PAGES_AHEAD: usize = 4;
 const SEGMENTS: usize = 2;
 
 /// What is to be written, and the turn to write it: given back when it is.
-type ToWrite = (Fold, OwnedSemaphorePermit);
+type ToWrite = (Accumulator, OwnedSemaphorePermit);
 
 /// Makes the checkpoint of a log that is to be filled.
 pub(in super::super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
@@ -48,7 +48,7 @@ pub(in super::super) async fn fill(
 ) -> Result<(), ReplayError> {
     let holds = {
         let mut conn = rebuild.pool.acquire().await?;
-        holds::of_log(&mut conn, rebuild.projection.name, rebuild.epoch, workspace).await?
+        index::of_log(&mut conn, rebuild.projection.name, rebuild.epoch, workspace).await?
     };
     let (read, pages_read) = mpsc::channel(PAGES_AHEAD);
     let (folds, mut folded) = mpsc::channel(1);
@@ -57,28 +57,28 @@ pub(in super::super) async fn fill(
     let room = rebuild.room.clone();
     stages.spawn(pages::read(rebuild.pool.clone(), room.clone(), (workspace, filled, through), read));
     let projection = rebuild.projection;
-    let first = if filled == 0 { Fold::of_new_log(projection) } else { Fold::new(projection) };
+    let first = if filled == 0 { Accumulator::of_new_log(projection) } else { Accumulator::new(projection) };
     stages.spawn(fold_pages((projection, first), holds, room, pages_read, folds));
     while let Some(fold) = folded.recv().await {
         let (fold, turn) = match fold {
-            Err(ReplayError::Stopped(refused)) if refused.is_of_an_event() => {
-                return rebuild.with_care(workspace, refused.position).await;
+            Err(ReplayError::Stopped(refused)) if refused.is_parkable() => {
+                return rebuild.apply_serially(workspace, refused.position).await;
             }
             fold => fold?,
         };
         match apply::commit_filled(rebuild.pool, projection, rebuild.epoch, &fold).await {
-            Err(error) if error.is_about_rows() => {
-                return rebuild.with_care(workspace, fold.moves().last().map_or(through, |step| step.to)).await;
+            Err(error) if error.is_data_error() => {
+                return rebuild.apply_serially(workspace, fold.moves().last().map_or(through, |step| step.to)).await;
             }
             Err(error) => return Err(error.into()),
-            Ok(apply::Applied::Written) => {
+            Ok(apply::CommitOutcome::Written) => {
                 drop(turn);
                 for step in fold.moves() {
                     rebuild.tally.applied(workspace, step.from, step.to);
                 }
             }
             // Somebody moved this checkpoint: start again from where it is.
-            Ok(apply::Applied::Lost) => return Ok(()),
+            Ok(apply::CommitOutcome::Conflict) => return Ok(()),
         }
         if rebuild.shutdown.is_cancelled() {
             return Ok(());
@@ -94,9 +94,9 @@ pub(in super::super) async fn fill(
 
 /// Folds pages at the same time, each by itself, and joins what they fold to in their order.
 async fn fold_pages(
-    (projection, mut fold): (&'static Projection, Fold),
-    holds: Arc<Holds>,
-    room: Room,
+    (projection, mut fold): (&'static Projection, Accumulator),
+    holds: Arc<ParkedIndex>,
+    room: MemoryBudget,
     mut pages: mpsc::Receiver<Result<Page, ReplayError>>,
     folds: mpsc::Sender<Result<ToWrite, ReplayError>>,
 ) {
@@ -125,13 +125,13 @@ async fn fold_pages(
         }
         let turn = if room.is_full(&fold) {
             Arc::clone(&turns).acquire_owned().await.ok()
-        } else if room.is_worth_writing(&fold) {
+        } else if room.should_flush(&fold) {
             Arc::clone(&turns).try_acquire_owned().ok()
         } else {
             None
         };
         if let Some(turn) = turn {
-            let next = fold.begin_next(projection);
+            let next = fold.successor(projection);
             if folds.send(Ok((std::mem::replace(&mut fold, next), turn))).await.is_err() {
                 return;
             }
@@ -147,13 +147,13 @@ async fn fold_pages(
 
 async fn fold_segment(
     projection: &'static Projection,
-    holds: Arc<Holds>,
+    holds: Arc<ParkedIndex>,
     page: Result<Page, ReplayError>,
-) -> Result<Fold, ReplayError> {
+) -> Result<Accumulator, ReplayError> {
     let Page { batch, room } = page?;
     let folding = tokio::task::spawn_blocking(move || {
-        let mut segment = Fold::new(projection);
-        segment.absorb(&batch.under(holds)).map_err(ReplayError::Stopped)?;
+        let mut segment = Accumulator::new(projection);
+        segment.absorb(&batch.with_parked(holds)).map_err(ReplayError::Stopped)?;
         drop(room);
         Ok(segment)
     });

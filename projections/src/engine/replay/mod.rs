@@ -2,26 +2,26 @@
 //!
 //! A new epoch is filled from the start of every log, in large folds, while the projector goes on with the live one. Each
 //! workspace then switches alone ([`switch`]): readers see the old rows or the new ones, at the same position, and never
-//! wait. The old epoch stays applied and followed, the way back ([`back`]), until it is dropped ([`retention`]). Nothing is
+//! wait. The old epoch stays applied and followed, the way back ([`mod@rollback`]), until it is dropped ([`epoch_cleanup`]). Nothing is
 //! lost when a replay is interrupted: the next one goes on with the same epoch, as long as the projection's version is the
 //! same.
 //!
 //! One process at a time holds a projection's lock, and only it makes, fills, switches or drops epochs of it. Projectors need
 //! no lock: a checkpoint's compare-and-set keeps them apart from a replay.
 
-mod back; // goes back to the epoch before
 mod build; // builds what this program's version lacks
-mod check; // whether a workspace may switch
+mod epoch_cleanup; // how long epochs are kept, and how they are dropped
+mod epoch_status; // what epochs there are
 mod epochs; // begins and finishes epochs
 pub(super) mod fill; // reads, folds and writes one log
-mod many; // many small logs in one transaction
 mod memory; // how much it holds at a time
 mod pages; // reads a log ahead of the fold
 mod progress; // what a progress bar shows
 mod rebuild; // fills logs and switches workspaces
-mod retention; // how long epochs are kept, and how they are dropped
-mod standing; // what epochs there are
-mod switch; // lets a workspace's readers see the new epoch
+mod rollback; // goes back to the epoch before
+mod small_logs; // many small logs in one transaction
+mod switch;
+mod switch_guard; // whether a workspace may switch // lets a workspace's readers see the new epoch
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,20 +31,20 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-pub use self::back::{WentBack, rollback};
 pub(super) use self::build::build_missing;
-use self::check::Allowed;
-pub(super) use self::epochs::Elsewhere;
-pub use self::memory::{ReplayCut, ReplayMemory};
+pub use self::epoch_cleanup::drop_old;
+pub(super) use self::epoch_cleanup::look_after;
+pub use self::epoch_status::{EpochState, EpochStatus, epochs};
+pub(super) use self::epochs::PendingWorkspace;
+pub use self::memory::{ReplayMemory, SegmentSize};
+pub(super) use self::progress::ProgressTracker;
 pub use self::progress::ReplayProgress;
-pub(super) use self::progress::Tally;
 pub(super) use self::rebuild::Rebuild;
-pub use self::retention::drop_old;
-pub(super) use self::retention::look_after;
-pub use self::standing::{EpochState, EpochStatus, epochs};
+pub use self::rollback::{RolledBack, rollback};
 pub(super) use self::switch::LARGEST_GAP;
-use super::event::Refused;
-use super::verify::{Difference, Proof};
+use self::switch_guard::SwitchPolicy;
+use super::event::RejectedEvent;
+use super::verify::{Difference, SwitchVerifier};
 use super::{Projection, WriteError, checkpoint};
 use crate::views::PROJECTIONS;
 
@@ -67,7 +67,7 @@ pub struct ReplayOptions {
     /// What it may hold of the memory.
     pub memory: ReplayMemory,
     /// How logs are cut.
-    pub cut: ReplayCut,
+    pub cut: SegmentSize,
     /// Tells from when on the old epoch is kept.
     pub clock: SharedClock,
 }
@@ -82,7 +82,7 @@ impl ReplayOptions {
             allow_differences: false,
             verify: false,
             memory: ReplayMemory::default(),
-            cut: ReplayCut::default(),
+            cut: SegmentSize::default(),
             clock,
         }
     }
@@ -121,7 +121,7 @@ pub enum ReplayError {
     AlreadyRunning,
     /// A log has a hole, or too much of it is parked; the other logs were rebuilt.
     #[error("a log could not be replayed")]
-    Stopped(#[source] Refused),
+    Stopped(#[source] RejectedEvent),
     /// A workspace was filled but did not switch; the others did.
     #[error("workspace {workspace} stays where it is")]
     Unlike {
@@ -129,7 +129,7 @@ pub enum ReplayError {
         workspace: i32,
         /// Why.
         #[source]
-        unlike: Unlike,
+        unlike: SwitchBlocked,
     },
     /// There is nothing to go back to.
     #[error("workspace {0} has no older epoch to go back to")]
@@ -158,7 +158,7 @@ pub enum ReplayError {
 
 /// How a filled epoch is unlike the live one, so that nobody should read it before somebody has looked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Unlike {
+pub enum SwitchBlocked {
     /// More parts of the log are parked.
     #[error("{filled} parts of its log are parked in the new epoch, {live} in the live one")]
     MoreParked {
@@ -245,19 +245,27 @@ async fn replay_alone(
     if let Some(wanted) = only {
         known(pool, wanted).await?;
     }
-    checkpoint::ensure(pool, projection, checkpoint::First::Never).await?;
-    retention::clear_away(pool, projection).await?;
+    checkpoint::bootstrap(pool, projection, checkpoint::BootstrapPolicy::Never).await?;
+    epoch_cleanup::clear_away(pool, projection).await?;
     let epoch = epochs::begin(pool, projection, only, options.keep_old).await?;
-    let proof =
-        if options.verify { Some(Proof::prepare(pool, projection, options.clock.clone()).await?) } else { None };
+    let proof = if options.verify {
+        Some(SwitchVerifier::prepare(pool, projection, options.clock.clone()).await?)
+    } else {
+        None
+    };
     let allowed =
-        Allowed { parked: options.allow_parked, differences: options.allow_differences, proof: proof.as_ref() };
-    let rebuild =
-        Rebuild::new((pool, projection), epoch, (options.memory, options.cut), Tally::new(progress), shutdown);
+        SwitchPolicy { parked: options.allow_parked, differences: options.allow_differences, proof: proof.as_ref() };
+    let rebuild = Rebuild::new(
+        (pool, projection),
+        epoch,
+        (options.memory, options.cut),
+        ProgressTracker::new(progress),
+        shutdown,
+    );
     let mut switched = 0;
     loop {
         // Workspaces that appear meanwhile start on the old epoch; they are met by the next turn of this loop.
-        checkpoint::ensure(pool, projection, checkpoint::First::Never).await?;
+        checkpoint::bootstrap(pool, projection, checkpoint::BootstrapPolicy::Never).await?;
         let elsewhere = epochs::live_elsewhere(pool, projection, epoch, only).await?;
         if elsewhere.is_empty() && epochs::finish(pool, projection, epoch, only, options.clock.now()).await? {
             break;
@@ -267,9 +275,9 @@ async fn replay_alone(
             None => return Ok(ReplayOutcome::Interrupted { epoch }),
         }
     }
-    retention::clear_away(pool, projection).await?;
+    epoch_cleanup::clear_away(pool, projection).await?;
     if options.keep_old.is_zero() {
-        retention::drop_due(pool, projection, options.clock.now()).await?;
+        epoch_cleanup::drop_due(pool, projection, options.clock.now()).await?;
     }
     Ok(ReplayOutcome::Completed { epoch, workspaces: switched, events: rebuild.tally.events() })
 }

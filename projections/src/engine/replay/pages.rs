@@ -1,14 +1,14 @@
 //! Reads a log's pages ahead of the fold: a range of positions by one statement, whose rows are cut into pages as they arrive.
 
-use event_store::RawEvent;
+use event_store::StoredEvent;
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::super::batch::Batch;
+use super::super::batch::LogPage;
 use super::ReplayError;
-use super::memory::Room;
+use super::memory::MemoryBudget;
 
 /// Positions of the first statement, when nothing is known of the events' size, and of the longest.
 const FIRST_RANGE: i64 = 250;
@@ -19,15 +19,15 @@ const RANGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Events of a log that directly follow those of the page before.
 pub(super) struct Page {
-    pub(super) batch: Batch,
+    pub(super) batch: LogPage,
     /// To be given back when the page is folded.
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads the events after `after` up to `through`, until all are sent, nobody wants more, or one cannot be had.
+/// Reads the events after `resume_after` up to `through`, until all are sent, nobody wants more, or one cannot be had.
 pub(super) async fn read(
     pool: PgPool,
-    room: Room,
+    room: MemoryBudget,
     (workspace, after, through): (i32, i64, i64),
     pages: mpsc::Sender<Result<Page, ReplayError>>,
 ) {
@@ -39,7 +39,7 @@ pub(super) async fn read(
 }
 
 struct Reader {
-    room: Room,
+    room: MemoryBudget,
     workspace: i32,
     /// The last position that was sent.
     after: i64,
@@ -88,9 +88,9 @@ impl Reader {
     }
 
     /// `false` when nobody wants more.
-    async fn send(&mut self, events: Vec<RawEvent>, bytes: usize) -> Result<bool, ReplayError> {
+    async fn send(&mut self, events: Vec<StoredEvent>, bytes: usize) -> Result<bool, ReplayError> {
         let read_to = events.last().map_or(self.after, |event| event.position);
-        let batch = Batch::check(self.workspace, self.after, events, read_to);
+        let batch = LogPage::check(self.workspace, self.after, events, read_to);
         self.after = batch.last();
         let page = Page { batch, room: self.room.take(bytes).await };
         let is_wanted = page.batch.events().is_empty() || self.pages.send(Ok(page)).await.is_ok();
@@ -102,7 +102,7 @@ impl Reader {
 
     /// The log is known to reach `position`: if not everything up to it was there, it has a hole.
     fn expect(&self, position: i64) -> Result<(), ReplayError> {
-        let missing = Batch::check(self.workspace, self.after, Vec::new(), position).dead_end();
+        let missing = LogPage::check(self.workspace, self.after, Vec::new(), position).gap_error();
         missing.map_or(Ok(()), |refused| Err(ReplayError::Stopped(refused)))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::epochs::Elsewhere;
+use super::epochs::PendingWorkspace;
 
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,7 +23,7 @@ pub struct ReplayProgress {
 }
 
 /// Counts a replay's steps and tells them.
-pub(in super::super) struct Tally<'a> {
+pub(in super::super) struct ProgressTracker<'a> {
     tell: &'a (dyn Fn(ReplayProgress) + Send + Sync),
     started: Instant,
     counts: Mutex<Counts>,
@@ -42,13 +42,13 @@ struct Log {
     switched: bool,
 }
 
-impl<'a> Tally<'a> {
+impl<'a> ProgressTracker<'a> {
     pub(in super::super) fn new(tell: &'a (dyn Fn(ReplayProgress) + Send + Sync)) -> Self {
         Self { tell, started: Instant::now(), counts: Mutex::default() }
     }
 
     /// These logs are to be rebuilt.
-    pub(in super::super) fn expect(&self, logs: &[Elsewhere]) {
+    pub(in super::super) fn expect(&self, logs: &[PendingWorkspace]) {
         self.change(|counts| {
             for log in logs {
                 counts.logs.insert(log.workspace, Log { done: log.filled, total: log.live, switched: false });

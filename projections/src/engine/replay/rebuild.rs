@@ -8,11 +8,11 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::super::backoff::Backoff;
-use super::super::{Projection, apply, group};
-use super::epochs::Elsewhere;
-use super::memory::{ReplayCut, ReplayMemory, Room};
-use super::progress::Tally;
-use super::{Allowed, ReplayError, epochs, fill, many, switch};
+use super::super::{Projection, apply, commit_group};
+use super::epochs::PendingWorkspace;
+use super::memory::{MemoryBudget, ReplayMemory, SegmentSize};
+use super::progress::ProgressTracker;
+use super::{ReplayError, SwitchPolicy, epochs, fill, small_logs, switch};
 
 /// Logs that are filled at the same time: one reads while another writes.
 const AT_ONCE: usize = 2;
@@ -25,9 +25,9 @@ pub(in super::super) struct Rebuild<'a> {
     pub(in super::super) projection: &'static Projection,
     pub(in super::super) epoch: i32,
     pub(in super::super) shutdown: CancellationToken,
-    pub(in super::super) tally: Tally<'a>,
+    pub(in super::super) tally: ProgressTracker<'a>,
     /// What it may hold of the memory.
-    pub(super) room: Room,
+    pub(super) room: MemoryBudget,
 }
 
 /// What became of one log.
@@ -41,31 +41,35 @@ impl<'a> Rebuild<'a> {
     pub(in super::super) fn new(
         (pool, projection): (&'a PgPool, &'static Projection),
         epoch: i32,
-        (memory, cut): (ReplayMemory, ReplayCut),
-        tally: Tally<'a>,
+        (memory, cut): (ReplayMemory, SegmentSize),
+        tally: ProgressTracker<'a>,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { pool, projection, epoch, shutdown, tally, room: Room::of(memory, cut, AT_ONCE) }
+        Self { pool, projection, epoch, shutdown, tally, room: MemoryBudget::of(memory, cut, AT_ONCE) }
     }
 
     /// The same rebuild, of whose progress nobody is told.
-    pub(in super::super) fn untold(&self) -> Self {
+    pub(in super::super) fn without_progress(&self) -> Self {
         let Self { pool, projection, epoch, .. } = *self;
         Self {
             pool,
             projection,
             epoch,
             shutdown: self.shutdown.clone(),
-            tally: Tally::new(&|_| {}),
+            tally: ProgressTracker::new(&|_| {}),
             room: self.room.clone(),
         }
     }
 
     /// Fills logs and switches their workspaces; says how many. `None` if shutdown came first. One that fails does not hold up
     /// the others; the first failure is given in the end.
-    pub(super) async fn logs(&self, logs: &[Elsewhere], allowed: Allowed<'_>) -> Result<Option<usize>, ReplayError> {
+    pub(super) async fn logs(
+        &self,
+        logs: &[PendingWorkspace],
+        allowed: SwitchPolicy<'_>,
+    ) -> Result<Option<usize>, ReplayError> {
         self.tally.expect(logs);
-        many::fill(self, logs).await;
+        small_logs::fill(self, logs).await;
         let work: Vec<BoxFuture<'_, _>> = logs.iter().map(|log| self.log(log.workspace, allowed).boxed()).collect();
         let rebuilt: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
         let mut switched = 0;
@@ -80,7 +84,7 @@ impl<'a> Rebuild<'a> {
 
     /// Fills one log and switches its workspace, however often the database fails in between, within reason. What is wrong
     /// with the log or with what it gave is noted, for whoever looks.
-    async fn log(&self, workspace: i32, allowed: Allowed<'_>) -> Result<Rebuilt, ReplayError> {
+    async fn log(&self, workspace: i32, allowed: SwitchPolicy<'_>) -> Result<Rebuilt, ReplayError> {
         let mut backoff = Backoff::up_to(Duration::from_secs(5));
         let mut attempts = 1;
         loop {
@@ -108,7 +112,7 @@ impl<'a> Rebuild<'a> {
     }
 
     /// Applies a log's events up to a position page by page, because one of them is refused: it is parked.
-    pub(super) async fn with_care(&self, workspace: i32, through: i64) -> Result<(), ReplayError> {
+    pub(super) async fn apply_serially(&self, workspace: i32, through: i64) -> Result<(), ReplayError> {
         loop {
             if self.shutdown.is_cancelled() {
                 return Ok(());
@@ -117,7 +121,8 @@ impl<'a> Rebuild<'a> {
             if filled >= through {
                 return Ok(());
             }
-            let outcome = group::apply_page(self.pool, self.projection, self.epoch, workspace, filled, through).await?;
+            let outcome =
+                commit_group::apply_page(self.pool, self.projection, self.epoch, workspace, filled, through).await?;
             let reached = epochs::gap(self.pool, self.projection, self.epoch, workspace).await?.filled;
             self.tally.applied(workspace, filled, reached.max(filled));
             if let Some((_, refused)) = outcome.stopped.into_iter().next() {
@@ -126,7 +131,7 @@ impl<'a> Rebuild<'a> {
         }
     }
 
-    async fn fill_and_switch(&self, workspace: i32, allowed: Allowed<'_>) -> Result<Rebuilt, ReplayError> {
+    async fn fill_and_switch(&self, workspace: i32, allowed: SwitchPolicy<'_>) -> Result<Rebuilt, ReplayError> {
         fill::start(self, workspace).await?;
         loop {
             if self.shutdown.is_cancelled() {

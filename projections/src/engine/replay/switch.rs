@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use super::super::batch::Fold;
-use super::super::parked::holds;
+use super::super::batch::Accumulator;
+use super::super::parked::index;
 use super::super::{announce, apply, page};
 use super::rebuild::Rebuild;
-use super::{Allowed, ReplayError, check};
+use super::{ReplayError, SwitchPolicy, switch_guard};
 
 /// The most events that may be applied while the live checkpoint is locked.
 pub(in super::super) const LARGEST_GAP: i64 = 1_000;
@@ -32,7 +32,7 @@ pub(super) struct Locked {
 }
 
 /// Whether the other epoch has what the live one has.
-enum Level {
+enum CatchUpOutcome {
     Even,
     /// Somebody moved its checkpoint all the same.
     Lost,
@@ -41,7 +41,11 @@ enum Level {
 }
 
 /// Switches a workspace. `false` if the new epoch has fallen too far behind meanwhile, or shutdown came.
-pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32, allowed: Allowed<'_>) -> Result<bool, ReplayError> {
+pub(super) async fn switch(
+    rebuild: &Rebuild<'_>,
+    workspace: i32,
+    allowed: SwitchPolicy<'_>,
+) -> Result<bool, ReplayError> {
     if let Some(proof) = allowed.proof
         && !proof.holds(rebuild, workspace).await?
     {
@@ -54,18 +58,18 @@ pub(super) async fn switch(rebuild: &Rebuild<'_>, workspace: i32, allowed: Allow
         return Ok(false);
     }
     match level(&mut tx, rebuild, locked).await? {
-        Level::Even => {}
-        Level::Lost => {
+        CatchUpOutcome::Even => {}
+        CatchUpOutcome::Lost => {
             tx.rollback().await?;
             return Ok(false);
         }
-        Level::Refused => {
+        CatchUpOutcome::Refused => {
             tx.rollback().await?;
-            rebuild.with_care(workspace, locked.position).await?;
+            rebuild.apply_serially(workspace, locked.position).await?;
             return Ok(false);
         }
     }
-    check::may_switch(&mut tx, rebuild, locked, allowed).await?;
+    switch_guard::may_switch(&mut tx, rebuild, locked, allowed).await?;
     flip(&mut tx, rebuild, workspace).await?;
     tx.commit().await?;
     rebuild.tally.applied(workspace, locked.filled, locked.filled.max(locked.position));
@@ -116,27 +120,27 @@ async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) ->
 
 /// Applies what the other epoch lacks. It may also be ahead: of a live
 /// epoch that lost its checkpoint and started over, or that only another version can apply; then readers move forward.
-async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<Level, ReplayError> {
+async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<CatchUpOutcome, ReplayError> {
     let Locked { workspace, position, filled, .. } = locked;
     let projection = rebuild.projection;
-    let holds = holds::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
-    let mut fold = Fold::new(projection);
+    let holds = index::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
+    let mut fold = Accumulator::new(projection);
     let mut reached = filled;
     while reached < position {
         let limit = page::Limit { events: position - reached, bytes: PAGE_BYTES };
-        let batch = page::read(conn, workspace, reached, position, limit).await?.under(Arc::clone(&holds));
+        let batch = page::read(conn, workspace, reached, position, limit).await?.with_parked(Arc::clone(&holds));
         if fold.absorb(&batch).is_err() {
-            return Ok(Level::Refused);
+            return Ok(CatchUpOutcome::Refused);
         }
         reached = batch.last();
-        if let Some(refused) = batch.dead_end() {
+        if let Some(refused) = batch.gap_error() {
             return Err(ReplayError::Stopped(refused));
         }
     }
     match apply::write(conn, projection, &[rebuild.epoch], &fold).await {
-        Ok(apply::Applied::Written) => Ok(Level::Even),
-        Ok(apply::Applied::Lost) => Ok(Level::Lost),
-        Err(error) if error.is_about_rows() => Ok(Level::Refused),
+        Ok(apply::CommitOutcome::Written) => Ok(CatchUpOutcome::Even),
+        Ok(apply::CommitOutcome::Conflict) => Ok(CatchUpOutcome::Lost),
+        Err(error) if error.is_data_error() => Ok(CatchUpOutcome::Refused),
         Err(error) => Err(error.into()),
     }
 }

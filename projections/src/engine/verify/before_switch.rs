@@ -8,27 +8,27 @@ use platform::clock::SharedClock;
 use sqlx::PgPool;
 
 use super::super::Projection;
-use super::super::replay::{Rebuild, ReplayError, Unlike};
+use super::super::replay::{Rebuild, ReplayError, SwitchBlocked};
 use super::difference::Difference;
-use super::shape::Shape;
-use super::{Bench, Problem, Verification, VerifyRequest, Watch, aside, record};
+use super::shape::TableSchema;
+use super::{Problem, Verification, VerifyObserver, VerifyRequest, VerifyRun, record, shadow_epoch};
 
 /// What a replay proves. A workspace that was proved once stays proved: what comes later is applied to both epochs by the same
 /// code, and comparing again might never end while much arrives.
 #[derive(Debug)]
-pub(in super::super) struct Proof {
-    shapes: Vec<Shape>,
+pub(in super::super) struct SwitchVerifier {
+    shapes: Vec<TableSchema>,
     clock: SharedClock,
     proved: Mutex<BTreeSet<i32>>,
 }
 
-impl Proof {
+impl SwitchVerifier {
     pub(in super::super) async fn prepare(
         pool: &PgPool,
         projection: &Projection,
         clock: SharedClock,
     ) -> Result<Self, sqlx::Error> {
-        Ok(Self { shapes: Shape::of_all(pool, projection).await?, clock, proved: Mutex::default() })
+        Ok(Self { shapes: TableSchema::of_all(pool, projection).await?, clock, proved: Mutex::default() })
     }
 
     /// Compares the new epoch of a workspace with the live one, at one position. `false` if shutdown came first.
@@ -47,28 +47,28 @@ impl Proof {
 
     async fn compare(&self, rebuild: &Rebuild<'_>, workspace: i32, live: i32) -> Result<(), ReplayError> {
         let Rebuild { pool, projection, .. } = *rebuild;
-        let filled = aside::filled(rebuild, workspace).await?;
+        let filled = shadow_epoch::filled(rebuild, workspace).await?;
         let request = VerifyRequest::default();
         let first: Mutex<Option<Difference>> = Mutex::default();
         let note = |difference: &Difference| {
             first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| difference.clone());
         };
-        let bench = Bench {
-            rebuild: rebuild.untold(),
-            like: live,
+        let bench = VerifyRun {
+            rebuild: rebuild.without_progress(),
+            baseline_epoch: live,
             shapes: &self.shapes,
             request: &request,
             clock: &self.clock,
-            watch: Watch { progress: &|_| {}, difference: &note },
+            watch: VerifyObserver { progress: &|_| {}, difference: &note },
         };
         let mut verification = Verification::of(workspace);
         let problem = bench.verify_one(&mut verification).await.err();
-        let position = aside::filled(rebuild, workspace).await?;
+        let position = shadow_epoch::filled(rebuild, workspace).await?;
         rebuild.tally.applied(workspace, filled, position.max(filled));
         let unlike = match (first.into_inner().unwrap_or_else(PoisonError::into_inner), problem) {
             (Some(first), problem) => {
                 verification.problem = problem;
-                Unlike::Differs { rows: verification.differences(), first: Box::new(first) }
+                SwitchBlocked::Differs { rows: verification.differences(), first: Box::new(first) }
             }
             (None, Some(problem)) => return Err(refusal(workspace, problem)),
             (None, None) => {
@@ -98,11 +98,11 @@ async fn live_epoch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<Option<i32>
     .fetch_optional(pool)
     .await?;
     let Some(live) = live else { return Ok(None) };
-    let unverified = |reason: String| ReplayError::Unlike { workspace, unlike: Unlike::Unverified { reason } };
+    let unverified = |reason: String| ReplayError::Unlike { workspace, unlike: SwitchBlocked::Unverified { reason } };
     if live.version != projection.version {
         return Err(unverified(format!("version {} of the projection built the live rows", live.version)));
     }
-    if !aside::have_same_inputs(pool, projection, [live.epoch, epoch]).await? {
+    if !shadow_epoch::have_same_inputs(pool, projection, [live.epoch, epoch]).await? {
         return Err(unverified("the live rows keep another number of values of a dimension".to_owned()));
     }
     Ok(Some(live.epoch))
@@ -120,7 +120,7 @@ fn refusal(workspace: i32, problem: Problem) -> ReplayError {
         | Problem::Switched { .. }
         | Problem::LeftOut
         | Problem::Order(_) => {
-            ReplayError::Unlike { workspace, unlike: Unlike::Unverified { reason: problem.full_text() } }
+            ReplayError::Unlike { workspace, unlike: SwitchBlocked::Unverified { reason: problem.full_text() } }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Proves that the live rows are what the log says: a rebuild aside, compared with them row by row.
 //!
-//! For each live epoch, one that nobody reads ([`aside`]) is filled as a replay fills one, up to near the live checkpoint. Then
+//! For each live epoch, one that nobody reads ([`shadow_epoch`]) is filled as a replay fills one, up to near the live checkpoint. Then
 //! a snapshot of the live side is opened ([`snapshot`]). It fixes the position to compare at; the aside epoch is filled exactly
-//! to it ([`meet`]). Both sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
+//! to it ([`align`]). Both sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
 //!
 //! Nobody waits for it. The snapshot only reads; the aside epoch has a checkpoint that no projector follows; live rows are
 //! never written. Workspaces come one after the other, so that a snapshot is short and the trouble of one does not hide
@@ -14,14 +14,14 @@
 //! Stored inputs of the rows (what an operator skipped, what retention dropped, how many values of a dimension are kept) are those
 //! of the live epoch, and are honoured because the fill is the replay's.
 
-mod aside; // the epoch to compare with
+mod align; // brings both sides to one position
 mod before_switch; // an epoch that is about to be switched to
 mod compare; // two ordered streams of rows, merged
 mod difference; // what may be found
-mod meet; // brings both sides to one position
 mod parts; // what of the log is parked on either side
 mod record; // when it last passed
 mod sample; // some campaigns instead of all
+mod shadow_epoch; // the epoch to compare with
 mod shape; // columns and keys of a table
 mod snapshot; // the live side at one position
 
@@ -33,15 +33,17 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(super) use self::before_switch::Proof;
+use self::align::AlignedSides;
+pub(super) use self::before_switch::SwitchVerifier;
 pub use self::difference::{Cell, Changed, Difference, RowDifference};
-use self::meet::Met;
 pub use self::record::{LastVerified, last_verified};
 pub use self::sample::Sample;
-use self::shape::Shape;
+use self::shape::TableSchema;
 use super::Projection;
 use super::parked::ParkedPart;
-use super::replay::{Elsewhere, Rebuild, ReplayCut, ReplayError, ReplayMemory, ReplayProgress, Tally};
+use super::replay::{
+    PendingWorkspace, ProgressTracker, Rebuild, ReplayError, ReplayMemory, ReplayProgress, SegmentSize,
+};
 use crate::views::PROJECTIONS;
 
 /// What to verify.
@@ -57,7 +59,7 @@ pub struct VerifyRequest {
 
 /// Who is told of what while it goes on.
 #[derive(Clone, Copy)]
-pub struct Watch<'a> {
+pub struct VerifyObserver<'a> {
     /// How far it has come: workspaces that are compared count as done.
     pub progress: &'a (dyn Fn(ReplayProgress) + Send + Sync),
     /// Every difference, as it is found.
@@ -106,7 +108,7 @@ pub struct Verified {
 pub enum Problem {
     /// The log does not give the rows again: it has a hole, or too much of it would be parked.
     #[error("the log cannot be replayed past position {}: {}", .0.position - 1, .0.reason.full_text())]
-    Log(super::Refused),
+    Log(super::RejectedEvent),
     /// The live rows end before an event that they cannot take in. What stands before it was compared.
     #[error("the live rows stop before position {position}: {reason}")]
     Stopped {
@@ -198,7 +200,7 @@ pub async fn verify(
     projection: &str,
     request: &VerifyRequest,
     clock: &SharedClock,
-    watch: Watch<'_>,
+    watch: VerifyObserver<'_>,
     shutdown: CancellationToken,
 ) -> Result<Verified, VerifyError> {
     let named = PROJECTIONS.iter().copied().find(|known| known.name == projection);
@@ -235,21 +237,21 @@ async fn verify_alone(
     projection: &'static Projection,
     request: &VerifyRequest,
     clock: &SharedClock,
-    watch: Watch<'_>,
+    watch: VerifyObserver<'_>,
     shutdown: CancellationToken,
 ) -> Result<Verified, VerifyError> {
-    aside::drop_left(pool, projection).await?;
-    let shapes = Shape::of_all(pool, projection).await?;
-    let logs = aside::live_logs(pool, projection, &request.workspaces).await?;
-    let mut bench = Bench {
+    shadow_epoch::drop_left(pool, projection).await?;
+    let shapes = TableSchema::of_all(pool, projection).await?;
+    let logs = shadow_epoch::live_logs(pool, projection, &request.workspaces).await?;
+    let mut bench = VerifyRun {
         rebuild: Rebuild::new(
             (pool, projection),
             0,
-            (request.memory, ReplayCut::default()),
-            Tally::new(watch.progress),
+            (request.memory, SegmentSize::default()),
+            ProgressTracker::new(watch.progress),
             shutdown,
         ),
-        like: 0,
+        baseline_epoch: 0,
         shapes: &shapes,
         request,
         clock,
@@ -257,7 +259,7 @@ async fn verify_alone(
     };
     let verified = bench.verify_all(logs).await;
     // Also after a failure: what is left is only in the way.
-    let dropped = aside::drop_left(pool, projection).await;
+    let dropped = shadow_epoch::drop_left(pool, projection).await;
     let verified = verified?;
     dropped?;
     Ok(verified)
@@ -272,26 +274,26 @@ struct Scope<'a> {
 }
 
 /// A verify under way.
-struct Bench<'a> {
+struct VerifyRun<'a> {
     rebuild: Rebuild<'a>,
     /// The live epoch whose stored inputs the rebuild has.
-    like: i32,
-    shapes: &'a [Shape],
+    baseline_epoch: i32,
+    shapes: &'a [TableSchema],
     request: &'a VerifyRequest,
     clock: &'a SharedClock,
-    watch: Watch<'a>,
+    watch: VerifyObserver<'a>,
 }
 
-impl Bench<'_> {
-    async fn verify_all(&mut self, logs: BTreeMap<i32, Vec<Elsewhere>>) -> Result<Verified, VerifyError> {
+impl VerifyRun<'_> {
+    async fn verify_all(&mut self, logs: BTreeMap<i32, Vec<PendingWorkspace>>) -> Result<Verified, VerifyError> {
         let mut verified = Verified { workspaces: Vec::new(), interrupted: false };
         for (live, logs) in logs {
             let Rebuild { pool, projection, .. } = self.rebuild;
-            self.rebuild.epoch = aside::begin(pool, projection, live).await?;
-            self.like = live;
+            self.rebuild.epoch = shadow_epoch::begin(pool, projection, live).await?;
+            self.baseline_epoch = live;
             self.rebuild.tally.expect(&logs);
             verified.interrupted = !self.verify_logs(&logs, &mut verified.workspaces).await?;
-            aside::drop_left(pool, projection).await?;
+            shadow_epoch::drop_left(pool, projection).await?;
             if verified.interrupted {
                 break;
             }
@@ -301,7 +303,7 @@ impl Bench<'_> {
     }
 
     /// `false` if shutdown came before the last one.
-    async fn verify_logs(&self, logs: &[Elsewhere], done: &mut Vec<Verification>) -> Result<bool, VerifyError> {
+    async fn verify_logs(&self, logs: &[PendingWorkspace], done: &mut Vec<Verification>) -> Result<bool, VerifyError> {
         let Rebuild { pool, projection, shutdown, tally, .. } = &self.rebuild;
         for log in logs {
             let mut verification = Verification::of(log.workspace);
@@ -317,14 +319,14 @@ impl Bench<'_> {
 
     async fn verify_one(&self, verification: &mut Verification) -> Result<(), Problem> {
         let projection = self.rebuild.projection;
-        let Met { mut live, rebuilt: parked } = self.meet(verification.workspace).await?;
+        let AlignedSides { mut live, rebuilt: parked } = self.meet(verification.workspace).await?;
         verification.epoch = live.epoch;
         verification.position = live.position;
         if live.version != projection.version {
             return Err(Problem::Version { built: live.version, ours: projection.version });
         }
-        let is_alike = live.epoch == self.like
-            || aside::have_same_inputs(self.rebuild.pool, projection, [live.epoch, self.rebuild.epoch]).await?;
+        let is_alike = live.epoch == self.baseline_epoch
+            || shadow_epoch::have_same_inputs(self.rebuild.pool, projection, [live.epoch, self.rebuild.epoch]).await?;
         if !is_alike {
             return Err(Problem::Switched { epoch: live.epoch });
         }

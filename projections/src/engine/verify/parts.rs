@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 
 use super::super::Projection;
-use super::super::parked::operate::of_log;
-use super::super::parked::{ParkedPart, Part};
+use super::super::parked::admin::of_log;
+use super::super::parked::{ParkedKey, ParkedPart};
 use super::difference::{Cell, Changed, Difference, RowDifference};
-use super::{TableCount, Watch};
+use super::{TableCount, VerifyObserver};
 
 /// The table that differences are told of.
 const TABLE: &str = "parked";
 
 /// What of one log is parked in one epoch.
 #[derive(Debug)]
-pub(super) struct Parts(BTreeMap<Part, ParkedPart>);
+pub(super) struct Parts(BTreeMap<ParkedKey, ParkedPart>);
 
 impl Parts {
     pub(super) async fn read(
@@ -36,7 +36,7 @@ impl Parts {
     }
 
     /// Parts that wait here and there not at all, or from another position on.
-    pub(super) fn that_differ_from<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Part> {
+    pub(super) fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a ParkedKey> {
         self.0.iter().filter_map(|(part, parked)| {
             let is_same = other.0.get(part).is_some_and(|other| other.position == parked.position);
             (!is_same).then_some(part)
@@ -44,12 +44,12 @@ impl Parts {
     }
 
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len() && self.that_differ_from(other).next().is_none()
+        self.0.len() == other.0.len() && self.difference(other).next().is_none()
     }
 
     /// Compares what is parked in the live epoch with what is parked in the rebuild.
-    pub(super) fn compare(&self, rebuilt: &Self, workspace: i32, watch: Watch<'_>) -> TableCount {
-        let parts: BTreeSet<&Part> = self.0.keys().chain(rebuilt.0.keys()).collect();
+    pub(super) fn compare(&self, rebuilt: &Self, workspace: i32, watch: VerifyObserver<'_>) -> TableCount {
+        let parts: BTreeSet<&ParkedKey> = self.0.keys().chain(rebuilt.0.keys()).collect();
         let mut count = TableCount { table: TABLE, rows: parts.len() as u64, differences: 0 };
         for part in parts {
             let row = match (self.0.get(part), rebuilt.0.get(part)) {
@@ -70,7 +70,7 @@ impl Parts {
     }
 }
 
-fn key(part: &Part) -> Vec<Cell> {
+fn key(part: &ParkedKey) -> Vec<Cell> {
     vec![
         cell("stream_type", Some(part.stream_type.clone())),
         cell("stream_id", Some(part.stream_id.clone())),

@@ -10,7 +10,7 @@ use super::super::{Projection, retention};
 
 /// A table of a projection.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(super) struct TableSchema {
     pub(super) table: &'static str,
     /// The columns that are compared: all but epoch and workspace, which every row of a comparison shares.
     pub(super) columns: Vec<String>,
@@ -35,7 +35,7 @@ struct Column {
     key: Option<i32>,
 }
 
-impl Shape {
+impl TableSchema {
     pub(super) async fn of_all(pool: &PgPool, projection: &Projection) -> Result<Vec<Self>, sqlx::Error> {
         let mut shapes = Vec::with_capacity(projection.tables.len());
         for table in projection.tables {
@@ -119,7 +119,7 @@ impl Column {
 }
 
 #[cfg(test)]
-impl Shape {
+impl TableSchema {
     /// A table that no database has.
     pub(super) fn of_tests(table: &'static str, columns: &[&str], key: &[usize]) -> Self {
         let columns = columns.iter().map(|&column| column.to_owned()).collect();

@@ -9,7 +9,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// While the other side sorts a large table this one waits, for longer than a transaction may elsewhere.
 const MAY_WAIT: &str = "SET LOCAL idle_in_transaction_session_timeout = '1h'";
 
-pub(super) struct Live {
+pub(super) struct LiveSnapshot {
     /// Not of the pool: given up in the middle of a long answer, it is closed, not read to its end.
     pub(super) session: PgConnection,
     /// What the workspace's readers see.
@@ -24,7 +24,7 @@ pub(super) struct Live {
     pub(super) stop: Option<(i64, String)>,
 }
 
-impl Live {
+impl LiveSnapshot {
     pub(super) async fn take(pool: &PgPool, projection: &Projection, workspace: i32) -> Result<Self, sqlx::Error> {
         let mut session = pool.acquire().await?.detach();
         sqlx::query(BEGIN).execute(&mut session).await?;

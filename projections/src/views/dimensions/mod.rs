@@ -19,18 +19,18 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use self::values::{Known, keep, known};
+use self::values::{RetainedValueIndex, keep, known};
 use super::increments::Sum;
-use super::months::{self, Kept};
+use super::insert_hint::InsertHint;
+use super::months::{self, RetentionBound};
 use super::observed::observed_campaign;
-use super::written::Written;
-use crate::engine::{Recorded, Refusal, View, WriteError, kind_of, of_kind};
+use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast, downcast_ref};
 
 #[derive(Debug, Default)]
 pub(super) struct Dimensions {
     groups: HashMap<Group, Values, foldhash::fast::RandomState>,
     rows: usize,
-    written: Written,
+    written: InsertHint,
 }
 
 /// Within which values are counted.
@@ -95,7 +95,7 @@ macro_rules! insert {
 }
 
 impl View for Dimensions {
-    fn absorb(&mut self, recorded: &Recorded<'_>) -> Result<(), Refusal> {
+    fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         let batch = match &recorded.event {
             Event::Observations(batch) => batch,
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {
@@ -123,7 +123,7 @@ impl View for Dimensions {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        for (group, later) in of_kind::<Self>(later).groups {
+        for (group, later) in downcast::<Self>(later).groups {
             let values = self.groups.entry(group).or_default();
             for (value, sums) in later.in_order {
                 let Some(cells) = values.cells(&value) else { continue };
@@ -134,18 +134,20 @@ impl View for Dimensions {
         }
     }
 
-    fn after(&mut self, before: Option<&dyn View>) {
+    fn resume_after(&mut self, before: Option<&dyn View>) {
         self.written = match before {
-            None => Written::Nothing,
-            Some(view) => kind_of::<Self>(view).map_or(Written::Unknown, |before| before.written.and(before.buckets())),
+            None => InsertHint::Nothing,
+            Some(view) => {
+                downcast_ref::<Self>(view).map_or(InsertHint::Unknown, |before| before.written.and(before.buckets()))
+            }
         };
     }
 
-    fn rows(&self) -> usize {
+    fn pending_rows(&self) -> usize {
         self.rows
     }
 
-    fn write<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
             if self.rows == 0 {
                 return Ok(());
@@ -153,7 +155,7 @@ impl View for Dimensions {
             let groups: BTreeMap<&Group, &Values> = self.groups.iter().collect();
             let [kept] = months::prepare(epoch, ["dimension_totals"], self.buckets(), conn).await?;
             let known = known(epoch, &groups, conn).await?;
-            let chosen: Vec<Chosen<'_>> =
+            let chosen: Vec<RetainedValues<'_>> =
                 groups.iter().zip(known).map(|((group, values), known)| choose(**group, values, &known)).collect();
             keep(epoch, &chosen, conn).await?;
             let (new, others) = Columns::of(&chosen, kept, self.written);
@@ -186,7 +188,7 @@ fn add(cells: &mut Cells, place: (DateTime<Utc>, Measure), more: Sum) -> bool {
 
 /// A group as it is to be written.
 #[derive(Debug)]
-struct Chosen<'a> {
+struct RetainedValues<'a> {
     group: Group,
     /// Values that are kept from now on, with their ranks.
     added: Vec<(&'a str, i32)>,
@@ -195,8 +197,8 @@ struct Chosen<'a> {
 }
 
 /// Which values stand by themselves: the first ones to come, counted on from those that are stored.
-fn choose<'a>(group: Group, values: &'a Values, known: &Known) -> Chosen<'a> {
-    let mut chosen = Chosen { group, added: Vec::new(), rows: BTreeMap::new() };
+fn choose<'a>(group: Group, values: &'a Values, known: &RetainedValueIndex) -> RetainedValues<'a> {
+    let mut chosen = RetainedValues { group, added: Vec::new(), rows: BTreeMap::new() };
     let mut count = known.count;
     for (place, (value, cells)) in values.in_order.iter().enumerate() {
         let is_kept = known.kept.get(place).copied().unwrap_or(false);
@@ -231,11 +233,11 @@ struct Columns {
 
 impl Columns {
     /// Those of rows that cannot be in the table yet, and of the others.
-    fn of(chosen: &[Chosen<'_>], kept: Kept, written: Written) -> (Self, Self) {
+    fn of(chosen: &[RetainedValues<'_>], kept: RetentionBound, written: InsertHint) -> (Self, Self) {
         let (mut new, mut others) = (Self::default(), Self::default());
-        for Chosen { group, rows, .. } in chosen {
+        for RetainedValues { group, rows, .. } in chosen {
             for ((bucket, value, measure), sum) in rows.iter().filter(|((bucket, ..), _)| kept.holds(*bucket)) {
-                let columns = if written.lacks(*bucket) { &mut new } else { &mut others };
+                let columns = if written.is_certainly_new(*bucket) { &mut new } else { &mut others };
                 columns.workspaces.push(group.workspace);
                 columns.dimensions.push(group.dimension.name().to_owned());
                 columns.campaigns.push(group.campaign.0);

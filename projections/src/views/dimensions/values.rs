@@ -6,11 +6,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::CAMPAIGN_MODEL;
-use super::{Chosen, Group, Values};
+use super::{Group, RetainedValues, Values};
 
 /// What is stored of a group.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct RetainedValueIndex {
     /// Which of the batch's values are kept already, by their places.
     pub(super) kept: Vec<bool>,
     /// How many values are kept.
@@ -24,7 +24,7 @@ pub(super) async fn known(
     epoch: i32,
     groups: &BTreeMap<&Group, &Values>,
     conn: &mut PgConnection,
-) -> Result<Vec<Known>, sqlx::Error> {
+) -> Result<Vec<RetainedValueIndex>, sqlx::Error> {
     let most = sqlx::query_scalar!(
         "SELECT dimension_values FROM read.epochs WHERE projection = $1 AND epoch = $2",
         CAMPAIGN_MODEL.name,
@@ -32,9 +32,11 @@ pub(super) async fn known(
     )
     .fetch_one(&mut *conn)
     .await?;
-    let mut known: Vec<Known> =
-        groups.values().map(|values| Known { kept: vec![false; values.in_order.len()], count: 0, most }).collect();
-    let mut asked = Asked::default();
+    let mut known: Vec<RetainedValueIndex> = groups
+        .values()
+        .map(|values| RetainedValueIndex { kept: vec![false; values.in_order.len()], count: 0, most })
+        .collect();
+    let mut asked = ValueQuery::default();
     for (index, (group, values)) in (0_i32..).zip(groups) {
         for (place, (value, _)) in (0_i32..).zip(&values.in_order) {
             asked.push(group, value, (index, place));
@@ -73,10 +75,10 @@ pub(super) async fn known(
 async fn count(
     epoch: i32,
     groups: &BTreeMap<&Group, &Values>,
-    known: &mut [Known],
+    known: &mut [RetainedValueIndex],
     conn: &mut PgConnection,
 ) -> Result<(), sqlx::Error> {
-    let mut asked = Asked::default();
+    let mut asked = ValueQuery::default();
     for ((index, group), known) in (0_i32..).zip(groups.keys()).zip(&*known) {
         if known.kept.contains(&false) {
             asked.push(group, "", (index, 0));
@@ -114,7 +116,7 @@ async fn count(
 
 /// Values of groups to look up, column by column.
 #[derive(Debug, Default)]
-struct Asked {
+struct ValueQuery {
     workspaces: Vec<i32>,
     dimensions: Vec<String>,
     campaigns: Vec<Uuid>,
@@ -124,7 +126,7 @@ struct Asked {
     places: Vec<i32>,
 }
 
-impl Asked {
+impl ValueQuery {
     fn push(&mut self, group: &Group, value: &str, (index, place): (i32, i32)) {
         self.workspaces.push(group.workspace);
         self.dimensions.push(group.dimension.name().to_owned());
@@ -137,8 +139,12 @@ impl Asked {
 }
 
 /// Stores the values that are kept from now on.
-pub(super) async fn keep(epoch: i32, chosen: &[Chosen<'_>], conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let mut added = Asked::default();
+pub(super) async fn keep(
+    epoch: i32,
+    chosen: &[RetainedValues<'_>],
+    conn: &mut PgConnection,
+) -> Result<(), sqlx::Error> {
+    let mut added = ValueQuery::default();
     for chosen in chosen {
         for &(value, rank) in &chosen.added {
             added.push(&chosen.group, value, (0, rank));

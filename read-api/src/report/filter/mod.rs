@@ -22,13 +22,13 @@ pub(crate) enum Filter {
     All(BTreeSet<Filter>),
     /// Those of which one of these holds.
     Any(BTreeSet<Filter>),
-    Is(Test),
-    IsNot(Test),
+    Is(Condition),
+    IsNot(Condition),
 }
 
 /// A single condition: one thing about a number is among these.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Test {
+pub(crate) enum Condition {
     Campaign(BTreeSet<Uuid>),
     /// Of the source that says it.
     Channel(BTreeSet<Channel>),
@@ -49,7 +49,7 @@ impl Default for Filter {
 impl Filter {
     /// The numbers of these campaigns.
     pub(crate) fn of_campaigns(ids: impl IntoIterator<Item = Uuid>) -> Self {
-        Self::Is(Test::Campaign(ids.into_iter().collect()))
+        Self::Is(Condition::Campaign(ids.into_iter().collect()))
     }
 
     /// Those of which all of these hold.
@@ -86,10 +86,10 @@ impl Filter {
     }
 
     /// All others.
-    pub(crate) fn negated(self) -> Self {
+    pub(crate) fn negate(self) -> Self {
         match self {
-            Self::All(parts) => Self::any(parts.into_iter().map(Self::negated)),
-            Self::Any(parts) => Self::all(parts.into_iter().map(Self::negated)),
+            Self::All(parts) => Self::any(parts.into_iter().map(Self::negate)),
+            Self::Any(parts) => Self::all(parts.into_iter().map(Self::negate)),
             Self::Is(test) => Self::IsNot(test),
             Self::IsNot(test) => Self::Is(test),
         }
@@ -101,7 +101,7 @@ impl Filter {
     }
 
     /// Its single conditions.
-    pub(crate) fn tests(&self) -> Vec<&Test> {
+    pub(crate) fn tests(&self) -> Vec<&Condition> {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::tests).collect(),
             Self::Is(test) | Self::IsNot(test) => vec![test],
@@ -109,16 +109,16 @@ impl Filter {
     }
 
     /// The campaigns beyond which it lets in nothing; `None` if it names no such.
-    pub(crate) fn bound(&self) -> Option<BTreeSet<Uuid>> {
+    pub(crate) fn campaign_bound(&self) -> Option<BTreeSet<Uuid>> {
         match self {
             Self::All(parts) => {
-                parts.iter().filter_map(Self::bound).reduce(|a, b| a.intersection(&b).copied().collect())
+                parts.iter().filter_map(Self::campaign_bound).reduce(|a, b| a.intersection(&b).copied().collect())
             }
             Self::Any(parts) => {
-                let bounds: Option<Vec<_>> = parts.iter().map(Self::bound).collect();
+                let bounds: Option<Vec<_>> = parts.iter().map(Self::campaign_bound).collect();
                 bounds.map(|bounds| bounds.into_iter().flatten().collect())
             }
-            Self::Is(Test::Campaign(ids)) => Some(ids.clone()),
+            Self::Is(Condition::Campaign(ids)) => Some(ids.clone()),
             Self::Is(_) | Self::IsNot(_) => None,
         }
     }
@@ -126,7 +126,7 @@ impl Filter {
     /// The campaigns that it names.
     pub(crate) fn campaigns(&self) -> BTreeSet<Uuid> {
         let named = self.tests().into_iter().filter_map(|test| match test {
-            Test::Campaign(ids) => Some(ids),
+            Condition::Campaign(ids) => Some(ids),
             _ => None,
         });
         named.flatten().copied().collect()
@@ -135,7 +135,7 @@ impl Filter {
     /// The sources that it names.
     pub(crate) fn sources(&self) -> BTreeSet<String> {
         let named = self.tests().into_iter().filter_map(|test| match test {
-            Test::Source(names) => Some(names),
+            Condition::Source(names) => Some(names),
             _ => None,
         });
         named.flatten().cloned().collect()
@@ -144,7 +144,7 @@ impl Filter {
     /// The statuses that it asks of campaigns, each set by itself.
     pub(crate) fn statuses(&self) -> BTreeSet<&BTreeSet<CampaignStatus>> {
         let asked = self.tests().into_iter().filter_map(|test| match test {
-            Test::Status(statuses) => Some(statuses),
+            Condition::Status(statuses) => Some(statuses),
             _ => None,
         });
         asked.collect()
@@ -153,7 +153,7 @@ impl Filter {
     /// The dimensions of which it names values.
     pub(crate) fn dimensions(&self) -> BTreeSet<Dimension> {
         let named = self.tests().into_iter().filter_map(|test| match test {
-            Test::Value(dimension, _) => Some(*dimension),
+            Condition::Value(dimension, _) => Some(*dimension),
             _ => None,
         });
         named.collect()
@@ -161,13 +161,16 @@ impl Filter {
 
     /// Whether what it lets in depends on what sources are.
     pub(crate) fn is_by_source(&self) -> bool {
-        self.tests().into_iter().any(|test| matches!(test, Test::Channel(_) | Test::Source(_)))
+        self.tests().into_iter().any(|test| matches!(test, Condition::Channel(_) | Condition::Source(_)))
     }
 }
 
 /// Joins the tests that `test` takes out and that are about the same thing; everything else stays.
-fn merged(parts: BTreeSet<Filter>, test: impl Fn(Filter) -> Result<Test, Filter>) -> Vec<Result<Filter, Test>> {
-    let mut merged: Vec<Result<Filter, Test>> = Vec::with_capacity(parts.len());
+fn merged(
+    parts: BTreeSet<Filter>,
+    test: impl Fn(Filter) -> Result<Condition, Filter>,
+) -> Vec<Result<Filter, Condition>> {
+    let mut merged: Vec<Result<Filter, Condition>> = Vec::with_capacity(parts.len());
     for part in parts {
         match test(part) {
             Err(other) => merged.push(Ok(other)),
@@ -190,7 +193,7 @@ fn single(parts: BTreeSet<Filter>, several: impl Fn(BTreeSet<Filter>) -> Filter)
     }
 }
 
-impl Test {
+impl Condition {
     /// Takes the other's values too, or gives the other back if it is about something else.
     fn join(&mut self, other: Self) -> Option<Self> {
         match (self, other) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::campaign::CampaignStatus;
 use uuid::Uuid;
 
-use super::{Filter, Test};
+use super::{Condition, Filter};
 use crate::sources::{Source, Sources};
 
 /// The most parts into which one filter may divide what there is.
@@ -16,28 +16,28 @@ const MAX_COMBINATIONS: usize = 200;
 
 /// Some of the things that there are, or all but some.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Set<T> {
+pub(crate) enum InclusionSet<T> {
     Only(BTreeSet<T>),
     Except(BTreeSet<T>),
 }
 
 /// A campaign's statuses, as they were asked for, and the campaigns that stand so.
-pub(crate) type Standing<'a> = BTreeMap<&'a BTreeSet<CampaignStatus>, BTreeSet<Uuid>>;
+pub(crate) type CampaignsByStatus<'a> = BTreeMap<&'a BTreeSet<CampaignStatus>, BTreeSet<Uuid>>;
 
 /// What these sources say of these campaigns, under these values of the filter's dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct DisjointPart {
     pub(crate) sources: BTreeSet<Uuid>,
-    pub(crate) campaigns: Set<Uuid>,
+    pub(crate) campaigns: InclusionSet<Uuid>,
     /// `None` among them: what names no value.
-    pub(crate) values: Set<Option<String>>,
+    pub(crate) values: InclusionSet<Option<String>>,
 }
 
 /// The filter divides what there is into too many parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooManyParts;
 
-impl<T: Ord + Clone> Set<T> {
+impl<T: Ord + Clone> InclusionSet<T> {
     pub(crate) fn everything() -> Self {
         Self::Except(BTreeSet::new())
     }
@@ -100,24 +100,28 @@ impl<T: Ord + Clone> Set<T> {
     }
 }
 
-impl Part {
-    pub(crate) fn lets_in(&self, source: Uuid, campaign: Uuid) -> bool {
+impl DisjointPart {
+    pub(crate) fn contains(&self, source: Uuid, campaign: Uuid) -> bool {
         self.sources.contains(&source) && self.campaigns.contains(&campaign)
     }
 }
 
 /// Whether a filter lets in anything of a source, whatever the campaigns and values.
-pub(crate) fn admits(filter: &Filter, source: &Source) -> bool {
+pub(crate) fn may_match_source(filter: &Filter, source: &Source) -> bool {
     match filter {
-        Filter::All(parts) => parts.iter().all(|part| admits(part, source)),
-        Filter::Any(parts) => parts.iter().any(|part| admits(part, source)),
+        Filter::All(parts) => parts.iter().all(|part| may_match_source(part, source)),
+        Filter::Any(parts) => parts.iter().any(|part| may_match_source(part, source)),
         Filter::Is(test) => test.of_source(source).unwrap_or(true),
         Filter::IsNot(test) => !test.of_source(source).unwrap_or(false),
     }
 }
 
 /// The parts of what there is that a filter lets in.
-pub(crate) fn divide(filter: &Filter, sources: &Sources, standing: &Standing<'_>) -> Result<Vec<Part>, TooManyParts> {
+pub(crate) fn partition(
+    filter: &Filter,
+    sources: &Sources,
+    standing: &CampaignsByStatus<'_>,
+) -> Result<Vec<DisjointPart>, TooManyParts> {
     let tests = filter.tests();
     // Sources that fare alike in every test fare alike in the filter.
     let mut alike: BTreeMap<Vec<Option<bool>>, Vec<&Source>> = BTreeMap::new();
@@ -128,12 +132,12 @@ pub(crate) fn divide(filter: &Filter, sources: &Sources, standing: &Standing<'_>
     if alike.len() * classes.len() > MAX_COMBINATIONS {
         return Err(TooManyParts);
     }
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<DisjointPart> = Vec::new();
     for alike in alike.values() {
         let Some(one) = alike.first() else { continue };
-        let mut of_these: Vec<(Set<Uuid>, Set<Option<String>>)> = Vec::new();
+        let mut of_these: Vec<(InclusionSet<Uuid>, InclusionSet<Option<String>>)> = Vec::new();
         for (example, values) in &classes {
-            let campaigns = Case { source: one, value: example.as_ref(), standing }.campaigns(filter);
+            let campaigns = FilterCase { source: one, value: example.as_ref(), standing }.campaigns(filter);
             match of_these.iter_mut().find(|(other, _)| *other == campaigns) {
                 Some((_, all)) => *all = all.clone().or(values.clone()),
                 None => of_these.push((campaigns, values.clone())),
@@ -143,7 +147,7 @@ pub(crate) fn divide(filter: &Filter, sources: &Sources, standing: &Standing<'_>
             let ids = alike.iter().map(|source| source.id);
             match parts.iter_mut().find(|part| part.campaigns == campaigns && part.values == values) {
                 Some(part) => part.sources.extend(ids),
-                None => parts.push(Part { sources: ids.collect(), campaigns, values }),
+                None => parts.push(DisjointPart { sources: ids.collect(), campaigns, values }),
             }
         }
     }
@@ -151,15 +155,15 @@ pub(crate) fn divide(filter: &Filter, sources: &Sources, standing: &Standing<'_>
 }
 
 /// An example of values that fare alike in every test, and which they are. A filter that names none has one class.
-type Class = (Example, Set<Option<String>>);
+type Class = (Example, InclusionSet<Option<String>>);
 /// `None`: any value that no test names.
 type Example = Option<Option<String>>;
 
-fn classes(tests: &[&Test]) -> Vec<Class> {
+fn classes(tests: &[&Condition]) -> Vec<Class> {
     let lists: Vec<_> = tests
         .iter()
         .filter_map(|test| match test {
-            Test::Value(_, values) => Some(values),
+            Condition::Value(_, values) => Some(values),
             _ => None,
         })
         .collect();
@@ -168,46 +172,46 @@ fn classes(tests: &[&Test]) -> Vec<Class> {
     for value in &named {
         alike.entry(lists.iter().map(|values| values.contains(value)).collect()).or_default().insert(value.clone());
     }
-    let of_named = alike.into_values().map(|values| (values.first().cloned(), Set::Only(values)));
-    of_named.chain([(None, Set::Except(named))]).collect()
+    let of_named = alike.into_values().map(|values| (values.first().cloned(), InclusionSet::Only(values)));
+    of_named.chain([(None, InclusionSet::Except(named))]).collect()
 }
 
 /// A source, and a value of the filter's dimension: what is left of the filter are conditions on campaigns.
-struct Case<'a> {
+struct FilterCase<'a> {
     source: &'a Source,
     value: Option<&'a Option<String>>,
-    standing: &'a Standing<'a>,
+    standing: &'a CampaignsByStatus<'a>,
 }
 
-impl Case<'_> {
-    fn campaigns(&self, filter: &Filter) -> Set<Uuid> {
+impl FilterCase<'_> {
+    fn campaigns(&self, filter: &Filter) -> InclusionSet<Uuid> {
         match filter {
-            Filter::All(parts) => parts.iter().fold(Set::everything(), |all, part| {
+            Filter::All(parts) => parts.iter().fold(InclusionSet::everything(), |all, part| {
                 if all.is_nothing() { all } else { all.and(&self.campaigns(part)) }
             }),
-            Filter::Any(parts) => parts
-                .iter()
-                .fold(Set::nothing(), |any, part| if any.is_everything() { any } else { any.or(self.campaigns(part)) }),
+            Filter::Any(parts) => parts.iter().fold(InclusionSet::nothing(), |any, part| {
+                if any.is_everything() { any } else { any.or(self.campaigns(part)) }
+            }),
             Filter::Is(test) => self.of_test(test),
             // A campaign that is not known stands neither so nor otherwise, but then it says nothing either.
             Filter::IsNot(test) => self.of_test(test).complement(),
         }
     }
 
-    fn of_test(&self, test: &Test) -> Set<Uuid> {
+    fn of_test(&self, test: &Condition) -> InclusionSet<Uuid> {
         let holds = match test {
-            Test::Campaign(ids) => return Set::Only(ids.clone()),
-            Test::Status(statuses) => {
-                return Set::Only(self.standing.get(statuses).cloned().unwrap_or_default());
+            Condition::Campaign(ids) => return InclusionSet::Only(ids.clone()),
+            Condition::Status(statuses) => {
+                return InclusionSet::Only(self.standing.get(statuses).cloned().unwrap_or_default());
             }
-            Test::Value(_, values) => self.value.is_some_and(|value| values.contains(value)),
-            Test::Channel(_) | Test::Source(_) => test.of_source(self.source).unwrap_or(true),
+            Condition::Value(_, values) => self.value.is_some_and(|value| values.contains(value)),
+            Condition::Channel(_) | Condition::Source(_) => test.of_source(self.source).unwrap_or(true),
         };
-        if holds { Set::everything() } else { Set::nothing() }
+        if holds { InclusionSet::everything() } else { InclusionSet::nothing() }
     }
 }
 
-impl Test {
+impl Condition {
     /// Whether it holds of a source; `None` if it is about something else.
     fn of_source(&self, source: &Source) -> Option<bool> {
         match self {

@@ -7,8 +7,8 @@ use http_edge::json_objects;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Filter, Test};
-use crate::report::request::{Fields, MAX_LIST};
+use super::{Condition, Filter};
+use crate::report::request::{FieldErrors, MAX_LIST};
 
 /// How deeply conditions may be nested.
 const MAX_DEPTH: usize = 6;
@@ -109,7 +109,7 @@ impl FilterRequest {
     }
 
     /// The canonical form. What is wrong is added to `fields`.
-    pub(crate) fn read(&self, fields: &mut Fields) -> Filter {
+    pub(crate) fn read(&self, fields: &mut FieldErrors) -> Filter {
         let mut reader = Reader { fields, tests: 0, refused: false };
         let filter = reader.read("filters", self, 1);
         // What is told back can be asked, too.
@@ -145,7 +145,7 @@ impl FilterRequest {
 
 /// A request's filters while they are read.
 struct Reader<'a> {
-    fields: &'a mut Fields,
+    fields: &'a mut FieldErrors,
     /// Single conditions so far.
     tests: usize,
     /// There are too many or they are nested too deeply, which is said once.
@@ -176,7 +176,7 @@ impl Reader<'_> {
             all.push(Filter::any(any));
         }
         if let Some(inner) = &request.not {
-            all.push(self.telling(&format!("{path}.not"), inner, depth + 1).negated());
+            all.push(self.telling(&format!("{path}.not"), inner, depth + 1).negate());
         }
         Filter::all(all)
     }
@@ -184,8 +184,8 @@ impl Reader<'_> {
     /// One that says something: an empty alternative would let everything in, and an empty exception nothing.
     fn telling(&mut self, path: &str, request: &FilterRequest, depth: usize) -> Filter {
         let filter = self.read(path, request, depth);
-        if filter.is_empty() && !self.refused && self.fields.none_below(path) {
-            self.fields.wrong(path, "must name a condition");
+        if filter.is_empty() && !self.refused && self.fields.is_valid_below(path) {
+            self.fields.push(path, "must name a condition");
         }
         filter
     }
@@ -193,28 +193,28 @@ impl Reader<'_> {
     fn lists(&mut self, path: &str, request: &FilterRequest) -> Vec<Filter> {
         let field = |name: &str| format!("{path}.{name}");
         let tests = [
-            Test::Campaign(self.fields.ids(&field("campaign_id"), &request.campaign_id)),
-            Test::Channel(self.fields.set(&field("channel"), &request.channel)),
-            Test::Source(self.fields.set(&field("source"), &request.source)),
-            Test::Status(self.fields.set(&field("status"), &request.status)),
+            Condition::Campaign(self.fields.ids(&field("campaign_id"), &request.campaign_id)),
+            Condition::Channel(self.fields.set(&field("channel"), &request.channel)),
+            Condition::Source(self.fields.set(&field("source"), &request.source)),
+            Condition::Status(self.fields.set(&field("status"), &request.status)),
         ];
         let mut values = Vec::new();
         for dimension in Dimension::ALL.iter().copied() {
             let listed = self.fields.bounded(&field(dimension.name()), request.values(dimension));
-            values.push(Test::Value(dimension, listed.iter().cloned().collect()));
+            values.push(Condition::Value(dimension, listed.iter().cloned().collect()));
         }
         tests.into_iter().chain(values).filter(|test| !test.is_empty()).map(Filter::Is).collect()
     }
 
     fn refuse(&mut self, path: &str, detail: std::fmt::Arguments<'_>) {
         if !self.refused {
-            self.fields.wrong(path, detail);
+            self.fields.push(path, detail);
         }
         self.refused = true;
     }
 }
 
-impl Test {
+impl Condition {
     fn is_empty(&self) -> bool {
         match self {
             Self::Campaign(ids) => ids.is_empty(),
@@ -250,26 +250,26 @@ impl FilterRequest {
         }
     }
 
-    fn is_free(&self, test: &Test) -> bool {
+    fn is_free(&self, test: &Condition) -> bool {
         match test {
-            Test::Campaign(_) => self.campaign_id.is_empty(),
-            Test::Channel(_) => self.channel.is_empty(),
-            Test::Source(_) => self.source.is_empty(),
-            Test::Status(_) => self.status.is_empty(),
-            Test::Value(dimension, _) => self.values(*dimension).is_empty(),
+            Condition::Campaign(_) => self.campaign_id.is_empty(),
+            Condition::Channel(_) => self.channel.is_empty(),
+            Condition::Source(_) => self.source.is_empty(),
+            Condition::Status(_) => self.status.is_empty(),
+            Condition::Value(dimension, _) => self.values(*dimension).is_empty(),
         }
     }
 
-    fn list(&mut self, test: &Test) {
+    fn list(&mut self, test: &Condition) {
         fn texts<T>(values: &BTreeSet<T>, text: impl Fn(&T) -> String) -> Vec<String> {
             values.iter().map(text).collect()
         }
         match test {
-            Test::Campaign(ids) => self.campaign_id = texts(ids, |id| id.as_hyphenated().to_string()),
-            Test::Channel(channels) => self.channel = texts(channels, |channel| channel.name().to_owned()),
-            Test::Source(names) => self.source = texts(names, Clone::clone),
-            Test::Status(statuses) => self.status = texts(statuses, |status| status.name().to_owned()),
-            Test::Value(dimension, values) => *self.values_mut(*dimension) = values.iter().cloned().collect(),
+            Condition::Campaign(ids) => self.campaign_id = texts(ids, |id| id.as_hyphenated().to_string()),
+            Condition::Channel(channels) => self.channel = texts(channels, |channel| channel.name().to_owned()),
+            Condition::Source(names) => self.source = texts(names, Clone::clone),
+            Condition::Status(statuses) => self.status = texts(statuses, |status| status.name().to_owned()),
+            Condition::Value(dimension, values) => *self.values_mut(*dimension) = values.iter().cloned().collect(),
         }
     }
 }

@@ -12,7 +12,9 @@ use http_edge::problem::FieldError;
 use uuid::Uuid;
 
 use super::CompareRequest;
-use crate::report::query::{Column, Comparison, Fill, GroupKey, Order, OrderBy, Paging, Sharing, weekday_name};
+use crate::report::query::{
+    CompareTo, Fill, GroupKey, MeasureColumn, Order, OrderBy, Paging, SubtotalKey, weekday_name,
+};
 
 /// The most rows that one page holds.
 const MAX_LIMIT: usize = 1_000;
@@ -25,10 +27,10 @@ const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "sp
 
 /// Collects what is wrong while a request is read.
 #[derive(Debug, Default)]
-pub(crate) struct Fields(Vec<FieldError>);
+pub(crate) struct FieldErrors(Vec<FieldError>);
 
-impl Fields {
-    pub(crate) fn wrong(&mut self, field: impl Into<String>, detail: impl Display) {
+impl FieldErrors {
+    pub(crate) fn push(&mut self, field: impl Into<String>, detail: impl Display) {
         self.0.push(FieldError { field: field.into(), detail: detail.to_string() });
     }
 
@@ -37,12 +39,12 @@ impl Fields {
     }
 
     /// Whether nothing at this path or below it is wrong so far.
-    pub(crate) fn none_below(&self, path: &str) -> bool {
+    pub(crate) fn is_valid_below(&self, path: &str) -> bool {
         !self.0.iter().any(|error| error.field.starts_with(path))
     }
 
     pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, field: &str, text: Option<&str>) -> Option<T> {
-        text?.parse().map_err(|error| self.wrong(field, error)).ok()
+        text?.parse().map_err(|error| self.push(field, error)).ok()
     }
 
     /// Each of a list, as a set.
@@ -57,7 +59,7 @@ impl Fields {
         for (index, text) in self.bounded(field, texts).iter().enumerate() {
             match text.parse() {
                 Ok(id) => drop(ids.insert(id)),
-                Err(_) => self.wrong(format!("{field}[{index}]"), "is not a UUID"),
+                Err(_) => self.push(format!("{field}[{index}]"), "is not a UUID"),
             }
         }
         ids
@@ -68,7 +70,7 @@ impl Fields {
         if values.len() <= MAX_LIST {
             return values;
         }
-        self.wrong(field, format_args!("must not name more than {MAX_LIST} values"));
+        self.push(field, format_args!("must not name more than {MAX_LIST} values"));
         &[]
     }
 
@@ -76,28 +78,28 @@ impl Fields {
         let text = text?;
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| is_iso_date(text));
         if date.is_none() {
-            self.wrong(field, "is not a date such as 2026-11-21");
+            self.push(field, "is not a date such as 2026-11-21");
         } else if !date.is_some_and(is_in_range) {
-            self.wrong(field, "must lie in the years 1970 to 2199");
+            self.push(field, "must lie in the years 1970 to 2199");
         }
         date
     }
 
-    pub(super) fn measures(&mut self, names: Option<&[String]>) -> Vec<Column> {
+    pub(super) fn measures(&mut self, names: Option<&[String]>) -> Vec<MeasureColumn> {
         let default = DEFAULT_MEASURES.map(str::to_owned);
         let names = names.unwrap_or(&default);
         if names.is_empty() {
-            self.wrong("measures", "must name at least one measure");
+            self.push("measures", "must name at least one measure");
         }
         for (index, name) in self.bounded("measures", names).iter().enumerate() {
-            if Column::find(name).is_none() {
-                self.wrong(format!("measures[{index}]"), "is not a measure; GET /v1/measures lists them");
+            if MeasureColumn::find(name).is_none() {
+                self.push(format!("measures[{index}]"), "is not a measure; GET /v1/measures lists them");
             }
         }
         // Catalogue order, so that the order of the request does not matter.
         let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
-        let additive = Measure::ALL.iter().copied().map(Column::Additive);
-        let derived = DERIVED.iter().map(Column::Derived);
+        let additive = Measure::ALL.iter().copied().map(MeasureColumn::Additive);
+        let derived = DERIVED.iter().map(MeasureColumn::Derived);
         additive.chain(derived).filter(|column| wanted(column.name())).collect()
     }
 
@@ -106,7 +108,7 @@ impl Fields {
         for (index, name) in self.bounded("group_by", names).iter().enumerate() {
             match GroupKey::find(name) {
                 Some(key) => drop(keys.insert(key)),
-                None => self.wrong(
+                None => self.push(
                     format!("group_by[{index}]"),
                     format_args!("is none of channel, source, campaign, {}", dimensions()),
                 ),
@@ -118,7 +120,7 @@ impl Fields {
     pub(super) fn order_by(
         &mut self,
         names: &[String],
-        measures: &[Column],
+        measures: &[MeasureColumn],
         group_by: &BTreeSet<GroupKey>,
         compares: bool,
     ) -> Vec<Order> {
@@ -133,7 +135,7 @@ impl Fields {
                 // A second mention of the same thing would never decide.
                 Some(by) if orders.iter().any(|order| order.by == by) => {}
                 Some(by) => orders.push(Order { by, descending }),
-                None => self.wrong(
+                None => self.push(
                     format!("order_by[{index}]"),
                     "is neither bucket, nor a key of group_by, nor one of the measures asked for, nor with compare_to the change of one",
                 ),
@@ -146,17 +148,17 @@ impl Fields {
         let Some(name) = name else { return Weekday::Mon };
         let mut days = std::iter::successors(Some(Weekday::Mon), |day| Some(day.succ())).take(7);
         days.find(|day| weekday_name(*day) == name).unwrap_or_else(|| {
-            self.wrong("week_start", "is none of monday, tuesday, wednesday, thursday, friday, saturday and sunday");
+            self.push("week_start", "is none of monday, tuesday, wednesday, thursday, friday, saturday and sunday");
             Weekday::Mon
         })
     }
 
-    pub(super) fn compare_to(&mut self, request: &CompareRequest) -> Option<Comparison> {
+    pub(super) fn compare_to(&mut self, request: &CompareRequest) -> Option<CompareTo> {
         match request {
-            CompareRequest::Named(name) if name == "previous_period" => Some(Comparison::PreviousPeriod),
-            CompareRequest::Named(name) if name == "previous_year" => Some(Comparison::PreviousYear),
+            CompareRequest::Named(name) if name == "previous_period" => Some(CompareTo::PreviousPeriod),
+            CompareRequest::Named(name) if name == "previous_year" => Some(CompareTo::PreviousYear),
             CompareRequest::Named(_) => {
-                self.wrong("compare_to", "is neither previous_period, nor previous_year, nor a range: {date_from, date_to}, as a parameter 2026-10-01/2026-10-31");
+                self.push("compare_to", "is neither previous_period, nor previous_year, nor a range: {date_from, date_to}, as a parameter 2026-10-01/2026-10-31");
                 None
             }
             CompareRequest::Range(range) => {
@@ -164,9 +166,9 @@ impl Fields {
                 let date_to = self.date("compare_to.date_to", Some(&range.date_to));
                 let (date_from, date_to) = date_from.zip(date_to)?;
                 if date_to < date_from {
-                    self.wrong("compare_to.date_from", "must not lie after date_to");
+                    self.push("compare_to.date_from", "must not lie after date_to");
                 }
-                Some(Comparison::Range { date_from, date_to })
+                Some(CompareTo::Range { date_from, date_to })
             }
         }
     }
@@ -177,7 +179,7 @@ impl Fields {
             Some("zero") => Fill::Zero,
             Some("zero_if_complete") => Fill::ZeroIfComplete,
             Some(_) => {
-                self.wrong("fill", "is none of none, zero and zero_if_complete");
+                self.push("fill", "is none of none, zero and zero_if_complete");
                 Fill::None
             }
         }
@@ -188,13 +190,13 @@ impl Fields {
         name: Option<&str>,
         group_by: &BTreeSet<GroupKey>,
         granularity: Granularity,
-    ) -> Option<Sharing> {
+    ) -> Option<SubtotalKey> {
         let name = name?;
-        let bucket = (name == "bucket" && granularity != Granularity::All).then_some(Sharing::Bucket);
-        let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(Sharing::Group);
+        let bucket = (name == "bucket" && granularity != Granularity::All).then_some(SubtotalKey::Bucket);
+        let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(SubtotalKey::Group);
         let sharing = bucket.or_else(group);
         if sharing.is_none() {
-            self.wrong("subtotals", "is neither a key of group_by, nor bucket where the range is cut into several");
+            self.push("subtotals", "is neither a key of group_by, nor bucket where the range is cut into several");
         }
         sharing
     }
@@ -204,7 +206,7 @@ impl Fields {
             None => DEFAULT_LIMIT,
             Some(limit) => {
                 usize::try_from(limit).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
-                    self.wrong("limit", format_args!("must lie between 1 and {MAX_LIMIT}"));
+                    self.push("limit", format_args!("must lie between 1 and {MAX_LIMIT}"));
                     DEFAULT_LIMIT
                 })
             }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub(crate) use self::fields::{Fields, MAX_LIST};
+pub(crate) use self::fields::{FieldErrors, MAX_LIST};
 use super::filter::Filter;
 use super::filter::request::FilterRequest;
 use super::query::{DataState, Paging, ReportQuery};
@@ -165,7 +165,7 @@ impl<'de> Deserialize<'de> for CompareRequest {
 
 /// What a request leaves unsaid and its surroundings fill in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Unsaid {
+pub(crate) struct RequestDefaults {
     pub(crate) time_zone: Zone,
     pub(crate) granularity: Granularity,
     pub(crate) now: DateTime<Utc>,
@@ -181,10 +181,10 @@ impl ReportRequest {
     /// The canonical form, or every field that is wrong. `data_state` is what holds unless the request says it.
     pub(crate) fn canonical(
         &self,
-        unsaid: Unsaid,
+        unsaid: RequestDefaults,
         data_state: DataState,
     ) -> Result<(ReportQuery, Paging), Vec<FieldError>> {
-        let mut fields = Fields::default();
+        let mut fields = FieldErrors::default();
         let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(unsaid.time_zone);
         let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(unsaid.granularity);
         let today = local_date(unsaid.now, time_zone);

@@ -1,16 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::bucket::Grain;
-use domain::freshness::State;
+use domain::freshness::Finality;
 use domain::measure::{DERIVED, Measure};
-use domain::source::Role;
+use domain::source::SourceRole;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::combine::{Feeding, Row, Setting, vouched};
-use super::super::gather::Sum;
+use super::super::aggregate::Sum;
 use super::super::plan::Plan;
-use super::super::row::{ReportRow, Sheet};
+use super::super::row::{ReportRow, RowRenderer};
+use super::super::rows::{AuthoritativeSources, Row, RowContext, vouched};
 use super::super::warnings;
 use super::{ads, at, id, query, source, sources, sum};
 use crate::parked::Parked;
@@ -24,8 +24,8 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
     request["time_zone"] = json!("UTC");
     let query = query(request);
     let plan = Plan::new(&query).unwrap();
-    let feeding = Feeding { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
-    let setting = Setting {
+    let feeding = AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
+    let setting = RowContext {
         query: &query,
         cells: plan.cells(),
         measures: &plan.measures,
@@ -37,7 +37,7 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
     };
     let rows = setting.rows(&setting.tally(sums).unwrap()).unwrap();
     let names = BTreeMap::new();
-    let sheet = Sheet { setting: &setting, compared: &[], names: &names };
+    let sheet = RowRenderer { setting: &setting, compared: &[], names: &names };
     let written: Vec<_> = rows.iter().map(|row| ReportRow::new(row, false, sheet)).collect();
     let written = serde_json::to_string(&written).unwrap();
     (rows.clone(), serde_json::from_str(&written).unwrap())
@@ -45,7 +45,7 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
 
 #[test]
 fn totals_add_primaries() {
-    let sources = sources([ads(1), ads(2), source(3, "survey", "survey", Role::Reference, "EUR")]);
+    let sources = sources([ads(1), ads(2), source(3, "survey", "survey", SourceRole::Reference, "EUR")]);
     let sums = [
         sum(0, 1, Measure::Clicks, 10),
         sum(0, 2, Measure::Clicks, 5),
@@ -110,7 +110,7 @@ fn a_quotient_leaves_out_who_states_one_side() {
 
 #[test]
 fn a_ratio_of_mixed_money_is_not_told() {
-    let sources = sources([ads(1), source(2, "us", "paid_search", Role::Primary, "USD")]);
+    let sources = sources([ads(1), source(2, "us", "paid_search", SourceRole::Primary, "USD")]);
     let sums: Vec<_> = [1, 2]
         .iter()
         .flat_map(|n| {
@@ -151,16 +151,16 @@ fn a_row_takes_the_state_of_its_own_sources() {
     let mut done = ads(1);
     done.freshness.syncs.complete_through = Some(at("2026-11-22T00:00:00Z"));
     done.freshness.syncs.grain = Some(Grain::Day);
-    let mail = source(2, "mail", "email", Role::Primary, "EUR");
+    let mail = source(2, "mail", "email", SourceRole::Primary, "EUR");
     let sources = sources([done, mail]);
     let sums = [sum(0, 1, Measure::Clicks, 1), sum(0, 2, Measure::Clicks, 1)];
     let states = |group_by: Value| {
         let (rows, _) = rows(json!({"measures": ["clicks"], "group_by": group_by}), &sources, &sums);
         rows.iter().map(|row| row.state).collect::<Vec<_>>()
     };
-    assert_eq!(states(json!([])), [State::Provisional]);
-    assert_eq!(states(json!(["source"])), [State::Final, State::Provisional]);
-    assert_eq!(states(json!(["channel"])), [State::Provisional, State::Final]);
+    assert_eq!(states(json!([])), [Finality::Provisional]);
+    assert_eq!(states(json!(["source"])), [Finality::Final, Finality::Provisional]);
+    assert_eq!(states(json!(["channel"])), [Finality::Provisional, Finality::Final]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn overlaps_are_of_one_campaign_and_measure() {
     ];
     let overlaps = warnings::overlaps_in(&sums);
     assert_eq!(overlaps, BTreeSet::from([(Measure::Spend, BTreeSet::from([id(1), id(2)]))]));
-    let reference = sources([ads(1), source(2, "survey", "survey", Role::Reference, "EUR")]);
+    let reference = sources([ads(1), source(2, "survey", "survey", SourceRole::Reference, "EUR")]);
     assert_eq!(warnings::of_overlaps(&overlaps, &reference), []);
     let both = sources([ads(1), ads(2)]);
     assert_eq!(warnings::of_overlaps(&overlaps, &both)[0].sources, ["ads_1", "ads_2"]);
@@ -193,7 +193,7 @@ proptest! {
     /// Grouping moves numbers between rows; it makes and loses none.
     #[test]
     fn however_rows_are_grouped_they_add_up(sums in any_sums()) {
-        let sources = sources([ads(1), ads(2), source(3, "mail", "email", Role::Primary, "EUR"), ads(4)]);
+        let sources = sources([ads(1), ads(2), source(3, "mail", "email", SourceRole::Primary, "EUR"), ads(4)]);
         let names: Vec<_> = Measure::ALL.iter().map(|measure| measure.name()).collect();
         for group_by in [json!([]), json!(["channel"]), json!(["source"]), json!(["channel", "source"])] {
             for granularity in ["day", "all"] {

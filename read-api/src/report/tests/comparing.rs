@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use domain::bucket::Grain;
 use domain::measure::Measure;
-use domain::source::Role;
+use domain::source::SourceRole;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::combine::{Feeding, Row, Setting, vouched};
+use super::super::aggregate::Sum;
 use super::super::compare::{Change, pair};
 use super::super::fill::{fill, groups};
-use super::super::gather::Sum;
 use super::super::plan::Plan;
-use super::super::query::Sharing;
-use super::super::row::{ReportRow, Sheet};
+use super::super::query::SubtotalKey;
+use super::super::row::{ReportRow, RowRenderer};
+use super::super::rows::{AuthoritativeSources, Row, RowContext, vouched};
 use super::super::totals::{subtotals, totals};
 use super::super::value;
 use super::{ads, at, query, source, sources, sum};
@@ -128,7 +128,7 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
     let query = query(request);
     let own = Plan::new(&query).unwrap();
     let before = Plan::compared(&query, &own).unwrap();
-    let feeding = Feeding { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
+    let feeding = AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
     let parked = Parked::default();
     let setting = |plan: &Plan| {
         let now = at("2026-11-22T12:00:00Z");
@@ -139,7 +139,7 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
     let plans: Vec<_> = std::iter::once(&own).chain(&before).map(setting).collect();
     let settings: Vec<_> = plans
         .iter()
-        .map(|(cells, measures, now)| Setting {
+        .map(|(cells, measures, now)| RowContext {
             query: &query,
             cells,
             measures,
@@ -157,7 +157,7 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
         fill(setting, &groups, tally).unwrap();
     }
     let names = BTreeMap::new();
-    let rows = |of: &dyn Fn(&Setting<'_>, &super::super::combine::Tally) -> super::super::combine::Tally| {
+    let rows = |of: &dyn Fn(&RowContext<'_>, &super::super::rows::RowTotals) -> super::super::rows::RowTotals| {
         let mut each: Vec<Vec<Row>> =
             settings.iter().zip(&tallies).map(|(setting, tally)| setting.rows(&of(setting, tally)).unwrap()).collect();
         let then = (each.len() > 1).then(|| each.remove(1));
@@ -168,11 +168,11 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
         };
         rows.sort_by(|a, b| a.key.cmp(&b.key));
         let compared = settings.get(1).map_or(&[][..], |then| then.cells);
-        let sheet = Sheet { setting: &settings[0], compared, names: &names };
+        let sheet = RowRenderer { setting: &settings[0], compared, names: &names };
         let written: Vec<_> = rows.iter().map(|row| ReportRow::new(row, false, sheet)).collect();
         serde_json::from_str::<Value>(&serde_json::to_string(&written).unwrap()).unwrap()
     };
-    let sharing = query.subtotals.unwrap_or(Sharing::Bucket);
+    let sharing = query.subtotals.unwrap_or(SubtotalKey::Bucket);
     (
         rows(&|_, tally| tally.clone()),
         rows(&|setting, tally| subtotals(setting, tally, sharing).unwrap()),
@@ -215,7 +215,7 @@ fn buckets_are_told_beside_each_other() {
 
 #[test]
 fn amounts_are_compared_in_each_currency() {
-    let us = source(2, "us", "paid_social", Role::Primary, "USD");
+    let us = source(2, "us", "paid_social", SourceRole::Primary, "USD");
     let sources = sources([ads(1), us]);
     let request = || json!({"measures": ["spend", "roas", "clicks"], "compare_to": "previous_period"});
     let stated = |of, spend, revenue| [sum(0, of, Measure::Spend, spend), sum(0, of, Measure::Revenue, revenue)];
@@ -281,8 +281,8 @@ fn gaps_are_zero_or_unknown_as_the_caller_wants() {
 
 #[test]
 fn totals_leave_references_out_and_keep_currencies_apart() {
-    let us = source(2, "us", "paid_social", Role::Primary, "USD");
-    let sources = sources([ads(1), us, source(3, "survey", "survey", Role::Reference, "EUR")]);
+    let us = source(2, "us", "paid_social", SourceRole::Primary, "USD");
+    let sources = sources([ads(1), us, source(3, "survey", "survey", SourceRole::Reference, "EUR")]);
     let mut sums = Vec::new();
     for n in [1, 2, 3] {
         sums.extend([sum(0, n, Measure::Clicks, 2), sum(0, n, Measure::Spend, 1_000_000 * i128::try_from(n).unwrap())]);
@@ -316,7 +316,7 @@ proptest! {
     /// Totals are the sum of the subtotals, and those of the rows, whatever is told apart, filled and compared.
     #[test]
     fn totals_are_the_sum_of_the_rows(now in any_sums(), then in any_sums(), fill in proptest::sample::select(vec!["none", "zero"])) {
-        let sources = sources([ads(1), source(2, "mail", "email", Role::Primary, "EUR"), ads(3)]);
+        let sources = sources([ads(1), source(2, "mail", "email", SourceRole::Primary, "EUR"), ads(3)]);
         for (group_by, by) in [(json!([]), "bucket"), (json!(["channel", "source"]), "channel"), (json!(["source"]), "source")] {
             let request = json!({"measures": ["clicks", "impressions", "ctr"], "granularity": "day", "group_by": group_by,
                                  "subtotals": by, "compare_to": "previous_period", "fill": fill});

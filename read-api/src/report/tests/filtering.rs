@@ -1,12 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::source::Role;
+use domain::source::SourceRole;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::filter::parts::{Part, TooManyParts, admits, divide};
-use super::super::filter::{Filter, Test};
+use super::super::filter::parts::{DisjointPart, TooManyParts, may_match_source, partition};
+use super::super::filter::{Condition, Filter};
 use super::super::query::DataState;
 use super::super::request::ReportRequest;
 use super::{id, query, source, sources, unsaid};
@@ -67,7 +67,7 @@ fn hostile_filters_are_refused_by_name() {
 
 #[test]
 fn the_campaigns_that_can_be_let_in_are_known_beforehand() {
-    let bound = |filters: Value| filter(&filters).bound();
+    let bound = |filters: Value| filter(&filters).campaign_bound();
     assert_eq!(bound(json!({"channel": ["email"]})), None);
     assert_eq!(bound(json!({"campaign_id": [id(1)], "channel": ["email"]})), Some(BTreeSet::from([id(1)])));
     assert_eq!(bound(json!({"not": {"campaign_id": [id(1)]}})), None);
@@ -78,7 +78,7 @@ fn the_campaigns_that_can_be_let_in_are_known_beforehand() {
 
 /// Four sources in two channels, which are what conditions tell apart.
 fn four() -> Sources {
-    let one = |n: u128, name: &str, channel: &str| source(n, name, channel, Role::Primary, "EUR");
+    let one = |n: u128, name: &str, channel: &str| source(n, name, channel, SourceRole::Primary, "EUR");
     sources([one(1, "a", "email"), one(2, "b", "email"), one(3, "c", "sms"), one(4, "d", "sms")])
 }
 
@@ -86,10 +86,10 @@ fn active() -> BTreeSet<Uuid> {
     BTreeSet::from([id(11), id(13)])
 }
 
-fn parts(filter: &Filter) -> Result<Vec<Part>, TooManyParts> {
+fn parts(filter: &Filter) -> Result<Vec<DisjointPart>, TooManyParts> {
     let statuses = filter.statuses();
     let standing: BTreeMap<_, _> = statuses.into_iter().map(|statuses| (statuses, active())).collect();
-    divide(filter, &four(), &standing)
+    partition(filter, &four(), &standing)
 }
 
 #[test]
@@ -102,12 +102,12 @@ fn too_many_parts_are_refused() {
 /// Whether a filter lets a number in, condition by condition.
 fn lets_in(filter: &Filter, source: Uuid, campaign: Uuid, value: Option<&str>) -> bool {
     let definition = &four()[&source].definition;
-    let test = |test: &Test| match test {
-        Test::Campaign(ids) => ids.contains(&campaign),
-        Test::Channel(channels) => channels.contains(&definition.channel),
-        Test::Source(names) => names.contains(&definition.name),
-        Test::Status(_) => active().contains(&campaign),
-        Test::Value(_, values) => values.iter().any(|one| one.as_deref() == value),
+    let test = |test: &Condition| match test {
+        Condition::Campaign(ids) => ids.contains(&campaign),
+        Condition::Channel(channels) => channels.contains(&definition.channel),
+        Condition::Source(names) => names.contains(&definition.name),
+        Condition::Status(_) => active().contains(&campaign),
+        Condition::Value(_, values) => values.iter().any(|one| one.as_deref() == value),
     };
     match filter {
         Filter::All(parts) => parts.iter().all(|part| lets_in(part, source, campaign, value)),
@@ -153,11 +153,11 @@ proptest! {
         for (source, one) in four() {
             for campaign in [11, 12, 13].map(id) {
                 for value in [Some("DE".to_owned()), Some("FR".to_owned()), Some("IT".to_owned()), None] {
-                    let in_parts = parts.iter().filter(|part| part.lets_in(source, campaign) && part.values.contains(&value));
+                    let in_parts = parts.iter().filter(|part| part.contains(source, campaign) && part.values.contains(&value));
                     let expected = lets_in(&filter, source, campaign, value.as_deref());
                     prop_assert_eq!(in_parts.count(), usize::from(expected));
-                    prop_assert!(admits(&filter, &one) || !expected);
-                    prop_assert!(!expected || filter.bound().is_none_or(|bound| bound.contains(&campaign)));
+                    prop_assert!(may_match_source(&filter, &one) || !expected);
+                    prop_assert!(!expected || filter.campaign_bound().is_none_or(|bound| bound.contains(&campaign)));
                 }
             }
         }

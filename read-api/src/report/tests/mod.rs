@@ -13,21 +13,21 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::freshness::SourceFreshness;
 use domain::measure::Measure;
-use domain::source::{Role, SourceDefinition, SourceKind};
+use domain::source::{SourceDefinition, SourceKind, SourceRole};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::gather::Sum;
+use super::aggregate::Sum;
 use super::query::{DataState, ReportQuery};
-use super::request::{ReportRequest, Unsaid};
+use super::request::{ReportRequest, RequestDefaults};
 use crate::sources::{Source, Sources};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn unsaid() -> Unsaid {
-    Unsaid {
+fn unsaid() -> RequestDefaults {
+    RequestDefaults {
         time_zone: "Europe/Berlin".parse().unwrap(),
         granularity: domain::bucket::Granularity::All,
         now: at("2026-11-22T12:00:00Z"),
@@ -45,7 +45,7 @@ fn id(n: u128) -> Uuid {
 }
 
 /// A source with this number, role and currency, never synced.
-fn source(n: u128, name: &str, channel: &str, role: Role, currency: &str) -> Source {
+fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) -> Source {
     let definition = SourceDefinition {
         name: name.to_owned(),
         channel: channel.parse().unwrap(),
@@ -57,7 +57,14 @@ fn source(n: u128, name: &str, channel: &str, role: Role, currency: &str) -> Sou
         expected_delay_s: 0,
         restatement_horizon_s: 0,
     };
-    Source { id: id(n), definition, freshness: SourceFreshness::default(), cuts: Vec::new(), mark: 0, feeds: true }
+    Source {
+        id: id(n),
+        definition,
+        freshness: SourceFreshness::default(),
+        cuts: Vec::new(),
+        last_position: 0,
+        has_data: true,
+    }
 }
 
 fn sources(all: impl IntoIterator<Item = Source>) -> Sources {
@@ -65,7 +72,7 @@ fn sources(all: impl IntoIterator<Item = Source>) -> Sources {
 }
 
 fn ads(n: u128) -> Source {
-    source(n, &format!("ads_{n}"), "paid_search", Role::Primary, "EUR")
+    source(n, &format!("ads_{n}"), "paid_search", SourceRole::Primary, "EUR")
 }
 
 fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {

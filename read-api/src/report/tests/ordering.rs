@@ -1,18 +1,18 @@
 use std::collections::BTreeMap;
 
-use domain::freshness::State;
+use domain::freshness::Finality;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::combine::{Row, RowKey, SourceKey};
 use super::super::compare::Compared;
 use super::super::order::page;
 use super::super::plan::Plan;
 use super::super::query::ReportQuery;
+use super::super::rows::{Row, RowKey, SourceKey};
 use super::super::value::Value;
 use super::{id, query};
-use crate::cursor::PageWanted;
-use crate::refusal::Refusal;
+use crate::cursor::PageRequest;
+use crate::error::ReadError;
 
 fn request(order_by: &Json) -> ReportQuery {
     query(json!({
@@ -21,8 +21,8 @@ fn request(order_by: &Json) -> ReportQuery {
     }))
 }
 
-fn wanted(limit: usize, cursor: Option<&str>) -> PageWanted<'_> {
-    PageWanted { limit, cursor, hash: "hash", epoch: 7 }
+fn wanted(limit: usize, cursor: Option<&str>) -> PageRequest<'_> {
+    PageRequest { limit, cursor, hash: "hash", epoch: 7 }
 }
 
 fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Option<(i64, bool)>)) -> Row {
@@ -40,7 +40,7 @@ fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Opt
             clicks.map_or(Value::Null, |clicks| Value::Count(clicks.into())),
             spend.map_or(Value::Null, |(micros, euros)| Value::Money(micros.into(), currency(euros))),
         ],
-        state: State::Final,
+        state: Finality::Final,
         changes: BTreeMap::new(),
         by_currency: BTreeMap::new(),
         in_each: BTreeMap::new(),
@@ -162,12 +162,12 @@ fn cursors_are_checked() {
     let plan = Plan::new(&query).unwrap();
     let rows = || vec![row((0, 1, 1, None, None)), row((1, 1, 1, None, None))];
     let ask = |query: &ReportQuery, cursor: Option<String>, hash: &str, epoch: i32| {
-        page(rows(), query, plan.cells(), PageWanted { hash, epoch, ..wanted(1, cursor.as_deref()) })
+        page(rows(), query, plan.cells(), PageRequest { hash, epoch, ..wanted(1, cursor.as_deref()) })
     };
     let cursor = ask(&query, None, "hash", 7).unwrap().next_cursor;
     assert!(cursor.is_some());
-    assert!(matches!(ask(&query, cursor.clone(), "other", 7), Err(Refusal::CursorMismatch)));
-    assert!(matches!(ask(&query, cursor.clone(), "hash", 8), Err(Refusal::CursorExpired)));
-    assert!(matches!(ask(&request(&json!(["clicks"])), cursor, "hash", 7), Err(Refusal::CursorMalformed)));
-    assert!(matches!(ask(&query, Some("é".to_owned()), "hash", 7), Err(Refusal::CursorMalformed)));
+    assert!(matches!(ask(&query, cursor.clone(), "other", 7), Err(ReadError::CursorMismatch)));
+    assert!(matches!(ask(&query, cursor.clone(), "hash", 8), Err(ReadError::CursorExpired)));
+    assert!(matches!(ask(&request(&json!(["clicks"])), cursor, "hash", 7), Err(ReadError::CursorMalformed)));
+    assert!(matches!(ask(&query, Some("é".to_owned()), "hash", 7), Err(ReadError::CursorMalformed)));
 }

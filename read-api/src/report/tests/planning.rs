@@ -3,7 +3,7 @@ use domain::bucket::Grain;
 use serde_json::json;
 
 use super::super::plan::Plan;
-use super::super::reading::{Kept, Limits, Reading};
+use super::super::rollup::{EpochLimits, RetentionBound, RollupChoice};
 use super::{at, query};
 
 fn plan(from: &str, to: &str, granularity: &str, zone: &str) -> Plan {
@@ -63,14 +63,14 @@ fn grains_fit_cells_that_are_not_finer() {
     assert_eq!(fits("month"), (vec![Grain::QuarterHour, Grain::Hour], vec![], 2));
 }
 
-fn reading(from: &str, to: &str, granularity: &str, zone: &str, limits: &Limits) -> Reading {
+fn reading(from: &str, to: &str, granularity: &str, zone: &str, limits: &EpochLimits) -> RollupChoice {
     let query = query(json!({"date_from": from, "date_to": to, "granularity": granularity, "time_zone": zone}));
-    Reading::choose(&Plan::new(&query).unwrap(), &query, limits)
+    RollupChoice::choose(&Plan::new(&query).unwrap(), &query, limits)
 }
 
 #[test]
 fn the_coarsest_sums_that_are_cut_alike_are_read() {
-    let grain = |from, to, granularity, zone| reading(from, to, granularity, zone, &Limits::default()).grain;
+    let grain = |from, to, granularity, zone| reading(from, to, granularity, zone, &EpochLimits::default()).grain;
     for granularity in ["day", "week", "month", "all"] {
         assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "UTC"), Grain::Day, "{granularity}");
         // With and without a change of clocks in the range.
@@ -94,9 +94,9 @@ fn the_coarsest_sums_that_are_cut_alike_are_read() {
 #[test]
 fn sums_that_are_kept_longer_are_read_if_they_fit() {
     let kept = |table: &str, before: &str| {
-        (table.to_owned(), Kept { before: at(before), changed_at: at("2026-11-22T00:00:00Z") })
+        (table.to_owned(), RetentionBound { before: at(before), changed_at: at("2026-11-22T00:00:00Z") })
     };
-    let limits = Limits {
+    let limits = EpochLimits {
         dimension_values: 1_000,
         kept: vec![kept("increments", "2026-06-01T00:00:00Z"), kept("daily_increments", "2026-02-01T00:00:00Z")],
     };

@@ -1,15 +1,15 @@
 use domain::measure::Measure;
 
-use super::super::dimension::{Slice, split};
-use super::super::gather::Sum;
+use super::super::aggregate::Sum;
+use super::super::dimension::{DimensionValue, split};
 use super::sum;
 
 fn named(value: &str, sum: &Sum) -> Sum {
-    Sum { slice: Some(Slice::Value(value.to_owned())), ..sum.clone() }
+    Sum { slice: Some(DimensionValue::Value(value.to_owned())), ..sum.clone() }
 }
 
 fn rest(sum: &Sum) -> Sum {
-    Sum { slice: Some(Slice::None), ..sum.clone() }
+    Sum { slice: Some(DimensionValue::None), ..sum.clone() }
 }
 
 #[test]

@@ -12,16 +12,19 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::campaign::{CampaignPath, CampaignQuery};
-use crate::answer::Envelope;
-use crate::consistency::Settled;
-use crate::parked::About;
+use crate::consistency::ConsistentSnapshot;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::pipeline::{
+    Column, QueryDefaults, ReadContext, Rendered, ResolvedQuery, Resource, ResponseParts, Table, Validity,
+    VersionProbe, params,
+};
 use crate::problems::CampaignListProblems;
-use crate::refusal::Refusal;
 use crate::report::lookups;
 use crate::report::query::Paging;
-use crate::report::request::Fields;
-use crate::report::value::{Figure, Value};
-use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
+use crate::report::request::FieldErrors;
+use crate::report::value::{NumberOrMoney, Value};
+use crate::response::Envelope;
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::Version;
@@ -36,7 +39,7 @@ params! {
 /// Something that somebody did to a campaign.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Happening)]
-pub(crate) struct HappeningBody {
+pub(crate) struct ActivityEntry {
     /// `created`, `renamed`, `rescheduled`, `time_zone_changed`, `currency_changed`, `channels_changed`, `budget_changed`,
     /// `external_ids_changed`, `attributes_changed`, `launched`, `paused`, `resumed`, `completed`, `archived`: what was decided.
     /// `corrected`: observations were corrected by one request. `source_began`: a source sent its first numbers.
@@ -61,7 +64,7 @@ pub(crate) struct HappeningBody {
     corrections: BTreeMap<String, i64>,
     /// What the corrections added to measures.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, Figure>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    #[schema(value_type = BTreeMap<String, NumberOrMoney>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     added: BTreeMap<&'static str, Value>,
     /// The trace that it belongs to.
     correlation_id: Option<String>,
@@ -102,7 +105,7 @@ struct Change {
     params(CampaignPath, ActivityParams),
     responses(
         (status = 200, description = "A page of happenings.", content(
-            (Envelope<'static, Vec<HappeningBody>> = "application/json"),
+            (Envelope<'static, Vec<ActivityEntry>> = "application/json"),
             (String = "text/csv"),
         )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
@@ -110,10 +113,10 @@ struct Change {
     )
 )]
 pub(crate) async fn list(
-    caller: Caller,
+    caller: ReadContext,
     ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<ActivityParams>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ReadError> {
     caller.list(Activity { id, params }).await
 }
 
@@ -127,45 +130,49 @@ impl Resource for Activity {
     const MODEL: &'static str = "activity";
     type Params = ActivityParams;
     type Query = CampaignQuery;
-    type Ground = ();
+    type Prepared = ();
 
     fn params(&self) -> &ActivityParams {
         &self.params
     }
 
-    fn about(&self) -> About {
-        About::numbers([self.id])
+    fn scope(&self) -> ResourceScope {
+        ResourceScope::numbers([self.id])
     }
 
-    fn query(&self, _: Around) -> Result<(CampaignQuery, Option<Paging>), Refusal> {
-        let mut fields = Fields::default();
+    fn query(&self, _: QueryDefaults) -> Result<(CampaignQuery, Option<Paging>), ReadError> {
+        let mut fields = FieldErrors::default();
         let paging = fields.paging(self.params.limit, self.params.cursor.as_deref());
         let read = (CampaignQuery { campaign_id: self.id }, Some(paging));
-        fields.finish(read).map_err(Refusal::Query)
+        fields.finish(read).map_err(ReadError::Query)
     }
 
-    async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<()>>, Refusal> {
+    async fn probe(
+        &self,
+        settled: &mut ConsistentSnapshot,
+        _: &CampaignQuery,
+    ) -> Result<Option<VersionProbe<()>>, ReadError> {
         let snapshot = &mut settled.snapshot;
-        if !lookups::is_there(snapshot, self.id).await? {
+        if !lookups::exists(snapshot, self.id).await? {
             return Ok(None);
         }
         let last = rows::last_position(snapshot, self.id).await?;
         let version = Version::new(snapshot.revision, last, None);
-        let (epoch, lasting) = (snapshot.epoch, Lasting::Until(None));
-        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: () }))
+        let (epoch, lasting) = (snapshot.epoch, Validity::Until(None));
+        Ok(Some(VersionProbe { epoch, version, lasting, numbers: None, ground: () }))
     }
 
-    async fn result(
+    async fn render(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<CampaignQuery>,
-        survey: Survey<()>,
-    ) -> Result<Told, Refusal> {
+        sought: &ResolvedQuery<CampaignQuery>,
+        survey: VersionProbe<()>,
+    ) -> Result<Rendered, ReadError> {
         let (rows, next_cursor) = rows::page(snapshot, self.id, sought.page(snapshot.epoch)?).await?;
         let data = rows.into_iter().map(rows::Row::shown).collect::<Result<Vec<_>, _>>()?;
-        let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
+        let warnings = snapshot.parked.warning(&self.scope(), &Sources::new()).into_iter().collect();
         let time_zone = snapshot.time_zone;
-        let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
+        let contents = ResponseParts { data, next_cursor, time_zone, freshness: None, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }

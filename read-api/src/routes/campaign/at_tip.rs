@@ -11,12 +11,12 @@ use uuid::Uuid;
 use super::CampaignRow;
 use crate::MODEL;
 use crate::connection::Connection;
-use crate::refusal::Refusal;
-use crate::serve::AtTip;
+use crate::error::ReadError;
+use crate::pipeline::HeadContext;
 
 /// A campaign at a tip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct CampaignAt {
+pub(crate) struct CampaignAtHeadKey {
     campaign_id: Uuid,
     workspace: i32,
     epoch: i32,
@@ -26,14 +26,14 @@ pub(crate) struct CampaignAt {
 
 /// What there is of it.
 #[derive(Debug, Clone)]
-pub(crate) struct CampaignAtTip {
+pub(crate) struct LoadedCampaign {
     pub(super) row: CampaignRow,
     /// The last event that touched it or what feeds it.
     pub(super) last_touched: i64,
 }
 
-impl CampaignAt {
-    pub(super) fn new(at: &AtTip<'_>, campaign_id: Uuid) -> Self {
+impl CampaignAtHeadKey {
+    pub(super) fn new(at: &HeadContext<'_>, campaign_id: Uuid) -> Self {
         let (epoch, applied, revisions) = (at.tip.epoch, at.tip.applied, at.tip.revision.count);
         Self { campaign_id, workspace: at.workspace, epoch, applied, revisions }
     }
@@ -42,12 +42,15 @@ impl CampaignAt {
 /// Reads those of these campaigns that are there and whose workspace is still at the tip.
 pub(crate) fn campaigns_at_tip<'a>(
     db: &'a mut Connection,
-    wanted: &'a [CampaignAt],
-) -> BoxFuture<'a, Result<HashMap<CampaignAt, CampaignAtTip>, Refusal>> {
+    wanted: &'a [CampaignAtHeadKey],
+) -> BoxFuture<'a, Result<HashMap<CampaignAtHeadKey, LoadedCampaign>, ReadError>> {
     read(db, wanted).boxed()
 }
 
-async fn read(db: &mut Connection, wanted: &[CampaignAt]) -> Result<HashMap<CampaignAt, CampaignAtTip>, Refusal> {
+async fn read(
+    db: &mut Connection,
+    wanted: &[CampaignAtHeadKey],
+) -> Result<HashMap<CampaignAtHeadKey, LoadedCampaign>, ReadError> {
     let ids: Vec<_> = wanted.iter().map(|at| at.campaign_id).collect();
     let workspaces: Vec<_> = wanted.iter().map(|at| at.workspace).collect();
     let epochs: Vec<_> = wanted.iter().map(|at| at.epoch).collect();
@@ -98,7 +101,7 @@ async fn read(db: &mut Connection, wanted: &[CampaignAt]) -> Result<HashMap<Camp
             created_at: row.created_at,
             changed_at: row.changed_at,
         };
-        Some((at, CampaignAtTip { row: campaign, last_touched: row.last_touched }))
+        Some((at, LoadedCampaign { row: campaign, last_touched: row.last_touched }))
     });
     Ok(found.collect())
 }

@@ -16,19 +16,22 @@ use sqlx::types::Json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::answer::Envelope;
-use crate::consistency::Settled;
-use crate::defaults::Defaults;
-use crate::parked::About;
+use crate::consistency::ConsistentSnapshot;
+use crate::defaults::WorkspaceDefaults;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::pipeline::{
+    HeadContext, QueryDefaults, ReadContext, Rendered, ResolvedQuery, Resource, ResponseParts, Validity, VersionProbe,
+    params,
+};
 use crate::problems::CampaignProblems;
-use crate::refusal::Refusal;
 use crate::report::query::Paging;
-use crate::serve::{Around, AtTip, Caller, Contents, Lasting, Resource, Sought, Survey, Told, params};
+use crate::response::Envelope;
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::version::{Scope, Version};
 
-pub(crate) use at_tip::{CampaignAt, CampaignAtTip, campaigns_at_tip};
+pub(crate) use at_tip::{CampaignAtHeadKey, LoadedCampaign, campaigns_at_tip};
 
 /// The model that campaigns are read from, as answers name it.
 pub(crate) const MODEL: &str = "campaigns";
@@ -113,9 +116,9 @@ pub(crate) struct CampaignRow {
 
 impl CampaignRow {
     /// The campaign as it stands at `now`.
-    pub(crate) fn at(self, now: DateTime<Utc>) -> Result<CampaignBody, Refusal> {
-        let state: CampaignState = self.state.parse().map_err(Refusal::corrupt)?;
-        let currency = self.currency.parse().map_err(Refusal::corrupt)?;
+    pub(crate) fn at(self, now: DateTime<Utc>) -> Result<CampaignBody, ReadError> {
+        let state: CampaignState = self.state.parse().map_err(ReadError::corrupt)?;
+        let currency = self.currency.parse().map_err(ReadError::corrupt)?;
         let budget = budget(self.budget_micros, self.budget_per.as_deref(), currency)?;
         Ok(CampaignBody {
             campaign_id: self.campaign_id,
@@ -137,8 +140,8 @@ impl CampaignRow {
 }
 
 /// A budget as the table of campaigns has it.
-pub(crate) fn budget(micros: Option<i64>, per: Option<&str>, currency: Currency) -> Result<Option<Budget>, Refusal> {
-    let per = per.map(|per| per.parse().map_err(Refusal::corrupt)).transpose()?;
+pub(crate) fn budget(micros: Option<i64>, per: Option<&str>, currency: Currency) -> Result<Option<Budget>, ReadError> {
+    let per = per.map(|per| per.parse().map_err(ReadError::corrupt)).transpose()?;
     Ok(micros.zip(per).map(|(micros, per)| Budget { amount: Money { micros, currency }, per }))
 }
 
@@ -176,10 +179,10 @@ pub(crate) struct CampaignQuery {
     )
 )]
 pub(crate) async fn show(
-    caller: Caller,
+    caller: ReadContext,
     ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<CampaignParams>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ReadError> {
     caller.answer(Campaign { id, params }).await
 }
 
@@ -193,61 +196,65 @@ impl Resource for Campaign {
     const MODEL: &'static str = MODEL;
     type Params = CampaignParams;
     type Query = CampaignQuery;
-    type Ground = CampaignRow;
+    type Prepared = CampaignRow;
 
     fn params(&self) -> &CampaignParams {
         &self.params
     }
 
-    fn about(&self) -> About {
-        About::campaigns([self.id])
+    fn scope(&self) -> ResourceScope {
+        ResourceScope::campaigns([self.id])
     }
 
-    fn query(&self, _: Around) -> Result<(CampaignQuery, Option<Paging>), Refusal> {
+    fn query(&self, _: QueryDefaults) -> Result<(CampaignQuery, Option<Paging>), ReadError> {
         Ok((CampaignQuery { campaign_id: self.id }, None))
     }
 
-    async fn survey(&self, settled: &mut Settled, _: &CampaignQuery) -> Result<Option<Survey<CampaignRow>>, Refusal> {
+    async fn probe(
+        &self,
+        settled: &mut ConsistentSnapshot,
+        _: &CampaignQuery,
+    ) -> Result<Option<VersionProbe<CampaignRow>>, ReadError> {
         let snapshot = &mut settled.snapshot;
         let Some(row) = find(snapshot, self.id).await? else { return Ok(None) };
-        let touched = Scope::Campaigns(vec![self.id]).last_touched(snapshot, &[]).await?;
+        let touched = Scope::Campaigns(vec![self.id]).last_change(snapshot, &[]).await?;
         let version = Version::new(snapshot.revision, touched.position, touched.last_start);
-        let (epoch, lasting) = (snapshot.epoch, Lasting::Until(touched.next_start));
-        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: row }))
+        let (epoch, lasting) = (snapshot.epoch, Validity::Until(touched.next_start));
+        Ok(Some(VersionProbe { epoch, version, lasting, numbers: None, ground: row }))
     }
 
-    async fn result(
+    async fn render(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<CampaignQuery>,
-        survey: Survey<CampaignRow>,
-    ) -> Result<Told, Refusal> {
+        sought: &ResolvedQuery<CampaignQuery>,
+        survey: VersionProbe<CampaignRow>,
+    ) -> Result<Rendered, ReadError> {
         let data = survey.ground.at(snapshot.now)?;
-        let warnings = snapshot.parked.warning(&self.about(), &Sources::new()).into_iter().collect();
+        let warnings = snapshot.parked.warning(&self.scope(), &Sources::new()).into_iter().collect();
         let time_zone = snapshot.time_zone;
-        let contents = Contents { data, next_cursor: None, time_zone, freshness: None, warnings };
+        let contents = ResponseParts { data, next_cursor: None, time_zone, freshness: None, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 
-    async fn at_tip(
+    async fn render_at_head(
         &self,
-        at: &AtTip<'_>,
-        sought: &Sought<CampaignQuery>,
-    ) -> Result<Option<(Survey<()>, Told)>, Refusal> {
-        let Some(found) = at.state.campaigns.ask(CampaignAt::new(at, self.id)).await else { return Ok(None) };
-        let CampaignAtTip { row, last_touched } = Arc::unwrap_or_clone(found);
+        at: &HeadContext<'_>,
+        sought: &ResolvedQuery<CampaignQuery>,
+    ) -> Result<Option<(VersionProbe<()>, Rendered)>, ReadError> {
+        let Some(found) = at.state.campaigns.load(CampaignAtHeadKey::new(at, self.id)).await else { return Ok(None) };
+        let LoadedCampaign { row, last_touched } = Arc::unwrap_or_clone(found);
         let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
         let (started, starts) = (starts_at.filter(|start| *start <= at.now), starts_at.filter(|start| *start > at.now));
         let version = Version::new(at.tip.revision, last_touched, started);
-        let (epoch, Defaults { time_zone, currency }) = (at.tip.epoch, at.defaults);
-        let survey = Survey { epoch, version, lasting: Lasting::Until(starts), numbers: None, ground: () };
+        let (epoch, WorkspaceDefaults { time_zone, currency }) = (at.tip.epoch, at.defaults);
+        let survey = VersionProbe { epoch, version, lasting: Validity::Until(starts), numbers: None, ground: () };
         let data = row.at(at.now)?;
-        let contents = Contents { data, next_cursor: None, time_zone, freshness: None, warnings: Vec::new() };
+        let contents = ResponseParts { data, next_cursor: None, time_zone, freshness: None, warnings: Vec::new() };
         Ok(Some((survey, sought.told::<Self, _>((epoch, currency), version, contents)?)))
     }
 }
 
-async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, Refusal> {
+async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let row = sqlx::query_as!(
         CampaignRow,

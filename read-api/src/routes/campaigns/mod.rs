@@ -17,19 +17,22 @@ use uuid::Uuid;
 
 use super::campaign::{CampaignBody, MODEL};
 use super::values;
-use crate::answer::{Meta, Page, Warning};
-use crate::consistency::Settled;
-use crate::parked::About;
+use crate::consistency::ConsistentSnapshot;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::pipeline::{
+    Column, QueryDefaults, ReadContext, Rendered, ResolvedQuery, Resource, ResponseParts, Table, Validity,
+    VersionProbe, params,
+};
 use crate::problems::ListProblems;
-use crate::refusal::Refusal;
 use crate::report::query::Paging;
-use crate::report::request::Fields;
-use crate::serve::{Around, Caller, Column, Contents, Lasting, Resource, Sought, Survey, Table, Told, params};
+use crate::report::request::FieldErrors;
+use crate::response::{Meta, Page, Warning};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Sources};
 use crate::version::{Scope, Version};
 
-mod select; // the one query whose shape follows the request
+mod query; // the one query whose shape follows the request
 
 /// The longest text that names are searched for.
 const LONGEST_SEARCH: usize = 200;
@@ -149,7 +152,10 @@ fn listed_schema() -> Schema {
         ListProblems,
     )
 )]
-pub(crate) async fn list(caller: Caller, ApiQuery(params): ApiQuery<CampaignsParams>) -> Result<Response, Refusal> {
+pub(crate) async fn list(
+    caller: ReadContext,
+    ApiQuery(params): ApiQuery<CampaignsParams>,
+) -> Result<Response, ReadError> {
     caller.list(Campaigns { params }).await
 }
 
@@ -162,44 +168,48 @@ impl Resource for Campaigns {
     const MODEL: &'static str = MODEL;
     type Params = CampaignsParams;
     type Query = CampaignsQuery;
-    type Ground = Named;
+    type Prepared = Named;
 
     fn params(&self) -> &CampaignsParams {
         &self.params
     }
 
-    fn about(&self) -> About {
-        About::campaigns([])
+    fn scope(&self) -> ResourceScope {
+        ResourceScope::campaigns([])
     }
 
-    fn query(&self, _: Around) -> Result<(CampaignsQuery, Option<Paging>), Refusal> {
+    fn query(&self, _: QueryDefaults) -> Result<(CampaignsQuery, Option<Paging>), ReadError> {
         let (query, paging) = canonical(&self.params)?;
         Ok((query, Some(paging)))
     }
 
-    async fn survey(&self, settled: &mut Settled, query: &CampaignsQuery) -> Result<Option<Survey<Named>>, Refusal> {
+    async fn probe(
+        &self,
+        settled: &mut ConsistentSnapshot,
+        query: &CampaignsQuery,
+    ) -> Result<Option<VersionProbe<Named>>, ReadError> {
         let snapshot = &mut settled.snapshot;
-        let touched = Scope::Workspace.last_touched(snapshot, &[]).await?;
+        let touched = Scope::Workspace.last_change(snapshot, &[]).await?;
         let (of_sources, named) = sources_named(snapshot, query).await?;
         let version = Version::new(snapshot.revision, touched.position.max(of_sources), touched.last_start);
-        let (epoch, lasting) = (snapshot.epoch, Lasting::Until(touched.next_start));
-        Ok(Some(Survey { epoch, version, lasting, numbers: None, ground: named }))
+        let (epoch, lasting) = (snapshot.epoch, Validity::Until(touched.next_start));
+        Ok(Some(VersionProbe { epoch, version, lasting, numbers: None, ground: named }))
     }
 
-    async fn result(
+    async fn render(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<CampaignsQuery>,
-        survey: Survey<Named>,
-    ) -> Result<Told, Refusal> {
+        sought: &ResolvedQuery<CampaignsQuery>,
+        survey: VersionProbe<Named>,
+    ) -> Result<Rendered, ReadError> {
         let query = &sought.query;
         let Named { sources, mut warnings } = survey.ground;
-        warnings.extend(snapshot.parked.warning(&self.about(), &Sources::new()));
-        let (rows, next_cursor) = select::page(snapshot, query, &sources, sought.page(snapshot.epoch)?).await?;
+        warnings.extend(snapshot.parked.warning(&self.scope(), &Sources::new()));
+        let (rows, next_cursor) = query::page(snapshot, query, &sources, sought.page(snapshot.epoch)?).await?;
         let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<Vec<_>, _>>()?;
         let data = campaigns.into_iter().map(|one| listed(one, &query.fields)).collect::<Result<Vec<_>, _>>()?;
         let time_zone = snapshot.time_zone;
-        let contents = Contents { data, next_cursor, time_zone, freshness: None, warnings };
+        let contents = ResponseParts { data, next_cursor, time_zone, freshness: None, warnings };
         sought.told::<Self, _>((snapshot.epoch, snapshot.currency), survey.version, contents)
     }
 }
@@ -222,11 +232,11 @@ impl Table for Campaigns {
     }
 }
 
-fn canonical(params: &CampaignsParams) -> Result<(CampaignsQuery, Paging), Refusal> {
-    let mut fields = Fields::default();
+fn canonical(params: &CampaignsParams) -> Result<(CampaignsQuery, Paging), ReadError> {
+    let mut fields = FieldErrors::default();
     let of = |text: &Option<String>| values(text.as_deref()).unwrap_or_default();
     if params.q.as_ref().is_some_and(|q| q.chars().count() > LONGEST_SEARCH) {
-        fields.wrong("q", format_args!("must not be longer than {LONGEST_SEARCH} characters"));
+        fields.push("q", format_args!("must not be longer than {LONGEST_SEARCH} characters"));
     }
     let query = CampaignsQuery {
         status: fields.set("status", &of(&params.status)),
@@ -237,7 +247,7 @@ fn canonical(params: &CampaignsParams) -> Result<(CampaignsQuery, Paging), Refus
         fields: fields.set("fields", &of(&params.fields)),
     };
     let paging = fields.paging(params.limit, params.cursor.as_deref());
-    fields.finish((query, paging)).map_err(Refusal::Query)
+    fields.finish((query, paging)).map_err(ReadError::Query)
 }
 
 /// The sources that a query names, as far as they are there, and what to say of the others.
@@ -248,23 +258,23 @@ struct Named {
 }
 
 /// What a filter by source depends on: one that is not there may be registered later.
-async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<(i64, Named), Refusal> {
+async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<(i64, Named), ReadError> {
     if query.source.is_empty() {
         return Ok((0, Named::default()));
     }
     let sources = sources::load(snapshot).await?;
-    let last = sources.values().map(|source| source.mark).max().unwrap_or(0);
+    let last = sources.values().map(|source| source.last_position).max().unwrap_or(0);
     let warnings = Warning::unknown_sources(&query.source, &sources).into_iter().collect();
     let named = sources.values().filter(|source| query.source.contains(&source.definition.name));
     Ok((last, Named { sources: named.map(|source| source.id).collect(), warnings }))
 }
 
-fn listed(campaign: CampaignBody, fields: &BTreeSet<Field>) -> Result<Listed, Refusal> {
+fn listed(campaign: CampaignBody, fields: &BTreeSet<Field>) -> Result<Listed, ReadError> {
     if fields.is_empty() {
         return Ok(Listed::Whole(Box::new(campaign)));
     }
-    let Value::Object(mut all) = serde_json::to_value(campaign).map_err(Refusal::corrupt)? else {
-        return Err(Refusal::corrupt("a campaign is an object"));
+    let Value::Object(mut all) = serde_json::to_value(campaign).map_err(ReadError::corrupt)? else {
+        return Err(ReadError::corrupt("a campaign is an object"));
     };
     Ok(Listed::Part(fields.iter().filter_map(|field| all.remove_entry(field.name())).collect()))
 }

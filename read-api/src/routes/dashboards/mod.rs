@@ -15,17 +15,17 @@ use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use self::request::{DashboardRequest, Member, Reports};
-use super::cacheable::{CacheableParams, Pinned, PostedParams, Sent};
-use crate::answer::Envelope;
-use crate::consistency::Settled;
-use crate::parked::About;
+use self::request::{DashboardEntry, DashboardRequest, Reports};
+use super::post_or_get::{CacheableParams, PinDates, PostedParams, ReportInput};
+use crate::consistency::ConsistentSnapshot;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::pipeline::{QueryDefaults, ReadContext, Rendered, ResolvedQuery, Resource, Validity, VersionProbe, meta};
 use crate::problems::DashboardProblems;
-use crate::refusal::Refusal;
 use crate::report::query::{Paging, ReportQuery};
 use crate::report::request::ReportRequest;
-use crate::report::{self, Ground, ReportBody, Shared, canonical, survey, written};
-use crate::serve::{Around, Caller, Lasting, Resource, Sought, Survey, Told, meta};
+use crate::report::{self, ReportBody, ReportContext, SnapshotLookups, canonical, prepare, render};
+use crate::response::Envelope;
 use crate::snapshot::Snapshot;
 use crate::version::{Revision, Version};
 
@@ -44,7 +44,7 @@ pub(crate) enum Tile {
     },
 }
 
-impl Pinned<DashboardQuery> for DashboardRequest {
+impl PinDates<DashboardQuery> for DashboardRequest {
     /// Each report has its own limit.
     fn is_limited(&self) -> bool {
         false
@@ -54,8 +54,8 @@ impl Pinned<DashboardQuery> for DashboardRequest {
     fn pinned(&self, query: &DashboardQuery, _: Option<String>) -> Self {
         let each = self.reports.0.iter().map(|(name, member)| {
             let member = match (query.0.get(name), member) {
-                (Some(Ok(sought)), Member::Report(report)) => {
-                    Member::Report(Box::new(report.pinned(&sought.query, None)))
+                (Some(Ok(sought)), DashboardEntry::Report(report)) => {
+                    DashboardEntry::Report(Box::new(report.pinned(&sought.query, None)))
                 }
                 // What is refused is refused as it was sent.
                 _ => member.clone(),
@@ -84,11 +84,11 @@ impl Pinned<DashboardQuery> for DashboardRequest {
     )
 )]
 pub(crate) async fn post(
-    caller: Caller,
+    caller: ReadContext,
     ApiQuery(params): ApiQuery<PostedParams>,
     ApiEnvelope(request): ApiEnvelope<DashboardRequest>,
-) -> Result<Response, Refusal> {
-    let dashboard = Dashboard::new(&caller, Sent::by_post(params, request))?;
+) -> Result<Response, ReadError> {
+    let dashboard = Dashboard::new(&caller, ReportInput::by_post(params, request))?;
     caller.answer(dashboard).await
 }
 
@@ -105,19 +105,22 @@ pub(crate) async fn post(
         DashboardProblems,
     )
 )]
-pub(crate) async fn get(caller: Caller, ApiQuery(params): ApiQuery<CacheableParams>) -> Result<Response, Refusal> {
-    let dashboard = Dashboard::new(&caller, Sent::by_get(params, |text| json::parse_envelope(text))?)?;
+pub(crate) async fn get(
+    caller: ReadContext,
+    ApiQuery(params): ApiQuery<CacheableParams>,
+) -> Result<Response, ReadError> {
+    let dashboard = Dashboard::new(&caller, ReportInput::by_get(params, |text| json::parse_envelope(text))?)?;
     caller.answer(dashboard).await
 }
 
 /// A dashboard that is asked for.
 struct Dashboard {
     principal: Principal,
-    params: Sent<DashboardRequest>,
+    params: ReportInput<DashboardRequest>,
 }
 
 impl Dashboard {
-    fn new(caller: &Caller, params: Sent<DashboardRequest>) -> Result<Self, Refusal> {
+    fn new(caller: &ReadContext, params: ReportInput<DashboardRequest>) -> Result<Self, ReadError> {
         params.request.check()?;
         // What the address says holds for all of them.
         params.data_state(None)?;
@@ -126,7 +129,7 @@ impl Dashboard {
 }
 
 /// The canonical queries by name, or why there is none.
-pub(crate) struct DashboardQuery(BTreeMap<String, Result<Sought<ReportQuery>, Box<RawValue>>>);
+pub(crate) struct DashboardQuery(BTreeMap<String, Result<ResolvedQuery<ReportQuery>, Box<RawValue>>>);
 
 impl Serialize for DashboardQuery {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -146,41 +149,41 @@ impl Serialize for DashboardQuery {
 
 impl Resource for Dashboard {
     const MODEL: &'static str = "dashboard";
-    type Params = Sent<DashboardRequest>;
+    type Params = ReportInput<DashboardRequest>;
     type Query = DashboardQuery;
-    type Ground = BTreeMap<String, Result<Ground, Box<RawValue>>>;
+    type Prepared = BTreeMap<String, Result<ReportContext, Box<RawValue>>>;
 
-    fn params(&self) -> &Sent<DashboardRequest> {
+    fn params(&self) -> &ReportInput<DashboardRequest> {
         &self.params
     }
 
-    fn about(&self) -> About {
+    fn scope(&self) -> ResourceScope {
         let named: Vec<_> = self
             .params
             .request
             .reports
             .0
             .values()
-            .filter_map(Member::report)
+            .filter_map(DashboardEntry::report)
             .map(ReportRequest::named_campaigns)
             .collect();
         // One report of all campaigns is about all.
         let all = named.iter().any(Vec::is_empty);
-        About::numbers(named.into_iter().flatten().filter(|_| !all))
+        ResourceScope::numbers(named.into_iter().flatten().filter(|_| !all))
     }
 
-    fn query(&self, around: Around) -> Result<(DashboardQuery, Option<Paging>), Refusal> {
+    fn query(&self, around: QueryDefaults) -> Result<(DashboardQuery, Option<Paging>), ReadError> {
         let mut reports = BTreeMap::new();
         for (name, member) in &self.params.request.reports.0 {
             let query = match member {
-                Member::Report(request) => {
+                DashboardEntry::Report(request) => {
                     let data_state = self.params.data_state(request.data_state.as_deref());
                     data_state.and_then(|state| canonical(request, Granularity::All, state, around))
                 }
-                Member::Misshapen(misshapen) => Err(Refusal::Misshapen(misshapen.error.clone())),
+                DashboardEntry::Misshapen(misshapen) => Err(ReadError::MalformedPart(misshapen.error.clone())),
             };
             let sought = match query {
-                Ok(query) => Ok(Sought::new(report::MODEL, &self.principal, query)?),
+                Ok(query) => Ok(ResolvedQuery::new(report::MODEL, &self.principal, query)?),
                 Err(refusal) => Err(refused(name, refusal)?),
             };
             reports.insert(name.clone(), sought);
@@ -188,17 +191,17 @@ impl Resource for Dashboard {
         Ok((DashboardQuery(reports), None))
     }
 
-    async fn survey(
+    async fn probe(
         &self,
-        settled: &mut Settled,
+        settled: &mut ConsistentSnapshot,
         query: &DashboardQuery,
-    ) -> Result<Option<Survey<Self::Ground>>, Refusal> {
+    ) -> Result<Option<VersionProbe<Self::Prepared>>, ReadError> {
         let snapshot = &mut settled.snapshot;
-        let mut shared = Shared::load(snapshot).await?;
+        let mut shared = SnapshotLookups::load(snapshot).await?;
         let (mut grounds, mut is_refused_now) = (BTreeMap::new(), false);
         for (name, sought) in &query.0 {
             let ground = match sought {
-                Ok(sought) => match survey(snapshot, &mut shared, &sought.query).await {
+                Ok(sought) => match prepare(snapshot, &mut shared, &sought.query).await {
                     Ok(ground) => Ok(ground),
                     Err(refusal) => {
                         is_refused_now = true;
@@ -216,30 +219,30 @@ impl Resource for Dashboard {
         // What is refused as it was sent is refused for ever. What is refused as things stand may be answered as soon as anything
         // happens, and there is nothing to tell by.
         let least = if is_refused_now { everything } else { nothing };
-        let version = each().map(|ground| ground.version).fold(least, Version::and);
+        let version = each().map(|ground| ground.version).fold(least, Version::max);
         let until = each().filter_map(|ground| ground.until).min();
         let state = each().map(|ground| ground.freshness(now).state).min();
-        let complete_through = each().map(Ground::complete_through).min().flatten();
-        Ok(Some(Survey {
+        let complete_through = each().map(ReportContext::complete_through).min().flatten();
+        Ok(Some(VersionProbe {
             epoch: snapshot.epoch,
             version,
-            lasting: if is_refused_now { Lasting::Unknown } else { Lasting::Until(until) },
+            lasting: if is_refused_now { Validity::Unknown } else { Validity::Until(until) },
             numbers: state.map(|state| (state, complete_through)),
             ground: grounds,
         }))
     }
 
-    async fn result(
+    async fn render(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<DashboardQuery>,
-        survey: Survey<Self::Ground>,
-    ) -> Result<Told, Refusal> {
+        sought: &ResolvedQuery<DashboardQuery>,
+        survey: VersionProbe<Self::Prepared>,
+    ) -> Result<Rendered, ReadError> {
         let mut data: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
         for (name, ground) in survey.ground {
             let Some((name, report)) = sought.query.0.get_key_value(&name) else { continue };
             let tile = match (ground, report) {
-                (Ok(ground), Ok(report)) => match written(&ground, snapshot, report).await {
+                (Ok(ground), Ok(report)) => match render(&ground, snapshot, report).await {
                     Ok((body, _)) => raw(body)?,
                     Err(refusal) => refused(name, refusal)?,
                 },
@@ -250,22 +253,22 @@ impl Resource for Dashboard {
         }
         // Each report repeats its own query.
         let names: Vec<_> = sought.query.0.keys().collect();
-        let echo = to_raw_value(&serde_json::json!({ "reports": names })).map_err(Refusal::corrupt)?;
+        let echo = to_raw_value(&serde_json::json!({ "reports": names })).map_err(ReadError::corrupt)?;
         let meta = meta(Self::MODEL, (snapshot.epoch, snapshot.currency), survey.version, snapshot.time_zone, &echo);
-        Told::new(&Envelope { data, page: None, meta }, None)
+        Rendered::new(&Envelope { data, page: None, meta }, None)
     }
 }
 
 /// What stands for a report that cannot be answered; what fails all of them is passed on.
-fn refused(name: &str, refusal: Refusal) -> Result<Box<RawValue>, Refusal> {
-    if !refusal.is_of_the_query() {
+fn refused(name: &str, refusal: ReadError) -> Result<Box<RawValue>, ReadError> {
+    if !refusal.is_client_error() {
         return Err(refusal);
     }
     let problem = Problem::from(refusal).extension("report", name);
-    to_raw_value(&serde_json::json!({ "problem": problem.to_json() })).map_err(Refusal::corrupt)
+    to_raw_value(&serde_json::json!({ "problem": problem.to_json() })).map_err(ReadError::corrupt)
 }
 
-fn raw(body: Vec<u8>) -> Result<Box<RawValue>, Refusal> {
-    let text = String::from_utf8(body).map_err(Refusal::corrupt)?;
-    RawValue::from_string(text).map_err(Refusal::corrupt)
+fn raw(body: Vec<u8>) -> Result<Box<RawValue>, ReadError> {
+    let text = String::from_utf8(body).map_err(ReadError::corrupt)?;
+    RawValue::from_string(text).map_err(ReadError::corrupt)
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::refusal::Refusal;
-use crate::report::request::{Fields, ReportRequest};
+use crate::error::ReadError;
+use crate::report::request::{FieldErrors, ReportRequest};
 
 /// The most reports of one dashboard.
 const MAX_REPORTS: usize = 50;
@@ -40,30 +40,30 @@ json_objects!(DashboardRequest);
 /// The reports by their names, each as it was sent.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub(super) struct Reports(pub(super) BTreeMap<String, Member>);
+pub(super) struct Reports(pub(super) BTreeMap<String, DashboardEntry>);
 
 /// One report of several.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-pub(super) enum Member {
+pub(super) enum DashboardEntry {
     Report(Box<ReportRequest>),
-    Misshapen(Misshapen),
+    Misshapen(MalformedReport),
 }
 
 /// What was sent as a report and is none.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub(super) struct Misshapen {
+pub(super) struct MalformedReport {
     sent: Box<RawValue>,
     #[serde(skip)]
     pub(super) error: JsonError,
 }
 
-impl Member {
+impl DashboardEntry {
     fn new(sent: Box<RawValue>) -> Self {
         match json::parse(sent.get()) {
             Ok(report) => Self::Report(report),
-            Err(error) => Self::Misshapen(Misshapen { sent, error }),
+            Err(error) => Self::Misshapen(MalformedReport { sent, error }),
         }
     }
 
@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for Reports {
                     if members.contains_key(&name) {
                         return Err(de::Error::custom(format_args!("duplicate field `{name}`")));
                     }
-                    members.insert(name, Member::new(sent));
+                    members.insert(name, DashboardEntry::new(sent));
                 }
                 Ok(Reports(members))
             }
@@ -105,21 +105,21 @@ impl<'de> Deserialize<'de> for Reports {
 
 impl DashboardRequest {
     /// That it is a dashboard, whatever its reports are.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
-        let mut fields = Fields::default();
+    pub(super) fn check(&self) -> Result<(), ReadError> {
+        let mut fields = FieldErrors::default();
         if !(1..=MAX_REPORTS).contains(&self.reports.0.len()) {
-            fields.wrong("reports", format_args!("must hold 1 to {MAX_REPORTS} reports"));
+            fields.push("reports", format_args!("must hold 1 to {MAX_REPORTS} reports"));
         }
         for name in self.reports.0.keys() {
             let begin: String = name.chars().take(20).collect();
             if name.contains('\0') {
-                fields.wrong("reports", "has a name with the character NUL (\\u0000)");
+                fields.push("reports", "has a name with the character NUL (\\u0000)");
             }
             if name.chars().count() <= MAX_NAME {
                 continue;
             }
-            fields.wrong("reports", format_args!("has a name that is longer than {MAX_NAME} characters: {begin}…"));
+            fields.push("reports", format_args!("has a name that is longer than {MAX_NAME} characters: {begin}…"));
         }
-        fields.finish(()).map_err(Refusal::Query)
+        fields.finish(()).map_err(ReadError::Query)
     }
 }

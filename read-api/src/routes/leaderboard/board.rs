@@ -8,15 +8,15 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{LeaderboardQuery, Window};
-use crate::answer::Warning;
-use crate::refusal::Refusal;
+use crate::error::ReadError;
 use crate::report::warnings::{self, Overlap};
+use crate::response::Warning;
 use crate::snapshot::Snapshot;
 use crate::sources::{SourceRow, Sources};
 
 /// The state of a workspace that its ranks are true of.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct LeaderboardSnapshot {
     pub(super) epoch: i32,
     pub(super) position: i64,
     pub(super) as_of: Option<DateTime<Utc>>,
@@ -28,8 +28,8 @@ pub(super) struct Board {
     pub(super) sources: Sources,
 }
 
-impl Board {
-    pub(super) async fn find(snapshot: &mut Snapshot, window: Window) -> Result<Self, Refusal> {
+impl LeaderboardSnapshot {
+    pub(super) async fn find(snapshot: &mut Snapshot, window: Window) -> Result<Self, ReadError> {
         let (workspace, days) = (snapshot.workspace, window.days());
         let row = sqlx::query!(
             r#"SELECT epoch AS "epoch!", position AS "position!", as_of AS "as_of!", date_from AS "date_from!",
@@ -66,7 +66,7 @@ impl Board {
         snapshot: &mut Snapshot,
         query: &LeaderboardQuery,
         measures: &BTreeSet<Measure>,
-    ) -> Result<Vec<Warning>, Refusal> {
+    ) -> Result<Vec<Warning>, ReadError> {
         if self.as_of.is_none() {
             return Ok(vec![Warning {
                 code: "not_refreshed",
@@ -76,7 +76,7 @@ impl Board {
                 measures: Vec::new(),
             }]);
         }
-        let Noted { overlaps, uncut, mixed } = Noted::load(snapshot, query, measures).await?;
+        let LeaderboardNotes { overlaps, uncut, mixed } = LeaderboardNotes::load(snapshot, query, measures).await?;
         let mut all: Vec<_> = uncut.into_iter().filter_map(|(id, measures)| self.uncut(id, measures)).collect();
         all.extend(self.kept_from.map(beyond_retention));
         all.extend(warnings::of_overlaps(&overlaps, &self.sources));
@@ -108,7 +108,7 @@ impl Board {
 
 /// What rows say beside the ranks.
 #[derive(Debug)]
-struct Noted {
+struct LeaderboardNotes {
     overlaps: BTreeSet<Overlap>,
     /// By source, the measures that it states of days other than the workspace's.
     uncut: BTreeMap<Uuid, BTreeSet<&'static str>>,
@@ -116,12 +116,12 @@ struct Noted {
     mixed: i64,
 }
 
-impl Noted {
+impl LeaderboardNotes {
     async fn load(
         snapshot: &mut Snapshot,
         query: &LeaderboardQuery,
         measures: &BTreeSet<Measure>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ReadError> {
         let (workspace, days) = (snapshot.workspace, query.window.days());
         let parts: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
         let stating = sqlx::query!(
@@ -145,7 +145,7 @@ impl Noted {
         let mut overlaps = BTreeSet::new();
         let mut uncut: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for row in stating {
-            let measure: Measure = row.measure.parse().map_err(Refusal::corrupt)?;
+            let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
             for source in row.uncut.unwrap_or_default() {
                 uncut.entry(source).or_default().insert(measure.name());
             }

@@ -9,25 +9,27 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::Granularity;
 use domain::measure::{Measure, Unit};
 use domain::money::Currency;
-use domain::source::Role;
+use domain::source::SourceRole;
 use http_edge::query::ApiQuery;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use board::Board;
+use board::LeaderboardSnapshot;
 
-use crate::answer::{Meta, Page};
-use crate::consistency::Settled;
-use crate::cursor::PageWanted;
-use crate::parked::About;
+use crate::consistency::ConsistentSnapshot;
+use crate::cursor::PageRequest;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::pipeline::{
+    self, QueryDefaults, ReadContext, Rendered, ResolvedQuery, Resource, Table, Validity, VersionProbe, params,
+};
 use crate::problems::ListProblems;
-use crate::refusal::Refusal;
-use crate::report::query::{Column, Paging};
-use crate::report::request::Fields;
-use crate::report::value::{Figure, Value};
-use crate::serve::{self, Around, Caller, Lasting, Resource, Sought, Survey, Table, Told, params};
+use crate::report::query::{MeasureColumn, Paging};
+use crate::report::request::FieldErrors;
+use crate::report::value::{NumberOrMoney, Value};
+use crate::response::{Meta, Page};
 use crate::snapshot::Snapshot;
 use crate::sources::{self, Freshness};
 use crate::version::Version;
@@ -56,7 +58,7 @@ enum Window {
 /// What was asked, in its canonical form.
 #[derive(Debug, Serialize)]
 struct LeaderboardQuery {
-    measure: Column,
+    measure: MeasureColumn,
     window: Window,
 }
 
@@ -100,7 +102,7 @@ struct RankedCampaign {
     /// Its name.
     campaign: String,
     /// As reports write it: a number, or `{amount, currency}`.
-    #[schema(value_type = Figure, example = json!({"amount": "1234.560000", "currency": "EUR"}))]
+    #[schema(value_type = NumberOrMoney, example = json!({"amount": "1234.560000", "currency": "EUR"}))]
     value: Value,
 }
 
@@ -126,7 +128,10 @@ struct RankedCampaign {
         ListProblems,
     )
 )]
-pub(crate) async fn list(caller: Caller, ApiQuery(params): ApiQuery<LeaderboardParams>) -> Result<Response, Refusal> {
+pub(crate) async fn list(
+    caller: ReadContext,
+    ApiQuery(params): ApiQuery<LeaderboardParams>,
+) -> Result<Response, ReadError> {
     caller.list(Leaderboard { params }).await
 }
 
@@ -137,7 +142,7 @@ struct Leaderboard {
 
 /// What its ranks are true of.
 struct Surveyed {
-    board: Board,
+    board: LeaderboardSnapshot,
     measures: BTreeSet<Measure>,
     freshness: Option<Freshness>,
 }
@@ -148,36 +153,37 @@ impl Resource for Leaderboard {
     const WAITS: bool = false;
     type Params = LeaderboardParams;
     type Query = LeaderboardQuery;
-    type Ground = Surveyed;
+    type Prepared = Surveyed;
 
     fn params(&self) -> &LeaderboardParams {
         &self.params
     }
 
-    fn about(&self) -> About {
-        About::numbers([])
+    fn scope(&self) -> ResourceScope {
+        ResourceScope::numbers([])
     }
 
-    fn query(&self, _: Around) -> Result<(LeaderboardQuery, Option<Paging>), Refusal> {
+    fn query(&self, _: QueryDefaults) -> Result<(LeaderboardQuery, Option<Paging>), ReadError> {
         let (query, paging) = canonical(&self.params)?;
         Ok((query, Some(paging)))
     }
 
-    async fn survey(
+    async fn probe(
         &self,
-        settled: &mut Settled,
+        settled: &mut ConsistentSnapshot,
         query: &LeaderboardQuery,
-    ) -> Result<Option<Survey<Surveyed>>, Refusal> {
-        let about = self.about();
-        let board = Board::find(&mut settled.snapshot, query.window).await?;
+    ) -> Result<Option<VersionProbe<Surveyed>>, ReadError> {
+        let about = self.scope();
+        let board = LeaderboardSnapshot::find(&mut settled.snapshot, query.window).await?;
         settled.snapshot.show_older(board.epoch, board.position).await?;
-        settled.judge(&about)?;
+        settled.check(&about)?;
         let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
         let feeding: Vec<_> = board.sources.values().collect();
         let (revision, parked) = (settled.snapshot.revision, &settled.snapshot.parked);
-        let is_primary = |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == Role::Primary);
+        let is_primary =
+            |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == SourceRole::Primary);
         // What was parked when it was refreshed may be applied since: it still lacks that.
-        let unsettled = parked.unsettles(&about, is_primary) || revision.position > board.position;
+        let unsettled = parked.affects_finality(&about, is_primary) || revision.position > board.position;
         let told = (Granularity::All, settled.snapshot.time_zone);
         let freshness = board.as_of.map(|as_of| {
             let parked = (|id| parked.events_of(id, &about), unsettled);
@@ -186,32 +192,32 @@ impl Resource for Leaderboard {
         let complete_through = sources::complete_through(&feeding, &measures, told);
         let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
         let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
-        let (epoch, lasting) = (board.epoch, Lasting::Unknown);
+        let (epoch, lasting) = (board.epoch, Validity::Unknown);
         let ground = Surveyed { board, measures, freshness };
-        Ok(Some(Survey { epoch, version, lasting, numbers, ground }))
+        Ok(Some(VersionProbe { epoch, version, lasting, numbers, ground }))
     }
 
-    async fn result(
+    async fn render(
         &self,
         snapshot: &mut Snapshot,
-        sought: &Sought<LeaderboardQuery>,
-        survey: Survey<Surveyed>,
-    ) -> Result<Told, Refusal> {
+        sought: &ResolvedQuery<LeaderboardQuery>,
+        survey: VersionProbe<Surveyed>,
+    ) -> Result<Rendered, ReadError> {
         let Surveyed { board, measures, freshness } = survey.ground;
         let query = &sought.query;
         let page = sought.page(board.epoch)?;
         let (rows, next_cursor) = rows(snapshot, query, page).await?;
         let data = rows.into_iter().map(|row| row.shown(query.measure)).collect::<Result<Vec<_>, _>>()?;
         let mut warnings = board.warnings(snapshot, query, &measures).await?;
-        warnings.extend(snapshot.parked.warning(&self.about(), &board.sources));
+        warnings.extend(snapshot.parked.warning(&self.scope(), &board.sources));
         let (date_from, date_to) = board.dates.unzip();
-        let echo = to_raw_value(&Echo { query, date_from, date_to, limit: page.limit }).map_err(Refusal::corrupt)?;
+        let echo = to_raw_value(&Echo { query, date_from, date_to, limit: page.limit }).map_err(ReadError::corrupt)?;
         let of = (board.epoch, snapshot.currency);
-        let meta = serve::meta(Self::MODEL, of, survey.version, snapshot.time_zone, &echo);
+        let meta = pipeline::meta(Self::MODEL, of, survey.version, snapshot.time_zone, &echo);
         let meta = Meta { freshness, warnings, ..meta };
         let page = Page { next_cursor: next_cursor.clone() };
         let meta = LeaderboardMeta { meta, as_of: board.as_of, position: board.position };
-        Told::new(&LeaderboardAnswer { data, page, meta }, next_cursor)
+        Rendered::new(&LeaderboardAnswer { data, page, meta }, next_cursor)
     }
 }
 
@@ -220,30 +226,30 @@ impl Table for Leaderboard {
         "leaderboard".to_owned()
     }
 
-    fn columns(&self, query: &LeaderboardQuery) -> Vec<serve::Column> {
-        let of_campaign = ["rank", "campaign_id", "campaign"].map(serve::Column::of);
-        of_campaign.into_iter().chain(serve::Column::number("value", query.measure.unit())).collect()
+    fn columns(&self, query: &LeaderboardQuery) -> Vec<pipeline::Column> {
+        let of_campaign = ["rank", "campaign_id", "campaign"].map(pipeline::Column::of);
+        of_campaign.into_iter().chain(pipeline::Column::number("value", query.measure.unit())).collect()
     }
 }
 
-fn canonical(params: &LeaderboardParams) -> Result<(LeaderboardQuery, Paging), Refusal> {
-    let mut fields = Fields::default();
-    let measure = params.measure.as_deref().and_then(Column::find);
+fn canonical(params: &LeaderboardParams) -> Result<(LeaderboardQuery, Paging), ReadError> {
+    let mut fields = FieldErrors::default();
+    let measure = params.measure.as_deref().and_then(MeasureColumn::find);
     if measure.is_none() {
-        fields.wrong("measure", "must be a measure; GET /v1/measures lists them");
+        fields.push("measure", "must be a measure; GET /v1/measures lists them");
     }
     let window = match params.window.as_deref() {
         None | Some("7d") => Window::Week,
         Some("30d") => Window::Month,
         Some(_) => {
-            fields.wrong("window", "is neither 7d nor 30d");
+            fields.push("window", "is neither 7d nor 30d");
             Window::Week
         }
     };
     let paging = fields.paging(params.limit, params.cursor.as_deref());
     let read = measure.map(|measure| (LeaderboardQuery { measure, window }, paging));
     // Without a measure there is a wrong field.
-    fields.finish(read).map_err(Refusal::Query)?.ok_or_else(|| Refusal::field("measure", "is missing"))
+    fields.finish(read).map_err(ReadError::Query)?.ok_or_else(|| ReadError::field("measure", "is missing"))
 }
 
 impl Window {
@@ -272,12 +278,12 @@ impl Row {
         (self.currency.clone(), self.rank, self.campaign_id)
     }
 
-    fn shown(self, column: Column) -> Result<RankedCampaign, Refusal> {
-        let number: i128 = self.value.parse().map_err(Refusal::corrupt)?;
+    fn shown(self, column: MeasureColumn) -> Result<RankedCampaign, ReadError> {
+        let number: i128 = self.value.parse().map_err(ReadError::corrupt)?;
         let value = match column.unit() {
             Unit::Count => Value::Count(number),
             Unit::Credit | Unit::Ratio => Value::Millionths(number),
-            Unit::Money => Value::Money(number, self.currency.parse::<Currency>().map_err(Refusal::corrupt)?),
+            Unit::Money => Value::Money(number, self.currency.parse::<Currency>().map_err(ReadError::corrupt)?),
         };
         Ok(RankedCampaign { rank: self.rank, campaign_id: self.campaign_id, campaign: self.name, value })
     }
@@ -287,8 +293,8 @@ impl Row {
 async fn rows(
     snapshot: &mut Snapshot,
     query: &LeaderboardQuery,
-    page: PageWanted<'_>,
-) -> Result<(Vec<Row>, Option<String>), Refusal> {
+    page: PageRequest<'_>,
+) -> Result<(Vec<Row>, Option<String>), ReadError> {
     let (workspace, days) = (snapshot.workspace, query.window.days());
     let (currency, rank, campaign): Key = page.after()?.unwrap_or_default();
     let rows = sqlx::query_as!(
@@ -305,9 +311,9 @@ async fn rows(
         currency,
         rank,
         campaign,
-        page.and_one(),
+        page.fetch_limit(),
     )
     .fetch_all(snapshot.db())
     .await?;
-    Ok(page.cut(rows, Row::key))
+    Ok(page.into_page(rows, Row::key))
 }

@@ -9,7 +9,7 @@ use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use self::explain::{Allowed, Statements};
-use crate::world::{World, send};
+use crate::support::{World, send};
 
 /// The epoch that the first workspace reads.
 const LIVE: i32 = 2;

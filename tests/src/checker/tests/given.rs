@@ -14,8 +14,8 @@ use crate::evidence::{
     What,
 };
 use crate::history::{
-    Acknowledged, Asks, Attempt, Change, Fate, Form, History, Observation, Outcome, Refusal, Reply, Request, Says,
-    Source, Statement,
+    Acknowledged, Attempt, Change, Form, History, ItemOutcome, Observation, ObservationOp, Operation, Outcome, Refusal,
+    Reply, Request, Source, Statement,
 };
 
 pub(super) const CAMPAIGN: Uuid = Uuid::from_u128(1);
@@ -27,12 +27,13 @@ pub(super) fn at(minute: i64) -> DateTime<Utc> {
 }
 
 pub(super) fn click(id: &str, count: i64) -> Observation {
-    let says = Says::Happened { campaign: CAMPAIGN, count, value: None };
+    let says = ObservationOp::Happened { campaign: CAMPAIGN, count, value: None };
     Observation { id: id.to_owned(), kind: ObservationType::Click, at: at(0), says }
 }
 
 pub(super) fn correction(id: &str, of: &str, count: Option<i64>) -> Observation {
-    let says = Says::Corrects { of: of.to_owned(), day: at(0).date_naive(), says_day: true, count, value: None };
+    let says =
+        ObservationOp::Corrects { of: of.to_owned(), day: at(0).date_naive(), says_day: true, count, value: None };
     Observation { id: id.to_owned(), kind: ObservationType::Click, at: at(50), says }
 }
 
@@ -63,14 +64,14 @@ impl Given {
     }
 
     /// A request with one attempt, which wrote `what` and was answered.
-    fn step(&mut self, key: Option<&str>, asks: Asks, stream: &str, what: What, fates: Option<usize>) -> usize {
+    fn step(&mut self, key: Option<&str>, asks: Operation, stream: &str, what: What, fates: Option<usize>) -> usize {
         let position = i64::try_from(self.events.len()).unwrap() + 1;
         let sequence = self.events.iter().filter(|event| event.stream == stream).count();
         let version = i64::try_from(sequence).unwrap() + 1;
         let trace = format!("{position:04}");
         self.events.push(Event { position, stream: stream.to_owned(), sequence: version, trace: trace.clone(), what });
         let says = match fates {
-            Some(items) => Acknowledged::Batch(vec![Fate::Accepted; items]),
+            Some(items) => Acknowledged::Batch(vec![ItemOutcome::Accepted; items]),
             None => Acknowledged::Campaign { campaign: CAMPAIGN, version },
         };
         let body = json!({ "position": position });
@@ -96,7 +97,7 @@ impl Given {
             attributes: std::collections::BTreeMap::new(),
             at: at(0),
         };
-        let asks = Asks::Create { name: name.to_owned() };
+        let asks = Operation::Create { name: name.to_owned() };
         self.step(Some("k0"), asks, "campaign 1", What::Campaign { campaign: CAMPAIGN, event }, None)
     }
 
@@ -108,7 +109,7 @@ impl Given {
             Change::Pause => CampaignEvent::CampaignPaused { at },
             Change::Resume => CampaignEvent::CampaignResumed { at },
         };
-        let asks = Asks::Change { campaign: CAMPAIGN, change, if_match };
+        let asks = Operation::Change { campaign: CAMPAIGN, change, if_match };
         self.step(None, asks, "campaign 1", What::Campaign { campaign: CAMPAIGN, event }, None)
     }
 
@@ -116,7 +117,7 @@ impl Given {
     pub(super) fn observes(&mut self, key: Option<&str>, items: Vec<Observation>) -> usize {
         let rows = items.iter().map(|item| self.row(item)).collect();
         let fates = Some(items.len());
-        let asks = Asks::Observe { source: Self::source(), form: Form::Batch, items };
+        let asks = Operation::Observe { source: Self::source(), form: Form::Batch, items };
         self.step(key, asks, "observations 2", What::Observations { source: SOURCE, rows }, fates)
     }
 
@@ -131,8 +132,8 @@ impl Given {
             corrects: None,
         };
         match &item.says {
-            Says::Happened { count, .. } => Row { count: *count, ..row },
-            Says::Corrects { of, count, .. } => {
+            ObservationOp::Happened { count, .. } => Row { count: *count, ..row },
+            ObservationOp::Corrects { of, count, .. } => {
                 let count = count.unwrap_or(0);
                 let corrects = Some(Correction { of: of.clone(), at: item.at, count, value: None });
                 let original = self.rows().find(|row| row.id == *of).map_or(0, |original| original.count);
@@ -160,7 +161,7 @@ impl Given {
         });
         let what = What::Statements { source: SOURCE, rows: rows.collect() };
         let fates = Some(items.len());
-        self.step(None, Asks::State { source: Self::source(), items }, "statements 2", what, fates)
+        self.step(None, Operation::State { source: Self::source(), items }, "statements 2", what, fates)
     }
 
     /// The same request again, answered by its receipt; gives the attempt's number.
@@ -193,10 +194,10 @@ impl Given {
 
     /// Sends the observations of a request as lines, and the last attempt's answer broke off before the last one.
     pub(super) fn breaks_off(&mut self, request: usize) {
-        let Asks::Observe { form, items, .. } = &mut self.history.requests[request].asks else { panic!() };
+        let Operation::Observe { form, items, .. } = &mut self.history.requests[request].asks else { panic!() };
         *form = Form::Lines;
-        let mut fates = vec![Fate::Accepted; items.len()];
-        *fates.last_mut().unwrap() = Fate::Doubtful;
+        let mut fates = vec![ItemOutcome::Accepted; items.len()];
+        *fates.last_mut().unwrap() = ItemOutcome::Doubtful;
         let last = self.history.requests[request].attempts.len() - 1;
         self.reply(request, last).says = Acknowledged::Batch(fates);
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use self::given::{CAMPAIGN, Given, at, click, correction, statement};
 use super::{Rule, check};
 use crate::evidence::{Correction, What};
-use crate::history::{Acknowledged, Asks, Change, Fate, Outcome};
+use crate::history::{Acknowledged, Change, ItemOutcome, Operation, Outcome};
 
 /// The rules that are broken, each once.
 fn broken(given: &Given) -> Vec<Rule> {
@@ -80,7 +80,7 @@ fn another_answer_to_a_line_under_the_same_key_is_found() {
     let request = given.observes(Some("k2"), vec![click("c", 1), click("d", 1)]);
     let repeated = given.repeats(request);
     given.breaks_off(request);
-    given.reply(request, 0).says = Acknowledged::Batch(vec![Fate::Duplicate, Fate::Accepted]);
+    given.reply(request, 0).says = Acknowledged::Batch(vec![ItemOutcome::Duplicate, ItemOutcome::Accepted]);
     assert!(matches!(given.reply(request, repeated).says, Acknowledged::Batch(_)));
     assert_only(&given, Rule::Receipt);
 }
@@ -116,7 +116,7 @@ fn a_lost_batch_is_found() {
     let mut given = sound();
     given.events.remove(1);
     given.renumber();
-    assert!(broken(&given).contains(&Rule::Lost));
+    assert!(broken(&given).contains(&Rule::AcknowledgedIsDurable));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_lost_command_is_found() {
     let mut given = sound();
     given.events.pop();
     given.settle();
-    assert_only(&given, Rule::Lost);
+    assert_only(&given, Rule::AcknowledgedIsDurable);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_campaign_that_is_not_found_any_more_is_lost() {
     given.events.pop();
     given.settle();
     given.refuse(request, 404, None);
-    assert_only(&given, Rule::Lost);
+    assert_only(&given, Rule::AcknowledgedIsDurable);
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn a_lost_statement_is_found() {
     let request = given.states(vec![statement(3, 30)]);
     given.events.pop();
     given.settle();
-    assert!(matches!(given.history.requests[request].asks, Asks::State { .. }));
-    assert_eq!(broken(&given), [Rule::Lost, Rule::LastWord]);
+    assert!(matches!(given.history.requests[request].asks, Operation::State { .. }));
+    assert_eq!(broken(&given), [Rule::AcknowledgedIsDurable, Rule::NewestStatementWins]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_observation_written_twice_is_found() {
     let twin = rows[1].clone();
     rows.push(twin);
     given.settle();
-    assert_eq!(broken(&given), [Rule::Twice, Rule::Tables]);
+    assert_eq!(broken(&given), [Rule::NoDuplicates, Rule::Tables]);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_command_carried_out_twice_is_found() {
     given.history.requests[request].key = Some("k9".to_owned());
     given.writes_again(request);
     let found = broken(&given);
-    assert!(found.contains(&Rule::Twice) && found.contains(&Rule::Receipt), "{found:?}");
+    assert!(found.contains(&Rule::NoDuplicates) && found.contains(&Rule::Receipt), "{found:?}");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn an_event_that_nobody_sent_is_found() {
     let mut given = sound();
     given.events[4].trace = "ffff".to_owned();
     let found = broken(&given);
-    assert!(found.contains(&Rule::Unasked), "{found:?}");
+    assert!(found.contains(&Rule::NoUnrequestedWrites), "{found:?}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn other_content_than_was_sent_is_found() {
     rows[1].campaign = Uuid::from_u128(99);
     given.settle();
     let found = broken(&given);
-    assert_eq!(found, [Rule::Unasked, Rule::Tables]);
+    assert_eq!(found, [Rule::NoUnrequestedWrites, Rule::Tables]);
 }
 
 #[test]
@@ -272,33 +272,33 @@ fn an_answer_that_stands_before_an_earlier_one_is_found() {
 
 #[test]
 fn untrue_duplicates_and_conflicts_are_found() {
-    for fate in [Fate::Duplicate, Fate::Conflict] {
+    for fate in [ItemOutcome::Duplicate, ItemOutcome::Conflict] {
         let mut given = sound();
         let request = given.observes(None, vec![click("new", 1)]);
         given.events.pop();
         given.settle();
         given.reply(request, 0).says = Acknowledged::Batch(vec![fate]);
-        assert_only(&given, Rule::Fate);
+        assert_only(&given, Rule::ItemOutcomeIsJustified);
     }
     // The other way round: the same content is no conflict, other content no duplicate.
-    for (count, fate) in [(1, Fate::Conflict), (7, Fate::Duplicate)] {
+    for (count, fate) in [(1, ItemOutcome::Conflict), (7, ItemOutcome::Duplicate)] {
         let mut given = sound();
         let request = given.observes(None, vec![click("b", count)]);
         given.events.pop();
         given.settle();
         given.reply(request, 0).says = Acknowledged::Batch(vec![fate]);
-        assert_only(&given, Rule::Fate);
+        assert_only(&given, Rule::ItemOutcomeIsJustified);
     }
 }
 
 #[test]
 fn a_rejection_without_a_reason_is_found() {
-    for (reason, broken_rules) in [("archived", vec![Rule::Fate]), ("too_old", vec![])] {
+    for (reason, broken_rules) in [("archived", vec![Rule::ItemOutcomeIsJustified]), ("too_old", vec![])] {
         let mut given = sound();
         let request = given.observes(None, vec![click("new", 1)]);
         given.events.pop();
         given.settle();
-        given.reply(request, 0).says = Acknowledged::Batch(vec![Fate::Rejected(reason.to_owned())]);
+        given.reply(request, 0).says = Acknowledged::Batch(vec![ItemOutcome::Rejected(reason.to_owned())]);
         assert_eq!(broken(&given), broken_rules);
     }
 }
@@ -323,12 +323,13 @@ fn a_correction_of_nothing_is_found() {
 
 #[test]
 fn a_correction_refused_although_its_original_was_known_is_found() {
-    for (of, broken_rules) in [("a", vec![Rule::Fate]), ("never", vec![])] {
+    for (of, broken_rules) in [("a", vec![Rule::ItemOutcomeIsJustified]), ("never", vec![])] {
         let mut given = sound();
         let request = given.observes(None, vec![correction("late", of, Some(1))]);
         given.events.pop();
         given.settle();
-        given.reply(request, 0).says = Acknowledged::Batch(vec![Fate::Rejected("unknown_observation".to_owned())]);
+        given.reply(request, 0).says =
+            Acknowledged::Batch(vec![ItemOutcome::Rejected("unknown_observation".to_owned())]);
         assert_eq!(broken(&given), broken_rules);
     }
 }
@@ -339,7 +340,7 @@ fn an_older_statement_that_holds_is_found() {
     let What::Statements { rows, .. } = &mut given.events[2].what else { panic!() };
     rows.pop();
     given.settle();
-    assert_eq!(broken(&given), [Rule::Lost, Rule::LastWord]);
+    assert_eq!(broken(&given), [Rule::AcknowledgedIsDurable, Rule::NewestStatementWins]);
 }
 
 #[test]
@@ -377,5 +378,5 @@ fn an_event_that_no_client_can_cause_is_found() {
     let What::Campaign { event, .. } = &mut given.events[4].what else { panic!() };
     *event = CampaignEvent::CampaignArchived { at: at(90) };
     let found = broken(&given);
-    assert!(found.contains(&Rule::Unasked), "{found:?}");
+    assert!(found.contains(&Rule::NoUnrequestedWrites), "{found:?}");
 }

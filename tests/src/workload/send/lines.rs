@@ -4,7 +4,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::fate;
-use crate::history::{Acknowledged, Fate, Outcome, Reply};
+use crate::history::{Acknowledged, ItemOutcome, Outcome, Reply};
 
 /// A chunk ends with so many bytes, half a MiB: lines of this length make several of few.
 const LENGTH: usize = 60_000;
@@ -27,7 +27,7 @@ pub(super) async fn outcome(mut response: Response, count: usize) -> Outcome {
     while let Ok(Some(piece)) = response.chunk().await {
         answer.extend_from_slice(&piece);
     }
-    let mut fates = vec![Fate::Doubtful; count];
+    let mut fates = vec![ItemOutcome::Doubtful; count];
     let (mut position, mut replayed) = (0, false);
     // A line that broke off says nothing.
     for line in answer.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {

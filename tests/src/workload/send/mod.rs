@@ -10,7 +10,8 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Map, Value, json};
 
 use crate::history::{
-    Acknowledged, Asks, Change, Fate, Form, Observation, Outcome, Refusal, Reply, Says, Statement, Trace,
+    Acknowledged, Change, Form, ItemOutcome, Observation, ObservationOp, Operation, Outcome, Refusal, Reply, Statement,
+    Trace,
 };
 
 /// Longer than the server ever takes, with a dead database, to say that it does not know.
@@ -40,7 +41,7 @@ impl Sender {
     }
 
     /// One attempt.
-    pub(super) async fn send(&self, target: usize, asks: &Asks, key: Option<&str>, trace: &Trace) -> Outcome {
+    pub(super) async fn send(&self, target: usize, asks: &Operation, key: Option<&str>, trace: &Trace) -> Outcome {
         let (method, path, body) = wire(asks);
         let mut request =
             self.request(target, method, &path).header("traceparent", format!("00-{}-00000000000000a1-01", trace.id));
@@ -52,12 +53,12 @@ impl Sender {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        if let Asks::Change { if_match: Some(version), .. } = asks {
+        if let Operation::Change { if_match: Some(version), .. } = asks {
             request = request.header("if-match", format!("\"{version}\""));
         }
         let Ok(response) = request.send().await else { return Outcome::Unknown };
         let status = response.status().as_u16();
-        if let (200, Asks::Observe { form: Form::Lines, items, .. }) = (status, asks) {
+        if let (200, Operation::Observe { form: Form::Lines, items, .. }) = (status, asks) {
             return lines::outcome(response, items.len()).await;
         }
         let replayed = response.headers().contains_key("idempotency-replayed");
@@ -90,12 +91,12 @@ fn acknowledged(body: &Value) -> Option<Acknowledged> {
     body["results"].as_array()?.iter().map(fate).collect::<Option<_>>().map(Acknowledged::Batch)
 }
 
-fn fate(result: &Value) -> Option<Fate> {
+fn fate(result: &Value) -> Option<ItemOutcome> {
     Some(match result["status"].as_str()? {
-        "accepted" => Fate::Accepted,
-        "duplicate" => Fate::Duplicate,
-        "conflict" => Fate::Conflict,
-        _ => Fate::Rejected(result["reason"].as_str().unwrap_or_default().to_owned()),
+        "accepted" => ItemOutcome::Accepted,
+        "duplicate" => ItemOutcome::Duplicate,
+        "conflict" => ItemOutcome::Conflict,
+        _ => ItemOutcome::Rejected(result["reason"].as_str().unwrap_or_default().to_owned()),
     })
 }
 
@@ -108,15 +109,15 @@ enum Body {
     Lines(String),
 }
 
-fn wire(asks: &Asks) -> (Method, String, Body) {
+fn wire(asks: &Operation) -> (Method, String, Body) {
     match asks {
-        Asks::Create { name } => {
+        Operation::Create { name } => {
             let body = json!({
                 "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC", "starts_on": "2026-11-01"
             });
             (Method::POST, "/v1/campaigns".to_owned(), Body::Json(body))
         }
-        Asks::Change { campaign, change, .. } => {
+        Operation::Change { campaign, change, .. } => {
             let path = format!("/v1/campaigns/{campaign}");
             match change {
                 Change::Rename(name) => (Method::PATCH, path, Body::Json(json!({ "name": name }))),
@@ -125,16 +126,16 @@ fn wire(asks: &Asks) -> (Method, String, Body) {
                 Change::Resume => (Method::POST, format!("{path}/resume"), Body::None),
             }
         }
-        Asks::Observe { source, form: Form::Batch, items } => {
+        Operation::Observe { source, form: Form::Batch, items } => {
             let items: Vec<Value> = items.iter().map(observation).collect();
             let body = json!({ "source": source.name, "observations": items });
             (Method::POST, "/v1/observations?results=all".to_owned(), Body::Json(body))
         }
-        Asks::Observe { source, form: Form::Lines, items } => {
+        Operation::Observe { source, form: Form::Lines, items } => {
             let path = format!("/v1/observations?results=all&source={}", source.name);
             (Method::POST, path, Body::Lines(lines::body(items.iter().map(observation))))
         }
-        Asks::State { source, items } => {
+        Operation::State { source, items } => {
             let items: Vec<Value> = items.iter().map(statement).collect();
             let body = json!({ "source": source.name, "grain": "day", "time_zone": "UTC", "statements": items });
             (Method::POST, "/v1/statements?results=all".to_owned(), Body::Json(body))
@@ -148,11 +149,11 @@ fn observation(item: &Observation) -> Value {
     sent.insert("type".to_owned(), json!(item.kind.name()));
     sent.insert("occurred_at".to_owned(), json!(item.at));
     let (count, value) = match &item.says {
-        Says::Happened { campaign, count, value } => {
+        ObservationOp::Happened { campaign, count, value } => {
             sent.insert("campaign_id".to_owned(), json!(campaign));
             (Some(*count), *value)
         }
-        Says::Corrects { of, day, says_day, count, value } => {
+        ObservationOp::Corrects { of, day, says_day, count, value } => {
             let adjusts = if *says_day { json!({ "id": of, "day": day }) } else { json!(of) };
             sent.insert("adjusts".to_owned(), adjusts);
             (*count, *value)

@@ -14,14 +14,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::items::Items;
-use crate::answer::Answer;
-use crate::command::Command;
-use crate::failure::Failure;
+use super::items::BatchInput;
+use crate::command::JsonCommand;
+use crate::error::CommandError;
+use crate::item_error::{ItemError, ItemErrorCode, truncate};
 use crate::problems::kinds::MIXED_SOURCES;
-use crate::quantity::Text;
-use crate::refusal::{Reason, Refusal, clip};
-use crate::routes::batch::{Listed, check_size};
+use crate::raw_number::StrictStr;
+use crate::response::CommandResponse;
+use crate::routes::batch::{ResultsFilter, check_size};
 use crate::state::ApiState;
 
 /// How one event is called.
@@ -33,19 +33,19 @@ pub(super) const BATCH: &str = "application/cloudevents-batch+json";
 #[derive(Debug, Deserialize)]
 struct Event<'a> {
     #[serde(borrow, default)]
-    specversion: Option<Text<'a>>,
+    specversion: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    id: Option<Text<'a>>,
+    id: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    source: Option<Text<'a>>,
+    source: Option<StrictStr<'a>>,
     #[serde(borrow, default, rename = "type")]
-    kind: Option<Text<'a>>,
+    kind: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    time: Option<Text<'a>>,
+    time: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    subject: Option<Text<'a>>,
+    subject: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    datacontenttype: Option<Text<'a>>,
+    datacontenttype: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(default)]
@@ -74,7 +74,7 @@ struct Data<'a> {
 struct Sent<'a> {
     id: Option<String>,
     source: Option<Cow<'a, str>>,
-    observation: Result<Observation, Refusal>,
+    observation: Result<Observation, ItemError>,
 }
 
 /// An event as an observation of ours.
@@ -87,20 +87,20 @@ struct Observation {
 /// Records one event.
 pub(super) async fn record_one(
     state: &ApiState,
-    command: &Command,
+    command: &JsonCommand,
     source: Option<&str>,
-    listed: Listed,
-) -> Result<Answer, Problem> {
+    listed: ResultsFilter,
+) -> Result<CommandResponse, Problem> {
     record(state, command, &[command.batch()?], source, listed).await
 }
 
 /// Records several, all of one source.
 pub(super) async fn record_batch(
     state: &ApiState,
-    command: &Command,
+    command: &JsonCommand,
     source: Option<&str>,
-    listed: Listed,
-) -> Result<Answer, Problem> {
+    listed: ResultsFilter,
+) -> Result<CommandResponse, Problem> {
     let events: Vec<&RawValue> = command.batch()?;
     check_size("", events.len(), state.limits.observations)?;
     record(state, command, &events, source, listed).await
@@ -108,17 +108,17 @@ pub(super) async fn record_batch(
 
 async fn record(
     state: &ApiState,
-    command: &Command,
+    command: &JsonCommand,
     events: &[&RawValue],
     source: Option<&str>,
-    listed: Listed,
-) -> Result<Answer, Problem> {
+    listed: ResultsFilter,
+) -> Result<CommandResponse, Problem> {
     let sent: Vec<Sent<'_>> = events.iter().map(|event| read(event.get())).collect();
     let source = match source {
         Some(source) => source,
         None => common_source(&sent)?,
     };
-    let mut items = Items::default();
+    let mut items = BatchInput::default();
     for (index, event) in sent.iter().enumerate() {
         match &event.observation {
             Ok(observation) => items.add(index, &observation.item),
@@ -133,7 +133,7 @@ async fn record(
             *field = field_of_event(field, observation.by_subject);
         }
     }
-    Ok(Answer::new(StatusCode::OK, caller, &done, &answer))
+    Ok(CommandResponse::new(StatusCode::OK, caller, &done, &answer))
 }
 
 /// The source that all events name which name one.
@@ -142,9 +142,11 @@ fn common_source<'a>(sent: &'a [Sent<'_>]) -> Result<&'a str, Problem> {
         sent.iter().enumerate().filter_map(|(index, event)| event.source.as_deref().map(|source| (index, source)));
     let place = |index: usize| if sent.len() == 1 { "source".to_owned() } else { format!("[{index}].source") };
     let Some((first, source)) = named.next() else {
-        return Err(
-            Failure::Invalid { field: "source", detail: "is needed in an event, or as ?source=".to_owned() }.into()
-        );
+        return Err(CommandError::Invalid {
+            field: "source",
+            detail: "is needed in an event, or as ?source=".to_owned(),
+        }
+        .into());
     };
     match named.find(|(_, other)| *other != source) {
         None => Ok(source),
@@ -152,8 +154,8 @@ fn common_source<'a>(sent: &'a [Sent<'_>]) -> Result<&'a str, Problem> {
             let detail = format!(
                 "Event {index} names \"{}\", event {first} \"{}\". Send the events of each source in a request of their own, \
                  or name one source for all of them: ?source=NAME.",
-                clip(other),
-                clip(source),
+                truncate(other),
+                truncate(source),
             );
             Err(Problem::new(MIXED_SOURCES)
                 .field(place(index), format!("differs from {}", place(first)))
@@ -165,21 +167,22 @@ fn common_source<'a>(sent: &'a [Sent<'_>]) -> Result<&'a str, Problem> {
 fn read(text: &str) -> Sent<'_> {
     if !text.starts_with('{') {
         // A sequence would be read as the attributes in order.
-        let refusal = Refusal { reason: Reason::Malformed, field: None, detail: "must be an object".to_owned() };
+        let refusal =
+            ItemError { reason: ItemErrorCode::Malformed, field: None, detail: "must be an object".to_owned() };
         return Sent { id: None, source: None, observation: Err(refusal) };
     }
     match serde_json::from_str::<Event<'_>>(text) {
         Ok(event) => {
-            let id = event.id.as_ref().map(|Text(id)| clip(id));
+            let id = event.id.as_ref().map(|StrictStr(id)| truncate(id));
             let observation = event.observation();
-            Sent { id, source: event.source.map(|Text(source)| source), observation }
+            Sent { id, source: event.source.map(|StrictStr(source)| source), observation }
         }
-        Err(_) => Sent { id: None, source: None, observation: Err(Refusal::malformed::<Event<'_>>(text)) },
+        Err(_) => Sent { id: None, source: None, observation: Err(ItemError::malformed::<Event<'_>>(text)) },
     }
 }
 
 impl Event<'_> {
-    fn observation(&self) -> Result<Observation, Refusal> {
+    fn observation(&self) -> Result<Observation, ItemError> {
         self.check_version()?;
         let id = needed("id", self.id.as_ref())?;
         needed("source", self.source.as_ref())?;
@@ -193,7 +196,7 @@ impl Event<'_> {
         item.text("type", kind);
         item.text("occurred_at", time);
         let by_subject = data.campaign_id.is_none() && data.external_campaign_id.is_none();
-        if let (true, Some(Text(subject))) = (by_subject, &self.subject) {
+        if let (true, Some(StrictStr(subject))) = (by_subject, &self.subject) {
             item.text("external_campaign_id", subject);
         }
         let members = [
@@ -210,40 +213,40 @@ impl Event<'_> {
         Ok(Observation { item: item.close()?, by_subject })
     }
 
-    fn check_version(&self) -> Result<(), Refusal> {
+    fn check_version(&self) -> Result<(), ItemError> {
         match needed("specversion", self.specversion.as_ref())? {
             "1.0" => Ok(()),
-            _ => Err(Refusal::at(Reason::Unsupported, "specversion", "must be \"1.0\"")),
+            _ => Err(ItemError::at(ItemErrorCode::Unsupported, "specversion", "must be \"1.0\"")),
         }
     }
 
-    fn data(&self) -> Result<Data<'_>, Refusal> {
+    fn data(&self) -> Result<Data<'_>, ItemError> {
         if self.data_base64.is_some() {
-            return Err(Refusal::at(Reason::Unsupported, "data_base64", "is not taken: send JSON in `data`"));
+            return Err(ItemError::at(ItemErrorCode::Unsupported, "data_base64", "is not taken: send JSON in `data`"));
         }
-        if let Some(Text(kind)) = &self.datacontenttype
+        if let Some(StrictStr(kind)) = &self.datacontenttype
             && !is_json(kind)
         {
-            return Err(Refusal::at(Reason::Unsupported, "datacontenttype", "must be JSON, or left out"));
+            return Err(ItemError::at(ItemErrorCode::Unsupported, "datacontenttype", "must be JSON, or left out"));
         }
         let Some(data) = self.data else { return Ok(Data::default()) };
         if !data.get().starts_with('{') {
             // A sequence would be read as the members in order.
-            return Err(Refusal::at(Reason::Malformed, "data", "must be an object"));
+            return Err(ItemError::at(ItemErrorCode::Malformed, "data", "must be an object"));
         }
         serde_json::from_str(data.get()).map_err(|_| {
-            let refusal = Refusal::malformed::<Data<'_>>(data.get());
+            let refusal = ItemError::malformed::<Data<'_>>(data.get());
             let field = refusal.field.map_or("data".to_owned(), |field| format!("data.{field}"));
-            Refusal { field: Some(field), ..refusal }
+            ItemError { field: Some(field), ..refusal }
         })
     }
 }
 
-fn needed<'a>(name: &str, attribute: Option<&'a Text<'_>>) -> Result<&'a str, Refusal> {
+fn needed<'a>(name: &str, attribute: Option<&'a StrictStr<'_>>) -> Result<&'a str, ItemError> {
     match attribute {
-        Some(Text(text)) if !text.is_empty() => Ok(text),
-        Some(_) => Err(Refusal::at(Reason::Malformed, name, "must not be empty")),
-        None => Err(Refusal::at(Reason::Malformed, name, "is needed")),
+        Some(StrictStr(text)) if !text.is_empty() => Ok(text),
+        Some(_) => Err(ItemError::at(ItemErrorCode::Malformed, name, "must not be empty")),
+        None => Err(ItemError::at(ItemErrorCode::Malformed, name, "is needed")),
     }
 }
 
@@ -279,10 +282,10 @@ impl Members {
         }
     }
 
-    fn close(mut self) -> Result<Box<RawValue>, Refusal> {
+    fn close(mut self) -> Result<Box<RawValue>, ItemError> {
         self.0.push('}');
-        RawValue::from_string(self.0).map_err(|error| Refusal {
-            reason: Reason::Malformed,
+        RawValue::from_string(self.0).map_err(|error| ItemError {
+            reason: ItemErrorCode::Malformed,
             field: None,
             detail: format!("is not JSON: {error}"),
         })

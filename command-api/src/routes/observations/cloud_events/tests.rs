@@ -14,7 +14,7 @@ fn event(changes: &Value) -> String {
     event.to_string()
 }
 
-fn observation(text: &str) -> Result<String, (Reason, Option<String>)> {
+fn observation(text: &str) -> Result<String, (ItemErrorCode, Option<String>)> {
     read(text).observation.map(|sound| sound.item.get().to_owned()).map_err(|refusal| (refusal.reason, refusal.field))
 }
 
@@ -60,28 +60,28 @@ fn what_the_specification_leaves_open_is_taken() {
 #[test]
 fn what_is_no_event_of_ours_is_refused_by_the_attribute_at_fault() {
     let cases = [
-        (json!({"specversion": "0.3"}), Reason::Unsupported, "specversion"),
-        (json!({"specversion": null}), Reason::Malformed, "specversion"),
-        (json!({"specversion": 1.0}), Reason::Malformed, "specversion"),
-        (json!({"id": ""}), Reason::Malformed, "id"),
-        (json!({"id": 7}), Reason::Malformed, "id"),
-        (json!({"source": ""}), Reason::Malformed, "source"),
-        (json!({"source": null}), Reason::Malformed, "source"),
-        (json!({"type": null}), Reason::Malformed, "type"),
-        (json!({"time": null}), Reason::Malformed, "time"),
-        (json!({"subject": 3}), Reason::Malformed, "subject"),
-        (json!({"data_base64": "e30="}), Reason::Unsupported, "data_base64"),
-        (json!({"datacontenttype": "application/xml"}), Reason::Unsupported, "datacontenttype"),
-        (json!({"datacontenttype": "json"}), Reason::Unsupported, "datacontenttype"),
-        (json!({"data": "{}"}), Reason::Malformed, "data"),
-        (json!({"data": ["c"]}), Reason::Malformed, "data"),
-        (json!({"data": {"clicks": 1}}), Reason::Malformed, "data.clicks"),
+        (json!({"specversion": "0.3"}), ItemErrorCode::Unsupported, "specversion"),
+        (json!({"specversion": null}), ItemErrorCode::Malformed, "specversion"),
+        (json!({"specversion": 1.0}), ItemErrorCode::Malformed, "specversion"),
+        (json!({"id": ""}), ItemErrorCode::Malformed, "id"),
+        (json!({"id": 7}), ItemErrorCode::Malformed, "id"),
+        (json!({"source": ""}), ItemErrorCode::Malformed, "source"),
+        (json!({"source": null}), ItemErrorCode::Malformed, "source"),
+        (json!({"type": null}), ItemErrorCode::Malformed, "type"),
+        (json!({"time": null}), ItemErrorCode::Malformed, "time"),
+        (json!({"subject": 3}), ItemErrorCode::Malformed, "subject"),
+        (json!({"data_base64": "e30="}), ItemErrorCode::Unsupported, "data_base64"),
+        (json!({"datacontenttype": "application/xml"}), ItemErrorCode::Unsupported, "datacontenttype"),
+        (json!({"datacontenttype": "json"}), ItemErrorCode::Unsupported, "datacontenttype"),
+        (json!({"data": "{}"}), ItemErrorCode::Malformed, "data"),
+        (json!({"data": ["c"]}), ItemErrorCode::Malformed, "data"),
+        (json!({"data": {"clicks": 1}}), ItemErrorCode::Malformed, "data.clicks"),
     ];
     for (changes, reason, field) in cases {
         assert_eq!(observation(&event(&changes)), Err((reason, Some(field.to_owned()))), "{changes}");
     }
     for text in ["7", "null", "[]", r#"["1.0","o-1","shop","click","2026-11-21T21:00:00Z"]"#] {
-        assert!(matches!(observation(text), Err((Reason::Malformed, _))), "{text}");
+        assert!(matches!(observation(text), Err((ItemErrorCode::Malformed, _))), "{text}");
     }
 }
 

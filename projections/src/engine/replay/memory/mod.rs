@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::super::batch::Fold;
+use super::super::batch::Accumulator;
 
 /// What a replay may hold of the memory at a time, roughly: how much it reads ahead and how many rows it writes at once
 /// follow from it. One event is held beside that, however large it is.
@@ -38,7 +38,7 @@ impl fmt::Display for ReplayMemory {
 
 /// How a log is cut while it is replayed. Its rows do not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplayCut {
+pub struct SegmentSize {
     /// Events that are read and folded by themselves, at most; fewer if they are large.
     pub page_events: usize,
     /// Events that are written in one transaction, about, so that progress shows and an interruption costs little; fewer if
@@ -46,7 +46,7 @@ pub struct ReplayCut {
     pub fold_events: u64,
 }
 
-impl Default for ReplayCut {
+impl Default for SegmentSize {
     fn default() -> Self {
         Self { page_events: 8_000, fold_events: 200_000 }
     }
@@ -64,7 +64,7 @@ const PARTS_WORTH_WRITING: usize = 4;
 
 /// How the memory is shared out among the logs that are filled at the same time, and how these are cut.
 #[derive(Debug, Clone)]
-pub(super) struct Room {
+pub(super) struct MemoryBudget {
     /// KiB that are free for pages. A quarter of the memory; what they fold to takes as much at most.
     pages: Arc<Semaphore>,
     all: u32,
@@ -73,11 +73,11 @@ pub(super) struct Room {
     /// Rows of one log's fold that make it full. Half of the memory, together. The page that is joined last may bring more than
     /// are missing: a fold may pass this by its rows.
     fold_rows: usize,
-    cut: ReplayCut,
+    cut: SegmentSize,
 }
 
-impl Room {
-    pub(super) fn of(ReplayMemory(mib): ReplayMemory, cut: ReplayCut, logs_at_once: usize) -> Self {
+impl MemoryBudget {
+    pub(super) fn of(ReplayMemory(mib): ReplayMemory, cut: SegmentSize, logs_at_once: usize) -> Self {
         let kib = mib.saturating_mul(256);
         let bytes = usize::try_from(mib).unwrap_or(usize::MAX).saturating_mul(KIB * KIB);
         Self {
@@ -95,13 +95,13 @@ impl Room {
     }
 
     /// Whether a fold is to be written, if nothing else is.
-    pub(super) fn is_worth_writing(&self, fold: &Fold) -> bool {
+    pub(super) fn should_flush(&self, fold: &Accumulator) -> bool {
         fold.rows() >= self.fold_rows / PARTS_WORTH_WRITING || fold.events >= self.cut.fold_events
     }
 
     /// Whether a fold is to be written before anything more is joined to it. It is asked between pages, so that a full one may
     /// have a page's rows more than there is room for.
-    pub(super) fn is_full(&self, fold: &Fold) -> bool {
+    pub(super) fn is_full(&self, fold: &Accumulator) -> bool {
         fold.rows() >= self.fold_rows
     }
 

@@ -4,8 +4,8 @@ use super::*;
 
 const MIB: usize = KIB * KIB;
 
-fn room(mib: u32) -> Room {
-    Room::of(ReplayMemory::of_mib(mib).expect("within bounds"), ReplayCut::default(), 2)
+fn room(mib: u32) -> MemoryBudget {
+    MemoryBudget::of(ReplayMemory::of_mib(mib).expect("within bounds"), SegmentSize::default(), 2)
 }
 
 #[test]

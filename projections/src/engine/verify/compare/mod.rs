@@ -4,7 +4,7 @@ use futures_util::{Stream, TryStreamExt};
 use sqlx::PgConnection;
 
 use super::difference::{Cell, Changed, Difference, RowDifference};
-use super::shape::Shape;
+use super::shape::TableSchema;
 use super::{Problem, Scope, TableCount};
 
 /// A row: what its key orders by, and every column as text.
@@ -16,7 +16,7 @@ struct Row {
 
 /// Compares one table of a workspace: the live epoch's rows, and the rebuilt ones.
 pub(super) async fn table(
-    shape: &Shape,
+    shape: &TableSchema,
     scope: Scope<'_>,
     (live_epoch, live): (i32, &mut PgConnection),
     (rebuilt_epoch, rebuilt): (i32, &mut PgConnection),
@@ -30,7 +30,7 @@ pub(super) async fn table(
 
 /// The shape really is dynamic: tables and columns come from the projection's constant and the catalogue.
 fn rows<'a>(
-    shape: &'a Shape,
+    shape: &'a TableSchema,
     sql: &'a str,
     scope: Scope<'a>,
     session: &'a mut PgConnection,
@@ -54,7 +54,7 @@ fn ordering(mut binary: Vec<Vec<u8>>, signed: &[bool]) -> Vec<Vec<u8>> {
 }
 
 async fn merge(
-    shape: &Shape,
+    shape: &TableSchema,
     live: impl Stream<Item = Result<Row, sqlx::Error>> + Unpin,
     rebuilt: impl Stream<Item = Result<Row, sqlx::Error>> + Unpin,
     found: impl Fn(Vec<Cell>, RowDifference),
@@ -103,7 +103,7 @@ struct Side<S> {
 }
 
 impl<S: Stream<Item = Result<Row, sqlx::Error>> + Unpin> Side<S> {
-    fn of(shape: &Shape, rows: S) -> Self {
+    fn of(shape: &TableSchema, rows: S) -> Self {
         Self { table: shape.table, rows, row: None }
     }
 
@@ -120,7 +120,7 @@ impl<S: Stream<Item = Result<Row, sqlx::Error>> + Unpin> Side<S> {
     }
 }
 
-impl Shape {
+impl TableSchema {
     fn cell(&self, place: usize, values: &[Option<String>]) -> Cell {
         Cell { column: self.columns[place].clone(), value: values[place].clone() }
     }

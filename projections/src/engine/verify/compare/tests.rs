@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn shape() -> Shape {
-    Shape::of_tests("clicks", &["id", "value"], &[0])
+fn shape() -> TableSchema {
+    TableSchema::of_tests("clicks", &["id", "value"], &[0])
 }
 
 fn row(id: i32, value: Option<&str>) -> Row {

@@ -11,14 +11,14 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::super::campaign::BudgetBody;
-use super::{Actor, Change, HappeningBody};
-use crate::cursor::PageWanted;
-use crate::refusal::Refusal;
+use super::{ActivityEntry, Actor, Change};
+use crate::cursor::PageRequest;
+use crate::error::ReadError;
 use crate::report::value::Value;
 use crate::snapshot::Snapshot;
 
 /// The last event that the feed tells of: nothing else changes it. Keys and sources keep the names that they were given.
-pub(super) async fn last_position(snapshot: &mut Snapshot, campaign: Uuid) -> Result<i64, Refusal> {
+pub(super) async fn last_position(snapshot: &mut Snapshot, campaign: Uuid) -> Result<i64, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let position = sqlx::query_scalar!(
         r#"SELECT greatest(
@@ -67,22 +67,22 @@ impl Row {
         (self.position, self.kind.clone())
     }
 
-    pub(super) fn shown(self) -> Result<HappeningBody, Refusal> {
+    pub(super) fn shown(self) -> Result<ActivityEntry, ReadError> {
         let mut to_values = self.to_values.0;
         let corrected = if self.kind == "corrected" {
             let did = Json::Object(std::mem::take(&mut to_values));
-            serde_json::from_value(did).map_err(Refusal::corrupt)?
+            serde_json::from_value(did).map_err(ReadError::corrupt)?
         } else {
             Corrected::default()
         };
         let currency: Option<Currency> =
-            self.currency.as_deref().map(str::parse).transpose().map_err(Refusal::corrupt)?;
+            self.currency.as_deref().map(str::parse).transpose().map_err(ReadError::corrupt)?;
         let mut added = BTreeMap::new();
         for (measure, change) in corrected.changes {
-            let change = change.parse().map_err(Refusal::corrupt)?;
+            let change = change.parse().map_err(ReadError::corrupt)?;
             added.insert(measure.name(), currency.map_or(Value::Null, |one| Value::of(measure, change, one)));
         }
-        Ok(HappeningBody {
+        Ok(ActivityEntry {
             recorded_at: self.recorded_at,
             position: self.position,
             actor: self.actor.map(|key_id| Actor { key_id, name: self.actor_name }),
@@ -131,8 +131,8 @@ fn request_id(traceparent: &str) -> Option<String> {
 pub(super) async fn page(
     snapshot: &mut Snapshot,
     campaign: Uuid,
-    page: PageWanted<'_>,
-) -> Result<(Vec<Row>, Option<String>), Refusal> {
+    page: PageRequest<'_>,
+) -> Result<(Vec<Row>, Option<String>), ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let (before_position, before_kind): Key = page.after()?.unwrap_or((i64::MAX, String::new()));
     let rows = sqlx::query_as!(
@@ -169,11 +169,11 @@ pub(super) async fn page(
         campaign,
         before_position,
         before_kind,
-        page.and_one(),
+        page.fetch_limit(),
     )
     .fetch_all(snapshot.db())
     .await?;
-    Ok(page.cut(rows, Row::key))
+    Ok(page.into_page(rows, Row::key))
 }
 
 #[cfg(test)]

@@ -1,0 +1,208 @@
+//! Campaigns as they are sent.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::campaign::{Budget, BudgetPeriod, CampaignCommand, CampaignEdit, ExternalId};
+use domain::channel::Channel;
+use domain::ids::CampaignId;
+use domain::money::{Currency, Money};
+use domain::zone::Zone;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::raw_number::{Decimal, Millionths, UniqueKeys};
+
+/// What a campaign starts out with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Winter sale",
+    "channels": ["paid_search", "email"],
+    "currency": "EUR",
+    "time_zone": "Europe/Berlin",
+    "starts_on": "2026-12-01",
+    "ends_on": "2026-12-31",
+    "budget": {"amount": "25000.00", "currency": "EUR"},
+    "external_ids": [{"source": "google_ads", "id": "1234567890"}],
+    "attributes": {"region": "dach"}
+}))]
+pub(crate) struct CreateCampaign {
+    /// One line of 1 to 200 characters.
+    name: String,
+    /// Where it is to run; at least one is needed to launch it.
+    #[schema(value_type = Vec<String>)]
+    channels: Vec<Channel>,
+    /// The currency of its budget, as ISO 4217 writes it.
+    #[schema(value_type = String)]
+    currency: Currency,
+    /// The IANA zone of its days.
+    #[schema(value_type = String)]
+    time_zone: Zone,
+    /// Its first day.
+    starts_on: NaiveDate,
+    /// Its last day; none if left out.
+    #[serde(default)]
+    ends_on: Option<NaiveDate>,
+    /// What it may spend; no limit if left out.
+    #[serde(default)]
+    budget: Option<BudgetInput>,
+    /// What others call it.
+    #[serde(default)]
+    external_ids: Vec<ExternalIdInput>,
+    /// Free labels.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    attributes: UniqueKeys<String>,
+}
+
+/// What to change of a campaign.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Winter sale, extended", "ends_on": "2027-01-15"}))]
+#[expect(clippy::option_option, reason = "left out leaves a part as it is, null takes it away")]
+pub(crate) struct EditCampaign {
+    /// One line of 1 to 200 characters.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    /// Where it runs, all of it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
+    channels: Option<Vec<Channel>>,
+    /// Fixed since the launch.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    currency: Option<Currency>,
+    /// Fixed since the launch.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    time_zone: Option<Zone>,
+    /// Fixed since that day has begun.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    starts_on: Option<NaiveDate>,
+    /// `null`: none any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<NaiveDate>)]
+    ends_on: Option<Option<NaiveDate>>,
+    /// All of them; `null`: none any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<ExternalIdInput>>)]
+    external_ids: Option<Option<Vec<ExternalIdInput>>>,
+    /// All of them; `null`: none any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    attributes: Option<Option<UniqueKeys<String>>>,
+}
+
+/// A campaign's budget.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"budget": {"amount": "30000.00", "currency": "EUR", "per": "total"}}))]
+pub(crate) struct SetBudget {
+    /// What it may spend; `null`: no limit. Must be given, so that nothing is taken away by an empty body.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required = true)]
+    pub(super) budget: Option<BudgetInput>,
+}
+
+/// What a campaign may spend, and in which time.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Budget, example = json!({"amount": "800.00", "currency": "EUR", "per": "day"}))]
+pub(crate) struct BudgetInput {
+    /// How much.
+    #[schema(value_type = Decimal)]
+    amount: Millionths,
+    /// As ISO 4217 writes it.
+    #[schema(value_type = String)]
+    currency: Currency,
+    /// `total`: from its first day to its last. `day`: each day of its zone.
+    #[serde(default = "in_all")]
+    #[schema(value_type = String, pattern = "^(total|day)$", default = "total")]
+    per: BudgetPeriod,
+}
+
+fn in_all() -> BudgetPeriod {
+    BudgetPeriod::Total
+}
+
+/// A campaign's name in another system.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExternalId)]
+pub(crate) struct ExternalIdInput {
+    /// The source that uses it; any, if left out.
+    #[serde(default)]
+    source: Option<String>,
+    /// As that system writes it.
+    id: String,
+}
+
+/// What a command made of a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"campaign_id": "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62", "version": 4, "position": 18342}))]
+pub(crate) struct CampaignResponse {
+    /// The campaign.
+    pub(super) campaign_id: Uuid,
+    /// How many events it has: what `If-Match` takes.
+    pub(super) version: i64,
+    /// The log's position that covers it.
+    pub(super) position: i64,
+}
+
+impl From<BudgetInput> for Budget {
+    fn from(sent: BudgetInput) -> Self {
+        Self { amount: Money { micros: sent.amount.0, currency: sent.currency }, per: sent.per }
+    }
+}
+
+impl From<ExternalIdInput> for ExternalId {
+    fn from(sent: ExternalIdInput) -> Self {
+        Self { source: sent.source, id: sent.id }
+    }
+}
+
+impl CreateCampaign {
+    pub(super) fn into_command(self, campaign: CampaignId, at: DateTime<Utc>) -> CampaignCommand {
+        CampaignCommand::Create {
+            campaign,
+            name: self.name,
+            channels: self.channels,
+            currency: self.currency,
+            time_zone: self.time_zone,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            budget: self.budget.map(Into::into),
+            external_ids: external_ids(self.external_ids),
+            attributes: self.attributes.0,
+            at,
+        }
+    }
+}
+
+impl EditCampaign {
+    pub(super) fn into_edit(self, at: DateTime<Utc>) -> CampaignEdit {
+        CampaignEdit {
+            name: self.name,
+            channels: self.channels,
+            currency: self.currency,
+            time_zone: self.time_zone,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            budget: None,
+            external_ids: self.external_ids.map(|ids| external_ids(ids.unwrap_or_default())),
+            attributes: self.attributes.map(|labels| labels.unwrap_or_default().0),
+            at,
+        }
+    }
+}
+
+fn external_ids(sent: Vec<ExternalIdInput>) -> Vec<ExternalId> {
+    sent.into_iter().map(Into::into).collect()
+}
+
+/// A member that is there, so that `null` is read as its type reads it and never as "left out".
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

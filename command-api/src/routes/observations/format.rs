@@ -1,0 +1,58 @@
+//! In which form observations are sent.
+
+use http::HeaderMap;
+use http_edge::body::{media_type, unsupported_media_type};
+use http_edge::problem::{Problem, kinds};
+
+use super::{cloud_events, ndjson};
+
+/// How a request's body is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InputFormat {
+    /// One JSON document with a source and its observations.
+    Batch,
+    /// One observation on each line.
+    Lines,
+    /// One event.
+    CloudEvent,
+    /// An array of events.
+    CloudEvents,
+}
+
+const TAKEN: &str = "Send `Content-Type: application/json`, `application/x-ndjson`, `application/cloudevents+json` or \
+                     `application/cloudevents-batch+json`.";
+
+impl InputFormat {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        match media_type(headers).as_deref() {
+            Some("application/json") if headers.contains_key("ce-specversion") => Err(unsupported_media_type(
+                "CloudEvents are taken in structured and in batched mode, not in binary mode.",
+            )),
+            Some("application/json") => Ok(Self::Batch),
+            Some(ndjson::MEDIA_TYPE | "application/ndjson" | "application/jsonl") => Ok(Self::Lines),
+            Some(cloud_events::ONE) => Ok(Self::CloudEvent),
+            Some(cloud_events::BATCH) => Ok(Self::CloudEvents),
+            Some(_) | None => Err(unsupported_media_type(TAKEN)),
+        }
+    }
+
+    /// Its own name, whichever of its names was sent.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::Batch => "application/json",
+            Self::Lines => ndjson::MEDIA_TYPE,
+            Self::CloudEvent => cloud_events::ONE,
+            Self::CloudEvents => cloud_events::BATCH,
+        }
+    }
+
+    /// Refuses a query that names the source twice, or not at all.
+    pub(super) fn check(self, source: Option<&str>) -> Result<(), Problem> {
+        let detail = match (self, source) {
+            (Self::Batch, Some(_)) => "is named in the body",
+            (Self::Lines, None) => "is needed: the lines do not name their source",
+            (Self::Batch, None) | (Self::Lines, Some(_)) | (Self::CloudEvent | Self::CloudEvents, _) => return Ok(()),
+        };
+        Err(Problem::new(kinds::INVALID_QUERY).field("source", detail))
+    }
+}

@@ -1,0 +1,191 @@
+//! The streamed answer: a line for each chunk, then one that ends it.
+
+use bytes::Bytes;
+use http_edge::problem::Problem;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::splitter::Chunk;
+use crate::command::CommandContext;
+use crate::item_error::ItemErrorCode;
+use crate::outcome::CommandResult;
+use crate::response::token;
+use crate::routes::batch::{BatchResponse, ItemResult, ItemStatus};
+
+/// How one line fared.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct LineResult {
+    /// The line's number in the request, from 1.
+    line: usize,
+    /// The item's id, if it has one that could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// How it fared.
+    status: ItemStatus,
+    /// Why it was not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ItemErrorCode>,
+    /// The member at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl From<ItemResult> for LineResult {
+    fn from(result: ItemResult) -> Self {
+        let ItemResult { index, id, status, reason, field, detail } = result;
+        Self { line: index, id, status, reason, field, detail }
+    }
+}
+
+/// How the lines of one chunk fared.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChunkResponse {
+    /// Counted from 1.
+    chunk: u64,
+    /// The numbers of its first and last line.
+    #[schema(value_type = Vec<u64>, example = json!([1, 1000]))]
+    lines: (u64, u64),
+    /// How many items were recorded.
+    accepted: usize,
+    /// How many said nothing new.
+    duplicates: usize,
+    /// How many said something else under an id that was recorded before.
+    conflicts: usize,
+    /// How many could not be recorded.
+    rejected: usize,
+    /// The log's position that covers the chunk.
+    position: i64,
+    /// Makes a read wait for the chunk.
+    consistency_token: String,
+    /// Whether it was recorded when the same request was sent before.
+    replayed: bool,
+    /// The items that were not accepted, or all of them with `results=all`, as far as an answer lists them.
+    results: Vec<LineResult>,
+    /// How many of them are not listed: one answer lists the first 1,000.
+    results_omitted: usize,
+}
+
+/// The last line of an answer: what came of all chunks, and whether that is all.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StreamSummary {
+    /// Whether everything that was sent is answered.
+    done: bool,
+    /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Problem>)]
+    problem: Option<Value>,
+    /// The first line that was not recorded: send it and what follows, or everything again with the same idempotency key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume_from: Option<u64>,
+    /// How many chunks were recorded.
+    chunks: u64,
+    /// How many lines were read.
+    lines: u64,
+    #[serde(flatten)]
+    totals: Totals,
+    /// Makes a read wait for all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consistency_token: Option<String>,
+}
+
+/// What the chunks so far come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Totals {
+    /// How many items were recorded.
+    accepted: usize,
+    /// How many said nothing new.
+    duplicates: usize,
+    /// How many said something else under an id that was recorded before.
+    conflicts: usize,
+    /// How many could not be recorded.
+    rejected: usize,
+    /// The log's position that covers all of it.
+    position: i64,
+    /// How many results are not listed.
+    results_omitted: usize,
+}
+
+/// Writes the lines of one answer, and keeps count.
+#[derive(Debug)]
+pub(super) struct StreamTotals {
+    chunks: u64,
+    totals: Totals,
+    /// How many results may still be listed. An answer waits in memory for a caller who sends everything before it reads, so
+    /// it must not grow with what is sent.
+    room: usize,
+}
+
+impl StreamTotals {
+    pub(super) fn new(most_results: usize) -> Self {
+        Self { chunks: 0, totals: Totals::default(), room: most_results }
+    }
+
+    /// The line of a chunk.
+    pub(super) fn chunk(
+        &mut self,
+        caller: &CommandContext,
+        chunk: &Chunk,
+        done: &CommandResult,
+        answer: BatchResponse,
+    ) -> Bytes {
+        let BatchResponse { accepted, duplicates, conflicts, rejected, position, results } = answer;
+        let found = results.len();
+        let listed: Vec<LineResult> = results.into_iter().take(self.room).map(LineResult::from).collect();
+        let results_omitted = found - listed.len();
+        self.room -= listed.len();
+        self.chunks += 1;
+        self.totals.accepted += accepted;
+        self.totals.duplicates += duplicates;
+        self.totals.conflicts += conflicts;
+        self.totals.rejected += rejected;
+        self.totals.results_omitted += results_omitted;
+        self.totals.position = self.totals.position.max(position);
+        line(&ChunkResponse {
+            chunk: chunk.number,
+            lines: chunk.lines,
+            accepted,
+            duplicates,
+            conflicts,
+            rejected,
+            position,
+            consistency_token: token(caller, position),
+            replayed: done.replayed,
+            results: listed,
+            results_omitted,
+        })
+    }
+
+    /// The last line of an answer to everything.
+    pub(super) fn end(&self, caller: &CommandContext, lines: u64) -> Bytes {
+        line(&self.last(caller, lines))
+    }
+
+    /// The last line where something went wrong.
+    pub(super) fn break_off(&self, caller: &CommandContext, lines: u64, problem: &Problem, resume_from: u64) -> Bytes {
+        let problem = Some(problem.clone().of_request(caller.request_id()).to_json());
+        line(&StreamSummary { done: false, problem, resume_from: Some(resume_from), ..self.last(caller, lines) })
+    }
+
+    fn last(&self, caller: &CommandContext, lines: u64) -> StreamSummary {
+        StreamSummary {
+            done: true,
+            problem: None,
+            resume_from: None,
+            chunks: self.chunks,
+            lines,
+            totals: self.totals,
+            consistency_token: (self.chunks > 0).then(|| token(caller, self.totals.position)),
+        }
+    }
+}
+
+fn line(answer: &impl Serialize) -> Bytes {
+    // These are plain structs of numbers and texts, which can all be written.
+    let mut line = serde_json::to_vec(answer).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}

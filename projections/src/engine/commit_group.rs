@@ -1,0 +1,213 @@
+//! Batches that share a transaction: applied together, and split to find out what fails, so that nothing else is held up.
+
+use event_store::StoredEvent;
+use sqlx::PgPool;
+
+use super::announce::CommitNotifier;
+use super::apply::{self, CommitOutcome};
+use super::batch::{Accumulator, LogPage};
+use super::event::RejectedEvent;
+use super::parked::index;
+use super::parked::park::{self, ParkOutcome};
+use super::{Projection, WriteError, page};
+
+/// Folding more than this would hold up the runtime's thread.
+const INLINE_BYTES: usize = 64 * 1024;
+/// Events of a page of one log, and their payloads as stored.
+const PAGE_EVENTS: i64 = 1_000;
+const PAGE_BYTES: i64 = 4 * 1024 * 1024;
+
+/// Batches to apply in one transaction to the same epochs, which hold back the same.
+pub(crate) struct CommitGroup {
+    pub(crate) epochs: Vec<i32>,
+    pub(crate) batches: Vec<LogPage>,
+}
+
+/// What applying a group came to.
+#[derive(Debug, Default)]
+pub(crate) struct GroupOutcome {
+    /// Logs whose checkpoints moved.
+    pub(crate) moved: Vec<i32>,
+    /// Transactions that moved them.
+    pub(crate) transactions: u64,
+    /// Events that they applied.
+    pub(crate) events: u64,
+    /// Parts that were parked.
+    pub(crate) parked: usize,
+    /// Another projector was faster somewhere.
+    pub(crate) lost: bool,
+    /// Logs that cannot go on, and in which epochs.
+    pub(crate) stopped: Vec<(Vec<i32>, RejectedEvent)>,
+}
+
+/// What is left to be done with a group of which something failed.
+type Remainder = (Vec<CommitGroup>, Option<PoisonEvent>);
+
+/// An event that is refused, right after the checkpoints of these epochs.
+struct PoisonEvent {
+    epochs: Vec<i32>,
+    event: StoredEvent,
+    batch: LogPage,
+}
+
+/// Applies one page of one log to one epoch, up to a position.
+pub(crate) async fn apply_page(
+    pool: &PgPool,
+    projection: &'static Projection,
+    epoch: i32,
+    workspace: i32,
+    after: i64,
+    through: i64,
+) -> Result<GroupOutcome, sqlx::Error> {
+    let batch = {
+        let mut conn = pool.acquire().await?;
+        let holds = index::of_log(&mut conn, projection.name, epoch, workspace).await?;
+        let limit = page::Limit { events: PAGE_EVENTS.min(through - after), bytes: PAGE_BYTES };
+        page::read(&mut conn, workspace, after, through, limit).await?.with_parked(holds)
+    };
+    apply(pool, projection, CommitGroup { epochs: vec![epoch], batches: vec![batch] }, &CommitNotifier::default()).await
+}
+
+/// Applies a group. What is refused is parked, and the log goes on; it stops only at a hole.
+pub(crate) async fn apply(
+    pool: &PgPool,
+    projection: &'static Projection,
+    group: CommitGroup,
+    bell: &CommitNotifier,
+) -> Result<GroupOutcome, sqlx::Error> {
+    let mut outcome = GroupOutcome::default();
+    let mut work = vec![group];
+    while let Some(group) = work.pop() {
+        let Some(group) = group.without_dead_ends(&mut outcome) else { continue };
+        let (groups, poison) = match fold(projection, group).await {
+            Ok((fold, group)) => match apply::commit(pool, projection, &group.epochs, &fold).await {
+                Ok(CommitOutcome::Written) => {
+                    outcome.transactions += 1;
+                    outcome.events += fold.events;
+                    outcome.moved.extend(group.batches.iter().map(|batch| batch.workspace));
+                    bell.notify();
+                    continue;
+                }
+                Ok(CommitOutcome::Conflict) => {
+                    outcome.lost = true;
+                    continue;
+                }
+                Err(WriteError::Refused(refused)) if group.epochs.len() == 1 => group.isolate(&refused),
+                Err(WriteError::Refused(_)) => (group.split_epochs(), None),
+                Err(WriteError::Database(error)) if apply::is_about_rows(&error) => group.split_rows(),
+                Err(WriteError::Database(error)) => return Err(error),
+            },
+            Err((refused, group)) => group.isolate(&refused),
+        };
+        work.extend(groups);
+        if let Some(poison) = poison {
+            poison.park(pool, projection, &mut outcome, bell).await?;
+        }
+    }
+    Ok(outcome)
+}
+
+impl CommitGroup {
+    /// Sets the logs aside that cannot go on. `None` if nothing is left.
+    fn without_dead_ends(self, outcome: &mut GroupOutcome) -> Option<Self> {
+        let Self { epochs, batches } = self;
+        let (batches, empty): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| !batch.events().is_empty());
+        let stuck = empty.iter().filter_map(LogPage::gap_error);
+        outcome.stopped.extend(stuck.map(|refused| (epochs.clone(), refused)));
+        (!batches.is_empty()).then_some(Self { epochs, batches })
+    }
+
+    /// Keeps what stands before the refused event; takes that event out, if nothing does.
+    fn isolate(mut self, refused: &RejectedEvent) -> Remainder {
+        let Some(place) = self.batches.iter().position(|batch| batch.workspace == refused.workspace) else {
+            return (vec![self], None);
+        };
+        let Some(event) = self.batches.get_mut(place).and_then(|batch| batch.truncate_before(refused.position)) else {
+            return (vec![self], None);
+        };
+        let batch = self.batches.remove(place);
+        let poison = PoisonEvent { epochs: self.epochs.clone(), event, batch };
+        (vec![self], Some(poison))
+    }
+
+    /// One group per epoch: an old epoch must not hold up the live one.
+    fn split_epochs(self) -> Vec<Self> {
+        let Self { epochs, batches } = self;
+        let copy = || batches.iter().map(LogPage::copy).collect();
+        epochs.iter().map(|&epoch| Self { epochs: vec![epoch], batches: copy() }).collect()
+    }
+
+    /// The parts of a group whose rows the database refuses: epochs, then logs, then halves of a log's events, until one
+    /// event is left, which is the one that is refused.
+    fn split_rows(mut self) -> Remainder {
+        if self.epochs.len() > 1 {
+            return (self.split_epochs(), None);
+        }
+        if let [batch] = self.batches.as_mut_slice() {
+            if batch.events().len() > 1 {
+                batch.bisect();
+                return (vec![self], None);
+            }
+            let event = batch.truncate_before(batch.after + 1);
+            let Self { epochs, mut batches } = self;
+            let poison = event.zip(batches.pop()).map(|(event, batch)| PoisonEvent { epochs, event, batch });
+            return (Vec::new(), poison);
+        }
+        let Self { epochs, batches } = self;
+        let alone = |batch| Self { epochs: epochs.clone(), batches: vec![batch] };
+        (batches.into_iter().map(alone).collect(), None)
+    }
+}
+
+impl PoisonEvent {
+    async fn park(
+        self,
+        pool: &PgPool,
+        projection: &Projection,
+        outcome: &mut GroupOutcome,
+        bell: &CommitNotifier,
+    ) -> Result<(), sqlx::Error> {
+        for epoch in self.epochs {
+            match park::pass(pool, projection, epoch, &self.event, self.batch.holds()).await? {
+                ParkOutcome::Gone { parked } => {
+                    outcome.parked += parked;
+                    outcome.transactions += 1;
+                    outcome.moved.push(self.event.workspace);
+                    bell.notify();
+                }
+                ParkOutcome::Lost => outcome.lost = true,
+                ParkOutcome::Stopped(refused) => outcome.stopped.push((vec![epoch], refused)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Folds a group, away from the runtime's threads if it is large. A refusal gives the group back, to be cut.
+async fn fold(
+    projection: &'static Projection,
+    group: CommitGroup,
+) -> Result<(Accumulator, CommitGroup), (RejectedEvent, CommitGroup)> {
+    let bytes: usize = group.batches.iter().map(LogPage::bytes).sum();
+    if bytes <= INLINE_BYTES {
+        return fold_here(projection, group);
+    }
+    match tokio::task::spawn_blocking(move || fold_here(projection, group)).await {
+        Ok(folded) => folded,
+        // Never cancelled, so it panicked: a bug, which goes on its way.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn fold_here(
+    projection: &Projection,
+    group: CommitGroup,
+) -> Result<(Accumulator, CommitGroup), (RejectedEvent, CommitGroup)> {
+    let mut fold = Accumulator::new(projection);
+    for batch in &group.batches {
+        if let Err(refused) = fold.absorb(batch) {
+            return Err((refused, group));
+        }
+    }
+    Ok((fold, group))
+}

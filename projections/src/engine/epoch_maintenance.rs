@@ -1,0 +1,105 @@
+//! What a projector does beside following: builds what its version of a projection lacks, and drops old epochs when their time
+//! has come. Any number of projectors may: one at a time holds a projection's lock.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use platform::clock::SharedClock;
+use sqlx::PgPool;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::Projection;
+use super::replay::{self, ReplayError, ReplayMemory, ReplayOutcome, ReplayProgress};
+use crate::views::PROJECTIONS;
+
+/// How much of a build is told at once, in hundredths.
+const TOLD_EVERY: i64 = 10;
+
+/// How a projector looks after epochs.
+#[derive(Debug, Clone)]
+pub struct EpochMaintenance {
+    /// Tells when an old epoch's time has come.
+    pub clock: SharedClock,
+    /// Who builds what this version of a projection lacks.
+    pub rebuild: RebuildMode,
+    /// What building one may hold of the memory.
+    pub memory: ReplayMemory,
+    /// How often it is looked whether something is to be built or dropped.
+    pub every: Duration,
+}
+
+/// Who builds an epoch that this version of a projection lacks: the first one of a new projection, or the next one of a
+/// projection whose rows an older version built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RebuildMode {
+    /// The projector, in the background.
+    #[default]
+    Automatic,
+    /// An operator, with `highwater replay`.
+    Manual,
+}
+
+impl EpochMaintenance {
+    /// The defaults, with this clock.
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, rebuild: RebuildMode::default(), memory: ReplayMemory::default(), every: Duration::from_secs(10) }
+    }
+}
+
+/// Looks after every projection until shutdown.
+pub(crate) async fn run(pool: &PgPool, upkeep: Option<&EpochMaintenance>, shutdown: &CancellationToken) {
+    let Some(upkeep) = upkeep else { return };
+    let each: Vec<BoxFuture<'_, ()>> =
+        PROJECTIONS.iter().map(|&projection| maintain(pool, projection, upkeep, shutdown).boxed()).collect();
+    join_all(each).await;
+}
+
+/// What fails is tried again at the next look.
+async fn maintain(
+    pool: &PgPool,
+    projection: &'static Projection,
+    upkeep: &EpochMaintenance,
+    shutdown: &CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(upkeep.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = look(pool, projection, upkeep, shutdown).await {
+            tracing::warn!(
+                projection = projection.name,
+                error = &error as &dyn std::error::Error,
+                "the projection's epochs could not be looked after"
+            );
+        }
+    }
+}
+
+async fn look(
+    pool: &PgPool,
+    projection: &'static Projection,
+    upkeep: &EpochMaintenance,
+    shutdown: &CancellationToken,
+) -> Result<(), ReplayError> {
+    if upkeep.rebuild == RebuildMode::Automatic {
+        let told = AtomicI64::new(0);
+        let tell = |progress: ReplayProgress| {
+            let hundredths = 100 * progress.events_done / progress.events_total.max(1);
+            if hundredths >= told.load(Ordering::Relaxed) + TOLD_EVERY {
+                told.store(hundredths, Ordering::Relaxed);
+                tracing::info!(projection = projection.name, hundredths, "building");
+            }
+        };
+        let built = replay::build_missing(pool, projection, upkeep, &tell, shutdown.clone()).await?;
+        if let Some(ReplayOutcome::Completed { epoch, workspaces, events }) = built {
+            tracing::info!(projection = projection.name, epoch, workspaces, events, "built an epoch in the background");
+        }
+    }
+    replay::look_after(pool, projection, upkeep.clock.now()).await
+}

@@ -1,0 +1,197 @@
+//! What of one log waits in one epoch, and what is left out of it for good.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use domain::ids::CampaignId;
+use event_store::StoredEvent;
+use sqlx::PgConnection;
+
+use super::ParkedKey;
+
+/// What a log is folded under.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ParkedIndex {
+    /// The checkpoint's count of changes to what waits. It is compared when the checkpoint moves.
+    pub(crate) revision: i32,
+    /// By the stream's id, then its type.
+    streams: HashMap<String, BTreeMap<String, ParkedStream>>,
+    /// By position.
+    skips: BTreeMap<i64, SkippedEvent>,
+}
+
+/// What waits of one stream, and from which position on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct ParkedStream {
+    whole: Option<i64>,
+    campaigns: BTreeMap<CampaignId, i64>,
+}
+
+/// What is left out of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum SkippedEvent {
+    Whole,
+    Campaigns(BTreeSet<CampaignId>),
+}
+
+/// What is to be done with one event.
+#[derive(Debug)]
+pub(crate) enum Disposition<'a> {
+    /// Nothing of it is held.
+    Take,
+    /// It waits with its stream.
+    Wait,
+    /// It is left out.
+    Leave,
+    /// Some campaigns' share of it is held.
+    TakeSome(PartialDisposition<'a>),
+}
+
+/// Which campaigns' share of an event is held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartialDisposition<'a> {
+    position: i64,
+    waiting: Option<&'a BTreeMap<CampaignId, i64>>,
+    left: Option<&'a BTreeSet<CampaignId>>,
+}
+
+impl PartialDisposition<'_> {
+    /// Whether a campaign's share waits.
+    pub(crate) fn waits(&self, campaign: CampaignId) -> bool {
+        !self.leaves(campaign)
+            && self.waiting.and_then(|all| all.get(&campaign)).is_some_and(|from| *from <= self.position)
+    }
+
+    /// Whether a campaign's share is left out.
+    pub(crate) fn leaves(&self, campaign: CampaignId) -> bool {
+        self.left.is_some_and(|all| all.contains(&campaign))
+    }
+
+    /// Whether a campaign's share is not to be taken.
+    pub(crate) fn holds(&self, campaign: CampaignId) -> bool {
+        self.waits(campaign) || self.leaves(campaign)
+    }
+}
+
+impl ParkedIndex {
+    pub(crate) fn verdict(&self, raw: &StoredEvent) -> Disposition<'_> {
+        if self.streams.is_empty() && self.skips.is_empty() {
+            return Disposition::Take;
+        }
+        let held = self.streams.get(raw.stream_id()).and_then(|types| types.get(raw.stream_type()));
+        let left = match self.skips.get(&raw.position) {
+            Some(SkippedEvent::Whole) => return Disposition::Leave,
+            Some(SkippedEvent::Campaigns(campaigns)) => Some(campaigns),
+            None => None,
+        };
+        if held.and_then(|held| held.whole).is_some_and(|from| from <= raw.position) {
+            return Disposition::Wait;
+        }
+        let waiting = held.map(|held| &held.campaigns).filter(|campaigns| !campaigns.is_empty());
+        match (waiting, left) {
+            (None, None) => Disposition::Take,
+            (waiting, left) => Disposition::TakeSome(PartialDisposition { position: raw.position, waiting, left }),
+        }
+    }
+
+    /// From which position on all of a stream waits.
+    pub(crate) fn stream_from(&self, part: &ParkedKey) -> Option<i64> {
+        self.streams.get(&part.stream_id)?.get(&part.stream_type)?.whole
+    }
+
+    /// How many parts wait.
+    pub(crate) fn parts(&self) -> usize {
+        let held = self.streams.values().flat_map(BTreeMap::values);
+        held.map(|held| usize::from(held.whole.is_some()) + held.campaigns.len()).sum()
+    }
+
+    /// One more part waits.
+    pub(crate) fn add(&mut self, part: &ParkedKey, position: i64) {
+        let held = self.streams.entry(part.stream_id.clone()).or_default().entry(part.stream_type.clone()).or_default();
+        match part.campaign {
+            None => held.whole = Some(position),
+            Some(campaign) => drop(held.campaigns.insert(campaign, position)),
+        }
+    }
+
+    /// A part waits no more.
+    pub(crate) fn remove(&mut self, part: &ParkedKey) {
+        let types = self.streams.get_mut(&part.stream_id);
+        let Some(held) = types.and_then(|types| types.get_mut(&part.stream_type)) else { return };
+        match part.campaign {
+            None => held.whole = None,
+            Some(campaign) => drop(held.campaigns.remove(&campaign)),
+        }
+    }
+
+    /// Leaves out an event, or a campaign's share of it.
+    pub(super) fn leave(&mut self, position: i64, campaign: Option<CampaignId>) {
+        match (campaign, self.skips.entry(position).or_insert_with(|| SkippedEvent::Campaigns(BTreeSet::new()))) {
+            (None, left) => *left = SkippedEvent::Whole,
+            (Some(_), SkippedEvent::Whole) => {}
+            (Some(campaign), SkippedEvent::Campaigns(campaigns)) => drop(campaigns.insert(campaign)),
+        }
+    }
+}
+
+/// Holds by (epoch, workspace). What is not there has never held anything.
+pub(crate) type Loaded = HashMap<(i32, i32), ParkedIndex>;
+
+/// What is held of these logs in these epochs; the two lists go together.
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    projection: &str,
+    epochs: &[i32],
+    workspaces: &[i32],
+) -> Result<Loaded, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT l.epoch AS "epoch!", l.workspace AS "workspace!", p.stream_type AS "stream_type?",
+                  p.stream_id AS "stream_id?", p.campaign_id, p.position AS "position!"
+           FROM unnest($2::integer[], $3::integer[]) AS l (epoch, workspace)
+           JOIN read.parked p ON p.projection = $1 AND p.epoch = l.epoch AND p.workspace = l.workspace
+           UNION ALL
+           SELECT l.epoch, l.workspace, NULL, NULL, s.campaign_id, s.position
+           FROM unnest($2::integer[], $3::integer[]) AS l (epoch, workspace)
+           JOIN read.skips s ON s.projection = $1 AND s.workspace = l.workspace"#,
+        projection,
+        epochs,
+        workspaces
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut loaded = Loaded::new();
+    for row in rows {
+        let holds = loaded.entry((row.epoch, row.workspace)).or_default();
+        let campaign = row.campaign_id.map(CampaignId);
+        match row.stream_type.zip(row.stream_id) {
+            Some((stream_type, stream_id)) => holds.add(&ParkedKey { stream_type, stream_id, campaign }, row.position),
+            None => holds.leave(row.position, campaign),
+        }
+    }
+    Ok(loaded)
+}
+
+/// What is held of one log in one epoch, as of its checkpoint's revision.
+pub(crate) async fn of_log(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    workspace: i32,
+) -> Result<Arc<ParkedIndex>, sqlx::Error> {
+    // Read first: what changes after it makes the checkpoint's move fail.
+    let revision = sqlx::query_scalar!(
+        "SELECT revision FROM read.checkpoints WHERE projection = $1 AND epoch = $2 AND workspace = $3",
+        projection,
+        epoch,
+        workspace
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let mut loaded = load(conn, projection, &[epoch], &[workspace]).await?;
+    let mut holds = loaded.remove(&(epoch, workspace)).unwrap_or_default();
+    holds.revision = revision.unwrap_or(0);
+    Ok(Arc::new(holds))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use chrono::DateTime;
+use event_store::StoredEventFields;
+use uuid::Uuid;
+
+use super::*;
+
+fn event(position: i64) -> StoredEvent {
+    of_stream("observations", position)
+}
+
+fn of_stream(stream_type: &str, position: i64) -> StoredEvent {
+    let texts = StoredEventFields {
+        stream_type,
+        stream_id: "1/s",
+        event_type: "ObservationsRecorded",
+        event_version: "1",
+        payload: "{}",
+        metadata: "{}",
+    };
+    StoredEvent::new((1, position), position, DateTime::UNIX_EPOCH, texts)
+}
+
+fn campaign(n: u128) -> CampaignId {
+    CampaignId(Uuid::from_u128(n))
+}
+
+fn part(of: Option<CampaignId>) -> ParkedKey {
+    ParkedKey::of(&event(1), of)
+}
+
+/// Which of campaigns 1 to 3 wait, and which are left out; `None` if the event is taken or held as a whole.
+fn shares(holds: &ParkedIndex, position: i64) -> Option<(Vec<u128>, Vec<u128>)> {
+    let raw = event(position);
+    let Disposition::TakeSome(share) = holds.verdict(&raw) else { return None };
+    let those = |is: &dyn Fn(CampaignId) -> bool| (1..=3).filter(|n| is(campaign(*n))).collect();
+    Some((those(&|id| share.waits(id)), those(&|id| share.leaves(id))))
+}
+
+#[test]
+fn what_waits_waits_from_its_first_event_on() {
+    let mut holds = ParkedIndex::default();
+    assert!(matches!(holds.verdict(&event(5)), Disposition::Take));
+    holds.add(&part(None), 5);
+    assert!(matches!(holds.verdict(&event(4)), Disposition::Take));
+    assert!(matches!(holds.verdict(&event(5)), Disposition::Wait));
+    assert!(matches!(holds.verdict(&event(6)), Disposition::Wait));
+    let other = of_stream("statements", 6);
+    assert!(matches!(holds.verdict(&other), Disposition::Take));
+    holds.remove(&part(None));
+    assert!(matches!(holds.verdict(&event(6)), Disposition::Take));
+    assert_eq!(holds.parts(), 0);
+}
+
+#[test]
+fn a_campaign_waits_alone_and_with_its_stream() {
+    let mut holds = ParkedIndex::default();
+    holds.add(&part(Some(campaign(1))), 3);
+    holds.add(&part(Some(campaign(2))), 5);
+    assert_eq!(shares(&holds, 4), Some((vec![1], vec![])));
+    assert_eq!(shares(&holds, 5), Some((vec![1, 2], vec![])));
+    holds.add(&part(None), 6);
+    assert_eq!(holds.stream_from(&part(Some(campaign(1)))), Some(6));
+    assert!(matches!(holds.verdict(&event(6)), Disposition::Wait));
+    assert_eq!(holds.parts(), 3);
+}
+
+#[test]
+fn what_is_left_out_neither_waits_nor_is_taken() {
+    let mut holds = ParkedIndex::default();
+    holds.leave(3, Some(campaign(1)));
+    holds.add(&part(Some(campaign(1))), 3);
+    holds.add(&part(Some(campaign(2))), 3);
+    assert_eq!(shares(&holds, 3), Some((vec![2], vec![1])));
+    assert_eq!(shares(&holds, 4), Some((vec![1, 2], vec![])));
+    holds.leave(3, None);
+    holds.leave(3, Some(campaign(2)));
+    assert!(matches!(holds.verdict(&event(3)), Disposition::Leave));
+}

@@ -1,0 +1,241 @@
+//! How long epochs are kept when nobody reads them any more, and how they are dropped.
+//!
+//! An epoch that nobody reads gets a date. Until then it is kept applied, as the way back; the projector drops it when the date
+//! has come, or an operator before. A replay clears away what is nobody's way back at once, so that there is never more than
+//! one old epoch for any workspace. What cannot be dropped now because readers are busy is dropped later.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{PgConnection, PgPool};
+
+use super::super::backoff::Backoff;
+use super::super::{Projection, checkpoint};
+use super::{KEEP_OLD, ReplayError, epochs, lock, named, unlock};
+
+/// How long readers may have to queue behind one try to detach a table.
+const LOCK_TIMEOUT: &str = "50ms";
+const DETACH_ATTEMPTS: u32 = 60;
+
+/// Drops every epoch of a projection that nobody reads, whatever its date, and what an interrupted replay left. Says which.
+pub async fn drop_old(pool: &PgPool, projection: &str) -> Result<Vec<i32>, ReplayError> {
+    let projection = named(projection)?;
+    let lock = lock(pool, projection).await?;
+    let dropped = async {
+        let condemned = condemn(pool, projection, Which::All).await?;
+        drop_condemned(pool, projection).await?;
+        Ok(condemned)
+    }
+    .await;
+    unlock(lock).await;
+    dropped
+}
+
+/// Finishes what a replay left that died after its last switch, dates epochs that nobody reads, and drops those whose date has
+/// come. A replay that runs does this itself.
+pub(in super::super) async fn look_after(
+    pool: &PgPool,
+    projection: &Projection,
+    now: DateTime<Utc>,
+) -> Result<(), ReplayError> {
+    let has_work = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM read.epochs e
+               WHERE e.projection = $1 AND (e.state = 'dropping' OR e.drop_at <= $2 OR e.state = 'applied' AND (e.drop_at IS NULL)
+                   = NOT EXISTS (SELECT FROM read.live_epochs l WHERE l.projection = $1 AND l.epoch = e.epoch))
+           ) AS "has_work!""#,
+        projection.name,
+        now
+    )
+    .fetch_one(pool)
+    .await?;
+    let left = epochs::finish_if_complete(pool, projection).await?;
+    if !has_work && left.is_none() {
+        return Ok(());
+    }
+    let lock = match lock(pool, projection).await {
+        Err(ReplayError::AlreadyRunning) => return Ok(()),
+        lock => lock?,
+    };
+    let done = async {
+        if let Some(epoch) = left {
+            epochs::finish(pool, projection, epoch, None, now).await?;
+        }
+        let mut tx = pool.begin().await?;
+        checkpoint::lock_epochs(&mut tx).await?;
+        let keep_old_s = i64::try_from(KEEP_OLD.as_secs()).unwrap_or(i64::MAX);
+        set_dates(&mut tx, projection.name, keep_old_s, now).await?;
+        tx.commit().await?;
+        drop_due(pool, projection, now).await
+    }
+    .await;
+    unlock(lock).await;
+    Ok(done?)
+}
+
+/// Dates the epochs that nobody reads, and takes the date from those that somebody reads again. The one that new workspaces
+/// start on has none.
+pub(super) async fn set_dates(
+    conn: &mut PgConnection,
+    projection: &str,
+    keep_old_s: i64,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let start = checkpoint::start_epoch(conn, projection).await?;
+    sqlx::query!(
+        "UPDATE read.epochs e
+         SET drop_at = CASE WHEN l.epoch IS NULL THEN coalesce(e.drop_at, $3) END
+         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
+         WHERE e.projection = b.projection AND e.epoch = b.epoch
+           AND b.projection = $1 AND b.state = 'applied' AND (l.epoch IS NULL) = (b.drop_at IS NULL)
+           AND b.epoch IS DISTINCT FROM $2",
+        projection,
+        start,
+        until(now, keep_old_s)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// When what is kept from now on is dropped. What is kept for longer than a thousand years is kept for a thousand years.
+fn until(now: DateTime<Utc>, keep_s: i64) -> DateTime<Utc> {
+    now + TimeDelta::seconds(keep_s.clamp(0, 365_250 * 86_400))
+}
+
+/// Drops epochs whose date has come.
+pub(super) async fn drop_due(pool: &PgPool, projection: &Projection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    condemn(pool, projection, Which::Due(now)).await?;
+    drop_condemned(pool, projection).await
+}
+
+/// Drops what a replay need not keep: epochs that nobody reads and that are nobody's way back, and half-built ones of another
+/// version, unless a workspace already lives there.
+pub(super) async fn clear_away(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE read.epochs e SET state = CASE WHEN l.epoch IS NULL THEN 'dropping' ELSE 'applied' END
+         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
+         WHERE e.projection = b.projection AND e.epoch = b.epoch
+           AND b.projection = $1 AND b.state = 'building' AND b.version <> $2",
+        projection.name,
+        projection.version
+    )
+    .execute(pool)
+    .await?;
+    condemn(pool, projection, Which::NobodysWayBack).await?;
+    drop_condemned(pool, projection).await
+}
+
+/// Which of the epochs that nobody reads are condemned.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// All of them, half-built ones too.
+    All,
+    /// Those whose date has come.
+    Due(DateTime<Utc>),
+    /// Those that no workspace could go to from where it is.
+    NobodysWayBack,
+}
+
+/// Takes epochs away from the projector: without a checkpoint it cannot write to them any more. Says which.
+async fn condemn(pool: &PgPool, projection: &Projection, which: Which) -> Result<Vec<i32>, sqlx::Error> {
+    let (states, due, keeps_ways_back) = match which {
+        Which::All => (["applied", "building"].as_slice(), None, false),
+        Which::Due(now) => (["applied"].as_slice(), Some(now), false),
+        Which::NobodysWayBack => (["applied"].as_slice(), None, true),
+    };
+    let states: Vec<String> = states.iter().map(|&state| state.to_owned()).collect();
+    let mut tx = pool.begin().await?;
+    checkpoint::lock_epochs(&mut tx).await?;
+    let start = checkpoint::start_epoch(&mut tx, projection.name).await?;
+    let condemned = sqlx::query_scalar!(
+        "UPDATE read.epochs e SET state = 'dropping'
+         WHERE e.projection = $1 AND e.state = ANY($5) AND e.epoch IS DISTINCT FROM $2
+           AND NOT EXISTS (SELECT FROM read.live_epochs l WHERE l.projection = $1 AND l.epoch = e.epoch)
+           AND ($3::timestamptz IS NULL OR e.drop_at <= $3)
+           AND NOT ($4 AND EXISTS (
+               SELECT FROM read.checkpoints c WHERE c.projection = $1 AND c.epoch = e.epoch AND c.following
+               AND NOT EXISTS (
+                   SELECT FROM read.checkpoints newer
+                   JOIN read.epochs n ON n.projection = newer.projection AND n.epoch = newer.epoch AND n.state = 'applied'
+                   LEFT JOIN read.live_epochs l
+                       ON l.projection = $1 AND l.workspace = newer.workspace AND l.epoch = newer.epoch
+                   WHERE newer.projection = $1 AND newer.workspace = c.workspace AND newer.following
+                     AND newer.epoch > c.epoch AND l.epoch IS NULL)))
+         RETURNING e.epoch",
+        projection.name,
+        start,
+        due,
+        keeps_ways_back,
+        &states
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    // In the projector's order, so that neither waits for the other in a circle.
+    sqlx::query!(
+        "WITH condemned AS MATERIALIZED (
+             SELECT c.epoch, c.workspace FROM read.checkpoints c JOIN read.epochs e USING (projection, epoch)
+             WHERE projection = $1 AND e.state = 'dropping' ORDER BY c.epoch, c.workspace FOR UPDATE OF c
+         )
+         DELETE FROM read.checkpoints c USING condemned d
+         WHERE c.projection = $1 AND c.epoch = d.epoch AND c.workspace = d.workspace",
+        projection.name
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(condemned)
+}
+
+async fn drop_condemned(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
+    let condemned = sqlx::query!(
+        "SELECT epoch, tables FROM read.epochs WHERE projection = $1 AND state = 'dropping' ORDER BY epoch",
+        projection.name
+    )
+    .fetch_all(pool)
+    .await?;
+    for stale in condemned {
+        let mut dropped = true;
+        for table in &stale.tables {
+            dropped &= drop_table(pool, table, stale.epoch).await?;
+        }
+        if dropped {
+            sqlx::query!("DELETE FROM read.epochs WHERE projection = $1 AND epoch = $2", projection.name, stale.epoch)
+                .execute(pool)
+                .await?;
+            tracing::info!(projection = projection.name, epoch = stale.epoch, "dropped an epoch");
+        } else {
+            tracing::warn!(
+                projection = projection.name,
+                epoch = stale.epoch,
+                "readers are busy: an epoch is dropped later"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Detaches and drops one table of an epoch. `false` if readers kept it busy all the time.
+async fn drop_table(pool: &PgPool, table: &str, epoch: i32) -> Result<bool, sqlx::Error> {
+    let mut backoff = Backoff::up_to(Duration::from_secs(1));
+    for _ in 0..DETACH_ATTEMPTS {
+        let mut tx = pool.begin().await?;
+        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
+        match sqlx::query!("SELECT read.drop_epoch_table($1, $2)", table, epoch).execute(&mut *tx).await {
+            Ok(_) => {
+                tx.commit().await?;
+                return Ok(true);
+            }
+            Err(error) if is_lock_timeout(&error) => {
+                tx.rollback().await?;
+                tokio::time::sleep(backoff.wait()).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
+}

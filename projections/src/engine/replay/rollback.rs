@@ -1,0 +1,165 @@
+//! Goes back: each workspace to the newest older epoch that is kept applied for it. The same flip as forward.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::super::backoff::Backoff;
+use super::super::{Projection, checkpoint};
+use super::progress::ProgressTracker;
+use super::rebuild::Rebuild;
+use super::{ReplayError, ReplayOptions, SwitchPolicy, epoch_cleanup, epochs, known, lock, named, unlock};
+
+/// How often an epoch that only another version's projector applies is looked at before it counts as behind.
+const LOOKS: u32 = 10;
+
+/// A workspace whose readers see an older epoch again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolledBack {
+    /// Which.
+    pub workspace: i32,
+    /// The epoch that they saw.
+    pub from: i32,
+    /// The one that they see now.
+    pub to: i32,
+}
+
+/// Lets workspaces' readers see the epoch before. What they saw is kept for `options.keep_old`. All of them, or none if one has
+/// no way back; where no workspaces are named, those that have none stay.
+pub async fn rollback(
+    pool: &PgPool,
+    projection: &str,
+    options: &ReplayOptions,
+    shutdown: CancellationToken,
+) -> Result<Vec<RolledBack>, ReplayError> {
+    let projection = named(projection)?;
+    let lock = lock(pool, projection).await?;
+    let went = rollback_alone(pool, projection, options, shutdown).await;
+    unlock(lock).await;
+    went
+}
+
+async fn rollback_alone(
+    pool: &PgPool,
+    projection: &'static Projection,
+    options: &ReplayOptions,
+    shutdown: CancellationToken,
+) -> Result<Vec<RolledBack>, ReplayError> {
+    if let Some(wanted) = &options.workspaces {
+        known(pool, wanted).await?;
+    }
+    let ways = ways_back(pool, projection, options.workspaces.as_deref()).await?;
+    let mut by_epoch: BTreeMap<(i32, i32), Vec<i32>> = BTreeMap::new();
+    for way in &ways {
+        by_epoch.entry((way.to, way.version)).or_default().push(way.workspace);
+    }
+    // Whoever goes back has a reason to: nothing is compared with what the readers see now.
+    let allowed = SwitchPolicy { parked: true, differences: true, proof: None };
+    let mut went = Vec::new();
+    for ((epoch, version), workspaces) in by_epoch {
+        let tally = ProgressTracker::new(&|_| {});
+        let rebuild = Rebuild::new((pool, projection), epoch, (options.memory, options.cut), tally, shutdown.clone());
+        if version != projection.version {
+            for &workspace in &workspaces {
+                until_level(&rebuild, workspace, version).await?;
+            }
+        }
+        let logs = epochs::live_elsewhere(pool, projection, epoch, Some(&workspaces)).await?;
+        if rebuild.logs(&logs, allowed).await?.is_none() {
+            break;
+        }
+        went.extend(ways.iter().filter(|way| way.to == epoch).map(|way| RolledBack {
+            workspace: way.workspace,
+            from: way.from,
+            to: epoch,
+        }));
+    }
+    leave(pool, projection, options).await?;
+    Ok(went)
+}
+
+/// Where a workspace goes.
+struct RollbackPlan {
+    workspace: i32,
+    from: i32,
+    to: i32,
+    version: i32,
+}
+
+async fn ways_back(
+    pool: &PgPool,
+    projection: &Projection,
+    only: Option<&[i32]>,
+) -> Result<Vec<RollbackPlan>, ReplayError> {
+    let found = sqlx::query!(
+        r#"SELECT l.workspace, l.epoch AS "from", back.epoch AS "to?", back.version AS "version?"
+           FROM read.live_epochs l
+           LEFT JOIN LATERAL (
+               SELECT e.epoch, e.version FROM read.checkpoints c JOIN read.epochs e USING (projection, epoch)
+               WHERE c.projection = $1 AND c.workspace = l.workspace AND c.following AND e.state = 'applied' AND e.epoch < l.epoch
+               ORDER BY e.epoch DESC LIMIT 1
+           ) back ON true
+           WHERE l.projection = $1 AND ($2::integer[] IS NULL OR l.workspace = ANY($2))
+           ORDER BY l.workspace"#,
+        projection.name,
+        only
+    )
+    .fetch_all(pool)
+    .await?;
+    let stuck = found.iter().find(|way| way.to.is_none()).map(|way| way.workspace);
+    let ways: Vec<RollbackPlan> = found
+        .into_iter()
+        .filter_map(|way| {
+            let (to, version) = way.to.zip(way.version)?;
+            Some(RollbackPlan { workspace: way.workspace, from: way.from, to, version })
+        })
+        .collect();
+    match stuck {
+        Some(workspace) if only.is_some() || ways.is_empty() => Err(ReplayError::NoWayBack(workspace)),
+        _ => Ok(ways),
+    }
+}
+
+/// Waits a little for an epoch that this program cannot apply: a projector of its version may be about to.
+async fn until_level(rebuild: &Rebuild<'_>, workspace: i32, version: i32) -> Result<(), ReplayError> {
+    let mut backoff = Backoff::up_to(Duration::from_millis(500));
+    let mut log = epochs::gap(rebuild.pool, rebuild.projection, rebuild.epoch, workspace).await?;
+    for _ in 0..LOOKS {
+        if log.filled >= log.live {
+            return Ok(());
+        }
+        tokio::time::sleep(backoff.wait()).await;
+        log = epochs::gap(rebuild.pool, rebuild.projection, rebuild.epoch, workspace).await?;
+    }
+    Err(behind(rebuild, log, version))
+}
+
+fn behind(rebuild: &Rebuild<'_>, log: epochs::PendingWorkspace, version: i32) -> ReplayError {
+    ReplayError::OldVersionBehind {
+        workspace: log.workspace,
+        epoch: rebuild.epoch,
+        version,
+        position: log.filled,
+        live: log.live,
+    }
+}
+
+/// Dates what nobody reads any more. An epoch that somebody came back from is as complete as it will get: the next replay
+/// fills a new one.
+async fn leave(pool: &PgPool, projection: &Projection, options: &ReplayOptions) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    checkpoint::lock_epochs(&mut tx).await?;
+    sqlx::query!(
+        "UPDATE read.epochs e SET state = 'applied'
+         WHERE e.projection = $1 AND e.state = 'building' AND EXISTS (
+             SELECT FROM read.checkpoints c WHERE c.projection = $1 AND c.epoch = e.epoch AND c.following)",
+        projection.name
+    )
+    .execute(&mut *tx)
+    .await?;
+    let keep_old_s = i64::try_from(options.keep_old.as_secs()).unwrap_or(i64::MAX);
+    epoch_cleanup::set_dates(&mut tx, projection.name, keep_old_s, options.clock.now()).await?;
+    tx.commit().await
+}

@@ -1,0 +1,133 @@
+//! Whether a workspace may switch. That the new epoch has no hole, and stands where the live one stands, the batches and the
+//! switch see to; this asks, while both checkpoints are locked, what else can be told cheaply: that not more is parked, and
+//! that the same version, of the same inputs, gave as many rows. Row by row, a [`SwitchVerifier`] compares, before anything is locked.
+
+use sqlx::{PgConnection, Row};
+
+use super::super::verify::SwitchVerifier;
+use super::super::{parked, retention};
+use super::rebuild::Rebuild;
+use super::switch::Locked;
+use super::{ReplayError, SwitchBlocked};
+
+/// Rows of a table that are counted: while they are, nobody can apply anything to the workspace.
+const MOST_COUNTED: i64 = 20_000;
+
+/// What is switched to all the same.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SwitchPolicy<'a> {
+    /// More parked parts.
+    pub(super) parked: bool,
+    /// Another number of rows.
+    pub(super) differences: bool,
+    /// Nothing but what this proves, if it is there.
+    pub(super) proof: Option<&'a SwitchVerifier>,
+}
+
+pub(super) async fn may_switch(
+    conn: &mut PgConnection,
+    rebuild: &Rebuild<'_>,
+    locked: Locked,
+    allowed: SwitchPolicy<'_>,
+) -> Result<(), ReplayError> {
+    let Some(live) = locked.live else { return Ok(()) };
+    let workspace = locked.workspace;
+    if !allowed.parked {
+        let projection = rebuild.projection.name;
+        let before = parked::count(conn, projection, live, Some(workspace)).await?;
+        let filled = parked::count(conn, projection, rebuild.epoch, Some(workspace)).await?;
+        if filled > before {
+            return Err(ReplayError::Unlike { workspace, unlike: SwitchBlocked::MoreParked { live: before, filled } });
+        }
+    }
+    let is_level = locked.filled <= locked.position;
+    if !allowed.differences
+        && locked.is_same_version
+        && is_level
+        && have_same_inputs(conn, rebuild, workspace, live).await?
+    {
+        same_rows(conn, rebuild, workspace, live).await?;
+    }
+    Ok(())
+}
+
+/// Whether two epochs at one position are to have the same rows, where both keep them: what they depend on beside the log may
+/// have been changed since the live one was made. What is left out for good may be in it still, if only a later one refused it.
+async fn have_same_inputs(
+    conn: &mut PgConnection,
+    rebuild: &Rebuild<'_>,
+    workspace: i32,
+    live: i32,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT l.dimension_values = n.dimension_values
+                  AND NOT EXISTS (SELECT FROM read.skips s
+                                  WHERE s.projection = $1 AND s.workspace = $4 AND s.skipped_at >= l.created_at)
+                  AND NOT EXISTS (
+                      SELECT FROM read.parked p WHERE p.projection = $1 AND p.workspace = $4 AND p.epoch IN ($2, $3)
+                      GROUP BY p.stream_type, p.stream_id, p.campaign_id, p.position HAVING count(*) = 1) AS "are_same!"
+           FROM read.epochs l JOIN read.epochs n USING (projection)
+           WHERE projection = $1 AND l.epoch = $2 AND n.epoch = $3"#,
+        rebuild.projection.name,
+        live,
+        rebuild.epoch,
+        workspace
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The tables of which one of two epochs does not keep all months.
+async fn kept_in_part(conn: &mut PgConnection, rebuild: &Rebuild<'_>, live: i32) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT DISTINCT table_name FROM read.epoch_retention WHERE projection = $1 AND epoch IN ($2, $3)",
+        rebuild.projection.name,
+        live,
+        rebuild.epoch
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Compares how many rows each table has. A table that has more than can be counted quickly in either is passed over.
+async fn same_rows(
+    conn: &mut PgConnection,
+    rebuild: &Rebuild<'_>,
+    workspace: i32,
+    live: i32,
+) -> Result<(), ReplayError> {
+    let tables = rebuild.projection.tables;
+    let kept_in_part = kept_in_part(conn, rebuild, live).await?;
+    let counts = tables.iter().map(|table| {
+        // Only months that both keep: what is not kept any more is dropped from one epoch after the other.
+        let kept = if kept_in_part.iter().any(|name| name == table) {
+            let before =
+                format!("(SELECT max(before) FROM read.epoch_retention WHERE table_name = '{table}' AND epoch IN ($1, $2))");
+            format!(" AND {}", retention::kept_from(table, &before))
+        } else {
+            String::new()
+        };
+        let count = |epoch: &str| {
+            format!(
+                "(SELECT count(*) FROM (SELECT FROM read.{table} WHERE epoch = {epoch} AND workspace = $3{kept} LIMIT $4) c)"
+            )
+        };
+        format!("SELECT {}, {}", count("$1"), count("$2"))
+    });
+    let counts: Vec<String> = counts.collect();
+    // The shape really is dynamic: the tables' names come from the projection's constant.
+    let rows = sqlx::query(&counts.join(" UNION ALL "))
+        .bind(live)
+        .bind(rebuild.epoch)
+        .bind(workspace)
+        .bind(MOST_COUNTED + 1)
+        .fetch_all(conn)
+        .await?;
+    for (table, row) in tables.iter().zip(rows) {
+        let (live, filled): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if live != filled && live.max(filled) <= MOST_COUNTED {
+            return Err(ReplayError::Unlike { workspace, unlike: SwitchBlocked::Rows { table, live, filled } });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Brings both sides to one position, with the same of the log parked.
+
+use std::time::Duration;
+
+use super::super::backoff::Backoff;
+use super::super::parked::retry::retry;
+use super::super::replay::{LARGEST_GAP, Rebuild, ReplayError, fill};
+use super::parts::Parts;
+use super::snapshot::LiveSnapshot;
+use super::{Problem, VerifyRun, shadow_epoch};
+
+/// How often a live side that is behind the rebuild is looked at again before it is called odd.
+const LOOKS: u32 = 20;
+/// How often both sides are looked at again while other parts are parked on one than on the other.
+const LOOKS_AT_PARTS: u32 = 6;
+
+/// Both sides where they can be compared.
+pub(super) struct AlignedSides {
+    pub(super) live: LiveSnapshot,
+    /// What is parked in the rebuild.
+    pub(super) rebuilt: Parts,
+}
+
+impl VerifyRun<'_> {
+    /// Fills the aside epoch up to where a snapshot of the live side stands, and gives that snapshot. Parts that are parked on
+    /// one side only may be on their way: the reason may be gone for one side, and the other not have tried again yet.
+    pub(super) async fn meet(&self, workspace: i32) -> Result<AlignedSides, Problem> {
+        let Rebuild { pool, projection, epoch, .. } = self.rebuild;
+        let left_out = shadow_epoch::left_out(&self.rebuild, workspace).await?;
+        fill::start(&self.rebuild, workspace).await.map_err(rebuild_failed)?;
+        let mut backoff = Backoff::up_to(Duration::from_millis(500));
+        let mut looks = 0;
+        loop {
+            let live = self.reach(workspace).await?;
+            let rebuilt = {
+                let mut conn = pool.acquire().await?;
+                Parts::read(&mut conn, projection, epoch, workspace).await?
+            };
+            if shadow_epoch::left_out(&self.rebuild, workspace).await? != left_out {
+                return Err(Problem::LeftOut);
+            }
+            if live.parked.is_same_as(&rebuilt) || looks == LOOKS_AT_PARTS {
+                return Ok(AlignedSides { live, rebuilt });
+            }
+            looks += 1;
+            for part in rebuilt.difference(&live.parked) {
+                retry(pool, projection, epoch, workspace, part).await?;
+            }
+            // A snapshot is not held while nothing is compared.
+            drop(live);
+            tokio::time::sleep(backoff.wait()).await;
+        }
+    }
+
+    async fn reach(&self, workspace: i32) -> Result<LiveSnapshot, Problem> {
+        let mut backoff = Backoff::up_to(Duration::from_millis(500));
+        let mut looks = 0;
+        loop {
+            let filled = shadow_epoch::filled(&self.rebuild, workspace).await?;
+            let live = LiveSnapshot::take(self.rebuild.pool, self.rebuild.projection, workspace).await?;
+            self.rebuild.tally.reached(workspace, filled, live.position.max(filled));
+            if live.position < filled {
+                // Readers were switched to an epoch that is not quite there yet, or its checkpoint was lost.
+                looks += 1;
+                if looks > LOOKS {
+                    return Err(Problem::WentBack { filled, live: live.position });
+                }
+                tokio::time::sleep(backoff.wait()).await;
+                continue;
+            }
+            let gap = live.position - filled;
+            // A snapshot that waits for a long fill would keep the database from tidying up.
+            let kept = if gap > LARGEST_GAP { Err(live.position) } else { Ok(live) };
+            let through = kept.as_ref().map_or_else(|position| *position, |live| live.position);
+            if gap > 0 {
+                fill::fill(&self.rebuild, workspace, filled, through).await.map_err(rebuild_failed)?;
+            }
+            if let Ok(live) = kept
+                && shadow_epoch::filled(&self.rebuild, workspace).await? == live.position
+            {
+                return Ok(live);
+            }
+        }
+    }
+}
+
+fn rebuild_failed(error: ReplayError) -> Problem {
+    if let ReplayError::Stopped(refused) = error { Problem::Log(refused) } else { Problem::Rebuild(error) }
+}

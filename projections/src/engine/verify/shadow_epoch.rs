@@ -1,0 +1,200 @@
+//! The epoch to compare with: filled, compared, dropped. One for each live epoch, because rows depend on what is stored with it. No workspace ever lives there.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Connection, Executor, PgConnection, PgPool};
+
+use super::super::replay::{PendingWorkspace, Rebuild};
+use super::super::{Projection, checkpoint};
+
+/// How long making the tables may wait for somebody else's change of the same tables.
+const LOCK_TIMEOUT: &str = "5s";
+/// How long dropping them waits for a transaction that may read them.
+const LONGEST_READ: &str = "30s";
+
+/// Makes the epoch, to be compared with the live epoch `baseline_epoch`.
+pub(super) async fn begin(pool: &PgPool, projection: &Projection, like: i32) -> Result<i32, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
+    checkpoint::lock_epochs(&mut tx).await?;
+    let epoch = checkpoint::create_epoch(&mut tx, projection).await?;
+    // In the same transaction, so that no replay ever sees it as one to go on with.
+    sqlx::query!(
+        "UPDATE read.epochs SET state = 'verifying' WHERE projection = $1 AND epoch = $2",
+        projection.name,
+        epoch
+    )
+    .execute(&mut *tx)
+    .await?;
+    take_over_inputs(&mut tx, projection, epoch, like).await?;
+    tx.commit().await?;
+    Ok(epoch)
+}
+
+/// What rows depend on beside the log is that of the live epoch, not what was said since for the next one.
+async fn take_over_inputs(
+    conn: &mut PgConnection,
+    projection: &Projection,
+    epoch: i32,
+    live: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE read.epochs e SET dimension_values = l.dimension_values FROM read.epochs l
+         WHERE e.projection = $1 AND e.epoch = $2 AND l.projection = $1 AND l.epoch = $3",
+        projection.name,
+        epoch,
+        live
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM read.epoch_retention WHERE projection = $1 AND epoch = $2", projection.name, epoch)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!(
+        "INSERT INTO read.epoch_retention (table_name, epoch, projection, before, changed_at)
+         SELECT table_name, $2, projection, before, changed_at FROM read.epoch_retention
+         WHERE projection = $1 AND epoch = $3",
+        projection.name,
+        epoch,
+        live
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether rows of two epochs depend on the same beside the log. Not asked for months: where one epoch keeps fewer, fewer are
+/// compared.
+pub(super) async fn have_same_inputs(
+    pool: &PgPool,
+    projection: &Projection,
+    epochs: [i32; 2],
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(DISTINCT dimension_values) = 1 AS "are_same!" FROM read.epochs
+           WHERE projection = $1 AND epoch = ANY($2)"#,
+        projection.name,
+        &epochs[..]
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// Drops the epoch of this run, and what a killed one left. The caller is the only one that verifies this projection. What
+/// cannot be dropped in time, because somebody reads for very long, is left for next time.
+pub(super) async fn drop_left(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
+    let left = sqlx::query!(
+        "SELECT epoch, tables FROM read.epochs WHERE projection = $1 AND state = 'verifying' ORDER BY epoch",
+        projection.name
+    )
+    .fetch_all(pool)
+    .await?;
+    for aside in left {
+        sqlx::query!("DELETE FROM read.checkpoints WHERE projection = $1 AND epoch = $2", projection.name, aside.epoch)
+            .execute(pool)
+            .await?;
+        match drop_tables(pool, &aside.tables, aside.epoch).await {
+            Ok(()) => {
+                sqlx::query!(
+                    "DELETE FROM read.epochs WHERE projection = $1 AND epoch = $2",
+                    projection.name,
+                    aside.epoch
+                )
+                .execute(pool)
+                .await?;
+            }
+            Err(error) if is_lock_timeout(&error) => {
+                tracing::warn!(
+                    projection = projection.name,
+                    epoch = aside.epoch,
+                    "somebody reads for very long: what was rebuilt aside is dropped by the next verify"
+                );
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Takes tables out of sight, then drops them. Detached concurrently, because then nobody waits: it is this session that waits
+/// for those who read while it began.
+async fn drop_tables(pool: &PgPool, tables: &[String], epoch: i32) -> Result<(), sqlx::Error> {
+    let mut session = pool.acquire().await?.detach();
+    sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", LONGEST_READ).fetch_one(&mut session).await?;
+    for table in tables {
+        let child = format!("{table}_e{epoch}");
+        let state = sqlx::query!(
+            r#"SELECT c.oid IS NOT NULL AS "exists!", i.inhrelid IS NOT NULL AS "is_attached!",
+                      coalesce(i.inhdetachpending, false) AS "is_half_detached!"
+               FROM (SELECT to_regclass('read.' || quote_ident($1)) AS oid) c
+               LEFT JOIN pg_inherits i ON i.inhrelid = c.oid"#,
+            child
+        )
+        .fetch_one(&mut session)
+        .await?;
+        // The shape really is dynamic: the names come from what was made for the epoch.
+        if state.is_attached {
+            let how = if state.is_half_detached { "FINALIZE" } else { "CONCURRENTLY" };
+            let detach = format!("ALTER TABLE read.{table} DETACH PARTITION read.{child} {how}");
+            session.execute(detach.as_str()).await?;
+        }
+        if state.exists {
+            session.execute(format!("DROP TABLE read.{child}").as_str()).await?;
+        }
+    }
+    session.close().await
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
+}
+
+/// The logs whose rows readers see, by live epoch, with nothing rebuilt of them yet.
+pub(super) async fn live_logs(
+    pool: &PgPool,
+    projection: &Projection,
+    only: &[i32],
+) -> Result<BTreeMap<i32, Vec<PendingWorkspace>>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT l.epoch, l.workspace, coalesce(c.position, 0) AS "live!"
+           FROM read.live_epochs l LEFT JOIN read.checkpoints c USING (projection, epoch, workspace)
+           WHERE l.projection = $1 AND (l.workspace = ANY($2) OR cardinality($2::integer[]) = 0)
+           ORDER BY l.workspace"#,
+        projection.name,
+        only
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut logs = BTreeMap::<i32, Vec<PendingWorkspace>>::new();
+    for row in rows {
+        logs.entry(row.epoch).or_default().push(PendingWorkspace {
+            workspace: row.workspace,
+            filled: 0,
+            live: row.live,
+        });
+    }
+    Ok(logs)
+}
+
+/// How far a log's rebuild has come.
+pub(super) async fn filled(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT position FROM read.checkpoints WHERE projection = $1 AND epoch = $2 AND workspace = $3",
+        rebuild.projection.name,
+        rebuild.epoch,
+        workspace
+    )
+    .fetch_one(rebuild.pool)
+    .await
+}
+
+/// How much of a log operators have left out. It only ever grows.
+pub(super) async fn left_out(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "skips!" FROM read.skips WHERE projection = $1 AND workspace = $2"#,
+        rebuild.projection.name,
+        workspace
+    )
+    .fetch_one(rebuild.pool)
+    .await
+}

@@ -1,0 +1,38 @@
+use chrono::TimeDelta;
+use domain::bucket::{Grain, utc_bucket};
+
+use super::*;
+
+fn quarter(n: i32) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(15) * n
+}
+
+#[test]
+fn rows_after_the_newest_are_new() {
+    let written = InsertHint::Nothing.and([quarter(3), quarter(7), quarter(5)].into_iter());
+    assert_eq!(written, InsertHint::UpTo(quarter(7)));
+    assert!(!written.is_certainly_new(quarter(7)) && written.is_certainly_new(quarter(8)));
+    assert_eq!(written.and([quarter(4)].into_iter()), written, "late rows change nothing");
+    assert_eq!(written.and([].into_iter()), written);
+}
+
+#[test]
+fn an_hour_is_new_if_none_of_its_quarters_was_written() {
+    for newest in 0..12 {
+        let written = InsertHint::Nothing.and([quarter(newest)].into_iter());
+        for next in newest..12 {
+            let hour = utc_bucket(Grain::Hour, quarter(next));
+            assert_eq!(
+                written.is_certainly_new(hour),
+                hour > utc_bucket(Grain::Hour, quarter(newest)),
+                "{newest}, {next}"
+            );
+        }
+    }
+}
+
+#[test]
+fn where_nothing_is_known_nothing_is_new() {
+    assert!(!InsertHint::Unknown.and([quarter(1)].into_iter()).is_certainly_new(quarter(9)));
+    assert!(InsertHint::Nothing.is_certainly_new(quarter(0)));
+}

@@ -1,0 +1,191 @@
+//! Members and parameters that have one of a few values: the document lists these, beside what they mean.
+//!
+//! What may get more values without a new version of the API, as codes of warnings and channels do, is not listed.
+
+use std::collections::BTreeSet;
+
+use chrono::Weekday;
+use domain::bucket::{Grain, Granularity};
+use domain::campaign::{BudgetPeriod, CampaignStatus};
+use domain::freshness::{Finality, SourceStatus};
+use domain::measure::Unit;
+use domain::observation::{Dimension, ObservationType};
+use domain::source::{SourceKind, SourceRole};
+use serde_json::Value;
+use utoipa::openapi::path::{Parameter, ParameterIn, ParameterStyle};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ArrayItems, Object, ObjectBuilder, Schema, SchemaType, Type,
+};
+use utoipa::openapi::{OpenApi, RefOr};
+
+use crate::report::query::{DataState, GroupKey, weekday_name};
+use crate::routes::{CAMPAIGN_FIELDS, campaign_orders};
+
+/// What a member of this name is one of. `beside`: of an object that has this member, too.
+struct Member {
+    name: &'static str,
+    beside: Option<&'static str>,
+    values: Vec<&'static str>,
+}
+
+/// What a parameter of this name takes: one of these, or several, separated by commas.
+struct Taken {
+    name: &'static str,
+    is_list: bool,
+    values: Vec<String>,
+}
+
+const FILLS: [&str; 3] = ["none", "zero", "zero_if_complete"];
+const ON_TIMEOUT: [&str; 2] = ["stale", "error"];
+const WINDOWS: [&str; 2] = ["7d", "30d"];
+/// How an epoch of a projection stands.
+const EPOCHS: [&str; 4] = ["live", "building", "standby", "missing"];
+
+/// Lists the values wherever they are told or taken.
+pub(super) fn describe(document: &mut OpenApi) {
+    let (members, taken) = (members(), taken());
+    let schemas = document.components.iter_mut().flat_map(|components| components.schemas.values_mut());
+    for schema in schemas {
+        of_schema(schema, &members);
+    }
+    let items = document.paths.paths.values_mut();
+    for operation in items.flat_map(|item| [&mut item.get, &mut item.post]).flatten() {
+        for parameter in operation.parameters.iter_mut().flatten() {
+            if let RefOr::T(parameter) = parameter
+                && parameter.parameter_in == ParameterIn::Query
+                && let Some(taken) = taken.iter().find(|taken| taken.name == parameter.name)
+            {
+                of_parameter(parameter, taken);
+            }
+        }
+    }
+}
+
+/// The first that fits decides.
+fn members() -> Vec<Member> {
+    let any = |name, values| Member { name, beside: None, values };
+    let beside = |name, beside, values| Member { name, beside: Some(beside), values };
+    vec![
+        any("granularity", Granularity::ALL.map(Granularity::name).into()),
+        any("week_start", weekdays().into()),
+        any("fill", FILLS.into()),
+        any("data_state", data_states().into()),
+        any("group_by", groups().collect()),
+        any("subtotals", ["bucket"].into_iter().chain(groups()).collect()),
+        beside("status", "role", source_statuses().into()),
+        any("status", CampaignStatus::ALL.map(CampaignStatus::name).into()),
+        beside("state", "projection", EPOCHS.into()),
+        any("state", [Finality::Live, Finality::Provisional, Finality::Final].map(Finality::name).into()),
+        any("role", [SourceRole::Primary, SourceRole::Reference].map(SourceRole::name).into()),
+        beside("kind", "role", [SourceKind::Push, SourceKind::Pull].map(SourceKind::name).into()),
+        any("grain", Grain::ALL.map(Grain::name).into()),
+        beside("per", "amount", BudgetPeriod::ALL.map(BudgetPeriod::name).into()),
+        beside("type", "original_id", ObservationType::ALL.iter().map(|kind| kind.name()).collect()),
+        beside("unit", "additive", [Unit::Count, Unit::Credit, Unit::Money, Unit::Ratio].map(Unit::name).into()),
+    ]
+}
+
+fn taken() -> Vec<Taken> {
+    let texts = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+    let one = |name, values: &[&str]| Taken { name, is_list: false, values: texts(values) };
+    let several = |name, values: &[&str]| Taken { name, is_list: true, values: texts(values) };
+    // Of one campaign, there are none to tell apart.
+    let groups: Vec<_> = groups().filter(|name| *name != GroupKey::Campaign.name()).collect();
+    vec![
+        one("granularity", &Granularity::ALL.map(Granularity::name)),
+        one("week_start", &weekdays()),
+        one("fill", &FILLS),
+        one("data_state", &data_states()),
+        one("on_timeout", &ON_TIMEOUT),
+        one("window", &WINDOWS),
+        Taken { name: "sort", is_list: false, values: campaign_orders() },
+        several("status", &CampaignStatus::ALL.map(CampaignStatus::name)),
+        several("fields", &CAMPAIGN_FIELDS),
+        several("group_by", &groups),
+    ]
+}
+
+fn groups() -> impl Iterator<Item = &'static str> {
+    let dimensions = Dimension::ALL.iter().map(|dimension| GroupKey::Dimension(*dimension));
+    [GroupKey::Channel, GroupKey::Source, GroupKey::Campaign].into_iter().chain(dimensions).map(GroupKey::name)
+}
+
+fn data_states() -> [&'static str; 2] {
+    [DataState::All, DataState::Final].map(DataState::name)
+}
+
+fn weekdays() -> [&'static str; 7] {
+    use Weekday::{Fri, Mon, Sat, Sun, Thu, Tue, Wed};
+    [Mon, Tue, Wed, Thu, Fri, Sat, Sun].map(weekday_name)
+}
+
+fn source_statuses() -> [&'static str; 5] {
+    use SourceStatus::{Failed, Late, Never, Ok, Running};
+    [Ok, Running, Late, Failed, Never].map(SourceStatus::name)
+}
+
+/// Lists the values of a schema's members, and of theirs.
+fn of_schema(schema: &mut RefOr<Schema>, members: &[Member]) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => of_object(object, members),
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                of_schema(items, members);
+            }
+        }
+        Schema::OneOf(one) => one.items.iter_mut().for_each(|item| of_schema(item, members)),
+        Schema::AllOf(all) => all.items.iter_mut().for_each(|item| of_schema(item, members)),
+        Schema::AnyOf(any) => any.items.iter_mut().for_each(|item| of_schema(item, members)),
+        _ => {}
+    }
+}
+
+fn of_object(object: &mut Object, members: &[Member]) {
+    let names: BTreeSet<String> = object.properties.keys().cloned().collect();
+    for (name, schema) in &mut object.properties {
+        let fits = |member: &&Member| member.name == name && member.beside.is_none_or(|beside| names.contains(beside));
+        match members.iter().find(fits) {
+            Some(member) => list(schema, &member.values),
+            None => of_schema(schema, members),
+        }
+    }
+    if let Some(AdditionalProperties::RefOr(others)) = object.additional_properties.as_deref_mut() {
+        of_schema(others, members);
+    }
+}
+
+/// Lists the values of a text, or of each of several. Null is one of them where it may stand.
+fn list(schema: &mut RefOr<Schema>, values: &[&str]) {
+    match schema {
+        RefOr::T(Schema::Object(text)) => {
+            let (is_text, is_nullable) = match &text.schema_type {
+                SchemaType::Type(one) => (*one == Type::String, false),
+                SchemaType::Array(types) => (types.contains(&Type::String), types.contains(&Type::Null)),
+                SchemaType::AnyValue => (false, false),
+            };
+            if is_text {
+                let null = is_nullable.then_some(Value::Null);
+                text.enum_values = Some(values.iter().map(|value| Value::from(*value)).chain(null).collect());
+            }
+        }
+        RefOr::T(Schema::Array(array)) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                list(items, values);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn of_parameter(parameter: &mut Parameter, Taken { is_list, values, .. }: &Taken) {
+    let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.clone()));
+    let schema: Schema = if *is_list {
+        parameter.style = Some(ParameterStyle::Form);
+        parameter.explode = Some(false);
+        ArrayBuilder::new().items(text).min_items(Some(1)).into()
+    } else {
+        text.into()
+    };
+    parameter.schema = Some(RefOr::T(schema));
+}

@@ -96,12 +96,12 @@ async fn it_lists_what_members_may_say(options: PgPoolOptions, connect: PgConnec
     for (schema, member, values) in [
         ("Campaign", "status", &statuses),
         ("Pacing", "status", &statuses),
-        ("SourceNow", "status", &json!(["ok", "running", "late", "failed", "never"])),
-        ("SourceStanding", "role", &json!(["primary", "reference"])),
+        ("SourceStatusBody", "status", &json!(["ok", "running", "late", "failed", "never"])),
+        ("SourceFreshnessBody", "role", &json!(["primary", "reference"])),
         ("Freshness", "state", &states),
         ("ComparedRange", "state", &states),
-        ("ProjectionStanding", "state", &json!(["live", "building", "standby", "missing"])),
-        ("SourceNow", "grain", &json!(["15m", "hour", "day", null])),
+        ("ProjectionStatus", "state", &json!(["live", "building", "standby", "missing"])),
+        ("SourceStatusBody", "grain", &json!(["15m", "hour", "day", null])),
         ("Budget", "per", &json!(["total", "day"])),
         ("MeasureEntry", "unit", &json!(["count", "credit", "money", "ratio"])),
     ] {

@@ -12,7 +12,7 @@ use crate::verdict::{assert_sound, beside};
 const NOW: &str = "2026-11-20T23:50:00Z";
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_clock_orders_nothing(pool: PgPool) {
+async fn clock_steps_do_not_change_order(pool: PgPool) {
     let system = TestSystem::start_at_work(&pool, NOW, |config| config).await;
     let mut database = beside(&pool).await;
     for seed in Soak::of_environment(5).seeds() {

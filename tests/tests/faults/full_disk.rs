@@ -57,7 +57,7 @@ fn unmount(path: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_and_loses_nothing() {
+async fn full_disk_rejects_and_loses_nothing() {
     let scratch = Program::scratch();
     let Some(disk) = Disk::mount(scratch.path().join("disk")) else {
         eprintln!("SKIPPED: a full disk cannot be had, because this user may not mount a tmpfs");

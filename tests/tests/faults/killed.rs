@@ -8,7 +8,7 @@ use tests::{Program, Soak};
 use crate::verdict::assert_sound;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_survives_kills_of_the_program_and_of_postgres() {
+async fn acknowledged_writes_survive_kills_of_program_and_postgres() {
     let mut program = Program::start().await;
     let now = chrono::DateTime::from(std::time::SystemTime::now());
     let mut workload = Workload::prepare(vec![program.command_url()], Program::KEY, now).await;

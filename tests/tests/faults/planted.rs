@@ -45,32 +45,32 @@ fn assert_named(violations: &[Violation], rule: Rule) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn without_a_fault_nothing_is_found(pool: PgPool) {
+async fn finds_nothing_without_an_injected_fault(pool: PgPool) {
     assert_eq!(found(&pool, None, "").await, []);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_lost_event_is_found(pool: PgPool) {
+async fn detects_injected_lost_event(pool: PgPool) {
     assert_named(&found(&pool, Some(Fault::LostEvent), "").await, Rule::AcknowledgedIsDurable);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_observation_that_is_written_twice_is_found(pool: PgPool) {
+async fn detects_injected_duplicate_observation(pool: PgPool) {
     assert_named(&found(&pool, Some(Fault::DoubleCount), "").await, Rule::NoDuplicates);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_position_that_is_left_out_is_found(pool: PgPool) {
+async fn detects_injected_position_gap(pool: PgPool) {
     assert_named(&found(&pool, Some(Fault::Gap), "").await, Rule::Contiguous);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_answer_that_was_kept_of_another_request_is_found(pool: PgPool) {
+async fn detects_injected_response_of_another_request(pool: PgPool) {
     assert_named(&found(&pool, Some(Fault::StaleReceipt), "").await, Rule::Receipt);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_table_that_counts_twice_is_found(pool: PgPool) {
+async fn detects_injected_double_count(pool: PgPool) {
     let twice = "UPDATE read.increments SET value = value * 2
                  WHERE ctid = (SELECT ctid FROM read.increments WHERE workspace = $1 AND value > 0 LIMIT 1)";
     assert_named(&found(&pool, None, twice).await, Rule::Tables);

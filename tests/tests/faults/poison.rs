@@ -17,7 +17,7 @@ const MODEL: &str = "campaign_model";
 const KILLS: usize = 2;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_cannot_be_decoded_waits_alone(pool: PgPool) {
+async fn undecodable_event_parks_alone(pool: PgPool) {
     let mut projectors = TwoProjectors::start(&pool).await;
     for seed in Soak::of_environment(9).seeds() {
         let mut random = StdRng::seed_from_u64(seed);

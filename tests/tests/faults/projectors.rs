@@ -24,7 +24,7 @@ enum Fault {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_a_lost_projector_had_is_taken_over(pool: PgPool) {
+async fn logs_of_a_dead_projector_are_taken_over(pool: PgPool) {
     let mut projectors = TwoProjectors::start(&pool).await;
     for seed in Soak::of_environment(8).seeds() {
         let mut random = StdRng::seed_from_u64(seed);
@@ -96,7 +96,7 @@ async fn taken_over(pool: &PgPool, lost: &ProjectorProcess, other: &ProjectorPro
 
 /// Frozen where it hurts most: it holds a checkpoint's lock, and the session that would tell of its end.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_that_is_frozen_amid_a_transaction_holds_up_nobody_for_long(pool: PgPool) {
+async fn projector_frozen_in_a_transaction_blocks_nobody_for_long(pool: PgPool) {
     let system = apis(&pool).await;
     let frozen = ProjectorProcess::start(&pool).await;
     let acme = system.workspace("acme").await;
@@ -131,7 +131,7 @@ async fn one_that_is_frozen_amid_a_transaction_holds_up_nobody_for_long(pool: Pg
 
 /// A projector that does nothing is told of as behind by everybody who is alive.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_frozen_projector_shows_as_behind_not_as_fine(pool: PgPool) {
+async fn frozen_projector_reports_lag(pool: PgPool) {
     let system = apis(&pool).await;
     let projector = ProjectorProcess::start(&pool).await;
     let acme = system.workspace("acme").await;

@@ -37,7 +37,7 @@ async fn succeeds(mut command: Command) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_whose_postgres_was_killed_is_finished_by_the_next() {
+async fn interrupted_replay_is_finished_by_the_next() {
     let mut program = Program::start().await;
     let now = chrono::DateTime::from(std::time::SystemTime::now());
     let mut workload = Workload::prepare(vec![program.command_url()], Program::KEY, now).await;

@@ -13,7 +13,7 @@ use crate::verdict::{assert_sound, beside};
 const NOW: &str = "2026-11-20T10:00:00Z";
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn ended_sessions_cost_no_answer(pool: PgPool) {
+async fn terminated_sessions_lose_no_response(pool: PgPool) {
     let system = TestSystem::start_at_work(&pool, NOW, |config| config).await;
     let mut database = beside(&pool).await;
     for seed in Soak::of_environment(2).seeds() {

@@ -14,7 +14,7 @@ use crate::verdict::{assert_sound, beside};
 const NOW: &str = "2026-11-20T10:00:00Z";
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_connection_severed_at_commit_leaves_no_doubt_in_the_end(pool: PgPool) {
+async fn connection_severed_at_commit_is_resolved_by_retry(pool: PgPool) {
     let direct = pool.connect_options();
     let proxy = Proxy::to(direct.get_host().to_owned(), direct.get_port()).await;
     let through = direct.as_ref().clone().host("127.0.0.1").port(proxy.port()).ssl_mode(PgSslMode::Disable);

@@ -11,7 +11,7 @@ use crate::verdict::{assert_sound, beside};
 const NOW: &str = "2026-11-20T10:00:00Z";
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn two_processes_write_one_log(pool: PgPool) {
+async fn two_processes_append_to_one_log(pool: PgPool) {
     let system = TestSystem::start_at_work(&pool, NOW, |config| config).await;
     let mut database = beside(&pool).await;
     for seed in Soak::of_environment(4).seeds() {

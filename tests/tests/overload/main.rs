@@ -65,7 +65,7 @@ async fn overload(pool: &PgPool, system: &TestSystem, least: f64) -> Outcome {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_edge_lets_in_what_can_be_done(pool: PgPool) {
+async fn admits_only_what_can_be_served(pool: PgPool) {
     let limits = LimitConfig { max_requests_in_flight: IN_FLIGHT, ..LimitConfig::default() };
     let system = system(&pool, limits, 4_096).await;
     let over = overload(&pool, &system, 0.5).await;
@@ -74,7 +74,7 @@ async fn the_edge_lets_in_what_can_be_done(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_full_queue_of_the_log_refuses(pool: PgPool) {
+async fn rejects_when_the_append_queue_is_full(pool: PgPool) {
     let limits = LimitConfig { max_requests_in_flight: 0, ..LimitConfig::default() };
     let system = system(&pool, limits, 32).await;
     // What is refused here has been received, read and counted before.

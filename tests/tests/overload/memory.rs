@@ -18,7 +18,7 @@ const MOST: u64 = 256;
 const REFUSALS: usize = 400;
 
 #[tokio::test]
-async fn a_flood_of_large_bodies_is_not_held() {
+async fn bounds_memory_under_a_flood_of_large_bodies() {
     let mut program = Program::start().await;
     let Some(before) = program.resident_mib() else { return program.stop().await };
     let client = tests::client(Duration::from_mins(2));

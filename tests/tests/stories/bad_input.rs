@@ -30,7 +30,7 @@ fn campaign_with(field: &str, value: Value) -> Value {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn commands_name_the_field(pool: PgPool) {
+async fn rejected_command_names_the_field(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let (acme, campaign) = prepared(&system).await;
     let cases = [
@@ -72,7 +72,7 @@ async fn commands_name_the_field(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn observations_are_refused_one_by_one(pool: PgPool) {
+async fn rejects_observations_one_by_one(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let (acme, campaign) = prepared(&system).await;
     let good = json!({ "id": "good", "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-20T09:59:00Z" });
@@ -120,7 +120,7 @@ async fn observations_are_refused_one_by_one(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn reads_name_the_parameter(pool: PgPool) {
+async fn rejected_read_names_the_parameter(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let (acme, campaign) = prepared(&system).await;
     let metrics = format!("/v1/campaigns/{campaign}/metrics");

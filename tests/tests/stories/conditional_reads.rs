@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tests::{Fill, TestSystem};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_stays_unchanged_while_another_is_busy(pool: PgPool) {
+async fn etag_of_one_campaign_survives_changes_of_another(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     acme.push_source("tracker").await;

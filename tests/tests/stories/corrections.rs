@@ -69,7 +69,7 @@ async fn corrections(caller: &Caller, campaign: &str) -> Vec<Value> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_refund_takes_revenue_from_the_quarter_hour_of_the_sale(pool: PgPool) {
+async fn refund_reduces_revenue_in_the_bucket_of_the_sale(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let order = |id, value| seen("conversion", id, &campaign, json!({ "value": value }));
     send(&acme, &[order("order-1", "59.90"), order("order-2", "20.00")]).await;
@@ -103,7 +103,7 @@ async fn a_refund_takes_revenue_from_the_quarter_hour_of_the_sale(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_invalid_click_is_taken_back_with_its_cost(pool: PgPool) {
+async fn retracted_click_takes_its_cost_back(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let click = |id| seen("click", id, &campaign, json!({ "value": "0.41" }));
     send(&acme, &[click("c-1"), click("c-2"), click("c-3")]).await;
@@ -123,7 +123,7 @@ async fn an_invalid_click_is_taken_back_with_its_cost(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_conversion_is_approved_or_rejected(pool: PgPool) {
+async fn conversion_is_approved_or_rejected(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let pending = |id| seen("conversion", id, &campaign, json!({ "occurred_at": "2026-11-20T10:20:00Z" }));
     send(&acme, &[pending("lead-1"), pending("lead-2"), pending("lead-3")]).await;
@@ -149,7 +149,7 @@ async fn a_conversion_is_approved_or_rejected(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn shared_credit_comes_out_exactly(pool: PgPool) {
+async fn shared_credit_sums_exactly(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let other = acme.campaign("Spring").await;
     let credit =
@@ -184,7 +184,7 @@ async fn shared_credit_comes_out_exactly(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn corrections_that_race_are_both_counted(pool: PgPool) {
+async fn concurrent_corrections_are_both_counted(pool: PgPool) {
     const CALLERS: u32 = 8;
     let (system, acme, campaign) = shop(&pool).await;
     send(&acme, &[seen("conversion", "order-1", &campaign, json!({ "value": "100" }))]).await;
@@ -208,7 +208,7 @@ async fn corrections_that_race_are_both_counted(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_final_number_that_is_corrected_says_so(pool: PgPool) {
+async fn corrected_final_number_is_flagged(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let says = json!({ "count": 9, "value": "0.50", "occurred_at": "2026-11-20T14:50:00Z" });
     send(&acme, &[seen("click", "c-1", &campaign, says)]).await;
@@ -240,7 +240,7 @@ async fn a_final_number_that_is_corrected_says_so(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_original_and_its_corrections_may_come_together(pool: PgPool) {
+async fn accepts_original_and_corrections_in_one_batch(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let batch = [
         correction("conversion", "too-early", "order-1", json!({})),
@@ -272,7 +272,7 @@ async fn an_original_and_its_corrections_may_come_together(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_cannot_be_corrected_is_refused_by_itself(pool: PgPool) {
+async fn rejects_uncorrectable_items_one_by_one(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let other = acme.campaign("Spring").await;
     let yesterday = json!({ "occurred_at": "2026-11-19T09:05:00Z" });
@@ -310,7 +310,7 @@ async fn what_cannot_be_corrected_is_refused_by_itself(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_comes_late_counts_when_it_happened_and_what_comes_too_late_is_refused(pool: PgPool) {
+async fn late_items_count_when_they_occurred_and_too_late_ones_are_rejected(pool: PgPool) {
     let (system, acme, campaign) = shop(&pool).await;
     let at = |id: &str, when: &str| seen("click", id, &campaign, json!({ "occurred_at": when }));
     send(&acme, &[at("on-time", "2026-11-20T14:58:00Z")]).await;

@@ -162,7 +162,7 @@ impl Walk {
 }
 
 #[test]
-fn everything_is_described_with_examples_that_hold() {
+fn openapi_describes_everything_with_valid_examples() {
     let mut wrong = Vec::new();
     for (api, description) in apis() {
         wrong.extend(Walk::through(&description).into_iter().map(|wrong| format!("{api}: {wrong}")));
@@ -171,7 +171,7 @@ fn everything_is_described_with_examples_that_hold() {
 }
 
 #[test]
-fn no_operation_is_described_twice() {
+fn operation_ids_are_unique() {
     for (api, description) in apis() {
         let document = serde_json::to_value(description.document()).unwrap();
         let operations =
@@ -185,7 +185,7 @@ fn no_operation_is_described_twice() {
 }
 
 #[test]
-fn the_rules_list_every_problem() {
+fn api_rules_list_every_problem_type() {
     let rules = include_str!("../../../docs/api.md");
     for (_, description) in apis() {
         for kind in description.problems() {

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use tests::TestSystem;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_file_is_the_same_whatever_carries_it(pool: PgPool) {
+async fn csv_is_the_same_over_any_transport(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T09:30:00Z").await;
     let caller = system.workspace("acme").await;
     for number in 0..12 {

@@ -39,7 +39,7 @@ async fn sync(caller: &Caller, body: Value) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_bucket_goes_from_live_to_final_and_says_so(pool: PgPool) {
+async fn bucket_goes_from_live_to_final(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     let source = json!({
@@ -109,7 +109,7 @@ async fn a_bucket_goes_from_live_to_final_and_says_so(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn nothing_is_final_while_one_primary_source_is_behind(pool: PgPool) {
+async fn nothing_is_final_while_a_primary_source_is_incomplete(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     for (name, role) in [("google_ads", "primary"), ("meta_ads", "primary"), ("analytics", "reference")] {

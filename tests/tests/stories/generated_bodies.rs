@@ -142,7 +142,7 @@ fn is_an_answer(answer: &Answer, request: &str) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn no_body_breaks_an_endpoint(pool: PgPool) {
+async fn no_body_causes_a_server_error(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     acme.push_source("tracker").await;

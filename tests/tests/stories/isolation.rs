@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use tests::TestSystem;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_same_query_in_two_workspaces_never_meets_the_others_rows(pool: PgPool) {
+async fn same_query_never_shows_rows_of_another_workspace(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     let globex = system.workspace("globex").await;
@@ -52,7 +52,7 @@ async fn the_same_query_in_two_workspaces_never_meets_the_others_rows(pool: PgPo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_opens_only_what_its_scopes_say(pool: PgPool) {
+async fn key_permits_only_its_scopes(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     let reader = acme.with_scopes(&["read"]).await;

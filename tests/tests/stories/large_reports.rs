@@ -114,7 +114,7 @@ impl Asked {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn large_reports_have_the_rows_and_sums_of_small_ones(pool: PgPool) {
+async fn large_reports_equal_the_sum_of_small_ones(pool: PgPool) {
     let size = Size::of_environment();
     // Each is computed: no result is kept.
     let system = TestSystem::start_as(&pool, NOW, |config| SystemConfig { results_bytes: 0, ..config }).await;

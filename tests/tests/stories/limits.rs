@@ -26,7 +26,7 @@ fn assert_limited(answer: &Answer, policy: &str, quota: u32, window: u32) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_has_a_quota_of_each_api(pool: PgPool) {
+async fn limits_each_key_on_each_api(pool: PgPool) {
     let limits = LimitConfig { key_requests_per_s: 1, rate_window_s: 5, ..LimitConfig::default() };
     let system = system(&pool, limits).await;
     let acme = system.workspace("acme").await;
@@ -64,7 +64,7 @@ async fn push(caller: &Caller, source: &str, campaign: &str, ids: std::ops::Rang
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_source_has_a_quota_of_items_whatever_its_keys(pool: PgPool) {
+async fn limits_items_of_a_source_across_keys(pool: PgPool) {
     let limits = LimitConfig { source_items_per_s: 10, rate_window_s: 2, ..LimitConfig::default() };
     let system = system(&pool, limits).await;
     let acme = system.workspace("acme").await;
@@ -102,7 +102,7 @@ async fn a_source_has_a_quota_of_items_whatever_its_keys(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn behind_a_proxy_the_address_is_what_the_proxy_saw(pool: PgPool) {
+async fn takes_client_address_from_trusted_proxy(pool: PgPool) {
     let limits = LimitConfig { address_requests_per_s: 1, rate_window_s: 3, ..LimitConfig::default() };
     let http = HttpConfig { behind_proxy: true, limits, ..HttpConfig::default() };
     let system = TestSystem::start_as(&pool, NOW, |config| SystemConfig { read: http, ..config }).await;
@@ -119,7 +119,7 @@ async fn behind_a_proxy_the_address_is_what_the_proxy_saw(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn guessing_keys_is_stopped_while_those_who_have_one_go_on(pool: PgPool) {
+async fn limits_key_guessing_without_affecting_valid_keys(pool: PgPool) {
     let limits = LimitConfig { address_bad_keys_per_s: 1, rate_window_s: 4, ..LimitConfig::default() };
     let system = system(&pool, limits).await;
     let acme = system.workspace("acme").await;
@@ -136,7 +136,7 @@ async fn guessing_keys_is_stopped_while_those_who_have_one_go_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn too_large_a_head_says_so(pool: PgPool) {
+async fn rejects_oversized_request_head(pool: PgPool) {
     let system = TestSystem::start(&pool, NOW).await;
     let acme = system.workspace("acme").await;
     let large = "x".repeat(40 << 10);

@@ -28,7 +28,7 @@ fn id(line: &str) -> Option<&str> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_file_of_a_million_rows_has_those_of_the_table(pool: PgPool) {
+async fn csv_of_a_million_rows_equals_the_table(pool: PgPool) {
     // The whole million in `make soak`. Of fewer, all could be in memory and nobody would see it.
     let is_whole = Soak::of_environment(0).rounds > 1;
     let count = if is_whole { 1_000_000 } else { 20_000 };

@@ -73,7 +73,7 @@ async fn prepared(system: &TestSystem) -> Caller {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_of_a_million_lines_takes_no_more_memory_than_one_of_few(pool: PgPool) {
+async fn a_million_lines_take_no_more_memory_than_a_few(pool: PgPool) {
     const AT_ONCE: usize = 500;
     // The whole million in `make soak`.
     let count = if Soak::of_environment(0).rounds > 1 { 1_000_000 } else { 30_000 };
@@ -112,7 +112,7 @@ async fn a_request_of_a_million_lines_takes_no_more_memory_than_one_of_few(pool:
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn whoever_stalls_is_told_where_to_go_on(pool: PgPool) {
+async fn stalled_upload_is_told_where_to_resume(pool: PgPool) {
     let limits = LimitConfig { body_pause_s: 1, ..LimitConfig::default() };
     let command = HttpConfig { limits, ..HttpConfig::default() };
     let system = TestSystem::start_as(&pool, NOW, |config| SystemConfig { command, ..config }).await;

@@ -87,7 +87,7 @@ fn builder() -> ClientBuilder {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_form_counts_the_same_over_either_version(pool: PgPool) {
+async fn every_format_counts_the_same_over_http1_and_http2(pool: PgPool) {
     let system = TestSystem::start(&pool, NOW).await;
     let acme = system.workspace("acme").await;
     acme.push_source("tracker").await;
@@ -119,7 +119,7 @@ fn certificates(directory: &Path) -> reqwest::Certificate {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_form_is_taken_over_tls(pool: PgPool) {
+async fn accepts_every_format_over_tls(pool: PgPool) {
     let directory = tempfile::tempdir().unwrap();
     let authority = certificates(directory.path());
     let (cert, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
@@ -147,7 +147,7 @@ async fn every_form_is_taken_over_tls(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn reads_take_packed_bodies_too(pool: PgPool) {
+async fn reads_accept_compressed_bodies(pool: PgPool) {
     let system = TestSystem::start(&pool, NOW).await;
     let acme = system.workspace("acme").await;
     let campaign = acme.campaign("Winter").await;

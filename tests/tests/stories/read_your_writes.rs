@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use tests::TestSystem;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_token_from_a_command_shows_that_command(pool: PgPool) {
+async fn consistency_token_makes_the_command_visible(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     let campaign = acme.campaign("Winter").await;
@@ -22,7 +22,7 @@ async fn a_token_from_a_command_shows_that_command(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_position_beyond_the_head_is_refused_and_not_waited_for(pool: PgPool) {
+async fn rejects_position_beyond_head_without_waiting(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     let campaign = acme.campaign("Winter").await;
@@ -33,7 +33,7 @@ async fn a_position_beyond_the_head_is_refused_and_not_waited_for(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_wait_that_runs_out_says_so(pool: PgPool) {
+async fn timed_out_wait_says_so(pool: PgPool) {
     let system = TestSystem::start_without_projector(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     system.catch_up().await;

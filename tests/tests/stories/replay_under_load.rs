@@ -206,7 +206,7 @@ async fn observe(caller: &Caller, campaign: &str, sent: &AtomicU64, observations
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn readers_see_no_hole_and_the_tables_are_equal(pool: PgPool) {
+async fn readers_see_no_gap_and_replayed_tables_are_equal(pool: PgPool) {
     let size = Size::of_environment();
     let system = TestSystem::start(&pool, NOW).await;
     let done = Arc::new(AtomicBool::new(false));

@@ -74,7 +74,7 @@ async fn run(python: &str, url: &str, key: &str, campaign: &str, soak: Soak) -> 
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 #[ignore = "needs schemathesis, which scripts/schemathesis.sh installs"]
-async fn the_apis_are_what_their_documents_say(pool: PgPool) {
+async fn apis_conform_to_their_openapi_documents(pool: PgPool) {
     let python = std::env::var_os("HIGHWATER_SCHEMATHESIS").unwrap().into_string().unwrap();
     // No rates: what is asked too often says nothing of what was asked.
     let limits = LimitConfig {

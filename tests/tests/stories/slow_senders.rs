@@ -48,7 +48,7 @@ async fn metric(system: &TestSystem, line: &str) -> f64 {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn half_a_request_does_not_hold_a_place(pool: PgPool) {
+async fn partial_request_releases_its_permit(pool: PgPool) {
     let limits = LimitConfig {
         max_connections: 64,
         max_requests_in_flight: 8,
@@ -90,7 +90,7 @@ async fn half_a_request_does_not_hold_a_place(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_connection_too_many_waits_for_nothing(pool: PgPool) {
+async fn closes_connections_beyond_the_limit(pool: PgPool) {
     let system = system(&pool, LimitConfig { max_connections: 4, ..LimitConfig::default() }).await;
     let held = [connect(&system).await, connect(&system).await, connect(&system).await, connect(&system).await];
     let refused = say(connect(&system).await, String::new()).await;

@@ -13,7 +13,7 @@ async fn state(caller: &Caller, clicks: u64) -> serde_json::Value {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_then_b_then_a_ends_at_a_and_a_repetition_appends_nothing(pool: PgPool) {
+async fn newest_statement_wins_and_a_repetition_appends_nothing(pool: PgPool) {
     let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
     let acme = system.workspace("acme").await;
     let source = json!({

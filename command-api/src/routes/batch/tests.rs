@@ -41,7 +41,10 @@ fn twins_are_numbered_among_the_items_of_the_append() {
 fn a_receipt_keeps_what_was_settled() {
     let settled = settled(&[(0, ItemStatus::Rejected, ItemErrorCode::BadId)], 1);
     let stored = serde_json::to_string(&Outcome::BatchProcessed(settled.clone())).unwrap();
-    assert_eq!(stored, r#"{"judged":{"total":1,"results":[{"index":0,"status":"rejected","reason":"bad_id"}]}}"#);
+    assert_eq!(
+        stored,
+        r#"{"batch_processed":{"total":1,"results":[{"index":0,"status":"rejected","reason":"bad_id"}]}}"#
+    );
     assert_eq!(serde_json::from_str::<Outcome>(&stored).unwrap(), Outcome::BatchProcessed(settled));
 }
 

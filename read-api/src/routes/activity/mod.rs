@@ -38,7 +38,6 @@ params! {
 
 /// Something that somebody did to a campaign.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Happening)]
 pub(crate) struct ActivityEntry {
     /// `created`, `renamed`, `rescheduled`, `time_zone_changed`, `currency_changed`, `channels_changed`, `budget_changed`,
     /// `external_ids_changed`, `attributes_changed`, `launched`, `paused`, `resumed`, `completed`, `archived`: what was decided.

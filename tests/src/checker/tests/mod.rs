@@ -38,12 +38,12 @@ fn sound() -> Given {
 }
 
 #[test]
-fn a_sound_history_is_sound() {
+fn accepts_valid_history() {
     assert_eq!(check(&sound().history, &sound().evidence()), []);
 }
 
 #[test]
-fn repeated_and_doubtful_attempts_are_sound() {
+fn accepts_retries_and_unknown_outcomes() {
     let mut given = sound();
     // The answer got lost, the repetition was answered from the receipt.
     let request = given.observes(Some("k2"), vec![click("c", 1)]);
@@ -60,7 +60,7 @@ fn repeated_and_doubtful_attempts_are_sound() {
 }
 
 #[test]
-fn lines_whose_answer_broke_off_are_sound() {
+fn accepts_ndjson_with_truncated_response() {
     for last_is_there in [true, false] {
         let mut given = sound();
         let request = given.observes(Some("k2"), vec![click("c", 1), click("d", 1)]);
@@ -75,7 +75,7 @@ fn lines_whose_answer_broke_off_are_sound() {
 }
 
 #[test]
-fn another_answer_to_a_line_under_the_same_key_is_found() {
+fn detects_changed_ndjson_response_for_same_key() {
     let mut given = sound();
     let request = given.observes(Some("k2"), vec![click("c", 1), click("d", 1)]);
     let repeated = given.repeats(request);
@@ -86,7 +86,7 @@ fn another_answer_to_a_line_under_the_same_key_is_found() {
 }
 
 #[test]
-fn a_hole_is_found() {
+fn detects_gap_in_positions() {
     let mut given = sound();
     given.events[4].position += 1;
     given.reply(4, 0).position += 1;
@@ -95,7 +95,7 @@ fn a_hole_is_found() {
 }
 
 #[test]
-fn a_head_beyond_the_last_event_is_found() {
+fn detects_head_beyond_last_event() {
     let mut given = sound();
     given.tables.applied += 1;
     let mut evidence = given.evidence();
@@ -105,14 +105,14 @@ fn a_head_beyond_the_last_event_is_found() {
 }
 
 #[test]
-fn a_version_out_of_turn_is_found() {
+fn detects_version_out_of_order() {
     let mut given = sound();
     given.events[1].sequence += 1;
     assert_only(&given, Rule::Versions);
 }
 
 #[test]
-fn a_lost_batch_is_found() {
+fn detects_lost_batch() {
     let mut given = sound();
     given.events.remove(1);
     given.renumber();
@@ -120,7 +120,7 @@ fn a_lost_batch_is_found() {
 }
 
 #[test]
-fn a_lost_command_is_found() {
+fn detects_lost_command() {
     let mut given = sound();
     given.events.pop();
     given.settle();
@@ -128,7 +128,7 @@ fn a_lost_command_is_found() {
 }
 
 #[test]
-fn a_campaign_that_is_not_found_any_more_is_lost() {
+fn detects_campaign_that_disappeared() {
     let mut given = sound();
     let request = given.changes(Change::Launch, None);
     given.events.pop();
@@ -138,7 +138,7 @@ fn a_campaign_that_is_not_found_any_more_is_lost() {
 }
 
 #[test]
-fn a_lost_statement_is_found() {
+fn detects_lost_statement() {
     let mut given = sound();
     let request = given.states(vec![statement(3, 30)]);
     given.events.pop();
@@ -148,7 +148,7 @@ fn a_lost_statement_is_found() {
 }
 
 #[test]
-fn an_observation_written_twice_is_found() {
+fn detects_observation_written_twice() {
     let mut given = sound();
     let What::Observations { rows, .. } = &mut given.events[1].what else { panic!() };
     let twin = rows[1].clone();
@@ -158,7 +158,7 @@ fn an_observation_written_twice_is_found() {
 }
 
 #[test]
-fn a_command_carried_out_twice_is_found() {
+fn detects_command_executed_twice() {
     let mut given = sound();
     let request = given.changes(Change::Launch, None);
     given.history.requests[request].key = Some("k9".to_owned());
@@ -168,7 +168,7 @@ fn a_command_carried_out_twice_is_found() {
 }
 
 #[test]
-fn what_was_refused_but_written_is_found() {
+fn detects_rejected_request_that_was_written() {
     let mut given = sound();
     let request = given.observes(None, vec![click("x", 1)]);
     given.refuse(request, 503, None);
@@ -176,7 +176,7 @@ fn what_was_refused_but_written_is_found() {
 }
 
 #[test]
-fn an_event_that_nobody_sent_is_found() {
+fn detects_event_nobody_sent() {
     let mut given = sound();
     given.events[4].trace = "ffff".to_owned();
     let found = broken(&given);
@@ -184,7 +184,7 @@ fn an_event_that_nobody_sent_is_found() {
 }
 
 #[test]
-fn other_content_than_was_sent_is_found() {
+fn detects_altered_content() {
     let mut given = sound();
     let What::Observations { rows, .. } = &mut given.events[1].what else { panic!() };
     rows[1].campaign = Uuid::from_u128(99);
@@ -194,7 +194,7 @@ fn other_content_than_was_sent_is_found() {
 }
 
 #[test]
-fn another_answer_under_the_same_key_is_found() {
+fn detects_changed_response_for_same_key() {
     let mut given = sound();
     let repeated = given.repeats(1);
     given.reply(1, repeated).body = json!({ "stale": true });
@@ -202,7 +202,7 @@ fn another_answer_under_the_same_key_is_found() {
 }
 
 #[test]
-fn a_second_first_answer_under_a_key_is_found() {
+fn detects_second_original_response_for_same_key() {
     let mut given = sound();
     let repeated = given.repeats(1);
     given.reply(1, repeated).replayed = false;
@@ -210,7 +210,7 @@ fn a_second_first_answer_under_a_key_is_found() {
 }
 
 #[test]
-fn another_campaign_under_the_same_key_is_found() {
+fn detects_other_campaign_for_same_key() {
     let mut given = sound();
     let request = given.changes(Change::Launch, None);
     given.reply(request, 0).says = Acknowledged::Campaign { campaign: Uuid::from_u128(99), version: 3 };
@@ -218,28 +218,28 @@ fn another_campaign_under_the_same_key_is_found() {
 }
 
 #[test]
-fn a_wrong_version_is_found() {
+fn detects_wrong_version() {
     let mut given = sound();
     given.reply(4, 0).says = Acknowledged::Campaign { campaign: CAMPAIGN, version: 3 };
     assert_only(&given, Rule::Campaign);
 }
 
 #[test]
-fn a_change_at_another_version_than_was_meant_is_found() {
+fn detects_change_despite_if_match_mismatch() {
     let mut given = sound();
     given.changes(Change::Launch, Some(1));
     assert_only(&given, Rule::Campaign);
 }
 
 #[test]
-fn a_step_that_cannot_follow_is_found() {
+fn detects_impossible_lifecycle_step() {
     let mut given = sound();
     given.changes(Change::Resume, None);
     assert_only(&given, Rule::Campaign);
 }
 
 #[test]
-fn a_refusal_for_the_very_version_is_found() {
+fn detects_version_mismatch_for_matching_version() {
     let mut given = sound();
     let request = given.changes(Change::Launch, Some(2));
     given.events.pop();
@@ -249,7 +249,7 @@ fn a_refusal_for_the_very_version_is_found() {
 }
 
 #[test]
-fn a_refusal_that_no_rule_asks_for_is_found() {
+fn detects_rejection_without_a_rule() {
     for (change, broken_rules) in [(Change::Launch, vec![Rule::Campaign]), (Change::Pause, vec![])] {
         let mut given = sound();
         let request = given.changes(change, None);
@@ -261,7 +261,7 @@ fn a_refusal_that_no_rule_asks_for_is_found() {
 }
 
 #[test]
-fn an_answer_that_stands_before_an_earlier_one_is_found() {
+fn detects_response_ordered_before_earlier_one() {
     let mut given = sound();
     // Acknowledged before the first batch was sent, but behind it in the log.
     let request = given.changes(Change::Launch, None);
@@ -271,7 +271,7 @@ fn an_answer_that_stands_before_an_earlier_one_is_found() {
 }
 
 #[test]
-fn untrue_duplicates_and_conflicts_are_found() {
+fn detects_false_duplicates_and_conflicts() {
     for fate in [ItemOutcome::Duplicate, ItemOutcome::Conflict] {
         let mut given = sound();
         let request = given.observes(None, vec![click("new", 1)]);
@@ -292,7 +292,7 @@ fn untrue_duplicates_and_conflicts_are_found() {
 }
 
 #[test]
-fn a_rejection_without_a_reason_is_found() {
+fn detects_item_rejected_without_reason() {
     for (reason, broken_rules) in [("archived", vec![Rule::ItemOutcomeIsJustified]), ("too_old", vec![])] {
         let mut given = sound();
         let request = given.observes(None, vec![click("new", 1)]);
@@ -304,7 +304,7 @@ fn a_rejection_without_a_reason_is_found() {
 }
 
 #[test]
-fn a_correction_that_is_not_the_difference_is_found() {
+fn detects_correction_with_wrong_difference() {
     let mut given = sound();
     let What::Observations { rows, .. } = &mut given.events[3].what else { panic!() };
     rows[0].count = 4;
@@ -313,7 +313,7 @@ fn a_correction_that_is_not_the_difference_is_found() {
 }
 
 #[test]
-fn a_correction_of_nothing_is_found() {
+fn detects_correction_without_original() {
     let mut given = sound();
     let What::Observations { rows, .. } = &mut given.events[3].what else { panic!() };
     rows[0].corrects = Some(Correction { of: "never".to_owned(), at: at(50), count: 5, value: None });
@@ -322,7 +322,7 @@ fn a_correction_of_nothing_is_found() {
 }
 
 #[test]
-fn a_correction_refused_although_its_original_was_known_is_found() {
+fn detects_rejected_correction_of_known_original() {
     for (of, broken_rules) in [("a", vec![Rule::ItemOutcomeIsJustified]), ("never", vec![])] {
         let mut given = sound();
         let request = given.observes(None, vec![correction("late", of, Some(1))]);
@@ -335,7 +335,7 @@ fn a_correction_refused_although_its_original_was_known_is_found() {
 }
 
 #[test]
-fn an_older_statement_that_holds_is_found() {
+fn detects_older_statement_that_won() {
     let mut given = sound();
     let What::Statements { rows, .. } = &mut given.events[2].what else { panic!() };
     rows.pop();
@@ -344,7 +344,7 @@ fn an_older_statement_that_holds_is_found() {
 }
 
 #[test]
-fn tables_that_count_twice_or_stop_are_found() {
+fn detects_tables_that_double_count_or_stop() {
     let mut given = sound();
     *given.tables.increments.values_mut().next().unwrap() *= 2;
     assert_only(&given, Rule::Tables);
@@ -363,7 +363,7 @@ fn tables_that_count_twice_or_stop_are_found() {
 }
 
 #[test]
-fn an_impossible_answer_is_found() {
+fn detects_impossible_response() {
     let mut given = sound();
     let request = given.observes(None, vec![click("x", 1)]);
     given.events.pop();
@@ -373,7 +373,7 @@ fn an_impossible_answer_is_found() {
 }
 
 #[test]
-fn an_event_that_no_client_can_cause_is_found() {
+fn detects_event_no_client_can_cause() {
     let mut given = sound();
     let What::Campaign { event, .. } = &mut given.events[4].what else { panic!() };
     *event = CampaignEvent::CampaignArchived { at: at(90) };

@@ -13,12 +13,13 @@
 //! - **Freshness** is a function of syncs, deadlines and a given now.
 //!
 //! Time and ids are passed in everywhere. To add an event: add a variant beside its neighbours, name it in
-//! `event::catalogue`, decide it in `decide`, fold it in `apply`, and let the compiler name every view that must learn it.
+//! `catalogue`, decide it in `decide`, fold it in `apply`, and let the compiler name every view that must learn it.
 #![warn(missing_docs)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod bucket;
 pub mod campaign;
+pub mod catalogue;
 pub mod channel;
 pub mod decimal;
 pub mod event;

@@ -11,8 +11,7 @@ use crate::measure::Measure;
 use crate::money::Currency;
 use crate::zone::Zone;
 
-/// The stream type of statement events: one stream per source.
-pub const STREAM_TYPE: &str = "statements";
+pub use crate::catalogue::STATEMENT_STREAM as STREAM_TYPE;
 
 /// A batch of what one source states, in one grain and zone: only what differs from what it stated last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

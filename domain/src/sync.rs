@@ -4,11 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Grain;
-use crate::event::{EventType, catalogue};
+use crate::catalogue::{self, EventType};
 use crate::ids::SourceId;
 
-/// The stream type of sync events: one stream per source.
-pub const STREAM_TYPE: &str = "syncs";
+pub use crate::catalogue::SYNC_STREAM as STREAM_TYPE;
 
 /// What a source says of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

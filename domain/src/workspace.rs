@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::money::Currency;
 use crate::zone::Zone;
 
-/// The stream type of workspace events.
-pub const STREAM_TYPE: &str = "workspace";
+pub use crate::catalogue::WORKSPACE_STREAM as STREAM_TYPE;
 
 /// A workspace was opened, with its defaults: the first event of every log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
+use crate::catalogue::{self, EventType};
 use crate::channel::Channel;
-use crate::event::{EventType, catalogue};
 use crate::ids::CampaignId;
 use crate::money::Currency;
 use crate::zone::Zone;

@@ -42,5 +42,4 @@ pub use state::{
     Campaign, CampaignDetails, CampaignState, CampaignStatus, CampaignStatusError, ends_at, starts_at, status,
 };
 
-/// The stream type of campaign events.
-pub const STREAM_TYPE: &str = "campaign";
+pub use crate::catalogue::CAMPAIGN_STREAM as STREAM_TYPE;

@@ -4,8 +4,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::catalogue::{EventType, Upcaster};
-use super::{Event, ObservationsRecorded, campaign, observation, source, statement, sync, workspace};
+use super::Event;
+use crate::catalogue::{EventType, Upcaster};
+use crate::observation::ObservationsRecorded;
+use crate::{campaign, observation, source, statement, sync, workspace};
 
 /// Why a stored event could not be read.
 #[derive(Debug, Error)]

@@ -8,15 +8,12 @@ use crate::source::SourceEvent;
 use crate::statement::StatementsRecorded;
 use crate::sync::SyncEvent;
 use crate::workspace::WorkspaceOpened;
-use crate::{campaign, observation, source, statement, sync, workspace};
 
-pub mod catalogue;
 mod decode;
 #[cfg(test)]
 mod tests;
-mod upcasters;
 
-pub use catalogue::EventType;
+pub use crate::catalogue::{self, EventType};
 pub use decode::{DecodeError, upcast};
 
 /// A decoded event of any stream. Written as its payload.

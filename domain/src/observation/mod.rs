@@ -24,8 +24,7 @@ mod tests;
 pub use correction::{Correction, CorrectionInput, NetAmounts};
 pub use dimension::{Dimension, DimensionError, OTHER};
 
-/// The stream type of observation events: one stream per source.
-pub const STREAM_TYPE: &str = "observations";
+pub use crate::catalogue::OBSERVATION_STREAM as STREAM_TYPE;
 
 /// A batch of what one source observed.
 ///

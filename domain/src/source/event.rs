@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::{self, EventType};
 use crate::channel::Channel;
-use crate::event::{EventType, catalogue};
 use crate::ids::SourceId;
 use crate::measure::Measure;
 use crate::money::Currency;

@@ -20,5 +20,4 @@ pub use error::SourceError;
 pub use event::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
 pub use state::{Source, SourceDetails};
 
-/// The stream type of source events.
-pub const STREAM_TYPE: &str = "source";
+pub use crate::catalogue::SOURCE_STREAM as STREAM_TYPE;

@@ -147,7 +147,7 @@ fn write(file: &str, schema: &Value, locked: &mut BTreeMap<String, String>) {
 }
 
 const NEXT: &str = "What is committed may be in logs, so the shape of a version never changes. Raise the version: add an \
-                    upcaster to the type in domain/src/event/catalogue.rs, then run `UPDATE_SCHEMAS=1 cargo nextest run -p \
+                    upcaster to the type in domain/src/catalogue/mod.rs, then run `UPDATE_SCHEMAS=1 cargo nextest run -p \
                     domain schemas` and add fixtures (docs/events.md says how, in ten minutes). A version that no release \
                     has written yet may still change: take its line out of domain/schemas/released.lock and run the same.";
 

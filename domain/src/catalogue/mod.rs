@@ -1,0 +1,96 @@
+//! Every event type that a log can hold: its stream, its current version, and the way there from the older ones.
+//!
+//! An event type's version is an integer, raised when the shape of the payload changes. What is in a log is never
+//! rewritten; whoever reads it goes through [`Event::decode`](crate::event::Event::decode) or [`upcast`](crate::event::upcast), which
+//! take a payload from the version that it was written in to the current one. The modules of the streams take their
+//! types from here, so this one knows none of them.
+
+mod upcasters;
+
+use serde_json::Value;
+
+/// The stream type of campaign events.
+pub const CAMPAIGN_STREAM: &str = "campaign";
+
+/// The stream type of source events.
+pub const SOURCE_STREAM: &str = "source";
+
+/// The stream type of observation events: one stream per source.
+pub const OBSERVATION_STREAM: &str = "observations";
+
+/// The stream type of statement events: one stream per source.
+pub const STATEMENT_STREAM: &str = "statements";
+
+/// The stream type of sync events: one stream per source.
+pub const SYNC_STREAM: &str = "syncs";
+
+/// The stream type of workspace events.
+pub const WORKSPACE_STREAM: &str = "workspace";
+
+/// One step from the shape of a version to that of the next. It must not fail: what it does not understand it leaves, and
+/// the decoder then says what is wrong.
+pub type Upcaster = fn(Value) -> Value;
+
+/// A type of event.
+#[derive(Debug, Clone, Copy)]
+pub struct EventType {
+    /// Its name, as it is stored. No two streams have events of the same name.
+    pub name: &'static str,
+    /// The type of the streams that hold it.
+    pub stream_type: &'static str,
+    /// The first makes version 2 of version 1, the second 3 of 2, the last the current one.
+    pub upcasters: &'static [Upcaster],
+}
+
+macro_rules! event_types {
+    ($($constant:ident = $name:literal of $stream:ident $(, upcasters $upcasters:expr)?;)+) => {
+        $(
+            #[doc = concat!("`", $name, "`")]
+            pub const $constant: EventType =
+                EventType { name: $name, stream_type: $stream, upcasters: &event_types!(@ $($upcasters)?) };
+        )+
+
+        impl EventType {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$($constant),+];
+        }
+    };
+    (@) => { [] };
+    (@ $upcasters:expr) => { $upcasters };
+}
+
+event_types! {
+    WORKSPACE_OPENED = "WorkspaceOpened" of WORKSPACE_STREAM;
+    CAMPAIGN_CREATED = "CampaignCreated" of CAMPAIGN_STREAM, upcasters [upcasters::budget_v1_to_v2];
+    CAMPAIGN_RENAMED = "CampaignRenamed" of CAMPAIGN_STREAM;
+    CAMPAIGN_RESCHEDULED = "CampaignRescheduled" of CAMPAIGN_STREAM;
+    CAMPAIGN_TIME_ZONE_CHANGED = "CampaignTimeZoneChanged" of CAMPAIGN_STREAM;
+    CAMPAIGN_CURRENCY_CHANGED = "CampaignCurrencyChanged" of CAMPAIGN_STREAM;
+    CAMPAIGN_CHANNELS_SET = "CampaignChannelsSet" of CAMPAIGN_STREAM;
+    CAMPAIGN_BUDGET_SET = "CampaignBudgetSet" of CAMPAIGN_STREAM, upcasters [upcasters::budget_v1_to_v2];
+    CAMPAIGN_EXTERNAL_IDS_SET = "CampaignExternalIdsSet" of CAMPAIGN_STREAM;
+    CAMPAIGN_ATTRIBUTES_SET = "CampaignAttributesSet" of CAMPAIGN_STREAM;
+    CAMPAIGN_LAUNCHED = "CampaignLaunched" of CAMPAIGN_STREAM;
+    CAMPAIGN_PAUSED = "CampaignPaused" of CAMPAIGN_STREAM;
+    CAMPAIGN_RESUMED = "CampaignResumed" of CAMPAIGN_STREAM;
+    CAMPAIGN_COMPLETED = "CampaignCompleted" of CAMPAIGN_STREAM;
+    CAMPAIGN_ARCHIVED = "CampaignArchived" of CAMPAIGN_STREAM;
+    SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM;
+    OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM;
+    STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM;
+    SYNC_STARTED = "SyncStarted" of SYNC_STREAM;
+    SYNC_COMPLETED = "SyncCompleted" of SYNC_STREAM;
+    SYNC_FAILED = "SyncFailed" of SYNC_STREAM;
+}
+
+impl EventType {
+    /// The type of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|known| known.name == name)
+    }
+
+    /// The version that is written today.
+    pub const fn version(&self) -> usize {
+        self.upcasters.len() + 1
+    }
+}

@@ -1,12 +1,11 @@
 //! Faults planted on purpose, so that the checker of the system tests can be seen to find them. Compiled only with the feature
-//! `planted-faults`, which nothing but those tests asks for, and at work only in an [`Appender`] that was told so.
+//! `planted-faults`, which nothing but those tests asks for, and at work only in an [`Appender`](crate::Appender) that was told so.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::PgPool;
 
-use crate::append::{AppendOutcome, AppendRequest, Item, Payload};
-use crate::appender::Appender;
+use crate::append::{AppendRequest, Item, Payload};
 use crate::error::AppendError;
 
 /// What goes wrong.
@@ -50,15 +49,12 @@ impl FaultInjector {
         Self { planted, pool, seen: Arc::default() }
     }
 
-    /// Appends as the appender does, but for the requests that the fault happens to.
-    pub(crate) async fn append(
-        &self,
-        appender: &Appender,
-        mut request: AppendRequest,
-    ) -> Result<AppendOutcome, AppendError> {
-        let earlier = self.earlier_response(&request);
-        if !self.strikes(&request) {
-            return appender.append_unfaulted(request).await;
+    /// Makes the fault happen to a request that is about to be appended, if it is one of those that it happens to. Gives
+    /// the number of events that were taken out of it, which its answer pretends were written.
+    pub(crate) async fn tamper(&self, request: &mut AppendRequest) -> Result<i64, AppendError> {
+        let earlier = self.earlier_response(request);
+        if !self.strikes(request) {
+            return Ok(0);
         }
         match self.planted.fault {
             Fault::LostEvent => {
@@ -66,10 +62,7 @@ impl FaultInjector {
                 request.events.clear();
                 // What rests on the lost items must not give them away.
                 request.item_preconditions.clear();
-                let mut appended = appender.append_unfaulted(request).await?;
-                appended.version += lost;
-                appended.position += lost;
-                Ok(appended)
+                return Ok(lost);
             }
             Fault::DoubleCount => {
                 for event in &mut request.events {
@@ -78,7 +71,6 @@ impl FaultInjector {
                         items.extend(again);
                     }
                 }
-                appender.append_unfaulted(request).await
             }
             Fault::Gap => {
                 sqlx::query("UPDATE log.heads SET position = position + 1 WHERE workspace = $1")
@@ -86,15 +78,14 @@ impl FaultInjector {
                     .execute(&self.pool)
                     .await
                     .map_err(|error| AppendError::Unavailable(Arc::new(error)))?;
-                appender.append_unfaulted(request).await
             }
             Fault::StaleReceipt => {
                 if let (Some(receipt), Some(earlier)) = (&mut request.receipt, earlier) {
                     receipt.response = earlier;
                 }
-                appender.append_unfaulted(request).await
             }
         }
+        Ok(0)
     }
 
     /// Whether the fault happens to this request.

@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use super::AppendResult;
 use super::columns::AppendColumns;
 use super::fast_path::FastPathPlan;
 use crate::append::AppendOutcome;
@@ -9,9 +10,6 @@ use crate::claims::{Claim, StoredClaim};
 use crate::error::AppendError;
 use crate::receipts::item_indices;
 use crate::validated_request::ValidatedRequest;
-
-/// What a caller is answered.
-pub(super) type AppendResult = Result<AppendOutcome, AppendError>;
 
 /// Appends a batch in one round trip, which is one transaction.
 pub(super) async fn append(

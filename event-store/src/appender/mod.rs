@@ -31,6 +31,9 @@ use crate::error::AppendError;
 use crate::validated_request::prepare;
 use lane::{Lane, QueuedRequest};
 
+/// The answer to one request.
+type AppendResult = Result<AppendOutcome, AppendError>;
+
 /// Appends to logs. Cheap to clone; all clones share the queues.
 #[derive(Clone)]
 pub struct Appender {
@@ -94,15 +97,20 @@ impl Appender {
     }
 
     /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request back.
-    pub async fn append(&self, request: AppendRequest) -> Result<AppendOutcome, AppendError> {
+    pub async fn append(&self, request: AppendRequest) -> AppendResult {
         #[cfg(feature = "planted-faults")]
         if let Some(planted) = &self.planted {
-            return planted.append(self, request).await;
+            let mut request = request;
+            let lost = planted.tamper(&mut request).await?;
+            let mut outcome = self.append_unfaulted(request).await?;
+            outcome.version += lost;
+            outcome.position += lost;
+            return Ok(outcome);
         }
         self.append_unfaulted(request).await
     }
 
-    pub(crate) async fn append_unfaulted(&self, request: AppendRequest) -> Result<AppendOutcome, AppendError> {
+    async fn append_unfaulted(&self, request: AppendRequest) -> AppendResult {
         let answer = self.enqueue(request).inspect_err(lane::count_refusal)?;
         answer
             .await
@@ -125,10 +133,7 @@ impl Appender {
         &self.entrances[lane]
     }
 
-    fn enqueue(
-        &self,
-        request: AppendRequest,
-    ) -> Result<oneshot::Receiver<Result<AppendOutcome, AppendError>>, AppendError> {
+    fn enqueue(&self, request: AppendRequest) -> Result<oneshot::Receiver<AppendResult>, AppendError> {
         let prepared = prepare(request)?;
         if prepared.bytes > self.request_bytes {
             return Err(AppendError::Invalid(format!("{} bytes, at most {}", prepared.bytes, self.request_bytes)));

@@ -11,8 +11,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgPool, Postgres};
 use tokio::time::{Instant, timeout};
 
-use super::batch::{self, AppendResult};
 use super::config::AppenderConfig;
+use super::{AppendResult, batch};
 use crate::error::AppendError;
 use crate::validated_request::ValidatedRequest;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::batch::AppendResult;
+use super::AppendResult;
 use super::columns::{AppendColumns, number};
 use crate::append::AppendOutcome;
 use crate::claims::{ClaimEffect, ClaimPrecondition};

@@ -90,7 +90,7 @@ pub(crate) struct Pool {
 }
 
 /// A connection that goes back to its pool.
-pub(crate) struct Taken<'a> {
+pub(crate) struct PooledConnection<'a> {
     pool: &'a Pool,
     connection: Option<Connection>,
     _room: SemaphorePermit<'a>,
@@ -106,14 +106,14 @@ impl Pool {
     }
 
     /// The next connection that is idle.
-    pub(crate) async fn take(&self) -> Result<Taken<'_>> {
+    pub(crate) async fn take(&self) -> Result<PooledConnection<'_>> {
         let room = self.room.acquire().await?;
         let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Ok(Taken { pool: self, connection, _room: room })
+        Ok(PooledConnection { pool: self, connection, _room: room })
     }
 }
 
-impl Deref for Taken<'_> {
+impl Deref for PooledConnection<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -121,13 +121,13 @@ impl Deref for Taken<'_> {
     }
 }
 
-impl DerefMut for Taken<'_> {
+impl DerefMut for PooledConnection<'_> {
     fn deref_mut(&mut self) -> &mut Connection {
         self.connection.as_mut().unwrap_or_else(|| unreachable!("a permit stands for a connection"))
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for PooledConnection<'_> {
     fn drop(&mut self) {
         // Before its permit goes back, which happens after this.
         self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.connection.take());

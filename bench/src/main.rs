@@ -46,29 +46,29 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Scenario {
     /// One-event commands on new streams, beside postgres-es.
-    Commands(commands::Options),
+    Commands(commands::CommandsArgs),
     /// Batches of observations, beside COPY of one row each.
-    Observations(observations::Options),
+    Observations(observations::ObservationsArgs),
     /// Very many lines in one request: speed, and the server's memory.
-    Ndjson(ndjson::Options),
+    Ndjson(ndjson::NdjsonArgs),
     /// From acknowledged to visible in the read API's answers, beside polling.
-    Visibility(visibility::Options),
+    Visibility(visibility::VisibilityArgs),
     /// The cost of an observation's id, by the number of ids that are kept.
-    Ids(ids::Options),
+    Ids(ids::IdsArgs),
     /// The cost of a large log, and what an observation takes of the disk.
-    Size(size::Options),
+    Size(size::SizeArgs),
     /// Rebuilding the read tables, beside SQL's GROUP BY, cqrs-es and an upsert for each event.
-    Replay(replay::Options),
+    Replay(replay::ReplayArgs),
     /// Commands while workspaces switch epochs, beside the same while none does.
-    Switch(switch::Options),
+    Switch(switch::SwitchArgs),
     /// Reads, beside a constant and a bare handler.
-    Reads(reads::Options),
+    Reads(reads::ReadsArgs),
     /// Is what reads are measured beside; ends with its standard input.
     #[command(hide = true)]
-    Peer(reads::peer::Options),
+    Peer(reads::peer::PeerArgs),
     /// Is the server that other scenarios measure; ends with its standard input.
     #[command(hide = true)]
-    Serve(highwater::commands::serve::Options),
+    Serve(highwater::commands::serve::ServeArgs),
 }
 
 /// Every scenario, as it is named on the command line.

@@ -5,8 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;

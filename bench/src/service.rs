@@ -98,7 +98,7 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
 }
 
 /// Serves, until whoever started it closes its standard input, or is gone.
-pub(crate) async fn serve(options: serve::Options) -> Result<()> {
+pub(crate) async fn serve(options: serve::ServeArgs) -> Result<()> {
     tokio::select! {
         ended = serve::run(options, None) => ended.map(drop),
         ended = parent_is_done() => ended,

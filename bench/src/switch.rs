@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::callers::{Caller as _, latencies, milliseconds, record};
-use crate::commands::ours::{Caller, HighwaterStore};
+use crate::commands::ours::{HighwaterCaller, HighwaterStore};
 use crate::projector::Projector;
 use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
@@ -30,7 +30,7 @@ const LATENCY: Contest = Contest { scenario: "switch", other_name: "no switch", 
 const WRITTEN: usize = 4;
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct SwitchArgs {
     /// How many workspaces are switched.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..))]
     workspaces: u16,
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     callers: u16,
 }
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &SwitchArgs, rounds: u32, report: &mut Report) -> Result<()> {
     let database = server.database("switch").await?;
     let ours = populate(&database, options).await.context("cannot fill the logs")?;
     let pool = connect(&database.config, DatabaseRole::Projector).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
 }
 
 /// Workspaces with some campaigns each.
-async fn populate(database: &Database, options: &Options) -> Result<Arc<HighwaterStore>> {
+async fn populate(database: &Database, options: &SwitchArgs) -> Result<Arc<HighwaterStore>> {
     let mut workspaces = Vec::new();
     for number in 0..options.workspaces {
         workspaces.push(Workspace::open(database, &format!("workspace {number}")).await?.id);
@@ -158,7 +158,11 @@ impl Load {
     }
 }
 
-async fn call_until(mut caller: Caller, counting: Arc<AtomicBool>, stop: CancellationToken) -> Result<Histogram<u64>> {
+async fn call_until(
+    mut caller: HighwaterCaller,
+    counting: Arc<AtomicBool>,
+    stop: CancellationToken,
+) -> Result<Histogram<u64>> {
     let mut took = latencies();
     while !stop.is_cancelled() {
         let (began, counts) = (Instant::now(), counting.load(Ordering::Relaxed));

@@ -28,35 +28,35 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything on this machine: a private PostgreSQL, all roles and a demo workspace.
-    Dev(dev::Options),
+    Dev(dev::DevArgs),
     /// Run roles against the database at HIGHWATER_DATABASE_URL.
-    Serve(serve::Options),
+    Serve(serve::ServeArgs),
     /// Bring the database's schema up to date.
     Migrate,
     /// Show how far each projection has applied each workspace's log, and who does it.
-    Status(status::Options),
+    Status(status::StatusArgs),
     /// Rebuild a projection from the log, beside the live one, and switch to it.
-    Replay(replay::Options),
+    Replay(replay::ReplayArgs),
     /// Compare a projection's rows with a rebuild from the log. Exits with 1 if some differ, 2 if it cannot tell.
-    Verify(verify::Options),
+    Verify(verify::VerifyArgs),
     /// Refresh the leaderboard.
     #[command(subcommand)]
-    Leaderboard(leaderboard::Command),
+    Leaderboard(leaderboard::LeaderboardCommand),
     /// Say for how many months the read tables keep their rows; the log keeps all.
     #[command(subcommand)]
-    Retention(retention::Command),
+    Retention(retention::RetentionCommand),
     /// Show what of the logs waits because an event cannot be applied; try it again, or leave an event out.
     #[command(subcommand)]
-    Parked(parked::Command),
+    Parked(parked::ParkedCommand),
     /// Create, list and revoke API keys.
     #[command(subcommand)]
-    Keys(keys::Command),
+    Keys(keys::KeysCommand),
     /// Tell what a log can hold.
     #[command(subcommand)]
-    Events(events::Command),
+    Events(events::EventsCommand),
     /// Send files to the command API.
     #[command(subcommand)]
-    Import(import::Command),
+    Import(import::ImportCommand),
 }
 
 fn main() -> ExitCode {

@@ -12,8 +12,7 @@ use event_store::{
     Payload, open_workspace,
 };
 use platform::clock::SharedClock;
-use platform::config::DatabaseConfig;
-use platform::database::{ConnectError, DatabaseRole, connect};
+use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;

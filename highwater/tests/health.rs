@@ -9,7 +9,7 @@ use event_store::NotificationListener;
 use highwater::system::{self, ProjectorLimits, RunningSystem, SystemConfig};
 use highwater::{tls, workspace};
 use platform::clock::SystemClock;
-use platform::config::DatabaseConfig;
+use platform::database::DatabaseConfig;
 use projections::READ_CHANNEL;
 use secrecy::SecretString;
 use serde_json::{Value, json};

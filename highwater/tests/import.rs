@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use highwater::system::{self, RunningSystem, SystemConfig};
 use highwater::workspace;
 use platform::clock::SystemClock;
-use platform::config::DatabaseConfig;
+use platform::database::DatabaseConfig;
 use platform::keys::{NewKey, Scope, insert_key};
 use secrecy::SecretString;
 use sqlx::{ConnectOptions, PgPool};

@@ -5,8 +5,7 @@
 use std::process::Output;
 
 use insta::assert_snapshot;
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};

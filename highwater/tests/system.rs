@@ -11,7 +11,7 @@ use highwater::demo::{setup, traffic};
 use highwater::system::{self, RunningSystem, SystemConfig, maintenance};
 use highwater::{tls, workspace};
 use platform::clock::{Clock, SystemClock};
-use platform::config::DatabaseConfig;
+use platform::database::DatabaseConfig;
 use platform::keys::{NewKey, Scope, insert_key};
 use secrecy::SecretString;
 use serde_json::Value;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Version;
 use axum::routing::get;
-use http_edge::limit::LimitConfig;
+use http_edge::config::LimitConfig;
 use http_edge::{Connections, ServeError, TlsConfig, TlsError, bind, serve};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,16 +1,28 @@
 //! A user of both APIs, bound to one key.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use platform::clock::{Clock, SystemClock};
+use platform::keys::{NewKey, Scope, create_key as new_key};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::applied::{Epochs, until_applied};
-use crate::system::{Addresses, TestSystem, create_key};
 
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where a system listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The command API.
+    pub command: SocketAddr,
+    /// The read API.
+    pub read: SocketAddr,
+}
 
 /// Somebody with a key, calling the command API for what changes and the read API for what does not.
 #[derive(Clone)]
@@ -75,8 +87,8 @@ impl Caller {
 
     /// The same caller, talking to another process.
     #[must_use]
-    pub fn on(&self, system: &TestSystem) -> Self {
-        Self { addresses: system.addresses(), ..self.clone() }
+    pub fn on(&self, addresses: Addresses) -> Self {
+        Self { addresses, ..self.clone() }
     }
 
     /// The same caller with another key.
@@ -220,4 +232,13 @@ impl Caller {
         let head = self.head().await;
         until_applied(&self.pool, Epochs::All, (self.workspace, head), within).await;
     }
+}
+
+/// Makes a key with these scopes.
+pub(crate) async fn create_key(pool: &PgPool, workspace: i32, scopes: &[&str]) -> String {
+    let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+    let mut connection = pool.acquire().await.unwrap();
+    let new = NewKey { workspace, name: "story", scopes: &scopes };
+    let (_, key) = new_key(&mut connection, new, SystemClock.now()).await.unwrap();
+    key.expose_secret().to_owned()
 }

@@ -1,6 +1,5 @@
 //! A whole Highwater in this process, on a database and a clock of its own.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,22 +9,13 @@ use domain::zone::Zone;
 use highwater::system::{ProcessRole, RunningSystem, SystemConfig, start};
 use highwater::{tls, workspace};
 use platform::clock::{Clock, ManualClock, SharedClock, SystemClock};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
-use platform::keys::{NewKey, Scope, create_key as new_key};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::{Difference, ReplayOptions, Verification, VerifyObserver, VerifyRequest};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sqlx::{ConnectOptions, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::Caller;
-
-/// Where a system listens.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Addresses {
-    pub(crate) command: SocketAddr,
-    pub(crate) read: SocketAddr,
-}
+use crate::caller::{Addresses, Caller, create_key};
 
 /// A running system.
 pub struct TestSystem {
@@ -101,7 +91,8 @@ impl TestSystem {
         format!("http://{}", self.addresses().read)
     }
 
-    pub(crate) fn addresses(&self) -> Addresses {
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
         Addresses { command: self.running.command_addr.unwrap(), read: self.running.read_addr.unwrap() }
     }
 
@@ -195,13 +186,4 @@ impl Clock for Date {
 pub fn client(timeout: Duration) -> reqwest::Client {
     tls::install_provider();
     reqwest::Client::builder().timeout(timeout).build().unwrap()
-}
-
-/// Makes a key with these scopes.
-pub(crate) async fn create_key(pool: &PgPool, workspace: i32, scopes: &[&str]) -> String {
-    let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
-    let mut connection = pool.acquire().await.unwrap();
-    let new = NewKey { workspace, name: "story", scopes: &scopes };
-    let (_, key) = new_key(&mut connection, new, SystemClock.now()).await.unwrap();
-    key.expose_secret().to_owned()
 }

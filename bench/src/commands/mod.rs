@@ -31,7 +31,7 @@ const RATE: Contest =
 const LATENCY: Contest = Contest { unit: "ms", better: Better::Less, ..RATE };
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct CommandsArgs {
     /// How many callers send commands at once.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 512])]
     callers: Vec<usize>,
@@ -46,7 +46,7 @@ pub(crate) struct Options {
     seconds: u64,
 }
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &CommandsArgs, rounds: u32, report: &mut Report) -> Result<()> {
     ensure!(options.callers.iter().all(|&callers| callers > 0), "there is no load without a caller");
     ensure!(options.workspaces > 0, "a command is sent to a workspace");
     let database = server.database("commands").await?;

@@ -41,8 +41,8 @@ impl PostgresEsStore {
         Ok(Self { cqrs: postgres_cqrs(pool, Vec::new(), ()), drafted: AtomicI64::new(0) })
     }
 
-    pub(super) fn callers(self: &Arc<Self>, callers: usize) -> Vec<Caller> {
-        (0..callers).map(|_| Caller(Arc::clone(self))).collect()
+    pub(super) fn callers(self: &Arc<Self>, callers: usize) -> Vec<PostgresEsCaller> {
+        (0..callers).map(|_| PostgresEsCaller(Arc::clone(self))).collect()
     }
 
     /// Every command that was answered is one event.
@@ -54,9 +54,9 @@ impl PostgresEsStore {
     }
 }
 
-pub(super) struct Caller(Arc<PostgresEsStore>);
+pub(super) struct PostgresEsCaller(Arc<PostgresEsStore>);
 
-impl callers::Caller for Caller {
+impl callers::Caller for PostgresEsCaller {
     async fn call(&mut self) -> Result<()> {
         let Self(other) = self;
         let at = SystemClock.now();

@@ -55,9 +55,9 @@ impl HighwaterStore {
     }
 
     /// So many callers, spread over the first workspaces.
-    pub(crate) fn callers(self: &Arc<Self>, callers: usize, workspaces: usize) -> Vec<Caller> {
+    pub(crate) fn callers(self: &Arc<Self>, callers: usize, workspaces: usize) -> Vec<HighwaterCaller> {
         let workspaces = self.workspaces.iter().take(workspaces).cycle();
-        workspaces.take(callers).map(|&workspace| Caller { ours: Arc::clone(self), workspace }).collect()
+        workspaces.take(callers).map(|&workspace| HighwaterCaller { ours: Arc::clone(self), workspace }).collect()
     }
 
     /// How many commands were answered so far.
@@ -86,12 +86,12 @@ impl HighwaterStore {
     }
 }
 
-pub(crate) struct Caller {
+pub(crate) struct HighwaterCaller {
     ours: Arc<HighwaterStore>,
     workspace: WorkspaceId,
 }
 
-impl callers::Caller for Caller {
+impl callers::Caller for HighwaterCaller {
     async fn call(&mut self) -> Result<()> {
         let at = SystemClock.now();
         let id = CampaignId(Uuid::now_v7());

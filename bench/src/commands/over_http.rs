@@ -25,7 +25,7 @@ pub(super) struct OverHttp {
 /// A server and the callers that are connected to it.
 pub(super) struct Served {
     pub(super) service: Service,
-    pub(super) callers: Vec<Caller>,
+    pub(super) callers: Vec<HttpCaller>,
 }
 
 impl OverHttp {
@@ -47,7 +47,7 @@ impl OverHttp {
         let mut callers = Vec::new();
         for workspace in self.workspaces.iter().cycle().take(connections) {
             let connection = Connection::open(service.command, &workspace.key).await?;
-            callers.push(Caller { connection, body: self.body.clone(), drafted: Arc::clone(&self.drafted) });
+            callers.push(HttpCaller { connection, body: self.body.clone(), drafted: Arc::clone(&self.drafted) });
         }
         Ok(Served { service, callers })
     }
@@ -68,13 +68,13 @@ impl OverHttp {
     }
 }
 
-pub(super) struct Caller {
+pub(super) struct HttpCaller {
     connection: Connection,
     body: Bytes,
     drafted: Arc<AtomicI64>,
 }
 
-impl callers::Caller for Caller {
+impl callers::Caller for HttpCaller {
     async fn call(&mut self) -> Result<()> {
         let key = Uuid::now_v7().to_string();
         let answer =

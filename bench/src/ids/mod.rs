@@ -19,7 +19,7 @@ use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct IdsArgs {
     /// How many million ids are kept; the first number is what the others are compared with.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10])]
     kept: Vec<u32>,
@@ -35,7 +35,7 @@ const RATE: Contest =
 const COST: Contest = Contest { unit: "us", better: Better::Less, ..RATE };
 const FORGET: Contest = Contest { other_name: "DELETE", unit: "ms", better: Better::Less, ..RATE };
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &IdsArgs, rounds: u32, report: &mut Report) -> Result<()> {
     let mut sides = Vec::new();
     for &millions in &options.kept {
         let database = server.database(&format!("ids_{millions}")).await?;
@@ -76,7 +76,7 @@ struct Side {
 }
 
 impl Side {
-    async fn open(database: Database, millions: u32, options: &Options) -> Result<Self> {
+    async fn open(database: Database, millions: u32, options: &IdsArgs) -> Result<Self> {
         let (feed, workspaces) = Feed::open(&database, 1, &options.shape).await?;
         let workspace = workspaces.first().context("no workspace")?.id.0;
         let per_day = millions * 1_000_000 / options.days;

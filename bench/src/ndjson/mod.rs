@@ -36,13 +36,13 @@ const LINES: Contest =
 const MEMORY: Contest = Contest { other_name: "allowed", unit: "MiB", better: Better::Less, ..LINES };
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct NdjsonArgs {
     /// How many lines the request has.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     lines: u32,
 }
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &NdjsonArgs, rounds: u32, report: &mut Report) -> Result<()> {
     let database = server.database("ndjson").await?;
     let mut bench = Bench::open(&database).await?;
     let (mut ours, mut other, mut added) = (Vec::new(), Vec::new(), Vec::new());

@@ -28,7 +28,7 @@ const RATE: Contest =
     Contest { scenario: "observations", other_name: "COPY", unit: "observations/s", better: Better::More };
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ObservationsArgs {
     #[command(flatten)]
     shape: Shape,
     /// Over how many workspaces they are spread, one measurement for each number.
@@ -46,7 +46,7 @@ struct Rates {
     projected: Vec<f64>,
 }
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &ObservationsArgs, rounds: u32, report: &mut Report) -> Result<()> {
     for &workspaces in &options.workspaces {
         let database = server.database(&format!("observations_{workspaces}")).await?;
         let mut bench = Bench::open(&database, options, workspaces).await?;
@@ -84,7 +84,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    async fn open(database: &'a Database, options: &Options, workspaces: usize) -> Result<Self> {
+    async fn open(database: &'a Database, options: &ObservationsArgs, workspaces: usize) -> Result<Self> {
         let (feed, workspaces) = Feed::open(database, workspaces, &options.shape).await?;
         let projector = connect(&database.config, DatabaseRole::Projector).await?;
         let copied = Copied::new(database, options.copy_rows).await?;

@@ -15,7 +15,7 @@ use crate::wire::{self, BatchAnswer};
 use crate::workspace::Workspace;
 
 /// A batch as it is sent.
-struct Sent {
+struct BatchRequest {
     workspace: usize,
     observations: usize,
     body: Bytes,
@@ -23,7 +23,7 @@ struct Sent {
 
 /// Batches, and the connections that will carry them: one of each workspace for each sender.
 pub(super) struct Requests {
-    batches: Vec<Sent>,
+    batches: Vec<BatchRequest>,
     senders: Vec<Vec<Connection>>,
 }
 
@@ -42,7 +42,7 @@ impl Requests {
             }
             connected.push(connections);
         }
-        let sent = batches.0.iter().map(|(workspace, batch)| Sent {
+        let sent = batches.0.iter().map(|(workspace, batch)| BatchRequest {
             workspace: *workspace,
             observations: batch.observations.len(),
             body: wire::batch(batch),

@@ -31,7 +31,7 @@ const BESIDE_BARE: Contest =
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ReadsArgs {
     /// How many connections ask at a time.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
@@ -61,7 +61,7 @@ struct Ask {
     tag: Option<String>,
 }
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &ReadsArgs, rounds: u32, report: &mut Report) -> Result<()> {
     let database = server.database("reads").await?;
     let (key, campaigns) = fill(&database, options).await?;
     let keeping = Service::start(&database, "read").await?;
@@ -86,7 +86,7 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
 }
 
 /// A workspace with numbers: its key, and its campaigns.
-async fn fill(database: &Database, options: &Options) -> Result<(String, Vec<String>)> {
+async fn fill(database: &Database, options: &ReadsArgs) -> Result<(String, Vec<String>)> {
     let shape = Shape { observations: options.observations, batch: 500, senders: 8 };
     let (mut feed, workspaces) = Feed::open(database, 1, &shape).await?;
     let batches = feed.batches();
@@ -138,23 +138,23 @@ async fn plan(service: &Service, key: &str, campaigns: &[String]) -> Result<Vec<
 }
 
 /// Answers a second.
-async fn round(address: std::net::SocketAddr, key: &str, asks: &[Ask], options: &Options) -> Result<f64> {
+async fn round(address: std::net::SocketAddr, key: &str, asks: &[Ask], options: &ReadsArgs) -> Result<f64> {
     let mut callers = Vec::new();
     for number in 0..usize::from(options.connections) {
         // Each begins elsewhere, so that they do not all ask the same at once.
         let asks = asks.iter().cycle().skip(number % asks.len()).take(asks.len()).cloned().collect();
-        callers.push(Caller { connection: Connection::open(address, key).await?, asks, next: 0 });
+        callers.push(ReadCaller { connection: Connection::open(address, key).await?, asks, next: 0 });
     }
     Ok(pace(callers, Duration::from_secs(options.seconds)).await?.per_second)
 }
 
-struct Caller {
+struct ReadCaller {
     connection: Connection,
     asks: Vec<Ask>,
     next: usize,
 }
 
-impl callers::Caller for Caller {
+impl callers::Caller for ReadCaller {
     async fn call(&mut self) -> Result<()> {
         let Ask { path, tag } = &self.asks[self.next % self.asks.len()];
         self.next += 1;

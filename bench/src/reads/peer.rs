@@ -18,8 +18,7 @@ use http_edge::edge::{EdgeConfig, edge};
 use http_edge::problem::Problem;
 use http_edge::{Connections, bind, serve};
 use platform::clock::SystemClock;
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::keys::{ApiKeyVerifier, Scope};
 use platform::telemetry::{self, TelemetryConfig};
 use secrecy::{ExposeSecret, SecretString};
@@ -38,7 +37,7 @@ const DATABASE_URL: &str = "HIGHWATER_DATABASE_URL";
 
 /// What the started process is told.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct PeerArgs {
     #[arg(long)]
     addr: SocketAddr,
     #[arg(long, env = DATABASE_URL, hide_env_values = true)]
@@ -95,7 +94,7 @@ impl FromRef<PeerState> for ApiKeyVerifier {
 }
 
 /// Answers until whoever started it closes its standard input, or is gone.
-pub(crate) async fn answer(options: Options) -> Result<()> {
+pub(crate) async fn answer(options: PeerArgs) -> Result<()> {
     telemetry::init(&TelemetryConfig::default())?;
     let pool = connect(&DatabaseConfig::at(options.database_url), DatabaseRole::Read).await?;
     let clock = SystemClock::shared();

@@ -8,7 +8,7 @@ use platform::database::{DatabaseRole, connect};
 use projections::ReplayOptions;
 use sqlx::PgPool;
 
-use super::{Options, of_all, replay, seed};
+use super::{ReplayArgs, of_all, replay, seed};
 use crate::memory::Memory;
 use crate::processor::Processor;
 use crate::report::{Better, Contest, Report};
@@ -37,7 +37,7 @@ struct Log {
     memory: Vec<f64>,
 }
 
-pub(super) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(super) async fn run(server: &Server, options: &ReplayArgs, rounds: u32, report: &mut Report) -> Result<()> {
     let batch = options.long_batch;
     let short = options.long / 10 / batch * batch;
     let mut logs = Vec::new();

@@ -39,7 +39,7 @@ const BATCHES: [u32; 2] = [500, 1];
 const OTHER: &str = include_str!("group_by.sql");
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct ReplayArgs {
     /// How many observations are replayed.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     observations: u32,
@@ -60,7 +60,7 @@ pub(crate) struct Options {
     length_only: bool,
 }
 
-impl Options {
+impl ReplayArgs {
     /// How many observations the first events hold.
     #[expect(clippy::cast_precision_loss, reason = "a count of observations, for a rate")]
     fn first(&self, events: i64, batch: u32) -> f64 {
@@ -68,14 +68,14 @@ impl Options {
     }
 }
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &ReplayArgs, rounds: u32, report: &mut Report) -> Result<()> {
     if !options.length_only {
         beside_others(server, options, rounds, report).await?;
     }
     length::run(server, options, rounds, report).await
 }
 
-async fn beside_others(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+async fn beside_others(server: &Server, options: &ReplayArgs, rounds: u32, report: &mut Report) -> Result<()> {
     for batch in BATCHES {
         let database = server.database(&format!("replay_{batch}")).await?;
         let workspace = seed::fill(&database, options.observations, batch).await.context("cannot fill the log")?;

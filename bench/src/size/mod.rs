@@ -23,7 +23,7 @@ use crate::report::{Better, Contest, Report};
 use crate::server::{Database, Server};
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct SizeArgs {
     /// How many events are in the large log.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     events: u32,
@@ -44,7 +44,7 @@ const COMMANDS: Contest =
     Contest { scenario: "size", other_name: "the small log", unit: "commands/s", better: Better::More };
 const OBSERVATIONS: Contest = Contest { unit: "observations/s", ..COMMANDS };
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &SizeArgs, rounds: u32, report: &mut Report) -> Result<()> {
     bytes::run(&server.database("size_bytes").await?, &options.shape, report).await?;
 
     let mut large = Side::open(server.database("size_large").await?, options.events, options).await?;
@@ -70,7 +70,7 @@ struct Side {
 }
 
 impl Side {
-    async fn open(database: Database, events: u32, options: &Options) -> Result<Self> {
+    async fn open(database: Database, events: u32, options: &SizeArgs) -> Result<Self> {
         let (feed, workspaces) = Feed::open(&database, 1, &options.shape).await?;
         let workspace = workspaces.first().context("no workspace")?.id;
         let ours = Arc::new(HighwaterStore::in_workspaces(&database, vec![workspace]).await?);
@@ -80,7 +80,7 @@ impl Side {
         Ok(Self { database, projector, ours, feed, commands: Vec::new(), observations: Vec::new() })
     }
 
-    async fn round(&mut self, options: &Options) -> Result<()> {
+    async fn round(&mut self, options: &SizeArgs) -> Result<()> {
         let before = self.events().await?;
         self.database.settle().await?;
         let callers = self.ours.callers(options.callers, 1);

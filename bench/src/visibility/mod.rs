@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use http::StatusCode;
 
 use self::background::Background;
-use self::poll::{Poller, Seen};
+use self::poll::{PolledPositions, Poller};
 use self::schedule::on_schedule;
 use crate::callers::{latencies, milliseconds, record};
 use crate::connection::{Answer, Pool};
@@ -38,7 +38,7 @@ const CONNECTIONS: usize = 32;
 const WARM_UP: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct VisibilityArgs {
     /// How many probes are sent in a second.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     probes: u32,
@@ -67,7 +67,7 @@ type Figures = [f64; 4];
 const FIGURES: [&str; 4] =
     ["acknowledged to visible, p50", "acknowledged to visible, p99", "sent to visible, p50", "sent to visible, p99"];
 
-pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report: &mut Report) -> Result<()> {
+pub(crate) async fn run(server: &Server, options: &VisibilityArgs, rounds: u32, report: &mut Report) -> Result<()> {
     let database = server.database("visibility").await?;
     let service = Service::start(&database, "command,projector,read").await?;
     let mut bench = Bench::open(&database, &service, options.clone()).await?;
@@ -94,7 +94,7 @@ pub(crate) async fn run(server: &Server, options: &Options, rounds: u32, report:
 
 struct Bench<'a> {
     database: &'a Database,
-    options: Options,
+    options: VisibilityArgs,
     load: Load,
     writing: Arc<Pool>,
     reading: Arc<Pool>,
@@ -105,7 +105,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    async fn open(database: &'a Database, service: &Service, options: Options) -> Result<Self> {
+    async fn open(database: &'a Database, service: &Service, options: VisibilityArgs) -> Result<Self> {
         let workspace = Workspace::open(database, "visibility").await?;
         let subjects = workspace.populate(service, CAMPAIGNS).await?;
         let numbers = format!("/v1/campaigns/{}/metrics?granularity=day", subjects.campaigns[0]);
@@ -189,7 +189,7 @@ fn applied(answer: &Answer) -> Result<i64> {
 }
 
 /// Ours and polling's, of the probes from `counted_from` on.
-fn figures(probes: &[Probe], seen: &Seen, counted_from: Instant) -> Result<(Figures, Figures)> {
+fn figures(probes: &[Probe], seen: &PolledPositions, counted_from: Instant) -> Result<(Figures, Figures)> {
     let mut ours = [latencies(), latencies()];
     let mut other = ours.clone();
     for probe in probes.iter().filter(|probe| probe.scheduled >= counted_from) {

@@ -16,12 +16,12 @@ const EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Poller {
     /// It stops when an answer goes up to this.
     until: watch::Sender<i64>,
-    polling: JoinHandle<Result<Seen>>,
+    polling: JoinHandle<Result<PolledPositions>>,
 }
 
 /// When answers came, and up to which position they went; both only grow.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Vec<(Instant, i64)>);
+pub(super) struct PolledPositions(Vec<(Instant, i64)>);
 
 impl Poller {
     pub(super) fn start(connections: Arc<Pool>, numbers: String, start: Instant) -> Self {
@@ -30,14 +30,19 @@ impl Poller {
     }
 
     /// Goes on until an answer goes up to `position`, and gives all of them.
-    pub(super) async fn stop_after(self, position: i64) -> Result<Seen> {
+    pub(super) async fn stop_after(self, position: i64) -> Result<PolledPositions> {
         self.until.send_replace(position);
         self.polling.await?
     }
 }
 
-async fn poll(connections: Arc<Pool>, numbers: String, start: Instant, until: watch::Receiver<i64>) -> Result<Seen> {
-    let mut seen = Seen::default();
+async fn poll(
+    connections: Arc<Pool>,
+    numbers: String,
+    start: Instant,
+    until: watch::Receiver<i64>,
+) -> Result<PolledPositions> {
+    let mut seen = PolledPositions::default();
     let mut due = start;
     loop {
         tokio::time::sleep_until(due.into()).await;
@@ -51,7 +56,7 @@ async fn poll(connections: Arc<Pool>, numbers: String, start: Instant, until: wa
     }
 }
 
-impl Seen {
+impl PolledPositions {
     /// The first answer after `instant` that goes up to `position`.
     pub(super) fn first_after(&self, instant: Instant, position: i64) -> Option<Instant> {
         let Self(answers) = self;

@@ -10,8 +10,7 @@ use anyhow::Context;
 use chrono::TimeZone as _;
 use futures_util::StreamExt;
 use platform::clock::{SharedClock, SystemClock};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::keys::{NewKey, Scope, insert_key, list_keys, revoke_key};
 use platform::lifecycle::{Stage, signals};
 use platform::local_postgres::{LocalPostgres, LocalPostgresConfig};
@@ -39,7 +38,7 @@ const FILTER: &str = "info,highwater::request=warn,sqlx::postgres::notice=warn";
 
 /// What `dev` is told.
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub struct DevArgs {
     /// Where the private PostgreSQL keeps everything; the next start goes on with it.
     /// [default: $XDG_DATA_HOME/highwater, or /var/lib/highwater for root]
     #[arg(long, value_name = "DIR")]
@@ -59,7 +58,7 @@ pub struct Options {
 }
 
 /// Runs the command until it is stopped.
-pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(options: DevArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = ConfigSources::of_process(config)
         .default_to("telemetry.filter", FILTER)
         .flag("command.addr", options.command_addr.map(|addr| addr.to_string()))
@@ -107,7 +106,7 @@ struct Started {
 
 /// PostgreSQL, the schema, the workspace and its key, and all roles.
 async fn start(
-    options: &Options,
+    options: &DevArgs,
     data_dir: &Path,
     doors: Listeners,
     system: &mut SystemConfig,

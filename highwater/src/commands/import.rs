@@ -18,7 +18,7 @@ use crate::import::send;
 
 /// What can be imported.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum ImportCommand {
     /// Totals by day, as platforms state them: a CSV file with a header line and one row per source, campaign and date.
     ///
     /// Creates the sources and campaigns that the file names. An empty measure cell states nothing. A second run of the same
@@ -96,8 +96,8 @@ fn source_channel(text: &str) -> Result<(String, Channel), String> {
 }
 
 /// Runs the command.
-pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Statements(options) = command;
+pub async fn run(command: ImportCommand) -> anyhow::Result<ExitCode> {
+    let ImportCommand::Statements(options) = command;
     let mut named = BTreeSet::new();
     for (measure, _) in &options.measures {
         anyhow::ensure!(named.insert(*measure), "--measure {measure} is given twice");

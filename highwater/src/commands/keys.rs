@@ -12,8 +12,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use domain::money::Currency;
 use domain::zone::Zone;
 use platform::clock::SystemClock;
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::keys::{NewKey, Revocation, Scope, create_key, list_keys, revoke_key};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
@@ -24,7 +23,7 @@ use crate::workspace;
 
 /// What can be done with keys.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum KeysCommand {
     /// Make a key and print it. This is the only time that it is shown.
     Create(Create),
     /// List the keys, without the keys themselves.
@@ -72,14 +71,14 @@ pub struct Revoke {
 }
 
 /// Runs the command.
-pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(command: KeysCommand, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = ConfigSources::of_process(config).load()?;
     let database = DatabaseConfig { max_connections: 2, ..config.database()?.clone() };
     let admin = connect(&database, DatabaseRole::Admin).await?;
     match command {
-        Command::Create(create) => create_one(&admin, &database, create).await,
-        Command::List(list) => list_all(&admin, list).await,
-        Command::Revoke(revoke) => revoke_one(&admin, revoke.id).await,
+        KeysCommand::Create(create) => create_one(&admin, &database, create).await,
+        KeysCommand::List(list) => list_all(&admin, list).await,
+        KeysCommand::Revoke(revoke) => revoke_one(&admin, revoke.id).await,
     }
 }
 

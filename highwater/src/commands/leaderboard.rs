@@ -7,24 +7,23 @@ use std::time::Instant;
 
 use anyhow::Context;
 use platform::clock::{Clock, SystemClock};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::leaderboard::{Refreshed, refresh};
 
 use crate::config::ConfigSources;
 
 /// What can be done with the leaderboard.
 #[derive(Debug, Clone, Copy, clap::Subcommand)]
-pub enum Command {
+pub enum LeaderboardCommand {
     /// Rank every workspace's campaigns anew. Readers go on meanwhile.
     Refresh,
 }
 
 /// Runs the command.
-pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(command: LeaderboardCommand, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = ConfigSources::of_process(config).load()?;
     match command {
-        Command::Refresh => {
+        LeaderboardCommand::Refresh => {
             // Somebody waits for it: the server must not cut it off.
             let database = DatabaseConfig { max_connections: 1, statement_timeout_ms: 0, ..config.database()?.clone() };
             let pool = connect(&database, DatabaseRole::Projector).await?;

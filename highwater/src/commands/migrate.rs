@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use event_store::MIGRATOR;
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::telemetry;
 
 use crate::config::ConfigSources;

@@ -1,5 +1,6 @@
-//! The commands: one file each, an `Options` and a `run`.
+//! The commands: one file each, with its arguments and a `run`.
 
+mod age; // lengths of time, for people
 pub mod dev; // everything on this machine
 pub mod events; // what a log can hold
 pub mod import; // files in

@@ -10,8 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::builder::NonEmptyStringValueParser;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::parked::{self, ParkedPart, Retried, SkipError};
 use sqlx::PgPool;
 
@@ -20,7 +19,7 @@ use crate::workspace;
 
 /// What can be done with parked parts.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum ParkedCommand {
     /// Show what waits, since when and why.
     List,
     /// Try again now, instead of waiting for a projector to do it. The exit status is 1 if something is still refused.
@@ -58,15 +57,15 @@ pub struct Skip {
 }
 
 /// Runs the command.
-pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(command: ParkedCommand, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = ConfigSources::of_process(config).load()?;
     // What waits may be much, and is applied in long transactions.
     let database = DatabaseConfig { max_connections: 2, statement_timeout_ms: 0, ..config.database()?.clone() };
     let pool = connect(&database, DatabaseRole::Projector).await?;
     match command {
-        Command::List => list(&pool).await,
-        Command::Retry(retry) => retry_some(&pool, retry).await,
-        Command::Skip(skip) => skip_one(&pool, skip).await,
+        ParkedCommand::List => list(&pool).await,
+        ParkedCommand::Retry(retry) => retry_some(&pool, retry).await,
+        ParkedCommand::Skip(skip) => skip_one(&pool, skip).await,
     }
 }
 

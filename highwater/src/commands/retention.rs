@@ -8,15 +8,14 @@ use chrono::{DateTime, Utc};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use platform::clock::{Clock, SystemClock};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::retention::{self, Retention};
 
 use crate::config::ConfigSources;
 
 /// What can be done with the retention.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum RetentionCommand {
     /// Show what is kept of each table.
     Show,
     /// Say what is kept from now on.
@@ -42,12 +41,12 @@ pub struct Set {
 }
 
 /// Runs the command.
-pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(command: RetentionCommand, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = ConfigSources::of_process(config).load()?;
     let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
     let admin = connect(&database, DatabaseRole::Admin).await?;
     let mut out = std::io::stdout().lock();
-    if let Command::Set(set) = command {
+    if let RetentionCommand::Set(set) = command {
         let now = SystemClock.now();
         if set.keep_months.is_some() || set.keep_all {
             retention::set(&admin, set.table.as_deref(), set.keep_months, now).await?;

@@ -16,7 +16,7 @@ use crate::system::{self, ProcessRole, SystemConfig};
 
 /// What `serve` is told.
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub struct ServeArgs {
     /// What this process does.
     #[arg(long, required = true, value_delimiter = ',', value_name = "ROLES")]
     roles: Vec<ProcessRole>,
@@ -38,7 +38,7 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(options: ServeArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let behind_proxy = options.behind_proxy.then_some(true);
     let mut sources = ConfigSources::of_process(config)

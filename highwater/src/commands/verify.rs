@@ -10,8 +10,7 @@ use anyhow::{Context as _, bail};
 use futures_util::StreamExt;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use platform::clock::SystemClock;
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::lifecycle::signals;
 use platform::telemetry;
 use projections::parked::ParkedPart;
@@ -29,7 +28,7 @@ use crate::workspace;
 
 /// What `verify` is told.
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub struct VerifyArgs {
     /// The projection.
     #[arg(default_value = "campaign_model")]
     projection: String,
@@ -58,7 +57,7 @@ const UNVERIFIED: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 /// Runs the command. The exit status is 0 if the rows are equal, 1 if some differ, 2 if it could not be found out.
-pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(options: VerifyArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     match compare(&options, config).await {
         Ok(code) => Ok(ExitCode::from(code)),
         Err(error) => {
@@ -69,7 +68,7 @@ pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<Exit
     }
 }
 
-async fn compare(options: &Options, config: Option<&Path>) -> anyhow::Result<u8> {
+async fn compare(options: &VerifyArgs, config: Option<&Path>) -> anyhow::Result<u8> {
     let config = ConfigSources::of_process(config).default_to("telemetry.filter", "warn").load()?;
     telemetry::init(&config.telemetry)?;
     // The rebuild and the comparison are long statements; the server must not cut them off.
@@ -80,7 +79,7 @@ async fn compare(options: &Options, config: Option<&Path>) -> anyhow::Result<u8>
     let pool = connect(&database, DatabaseRole::Projector).await?;
     let mut stops = signals()?;
     let shutdown = CancellationToken::new();
-    let shown = Shown::new(options, request.sample, &names);
+    let shown = VerifyProgressView::new(options, request.sample, &names);
 
     let watch = VerifyObserver {
         progress: &|progress| shown.progress(progress),
@@ -111,7 +110,7 @@ async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
     Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
 }
 
-async fn request(options: &Options, config: &Config, admin: &PgPool) -> anyhow::Result<VerifyRequest> {
+async fn request(options: &VerifyArgs, config: &Config, admin: &PgPool) -> anyhow::Result<VerifyRequest> {
     let mut workspaces = Vec::new();
     for name in &options.workspaces {
         match workspace::find(admin, name).await.context("cannot look up workspaces")? {
@@ -169,16 +168,16 @@ impl Outcome {
 }
 
 /// Where findings and progress go: findings to stdout, progress to a terminal only.
-struct Shown<'a> {
-    options: &'a Options,
+struct VerifyProgressView<'a> {
+    options: &'a VerifyArgs,
     sample: Option<Sample>,
     names: &'a HashMap<i32, String>,
     bar: Option<ProgressBar>,
     found: AtomicU64,
 }
 
-impl<'a> Shown<'a> {
-    fn new(options: &'a Options, sample: Option<Sample>, names: &'a HashMap<i32, String>) -> Self {
+impl<'a> VerifyProgressView<'a> {
+    fn new(options: &'a VerifyArgs, sample: Option<Sample>, names: &'a HashMap<i32, String>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             let style = ProgressStyle::with_template("[{bar:40}] {human_pos}/{human_len} events rebuilt, {msg}");

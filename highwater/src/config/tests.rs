@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use http_edge::limit::LimitConfig;
-use platform::config::LogFormat;
+use http_edge::config::LimitConfig;
+use platform::telemetry::LogFormat;
 use secrecy::ExposeSecret;
 
 use super::*;

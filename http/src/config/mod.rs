@@ -1,5 +1,7 @@
 //! How one API listens: its section of the configuration, and the check of it.
 
+mod limits; // how much one API takes
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -7,7 +9,7 @@ use http::HeaderValue;
 use platform::config::{ConfigError, within};
 use serde::Deserialize;
 
-use crate::limit::LimitConfig;
+pub use self::limits::LimitConfig;
 
 /// How one API listens.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -15,9 +15,9 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::*;
+use crate::config::LimitConfig;
 use crate::health::{self, NotReady, Readiness};
 use crate::json::{self, ApiJson};
-use crate::limit::LimitConfig;
 use crate::path::ApiPath;
 use crate::problem::Problem;
 use crate::query::ApiQuery;

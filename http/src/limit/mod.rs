@@ -8,7 +8,6 @@
 mod address;
 pub(super) mod admit;
 mod body;
-mod config;
 mod rate;
 mod room;
 
@@ -27,11 +26,9 @@ use self::address::Trust;
 use self::body::MinThroughput;
 use self::rate::{Policy, RateLimit, RateLimitStatus};
 use self::room::CapacityBudget;
-use super::HttpConfig;
+use super::config::{HttpConfig, LimitConfig};
 use super::problem::{Problem, kinds};
 use platform::clock::SharedClock;
-
-pub use self::config::LimitConfig;
 
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::auth::Authenticated;
+use crate::config::LimitConfig;
 use crate::edge::{EdgeConfig, edge};
 use crate::health::{self, Readiness};
 use platform::clock::ManualClock;

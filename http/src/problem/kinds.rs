@@ -58,21 +58,6 @@ macro_rules! problem_types {
     };
 }
 
-/// Declares a type that stands for the problems of an operation among its `responses`: it is made of lists of problem types.
-#[macro_export]
-macro_rules! problem_responses {
-    ($($(#[doc = $about:literal])+ $vis:vis $name:ident = $($list:expr),+;)+) => {$(
-        $(#[doc = $about])+
-        $vis struct $name;
-
-        impl utoipa::IntoResponses for $name {
-            fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-                $crate::problem::responses(&[$($list),+].concat())
-            }
-        }
-    )+};
-}
-
 problem_types! {
     pub ALL;
 

@@ -1,7 +1,7 @@
 //! The only error body that leaves a process: RFC 9457, `application/problem+json`.
 
-pub mod kinds;
-pub(crate) mod openapi; // how operations say which problems they answer with // the kinds of problems
+pub mod kinds; // the kinds of problems
+pub(crate) mod openapi; // how operations say which problems they answer with
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -12,6 +12,21 @@ use super::ProblemType;
 
 const MEDIA_TYPE: &str = "application/problem+json";
 
+/// Declares a type that stands for the problems of an operation among its `responses`: it is made of lists of problem types.
+#[macro_export]
+macro_rules! problem_responses {
+    ($($(#[doc = $about:literal])+ $vis:vis $name:ident = $($list:expr),+;)+) => {$(
+        $(#[doc = $about])+
+        $vis struct $name;
+
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+                $crate::problem::responses(&[$($list),+].concat())
+            }
+        }
+    )+};
+}
+
 /// The answers of these types, by status: what `utoipa::IntoResponses` wants.
 pub fn responses(types: &[&ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     let mut responses = BTreeMap::new();

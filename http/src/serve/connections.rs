@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-use super::super::limit::{LimitConfig, count_refusal};
+use super::super::config::LimitConfig;
+use super::super::limit::count_refusal;
 
 /// How many connections an API has at a time, and how long one may take to say what it wants.
 #[derive(Debug, Clone)]

@@ -6,9 +6,6 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-pub use crate::database::DatabaseConfig;
-pub use crate::telemetry::{LogFormat, TelemetryConfig};
-
 /// A value that a section cannot work with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

@@ -1,6 +1,8 @@
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::database::DatabaseConfig;
+use crate::telemetry::{LogFormat, TelemetryConfig};
 
 #[test]
 fn an_unknown_field_of_a_section_is_an_error() {

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use nix::unistd::{User, geteuid};
 use tokio::process::Command;
 
-use super::LocalPostgresError;
+use super::error::LocalPostgresError;
 use super::programs::PgBinaries;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use super::LocalPostgresError;
 use super::directory::DataDir;
+use super::error::LocalPostgresError;
 
 /// The superuser of a private database.
 pub(super) const SUPERUSER: &str = "highwater";

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::LocalPostgresError;
 use super::account::OsUser;
+use super::error::LocalPostgresError;
 use super::programs::PgBinaries;
 
 #[derive(Debug)]

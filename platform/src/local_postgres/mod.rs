@@ -10,104 +10,23 @@
 
 mod account;
 mod cluster;
+mod config;
 mod directory;
+mod error;
 mod programs;
 mod server;
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+pub use config::LocalPostgresConfig;
+pub use error::LocalPostgresError;
+
 use directory::DataDir;
 use server::Server;
-
-/// What a private PostgreSQL is told.
-#[derive(Debug, Clone)]
-pub struct LocalPostgresConfig {
-    /// Holds everything of this instance; made if it is not there.
-    pub data_dir: PathBuf,
-    /// Whether what was committed survives a crash of the machine, not only of its processes. Tests do without.
-    pub durable: bool,
-    pub max_connections: u32,
-    pub shared_buffers_mb: u32,
-    /// Listen on a free port of 127.0.0.1 too, with a password that is made anew at each start.
-    pub loopback_port: bool,
-    /// How long a start may take, recovery after a crash included.
-    pub start_within: Duration,
-}
-
-impl LocalPostgresConfig {
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            data_dir: data_dir.into(),
-            durable: true,
-            max_connections: 100,
-            shared_buffers_mb: 256,
-            loopback_port: false,
-            start_within: Duration::from_mins(2),
-        }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum LocalPostgresError {
-    #[error(
-        "PostgreSQL is not installed: none of {} has initdb, pg_ctl and postgres; install it with `apt-get install \
-         postgresql` (Debian, Ubuntu), `dnf install postgresql-server` (Fedora), `apk add postgresql` (Alpine) or `brew \
-         install postgresql` (macOS)",
-        list(searched)
-    )]
-    NotInstalled { searched: Vec<PathBuf> },
-    #[error("PostgreSQL {found} is too old: version {least} or newer is needed")]
-    TooOld { found: u32, least: u32 },
-    #[error(
-        "{} was made by PostgreSQL {needed}, which is not installed (found: {}): install it, or choose another directory",
-        directory.display(), found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    )]
-    VersionMissing { directory: PathBuf, needed: u32, found: Vec<u32> },
-    #[error(
-        "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as: run as another user"
-    )]
-    NoAccount,
-    #[error(
-        "user `{user}`, whom PostgreSQL runs as since it refuses root, may not enter {}: choose another data directory, or \
-         open this one with `chmod o+x {}`",
-        directory.display(), directory.display()
-    )]
-    Closed { directory: PathBuf, user: String },
-    #[error("user `{user}`, whom PostgreSQL runs as since it refuses root, may not run {}", program.display())]
-    ProgramClosed { program: PathBuf, user: String },
-    #[error("{} belongs to another user: run as this user, or choose another data directory", directory.display())]
-    NotOwner { directory: PathBuf },
-    #[error("another process uses {}: stop it, or choose another data directory", data_dir.display())]
-    InUse { data_dir: PathBuf },
-    #[error("{} holds files but no database: choose another data directory", directory.display())]
-    Occupied { directory: PathBuf },
-    #[error("no private directory for the socket can be made under {}", parent.display())]
-    NoSocketDirectory { parent: PathBuf },
-    #[error("cannot {what} {}", path.display())]
-    File { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("`{program}` failed: {output}")]
-    Program { program: &'static str, output: String },
-    #[error("PostgreSQL ended with {status} before it was ready; its log says: {log}")]
-    NotStarted { status: ExitStatus, log: String },
-    #[error("PostgreSQL was not ready within {} s; its log says: {log}", within.as_secs())]
-    NotReady { within: Duration, log: String },
-    #[error("PostgreSQL does not stop")]
-    NotStopped,
-    #[error("PostgreSQL ended again and again; its log says: {log}")]
-    KeepsEnding { log: String },
-    #[error("cannot prepare the private database")]
-    Database(#[from] sqlx::Error),
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
 
 /// A running private PostgreSQL. Dropping it stops it as well as that can be done without waiting long; `stop` is better.
 #[derive(Debug)]

@@ -18,8 +18,9 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::cluster::{SUPERUSER, ended_badly};
+use super::config::LocalPostgresConfig;
 use super::directory::DataDir;
-use super::{LocalPostgresConfig, LocalPostgresError};
+use super::error::LocalPostgresError;
 
 const DATABASE: &str = "highwater";
 

@@ -34,7 +34,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
                 findings.add(Rule::Answer, detail);
                 continue;
             }
-            let batch = Judged { facts, request, attempt, reply, source };
+            let batch = AnsweredBatch { facts, request, attempt, reply, source };
             for (item, fate) in items.iter().zip(fates) {
                 batch.check(item, fate, findings);
             }
@@ -56,7 +56,7 @@ fn check_sent(facts: &Facts<'_>, event: &Event, source: uuid::Uuid, row: &Row, f
 }
 
 /// A batch that was answered.
-struct Judged<'a> {
+struct AnsweredBatch<'a> {
     facts: &'a Facts<'a>,
     request: &'a Request,
     attempt: &'a Attempt,
@@ -64,7 +64,7 @@ struct Judged<'a> {
     source: &'a Source,
 }
 
-impl Judged<'_> {
+impl AnsweredBatch<'_> {
     fn check(&self, item: &Observation, fate: &ItemOutcome, findings: &mut Findings) {
         let key = ItemKey::of(self.source.id, item);
         let rows = self.facts.recorded.get(&key).map_or(&[][..], Vec::as_slice);

@@ -12,7 +12,7 @@ use crate::history::{Acknowledged, ItemOutcome, Operation, Request, Statement};
 
 /// A total that a client stated of a key.
 #[derive(Debug, Clone, Copy)]
-struct Stated {
+struct StatedTotal {
     as_of: DateTime<Utc>,
     value: i128,
     acknowledged: bool,
@@ -20,7 +20,7 @@ struct Stated {
 
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     check_written(facts, findings);
-    let mut stated: HashMap<StatementKey, Vec<Stated>> = HashMap::new();
+    let mut stated: HashMap<StatementKey, Vec<StatedTotal>> = HashMap::new();
     for request in &facts.history.requests {
         let Operation::State { source, items } = &request.asks else { continue };
         let fates = check_fates(facts, request, source.id, items, findings);
@@ -32,7 +32,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
             for (measure, value) in &item.measures {
                 let key = StatementKey { campaign: item.campaign, source: source.id, day: item.day, measure: *measure };
                 let value = i128::from(*value);
-                stated.entry(key).or_default().push(Stated {
+                stated.entry(key).or_default().push(StatedTotal {
                     as_of: item.stated_at,
                     value,
                     acknowledged: fate.is_some(),
@@ -146,12 +146,12 @@ fn check_fates(
 }
 
 /// What holds is what the newest acknowledged statement says, unless a newer one, of which nobody knows, says so.
-fn check_last(key: StatementKey, stated: &[Stated], held: Option<&LastWord>, findings: &mut Findings) {
+fn check_last(key: StatementKey, stated: &[StatedTotal], held: Option<&LastWord>, findings: &mut Findings) {
     let acknowledged = stated.iter().filter(|stated| stated.acknowledged).max_by_key(|stated| stated.as_of);
     let fits = match held {
         None => acknowledged.is_none(),
         Some(held) => {
-            let newer = |stated: &&Stated| acknowledged.is_none_or(|word| stated.as_of > word.as_of);
+            let newer = |stated: &&StatedTotal| acknowledged.is_none_or(|word| stated.as_of > word.as_of);
             acknowledged.is_some_and(|word| word.value == held.value)
                 || stated.iter().filter(newer).any(|stated| !stated.acknowledged && stated.value == held.value)
         }

@@ -100,14 +100,14 @@ pub struct StatementRow {
 }
 
 #[derive(Deserialize)]
-struct Observed {
+struct ObservationsPayload {
     source: Uuid,
     campaigns: Vec<Uuid>,
     observations: Vec<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
-struct Stated {
+struct StatementsPayload {
     source: Uuid,
     statements: Vec<Statement>,
 }
@@ -142,12 +142,12 @@ impl What {
             // What no client can have written: a test did.
             domain::observation::STREAM_TYPE if event_type != OBSERVATIONS_RECORDED.name => Self::Other,
             domain::observation::STREAM_TYPE => {
-                let Observed { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
+                let ObservationsPayload { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
                 let rows = observations.iter().map(|row| Row::read(row, &campaigns)).collect();
                 Self::Observations { source, rows }
             }
             domain::statement::STREAM_TYPE => {
-                let Stated { source, statements } = serde_json::from_str(payload).unwrap();
+                let StatementsPayload { source, statements } = serde_json::from_str(payload).unwrap();
                 let rows = statements.into_iter().map(|Statement { campaign, bucket, stated_at, measures }| {
                     StatementRow { campaign, day: bucket, stated_at, measures }
                 });

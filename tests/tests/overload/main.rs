@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use event_store::AppenderConfig;
 use highwater::system::{ProcessRole, SystemConfig};
 use http_edge::HttpConfig;
-use http_edge::limit::LimitConfig;
+use http_edge::config::LimitConfig;
 use sqlx::PgPool;
 use tests::{Soak, TestSystem};
 

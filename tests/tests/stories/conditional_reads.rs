@@ -35,7 +35,7 @@ async fn etag_of_one_campaign_survives_changes_of_another(pool: PgPool) {
 
     let elsewhere = system.second_process().await;
     for (path, tag, applied) in &tags {
-        for reader in [&acme, &acme.on(&elsewhere)] {
+        for reader in [&acme, &acme.on(elsewhere.addresses())] {
             let answer = reader.get_if_none_match(path, tag).await.expect(304);
             assert!(answer.applied() >= applied + 1_000, "Data-Position stood still: {}", answer.applied());
             assert_eq!(&answer.header("etag"), tag);
@@ -44,7 +44,7 @@ async fn etag_of_one_campaign_survives_changes_of_another(pool: PgPool) {
     elsewhere.stop().await;
 
     let restarted = system.restart().await;
-    let acme = acme.on(&restarted);
+    let acme = acme.on(restarted.addresses());
     for (path, tag, _) in &tags {
         acme.get_if_none_match(path, tag).await.expect(304);
     }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use highwater::system::SystemConfig;
 use http_edge::HttpConfig;
-use http_edge::limit::LimitConfig;
+use http_edge::config::LimitConfig;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::{Answer, Caller, TestSystem};

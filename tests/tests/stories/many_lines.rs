@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use highwater::system::SystemConfig;
 use http_edge::HttpConfig;
-use http_edge::limit::LimitConfig;
+use http_edge::config::LimitConfig;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::{Caller, Soak, TestSystem};

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http_edge::HttpConfig;
-use http_edge::limit::LimitConfig;
+use http_edge::config::LimitConfig;
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{Caller, Soak, TestSystem};

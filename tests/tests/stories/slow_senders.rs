@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use highwater::system::SystemConfig;
 use http_edge::HttpConfig;
-use http_edge::limit::LimitConfig;
+use http_edge::config::LimitConfig;
 use sqlx::PgPool;
 use tests::{Caller, TestSystem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

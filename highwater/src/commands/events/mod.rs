@@ -13,7 +13,7 @@ const SCHEMAS: &[(&str, usize, &str)] = include!(concat!(env!("OUT_DIR"), "/even
 
 /// What to tell about events.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum EventsCommand {
     /// Print the JSON Schema of an event's payload, or list the types of events.
     Schema(SchemaOptions),
 }
@@ -30,8 +30,8 @@ pub struct SchemaOptions {
 }
 
 /// Runs the command.
-pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    let Command::Schema(SchemaOptions { event_type, number }) = command;
+pub fn run(command: &EventsCommand) -> anyhow::Result<ExitCode> {
+    let EventsCommand::Schema(SchemaOptions { event_type, number }) = command;
     let mut out = std::io::stdout().lock();
     match event_type {
         Some(event_type) => out.write_all(schema(event_type, *number)?.as_bytes())?,

@@ -13,8 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use futures_util::{Stream, StreamExt};
 use platform::clock::{Clock, SystemClock};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::lifecycle::signals;
 use platform::telemetry;
 use projections::views::PROJECTIONS;
@@ -24,12 +23,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::ConfigSources;
 use crate::workspace;
-use progress::Shown;
+use progress::ReplayProgressView;
 pub(super) use status::build;
 
 /// What `replay` is told.
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub struct ReplayArgs {
     /// The projection; all of them if none is named.
     projection: Option<String>,
     /// Only this workspace, by name or number; may be repeated. The others stay where they are.
@@ -71,7 +70,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the command. Its bar and the log would write over each other, so only warnings are logged. The first Ctrl-C ends it
 /// where it can go on, the second at once.
-pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(options: ReplayArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = ConfigSources::of_process(config).default_to("telemetry.filter", "warn").load()?;
     telemetry::init(&config.telemetry)?;
     let named = projections_named(options.projection.as_deref())?;
@@ -143,7 +142,7 @@ async fn fill(
     stops: &mut (impl Stream<Item = &'static str> + Unpin),
 ) -> anyhow::Result<bool> {
     let shutdown = CancellationToken::new();
-    let shown = Shown::new();
+    let shown = ReplayProgressView::new();
     let tell = |progress: ReplayProgress| shown.tell(progress);
     let work = replay(pool, projection, told, &tell, shutdown.clone());
     tokio::pin!(work);

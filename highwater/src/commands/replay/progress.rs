@@ -11,13 +11,13 @@ use projections::ReplayProgress;
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// A bar on a terminal, a line now and then elsewhere.
-pub(super) struct Shown {
+pub(super) struct ReplayProgressView {
     pub(super) started: Instant,
     bar: Option<ProgressBar>,
     last_line: Mutex<Instant>,
 }
 
-impl Shown {
+impl ReplayProgressView {
     pub(super) fn new() -> Self {
         let started = Instant::now();
         let bar = std::io::stderr().is_terminal().then(|| {

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table};
 use projections::{EpochState, EpochStatus};
 use sqlx::PgPool;
 
-use crate::commands::status::age;
+use crate::commands::age::age;
 
 pub(super) async fn show(admin: &PgPool, named: &[&str], now: DateTime<Utc>) -> anyhow::Result<ExitCode> {
     let mut epochs = projections::epochs(admin).await?;

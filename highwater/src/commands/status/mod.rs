@@ -12,24 +12,24 @@ use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use platform::clock::{Clock, SystemClock};
-use platform::config::DatabaseConfig;
-use platform::database::{DatabaseRole, connect};
+use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::{LastVerified, LogStatus, Parked, ProjectorStatus};
 use sqlx::PgPool;
 
+use super::age::age;
 use super::{replay, retention};
 use crate::config::ConfigSources;
 
 /// What `status` is told.
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub struct StatusArgs {
     /// Print JSON, for machines.
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the command. The exit status is 1 when a log cannot be applied past an event.
-pub async fn run(options: Options, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn run(options: StatusArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = ConfigSources::of_process(config).load()?;
     let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
     let admin = connect(&database, DatabaseRole::Admin).await?;
@@ -160,17 +160,6 @@ fn verified(last: &LastVerified, now: DateTime<Utc>) -> String {
     format!("{projection}: {what} was proved equal to a rebuild within the last {since}{said}")
 }
 
-/// An age as a person says it.
-pub(super) fn age(age: TimeDelta) -> String {
-    let seconds = age.num_seconds().max(0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
 async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
     let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
     Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
@@ -179,14 +168,6 @@ async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_age_has_two_parts_at_most() {
-        for (seconds, said) in [(-3, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")]
-        {
-            assert_eq!(age(TimeDelta::seconds(seconds)), said);
-        }
-    }
 
     #[test]
     fn a_log_is_a_row_and_what_is_missing_is_fully_behind() {

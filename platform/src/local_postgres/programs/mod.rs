@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::LocalPostgresError;
+use super::error::LocalPostgresError;
 
 /// The oldest version that the migrations run on.
 const LEAST: u32 = 14;

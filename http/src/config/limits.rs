@@ -56,7 +56,7 @@ impl Default for LimitConfig {
 
 impl LimitConfig {
     /// Refuses what cannot work together with the largest body that is taken.
-    pub(crate) fn validate(&self, max_body_bytes: usize) -> Result<(), ConfigError> {
+    pub(super) fn validate(&self, max_body_bytes: usize) -> Result<(), ConfigError> {
         if self.max_body_bytes_in_flight > 0 {
             let least = max_body_bytes as u64;
             within("http.limits.max_body_bytes_in_flight", self.max_body_bytes_in_flight, least, 1 << 40)?;

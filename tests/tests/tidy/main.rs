@@ -1,6 +1,10 @@
 //! The rules of the house that a compiler does not know, run as tests.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod circles;
+mod modules;
+mod names;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

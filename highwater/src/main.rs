@@ -40,17 +40,13 @@ enum Command {
     /// Compare a projection's rows with a rebuild from the log. Exits with 1 if some differ, 2 if it cannot tell.
     Verify(verify::VerifyArgs),
     /// Refresh the leaderboard.
-    #[command(subcommand)]
-    Leaderboard(leaderboard::LeaderboardCommand),
+    Leaderboard(leaderboard::LeaderboardArgs),
     /// Say for how many months the read tables keep their rows; the log keeps all.
-    #[command(subcommand)]
-    Retention(retention::RetentionCommand),
+    Retention(retention::RetentionArgs),
     /// Show what of the logs waits because an event cannot be applied; try it again, or leave an event out.
-    #[command(subcommand)]
-    Parked(parked::ParkedCommand),
+    Parked(parked::ParkedArgs),
     /// Create, list and revoke API keys.
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    Keys(keys::KeysArgs),
     /// Tell what a log can hold.
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -70,10 +66,10 @@ fn main() -> ExitCode {
             Command::Status(options) => status::run(options, config).await,
             Command::Replay(options) => replay::run(options, config).await,
             Command::Verify(options) => verify::run(options, config).await,
-            Command::Leaderboard(command) => leaderboard::run(command, config).await,
-            Command::Retention(command) => retention::run(command, config).await,
-            Command::Parked(command) => parked::run(command, config).await,
-            Command::Keys(command) => keys::run(command, config).await,
+            Command::Leaderboard(args) => leaderboard::run(args, config).await,
+            Command::Retention(args) => retention::run(args, config).await,
+            Command::Parked(args) => parked::run(args, config).await,
+            Command::Keys(args) => keys::run(args, config).await,
             Command::Events(command) => events::run(&command),
             Command::Import(command) => import::run(command).await,
         }

@@ -51,6 +51,9 @@ fn the_lines_of_the_design_are_taken() {
     accepts("highwater migrate --config highwater.toml");
     accepts("highwater status");
     accepts("highwater status --json");
+    accepts("highwater status --data-dir d");
+    accepts("highwater keys list --data-dir d");
+    accepts("highwater keys --data-dir d list");
     accepts("highwater replay");
     accepts("highwater replay campaign_model");
     accepts("highwater events schema");

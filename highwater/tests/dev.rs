@@ -1,10 +1,10 @@
-//! `highwater dev` as a program: it starts from nothing, stops on Ctrl-C, and leaves nothing running.
+//! `highwater dev` as a program: it starts from nothing, stops on Ctrl-C, leaves nothing running, and is operated by its directory.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -127,6 +127,110 @@ async fn ctrl_c_stops_everything_and_the_next_start_goes_on() {
     again.signal(Signal::SIGTERM);
     assert!(again.ended().await.success());
     assert_eq!(running_in(directory.path()), Vec::<String>::new());
+}
+
+/// An operator's command on the directory.
+async fn operate(directory: &Path, line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_highwater"))
+        .args(line.split_whitespace())
+        .arg("--data-dir")
+        .arg(directory)
+        .env_remove("HIGHWATER_DATABASE_URL")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap()
+}
+
+#[track_caller]
+fn accepted(output: &Output, naming: &str) {
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(naming), "{said}");
+}
+
+/// Every command of an operator, and what it says of a workspace with one event.
+const OPERATIONS: [(&str, &str); 8] = [
+    ("status", "caught up"),
+    ("status --json", "\"caught up\""),
+    ("verify", "campaign_model: equal"),
+    ("replay --verify", "every row of which was compared before"),
+    ("parked list", "nothing is parked"),
+    ("retention show", "kept from"),
+    ("keys list", "highwater dev"),
+    ("leaderboard refresh", "workspaces:"),
+];
+
+#[tokio::test]
+async fn operators_commands_work_on_a_running_a_killed_and_a_stopped_system() {
+    let directory = data_dir();
+    let dev = start(directory.path()).await;
+    highwater::tls::install_provider();
+    let applied = reqwest::Client::new()
+        .get(format!("{}/v1/campaigns?min_position=1&on_timeout=error", dev.read_api))
+        .bearer_auth("hw_dev")
+        .header("prefer", "wait=30")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(applied.status(), 200);
+    for (line, naming) in OPERATIONS {
+        accepted(&operate(directory.path(), line).await, naming);
+    }
+    assert_eq!(dev.get(format!("{}/readyz", dev.read_api)).await.0, 200);
+
+    // Its PostgreSQL lives on, without an owner.
+    dev.signal(Signal::SIGKILL);
+    assert!(!dev.ended().await.success());
+    accepted(&operate(directory.path(), "status").await, "demo");
+    assert_eq!(running_in(directory.path()), Vec::<String>::new());
+
+    for (line, naming) in OPERATIONS {
+        accepted(&operate(directory.path(), line).await, naming);
+        assert_eq!(running_in(directory.path()), Vec::<String>::new(), "{line}");
+    }
+    // At once: the first one's server serves all of them.
+    let together = futures_util::future::join_all(OPERATIONS.map(|(line, _)| operate(directory.path(), line))).await;
+    for (output, (line, naming)) in together.iter().zip(OPERATIONS) {
+        // One process at a time replays or verifies a projection.
+        if !line.starts_with("verify") && !line.starts_with("replay") {
+            accepted(output, naming);
+        }
+    }
+    assert_eq!(running_in(directory.path()), Vec::<String>::new());
+
+    let again = start(directory.path()).await;
+    assert_eq!(again.get(format!("{}/v1/campaigns", again.read_api)).await.0, 200);
+    again.signal(Signal::SIGINT);
+    assert!(again.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_directory_without_a_database_is_refused_and_left_alone() {
+    let directory = data_dir();
+    let output = operate(directory.path(), "status").await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("is no data directory of `highwater dev`"), "{said}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_directory_wins_over_the_environment_and_says_so() {
+    let directory = data_dir();
+    let dev = start(directory.path()).await;
+    let output = Command::new(env!("CARGO_BIN_EXE_highwater"))
+        .args(["keys", "list", "--data-dir"])
+        .arg(directory.path())
+        .env("HIGHWATER_DATABASE_URL", "postgres://nobody@127.0.0.1:1/elsewhere")
+        .output()
+        .await
+        .unwrap();
+    accepted(&output, "highwater dev");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("HIGHWATER_DATABASE_URL") && said.contains("not used"), "{said}");
+    dev.signal(Signal::SIGTERM);
+    assert!(dev.ended().await.success());
 }
 
 #[tokio::test]

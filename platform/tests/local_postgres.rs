@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use platform::local_postgres::{LocalPostgres, LocalPostgresConfig, LocalPostgresError};
+use platform::local_postgres::{AttachedPostgres, LocalPostgres, LocalPostgresConfig, LocalPostgresError};
 use secrecy::ExposeSecret;
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -115,6 +115,64 @@ async fn a_second_instance_of_the_same_directory_is_an_error() {
     let _first = LocalPostgres::start(config(directory.path())).await.unwrap();
     let error = LocalPostgres::start(config(directory.path())).await.unwrap_err();
     assert!(matches!(error, LocalPostgresError::InUse { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_command_uses_the_server_that_runs() {
+    let directory = enterable();
+    let running = LocalPostgres::start(config(directory.path())).await.unwrap();
+    let attached = AttachedPostgres::attach(config(directory.path())).await.unwrap();
+    assert!(!attached.owns_server());
+    PgConnection::connect(attached.url().expose_secret()).await.unwrap();
+    attached.detach().await.unwrap();
+    assert!(is_alive(running.pid().unwrap()));
+}
+
+#[tokio::test]
+async fn commands_on_a_stopped_directory_share_a_server_until_the_last_one_ends() {
+    let directory = enterable();
+    LocalPostgres::start(config(directory.path())).await.unwrap().stop().await.unwrap();
+    let first = AttachedPostgres::attach(config(directory.path())).await.unwrap();
+    assert!(first.owns_server() && !first.has_guests().unwrap());
+    let error = LocalPostgres::start(config(directory.path())).await.unwrap_err();
+    assert!(matches!(error, LocalPostgresError::InUse { .. }), "{error}");
+
+    let second = AttachedPostgres::attach(config(directory.path())).await.unwrap();
+    assert!(!second.owns_server() && first.has_guests().unwrap());
+    let mut connection = PgConnection::connect(second.url().expose_secret()).await.unwrap();
+    let detaching = tokio::spawn(first.detach());
+    // It stays until its guest has gone.
+    for _ in 0..20 {
+        connection.execute("SELECT pg_sleep(0.01)").await.unwrap();
+    }
+    assert!(!detaching.is_finished());
+    drop(second);
+    detaching.await.unwrap().unwrap();
+    assert!(connection.execute("SELECT").await.is_err());
+    // Nothing is in the way of the next one.
+    LocalPostgres::start(config(directory.path())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_waits_for_a_server_that_another_process_stops() {
+    let directory = enterable();
+    LocalPostgres::start(config(directory.path())).await.unwrap().stop().await.unwrap();
+    let first = AttachedPostgres::attach(config(directory.path())).await.unwrap();
+    let (stopped, second) = tokio::join!(first.detach(), AttachedPostgres::attach(config(directory.path())));
+    stopped.unwrap();
+    let second = second.unwrap();
+    PgConnection::connect(second.url().expose_secret()).await.unwrap();
+    second.detach().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_makes_no_database() {
+    let directory = enterable();
+    for data_dir in [directory.path().to_owned(), directory.path().join("nowhere")] {
+        let error = AttachedPostgres::attach(config(&data_dir)).await.unwrap_err();
+        assert!(matches!(error, LocalPostgresError::NoDatabase { .. }), "{error}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

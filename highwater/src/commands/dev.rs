@@ -39,7 +39,7 @@ const FILTER: &str = "info,highwater::request=warn,sqlx::postgres::notice=warn";
 /// What `dev` is told.
 #[derive(Debug, clap::Args)]
 pub struct DevArgs {
-    /// Where the private PostgreSQL keeps everything; the next start goes on with it.
+    /// Where the private PostgreSQL keeps everything. The next start goes on with it, and operator's commands take it too.
     /// [default: $XDG_DATA_HOME/highwater, or /var/lib/highwater for root]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -183,20 +183,19 @@ fn url(addr: Option<SocketAddr>, system: &SystemConfig) -> anyhow::Result<String
 
 fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, data_dir: &Path) -> anyhow::Result<()> {
     let (command, read) = (url(running.command_addr, system)?, url(running.read_addr, system)?);
-    let key = key.expose_secret();
+    let (key, data_dir) = (key.expose_secret(), data_dir.display());
     let today = chrono_tz::Tz::from_utc_datetime(&TIME_ZONE, &SystemClock::shared().now().naive_utc()).date_naive();
     let told = format!(
         "\nHighwater is running; Ctrl-C stops it.\n\n\
          command API: {command}  (described by {command}/docs)\n\
          read API: {read}  (described by {read}/docs)\n\
          API key: {key}  (workspace {WORKSPACE})\n\
-         data: {}\n\n\
+         data: {data_dir}  (operated with --data-dir: highwater status --data-dir {data_dir})\n\n\
          Try:\n\
          curl -H 'Authorization: Bearer {key}' {read}/v1/campaigns\n\
          curl -H 'Authorization: Bearer {key}' {read}/v1/freshness\n\
          curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' {read}/v1/reports \\\n  \
          -d '{{\"measures\":[\"clicks\",\"spend\"],\"date_from\":\"{today}\",\"date_to\":\"{today}\",\"granularity\":\"day\",\"group_by\":[\"channel\"]}}'\n\n",
-        data_dir.display(),
     );
     // A reader that has gone away, as in `highwater dev | head`, is no reason to stop.
     let mut out = std::io::stdout().lock();

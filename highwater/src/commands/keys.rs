@@ -18,12 +18,22 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::config::ConfigSources;
+use super::database::{DatabaseArgs, EndsAt};
+use crate::config::{Config, ConfigSources};
 use crate::workspace;
+
+/// The arguments of `keys`.
+#[derive(Debug, clap::Args)]
+pub struct KeysArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(subcommand)]
+    command: KeysCommand,
+}
 
 /// What can be done with keys.
 #[derive(Debug, clap::Subcommand)]
-pub enum KeysCommand {
+enum KeysCommand {
     /// Make a key and print it. This is the only time that it is shown.
     Create(Create),
     /// List the keys, without the keys themselves.
@@ -34,7 +44,7 @@ pub enum KeysCommand {
 
 /// `highwater keys create`.
 #[derive(Debug, clap::Args)]
-pub struct Create {
+struct Create {
     /// The workspace that the key is for.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     workspace: String,
@@ -57,7 +67,7 @@ pub struct Create {
 
 /// `highwater keys list`.
 #[derive(Debug, clap::Args)]
-pub struct List {
+struct List {
     /// Only those of this workspace.
     #[arg(long, value_name = "NAME")]
     workspace: Option<String>,
@@ -65,15 +75,20 @@ pub struct List {
 
 /// `highwater keys revoke`.
 #[derive(Debug, clap::Args)]
-pub struct Revoke {
+struct Revoke {
     /// The key's id, as `keys list` shows it.
     id: Uuid,
 }
 
 /// Runs the command.
-pub async fn run(command: KeysCommand, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = ConfigSources::of_process(config).load()?;
-    let database = DatabaseConfig { max_connections: 2, ..config.database()?.clone() };
+pub async fn run(args: KeysArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let KeysArgs { database, command } = args;
+    let sources = ConfigSources::of_process(config);
+    database.run(sources, EndsAt::FirstSignal, async |config| work(command, config).await).await
+}
+
+async fn work(command: KeysCommand, config: Config) -> anyhow::Result<ExitCode> {
+    let database = DatabaseConfig { max_connections: 2, ..config.database };
     let admin = connect(&database, DatabaseRole::Admin).await?;
     match command {
         KeysCommand::Create(create) => create_one(&admin, &database, create).await,

@@ -1,6 +1,7 @@
 //! The commands: one file each, with its arguments and a `run`.
 
 mod age; // lengths of time, for people
+pub mod database; // which one an operator's command works on
 pub mod dev; // everything on this machine
 pub mod events; // what a log can hold
 pub mod import; // files in

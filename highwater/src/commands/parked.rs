@@ -14,12 +14,22 @@ use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::parked::{self, ParkedPart, Retried, SkipError};
 use sqlx::PgPool;
 
-use crate::config::ConfigSources;
+use super::database::{DatabaseArgs, EndsAt};
+use crate::config::{Config, ConfigSources};
 use crate::workspace;
+
+/// The arguments of `parked`.
+#[derive(Debug, clap::Args)]
+pub struct ParkedArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(subcommand)]
+    command: ParkedCommand,
+}
 
 /// What can be done with parked parts.
 #[derive(Debug, clap::Subcommand)]
-pub enum ParkedCommand {
+enum ParkedCommand {
     /// Show what waits, since when and why.
     List,
     /// Try again now, instead of waiting for a projector to do it. The exit status is 1 if something is still refused.
@@ -30,7 +40,7 @@ pub enum ParkedCommand {
 
 /// `highwater parked retry`.
 #[derive(Debug, clap::Args)]
-pub struct Retry {
+struct Retry {
     /// Only of this workspace, by name or number.
     #[arg(long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
     workspace: Option<String>,
@@ -41,7 +51,7 @@ pub struct Retry {
 
 /// `highwater parked skip`.
 #[derive(Debug, clap::Args)]
-pub struct Skip {
+struct Skip {
     /// The workspace, by name or number.
     #[arg(long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
     workspace: String,
@@ -57,10 +67,15 @@ pub struct Skip {
 }
 
 /// Runs the command.
-pub async fn run(command: ParkedCommand, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = ConfigSources::of_process(config).load()?;
+pub async fn run(args: ParkedArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let ParkedArgs { database, command } = args;
+    let sources = ConfigSources::of_process(config);
+    database.run(sources, EndsAt::FirstSignal, async |config| work(command, config).await).await
+}
+
+async fn work(command: ParkedCommand, config: Config) -> anyhow::Result<ExitCode> {
     // What waits may be much, and is applied in long transactions.
-    let database = DatabaseConfig { max_connections: 2, statement_timeout_ms: 0, ..config.database()?.clone() };
+    let database = DatabaseConfig { max_connections: 2, statement_timeout_ms: 0, ..config.database };
     let pool = connect(&database, DatabaseRole::Projector).await?;
     match command {
         ParkedCommand::List => list(&pool).await,

@@ -11,11 +11,21 @@ use platform::clock::{Clock, SystemClock};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::retention::{self, Retention};
 
-use crate::config::ConfigSources;
+use super::database::{DatabaseArgs, EndsAt};
+use crate::config::{Config, ConfigSources};
+
+/// The arguments of `retention`.
+#[derive(Debug, clap::Args)]
+pub struct RetentionArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(subcommand)]
+    command: RetentionCommand,
+}
 
 /// What can be done with the retention.
 #[derive(Debug, clap::Subcommand)]
-pub enum RetentionCommand {
+enum RetentionCommand {
     /// Show what is kept of each table.
     Show,
     /// Say what is kept from now on.
@@ -25,7 +35,7 @@ pub enum RetentionCommand {
 /// `highwater retention set`.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
-pub struct Set {
+struct Set {
     /// Keep this month and so many before it; earlier ones are dropped now and month by month.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_200), group = "kept")]
     keep_months: Option<u32>,
@@ -41,9 +51,14 @@ pub struct Set {
 }
 
 /// Runs the command.
-pub async fn run(command: RetentionCommand, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = ConfigSources::of_process(config).load()?;
-    let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
+pub async fn run(args: RetentionArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let RetentionArgs { database, command } = args;
+    let sources = ConfigSources::of_process(config);
+    database.run(sources, EndsAt::FirstSignal, async |config| work(command, config).await).await
+}
+
+async fn work(command: RetentionCommand, config: Config) -> anyhow::Result<ExitCode> {
+    let database = DatabaseConfig { max_connections: 1, ..config.database };
     let admin = connect(&database, DatabaseRole::Admin).await?;
     let mut out = std::io::stdout().lock();
     if let RetentionCommand::Set(set) = command {

@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use super::database::{DatabaseArgs, EndsAt, INTERRUPTED};
 use super::parked;
 use crate::config::{Config, ConfigSources};
 use crate::workspace;
@@ -47,19 +48,22 @@ pub struct VerifyArgs {
     /// For programs: a line of JSON for each difference, and one with the summary.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
 }
 
 /// The exit status when rows differ.
 const DIFFERENT: u8 = 1;
 /// The exit status when something could not be verified, and what could be is equal.
 const UNVERIFIED: u8 = 2;
-/// The exit status of what was interrupted, as shells have it for SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Runs the command. The exit status is 0 if the rows are equal, 1 if some differ, 2 if it could not be found out.
 pub async fn run(options: VerifyArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    match compare(&options, config).await {
-        Ok(code) => Ok(ExitCode::from(code)),
+    let sources = ConfigSources::of_process(config).default_to("telemetry.filter", "warn");
+    let compared =
+        options.database.run(sources, EndsAt::SecondSignal, async |config| compare(&options, config).await).await;
+    match compared {
+        Ok(code) => Ok(code),
         Err(error) => {
             // Not 1: that would say that rows differ. Nobody is left to tell that stderr is gone.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -68,11 +72,10 @@ pub async fn run(options: VerifyArgs, config: Option<&Path>) -> anyhow::Result<E
     }
 }
 
-async fn compare(options: &VerifyArgs, config: Option<&Path>) -> anyhow::Result<u8> {
-    let config = ConfigSources::of_process(config).default_to("telemetry.filter", "warn").load()?;
+async fn compare(options: &VerifyArgs, config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.telemetry)?;
     // The rebuild and the comparison are long statements; the server must not cut them off.
-    let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
+    let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database.clone() };
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     let names = names(&admin).await?;
     let request = request(options, &config, &admin).await?;
@@ -94,15 +97,17 @@ async fn compare(options: &VerifyArgs, config: Option<&Path>) -> anyhow::Result<
             shutdown.cancel();
             tokio::select! {
                 verified = &mut work => verified,
-                _ = stops.next() => return Ok(INTERRUPTED),
+                _ = stops.next() => return Ok(ExitCode::from(INTERRUPTED)),
             }
         }
     };
     shown.clear();
+    // The server may be stopped next, and would end the sessions of an open pool with an error.
+    pool.close().await;
     let verified = verified?;
     let outcome = Outcome::of(&verified.workspaces, verified.interrupted);
     shown.summary(&verified.workspaces, outcome)?;
-    Ok(outcome.code())
+    Ok(ExitCode::from(outcome.code()))
 }
 
 async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {

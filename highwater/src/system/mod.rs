@@ -39,7 +39,7 @@ use uuid::Uuid;
 use listeners::BoundListener;
 pub use listeners::Listeners;
 pub use readiness::ProjectorLimits;
-pub use schema::SchemaError;
+pub use schema::{SchemaError, check as check_schema};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]

@@ -39,7 +39,7 @@ pub enum SchemaError {
 const UNDEFINED_TABLE: &str = "42P01";
 
 /// Refuses a database that lacks migrations of ours. One that has more is fine: newer programs extend before they change.
-pub(super) async fn check(pool: &PgPool) -> Result<(), SchemaError> {
+pub async fn check(pool: &PgPool) -> Result<(), SchemaError> {
     let failed = |error: sqlx::Error| SchemaError::Database(error.into());
     let mut connection = pool.acquire().await.map_err(failed)?;
     let applied = match connection.list_applied_migrations().await {

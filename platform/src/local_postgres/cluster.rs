@@ -1,10 +1,11 @@
-//! Makes the database's files, and clears away a server that outlived the process that started it.
+//! The files of the database: makes them, reads which server uses them, and stops one that outlived the process that started it.
 
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -12,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::directory::DataDir;
 use super::error::LocalPostgresError;
+use super::locks::lock_out_guests;
 
 /// The superuser of a private database.
 pub(super) const SUPERUSER: &str = "highwater";
@@ -67,11 +69,13 @@ fn said(output: &[u8]) -> String {
 }
 
 /// Stops a server of this very directory that still runs although its process is gone: we hold the directory's lock, so nobody
-/// else uses it. A stale pid file that names some other process would keep PostgreSQL from starting, and is removed.
-pub(super) async fn stop_orphan(directory: &DataDir) -> Result<(), LocalPostgresError> {
+/// else runs it. Those who still use it may finish first. A stale pid file that names some other process would keep PostgreSQL from starting, and is removed.
+pub(super) async fn stop_orphan(directory: &DataDir, within: Duration) -> Result<(), LocalPostgresError> {
     let database = directory.database();
     let pid_file = database.join("postmaster.pid");
-    let Some(pid) = read_pid(&pid_file)? else { return Ok(()) };
+    let Some(pid) = read_lines(&pid_file)?.first().and_then(|line| line.parse().ok()).map(Pid::from_raw) else {
+        return Ok(());
+    };
     if !is_alive(pid) {
         return Ok(());
     }
@@ -82,6 +86,7 @@ pub(super) async fn stop_orphan(directory: &DataDir) -> Result<(), LocalPostgres
             source,
         });
     }
+    let _no_guests = lock_out_guests(directory.root(), within).await?;
     tracing::warn!(pid = pid.as_raw(), "a PostgreSQL of this directory outlived its process: stopping it");
     let program = directory.programs.pg_ctl();
     let ended = directory
@@ -104,10 +109,28 @@ pub(super) fn ended_badly(directory: &DataDir) -> bool {
     directory.database().join("postmaster.pid").exists()
 }
 
-fn read_pid(pid_file: &Path) -> Result<Option<Pid>, LocalPostgresError> {
+/// Where a server takes connections.
+#[derive(Debug)]
+pub(super) struct Postmaster {
+    pub(super) socket: PathBuf,
+    pub(super) port: u16,
+}
+
+/// The server that uses the database, as it wrote itself down: line 4 of its file is the port, line 5 the socket's directory.
+/// `None` if there is none, or if it has not yet written both.
+pub(super) fn read_postmaster(database: &Path) -> Result<Option<Postmaster>, LocalPostgresError> {
+    let lines = read_lines(&database.join("postmaster.pid"))?;
+    let (port, socket) = (lines.get(3).and_then(|line| line.parse().ok()), lines.get(4));
+    Ok(port
+        .zip(socket)
+        .filter(|(_, socket)| !socket.is_empty())
+        .map(|(port, socket)| Postmaster { socket: socket.into(), port }))
+}
+
+fn read_lines(pid_file: &Path) -> Result<Vec<String>, LocalPostgresError> {
     match fs::read_to_string(pid_file) {
-        Ok(text) => Ok(text.lines().next().and_then(|line| line.trim().parse().ok()).map(Pid::from_raw)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(text) => Ok(text.lines().map(|line| line.trim().to_owned()).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(source) => Err(LocalPostgresError::File { what: "read", path: pid_file.to_owned(), source }),
     }
 }

@@ -1,13 +1,14 @@
 //! The files of one private PostgreSQL:
 //!
 //! ```text
-//! highwater.lock   held by the process that uses the directory
-//! postgres/        the database
-//! postgres.log     what it says
-//! socket/          where it takes connections, unless the path is too long for a socket
+//! highwater.lock    held by the process that runs the server
+//! highwater.guests  shared by the processes that connect to a server of another one
+//! postgres/         the database
+//! postgres.log      what it says
+//! socket/           where it takes connections, unless the path is too long for a socket
 //! ```
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::OsUser;
 use super::error::LocalPostgresError;
+use super::locks::lock_owner;
 use super::programs::PgBinaries;
 
 #[derive(Debug)]
@@ -41,9 +43,9 @@ impl DataDir {
         let absolute = std::path::absolute(data_dir).map_err(file("find", data_dir))?;
         make_enterable(&absolute)?;
         let root = absolute.canonicalize().map_err(file("find", &absolute))?;
-        let lock = lock(&root)?;
+        let lock = lock_owner(&root)?;
 
-        let database = root.join("postgres");
+        let database = database(&root);
         let version = version(&database)?;
         let existing = version.map(|version| (database.as_path(), version));
         let programs = PgBinaries::find(existing)?;
@@ -57,7 +59,7 @@ impl DataDir {
     }
 
     pub(super) fn database(&self) -> PathBuf {
-        self.root.join("postgres")
+        database(&self.root)
     }
 
     /// Where a new database is made, so that one that was not finished is never taken for one.
@@ -110,6 +112,22 @@ impl DataDir {
     }
 }
 
+/// The database in a data directory.
+pub(super) fn database(root: &Path) -> PathBuf {
+    root.join("postgres")
+}
+
+/// The canonical path of a data directory that holds a database. Changes nothing.
+pub(super) fn existing(data_dir: &Path) -> Result<PathBuf, LocalPostgresError> {
+    let none = || LocalPostgresError::NoDatabase { data_dir: data_dir.to_owned() };
+    let root = match data_dir.canonicalize() {
+        Ok(root) => root,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(none()),
+        Err(source) => return Err(LocalPostgresError::File { what: "find", path: data_dir.to_owned(), source }),
+    };
+    version(&database(&root))?.map(|_| root).ok_or_else(none)
+}
+
 /// Makes what is missing of the path. PostgreSQL's user has to pass through it, whatever the umask says; the database itself is
 /// closed to others.
 fn make_enterable(path: &Path) -> Result<(), LocalPostgresError> {
@@ -127,17 +145,6 @@ fn make_enterable(path: &Path) -> Result<(), LocalPostgresError> {
         Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(file("open up", path)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(file("make", path)(error)),
-    }
-}
-
-fn lock(root: &Path) -> Result<File, LocalPostgresError> {
-    let path = root.join("highwater.lock");
-    let refused = |source| LocalPostgresError::File { what: "lock", path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LocalPostgresError::InUse { data_dir: root.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(refused(source)),
     }
 }
 

@@ -35,8 +35,22 @@ pub enum LocalPostgresError {
     ProgramClosed { program: PathBuf, user: String },
     #[error("{} belongs to another user: run as this user, or choose another data directory", directory.display())]
     NotOwner { directory: PathBuf },
-    #[error("another process uses {}: stop it, or choose another data directory", data_dir.display())]
+    #[error(
+        "another process uses {}, `highwater dev` or a command with --data-dir: wait until it ends, or stop it, or choose \
+         another data directory",
+        data_dir.display()
+    )]
     InUse { data_dir: PathBuf },
+    #[error(
+        "{} is no data directory of `highwater dev`: name the one that `highwater dev` prints as `data`",
+        data_dir.display()
+    )]
+    NoDatabase { data_dir: PathBuf },
+    #[error(
+        "another process uses {}, but its PostgreSQL takes no connections within {} s",
+        data_dir.display(), within.as_secs()
+    )]
+    NotAnswering { data_dir: PathBuf, within: Duration },
     #[error("{} holds files but no database: choose another data directory", directory.display())]
     Occupied { directory: PathBuf },
     #[error("no private directory for the socket can be made under {}", parent.display())]

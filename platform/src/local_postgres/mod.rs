@@ -6,13 +6,16 @@
 //! `postgres` or `nobody`, and says so when that user cannot reach the directory.
 //!
 //! A lock on the directory, which the system releases however its holder ends, tells a second instance (an error) from a server
-//! that outlived a killed process (stopped, then started anew).
+//! that outlived a killed process (stopped, then started anew). A command that only wants to use the database attaches to it
+//! (`AttachedPostgres`), whether a server runs or not.
 
 mod account;
+mod attach;
 mod cluster;
 mod config;
 mod directory;
 mod error;
+mod locks;
 mod programs;
 mod server;
 
@@ -22,6 +25,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+pub use attach::AttachedPostgres;
 pub use config::LocalPostgresConfig;
 pub use error::LocalPostgresError;
 
@@ -46,7 +50,7 @@ impl LocalPostgres {
     pub async fn start(config: LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
         let directory = DataDir::open(&config.data_dir).await?;
         cluster::prepare(&directory, config.durable).await?;
-        cluster::stop_orphan(&directory).await?;
+        cluster::stop_orphan(&directory, config.start_within).await?;
         let server = Server::launch(&directory, &config).await?;
         Ok(Self { server, directory, config })
     }
@@ -70,7 +74,7 @@ impl LocalPostgres {
     /// Stops PostgreSQL if it still runs, and starts it again.
     pub async fn restart(&mut self) -> Result<(), LocalPostgresError> {
         self.server.stop().await?;
-        cluster::stop_orphan(&self.directory).await?;
+        cluster::stop_orphan(&self.directory, self.config.start_within).await?;
         self.server = Server::launch(&self.directory, &self.config).await?;
         Ok(())
     }

@@ -22,7 +22,8 @@ use super::config::LocalPostgresConfig;
 use super::directory::DataDir;
 use super::error::LocalPostgresError;
 
-const DATABASE: &str = "highwater";
+/// The database that programs use.
+pub(super) const DATABASE: &str = "highwater";
 
 /// A private socket may carry the usual number.
 const SOCKET_PORT: u16 = 5432;
@@ -129,8 +130,7 @@ impl Server {
             let url = format!("postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable");
             return SecretString::from(url);
         }
-        let host = percent_encoded(&self.socket);
-        SecretString::from(format!("postgres://{SUPERUSER}@localhost:{port}/{DATABASE}?host={host}&sslmode=disable"))
+        socket_url(&self.socket, port)
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
@@ -233,12 +233,21 @@ fn configure(postgres: &mut Command, config: &LocalPostgresConfig, socket: &Path
     }
 }
 
-/// Not there yet, or there and still recovering.
-fn is_starting(error: &sqlx::Error) -> bool {
+/// The address of the database behind a socket, which needs no password.
+pub(super) fn socket_url(socket: &Path, port: u16) -> SecretString {
+    let host = percent_encoded(socket);
+    SecretString::from(format!("postgres://{SUPERUSER}@localhost:{port}/{DATABASE}?host={host}&sslmode=disable"))
+}
+
+/// Not there yet, there and still recovering, or there without our database: that is made last.
+pub(super) fn is_starting(error: &sqlx::Error) -> bool {
     const CANNOT_CONNECT_NOW: &str = "57P03";
+    const NO_SUCH_DATABASE: &str = "3D000";
     match error {
         sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(error) => error.code().as_deref() == Some(CANNOT_CONNECT_NOW),
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| [CANNOT_CONNECT_NOW, NO_SUCH_DATABASE].contains(&&*code))
+        }
         _ => false,
     }
 }

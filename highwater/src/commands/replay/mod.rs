@@ -21,7 +21,8 @@ use projections::{ReplayOptions, ReplayOutcome, ReplayProgress, drop_old, replay
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ConfigSources;
+use super::database::{DatabaseArgs, EndsAt, INTERRUPTED};
+use crate::config::{Config, ConfigSources};
 use crate::workspace;
 use progress::ReplayProgressView;
 pub(super) use status::build;
@@ -48,6 +49,8 @@ pub struct ReplayArgs {
     verify: bool,
     #[command(flatten)]
     instead: ReplayMode,
+    #[command(flatten)]
+    database: DatabaseArgs,
 }
 
 /// What else is done with epochs.
@@ -65,17 +68,18 @@ struct ReplayMode {
     status: bool,
 }
 
-/// The exit status of what was interrupted, as shells have it for SIGINT.
-const INTERRUPTED: u8 = 130;
-
 /// Runs the command. Its bar and the log would write over each other, so only warnings are logged. The first Ctrl-C ends it
 /// where it can go on, the second at once.
 pub async fn run(options: ReplayArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = ConfigSources::of_process(config).default_to("telemetry.filter", "warn").load()?;
+    let sources = ConfigSources::of_process(config).default_to("telemetry.filter", "warn");
+    options.database.run(sources, EndsAt::SecondSignal, async |config| work(&options, config).await).await
+}
+
+async fn work(options: &ReplayArgs, config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.telemetry)?;
     let named = projections_named(options.projection.as_deref())?;
     // A replay is one long statement after the other; the server must not cut them off.
-    let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database()?.clone() };
+    let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database };
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     if options.instead.status {
         return status::show(&admin, &named, SystemClock.now()).await;
@@ -104,6 +108,8 @@ pub async fn run(options: ReplayArgs, config: Option<&Path>) -> anyhow::Result<E
             return Ok(ExitCode::from(INTERRUPTED));
         }
     }
+    // The server may be stopped next, and would end the sessions of an open pool with an error.
+    pool.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

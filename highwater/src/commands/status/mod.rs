@@ -17,8 +17,9 @@ use projections::{LastVerified, LogStatus, Parked, ProjectorStatus};
 use sqlx::PgPool;
 
 use super::age::age;
+use super::database::{DatabaseArgs, EndsAt};
 use super::{replay, retention};
-use crate::config::ConfigSources;
+use crate::config::{Config, ConfigSources};
 
 /// What `status` is told.
 #[derive(Debug, clap::Args)]
@@ -26,12 +27,18 @@ pub struct StatusArgs {
     /// Print JSON, for machines.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
 }
 
 /// Runs the command. The exit status is 1 when a log cannot be applied past an event.
 pub async fn run(options: StatusArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let config = ConfigSources::of_process(config).load()?;
-    let database = DatabaseConfig { max_connections: 1, ..config.database()?.clone() };
+    let sources = ConfigSources::of_process(config);
+    options.database.run(sources, EndsAt::FirstSignal, async |config| show(&options, config).await).await
+}
+
+async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> {
+    let database = DatabaseConfig { max_connections: 1, ..config.database };
     let admin = connect(&database, DatabaseRole::Admin).await?;
     let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
     let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;

@@ -77,7 +77,7 @@ fn scattered(number: u32) -> u32 {
 pub(crate) fn metadata(at: DateTime<Utc>) -> BTreeMap<String, String> {
     BTreeMap::from(
         [
-            ("actor", "01939f2e-7c1a-7d3b-9a55-3f0e6c1b2a44".to_owned()),
+            ("actor", "key:01939f2e-7c1a-7d3b-9a55-3f0e6c1b2a44".to_owned()),
             ("correlation_id", Uuid::now_v7().to_string()),
             ("received_at", at.to_rfc3339()),
         ]

@@ -13,7 +13,8 @@ use http_edge::body::{self, BodyStream};
 use http_edge::json;
 use http_edge::problem::Problem;
 use http_edge::trace::TraceContext;
-use platform::keys::{ApiKeyVerifier, Principal, Scope};
+use platform::authenticator::Authenticator;
+use platform::principal::{Principal, Scope};
 use serde::Deserialize;
 
 use crate::error::CommandError;
@@ -61,7 +62,7 @@ impl CommandContext {
     pub(crate) fn metadata(&self) -> Metadata {
         Metadata(BTreeMap::from(
             [
-                ("actor", self.principal.key_id.to_string()),
+                ("actor", self.principal.actor.to_string()),
                 ("correlation_id", self.trace.correlation_id.clone()),
                 ("causation_id", self.trace.causation_id.clone()),
                 ("traceparent", self.trace.traceparent.clone()),
@@ -161,7 +162,7 @@ impl StreamingCommand {
         state: &ApiState,
         idempotency: Option<Idempotency>,
     ) -> Result<CommandContext, Problem> {
-        auth::authenticate_again(&ApiKeyVerifier::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
+        auth::authenticate_again(&Authenticator::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
         Ok(CommandContext { received_at: state.clock.now(), idempotency, ..self.caller.clone() })
     }
 }
@@ -203,7 +204,7 @@ impl RequestHead {
     async fn begin(request: Request, state: &ApiState) -> Result<(Request, Self), Problem> {
         let (mut parts, body) = request.into_parts();
         let authenticated = Authenticated::from_request_parts(&mut parts, state).await?;
-        let principal = *authenticated.require(Scope::Command)?;
+        let principal = authenticated.require(Scope::Command)?.clone();
         let Ok(trace) = TraceContext::from_request_parts(&mut parts, state).await;
         let waiting = Self {
             principal,

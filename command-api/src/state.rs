@@ -8,8 +8,8 @@ use domain::campaign::Campaign;
 use domain::event;
 use event_store::{AggregateStore, Appender, UpcastError};
 use http_edge::limit::SourceRateLimiter;
+use platform::authenticator::Authenticator;
 use platform::clock::SharedClock;
-use platform::keys::ApiKeyVerifier;
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -80,17 +80,23 @@ pub struct ApiState {
     pub(crate) limits: Limits,
     pub(crate) in_flight: InFlight,
     pub(crate) source_rate: SourceRateLimiter,
-    keys: ApiKeyVerifier,
+    authenticator: Authenticator,
 }
 
 impl ApiState {
     /// `pool` must act as `platform::database::Part::JsonCommand`.
-    pub fn new(pool: PgPool, appender: Appender, keys: ApiKeyVerifier, clock: SharedClock, limits: Limits) -> Self {
+    pub fn new(
+        pool: PgPool,
+        appender: Appender,
+        authenticator: Authenticator,
+        clock: SharedClock,
+        limits: Limits,
+    ) -> Self {
         let stamp = Arc::clone(&clock);
         let campaigns = AggregateStore::new(pool.clone(), appender.clone(), upcast, move || stamp.now());
         let (campaigns, claims) = (Arc::new(campaigns), Arc::new(ClaimCache::default()));
         let (in_flight, source_rate) = (InFlight::default(), SourceRateLimiter::default());
-        Self { pool, appender, campaigns, claims, clock, limits, in_flight, source_rate, keys }
+        Self { pool, appender, campaigns, claims, clock, limits, in_flight, source_rate, authenticator }
     }
 
     /// With a limit to what each source may send.
@@ -105,8 +111,8 @@ fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value
     Ok(event::upcast(event_type, event_version, payload)?)
 }
 
-impl FromRef<ApiState> for ApiKeyVerifier {
+impl FromRef<ApiState> for Authenticator {
     fn from_ref(state: &ApiState) -> Self {
-        state.keys.clone()
+        state.authenticator.clone()
     }
 }

@@ -13,6 +13,7 @@ use event_store::{
 };
 use platform::clock::SharedClock;
 use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
+use platform::principal::Actor;
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -109,7 +110,7 @@ async fn append_first(
     let (appender, writers) =
         Appender::start(pool.clone(), AppenderConfig { lanes: 1, ..AppenderConfig::default() }, stop.clone());
     let metadata =
-        [("actor", "operator".to_owned()), ("received_at", now.to_rfc3339_opts(SecondsFormat::Micros, true))];
+        [("actor", Actor::operator().to_string()), ("received_at", now.to_rfc3339_opts(SecondsFormat::Micros, true))];
     let request = AppendRequest {
         workspace,
         stream_type: STREAM_TYPE,

@@ -1,4 +1,4 @@
-//! Who calls: every API request carries `Authorization: Bearer <key>`, and the key decides the workspace and the scopes.
+//! The caller: every API request carries `Authorization: Bearer <key>`, and the key decides the workspace and the scopes.
 
 use std::ops::Deref;
 
@@ -11,9 +11,12 @@ use tracing::field::display;
 
 use super::limit::RequestPermit;
 use super::problem::{Problem, kinds};
-use platform::keys::{ApiKeyVerifier, CacheLookup, MissingScope, Principal};
+use platform::authenticator::Authenticator;
+use platform::keys::KeyError;
+use platform::principal::{MissingScope, Principal};
 
-/// The caller, once its key was found valid. A router's state gives the keys: `impl FromRef<ApiState> for Keys`.
+/// The principal of a request whose token is valid. A router's state gives the authenticator:
+/// `impl FromRef<ApiState> for Authenticator`.
 ///
 /// A handler still has to say which scope it needs: `caller.require(Scope::Read)?`.
 #[derive(Debug, Clone)]
@@ -24,6 +27,12 @@ impl From<MissingScope> for Problem {
         Self::new(kinds::FORBIDDEN)
             .detail(format!("The key needs the scope `{}`.", scope.name()))
             .extension("scope", scope.name())
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        Self::unavailable(error)
     }
 }
 
@@ -38,47 +47,36 @@ impl Deref for Authenticated {
 impl<S> FromRequestParts<S> for Authenticated
 where
     S: Send + Sync,
-    ApiKeyVerifier: FromRef<S>,
+    Authenticator: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let admission = parts.extensions.get::<RequestPermit>();
-        let refused = |admission: Option<&RequestPermit>| {
-            admission.inspect(|admission| admission.bad_key());
+        let permit = parts.extensions.get::<RequestPermit>();
+        let unauthorized = || {
+            permit.inspect(|permit| permit.bad_key());
             Problem::unauthorized()
         };
-        let key = bearer(&parts.headers).ok_or_else(|| refused(admission))?;
-        let keys = ApiKeyVerifier::from_ref(state);
-        let principal = match keys.lookup_cached(key) {
-            CacheLookup::Known(principal) => Some(principal),
-            CacheLookup::NoKey => None,
-            CacheLookup::Ask(unknown) => {
-                admission.map_or(Ok(()), RequestPermit::may_try_key)?;
-                keys.fetch(unknown).await.map_err(Problem::unavailable)?
-            }
-        };
-        let principal = principal.ok_or_else(|| refused(admission))?;
-        admission.map_or(Ok(()), |admission| admission.key(principal.key_id))?;
-        Ok(recognise(principal))
+        let token = bearer(&parts.headers).ok_or_else(unauthorized)?;
+        let principal = Authenticator::from_ref(state)
+            .authenticate_limited(token, || permit.map_or(Ok(()), RequestPermit::may_try_key))
+            .await?
+            .ok_or_else(unauthorized)?;
+        permit.map_or(Ok(()), |permit| permit.actor(&principal.actor))?;
+        let span = Span::current();
+        span.record("workspace", principal.workspace);
+        span.record("actor", display(&principal.actor));
+        Ok(Self(principal))
     }
 }
 
-/// The caller of a request that takes long, once more: its key may be revoked meanwhile. The log lines say already who it is.
-pub async fn authenticate_again(keys: &ApiKeyVerifier, key: &str) -> Result<Principal, Problem> {
-    keys.verify(key).await.map_err(Problem::unavailable)?.ok_or_else(Problem::unauthorized)
+/// Authenticates the caller of a long request once more, because its key may have been revoked meanwhile.
+pub async fn authenticate_again(authenticator: &Authenticator, token: &str) -> Result<Principal, Problem> {
+    authenticator.authenticate(token).await?.ok_or_else(Problem::unauthorized)
 }
 
-/// The log lines of this request say from now on who sent it.
-fn recognise(principal: Principal) -> Authenticated {
-    let span = Span::current();
-    span.record("workspace", principal.workspace);
-    span.record("key_id", display(principal.key_id));
-    Authenticated(principal)
-}
-
-/// The key of a bearer authorization. The scheme's name is compared without regard to case, as RFC 9110 says.
+/// The token of a bearer authorization. The scheme's name is compared without regard to case, as RFC 9110 says.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -8,20 +8,22 @@ use axum::routing::get;
 use chrono::DateTime;
 use http_edge::auth::Authenticated;
 use http_edge::problem::Problem;
+use platform::authenticator::Authenticator;
 use platform::clock::{Clock, ManualClock};
-use platform::keys::{ApiKeyVerifier, NewKey, Scope, create_key};
+use platform::keys::{NewKey, create_key};
+use platform::principal::Scope;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tower::ServiceExt;
 
 #[derive(Clone)]
 struct ApiState {
-    keys: ApiKeyVerifier,
+    authenticator: Authenticator,
 }
 
-impl FromRef<ApiState> for ApiKeyVerifier {
+impl FromRef<ApiState> for Authenticator {
     fn from_ref(state: &ApiState) -> Self {
-        state.keys.clone()
+        state.authenticator.clone()
     }
 }
 
@@ -39,8 +41,9 @@ async fn a_request_needs_a_key_with_the_right_scope(pool: PgPool) {
     let new = NewKey { workspace: 3, name: "dashboard", scopes: &[Scope::Read] };
     let (_, key) = create_key(&mut pool.acquire().await.unwrap(), new, clock.now()).await.unwrap();
     let key = key.expose_secret();
-    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
-    let app = Router::new().route("/read", get(read)).route("/command", get(command)).with_state(ApiState { keys });
+    let authenticator = Authenticator::new(pool.clone(), clock.shared());
+    let app =
+        Router::new().route("/read", get(read)).route("/command", get(command)).with_state(ApiState { authenticator });
     let ask = async |path: &str, authorization: Option<String>| {
         let mut request = Request::get(path);
         if let Some(authorization) = authorization {

@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use chrono::{DateTime, TimeDelta, Utc};
+use platform::authenticator::Authenticator;
 use platform::clock::{Clock, ManualClock};
-use platform::keys::{
-    ApiKeyVerifier, KeyError, NewKey, Revocation, Scope, create_key, insert_key, list_keys, revoke_key,
-};
+use platform::keys::{KeyError, NewKey, Revocation, create_key, insert_key, list_keys, revoke_key};
+use platform::principal::{Actor, Scope};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -33,12 +33,12 @@ async fn a_key_says_whose_it_is_and_what_it_may(pool: PgPool) {
     assert!(text.starts_with("hw_") && text.len() == 46, "{text}");
     assert!(!format!("{key:?}").contains(text));
 
-    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
-    let caller = keys.verify(text).await.unwrap().unwrap();
-    assert_eq!((caller.key_id, caller.workspace), (key_id, 7));
-    assert!(caller.may(Scope::Read) && !caller.may(Scope::Command) && !caller.may(Scope::Admin));
-    assert_eq!(keys.verify("hw_unknown").await.unwrap(), None);
-    assert_eq!(keys.verify(&text.to_lowercase()).await.unwrap(), None);
+    let keys = Authenticator::new(pool.clone(), clock.shared());
+    let caller = keys.authenticate(text).await.unwrap().unwrap();
+    assert_eq!((caller.actor.clone(), caller.workspace), (Actor::key(key_id), 7));
+    assert_eq!(caller.scopes, [Scope::Read].into_iter().collect());
+    assert_eq!(keys.authenticate("hw_unknown").await.unwrap(), None);
+    assert_eq!(keys.authenticate(&text.to_lowercase()).await.unwrap(), None);
 
     let stored: Vec<u8> = sqlx::query_scalar("SELECT digest FROM auth.keys").fetch_one(&pool).await.unwrap();
     assert_eq!(stored.len(), 32);
@@ -47,20 +47,20 @@ async fn a_key_says_whose_it_is_and_what_it_may(pool: PgPool) {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn garbage_costs_no_query(pool: PgPool) {
-    let keys = ApiKeyVerifier::new(pool.clone(), noon().shared());
+    let keys = Authenticator::new(pool.clone(), noon().shared());
     pool.close().await;
     for garbage in ["", "a b", "ключ", "hw_\0", &"a".repeat(201)] {
-        assert_eq!(keys.verify(garbage).await.unwrap(), None);
+        assert_eq!(keys.authenticate(garbage).await.unwrap(), None);
     }
-    assert!(matches!(keys.verify("hw_plausible").await, Err(KeyError::Database(_))));
+    assert!(matches!(keys.authenticate("hw_plausible").await, Err(KeyError::Database(_))));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_revoked_key_stops_within_five_seconds(pool: PgPool) {
     let clock = noon();
     let (key_id, key) = make(&pool, clock.now()).await;
-    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
-    let known = async || keys.verify(key.expose_secret()).await.unwrap().is_some();
+    let keys = Authenticator::new(pool.clone(), clock.shared());
+    let known = async || keys.authenticate(key.expose_secret()).await.unwrap().is_some();
     assert!(known().await);
 
     assert_eq!(revoke(&pool, key_id, clock.now()).await, Revocation::Revoked);
@@ -80,17 +80,17 @@ async fn a_revoked_key_stops_within_five_seconds(pool: PgPool) {
 async fn a_remembered_key_outlives_the_database_for_five_seconds(pool: PgPool) {
     let clock = noon();
     let (_, key) = make(&pool, clock.now()).await;
-    let keys = ApiKeyVerifier::new(pool.clone(), clock.shared());
+    let keys = Authenticator::new(pool.clone(), clock.shared());
     let key = key.expose_secret();
-    assert!(keys.verify(key).await.unwrap().is_some());
+    assert!(keys.authenticate(key).await.unwrap().is_some());
     pool.close().await;
     clock.advance(TimeDelta::seconds(1));
-    assert!(keys.clone().verify(key).await.unwrap().is_some());
+    assert!(keys.clone().authenticate(key).await.unwrap().is_some());
     clock.advance(TimeDelta::seconds(4));
-    assert!(matches!(keys.verify(key).await, Err(KeyError::Database(_))));
+    assert!(matches!(keys.authenticate(key).await, Err(KeyError::Database(_))));
     // A clock that was set back proves nothing.
     clock.advance(TimeDelta::seconds(-60));
-    assert!(matches!(keys.verify(key).await, Err(KeyError::Database(_))));
+    assert!(matches!(keys.authenticate(key).await, Err(KeyError::Database(_))));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -109,7 +109,7 @@ async fn a_given_key_can_be_set_again(pool: PgPool) {
     assert_eq!((listed[0].scopes.as_slice(), listed[0].revoked_at), (Scope::ALL.as_slice(), None));
     assert_eq!(list_keys(&mut conn, Some(7)).await.unwrap(), []);
     drop(conn);
-    let caller = ApiKeyVerifier::new(pool, clock.shared()).verify("hw_dev").await.unwrap().unwrap();
+    let caller = Authenticator::new(pool, clock.shared()).authenticate("hw_dev").await.unwrap().unwrap();
     assert_eq!(caller.workspace, 8);
 }
 

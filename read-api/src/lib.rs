@@ -36,8 +36,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use http_edge::docs::ApiDocs;
+use platform::authenticator::Authenticator;
 use platform::clock::SharedClock;
-use platform::keys::ApiKeyVerifier;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
@@ -60,7 +60,7 @@ pub struct ApiState(Arc<ApiParts>);
 #[derive(Debug)]
 pub struct ApiParts {
     pool: PgPool,
-    keys: ApiKeyVerifier,
+    authenticator: Authenticator,
     clock: SharedClock,
     progress: Progress,
     tips: BatchLoader<i32, ModelHead>,
@@ -75,7 +75,7 @@ impl ApiState {
     /// `pool` acts as the read part; `progress` was started on the same database. Of results, `results_bytes` are kept.
     pub fn new(
         pool: PgPool,
-        keys: ApiKeyVerifier,
+        authenticator: Authenticator,
         clock: SharedClock,
         progress: Progress,
         results_bytes: usize,
@@ -85,7 +85,7 @@ impl ApiState {
         let exports = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
         let (results, exports) = (ResultCache::new(results_bytes), Arc::new(Semaphore::new(exports)));
         let defaults = WorkspaceDefaultsCache::default();
-        Self(Arc::new(ApiParts { pool, keys, clock, progress, tips, defaults, campaigns, results, exports }))
+        Self(Arc::new(ApiParts { pool, authenticator, clock, progress, tips, defaults, campaigns, results, exports }))
     }
 }
 
@@ -97,9 +97,9 @@ impl Deref for ApiState {
     }
 }
 
-impl FromRef<ApiState> for ApiKeyVerifier {
+impl FromRef<ApiState> for Authenticator {
     fn from_ref(state: &ApiState) -> Self {
-        state.keys.clone()
+        state.authenticator.clone()
     }
 }
 

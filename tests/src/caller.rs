@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use platform::clock::{Clock, SystemClock};
-use platform::keys::{NewKey, Scope, create_key as new_key};
+use platform::keys::{NewKey, create_key as new_key};
+use platform::principal::Scope;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;

@@ -102,7 +102,7 @@ impl TestSystem {
         let opened =
             workspace::find_or_open(&self.pool, &self.database, name, Zone::UTC, currency, &self.clock.shared()).await;
         let id = opened.unwrap().id;
-        let key = create_key(&self.pool, id, &["command", "read", "admin"]).await;
+        let key = create_key(&self.pool, id, &["command", "read"]).await;
         Caller::new(self.client.clone(), self.addresses(), self.pool.clone(), id, key)
     }
 

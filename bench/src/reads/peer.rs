@@ -17,9 +17,10 @@ use http_edge::auth::Authenticated;
 use http_edge::edge::{EdgeConfig, edge};
 use http_edge::problem::Problem;
 use http_edge::{Connections, bind, serve};
+use platform::authenticator::Authenticator;
 use platform::clock::SystemClock;
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
-use platform::keys::{ApiKeyVerifier, Scope};
+use platform::principal::Scope;
 use platform::telemetry::{self, TelemetryConfig};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -84,12 +85,12 @@ impl Peer {
 #[derive(Clone)]
 struct PeerState {
     pool: PgPool,
-    keys: ApiKeyVerifier,
+    authenticator: Authenticator,
 }
 
-impl FromRef<PeerState> for ApiKeyVerifier {
+impl FromRef<PeerState> for Authenticator {
     fn from_ref(state: &PeerState) -> Self {
-        state.keys.clone()
+        state.authenticator.clone()
     }
 }
 
@@ -98,7 +99,7 @@ pub(crate) async fn answer(options: PeerArgs) -> Result<()> {
     telemetry::init(&TelemetryConfig::default())?;
     let pool = connect(&DatabaseConfig::at(options.database_url), DatabaseRole::Read).await?;
     let clock = SystemClock::shared();
-    let state = PeerState { keys: ApiKeyVerifier::new(pool.clone(), clock.clone()), pool };
+    let state = PeerState { authenticator: Authenticator::new(pool.clone(), clock.clone()), pool };
     let http = HttpConfig::default();
     let constant = Router::new().route("/constant/{length}", get(constant)).with_state(state.clone());
     let bare = Router::new().route("/bare/{id}", get(bare)).with_state(state);

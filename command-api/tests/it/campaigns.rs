@@ -69,7 +69,7 @@ async fn events_say_who_and_in_which_flow(pool: PgPool) {
     assert_eq!(metadata["received_at"], "2026-11-21T22:00:00.000000Z");
     let key: Uuid =
         sqlx::query_scalar("SELECT key_id FROM auth.keys WHERE workspace = 1").fetch_one(&api.pool).await.unwrap();
-    assert_eq!(metadata["actor"], key.to_string());
+    assert_eq!(metadata["actor"], format!("key:{key}"));
     assert!(metadata["traceparent"].as_str().unwrap().starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
 }
 

@@ -246,7 +246,7 @@ async fn a_key_stands_for_one_body(pool: PgPool) {
 async fn what_is_wrong_from_the_start_is_a_plain_problem(pool: PgPool) {
     let (api, _) = start(pool).await;
     api.source("ads", "pull").await;
-    add_key(&api.pool, 1, "hw_reader", &[platform::keys::Scope::Read]).await;
+    add_key(&api.pool, 1, "hw_reader", &[platform::principal::Scope::Read]).await;
     let body = clicks(1..=15);
     let typed = |path: &str, media_type: &str| Call::post(path).typed(media_type, body.as_bytes());
     for (call, status, code) in [

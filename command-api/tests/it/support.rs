@@ -11,8 +11,10 @@ use chrono::{DateTime, Utc};
 use command_api::{ApiState, Limits, StreamLimits};
 use event_store::{Appender, AppenderConfig, open_workspace};
 use futures_util::stream;
+use platform::authenticator::Authenticator;
 use platform::clock::ManualClock;
-use platform::keys::{ApiKeyVerifier, NewKey, Scope, insert_key};
+use platform::keys::{NewKey, insert_key};
+use platform::principal::Scope;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -65,9 +67,9 @@ impl Api {
         let (reads, writes) = (as_command(&pool).await, as_command(&pool).await);
         let shutdown = CancellationToken::new();
         let (appender, _writers) = Appender::start(writes, appender, shutdown.clone());
-        let keys = ApiKeyVerifier::new(reads.clone(), clock.shared());
+        let authenticator = Authenticator::new(reads.clone(), clock.shared());
         let limits = Limits { observations: 50, stream, ..Limits::default() };
-        let state = ApiState::new(reads.clone(), appender, keys, clock.shared(), limits);
+        let state = ApiState::new(reads.clone(), appender, authenticator, clock.shared(), limits);
         Self { clock, pool, reads, shutdown, router: command_api::router(state) }
     }
 

@@ -13,7 +13,8 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use platform::clock::SystemClock;
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
-use platform::keys::{NewKey, Revocation, Scope, create_key, list_keys, revoke_key};
+use platform::keys::{NewKey, Revocation, create_key, list_keys, revoke_key};
+use platform::principal::Scope;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -57,7 +58,7 @@ struct Create {
     /// The workspace's reporting currency.
     #[arg(long, value_name = "CUR", requires = "open")]
     currency: Option<Currency>,
-    /// What the key may do: command, read, admin.
+    /// What the key may do: command (send), read, or both.
     #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPES")]
     scopes: Vec<Scope>,
     /// What the key is for.

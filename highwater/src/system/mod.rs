@@ -25,9 +25,9 @@ use http_edge::edge::{EdgeConfig, edge};
 use http_edge::health::{self, Metrics};
 use http_edge::limit::SourceRateLimiter;
 use http_edge::{Connections, ServeError, TlsError, serve};
+use platform::authenticator::Authenticator;
 use platform::clock::SharedClock;
 use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
-use platform::keys::ApiKeyVerifier;
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
 use projections::{EpochMaintenance, LagMonitor, Leases, ProjectorConfig, RebuildMode, ReplayMemory};
@@ -319,11 +319,11 @@ impl SystemBuilder {
             days.await;
             Ok::<(), Infallible>(())
         });
-        let keys = ApiKeyVerifier::new(pool.clone(), self.clock.clone());
+        let authenticator = Authenticator::new(pool.clone(), self.clock.clone());
         let limits = command_api::Limits::default();
         let source_rate = SourceRateLimiter::new("command", &config.command.limits, self.clock.clone());
-        let state =
-            command_api::ApiState::new(pool, appender, keys, self.clock.clone(), limits).with_source_rate(source_rate);
+        let state = command_api::ApiState::new(pool, appender, authenticator, self.clock.clone(), limits)
+            .with_source_rate(source_rate);
         let health = health::router(readiness::of_commands(self.admin.clone()), self.metrics()?);
         self.serve(door, "command", command_api::router(state).merge(health), &config.command);
         Ok(())
@@ -333,8 +333,8 @@ impl SystemBuilder {
         let pool = self.pool(&config.database, DatabaseRole::Read).await?;
         let (progress, listening) = read_api::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
         self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
-        let keys = ApiKeyVerifier::new(pool.clone(), self.clock.clone());
-        let state = read_api::ApiState::new(pool, keys, self.clock.clone(), progress, config.results_bytes);
+        let authenticator = Authenticator::new(pool.clone(), self.clock.clone());
+        let state = read_api::ApiState::new(pool, authenticator, self.clock.clone(), progress, config.results_bytes);
         let health = health::router(readiness::of_reads(self.admin.clone(), self.meter.clone()), self.metrics()?);
         self.serve(door, "read", read_api::router(state).merge(health), &config.read);
         Ok(())

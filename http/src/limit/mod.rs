@@ -29,6 +29,7 @@ use self::room::CapacityBudget;
 use super::config::{HttpConfig, LimitConfig};
 use super::problem::{Problem, kinds};
 use platform::clock::SharedClock;
+use platform::principal::Actor;
 
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -49,7 +50,7 @@ struct LimiterState {
     pace: MinThroughput,
     addresses: Option<RateLimit<IpAddr>>,
     bad_keys: Option<RateLimit<IpAddr>>,
-    keys: Option<RateLimit<Uuid>>,
+    keys: Option<RateLimit<Actor>>,
     requests: CapacityBudget,
     body_bytes: CapacityBudget,
 }
@@ -212,11 +213,11 @@ impl RequestPermit {
         })
     }
 
-    /// Refuses (429) a key that is used too often.
-    pub(super) fn key(&self, key_id: Uuid) -> Result<(), Problem> {
+    /// Refuses (429) a caller that asks too often.
+    pub(super) fn actor(&self, actor: &Actor) -> Result<(), Problem> {
         let limits = &self.0.limits;
         let Some(keys) = &limits.0.keys else { return Ok(()) };
-        let standing = limits.allowed(keys.spend(&key_id, NonZeroU32::MIN))?;
+        let standing = limits.allowed(keys.spend(actor, NonZeroU32::MIN))?;
         self.0.standings.lock().unwrap_or_else(PoisonError::into_inner).push(standing);
         Ok(())
     }

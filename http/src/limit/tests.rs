@@ -21,14 +21,14 @@ use crate::auth::Authenticated;
 use crate::config::LimitConfig;
 use crate::edge::{EdgeConfig, edge};
 use crate::health::{self, Readiness};
+use platform::authenticator::Authenticator;
 use platform::clock::ManualClock;
-use platform::keys::ApiKeyVerifier;
 use platform::telemetry::metrics_handle;
 
 #[derive(Clone)]
-struct State(ApiKeyVerifier);
+struct State(Authenticator);
 
-impl FromRef<State> for ApiKeyVerifier {
+impl FromRef<State> for Authenticator {
     fn from_ref(state: &State) -> Self {
         state.0.clone()
     }
@@ -85,7 +85,7 @@ fn api(limits: LimitConfig) -> Api {
         .route("/flow", post(flow))
         .route("/unread", post(async || StatusCode::FORBIDDEN))
         .route("/mine", get(async |_: Authenticated| "mine"))
-        .with_state(State(ApiKeyVerifier::new(nowhere, clock.shared())))
+        .with_state(State(Authenticator::new(nowhere, clock.shared())))
         .merge(health::router(readiness, metrics_handle().unwrap()));
     let http = HttpConfig { max_body_bytes: 100, limits, ..HttpConfig::default() };
     let config = EdgeConfig::new("limited", &http, &clock.shared());

@@ -105,7 +105,7 @@ pub(super) async fn observe(State(observer): State<RequestMetrics>, mut request:
     let arrived = Instant::now();
     let trace = TraceContext::from_headers(request.headers());
     let request_id = trace.request_id_value();
-    let span = info_span!("request", trace_id = trace.correlation_id, workspace = Empty, key_id = Empty);
+    let span = info_span!("request", trace_id = trace.correlation_id, workspace = Empty, actor = Empty);
     request.extensions_mut().insert(trace);
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();

@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{PgConnection, PgPool};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::{Digest, KeyError, Principal, Scope, digest, is_well_formed};
+use super::{Digest, KeyError, digest, is_well_formed};
+use crate::principal::{Actor, Principal, Scope};
 
 /// A key to be made.
 #[derive(Debug, Clone, Copy)]
@@ -142,7 +143,7 @@ pub(super) async fn find_key(pool: &PgPool, digest: &Digest) -> Result<Option<Pr
     .await?;
     row.map(|row| {
         let scopes = parse_scopes(row.key_id, &row.scopes)?.into_iter().collect();
-        Ok(Principal { key_id: row.key_id, workspace: row.workspace, scopes })
+        Ok(Principal { actor: Actor::key(row.key_id), workspace: row.workspace, scopes })
     })
     .transpose()
 }

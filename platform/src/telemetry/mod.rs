@@ -1,7 +1,7 @@
 //! Logs and metrics of the process.
 //!
 //! Logs go to stderr, one line each, as text or JSON. Every line of a request carries the span `request` with `trace_id`,
-//! and, once the caller is known, `workspace` and `key_id`. The line that ends a request has the target
+//! and, once the caller is known, `workspace` and `actor`. The line that ends a request has the target
 //! `highwater::request`. Never logged: keys, bodies, query strings, headers.
 
 use std::io::{self, IsTerminal as _};

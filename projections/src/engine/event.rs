@@ -9,7 +9,8 @@ use domain::bucket::BucketError;
 use domain::event::{DecodeError, Event};
 use domain::ids::CampaignId;
 use event_store::StoredEvent;
-use serde::Deserialize;
+use platform::principal::Actor;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 /// An event as a view sees it.
@@ -37,14 +38,19 @@ pub struct EventEnvelope<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RequestMetadata {
-    /// The key that was used, by its id.
-    pub actor: Option<String>,
+    /// Who sent the request. An actor of an unknown kind is `None`: it is no reason to hold numbers back.
+    #[serde(deserialize_with = "known_actor")]
+    pub actor: Option<Actor>,
     /// The trace: the same for everything that one flow did.
     pub correlation_id: Option<String>,
     /// The span that caused the request.
     pub causation_id: Option<String>,
     /// The request itself, as W3C Trace Context names it.
     pub traceparent: Option<String>,
+}
+
+fn known_actor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Actor>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.and_then(|actor| actor.parse().ok()))
 }
 
 /// Why an event cannot be applied, or a log not be followed further.

@@ -29,7 +29,8 @@ pub(super) struct Activity {
     kinds: Vec<String>,
     recorded: Vec<DateTime<Utc>>,
     sources: Vec<Option<Uuid>>,
-    actors: Vec<Option<String>>,
+    actor_kinds: Vec<Option<&'static str>>,
+    actor_ids: Vec<Option<String>>,
     correlations: Vec<Option<String>>,
     causations: Vec<Option<String>>,
     traceparents: Vec<Option<String>>,
@@ -74,7 +75,8 @@ impl View for Activity {
         self.kinds.extend(later.kinds);
         self.recorded.extend(later.recorded);
         self.sources.extend(later.sources);
-        self.actors.extend(later.actors);
+        self.actor_kinds.extend(later.actor_kinds);
+        self.actor_ids.extend(later.actor_ids);
         self.correlations.extend(later.correlations);
         self.causations.extend(later.causations);
         self.traceparents.extend(later.traceparents);
@@ -91,14 +93,14 @@ impl View for Activity {
                 return Ok(());
             }
             sqlx::query!(
-                "INSERT INTO read.activity (epoch, workspace, campaign_id, position, kind, recorded_at, source_id, actor,
-                                            correlation_id, causation_id, traceparent, to_values)
-                 SELECT $1, a.workspace, a.campaign_id, a.position, a.kind, a.recorded_at, a.source_id, a.actor,
-                        a.correlation_id, a.causation_id, a.traceparent, a.to_values::json
+                "INSERT INTO read.activity (epoch, workspace, campaign_id, position, kind, recorded_at, source_id, actor_kind,
+                                            actor_id, correlation_id, causation_id, traceparent, to_values)
+                 SELECT $1, a.workspace, a.campaign_id, a.position, a.kind, a.recorded_at, a.source_id, a.actor_kind,
+                        a.actor_id, a.correlation_id, a.causation_id, a.traceparent, a.to_values::json
                  FROM unnest($2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::uuid[], $8::text[],
-                             $9::text[], $10::text[], $11::text[], $12::text[])
-                      AS a (workspace, campaign_id, position, kind, recorded_at, source_id, actor, correlation_id,
-                            causation_id, traceparent, to_values)",
+                             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
+                      AS a (workspace, campaign_id, position, kind, recorded_at, source_id, actor_kind, actor_id,
+                            correlation_id, causation_id, traceparent, to_values)",
                 epoch,
                 &self.workspaces,
                 &self.campaigns,
@@ -106,7 +108,8 @@ impl View for Activity {
                 &self.kinds,
                 &self.recorded,
                 &self.sources as _,
-                &self.actors as _,
+                &self.actor_kinds as _,
+                &self.actor_ids as _,
                 &self.correlations as _,
                 &self.causations as _,
                 &self.traceparents as _,
@@ -134,7 +137,8 @@ impl Activity {
         self.kinds.push(kind.to_owned());
         self.recorded.push(recorded.recorded_at);
         self.sources.push(source);
-        self.actors.push(said.actor);
+        self.actor_kinds.push(said.actor.as_ref().map(|actor| actor.kind.name()));
+        self.actor_ids.push(said.actor.map(|actor| actor.id.to_string()));
         self.correlations.push(said.correlation_id);
         self.causations.push(said.causation_id);
         self.traceparents.push(said.traceparent);

@@ -20,28 +20,42 @@ async fn decisions_say_who_and_what_they_set(options: PgPoolOptions, connect: Pg
     log.append(created(id)).await;
     let budget = Some(Budget::total(Money { micros: 7_000_000_000, currency: eur() }));
     let noted =
-        r#"{"actor": "key-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t", "received_at": "r"}"#;
+        r#"{"actor": "user:u-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t", "received_at": "r"}"#;
     log.append_noted(changed(id, CampaignEvent::CampaignBudgetSet { budget, at: when }), noted).await;
     // Metadata of a shape that nobody writes is no reason to stop.
     log.append_noted(changed(id, CampaignEvent::CampaignLaunched { at: when }), r#"{"actor": 1}"#).await;
+    // Neither is an actor of a kind that newer code wrote.
+    let noted = r#"{"actor": "robot:7", "traceparent": "t"}"#;
+    log.append_noted(changed(id, CampaignEvent::CampaignPaused { at: when }), noted).await;
+    // An actor without a kind is a key, as in metadata that was written before actors had kinds.
+    let noted = r#"{"actor": "key-1"}"#;
+    log.append_noted(changed(id, CampaignEvent::CampaignResumed { at: when }), noted).await;
     catch_up(&pool).await.unwrap();
     assert_eq!(
         rows(
             &admin,
             log.workspace,
             "activity",
-            "position, campaign_id, kind, recorded_at AT TIME ZONE 'UTC' AS at, source_id, actor, correlation_id,
-             causation_id, traceparent, CASE WHEN kind <> 'created' THEN to_values END AS to_values"
+            "position, campaign_id, kind, recorded_at AT TIME ZONE 'UTC' AS at, source_id, actor_kind,
+             actor_id, correlation_id, causation_id, traceparent, CASE WHEN kind <> 'created' THEN to_values END AS to_values"
         )
         .await,
         json!([
             {"position": 2, "campaign_id": id.to_string(), "kind": "created", "at": "2026-11-22T00:00:02", "source_id": null,
-             "actor": null, "correlation_id": null, "causation_id": null, "traceparent": null, "to_values": null},
+             "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": null,
+             "to_values": null},
             {"position": 3, "campaign_id": id.to_string(), "kind": "budget_changed", "at": "2026-11-22T00:00:03",
-             "source_id": null, "actor": "key-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t",
+             "source_id": null, "actor_kind": "user", "actor_id": "u-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t",
              "to_values": {"budget": {"amount": {"micros": 7_000_000_000_i64, "currency": "EUR"}, "per": "total"}}},
             {"position": 4, "campaign_id": id.to_string(), "kind": "launched", "at": "2026-11-22T00:00:04", "source_id": null,
-             "actor": null, "correlation_id": null, "causation_id": null, "traceparent": null, "to_values": {}},
+             "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": null,
+             "to_values": {}},
+            {"position": 5, "campaign_id": id.to_string(), "kind": "paused", "at": "2026-11-22T00:00:05", "source_id": null,
+             "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": "t",
+             "to_values": {}},
+            {"position": 6, "campaign_id": id.to_string(), "kind": "resumed", "at": "2026-11-22T00:00:06", "source_id": null,
+             "actor_kind": "key", "actor_id": "key-1", "correlation_id": null, "causation_id": null, "traceparent": null,
+             "to_values": {}},
         ])
     );
     let created = rows(&admin, log.workspace, "activity", "to_values->>'name' AS name, kind").await;
@@ -80,7 +94,7 @@ async fn applying_it_all_again_changes_nothing(options: PgPoolOptions, connect: 
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let when = at("2026-11-22T00:00:00Z");
-    let noted = r#"{"actor": "key-1", "traceparent": "t"}"#;
+    let noted = r#"{"actor": "key:k-1", "traceparent": "t"}"#;
     log.append_noted(created(campaign(1)), noted).await;
     log.append_noted(changed(campaign(1), CampaignEvent::CampaignLaunched { at: when }), noted).await;
     catch_up(&pool).await.unwrap();

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use http_edge::auth::Authenticated;
 use http_edge::problem::Problem;
-use platform::keys::{Principal, Scope};
+use platform::principal::{Principal, Scope};
 
 use super::export::{Table, export};
 use super::{Params as _, ReadRequest, ReadResponse, Resource};

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::freshness::Finality;
 use domain::money::Currency;
 use domain::zone::Zone;
-use platform::keys::Principal;
+use platform::principal::Principal;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 

@@ -2,7 +2,7 @@
 
 use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue};
-use platform::keys::Principal;
+use platform::principal::Principal;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 

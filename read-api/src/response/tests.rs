@@ -1,7 +1,6 @@
 use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue};
-use platform::keys::{Principal, Scope};
-use uuid::Uuid;
+use platform::principal::{Actor, Principal, Scope};
 
 use super::{ETag, QueryHash};
 use crate::version::{Revision, Version};
@@ -28,7 +27,7 @@ fn tags_are_compared_weakly() {
 #[test]
 fn a_hash_is_the_callers_own() {
     let principal = |workspace, scopes: &[Scope]| Principal {
-        key_id: Uuid::nil(),
+        actor: Actor::operator(),
         workspace,
         scopes: scopes.iter().copied().collect(),
     };
@@ -37,7 +36,7 @@ fn a_hash_is_the_callers_own() {
     assert_eq!(ours.len(), 16);
     assert_eq!(ours, hash(principal(1, &[Scope::Read]), "q"));
     assert_ne!(ours, hash(principal(2, &[Scope::Read]), "q"));
-    assert_ne!(ours, hash(principal(1, &[Scope::Read, Scope::Admin]), "q"));
+    assert_ne!(ours, hash(principal(1, &[Scope::Read, Scope::Command]), "q"));
     assert_ne!(ours, hash(principal(1, &[Scope::Read]), "r"));
     let both = hash(principal(1, &[Scope::Read, Scope::Command]), "q");
     assert_eq!(both, hash(principal(1, &[Scope::Command, Scope::Read]), "q"));

@@ -39,7 +39,7 @@ async fn the_feed_says_who_changed_what_from_what_to_what(options: PgPoolOptions
     let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     sqlx::query("UPDATE log.events SET metadata = $1::json WHERE workspace = $2 AND position = $3")
         .bind(
-            json!({"actor": key, "correlation_id": trace, "causation_id": "b7ad6b7169203331",
+            json!({"actor": format!("key:{key}"), "correlation_id": trace, "causation_id": "b7ad6b7169203331",
                    "traceparent": format!("00-{trace}-{span}-01")})
             .to_string(),
         )
@@ -51,13 +51,14 @@ async fn the_feed_says_who_changed_what_from_what_to_what(options: PgPoolOptions
     world.project().await;
     let mut reply = world.get(&path("limit=3")).await.ok();
     let actor = &mut reply.body["data"][0]["actor"];
-    assert_eq!(actor["key_id"].take(), json!(key));
+    assert_eq!(actor["id"].take(), json!(key));
     insta::assert_json_snapshot!(reply.body, {".page.next_cursor" => "…"}, @r#"
     {
       "data": [
         {
           "actor": {
-            "key_id": null,
+            "id": null,
+            "kind": "key",
             "name": "one"
           },
           "causation_id": "b7ad6b7169203331",

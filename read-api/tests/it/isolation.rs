@@ -2,7 +2,8 @@
 
 use domain::measure::Measure;
 use http::StatusCode;
-use platform::keys::{NewKey, Scope, insert_key};
+use platform::keys::{NewKey, insert_key};
+use platform::principal::Scope;
 use secrecy::SecretString;
 use serde_json::json;
 use sqlx::Executor;

@@ -1,6 +1,7 @@
 //! Cursors: whole, in order, and bound to what they were made for.
 
-use platform::keys::{NewKey, Scope, insert_key};
+use platform::keys::{NewKey, insert_key};
+use platform::principal::Scope;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -134,7 +135,7 @@ async fn a_cursor_fits_its_own_query_only(options: PgPoolOptions, connect: PgCon
     let other = world.open("other", "hw_other").await;
     let mut conn = world.admin.acquire().await.unwrap();
     for (key, workspace, scopes) in
-        [("hw_wide", world.workspace, vec![Scope::Read, Scope::Admin]), ("hw_far", other, vec![Scope::Read])]
+        [("hw_wide", world.workspace, vec![Scope::Read, Scope::Command]), ("hw_far", other, vec![Scope::Read])]
     {
         let new = NewKey { workspace, name: key, scopes: &scopes };
         insert_key(&mut conn, new, &SecretString::from(key), at("2026-11-22T00:00:00Z")).await.unwrap();

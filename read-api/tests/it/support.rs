@@ -9,8 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, Request, StatusCode, header};
+use platform::authenticator::Authenticator;
 use platform::clock::ManualClock;
-use platform::keys::{ApiKeyVerifier, NewKey, Scope, insert_key};
+use platform::keys::{NewKey, insert_key};
+use platform::principal::Scope;
 use projections::ReplayOptions;
 use read_api::{ApiState, Progress};
 use secrecy::SecretString;
@@ -65,10 +67,10 @@ impl World {
         let clock = ManualClock::new(at("2026-11-22T12:00:00Z"));
         let stop = CancellationToken::new();
         let (progress, _follower) = Progress::start(reader.clone(), stop.clone());
-        let keys = ApiKeyVerifier::new(reader.clone(), clock.shared());
+        let authenticator = Authenticator::new(reader.clone(), clock.shared());
         let [router, fresh] = [1 << 20, 0].map(|results_bytes| {
-            let (reader, keys, progress) = (reader.clone(), keys.clone(), progress.clone());
-            read_api::router(ApiState::new(reader, keys, clock.shared(), progress, results_bytes))
+            let (reader, authenticator, progress) = (reader.clone(), authenticator.clone(), progress.clone());
+            read_api::router(ApiState::new(reader, authenticator, clock.shared(), progress, results_bytes))
         });
         let (logs, stopping) = (HashMap::new(), stop.clone().drop_guard());
         let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, stop, _stopping: stopping };
@@ -85,8 +87,8 @@ impl World {
     pub(crate) async fn reading(&self, connect: &PgConnectOptions, session: &'static str) -> Router {
         let reader = pool_as(session, connect).await;
         let (progress, _follower) = Progress::start(reader.clone(), self.stop.clone());
-        let keys = ApiKeyVerifier::new(reader.clone(), self.clock.shared());
-        read_api::router(ApiState::new(reader, keys, self.clock.shared(), progress, 0))
+        let authenticator = Authenticator::new(reader.clone(), self.clock.shared());
+        read_api::router(ApiState::new(reader, authenticator, self.clock.shared(), progress, 0))
     }
 
     /// What a replay of everything is told.

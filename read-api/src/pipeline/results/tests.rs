@@ -2,8 +2,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use platform::keys::{Principal, Scope, Scopes};
-use uuid::Uuid;
+use platform::principal::{Actor, Principal, Scope, Scopes};
 
 use super::{CachedResult, Key, OVERHEAD, ResultCache, SnapshotStamp};
 use crate::model_head::ModelHead;
@@ -13,7 +12,7 @@ use crate::response::{ETag, FreshnessHeaders, PositionHeaders, QueryHash};
 use crate::version::{Revision, Version};
 
 fn key(n: usize) -> Key {
-    let principal = Principal { key_id: Uuid::nil(), workspace: 1, scopes: Scopes::from_iter([Scope::Read]) };
+    let principal = Principal { actor: Actor::operator(), workspace: 1, scopes: Scopes::from_iter([Scope::Read]) };
     let canonical = QueryHash::new("campaigns", &principal, &n).unwrap();
     Key::new(1, "campaigns", &canonical, Some(&Paging { limit: 100, cursor: None }))
 }
@@ -108,7 +107,7 @@ fn it_holds_at_its_own_tip_and_until_its_end() {
 
 #[test]
 fn pages_are_told_apart() {
-    let principal = Principal { key_id: Uuid::nil(), workspace: 1, scopes: Scopes::from_iter([Scope::Read]) };
+    let principal = Principal { actor: Actor::operator(), workspace: 1, scopes: Scopes::from_iter([Scope::Read]) };
     let canonical = QueryHash::new("campaigns", &principal, &1).unwrap();
     let page = |limit, cursor: Option<&str>| {
         Key::new(1, "campaigns", &canonical, Some(&Paging { limit, cursor: cursor.map(str::to_owned) }))

@@ -48,7 +48,7 @@ pub(crate) struct ActivityEntry {
     recorded_at: DateTime<Utc>,
     /// Where in the log.
     position: i64,
-    /// Who did it. Null where nobody was noted.
+    /// Who did it. Null if the log does not say.
     actor: Option<Actor>,
     /// The source, by name, whose observations were corrected or whose numbers began.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,11 +73,16 @@ pub(crate) struct ActivityEntry {
     request_id: Option<String>,
 }
 
-/// An API key.
+/// Who acted.
 #[derive(Debug, Serialize, ToSchema)]
 struct Actor {
-    key_id: String,
-    /// Null where the key is no longer known.
+    /// `key`: an API key. `user`: a person with a token. `system`: Highwater itself, or its operator.
+    #[schema(example = "key")]
+    kind: String,
+    /// The id, unique within the kind.
+    #[schema(example = "0195d2f4-0b7e-7a12-8d3c-5e1f2a9b7c40")]
+    id: String,
+    /// The name of the key. Null for other kinds, and if the key no longer exists.
     name: Option<String>,
 }
 
@@ -182,7 +187,7 @@ impl Table for Activity {
     }
 
     fn columns(&self, _: &CampaignQuery) -> Vec<Column> {
-        let actor = [Column::within("actor", "key_id"), Column::within("actor", "name")];
+        let actor = ["kind", "id", "name"].map(|member| Column::within("actor", member));
         let did = ["source", "changes", "corrections", "added", "correlation_id", "causation_id", "request_id"];
         ["kind", "recorded_at", "position"]
             .map(Column::of)

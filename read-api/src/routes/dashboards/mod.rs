@@ -9,7 +9,7 @@ use domain::bucket::Granularity;
 use http_edge::json::{self, ApiEnvelope};
 use http_edge::problem::Problem;
 use http_edge::query::ApiQuery;
-use platform::keys::Principal;
+use platform::principal::Principal;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -124,7 +124,7 @@ impl Dashboard {
         params.request.check()?;
         // What the address says holds for all of them.
         params.data_state(None)?;
-        Ok(Self { principal: caller.principal, params })
+        Ok(Self { principal: caller.principal.clone(), params })
     }
 }
 

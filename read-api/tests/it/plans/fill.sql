@@ -85,7 +85,7 @@ SELECT 1, workspace, campaign_id, '2026-11-20 10:00'::timestamptz - c * interval
 FROM counted, generate_series(1, 40) c;
 INSERT INTO read.activity
 SELECT 1, workspace, campaign_id, p, CASE p WHEN 1 THEN 'created' ELSE 'changed' END, '2026-11-20', NULL,
-       pg_temp.id('ff', workspace, 1)::text, NULL, NULL, NULL, '{"name": "x"}'
+       pg_temp.id('ff', workspace, 1)::text, NULL, NULL, NULL, '{"name": "x"}', 'key'
 FROM counted, generate_series(1, 40) p;
 INSERT INTO read.activity
 SELECT 1, workspace, campaign_id, 1, 'created', '2026-11-20', NULL, NULL, NULL, NULL, NULL, '{"name": "x"}' FROM filled f

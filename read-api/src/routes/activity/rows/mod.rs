@@ -42,7 +42,8 @@ pub(super) struct Row {
     recorded_at: DateTime<Utc>,
     source: Option<String>,
     currency: Option<String>,
-    actor: Option<String>,
+    actor_kind: Option<String>,
+    actor_id: Option<String>,
     actor_name: Option<String>,
     correlation_id: Option<String>,
     causation_id: Option<String>,
@@ -85,7 +86,7 @@ impl Row {
         Ok(ActivityEntry {
             recorded_at: self.recorded_at,
             position: self.position,
-            actor: self.actor.map(|key_id| Actor { key_id, name: self.actor_name }),
+            actor: self.actor_kind.zip(self.actor_id).map(|(kind, id)| Actor { kind, id, name: self.actor_name }),
             source: self.source,
             changes: changes(to_values, self.from_values.map(|before| before.0)),
             corrections: corrected.corrections,
@@ -138,23 +139,24 @@ pub(super) async fn page(
     let rows = sqlx::query_as!(
         Row,
         r#"WITH happened AS (
-               (SELECT a.position, a.kind, a.recorded_at, a.source_id, a.actor, a.correlation_id, a.causation_id, a.traceparent,
-                       a.to_values
+               (SELECT a.position, a.kind, a.recorded_at, a.source_id, a.actor_kind, a.actor_id, a.correlation_id,
+                       a.causation_id, a.traceparent, a.to_values
                 FROM read.activity a
                 WHERE a.epoch = $1 AND a.workspace = $2 AND a.campaign_id = $3 AND (a.position, a.kind) < ($4, $5)
                 ORDER BY a.position DESC, a.kind DESC LIMIT $6)
                UNION ALL
-               (SELECT f.position, 'source_began', log.recorded_at_of($2, f.position), f.source_id, NULL, NULL, NULL, NULL, '{}'
+               (SELECT f.position, 'source_began', log.recorded_at_of($2, f.position), f.source_id,
+                       NULL, NULL, NULL, NULL, NULL, '{}'
                 FROM read.campaign_sources f
                 WHERE f.epoch = $1 AND f.workspace = $2 AND f.campaign_id = $3 AND (f.position, 'source_began') < ($4, $5)
                 ORDER BY f.position DESC LIMIT $6)
            )
            SELECT h.position AS "position!", h.kind AS "kind!", h.recorded_at AS "recorded_at!", s.name AS "source?",
-                  s.currency AS "currency?", h.actor, k.name AS "actor_name?", h.correlation_id, h.causation_id, h.traceparent,
-                  h.to_values AS "to_values!: _", coalesce(same.to_values, made.to_values) AS "from_values: _"
+                  s.currency AS "currency?", h.actor_kind, h.actor_id, k.name AS "actor_name?", h.correlation_id,
+                  h.causation_id, h.traceparent, h.to_values AS "to_values!: _", coalesce(same.to_values, made.to_values) AS "from_values: _"
            FROM happened h
            LEFT JOIN read.sources s ON s.epoch = $1 AND s.workspace = $2 AND s.source_id = h.source_id
-           LEFT JOIN auth.keys k ON k.workspace = $2 AND k.key_id::text = h.actor
+           LEFT JOIN auth.keys k ON h.actor_kind = 'key' AND k.workspace = $2 AND k.key_id::text = h.actor_id
            LEFT JOIN LATERAL (
                SELECT b.to_values FROM read.activity b
                WHERE b.epoch = $1 AND b.workspace = $2 AND b.campaign_id = $3 AND b.kind = h.kind AND b.position < h.position

@@ -1,29 +1,26 @@
-//! What a key may do.
+//! Scopes: what a principal may do.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// One thing that a key may do. No scope contains another.
+/// One thing that a principal may do. No scope contains another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Send commands, observations, statements.
     Command,
     /// Read.
     Read,
-    /// Operate: retry what is parked, and the like.
-    Admin,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 3] = [Scope::Command, Scope::Read, Scope::Admin];
+    pub const ALL: [Scope; 2] = [Scope::Command, Scope::Read];
 
     pub fn name(self) -> &'static str {
         match self {
             Scope::Command => "command",
             Scope::Read => "read",
-            Scope::Admin => "admin",
         }
     }
 }
@@ -35,7 +32,7 @@ impl fmt::Display for Scope {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is `command`, `read` or `admin`")]
+#[error("a scope is `command` or `read`")]
 pub struct UnknownScope;
 
 impl FromStr for Scope {
@@ -46,7 +43,7 @@ impl FromStr for Scope {
     }
 }
 
-/// All that a key may do, in no order: each request carries one.
+/// The set of a principal's scopes. Small, because each request carries one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Scopes(u8);
 
@@ -55,7 +52,7 @@ impl Scopes {
         self.0 & bit(scope) != 0
     }
 
-    /// Those of the set, in the order of [`Scope::ALL`].
+    /// The scopes of the set, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }

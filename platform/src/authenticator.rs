@@ -1,0 +1,34 @@
+//! Authentication: from a bearer token to the principal that it stands for.
+
+use sqlx::PgPool;
+
+use crate::clock::SharedClock;
+use crate::keys::{ApiKeyVerifier, KeyError};
+use crate::principal::Principal;
+
+/// Finds the principal of a bearer token. The only tokens today are API keys. Clones share what they remember.
+#[derive(Debug, Clone)]
+pub struct Authenticator {
+    keys: ApiKeyVerifier,
+}
+
+impl Authenticator {
+    pub fn new(pool: PgPool, clock: SharedClock) -> Self {
+        Self { keys: ApiKeyVerifier::new(pool, clock) }
+    }
+
+    /// The principal of `token`, or none if the token is unknown or revoked.
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Principal>, KeyError> {
+        self.authenticate_limited(token, || Ok(())).await
+    }
+
+    /// The same, for tokens from strangers: `admit` runs before the database is asked and may refuse, so that guesses can
+    /// be limited.
+    pub async fn authenticate_limited<E: From<KeyError>>(
+        &self,
+        token: &str,
+        admit: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Option<Principal>, E> {
+        self.keys.verify(token, admit).await
+    }
+}

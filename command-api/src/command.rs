@@ -1,89 +1,27 @@
-//! What every command carries: who gives it, in which flow, under which key, and its body as it was sent.
-
-use std::collections::BTreeMap;
+//! A command as a request: its context from the headers, and its body as it was sent.
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, Utc};
-use domain::ids::WorkspaceId;
-use event_store::{Metadata, Receipt};
-use http::{HeaderMap, Method};
+use commands::{CommandContext, Idempotency, VersionPrecondition};
+use http::HeaderMap;
 use http_edge::auth::{self, Authenticated};
 use http_edge::body::{self, BodyStream};
 use http_edge::json;
 use http_edge::problem::Problem;
 use http_edge::trace::TraceContext;
 use platform::authenticator::Authenticator;
-use platform::principal::{Principal, Scope};
+use platform::principal::Scope;
 use serde::Deserialize;
 
-use crate::error::CommandError;
-use crate::idempotency::{self, Idempotency, RequestDigest};
-use crate::outcome::Outcome;
-use crate::precondition::{IfMatch, IfMatchError};
+use crate::idempotency::{self, RequestDigest};
+use crate::precondition::{self, IfMatchError};
 use crate::state::ApiState;
 
-/// Who gives a command, and what makes it safe to send again.
-#[derive(Debug, Clone)]
-pub(crate) struct CommandContext {
-    pub(crate) principal: Principal,
-    pub(crate) received_at: DateTime<Utc>,
-    pub(crate) idempotency: Option<Idempotency>,
-    if_match: Result<IfMatch, IfMatchError>,
-    trace: TraceContext,
-}
-
-impl CommandContext {
-    pub(crate) fn workspace(&self) -> WorkspaceId {
-        WorkspaceId(self.principal.workspace)
-    }
-
-    /// Which request it came in, as problems name it.
-    pub(crate) fn request_id(&self) -> &str {
-        self.trace.request_id()
-    }
-
-    /// The flow that the command belongs to.
-    pub(crate) fn correlation_id(&self) -> &str {
-        &self.trace.correlation_id
-    }
-
-    /// The versions of a campaign that the command is meant for.
-    pub(crate) fn if_match(&self) -> Result<&IfMatch, Problem> {
-        self.if_match.as_ref().map_err(|error| (*error).into())
-    }
-
-    /// The caller's idempotency key.
-    pub(crate) fn key(&self) -> Option<&str> {
-        self.idempotency.as_ref().map(|idempotency| idempotency.key.as_str())
-    }
-
-    /// Stored with every event of the command.
-    pub(crate) fn metadata(&self) -> Metadata {
-        Metadata(BTreeMap::from(
-            [
-                ("actor", self.principal.actor.to_string()),
-                ("correlation_id", self.trace.correlation_id.clone()),
-                ("causation_id", self.trace.causation_id.clone()),
-                ("traceparent", self.trace.traceparent.clone()),
-                ("received_at", self.received_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        ))
-    }
-
-    /// What is kept of the answer, when the caller may ask for it again.
-    pub(crate) fn receipt(&self, outcome: &Outcome) -> Result<Option<Receipt>, CommandError> {
-        let Some(Idempotency { key, digest }) = &self.idempotency else { return Ok(None) };
-        let response = serde_json::to_string(outcome).map_err(CommandError::encoding)?;
-        Ok(Some(Receipt { key: key.clone(), digest: *digest, response }))
-    }
-}
-
 /// A command whose body is JSON.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct JsonCommand {
-    pub(crate) caller: CommandContext,
+    pub(crate) context: CommandContext,
+    pub(crate) if_match: Result<VersionPrecondition, IfMatchError>,
     body: Bytes,
 }
 
@@ -103,15 +41,15 @@ impl FromRequest<ApiState> for JsonCommand {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (request, waiting) = RequestHead::begin(request, state).await?;
+        let (request, head) = RequestHead::read(request, state).await?;
         let body = json::read(request, state).await?;
-        Ok(Self { caller: waiting.caller(&[], &body)?, body })
+        head.json_command(&[], body)
     }
 }
 
-/// A command whose caller may give it, and whose body is still to be read.
+/// A command of an authenticated caller, whose body is still to be read.
 pub(crate) struct UnreadCommand {
-    waiting: RequestHead,
+    head: RequestHead,
     request: Request,
 }
 
@@ -120,19 +58,19 @@ impl UnreadCommand {
         self.request.headers()
     }
 
-    /// The command once its body is there. `about` is what the request says beside its body.
-    pub(crate) async fn read(self, state: &ApiState, about: &[&str]) -> Result<JsonCommand, Problem> {
+    /// The command with its body. `parts` is what belongs to the content of the request beside the body.
+    pub(crate) async fn read(self, state: &ApiState, parts: &[&str]) -> Result<JsonCommand, Problem> {
         let body = body::read_to_end(self.request, state).await?;
-        Ok(JsonCommand { caller: self.waiting.caller(about, &body)?, body })
+        self.head.json_command(parts, body)
     }
 
-    /// For a route that reads the body piece by piece.
-    pub(crate) fn flow(self) -> Result<(StreamingCommand, BodyStream), Problem> {
-        let key = idempotency::key(&self.waiting.headers)?;
-        let content = self.waiting.content();
-        let bearer = auth::bearer(&self.waiting.headers).unwrap_or_default().to_owned();
-        let flowing = StreamingCommand { caller: self.waiting.unkeyed(), key, content, bearer };
-        Ok((flowing, BodyStream::of(self.request)?))
+    /// The command for a route that reads the body piece by piece.
+    pub(crate) fn stream(self) -> Result<(StreamingCommand, BodyStream), Problem> {
+        let RequestHead { context, request_id, headers, content } = self.head;
+        let key = idempotency::key(&headers)?;
+        let bearer = auth::bearer(&headers).unwrap_or_default().to_owned();
+        let command = StreamingCommand { context, request_id, key, content, bearer };
+        Ok((command, BodyStream::of(self.request)?))
     }
 }
 
@@ -140,14 +78,16 @@ impl FromRequest<ApiState> for UnreadCommand {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (request, waiting) = RequestHead::begin(request, state).await?;
-        Ok(Self { waiting, request })
+        let (request, head) = RequestHead::read(request, state).await?;
+        Ok(Self { head, request })
     }
 }
 
 /// A command that is carried out part by part as its body arrives.
 pub(crate) struct StreamingCommand {
-    pub(crate) caller: CommandContext,
+    pub(crate) context: CommandContext,
+    /// The id of the request, as problems name it.
+    pub(crate) request_id: String,
     /// The caller's idempotency key.
     pub(crate) key: Option<String>,
     /// The request's content, still without anything of the body.
@@ -156,33 +96,35 @@ pub(crate) struct StreamingCommand {
 }
 
 impl StreamingCommand {
-    /// The caller of one part: at the time of the part, if the key still holds then.
-    pub(crate) async fn caller_of(
+    /// The context of one part: at the time of the part, if the caller's key is still valid then.
+    pub(crate) async fn part(
         &self,
         state: &ApiState,
         idempotency: Option<Idempotency>,
     ) -> Result<CommandContext, Problem> {
         auth::authenticate_again(&Authenticator::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
-        Ok(CommandContext { received_at: state.clock.now(), idempotency, ..self.caller.clone() })
+        Ok(CommandContext { received_at: state.commands.now(), idempotency, ..self.context.clone() })
     }
 }
 
 /// A command that says everything by its path. Its body is empty, or an empty object.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct EmptyCommand {
-    pub(crate) caller: CommandContext,
+    pub(crate) context: CommandContext,
+    pub(crate) if_match: Result<VersionPrecondition, IfMatchError>,
 }
 
 impl FromRequest<ApiState> for EmptyCommand {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
-        let (request, waiting) = RequestHead::begin(request, state).await?;
+        let (request, head) = RequestHead::read(request, state).await?;
         let body = body::read_to_end(request, state).await?;
         if !body.trim_ascii().is_empty() {
             let EmptyBody {} = json::parse(json::text(&body)?)?;
         }
-        Ok(Self { caller: waiting.caller(&[], &body)? })
+        let JsonCommand { context, if_match, .. } = head.json_command(&[], body)?;
+        Ok(Self { context, if_match })
     }
 }
 
@@ -190,53 +132,44 @@ impl FromRequest<ApiState> for EmptyCommand {
 #[serde(deny_unknown_fields)]
 struct EmptyBody {}
 
-/// A request whose caller may send it, and whose body has not been read yet.
+/// The head of an authenticated request.
 struct RequestHead {
-    principal: Principal,
-    trace: TraceContext,
-    received_at: DateTime<Utc>,
-    method: Method,
-    path: String,
+    /// Still without an idempotency key, whose digest needs the body.
+    context: CommandContext,
+    request_id: String,
     headers: HeaderMap,
+    content: RequestDigest,
 }
 
 impl RequestHead {
-    async fn begin(request: Request, state: &ApiState) -> Result<(Request, Self), Problem> {
+    async fn read(request: Request, state: &ApiState) -> Result<(Request, Self), Problem> {
         let (mut parts, body) = request.into_parts();
         let authenticated = Authenticated::from_request_parts(&mut parts, state).await?;
         let principal = authenticated.require(Scope::Command)?.clone();
         let Ok(trace) = TraceContext::from_request_parts(&mut parts, state).await;
-        let waiting = Self {
-            principal,
-            trace,
-            received_at: state.clock.now(),
-            method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
+        let head = Self {
+            request_id: trace.request_id().to_owned(),
+            context: CommandContext {
+                principal,
+                received_at: state.commands.now(),
+                correlation_id: trace.correlation_id,
+                causation_id: trace.causation_id,
+                traceparent: trace.traceparent,
+                idempotency: None,
+            },
             headers: parts.headers.clone(),
+            content: RequestDigest::of(&parts.method, parts.uri.path()),
         };
-        Ok((Request::from_parts(parts, body), waiting))
+        Ok((Request::from_parts(parts, body), head))
     }
 
-    fn content(&self) -> RequestDigest {
-        RequestDigest::of(&self.method, &self.path)
-    }
-
-    fn caller(self, about: &[&str], body: &[u8]) -> Result<CommandContext, Problem> {
-        let idempotency = idempotency::key(&self.headers)?.map(|key| {
-            let mut content = about.iter().fold(self.content(), |content, part| content.with(part));
-            content.add(body);
+    fn json_command(self, parts: &[&str], body: Bytes) -> Result<JsonCommand, Problem> {
+        let Self { mut context, headers, content, .. } = self;
+        context.idempotency = idempotency::key(&headers)?.map(|key| {
+            let mut content = parts.iter().fold(content, |content, part| content.with(part));
+            content.add(&body);
             Idempotency { key, digest: content.digest() }
         });
-        Ok(CommandContext { idempotency, ..self.unkeyed() })
-    }
-
-    fn unkeyed(self) -> CommandContext {
-        CommandContext {
-            principal: self.principal,
-            received_at: self.received_at,
-            idempotency: None,
-            if_match: IfMatch::read(&self.headers),
-            trace: self.trace,
-        }
+        Ok(JsonCommand { context, if_match: precondition::read(&headers), body })
     }
 }

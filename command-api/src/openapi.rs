@@ -1,10 +1,14 @@
-//! The OpenAPI document, from the handlers themselves.
+//! The OpenAPI document: what the handlers say of themselves, and the headers that all commands have.
 
 use axum::Router;
 use http_edge::docs::ApiDocs;
 use http_edge::problem::Problem;
-use utoipa::OpenApi;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ObjectBuilder, RefOr};
+use utoipa::{IntoParams, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::problems::{kinds, rules};
@@ -14,15 +18,15 @@ use crate::state::ApiState;
 #[openapi(
     info(
         title = "Highwater command API",
-        description = "Commands in, events out. Every request carries `Authorization: Bearer <key>`; the key decides the \
-                       workspace. What is refused is answered with problem details (RFC 9457) whose `type` is stable. A 409, 429 or 503 \
-                       with `Retry-After` may be sent again, with the same `Idempotency-Key`."
+        description = "Takes commands and records events. Every request carries `Authorization: Bearer <key>`; the key decides \
+                       the workspace. Errors are problem details (RFC 9457) with a stable `type`. A request that got 409, \
+                       429 or 503 with `Retry-After` may be sent again, with the same `Idempotency-Key`."
     ),
     components(schemas(Problem)),
     tags(
-        (name = "campaigns", description = "What a team decided to run"),
-        (name = "sources", description = "Connectors' feeds, and how their runs go"),
-        (name = "activity", description = "What sources report"),
+        (name = "campaigns", description = "Plan campaigns and change their state"),
+        (name = "sources", description = "Register connectors' feeds and report their runs"),
+        (name = "activity", description = "Record what sources report"),
     )
 )]
 struct OpenApiDoc;
@@ -35,8 +39,54 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, A
     let (router, paths) = routes.split_for_parts();
     let mut document = OpenApiDoc::openapi();
     document.merge(paths);
+    document.paths.paths.values_mut().flat_map(operations).for_each(describe_headers);
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("key", key);
     let problems = [kinds::ALL, rules::ALL].concat();
     (router, ApiDocs::new(document, &problems, &[], ADDRESS))
+}
+
+/// The request headers of every command.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes headers, which are read by `idempotency`")]
+struct CommandHeaders {
+    /// Makes the request safe to repeat: 1 to 255 visible ASCII characters.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+}
+
+/// The request headers of a command on a campaign that exists.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes headers, which are read by `precondition`")]
+pub(crate) struct CampaignHeaders {
+    /// The version that the change is meant for, as `ETag` had it. `*` or no header: any version.
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+/// The response headers of every command that was carried out.
+const RESPONSE_HEADERS: [(&str, &str); 2] = [
+    ("Consistency-Token", "Makes a read wait for this command"),
+    ("Idempotency-Replayed", "`true`, if the request was carried out before"),
+];
+
+/// Adds the headers that all commands have to an operation and its successful responses.
+fn describe_headers(operation: &mut Operation) {
+    let parameters = CommandHeaders::into_params(|| None);
+    operation.parameters.get_or_insert_default().extend(parameters.into_iter().map(RefOr::from));
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        for (name, description) in RESPONSE_HEADERS.iter().filter(|_| status.starts_with('2')) {
+            let schema = ObjectBuilder::new().schema_type(Type::String);
+            let header = HeaderBuilder::new().schema(Some(schema)).description(Some(*description)).build();
+            response.headers.insert((*name).to_owned(), header.into());
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
 }

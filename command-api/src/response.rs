@@ -1,50 +1,40 @@
-//! Outcomes as HTTP answers.
+//! What a command did, as an HTTP response.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use commands::{CommandContext, Completed};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_edge::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
-use http_edge::problem::Problem;
 use serde::Serialize;
 
-use crate::command::CommandContext;
-use crate::error::CommandError;
-use crate::idempotency::IDEMPOTENCY_REPLAYED;
-use crate::outcome::{CommandResult, Outcome};
+use crate::idempotency::{IDEMPOTENCY_REPLAYED, REPLAYED};
 
-/// An answer that covers a position of the caller's log.
+/// A response that covers a position of the caller's log.
 #[derive(Debug)]
 pub(crate) struct CommandResponse(Response);
 
 impl CommandResponse {
     /// What was done, with a token that makes a read wait for it.
-    pub(crate) fn new(
+    pub(crate) fn new<T>(
         status: StatusCode,
-        caller: &CommandContext,
-        done: &CommandResult,
+        context: &CommandContext,
+        done: &Completed<T>,
         body: &impl Serialize,
     ) -> Self {
-        let token = consistency_token(caller, done.position).header_value();
-        Self((status, Json(body)).into_response()).with(CONSISTENCY_TOKEN, Some(token)).replayed(done)
+        let token = consistency_token(context, done.position).header_value();
+        Self((status, Json(body)).into_response())
+            .with(CONSISTENCY_TOKEN, Some(token))
+            .with(IDEMPOTENCY_REPLAYED, done.replayed.then_some(REPLAYED))
     }
 
-    /// What the rules did not allow.
-    fn refused(problem: Problem, done: &CommandResult) -> Self {
-        Self(problem.into_response()).replayed(done)
-    }
-
-    /// The version, as `If-Match` takes it.
+    /// With the version as `ETag`, which `If-Match` takes.
     pub(crate) fn with_version(self, version: i64) -> Self {
         self.with(header::ETAG, HeaderValue::from_str(&format!("\"{version}\"")).ok())
     }
 
-    /// Where the created thing is.
+    /// With the path of the created resource.
     pub(crate) fn with_location(self, path: &str) -> Self {
         self.with(header::LOCATION, HeaderValue::from_str(path).ok())
-    }
-
-    fn replayed(self, done: &CommandResult) -> Self {
-        self.with(IDEMPOTENCY_REPLAYED, done.replayed.then(|| HeaderValue::from_static("true")))
     }
 
     fn with(mut self, name: HeaderName, value: Option<HeaderValue>) -> Self {
@@ -61,30 +51,7 @@ impl IntoResponse for CommandResponse {
     }
 }
 
-fn consistency_token(caller: &CommandContext, position: i64) -> ConsistencyToken {
-    ConsistencyToken { workspace: caller.principal.workspace, position }
-}
-
-/// What makes a read wait for `position`, for an answer that has it in its body.
-pub(crate) fn token(caller: &CommandContext, position: i64) -> String {
-    consistency_token(caller, position).to_string()
-}
-
-/// The answer to an outcome that a route has none for: a refusal, or a receipt of another route.
-pub(crate) fn rejection_or_corrupt_receipt(
-    caller: &CommandContext,
-    done: &CommandResult,
-) -> Result<CommandResponse, Problem> {
-    match &done.outcome {
-        Outcome::Refused(refused) => Ok(CommandResponse::refused(Problem::from(refused), done)),
-        Outcome::Created(_)
-        | Outcome::Changed(_)
-        | Outcome::Registered(_)
-        | Outcome::AlreadyRegistered(_)
-        | Outcome::SyncRecorded
-        | Outcome::BatchProcessed(_) => {
-            let key = caller.key().unwrap_or_default().to_owned();
-            Err(CommandError::BadReceipt { key }.into())
-        }
-    }
+/// A token that makes a read wait for a position of the caller's log.
+pub(crate) fn consistency_token(context: &CommandContext, position: i64) -> ConsistencyToken {
+    ConsistencyToken { workspace: context.workspace().0, position }
 }

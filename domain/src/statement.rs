@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucket::{Bucket, Grain};
 use crate::ids::{CampaignId, SourceId};
+use crate::item::{Amount, CampaignRef, ItemError, ItemErrorCode, check_not_ahead, truncate_to_millis};
 use crate::measure::Measure;
 use crate::money::Currency;
 use crate::zone::Zone;
@@ -41,4 +42,68 @@ pub struct Statement {
     pub stated_at: DateTime<Utc>,
     /// The totals, as integers in each measure's unit: things, millionths of a conversion, micros of the currency.
     pub measures: BTreeMap<Measure, i64>,
+}
+
+/// The grain and zone in which the buckets of a batch are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketSpec {
+    /// How long each bucket is.
+    pub grain: Grain,
+    /// The zone whose days and hours the buckets are.
+    pub zone: Zone,
+}
+
+/// A statement as it is sent. [`validate`](Self::validate) checks what can be checked of it by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementInput {
+    /// The campaign.
+    pub campaign: CampaignRef,
+    /// The bucket, by its local day or its first instant.
+    pub bucket: Bucket,
+    /// The totals. Measures that it does not name stay as they were.
+    pub measures: BTreeMap<Measure, Amount>,
+    /// As of when the source says so; the moment at which the batch is received, if left out.
+    pub stated_at: Option<DateTime<Utc>>,
+}
+
+impl StatementInput {
+    /// The bucket's first instant. Rejects a statement that no source and campaign could take.
+    pub fn validate(&self, spec: BucketSpec, now: DateTime<Utc>) -> Result<DateTime<Utc>, ItemError> {
+        self.campaign.validate()?;
+        let span = self
+            .bucket
+            .resolve(spec.grain, spec.zone)
+            .map_err(|error| ItemError::at(ItemErrorCode::BadBucket, "bucket", error.to_string()))?;
+        if span.start > now {
+            return Err(ItemError::at(ItemErrorCode::InFuture, "bucket", "has not begun yet"));
+        }
+        if let Some(stated_at) = self.stated_at {
+            check_not_ahead("stated_at", stated_at, now)?;
+        }
+        if self.measures.is_empty() {
+            return Err(ItemError::at(ItemErrorCode::NoMeasures, "measures", "must name at least one measure"));
+        }
+        for (measure, amount) in &self.measures {
+            amount.validate(*measure, &measure_field(*measure))?;
+        }
+        Ok(span.start)
+    }
+
+    /// As of when it holds, for a batch that was received at `now`. Cut to the millisecond, as events keep it.
+    pub fn stated_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        truncate_to_millis(self.stated_at.unwrap_or(now))
+    }
+
+    /// The totals as integers, once the source's currency is known.
+    pub fn values(&self, currency: Currency) -> Result<BTreeMap<Measure, i64>, ItemError> {
+        self.measures
+            .iter()
+            .map(|(measure, amount)| Ok((*measure, amount.in_currency(currency, &measure_field(*measure))?)))
+            .collect()
+    }
+}
+
+/// How an error names the amount of a measure.
+pub fn measure_field(measure: Measure) -> String {
+    format!("measures.{measure}")
 }

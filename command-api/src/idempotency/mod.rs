@@ -1,34 +1,19 @@
-//! `Idempotency-Key`: the same key with the same content gets the first answer again.
-//!
-//! The receipt is written in the transaction of the events that it stands for, so there is no moment at which one exists
-//! without the other. Where a route looks before its append, it is only a short cut: the append judges under the head's lock.
-//! While a command is carried out, its key is in flight: a twin is told to come again.
+//! The `Idempotency-Key` header, and the digest of the request that a key stands for.
 
-mod in_flight; // twins that come while the first is carried out
-
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-pub(crate) use in_flight::{InFlight, InFlightGuard};
-
 /// The request header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The answer's header, where the answer was given before.
+/// The header of a response that was given before.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Its value.
+pub(crate) const REPLAYED: HeaderValue = HeaderValue::from_static("true");
 
-const LONGEST: usize = 255;
+const MAX_KEY: usize = 255;
 
-/// What makes two requests the same one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Idempotency {
-    /// As the caller chose it.
-    pub(crate) key: String,
-    /// Of method, path and body: what the key may not be used for twice.
-    pub(crate) digest: [u8; 32],
-}
-
-/// Why a header is no key.
+/// Why a header has no valid key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum IdempotencyKeyError {
     #[error("is given more than once")]
@@ -50,13 +35,13 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, IdempotencyKeyE
         None => text.to_owned(),
     };
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-    if key.is_empty() || key.len() > LONGEST || !visible {
+    if key.is_empty() || key.len() > MAX_KEY || !visible {
         return Err(IdempotencyKeyError::Malformed);
     }
     Ok(Some(key))
 }
 
-/// What stands before the closing quote, which must be the end.
+/// The text before the closing quote, which must be the end.
 fn unquoted(rest: &str) -> Option<String> {
     let mut key = String::with_capacity(rest.len());
     let mut characters = rest.chars();
@@ -72,8 +57,8 @@ fn unquoted(rest: &str) -> Option<String> {
     }
 }
 
-/// The digest of a request's content, taken as it comes. Of the query only what is part of the content is put in; the rest
-/// chooses how an answer is shown.
+/// The digest of a request's content, computed as the content arrives. Of the query it holds only what belongs to the
+/// content; the rest chooses how a response is shown.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestDigest(Sha256);
 
@@ -82,7 +67,7 @@ impl RequestDigest {
         Self(Sha256::new()).with(method.as_str()).with(path)
     }
 
-    /// With what is said beside the body. Its length goes before it, so that no two requests share a digest by moving a border.
+    /// With a part beside the body. Its length goes before it, so that no two requests share a digest by moving a border.
     pub(crate) fn with(mut self, part: &str) -> Self {
         self.0.update((part.len() as u64).to_be_bytes());
         self.0.update(part);

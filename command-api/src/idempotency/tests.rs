@@ -9,7 +9,7 @@ fn read(value: &'static str) -> Result<Option<String>, IdempotencyKeyError> {
 }
 
 #[test]
-fn a_key_is_bare_or_quoted() {
+fn reads_bare_and_quoted_keys() {
     assert_eq!(key(&HeaderMap::new()), Ok(None));
     assert_eq!(read("order-1"), Ok(Some("order-1".to_owned())));
     assert_eq!(read("  order-1 "), Ok(Some("order-1".to_owned())));
@@ -19,7 +19,7 @@ fn a_key_is_bare_or_quoted() {
 }
 
 #[test]
-fn what_is_no_key_is_refused() {
+fn rejects_malformed_idempotency_keys() {
     for value in ["", "\"\"", "a b", "\"a b\"", "\"open", "\"a\"b", r#""\a""#, "\"a\"\"", "\"a\\"] {
         assert_eq!(read(value), Err(IdempotencyKeyError::Malformed), "{value:?}");
     }
@@ -41,7 +41,7 @@ fn digest(parts: &[&str], body: &[u8]) -> [u8; 32] {
 }
 
 #[test]
-fn a_digest_tells_method_path_parts_and_body() {
+fn the_digest_depends_on_method_path_parts_and_body() {
     let whole = |method: &Method, path: &str| RequestDigest::of(method, path).digest();
     let all = [
         whole(&Method::POST, "/v1/a"),

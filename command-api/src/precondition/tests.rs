@@ -2,37 +2,37 @@ use http::HeaderValue;
 
 use super::*;
 
-fn read(values: &[&'static str]) -> Result<IfMatch, IfMatchError> {
+fn read_all(values: &[&'static str]) -> Result<VersionPrecondition, IfMatchError> {
     let mut headers = HeaderMap::new();
     for value in values {
         headers.append(header::IF_MATCH, HeaderValue::from_static(value));
     }
-    IfMatch::read(&headers)
+    read(&headers)
 }
 
 #[test]
-fn versions_are_quoted() {
-    assert_eq!(read(&[]), Ok(IfMatch::Any));
-    assert_eq!(read(&["*"]), Ok(IfMatch::Any));
-    assert_eq!(read(&["\"3\""]), Ok(IfMatch::Versions(vec![3])));
-    assert_eq!(read(&["\"3\", \"4\""]), Ok(IfMatch::Versions(vec![3, 4])));
-    assert_eq!(read(&["\"3\"", "\"4\" ,\"5\""]), Ok(IfMatch::Versions(vec![3, 4, 5])));
+fn reads_quoted_versions() {
+    assert_eq!(read_all(&[]), Ok(VersionPrecondition::Any));
+    assert_eq!(read_all(&["*"]), Ok(VersionPrecondition::Any));
+    assert_eq!(read_all(&["\"3\""]), Ok(VersionPrecondition::Versions(vec![3])));
+    assert_eq!(read_all(&["\"3\", \"4\""]), Ok(VersionPrecondition::Versions(vec![3, 4])));
+    assert_eq!(read_all(&["\"3\"", "\"4\" ,\"5\""]), Ok(VersionPrecondition::Versions(vec![3, 4, 5])));
 }
 
 #[test]
-fn a_tag_that_is_no_version_matches_nothing() {
+fn tags_that_are_no_versions_match_nothing() {
     for value in ["\"abc\"", "W/\"3\"", "\"\"", "\"99999999999999999999\""] {
-        let if_match = read(&[value]).unwrap();
-        assert_eq!(if_match, IfMatch::Versions(Vec::new()), "{value}");
+        let if_match = read_all(&[value]).unwrap();
+        assert_eq!(if_match, VersionPrecondition::Versions(Vec::new()), "{value}");
         assert!(!if_match.accepts(3));
     }
-    assert!(!read(&["\"3\""]).unwrap().accepts(4));
-    assert!(read(&["\"3\", \"4\""]).unwrap().accepts(4));
+    assert!(!read_all(&["\"3\""]).unwrap().accepts(4));
+    assert!(read_all(&["\"3\", \"4\""]).unwrap().accepts(4));
 }
 
 #[test]
-fn what_is_no_tag_is_refused() {
+fn rejects_malformed_if_match() {
     for value in ["3", "", "\"3", "3\"", "\"3\" \"4\"", "\"3\",", "w/\"3\"", "**"] {
-        assert_eq!(read(&[value]), Err(IfMatchError), "{value:?}");
+        assert_eq!(read_all(&[value]), Err(IfMatchError), "{value:?}");
     }
 }

@@ -5,24 +5,49 @@ pub(crate) mod rules; // the rules of the domain, as problem types
 
 use std::time::Duration;
 
-use domain::event::DecodeError;
+use axum::response::{IntoResponse, Response};
+use commands::{CommandError, DomainRejection};
+use domain::item::truncate;
 use domain::source::SourceKind;
-use event_store::{AppendError, LoadError};
+use http_edge::limit::rate_limited;
 use http_edge::problem::Problem;
 use http_edge::problem::kinds::INVALID_BODY;
 
-use crate::error::CommandError;
-use crate::idempotency::IdempotencyKeyError;
-use crate::item_error::truncate;
-use crate::outcome::DomainRejection;
+use crate::idempotency::{IDEMPOTENCY_REPLAYED, IdempotencyKeyError, REPLAYED};
 use crate::precondition::IfMatchError;
 
-/// When to try again what was refused for load.
+/// When to try again what was rejected for a race or for load.
 const SOON: Duration = Duration::from_secs(1);
 
-impl From<CommandError> for Problem {
-    fn from(failure: CommandError) -> Self {
-        match failure {
+/// The error of a route, answered as a problem.
+#[derive(Debug)]
+pub(crate) struct RouteError(Problem);
+
+impl From<Problem> for RouteError {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<RouteError> for Problem {
+    fn from(RouteError(problem): RouteError) -> Self {
+        problem
+    }
+}
+
+impl IntoResponse for RouteError {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl From<CommandError> for RouteError {
+    fn from(error: CommandError) -> Self {
+        Self(match error {
+            CommandError::Rejected { rejection, replayed } => {
+                let problem = of_rejection(rejection);
+                if replayed { problem.header(IDEMPOTENCY_REPLAYED, REPLAYED) } else { problem }
+            }
             CommandError::NotFound => Problem::not_found(),
             CommandError::VersionMismatch { actual } => Problem::new(kinds::VERSION_MISMATCH)
                 .detail(format!("It is at version {actual}. Read it again and decide anew."))
@@ -33,7 +58,8 @@ impl From<CommandError> for Problem {
             CommandError::InFlight => Problem::new(kinds::REQUEST_IN_FLIGHT)
                 .detail("Another request with this Idempotency-Key is not answered yet. Send this one again later.")
                 .retry_after(SOON),
-            CommandError::Limited(problem) => problem,
+            CommandError::RateLimited(status) => rate_limited(&status),
+            CommandError::Overloaded => Problem::overloaded(),
             CommandError::KeyReused => key_reused(),
             CommandError::SourceNameTaken { name, field } => Problem::new(kinds::SOURCE_NAME_TAKEN)
                 .detail(format!("The source \"{}\" is registered with another {field}.", truncate(&name)))
@@ -56,64 +82,26 @@ impl From<CommandError> for Problem {
                 Problem::new(kinds::BATCH_SIZE).field(field, format!("has {count} items, but 1 to {most} are taken"))
             }
             CommandError::Invalid { field, detail } => Problem::new(INVALID_BODY).field(field, detail),
-            CommandError::Append(error) => error.into_problem(),
-            CommandError::Load(error) => error.into_problem(),
-            CommandError::Database(error) => Problem::unavailable(error),
-            CommandError::UnreadableEvent { ref source, .. } if source.requires_newer_version() => {
-                Problem::unavailable(failure)
-            }
-            CommandError::BadClaim { .. }
+            error if error.is_unavailable() => Problem::unavailable(error),
+            CommandError::Append(_)
+            | CommandError::Load(_)
+            | CommandError::Database(_)
+            | CommandError::BadClaim { .. }
             | CommandError::BadEvent { .. }
             | CommandError::UnreadableEvent { .. }
             | CommandError::BadReceipt { .. }
-            | CommandError::Encoding(_) => Problem::internal(failure),
-        }
+            | CommandError::Encoding(_) => Problem::internal(error),
+        })
     }
 }
 
-/// An error of another crate as a problem.
-trait IntoProblem {
-    fn into_problem(self) -> Problem;
-}
-
-impl IntoProblem for AppendError {
-    fn into_problem(self) -> Problem {
-        match self {
-            // These are retried where they can be met; one that comes here was met too often.
-            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => {
-                CommandError::Contended.into()
-            }
-            AppendError::ReceiptMismatch => key_reused(),
-            AppendError::Invalid(_) => Problem::internal(self),
-            AppendError::Overloaded => Problem::overloaded(),
-            AppendError::ShuttingDown | AppendError::Unavailable(_) => Problem::unavailable(self),
-        }
-    }
-}
-
-impl IntoProblem for LoadError {
-    fn into_problem(self) -> Problem {
-        match self {
-            // While processes are upgraded one after the other, another one may answer.
-            LoadError::Event { source: event_store::DecodeError::Upcast(ref why), .. }
-                if why.downcast_ref().is_some_and(DecodeError::requires_newer_version) =>
-            {
-                Problem::unavailable(self)
-            }
-            LoadError::Event { .. } => Problem::internal(self),
-            LoadError::Database { .. } => Problem::unavailable(self),
-        }
-    }
-}
-
-impl From<&DomainRejection> for Problem {
-    fn from(refused: &DomainRejection) -> Self {
-        let problem =
-            Problem::new(rules::of_code(&refused.code)).with_code(refused.code.clone()).detail(refused.detail.clone());
-        match &refused.field {
-            Some(field) => problem.field(field.clone(), refused.detail.clone()),
-            None => problem,
-        }
+/// The problem of a rule of the domain.
+fn of_rejection(rejection: DomainRejection) -> Problem {
+    let DomainRejection { code, detail, field } = rejection;
+    let problem = Problem::new(rules::of_code(&code)).with_code(code).detail(detail.clone());
+    match field {
+        Some(field) => problem.field(field, detail),
+        None => problem,
     }
 }
 
@@ -127,9 +115,9 @@ impl From<IdempotencyKeyError> for Problem {
     }
 }
 
-impl From<IfMatchError> for Problem {
+impl From<IfMatchError> for RouteError {
     fn from(error: IfMatchError) -> Self {
-        Problem::new(kinds::INVALID_IF_MATCH).field("If-Match", error.to_string())
+        Self(Problem::new(kinds::INVALID_IF_MATCH).field("If-Match", error.to_string()))
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a rule of the domain does not allow, as problem types: one for each rule.
 
-use domain::campaign::CampaignError;
-use domain::source::SourceError;
 use http_edge::problem::ProblemType;
 use http_edge::problem_types;
 
@@ -141,54 +139,7 @@ pub(super) const OF_STEPS: Types =
 /// Of sources.
 pub(super) const OF_SOURCES: Types = &[INVALID_NAME, EXPECTED_DELAY_OUT_OF_RANGE, RESTATEMENT_HORIZON_OUT_OF_RANGE];
 
-/// The type of a campaign's rule. Its code is the rule's.
-pub(crate) fn of_campaign(error: &CampaignError) -> &'static ProblemType {
-    match error {
-        CampaignError::AlreadyCreated => CAMPAIGN_EXISTS,
-        CampaignError::NotFound => CAMPAIGN_NOT_FOUND,
-        CampaignError::Name(_) => INVALID_NAME,
-        CampaignError::DuplicateChannel { .. } => CHANNEL_TWICE,
-        CampaignError::TooManyChannels { .. } => TOO_MANY_CHANNELS,
-        CampaignError::ChannelRequired => CHANNEL_REQUIRED,
-        CampaignError::EndsBeforeStart { .. } => ENDS_BEFORE_START,
-        CampaignError::StartOutOfRange { .. } | CampaignError::EndOutOfRange { .. } => DATE_OUT_OF_RANGE,
-        CampaignError::EndDateInPast { .. } => LAST_DAY_PASSED,
-        CampaignError::AlreadyLaunched { .. } => NOT_A_DRAFT,
-        CampaignError::NotLaunched { .. } => NOT_LAUNCHED,
-        CampaignError::NotPaused { .. } => NOT_PAUSED,
-        CampaignError::NotUnderway { .. } => NOT_UNDERWAY,
-        CampaignError::LaunchedCannotBeArchived => STILL_LAUNCHED,
-        CampaignError::Archived => CAMPAIGN_ARCHIVED,
-        CampaignError::Completed { .. } => CAMPAIGN_COMPLETED,
-        CampaignError::CurrencyFixed { .. } => CURRENCY_FIXED,
-        CampaignError::TimeZoneFixed => TIME_ZONE_FIXED,
-        CampaignError::StartFixed { .. } => START_FIXED,
-        CampaignError::BudgetNotPositive => BUDGET_NOT_POSITIVE,
-        CampaignError::BudgetCurrency { .. } => BUDGET_CURRENCY,
-        CampaignError::BudgetFixed => BUDGET_FIXED,
-        CampaignError::ExternalIdTwice { .. } => EXTERNAL_ID_TWICE,
-        CampaignError::TooManyExternalIds { .. } => TOO_MANY_EXTERNAL_IDS,
-        CampaignError::ExternalId(_) => INVALID_EXTERNAL_ID,
-        CampaignError::ExternalIdSource(_) => INVALID_EXTERNAL_ID_SOURCE,
-        CampaignError::TooManyAttributes { .. } => TOO_MANY_ATTRIBUTES,
-        CampaignError::AttributeKey { .. } => INVALID_ATTRIBUTE_KEY,
-        CampaignError::AttributeTooLong { .. } | CampaignError::AttributeControlCharacter { .. } => {
-            INVALID_ATTRIBUTE_VALUE
-        }
-    }
-}
-
-/// The type of a source's rule.
-pub(crate) fn of_source(error: SourceError) -> &'static ProblemType {
-    match error {
-        SourceError::Name(_) => INVALID_NAME,
-        SourceError::ExpectedDelay { .. } => EXPECTED_DELAY_OUT_OF_RANGE,
-        SourceError::RestatementHorizon { .. } => RESTATEMENT_HORIZON_OUT_OF_RANGE,
-        SourceError::ConflictingDefinition { .. } => SOURCE_EXISTS,
-    }
-}
-
-/// The type of a refusal that was stored under this code.
+/// The type of the rule that has this code.
 pub(super) fn of_code(code: &str) -> &'static ProblemType {
     ALL.iter().chain(UNLISTED).find(|kind| kind.code == code).unwrap_or(&FORGOTTEN)
 }

@@ -1,4 +1,4 @@
-//! Numbers as they were sent. The text is kept until it is read as an integer, so that no float ever stands between.
+//! JSON numbers, read from their text as integers, without a float in between.
 
 mod schema; // how they are described
 
@@ -6,13 +6,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use domain::measure::{Measure, Unit};
+use domain::item::{Amount, ItemError, ItemErrorCode};
+use domain::measure::Measure;
 use domain::money::Currency;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-
-use crate::item_error::{ItemError, ItemErrorCode};
 
 pub(crate) use schema::{Decimal, MeasureValue};
 
@@ -120,24 +119,12 @@ impl<'a> RawAmount<'a> {
         Ok(Self { text: number_text(raw).ok_or(EXPECTED)?, currency: None })
     }
 
-    /// This quantity as an integer of `measure`, whose money is in `currency`.
-    pub(crate) fn of(&self, measure: Measure, currency: Currency, field: &str) -> Result<i64, ItemError> {
-        match (measure.unit(), self.currency) {
-            (Unit::Money, Some(given)) if given != currency => {
-                return Err(ItemError::at(
-                    ItemErrorCode::CurrencyMismatch,
-                    field,
-                    format!("is in {given}, but the source's money is in {currency}"),
-                ));
-            }
-            (Unit::Count | Unit::Credit | Unit::Ratio, Some(_)) => {
-                return Err(ItemError::at(ItemErrorCode::BadValue, field, format!("{measure} has no currency")));
-            }
-            (Unit::Money, _) | (Unit::Count | Unit::Credit | Unit::Ratio, None) => {}
-        }
-        measure
+    /// The amount of `measure`. `field` names it in the error.
+    pub(crate) fn amount(&self, measure: Measure, field: &str) -> Result<Amount, ItemError> {
+        let value = measure
             .parse_value(&self.text)
-            .map_err(|error| ItemError::at(ItemErrorCode::BadValue, field, error.to_string()))
+            .map_err(|error| ItemError::at(ItemErrorCode::BadValue, field, error.to_string()))?;
+        Ok(Amount { value, currency: self.currency })
     }
 }
 

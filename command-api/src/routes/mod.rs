@@ -6,12 +6,8 @@ pub(crate) mod sources;
 pub(crate) mod statements;
 pub(crate) mod syncs;
 
-mod batch; // what a batch is answered
+mod batch; // the response to a batch
 mod campaign_ref; // how an item names its campaign
-mod resolved_refs; // the source and campaigns that a batch stands on
-mod time; // instants of items
-
-pub(crate) use batch::{PreAppendResults, describe_metrics};
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -3,34 +3,24 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use commands::CommandError;
 use domain::channel::Channel;
-use domain::ids::SourceId;
 use domain::money::Currency;
-use domain::source::{
-    STREAM_TYPE, Source, SourceCommand, SourceDefinition, SourceDetails, SourceError, SourceEvent, SourceKind,
-    SourceRole, decide,
-};
+use domain::source::{SourceDefinition, SourceKind, SourceRole};
 use domain::zone::Zone;
-use event_store::{AppendRequest, Claim, ClaimEffect, ExpectedVersion, NewEvent, Payload};
 use http::StatusCode;
-use http_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::resolved_refs::ResolvedSource;
-use crate::claims::{self, ClaimReader, SOURCE_NAME};
-use crate::command::{CommandContext, JsonCommand};
-use crate::error::CommandError;
-use crate::execute::{self, ATTEMPTS, AppendAttempt};
-use crate::ids;
-use crate::outcome::{CommandResult, DomainRejection, Outcome};
+use crate::command::JsonCommand;
+use crate::problems::RouteError;
 use crate::problems::kinds::SourceProblems;
 use crate::raw_number::UniqueKeys;
-use crate::response::{CommandResponse, rejection_or_corrupt_receipt};
+use crate::response::CommandResponse;
 use crate::state::ApiState;
 
-/// What a source is. Fixed once it is registered.
+/// The definition of a source. It is fixed once the source is registered.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -49,25 +39,25 @@ pub(crate) struct RegisterSource {
     /// The channel that it reports on.
     #[schema(value_type = String)]
     channel: Channel,
-    /// `push`: sends observations; `pull`: is asked for totals and sends statements.
+    /// `push`: sends observations. `pull`: is asked for totals and sends statements.
     #[schema(value_type = String, example = "pull")]
     kind: SourceKind,
-    /// `primary`: counts toward totals; `campaign_ref`: is shown beside them.
+    /// `primary`: counts toward totals. `reference`: is shown beside them.
     #[schema(value_type = String, example = "primary")]
     role: SourceRole,
-    /// Roles of single measures, where they differ.
+    /// The roles of single measures, where they differ.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     measure_roles: UniqueKeys<SourceRole>,
-    /// The IANA zone of its days.
+    /// The IANA time zone of its days.
     #[schema(value_type = String)]
     time_zone: Zone,
     /// The currency of its money.
     #[schema(value_type = String)]
     currency: Currency,
-    /// How long after a bucket closes its numbers usually arrive; at most 31 days.
+    /// How many seconds after a bucket closes its numbers usually arrive; at most 31 days.
     expected_delay_s: i64,
-    /// How long after a bucket closes it may still change what it said; at most 400 days.
+    /// For how many seconds after a bucket closes the source may still change its numbers; at most 400 days.
     restatement_horizon_s: i64,
 }
 
@@ -79,158 +69,54 @@ pub(crate) struct RegisterSource {
     "version": 1,
     "position": 2
 }))]
-pub(crate) struct SourceAnswer {
+pub(crate) struct SourceResponse {
     /// Its id.
     source_id: Uuid,
-    /// Its name, by which batches and syncs refer to it.
+    /// Its name, which batches and syncs refer to.
     name: String,
-    /// How many events it has.
+    /// The number of its events.
     version: i64,
-    /// The log's position that covers it.
+    /// The position of the log that covers the registration.
     position: i64,
 }
 
 /// Register a source
 ///
-/// The same definition again is answered with the source that has it (200); another one under a name that is taken is
-/// refused (409) and names the first member that differs.
+/// The same definition again is answered with the source that has it (200). Another definition under a name that is taken
+/// is an error (409), which names the first member that differs.
 #[utoipa::path(
     post,
     path = "/v1/sources",
     operation_id = "register_source",
     tag = "sources",
     request_body = RegisterSource,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "Registered", body = SourceAnswer, headers(
-            ("Location" = String, description = "The source, below which its syncs are noted"),
-            ("ETag" = String, description = "Its version"),
-            ("Consistency-Token" = String, description = "Makes a read wait for this"),
-            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        (status = 201, description = "The source was registered", body = SourceResponse, headers(
+            ("Location" = String, description = "The source; its syncs are reported below this path"),
+            ("ETag" = String, description = "The version"),
         )),
-        (status = 200, description = "Registered before, as the same", body = SourceAnswer, headers(
-            ("ETag" = String, description = "Its version"),
-            ("Consistency-Token" = String, description = "Makes a read wait for this"),
-            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        (status = 200, description = "The same source was registered before", body = SourceResponse, headers(
+            ("ETag" = String, description = "The version"),
         )),
         SourceProblems,
     ),
     security(("key" = []))
 )]
-pub(crate) async fn register(State(state): State<ApiState>, command: JsonCommand) -> Result<CommandResponse, Problem> {
+pub(crate) async fn register(
+    State(state): State<ApiState>,
+    command: JsonCommand,
+) -> Result<CommandResponse, RouteError> {
     let body: RegisterSource = command.body()?;
-    let caller = &command.caller;
-    let definition = body.into_definition()?;
-    let name = definition.name.clone();
-    let done = execute(&state, caller, definition).await?;
-    answer(caller, name, &done)
+    let (source, done) = state.commands.register_source(&command.context, body.into_definition()?).await?.split();
+    let status = if source.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let location = format!("/v1/sources/{}", path_segment(&source.name));
+    let body =
+        SourceResponse { source_id: source.id.0, name: source.name, version: done.version, position: done.position };
+    let response = CommandResponse::new(status, &command.context, &done, &body).with_version(done.version);
+    Ok(if source.is_new { response.with_location(&location) } else { response })
 }
 
-#[tracing::instrument(
-    skip_all,
-    fields(workspace = %caller.workspace(), source.name = definition.name, correlation_id = caller.correlation_id())
-)]
-async fn execute(
-    state: &ApiState,
-    caller: &CommandContext,
-    definition: SourceDefinition,
-) -> Result<CommandResult, CommandError> {
-    let _turn = execute::admit(state, caller)?;
-    if let Some(done) = execute::find_previous_result(state, caller).await? {
-        return Ok(done);
-    }
-    let new_id = SourceId(ids::at(caller.received_at));
-    for attempt in 0..ATTEMPTS {
-        execute::backoff(attempt).await;
-        let mut lookup = execute::lookup(state, caller, attempt);
-        let registered = ResolvedSource::find(&mut lookup, &definition.name).await?;
-        let id = registered.as_ref().map_or(new_id, |known| known.id);
-        let source = Source {
-            details: registered.map(|known| SourceDetails { source: known.id, definition: known.definition }),
-        };
-        let version = i64::from(source.details.is_some());
-        let command = SourceCommand::Register { source: id, definition: definition.clone(), at: caller.received_at };
-        let (outcome, events) = match decide(&source, command) {
-            Ok(events) if events.is_empty() => (Outcome::AlreadyRegistered(id), events),
-            Ok(events) => (Outcome::Registered(id), events),
-            Err(SourceError::ConflictingDefinition { field }) => {
-                return Err(CommandError::SourceNameTaken { name: definition.name, field });
-            }
-            Err(
-                error @ (SourceError::Name(_)
-                | SourceError::ExpectedDelay { .. }
-                | SourceError::RestatementHorizon { .. }),
-            ) => (Outcome::Refused(DomainRejection::from(error)), Vec::new()),
-        };
-        if matches!(outcome, Outcome::Refused(_)) && caller.idempotency.is_none() {
-            return Ok(CommandResult::nothing(outcome, version));
-        }
-        let request = AppendRequest {
-            workspace: caller.principal.workspace,
-            stream_type: STREAM_TYPE,
-            stream_id: id.stream(caller.workspace()),
-            expected: ExpectedVersion::Exact(version),
-            claims: claims(&lookup, id, &definition.name, &events)?,
-            events: events.iter().map(new_event).collect::<Result<_, _>>()?,
-            metadata: caller.metadata(),
-            item_preconditions: Vec::new(),
-            receipt: caller.receipt(&outcome)?,
-            recorded_at: state.clock.now(),
-        };
-        match execute::append(state, request).await? {
-            AppendAttempt::Committed(appended) => return CommandResult::appended(outcome, appended, caller.key()),
-            AppendAttempt::Conflicted(_) => {}
-        }
-    }
-    Err(CommandError::Contended)
-}
-
-/// Takes the name for a source that is new, and asserts that it is still as it was seen for one that is not.
-fn claims(
-    lookup: &ClaimReader<'_>,
-    id: SourceId,
-    name: &str,
-    events: &[SourceEvent],
-) -> Result<Vec<Claim>, CommandError> {
-    let mut claims = Vec::new();
-    for event in events {
-        let SourceEvent::SourceRegistered { definition, .. } = event;
-        let state = serde_json::to_string(definition).map_err(CommandError::encoding)?;
-        claims.push(claims::take(SOURCE_NAME, definition.name.clone(), &id.to_string(), &state));
-    }
-    if events.is_empty() && lookup.held(SOURCE_NAME, name).is_some() {
-        claims.push(lookup.assert(SOURCE_NAME, name, ClaimEffect::Keep));
-    }
-    Ok(claims)
-}
-
-fn new_event(event: &SourceEvent) -> Result<NewEvent, CommandError> {
-    Ok(NewEvent {
-        event_type: cqrs_es::DomainEvent::event_type(event),
-        event_version: cqrs_es::DomainEvent::event_version(event),
-        payload: Payload::Json(serde_json::to_string(event).map_err(CommandError::encoding)?),
-    })
-}
-
-fn answer(caller: &CommandContext, name: String, done: &CommandResult) -> Result<CommandResponse, Problem> {
-    let (status, id) = match done.outcome {
-        Outcome::Registered(id) => (StatusCode::CREATED, id),
-        Outcome::AlreadyRegistered(id) => (StatusCode::OK, id),
-        Outcome::Created(_)
-        | Outcome::Changed(_)
-        | Outcome::SyncRecorded
-        | Outcome::BatchProcessed(_)
-        | Outcome::Refused(_) => {
-            return rejection_or_corrupt_receipt(caller, done);
-        }
-    };
-    let location = format!("/v1/sources/{}", path_segment(&name));
-    let body = SourceAnswer { source_id: id.0, name, version: done.version, position: done.position };
-    let answer = CommandResponse::new(status, caller, done, &body).with_version(done.version);
-    Ok(if status == StatusCode::CREATED { answer.with_location(&location) } else { answer })
-}
-
-/// A name as a part of a path: all but the unreserved characters of RFC 3986 escaped.
+/// Escapes a name as a segment of a path: all but the unreserved characters of RFC 3986.
 fn path_segment(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
@@ -251,8 +137,7 @@ impl RegisterSource {
             measure_roles.insert(measure, role);
         }
         Ok(SourceDefinition {
-            // The rules drop white space around a name; its claim is looked up before they are asked.
-            name: self.name.trim().to_owned(),
+            name: self.name,
             channel: self.channel,
             kind: self.kind,
             role: self.role,

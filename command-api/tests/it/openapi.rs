@@ -41,11 +41,11 @@ async fn the_document_needs_no_key(pool: PgPool) {
             "create_campaign",
             "edit_campaign",
             "launch_campaign",
-            "note_sync",
             "pause_campaign",
             "record_observations",
             "record_statements",
             "register_source",
+            "report_sync",
             "resume_campaign",
             "set_budget",
         ]
@@ -59,6 +59,15 @@ async fn the_document_needs_no_key(pool: PgPool) {
             );
         }
         assert!(operation["responses"]["429"]["headers"]["RateLimit"].is_object());
+    }
+    // The headers of commands are described everywhere.
+    for operation in operations_of(&reply.body) {
+        let parameters = operation["parameters"].as_array().unwrap();
+        assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "{operation}");
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let described = response["headers"]["Consistency-Token"].is_object();
+            assert_eq!(described, status.starts_with('2'), "{status}: {operation}");
+        }
     }
     // Every reference leads somewhere.
     let document = reply.body.to_string();

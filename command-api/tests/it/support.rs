@@ -8,7 +8,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use command_api::{ApiState, Limits, StreamLimits};
+use command_api::{ApiState, StreamLimits};
+use commands::{Commands, Limits};
 use event_store::{Appender, AppenderConfig, open_workspace};
 use futures_util::stream;
 use platform::authenticator::Authenticator;
@@ -68,8 +69,9 @@ impl Api {
         let shutdown = CancellationToken::new();
         let (appender, _writers) = Appender::start(writes, appender, shutdown.clone());
         let authenticator = Authenticator::new(reads.clone(), clock.shared());
-        let limits = Limits { observations: 50, stream, ..Limits::default() };
-        let state = ApiState::new(reads.clone(), appender, authenticator, clock.shared(), limits);
+        let limits = Limits { observations: 50, ..Limits::default() };
+        let commands = Commands::new(reads.clone(), appender, clock.shared(), limits);
+        let state = ApiState::new(commands, authenticator).with_stream_limits(stream);
         Self { clock, pool, reads, shutdown, router: command_api::router(state) }
     }
 

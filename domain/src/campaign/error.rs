@@ -6,6 +6,7 @@ use thiserror::Error;
 use super::state::CampaignState;
 use crate::channel::Channel;
 use crate::money::Currency;
+use crate::rule_codes::rule_codes;
 use crate::text::TextError;
 
 /// A broken rule.
@@ -203,3 +204,35 @@ impl CampaignError {
         }
     }
 }
+
+rule_codes!(CampaignError {
+    Self::AlreadyCreated => "campaign-exists",
+    Self::NotFound => "campaign-not-found",
+    Self::Name(_) => "invalid-name",
+    Self::DuplicateChannel { .. } => "channel-twice",
+    Self::TooManyChannels { .. } => "too-many-channels",
+    Self::ChannelRequired => "channel-required",
+    Self::EndsBeforeStart { .. } => "ends-before-start",
+    Self::StartOutOfRange { .. } | Self::EndOutOfRange { .. } => "date-out-of-range",
+    Self::EndDateInPast { .. } => "last-day-passed",
+    Self::AlreadyLaunched { .. } => "not-a-draft",
+    Self::NotLaunched { .. } => "not-launched",
+    Self::NotPaused { .. } => "not-paused",
+    Self::NotUnderway { .. } => "not-underway",
+    Self::LaunchedCannotBeArchived => "still-launched",
+    Self::Archived => "campaign-archived",
+    Self::Completed { .. } => "campaign-completed",
+    Self::CurrencyFixed { .. } => "currency-fixed",
+    Self::TimeZoneFixed => "time-zone-fixed",
+    Self::StartFixed { .. } => "start-fixed",
+    Self::BudgetNotPositive => "budget-not-positive",
+    Self::BudgetCurrency { .. } => "budget-currency",
+    Self::BudgetFixed => "budget-fixed",
+    Self::ExternalIdTwice { .. } => "external-id-twice",
+    Self::TooManyExternalIds { .. } => "too-many-external-ids",
+    Self::ExternalId(_) => "invalid-external-id",
+    Self::ExternalIdSource(_) => "invalid-external-id-source",
+    Self::TooManyAttributes { .. } => "too-many-attributes",
+    Self::AttributeKey { .. } => "invalid-attribute-key",
+    Self::AttributeTooLong { .. } | Self::AttributeControlCharacter { .. } => "invalid-attribute-value",
+});

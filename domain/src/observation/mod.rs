@@ -17,12 +17,16 @@ use crate::money::Currency;
 mod correction; // retracts or restates an earlier one
 mod dimension; // by what totals are kept
 mod fast_decode; // reads a batch in the form in which it is written
+mod input; // as a source sends them
 
 #[cfg(test)]
 mod tests;
 
 pub use correction::{Correction, CorrectionInput, NetAmounts};
 pub use dimension::{Dimension, DimensionError, OTHER};
+pub use input::{
+    CorrectionTarget, ObservationBody, ObservationInput, bad_adjusts, bad_count, count_measure, value_measure,
+};
 
 pub use crate::catalogue::OBSERVATION_STREAM as STREAM_TYPE;
 

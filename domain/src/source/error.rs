@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::rule_codes::rule_codes;
 use crate::text::TextError;
 
 /// A broken rule.
@@ -41,3 +42,10 @@ impl SourceError {
         }
     }
 }
+
+rule_codes!(SourceError {
+    Self::Name(_) => "invalid-name",
+    Self::ExpectedDelay { .. } => "expected-delay-out-of-range",
+    Self::RestatementHorizon { .. } => "restatement-horizon-out-of-range",
+    Self::ConflictingDefinition { .. } => "source-exists",
+});

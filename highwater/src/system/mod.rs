@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use commands::{Commands, SourceRateLimiter};
 use event_store::{Appender, AppenderConfig};
 use futures_util::future::join_all;
 use futures_util::{Stream, stream};
@@ -23,7 +24,6 @@ use http_edge::HttpConfig;
 use http_edge::bind_policy::ExposureError;
 use http_edge::edge::{EdgeConfig, edge};
 use http_edge::health::{self, Metrics};
-use http_edge::limit::SourceRateLimiter;
 use http_edge::{Connections, ServeError, TlsError, serve};
 use platform::authenticator::Authenticator;
 use platform::clock::SharedClock;
@@ -320,10 +320,10 @@ impl SystemBuilder {
             Ok::<(), Infallible>(())
         });
         let authenticator = Authenticator::new(pool.clone(), self.clock.clone());
-        let limits = command_api::Limits::default();
-        let source_rate = SourceRateLimiter::new("command", &config.command.limits, self.clock.clone());
-        let state = command_api::ApiState::new(pool, appender, authenticator, self.clock.clone(), limits)
-            .with_source_rate(source_rate);
+        let limits = &config.command.limits;
+        let source_rate = SourceRateLimiter::new(limits.source_items_per_s, limits.rate_window_s, self.clock.clone());
+        let commands = Commands::new(pool, appender, self.clock.clone(), commands::Limits::default());
+        let state = command_api::ApiState::new(commands.with_source_rate(source_rate), authenticator);
         let health = health::router(readiness::of_commands(self.admin.clone()), self.metrics()?);
         self.serve(door, "command", command_api::router(state).merge(health), &config.command);
         Ok(())

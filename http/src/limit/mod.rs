@@ -3,15 +3,14 @@
 //!
 //! [`Limits`] are one API's. `admit`, a layer of the edge, asks them before anything of a request is read; what it lets in
 //! carries an [`RequestPermit`], which `auth` asks once the key is known, which counts the body as it arrives, and which gives
-//! everything back when the request is over. A route that knows a source asks [`SourceRateLimiter`].
+//! everything back when the request is over. A limit that a use case applies is answered by [`rate_limited`].
 
 mod address;
 pub(super) mod admit;
 mod body;
-mod rate;
 mod room;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,16 +19,15 @@ use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use uuid::Uuid;
 
 use self::address::Trust;
 use self::body::MinThroughput;
-use self::rate::{Policy, RateLimit, RateLimitStatus};
 use self::room::CapacityBudget;
-use super::config::{HttpConfig, LimitConfig};
+use super::config::HttpConfig;
 use super::problem::{Problem, kinds};
 use platform::clock::SharedClock;
 use platform::principal::Actor;
+use platform::rate_limit::{RateLimit, RateLimitStatus, RatePolicy};
 
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -59,7 +57,7 @@ impl Limits {
     pub(super) fn new(api: &'static str, http: &HttpConfig, clock: &SharedClock) -> Self {
         describe_metrics();
         let config = &http.limits;
-        let policy = |name, counts, per_s| Policy::new(name, counts, per_s, config.rate_window_s);
+        let policy = |name, counts, per_s| RatePolicy::new(name, counts, per_s, config.rate_window_s);
         let addresses = policy("address", "requests from this address", config.address_requests_per_s);
         let bad_keys =
             policy("bad_keys", "requests without a valid key from this address", config.address_bad_keys_per_s);
@@ -120,9 +118,9 @@ impl Limits {
     fn allowed(&self, standing: RateLimitStatus) -> Result<RateLimitStatus, Problem> {
         match standing.wait {
             None => Ok(standing),
-            Some(wait) => {
+            Some(_) => {
                 self.count_refusal(standing.policy.name);
-                Err(rate_limited(&standing, wait))
+                Err(rate_limited(&standing))
             }
         }
     }
@@ -280,43 +278,13 @@ impl fmt::Debug for RequestPermit {
     }
 }
 
-/// How many items each source may send, by whatever key and in whatever form they come. Clones share what they count.
-#[derive(Debug, Clone, Default)]
-pub struct SourceRateLimiter(Option<Arc<SourceLimit>>);
-
-#[derive(Debug)]
-struct SourceLimit {
-    api: &'static str,
-    rate: RateLimit<(i32, Uuid)>,
-}
-
-impl SourceRateLimiter {
-    pub fn new(api: &'static str, config: &LimitConfig, clock: SharedClock) -> Self {
-        let policy = Policy::new("source", "items of this source", config.source_items_per_s, config.rate_window_s);
-        Self(policy.map(|policy| Arc::new(SourceLimit { api, rate: RateLimit::new(policy, clock) })))
-    }
-
-    /// Refuses (429) a source that sends too much. A batch that is larger than the quota uses all of it.
-    pub fn check(&self, workspace: i32, source: Uuid, items: usize) -> Result<(), Problem> {
-        let Some(limit) = &self.0 else { return Ok(()) };
-        let Some(items) = u32::try_from(items).map_or(Some(NonZeroU32::MAX), NonZeroU32::new) else { return Ok(()) };
-        let standing = limit.rate.spend(&(workspace, source), items);
-        match standing.wait {
-            None => Ok(()),
-            Some(wait) => {
-                count_refusal(limit.api, standing.policy.name);
-                Err(rate_limited(&standing, wait))
-            }
-        }
-    }
-}
-
-fn rate_limited(standing: &RateLimitStatus, wait: Duration) -> Problem {
+/// The problem (429) of a use that a rate limit did not allow.
+pub fn rate_limited(standing: &RateLimitStatus) -> Problem {
     let policy = &standing.policy;
     let problem = Problem::new(kinds::RATE_LIMITED)
         .detail(format!("There were too many {}. Nothing was done. Send it again later.", policy.counts))
         .extension("violated-policies", vec![policy.name])
-        .retry_after(wait);
+        .retry_after(standing.wait.unwrap_or_default());
     let fields = fields(std::slice::from_ref(standing)).into_iter().flatten();
     fields.fold(problem, |problem, (name, value)| problem.header(name, value))
 }
@@ -332,8 +300,8 @@ fn fields(standings: &[RateLimitStatus]) -> Option<[(HeaderName, HeaderValue); 2
             policies.push_str(", ");
             limits.push_str(", ");
         }
-        standing.policy.write(&mut policies);
-        standing.write(&mut limits);
+        write_policy(&standing.policy, &mut policies);
+        write_status(standing, &mut limits);
     }
     if policies.is_empty() {
         return None;
@@ -341,6 +309,28 @@ fn fields(standings: &[RateLimitStatus]) -> Option<[(HeaderName, HeaderValue); 2
     // Names of ours and numbers.
     let value = |text: String| HeaderValue::try_from(text).ok();
     Some([(RATELIMIT_POLICY, value(policies)?), (RATELIMIT, value(limits)?)])
+}
+
+/// Writes an item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). Units other than requests have no name
+/// in the draft's registry, so none is given.
+fn write_policy(policy: &RatePolicy, field: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(field, "\"{}\";q={};w={}", policy.name, policy.quota, policy.window_s);
+}
+
+/// Writes an item of `RateLimit`. A refusal's window ends when it may be tried again. Otherwise it is the time for which
+/// the rest lasts at the policy's rate, so that nobody who spreads `r` over `t` is refused.
+fn write_status(status: &RateLimitStatus, field: &mut String) {
+    let seconds = match status.wait {
+        Some(wait) => whole_seconds(wait),
+        None => u64::from(status.remaining.div_ceil(status.policy.per_s.get())).max(1),
+    };
+    let _ = write!(field, "\"{}\";r={};t={seconds}", status.policy.name, status.remaining);
+}
+
+/// A wait in seconds: never shorter than it is, and never none.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// Counts what was refused, by why.

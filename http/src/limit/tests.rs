@@ -350,21 +350,30 @@ async fn refusals_are_counted_by_cause() {
     assert!(metrics.contains("highwater_http_requests_in_flight{api=\"limited\"}"));
 }
 
-#[tokio::test]
-async fn a_source_is_counted_in_items() {
+#[test]
+fn a_refused_use_says_policy_and_wait() {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
-    let config = LimitConfig { source_items_per_s: 10, rate_window_s: 2, ..no_limits() };
-    let rate = SourceRateLimiter::new("limited", &config, clock.shared());
-    let (source, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    rate.check(1, source, 0).unwrap();
-    rate.check(1, source, 15).unwrap();
-    let refused = rate.check(1, source, 10).unwrap_err();
+    let policy = RatePolicy::new("source", "items of this source", 10, 2).unwrap();
+    let rate = RateLimit::new(policy, clock.shared());
+    rate.spend(&1, NonZeroU32::new(15).unwrap());
+    let refused = rate_limited(&rate.spend(&1, NonZeroU32::new(10).unwrap()));
     assert_eq!(refused.code(), "rate-limited");
     let refused = axum::response::IntoResponse::into_response(refused);
     assert_eq!(refused.headers()[RETRY_AFTER], "1");
     assert_eq!(refused.headers()[RATELIMIT_POLICY], r#""source";q=20;w=2"#);
     assert!(!refused.headers().contains_key(CONNECTION));
-    rate.check(1, other, 10).unwrap();
-    rate.check(2, source, 10).unwrap();
-    SourceRateLimiter::default().check(1, source, usize::MAX).unwrap();
+}
+
+#[test]
+fn what_is_left_lasts_for_the_window_that_is_told() {
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+    let rate = RateLimit::new(RatePolicy::new("key", "requests", 10, 6).unwrap(), clock.shared());
+    let told = |cells| {
+        let mut field = String::new();
+        write_status(&rate.spend(&1, NonZeroU32::new(cells).unwrap()), &mut field);
+        field
+    };
+    assert_eq!(told(1), "\"key\";r=59;t=6");
+    assert_eq!(told(50), "\"key\";r=9;t=1");
+    assert_eq!(told(10), "\"key\";r=0;t=1");
 }

@@ -16,10 +16,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("event-store", &[]),
     ("platform", &[]),
     ("http-edge", &["platform"]),
-    ("command-api", &["domain", "event-store", "http-edge", "platform"]),
+    ("commands", &["domain", "event-store", "platform"]),
+    ("command-api", &["commands", "domain", "http-edge", "platform"]),
     ("projections", &["domain", "event-store", "platform"]),
     ("read-api", &["domain", "http-edge", "platform"]),
-    ("highwater", &["command-api", "domain", "event-store", "http-edge", "platform", "projections", "read-api"]),
+    (
+        "highwater",
+        &["command-api", "commands", "domain", "event-store", "http-edge", "platform", "projections", "read-api"],
+    ),
 ];
 
 fn root() -> PathBuf {

@@ -1,13 +1,14 @@
-//! The steps of a campaign's life. Each is a path of its own and needs no body.
+//! The steps of a campaign's lifecycle. Each is a path of its own and needs no body.
 
 use axum::extract::State;
 use domain::campaign::CampaignCommand;
 use http_edge::path::ApiPath;
-use http_edge::problem::Problem;
 use uuid::Uuid;
 
 use super::{CampaignResponse, change};
 use crate::command::EmptyCommand;
+use crate::openapi::CampaignHeaders;
+use crate::problems::RouteError;
 use crate::problems::kinds::LifecycleProblems;
 use crate::response::CommandResponse;
 use crate::state::ApiState;
@@ -22,14 +23,11 @@ macro_rules! lifecycle_routes {
             tag = "campaigns",
             params(
                 ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
-                ("If-Match" = Option<String>, Header, description = "The version that the change is meant for, as `ETag` had it; `*` or nothing: any"),
-                ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
+                CampaignHeaders,
             ),
             responses(
-                (status = 200, description = "Done, or already so", body = CampaignResponse, headers(
-                    ("ETag" = String, description = "Its version: what `If-Match` takes"),
-                    ("Consistency-Token" = String, description = "Makes a read wait for this"),
-                    ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+                (status = 200, description = "The campaign is in the requested state", body = CampaignResponse, headers(
+                    ("ETag" = String, description = "The version, which `If-Match` takes"),
                 )),
                 LifecycleProblems,
             ),
@@ -38,26 +36,27 @@ macro_rules! lifecycle_routes {
         pub(crate) async fn $name(
             State(state): State<ApiState>,
             ApiPath(id): ApiPath<Uuid>,
-            EmptyCommand { caller }: EmptyCommand,
-        ) -> Result<CommandResponse, Problem> {
-            change(&state, &caller, id, CampaignCommand::$command { at: caller.received_at }).await
+            EmptyCommand { context, if_match }: EmptyCommand,
+        ) -> Result<CommandResponse, RouteError> {
+            let command = CampaignCommand::$command { at: context.received_at };
+            change(&state, &context, if_match, id, command).await
         }
     )+};
 }
 
 lifecycle_routes! {
-    /// Launch a draft
+    /// Launch a campaign
     ///
-    /// It is scheduled until its first day begins in its zone, and active from then on.
+    /// The campaign must be a draft. It is scheduled until its first day begins in its time zone, and active from then on.
     launch "/v1/campaigns/{id}/launch" Launch;
-    /// Hold a launched campaign
+    /// Pause a campaign
     pause "/v1/campaigns/{id}/pause" Pause;
-    /// Let a paused campaign go on
+    /// Resume a paused campaign
     resume "/v1/campaigns/{id}/resume" Resume;
-    /// End a campaign
+    /// Complete a campaign
     complete "/v1/campaigns/{id}/complete" Complete;
-    /// Put a campaign away
+    /// Archive a campaign
     ///
-    /// From then on it takes no change, and no activity that occurred later.
+    /// An archived campaign takes no change, and no activity that occurred after it was archived.
     archive "/v1/campaigns/{id}/archive" Archive;
 }

@@ -1,60 +1,58 @@
-//! Campaigns: made, changed, and led through their life.
+//! Campaigns: created, changed, and moved through their lifecycle.
 
 pub(crate) mod lifecycle; // launch, pause, resume, complete, archive
-mod schema; // request and answer shapes
+mod schema; // request and response shapes
 
 use axum::extract::State;
+use commands::{CommandContext, Completed, VersionPrecondition};
 use domain::campaign::CampaignCommand;
 use domain::ids::CampaignId;
 use http::StatusCode;
 use http_edge::path::ApiPath;
-use http_edge::problem::Problem;
 use uuid::Uuid;
 
-use crate::command::{CommandContext, JsonCommand};
-use crate::outcome::{CommandResult, Outcome};
-use crate::precondition::IfMatch;
+use crate::command::JsonCommand;
+use crate::openapi::CampaignHeaders;
+use crate::precondition::IfMatchError;
+use crate::problems::RouteError;
 use crate::problems::kinds::{BudgetProblems, CreateCampaignProblems, EditCampaignProblems};
-use crate::response::{CommandResponse, rejection_or_corrupt_receipt};
+use crate::response::CommandResponse;
 use crate::state::ApiState;
-use crate::{execute, ids};
 
 pub(crate) use schema::{CampaignResponse, CreateCampaign, EditCampaign, SetBudget};
 
-/// Draft a campaign
+/// Create a campaign
 ///
-/// An external id that another campaign has is refused (409). With an `Idempotency-Key`, a repeated request is answered
-/// with the campaign that the first one created.
+/// The campaign is a draft. An external id that another campaign has is an error (409). A request that is repeated with the
+/// same `Idempotency-Key` is answered with the campaign that the first request created.
 #[utoipa::path(
     post,
     path = "/v1/campaigns",
     operation_id = "create_campaign",
     tag = "campaigns",
     request_body = CreateCampaign,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "Drafted", body = CampaignResponse, headers(
+        (status = 201, description = "The campaign was created", body = CampaignResponse, headers(
             ("Location" = String, description = "The campaign in the read API"),
-            ("ETag" = String, description = "Its version: what `If-Match` takes"),
-            ("Consistency-Token" = String, description = "Makes a read wait for this"),
-            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+            ("ETag" = String, description = "The version, which `If-Match` takes"),
         )),
         CreateCampaignProblems,
     ),
     security(("key" = []))
 )]
-pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) -> Result<CommandResponse, Problem> {
+pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) -> Result<CommandResponse, RouteError> {
     let body: CreateCampaign = command.body()?;
-    let caller = &command.caller;
-    let id = CampaignId(ids::at(caller.received_at));
-    let create = body.into_command(id, caller.received_at);
-    let done = execute::execute_campaign_command(&state, caller, id, &IfMatch::Any, create).await?;
-    answer(caller, &done)
+    let context = &command.context;
+    let id = context.new_campaign_id();
+    let create = body.into_command(id, context.received_at);
+    let created = state.commands.execute_campaign_command(context, id, &VersionPrecondition::Any, create).await?;
+    let location = format!("/v1/campaigns/{}", created.value);
+    Ok(respond(StatusCode::CREATED, context, &created).with_location(&location))
 }
 
-/// Change some of what a campaign is
+/// Edit a campaign
 ///
-/// A member that is left out stays as it is. `null` takes away what a campaign may lack: `ends_on`, all `external_ids`,
+/// A member that is left out stays as it is. `null` removes what a campaign may lack: `ends_on`, all `external_ids`,
 /// all `attributes`. Lists and maps are replaced whole.
 #[utoipa::path(
     patch,
@@ -64,14 +62,11 @@ pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) 
     request_body = EditCampaign,
     params(
         ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
-        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for, as `ETag` had it; `*` or nothing: any"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
+        CampaignHeaders,
     ),
     responses(
-        (status = 200, description = "Changed, or already so", body = CampaignResponse, headers(
-            ("ETag" = String, description = "Its version: what `If-Match` takes"),
-            ("Consistency-Token" = String, description = "Makes a read wait for this"),
-            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        (status = 200, description = "The campaign is as requested", body = CampaignResponse, headers(
+            ("ETag" = String, description = "The version, which `If-Match` takes"),
         )),
         EditCampaignProblems,
     ),
@@ -81,13 +76,13 @@ pub(crate) async fn edit(
     State(state): State<ApiState>,
     ApiPath(id): ApiPath<Uuid>,
     command: JsonCommand,
-) -> Result<CommandResponse, Problem> {
+) -> Result<CommandResponse, RouteError> {
     let body: EditCampaign = command.body()?;
-    let edit = CampaignCommand::Edit(body.into_edit(command.caller.received_at));
-    change(&state, &command.caller, id, edit).await
+    let edit = CampaignCommand::Edit(body.into_edit(command.context.received_at));
+    change(&state, &command.context, command.if_match, id, edit).await
 }
 
-/// Give a campaign a budget, or none
+/// Set or remove a campaign's budget
 #[utoipa::path(
     put,
     path = "/v1/campaigns/{id}/budget",
@@ -96,14 +91,11 @@ pub(crate) async fn edit(
     request_body = SetBudget,
     params(
         ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
-        ("If-Match" = Option<String>, Header, description = "The version that the change is meant for, as `ETag` had it; `*` or nothing: any"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
+        CampaignHeaders,
     ),
     responses(
-        (status = 200, description = "Set, or already so", body = CampaignResponse, headers(
-            ("ETag" = String, description = "Its version: what `If-Match` takes"),
-            ("Consistency-Token" = String, description = "Makes a read wait for this"),
-            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
+        (status = 200, description = "The budget is as requested", body = CampaignResponse, headers(
+            ("ETag" = String, description = "The version, which `If-Match` takes"),
         )),
         BudgetProblems,
     ),
@@ -113,35 +105,26 @@ pub(crate) async fn set_budget(
     State(state): State<ApiState>,
     ApiPath(id): ApiPath<Uuid>,
     command: JsonCommand,
-) -> Result<CommandResponse, Problem> {
+) -> Result<CommandResponse, RouteError> {
     let SetBudget { budget } = command.body()?;
-    let budget = CampaignCommand::SetBudget { budget: budget.map(Into::into), at: command.caller.received_at };
-    change(&state, &command.caller, id, budget).await
+    let budget = CampaignCommand::SetBudget { budget: budget.map(Into::into), at: command.context.received_at };
+    change(&state, &command.context, command.if_match, id, budget).await
 }
 
 /// Carries out a command on a campaign that exists.
 async fn change(
     state: &ApiState,
-    caller: &CommandContext,
+    context: &CommandContext,
+    if_match: Result<VersionPrecondition, IfMatchError>,
     id: Uuid,
     command: CampaignCommand,
-) -> Result<CommandResponse, Problem> {
-    let if_match = caller.if_match()?;
-    let done = execute::execute_campaign_command(state, caller, CampaignId(id), if_match, command).await?;
-    answer(caller, &done)
+) -> Result<CommandResponse, RouteError> {
+    let changed = state.commands.execute_campaign_command(context, CampaignId(id), &if_match?, command).await?;
+    Ok(respond(StatusCode::OK, context, &changed))
 }
 
-fn answer(caller: &CommandContext, done: &CommandResult) -> Result<CommandResponse, Problem> {
-    let (status, id) = match done.outcome {
-        Outcome::Created(id) => (StatusCode::CREATED, id),
-        Outcome::Changed(id) => (StatusCode::OK, id),
-        Outcome::Registered(_)
-        | Outcome::AlreadyRegistered(_)
-        | Outcome::SyncRecorded
-        | Outcome::BatchProcessed(_)
-        | Outcome::Refused(_) => return rejection_or_corrupt_receipt(caller, done),
-    };
-    let body = CampaignResponse { campaign_id: id.0, version: done.version, position: done.position };
-    let answer = CommandResponse::new(status, caller, done, &body).with_version(done.version);
-    Ok(if status == StatusCode::CREATED { answer.with_location(&format!("/v1/campaigns/{id}")) } else { answer })
+fn respond(status: StatusCode, context: &CommandContext, done: &Completed<CampaignId>) -> CommandResponse {
+    let Completed { value: CampaignId(campaign_id), version, position, .. } = *done;
+    let body = CampaignResponse { campaign_id, version, position };
+    CommandResponse::new(status, context, done, &body).with_version(version)
 }

@@ -1,4 +1,4 @@
-//! Campaigns as they are sent.
+//! The JSON of campaigns: requests and the response.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::campaign::{Budget, BudgetPeriod, CampaignCommand, CampaignEdit, ExternalId};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::raw_number::{Decimal, Millionths, UniqueKeys};
 
-/// What a campaign starts out with.
+/// A campaign to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -29,33 +29,33 @@ use crate::raw_number::{Decimal, Millionths, UniqueKeys};
 pub(crate) struct CreateCampaign {
     /// One line of 1 to 200 characters.
     name: String,
-    /// Where it is to run; at least one is needed to launch it.
+    /// The channels that it runs on. A launch needs at least one.
     #[schema(value_type = Vec<String>)]
     channels: Vec<Channel>,
-    /// The currency of its budget, as ISO 4217 writes it.
+    /// The currency of its budget: an ISO 4217 code.
     #[schema(value_type = String)]
     currency: Currency,
-    /// The IANA zone of its days.
+    /// The IANA time zone of its days.
     #[schema(value_type = String)]
     time_zone: Zone,
     /// Its first day.
     starts_on: NaiveDate,
-    /// Its last day; none if left out.
+    /// Its last day. No last day if left out.
     #[serde(default)]
     ends_on: Option<NaiveDate>,
-    /// What it may spend; no limit if left out.
+    /// What it may spend. No limit if left out.
     #[serde(default)]
     budget: Option<BudgetInput>,
-    /// What others call it.
+    /// The ids that other systems use for it.
     #[serde(default)]
     external_ids: Vec<ExternalIdInput>,
-    /// Free labels.
+    /// Labels of your choice.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     attributes: UniqueKeys<String>,
 }
 
-/// What to change of a campaign.
+/// The changes to a campaign.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Winter sale, extended", "ends_on": "2027-01-15"}))]
@@ -65,31 +65,31 @@ pub(crate) struct EditCampaign {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     name: Option<String>,
-    /// Where it runs, all of it.
+    /// All the channels that it runs on.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>, nullable = false)]
     channels: Option<Vec<Channel>>,
-    /// Fixed since the launch.
+    /// Fixed after the launch.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false)]
     currency: Option<Currency>,
-    /// Fixed since the launch.
+    /// Fixed after the launch.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false)]
     time_zone: Option<Zone>,
-    /// Fixed since that day has begun.
+    /// Fixed once that day has begun.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     starts_on: Option<NaiveDate>,
-    /// `null`: none any more.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NaiveDate>)]
     ends_on: Option<Option<NaiveDate>>,
-    /// All of them; `null`: none any more.
+    /// All of them. `null` removes all.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<ExternalIdInput>>)]
     external_ids: Option<Option<Vec<ExternalIdInput>>>,
-    /// All of them; `null`: none any more.
+    /// All of them. `null` removes all.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     attributes: Option<Option<UniqueKeys<String>>>,
@@ -100,21 +100,21 @@ pub(crate) struct EditCampaign {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"budget": {"amount": "30000.00", "currency": "EUR", "per": "total"}}))]
 pub(crate) struct SetBudget {
-    /// What it may spend; `null`: no limit. Must be given, so that nothing is taken away by an empty body.
+    /// What it may spend. `null` removes the limit. Required, so that an empty body removes nothing.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required = true)]
     pub(super) budget: Option<BudgetInput>,
 }
 
-/// What a campaign may spend, and in which time.
+/// What a campaign may spend, and in which period.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Budget, example = json!({"amount": "800.00", "currency": "EUR", "per": "day"}))]
 pub(crate) struct BudgetInput {
-    /// How much.
+    /// The amount.
     #[schema(value_type = Decimal)]
     amount: Millionths,
-    /// As ISO 4217 writes it.
+    /// An ISO 4217 code.
     #[schema(value_type = String)]
     currency: Currency,
     /// `total`: from its first day to its last. `day`: each day of its zone.
@@ -127,27 +127,27 @@ fn in_all() -> BudgetPeriod {
     BudgetPeriod::Total
 }
 
-/// A campaign's name in another system.
+/// The id of a campaign in another system.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ExternalId)]
 pub(crate) struct ExternalIdInput {
-    /// The source that uses it; any, if left out.
+    /// The source that uses it. Any source if left out.
     #[serde(default)]
     source: Option<String>,
-    /// As that system writes it.
+    /// The id, as that system writes it.
     id: String,
 }
 
-/// What a command made of a campaign.
+/// The campaign after a command.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"campaign_id": "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62", "version": 4, "position": 18342}))]
 pub(crate) struct CampaignResponse {
     /// The campaign.
     pub(super) campaign_id: Uuid,
-    /// How many events it has: what `If-Match` takes.
+    /// The number of its events, which `If-Match` takes.
     pub(super) version: i64,
-    /// The log's position that covers it.
+    /// The position of the log that covers the command.
     pub(super) position: i64,
 }
 
@@ -202,7 +202,7 @@ fn external_ids(sent: Vec<ExternalIdInput>) -> Vec<ExternalId> {
     sent.into_iter().map(Into::into).collect()
 }
 
-/// A member that is there, so that `null` is read as its type reads it and never as "left out".
+/// Reads a member that is given, so that `null` is read as its type reads it and never as "left out".
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

@@ -1,12 +1,15 @@
-//! In which form observations are sent.
+//! The format in which observations are sent.
 
 use http::HeaderMap;
 use http_edge::body::{media_type, unsupported_media_type};
 use http_edge::problem::{Problem, kinds};
 
-use super::{cloud_events, ndjson};
+/// The media type of newline-delimited JSON, and of the response to it.
+pub(super) const LINES: &str = "application/x-ndjson";
+const CLOUD_EVENT: &str = "application/cloudevents+json";
+const CLOUD_EVENTS: &str = "application/cloudevents-batch+json";
 
-/// How a request's body is to be read.
+/// The format of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InputFormat {
     /// One JSON document with a source and its observations.
@@ -29,24 +32,24 @@ impl InputFormat {
                 "CloudEvents are taken in structured and in batched mode, not in binary mode.",
             )),
             Some("application/json") => Ok(Self::Batch),
-            Some(ndjson::MEDIA_TYPE | "application/ndjson" | "application/jsonl") => Ok(Self::Lines),
-            Some(cloud_events::ONE) => Ok(Self::CloudEvent),
-            Some(cloud_events::BATCH) => Ok(Self::CloudEvents),
+            Some(LINES | "application/ndjson" | "application/jsonl") => Ok(Self::Lines),
+            Some(CLOUD_EVENT) => Ok(Self::CloudEvent),
+            Some(CLOUD_EVENTS) => Ok(Self::CloudEvents),
             Some(_) | None => Err(unsupported_media_type(TAKEN)),
         }
     }
 
-    /// Its own name, whichever of its names was sent.
+    /// Its media type, whichever of its names was sent.
     pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::Batch => "application/json",
-            Self::Lines => ndjson::MEDIA_TYPE,
-            Self::CloudEvent => cloud_events::ONE,
-            Self::CloudEvents => cloud_events::BATCH,
+            Self::Lines => LINES,
+            Self::CloudEvent => CLOUD_EVENT,
+            Self::CloudEvents => CLOUD_EVENTS,
         }
     }
 
-    /// Refuses a query that names the source twice, or not at all.
+    /// Rejects a query that names the source twice, or not at all.
     pub(super) fn check(self, source: Option<&str>) -> Result<(), Problem> {
         let detail = match (self, source) {
             (Self::Batch, Some(_)) => "is named in the body",

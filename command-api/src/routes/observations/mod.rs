@@ -1,43 +1,29 @@
-//! Observations: what happened, pushed by a source. A batch is one event, whatever campaigns it touches.
+//! Observations: what happened, pushed by a source.
 //!
-//! They are taken in several forms: a JSON batch, newline-delimited JSON and CloudEvents. Each form comes down to items, and
-//! all items go the same way into the log.
-
-mod format; // in which form a request is
+//! They come in several formats: a JSON batch, newline-delimited JSON, and CloudEvents. Each format is read into items, and
+//! all items are recorded by the same use case.
 
 mod cloud_events; // CloudEvents, one or several
+mod format; // the format of a request
+mod item; // one JSON item
 mod ndjson; // newline-delimited JSON, recorded as it arrives
-
-mod items; // the items of one chunk, whatever form they came in
-
-mod correction_totals; // what corrected observations come to
-mod event_builder; // the items that are left: twins, corrections, payload
-mod fingerprint; // what makes an observation unique
-mod item; // one item: shape and rules of its own
-mod record; // the one way into the log
-mod recorded; // what the log holds already
-mod validate; // the batch: every item, and what must be known of the log to judge it
-mod window; // how far back a source may go
-
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use commands::ingest::{ObservationItem, check_batch_size, observation_id};
 use http::StatusCode;
-use http_edge::problem::Problem;
 use http_edge::query::ApiQuery;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use self::format::InputFormat;
-use self::items::BatchInput;
 use self::ndjson::answer::{ChunkResponse, StreamSummary};
-use super::batch::{BatchResponse, ResultsFilter, check_size};
+use super::batch::{BatchResponse, ResultsFilter};
 use crate::command::{JsonCommand, UnreadCommand};
+use crate::problems::RouteError;
 use crate::problems::kinds::ObservationProblems;
 use crate::raw_number::{Decimal, MeasureValue};
 use crate::response::CommandResponse;
@@ -52,8 +38,8 @@ pub(crate) struct ObservationsQuery {
     #[serde(default)]
     #[param(inline)]
     results: ResultsFilter,
-    /// The source's name, where the body does not name it: needed with newline-delimited JSON, and instead of what CloudEvents
-    /// call their source.
+    /// The source's name, where the body does not have it. Required with newline-delimited JSON. With CloudEvents it replaces
+    /// their `source`.
     #[serde(default)]
     source: Option<String>,
 }
@@ -61,14 +47,14 @@ pub(crate) struct ObservationsQuery {
 /// A batch as it is sent. Its items stay text until each is read by itself.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sent<'a> {
+struct SentObservations<'a> {
     #[serde(borrow)]
     source: Cow<'a, str>,
     #[serde(borrow)]
     observations: Vec<&'a RawValue>,
 }
 
-/// What a push source saw happen.
+/// A batch of observations of one push source.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "source": "shop_tracker",
@@ -85,12 +71,12 @@ struct Sent<'a> {
 pub(crate) struct RecordObservations {
     /// The source's name.
     source: String,
-    /// 1 to 5,000 of them.
+    /// 1 to 5,000 observations.
     observations: Vec<ObservationSent>,
 }
 
-/// Something that happened, of a campaign that is named by one of `campaign_id` and `external_campaign_id`. Or, with
-/// `adjusts`, the correction of something that was sent before.
+/// Something that happened. One of `campaign_id` and `external_campaign_id` names its campaign. With `adjusts` it corrects
+/// an earlier observation.
 #[derive(ToSchema)]
 #[schema(as = Observation, example = json!({
     "id": "order-1001",
@@ -106,27 +92,28 @@ struct ObservationSent {
     id: String,
     /// The campaign.
     campaign_id: Option<uuid::Uuid>,
-    /// The campaign, as the source calls it.
+    /// The campaign, by the id that the source uses.
     external_campaign_id: Option<String>,
-    /// What kind of thing: impression, click, visit, conversion, spend, send, delivery, open, bounce, unsubscribe,
+    /// The type: impression, click, visit, conversion, spend, send, delivery, open, bounce, unsubscribe,
     /// video_view, lead or response.
     #[schema(rename = "type")]
     kind: String,
-    /// When, to the millisecond.
+    /// When it happened, to the millisecond.
     occurred_at: chrono::DateTime<chrono::Utc>,
-    /// How many; 1 if left out. Whole, but for conversions, whose credit can be shared. In a correction: the new total.
+    /// How many. 1, if left out. A whole number, except for conversions, whose credit can be shared. In a correction: the
+    /// new total.
     count: Option<Decimal>,
     /// What it was worth or cost. In a correction: the new total.
     value: Option<MeasureValue>,
-    /// What else is known of it: at most 16, keys like `country`, values of at most 200 characters. Not taken by a correction.
+    /// Labels such as `country`: at most 16, with values of at most 200 characters. Not allowed in a correction.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
-    /// Makes this the correction of an earlier observation of the same source and type. Of `count` and `value` the one that is
-    /// left out stays; with neither, the earlier one is retracted.
+    /// Makes this the correction of an earlier observation of the same source and type. A `count` or `value` that is left out
+    /// stays as it was. If both are left out, the earlier observation is retracted.
     adjusts: Option<Adjusts>,
 }
 
-/// The observation that a correction is of: its id, or its id and the UTC day of its `occurred_at` where the id was used on
-/// several days.
+/// The observation to correct: its id, or its id and the UTC day of its `occurred_at` where the id was used on several
+/// days.
 #[derive(ToSchema)]
 #[schema(example = "order-1001")]
 #[serde(untagged)]
@@ -167,15 +154,15 @@ pub(crate) struct CloudEvent {
     kind: String,
     /// When it happened.
     time: chrono::DateTime<chrono::Utc>,
-    /// The campaign, as the source calls it, unless the data names one.
+    /// The campaign, by the id that the source uses, unless the data names one.
     subject: Option<String>,
-    /// JSON, or left out.
+    /// A JSON media type, or left out.
     datacontenttype: Option<String>,
     /// The other members of an observation: `campaign_id` or `external_campaign_id`, `count`, `value`, `dimensions`, `adjusts`.
     data: Option<std::collections::BTreeMap<String, serde_json::Value>>,
 }
 
-/// A line of a streamed answer.
+/// A line of a streamed response.
 #[derive(ToSchema)]
 #[schema(as = StreamLine, example = json!({
     "done": true, "chunks": 4, "lines": 3500, "accepted": 3499, "duplicates": 1, "conflicts": 0, "rejected": 0,
@@ -190,16 +177,16 @@ pub(crate) enum StreamLine {
     End(StreamSummary),
 }
 
-/// Record what happened
+/// Record observations
 ///
-/// Each item fares by itself. The same item again is a duplicate, another one under the same id a conflict; neither is
-/// recorded. An archived campaign refuses only what occurred after its archiving.
+/// Each item has a result of its own. The same item again is a duplicate. An item with other content under the same id is a
+/// conflict. Neither is recorded. An archived campaign rejects only what occurred after it was archived.
 ///
-/// An item with `adjusts` corrects an earlier one, which may stand before it in the same request. The difference counts where
-/// the original does; corrections of one observation apply in the order of the log.
+/// An item with `adjusts` corrects an earlier one, which may stand before it in the same request. The difference counts for
+/// the campaign and the time of the original. Corrections of one observation apply in the order of the log.
 ///
-/// Newline-delimited JSON has one observation on each line, as many as you like. It is recorded chunk by chunk as it
-/// arrives, each chunk whole or not at all, and answered by a line for each chunk and one that ends with `"done": true`.
+/// Newline-delimited JSON has one observation on each line, and any number of lines. It is recorded chunk by chunk as it
+/// arrives, each chunk whole or not at all. The response has a line for each chunk, and a last one with `"done": true`.
 #[utoipa::path(
     post,
     path = "/v1/observations",
@@ -213,16 +200,12 @@ pub(crate) enum StreamLine {
     )),
     params(
         ObservationsQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`"),
     ),
     responses(
-        (status = 200, description = "How each item fared; newline-delimited JSON is answered line by line", content(
+        (status = 200, description = "Result of each item; for newline-delimited JSON, a line for each chunk", content(
             (BatchResponse = "application/json"),
             (StreamLine = "application/x-ndjson"),
-        ), headers(
-            ("Consistency-Token" = String, description = "Makes a read wait for this"),
-            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
         )),
         ObservationProblems,
     ),
@@ -231,37 +214,34 @@ pub(crate) enum StreamLine {
 pub(crate) async fn record(
     State(state): State<ApiState>,
     ApiQuery(query): ApiQuery<ObservationsQuery>,
-    opened: UnreadCommand,
-) -> Result<Response, Problem> {
+    command: UnreadCommand,
+) -> Result<Response, RouteError> {
     let ObservationsQuery { results, source } = query;
-    let form = InputFormat::of(opened.headers())?;
-    form.check(source.as_deref())?;
-    // A request that is sent again in another form, or for another source, is another request.
-    let about = [form.media_type(), source.as_deref().unwrap_or_default()];
-    let answer = match form {
-        InputFormat::Lines => return ndjson::record(state, opened, source.unwrap_or_default(), results).await,
-        InputFormat::Batch => record_batch(&state, &opened.read(&state, &[]).await?, results).await,
-        InputFormat::CloudEvent => {
-            cloud_events::record_one(&state, &opened.read(&state, &about).await?, source.as_deref(), results).await
-        }
-        InputFormat::CloudEvents => {
-            cloud_events::record_batch(&state, &opened.read(&state, &about).await?, source.as_deref(), results).await
+    let format = InputFormat::of(command.headers())?;
+    format.check(source.as_deref())?;
+    // A request that is sent again in another format, or for another source, is another request.
+    let parts = [format.media_type(), source.as_deref().unwrap_or_default()];
+    let response = match format {
+        InputFormat::Lines => return ndjson::record(state, command, source.unwrap_or_default(), results).await,
+        InputFormat::Batch => record_batch(&state, &command.read(&state, &[]).await?, results).await,
+        InputFormat::CloudEvent | InputFormat::CloudEvents => {
+            let command = command.read(&state, &parts).await?;
+            cloud_events::record(&state, &command, format, source.as_deref(), results).await
         }
     };
-    answer.map(IntoResponse::into_response)
+    response.map(IntoResponse::into_response)
 }
 
 async fn record_batch(
     state: &ApiState,
     command: &JsonCommand,
-    listed: ResultsFilter,
-) -> Result<CommandResponse, Problem> {
-    let sent: Sent<'_> = command.batch()?;
-    check_size("observations", sent.observations.len(), state.limits.observations)?;
-    let mut items = BatchInput::default();
-    for (index, item) in sent.observations.iter().enumerate() {
-        items.add(index, item);
-    }
-    let (done, answer) = items.record(state, &command.caller, &sent.source, listed).await?;
-    Ok(CommandResponse::new(StatusCode::OK, &command.caller, &done, &answer))
+    filter: ResultsFilter,
+) -> Result<CommandResponse, RouteError> {
+    let sent: SentObservations<'_> = command.batch()?;
+    check_batch_size("observations", sent.observations.len(), state.commands.limits().observations)?;
+    let items: Vec<ObservationItem> = sent.observations.iter().map(|raw| item::read(raw)).collect();
+    let recorded = state.commands.record_observations(&command.context, &sent.source, &items).await?;
+    let (batch, done) = recorded.split();
+    let body = BatchResponse::new(batch, done.position, filter, |index| items.get(index).and_then(observation_id));
+    Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }

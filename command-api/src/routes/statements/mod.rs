@@ -1,8 +1,6 @@
-//! Statements: what a pull source says a total is, as of now. Only what changed is recorded.
+//! Statements: what a pull source says a total is, as of now.
 
-mod item; // one item: shape and rules of its own
-mod judge; // the batch: what may be said, and what it changes
-mod merge; // the newest statement of each measure holds
+mod item; // one JSON item
 
 #[cfg(test)]
 mod tests;
@@ -10,26 +8,19 @@ mod tests;
 use std::borrow::Cow;
 
 use axum::extract::State;
+use commands::ingest::{StatementItem, check_batch_size};
 use domain::bucket::Grain;
-use domain::event::catalogue::STATEMENTS_RECORDED;
-use domain::source::SourceKind;
-use domain::statement::STREAM_TYPE;
+use domain::statement::BucketSpec;
 use domain::zone::Zone;
-use event_store::{AppendRequest, ExpectedVersion, NewEvent, Payload};
-use http_edge::problem::Problem;
+use http::StatusCode;
 use http_edge::query::ApiQuery;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use self::item::BucketSpec;
-use self::judge::Batch;
-use super::batch::{BatchQuery, BatchResponse, check_size};
-use super::resolved_refs::ResolvedRefs;
-use crate::command::{CommandContext, JsonCommand};
-use crate::error::CommandError;
-use crate::execute::{self, ATTEMPTS, AppendAttempt};
-use crate::outcome::{CommandResult, Outcome};
+use super::batch::{BatchQuery, BatchResponse};
+use crate::command::JsonCommand;
+use crate::problems::RouteError;
 use crate::problems::kinds::StatementProblems;
 use crate::raw_number::MeasureValue;
 use crate::response::CommandResponse;
@@ -38,7 +29,7 @@ use crate::state::ApiState;
 /// A batch as it is sent. Its items stay text until each is read by itself.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sent<'a> {
+struct SentStatements<'a> {
     #[serde(borrow)]
     source: Cow<'a, str>,
     grain: Grain,
@@ -47,7 +38,7 @@ struct Sent<'a> {
     statements: Vec<&'a RawValue>,
 }
 
-/// What a pull source says its totals are.
+/// A batch of statements of one pull source.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "source": "google_ads",
@@ -64,11 +55,11 @@ struct Sent<'a> {
 pub(crate) struct RecordStatements {
     /// The source's name.
     source: String,
-    /// How long each bucket is: `15m`, `hour` or `day`.
+    /// The length of the buckets: `15m`, `hour` or `day`.
     grain: String,
-    /// The IANA zone in which buckets are cut.
+    /// The IANA time zone in which the buckets are cut.
     time_zone: String,
-    /// 1 to 5,000 of them.
+    /// 1 to 5,000 statements.
     statements: Vec<StatementSent>,
 }
 
@@ -84,37 +75,32 @@ pub(crate) struct RecordStatements {
 struct StatementSent {
     /// The campaign.
     campaign_id: Option<uuid::Uuid>,
-    /// The campaign, as the source calls it.
+    /// The campaign, by the id that the source uses.
     external_campaign_id: Option<String>,
-    /// With grain `day` a date, else the bucket's first instant.
+    /// With grain `day` a date, otherwise the bucket's first instant.
     #[schema(example = "2026-11-20")]
     bucket: String,
-    /// Totals by measure; those that are not named stay as they were.
+    /// The totals by measure. Measures that are not named stay as they were.
     #[schema(value_type = std::collections::BTreeMap<String, MeasureValue>)]
     measures: String,
-    /// As of when; now, if left out.
+    /// As of when the totals hold. Now, if left out.
     stated_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Record what totals are now
+/// Record statements
 ///
-/// Each item fares by itself. The newest statement of a measure holds: by `stated_at`, and among equals by arrival. One
-/// that changes nothing is a duplicate. A source states one measure of a campaign in one grain and zone.
+/// Each item has a result of its own. The newest statement of a measure holds: by `stated_at`, and among equal instants by
+/// arrival. A statement that changes nothing is a duplicate. A source states one measure of a campaign in one grain and
+/// time zone.
 #[utoipa::path(
     post,
     path = "/v1/statements",
     operation_id = "record_statements",
     tag = "activity",
     request_body = RecordStatements,
-    params(
-        BatchQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat: 1 to 255 visible ASCII characters"),
-    ),
+    params(BatchQuery),
     responses(
-        (status = 200, description = "How each item fared", body = BatchResponse, headers(
-            ("Consistency-Token" = String, description = "Makes a read wait for this"),
-            ("Idempotency-Replayed" = String, description = "`true`, where the request was carried out before"),
-        )),
+        (status = 200, description = "Result of each item", body = BatchResponse),
         StatementProblems,
     ),
     security(("key" = []))
@@ -123,68 +109,13 @@ pub(crate) async fn record(
     State(state): State<ApiState>,
     ApiQuery(query): ApiQuery<BatchQuery>,
     command: JsonCommand,
-) -> Result<CommandResponse, Problem> {
-    let sent: Sent<'_> = command.batch()?;
-    check_size("statements", sent.statements.len(), state.limits.statements)?;
-    let caller = &command.caller;
-    let cut = BucketSpec { grain: sent.grain, zone: sent.time_zone };
-    let batch = Batch::read(&sent.statements, cut, caller.received_at);
-    let done = execute(&state, caller, &sent.source, &batch).await?;
-    super::batch::answer("statements", caller, done, |_| None, query)
-}
-
-#[tracing::instrument(
-    skip_all,
-    fields(workspace = %caller.workspace(), source.name = source, correlation_id = caller.correlation_id())
-)]
-async fn execute(
-    state: &ApiState,
-    caller: &CommandContext,
-    source: &str,
-    batch: &Batch<'_>,
-) -> Result<CommandResult, CommandError> {
-    let _turn = execute::admit(state, caller)?;
-    if let Some(done) = execute::find_previous_result(state, caller).await? {
-        return Ok(done);
-    }
-    for attempt in 0..ATTEMPTS {
-        execute::backoff(attempt).await;
-        let mut lookup = execute::lookup(state, caller, attempt);
-        let known = ResolvedRefs::find(&mut lookup, source, batch.campaigns()).await?;
-        let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
-        known.source.require(SourceKind::Pull)?;
-        execute::check_source_rate(state, caller, known.source.id, batch.len(), attempt)?;
-        let sayable = batch.resolve(&known);
-        lookup.find(sayable.claim_keys()).await?;
-        let judged = sayable.judge(&lookup)?;
-        let mut events = Vec::new();
-        if !judged.statements.is_empty() {
-            let recorded = judge::event(&known, batch.cut(), judged.statements);
-            events.push(NewEvent {
-                event_type: STATEMENTS_RECORDED.name.to_owned(),
-                event_version: STATEMENTS_RECORDED.version().to_string(),
-                payload: Payload::Json(serde_json::to_string(&recorded).map_err(CommandError::encoding)?),
-            });
-        }
-        let outcome = Outcome::BatchProcessed(judged.settled);
-        let mut claims = known.assertions(&lookup);
-        claims.extend(judged.claims);
-        let request = AppendRequest {
-            workspace: caller.principal.workspace,
-            stream_type: STREAM_TYPE,
-            stream_id: known.source.id.stream(caller.workspace()),
-            expected: ExpectedVersion::Any,
-            events,
-            metadata: caller.metadata(),
-            claims,
-            item_preconditions: Vec::new(),
-            receipt: caller.receipt(&outcome)?,
-            recorded_at: state.clock.now(),
-        };
-        match execute::append(state, request).await? {
-            AppendAttempt::Committed(appended) => return CommandResult::appended(outcome, appended, caller.key()),
-            AppendAttempt::Conflicted(_) => {}
-        }
-    }
-    Err(CommandError::Contended)
+) -> Result<CommandResponse, RouteError> {
+    let sent: SentStatements<'_> = command.batch()?;
+    check_batch_size("statements", sent.statements.len(), state.commands.limits().statements)?;
+    let spec = BucketSpec { grain: sent.grain, zone: sent.time_zone };
+    let items: Vec<StatementItem> = sent.statements.iter().map(|raw| item::read(raw)).collect();
+    let recorded = state.commands.record_statements(&command.context, &sent.source, spec, &items).await?;
+    let (batch, done) = recorded.split();
+    let body = BatchResponse::new(batch, done.position, query.results, |_| None);
+    Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }

@@ -1,33 +1,33 @@
 //! CloudEvents 1.0 in JSON, one (structured mode) or several (batched mode): each event is one observation.
 //!
-//! Its `id`, the end of its `type`, its `time` and its `data` become an observation's members, as text: no number is read on
-//! the way. Attributes that we do not know are nobody's business but the sender's, as the specification asks.
+//! Its `id`, the end of its `type`, its `time` and its `data` are the members of an observation. Attributes that we do not
+//! know are ignored, as the specification asks.
 
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
+use commands::CommandError;
+use commands::ingest::{ObservationItem, check_batch_size, observation_id};
+use domain::item::{ItemError, ItemErrorCode, RejectedItem, truncate};
+use domain::observation::ObservationInput;
 use http::StatusCode;
 use http_edge::problem::Problem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::items::BatchInput;
+use super::format::InputFormat;
+use super::item::SentObservation;
 use crate::command::JsonCommand;
-use crate::error::CommandError;
-use crate::item_error::{ItemError, ItemErrorCode, truncate};
+use crate::json_item::malformed;
+use crate::problems::RouteError;
 use crate::problems::kinds::MIXED_SOURCES;
-use crate::raw_number::StrictStr;
+use crate::raw_number::{StrictStr, UniqueKeyMap};
 use crate::response::CommandResponse;
-use crate::routes::batch::{ResultsFilter, check_size};
+use crate::routes::batch::{BatchResponse, ResultsFilter};
 use crate::state::ApiState;
-
-/// How one event is called.
-pub(super) const ONE: &str = "application/cloudevents+json";
-/// How several are called.
-pub(super) const BATCH: &str = "application/cloudevents-batch+json";
 
 /// The context attributes that matter here, and the data. `null` stands for a member that is not there.
 #[derive(Debug, Deserialize)]
@@ -52,92 +52,64 @@ struct Event<'a> {
     data_base64: Option<IgnoredAny>,
 }
 
-/// The data of an event: what an observation has beside the context.
+/// The data of an event: the members of an observation that the context does not have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Data<'a> {
     #[serde(borrow, default)]
-    campaign_id: Option<&'a RawValue>,
+    campaign_id: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
-    external_campaign_id: Option<&'a RawValue>,
+    external_campaign_id: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
     count: Option<&'a RawValue>,
     #[serde(borrow, default)]
     value: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    dimensions: Option<&'a RawValue>,
+    dimensions: Option<UniqueKeyMap<'a, StrictStr<'a>>>,
     #[serde(borrow, default)]
     adjusts: Option<&'a RawValue>,
 }
 
 /// An event as far as it could be read.
-struct Sent<'a> {
-    id: Option<String>,
+struct ReadEvent<'a> {
     source: Option<Cow<'a, str>>,
-    observation: Result<Observation, ItemError>,
-}
-
-/// An event as an observation of ours.
-struct Observation {
-    item: Box<RawValue>,
     /// Whether the campaign is the one that `subject` names.
     by_subject: bool,
+    item: ObservationItem,
 }
 
-/// Records one event.
-pub(super) async fn record_one(
+/// Records one event, or several of one source.
+pub(super) async fn record(
     state: &ApiState,
     command: &JsonCommand,
+    format: InputFormat,
     source: Option<&str>,
-    listed: ResultsFilter,
-) -> Result<CommandResponse, Problem> {
-    record(state, command, &[command.batch()?], source, listed).await
-}
-
-/// Records several, all of one source.
-pub(super) async fn record_batch(
-    state: &ApiState,
-    command: &JsonCommand,
-    source: Option<&str>,
-    listed: ResultsFilter,
-) -> Result<CommandResponse, Problem> {
-    let events: Vec<&RawValue> = command.batch()?;
-    check_size("", events.len(), state.limits.observations)?;
-    record(state, command, &events, source, listed).await
-}
-
-async fn record(
-    state: &ApiState,
-    command: &JsonCommand,
-    events: &[&RawValue],
-    source: Option<&str>,
-    listed: ResultsFilter,
-) -> Result<CommandResponse, Problem> {
-    let sent: Vec<Sent<'_>> = events.iter().map(|event| read(event.get())).collect();
+    filter: ResultsFilter,
+) -> Result<CommandResponse, RouteError> {
+    let events: Vec<&RawValue> =
+        if format == InputFormat::CloudEvent { vec![command.batch()?] } else { command.batch()? };
+    check_batch_size("", events.len(), state.commands.limits().observations)?;
+    let events: Vec<ReadEvent<'_>> = events.iter().map(|event| read(event.get())).collect();
     let source = match source {
-        Some(source) => source,
-        None => common_source(&sent)?,
+        Some(source) => Cow::Borrowed(source),
+        None => Cow::Owned(common_source(&events)?.to_owned()),
     };
-    let mut items = BatchInput::default();
-    for (index, event) in sent.iter().enumerate() {
-        match &event.observation {
-            Ok(observation) => items.add(index, &observation.item),
-            Err(refusal) => items.refuse(index, event.id.clone(), refusal.clone()),
+    let (by_subject, items): (Vec<bool>, Vec<ObservationItem>) =
+        events.into_iter().map(|event| (event.by_subject, event.item)).unzip();
+    let recorded = state.commands.record_observations(&command.context, &source, &items).await?;
+    let (batch, done) = recorded.split();
+    let mut body = BatchResponse::new(batch, done.position, filter, |index| items.get(index).and_then(observation_id));
+    for result in &mut body.results {
+        // The errors of events that could not be read name the attributes already.
+        if let (Some(Ok(_)), Some(field)) = (items.get(result.index), &mut result.field) {
+            *field = field_of_event(field, by_subject.get(result.index).copied().unwrap_or_default());
         }
     }
-    let caller = &command.caller;
-    let (done, mut answer) = items.record(state, caller, source, listed).await?;
-    for result in &mut answer.results {
-        let observation = sent.get(result.index).and_then(|event| event.observation.as_ref().ok());
-        if let (Some(observation), Some(field)) = (observation, &mut result.field) {
-            *field = field_of_event(field, observation.by_subject);
-        }
-    }
-    Ok(CommandResponse::new(StatusCode::OK, caller, &done, &answer))
+    Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }
 
-/// The source that all events name which name one.
-fn common_source<'a>(sent: &'a [Sent<'_>]) -> Result<&'a str, Problem> {
+/// The source of all events that name one.
+fn common_source<'a>(sent: &'a [ReadEvent<'_>]) -> Result<&'a str, RouteError> {
     let mut named =
         sent.iter().enumerate().filter_map(|(index, event)| event.source.as_deref().map(|source| (index, source)));
     let place = |index: usize| if sent.len() == 1 { "source".to_owned() } else { format!("[{index}].source") };
@@ -159,30 +131,30 @@ fn common_source<'a>(sent: &'a [Sent<'_>]) -> Result<&'a str, Problem> {
             );
             Err(Problem::new(MIXED_SOURCES)
                 .field(place(index), format!("differs from {}", place(first)))
-                .detail(detail))
+                .detail(detail)
+                .into())
         }
     }
 }
 
-fn read(text: &str) -> Sent<'_> {
+fn read(text: &str) -> ReadEvent<'_> {
+    let unreadable = |error: ItemError| ReadEvent { source: None, by_subject: false, item: Err(error.into()) };
     if !text.starts_with('{') {
         // A sequence would be read as the attributes in order.
-        let refusal =
-            ItemError { reason: ItemErrorCode::Malformed, field: None, detail: "must be an object".to_owned() };
-        return Sent { id: None, source: None, observation: Err(refusal) };
+        return unreadable(ItemError::whole(ItemErrorCode::Malformed, "must be an object"));
     }
-    match serde_json::from_str::<Event<'_>>(text) {
-        Ok(event) => {
-            let id = event.id.as_ref().map(|StrictStr(id)| truncate(id));
-            let observation = event.observation();
-            Sent { id, source: event.source.map(|StrictStr(source)| source), observation }
-        }
-        Err(_) => Sent { id: None, source: None, observation: Err(ItemError::malformed::<Event<'_>>(text)) },
-    }
+    let Ok(event) = serde_json::from_str::<Event<'_>>(text) else {
+        return unreadable(malformed::<Event<'_>>(text));
+    };
+    let source = event.source.as_ref().map(|StrictStr(source)| source.clone());
+    let mut by_subject = false;
+    let item = event.observation(&mut by_subject);
+    let id = event.id.as_ref().map(|StrictStr(id)| truncate(id));
+    ReadEvent { source, by_subject, item: item.map_err(|error| RejectedItem { id, error }) }
 }
 
 impl Event<'_> {
-    fn observation(&self) -> Result<Observation, ItemError> {
+    fn observation(&self, by_subject: &mut bool) -> Result<ObservationInput, ItemError> {
         self.check_version()?;
         let id = needed("id", self.id.as_ref())?;
         needed("source", self.source.as_ref())?;
@@ -190,27 +162,25 @@ impl Event<'_> {
         let kind = kind.rsplit_once('.').map_or(kind, |(_, last)| last);
         let time = needed("time", self.time.as_ref())?;
         let data = self.data()?;
-
-        let mut item = Members(String::with_capacity(256));
-        item.text("id", id);
-        item.text("type", kind);
-        item.text("occurred_at", time);
-        let by_subject = data.campaign_id.is_none() && data.external_campaign_id.is_none();
-        if let (true, Some(StrictStr(subject))) = (by_subject, &self.subject) {
-            item.text("external_campaign_id", subject);
-        }
-        let members = [
-            ("campaign_id", data.campaign_id),
-            ("external_campaign_id", data.external_campaign_id),
-            ("count", data.count),
-            ("value", data.value),
-            ("dimensions", data.dimensions),
-            ("adjusts", data.adjusts),
-        ];
-        for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-            item.json(name, value.get());
-        }
-        Ok(Observation { item: item.close()?, by_subject })
+        *by_subject = data.campaign_id.is_none() && data.external_campaign_id.is_none();
+        let subject = self.subject.as_ref().filter(|_| *by_subject);
+        let sent = SentObservation {
+            id: id.into(),
+            campaign_id: data.campaign_id,
+            external_campaign_id: subject
+                .map(|StrictStr(text)| StrictStr(text.as_ref().into()))
+                .or(data.external_campaign_id),
+            kind: kind.into(),
+            occurred_at: time.into(),
+            count: data.count,
+            value: data.value,
+            dimensions: data.dimensions,
+            adjusts: data.adjusts,
+        };
+        sent.into_input().map_err(|error| {
+            let field = error.field.map(|field| field_of_event(&field, *by_subject));
+            ItemError { field, ..error }
+        })
     }
 
     fn check_version(&self) -> Result<(), ItemError> {
@@ -235,9 +205,9 @@ impl Event<'_> {
             return Err(ItemError::at(ItemErrorCode::Malformed, "data", "must be an object"));
         }
         serde_json::from_str(data.get()).map_err(|_| {
-            let refusal = ItemError::malformed::<Data<'_>>(data.get());
-            let field = refusal.field.map_or("data".to_owned(), |field| format!("data.{field}"));
-            ItemError { field: Some(field), ..refusal }
+            let error = malformed::<Data<'_>>(data.get());
+            let field = error.field.map_or("data".to_owned(), |field| format!("data.{field}"));
+            ItemError { field: Some(field), ..error }
         })
     }
 }
@@ -256,38 +226,12 @@ fn is_json(content_type: &str) -> bool {
     media_type.split_once('/').is_some_and(|(_, subtype)| subtype == "json" || subtype.ends_with("+json"))
 }
 
-/// What the sender of an event calls a member of ours.
+/// The attribute of an event that is a member of an observation.
 fn field_of_event(field: &str, by_subject: bool) -> String {
     match field {
         "id" | "type" => field.to_owned(),
         "occurred_at" => "time".to_owned(),
         "campaign_id" | "external_campaign_id" if by_subject => "subject".to_owned(),
         other => format!("data.{other}"),
-    }
-}
-
-/// A JSON object under construction.
-struct Members(String);
-
-impl Members {
-    fn text(&mut self, name: &str, text: &str) {
-        self.json(name, &serde_json::Value::from(text).to_string());
-    }
-
-    /// `name` must need no escape, and `value` must be JSON.
-    fn json(&mut self, name: &str, value: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        for part in ["\"", name, "\":", value] {
-            self.0.push_str(part);
-        }
-    }
-
-    fn close(mut self) -> Result<Box<RawValue>, ItemError> {
-        self.0.push('}');
-        RawValue::from_string(self.0).map_err(|error| ItemError {
-            reason: ItemErrorCode::Malformed,
-            field: None,
-            detail: format!("is not JSON: {error}"),
-        })
     }
 }

@@ -1,30 +1,33 @@
-//! The streamed answer: a line for each chunk, then one that ends it.
+//! The streamed response: a line for each chunk, then one that ends it.
 
 use bytes::Bytes;
+use commands::CommandContext;
+use commands::ingest::ItemStatus;
+use domain::item::ItemErrorCode;
 use http_edge::problem::Problem;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::splitter::Chunk;
-use crate::command::CommandContext;
-use crate::item_error::ItemErrorCode;
-use crate::outcome::CommandResult;
-use crate::response::token;
-use crate::routes::batch::{BatchResponse, ItemResult, ItemStatus};
+use crate::command::StreamingCommand;
+use crate::response::consistency_token;
+use crate::routes::batch::{BatchResponse, ItemErrorCodeSchema, ItemResponse, ItemStatusSchema};
 
-/// How one line fared.
+/// The result of one line.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct LineResult {
     /// The line's number in the request, from 1.
-    line: usize,
+    line: u64,
     /// The item's id, if it has one that could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
-    /// How it fared.
+    /// Whether it was accepted.
+    #[schema(value_type = ItemStatusSchema)]
     status: ItemStatus,
     /// Why it was not accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ItemErrorCodeSchema>)]
     reason: Option<ItemErrorCode>,
     /// The member at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,14 +37,16 @@ pub(crate) struct LineResult {
     detail: Option<String>,
 }
 
-impl From<ItemResult> for LineResult {
-    fn from(result: ItemResult) -> Self {
-        let ItemResult { index, id, status, reason, field, detail } = result;
-        Self { line: index, id, status, reason, field, detail }
+impl LineResult {
+    /// The result of an item, by the number of its line in the request.
+    fn new(chunk: &Chunk, result: ItemResponse) -> Self {
+        let ItemResponse { index, id, status, reason, field, detail } = result;
+        let line = chunk.items.get(index).map_or(0, |(number, _)| *number);
+        Self { line, id, status, reason, field, detail }
     }
 }
 
-/// How the lines of one chunk fared.
+/// The results of one chunk.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChunkResponse {
     /// Counted from 1.
@@ -53,28 +58,28 @@ pub(crate) struct ChunkResponse {
     accepted: usize,
     /// How many said nothing new.
     duplicates: usize,
-    /// How many said something else under an id that was recorded before.
+    /// How many had other content than was recorded under their id.
     conflicts: usize,
     /// How many could not be recorded.
     rejected: usize,
-    /// The log's position that covers the chunk.
+    /// The position of the log that covers the chunk.
     position: i64,
     /// Makes a read wait for the chunk.
     consistency_token: String,
     /// Whether it was recorded when the same request was sent before.
     replayed: bool,
-    /// The items that were not accepted, or all of them with `results=all`, as far as an answer lists them.
+    /// The items that were not accepted, or all of them with `results=all`, as far as a response lists them.
     results: Vec<LineResult>,
-    /// How many of them are not listed: one answer lists the first 1,000.
+    /// How many of them are not listed: one response lists the first 1,000.
     results_omitted: usize,
 }
 
-/// The last line of an answer: what came of all chunks, and whether that is all.
+/// The last line of a response: the totals of all chunks, and whether everything was recorded.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StreamSummary {
-    /// Whether everything that was sent is answered.
+    /// Whether everything that was sent was processed.
     done: bool,
-    /// Why it is not.
+    /// Why it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Problem>)]
     problem: Option<Value>,
@@ -92,29 +97,29 @@ pub(crate) struct StreamSummary {
     consistency_token: Option<String>,
 }
 
-/// What the chunks so far come to.
+/// The totals of the chunks so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Totals {
     /// How many items were recorded.
     accepted: usize,
     /// How many said nothing new.
     duplicates: usize,
-    /// How many said something else under an id that was recorded before.
+    /// How many had other content than was recorded under their id.
     conflicts: usize,
     /// How many could not be recorded.
     rejected: usize,
-    /// The log's position that covers all of it.
+    /// The position of the log that covers all of it.
     position: i64,
     /// How many results are not listed.
     results_omitted: usize,
 }
 
-/// Writes the lines of one answer, and keeps count.
+/// Writes the lines of one response, and adds them up.
 #[derive(Debug)]
 pub(super) struct StreamTotals {
     chunks: u64,
     totals: Totals,
-    /// How many results may still be listed. An answer waits in memory for a caller who sends everything before it reads, so
+    /// How many results may still be listed. A response waits in memory for a caller who sends everything before it reads, so
     /// it must not grow with what is sent.
     room: usize,
 }
@@ -127,14 +132,15 @@ impl StreamTotals {
     /// The line of a chunk.
     pub(super) fn chunk(
         &mut self,
-        caller: &CommandContext,
+        context: &CommandContext,
         chunk: &Chunk,
-        done: &CommandResult,
-        answer: BatchResponse,
+        replayed: bool,
+        response: BatchResponse,
     ) -> Bytes {
-        let BatchResponse { accepted, duplicates, conflicts, rejected, position, results } = answer;
+        let BatchResponse { accepted, duplicates, conflicts, rejected, position, results } = response;
         let found = results.len();
-        let listed: Vec<LineResult> = results.into_iter().take(self.room).map(LineResult::from).collect();
+        let listed: Vec<LineResult> =
+            results.into_iter().take(self.room).map(|result| LineResult::new(chunk, result)).collect();
         let results_omitted = found - listed.len();
         self.room -= listed.len();
         self.chunks += 1;
@@ -152,25 +158,32 @@ impl StreamTotals {
             conflicts,
             rejected,
             position,
-            consistency_token: token(caller, position),
-            replayed: done.replayed,
+            consistency_token: consistency_token(context, position).to_string(),
+            replayed,
             results: listed,
             results_omitted,
         })
     }
 
-    /// The last line of an answer to everything.
-    pub(super) fn end(&self, caller: &CommandContext, lines: u64) -> Bytes {
-        line(&self.last(caller, lines))
+    /// The last line, where everything was processed.
+    pub(super) fn end(&self, context: &CommandContext, lines: u64) -> Bytes {
+        line(&self.summary(context, lines))
     }
 
     /// The last line where something went wrong.
-    pub(super) fn break_off(&self, caller: &CommandContext, lines: u64, problem: &Problem, resume_from: u64) -> Bytes {
-        let problem = Some(problem.clone().of_request(caller.request_id()).to_json());
-        line(&StreamSummary { done: false, problem, resume_from: Some(resume_from), ..self.last(caller, lines) })
+    pub(super) fn break_off(
+        &self,
+        command: &StreamingCommand,
+        lines: u64,
+        problem: &Problem,
+        resume_from: u64,
+    ) -> Bytes {
+        let problem = Some(problem.clone().of_request(&command.request_id).to_json());
+        let summary = self.summary(&command.context, lines);
+        line(&StreamSummary { done: false, problem, resume_from: Some(resume_from), ..summary })
     }
 
-    fn last(&self, caller: &CommandContext, lines: u64) -> StreamSummary {
+    fn summary(&self, context: &CommandContext, lines: u64) -> StreamSummary {
         StreamSummary {
             done: true,
             problem: None,
@@ -178,7 +191,7 @@ impl StreamTotals {
             chunks: self.chunks,
             lines,
             totals: self.totals,
-            consistency_token: (self.chunks > 0).then(|| token(caller, self.totals.position)),
+            consistency_token: (self.chunks > 0).then(|| consistency_token(context, self.totals.position).to_string()),
         }
     }
 }

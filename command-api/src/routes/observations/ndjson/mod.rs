@@ -1,13 +1,13 @@
-//! Newline-delimited JSON: one observation per line, however many. The body is recorded chunk by chunk as it arrives, and
-//! answered chunk by chunk, so that neither it nor the answer is ever held whole.
+//! Newline-delimited JSON: one observation per line, any number of lines. The body is recorded chunk by chunk as it arrives,
+//! and the response has a line for each chunk, so that neither is ever held whole.
 //!
-//! What was refused before anything was recorded is answered with a plain problem. Once the first chunk is recorded the status
-//! is said, and what goes wrong then is told in the answer's last line, with the line to go on from.
+//! An error before the first chunk is recorded is a plain problem. After that the status is sent already: an error is in the
+//! last line of the response, with the line to resume from.
 //!
 //! Each chunk has a receipt under a key of its own, derived from the caller's. The same request sent again finds the receipts
-//! of the chunks that were recorded, is answered the same for them, and goes on with the rest.
+//! of the chunks that were recorded, is answered the same for them, and continues with the rest.
 
-pub(crate) mod answer; // the lines of the answer
+pub(crate) mod answer; // the lines of the response
 mod splitter; // bytes to chunks
 
 #[cfg(test)]
@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use commands::ingest::{ObservationItem, observation_id};
+use commands::{CommandError, Idempotency};
+use domain::item::{ItemError, ItemErrorCode, RejectedItem};
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
@@ -31,28 +34,24 @@ use tracing::Instrument;
 
 use self::answer::StreamTotals;
 use self::splitter::{Chunk, ChunkSplitter, Line, Size};
-use super::items::BatchInput;
+use super::format::LINES;
+use super::item;
 use crate::command::{StreamingCommand, UnreadCommand};
-use crate::error::CommandError;
-use crate::idempotency::Idempotency;
-use crate::item_error::{ItemError, ItemErrorCode};
-use crate::routes::batch::ResultsFilter;
+use crate::problems::RouteError;
+use crate::routes::batch::{BatchResponse, ResultsFilter};
 use crate::state::{ApiState, StreamLimits};
-
-/// What such a body and its answer are called.
-pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// Records the lines of a body as observations of `source`.
 pub(super) async fn record(
     state: ApiState,
-    opened: UnreadCommand,
+    command: UnreadCommand,
     source: String,
-    listed: ResultsFilter,
-) -> Result<Response, Problem> {
-    let limits = state.limits.stream;
-    let (flowing, body) = opened.flow()?;
+    filter: ResultsFilter,
+) -> Result<Response, RouteError> {
+    let limits = state.stream;
+    let (command, body) = command.stream()?;
     let size = Size { lines: limits.chunk_lines, bytes: limits.chunk_bytes, line_bytes: limits.line_bytes };
-    let content = flowing.content.clone().with(MEDIA_TYPE).with(&source);
+    let content = command.content.clone().with(LINES).with(&source);
     let mut chunks =
         Chunks { body, piece: Bytes::new(), ended: false, cutter: ChunkSplitter::new(size, content), limits };
     let first = chunks.next().await?;
@@ -62,10 +61,10 @@ pub(super) async fn record(
         most: usize::try_from(limits.lines).unwrap_or(usize::MAX),
     })?;
 
-    let mut recording = ChunkRecorder { state, flowing, source, listed, tally: StreamTotals::new(limits.results) };
+    let mut recording = ChunkRecorder { state, command, source, filter, totals: StreamTotals::new(limits.results) };
     let line = recording.record(&first).await?;
     let (sender, lines) = mpsc::unbounded_channel();
-    // Whoever reads the answer late, or never, must not stop the reading of the body.
+    // A caller that reads the response late, or never, must not stop the reading of the body.
     let answering = async move { answer(recording, chunks, first, line, sender).await };
     tokio::spawn(answering.instrument(tracing::Span::current()));
 
@@ -73,11 +72,11 @@ pub(super) async fn record(
         let line: Option<Bytes> = lines.recv().await;
         line.map(|line| (Ok::<_, std::convert::Infallible>(line), lines))
     });
-    let content_type = [(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))];
+    let content_type = [(CONTENT_TYPE, HeaderValue::from_static(LINES))];
     Ok((StatusCode::OK, content_type, Body::from_stream(lines)).into_response())
 }
 
-/// Gives the whole answer, line by line, unless the caller goes away.
+/// Sends the whole response, line by line, unless the caller goes away.
 async fn answer(
     mut recording: ChunkRecorder,
     mut chunks: Chunks,
@@ -86,7 +85,7 @@ async fn answer(
     sender: UnboundedSender<Bytes>,
 ) {
     let send = |line| {
-        // Nobody is there to be told that nobody is there.
+        // It fails only if the caller went away.
         let _ = sender.send(line);
     };
     let mut resume_from = first.lines.1 + 1;
@@ -107,17 +106,17 @@ async fn answer(
         ended = recorded => ended,
         () = sender.closed() => return,
     };
-    let (caller, lines) = (&recording.flowing.caller, chunks.cutter.lines());
+    let (command, lines) = (&recording.command, chunks.cutter.lines());
     send(match ended {
-        Ok(()) => recording.tally.end(caller, lines),
+        Ok(()) => recording.totals.end(&command.context, lines),
         Err(problem) => {
             tracing::warn!(
-                request_id = caller.request_id(),
+                request_id = command.request_id,
                 ?problem,
                 resume_from,
                 "a stream of observations broke off"
             );
-            recording.tally.break_off(caller, lines, &problem, resume_from)
+            recording.totals.break_off(command, lines, &problem, resume_from)
         }
     });
 }
@@ -183,32 +182,37 @@ impl Chunks {
 /// Records the chunks of one request.
 struct ChunkRecorder {
     state: ApiState,
-    flowing: StreamingCommand,
+    command: StreamingCommand,
     source: String,
-    listed: ResultsFilter,
-    tally: StreamTotals,
+    filter: ResultsFilter,
+    totals: StreamTotals,
 }
 
-/// How a chunk is retried when the log has no room for it.
+/// The pauses before a chunk is retried when the log has no room for it.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl ChunkRecorder {
-    /// Records a chunk and gives its line of the answer.
+    /// Records a chunk and returns its line of the response.
     async fn record(&mut self, chunk: &Chunk) -> Result<Bytes, Problem> {
-        let idempotency = self.flowing.key.as_deref().map(|key| idempotency(key, chunk));
-        let caller = self.flowing.caller_of(&self.state, idempotency).await?;
-        let (done, answer) = items(chunk).record(&self.state, &caller, &self.source, self.listed).await?;
-        Ok(self.tally.chunk(&caller, chunk, &done, answer))
+        let idempotency = self.command.key.as_deref().map(|key| idempotency(key, chunk));
+        let context = self.command.part(&self.state, idempotency).await?;
+        let items: Vec<ObservationItem> = chunk.items.iter().map(|(_, line)| read(chunk, line)).collect();
+        let recorded = self.state.commands.record_observations(&context, &self.source, &items).await;
+        let recorded = recorded.map_err(RouteError::from)?;
+        let (batch, done) = recorded.split();
+        let id_of = |index: usize| items.get(index).and_then(observation_id);
+        let response = BatchResponse::new(batch, done.position, self.filter, id_of);
+        Ok(self.totals.chunk(&context, chunk, done.replayed, response))
     }
 
-    /// Waits for a while where the log has no room: the caller, of whom nothing is read meanwhile, sends more slowly then.
+    /// Retries for a while where the log has no room. Nothing of the body is read meanwhile, so the caller sends more slowly.
     async fn record_patiently(&mut self, chunk: &Chunk) -> Result<Bytes, Problem> {
         let begun = Instant::now();
         let mut longest = FIRST_PAUSE;
         loop {
             match self.record(chunk).await {
-                Err(problem) if self.may_pass(&problem) && begun.elapsed() < self.state.limits.stream.patience => {
+                Err(problem) if self.may_pass(&problem) && begun.elapsed() < self.state.stream.patience => {
                     tokio::time::sleep(longest.mul_f64(rand::random_range(0.5..1.0))).await;
                     longest = LONGEST_PAUSE.min(longest * 2);
                 }
@@ -217,12 +221,12 @@ impl ChunkRecorder {
         }
     }
 
-    /// Whether trying again may help, and cannot count anything as sent twice that was sent once.
+    /// Whether another attempt may succeed, and cannot take an item that was sent once for a duplicate.
     fn may_pass(&self, problem: &Problem) -> bool {
         match problem.code() {
             "overloaded" | "rate-limited" | "concurrent-change" | "request-in-flight" => true,
             // It is not known then whether the chunk was recorded; its receipt knows.
-            "unavailable" => self.flowing.key.is_some(),
+            "unavailable" => self.command.key.is_some(),
             _ => false,
         }
     }
@@ -235,30 +239,23 @@ fn idempotency(key: &str, chunk: &Chunk) -> Idempotency {
     Idempotency { key, digest: chunk.digest() }
 }
 
-/// The items of a chunk, each at the place of its line's number.
-fn items(chunk: &Chunk) -> BatchInput<'_> {
-    let mut items = BatchInput::default();
-    for (number, line) in &chunk.items {
-        let place = usize::try_from(*number).unwrap_or(usize::MAX);
-        let refuse = |reason, detail: String| ItemError { reason, field: None, detail };
-        let read = match line {
-            Line::Text(range) => match std::str::from_utf8(chunk.text(range)) {
-                Ok(text) if !text.starts_with('{') => {
-                    // A sequence would be read as the members in order.
-                    Err(refuse(ItemErrorCode::Malformed, "must be an object".to_owned()))
-                }
-                Ok(text) => serde_json::from_str::<&RawValue>(text)
-                    .map_err(|error| refuse(ItemErrorCode::Malformed, format!("is not JSON: {error}"))),
-                Err(error) => {
-                    Err(refuse(ItemErrorCode::Malformed, format!("is not UTF-8 from byte {} on", error.valid_up_to())))
-                }
-            },
-            Line::TooLong => Err(refuse(ItemErrorCode::TooLong, "is longer than a line may be".to_owned())),
-        };
-        match read {
-            Ok(item) => items.add(place, item),
-            Err(refusal) => items.refuse(place, None, refusal),
-        }
+/// Reads the item of a line.
+fn read(chunk: &Chunk, line: &Line) -> ObservationItem {
+    let Line::Text(range) = line else {
+        return Err(rejected(ItemErrorCode::TooLong, "is longer than a line may be"));
+    };
+    let text = std::str::from_utf8(chunk.text(range)).map_err(|error| {
+        rejected(ItemErrorCode::Malformed, format!("is not UTF-8 from byte {} on", error.valid_up_to()))
+    })?;
+    if !text.starts_with('{') {
+        // A sequence would be read as the members in order.
+        return Err(rejected(ItemErrorCode::Malformed, "must be an object"));
     }
-    items
+    let raw: &RawValue = serde_json::from_str(text)
+        .map_err(|error| rejected(ItemErrorCode::Malformed, format!("is not JSON: {error}")))?;
+    item::read(raw)
+}
+
+fn rejected(reason: ItemErrorCode, detail: impl Into<String>) -> RejectedItem {
+    ItemError::whole(reason, detail).into()
 }

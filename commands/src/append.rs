@@ -1,0 +1,166 @@
+//! Append with retry: what every use case does around its decision.
+
+use std::time::Duration;
+
+use domain::catalogue::EventType;
+use domain::ids::SourceId;
+use event_store::{
+    AppendError, AppendOutcome, AppendRequest, Claim, ExpectedVersion, ItemPrecondition, NewEvent, Payload,
+    find_receipt,
+};
+use serde::Serialize;
+
+use crate::Commands;
+use crate::claims::{CachePolicy, ClaimReader};
+use crate::context::CommandContext;
+use crate::error::CommandError;
+use crate::in_flight::InFlightGuard;
+use crate::outcome::{CommandResult, Outcome};
+
+/// How often a command is tried. Each round of a race has a winner, so this many callers at once all get through.
+const MAX_ATTEMPTS: u32 = 24;
+
+/// What a decision wants appended to one stream.
+#[derive(Debug)]
+pub(crate) struct Proposal {
+    pub(crate) stream_type: &'static str,
+    pub(crate) stream_id: String,
+    pub(crate) expected: ExpectedVersion,
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) item_preconditions: Vec<ItemPrecondition>,
+    /// What the receipt keeps.
+    pub(crate) outcome: Outcome,
+}
+
+/// One attempt at a command. The first one may use cached claims; the later ones read them.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    commands: &'a Commands,
+    context: &'a CommandContext,
+    pub(crate) is_first: bool,
+    pub(crate) claims: ClaimReader<'a>,
+}
+
+/// The attempts at one command. A use case looks up, decides and appends in each, and takes the next one when it lost a race.
+#[derive(Debug)]
+pub(crate) struct Attempts<'a> {
+    commands: &'a Commands,
+    context: &'a CommandContext,
+    started: u32,
+    _in_flight: InFlightGuard,
+}
+
+impl<'a> Attempts<'a> {
+    /// Begins to carry a command out. Rejected before anything is looked up while a command under the same key is carried
+    /// out, and when the log has more to write than it can: what is rejected for load must not add to it.
+    pub(crate) fn begin(commands: &'a Commands, context: &'a CommandContext) -> Result<Self, CommandError> {
+        let workspace = context.workspace().0;
+        commands.appender.check_capacity(workspace)?;
+        let in_flight = commands.in_flight.begin(workspace, context.key())?;
+        Ok(Self { commands, context, started: 0, _in_flight: in_flight })
+    }
+
+    /// The next attempt, after a pause that grows; an error when all of them were lost.
+    pub(crate) async fn next(&mut self) -> Result<Attempt<'a>, CommandError> {
+        let number = self.started;
+        if number == MAX_ATTEMPTS {
+            return Err(CommandError::Contended);
+        }
+        self.started += 1;
+        backoff(number).await;
+        let is_first = number == 0;
+        let policy = if is_first { CachePolicy::Cached } else { CachePolicy::Read };
+        let (commands, context) = (self.commands, self.context);
+        let claims = ClaimReader::new(&commands.pool, &commands.claims, context.workspace().0, policy);
+        Ok(Attempt { commands, context, is_first, claims })
+    }
+}
+
+/// Lets others go first before a race is run again: longer each time, and never two callers for equally long.
+async fn backoff(number: u32) {
+    if number > 0 {
+        let longest = (1_u64 << number.min(5)) * 1_000;
+        let wait = rand::random_range(0..=longest);
+        tokio::time::sleep(Duration::from_micros(wait)).await;
+    }
+}
+
+impl Attempt<'_> {
+    /// The result of the same command, if it was carried out before. Asked once, at the first attempt.
+    pub(crate) async fn previous_result(&self) -> Result<Option<CommandResult>, CommandError> {
+        if self.is_first { find_previous_result(self.commands, self.context).await } else { Ok(None) }
+    }
+
+    /// Rejects a source that sends too much. Trying again after a lost race costs nothing.
+    pub(crate) fn check_source_rate(&self, source: SourceId, items: usize) -> Result<(), CommandError> {
+        if !self.is_first {
+            return Ok(());
+        }
+        self.commands.source_rate.check(self.context.workspace(), source, items).map_err(CommandError::RateLimited)
+    }
+
+    /// Appends what was decided. `None`: the attempt lost a race.
+    pub(crate) async fn append(&self, proposal: Proposal) -> Result<Option<CommandResult>, CommandError> {
+        let Proposal { stream_type, stream_id, expected, events, claims, item_preconditions, outcome } = proposal;
+        let request = AppendRequest {
+            workspace: self.context.workspace().0,
+            stream_type,
+            stream_id,
+            expected,
+            events,
+            metadata: self.context.metadata(),
+            claims,
+            item_preconditions,
+            receipt: self.context.receipt(&outcome)?,
+            recorded_at: self.commands.clock.now(),
+        };
+        let appended = self.commands.appender.append(request).await;
+        classify(outcome, appended, self.context)
+    }
+}
+
+/// The result of an append. `None`: it lost a race. An error is what another attempt would meet again.
+pub(crate) fn classify(
+    outcome: Outcome,
+    appended: Result<AppendOutcome, AppendError>,
+    context: &CommandContext,
+) -> Result<Option<CommandResult>, CommandError> {
+    match appended {
+        Ok(appended) => CommandResult::appended(outcome, appended, context.key()).map(Some),
+        Err(AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item) => Ok(None),
+        Err(
+            error @ (AppendError::ReceiptMismatch
+            | AppendError::Invalid(_)
+            | AppendError::Overloaded
+            | AppendError::ShuttingDown
+            | AppendError::Unavailable(_)),
+        ) => Err(error.into()),
+    }
+}
+
+/// The result of the same command, if it was carried out before. Only saves work: the append looks again, under the lock.
+pub(crate) async fn find_previous_result(
+    commands: &Commands,
+    context: &CommandContext,
+) -> Result<Option<CommandResult>, CommandError> {
+    let Some(idempotency) = &context.idempotency else { return Ok(None) };
+    let today = context.received_at.date_naive();
+    match find_receipt(&commands.pool, context.workspace().0, &idempotency.key, today).await? {
+        Some(receipt) if receipt.digest == idempotency.digest => {
+            CommandResult::replayed(receipt, &idempotency.key).map(Some)
+        }
+        Some(_) => Err(CommandError::KeyReused),
+        None => Ok(None),
+    }
+}
+
+/// A new event of a type, with its current version.
+pub(crate) fn new_event(kind: EventType, payload: Payload) -> NewEvent {
+    NewEvent { event_type: kind.name.to_owned(), event_version: kind.version().to_string(), payload }
+}
+
+/// A new event whose payload is `event` as JSON.
+pub(crate) fn new_json_event(kind: EventType, event: &impl Serialize) -> Result<NewEvent, CommandError> {
+    Ok(new_event(kind, Payload::Json(serde_json::to_string(event).map_err(CommandError::Encoding)?)))
+}

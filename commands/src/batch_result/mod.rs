@@ -1,0 +1,115 @@
+//! What became of each item of a batch. One bad item never fails its neighbours.
+
+use std::collections::BTreeMap;
+
+use domain::item::{ItemError, ItemErrorCode};
+use serde::{Deserialize, Serialize};
+
+/// What became of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemStatus {
+    /// It is recorded.
+    Accepted,
+    /// It says nothing new.
+    Duplicate,
+    /// Other content was recorded under its id.
+    Conflict,
+    /// It cannot be recorded.
+    Rejected,
+}
+
+/// The result of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemResult {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// Its id, if it has one that could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What became of it.
+    pub status: ItemStatus,
+    /// Why it was not accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ItemErrorCode>,
+    /// The member at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl ItemResult {
+    /// The result of an item that is recorded.
+    pub fn accepted(index: usize, id: Option<String>) -> Self {
+        Self { index, id, status: ItemStatus::Accepted, reason: None, field: None, detail: None }
+    }
+
+    pub(crate) fn rejected(index: usize, id: Option<String>, error: ItemError) -> Self {
+        let ItemError { reason, field, detail } = error;
+        Self { index, id, status: ItemStatus::Rejected, reason: Some(reason), field, detail: Some(detail) }
+    }
+
+    pub(crate) fn with_reason(index: usize, id: Option<String>, status: ItemStatus, reason: ItemErrorCode) -> Self {
+        Self { index, id, status, reason: Some(reason), field: None, detail: None }
+    }
+}
+
+/// The result of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchResult {
+    /// How many items were recorded.
+    pub accepted: usize,
+    /// How many said nothing new.
+    pub duplicates: usize,
+    /// How many said something else under an id that was recorded before.
+    pub conflicts: usize,
+    /// How many could not be recorded.
+    pub rejected: usize,
+    /// The items that were not accepted, in the order of the batch.
+    pub results: Vec<ItemResult>,
+}
+
+/// What is settled of a batch before its append: kept with the receipt, so that a replay answers the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PreAppendResults {
+    /// How many items the batch has.
+    pub(crate) total: usize,
+    /// The results of those that are not part of the append.
+    pub(crate) results: Vec<ItemResult>,
+}
+
+impl PreAppendResults {
+    /// Completes the results by what the append found of the items that were part of it, numbered among themselves.
+    pub(crate) fn complete(
+        self,
+        id_of: impl Fn(usize) -> Option<String>,
+        duplicates: &[usize],
+        conflicts: &[usize],
+    ) -> BatchResult {
+        let mut results: BTreeMap<usize, ItemResult> =
+            self.results.into_iter().map(|result| (result.index, result)).collect();
+        let appended: Vec<usize> = (0..self.total).filter(|index| !results.contains_key(index)).collect();
+        let found = [
+            (duplicates, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+            (conflicts, ItemStatus::Conflict, ItemErrorCode::OtherContent),
+        ];
+        for (items, status, reason) in found {
+            for index in items.iter().filter_map(|item| appended.get(*item)) {
+                results.insert(*index, ItemResult::with_reason(*index, id_of(*index), status, reason));
+            }
+        }
+        let count = |status| results.values().filter(|result| result.status == status).count();
+        BatchResult {
+            accepted: self.total - results.len(),
+            duplicates: count(ItemStatus::Duplicate),
+            conflicts: count(ItemStatus::Conflict),
+            rejected: count(ItemStatus::Rejected),
+            results: results.into_values().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+use domain::item::ItemErrorCode;
+
+use super::*;
+use crate::outcome::Outcome;
+
+fn settled(results: &[(usize, ItemStatus, ItemErrorCode)], total: usize) -> PreAppendResults {
+    let results = results.iter().map(|(index, status, reason)| ItemResult::with_reason(*index, None, *status, *reason));
+    PreAppendResults { total, results: results.collect() }
+}
+
+#[test]
+fn duplicates_are_numbered_among_the_items_of_the_append() {
+    // Items 1 and 4 were settled before, so the append was given 0, 2, 3, 5 and calls them 0, 1, 2, 3.
+    let settled = settled(
+        &[
+            (4, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+            (1, ItemStatus::Rejected, ItemErrorCode::UnknownType),
+        ],
+        6,
+    );
+    let batch = settled.complete(|index| Some(format!("id-{index}")), &[3], &[1]);
+    let results: Vec<_> = batch.results.iter().map(|result| (result.index, result.status, result.reason)).collect();
+    assert_eq!(
+        results,
+        [
+            (1, ItemStatus::Rejected, Some(ItemErrorCode::UnknownType)),
+            (2, ItemStatus::Conflict, Some(ItemErrorCode::OtherContent)),
+            (4, ItemStatus::Duplicate, Some(ItemErrorCode::AlreadyRecorded)),
+            (5, ItemStatus::Duplicate, Some(ItemErrorCode::AlreadyRecorded)),
+        ]
+    );
+    assert_eq!(batch.results[1].id.as_deref(), Some("id-2"));
+    assert_eq!((batch.accepted, batch.duplicates, batch.conflicts, batch.rejected), (2, 2, 1, 1));
+}
+
+#[test]
+fn receipts_keep_what_was_settled_before_the_append() {
+    let settled = settled(&[(0, ItemStatus::Rejected, ItemErrorCode::BadId)], 1);
+    let stored = serde_json::to_string(&Outcome::BatchProcessed(settled.clone())).unwrap();
+    let expected = r#"{"batch_processed":{"total":1,"results":[{"index":0,"status":"rejected","reason":"bad_id"}]}}"#;
+    assert_eq!(stored, expected);
+    assert_eq!(serde_json::from_str::<Outcome>(&stored).unwrap(), Outcome::BatchProcessed(settled));
+}

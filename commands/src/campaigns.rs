@@ -1,0 +1,136 @@
+//! Commands on campaigns: create, edit, budget, lifecycle.
+
+use domain::campaign::{Campaign, CampaignCommand, decide};
+use domain::ids::CampaignId;
+use event_store::{AppendError, CommitContext, Loaded};
+
+use crate::Commands;
+use crate::append::{Attempts, classify, find_previous_result};
+use crate::claims::{self, EXTERNAL_CAMPAIGN};
+use crate::context::CommandContext;
+use crate::error::CommandError;
+use crate::outcome::{CommandResult, Completed, Outcome};
+
+/// The versions of a campaign that the caller accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionPrecondition {
+    /// Any version.
+    Any,
+    /// One of these, which may be none.
+    Versions(Vec<i64>),
+}
+
+impl VersionPrecondition {
+    /// Whether a campaign at `version` may be changed.
+    pub fn accepts(&self, version: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Versions(versions) => versions.contains(&version),
+        }
+    }
+}
+
+impl Commands {
+    /// Carries out a command on a campaign, which is made by [`CampaignCommand::Create`] under an id that is new.
+    #[tracing::instrument(
+        skip_all,
+        fields(workspace = %context.workspace(), campaign.id = %id, correlation_id = context.correlation_id)
+    )]
+    pub async fn execute_campaign_command(
+        &self,
+        context: &CommandContext,
+        id: CampaignId,
+        precondition: &VersionPrecondition,
+        command: CampaignCommand,
+    ) -> Result<Completed<CampaignId>, CommandError> {
+        let mut may_use_cache = true;
+        let mut attempts = Attempts::begin(self, context)?;
+        let result = loop {
+            attempts.next().await?;
+            let (loaded, is_cached) = self.load_campaign(context, id, &command, may_use_cache).await?;
+            may_use_cache = false;
+            if !precondition.accepts(loaded.version) {
+                if is_cached {
+                    continue;
+                }
+                // The command itself, sent before under the same key, may be what moved the version meanwhile.
+                match find_previous_result(self, context).await? {
+                    Some(result) => break result,
+                    None => return Err(CommandError::VersionMismatch { actual: loaded.version }),
+                }
+            }
+            let (outcome, events) = match decide(&loaded.aggregate, command.clone()) {
+                Ok(events) if is_creation(&command) => (Outcome::Created(id), events),
+                Ok(events) => (Outcome::Changed(id), events),
+                Err(error) => (Outcome::Refused(error.into()), Vec::new()),
+            };
+            if matches!(outcome, Outcome::Refused(_)) && context.idempotency.is_none() {
+                if is_cached {
+                    continue;
+                }
+                break CommandResult::without_append(outcome, loaded.version);
+            }
+            let external_ids = loaded.aggregate.details.as_ref().map_or(&[][..], |details| &details.external_ids);
+            let commit = CommitContext {
+                metadata: context.metadata(),
+                claims: claims::of_campaign(id, external_ids, &events),
+                receipt: context.receipt(&outcome)?,
+                recorded_at: self.clock.now(),
+            };
+            let appended = self.campaigns.append(&loaded, &events, commit).await;
+            if let Err(error) = &appended {
+                fail_if_not_retryable(error, id, precondition)?;
+            }
+            if let Some(result) = classify(outcome, appended, context)? {
+                break result;
+            }
+        };
+        result.complete(context.key(), |outcome| match outcome {
+            Outcome::Created(id) | Outcome::Changed(id) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// A campaign of the caller's workspace, and whether it is from the cache: a decision on that must be asserted by an
+    /// append. One that is being created has no stream to read.
+    async fn load_campaign(
+        &self,
+        context: &CommandContext,
+        id: CampaignId,
+        command: &CampaignCommand,
+        may_use_cache: bool,
+    ) -> Result<(Loaded<Campaign>, bool), CommandError> {
+        let stream_id = id.stream(context.workspace());
+        if is_creation(command) {
+            return Ok((Loaded::new_stream(stream_id), false));
+        }
+        if may_use_cache && let Some(cached) = self.campaigns.cached(&stream_id) {
+            return Ok((cached, true));
+        }
+        let loaded = self.campaigns.load(&stream_id).await?;
+        if loaded.aggregate.details.is_none() { Err(CommandError::NotFound) } else { Ok((loaded, false)) }
+    }
+}
+
+fn is_creation(command: &CampaignCommand) -> bool {
+    matches!(command, CampaignCommand::Create { .. })
+}
+
+/// Rejects a conflict that another attempt would meet again.
+fn fail_if_not_retryable(
+    error: &AppendError,
+    id: CampaignId,
+    precondition: &VersionPrecondition,
+) -> Result<(), CommandError> {
+    match (error, precondition) {
+        (AppendError::Version { actual }, VersionPrecondition::Versions(_)) => {
+            Err(CommandError::VersionMismatch { actual: *actual })
+        }
+        (AppendError::Claim { kind, key, found: Some(found) }, _)
+            if *kind == EXTERNAL_CAMPAIGN && found.owner != id.to_string() =>
+        {
+            Err(CommandError::ExternalIdTaken { id: claims::external_id(key).to_owned() })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,118 @@
+//! What the command side looks up or keeps unique, as claims: rows that an append asserts, takes or releases.
+//!
+//! | kind | key | owner | state |
+//! | --- | --- | --- | --- |
+//! | `source_name` | the name | source | its definition |
+//! | `campaign` | campaign | campaign | `open`, or `archived <instant>` |
+//! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
+//! | `statement` | `<source>/<campaign>/<grain>/<zone>/<bucket>` | source | measure -> [value, stated_at in ms] |
+//! | `correction` | `<UTC day>/<item id>` of an observation that was corrected | source | `[count, value]` that it comes to |
+//! | `statement_grain` | `<source>/<campaign>/<measure>` | source | `<grain> <zone>` |
+
+mod lookup; // finds claims, caches those that change seldom
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use domain::campaign::{CampaignEvent, ExternalId};
+use domain::ids::CampaignId;
+use event_store::{Claim, ClaimEffect, ClaimPrecondition};
+use uuid::Uuid;
+
+pub(crate) use lookup::{CachePolicy, ClaimCache, ClaimReader, Key};
+
+pub(crate) const SOURCE_NAME: &str = "source_name";
+pub(crate) const CAMPAIGN: &str = "campaign";
+pub(crate) const EXTERNAL_CAMPAIGN: &str = "external_campaign";
+pub(crate) const STATEMENT: &str = "statement";
+pub(crate) const CORRECTION: &str = "correction";
+pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
+
+/// The state of a campaign that takes any activity.
+pub(crate) const OPEN: &str = "open";
+const ARCHIVED: &str = "archived ";
+
+/// The state of a campaign that takes no activity from `at` on.
+pub(crate) fn archived(at: DateTime<Utc>) -> String {
+    format!("{ARCHIVED}{}", at.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+/// When the campaign of this claim was archived, if it was.
+pub(crate) fn archived_at(state: &str) -> Option<DateTime<Utc>> {
+    let instant = state.strip_prefix(ARCHIVED)?;
+    DateTime::parse_from_rfc3339(instant).ok().map(|at| at.to_utc())
+}
+
+/// The key of an external id. A source's name holds no line feed, so the border is sure.
+pub(crate) fn external_key(source: Option<&str>, id: &str) -> String {
+    format!("{}\n{id}", source.unwrap_or("*"))
+}
+
+/// The external id that a key stands for.
+pub(crate) fn external_id(key: &str) -> &str {
+    key.split_once('\n').map_or(key, |(_, id)| id)
+}
+
+/// The key of what an observation comes to. Days are dropped whole, so the day comes first.
+pub(crate) fn correction_key(day: NaiveDate, id: Uuid) -> String {
+    format!("{day}/{id}")
+}
+
+/// What the claims become when these events happen to a campaign that had `external_ids` before.
+pub(crate) fn of_campaign(campaign: CampaignId, external_ids: &[ExternalId], events: &[CampaignEvent]) -> Vec<Claim> {
+    let owner = campaign.to_string();
+    let before = keys(external_ids);
+    let mut after = before.clone();
+    let mut claims = Vec::new();
+    for event in events {
+        match event {
+            CampaignEvent::CampaignCreated { external_ids, .. } => {
+                claims.push(take(CAMPAIGN, owner.clone(), &owner, OPEN));
+                after = keys(external_ids);
+            }
+            CampaignEvent::CampaignExternalIdsSet { external_ids, .. } => after = keys(external_ids),
+            CampaignEvent::CampaignArchived { at } => claims.push(Claim {
+                kind: CAMPAIGN,
+                key: owner.clone(),
+                expect: ClaimPrecondition::Held { owner: owner.clone(), state: OPEN.to_owned() },
+                then: ClaimEffect::Put { owner: owner.clone(), state: archived(*at) },
+            }),
+            CampaignEvent::CampaignRenamed { .. }
+            | CampaignEvent::CampaignRescheduled { .. }
+            | CampaignEvent::CampaignTimeZoneChanged { .. }
+            | CampaignEvent::CampaignCurrencyChanged { .. }
+            | CampaignEvent::CampaignChannelsSet { .. }
+            | CampaignEvent::CampaignBudgetSet { .. }
+            | CampaignEvent::CampaignAttributesSet { .. }
+            | CampaignEvent::CampaignLaunched { .. }
+            | CampaignEvent::CampaignPaused { .. }
+            | CampaignEvent::CampaignResumed { .. }
+            | CampaignEvent::CampaignCompleted { .. } => {}
+        }
+    }
+    claims.extend(before.difference(&after).map(|key| Claim {
+        kind: EXTERNAL_CAMPAIGN,
+        key: key.clone(),
+        expect: ClaimPrecondition::Held { owner: owner.clone(), state: String::new() },
+        then: ClaimEffect::Remove,
+    }));
+    claims.extend(after.difference(&before).map(|key| take(EXTERNAL_CAMPAIGN, key.clone(), &owner, "")));
+    claims
+}
+
+fn keys(external_ids: &[ExternalId]) -> BTreeSet<String> {
+    external_ids.iter().map(|external| external_key(external.source.as_deref(), &external.id)).collect()
+}
+
+/// Takes what nobody may hold yet.
+pub(crate) fn take(kind: &'static str, key: String, owner: &str, state: &str) -> Claim {
+    Claim {
+        kind,
+        key,
+        expect: ClaimPrecondition::Absent,
+        then: ClaimEffect::Put { owner: owner.to_owned(), state: state.to_owned() },
+    }
+}

@@ -1,0 +1,79 @@
+//! Who gives a command, in which flow, and under which idempotency key.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::ids::{CampaignId, WorkspaceId};
+use event_store::{Metadata, Receipt};
+use platform::principal::Principal;
+
+use crate::error::CommandError;
+use crate::ids;
+use crate::outcome::Outcome;
+
+/// Who gives a command, when, and in which flow.
+#[derive(Debug, Clone)]
+pub struct CommandContext {
+    /// Who acts, and in which workspace.
+    pub principal: Principal,
+    /// When the command was received.
+    pub received_at: DateTime<Utc>,
+    /// The flow that the command belongs to: a W3C trace id.
+    pub correlation_id: String,
+    /// The step of the flow that caused it: a W3C span id.
+    pub causation_id: String,
+    /// The command as the parent of what it causes (W3C Trace Context).
+    pub traceparent: String,
+    /// What makes the command safe to send again.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// The same key with the same content gets the first answer again; with other content it is an error.
+///
+/// The receipt is written in the transaction of the events that it stands for, so neither exists without the other. Where a
+/// use case looks for it before its append, it only saves work: the append looks again, under the head's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key, as the caller chose it.
+    pub key: String,
+    /// The digest of the content that the key stands for. The caller decides what belongs to the content.
+    pub digest: [u8; 32],
+}
+
+impl CommandContext {
+    /// The workspace in which the principal acts.
+    pub fn workspace(&self) -> WorkspaceId {
+        WorkspaceId(self.principal.workspace)
+    }
+
+    /// The id of a campaign that this command creates.
+    pub fn new_campaign_id(&self) -> CampaignId {
+        CampaignId(ids::new_id(self.received_at))
+    }
+
+    /// The idempotency key.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.idempotency.as_ref().map(|idempotency| idempotency.key.as_str())
+    }
+
+    /// What is stored with every event of the command.
+    pub(crate) fn metadata(&self) -> Metadata {
+        Metadata(BTreeMap::from(
+            [
+                ("actor", self.principal.actor.to_string()),
+                ("correlation_id", self.correlation_id.clone()),
+                ("causation_id", self.causation_id.clone()),
+                ("traceparent", self.traceparent.clone()),
+                ("received_at", self.received_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        ))
+    }
+
+    /// The receipt of an outcome, if the command has an idempotency key.
+    pub(crate) fn receipt(&self, outcome: &Outcome) -> Result<Option<Receipt>, CommandError> {
+        let Some(Idempotency { key, digest }) = &self.idempotency else { return Ok(None) };
+        let response = serde_json::to_string(outcome).map_err(CommandError::Encoding)?;
+        Ok(Some(Receipt { key: key.clone(), digest: *digest, response }))
+    }
+}

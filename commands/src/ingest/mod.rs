@@ -1,0 +1,59 @@
+//! What sources report: observations, statements and syncs. A batch is judged item by item, and appended as one event.
+
+pub(crate) mod observations;
+mod resolved_refs; // the source and the campaigns that a batch names, as the claims have them
+pub(crate) mod statements;
+pub(crate) mod syncs;
+
+pub use crate::batch_result::{BatchResult, ItemResult, ItemStatus};
+pub use observations::{ObservationItem, observation_id};
+pub use statements::StatementItem;
+
+pub(crate) use resolved_refs::ResolvedSource;
+
+use crate::context::CommandContext;
+use crate::error::CommandError;
+use crate::outcome::{CommandResult, Completed, Outcome};
+
+/// Rejects a batch without items, or with more than `most`. `field` names the member that holds the items.
+pub fn check_batch_size(field: &'static str, count: usize, most: usize) -> Result<(), CommandError> {
+    if (1..=most).contains(&count) { Ok(()) } else { Err(CommandError::BatchSize { field, count, most }) }
+}
+
+/// The result of a command that recorded a batch of `kind`, whose items have the ids that `id_of` tells.
+fn complete_batch(
+    kind: &'static str,
+    context: &CommandContext,
+    mut result: CommandResult,
+    id_of: impl Fn(usize) -> Option<String>,
+) -> Result<Completed<BatchResult>, CommandError> {
+    let duplicates = std::mem::take(&mut result.duplicates);
+    let conflicts = std::mem::take(&mut result.conflicts);
+    let completed = result.complete(context.key(), |outcome| match outcome {
+        Outcome::BatchProcessed(settled) => Some(settled.complete(id_of, &duplicates, &conflicts)),
+        _ => None,
+    })?;
+    // The items of a replay were counted when the batch was recorded.
+    if !completed.replayed {
+        count_items(kind, &completed.value);
+    }
+    Ok(completed)
+}
+
+fn count_items(kind: &'static str, batch: &BatchResult) {
+    let by_status = [
+        (batch.accepted, "accepted"),
+        (batch.duplicates, "duplicate"),
+        (batch.conflicts, "conflict"),
+        (batch.rejected, "rejected"),
+    ];
+    for (items, status) in by_status {
+        if items > 0 {
+            metrics::counter!("highwater_command_items_total", "kind" => kind, "status" => status)
+                .increment(items as u64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! The items of a batch: each is checked by itself, then judged against its source, its campaigns and the log. Pure.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::item::{CampaignRef, ItemError};
+use domain::observation::{ObservationBody, ObservationInput, ObservationType};
+use event_store::OnDuplicate;
+
+use super::event_builder::{DecidedBatch, EventBuilder};
+use super::fingerprint;
+use super::prerequisites::{OriginalQuery, Prerequisites};
+use super::recorded::RecordedItems;
+use super::window::AcceptanceWindow;
+use super::{ObservationItem, observation_id};
+use crate::batch_result::{ItemResult, PreAppendResults};
+use crate::error::CommandError;
+use crate::ingest::resolved_refs::{ResolvedRefs, ResolvedSource};
+
+/// The items of a batch, each valid by itself or rejected.
+#[derive(Debug)]
+pub(super) struct ObservationBatch<'a> {
+    now: DateTime<Utc>,
+    items: &'a [ObservationItem],
+    checked: Vec<Result<&'a ObservationInput, ItemError>>,
+    /// Valid items on which the outcome of others depends, because they share an id.
+    repeated: HashSet<(ObservationType, &'a str, NaiveDate)>,
+    has_corrections: bool,
+}
+
+impl<'a> ObservationBatch<'a> {
+    /// Checks each item as of `now`.
+    pub(super) fn new(items: &'a [ObservationItem], now: DateTime<Utc>) -> Self {
+        let check = |item: &'a ObservationItem| match item {
+            Ok(input) => input.validate(now).map(|()| input),
+            Err(rejected) => Err(rejected.error.clone()),
+        };
+        let checked: Vec<_> = items.iter().map(check).collect();
+        let mut seen = HashSet::with_capacity(items.len());
+        let mut repeated = HashSet::new();
+        let mut has_corrections = false;
+        for input in checked.iter().filter_map(|item| item.as_ref().ok()) {
+            let key = (input.kind, input.id.as_str(), input.day());
+            if !seen.insert(key) {
+                repeated.insert(key);
+            }
+            has_corrections |= input.is_correction();
+        }
+        Self { now, items, checked, repeated, has_corrections }
+    }
+
+    fn valid(&self) -> impl Iterator<Item = &'a ObservationInput> {
+        self.checked.iter().filter_map(|item| item.as_ref().ok().copied())
+    }
+
+    /// The campaigns that the valid items name.
+    pub(super) fn campaigns(&self) -> impl Iterator<Item = &'a CampaignRef> {
+        self.valid().filter_map(ObservationInput::campaign)
+    }
+
+    /// An item's id, as it is shown.
+    pub(super) fn id(&self, index: usize) -> Option<String> {
+        self.items.get(index).and_then(observation_id)
+    }
+
+    /// Whether the batch can only be judged by what the log holds.
+    pub(super) fn needs_lookup(&self) -> bool {
+        self.has_corrections || !self.repeated.is_empty()
+    }
+
+    /// What must be known of the log.
+    pub(super) fn prerequisites(&self, source: &ResolvedSource) -> Prerequisites<'a> {
+        let window = AcceptanceWindow::of(&source.definition, self.now);
+        let mut prerequisites = Prerequisites::new(window);
+        for input in self.valid().filter(|input| window.check(input.occurred_at).is_ok()) {
+            if self.requires_new_id(input) {
+                prerequisites.items.insert((input.day(), fingerprint::id(source.id, input.kind, &input.id)));
+            }
+            if let ObservationBody::Correction { adjusts, .. } = &input.body
+                && adjusts.day.is_none_or(|day| window.holds(day))
+            {
+                let id = fingerprint::id(source.id, input.kind, &adjusts.id);
+                let original = || OriginalQuery { kind: input.kind, id: &adjusts.id, days: [].into() };
+                prerequisites.originals.entry(id).or_insert_with(original).days.insert(adjusts.day);
+            }
+        }
+        prerequisites
+    }
+
+    /// Whether an item can be part of the append only if it is new: what it means for others is settled before.
+    fn requires_new_id(&self, input: &ObservationInput) -> bool {
+        let is_repeated = || self.repeated.contains(&(input.kind, input.id.as_str(), input.day()));
+        input.is_correction() || !self.repeated.is_empty() && is_repeated()
+    }
+
+    /// Judges every item. Duplicates of earlier batches are found by the append, except where other items depend on them.
+    pub(super) fn decide(
+        &self,
+        known: &ResolvedRefs<'_>,
+        recorded: &RecordedItems,
+    ) -> Result<DecidedBatch, CommandError> {
+        let window = AcceptanceWindow::of(&known.source.definition, self.now);
+        let mut builder = EventBuilder::new(known, recorded, window);
+        let mut results = Vec::new();
+        for (index, item) in self.checked.iter().enumerate() {
+            let pushed = match item {
+                Ok(input) if self.requires_new_id(input) => builder.push(input, OnDuplicate::FailRequest),
+                Ok(input) => builder.push(input, OnDuplicate::Skip),
+                Err(error) => Err(error.clone()),
+            };
+            match pushed {
+                Ok(None) => {}
+                Ok(Some((status, reason))) => {
+                    results.push(ItemResult::with_reason(index, self.id(index), status, reason));
+                }
+                Err(error) => results.push(ItemResult::rejected(index, self.id(index), error)),
+            }
+        }
+        builder.finish(PreAppendResults { total: self.items.len(), results })
+    }
+}

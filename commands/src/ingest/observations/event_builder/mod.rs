@@ -1,0 +1,294 @@
+//! The event of a batch, built item by item. An item is judged by its source and campaign, by what is recorded, and by the
+//! items before it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::ids::CampaignId;
+use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate, truncate_to_millis};
+use domain::observation::{
+    Correction, CorrectionInput, CorrectionTarget, NetAmounts, Observation, ObservationBody, ObservationInput,
+    ObservationType, ObservationsRecorded,
+};
+use event_store::{Claim, ClaimPrecondition, Item, ItemKey, ItemPrecondition, OnDuplicate, Payload};
+use uuid::Uuid;
+
+use super::correction_totals::CorrectionTotals;
+use super::fingerprint;
+use super::recorded::RecordedItems;
+use super::window::AcceptanceWindow;
+use crate::batch_result::{ItemStatus, PreAppendResults};
+use crate::error::CommandError;
+use crate::ingest::resolved_refs::ResolvedRefs;
+
+/// What stands after the observations in an event.
+const TAIL: &str = "]}";
+
+/// What a batch appends, and the results of the items that are not part of it.
+#[derive(Debug)]
+pub(super) struct DecidedBatch {
+    /// The event's payload; `None` when no item is left for it.
+    pub(super) payload: Option<Payload>,
+    /// The totals of corrected observations.
+    pub(super) claims: Vec<Claim>,
+    /// The observations that are corrected.
+    pub(super) item_preconditions: Vec<ItemPrecondition>,
+    /// The results of all other items.
+    pub(super) settled: PreAppendResults,
+}
+
+/// The items that are left for the event.
+#[derive(Debug)]
+pub(super) struct EventBuilder<'a> {
+    known: &'a ResolvedRefs<'a>,
+    recorded: &'a RecordedItems,
+    window: AcceptanceWindow,
+    campaigns: Vec<CampaignId>,
+    index_of: HashMap<CampaignId, usize>,
+    items: Vec<PendingItem>,
+    /// By day and id: places among `items`.
+    places: HashMap<(NaiveDate, Uuid), usize>,
+    totals: CorrectionTotals,
+}
+
+#[derive(Debug)]
+struct PendingItem {
+    key: ItemKey,
+    when_taken: OnDuplicate,
+    observation: Observation,
+}
+
+/// An observation that an item means to correct, as it stands.
+#[derive(Debug)]
+struct CorrectedObservation {
+    key: ItemKey,
+    campaign: CampaignId,
+    occurred_at: DateTime<Utc>,
+    dimensions: BTreeMap<String, String>,
+    is_correction: bool,
+    total: NetAmounts,
+    /// The claim of the log that has the total.
+    claim: ClaimPrecondition,
+}
+
+impl<'a> EventBuilder<'a> {
+    pub(super) fn new(known: &'a ResolvedRefs<'a>, recorded: &'a RecordedItems, window: AcceptanceWindow) -> Self {
+        Self {
+            known,
+            recorded,
+            window,
+            campaigns: Vec::new(),
+            index_of: HashMap::new(),
+            items: Vec::new(),
+            places: HashMap::new(),
+            totals: CorrectionTotals::default(),
+        }
+    }
+
+    /// Adds an item to the event, unless one of the same id is known to be recorded or was added before it.
+    pub(super) fn push(
+        &mut self,
+        input: &ObservationInput,
+        when_taken: OnDuplicate,
+    ) -> Result<Option<(ItemStatus, ItemErrorCode)>, ItemError> {
+        self.window.check(input.occurred_at)?;
+        let source = &self.known.source;
+        let currency = source.definition.currency;
+        let id = fingerprint::id(source.id, input.kind, &input.id);
+        let value_micros = input.value_micros(currency)?;
+        let (key, observation) = match &input.body {
+            ObservationBody::New { campaign, count, dimensions } => {
+                let campaign = self.known.campaign(campaign, input.occurred_at)?;
+                let mut observation = Observation {
+                    id: input.id.clone(),
+                    campaign: 0,
+                    kind: input.kind,
+                    occurred_at: truncate_to_millis(input.occurred_at),
+                    count: count.unwrap_or(input.kind.unit_count()),
+                    value_micros,
+                    dimensions: dimensions.clone(),
+                    correction: None,
+                };
+                let key = fingerprint::of_new(id, campaign, currency, &observation);
+                if let Some(duplicate) = self.find_duplicate(key) {
+                    return Ok(Some(duplicate));
+                }
+                observation.campaign = self.index_of(campaign);
+                (key, observation)
+            }
+            ObservationBody::Correction { adjusts, campaign, count } => {
+                let said = CorrectionInput { count: *count, value_micros };
+                let key = fingerprint::of_correction(id, input.occurred_at, currency, adjusts, said);
+                if let Some(duplicate) = self.find_duplicate(key) {
+                    return Ok(Some(duplicate));
+                }
+                (key, self.correct(input, adjusts, campaign.as_ref(), said)?)
+            }
+        };
+        self.places.insert((key.day, key.id), self.items.len());
+        self.items.push(PendingItem { key, when_taken, observation });
+        Ok(None)
+    }
+
+    fn index_of(&mut self, campaign: CampaignId) -> usize {
+        *self.index_of.entry(campaign).or_insert_with(|| {
+            self.campaigns.push(campaign);
+            self.campaigns.len() - 1
+        })
+    }
+
+    fn taken(&self, day: NaiveDate, id: Uuid) -> Option<&PendingItem> {
+        self.items.get(*self.places.get(&(day, id))?)
+    }
+
+    /// What becomes of an item whose id is used already: in the log, where what contradicts it can never be recorded, or by
+    /// an item before it.
+    fn find_duplicate(&self, key: ItemKey) -> Option<(ItemStatus, ItemErrorCode)> {
+        let recorded = self.recorded.item(key.day, key.id).map(|item| item.fingerprint);
+        let fingerprint = recorded.or_else(|| Some(self.taken(key.day, key.id)?.key.fingerprint))?;
+        Some(if fingerprint == key.fingerprint {
+            (ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded)
+        } else {
+            (ItemStatus::Conflict, ItemErrorCode::OtherContent)
+        })
+    }
+
+    /// The observation that records a correction: the difference that it makes to its original.
+    fn correct(
+        &mut self,
+        input: &ObservationInput,
+        adjusts: &CorrectionTarget,
+        campaign: Option<&CampaignRef>,
+        said: CorrectionInput,
+    ) -> Result<Observation, ItemError> {
+        let original = self.original(input.kind, adjusts)?;
+        if original.is_correction {
+            let detail = format!("\"{}\" is a correction itself: adjust its original again", truncate(&adjusts.id));
+            return Err(ItemError::at(ItemErrorCode::AdjustsCorrection, "adjusts", detail));
+        }
+        if let Some(campaign) = campaign
+            && self.known.campaign(campaign, original.occurred_at)? != original.campaign
+        {
+            let detail = format!("\"{}\" is of campaign {}", truncate(&adjusts.id), original.campaign);
+            return Err(ItemError::at(ItemErrorCode::OtherCampaign, "adjusts", detail));
+        }
+        let after = original.total.apply_correction(input.kind, said);
+        let change = after.delta_from(original.total).ok_or_else(|| {
+            let detail = "makes too great a difference to what the original came to before";
+            ItemError { reason: ItemErrorCode::BadValue, field: None, detail: detail.to_owned() }
+        })?;
+        self.totals.put(original.key, &original.claim, after);
+        Ok(Observation {
+            id: input.id.clone(),
+            campaign: self.index_of(original.campaign),
+            kind: input.kind,
+            occurred_at: original.occurred_at,
+            count: change.count,
+            value_micros: change.value_micros,
+            dimensions: original.dimensions,
+            correction: Some(Box::new(Correction {
+                of: adjusts.id.clone(),
+                at: input.occurred_at,
+                count: after.count,
+                value_micros: after.value_micros,
+            })),
+        })
+    }
+
+    /// The observation that a correction means: the log's, or an item before it that is to be recorded with it.
+    fn original(&self, kind: ObservationType, adjusts: &CorrectionTarget) -> Result<CorrectedObservation, ItemError> {
+        let id = fingerprint::id(self.known.source.id, kind, &adjusts.id);
+        let day = self.day_of_original(id, kind, adjusts)?;
+        let (key, campaign, observation, sent, claim) = match (self.recorded.original(day, id), self.taken(day, id)) {
+            (Some(recorded), _) => {
+                let campaign =
+                    self.known.campaign(&CampaignRef::Id(recorded.campaign), recorded.observation.occurred_at)?;
+                (recorded.key, campaign, &recorded.observation, recorded.total, recorded.claim.clone())
+            }
+            (None, Some(taken)) => {
+                let observation = &taken.observation;
+                let Some(campaign) = self.campaigns.get(observation.campaign) else {
+                    return Err(self.unknown(kind, adjusts));
+                };
+                (taken.key, *campaign, observation, NetAmounts::of(observation), ClaimPrecondition::Absent)
+            }
+            (None, None) => return Err(self.unknown(kind, adjusts)),
+        };
+        Ok(CorrectedObservation {
+            key,
+            campaign,
+            occurred_at: observation.occurred_at,
+            dimensions: observation.dimensions.clone(),
+            is_correction: observation.correction.is_some(),
+            total: self.totals.total(key, sent),
+            claim,
+        })
+    }
+
+    /// The one day on which the id of an original was used.
+    fn day_of_original(
+        &self,
+        id: Uuid,
+        kind: ObservationType,
+        adjusts: &CorrectionTarget,
+    ) -> Result<NaiveDate, ItemError> {
+        if let Some(day) = adjusts.day {
+            self.window.check_day(day)?;
+            return Ok(day);
+        }
+        let taken = self.window.days().filter(|day| self.places.contains_key(&(*day, id)));
+        let days: BTreeSet<NaiveDate> = self.recorded.days(id).chain(taken).collect();
+        match (days.first(), days.last()) {
+            (Some(first), Some(last)) if first == last => Ok(*first),
+            (Some(first), Some(last)) => {
+                let id = truncate(&adjusts.id);
+                let detail =
+                    format!("\"{id}\" was used on {} days, {first} to {last}: give {{\"id\", \"day\"}}", days.len());
+                Err(ItemError::at(ItemErrorCode::AmbiguousObservation, "adjusts", detail))
+            }
+            _ => Err(self.unknown(kind, adjusts)),
+        }
+    }
+
+    fn unknown(&self, kind: ObservationType, adjusts: &CorrectionTarget) -> ItemError {
+        let when = match adjusts.day {
+            Some(day) => format!("on {day}"),
+            None => format!("in the last {} days", self.window.length_days()),
+        };
+        let detail = format!(
+            "this source has recorded no {} \"{}\" {when}; once that is accepted, this can be sent again",
+            kind.name(),
+            truncate(&adjusts.id)
+        );
+        ItemError::at(ItemErrorCode::UnknownObservation, "adjusts", detail)
+    }
+
+    /// What the batch appends, given the results of the items that are not part of it.
+    pub(super) fn finish(self, settled: PreAppendResults) -> Result<DecidedBatch, CommandError> {
+        let source = &self.known.source;
+        let claims = self.totals.claims(source.id)?;
+        let item_preconditions = self.totals.item_preconditions();
+        let mut items = Vec::with_capacity(self.items.len());
+        for PendingItem { key, when_taken, observation } in self.items {
+            let content = serde_json::to_string(&observation).map_err(CommandError::Encoding)?;
+            items.push(Item { key: Some(key), when_taken, content });
+        }
+        if items.is_empty() {
+            return Ok(DecidedBatch { payload: None, claims, item_preconditions, settled });
+        }
+        // The observations come last in the event, so an event without any is what stands around them.
+        let empty = ObservationsRecorded {
+            source: source.id,
+            currency: source.definition.currency,
+            campaigns: self.campaigns,
+            observations: Vec::new(),
+        };
+        let mut head = serde_json::to_string(&empty).map_err(CommandError::Encoding)?;
+        head.truncate(head.len() - TAIL.len());
+        let payload = Payload::Items { head, items, tail: TAIL.to_owned() };
+        Ok(DecidedBatch { payload: Some(payload), claims, item_preconditions, settled })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Digests: of what makes an observation unique, and of what tells a duplicate of it from a conflict. Every part is hashed
+//! with its length, so that no two contents share a digest by moving a border between parts.
+
+use chrono::{DateTime, Utc};
+use domain::ids::{CampaignId, SourceId};
+use domain::money::Currency;
+use domain::observation::{CorrectionInput, CorrectionTarget, Observation, ObservationType};
+use event_store::ItemKey;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The digest of what is unique within a UTC day.
+pub(super) fn id(source: SourceId, kind: ObservationType, id: &str) -> Uuid {
+    let mut parts = Parts::default();
+    parts.put(source.0.as_bytes()).put(kind.name().as_bytes()).put(id.as_bytes());
+    Uuid::from_bytes(parts.digest())
+}
+
+/// The key of a new observation.
+pub(super) fn of_new(id: Uuid, campaign: CampaignId, currency: Currency, observation: &Observation) -> ItemKey {
+    let mut content = Parts::default();
+    content
+        .put(campaign.0.as_bytes())
+        .put(&observation.occurred_at.timestamp_millis().to_be_bytes())
+        .put(&observation.count.to_be_bytes())
+        .put(value(observation.value_micros, currency).as_bytes());
+    for (name, value) in &observation.dimensions {
+        content.put(name.as_bytes()).put(value.as_bytes());
+    }
+    key(id, observation.occurred_at, &content)
+}
+
+/// The key of a correction: of what it says, whatever total that makes.
+pub(super) fn of_correction(
+    id: Uuid,
+    occurred_at: DateTime<Utc>,
+    currency: Currency,
+    adjusts: &CorrectionTarget,
+    said: CorrectionInput,
+) -> ItemKey {
+    let optional = |part: Option<String>| part.unwrap_or_default();
+    let mut content = Parts::default();
+    content
+        // A campaign's id has another length, so no correction has the digest of a new observation.
+        .put(b"adjusts")
+        .put(adjusts.id.as_bytes())
+        .put(optional(adjusts.day.map(|day| day.to_string())).as_bytes())
+        .put(&occurred_at.timestamp_millis().to_be_bytes())
+        .put(optional(said.count.map(|count| count.to_string())).as_bytes())
+        .put(value(said.value_micros, currency).as_bytes());
+    key(id, occurred_at, &content)
+}
+
+fn value(micros: Option<i64>, currency: Currency) -> String {
+    micros.map(|micros| format!("{micros} {currency}")).unwrap_or_default()
+}
+
+fn key(id: Uuid, occurred_at: DateTime<Utc>, content: &Parts) -> ItemKey {
+    ItemKey { day: occurred_at.date_naive(), id, fingerprint: i64::from_be_bytes(content.digest()) }
+}
+
+#[derive(Clone, Default)]
+struct Parts(Sha256);
+
+impl Parts {
+    fn put(&mut self, part: &[u8]) -> &mut Self {
+        self.0.update((part.len() as u64).to_be_bytes());
+        self.0.update(part);
+        self
+    }
+
+    /// The first bytes of the digest.
+    fn digest<const N: usize>(&self) -> [u8; N] {
+        let digest: [u8; 32] = self.0.clone().finalize().into();
+        let mut first = [0; N];
+        first.copy_from_slice(&digest[..N]);
+        first
+    }
+}

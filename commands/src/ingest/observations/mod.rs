@@ -1,0 +1,96 @@
+//! Observations: what happened, pushed by a source. A batch is one event, whatever campaigns it touches.
+
+mod batch; // the items of a batch, and what must be known of the log to judge them
+mod correction_totals; // what corrected observations come to
+mod event_builder; // the items that are left for the event
+mod fingerprint; // what makes an observation unique
+mod prerequisites; // what a batch must know of the log
+mod recorded; // what the log holds of it
+mod window; // how far back a source may go
+
+#[cfg(test)]
+mod tests;
+
+use domain::catalogue::OBSERVATIONS_RECORDED;
+use domain::item::{RejectedItem, truncate};
+use domain::observation::{ObservationInput, STREAM_TYPE};
+use domain::source::SourceKind;
+use event_store::ExpectedVersion;
+
+use self::batch::ObservationBatch;
+use self::recorded::RecordedItems;
+use super::resolved_refs::{ResolvedRefs, ResolvedSource};
+use super::{BatchResult, complete_batch};
+use crate::Commands;
+use crate::append::{Attempt, Attempts, Proposal, new_event};
+use crate::context::CommandContext;
+use crate::error::CommandError;
+use crate::outcome::{Completed, Outcome};
+
+/// An observation as it was read, or why it could not be read.
+pub type ObservationItem = Result<ObservationInput, RejectedItem>;
+
+impl Commands {
+    /// Records a batch of observations. The receipt of a batch that was sent before under the same key is found by the
+    /// append: looking for it first would cost every new batch a round trip.
+    #[tracing::instrument(
+        skip_all,
+        fields(workspace = %context.workspace(), source.name = source, correlation_id = context.correlation_id)
+    )]
+    pub async fn record_observations(
+        &self,
+        context: &CommandContext,
+        source: &str,
+        items: &[ObservationItem],
+    ) -> Result<Completed<BatchResult>, CommandError> {
+        let batch = ObservationBatch::new(items, context.received_at);
+        let mut attempts = Attempts::begin(self, context)?;
+        let result = loop {
+            let mut attempt = attempts.next().await?;
+            let recorded = find_recorded(&mut attempt, source, &batch).await?;
+            let references = batch.campaigns().chain(recorded.campaigns());
+            let known = ResolvedRefs::find(&mut attempt.claims, source, references).await?;
+            let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
+            known.source.require(SourceKind::Push)?;
+            attempt.check_source_rate(known.source.id, items.len())?;
+            let decided = batch.decide(&known, &recorded)?;
+            let proposal = Proposal {
+                stream_type: STREAM_TYPE,
+                stream_id: known.source.id.stream(context.workspace()),
+                expected: ExpectedVersion::Any,
+                events: decided.payload.map(|payload| new_event(OBSERVATIONS_RECORDED, payload)).into_iter().collect(),
+                claims: known.assertions(&attempt.claims).into_iter().chain(decided.claims).collect(),
+                item_preconditions: decided.item_preconditions,
+                outcome: Outcome::BatchProcessed(decided.settled),
+            };
+            if let Some(result) = attempt.append(proposal).await? {
+                break result;
+            }
+        };
+        complete_batch("observations", context, result, |index| batch.id(index))
+    }
+}
+
+/// What the log holds already of what a batch is about. Reads nothing for a batch that need not know.
+async fn find_recorded(
+    attempt: &mut Attempt<'_>,
+    source: &str,
+    batch: &ObservationBatch<'_>,
+) -> Result<RecordedItems, CommandError> {
+    if !batch.needs_lookup() {
+        return Ok(RecordedItems::default());
+    }
+    // That there is no such source is found out with all that the batch names.
+    let Some(source) = ResolvedSource::find(&mut attempt.claims, source).await? else {
+        return Ok(RecordedItems::default());
+    };
+    RecordedItems::find(&mut attempt.claims, source.id, &batch.prerequisites(&source)).await
+}
+
+/// The id of an item, as it is shown; cut, so that an answer does not grow with what was sent.
+pub fn observation_id(item: &ObservationItem) -> Option<String> {
+    match item {
+        Ok(input) => Some(truncate(&input.id)),
+        Err(rejected) => rejected.id.clone(),
+    }
+}

@@ -1,0 +1,51 @@
+//! What a batch must know of the log before it can be judged: originals of corrections, and ids on which the outcome of
+//! other items depends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use domain::observation::ObservationType;
+use event_store::ItemQuery;
+use uuid::Uuid;
+
+use super::window::AcceptanceWindow;
+
+/// What a batch asks of the log.
+#[derive(Debug)]
+pub(super) struct Prerequisites<'a> {
+    window: AcceptanceWindow,
+    /// Whether these are recorded, and with which content.
+    pub(super) items: BTreeSet<(NaiveDate, Uuid)>,
+    /// What these say.
+    pub(super) originals: BTreeMap<Uuid, OriginalQuery<'a>>,
+}
+
+/// An observation that is to be corrected.
+#[derive(Debug)]
+pub(super) struct OriginalQuery<'a> {
+    pub(super) kind: ObservationType,
+    pub(super) id: &'a str,
+    /// The days that corrections name; `None` for those that name none.
+    pub(super) days: BTreeSet<Option<NaiveDate>>,
+}
+
+impl Prerequisites<'_> {
+    pub(super) fn new(window: AcceptanceWindow) -> Self {
+        Self { window, items: BTreeSet::new(), originals: BTreeMap::new() }
+    }
+
+    /// The item ids to look up.
+    pub(super) fn queries(&self) -> Vec<ItemQuery> {
+        let one_day = |day: NaiveDate, id: Uuid| ItemQuery { id, first_day: day, last_day: day };
+        let mut queries: Vec<ItemQuery> = self.items.iter().map(|(day, id)| one_day(*day, *id)).collect();
+        for (id, original) in &self.originals {
+            if original.days.contains(&None) {
+                let (first_day, last_day) = (self.window.first_day(), self.window.last_day());
+                queries.push(ItemQuery { id: *id, first_day, last_day });
+            } else {
+                queries.extend(original.days.iter().flatten().map(|day| one_day(*day, *id)));
+            }
+        }
+        queries
+    }
+}

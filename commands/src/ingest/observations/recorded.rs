@@ -1,0 +1,159 @@
+//! What the log holds already of what a batch is about.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::NaiveDate;
+use domain::event::Event;
+use domain::ids::{CampaignId, SourceId};
+use domain::item::CampaignRef;
+use domain::observation::{NetAmounts, Observation, ObservationType, ObservationsRecorded};
+use event_store::{ClaimPrecondition, ItemKey, StoredEvent, StoredItem};
+use uuid::Uuid;
+
+use super::prerequisites::Prerequisites;
+use crate::claims::{self, CORRECTION, ClaimReader};
+use crate::error::CommandError;
+
+/// What the log holds of a batch.
+#[derive(Debug, Default)]
+pub(super) struct RecordedItems {
+    items: HashMap<Uuid, BTreeMap<NaiveDate, StoredItem>>,
+    originals: HashMap<(NaiveDate, Uuid), RecordedOriginal>,
+    campaigns: Vec<CampaignRef>,
+}
+
+/// An observation that the log holds and a batch corrects.
+#[derive(Debug, Clone)]
+pub(super) struct RecordedOriginal {
+    pub(super) key: ItemKey,
+    pub(super) campaign: CampaignId,
+    pub(super) observation: Observation,
+    /// What it comes to with the corrections so far.
+    pub(super) total: NetAmounts,
+    /// The claim that says so.
+    pub(super) claim: ClaimPrecondition,
+}
+
+/// What an event holds of the originals, by their own ids: of different types, or days.
+type OriginalsById<'a> = HashMap<&'a str, Vec<(ObservationType, StoredItem)>>;
+
+impl RecordedItems {
+    /// Looks up what a batch must know of its source's observations.
+    pub(super) async fn find(
+        claims: &mut ClaimReader<'_>,
+        source: SourceId,
+        prerequisites: &Prerequisites<'_>,
+    ) -> Result<Self, CommandError> {
+        let mut recorded = Self::default();
+        for item in claims.find_items(&prerequisites.queries()).await? {
+            recorded.items.entry(item.id).or_default().insert(item.day, item);
+        }
+        recorded.read_originals(claims, prerequisites).await?;
+        recorded.read_totals(claims, source).await?;
+        Ok(recorded)
+    }
+
+    /// Reads the events that hold the originals, one after the other: a batch may touch many, and each may be large.
+    async fn read_originals(
+        &mut self,
+        lookup: &ClaimReader<'_>,
+        asked: &Prerequisites<'_>,
+    ) -> Result<(), CommandError> {
+        let mut places: BTreeMap<i64, OriginalsById<'_>> = BTreeMap::new();
+        for (id, original) in &asked.originals {
+            for item in original.days.iter().filter_map(|day| self.only(*id, *day)) {
+                let sought = places.entry(item.position).or_default().entry(original.id).or_default();
+                sought.push((original.kind, item));
+            }
+        }
+        for (position, sought) in places {
+            let batch = read(&lookup.event(position).await?.ok_or(CommandError::BadEvent { position })?)?;
+            for observation in batch.observations {
+                let named = sought.get(observation.id.as_str()).into_iter().flatten();
+                let is_sought = |(kind, item): &(ObservationType, StoredItem)| {
+                    (*kind, item.day) == (observation.kind, observation.day())
+                };
+                let Some((_, StoredItem { id, day, fingerprint, .. })) = named.copied().find(is_sought) else {
+                    continue;
+                };
+                let campaign = *batch.campaigns.get(observation.campaign).ok_or(CommandError::BadEvent { position })?;
+                self.campaigns.push(CampaignRef::Id(campaign));
+                let key = ItemKey { day, id, fingerprint };
+                let total = NetAmounts::of(&observation);
+                let original = RecordedOriginal { key, campaign, observation, total, claim: ClaimPrecondition::Absent };
+                self.originals.insert((day, id), original);
+            }
+            let is_read = |(_, item): &(ObservationType, StoredItem)| self.originals.contains_key(&(item.day, item.id));
+            if !sought.values().flatten().all(is_read) {
+                return Err(CommandError::BadEvent { position });
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the originals to what their corrections so far made of them.
+    async fn read_totals(&mut self, lookup: &mut ClaimReader<'_>, source: SourceId) -> Result<(), CommandError> {
+        let key = |(day, id): &(NaiveDate, Uuid)| claims::correction_key(*day, *id);
+        lookup.find(self.originals.keys().map(|place| (CORRECTION, key(place)))).await?;
+        for (place, original) in &mut self.originals {
+            let key = key(place);
+            if let Some(held) = lookup.held(CORRECTION, &key) {
+                let readable = serde_json::from_str(&held.state).ok().filter(|_| held.owner == source.to_string());
+                original.total = readable.ok_or_else(|| CommandError::bad_claim(CORRECTION, &key))?;
+                original.claim = ClaimPrecondition::Held { owner: held.owner.clone(), state: held.state.clone() };
+            }
+        }
+        Ok(())
+    }
+
+    /// The campaigns of the originals.
+    pub(super) fn campaigns(&self) -> impl Iterator<Item = &CampaignRef> {
+        self.campaigns.iter()
+    }
+
+    /// An item, if it was asked for and is recorded.
+    pub(super) fn item(&self, day: NaiveDate, id: Uuid) -> Option<&StoredItem> {
+        self.items.get(&id)?.get(&day)
+    }
+
+    /// The days on which an id was used.
+    pub(super) fn days(&self, id: Uuid) -> impl Iterator<Item = NaiveDate> {
+        self.items.get(&id).into_iter().flat_map(|days| days.keys().copied())
+    }
+
+    /// An observation to correct.
+    pub(super) fn original(&self, day: NaiveDate, id: Uuid) -> Option<&RecordedOriginal> {
+        self.originals.get(&(day, id))
+    }
+
+    /// The one item with this id, on that day if one is said.
+    fn only(&self, id: Uuid, day: Option<NaiveDate>) -> Option<StoredItem> {
+        let days = self.items.get(&id)?;
+        match day {
+            Some(day) => days.get(&day).copied(),
+            None if days.len() == 1 => days.values().next().copied(),
+            None => None,
+        }
+    }
+
+    /// What a test says that the log holds.
+    #[cfg(test)]
+    pub(super) fn of(items: &[StoredItem], originals: Vec<RecordedOriginal>) -> Self {
+        let mut past = Self::default();
+        for item in items {
+            past.items.entry(item.id).or_default().insert(item.day, *item);
+        }
+        past.originals =
+            originals.into_iter().map(|original| ((original.key.day, original.key.id), original)).collect();
+        past
+    }
+}
+
+fn read(event: &StoredEvent) -> Result<ObservationsRecorded, CommandError> {
+    let position = event.position;
+    match Event::decode(event.stream_type(), event.event_type(), event.event_version(), event.payload()) {
+        Ok(Event::Observations(batch)) => Ok(batch),
+        Ok(_) => Err(CommandError::BadEvent { position }),
+        Err(source) => Err(CommandError::UnreadableEvent { position, source }),
+    }
+}

@@ -1,0 +1,221 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::ids::{CampaignId, SourceId};
+use domain::item::{Amount, CampaignRef, ItemError, ItemErrorCode, RejectedItem};
+use domain::measure::Measure;
+use domain::observation::{CorrectionTarget, ObservationBody, ObservationInput, ObservationType, ObservationsRecorded};
+use domain::source::{SourceDefinition, SourceKind, SourceRole};
+use domain::zone::Zone;
+use event_store::Payload;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::ObservationItem;
+use super::batch::ObservationBatch;
+use super::event_builder::DecidedBatch;
+use super::recorded::RecordedItems;
+use crate::ingest::ItemStatus;
+use crate::ingest::resolved_refs::{ResolvedCampaign, ResolvedRefs, ResolvedSource};
+
+pub(super) const OPEN: Uuid = Uuid::from_u128(1);
+pub(super) const ARCHIVED: Uuid = Uuid::from_u128(2);
+
+fn now() -> DateTime<Utc> {
+    "2026-11-21T22:00:00Z".parse().unwrap()
+}
+
+pub(super) fn source() -> ResolvedSource {
+    let definition = SourceDefinition {
+        name: "shop".to_owned(),
+        channel: "crm".parse().unwrap(),
+        kind: SourceKind::Push,
+        role: SourceRole::Primary,
+        measure_roles: [].into(),
+        time_zone: Zone::UTC,
+        currency: "EUR".parse().unwrap(),
+        expected_delay_s: 0,
+        restatement_horizon_s: 0,
+    };
+    ResolvedSource { id: SourceId(Uuid::from_u128(9)), definition }
+}
+
+/// An item that is valid except for what `changes` says; `null` removes a member.
+pub(super) fn observation(changes: &Value) -> ObservationItem {
+    let mut item = json!({"id": "o-1", "campaign_id": OPEN, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
+    for (name, value) in changes.as_object().unwrap() {
+        item[name] = value.clone();
+    }
+    let text = |name: &str| item[name].as_str().map(str::to_owned);
+    let kind: ObservationType = text("type").unwrap().parse().unwrap();
+    let campaign = match (text("campaign_id"), text("external_campaign_id")) {
+        (Some(id), _) => Some(CampaignRef::Id(id.parse().unwrap())),
+        (None, id) => id.map(CampaignRef::External),
+    };
+    let count = integer(kind.count_measure(), &item["count"]);
+    let body = match &item["adjusts"] {
+        Value::Null => {
+            let dimensions: BTreeMap<String, String> =
+                serde_json::from_value(item["dimensions"].clone()).unwrap_or_default();
+            ObservationBody::New { campaign: campaign.unwrap(), count, dimensions }
+        }
+        Value::String(id) => {
+            let adjusts = CorrectionTarget { id: id.clone(), day: None };
+            ObservationBody::Correction { adjusts, campaign, count }
+        }
+        dated => {
+            let day = Some(dated["day"].as_str().unwrap().parse().unwrap());
+            let adjusts = CorrectionTarget { id: dated["id"].as_str().unwrap().to_owned(), day };
+            ObservationBody::Correction { adjusts, campaign, count }
+        }
+    };
+    let value = match &item["value"] {
+        Value::Object(money) => {
+            let currency = Some(money["currency"].as_str().unwrap().parse().unwrap());
+            integer(kind.value_measure(), &money["amount"]).map(|value| Amount { value, currency })
+        }
+        plain => integer(kind.value_measure(), plain).map(|value| Amount { value, currency: None }),
+    };
+    let occurred_at = text("occurred_at").unwrap().parse().unwrap();
+    Ok(ObservationInput { id: text("id").unwrap(), kind, occurred_at, value, body })
+}
+
+fn integer(measure: Option<Measure>, value: &Value) -> Option<i64> {
+    let text = match value {
+        Value::Null => return None,
+        Value::String(text) => text.clone(),
+        number => number.to_string(),
+    };
+    Some(measure.unwrap().parse_value(&text).unwrap())
+}
+
+/// An item's index, status and reason.
+pub(super) type Settled = (usize, ItemStatus, Option<ItemErrorCode>);
+
+/// Judges items against a source with one open and one archived campaign, of which nothing is recorded.
+fn judge(items: &[ObservationItem]) -> (Option<ObservationsRecorded>, Vec<Settled>) {
+    let judged = judge_after(&RecordedItems::default(), items);
+    (recorded(&judged), settled(&judged))
+}
+
+/// Judges items against a source with one open and one archived campaign.
+pub(super) fn judge_after(recorded: &RecordedItems, items: &[ObservationItem]) -> DecidedBatch {
+    let batch = ObservationBatch::new(items, now());
+    let (open, archived) = (CampaignRef::Id(CampaignId(OPEN)), CampaignRef::Id(CampaignId(ARCHIVED)));
+    let external = CampaignRef::External("winter".to_owned());
+    let campaigns = [
+        (&open, ResolvedCampaign { id: CampaignId(OPEN), archived_at: None }),
+        (&external, ResolvedCampaign { id: CampaignId(OPEN), archived_at: None }),
+        (&archived, ResolvedCampaign { id: CampaignId(ARCHIVED), archived_at: Some(now() - TimeDelta::hours(2)) }),
+    ];
+    let known = ResolvedRefs::of(source(), campaigns);
+    batch.decide(&known, recorded).unwrap()
+}
+
+/// The event of a batch none of whose items is found to be taken.
+pub(super) fn recorded(judged: &DecidedBatch) -> Option<ObservationsRecorded> {
+    let payload = judged.payload.as_ref()?;
+    let Payload::Items { head, items, tail } = payload else { panic!("items are judged one by one") };
+    let items: Vec<&str> = items.iter().map(|item| item.content.as_str()).collect();
+    Some(serde_json::from_str(&format!("{head}{}{tail}", items.join(","))).unwrap())
+}
+
+/// The results of the items that are not part of the append.
+pub(super) fn settled(judged: &DecidedBatch) -> Vec<Settled> {
+    judged.settled.results.iter().map(|result| (result.index, result.status, result.reason)).collect()
+}
+
+#[test]
+fn a_batch_is_one_event_that_decodes() {
+    let (recorded, results) = judge(&[
+        observation(&json!({})),
+        observation(&json!({"id": "o-2", "campaign_id": null, "external_campaign_id": "winter", "type": "conversion",
+            "count": 0.5, "value": {"amount": "59.90", "currency": "EUR"}, "dimensions": {"country": "DE"}})),
+        observation(&json!({"id": "o-3", "campaign_id": ARCHIVED, "occurred_at": "2026-11-21T19:00:00.0019999Z"})),
+    ]);
+    assert_eq!(results, []);
+    let recorded = recorded.unwrap();
+    assert_eq!(recorded.campaigns, [CampaignId(OPEN), CampaignId(ARCHIVED)]);
+    let [first, second, third] = recorded.observations.as_slice() else { panic!("{recorded:?}") };
+    assert_eq!((first.campaign, first.count, first.value_micros), (0, 1, None));
+    assert_eq!((second.campaign, second.count, second.value_micros), (0, 500_000, Some(59_900_000)));
+    assert_eq!(second.kind, ObservationType::Conversion);
+    assert_eq!(second.dimensions.get("country").map(String::as_str), Some("DE"));
+    assert_eq!((third.campaign, third.occurred_at.timestamp_subsec_micros()), (1, 1_000));
+}
+
+#[test]
+fn duplicates_and_conflicts_within_a_batch_are_told_apart() {
+    let (recorded, results) = judge(&[
+        observation(&json!({})),
+        observation(&json!({})),
+        observation(&json!({"count": 2})),
+        observation(&json!({"type": "open"})),
+        observation(&json!({"occurred_at": "2026-11-20T21:00:00Z"})),
+        observation(&json!({"occurred_at": "2026-11-21T22:00:00+01:00"})),
+        observation(&json!({"campaign_id": null, "external_campaign_id": "winter"})),
+    ]);
+    let settled = |index, status, reason| (index, status, Some(reason));
+    assert_eq!(
+        results,
+        [
+            settled(1, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+            settled(2, ItemStatus::Conflict, ItemErrorCode::OtherContent),
+            settled(5, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+            settled(6, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
+        ]
+    );
+    assert_eq!(recorded.unwrap().observations.len(), 3);
+}
+
+#[test]
+fn items_that_their_campaign_or_source_does_not_take_are_rejected() {
+    let (recorded, results) = judge(&[
+        observation(&json!({"campaign_id": Uuid::from_u128(3)})),
+        observation(&json!({"campaign_id": ARCHIVED})),
+        observation(&json!({"type": "conversion", "value": {"amount": 1, "currency": "USD"}})),
+        observation(&json!({"occurred_at": "2026-11-14T21:59:59.999Z"})),
+        observation(&json!({"occurred_at": "2026-11-14T22:00:00Z"})),
+    ]);
+    let reasons: Vec<_> = results.iter().map(|(index, _, reason)| (*index, reason.unwrap())).collect();
+    assert_eq!(
+        reasons,
+        [
+            (0, ItemErrorCode::UnknownCampaign),
+            (1, ItemErrorCode::Archived),
+            (2, ItemErrorCode::CurrencyMismatch),
+            (3, ItemErrorCode::TooOld)
+        ]
+    );
+    assert_eq!(recorded.unwrap().observations.len(), 1);
+    assert_eq!(judge(&[observation(&json!({"campaign_id": ARCHIVED}))]).0, None);
+}
+
+#[test]
+fn rejected_items_do_not_fail_their_neighbours() {
+    let error = ItemError::whole(ItemErrorCode::Malformed, "is not an item");
+    let unreadable = Err(RejectedItem { id: Some("o-9".to_owned()), error });
+    let (recorded, results) = judge(&[unreadable, observation(&json!({"id": ""})), observation(&json!({}))]);
+    assert_eq!(recorded.unwrap().observations.len(), 1);
+    let rejected = |index, reason| (index, ItemStatus::Rejected, Some(reason));
+    assert_eq!(results, [rejected(0, ItemErrorCode::Malformed), rejected(1, ItemErrorCode::BadId)]);
+}
+
+proptest! {
+    /// Every item is answered once: it is in the event, or it is among the results.
+    #[test]
+    fn every_item_is_answered_once(
+        choices in prop::collection::vec((0..4_u8, 0..3_u8, 0..3_u8), 1..30),
+    ) {
+        let items: Vec<ObservationItem> = choices
+            .iter()
+            .map(|(id, count, campaign)| {
+                observation(&json!({"id": format!("o-{id}"), "count": count, "campaign_id": Uuid::from_u128(1 + u128::from(*campaign))}))
+            })
+            .collect();
+        let (recorded, results) = judge(&items);
+        let taken = recorded.map_or(0, |recorded| recorded.observations.len());
+        prop_assert_eq!(taken + results.len(), items.len());
+    }
+}

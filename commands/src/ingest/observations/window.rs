@@ -1,0 +1,63 @@
+//! How far back a source's observations may lie: as far as their ids are kept.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::item::{ItemError, ItemErrorCode, MAX_CLOCK_SKEW};
+use domain::source::{SourceDefinition, observation_window_s};
+
+/// The time from which a source may send observations.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AcceptanceWindow {
+    now: DateTime<Utc>,
+    length: TimeDelta,
+}
+
+impl AcceptanceWindow {
+    pub(super) fn of(source: &SourceDefinition, now: DateTime<Utc>) -> Self {
+        Self { now, length: TimeDelta::seconds(observation_window_s(source)) }
+    }
+
+    pub(super) fn length_days(self) -> i64 {
+        self.length.num_days()
+    }
+
+    pub(super) fn first_day(self) -> NaiveDate {
+        (self.now - self.length).date_naive()
+    }
+
+    pub(super) fn last_day(self) -> NaiveDate {
+        (self.now + MAX_CLOCK_SKEW).date_naive()
+    }
+
+    /// Whether a UTC day is one of its days.
+    pub(super) fn holds(self, day: NaiveDate) -> bool {
+        (self.first_day()..=self.last_day()).contains(&day)
+    }
+
+    /// All of its UTC days.
+    pub(super) fn days(self) -> impl Iterator<Item = NaiveDate> {
+        let last = self.last_day();
+        self.first_day().iter_days().take_while(move |day| *day <= last)
+    }
+
+    /// Rejects what lies too far back.
+    pub(super) fn check(self, occurred_at: DateTime<Utc>) -> Result<(), ItemError> {
+        if occurred_at < self.now - self.length {
+            return Err(self.too_old("occurred_at"));
+        }
+        Ok(())
+    }
+
+    /// Rejects a day that lies too far back.
+    pub(super) fn check_day(self, day: NaiveDate) -> Result<(), ItemError> {
+        if day < self.first_day() { Err(self.too_old("adjusts")) } else { Ok(()) }
+    }
+
+    fn too_old(self, field: &str) -> ItemError {
+        let days = self.length_days();
+        ItemError::at(
+            ItemErrorCode::TooOld,
+            field,
+            format!("lies more than {days} days back, which is as far as this source may go"),
+        )
+    }
+}

@@ -1,0 +1,172 @@
+//! The source of a batch and the campaigns that it names, as the claims have them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use domain::ids::{CampaignId, SourceId};
+use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate};
+use domain::source::{SourceDefinition, SourceKind};
+use event_store::{Claim, ClaimEffect};
+
+use crate::claims::{self, CAMPAIGN, ClaimReader, EXTERNAL_CAMPAIGN, SOURCE_NAME};
+use crate::error::CommandError;
+
+/// A source that is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResolvedSource {
+    pub(crate) id: SourceId,
+    pub(crate) definition: SourceDefinition,
+}
+
+impl ResolvedSource {
+    /// Looks a source up by its name.
+    pub(crate) async fn find(lookup: &mut ClaimReader<'_>, name: &str) -> Result<Option<Self>, CommandError> {
+        // No source has such a name, and PostgreSQL takes no text with a NUL.
+        if name.contains('\0') {
+            return Ok(None);
+        }
+        lookup.find_cached([(SOURCE_NAME, name.to_owned())]).await?;
+        Self::seen(lookup, name)
+    }
+
+    /// Rejects a batch of another kind than the source sends.
+    pub(crate) fn require(&self, kind: SourceKind) -> Result<(), CommandError> {
+        if self.definition.kind == kind {
+            return Ok(());
+        }
+        Err(CommandError::WrongSourceKind { name: self.definition.name.clone(), kind: self.definition.kind })
+    }
+
+    /// The source that was looked up under this name.
+    fn seen(lookup: &ClaimReader<'_>, name: &str) -> Result<Option<Self>, CommandError> {
+        let Some(held) = lookup.held(SOURCE_NAME, name) else { return Ok(None) };
+        let id = held.owner.parse().map_err(|_| CommandError::bad_claim(SOURCE_NAME, name))?;
+        let definition = serde_json::from_str(&held.state).map_err(|_| CommandError::bad_claim(SOURCE_NAME, name))?;
+        Ok(Some(Self { id, definition }))
+    }
+}
+
+/// A campaign that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ResolvedCampaign {
+    pub(crate) id: CampaignId,
+    pub(crate) archived_at: Option<DateTime<Utc>>,
+}
+
+/// A source and campaigns, with the claims that resolved them.
+#[derive(Debug)]
+pub(crate) struct ResolvedRefs<'a> {
+    pub(crate) source: ResolvedSource,
+    campaigns: HashMap<&'a CampaignRef, ResolvedCampaign>,
+    relied_on: BTreeSet<(&'static str, String)>,
+}
+
+impl<'a> ResolvedRefs<'a> {
+    /// Looks up a source and the campaigns that `references` mean when it uses them; `None` when there is no such source.
+    /// A source's own external ids come before the workspace's.
+    pub(crate) async fn find(
+        lookup: &mut ClaimReader<'_>,
+        source: &str,
+        references: impl Iterator<Item = &'a CampaignRef>,
+    ) -> Result<Option<Self>, CommandError> {
+        if source.contains('\0') {
+            return Ok(None);
+        }
+        let references: HashSet<&CampaignRef> = references.collect();
+        let source_key = (SOURCE_NAME, source.to_owned());
+        let mut wanted = vec![source_key.clone()];
+        for reference in &references {
+            match reference {
+                CampaignRef::Id(id) => wanted.push((CAMPAIGN, id.to_string())),
+                CampaignRef::External(id) => {
+                    let own = (EXTERNAL_CAMPAIGN, claims::external_key(Some(source), id));
+                    // The workspace's id is rarely there, and what is not there is never remembered.
+                    if !lookup.recall(&own) {
+                        wanted.push((EXTERNAL_CAMPAIGN, claims::external_key(None, id)));
+                    }
+                    wanted.push(own);
+                }
+            }
+        }
+        lookup.find_cached(wanted).await?;
+        let Some(found) = ResolvedSource::seen(lookup, source)? else { return Ok(None) };
+
+        let mut relied_on = BTreeSet::from([source_key]);
+        let mut owners: HashMap<&CampaignRef, String> = HashMap::new();
+        for reference in references {
+            let owner = match reference {
+                CampaignRef::Id(id) => Some(id.to_string()),
+                CampaignRef::External(id) => external_owner(lookup, source, id, &mut relied_on),
+            };
+            owners.extend(owner.map(|owner| (reference, owner)));
+        }
+        lookup.find_cached(owners.values().map(|owner| (CAMPAIGN, owner.clone()))).await?;
+
+        let mut campaigns = HashMap::new();
+        for (reference, owner) in owners {
+            if let Some(held) = lookup.held(CAMPAIGN, &owner) {
+                let id = owner.parse().map_err(|_| CommandError::bad_claim(CAMPAIGN, &owner))?;
+                campaigns.insert(reference, ResolvedCampaign { id, archived_at: claims::archived_at(&held.state) });
+                relied_on.insert((CAMPAIGN, owner));
+            }
+        }
+        Ok(Some(Self { source: found, campaigns, relied_on }))
+    }
+
+    /// What a test says is known.
+    #[cfg(test)]
+    pub(crate) fn of<const N: usize>(
+        source: ResolvedSource,
+        campaigns: [(&'a CampaignRef, ResolvedCampaign); N],
+    ) -> Self {
+        Self { source, campaigns: campaigns.into(), relied_on: BTreeSet::new() }
+    }
+
+    /// The campaign of an item that happened, or began, at `at`.
+    pub(crate) fn campaign(&self, reference: &CampaignRef, at: DateTime<Utc>) -> Result<CampaignId, ItemError> {
+        let Some(known) = self.campaigns.get(reference) else {
+            let (field, named) = match reference {
+                CampaignRef::Id(id) => ("campaign_id", id.to_string()),
+                CampaignRef::External(id) => ("external_campaign_id", truncate(id)),
+            };
+            return Err(ItemError::at(
+                ItemErrorCode::UnknownCampaign,
+                field,
+                format!("no campaign goes by \"{named}\""),
+            ));
+        };
+        match known.archived_at {
+            Some(archived_at) if at > archived_at => {
+                let detail = format!("campaign {} was archived before this, at {archived_at:?}", known.id);
+                Err(ItemError::whole(ItemErrorCode::Archived, detail))
+            }
+            Some(_) | None => Ok(known.id),
+        }
+    }
+
+    /// Asserts everything that was relied on, as it was seen.
+    pub(crate) fn assertions(&self, lookup: &ClaimReader<'_>) -> Vec<Claim> {
+        self.relied_on.iter().map(|(kind, key)| lookup.assert(kind, key, ClaimEffect::Keep)).collect()
+    }
+}
+
+/// Whom an external id stands for. That the source has no such id of its own is relied on too, when the workspace's is used.
+fn external_owner(
+    lookup: &ClaimReader<'_>,
+    source: &str,
+    id: &str,
+    relied_on: &mut BTreeSet<(&'static str, String)>,
+) -> Option<String> {
+    for scope in [Some(source), None] {
+        let key = claims::external_key(scope, id);
+        let owner = lookup.held(EXTERNAL_CAMPAIGN, &key).map(|held| held.owner.clone());
+        if owner.is_some() {
+            relied_on.insert((EXTERNAL_CAMPAIGN, key));
+            if scope.is_none() {
+                relied_on.insert((EXTERNAL_CAMPAIGN, claims::external_key(Some(source), id)));
+            }
+            return owner;
+        }
+    }
+    None
+}

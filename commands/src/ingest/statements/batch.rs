@@ -1,0 +1,206 @@
+//! The items of a batch: each is checked by itself, then judged against its source and campaigns, and merged with what was
+//! said before. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::bucket::Bucket;
+use domain::ids::CampaignId;
+use domain::item::{CampaignRef, ItemError, ItemErrorCode};
+use domain::measure::Measure;
+use domain::statement::{BucketSpec, Statement, StatementInput, measure_field};
+use event_store::{Claim, ClaimEffect};
+
+use super::StatementItem;
+use super::merge::{IndexedStatement, LatestValues, MergeResult, merge};
+use crate::batch_result::{ItemResult, ItemStatus, PreAppendResults};
+use crate::claims::{ClaimReader, Key, STATEMENT, STATEMENT_GRAIN};
+use crate::error::CommandError;
+use crate::ingest::resolved_refs::ResolvedRefs;
+
+/// The items of a batch, each valid by itself or rejected.
+#[derive(Debug)]
+pub(super) struct StatementBatch<'a> {
+    spec: BucketSpec,
+    now: DateTime<Utc>,
+    items: Vec<Result<CheckedStatement<'a>, ItemError>>,
+}
+
+/// A statement that is valid by itself. Whether its campaign and source take it is still open.
+#[derive(Debug)]
+struct CheckedStatement<'a> {
+    input: &'a StatementInput,
+    /// The first instant of its bucket.
+    start: DateTime<Utc>,
+}
+
+/// The items that a source may say of a campaign, and the results of the others.
+#[derive(Debug)]
+pub(super) struct ResolvedStatements {
+    spec: BucketSpec,
+    source: String,
+    total: usize,
+    items: Vec<ResolvedStatement>,
+    results: Vec<ItemResult>,
+}
+
+#[derive(Debug)]
+struct ResolvedStatement {
+    campaign: CampaignId,
+    bucket: Bucket,
+    said: IndexedStatement,
+}
+
+/// What a batch appends, and the results of the items that are not part of it.
+#[derive(Debug)]
+pub(super) struct DecidedStatements {
+    /// What is to be recorded; may be nothing.
+    pub(super) statements: Vec<Statement>,
+    /// What is asserted and remembered of the buckets.
+    pub(super) claims: Vec<Claim>,
+    /// The results of all items that are not recorded.
+    pub(super) settled: PreAppendResults,
+}
+
+impl<'a> StatementBatch<'a> {
+    /// Checks each item as of `now`.
+    pub(super) fn new(items: &'a [StatementItem], spec: BucketSpec, now: DateTime<Utc>) -> Self {
+        let check = |item: &'a StatementItem| match item {
+            Ok(input) => input.validate(spec, now).map(|start| CheckedStatement { input, start }),
+            Err(rejected) => Err(rejected.error.clone()),
+        };
+        Self { spec, now, items: items.iter().map(check).collect() }
+    }
+
+    /// The campaigns that the valid items name.
+    pub(super) fn campaigns(&self) -> impl Iterator<Item = &'a CampaignRef> {
+        self.items.iter().filter_map(|item| item.as_ref().ok()).map(|checked| &checked.input.campaign)
+    }
+
+    /// Sorts out what cannot be said, before anything is looked up of what was said before.
+    pub(super) fn resolve(&self, known: &ResolvedRefs<'_>) -> ResolvedStatements {
+        let mut items = Vec::new();
+        let mut results = Vec::new();
+        for (index, item) in self.items.iter().enumerate() {
+            let resolved = item.as_ref().map_err(ItemError::clone).and_then(|CheckedStatement { input, start }| {
+                let campaign = known.campaign(&input.campaign, *start)?;
+                let measures = input.values(known.source.definition.currency)?;
+                let said = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
+                Ok(ResolvedStatement { campaign, bucket: input.bucket, said })
+            });
+            match resolved {
+                Ok(resolved) => items.push(resolved),
+                Err(error) => results.push(ItemResult::rejected(index, None, error)),
+            }
+        }
+        let source = known.source.id.to_string();
+        ResolvedStatements { spec: self.spec, source, total: self.items.len(), items, results }
+    }
+}
+
+impl ResolvedStatements {
+    /// The claims that tell what was said before.
+    pub(super) fn claim_keys(&self) -> Vec<Key> {
+        let mut wanted = Vec::with_capacity(self.items.len() * 2);
+        for item in &self.items {
+            wanted.push((STATEMENT, self.statement_key(item)));
+            wanted.extend(item.said.measures.keys().map(|measure| self.grain_key(item.campaign, *measure)));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
+    fn statement_key(&self, item: &ResolvedStatement) -> String {
+        let BucketSpec { grain, zone } = self.spec;
+        format!("{}/{}/{grain}/{zone}/{}", self.source, item.campaign, bucket_key(item.bucket))
+    }
+
+    fn grain_key(&self, campaign: CampaignId, measure: Measure) -> Key {
+        (STATEMENT_GRAIN, format!("{}/{campaign}/{measure}", self.source))
+    }
+
+    /// Merges every item with what was said before, as the claims have it.
+    pub(super) fn decide(self, lookup: &ClaimReader<'_>) -> Result<DecidedStatements, CommandError> {
+        let grain_state = format!("{} {}", self.spec.grain, self.spec.zone);
+        let mut results = Vec::new();
+        let mut grains: BTreeMap<String, ClaimEffect> = BTreeMap::new();
+        let mut buckets: BTreeMap<String, Vec<IndexedStatement>> = BTreeMap::new();
+        let mut places: HashMap<usize, (CampaignId, Bucket, DateTime<Utc>)> = HashMap::new();
+        for item in &self.items {
+            let keys =
+                || item.said.measures.keys().map(|measure| (*measure, self.grain_key(item.campaign, *measure).1));
+            let conflict = keys().find_map(|(measure, key)| {
+                let held = lookup.held(STATEMENT_GRAIN, &key)?;
+                (held.state != grain_state).then(|| grain_conflict(measure, &held.state))
+            });
+            if let Some(refusal) = conflict {
+                results.push(ItemResult::rejected(item.said.index, None, refusal));
+                continue;
+            }
+            for (_, key) in keys() {
+                let then = match lookup.held(STATEMENT_GRAIN, &key) {
+                    Some(_) => ClaimEffect::Keep,
+                    None => ClaimEffect::Put { owner: self.source.clone(), state: grain_state.clone() },
+                };
+                grains.insert(key, then);
+            }
+            places.insert(item.said.index, (item.campaign, item.bucket, item.said.stated_at));
+            buckets.entry(self.statement_key(item)).or_default().push(item.said.clone());
+        }
+
+        let mut claims: Vec<Claim> =
+            grains.into_iter().map(|(key, then)| lookup.assert(STATEMENT_GRAIN, &key, then)).collect();
+        let mut changes: BTreeMap<usize, BTreeMap<Measure, i64>> = BTreeMap::new();
+        for (key, said) in &buckets {
+            let before = latest_values(lookup, key)?;
+            let merged = merge(&before, said);
+            results.extend(duplicates(&merged));
+            let then = if merged.latest == before {
+                ClaimEffect::Keep
+            } else {
+                let state = serde_json::to_string(&merged.latest).map_err(CommandError::Encoding)?;
+                ClaimEffect::Put { owner: self.source.clone(), state }
+            };
+            claims.push(lookup.assert(STATEMENT, key, then));
+            changes.extend(merged.changes);
+        }
+        let statements = changes
+            .into_iter()
+            .filter_map(|(index, measures)| {
+                let (campaign, bucket, stated_at) = places.get(&index).copied()?;
+                Some(Statement { campaign, bucket, stated_at, measures })
+            })
+            .collect();
+        results.extend(self.results);
+        Ok(DecidedStatements { statements, claims, settled: PreAppendResults { total: self.total, results } })
+    }
+}
+
+fn duplicates(merged: &MergeResult) -> impl Iterator<Item = ItemResult> {
+    let unchanged = merged.unchanged.iter().map(|index| (*index, ItemErrorCode::Unchanged));
+    let superseded = merged.superseded.iter().map(|index| (*index, ItemErrorCode::Superseded));
+    unchanged
+        .chain(superseded)
+        .map(|(index, reason)| ItemResult::with_reason(index, None, ItemStatus::Duplicate, reason))
+}
+
+fn latest_values(lookup: &ClaimReader<'_>, key: &str) -> Result<LatestValues, CommandError> {
+    match lookup.held(STATEMENT, key) {
+        Some(held) => serde_json::from_str(&held.state).map_err(|_| CommandError::bad_claim(STATEMENT, key)),
+        None => Ok(LatestValues::new()),
+    }
+}
+
+fn grain_conflict(measure: Measure, stated: &str) -> ItemError {
+    let detail = format!("the source states {measure} of this campaign in grain and zone {stated}");
+    ItemError::at(ItemErrorCode::GrainConflict, &measure_field(measure), detail)
+}
+
+/// How a claim's key writes a bucket.
+pub(super) fn bucket_key(bucket: Bucket) -> String {
+    match bucket {
+        Bucket::Day(date) => date.to_string(),
+        Bucket::Starts(start) => start.to_rfc3339_opts(SecondsFormat::Secs, true),
+    }
+}

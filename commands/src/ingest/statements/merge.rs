@@ -1,0 +1,70 @@
+//! The latest values of one bucket of one campaign, and what the statements of a batch change of them. Pure.
+//!
+//! The newest statement of a measure holds: by `stated_at`, and among equals by arrival. One that repeats the last value
+//! adds nothing to the log, but is remembered as newer, so that an older one which comes late still loses to it. Of several
+//! in one batch only what holds in the end is recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use domain::measure::Measure;
+
+/// The latest value of each measure, and as of which millisecond it was stated.
+pub(super) type LatestValues = BTreeMap<Measure, (i64, i64)>;
+
+/// A statement with its place in the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct IndexedStatement {
+    /// Its place in the batch.
+    pub(super) index: usize,
+    pub(super) stated_at: DateTime<Utc>,
+    pub(super) measures: BTreeMap<Measure, i64>,
+}
+
+/// What the statements on one bucket change.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct MergeResult {
+    pub(super) latest: LatestValues,
+    /// What is to be recorded of which item.
+    pub(super) changes: BTreeMap<usize, BTreeMap<Measure, i64>>,
+    /// The items that repeat the latest values.
+    pub(super) unchanged: BTreeSet<usize>,
+    /// The items of which nothing holds, because newer ones differ.
+    pub(super) superseded: BTreeSet<usize>,
+}
+
+/// Merges statements into the latest values, in the order of their arrival.
+pub(super) fn merge(before: &LatestValues, said: &[IndexedStatement]) -> MergeResult {
+    let mut latest = before.clone();
+    // Which item last changed a measure away from what it was before the request.
+    let mut author: BTreeMap<Measure, usize> = BTreeMap::new();
+    let mut overruled = BTreeSet::new();
+    for IndexedStatement { index, stated_at, measures } in said {
+        let stated_at = stated_at.timestamp_millis();
+        for (&measure, &value) in measures {
+            let last = latest.get(&measure).copied();
+            if last.is_some_and(|(_, last_stated_at)| stated_at < last_stated_at) {
+                overruled.insert(*index);
+                continue;
+            }
+            latest.insert(measure, (value, stated_at));
+            if last.is_some_and(|(last_value, _)| last_value == value) {
+                continue;
+            }
+            let was_before = before.get(&measure).is_some_and(|(value_before, _)| *value_before == value);
+            let replaced = if was_before { author.remove(&measure) } else { author.insert(measure, *index) };
+            overruled.extend(replaced);
+        }
+    }
+    let mut changes: BTreeMap<usize, BTreeMap<Measure, i64>> = BTreeMap::new();
+    for (measure, index) in author {
+        let value = latest.get(&measure).map(|(value, _)| (measure, *value));
+        changes.entry(index).or_default().extend(value);
+    }
+    let (superseded, unchanged) = said
+        .iter()
+        .map(|said| said.index)
+        .filter(|index| !changes.contains_key(index))
+        .partition(|index| overruled.contains(index));
+    MergeResult { latest, changes, unchanged, superseded }
+}

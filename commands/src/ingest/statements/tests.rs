@@ -1,0 +1,122 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::bucket::Bucket;
+use domain::measure::Measure::{self, Clicks, Impressions};
+use proptest::prelude::*;
+
+use super::batch::bucket_key;
+use super::merge::{IndexedStatement, LatestValues, MergeResult, merge};
+
+fn said(index: usize, minute: i64, measures: &[(Measure, i64)]) -> IndexedStatement {
+    IndexedStatement { index, stated_at: instant(minute), measures: measures.iter().copied().collect() }
+}
+
+fn instant(minute: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+}
+
+fn latest(minute: i64, measures: &[(Measure, i64)]) -> LatestValues {
+    let stated_at = instant(minute).timestamp_millis();
+    measures.iter().map(|(measure, value)| (*measure, (*value, stated_at))).collect()
+}
+
+/// What is recorded of an item.
+type Change = (usize, Vec<(Measure, i64)>);
+
+/// Which items hold with what, which repeat, and which are superseded.
+fn outcome(merged: &MergeResult) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
+    let changes = merged.changes.iter();
+    (
+        changes.map(|(index, measures)| (*index, measures.iter().map(|(m, v)| (*m, *v)).collect())).collect(),
+        merged.unchanged.iter().copied().collect(),
+        merged.superseded.iter().copied().collect(),
+    )
+}
+
+#[test]
+fn the_first_statement_is_recorded_whole() {
+    let merged = merge(&LatestValues::new(), &[said(0, 1, &[(Clicks, 5)])]);
+    assert_eq!(outcome(&merged), (vec![(0, vec![(Clicks, 5)])], vec![], vec![]));
+    assert_eq!(merged.latest, latest(1, &[(Clicks, 5)]));
+}
+
+#[test]
+fn only_what_changed_is_recorded() {
+    let before = latest(1, &[(Clicks, 5), (Impressions, 9)]);
+    let merged = merge(&before, &[said(0, 2, &[(Clicks, 5), (Impressions, 10)])]);
+    assert_eq!(outcome(&merged), (vec![(0, vec![(Impressions, 10)])], vec![], vec![]));
+    assert_eq!(merged.latest, latest(2, &[(Clicks, 5), (Impressions, 10)]));
+}
+
+#[test]
+fn repetitions_are_remembered_as_newer() {
+    let before = latest(1, &[(Clicks, 5)]);
+    let repeated = merge(&before, &[said(0, 3, &[(Clicks, 5)])]);
+    assert_eq!(outcome(&repeated), (vec![], vec![0], vec![]));
+    assert_eq!(repeated.latest, latest(3, &[(Clicks, 5)]));
+    let late = merge(&repeated.latest, &[said(0, 2, &[(Clicks, 4)])]);
+    assert_eq!(outcome(&late), (vec![], vec![], vec![0]));
+    assert_eq!(late.latest, repeated.latest);
+}
+
+#[test]
+fn among_equal_instants_the_later_arrival_holds() {
+    let before = latest(1, &[(Clicks, 5)]);
+    assert_eq!(outcome(&merge(&before, &[said(0, 1, &[(Clicks, 6)])])), (vec![(0, vec![(Clicks, 6)])], vec![], vec![]));
+}
+
+#[test]
+fn measures_that_are_not_named_keep_their_value() {
+    let before = latest(1, &[(Clicks, 5)]);
+    let merged = merge(&before, &[said(0, 2, &[(Impressions, 1)])]);
+    assert_eq!(merged.latest.get(&Clicks), before.get(&Clicks));
+}
+
+#[test]
+fn only_the_last_values_of_a_batch_are_recorded() {
+    let merged = merge(
+        &LatestValues::new(),
+        &[said(0, 1, &[(Clicks, 5), (Impressions, 9)]), said(1, 3, &[(Clicks, 7)]), said(2, 2, &[(Clicks, 6)])],
+    );
+    assert_eq!(outcome(&merged), (vec![(0, vec![(Impressions, 9)]), (1, vec![(Clicks, 7)])], vec![], vec![2]));
+}
+
+#[test]
+fn a_change_that_the_batch_reverts_records_nothing() {
+    let before = latest(1, &[(Clicks, 5)]);
+    let merged = merge(&before, &[said(0, 2, &[(Clicks, 6)]), said(1, 3, &[(Clicks, 5)])]);
+    assert_eq!(outcome(&merged), (vec![], vec![1], vec![0]));
+    assert_eq!(merged.latest, latest(3, &[(Clicks, 5)]));
+}
+
+proptest! {
+    /// However statements are cut into requests, the last word is the same, and replaying what was recorded gives its values.
+    #[test]
+    fn merging_does_not_depend_on_the_cut_into_batches(
+        minutes_and_values in prop::collection::vec((0..6_i64, 0..3_i64), 1..12),
+        cut in 0..12_usize,
+    ) {
+        let all: Vec<IndexedStatement> = minutes_and_values
+            .iter()
+            .enumerate()
+            .map(|(index, (minute, value))| said(index, *minute, &[(Clicks, *value)]))
+            .collect();
+        let whole = merge(&LatestValues::new(), &all);
+        let (first, second) = all.split_at(cut.min(all.len()));
+        let first = merge(&LatestValues::new(), first);
+        let second = merge(&first.latest, second);
+        prop_assert_eq!(&whole.latest, &second.latest);
+
+        let recorded = first.changes.values().chain(second.changes.values()).last();
+        let held = recorded.and_then(|measures| measures.get(&Clicks)).copied();
+        prop_assert_eq!(held, whole.latest.get(&Clicks).map(|(value, _)| *value));
+
+        let items = whole.changes.len() + whole.unchanged.len() + whole.superseded.len();
+        prop_assert_eq!(items, all.len());
+    }
+}
+
+#[test]
+fn claim_keys_write_a_bucket_in_one_way() {
+    assert_eq!(bucket_key(Bucket::Day("2026-11-21".parse().unwrap())), "2026-11-21");
+    assert_eq!(bucket_key(Bucket::Starts("2026-11-21T22:45:00+01:00".parse().unwrap())), "2026-11-21T21:45:00Z");
+}

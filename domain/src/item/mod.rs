@@ -1,0 +1,102 @@
+//! What the items of a batch are made of, and why one of them is rejected. One bad item never fails its neighbours.
+//!
+//! An item is an [`ObservationInput`](crate::observation::ObservationInput) or a
+//! [`StatementInput`](crate::statement::StatementInput). Whoever reads a format of others produces these, or a
+//! [`RejectedItem`] for what cannot be read.
+
+mod error;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::ids::CampaignId;
+use crate::measure::{Measure, MeasureError, Unit};
+use crate::money::Currency;
+
+pub use error::{ItemError, ItemErrorCode, RejectedItem, truncate};
+
+/// How far a sender's clock may run ahead of ours.
+pub const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+
+const MAX_EXTERNAL_ID: usize = 200;
+
+/// A campaign as an item names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CampaignRef {
+    /// By our id.
+    Id(CampaignId),
+    /// By the id that the item's source uses.
+    External(String),
+}
+
+impl CampaignRef {
+    /// Rejects an external id that no campaign can have.
+    pub fn validate(&self) -> Result<(), ItemError> {
+        let Self::External(id) = self else { return Ok(()) };
+        let length = id.chars().count();
+        if length == 0 || length > MAX_EXTERNAL_ID || id.chars().any(char::is_control) {
+            let detail = format!("must be 1 to {MAX_EXTERNAL_ID} characters, none a control character");
+            return Err(ItemError::at(ItemErrorCode::BadCampaign, "external_campaign_id", detail));
+        }
+        Ok(())
+    }
+}
+
+/// An amount of a measure, as an integer in the measure's unit: things, millionths of a conversion, micros of a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    /// The integer.
+    pub value: i64,
+    /// The currency, where the sender names one. Without one, money is in the source's currency.
+    pub currency: Option<Currency>,
+}
+
+impl Amount {
+    /// Rejects an amount that `measure` cannot have, whatever its source. `field` names the amount in the error.
+    pub fn validate(&self, measure: Measure, field: &str) -> Result<(), ItemError> {
+        if self.value < 0 {
+            return Err(ItemError::at(ItemErrorCode::BadValue, field, MeasureError::Negative.to_string()));
+        }
+        match (measure.unit(), self.currency) {
+            (Unit::Count | Unit::Credit | Unit::Ratio, Some(_)) => {
+                Err(ItemError::at(ItemErrorCode::BadValue, field, format!("{measure} has no currency")))
+            }
+            (Unit::Money, _) | (Unit::Count | Unit::Credit | Unit::Ratio, None) => Ok(()),
+        }
+    }
+
+    /// The integer, if the amount is in `currency` or names none.
+    pub fn in_currency(&self, currency: Currency, field: &str) -> Result<i64, ItemError> {
+        match self.currency {
+            Some(given) if given != currency => {
+                let detail = format!("is in {given}, but the source's money is in {currency}");
+                Err(ItemError::at(ItemErrorCode::CurrencyMismatch, field, detail))
+            }
+            Some(_) | None => Ok(self.value),
+        }
+    }
+}
+
+/// Reads an RFC 3339 instant. Events keep milliseconds, so finer parts are cut here, for ids and values alike.
+pub fn parse_instant(field: &str, text: &str) -> Result<DateTime<Utc>, ItemError> {
+    DateTime::parse_from_rfc3339(text).map(|instant| truncate_to_millis(instant.to_utc())).map_err(|_| {
+        ItemError::at(ItemErrorCode::BadTime, field, "is not an RFC 3339 instant such as 2026-11-21T22:00:00Z")
+    })
+}
+
+/// Cuts an instant to the millisecond.
+pub fn truncate_to_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
+    // Every instant has a millisecond that it lies in.
+    DateTime::from_timestamp_millis(instant.timestamp_millis()).unwrap_or(instant)
+}
+
+/// Rejects an instant that lies further ahead of our clock than a sender's clock may.
+pub fn check_not_ahead(field: &str, instant: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), ItemError> {
+    if instant > now + MAX_CLOCK_SKEW {
+        let detail = format!("lies more than {} minutes ahead of this server's clock", MAX_CLOCK_SKEW.num_minutes());
+        return Err(ItemError::at(ItemErrorCode::InFuture, field, detail));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

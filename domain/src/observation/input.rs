@@ -1,0 +1,182 @@
+//! Observations as a source sends them: what is known of an item before anything is looked up.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::ObservationType;
+use crate::item::{Amount, CampaignRef, ItemError, ItemErrorCode, check_not_ahead, truncate};
+use crate::measure::{Measure, MeasureError};
+use crate::money::Currency;
+
+const MAX_ID: usize = 128;
+const MAX_DIMENSIONS: usize = 16;
+const MAX_DIMENSION_VALUE: usize = 200;
+
+/// An observation as it is sent. [`validate`](Self::validate) checks what can be checked of it by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservationInput {
+    /// Unique per source, type and UTC day of `occurred_at`.
+    pub id: String,
+    /// What kind of thing happened.
+    pub kind: ObservationType,
+    /// When it happened, to the millisecond.
+    pub occurred_at: DateTime<Utc>,
+    /// What it was worth or cost. In a correction: the new total.
+    pub value: Option<Amount>,
+    /// Whether it is new, or corrects an earlier one.
+    pub body: ObservationBody,
+}
+
+/// The parts in which a new observation and a correction differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObservationBody {
+    /// Something happened.
+    New {
+        /// The campaign.
+        campaign: CampaignRef,
+        /// How many, in the unit of the type's count measure; one, if left out.
+        count: Option<i64>,
+        /// What else is known of it.
+        dimensions: BTreeMap<String, String>,
+    },
+    /// An earlier observation has another count or value than was said. A total that is left out stays; with neither, the
+    /// earlier observation is retracted.
+    Correction {
+        /// The earlier observation.
+        adjusts: CorrectionTarget,
+        /// Its campaign, if the sender wants it checked.
+        campaign: Option<CampaignRef>,
+        /// The new count.
+        count: Option<i64>,
+    },
+}
+
+/// The observation that a correction is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrectionTarget {
+    /// Its id.
+    pub id: String,
+    /// The UTC day on which it occurred. Needed where the id was used on several days.
+    pub day: Option<NaiveDate>,
+}
+
+impl ObservationInput {
+    /// Rejects an observation that no source and campaign could take.
+    pub fn validate(&self, now: DateTime<Utc>) -> Result<(), ItemError> {
+        if !is_observation_id(&self.id) {
+            let detail = format!("must be 1 to {MAX_ID} characters, none of them a control character");
+            return Err(ItemError::at(ItemErrorCode::BadId, "id", detail));
+        }
+        check_not_ahead("occurred_at", self.occurred_at, now)?;
+        if let Some(value) = self.value {
+            value.validate(value_measure(self.kind)?, "value")?;
+        }
+        if let Some(count) = self.count() {
+            count_measure(self.kind)?;
+            if count < 0 {
+                return Err(bad_count(MeasureError::Negative.to_string()));
+            }
+        }
+        match &self.body {
+            ObservationBody::New { campaign, count, dimensions } => {
+                if self.kind.count_measure().is_none() && self.value.is_none() {
+                    let detail = format!("is needed by type {}", self.kind.name());
+                    return Err(ItemError::at(ItemErrorCode::BadValue, "value", detail));
+                }
+                if *count == Some(0) {
+                    return Err(bad_count("must be greater than 0"));
+                }
+                campaign.validate()?;
+                check_dimensions(dimensions)
+            }
+            ObservationBody::Correction { adjusts, campaign, .. } => {
+                if !is_observation_id(&adjusts.id) {
+                    return Err(bad_adjusts());
+                }
+                campaign.as_ref().map_or(Ok(()), CampaignRef::validate)
+            }
+        }
+    }
+
+    /// The UTC day within which its id is unique.
+    pub fn day(&self) -> NaiveDate {
+        self.occurred_at.date_naive()
+    }
+
+    /// Whether it corrects an earlier observation.
+    pub fn is_correction(&self) -> bool {
+        matches!(self.body, ObservationBody::Correction { .. })
+    }
+
+    /// The campaign, if it names one.
+    pub fn campaign(&self) -> Option<&CampaignRef> {
+        match &self.body {
+            ObservationBody::New { campaign, .. } => Some(campaign),
+            ObservationBody::Correction { campaign, .. } => campaign.as_ref(),
+        }
+    }
+
+    /// The value in micros, once the source's currency is known.
+    pub fn value_micros(&self, currency: Currency) -> Result<Option<i64>, ItemError> {
+        self.value.map(|value| value.in_currency(currency, "value")).transpose()
+    }
+
+    fn count(&self) -> Option<i64> {
+        match &self.body {
+            ObservationBody::New { count, .. } | ObservationBody::Correction { count, .. } => *count,
+        }
+    }
+}
+
+/// The measure that the counts of a type add to, or why none is taken.
+pub fn count_measure(kind: ObservationType) -> Result<Measure, ItemError> {
+    kind.count_measure().ok_or_else(|| bad_count(format!("is not taken by type {}", kind.name())))
+}
+
+/// The measure that the values of a type add to, or why none is taken.
+pub fn value_measure(kind: ObservationType) -> Result<Measure, ItemError> {
+    kind.value_measure().ok_or_else(|| {
+        ItemError::at(ItemErrorCode::ValueNotTaken, "value", format!("is not taken by type {}", kind.name()))
+    })
+}
+
+/// The error of a count.
+pub fn bad_count(detail: impl Into<String>) -> ItemError {
+    ItemError::at(ItemErrorCode::BadCount, "count", detail)
+}
+
+/// The error of a correction that names no observation.
+pub fn bad_adjusts() -> ItemError {
+    let detail = "must be the id of an observation, or {\"id\", \"day\"} with the UTC day on which it occurred";
+    ItemError::at(ItemErrorCode::BadAdjusts, "adjusts", detail)
+}
+
+fn is_observation_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= MAX_ID && !id.chars().any(char::is_control)
+}
+
+fn check_dimensions(dimensions: &BTreeMap<String, String>) -> Result<(), ItemError> {
+    let reject = |field: &str, detail: String| Err(ItemError::at(ItemErrorCode::BadDimensions, field, detail));
+    if dimensions.len() > MAX_DIMENSIONS {
+        return reject("dimensions", format!("must be at most {MAX_DIMENSIONS}"));
+    }
+    for (key, value) in dimensions {
+        if !is_dimension_key(key) {
+            let detail = format!("\"{}\" is no key: a to z, 0 to 9 and _, a letter first, at most 40", truncate(key));
+            return reject("dimensions", detail);
+        }
+        if value.chars().count() > MAX_DIMENSION_VALUE || value.chars().any(char::is_control) {
+            let detail = format!("must be at most {MAX_DIMENSION_VALUE} characters, none a control character");
+            return reject(&format!("dimensions.{key}"), detail);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a text is `[a-z][a-z0-9_]{0,39}`.
+fn is_dimension_key(text: &str) -> bool {
+    text.len() <= 40
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}

@@ -22,7 +22,7 @@
 //! 8. **Old events stay readable.** Each has a type and a version, and no load reads one past its [`Upcast`] ([`codec`]).
 //!
 //! It promises no order between logs, and no delivery: readers follow the log by position, at their own pace
-//! ([`log::read_after`]), and [`NotificationListener`] only tells them when to look.
+//! ([`log::read_after`]). A notification on [`LOG_CHANNEL`] only tells them when to look.
 
 #![warn(missing_docs)]
 
@@ -40,7 +40,6 @@ mod json_text;
 pub mod log;
 pub mod receipts;
 mod validated_request;
-pub mod wakeups;
 pub mod workspaces;
 
 pub use aggregate_store::{AggregateStore, CommitContext, Loaded};
@@ -55,7 +54,6 @@ pub use error::{AppendError, LoadError, OpenWorkspaceError};
 pub use items::{ItemQuery, StoredItem, find_items};
 pub use log::{StoredEvent, StoredEventFields, heads, read_after, read_event, read_page, read_range, read_stream};
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
-pub use wakeups::NotificationListener;
 pub use workspaces::open_workspace;
 
 /// The schema of everything, embedded.

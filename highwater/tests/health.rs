@@ -5,11 +5,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use event_store::NotificationListener;
 use highwater::system::{self, ProjectorLimits, RunningSystem, SystemConfig};
 use highwater::{tls, workspace};
 use platform::clock::SystemClock;
 use platform::database::DatabaseConfig;
+use platform::notifications::NotificationListener;
 use projections::READ_CHANNEL;
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use event_store::{LOG_CHANNEL, NotificationListener};
+use event_store::LOG_CHANNEL;
 use highwater::client::ApiClient;
 use highwater::demo::{setup, traffic};
 use highwater::system::{self, RunningSystem, SystemConfig, maintenance};
@@ -13,6 +13,7 @@ use highwater::{tls, workspace};
 use platform::clock::{Clock, SystemClock};
 use platform::database::DatabaseConfig;
 use platform::keys::{NewKey, insert_key};
+use platform::notifications::NotificationListener;
 use platform::principal::Scope;
 use secrecy::SecretString;
 use serde_json::Value;

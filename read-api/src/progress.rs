@@ -5,11 +5,12 @@
 //! lost costs at most one slow poll.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use platform::notifications::NotificationListener;
 use sqlx::PgPool;
-use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -89,32 +90,23 @@ impl Shared {
     }
 }
 
-/// Listens, and listens again whenever the connection was lost.
+/// Publishes the checkpoints whenever the projector announced a commit or a waiter joined.
 async fn follow(pool: &PgPool, shared: &Shared) {
+    let mut announcements = NotificationListener::new(pool.clone(), READ_CHANNEL, POLL_EVERY);
     loop {
-        if let Err(error) = listen(pool, shared).await {
-            tracing::warn!(%error, "lost the connection that announces applied events; waiting readers fall back to polling");
+        // Kept while waiters join: a connection that is being made is not given up for each of them.
+        let mut changed = pin!(announcements.changed());
+        loop {
+            if let Err(error) = look(pool, shared).await {
+                tracing::debug!(%error, "cannot read the checkpoints that readers wait for");
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+            tokio::select! {
+                () = &mut changed => break,
+                () = shared.joined.notified() => {}
+            }
         }
-        if let Err(error) = look(pool, shared).await {
-            tracing::debug!(%error, "cannot read the checkpoints that readers wait for");
-        }
-        tokio::time::sleep(RETRY_AFTER).await;
-    }
-}
-
-async fn listen(pool: &PgPool, shared: &Shared) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(READ_CHANNEL).await?;
-    loop {
-        look(pool, shared).await?;
-        tokio::select! {
-            // None: the connection was lost and made again, so something may have been missed.
-            announced = listener.try_recv() => drop(announced?),
-            () = shared.joined.notified() => {}
-            () = tokio::time::sleep(POLL_EVERY) => {}
-        }
-        // Announcements that queued up meanwhile are answered by one look.
-        while listener.next_buffered().is_some() {}
     }
 }
 

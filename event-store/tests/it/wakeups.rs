@@ -1,14 +1,9 @@
 //! Being told that a log has grown.
 
-use std::time::Duration;
-
-use event_store::{LOG_CHANNEL, NotificationListener, heads};
-use futures_util::FutureExt;
+use event_store::{LOG_CHANNEL, heads};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
-use crate::support::{Writer, admin, one_lane, pool_as, request, workspace};
-
-const NEVER: Duration = Duration::from_hours(1);
+use crate::support::{Writer, one_lane, pool_as, request, workspace};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn a_notification_comes_after_the_commit(_: PgPoolOptions, connect: PgConnectOptions) {
@@ -69,36 +64,4 @@ async fn a_commit_at_the_very_end_is_announced(_: PgPoolOptions, connect: PgConn
     listener.recv().await.unwrap();
     drop(listener);
     reader.close().await;
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn wakeups_come_with_the_connection_with_notifications_and_with_time(
-    _: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
-    let pool = pool_as(&connect, "highwater_projector").await;
-    let notify = async || {
-        sqlx::query("SELECT pg_notify('somewhere', '')").execute(&pool).await.unwrap();
-    };
-    let mut wakeups = NotificationListener::new(pool.clone(), "somewhere", NEVER);
-    wakeups.changed().await;
-    assert!(wakeups.changed().now_or_never().is_none());
-    notify().await;
-    wakeups.changed().await;
-
-    let listening = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                     WHERE datname = current_database() AND query LIKE 'LISTEN%'";
-    sqlx::query(listening).execute(&mut admin(&connect).await).await.unwrap();
-    // Once for the loss, once for the new connection, once for the notification.
-    wakeups.changed().await;
-    wakeups.changed().await;
-    notify().await;
-    wakeups.changed().await;
-
-    let mut impatient = NotificationListener::new(pool.clone(), "nowhere", Duration::from_millis(1));
-    for _ in 0..3 {
-        impatient.changed().await;
-    }
-    drop((wakeups, impatient));
-    pool.close().await;
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use event_store::{LOG_CHANNEL, NotificationListener};
+use event_store::LOG_CHANNEL;
+use platform::notifications::NotificationListener;
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;

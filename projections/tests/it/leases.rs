@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use event_store::NotificationListener;
+use platform::notifications::NotificationListener;
 use projections::{LeaseConfig, Leases, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};

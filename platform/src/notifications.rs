@@ -1,12 +1,12 @@
-//! Waking up when something changed, without trusting the messenger.
+//! The listener for PostgreSQL notifications: it reconnects, coalesces, and polls slowly behind them.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 
-/// Listens on a channel, with a slow poll behind it. A notification is a hint that may be lost with its connection, so
-/// whoever is woken reads the truth from the tables, and is woken anyway after `poll`.
+/// A listener on one channel, with a slow poll behind it. A notification is a hint that may be lost with its connection.
+/// A caller that is woken therefore reads the tables, and is woken after `poll` in any case.
 #[derive(Debug)]
 pub struct NotificationListener {
     pool: PgPool,
@@ -16,15 +16,15 @@ pub struct NotificationListener {
 }
 
 impl NotificationListener {
-    /// Wake-ups from a channel, at the latest every `poll`. Takes one connection of the pool at the first
+    /// A listener that wakes its caller at the latest every `poll`. It takes one connection of the pool at the first
     /// [`changed`](Self::changed) and keeps it.
     pub fn new(pool: PgPool, channel: &str, poll: Duration) -> Self {
         Self { pool, channel: channel.to_owned(), poll, listener: None }
     }
 
-    /// Returns when something may have changed since the last call: a notification came (several that wait count as
-    /// one), the connection was made or made again, so that some may have been missed, or `poll` has passed.
-    /// Cancel-safe.
+    /// Returns when something may have changed since the last call. Cancel-safe. That is when a notification came, or
+    /// `poll` has passed, or the connection was made or lost, because notifications may then have been missed.
+    /// Notifications that queue up count as one.
     pub async fn changed(&mut self) {
         match &mut self.listener {
             Some(listener) => match tokio::time::timeout(self.poll, listener.try_recv()).await {
@@ -36,16 +36,18 @@ impl NotificationListener {
             None => match tokio::time::timeout(self.poll, listen(&self.pool, &self.channel)).await {
                 Ok(Ok(listener)) => self.listener = Some(listener),
                 Ok(Err(error)) => {
-                    tracing::warn!(channel = self.channel, %error, "cannot listen for wake-ups, polling instead");
+                    tracing::warn!(channel = self.channel, %error, "cannot listen for notifications, polling instead");
                     tokio::time::sleep(self.poll).await;
                 }
-                Err(_elapsed) => tracing::warn!(channel = self.channel, "cannot listen for wake-ups, polling instead"),
+                Err(_elapsed) => {
+                    tracing::warn!(channel = self.channel, "cannot listen for notifications, polling instead");
+                }
             },
         }
     }
 
     fn lost(&mut self, why: impl std::fmt::Display) {
-        tracing::warn!(channel = self.channel, %why, "lost the connection that listens for wake-ups");
+        tracing::warn!(channel = self.channel, %why, "lost the connection that listens for notifications");
         self.listener = None;
     }
 }

@@ -183,5 +183,5 @@ fn the_architecture_names_every_crate_and_links_resolve() {
 #[test]
 fn the_readme_is_a_page() {
     let lines = std::fs::read_to_string(root().join("README.md")).unwrap().lines().count();
-    assert!(lines <= 150, "README.md has {lines} lines");
+    assert!(lines <= 120, "README.md has {lines} lines");
 }

@@ -23,9 +23,9 @@
 //! 10. External ids are distinct per source, 50 at most; attributes 50 at most, with keys like `region` or `team_2`.
 //! 11. An edit is taken whole or not at all, and gives one event for each concern that it really changes: none, if none.
 
-mod aggregate;
 mod budget;
 mod command;
+mod cqrs_es;
 mod decide;
 mod error;
 mod event;

@@ -5,8 +5,8 @@
 //! 3. It is registered once. The same definition again changes nothing, another one is refused: what was recorded under
 //!    a zone, a currency and a role keeps its meaning.
 
-mod aggregate;
 mod command;
+mod cqrs_es;
 mod decide;
 mod error;
 mod event;

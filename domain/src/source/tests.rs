@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
+use ::cqrs_es::test::TestFramework;
 use chrono::{DateTime, Utc};
-use cqrs_es::test::TestFramework;
 use uuid::Uuid;
 
 use super::*;
@@ -39,7 +39,7 @@ fn registered(definition: SourceDefinition) -> SourceEvent {
     SourceEvent::SourceRegistered { source: id(), definition, at: now() }
 }
 
-fn given(events: Vec<SourceEvent>) -> cqrs_es::test::AggregateTestExecutor<Source> {
+fn given(events: Vec<SourceEvent>) -> ::cqrs_es::test::AggregateTestExecutor<Source> {
     TestFramework::<Source>::with(()).given(events)
 }
 

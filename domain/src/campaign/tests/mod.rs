@@ -7,8 +7,8 @@ mod replay;
 
 use std::collections::BTreeMap;
 
+use ::cqrs_es::test::{AggregateTestExecutor, TestFramework};
 use chrono::{DateTime, NaiveDate, Utc};
-use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 use uuid::Uuid;
 
 use super::*;

@@ -1,4 +1,4 @@
-use cqrs_es::DomainEvent;
+use ::cqrs_es::DomainEvent;
 use proptest::prelude::*;
 
 use super::*;

@@ -1,4 +1,5 @@
-//! The campaign as cqrs-es sees it. The rules are in [`decide()`].
+//! Compatibility with cqrs-es: the campaign as its `Aggregate`, for loads and for its test framework. The rules are in
+//! [`decide()`], which commands call by themselves.
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;

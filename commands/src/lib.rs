@@ -75,8 +75,7 @@ pub struct Commands {
 impl Commands {
     /// `pool` must act as `platform::database::DatabaseRole::Command`. Sources may send without limit.
     pub fn new(pool: PgPool, appender: Appender, clock: SharedClock, limits: Limits) -> Self {
-        let stamp = Arc::clone(&clock);
-        let campaigns = AggregateStore::new(pool.clone(), appender.clone(), upcast, move || stamp.now());
+        let campaigns = AggregateStore::new(pool.clone(), appender.clone(), upcast);
         Self {
             pool,
             appender,

@@ -1,16 +1,13 @@
-//! Aggregates out of the log and their events into it: cqrs-es's `EventStore`, with postgres-es's repository reading the
-//! streams and the [`Appender`] writing them.
+//! Loads aggregates from their streams, which postgres-es's repository reads, and appends the events decided on them.
 //!
 //! There are no snapshots: cqrs-es 0.5's snapshot stores apply events twice. A stream with decisions is short, and what
 //! comes in masses (observations, statements) is appended without loading anything.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
-use cqrs_es::{Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore};
+use cqrs_es::{Aggregate, DomainEvent};
 use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 
@@ -40,12 +37,6 @@ impl<A: Default> Loaded<A> {
     }
 }
 
-impl<A: Aggregate> AggregateContext<A> for Loaded<A> {
-    fn aggregate(&mut self) -> &mut A {
-        &mut self.aggregate
-    }
-}
-
 /// What is appended beside the events of an aggregate.
 #[derive(Debug, Clone)]
 pub struct CommitContext {
@@ -65,27 +56,20 @@ pub struct AggregateStore<A> {
     appender: Appender,
     upcast: Upcast,
     remembered: AggregateCache<A>,
-    now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
 }
 
 impl<A> fmt::Debug for AggregateStore<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogStore").field("appender", &self.appender).finish_non_exhaustive()
+        f.debug_struct("AggregateStore").field("appender", &self.appender).finish_non_exhaustive()
     }
 }
 
 impl<A: Aggregate + Clone> AggregateStore<A> {
-    /// A store that reads through `pool`, by `upcast`, and writes through `appender`. `now` stamps what cqrs-es itself
-    /// commits.
-    pub fn new(
-        pool: PgPool,
-        appender: Appender,
-        upcast: Upcast,
-        now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static,
-    ) -> Self {
+    /// A store that reads through `pool`, by `upcast`, and writes through `appender`.
+    pub fn new(pool: PgPool, appender: Appender, upcast: Upcast) -> Self {
         // The second table would hold cqrs-es's snapshots, which are never asked for.
         let repository = PostgresEventRepository::new(pool).with_tables("log.events", "log.snapshots");
-        Self { repository, appender, upcast, remembered: AggregateCache::new(), now: Arc::new(now) }
+        Self { repository, appender, upcast, remembered: AggregateCache::new() }
     }
 
     /// The aggregate of a stream; its default, at version 0, if the stream does not exist.
@@ -148,93 +132,15 @@ impl<A: Aggregate + Clone> AggregateStore<A> {
         appended
     }
 
-    async fn read(&self, stream_id: &str) -> Result<Vec<SerializedEvent>, LoadError> {
+    pub(crate) async fn read(&self, stream_id: &str) -> Result<Vec<SerializedEvent>, LoadError> {
         self.repository
             .get_events::<A>(stream_id)
             .await
             .map_err(|source| LoadError::Database { stream_id: stream_id.to_owned(), source: Box::new(source) })
     }
 
-    fn decode(&self, stored: SerializedEvent) -> Result<A::Event, codec::DecodeError> {
+    pub(crate) fn decode(&self, stored: SerializedEvent) -> Result<A::Event, codec::DecodeError> {
         codec::decode_value(self.upcast, &stored.event_type, &stored.event_version, stored.payload)
-    }
-
-    fn envelope(&self, mut stored: SerializedEvent) -> Result<EventEnvelope<A>, codec::DecodeError> {
-        let metadata = codec::decode_metadata(stored.metadata.take())?;
-        let (aggregate_id, sequence) = (stored.aggregate_id.clone(), stored.sequence);
-        Ok(EventEnvelope { aggregate_id, sequence, payload: self.decode(stored)?, metadata })
-    }
-}
-
-impl<A: Aggregate + Clone> EventStore<A> for AggregateStore<A> {
-    type AC = Loaded<A>;
-
-    async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let mut envelopes = Vec::new();
-        for stored in self.read(aggregate_id).await? {
-            let sequence = sequence(&stored);
-            let envelope = self.envelope(stored).map_err(|source| LoadError::Event {
-                stream_id: aggregate_id.to_owned(),
-                sequence,
-                source,
-            })?;
-            envelopes.push(envelope);
-        }
-        Ok(envelopes)
-    }
-
-    async fn load_aggregate(&self, aggregate_id: &str) -> Result<Loaded<A>, AggregateError<A::Error>> {
-        Ok(self.load(aggregate_id).await?)
-    }
-
-    async fn commit(
-        &self,
-        events: Vec<A::Event>,
-        context: Loaded<A>,
-        metadata: HashMap<String, String>,
-    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        let alongside = CommitContext {
-            metadata: Metadata(metadata.clone().into_iter().collect()),
-            claims: Vec::new(),
-            receipt: None,
-            recorded_at: (self.now)(),
-        };
-        self.append(&context, &events, alongside).await?;
-        let before = usize::try_from(context.version).unwrap_or(0);
-        Ok(events
-            .into_iter()
-            .enumerate()
-            .map(|(index, payload)| EventEnvelope {
-                aggregate_id: context.stream_id.clone(),
-                sequence: before + index + 1,
-                payload,
-                metadata: metadata.clone(),
-            })
-            .collect())
-    }
-}
-
-impl<E: std::error::Error> From<LoadError> for AggregateError<E> {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Event { .. } => Self::DeserializationError(Box::new(error)),
-            LoadError::Database { .. } => Self::DatabaseConnectionError(Box::new(error)),
-        }
-    }
-}
-
-impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Self::AggregateConflict,
-            AppendError::Unavailable(_) | AppendError::Overloaded | AppendError::ShuttingDown => {
-                Self::DatabaseConnectionError(Box::new(error))
-            }
-            AppendError::ReceiptMismatch | AppendError::Invalid(_) => Self::UnexpectedError(Box::new(error)),
-        }
     }
 }
 
@@ -247,7 +153,7 @@ fn new_event<E: DomainEvent>(event: &E) -> Result<NewEvent, AppendError> {
     })
 }
 
-fn sequence(stored: &SerializedEvent) -> i64 {
+pub(crate) fn sequence(stored: &SerializedEvent) -> i64 {
     i64::try_from(stored.sequence).unwrap_or(i64::MAX)
 }
 

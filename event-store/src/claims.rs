@@ -85,3 +85,17 @@ pub async fn find_claims(
     .fetch_all(pool)
     .await
 }
+
+/// Removes the claims of a kind whose keys sort before `key`, in every workspace. Needs the rights of the user that migrates.
+pub async fn remove_claims_before(admin: &PgPool, kind: &str, key: &str) -> Result<(), sqlx::Error> {
+    // Workspace by workspace, as the claims' index begins.
+    sqlx::query!(
+        r#"DELETE FROM log.claims held USING log.workspaces w
+           WHERE held.workspace = w.workspace AND held.kind = $1 AND held.key < $2 COLLATE "C""#,
+        kind,
+        key,
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}

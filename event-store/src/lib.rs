@@ -32,6 +32,8 @@ pub mod append;
 pub mod appender;
 pub mod claims;
 pub mod codec;
+pub mod cqrs_es;
+pub mod day_partitions;
 pub mod error;
 #[cfg(feature = "planted-faults")]
 pub mod fault_injection;
@@ -48,13 +50,16 @@ pub use append::{
     Payload,
 };
 pub use appender::{Appender, AppenderConfig};
-pub use claims::{Claim, ClaimEffect, ClaimPrecondition, StoredClaim, find_claims};
+pub use claims::{Claim, ClaimEffect, ClaimPrecondition, StoredClaim, find_claims, remove_claims_before};
 pub use codec::{DecodeError, Upcast, UpcastError};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
 pub use items::{ItemQuery, StoredItem, find_items};
-pub use log::{StoredEvent, StoredEventFields, heads, read_after, read_event, read_page, read_range, read_stream};
+pub use log::{
+    PageLimit, StoredEvent, StoredEventFields, StreamKey, heads, read_after, read_event, read_page, read_range,
+    read_stream,
+};
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
-pub use workspaces::open_workspace;
+pub use workspaces::{Workspace, find_workspace, find_workspace_by_name_or_number, open_workspace, workspace_names};
 
 /// The schema of everything, embedded.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");

@@ -1,9 +1,20 @@
-//! Opening a log.
+//! Workspaces: opening the log of one, and finding those that are there. All of it needs the rights of the user that migrates.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::error::OpenWorkspaceError;
+
+/// A workspace that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its number.
+    pub id: i32,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+}
 
 /// Makes a workspace with an empty log and returns its number. The first event, which says what the workspace is, is
 /// the caller's to append. Needs the rights of the user that migrates, not those of the command role.
@@ -26,4 +37,36 @@ pub async fn open_workspace(
     .fetch_optional(conn)
     .await?;
     opened.ok_or_else(|| OpenWorkspaceError::NameTaken(name.to_owned()))
+}
+
+/// The workspace of this name.
+pub async fn find_workspace(admin: &PgPool, name: &str) -> Result<Option<Workspace>, sqlx::Error> {
+    sqlx::query_as!(
+        Workspace,
+        "SELECT workspace AS id, created_at AS opened_at FROM log.workspaces WHERE name = $1",
+        name
+    )
+    .fetch_optional(admin)
+    .await
+}
+
+/// The workspace of this name, else of this number.
+pub async fn find_workspace_by_name_or_number(admin: &PgPool, text: &str) -> Result<Option<Workspace>, sqlx::Error> {
+    if let Some(named) = find_workspace(admin, text).await? {
+        return Ok(Some(named));
+    }
+    let Ok(number) = text.parse::<i32>() else { return Ok(None) };
+    sqlx::query_as!(
+        Workspace,
+        "SELECT workspace AS id, created_at AS opened_at FROM log.workspaces WHERE workspace = $1",
+        number
+    )
+    .fetch_optional(admin)
+    .await
+}
+
+/// The names of all workspaces, by number.
+pub async fn workspace_names(admin: &PgPool) -> Result<HashMap<i32, String>, sqlx::Error> {
+    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
+    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
 }

@@ -9,7 +9,7 @@ use domain::workspace::{STREAM_TYPE, WorkspaceOpened};
 use domain::zone::Zone;
 use event_store::{
     AppendError, AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, OpenWorkspaceError,
-    Payload, open_workspace,
+    Payload, Workspace, find_workspace, open_workspace,
 };
 use platform::clock::SharedClock;
 use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
@@ -17,15 +17,6 @@ use platform::principal::Actor;
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
-
-/// A workspace that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
-    /// Its number.
-    pub id: i32,
-    /// When it was opened.
-    pub opened_at: DateTime<Utc>,
-}
 
 /// Why a workspace was not opened.
 #[derive(Debug, Error)]
@@ -47,32 +38,6 @@ pub enum OpenError {
     Database(#[from] sqlx::Error),
 }
 
-/// The workspace of this name.
-pub async fn find(admin: &PgPool, name: &str) -> Result<Option<Workspace>, sqlx::Error> {
-    sqlx::query_as!(
-        Workspace,
-        "SELECT workspace AS id, created_at AS opened_at FROM log.workspaces WHERE name = $1",
-        name
-    )
-    .fetch_optional(admin)
-    .await
-}
-
-/// The workspace of this name, else of this number.
-pub async fn named_or_numbered(admin: &PgPool, text: &str) -> Result<Option<Workspace>, sqlx::Error> {
-    if let Some(named) = find(admin, text).await? {
-        return Ok(Some(named));
-    }
-    let Ok(number) = text.parse::<i32>() else { return Ok(None) };
-    sqlx::query_as!(
-        Workspace,
-        "SELECT workspace AS id, created_at AS opened_at FROM log.workspaces WHERE workspace = $1",
-        number
-    )
-    .fetch_optional(admin)
-    .await
-}
-
 /// Finds the workspace of this name, or opens it. One whose first event is missing, because its opening broke off, gets it.
 pub async fn find_or_open(
     admin: &PgPool,
@@ -83,7 +48,7 @@ pub async fn find_or_open(
     clock: &SharedClock,
 ) -> Result<Workspace, OpenError> {
     let now = clock.now();
-    if find(admin, name).await?.is_none() {
+    if find_workspace(admin, name).await?.is_none() {
         let mut connection = admin.acquire().await?;
         match open_workspace(&mut connection, name, now).await {
             // Another process was quicker.
@@ -91,7 +56,7 @@ pub async fn find_or_open(
             Err(error) => return Err(error.into()),
         }
     }
-    let workspace = find(admin, name).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let workspace = find_workspace(admin, name).await?.ok_or(sqlx::Error::RowNotFound)?;
     let opened = WorkspaceOpened { name: name.to_owned(), time_zone, currency };
     append_first(database, workspace.id, &opened, now).await?;
     Ok(workspace)

@@ -68,7 +68,7 @@ async fn coming_days_are_made_and_past_ones_dropped(pool: PgPool) {
         let day: NaiveDate = day.parse().unwrap();
         sqlx::query("SELECT log.ensure_day($1)").bind(day).execute(&pool).await.unwrap();
     }
-    let dropped = maintenance::look_after(&pool, today).await.unwrap();
+    let dropped = maintenance::maintain_days(&pool, today).await.unwrap();
     let over = [
         "item_ids_20260818",
         "item_ids_20260820",
@@ -88,7 +88,7 @@ async fn coming_days_are_made_and_past_ones_dropped(pool: PgPool) {
     .unwrap();
     let days = ["20260821", "20261116", "20261117", "20261121", "20261122", "20261123"];
     assert_eq!(left, days.map(|day| format!("item_ids_{day}")));
-    assert_eq!(maintenance::look_after(&pool, today).await.unwrap(), Vec::<String>::new());
+    assert_eq!(maintenance::maintain_days(&pool, today).await.unwrap(), Vec::<String>::new());
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -110,7 +110,7 @@ async fn what_was_corrected_is_forgotten_with_its_ids(pool: PgPool) {
             .await
             .unwrap();
     }
-    maintenance::look_after(&pool, "2026-11-21".parse().unwrap()).await.unwrap();
+    maintenance::maintain_days(&pool, "2026-11-21".parse().unwrap()).await.unwrap();
     let left: Vec<String> =
         sqlx::query_scalar("SELECT kind || ' ' || key FROM log.claims ORDER BY 1").fetch_all(&pool).await.unwrap();
     assert_eq!(

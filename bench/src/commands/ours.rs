@@ -45,12 +45,8 @@ impl HighwaterStore {
         let pool = connect(&database.config, DatabaseRole::Command).await?;
         // The writers end with the last clone of the appender.
         let (appender, _writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
-        let campaigns = AggregateStore::new(
-            pool,
-            appender,
-            |name, version, payload| Ok(upcast(name, version, payload)?),
-            || SystemClock.now(),
-        );
+        let campaigns =
+            AggregateStore::new(pool, appender, |name, version, payload| Ok(upcast(name, version, payload)?));
         Ok(Self { campaigns, workspaces, admin: database.admin.clone(), drafted: AtomicI64::new(0) })
     }
 

@@ -119,12 +119,12 @@ impl Side {
         let gone = sqlx::query("DELETE FROM log.item_ids WHERE day = $1").bind(deleted).execute(admin).await?;
         let delete = began.elapsed();
         ensure!(gone.rows_affected() == u64::from(self.per_day), "{} ids were deleted", gone.rows_affected());
-        maintenance::look_after(admin, today).await?;
+        maintenance::maintain_days(admin, today).await?;
 
         fill::day(&self.database, workspace, dropped, self.per_day).await?;
         self.database.settle().await?;
         let began = Instant::now();
-        maintenance::look_after(admin, today).await?;
+        maintenance::maintain_days(admin, today).await?;
         let drop = began.elapsed();
         self.check().await?;
         Ok((drop.as_secs_f64() * 1e3, delete.as_secs_f64() * 1e3))

@@ -46,7 +46,8 @@ pub struct StoredEventFields<'a> {
 impl StoredEvent {
     /// An event at a position of a workspace's log, at a sequence of its stream.
     pub fn new(
-        (workspace, position): (i32, i64),
+        workspace: i32,
+        position: i64,
         sequence: i64,
         recorded_at: DateTime<Utc>,
         texts: StoredEventFields<'_>,
@@ -105,7 +106,7 @@ impl StoredEvent {
 
 impl fmt::Debug for StoredEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawEvent")
+        f.debug_struct("StoredEvent")
             .field("workspace", &self.workspace)
             .field("position", &self.position)
             .field("stream_type", &self.stream_type())

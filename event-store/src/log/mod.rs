@@ -33,6 +33,26 @@ macro_rules! events {
     };
 }
 
+/// Which stream: its log, its type and its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamKey<'a> {
+    /// The log.
+    pub workspace: i32,
+    /// The kind of stream.
+    pub stream_type: &'a str,
+    /// The stream, as `<workspace>/<id>`.
+    pub stream_id: &'a str,
+}
+
+/// How much a page may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimit {
+    /// The most events.
+    pub events: i64,
+    /// The most bytes of payloads, as they are stored.
+    pub bytes: i64,
+}
+
 /// The next events of a log after a position, oldest first, at most `limit` of them.
 pub async fn read_after(
     conn: &mut PgConnection,
@@ -84,10 +104,10 @@ pub async fn read_page(
 /// bytes as by [`read_page`]. The first one always comes.
 pub async fn read_stream(
     conn: &mut PgConnection,
-    (workspace, stream_type, stream_id): (i32, &str, &str),
+    stream: StreamKey<'_>,
     from: i64,
     through: i64,
-    (limit, bytes): (i64, i64),
+    limit: PageLimit,
 ) -> Result<Vec<StoredEvent>, sqlx::Error> {
     events!(
         "FROM (
@@ -99,13 +119,13 @@ pub async fn read_stream(
          ) page
          WHERE size <= $7 OR place = 1
          ORDER BY sequence",
-        workspace,
-        stream_type,
-        stream_id,
+        stream.workspace,
+        stream.stream_type,
+        stream.stream_id,
         from,
         through,
-        limit,
-        bytes,
+        limit.events,
+        limit.bytes,
     )
     .persistent(false)
     .try_map(|row| raw_event(&row))
@@ -131,7 +151,7 @@ fn raw_event(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
         payload,
         metadata,
     };
-    Ok(StoredEvent::new((row.try_get(0)?, row.try_get(1)?), row.try_get(4)?, row.try_get(9)?, texts))
+    Ok(StoredEvent::new(row.try_get(0)?, row.try_get(1)?, row.try_get(4)?, row.try_get(9)?, texts))
 }
 
 /// The last position of every log, by workspace.

@@ -3,6 +3,7 @@
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::PersistedEventRepository;
 use cqrs_es::{Aggregate, AggregateError, CqrsFramework, DomainEvent, EventStore};
+use event_store::cqrs_es::CqrsEventStore;
 use event_store::{
     AggregateStore, AppendError, AppendRequest, CommitContext, LoadError, Loaded, Metadata, NewEvent, Payload, Upcast,
 };
@@ -65,7 +66,11 @@ const UPCAST: Upcast = |event_type, version, payload| match (event_type, version
 };
 
 fn store(writer: &Writer) -> AggregateStore<Counter> {
-    AggregateStore::new(writer.pool.clone(), writer.appender.clone(), UPCAST, now)
+    AggregateStore::new(writer.pool.clone(), writer.appender.clone(), UPCAST)
+}
+
+fn framework_store(writer: &Writer) -> CqrsEventStore<Counter> {
+    CqrsEventStore::new(store(writer), now)
 }
 
 fn alongside() -> CommitContext {
@@ -77,7 +82,7 @@ async fn the_framework_runs_on_the_log(_: PgPoolOptions, connect: PgConnectOptio
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let id = format!("{ws}/a");
-    let framework = CqrsFramework::new(store(&writer), Vec::new(), ());
+    let framework = CqrsFramework::new(framework_store(&writer), Vec::new(), ());
     let metadata = || [("actor".to_owned(), "tester".to_owned())].into();
     framework.execute_with_metadata(&id, vec![1, 2], metadata()).await.unwrap();
     framework.execute(&id, vec![]).await.unwrap();
@@ -85,7 +90,7 @@ async fn the_framework_runs_on_the_log(_: PgPoolOptions, connect: PgConnectOptio
     let refused = framework.execute(&id, vec![4, -100]).await;
     assert!(matches!(refused, Err(AggregateError::UserError(BelowZero))));
 
-    let envelopes = store(&writer).load_events(&id).await.unwrap();
+    let envelopes = framework_store(&writer).load_events(&id).await.unwrap();
     assert_eq!(envelopes.iter().map(|envelope| envelope.sequence).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(envelopes[2].payload, Counted::Added { amount: 3 });
     assert_eq!(envelopes[0].metadata, metadata());
@@ -118,7 +123,7 @@ async fn a_decision_rests_on_the_loaded_version(_: PgPoolOptions, connect: PgCon
     let loaded = store.load(&id).await.unwrap();
     assert_eq!((loaded.version, &loaded.aggregate), (1, &Counter { total: 5 }));
     store.append(&loaded, &added, alongside()).await.unwrap();
-    let conflict = store.commit(added.to_vec(), loaded, std::collections::HashMap::new()).await;
+    let conflict = framework_store(&writer).commit(added.to_vec(), loaded, std::collections::HashMap::new()).await;
     assert!(matches!(conflict, Err(AggregateError::AggregateConflict)));
 
     let missing = store.load(&format!("{ws}/none")).await.unwrap();
@@ -145,12 +150,12 @@ async fn old_events_are_read_in_their_current_shape(_: PgPoolOptions, connect: P
     writer.append(stored("2", r#"{"Added": {"amount": 1}}"#)).await.unwrap();
     let id = format!("{ws}/a");
     assert_eq!(store(&writer).load(&id).await.unwrap().aggregate, Counter { total: 8 });
-    assert_eq!(store(&writer).load_events(&id).await.unwrap().len(), 2);
+    assert_eq!(framework_store(&writer).load_events(&id).await.unwrap().len(), 2);
 
     writer.append(stored("2", r#"{"Added": 7}"#)).await.unwrap();
     let unreadable = store(&writer).load(&id).await;
     assert!(matches!(unreadable, Err(LoadError::Event { sequence: 3, .. })), "{unreadable:?}");
-    let unreadable = store(&writer).load_aggregate(&id).await;
+    let unreadable = framework_store(&writer).load_aggregate(&id).await;
     assert!(matches!(unreadable, Err(AggregateError::DeserializationError(_))), "{unreadable:?}");
     writer.stop().await;
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::TimeZone as _;
+use event_store::Workspace;
 use futures_util::StreamExt;
 use platform::clock::{SharedClock, SystemClock};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
@@ -25,7 +26,7 @@ use crate::config::ConfigSources;
 use crate::demo::scenario::{CURRENCY, TIME_ZONE, WORKSPACE};
 use crate::demo::traffic;
 use crate::system::{self, Listeners, RunningSystem, SystemConfig};
-use crate::workspace::{self, Workspace};
+use crate::workspace;
 
 /// The key that everyone knows.
 const DEVELOPMENT_KEY: &str = "hw_dev";

@@ -1,6 +1,5 @@
 //! `highwater keys`: creates, lists and revokes API keys.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,6 +10,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use domain::money::Currency;
 use domain::zone::Zone;
+use event_store::{find_workspace, workspace_names};
 use platform::clock::SystemClock;
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::keys::{NewKey, Revocation, create_key, list_keys, revoke_key};
@@ -104,7 +104,7 @@ async fn create_one(admin: &PgPool, database: &DatabaseConfig, create: Create) -
         (true, Some(time_zone), Some(currency)) => {
             workspace::find_or_open(admin, database, &create.workspace, time_zone, currency, &clock).await?.id
         }
-        _ => match workspace::find(admin, &create.workspace).await? {
+        _ => match find_workspace(admin, &create.workspace).await? {
             Some(workspace) => workspace.id,
             None => bail!(
                 "there is no workspace `{}`: --create-workspace --time-zone TZ --currency CUR opens it",
@@ -126,13 +126,12 @@ async fn create_one(admin: &PgPool, database: &DatabaseConfig, create: Create) -
 async fn list_all(admin: &PgPool, list: List) -> anyhow::Result<ExitCode> {
     let only = match &list.workspace {
         Some(name) => {
-            let found = workspace::find(admin, name).await?;
+            let found = find_workspace(admin, name).await?;
             Some(found.with_context(|| format!("there is no workspace `{name}`"))?.id)
         }
         None => None,
     };
-    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
-    let names: HashMap<i32, String> = rows.into_iter().map(|row| (row.workspace, row.name)).collect();
+    let names = workspace_names(admin).await?;
     let mut connection = admin.acquire().await?;
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);

@@ -10,13 +10,13 @@ use chrono::{DateTime, Utc};
 use clap::builder::NonEmptyStringValueParser;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
+use event_store::{find_workspace_by_name_or_number, workspace_names};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::parked::{self, ParkedPart, Retried, SkipError};
 use sqlx::PgPool;
 
 use super::database::{DatabaseArgs, EndsAt};
 use crate::config::{Config, ConfigSources};
-use crate::workspace;
 
 /// The arguments of `parked`.
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,7 @@ async fn work(command: ParkedCommand, config: Config) -> anyhow::Result<ExitCode
 
 async fn list(pool: &PgPool) -> anyhow::Result<ExitCode> {
     let parts = parked::list(pool).await.context("cannot read what is parked")?;
-    let names = names(pool).await?;
+    let names = workspace_names(pool).await?;
     let mut out = std::io::stdout().lock();
     if parts.is_empty() {
         writeln!(out, "nothing is parked")?;
@@ -136,7 +136,7 @@ async fn skip_one(pool: &PgPool, skip: Skip) -> anyhow::Result<ExitCode> {
 
 /// Says what became of each part. The exit status is 1 if something is still refused.
 async fn told(pool: &PgPool, tried: &[(ParkedPart, Retried)]) -> anyhow::Result<ExitCode> {
-    let names = names(pool).await?;
+    let names = workspace_names(pool).await?;
     let mut out = std::io::stdout().lock();
     for (part, retried) in tried {
         let title = title(part, &names);
@@ -199,11 +199,6 @@ fn second(at: DateTime<Utc>) -> String {
 }
 
 async fn number(pool: &PgPool, workspace: &str) -> anyhow::Result<i32> {
-    let found = workspace::named_or_numbered(pool, workspace).await?;
+    let found = find_workspace_by_name_or_number(pool, workspace).await?;
     Ok(found.with_context(|| format!("there is no workspace `{workspace}`"))?.id)
-}
-
-async fn names(pool: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
-    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
+use event_store::{find_workspace, workspace_names};
 use futures_util::StreamExt;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use platform::clock::SystemClock;
@@ -25,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 use super::database::{DatabaseArgs, EndsAt, INTERRUPTED};
 use super::parked;
 use crate::config::{Config, ConfigSources};
-use crate::workspace;
 
 /// What `verify` is told.
 #[derive(Debug, clap::Args)]
@@ -77,7 +77,7 @@ async fn compare(options: &VerifyArgs, config: Config) -> anyhow::Result<ExitCod
     // The rebuild and the comparison are long statements; the server must not cut them off.
     let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database.clone() };
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
-    let names = names(&admin).await?;
+    let names = workspace_names(&admin).await?;
     let request = request(options, &config, &admin).await?;
     let pool = connect(&database, DatabaseRole::Projector).await?;
     let mut stops = signals()?;
@@ -110,15 +110,10 @@ async fn compare(options: &VerifyArgs, config: Config) -> anyhow::Result<ExitCod
     Ok(ExitCode::from(outcome.code()))
 }
 
-async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
-    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
-    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
-}
-
 async fn request(options: &VerifyArgs, config: &Config, admin: &PgPool) -> anyhow::Result<VerifyRequest> {
     let mut workspaces = Vec::new();
     for name in &options.workspaces {
-        match workspace::find(admin, name).await.context("cannot look up workspaces")? {
+        match find_workspace(admin, name).await.context("cannot look up workspaces")? {
             Some(found) => workspaces.push(found.id),
             None => bail!("there is no workspace `{name}`"),
         }

@@ -73,7 +73,7 @@ impl<'a> Row<'a> {
             payload: self.text()?,
             metadata: self.text()?,
         };
-        Some(StoredEvent::new((workspace, position), sequence, recorded_at, texts))
+        Some(StoredEvent::new(workspace, position, sequence, recorded_at, texts))
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {

@@ -4,13 +4,13 @@
 mod progress; // how far it is
 mod status; // a table of the epochs
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use event_store::{find_workspace_by_name_or_number, workspace_names};
 use futures_util::{Stream, StreamExt};
 use platform::clock::{Clock, SystemClock};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
@@ -23,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::database::{DatabaseArgs, EndsAt, INTERRUPTED};
 use crate::config::{Config, ConfigSources};
-use crate::workspace;
 use progress::ReplayProgressView;
 pub(super) use status::build;
 
@@ -132,7 +131,7 @@ async fn chosen(admin: &PgPool, given: &[String]) -> anyhow::Result<Option<Vec<i
     }
     let mut chosen = Vec::new();
     for text in given {
-        let found = workspace::named_or_numbered(admin, text).await?;
+        let found = find_workspace_by_name_or_number(admin, text).await?;
         chosen.push(found.with_context(|| format!("there is no workspace `{text}`"))?.id);
     }
     chosen.sort_unstable();
@@ -182,7 +181,7 @@ async fn fill(
 
 async fn go_back(pool: &PgPool, admin: &PgPool, projection: &str, told: &ReplayOptions) -> anyhow::Result<bool> {
     let went = rollback(pool, projection, told, CancellationToken::new()).await?;
-    let names = names(admin).await?;
+    let names = workspace_names(admin).await?;
     let mut out = std::io::stdout().lock();
     for back in went {
         let name = names.get(&back.workspace).map_or("?", String::as_str);
@@ -203,11 +202,6 @@ async fn drop_all(pool: &PgPool, named: &[&str]) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
-    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
-    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
 }
 
 /// A number and its unit.

@@ -11,10 +11,10 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
+use event_store::workspace_names;
 use platform::clock::{Clock, SystemClock};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use projections::{LastVerified, LogStatus, Parked, ProjectorStatus};
-use sqlx::PgPool;
 
 use super::age::age;
 use super::database::{DatabaseArgs, EndsAt};
@@ -42,7 +42,7 @@ async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> 
     let admin = connect(&database, DatabaseRole::Admin).await?;
     let logs = projections::status(&admin).await.context("cannot read the state of the projections")?;
     let projectors = projections::projectors(&admin).await.context("cannot read who the projectors are")?;
-    let names = names(&admin).await?;
+    let names = workspace_names(&admin).await?;
     let epochs = projections::epochs(&admin).await.context("cannot read the epochs")?;
     let verifications =
         projections::last_verified(&admin).await.context("cannot read when the rows were last verified")?;
@@ -165,11 +165,6 @@ fn verified(last: &LastVerified, now: DateTime<Utc>) -> String {
         (rows, _) => format!("; {rows} rows differed the last time"),
     };
     format!("{projection}: {what} was proved equal to a rebuild within the last {since}{said}")
-}
-
-async fn names(admin: &PgPool) -> anyhow::Result<HashMap<i32, String>> {
-    let rows = sqlx::query!("SELECT workspace, name FROM log.workspaces").fetch_all(admin).await?;
-    Ok(rows.into_iter().map(|row| (row.workspace, row.name)).collect())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! event is refused again, the part waits from there on; a share of it that can be applied by now is.
 
 use domain::ids::CampaignId;
-use event_store::StoredEvent;
+use event_store::{PageLimit, StoredEvent, StreamKey};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::super::batch::Accumulator;
@@ -177,10 +177,10 @@ impl RetryPass<'_> {
         through: i64,
         noted: &ParkedRow,
     ) -> Result<PassEnd, sqlx::Error> {
-        let stream = (workspace, self.part.stream_type.as_str(), self.part.stream_id.as_str());
+        let stream = StreamKey { workspace, stream_type: &self.part.stream_type, stream_id: &self.part.stream_id };
         let mut left = STEP_EVENTS;
         loop {
-            let limit = (PAGE_EVENTS, PAGE_BYTES);
+            let limit = PageLimit { events: PAGE_EVENTS, bytes: PAGE_BYTES };
             let page = event_store::read_stream(conn, stream, self.sequence, through, limit).await?;
             let is_first = self.sequence == noted.sequence;
             let Some(first) = page.first().filter(|first| !is_first || first.position == noted.position) else {

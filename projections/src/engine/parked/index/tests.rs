@@ -17,7 +17,7 @@ fn of_stream(stream_type: &str, position: i64) -> StoredEvent {
         payload: "{}",
         metadata: "{}",
     };
-    StoredEvent::new((1, position), position, DateTime::UNIX_EPOCH, texts)
+    StoredEvent::new(1, position, position, DateTime::UNIX_EPOCH, texts)
 }
 
 fn campaign(n: u128) -> CampaignId {

@@ -1,0 +1,63 @@
+//! Day partitions of item ids, of the batches that hold the items, and of receipts. Those of the coming days are made before
+//! an append needs them; those that no request can meet any more are dropped.
+
+use chrono::{Days, NaiveDate};
+use sqlx::PgPool;
+
+/// How many days ahead there are partitions.
+const DAYS_AHEAD: u64 = 2;
+/// Receipts answer for two days. One more is for the day that this began in, and one for clocks that differ.
+const RECEIPT_DAYS: u32 = 4;
+
+/// The oldest day whose item ids are kept, if items may be sent for `window_days`. The day that the window began in is kept
+/// too, and one more for clocks that differ.
+pub fn oldest_item_day(today: NaiveDate, window_days: u32) -> Option<NaiveDate> {
+    today.checked_sub_days(Days::new((window_days + 2).into()))
+}
+
+/// Makes and drops the partitions that are due today, for items that may be sent for `window_days`. Returns the tables that
+/// were dropped. Needs the rights of the user that migrates.
+pub async fn maintain_day_partitions(
+    admin: &PgPool,
+    today: NaiveDate,
+    window_days: u32,
+) -> Result<Vec<String>, sqlx::Error> {
+    for day in (0..=DAYS_AHEAD).filter_map(|ahead| today.checked_add_days(Days::new(ahead))) {
+        sqlx::query!("SELECT log.ensure_day($1)", day).execute(admin).await?;
+    }
+    let oldest_days = [
+        ("item_ids", oldest_item_day(today, window_days)),
+        // An id may lead to a batch for as long as the id is kept.
+        ("item_batches", today.checked_sub_days(Days::new((window_days + 4).into()))),
+        ("receipts", today.checked_sub_days(Days::new(RECEIPT_DAYS.into()))),
+    ];
+    let mut dropped = Vec::new();
+    for (parent, oldest_day) in oldest_days {
+        let Some(oldest_day) = oldest_day else { continue };
+        let oldest_kept = format!("{parent}_{}", oldest_day.format("%Y%m%d"));
+        let over = sqlx::query_scalar!(
+            r#"SELECT child.relname::text AS "name!" FROM pg_inherits i
+               JOIN pg_class child ON child.oid = i.inhrelid JOIN pg_class parent ON parent.oid = i.inhparent
+               WHERE parent.relnamespace = 'log'::regnamespace AND parent.relname = $1 AND child.relname::text < $2
+               ORDER BY 1"#,
+            parent,
+            oldest_kept,
+        )
+        .fetch_all(admin)
+        .await?;
+        for table in over {
+            drop_table(admin, &table).await?;
+            dropped.push(table);
+        }
+    }
+    Ok(dropped)
+}
+
+/// Dropping locks the parent, so it waits only briefly: appends that come meanwhile stand behind it.
+async fn drop_table(admin: &PgPool, table: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = admin.begin().await?;
+    sqlx::query("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
+    // The name comes from the catalogue and is one of ours: a parent's name and a date.
+    sqlx::query(&format!("DROP TABLE IF EXISTS log.\"{table}\"")).execute(&mut *transaction).await?;
+    transaction.commit().await
+}

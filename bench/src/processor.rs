@@ -32,7 +32,8 @@ impl Processor {
     }
 }
 
-/// Of this process; of the database's processes that are there, and of those that have ended, which their parent counts.
+/// Of this process; of the database's processes that are there, and of those that have ended, which their parent
+/// counts.
 fn used(postmaster: u32) -> Result<f64> {
     let mut ticks = Stat::of("self").context("this process has no statistics")?.own;
     for entry in fs::read_dir("/proc")? {

@@ -1,5 +1,5 @@
-//! Records batches of observations in process: what the command API's route does once it has read a request and found its
-//! source and campaigns, without HTTP and JSON in front.
+//! Records batches of observations in process: what the command API's route does once it has read a request and found
+//! its source and campaigns, without HTTP and JSON in front.
 
 use anyhow::{Context, Result, ensure};
 use domain::event::catalogue::OBSERVATIONS_RECORDED;

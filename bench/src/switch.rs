@@ -1,8 +1,8 @@
-//! What a switch of epochs costs those who write: commands of some callers while every workspace's readers are switched to a
-//! new epoch, one workspace after the other, beside the same callers when nothing is switched.
+//! What a switch of epochs costs those who write: commands of some callers while every workspace's readers are switched
+//! to a new epoch, one workspace after the other, beside the same callers when nothing is switched.
 //!
-//! Only what is sent between the first switch and the last counts, so not what filling the epoch costs. A projector keeps the
-//! live rows up to date all the while.
+//! Only what is sent between the first switch and the last counts, so not what filling the epoch costs. A projector
+//! keeps the live rows up to date all the while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -67,8 +67,8 @@ impl Workspace {
         let mut drafted = Vec::new();
         for number in 0..campaigns {
             let campaign = json!({
-                "name": format!("Campaign {number}"), "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC",
-                "starts_on": "2026-01-01"
+                "name": format!("Campaign {number}"), "channels": ["paid_search"], "currency": "EUR",
+                "time_zone": "UTC", "starts_on": "2026-01-01"
             });
             let answer = connection.post("/v1/campaigns", campaign.to_string().into(), &[]).await?;
             let Drafted { campaign_id } = answer.expect(StatusCode::CREATED).context("a campaign")?.json()?;

@@ -1,7 +1,7 @@
 //! Aggregates that were loaded or appended to lately.
 //!
-//! One may be out of date: another process writes the same streams. So it is good for a decision whose append asserts the
-//! version that it rests on, which a stale one makes fail; an answer that comes without an append needs a load.
+//! One may be out of date: another process writes the same streams. So it is good for a decision whose append asserts
+//! the version that it rests on, which a stale one makes fail; an answer that comes without an append needs a load.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};

@@ -91,8 +91,8 @@ impl<A: Aggregate + Clone> AggregateStore<A> {
         Ok(loaded)
     }
 
-    /// The aggregate as this process last saw it, without a look at the log. It may be out of date: use it only for what an
-    /// append then asserts.
+    /// The aggregate as this process last saw it, without a look at the log. It may be out of date: use it only for
+    /// what an append then asserts.
     pub fn cached(&self, stream_id: &str) -> Option<Loaded<A>> {
         let (version, aggregate) = self.remembered.get(stream_id)?;
         Some(Loaded { stream_id: stream_id.to_owned(), aggregate, version })

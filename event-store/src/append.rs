@@ -47,7 +47,8 @@ pub enum OnDuplicate {
     /// It is left out, and the answer says so.
     #[default]
     Skip,
-    /// The whole request is refused with [`AppendError::Item`](crate::AppendError::Item): it rests on the item being new.
+    /// The whole request is refused with [`AppendError::Item`](crate::AppendError::Item): it rests on the item being
+    /// new.
     FailRequest,
 }
 

@@ -86,7 +86,8 @@ pub async fn find_claims(
     .await
 }
 
-/// Removes the claims of a kind whose keys sort before `key`, in every workspace. Needs the rights of the user that migrates.
+/// Removes the claims of a kind whose keys sort before `key`, in every workspace. Needs the rights of the user that
+/// migrates.
 pub async fn remove_claims_before(admin: &PgPool, kind: &str, key: &str) -> Result<(), sqlx::Error> {
     // Workspace by workspace, as the claims' index begins.
     sqlx::query!(

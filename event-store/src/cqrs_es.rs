@@ -1,5 +1,5 @@
-//! Compatibility with cqrs-es: its `EventStore` on the log, so that its framework and its tools run on it. Decisions of this
-//! program do not go through it: they load from an [`AggregateStore`], call the domain and append.
+//! Compatibility with cqrs-es: its `EventStore` on the log, so that its framework and its tools run on it. Decisions of
+//! this program do not go through it: they load from an [`AggregateStore`], call the domain and append.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Day partitions of item ids, of the batches that hold the items, and of receipts. Those of the coming days are made before
-//! an append needs them; those that no request can meet any more are dropped.
+//! Day partitions of item ids, of the batches that hold the items, and of receipts. Those of the coming days are made
+//! before an append needs them; those that no request can meet any more are dropped.
 
 use chrono::{Days, NaiveDate};
 use sqlx::PgPool;
@@ -9,14 +9,14 @@ const DAYS_AHEAD: u64 = 2;
 /// Receipts answer for two days. One more is for the day that this began in, and one for clocks that differ.
 const RECEIPT_DAYS: u32 = 4;
 
-/// The oldest day whose item ids are kept, if items may be sent for `window_days`. The day that the window began in is kept
-/// too, and one more for clocks that differ.
+/// The oldest day whose item ids are kept, if items may be sent for `window_days`. The day that the window began in is
+/// kept too, and one more for clocks that differ.
 pub fn oldest_item_day(today: NaiveDate, window_days: u32) -> Option<NaiveDate> {
     today.checked_sub_days(Days::new((window_days + 2).into()))
 }
 
-/// Makes and drops the partitions that are due today, for items that may be sent for `window_days`. Returns the tables that
-/// were dropped. Needs the rights of the user that migrates.
+/// Makes and drops the partitions that are due today, for items that may be sent for `window_days`. Returns the tables
+/// that were dropped. Needs the rights of the user that migrates.
 pub async fn maintain_day_partitions(
     admin: &PgPool,
     today: NaiveDate,

@@ -1,5 +1,6 @@
-//! Faults planted on purpose, so that the checker of the system tests can be seen to find them. Compiled only with the feature
-//! `planted-faults`, which nothing but those tests asks for, and at work only in an [`Appender`](crate::Appender) that was told so.
+//! Faults planted on purpose, so that the checker of the system tests can be seen to find them. Compiled only with the
+//! feature `planted-faults`, which nothing but those tests asks for, and at work only in an
+//! [`Appender`](crate::Appender) that was told so.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -49,8 +50,8 @@ impl FaultInjector {
         Self { planted, pool, seen: Arc::default() }
     }
 
-    /// Makes the fault happen to a request that is about to be appended, if it is one of those that it happens to. Gives
-    /// the number of events that were taken out of it, which its answer pretends were written.
+    /// Makes the fault happen to a request that is about to be appended, if it is one of those that it happens to.
+    /// Gives the number of events that were taken out of it, which its answer pretends were written.
     pub(crate) async fn tamper(&self, request: &mut AppendRequest) -> Result<i64, AppendError> {
         let earlier = self.earlier_response(request);
         if !self.strikes(request) {

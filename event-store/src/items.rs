@@ -28,8 +28,9 @@ pub struct StoredItem {
     pub position: i64,
 }
 
-/// The recorded items of a workspace with these ids: one for each day of the range on which the id was used. Days whose ids
-/// are forgotten have none. What rests on them is asserted by the append ([`ItemPrecondition`](crate::ItemPrecondition)).
+/// The recorded items of a workspace with these ids: one for each day of the range on which the id was used. Days whose
+/// ids are forgotten have none. What rests on them is asserted by the append
+/// ([`ItemPrecondition`](crate::ItemPrecondition)).
 pub async fn find_items(pool: &PgPool, workspace: i32, wanted: &[ItemQuery]) -> Result<Vec<StoredItem>, sqlx::Error> {
     if wanted.is_empty() {
         return Ok(Vec::new());

@@ -4,8 +4,8 @@
 //! What it promises:
 //!
 //! 1. **One log per workspace, ordered and whole.** Every event has a position: 1, 2, 3, … with no gap, in the order of
-//!    commits. A reader that sees position n sees everything up to n ([`log`] says why). Nothing crosses workspaces, and
-//!    no row of the log is ever changed.
+//!    commits. A reader that sees position n sees everything up to n ([`log`] says why). Nothing crosses workspaces,
+//!    and no row of the log is ever changed.
 //! 2. **All or nothing.** The events, claims, item ids and receipt of one [`AppendRequest`] are written together or not
 //!    at all, and are on disk before the answer.
 //! 3. **Versions.** A stream's events are numbered 1, 2, 3, …; of several requests that rest on the same version one is
@@ -16,10 +16,11 @@
 //! 5. **Claims.** What a decision looked up beside its stream it can assert, take or release in the same transaction
 //!    ([`claims`]).
 //! 6. **Items.** An [`Item`] with a key is written once: later ones are reported as duplicates (same fingerprint) or
-//!    conflicts (another one) and left out. The ids of a refused request are free again. What is recorded is found by its
-//!    id ([`find_items`]), and a request may rest on it ([`ItemPrecondition`]).
+//!    conflicts (another one) and left out. The ids of a refused request are free again. What is recorded is found by
+//!    its id ([`find_items`]), and a request may rest on it ([`ItemPrecondition`]).
 //! 7. **One bad request never fails its neighbours**, though many share a transaction ([`appender`]).
-//! 8. **Old events stay readable.** Each has a type and a version, and no load reads one past its [`Upcast`] ([`codec`]).
+//! 8. **Old events stay readable.** Each has a type and a version, and no load reads one past its [`Upcast`]
+//!    ([`codec`]).
 //!
 //! It promises no order between logs, and no delivery: readers follow the log by position, at their own pace
 //! ([`log::read_after`]). A notification on [`LOG_CHANNEL`] only tells them when to look.

@@ -1,4 +1,5 @@
-//! Workspaces: opening the log of one, and finding those that are there. All of it needs the rights of the user that migrates.
+//! Workspaces: opening the log of one, and finding those that are there. All of it needs the rights of the user that
+//! migrates.
 
 use std::collections::HashMap;
 
@@ -28,7 +29,8 @@ pub async fn open_workspace(
     }
     let opened = sqlx::query_scalar!(
         "WITH opened AS (
-             INSERT INTO log.workspaces (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING workspace
+             INSERT INTO log.workspaces (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
+             RETURNING workspace
          )
          INSERT INTO log.heads (workspace) SELECT workspace FROM opened RETURNING workspace",
         name,

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A request makes dozens of small allocations, which end on another thread than they began on: a quarter of a kept read was
-/// glibc's malloc.
+/// A request makes dozens of small allocations, which end on another thread than they began on: a quarter of a kept
+/// read was glibc's malloc.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -39,8 +39,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved. Clones show the same time. Moved back, it shows an earlier date, but no less
-/// time has passed.
+/// A clock that stands still until it is moved. Clones show the same time. Moved back, it shows an earlier date, but no
+/// less time has passed.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<Mutex<Moment>>);
 

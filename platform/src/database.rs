@@ -1,7 +1,7 @@
 //! Pools of connections, each acting as one part of the system.
 //!
-//! A process logs in as one user and every connection then takes the role of its part, so that the database itself refuses
-//! what the part must not touch.
+//! A process logs in as one user and every connection then takes the role of its part, so that the database itself
+//! refuses what the part must not touch.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,8 +22,8 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// The most connections that one part of this process opens.
     pub max_connections: u32,
-    /// A statement that runs longer is cancelled by the server; 0 means never. It does not bind `DatabaseRole::Admin`, whose
-    /// migrations may take long.
+    /// A statement that runs longer is cancelled by the server; 0 means never. It does not bind `DatabaseRole::Admin`,
+    /// whose migrations may take long.
     pub statement_timeout_ms: u64,
 }
 
@@ -101,12 +101,12 @@ pub enum ConnectError {
     Role { part: &'static str, source: sqlx::Error },
 }
 
-/// An idle connection is asked whether it still lives only if it has rested this long: a busy pool pays nothing, and a pool
-/// that slept through a restart of the database finds its dead connections before a request does.
+/// An idle connection is asked whether it still lives only if it has rested this long: a busy pool pays nothing, and a
+/// pool that slept through a restart of the database finds its dead connections before a request does.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// Opens a pool whose connections act as `part`. Fails at once when the database cannot be reached; a connection that is
-/// lost later is replaced by the next acquire.
+/// Opens a pool whose connections act as `part`. Fails at once when the database cannot be reached; a connection that
+/// is lost later is replaced by the next acquire.
 pub async fn connect(config: &DatabaseConfig, part: DatabaseRole) -> Result<PgPool, ConnectError> {
     let mut options = config.options()?.application_name(&format!("highwater-{}", part.name()));
     if part != DatabaseRole::Admin {
@@ -126,8 +126,8 @@ pub async fn connect(config: &DatabaseConfig, part: DatabaseRole) -> Result<PgPo
         options = options.options([("client_connection_check_interval", "1s")]);
     }
     if part == DatabaseRole::Command {
-        // This part looks everything up by a key, thousands of times a second and from the first event on. A prepared plan
-        // that was made while a table was short would go on reading all of it.
+        // This part looks everything up by a key, thousands of times a second and from the first event on. A prepared
+        // plan that was made while a table was short would go on reading all of it.
         options = options.options([("enable_seqscan", "off")]);
     }
     check_role(&options, part).await?;
@@ -157,7 +157,8 @@ pub async fn connect(config: &DatabaseConfig, part: DatabaseRole) -> Result<PgPo
         .map_err(|source| ConnectError::Unreachable { part: part.name(), source })
 }
 
-/// The pool retries a connection that fails until its acquire times out; one plain attempt first tells why, and at once.
+/// The pool retries a connection that fails until its acquire times out; one plain attempt first tells why, and at
+/// once.
 async fn check_role(options: &PgConnectOptions, part: DatabaseRole) -> Result<(), ConnectError> {
     let unreachable = |source| ConnectError::Unreachable { part: part.name(), source };
     let mut connection = options.connect().await.map_err(unreachable)?;

@@ -24,7 +24,8 @@ pub(crate) async fn until_applied(pool: &PgPool, epochs: Epochs, (workspace, hea
     let position = match epochs {
         Epochs::Live => {
             "SELECT coalesce(max(c.position), 0)
-             FROM read.live_epochs l JOIN read.checkpoints c USING (projection, epoch, workspace) WHERE l.workspace = $1"
+             FROM read.live_epochs l JOIN read.checkpoints c USING (projection, epoch, workspace)
+             WHERE l.workspace = $1"
         }
         Epochs::All => "SELECT coalesce(min(position), 0) FROM read.checkpoints WHERE workspace = $1 AND following",
     };

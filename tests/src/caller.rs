@@ -170,7 +170,8 @@ impl Caller {
 
     async fn source(&self, name: &str, kind: &str) -> String {
         let body = json!({
-            "name": name, "channel": "paid_search", "kind": kind, "role": "primary", "time_zone": "UTC", "currency": "EUR",
+            "name": name, "channel": "paid_search", "kind": kind, "role": "primary",
+            "time_zone": "UTC", "currency": "EUR",
             "expected_delay_s": 900, "restatement_horizon_s": 3600
         });
         self.post("/v1/sources", &body).await.expect(201).header("consistency-token")
@@ -197,7 +198,8 @@ impl Caller {
     /// Pushes one observation of `clicks` clicks at 09:05 of the stories' day.
     pub async fn observe(&self, source: &str, campaign: &str, id: u64, clicks: u64) {
         let body = json!({ "source": source, "observations": [{
-            "id": id.to_string(), "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-20T09:05:00Z", "count": clicks
+            "id": id.to_string(), "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-20T09:05:00Z",
+            "count": clicks
         }]});
         let answer = self.post("/v1/observations", &body).await.expect(200);
         assert_eq!(answer.body["accepted"], 1, "{}", answer.body);

@@ -1,5 +1,5 @@
-//! Writes to a log past the APIs: observations that are there already, as fast as they can be written, and events that nothing
-//! can decode.
+//! Writes to a log past the APIs: observations that are there already, as fast as they can be written, and events that
+//! nothing can decode.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,8 @@ pub struct Fill<'a> {
 }
 
 impl Fill<'_> {
-    /// Appends it to the log of `caller`'s workspace. Three of four observations are impressions, the fourth is a click.
+    /// Appends it to the log of `caller`'s workspace. Three of four observations are impressions, the fourth is a
+    /// click.
     pub async fn append(self, pool: &PgPool, caller: &Caller) {
         let workspace = WorkspaceId(caller.workspace());
         let source = source_id(pool, workspace, self.source).await;

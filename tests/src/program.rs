@@ -63,8 +63,8 @@ impl Program {
         Self::start_in(scratch, data).await
     }
 
-    /// A directory that goes with the program. Under /tmp, so that the user whom PostgreSQL runs as can reach it when the
-    /// tests run as root.
+    /// A directory that goes with the program. Under /tmp, so that the user whom PostgreSQL runs as can reach it when
+    /// the tests run as root.
     pub fn scratch() -> TempDir {
         let scratch = tempfile::Builder::new().prefix("highwater-faults-").tempdir_in("/tmp").unwrap();
         crate::open_to_all(scratch.path());

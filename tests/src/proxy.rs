@@ -70,8 +70,8 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Cuts the next connection that comes to such a statement; returns when that is done, and with `Side::After` when the
-    /// server has carried it out.
+    /// Cuts the next connection that comes to such a statement; returns when that is done, and with `Side::After` when
+    /// the server has carried it out.
     pub async fn cut(&self, at: At, side: Side) {
         let (done, cut) = oneshot::channel();
         *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Cut { at, side, done });
@@ -92,7 +92,8 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, armed: Armed) {
                 questions.unread.extend_from_slice(&asked[..length]);
                 while let Some(message) = questions.next() {
                     let cut = questions.cut_at(&message, &armed);
-                    if cut.as_ref().is_none_or(|cut| cut.side == Side::After) && server.write_all(&message).await.is_err() {
+                    let passes = cut.as_ref().is_none_or(|cut| cut.side == Side::After);
+                    if passes && server.write_all(&message).await.is_err() {
                         return;
                     }
                     if let Some(cut) = cut {

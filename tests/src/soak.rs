@@ -13,8 +13,8 @@ pub struct Soak {
 }
 
 impl Soak {
-    /// One round on the seed of a scenario, or in `make soak` as many as `HIGHWATER_SOAK_ROUNDS` says, on seeds that are new each
-    /// time. `HIGHWATER_SEED` repeats a run that failed.
+    /// One round on the seed of a scenario, or in `make soak` as many as `HIGHWATER_SOAK_ROUNDS` says, on seeds that
+    /// are new each time. `HIGHWATER_SEED` repeats a run that failed.
     pub fn of_environment(seed: u64) -> Self {
         let rounds = number("HIGHWATER_SOAK_ROUNDS");
         let rotating = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(seed, |since| since.as_secs());
@@ -22,7 +22,8 @@ impl Soak {
         Self { rounds: rounds.unwrap_or(1), seed }
     }
 
-    /// How many observations there are in a long story; `None` unless `make soak` says it with `HIGHWATER_SOAK_OBSERVATIONS`.
+    /// How many observations there are in a long story; `None` unless `make soak` says it with
+    /// `HIGHWATER_SOAK_OBSERVATIONS`.
     pub fn observations() -> Option<u64> {
         number("HIGHWATER_SOAK_OBSERVATIONS")
     }

@@ -45,8 +45,8 @@ impl TestSystem {
         Self::run(pool, clock.clone(), clock.shared(), config).await
     }
 
-    /// For clients that work on while the date stands still or steps: only the date is the test's, durations are real. All
-    /// roles, but as `change` wants it.
+    /// For clients that work on while the date stands still or steps: only the date is the test's, durations are real.
+    /// All roles, but as `change` wants it.
     pub async fn start_at_work(pool: &PgPool, now: &str, change: impl FnOnce(SystemConfig) -> SystemConfig) -> Self {
         let date = manual(now);
         let config = change(SystemConfig::all_roles(database(pool)));

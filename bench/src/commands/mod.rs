@@ -1,9 +1,9 @@
 //! One-event commands on new streams: each caller drafts a campaign, waits until it is durable, and drafts the next.
 //!
-//! Ours: `domain`'s rules, the group-committing appender, a receipt and the claim that the command API writes; and the same
-//! over HTTP, with the command API in front. The stream is new, so nothing is loaded: the append checks that. The other:
-//! postgres-es as its documentation says, with the same aggregate, command and metadata; it loads before each command, and
-//! has no receipts.
+//! Ours: `domain`'s rules, the group-committing appender, a receipt and the claim that the command API writes; and the
+//! same over HTTP, with the command API in front. The stream is new, so nothing is loaded: the append checks that. The
+//! other: postgres-es as its documentation says, with the same aggregate, command and metadata; it loads before each
+//! command, and has no receipts.
 
 mod other; // postgres-es
 pub(crate) mod ours; // in process

@@ -5,8 +5,8 @@ use chrono::NaiveDate;
 
 use crate::server::Database;
 
-/// Fills a day with so many ids of one workspace, in no order. Its index is made afterwards, as full as random inserts leave
-/// the pages of a B-tree.
+/// Fills a day with so many ids of one workspace, in no order. Its index is made afterwards, as full as random inserts
+/// leave the pages of a B-tree.
 pub(super) async fn day(database: &Database, workspace: i32, day: NaiveDate, ids: u32) -> Result<()> {
     sqlx::query("SELECT log.ensure_day($1)").bind(day).execute(&database.admin).await?;
     let part = format!("log.item_ids_{}", day.format("%Y%m%d"));

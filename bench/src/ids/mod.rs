@@ -1,8 +1,8 @@
 //! The cost of an observation's id, by the number of ids that are kept.
 //!
-//! Databases with more and with fewer ids in their day partitions take the same batches in turn. Ids are digests, so a new one
-//! falls anywhere among the kept ones of its day. The others: the same with the smallest number of ids; and for forgetting a
-//! day, a DELETE of as many rows.
+//! Databases with more and with fewer ids in their day partitions take the same batches in turn. Ids are digests, so a
+//! new one falls anywhere among the kept ones of its day. The others: the same with the smallest number of ids; and for
+//! forgetting a day, a DELETE of as many rows.
 
 mod fill; // ids that are kept already
 

@@ -1,9 +1,9 @@
 //! One NDJSON request of very many lines: how fast it goes, and what it adds to the server's memory.
 //!
-//! The server is a process of its own, which has taken a short request of the same kind before, so that what any first request
-//! makes is there. What the long one adds is the most that was resident at any moment of it, as Linux counts it, less what was
-//! resident before. The others: the same observations in JSON batches of 500 on one connection; and the memory that the
-//! request may add. Lines and batches are made while they are sent.
+//! The server is a process of its own, which has taken a short request of the same kind before, so that what any first
+//! request makes is there. What the long one adds is the most that was resident at any moment of it, as Linux counts
+//! it, less what was resident before. The others: the same observations in JSON batches of 500 on one connection; and
+//! the memory that the request may add. Lines and batches are made while they are sent.
 
 use std::time::Instant;
 

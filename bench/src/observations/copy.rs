@@ -1,4 +1,5 @@
-//! The other: one row per observation, by binary COPY into a table like the log's, one connection, a commit for each COPY.
+//! The other: one row per observation, by binary COPY into a table like the log's, one connection, a commit for each
+//! COPY.
 
 use anyhow::{Result, ensure};
 use bytes::{BufMut, Bytes, BytesMut};

@@ -1,9 +1,10 @@
-//! Observations in batches that touch a hundred campaigns: until they are durable, and until the read tables have them too.
+//! Observations in batches that touch a hundred campaigns: until they are durable, and until the read tables have them
+//! too.
 //!
-//! Ours in process: ids digested, batches encoded and appended with the claims that the route asserts, the projector running.
-//! Ours over HTTP: the route itself, in a server of its own, with ids. The other: COPY of one row per observation into a
-//! table with the log's columns and keys, on one connection. The rows are encoded before the clock starts, so that the
-//! database alone is measured.
+//! Ours in process: ids digested, batches encoded and appended with the claims that the route asserts, the projector
+//! running. Ours over HTTP: the route itself, in a server of its own, with ids. The other: COPY of one row per
+//! observation into a table with the log's columns and keys, on one connection. The rows are encoded before the clock
+//! starts, so that the database alone is measured.
 
 pub(crate) mod copy; // one row per observation
 mod over_http; // the command API

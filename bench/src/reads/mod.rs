@@ -1,7 +1,7 @@
 //! Reads over HTTP, beside the same edge that answers a constant, and beside a bare handler that does one SELECT.
 //!
-//! The constant goes through what every request of ours goes through (limits, key, log line) and is as long as the answer
-//! that it stands beside. The bare handler has nothing of that.
+//! The constant goes through what every request of ours goes through (limits, key, log line) and is as long as the
+//! answer that it stands beside. The bare handler has nothing of that.
 
 pub(crate) mod peer;
 
@@ -105,7 +105,10 @@ async fn fill(database: &Database, options: &ReadsArgs) -> Result<(String, Vec<S
 
 /// What is asked of both sides. The constants are as long as the answers that they stand beside.
 async fn plan(service: &Service, key: &str, campaigns: &[String]) -> Result<Vec<Measured>> {
-    let query = json!({"measures": ["impressions", "clicks", "conversions", "spend", "revenue", "roas"], "group_by": ["channel"]});
+    let query = json!({
+        "measures": ["impressions", "clicks", "conversions", "spend", "revenue", "roas"],
+        "group_by": ["channel"],
+    });
     let report = format!("/v1/reports?query={}", URL_SAFE_NO_PAD.encode(query.to_string()));
     let details: Vec<_> = campaigns.iter().map(|id| format!("/v1/campaigns/{id}")).collect();
     let mut connection = Connection::open(service.read, key).await?;

@@ -125,7 +125,8 @@ async fn constant(caller: Authenticated, Path(length): Path<usize>) -> Result<im
 /// One row by its key, as JSON.
 async fn bare(State(state): State<PeerState>, Path(id): Path<Uuid>) -> Result<Json<Row>, StatusCode> {
     let row = sqlx::query_as(
-        "SELECT campaign_id, version, name, state, channels, currency, time_zone, budget_micros, external_ids, attributes
+        "SELECT campaign_id, version, name, state, channels, currency, time_zone, budget_micros, external_ids,
+                attributes
          FROM read.campaigns WHERE epoch = 1 AND workspace = 1 AND campaign_id = $1",
     )
     .bind(id)

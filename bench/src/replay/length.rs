@@ -1,5 +1,5 @@
-//! What the length of a log costs: as many observations a day, for one day and for ten. An observation should cost as much in
-//! both, and the memory that a replay takes should be the same.
+//! What the length of a log costs: as many observations a day, for one day and for ten. An observation should cost as
+//! much in both, and the memory that a replay takes should be the same.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,8 @@ impl Log {
             // The live rows count as up to date: nobody reads them.
             for moved in ["log.heads", "read.checkpoints"] {
                 sqlx::query(&format!(
-                    "UPDATE {moved} SET position = (SELECT max(position) FROM log.events WHERE workspace = $1) WHERE workspace = $1"
+                    "UPDATE {moved} SET position = (SELECT max(position) FROM log.events WHERE workspace = $1)
+                     WHERE workspace = $1"
                 ))
                 .bind(workspace)
                 .execute(&database.admin)

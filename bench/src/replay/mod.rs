@@ -1,9 +1,9 @@
 //! Rebuilding: every observation in the log, read again and summed by quarter hour.
 //!
 //! Ours: `projections::replay` into a new epoch, with all read tables of the model, until readers see it. The others:
-//! one `INSERT … SELECT … GROUP BY` over the same rows into one table like `read.increments`, which must give the same rows; the
-//! replay of cqrs-es; and an upsert for each event. The last two are so slow that they do the first events only, which their
-//! figures say.
+//! one `INSERT … SELECT … GROUP BY` over the same rows into one table like `read.increments`, which must give the same
+//! rows; the replay of cqrs-es; and an upsert for each event. The last two are so slow that they do the first events
+//! only, which their figures say.
 
 mod length; // what the length of the log costs
 mod seed; // fills the log

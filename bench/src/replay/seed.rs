@@ -1,5 +1,5 @@
-//! A log to replay: one workspace, one push source, a hundred campaigns, and one day of observations in the order in which
-//! they happened. The same in every run, but for the times of recording.
+//! A log to replay: one workspace, one push source, a hundred campaigns, and one day of observations in the order in
+//! which they happened. The same in every run, but for the times of recording.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
-//! cqrs-es and postgres-es as their documentation says: `QueryReplay::replay_all` over a `GenericQuery`, which loads, changes
-//! and stores the view of the event's aggregate for each event.
+//! cqrs-es and postgres-es as their documentation says: `QueryReplay::replay_all` over a `GenericQuery`, which loads,
+//! changes and stores the view of the event's aggregate for each event.
 //!
-//! An aggregate is what its events are about: a campaign where each event is one observation, the source where an event is a
-//! batch. The view holds the same sums as ours. It grows while more is replayed, so a figure of the first events flatters.
+//! An aggregate is what its events are about: a campaign where each event is one observation, the source where an event
+//! is a batch. The view holds the same sums as ours. It grows while more is replayed, so a figure of the first events
+//! flatters.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -45,11 +46,12 @@ const TABLES: &[&str] = &[
 ];
 
 const EVENTS: &str = "INSERT INTO events
-     SELECT 'feed', about.id, row_number() OVER (PARTITION BY about.id ORDER BY e.position), e.event_type, e.event_version,
-            e.payload, '{}'
+     SELECT 'feed', about.id, row_number() OVER (PARTITION BY about.id ORDER BY e.position), e.event_type,
+            e.event_version, e.payload, '{}'
      FROM log.events e
-     CROSS JOIN LATERAL (SELECT CASE json_array_length(e.payload -> 'campaigns') WHEN 1 THEN e.payload -> 'campaigns' ->> 0
-                                                                                 ELSE e.payload ->> 'source' END) AS about (id)
+     CROSS JOIN LATERAL (SELECT CASE json_array_length(e.payload -> 'campaigns')
+                                WHEN 1 THEN e.payload -> 'campaigns' ->> 0
+                                ELSE e.payload ->> 'source' END) AS about (id)
      WHERE e.workspace = $1 AND e.aggregate_type = 'observations' ORDER BY e.position LIMIT $2";
 
 pub(super) struct Stock {

@@ -1,5 +1,5 @@
-//! One upsert for each event, as a careful user writes it: the log read in pages, the event's observations summed first, a
-//! prepared statement with arrays, and one transaction for a thousand events.
+//! One upsert for each event, as a careful user writes it: the log read in pages, the event's observations summed
+//! first, a prepared statement with arrays, and one transaction for a thousand events.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

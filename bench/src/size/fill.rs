@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 
 use crate::server::Database;
 
-/// Repeats the workspace's first drafted campaign under so many other ids, each with its claim, as if all of them had been
-/// drafted before. The read tables count as up to date: nothing that is measured reads these campaigns.
+/// Repeats the workspace's first drafted campaign under so many other ids, each with its claim, as if all of them had
+/// been drafted before. The read tables count as up to date: nothing that is measured reads these campaigns.
 pub(super) async fn log(database: &Database, workspace: i32, events: u32) -> Result<()> {
     let mut filling = database.admin.begin().await?;
     let inserted = sqlx::query(
@@ -27,7 +27,8 @@ pub(super) async fn log(database: &Database, workspace: i32, events: u32) -> Res
     sqlx::query(
         "INSERT INTO log.claims (workspace, kind, key, owner, state)
          SELECT $1, 'campaign', made.id, made.id, 'open'
-         FROM (SELECT '00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS id FROM generate_series(1, $2) AS n) AS made",
+         FROM (SELECT '00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS id
+               FROM generate_series(1, $2) AS n) AS made",
     )
     .bind(workspace)
     .bind(i32::try_from(events)?)

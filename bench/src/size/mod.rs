@@ -1,8 +1,8 @@
 //! What the size of the log costs, and what an observation takes of the disk.
 //!
-//! Two databases, one with many events in the log and one with few, carry out the same commands and record the same batches in
-//! turn; the other is the small one. Bytes are what the log's tables grow by, indexes and all; the other is COPY of one row
-//! per observation.
+//! Two databases, one with many events in the log and one with few, carry out the same commands and record the same
+//! batches in turn; the other is the small one. Bytes are what the log's tables grow by, indexes and all; the other is
+//! COPY of one row per observation.
 
 mod bytes; // on disk, per observation
 mod fill; // events that are there already

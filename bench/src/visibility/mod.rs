@@ -1,10 +1,10 @@
 //! How long after its acknowledgement an observation is in what a dashboard is answered.
 //!
-//! Everything goes over HTTP, to one server with all roles. A probe is one observation, sent at its time on a fixed schedule
-//! whatever became of those before it. When it is acknowledged, the campaign's numbers are asked for with the
-//! `Consistency-Token` of the acknowledgement and `Prefer: wait`: the moment at which that answer is there is the moment at
-//! which the observation is visible. The other: a page that asks for the same numbers every 100 ms, and sees the probe in
-//! the first answer that goes up to it. Both watch the same probes at the same time.
+//! Everything goes over HTTP, to one server with all roles. A probe is one observation, sent at its time on a fixed
+//! schedule whatever became of those before it. When it is acknowledged, the campaign's numbers are asked for with the
+//! `Consistency-Token` of the acknowledgement and `Prefer: wait`: the moment at which that answer is there is the
+//! moment at which the observation is visible. The other: a page that asks for the same numbers every 100 ms, and sees
+//! the probe in the first answer that goes up to it. Both watch the same probes at the same time.
 
 mod background; // other observations meanwhile
 mod poll; // the page that asks again and again

@@ -83,8 +83,8 @@ pub struct ReportBucket {
 
 /// Local dates cut into cells: sorted, each starting where the one before it ends, none of them empty.
 ///
-/// Weeks and months at the edges hold only their days within the range and are labelled by the first of those, so that a
-/// label always names a day whose numbers the cell holds.
+/// Weeks and months at the edges hold only their days within the range and are labelled by the first of those, so that
+/// a label always names a day whose numbers the cell holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
     cells: Vec<ReportBucket>,
@@ -107,7 +107,8 @@ pub enum CalendarError {
 }
 
 impl Calendar {
-    /// Cuts the days `date_from..=date_to` of a zone. A date that the zone skipped (`Pacific/Apia`, 2011-12-30) has no cell.
+    /// Cuts the days `date_from..=date_to` of a zone. A date that the zone skipped (`Pacific/Apia`, 2011-12-30) has no
+    /// cell.
     pub fn cut(
         date_from: NaiveDate,
         date_to: NaiveDate,
@@ -137,9 +138,9 @@ impl Calendar {
         Ok(Self { cells, start, end })
     }
 
-    /// The same cells at other dates, one for one, to be compared with these. `to` never turns the order of dates around.
-    /// What lies within a day keeps its distance from midnight. A cell is empty where nothing corresponds to it: the hour that
-    /// a day of 25 hours has more, or a date that `to` takes to where the next one goes.
+    /// The same cells at other dates, one for one, to be compared with these. `to` never turns the order of dates
+    /// around. What lies within a day keeps its distance from midnight. A cell is empty where nothing corresponds to
+    /// it: the hour that a day of 25 hours has more, or a date that `to` takes to where the next one goes.
     pub fn moved(
         &self,
         granularity: Granularity,

@@ -1,9 +1,9 @@
 //! Buckets of time: the grains in which numbers are kept, and the calendar cuts of a query.
 //!
-//! Increments are kept in 15-minute UTC buckets, because every offset in use today is a multiple of 15 minutes: any zone's
-//! hours and days (30- and 45-minute offsets, days of 23 and 25 hours) are whole numbers of them. Every edge that this
-//! module computes therefore lies on a quarter of an hour in UTC. (Two zones had other offsets in the 1970s, Monrovia and
-//! Kiritimati; theirs are rounded.)
+//! Increments are kept in 15-minute UTC buckets, because every offset in use today is a multiple of 15 minutes: any
+//! zone's hours and days (30- and 45-minute offsets, days of 23 and 25 hours) are whole numbers of them. Every edge
+//! that this module computes therefore lies on a quarter of an hour in UTC. (Two zones had other offsets in the 1970s,
+//! Monrovia and Kiritimati; theirs are rounded.)
 
 mod calendar;
 mod local;
@@ -84,7 +84,8 @@ impl FromStr for Grain {
     }
 }
 
-/// A stored bucket: a local date, or the first instant of a shorter one. Untagged: `"2019-01-01"` or `"2019-01-01T10:15:00Z"`.
+/// A stored bucket: a local date, or the first instant of a shorter one. Untagged: `"2019-01-01"` or
+/// `"2019-01-01T10:15:00Z"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]

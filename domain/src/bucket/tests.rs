@@ -230,7 +230,8 @@ fn an_instant_is_found_in_its_cell() {
     assert_eq!(calendar.find(instant("2026-11-22T23:00:00Z")), None);
 }
 
-/// The first quarter of an hour in which a calendar of the zone shows the date or a later one, found by looking at each.
+/// The first quarter of an hour in which a calendar of the zone shows the date or a later one, found by looking at
+/// each.
 fn first_quarter_of(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
     let mut quarter = date.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::hours(27);
     while quarter.with_timezone(&zone.0).date_naive() < date {

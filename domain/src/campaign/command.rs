@@ -75,7 +75,8 @@ pub enum CampaignCommand {
     },
 }
 
-/// What to change of a campaign. `None` leaves a part as it is; for a part that it may lack, `Some(None)` takes it away.
+/// What to change of a campaign. `None` leaves a part as it is; for a part that it may lack, `Some(None)` takes it
+/// away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignEdit {
     /// Another name.

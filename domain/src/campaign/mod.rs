@@ -21,7 +21,8 @@
 //!    fixed, like its channels and days. Name, external ids and attributes can still change, because late data and
 //!    tidying come afterwards.
 //! 10. External ids are distinct per source, 50 at most; attributes 50 at most, with keys like `region` or `team_2`.
-//! 11. An edit is taken whole or not at all, and gives one event for each concern that it really changes: none, if none.
+//! 11. An edit is taken whole or not at all, and gives one event for each concern that it really changes: none, if
+//!     none.
 
 mod budget;
 mod command;

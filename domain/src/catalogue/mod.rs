@@ -1,9 +1,9 @@
 //! Every event type that a log can hold: its stream, its current version, and the way there from the older ones.
 //!
 //! An event type's version is an integer, raised when the shape of the payload changes. What is in a log is never
-//! rewritten; whoever reads it goes through [`Event::decode`](crate::event::Event::decode) or [`upcast`](crate::event::upcast), which
-//! take a payload from the version that it was written in to the current one. The modules of the streams take their
-//! types from here, so this one knows none of them.
+//! rewritten; whoever reads it goes through [`Event::decode`](crate::event::Event::decode) or
+//! [`upcast`](crate::event::upcast), which take a payload from the version that it was written in to the current one.
+//! The modules of the streams take their types from here, so this one knows none of them.
 
 mod upcasters;
 
@@ -27,8 +27,8 @@ pub const SYNC_STREAM: &str = "syncs";
 /// The stream type of workspace events.
 pub const WORKSPACE_STREAM: &str = "workspace";
 
-/// One step from the shape of a version to that of the next. It must not fail: what it does not understand it leaves, and
-/// the decoder then says what is wrong.
+/// One step from the shape of a version to that of the next. It must not fail: what it does not understand it leaves,
+/// and the decoder then says what is wrong.
 pub type Upcaster = fn(Value) -> Value;
 
 /// A type of event.

@@ -1,8 +1,8 @@
 //! The clocks of a source beside those of a query.
 //!
-//! A day that a source states in its own zone is told under its date, uncut, whatever the query's zone. So what is told of a date
-//! is complete when the source's day of that date is, which may be hours before the query's day ends or hours after it. The
-//! same holds for hours, where zones differ by a part of one.
+//! A day that a source states in its own zone is told under its date, uncut, whatever the query's zone. So what is told
+//! of a date is complete when the source's day of that date is, which may be hours before the query's day ends or hours
+//! after it. The same holds for hours, where zones differ by a part of one.
 
 use chrono::{DateTime, Days, Offset, TimeDelta, TimeZone, Utc};
 
@@ -60,8 +60,8 @@ impl ZoneAlignment {
         days.chain(hours).chain(self.is_shared.then_some(instant)).min().unwrap_or(instant)
     }
 
-    /// The inverse: how far the source's time must be for the query's to be covered up to `edge`, where one of its cells ends.
-    /// `edge <= told(instant)` exactly if `needed(edge) <= instant`.
+    /// The inverse: how far the source's time must be for the query's to be covered up to `edge`, where one of its
+    /// cells ends. `edge <= told(instant)` exactly if `needed(edge) <= instant`.
     pub fn to_source_time(&self, edge: DateTime<Utc>) -> DateTime<Utc> {
         let date = local_date(edge, self.time_zone);
         let days = self.days.iter().map(|zone| day_start(date, *zone));

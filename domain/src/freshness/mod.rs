@@ -94,8 +94,8 @@ impl Finality {
 
 impl SourceFreshness {
     /// The instant from which it is late unless it says more: one grain after what it is complete through, and its
-    /// expected delay, rounded up to a whole second, so that versions, which name boundaries in seconds, tell it apart. A
-    /// day counts 24 hours here, whatever its clocks do.
+    /// expected delay, rounded up to a whole second, so that versions, which name boundaries in seconds, tell it apart.
+    /// A day counts 24 hours here, whatever its clocks do.
     pub fn late_at(&self) -> Option<DateTime<Utc>> {
         let step_s = self.syncs.grain.unwrap_or(Grain::QuarterHour).seconds();
         let complete_through = self.syncs.complete_through?;
@@ -163,14 +163,16 @@ pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[Watermarks]) -
     }
 }
 
-/// Where the numbers between `start` and `end` begin to be incomplete. It moves by what sources say, never by the clock.
+/// Where the numbers between `start` and `end` begin to be incomplete. It moves by what sources say, never by the
+/// clock.
 pub fn first_incomplete(start: DateTime<Utc>, end: DateTime<Utc>, primaries: &[Watermarks]) -> Option<DateTime<Utc>> {
     let complete_through = primaries.iter().map(|source| source.complete_through.unwrap_or(start)).min();
     Some(complete_through.unwrap_or(start).max(start)).filter(|incomplete| *incomplete < end)
 }
 
-/// The last instant up to `now` at which the clock alone may have changed the state of a cell or the status of a source.
-/// `cell_ends` is sorted, and holds what [`ZoneAlignment::to_source_time`] makes of each. `sources` may hold reference sources too: they add needless boundaries, and lose none.
+/// The last instant up to `now` at which the clock alone may have changed the state of a cell or the status of a
+/// source. `cell_ends` is sorted, and holds what [`ZoneAlignment::to_source_time`] makes of each. `sources` may hold
+/// reference sources too: they add needless boundaries, and lose none.
 pub fn last_boundary(
     now: DateTime<Utc>,
     cell_ends: &[DateTime<Utc>],
@@ -205,8 +207,8 @@ pub fn next_boundary(
     of_sources.flatten().chain(first_end_after(now)).min()
 }
 
-/// Whether a change came after the number that it changed was final: the horizon had passed and the source had completed
-/// past the bucket, both at or before the change.
+/// Whether a change came after the number that it changed was final: the horizon had passed and the source had
+/// completed past the bucket, both at or before the change.
 pub fn restated_after_final(
     end: DateTime<Utc>,
     horizon_s: i64,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Observation, ObservationType};
 
-/// What makes an observation a correction of an earlier one. Its row has the campaign, the time and the dimensions of the
-/// original, and the difference as count and value: whoever only sums needs to know no more.
+/// What makes an observation a correction of an earlier one. Its row has the campaign, the time and the dimensions of
+/// the original, and the difference as count and value: whoever only sums needs to know no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -46,8 +46,8 @@ pub struct ObservationsRecorded {
     pub observations: Vec<Observation>,
 }
 
-/// One observation: `[id, campaign, type, occurred_at, count, value, dimensions, correction]`, trailing parts left out when
-/// they say nothing.
+/// One observation: `[id, campaign, type, occurred_at, count, value, dimensions, correction]`, trailing parts left out
+/// when they say nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     /// The sender's id of it.
@@ -69,7 +69,8 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// The UTC day within which its id is unique: that of when it happened, which for a correction is not its original's.
+    /// The UTC day within which its id is unique: that of when it happened, which for a correction is not its
+    /// original's.
     pub fn day(&self) -> NaiveDate {
         self.correction.as_ref().map_or(self.occurred_at, |correction| correction.at).date_naive()
     }

@@ -1,8 +1,9 @@
-//! Pacing: whether a campaign spends its budget as evenly as its days pass, and where that leads. A pure function of its
-//! dates, its budget, what was spent on each local day, and which day it is.
+//! Pacing: whether a campaign spends its budget as evenly as its days pass, and where that leads. A pure function of
+//! its dates, its budget, what was spent on each local day, and which day it is.
 //!
 //! Only whole days are compared: what was spent before today with what should have been spent before today. Today's own
-//! spend counts in `spent`. Divisions are rounded half to even; where there is nothing to divide by, there is no answer.
+//! spend counts in `spent`. Divisions are rounded half to even; where there is nothing to divide by, there is no
+//! answer.
 
 use std::collections::BTreeMap;
 

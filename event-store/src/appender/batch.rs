@@ -38,9 +38,9 @@ async fn call(
         r#"SELECT head_positions, stream_versions, outcome, reason, at_version, at_position, stored_response,
                   duplicate_items, conflicting_items, failed_use, found_owner, found_state
            FROM log.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                           $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39,
-                           $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57,
-                           $58, $59, $60, $61, $62)"#,
+                           $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38,
+                           $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56,
+                           $57, $58, $59, $60, $61, $62)"#,
         &batch.head_workspace,
         &batch.stream_head,
         &batch.stream_type as _,

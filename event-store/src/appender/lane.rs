@@ -99,7 +99,11 @@ impl Lane {
         match self.session.append(&requests).await {
             Ok(answers) => self.answer(batch.into_iter().zip(answers)),
             Err(BatchError::Content(error)) => {
-                tracing::warn!(%error, requests = batch.len(), "a batch was refused for its content: writing its requests one by one");
+                tracing::warn!(
+                    %error,
+                    requests = batch.len(),
+                    "a batch was refused for its content: writing its requests one by one"
+                );
                 self.write_one_by_one(batch).await;
             }
             Err(BatchError::Database(error)) => {

@@ -96,7 +96,8 @@ impl Appender {
         (appender, tokio::spawn(supervise(writers, stop)))
     }
 
-    /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request back.
+    /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request
+    /// back.
     pub async fn append(&self, request: AppendRequest) -> AppendResult {
         #[cfg(feature = "planted-faults")]
         if let Some(planted) = &self.planted {
@@ -117,8 +118,8 @@ impl Appender {
             .unwrap_or_else(|_writer_is_gone| Err(AppendError::Unavailable(Arc::new(sqlx::Error::WorkerCrashed))))
     }
 
-    /// Refuses, as an append would, when the queue of a workspace's lane is full: for a caller who has to look much up before
-    /// it knows what to append.
+    /// Refuses, as an append would, when the queue of a workspace's lane is full: for a caller who has to look much up
+    /// before it knows what to append.
     pub fn check_capacity(&self, workspace: i32) -> Result<(), AppendError> {
         let entrance = self.lane_for(workspace);
         if entrance.queue.capacity() == 0 || entrance.room.available_permits() == 0 {

@@ -21,8 +21,8 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// How often a batch is tried that the database gave up in favour of another transaction.
 const ATTEMPTS: usize = 5;
 
-/// What `log.append` needs of its session: every look-up by its key, every plan made once. On the function itself, these would
-/// cost as much at each call as a small batch.
+/// What `log.append` needs of its session: every look-up by its key, every plan made once. On the function itself,
+/// these would cost as much at each call as a small batch.
 const SETTINGS: &str = "SELECT set_config(name, value, false) FROM (VALUES
     ('default_transaction_isolation', 'read committed'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),
     ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'))

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Brings a payload to its type's current version: takes the event type, the version that it is stored in, and the payload.
+/// Brings a payload to its type's current version: takes the event type, the version that it is stored in, and the
+/// payload.
 pub type Upcast = fn(&str, &str, Value) -> Result<Value, UpcastError>;
 
 /// Why a payload could not be brought to its current version, in the words of whoever knows the events.

@@ -20,13 +20,13 @@ pub use self::event::{StoredEvent, StoredEventFields};
 pub use self::range::read_range;
 use crate::json_text::JsonText;
 
-/// A query of events, with the columns that [`raw_event`] takes. It is not checked as it is compiled: such a query would give
-/// each text memory of its own before they are put together.
+/// A query of events, with the columns that [`raw_event`] takes. It is not checked as it is compiled: such a query
+/// would give each text memory of its own before they are put together.
 macro_rules! events {
     ($from:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query(concat!(
-            "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                    recorded_at ",
+            "SELECT workspace, position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload,
+                    metadata, recorded_at ",
             $from
         ))
         $(.bind($argument))+
@@ -73,8 +73,8 @@ pub async fn read_after(
     .await
 }
 
-/// Like [`read_after`], but stops before the payloads, as they are stored, sum up to more than `bytes`: events may be large,
-/// and a page has to fit in memory. The first event always comes.
+/// Like [`read_after`], but stops before the payloads, as they are stored, sum up to more than `bytes`: events may be
+/// large, and a page has to fit in memory. The first event always comes.
 pub async fn read_page(
     conn: &mut PgConnection,
     workspace: i32,
@@ -100,8 +100,8 @@ pub async fn read_page(
     .await
 }
 
-/// Events of one stream from a sequence on, oldest first, up to a position of the log: at most `limit` of them, and bounded in
-/// bytes as by [`read_page`]. The first one always comes.
+/// Events of one stream from a sequence on, oldest first, up to a position of the log: at most `limit` of them, and
+/// bounded in bytes as by [`read_page`]. The first one always comes.
 pub async fn read_stream(
     conn: &mut PgConnection,
     stream: StreamKey<'_>,

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// JSON that a load will be able to read, which is less than what the database takes: no number beyond a double, no half
-/// of a surrogate pair, not nested too deep; and no NUL, which a text column could not hold.
+/// JSON that a load will be able to read, which is less than what the database takes: no number beyond a double, no
+/// half of a surrogate pair, not nested too deep; and no NUL, which a text column could not hold.
 pub(super) struct StorableJson;
 
 impl<'de> Deserialize<'de> for StorableJson {

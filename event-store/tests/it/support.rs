@@ -129,8 +129,8 @@ pub(crate) async fn log_of(pool: &PgPool, workspace: i32) -> Vec<StoredEvent> {
     read_after(&mut pool.acquire().await.unwrap(), workspace, 0, 1_000_000).await.unwrap()
 }
 
-/// What must hold of every log: positions 1 to the head, versions 1, 2, 3, … in every stream, in the order of positions.
-/// Returns the head.
+/// What must hold of every log: positions 1 to the head, versions 1, 2, 3, … in every stream, in the order of
+/// positions. Returns the head.
 pub(crate) async fn check_log(pool: &PgPool, workspace: i32) -> i64 {
     let head: i64 = sqlx::query_scalar("SELECT position FROM log.heads WHERE workspace = $1")
         .bind(workspace)

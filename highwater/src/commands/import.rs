@@ -21,9 +21,9 @@ use crate::import::send;
 pub enum ImportCommand {
     /// Totals by day, as platforms state them: a CSV file with a header line and one row per source, campaign and date.
     ///
-    /// Creates the sources and campaigns that the file names. An empty measure cell states nothing. A second run of the same
-    /// file appends nothing; importing A, then B, then A ends at A. Lines that cannot be sent are reported with their
-    /// numbers, the others are sent, and the exit status is then 1.
+    /// Creates the sources and campaigns that the file names. An empty measure cell states nothing. A second run of the
+    /// same file appends nothing; importing A, then B, then A ends at A. Lines that cannot be sent are reported with
+    /// their numbers, the others are sent, and the exit status is then 1.
     Statements(Statements),
 }
 

@@ -1,8 +1,8 @@
 //! What a process is configured by: flags over environment over file over defaults.
 //!
-//! `highwater.example.toml` documents every key. A variable of the environment is named after its key, with `__` between the
-//! section and the field: `HIGHWATER_COMMAND__ADDR`. One has a shorter name besides, `HIGHWATER_DATABASE_URL`. Variables
-//! without `__` are left alone, because orchestrators set such names by themselves.
+//! `highwater.example.toml` documents every key. A variable of the environment is named after its key, with `__`
+//! between the section and the field: `HIGHWATER_COMMAND__ADDR`. One has a shorter name besides,
+//! `HIGHWATER_DATABASE_URL`. Variables without `__` are left alone, because orchestrators set such names by themselves.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

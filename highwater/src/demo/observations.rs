@@ -143,8 +143,8 @@ impl Pusher {
     }
 }
 
-/// What a push source would have sent for one hour of the past: one observation for each kind and campaign, as much as live
-/// traffic has at that time of the day. The same hour always gives the same ones.
+/// What a push source would have sent for one hour of the past: one observation for each kind and campaign, as much as
+/// live traffic has at that time of the day. The same hour always gives the same ones.
 pub fn of_past_hour(source: &DemoSource, hour: DateTime<Utc>, rate: u32) -> Vec<Draft> {
     let sizes: u64 = source.campaigns().map(|campaign| campaign.size).sum();
     let mut drafts = Vec::new();

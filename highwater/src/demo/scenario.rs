@@ -215,7 +215,8 @@ pub struct Push {
     pub value_micros: Option<(u64, u64)>,
 }
 
-/// One measure that a source states, for a campaign of size 1 in an average hour, per observation a second that is asked for.
+/// One measure that a source states, for a campaign of size 1 in an average hour, per observation a second that is
+/// asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct State {
     /// What is stated.

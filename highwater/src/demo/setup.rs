@@ -1,5 +1,5 @@
-//! Registers the demo's sources and campaigns and gives them a history. Each step may be repeated: after a restart, or a stop
-//! half way, what is there already stays as it is.
+//! Registers the demo's sources and campaigns and gives them a history. Each step may be repeated: after a restart, or
+//! a stop half way, what is there already stays as it is.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::source::SourceKind;

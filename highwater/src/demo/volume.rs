@@ -24,8 +24,8 @@ pub fn rhythm(at: DateTime<Utc>) -> u64 {
 
 /// How often one kind of observation is sent and how many it counts, at an hour of this rhythm.
 ///
-/// The number of observations a second is what was asked for at any hour, so not all kinds can follow the day's rhythm in
-/// number: what comes in bulk, impressions, fills up what the others leave and follows the rhythm by its counts.
+/// The number of observations a second is what was asked for at any hour, so not all kinds can follow the day's rhythm
+/// in number: what comes in bulk, impressions, fills up what the others leave and follows the rhythm by its counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// Millionths of an observation a second, of each part, for each observation a second that is asked for.

@@ -44,7 +44,8 @@ impl std::str::FromStr for DateFormat {
             return Err(DateFormatError::Unknown);
         }
         let format = Self(text.to_owned());
-        // A day that tells year, month and day apart. Written by hand: chrono's `format` panics on what a date does not have.
+        // A day that tells year, month and day apart. Written by hand: chrono's `format` panics on what a date does not
+        // have.
         let known = NaiveDate::from_ymd_opt(2031, 12, 28).ok_or(DateFormatError::NotADate)?;
         let mut written = String::new();
         let printed = std::fmt::Write::write_fmt(&mut written, format_args!("{}", known.format(text))).is_ok();

@@ -1,4 +1,5 @@
-//! Line numbers as an editor shows them. The CSV reader's own are off after `\r\n` and after empty lines, which it skips.
+//! Line numbers as an editor shows them. The CSV reader's own are off after `\r\n` and after empty lines, which it
+//! skips.
 
 use std::collections::VecDeque;
 use std::io::Read;

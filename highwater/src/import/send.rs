@@ -196,7 +196,8 @@ fn results(answer: &Value) -> impl Iterator<Item = &Value> {
     answer["results"].as_array().into_iter().flatten()
 }
 
-/// Whether something that was stated as of later stands: another sender said so of its own, or the server's clock went back.
+/// Whether something that was stated as of later stands: another sender said so of its own, or the server's clock went
+/// back.
 fn is_superseded(result: &Value) -> bool {
     result["reason"] == "superseded"
 }

@@ -1,5 +1,5 @@
-//! Background maintenance of partitions. By day, of the log's ids and receipts, with what was remembered of corrections; by
-//! month, of the read tables.
+//! Background maintenance of partitions. By day, of the log's ids and receipts, with what was remembered of
+//! corrections; by month, of the read tables.
 
 use std::error::Error;
 use std::time::Duration;
@@ -28,7 +28,8 @@ pub(super) async fn run_months(admin: PgPool, clock: SharedClock, stop: Cancella
     repeat("month partitions of read tables", maintain, stop).await;
 }
 
-/// Calls `maintain`, which returns the tables that it dropped, now and then until `stop`. What fails is tried again next time.
+/// Calls `maintain`, which returns the tables that it dropped, now and then until `stop`. What fails is tried again
+/// next time.
 async fn repeat<F, E>(partitions: &str, maintain: impl Fn() -> F, stop: CancellationToken)
 where
     F: Future<Output = Result<Vec<String>, E>>,
@@ -52,8 +53,9 @@ where
     }
 }
 
-/// Makes and drops the day partitions that are due, and returns the tables that were dropped. A claim of kind `correction`
-/// holds what an observation comes to. Once the observation's id is gone, nobody can correct it and the claim goes too.
+/// Makes and drops the day partitions that are due, and returns the tables that were dropped. A claim of kind
+/// `correction` holds what an observation comes to. Once the observation's id is gone, nobody can correct it and the
+/// claim goes too.
 pub async fn maintain_days(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>, sqlx::Error> {
     let dropped = maintain_day_partitions(admin, today, MAX_OBSERVATION_WINDOW_DAYS).await?;
     if let Some(oldest_day) = oldest_item_day(today, MAX_OBSERVATION_WINDOW_DAYS) {

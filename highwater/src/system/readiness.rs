@@ -1,8 +1,8 @@
 //! Whether this process can do its work: what `/readyz` asks.
 //!
-//! One log that cannot be applied past an event is no reason to take a process away from every other workspace: it shows in
-//! `/v1/freshness`, in the metrics and in `highwater status`. Nor are rows that are behind: readers are told so in each
-//! answer. A projector is not ready when its work stands still.
+//! One log that cannot be applied past an event is no reason to take a process away from every other workspace: it
+//! shows in `/v1/freshness`, in the metrics and in `highwater status`. Nor are rows that are behind: readers are told
+//! so in each answer. A projector is not ready when its work stands still.
 
 use std::time::Duration;
 

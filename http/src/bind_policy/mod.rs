@@ -1,5 +1,5 @@
-//! Whether an API may listen where it is told to: nothing listens beyond loopback without TLS or a proxy that speaks it, nor
-//! with the development key.
+//! Whether an API may listen where it is told to: nothing listens beyond loopback without TLS or a proxy that speaks
+//! it, nor with the development key.
 
 use std::net::SocketAddr;
 

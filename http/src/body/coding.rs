@@ -52,7 +52,8 @@ impl ContentEncoding {
         }
     }
 
-    /// The pieces as they were before they were packed. Files that were packed one by one may be sent one after the other.
+    /// The pieces as they were before they were packed. Files that were packed one by one may be sent one after the
+    /// other.
     pub(super) fn decode(self, pieces: BodyChunks) -> BodyChunks {
         match self {
             Self::Identity => pieces,

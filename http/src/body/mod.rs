@@ -1,5 +1,5 @@
-//! Request bodies on their way in: in which media type they are, how they are packed, and two ways to take them: whole, up to
-//! the edge's limit, or piece by piece.
+//! Request bodies on their way in: in which media type they are, how they are packed, and two ways to take them: whole,
+//! up to the edge's limit, or piece by piece.
 
 mod coding; // gzip and zstd
 
@@ -20,7 +20,8 @@ use super::limit::RequestPermit;
 use super::problem::{Problem, kinds};
 use super::request_log::BodyProgress;
 
-/// The media type of a body in UTF-8, in lower case and without parameters. `None` if there is none, or another charset.
+/// The media type of a body in UTF-8, in lower case and without parameters. `None` if there is none, or another
+/// charset.
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let mut parts = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').map(str::trim);
     let media_type = parts.next()?.to_ascii_lowercase();
@@ -123,8 +124,8 @@ fn arriving(body: Body) -> BodyChunks {
     Box::pin(body.into_data_stream().map_err(|error| io::Error::other(BodyError::Broken(error))))
 }
 
-/// A body that is read piece by piece, decoded. The edge's limit of whole bodies does not hold for it: its reader must hold no
-/// more of it than it can bear, and stop somewhere.
+/// A body that is read piece by piece, decoded. The edge's limit of whole bodies does not hold for it: its reader must
+/// hold no more of it than it can bear, and stop somewhere.
 pub struct BodyStream {
     pieces: BodyChunks,
     progress: Option<BodyProgress>,

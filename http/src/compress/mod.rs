@@ -1,7 +1,7 @@
 //! Content codings of answers: zstd, brotli or gzip, as `Accept-Encoding` would have it.
 //!
-//! Only what is known to be worth it is packed: texts that are long, or of which nobody knows how long they will be. A stream
-//! whose reader waits for every line is never packed, as it would sit in the encoder.
+//! Only what is known to be worth it is packed: texts that are long, or of which nobody knows how long they will be. A
+//! stream whose reader waits for every line is never packed, as it would sit in the encoder.
 
 use axum::body::HttpBody;
 use axum::extract::Request;
@@ -53,8 +53,8 @@ impl Predicate for CompressibleType {
     }
 }
 
-/// Decides on the coding of the answer, and tells the layer. Refuses (406), before anything is done, a caller that takes an
-/// answer in no coding there is, nor as it is.
+/// Decides on the coding of the answer, and tells the layer. Refuses (406), before anything is done, a caller that
+/// takes an answer in no coding there is, nor as it is.
 pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
     match choose(request.headers()) {
         EncodingChoice::AsItIs => request.headers_mut().remove(ACCEPT_ENCODING),
@@ -82,7 +82,8 @@ enum EncodingChoice {
     Nothing,
 }
 
-/// RFC 9110, 12.5.3: the coding of the highest weight. The answer as it is is taken, unless that is excluded in so many words.
+/// RFC 9110, 12.5.3: the coding of the highest weight. The answer as it is is taken, unless that is excluded in so many
+/// words.
 fn choose(headers: &HeaderMap) -> EncodingChoice {
     let lists = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let said: Vec<(String, f32)> = lists.flat_map(|list| list.split(',')).filter_map(weighed).collect();

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use platform::config::{ConfigError, within};
 
-/// How much one API takes. 0 turns a limit off. The rates are generous: they stop what has run wild, and an operator who
-/// shares a machine among tenants sets lower ones.
+/// How much one API takes. 0 turns a limit off. The rates are generous: they stop what has run wild, and an operator
+/// who shares a machine among tenants sets lower ones.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitConfig {

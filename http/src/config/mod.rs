@@ -23,8 +23,8 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// A request that has no answer after this long gets 503 (408 if its body never came whole). A stream may go on.
     pub request_timeout_s: u64,
-    /// A reverse proxy in front of this process speaks TLS, so plain HTTP beyond loopback is meant. Callers' addresses are
-    /// what it says in `X-Forwarded-For` or `Forwarded`.
+    /// A reverse proxy in front of this process speaks TLS, so plain HTTP beyond loopback is meant. Callers' addresses
+    /// are what it says in `X-Forwarded-For` or `Forwarded`.
     pub behind_proxy: bool,
     /// PEM file with the certificate chain, leaf first.
     pub tls_cert: Option<PathBuf>,

@@ -1,5 +1,5 @@
-//! A consistency token says "at least everything up to here": the command API hands it out with each accepted command, and
-//! the read API waits for it.
+//! A consistency token says "at least everything up to here": the command API hands it out with each accepted command,
+//! and the read API waits for it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 
-/// A position of one workspace's log, opaque to clients: `1.<workspace>.<position>` in base64url. The leading number is the
-/// version of this form.
+/// A position of one workspace's log, opaque to clients: `1.<workspace>.<position>` in base64url. The leading number is
+/// the version of this form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsistencyToken {
     pub workspace: i32,

@@ -1,5 +1,5 @@
-//! An API's description: `/openapi.json` for programs, `/docs` for people. Neither needs a key, and both come from this binary
-//! alone: the page holds no script and loads nothing.
+//! An API's description: `/openapi.json` for programs, `/docs` for people. Neither needs a key, and both come from this
+//! binary alone: the page holds no script and loads nothing.
 
 mod common_responses; // what every operation has, whichever API it is of
 mod page; // the document as a page
@@ -43,8 +43,8 @@ pub struct ApiDocs {
 }
 
 impl ApiDocs {
-    /// Completes what the handlers say of themselves by what the edge answers and by examples. `problems` are the types that
-    /// only this API has.
+    /// Completes what the handlers say of themselves by what the edge answers and by examples. `problems` are the types
+    /// that only this API has.
     pub fn new(
         mut document: OpenApi,
         problems: &[&'static ProblemType],

@@ -1,5 +1,5 @@
-//! Wraps an API's router in everything that is the same for all: ids, log line, metrics, limits, CORS, packed answers, and problems
-//! for whatever axum refuses by itself.
+//! Wraps an API's router in everything that is the same for all: ids, log line, metrics, limits, CORS, packed answers,
+//! and problems for whatever axum refuses by itself.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! Objects that are written as objects. serde's derive takes a list of the members' values for one, too, in the order of the
-//! fields in our source, which is no promise of ours.
+//! Objects that are written as objects. serde's derive takes a list of the members' values for one, too, in the order
+//! of the fields in our source, which is no promise of ours.
 
-/// Makes types that derive `serde` with `#[serde(remote = "Self")]` be read from objects only. They are written as derived.
+/// Makes types that derive `serde` with `#[serde(remote = "Self")]` be read from objects only. They are written as
+/// derived.
 #[macro_export]
 macro_rules! json_objects {
     ($($type:ty),+ $(,)?) => {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::TYPE_PREFIX;
 
-/// A kind of problem. Each is declared once, in a [`problem_types`](crate::problem_types) list, so that none goes undocumented.
+/// A kind of problem. Each is declared once, in a [`problem_types`](crate::problem_types) list, so that none goes
+/// undocumented.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ProblemType {
     /// The status that it is answered with.
@@ -42,7 +43,13 @@ impl ProblemType {
 /// Declares problem types, with what they mean as their documentation, behind the name of the list of them all.
 #[macro_export]
 macro_rules! problem_types {
-    ($listed:vis $all:ident; $($(#[doc = $about:literal])+ $vis:vis $name:ident = $status:ident $code:literal $title:literal $example:literal;)+) => {
+    (
+        $listed:vis $all:ident;
+        $(
+            $(#[doc = $about:literal])+
+            $vis:vis $name:ident = $status:ident $code:literal $title:literal $example:literal;
+        )+
+    ) => {
         $(
             $(#[doc = $about])+
             $vis const $name: &$crate::problem::ProblemType = &$crate::problem::ProblemType {
@@ -79,8 +86,8 @@ problem_types! {
     /// The request cannot be served as it is: its head or its framing is wrong.
     pub BAD_REQUEST = BAD_REQUEST "bad-request" "The request cannot be served" "{}";
 
-    /// The request has no key, or one that is not known or was revoked. Send `Authorization: Bearer <key>`. An address that tries
-    /// many keys that are none is told to wait (`rate-limited`).
+    /// The request has no key, or one that is not known or was revoked. Send `Authorization: Bearer <key>`. An address
+    /// that tries many keys that are none is told to wait (`rate-limited`).
     pub UNAUTHORIZED = UNAUTHORIZED "unauthorized" "This request needs a valid API key"
         r#"{"detail": "Send `Authorization: Bearer <key>` with a key that has not been revoked."}"#;
 
@@ -88,18 +95,21 @@ problem_types! {
     pub FORBIDDEN = FORBIDDEN "forbidden" "This API key may not do that"
         r#"{"detail": "The key needs the scope `command`.", "scope": "command"}"#;
 
-    /// There is no such route, or no such thing in the workspace of the key. What another workspace has is answered in the same way.
+    /// There is no such route, or no such thing in the workspace of the key. What another workspace has is answered in
+    /// the same way.
     pub NOT_FOUND = NOT_FOUND "not-found" "There is nothing here" "{}";
 
     /// `Allow` names the methods that the resource answers to.
-    pub METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed" "This resource does not answer to this method" "{}";
+    pub METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed"
+        "This resource does not answer to this method" "{}";
 
     /// Nothing that the request accepts can be answered: `offered` lists what can, in the header that `header` names.
     pub NOT_ACCEPTABLE = NOT_ACCEPTABLE "not-acceptable" "There is nothing here that this request accepts"
         r#"{"detail": "Accept one of those that are offered, or leave the header out.", "header": "Accept-Encoding",
             "offered": ["zstd", "br", "gzip", "identity"]}"#;
 
-    /// The body paused for too long or came too slowly. Nothing was done, but for the lines of a stream that were answered.
+    /// The body paused for too long or came too slowly. Nothing was done, but for the lines of a stream that were
+    /// answered.
     pub REQUEST_TIMEOUT = REQUEST_TIMEOUT "request-timeout" "The request took too long to arrive" "{}";
 
     /// The body is larger than this server takes. Send it in parts.
@@ -113,27 +123,29 @@ problem_types! {
     pub INVALID_BODY = UNPROCESSABLE_ENTITY "invalid-body" "The request body is not valid"
         r#"{"errors": [{"field": "time_zone", "detail": "is no IANA time zone"}]}"#;
 
-    /// There were too many requests: with this key, from this address, or of this source. Nothing was done. `Retry-After` says when
-    /// to send it again, and `RateLimit-Policy` how much is taken in which time.
+    /// There were too many requests: with this key, from this address, or of this source. Nothing was done.
+    /// `Retry-After` says when to send it again, and `RateLimit-Policy` how much is taken in which time.
     pub RATE_LIMITED = TOO_MANY_REQUESTS "rate-limited" "There were too many requests"
         r#"{"detail": "There were too many requests with this key. Nothing was done. Send it again later.",
             "violated-policies": ["key"]}"#;
 
     /// All header fields together are larger, or there are more of them, than this server takes.
-    pub HEADERS_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's header fields are too large" "{}";
+    pub HEADERS_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large"
+        "The request's header fields are too large" "{}";
 
     /// A fault of ours. `instance` finds it in the server's log.
     pub INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something went wrong on our side" "{}";
 
-    /// Something that the server needs cannot be reached. Send the request again after `Retry-After`; a command with the same
-    /// `Idempotency-Key`, because it may have been carried out.
+    /// Something that the server needs cannot be reached. Send the request again after `Retry-After`; a command with
+    /// the same `Idempotency-Key`, because it may have been carried out.
     pub UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The service cannot answer at the moment" "{}";
 
-    /// The server has as much to do as it takes at a time. Nothing was begun: send the request again after `Retry-After`.
+    /// The server has as much to do as it takes at a time. Nothing was begun: send the request again after
+    /// `Retry-After`.
     pub OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "There is more to do than can be done now" "{}";
 
-    /// There was no answer within the time that the server gives itself. A command may have been carried out: send it again with
-    /// the same `Idempotency-Key`.
+    /// There was no answer within the time that the server gives itself. A command may have been carried out: send it
+    /// again with the same `Idempotency-Key`.
     pub TIMEOUT = SERVICE_UNAVAILABLE "timeout" "The answer took too long" "{}";
 
     /// What `/readyz` answers while this process cannot serve; `not_ready` names the parts that are missing.

@@ -12,7 +12,8 @@ use super::ProblemType;
 
 const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Declares a type that stands for the problems of an operation among its `responses`: it is made of lists of problem types.
+/// Declares a type that stands for the problems of an operation among its `responses`: it is made of lists of problem
+/// types.
 #[macro_export]
 macro_rules! problem_responses {
     ($($(#[doc = $about:literal])+ $vis:vis $name:ident = $($list:expr),+;)+) => {$(

@@ -97,8 +97,8 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// Serves until `shutdown`, then accepts nothing more and gives the requests underway `drain` to finish.
 ///
-/// A connection that was upgraded (a WebSocket) is no longer the server's: its handler has to watch `shutdown` itself, and a
-/// stream of events has to end by itself to be said farewell to.
+/// A connection that was upgraded (a WebSocket) is no longer the server's: its handler has to watch `shutdown` itself,
+/// and a stream of events has to end by itself to be said farewell to.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsConfig>,

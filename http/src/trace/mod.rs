@@ -12,8 +12,8 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Names one request in the answer, in problems and in the log: `<trace id>-<span id>`.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// What ties this request to what caused it, and what it causes to it. A caller that sends no `traceparent`, or one that is
-/// not valid, begins a new trace.
+/// What ties this request to what caused it, and what it causes to it. A caller that sends no `traceparent`, or one
+/// that is not valid, begins a new trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace: the same for everything that one flow does.

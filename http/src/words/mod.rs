@@ -14,7 +14,8 @@ pub(super) fn field_error(path: &str, said: &str) -> FieldError {
     let (member, detail) = rewrite_message(said);
     let field = match member {
         None => path.to_owned(),
-        // An unknown member is told at its own path, one that is missing or there twice at that of what it should be in.
+        // An unknown member is told at its own path, one that is missing or there twice at that of what it should be
+        // in.
         Some(member) if said.starts_with(UNKNOWN) && (path == member || path.ends_with(&format!(".{member}"))) => {
             path.to_owned()
         }

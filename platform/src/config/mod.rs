@@ -1,7 +1,7 @@
 //! The sections of a process's configuration, one per concern, each with its defaults and its own check.
 //!
-//! A section is deserialised once, at the start, by whoever owns the process; an unknown field is an error. `validate` then
-//! refuses what would only fail later, and names the field.
+//! A section is deserialised once, at the start, by whoever owns the process; an unknown field is an error. `validate`
+//! then refuses what would only fail later, and names the field.
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};

@@ -1,8 +1,8 @@
 //! How a process starts, drains and stops.
 //!
-//! Tasks belong to a stage. The first signal, or a task that ends before it was told to, begins the drain: the stages are told
-//! to stop one after the other, each when the one before it is done, so that a request that was accepted still finds the log,
-//! and the log its database. A second signal or the deadline drops what is left.
+//! Tasks belong to a stage. The first signal, or a task that ends before it was told to, begins the drain: the stages
+//! are told to stop one after the other, each when the one before it is done, so that a request that was accepted still
+//! finds the log, and the log its database. A second signal or the deadline drops what is left.
 
 use std::error::Error;
 use std::io;
@@ -124,8 +124,8 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for the first of `stops`, or for a task that dies; then drains for at most `grace`. The error is what the process
-    /// should exit with: the first death, or the tasks that had to be dropped.
+    /// Waits for the first of `stops`, or for a task that dies; then drains for at most `grace`. The error is what the
+    /// process should exit with: the first death, or the tasks that had to be dropped.
     pub async fn run(mut self, stops: impl Stream<Item = &'static str>, grace: Duration) -> Result<(), LifecycleError> {
         let stops = stops.chain(stream::pending());
         tokio::pin!(stops);
@@ -153,7 +153,8 @@ impl Lifecycle {
             left.extend(edge.drop_tasks().await);
             left.extend(core.drop_tasks().await);
         }
-        // What everything stood on is always told, even when the rest was dropped: a database that is not stopped recovers.
+        // What everything stood on is always told, even when the rest was dropped: a database that is not stopped
+        // recovers.
         let in_time = tokio::select! {
             () = base.finish() => true,
             _ = stops.next() => false,

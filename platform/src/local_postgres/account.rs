@@ -72,8 +72,8 @@ impl OsUser {
         command
     }
 
-    /// Names the first directory on the way to `directory` that this user may not enter. The system itself is asked, so that
-    /// access lists count too.
+    /// Names the first directory on the way to `directory` that this user may not enter. The system itself is asked, so
+    /// that access lists count too.
     pub(super) async fn check_reach(&self, directory: &Path, programs: &PgBinaries) -> Result<(), LocalPostgresError> {
         if !self.is_other() || self.may_enter(directory, programs).await? {
             return Ok(());

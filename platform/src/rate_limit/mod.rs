@@ -143,8 +143,8 @@ impl<K: Hash + Eq> KeyedState<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the keys that have their whole quota again. Looks only when their number has doubled since it looked last,
-    /// so that it costs each new key next to nothing.
+    /// Forgets the keys that have their whole quota again. Looks only when their number has doubled since it looked
+    /// last, so that it costs each new key next to nothing.
     fn forget_idle(&self, now: Nanos) {
         let mut keys = self.lock();
         if keys.used_up_to.len() < keys.look_from {

@@ -1,8 +1,8 @@
-//! `with-postgres COMMAND [ARGUMENT …]`: runs a command beside a private PostgreSQL that is thrown away afterwards, and whose new
-//! databases are migrated.
+//! `with-postgres COMMAND [ARGUMENT …]`: runs a command beside a private PostgreSQL that is thrown away afterwards, and
+//! whose new databases are migrated.
 //!
-//! The command finds it in DATABASE_URL. SQLX_OFFLINE is set unless it is there already, so that a build inside the command
-//! takes its queries from `.sqlx/`. Signals are passed on to the command, and its exit status is ours.
+//! The command finds it in DATABASE_URL. SQLX_OFFLINE is set unless it is there already, so that a build inside the
+//! command takes its queries from `.sqlx/`. Signals are passed on to the command, and its exit status is ours.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -72,8 +72,8 @@ async fn run(line: Vec<OsString>) -> Result<ExitStatus, Failure> {
     ended
 }
 
-/// Every database that the command makes is a copy of this one, and so is migrated already: the tests make hundreds, and
-/// migrating takes longer than copying.
+/// Every database that the command makes is a copy of this one, and so is migrated already: the tests make hundreds,
+/// and migrating takes longer than copying.
 async fn migrate_template(url: &str) -> Result<(), Failure> {
     let template = PgConnectOptions::from_str(url)?.database("template1");
     let mut connection = PgConnection::connect_with(&template).await?;

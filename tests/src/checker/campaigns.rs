@@ -1,5 +1,5 @@
-//! What commands made of campaigns: each that was acknowledged is one event, at the version that was answered, and on the
-//! version that was asked for.
+//! What commands made of campaigns: each that was acknowledged is one event, at the version that was answered, and on
+//! the version that was asked for.
 
 use std::collections::HashMap;
 
@@ -157,8 +157,8 @@ fn check_version_refused(lives: &Lives, request: &Request, told: Option<i64>, fi
     }
 }
 
-/// What a rule refused was not possible in some state that the campaign may have been in by then: the last one that was known
-/// when the request was first sent, or a later one.
+/// What a rule refused was not possible in some state that the campaign may have been in by then: the last one that was
+/// known when the request was first sent, or a later one.
 fn check_rule_refused(facts: &Facts<'_>, lives: &Lives, request: &Request, findings: &mut Findings) {
     let (Operation::Change { campaign, change, .. }, Some(first)) = (&request.asks, request.attempts.first()) else {
         return;

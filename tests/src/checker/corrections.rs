@@ -1,5 +1,5 @@
-//! Corrections: each row holds the exact difference between what its original came to before and after it, in the original's
-//! campaign and at the original's time.
+//! Corrections: each row holds the exact difference between what its original came to before and after it, in the
+//! original's campaign and at the original's time.
 
 use std::collections::HashMap;
 

@@ -150,7 +150,8 @@ impl<'a> ItemKey<'a> {
     }
 }
 
-/// Whether a row says what was sent. Of a correction, which holds a difference, whether it says the totals that were sent.
+/// Whether a row says what was sent. Of a correction, which holds a difference, whether it says the totals that were
+/// sent.
 pub(super) fn says_the_same(row: &Row, item: &Observation) -> bool {
     let at: DateTime<Utc> = row.at();
     row.id == item.id

@@ -1,5 +1,5 @@
-//! What batches of observations were answered: each item is in the log once if it was accepted, and is as it was said to be
-//! if it was not.
+//! What batches of observations were answered: each item is in the log once if it was accepted, and is as it was said
+//! to be if it was not.
 
 use super::facts::{Facts, ItemKey, is_for_the_clock, says_the_same};
 use super::{Findings, Rule};

@@ -1,5 +1,5 @@
-//! Decides whether a history can be true of a system that keeps its promises: pure, from what clients were answered and what
-//! the log and the read tables hold.
+//! Decides whether a history can be true of a system that keeps its promises: pure, from what clients were answered and
+//! what the log and the read tables hold.
 
 mod campaigns; // what commands made of campaigns
 mod corrections; // observations that take others back

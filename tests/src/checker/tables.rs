@@ -77,8 +77,8 @@ fn sums_of_the_log(facts: &Facts<'_>) -> Sums {
     without_zeros(sums)
 }
 
-/// Adds up what was sent: everything that was accepted, and of what nobody knows that which is in the log. Of the log only the
-/// order of corrections is taken.
+/// Adds up what was sent: everything that was accepted, and of what nobody knows that which is in the log. Of the log
+/// only the order of corrections is taken.
 fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
     let mut originals = BTreeMap::new();
     let mut corrections = Vec::new();

@@ -53,8 +53,8 @@ pub async fn load(database: &mut PgConnection, workspace: i32) -> Evidence {
 
 async fn events(database: &mut PgConnection, workspace: i32) -> Vec<Event> {
     let rows = sqlx::query(
-        "SELECT position, aggregate_type, aggregate_id, sequence, coalesce(metadata ->> 'correlation_id', ''), payload::text,
-                event_type, event_version
+        "SELECT position, aggregate_type, aggregate_id, sequence, coalesce(metadata ->> 'correlation_id', ''),
+                payload::text, event_type, event_version
          FROM log.events WHERE workspace = $1 ORDER BY position",
     )
     .bind(workspace)
@@ -102,7 +102,8 @@ async fn tables(database: &mut PgConnection, workspace: i32) -> Tables {
     }
 
     let increments: Vec<(Uuid, Uuid, DateTime<Utc>, String, String)> = sqlx::query_as(
-        "SELECT campaign_id, source_id, bucket, measure, value::text FROM read.increments WHERE (epoch, workspace) = ($1, $2)",
+        "SELECT campaign_id, source_id, bucket, measure, value::text FROM read.increments
+         WHERE (epoch, workspace) = ($1, $2)",
     )
     .bind(epoch)
     .bind(workspace)
@@ -115,7 +116,8 @@ async fn tables(database: &mut PgConnection, workspace: i32) -> Tables {
     }
 
     let corrections = sqlx::query(
-        "SELECT position, item, campaign_id, source_id, correction_id, original_id, count_change, value_change, count, value
+        "SELECT position, item, campaign_id, source_id, correction_id, original_id, count_change, value_change, count,
+                value
          FROM read.corrections WHERE (epoch, workspace) = ($1, $2)",
     )
     .bind(epoch)

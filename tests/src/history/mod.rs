@@ -1,7 +1,7 @@
 //! What clients asked of a system and what it answered: all that a user can know of it.
 //!
-//! A request is tried once or several times. Each attempt has a trace id of its own, which the system keeps with every event
-//! that the attempt writes; so the log itself tells which attempt wrote what.
+//! A request is tried once or several times. Each attempt has a trace id of its own, which the system keeps with every
+//! event that the attempt writes; so the log itself tells which attempt wrote what.
 
 mod recorder;
 

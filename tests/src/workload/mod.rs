@@ -1,6 +1,6 @@
-//! Clients of the command API, each with an id of its own, who do what integrations do: create and change campaigns, push
-//! observations with gaps, duplicates and conflicts, correct them, and restate totals; and who try again when they are not
-//! answered, with the same keys and ids.
+//! Clients of the command API, each with an id of its own, who do what integrations do: create and change campaigns,
+//! push observations with gaps, duplicates and conflicts, correct them, and restate totals; and who try again when they
+//! are not answered, with the same keys and ids.
 
 mod client; // one client's life
 mod plan; // what it does next
@@ -39,7 +39,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Registers the sources. `targets` are where the command API answers, `now` is what its clock says at about this time.
+    /// Registers the sources. `targets` are where the command API answers, `now` is what its clock says at about this
+    /// time.
     pub async fn prepare(targets: Vec<String>, key: &str, now: DateTime<Utc>) -> Self {
         let sender = Sender::new(targets, key);
         let tracker = register(&sender, "tracker", "push").await;

@@ -1,5 +1,5 @@
-//! Faults, each met by clients at work: afterwards the checker reads the whole log and the read tables, and decides whether
-//! every answer was true. docs/testing.md says how to read a failure.
+//! Faults, each met by clients at work: afterwards the checker reads the whole log and the read tables, and decides
+//! whether every answer was true. docs/testing.md says how to read a failure.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod clock_steps;

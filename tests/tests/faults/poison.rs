@@ -1,6 +1,6 @@
-//! Events that no view can decode, amid the traffic, while two projectors are killed at random, both at a time: what stands
-//! behind such an event in its stream waits, everything else flows, and once it is skipped or repaired the rows are what the log
-//! and the answers add up to, and equal a fresh rebuild.
+//! Events that no view can decode, amid the traffic, while two projectors are killed at random, both at a time: what
+//! stands behind such an event in its stream waits, everything else flows, and once it is skipped or repaired the rows
+//! are what the log and the answers add up to, and equal a fresh rebuild.
 
 use projections::parked::{Retried, list, retry_all, skip};
 use rand::rngs::StdRng;

@@ -1,5 +1,5 @@
-//! Two projectors in processes of their own: `kill -9`, `SIGSTOP` and orderly stops at random, while observations arrive. What
-//! one had is taken over by the other within seconds, and in the end the rows equal a fresh rebuild.
+//! Two projectors in processes of their own: `kill -9`, `SIGSTOP` and orderly stops at random, while observations
+//! arrive. What one had is taken over by the other within seconds, and in the end the rows equal a fresh rebuild.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! PostgreSQL is killed amid a replay, whose rows did not wait for the disk: while it is held up, and wherever else it is.
+//! PostgreSQL is killed amid a replay, whose rows did not wait for the disk: while it is held up, and wherever else it
+//! is.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! What scenarios with two projectors have in common: each in a process of its own, on a system that has none, with a note of
-//! every move of every checkpoint; those who write meanwhile; and what holds in the end.
+//! What scenarios with two projectors have in common: each in a process of its own, on a system that has none, with a
+//! note of every move of every checkpoint; those who write meanwhile; and what holds in the end.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Twice the load that a system can take: it answers at its full rate what it can, refuses the rest at once, holds no more
-//! than it is allowed to, loses nothing that it acknowledged, and is as before when the load is over.
+//! Twice the load that a system can take: it answers at its full rate what it can, refuses the rest at once, holds no
+//! more than it is allowed to, loses nothing that it acknowledged, and is as before when the load is over.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod load;
@@ -21,8 +21,8 @@ const NOW: &str = "2026-11-20T10:00:00Z";
 /// Requests that the edge lets in at a time, where it is the edge that refuses.
 const IN_FLIGHT: u32 = 32;
 
-/// A command API whose log is slow: it commits one request at a time, so that it is the log, and not this machine's share of
-/// the processor, that cannot keep up.
+/// A command API whose log is slow: it commits one request at a time, so that it is the log, and not this machine's
+/// share of the processor, that cannot keep up.
 async fn system(pool: &PgPool, limits: LimitConfig, queue_requests: usize) -> TestSystem {
     let appender = AppenderConfig { lanes: 1, batch_requests: 1, queue_requests, ..AppenderConfig::default() };
     TestSystem::start_as(pool, NOW, |config| SystemConfig {
@@ -34,11 +34,12 @@ async fn system(pool: &PgPool, limits: LimitConfig, queue_requests: usize) -> Te
     .await
 }
 
-/// A machine may be busy with something else for a moment, which says nothing of the system: so there is more than one try.
+/// A machine may be busy with something else for a moment, which says nothing of the system: so there is more than one
+/// try.
 const TRIES: usize = 4;
 
-/// Overloads a system and holds it to its promises. It must answer at `least` of its full rate; only that gets more than one
-/// try.
+/// Overloads a system and holds it to its promises. It must answer at `least` of its full rate; only that gets more
+/// than one try.
 async fn overload(pool: &PgPool, system: &TestSystem, least: f64) -> Outcome {
     let acme = system.workspace("acme").await;
     let load = Load::prepare(system, &acme).await;

@@ -1,5 +1,5 @@
-//! What the APIs say of themselves is whole: an integrator finds every parameter, answer and problem described, with examples that are
-//! what their schemas say.
+//! What the APIs say of themselves is whole: an integrator finds every parameter, answer and problem described, with
+//! examples that are what their schemas say.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Every endpoint, fed with generated bodies, valid and broken: an answer is never a 5xx, and a refusal is always a problem.
+//! Every endpoint, fed with generated bodies, valid and broken: an answer is never a 5xx, and a refusal is always a
+//! problem.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

@@ -1,5 +1,5 @@
-//! A report among many campaigns, and of many observations, has the same rows as one of few, and the right sums. How long each
-//! took is told.
+//! A report among many campaigns, and of many observations, has the same rows as one of few, and the right sums. How
+//! long each took is told.
 
 use std::time::{Duration, Instant};
 

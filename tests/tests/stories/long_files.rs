@@ -1,4 +1,5 @@
-//! One file of very many rows: they are those of the table and, in `make soak`, the process that tells them does not grow with them.
+//! One file of very many rows: they are those of the table and, in `make soak`, the process that tells them does not
+//! grow with them.
 
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;

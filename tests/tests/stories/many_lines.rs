@@ -1,5 +1,5 @@
-//! One request of very many lines: the process that takes it does not grow with it, and whoever stalls in the middle of one is
-//! told where to go on.
+//! One request of very many lines: the process that takes it does not grow with it, and whoever stalls in the middle of
+//! one is told where to go on.
 
 use std::fmt::Write as _;
 use std::time::Duration;

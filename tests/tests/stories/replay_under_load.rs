@@ -24,8 +24,8 @@ struct Size {
     /// Over what time before now they are spread, and over how many campaigns of a workspace.
     over: TimeDelta,
     campaigns: usize,
-    /// What arrives meanwhile in each workspace: so many writers, each with so many observations in a request, so often or one
-    /// after the other.
+    /// What arrives meanwhile in each workspace: so many writers, each with so many observations in a request, so often
+    /// or one after the other.
     writers: u32,
     per_request: u64,
     every: Option<Duration>,

@@ -1,7 +1,7 @@
 //! Sibling modules form no circle: what stands below one file or folder may import from another, but not both ways.
 //!
-//! A circle means that no part of it can be read, moved or tested without the others. A module and its own children are one
-//! thing and may refer to each other.
+//! A circle means that no part of it can be read, moved or tested without the others. A module and its own children are
+//! one thing and may refer to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

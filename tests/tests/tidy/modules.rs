@@ -45,7 +45,8 @@ pub(crate) struct TypeName {
 }
 
 impl Crate {
-    /// Reads the crate whose root is the file `root`. `read` gives the text of a file, or `None` if there is no such file.
+    /// Reads the crate whose root is the file `root`. `read` gives the text of a file, or `None` if there is no such
+    /// file.
     pub(crate) fn load(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Self {
         let folder = root.parent().unwrap().to_owned();
         let mut modules = BTreeMap::new();
@@ -65,7 +66,8 @@ impl Crate {
         Self { folder, modules }
     }
 
-    /// The library and the programs of every crate of the workspace at `workspace`, except the programs of a `bin` folder.
+    /// The library and the programs of every crate of the workspace at `workspace`, except the programs of a `bin`
+    /// folder.
     pub(crate) fn all(workspace: &Path) -> Vec<Self> {
         let metadata = MetadataCommand::new().manifest_path(workspace.join("Cargo.toml")).no_deps().exec().unwrap();
         let targets = metadata.packages.iter().flat_map(|package| &package.targets);
@@ -91,8 +93,8 @@ impl Crate {
         self.modules.iter().flat_map(|(path, module)| module.types.iter().map(move |name| (name, path)))
     }
 
-    /// The module that declares what `spelled` means in the module `from`, whatever façades re-export it. A path that means a
-    /// module gives that module; one that means nothing of this crate gives `None`.
+    /// The module that declares what `spelled` means in the module `from`, whatever façades re-export it. A path that
+    /// means a module gives that module; one that means nothing of this crate gives `None`.
     fn resolve(&self, from: &ModulePath, spelled: &[String], indirections: usize) -> Option<ModulePath> {
         let (first, rest) = spelled.split_first()?;
         match first.as_str() {

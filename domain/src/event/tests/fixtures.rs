@@ -1,5 +1,5 @@
-//! `domain/fixtures/<Type>/v<N>/*.json`: payloads of every version that was ever written, which are decoded for ever. What
-//! comes out lies beside each as a snapshot.
+//! `domain/fixtures/<Type>/v<N>/*.json`: payloads of every version that was ever written, which are decoded for ever.
+//! What comes out lies beside each as a snapshot.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Reads a batch in the very form in which it is written: nearly all that a log holds. It gives what serde would give, in a
-//! third of the time, or nothing: then serde reads the payload, and says what is wrong with it.
+//! Reads a batch in the very form in which it is written: nearly all that a log holds. It gives what serde would give,
+//! in a third of the time, or nothing: then serde reads the payload, and says what is wrong with it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ const ID: usize = 36;
 const LEAST: usize = 40;
 
 impl ObservationsRecorded {
-    /// Reads a payload of the current version. `None`: it is written in another way, has a part that few have, or is none.
+    /// Reads a payload of the current version. `None`: it is written in another way, has a part that few have, or is
+    /// none.
     pub(crate) fn try_fast_decode(payload: &str) -> Option<Self> {
         let mut text = Text(payload);
         text.skip(r#"{"source":"#)?;

@@ -1,8 +1,8 @@
 //! What a batch leaves behind if every request in it is accepted.
 //!
-//! Requests of a batch see their predecessors. As long as none contradicts another, what each of them finds follows from what
-//! the first ones expect to find in the log, so only that has to be looked up; `log.append` does. A batch that contradicts
-//! itself, or rests on items that it saw, has no forecast and is judged request by request.
+//! Requests of a batch see their predecessors. As long as none contradicts another, what each of them finds follows
+//! from what the first ones expect to find in the log, so only that has to be looked up; `log.append` does. A batch
+//! that contradicts itself, or rests on items that it saw, has no forecast and is judged request by request.
 
 use std::collections::HashMap;
 
@@ -107,7 +107,8 @@ impl FastPathPlan {
         columns.request_stream.iter().zip(moved).map(answer).collect()
     }
 
-    /// Follows each claim through the batch. A request's uses are checked against the state before it, then all are made.
+    /// Follows each claim through the batch. A request's uses are checked against the state before it, then all are
+    /// made.
     fn foresee_claims(&mut self, requests: &[&ValidatedRequest], columns: &AppendColumns<'_>) -> Option<()> {
         let mut claims: HashMap<usize, ClaimTransition<'_>> = HashMap::with_capacity(columns.claim_key.len());
         let mut next_use = 0;

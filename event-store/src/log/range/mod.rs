@@ -1,6 +1,7 @@
 //! Many events at once, by `COPY … TO STDOUT (FORMAT binary)`: parsed in place, without what a row costs.
 //!
-//! What comes is one message per row, the first one after a header: the number of columns, then each one's length and bytes.
+//! What comes is one message per row, the first one after a header: the number of columns, then each one's length and
+//! bytes.
 
 use chrono::DateTime;
 use futures_util::stream::BoxStream;
@@ -37,7 +38,8 @@ pub async fn read_range(
     .await?;
     // COPY takes no parameters. These are numbers.
     let statement = format!(
-        "COPY (SELECT position, sequence, recorded_at, aggregate_type, aggregate_id, event_type, event_version, payload, metadata
+        "COPY (SELECT position, sequence, recorded_at, aggregate_type, aggregate_id, event_type, event_version, payload,
+                      metadata
                FROM log.events WHERE workspace = {workspace} AND position > {after} AND position <= {through}
                ORDER BY position) TO STDOUT (FORMAT binary)"
     );

@@ -12,8 +12,8 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) enum Trust {
     /// The connection's: there is nothing in between.
     Peer,
-    /// The proxy's: it adds the address that it sees to the end of `X-Forwarded-For`, or of `Forwarded`. What stands before
-    /// may have been made up by the caller.
+    /// The proxy's: it adds the address that it sees to the end of `X-Forwarded-For`, or of `Forwarded`. What stands
+    /// before may have been made up by the caller.
     Proxy,
 }
 
@@ -30,8 +30,8 @@ pub(super) fn of(extensions: &Extensions, headers: &HeaderMap, trust: Trust) -> 
     })
 }
 
-/// The last address that was added on the way. A proxy sets one of the two fields; where both are there, the one that it
-/// does not know may be the caller's, and `X-Forwarded-For` is what most know.
+/// The last address that was added on the way. A proxy sets one of the two fields; where both are there, the one that
+/// it does not know may be the caller's, and `X-Forwarded-For` is what most know.
 fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     if headers.contains_key(X_FORWARDED_FOR) {
         return address(last(headers, X_FORWARDED_FOR)?);

@@ -1,5 +1,5 @@
-//! Histories and evidence, step by step. Each step is answered as it should be and written as it should be; a test then spoils
-//! one part.
+//! Histories and evidence, step by step. Each step is answered as it should be and written as it should be; a test then
+//! spoils one part.
 
 use chrono::{DateTime, Utc};
 use domain::bucket::quarter_hour;

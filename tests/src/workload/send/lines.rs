@@ -1,4 +1,5 @@
-//! Observations as lines: recorded and answered chunk by chunk, so an answer that breaks off still acknowledges what it says.
+//! Observations as lines: recorded and answered chunk by chunk, so an answer that breaks off still acknowledges what it
+//! says.
 
 use reqwest::Response;
 use serde_json::{Value, json};

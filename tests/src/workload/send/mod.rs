@@ -113,7 +113,8 @@ fn wire(asks: &Operation) -> (Method, String, Body) {
     match asks {
         Operation::Create { name } => {
             let body = json!({
-                "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC", "starts_on": "2026-11-01"
+                "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC",
+                "starts_on": "2026-11-01"
             });
             (Method::POST, "/v1/campaigns".to_owned(), Body::Json(body))
         }

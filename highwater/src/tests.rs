@@ -3,12 +3,12 @@ use clap::{CommandFactory, Parser};
 use super::Cli;
 
 #[test]
-fn the_command_line_is_sound() {
+fn command_line_definition_is_valid() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn the_commands_are_those_of_the_design() {
+fn has_the_documented_commands() {
     let command = Cli::command();
     let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     assert_eq!(
@@ -43,7 +43,7 @@ fn refuses(line: &str, naming: &str) {
 }
 
 #[test]
-fn the_lines_of_the_design_are_taken() {
+fn accepts_the_documented_command_lines() {
     accepts("highwater dev");
     accepts("highwater dev --data-dir d --command-addr 127.0.0.1:0 --read-addr [::1]:0 --api-key k --traffic 0");
     accepts("highwater serve --roles command,projector,read");
@@ -80,7 +80,7 @@ fn the_lines_of_the_design_are_taken() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_at_once() {
+fn rejects_invalid_command_lines() {
     refuses("highwater serve", "--roles");
     refuses("highwater serve --roles comand", "comand");
     refuses("highwater dev --traffic many", "--traffic");

@@ -87,7 +87,7 @@ fn running_in(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn ctrl_c_stops_everything_and_the_next_start_goes_on() {
+async fn restart_after_ctrl_c_keeps_the_data() {
     let directory = data_dir();
     let dev = start(directory.path()).await;
     assert_eq!(dev.get(format!("{}/readyz", dev.command_api)).await.0, 200);
@@ -234,7 +234,7 @@ async fn the_directory_wins_over_the_environment_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_killed_one_starts_again_on_the_same_data() {
+async fn restart_after_a_kill_keeps_the_data() {
     let directory = data_dir();
     let dev = start(directory.path()).await;
     dev.signal(Signal::SIGKILL);
@@ -247,7 +247,7 @@ async fn a_killed_one_starts_again_on_the_same_data() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_names_its_flag() {
+async fn address_in_use_names_its_flag() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let directory = data_dir();
     let output = Command::new(env!("CARGO_BIN_EXE_highwater"))
@@ -269,7 +269,7 @@ async fn an_address_in_use_names_its_flag() {
 }
 
 #[tokio::test]
-async fn the_development_key_stays_on_loopback() {
+async fn development_key_is_refused_beyond_loopback() {
     let directory = data_dir();
     let output = Command::new(env!("CARGO_BIN_EXE_highwater"))
         .args(["dev", "--command-addr", "0.0.0.0:0", "--data-dir"])

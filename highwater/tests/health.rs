@@ -100,19 +100,19 @@ async fn stands_still(pool: &PgPool, limits: ProjectorLimits, missing: &str) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_projector_that_completes_no_round_is_not_ready(pool: PgPool) {
+async fn stalled_projector_is_not_ready(pool: PgPool) {
     let limits = ProjectorLimits { silence: Duration::from_secs(2), ..ProjectorLimits::default() };
     stands_still(&pool, limits, "projector").await;
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_projector_that_leaves_old_events_is_not_ready(pool: PgPool) {
+async fn projector_with_old_unapplied_events_is_not_ready(pool: PgPool) {
     let limits = ProjectorLimits { lag: Duration::from_secs(2), ..ProjectorLimits::default() };
     stands_still(&pool, limits, "lag").await;
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_log_that_is_stopped_takes_nobody_out_of_service(pool: PgPool) {
+async fn stopped_log_keeps_the_process_ready(pool: PgPool) {
     let (torn, whole) = (open(&pool, "torn").await, open(&pool, "whole").await);
     sqlx::query("DELETE FROM log.events WHERE workspace = $1").bind(torn).execute(&pool).await.unwrap();
     let limits = ProjectorLimits { lag: Duration::ZERO, ..ProjectorLimits::default() };
@@ -134,7 +134,7 @@ async fn a_log_that_is_stopped_takes_nobody_out_of_service(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn nobody_is_ready_without_the_database(pool: PgPool) {
+async fn no_role_is_ready_without_the_database(pool: PgPool) {
     let system = start(&pool, ProjectorLimits::default()).await;
     let doors = [system.health_addr, system.read_addr, system.command_addr];
     for door in doors {

@@ -115,7 +115,7 @@ async fn a_second_run_appends_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn completeness_is_the_end_of_the_day_in_the_zone(pool: PgPool) {
+async fn complete_through_is_the_end_of_the_day_in_the_zone(pool: PgPool) {
     let system = start(&pool).await;
     said(&import(&system, A, &["--complete-through", "2026-01-02", "--time-zone", "America/New_York"]).await, true);
     projections::catch_up(&pool).await.unwrap();
@@ -127,7 +127,7 @@ async fn completeness_is_the_end_of_the_day_in_the_zone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn bad_lines_are_named_and_the_rest_is_sent(pool: PgPool) {
+async fn names_bad_lines_and_sends_the_rest(pool: PgPool) {
     let system = start(&pool).await;
     let file = format!("{A}03.01.2026,Ads,Sale,many,\n02.01.2026,Ads,Sale,21,\n");
     let told = said(&import(&system, &file, &["--complete-through", "2026-01-02"]).await, false);
@@ -140,7 +140,7 @@ async fn bad_lines_are_named_and_the_rest_is_sent(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_wrong_key_or_server_is_said_plainly(pool: PgPool) {
+async fn explains_a_wrong_key_or_server(pool: PgPool) {
     let system = start(&pool).await;
     let told = said(&import_at(&format!("http://{}", system.command_addr.unwrap()), "hw_other", A, &[]).await, false);
     assert!(told.contains("401"), "{told}");

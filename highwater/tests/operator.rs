@@ -50,21 +50,21 @@ async fn empty(pool: &PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_database_that_is_not_migrated_is_refused_with_what_to_do(pool: PgPool) {
+async fn unmigrated_database_says_what_to_do(pool: PgPool) {
     empty(&pool).await;
     let serve = "serve --roles command,projector,read --command-addr 127.0.0.1:0 --read-addr 127.0.0.1:0";
     refused(&highwater(&pool, serve).await, "highwater migrate");
 }
 
 #[sqlx::test(migrations = false)]
-async fn migrating_twice_is_migrating_once(pool: PgPool) {
+async fn migration_is_idempotent(pool: PgPool) {
     empty(&pool).await;
     assert!(accepted(&highwater(&pool, "migrate").await).contains("up to date"));
     assert!(accepted(&highwater(&pool, "migrate").await).contains("up to date"));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_is_shown_once_and_can_be_revoked(pool: PgPool) {
+async fn key_is_shown_once_and_can_be_revoked(pool: PgPool) {
     refused(&highwater(&pool, "keys create --workspace acme --scopes read --name page").await, "--create-workspace");
     let open =
         "keys create --workspace acme --create-workspace --time-zone Europe/Berlin --currency EUR --name page --scopes";
@@ -89,7 +89,7 @@ async fn a_key_is_shown_once_and_can_be_revoked(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn status_and_replay_tell_where_every_log_is(pool: PgPool) {
+async fn status_and_replay_show_every_log(pool: PgPool) {
     let open = "keys create --workspace acme --create-workspace --time-zone UTC --currency EUR --name n --scopes read";
     accepted(&highwater(&pool, open).await);
     let behind = accepted(&highwater(&pool, "status").await);
@@ -152,7 +152,7 @@ fn said(output: &Output) -> String {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn verify_tells_what_differs_and_exits_with_it(pool: PgPool) {
+async fn verify_reports_differences_and_exits_nonzero(pool: PgPool) {
     let open = "keys create --create-workspace --time-zone UTC --currency EUR --name n --scopes read --workspace";
     for name in ["acme", "globex"] {
         accepted(&highwater(&pool, &format!("{open} {name}")).await);
@@ -221,7 +221,7 @@ async fn verify_tells_what_differs_and_exits_with_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_parked_is_listed_tried_again_and_left_out(pool: PgPool) {
+async fn parked_parts_can_be_listed_retried_and_skipped(pool: PgPool) {
     let open = "keys create --workspace acme --create-workspace --time-zone UTC --currency EUR --name n --scopes read";
     accepted(&highwater(&pool, open).await);
     assert!(accepted(&highwater(&pool, "parked list").await).contains("nothing is parked"));

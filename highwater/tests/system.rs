@@ -48,7 +48,7 @@ async fn readiness(system: &RunningSystem) -> (u16, Value) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_schema_that_is_not_ours_is_not_ready(pool: PgPool) {
+async fn missing_migration_is_not_ready(pool: PgPool) {
     let (system, _) = start(&pool).await;
     assert_eq!(readiness(&system).await.0, 200);
     sqlx::query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
@@ -61,7 +61,7 @@ async fn a_schema_that_is_not_ours_is_not_ready(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn coming_days_are_made_and_past_ones_dropped(pool: PgPool) {
+async fn maintenance_creates_coming_days_and_drops_past_ones(pool: PgPool) {
     let today: NaiveDate = "2026-11-21".parse().unwrap();
     // A source with the longest horizon may still send what occurred on 2026-08-23.
     for day in ["2026-08-18", "2026-08-20", "2026-08-21", "2026-11-16", "2026-11-17"] {
@@ -92,7 +92,7 @@ async fn coming_days_are_made_and_past_ones_dropped(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_was_corrected_is_forgotten_with_its_ids(pool: PgPool) {
+async fn corrections_are_forgotten_with_their_ids(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let workspace = event_store::open_workspace(&mut conn, "acme", SystemClock.now()).await.unwrap();
     for (kind, key) in [
@@ -120,7 +120,7 @@ async fn what_was_corrected_is_forgotten_with_its_ids(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn setting_the_demo_up_again_appends_nothing(pool: PgPool) {
+async fn repeated_demo_setup_appends_nothing(pool: PgPool) {
     let (system, client) = start(&pool).await;
     let now = SystemClock.now();
     setup::run(&client, now, now, 5).await.unwrap();
@@ -137,7 +137,7 @@ async fn setting_the_demo_up_again_appends_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_demo_sends_until_it_is_stopped(pool: PgPool) {
+async fn demo_sends_until_stopped(pool: PgPool) {
     let (system, client) = start(&pool).await;
     let opened_at: DateTime<Utc> = SystemClock.now();
     let stop = CancellationToken::new();

@@ -36,7 +36,7 @@ async fn command(caller: Authenticated) -> Result<String, Problem> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_needs_a_key_with_the_right_scope(pool: PgPool) {
+async fn request_needs_a_key_with_the_scope(pool: PgPool) {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let new = NewKey { workspace: 3, name: "dashboard", scopes: &[Scope::Read] };
     let (_, key) = create_key(&mut pool.acquire().await.unwrap(), new, clock.now()).await.unwrap();

@@ -50,7 +50,7 @@ fn hello() -> Router {
 }
 
 #[tokio::test]
-async fn plain_http_speaks_both_versions() {
+async fn serves_http_1_and_2_in_plain_text() {
     let server = start(hello(), None, LONG);
     let url = format!("http://{}/", server.addr);
     let response = client().build().unwrap().get(&url).send().await.unwrap();
@@ -60,7 +60,7 @@ async fn plain_http_speaks_both_versions() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_named() {
+async fn names_an_address_in_use() {
     let first = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let addr = first.local_addr().unwrap();
     let error = bind(addr).unwrap_err();
@@ -85,7 +85,7 @@ fn slow() -> (Router, Arc<Notify>, Arc<Notify>) {
 }
 
 #[tokio::test]
-async fn a_request_underway_is_answered_before_the_server_ends() {
+async fn drain_answers_requests_in_flight() {
     let (router, entered, go) = slow();
     let server = start(router, None, LONG);
     let client = client().build().unwrap();
@@ -103,7 +103,7 @@ async fn a_request_underway_is_answered_before_the_server_ends() {
 }
 
 #[tokio::test]
-async fn the_drain_has_a_deadline() {
+async fn drain_has_a_deadline() {
     let (router, entered, _go) = slow();
     let server = start(router, None, Duration::from_millis(10));
     let asked = tokio::spawn(client().build().unwrap().get(format!("http://{}/slow", server.addr)).send());
@@ -127,7 +127,7 @@ fn certificates(directory: &Path) -> reqwest::Certificate {
 }
 
 #[tokio::test]
-async fn tls_speaks_both_versions() {
+async fn serves_http_1_and_2_over_tls() {
     let files = tempfile::tempdir().unwrap();
     let authority = certificates(files.path());
     let tls = TlsConfig::from_pem_files(&files.path().join("cert.pem"), &files.path().join("key.pem")).unwrap();
@@ -141,7 +141,7 @@ async fn tls_speaks_both_versions() {
 }
 
 #[tokio::test]
-async fn a_wrong_certificate_says_which_file() {
+async fn names_the_file_of_a_bad_certificate() {
     let (files, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     certificates(files.path());
     certificates(others.path());
@@ -167,7 +167,7 @@ async fn until_closed(mut connection: TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed_at_once() {
+async fn closes_connections_above_the_limit() {
     let limits = LimitConfig { max_connections: 2, ..LimitConfig::default() };
     let server = start_within(&limits, hello(), None, LONG);
     let answered = async |connection: &mut TcpStream| {
@@ -192,7 +192,7 @@ async fn one_connection_too_many_is_closed_at_once() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_say_what_it_wants_is_closed() {
+async fn closes_silent_connections() {
     let limits = LimitConfig { head_timeout_s: 1, ..LimitConfig::default() };
     let server = start_within(&limits, hello(), None, LONG);
     // Nothing, half a head, the beginning of HTTP/2, and all of its beginning but what follows.
@@ -208,7 +208,7 @@ async fn whoever_does_not_say_what_it_wants_is_closed() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_refused() {
+async fn rejects_an_endless_head() {
     let server = start(hello(), None, LONG);
     let mut flood = TcpStream::connect(server.addr).await.unwrap();
     flood.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-flood: ").await.unwrap();

@@ -14,7 +14,7 @@ fn sqlstate(error: &sqlx::Error) -> Option<String> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_connection_acts_as_its_part(pool: PgPool) {
+async fn every_connection_takes_its_role(pool: PgPool) {
     for (part, role, longest_idle, caller_is_there) in [
         (DatabaseRole::Command, "highwater_command", "1min", "0"),
         (DatabaseRole::Projector, "highwater_projector", "10s", "0"),
@@ -42,7 +42,7 @@ async fn every_connection_acts_as_its_part(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_database_refuses_what_a_part_must_not_touch(pool: PgPool) {
+async fn database_refuses_what_a_role_must_not_touch(pool: PgPool) {
     let read = connect(&config(&pool), DatabaseRole::Read).await.unwrap();
     let forbidden = "42501";
     for sql in ["SELECT FROM log.events", "SELECT FROM log.claims", "DELETE FROM auth.keys", "CREATE TABLE read.x ()"] {
@@ -53,7 +53,7 @@ async fn the_database_refuses_what_a_part_must_not_touch(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_statement_that_takes_too_long_is_cancelled(pool: PgPool) {
+async fn cancels_slow_statements(pool: PgPool) {
     let quick = DatabaseConfig { statement_timeout_ms: 20, ..config(&pool) };
     let read = connect(&quick, DatabaseRole::Read).await.unwrap();
     let error = sqlx::query("SELECT pg_sleep(60)").execute(&read).await.unwrap_err();
@@ -61,7 +61,7 @@ async fn a_statement_that_takes_too_long_is_cancelled(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_lost_connection_heals(pool: PgPool) {
+async fn replaces_a_lost_connection(pool: PgPool) {
     let read = connect(&config(&pool), DatabaseRole::Read).await.unwrap();
     let ask = async || sqlx::query_scalar::<_, String>("SELECT current_user::text").fetch_one(&read).await;
     ask().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_lost_connection_heals(pool: PgPool) {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_told_at_once() {
+async fn unreachable_database_fails_at_once() {
     let config = DatabaseConfig::at(SecretString::from("postgres://me:s3cret@127.0.0.1:1/none".to_owned()));
     let error = connect(&config, DatabaseRole::Command).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { part: "command", .. }), "{error}");

@@ -26,7 +26,7 @@ async fn revoke(pool: &PgPool, key_id: Uuid, now: DateTime<Utc>) -> Revocation {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_says_whose_it_is_and_what_it_may(pool: PgPool) {
+async fn key_resolves_to_workspace_and_scopes(pool: PgPool) {
     let clock = noon();
     let (key_id, key) = make(&pool, clock.now()).await;
     let text = key.expose_secret();
@@ -46,7 +46,7 @@ async fn a_key_says_whose_it_is_and_what_it_may(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn garbage_costs_no_query(pool: PgPool) {
+async fn malformed_key_costs_no_query(pool: PgPool) {
     let keys = Authenticator::new(pool.clone(), noon().shared());
     pool.close().await;
     for garbage in ["", "a b", "ключ", "hw_\0", &"a".repeat(201)] {
@@ -56,7 +56,7 @@ async fn garbage_costs_no_query(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_revoked_key_stops_within_five_seconds(pool: PgPool) {
+async fn revoked_key_stops_within_five_seconds(pool: PgPool) {
     let clock = noon();
     let (key_id, key) = make(&pool, clock.now()).await;
     let keys = Authenticator::new(pool.clone(), clock.shared());
@@ -77,7 +77,7 @@ async fn a_revoked_key_stops_within_five_seconds(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_remembered_key_outlives_the_database_for_five_seconds(pool: PgPool) {
+async fn cached_key_outlives_the_database_for_five_seconds(pool: PgPool) {
     let clock = noon();
     let (_, key) = make(&pool, clock.now()).await;
     let keys = Authenticator::new(pool.clone(), clock.shared());
@@ -94,7 +94,7 @@ async fn a_remembered_key_outlives_the_database_for_five_seconds(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_given_key_can_be_set_again(pool: PgPool) {
+async fn given_key_can_be_set_again(pool: PgPool) {
     let clock = noon();
     let mut conn = pool.acquire().await.unwrap();
     let key = SecretString::from("hw_dev".to_owned());
@@ -114,7 +114,7 @@ async fn a_given_key_can_be_set_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_needs_a_name_a_scope_and_a_form(pool: PgPool) {
+async fn rejects_keys_without_name_scope_or_form(pool: PgPool) {
     let now = noon().now();
     let mut conn = pool.acquire().await.unwrap();
     let key = |text: &str| SecretString::from(text.to_owned());

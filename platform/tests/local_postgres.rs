@@ -45,7 +45,7 @@ fn is_alive(pid: u32) -> bool {
 }
 
 #[tokio::test]
-async fn a_database_is_made_and_used_again() {
+async fn creates_a_database_and_reuses_it() {
     let directory = enterable();
     // Spaces, quotes, commas and per cent signs, in a directory that is not there yet.
     let data_dir = directory.path().join("two words").join(r#"50% "a", b"#);
@@ -81,7 +81,7 @@ async fn a_database_is_made_and_used_again() {
 }
 
 #[tokio::test]
-async fn a_long_path_puts_the_socket_elsewhere() {
+async fn long_path_moves_the_socket() {
     let directory = enterable();
     let data_dir = directory.path().join("d".repeat(100));
     let postgres = LocalPostgres::start(config(&data_dir)).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_long_path_puts_the_socket_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_loopback_port_needs_its_password() {
+async fn loopback_port_requires_the_password() {
     let directory = enterable();
     let postgres =
         LocalPostgres::start(LocalPostgresConfig { loopback_port: true, ..config(directory.path()) }).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_loopback_port_needs_its_password() {
 }
 
 #[tokio::test]
-async fn a_second_instance_of_the_same_directory_is_an_error() {
+async fn rejects_a_second_instance_of_a_directory() {
     let directory = enterable();
     let _first = LocalPostgres::start(config(directory.path())).await.unwrap();
     let error = LocalPostgres::start(config(directory.path())).await.unwrap_err();
@@ -176,7 +176,7 @@ async fn a_command_makes_no_database() {
 }
 
 #[tokio::test]
-async fn a_killed_postgres_recovers() {
+async fn recovers_after_a_kill() {
     let directory = enterable();
     let mut postgres = LocalPostgres::start(config(directory.path())).await.unwrap();
     let mut connection = connect(&postgres).await;
@@ -196,7 +196,7 @@ async fn a_killed_postgres_recovers() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_ends_by_itself_is_started_again() {
+async fn restarts_a_postgres_that_exits() {
     let directory = enterable();
     let postgres = LocalPostgres::start(config(directory.path())).await.unwrap();
     let (url, pid) = (postgres.url(), postgres.pid().unwrap());
@@ -219,7 +219,7 @@ const DATA_DIR: &str = "HIGHWATER_TEST_DATA_DIR";
 
 /// Run by the next test in a process of its own, which it kills.
 #[tokio::test]
-#[ignore = "the other half of a_postgres_that_outlived_its_process_is_replaced"]
+#[ignore = "the other half of replaces_an_orphaned_postgres"]
 async fn hold_a_database_until_killed() {
     let Some(data_dir) = std::env::var_os(DATA_DIR) else { return };
     let postgres = LocalPostgres::start(config(Path::new(&data_dir))).await.unwrap();
@@ -229,7 +229,7 @@ async fn hold_a_database_until_killed() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_outlived_its_process_is_replaced() {
+async fn replaces_an_orphaned_postgres() {
     let directory = enterable();
     let mut holder = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "hold_a_database_until_killed", "--ignored", "--nocapture"])
@@ -255,7 +255,7 @@ async fn a_postgres_that_outlived_its_process_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_stale_pid_file_that_names_another_process_does_not_matter() {
+async fn ignores_a_stale_pid_file_of_another_process() {
     let directory = enterable();
     LocalPostgres::start(config(directory.path())).await.unwrap().stop().await.unwrap();
     // This very process is alive, and no postmaster.
@@ -265,7 +265,7 @@ async fn a_stale_pid_file_that_names_another_process_does_not_matter() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_shows_what_postgres_said() {
+async fn failed_start_shows_the_log() {
     let directory = enterable();
     LocalPostgres::start(config(directory.path())).await.unwrap().stop().await.unwrap();
     let settings = directory.path().join("postgres/postgresql.conf");
@@ -279,7 +279,7 @@ async fn a_start_that_fails_shows_what_postgres_said() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_database_are_left_alone() {
+async fn leaves_foreign_files_alone() {
     let directory = enterable();
     fs::create_dir(directory.path().join("postgres")).unwrap();
     fs::write(directory.path().join("postgres/thesis.txt"), "").unwrap();
@@ -288,7 +288,7 @@ async fn files_that_are_no_database_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_database_that_was_not_finished_is_made_anew() {
+async fn recreates_an_unfinished_database() {
     let directory = enterable();
     fs::create_dir(directory.path().join("postgres.new")).unwrap();
     fs::write(directory.path().join("postgres.new/PG_VERSION"), "15\n").unwrap();
@@ -296,7 +296,7 @@ async fn a_database_that_was_not_finished_is_made_anew() {
 }
 
 #[tokio::test]
-async fn a_directory_that_postgres_cannot_enter_is_named() {
+async fn names_an_inaccessible_directory() {
     if !geteuid().is_root() {
         return;
     }

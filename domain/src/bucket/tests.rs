@@ -48,7 +48,7 @@ fn days_begin_at_local_midnight() {
 }
 
 #[test]
-fn days_of_clock_changes_are_longer_or_shorter() {
+fn days_with_clock_changes_have_their_real_length() {
     check_day("America/New_York", "2026-03-08", "2026-03-08T05:00:00Z", 1_380, 23);
     check_day("America/New_York", "2026-11-01", "2026-11-01T04:00:00Z", 1_500, 25);
     check_day("Europe/Berlin", "2026-10-25", "2026-10-24T22:00:00Z", 1_500, 25);
@@ -60,7 +60,7 @@ fn days_of_clock_changes_are_longer_or_shorter() {
 }
 
 #[test]
-fn a_day_without_midnight_begins_at_its_first_instant() {
+fn day_without_midnight_begins_at_its_first_instant() {
     check_day("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", 1_380, 23);
     check_day("Asia/Beirut", "2026-03-29", "2026-03-28T22:00:00Z", 1_380, 23);
     check_day("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z", 1_380, 23);
@@ -69,7 +69,7 @@ fn a_day_without_midnight_begins_at_its_first_instant() {
 }
 
 #[test]
-fn a_day_with_two_midnights_begins_at_the_earlier_one() {
+fn day_with_two_midnights_begins_at_the_first() {
     check_day("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", 1_500, 25);
     // Saturday's last hour came twice.
     check_day("America/Sao_Paulo", "2018-02-17", "2018-02-17T02:00:00Z", 1_500, 25);
@@ -79,7 +79,7 @@ fn a_day_with_two_midnights_begins_at_the_earlier_one() {
 }
 
 #[test]
-fn a_skipped_day_is_no_bucket_and_no_cell() {
+fn skipped_day_has_no_bucket_and_no_cell() {
     let apia = zone("Pacific/Apia");
     assert_eq!(Bucket::Day(date("2011-12-30")).resolve(Grain::Day, apia), Err(BucketError::NoSuchDay));
     let calendar = cut("2011-12-28", "2012-01-02", Granularity::Day, "Pacific/Apia");
@@ -94,7 +94,7 @@ fn a_skipped_day_is_no_bucket_and_no_cell() {
 }
 
 #[test]
-fn the_hour_that_comes_twice_is_two_cells() {
+fn repeated_hour_gives_two_cells() {
     let calendar = cut("2026-11-01", "2026-11-01", Granularity::Hour, "America/New_York");
     let labels: Vec<&str> = calendar.cells()[..4].iter().map(|cell| cell.label.as_str()).collect();
     assert_eq!(
@@ -104,7 +104,7 @@ fn the_hour_that_comes_twice_is_two_cells() {
 }
 
 #[test]
-fn hours_follow_the_zones_clocks() {
+fn hours_follow_local_time() {
     let hour = |text, name| Bucket::Starts(instant(text)).resolve(Grain::Hour, zone(name));
     let span = |start, end| Ok(Span { start: instant(start), end: instant(end), date: None });
     assert_eq!(hour("2026-11-21T10:00:00Z", "UTC"), span("2026-11-21T10:00:00Z", "2026-11-21T11:00:00Z"));
@@ -137,7 +137,7 @@ fn quarters_are_aligned_in_utc_in_every_zone() {
 }
 
 #[test]
-fn a_bucket_is_named_as_its_grain_wants() {
+fn rejects_buckets_that_do_not_fit_the_grain() {
     let day = Bucket::Day(date("2026-11-21"));
     let start = Bucket::Starts(instant("2026-11-21T00:00:00Z"));
     assert_eq!(day.resolve(Grain::Hour, Zone::UTC), Err(BucketError::InstantExpected));
@@ -152,7 +152,7 @@ fn a_bucket_is_named_as_its_grain_wants() {
 }
 
 #[test]
-fn buckets_and_names_read_as_they_are_written() {
+fn bucket_names_round_trip() {
     for (bucket, json) in [
         (Bucket::Day(date("2019-01-01")), "\"2019-01-01\""),
         (Bucket::Starts(instant("2019-01-01T10:15:00Z")), "\"2019-01-01T10:15:00Z\""),
@@ -208,7 +208,7 @@ fn weeks_and_months_are_clipped_to_the_range() {
 }
 
 #[test]
-fn impossible_ranges_are_refused() {
+fn rejects_impossible_ranges() {
     let cut = |from, to, granularity| Calendar::cut(date(from), date(to), granularity, Zone::UTC, Weekday::Mon).err();
     assert_eq!(cut("2026-11-21", "2026-11-20", Granularity::All), Some(CalendarError::Reversed));
     assert_eq!(cut("1969-12-31", "2026-11-20", Granularity::All), Some(CalendarError::OutOfRange));
@@ -221,7 +221,7 @@ fn impossible_ranges_are_refused() {
 }
 
 #[test]
-fn an_instant_is_found_in_its_cell() {
+fn finds_the_cell_of_an_instant() {
     let calendar = cut("2026-11-20", "2026-11-22", Granularity::Day, "Europe/Berlin");
     assert_eq!(calendar.find(instant("2026-11-19T22:59:59Z")), None);
     assert_eq!(calendar.find(instant("2026-11-19T23:00:00Z")), Some(0));
@@ -253,7 +253,7 @@ fn every_offset_since_1980_is_a_multiple_of_15_minutes() {
 }
 
 #[test]
-fn the_odd_offsets_of_the_1970s_are_rounded_up_to_a_quarter() {
+fn rounds_odd_offsets_of_the_1970s_up_to_a_quarter() {
     // 0:44:30 behind UTC, and 10:40.
     check_day("Africa/Monrovia", "1971-06-01", "1971-06-01T00:30:00Z", 1_440, 24);
     check_day("Africa/Monrovia", "1972-01-06", "1972-01-06T00:30:00Z", 1_440, 24);
@@ -273,7 +273,7 @@ fn the_odd_offsets_of_the_1970s_are_rounded_up_to_a_quarter() {
 }
 
 #[test]
-fn every_zone_starts_the_days_around_its_clock_changes_right() {
+fn day_starts_around_clock_changes_match_a_search() {
     for each in TZ_VARIANTS {
         let mut week = date("2017-01-01");
         while week < date("2028-01-01") {
@@ -291,7 +291,7 @@ fn every_zone_starts_the_days_around_its_clock_changes_right() {
 
 proptest! {
     #[test]
-    fn cells_are_whole_quarters_without_gap_or_overlap(
+    fn cells_tile_the_range_in_whole_quarters(
         variant in 0..TZ_VARIANTS.len(),
         first_day in 1_i64..80_000,
         length in 0_i64..100,
@@ -337,7 +337,7 @@ proptest! {
 
     /// Whatever the zone and its clocks, what is compared is cut without gap or overlap, one cell for each.
     #[test]
-    fn moved_cells_are_as_many_without_gap_or_overlap(
+    fn shifted_cells_keep_their_number_without_gap_or_overlap(
         variant in 0..TZ_VARIANTS.len(),
         first_day in 1_000_i64..80_000,
         length in 0_i64..40,

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn plain_decimals_are_read_exactly() {
+fn parses_plain_decimals_exactly() {
     for (text, millionths) in [
         ("0", 0),
         ("-0", 0),
@@ -21,7 +21,7 @@ fn plain_decimals_are_read_exactly() {
 }
 
 #[test]
-fn anything_else_is_refused_by_its_reason() {
+fn rejects_other_text_with_a_reason() {
     for text in ["", "-", "+1", ".5", "5.", "1e3", "NaN", "inf", " 1", "1 ", "1,5", "0x10", "1.2.3", "--1", "١"] {
         assert_eq!(parse_millionths(text), Err(DecimalError::Malformed), "{text}");
     }
@@ -32,7 +32,7 @@ fn anything_else_is_refused_by_its_reason() {
 }
 
 #[test]
-fn all_six_places_are_printed() {
+fn prints_all_six_places() {
     assert_eq!(format_millionths(1_234_560_000), "1234.560000");
     assert_eq!(format_millionths(-1), "-0.000001");
     assert_eq!(format_millionths(0), "0.000000");
@@ -40,7 +40,7 @@ fn all_six_places_are_printed() {
 }
 
 #[test]
-fn halves_are_rounded_to_the_even_neighbour() {
+fn rounds_half_to_even() {
     for (numerator, denominator, rounded) in [
         (1, 2, 0),
         (3, 2, 2),
@@ -62,7 +62,7 @@ fn halves_are_rounded_to_the_even_neighbour() {
 }
 
 #[test]
-fn what_has_no_quotient_gives_none() {
+fn undefined_quotient_is_none() {
     assert_eq!(divide_half_even(0, 0), None);
     assert_eq!(divide_half_even(7, 0), None);
     assert_eq!(divide_half_even(i128::MIN, -1), None);
@@ -82,19 +82,19 @@ fn reference(numerator: i128, denominator: i128) -> i128 {
 
 proptest! {
     #[test]
-    fn printing_and_reading_gives_the_same(millionths in -MAX_MILLIONTHS..=MAX_MILLIONTHS) {
+    fn decimals_round_trip(millionths in -MAX_MILLIONTHS..=MAX_MILLIONTHS) {
         prop_assert_eq!(parse_millionths(&format_millionths(i128::from(millionths))), Ok(millionths));
     }
 
     #[test]
-    fn no_text_makes_reading_panic(text in ".{0,30}|-?[0-9]{0,25}\\.?[0-9]{0,12}") {
+    fn parsing_never_panics(text in ".{0,30}|-?[0-9]{0,25}\\.?[0-9]{0,12}") {
         if let Ok(millionths) = parse_millionths(&text) {
             prop_assert!(millionths.abs() <= MAX_MILLIONTHS);
         }
     }
 
     #[test]
-    fn division_agrees_with_the_reference(
+    fn division_matches_the_reference(
         numerator in -1_000_000_000_000_000_000_000_i128..1_000_000_000_000_000_000_000,
         denominator in prop_oneof![-100_i128..100, -1_000_000_000_000_i128..1_000_000_000_000],
     ) {
@@ -103,13 +103,13 @@ proptest! {
     }
 
     #[test]
-    fn small_divisions_meet_many_ties(numerator in -60_i128..60, denominator in -12_i128..12) {
+    fn small_divisions_match_the_reference(numerator in -60_i128..60, denominator in -12_i128..12) {
         prop_assume!(denominator != 0);
         prop_assert_eq!(divide_half_even(numerator, denominator), Some(reference(numerator, denominator)));
     }
 
     #[test]
-    fn no_division_panics(numerator: i128, denominator: i128) {
+    fn division_never_panics(numerator: i128, denominator: i128) {
         prop_assert_eq!(
             divide_half_even(numerator, denominator).is_none(),
             denominator == 0 || (numerator == i128::MIN && denominator == -1)

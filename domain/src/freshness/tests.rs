@@ -48,13 +48,13 @@ fn check_status(source: &SourceFreshness, now: i64, status: SourceStatus) {
 }
 
 #[test]
-fn a_source_that_was_never_heard_of_stays_never() {
+fn source_without_syncs_has_status_never() {
     check_status(&never(), 0, SourceStatus::Never);
     check_status(&never(), 1_000_000, SourceStatus::Never);
 }
 
 #[test]
-fn a_first_run_is_underway_until_it_ends() {
+fn first_run_is_running_until_it_ends() {
     check_status(&runs(Some(10), None, None, None), 10, SourceStatus::Running);
     check_status(&runs(Some(10), None, None, None), 9_999, SourceStatus::Running);
     check_status(&runs(Some(10), None, Some(20), None), 20, SourceStatus::Failed);
@@ -66,7 +66,7 @@ fn a_first_run_is_underway_until_it_ends() {
 }
 
 #[test]
-fn a_source_is_late_one_grain_and_its_delay_after_what_it_is_complete_through() {
+fn source_is_late_one_grain_and_its_delay_after_its_watermark() {
     let synced = runs(Some(60), Some(65), None, Some(60));
     assert_eq!(synced.late_at(), Some(minute(105)));
     check_status(&synced, 65, SourceStatus::Ok);
@@ -83,7 +83,7 @@ fn a_source_is_late_one_grain_and_its_delay_after_what_it_is_complete_through() 
 }
 
 #[test]
-fn a_run_underway_shows_until_the_source_is_late() {
+fn running_status_lasts_until_the_source_is_late() {
     let running = runs(Some(80), Some(65), None, Some(60));
     check_status(&running, 80, SourceStatus::Running);
     check_status(&running, 104, SourceStatus::Running);
@@ -94,7 +94,7 @@ fn a_run_underway_shows_until_the_source_is_late() {
 }
 
 #[test]
-fn a_failure_shows_until_another_run_starts_or_completes() {
+fn failed_status_lasts_until_the_next_run() {
     let failed = runs(Some(80), Some(65), Some(82), Some(60));
     check_status(&failed, 82, SourceStatus::Failed);
     check_status(&failed, 105, SourceStatus::Failed);
@@ -105,7 +105,7 @@ fn a_failure_shows_until_another_run_starts_or_completes() {
 }
 
 #[test]
-fn a_buckets_state_follows_the_clock_and_its_primary_source() {
+fn finality_follows_the_clock_and_the_primary_source() {
     use Finality::{Final, Live, Provisional};
     // The bucket ends at minute 60 and the horizon is 120 minutes.
     let nows = [0, 59, 60, 179, 180, 100_000];
@@ -150,7 +150,7 @@ fn a_buckets_state_follows_the_clock_and_its_primary_source() {
 }
 
 #[test]
-fn a_bucket_waits_for_every_primary_source() {
+fn finality_waits_for_every_primary_source() {
     let quick = SourceFreshness { restatement_horizon_s: 0, ..runs(None, Some(62), None, Some(60)) };
     let slow = SourceFreshness { restatement_horizon_s: 600 * 60, ..runs(None, Some(62), None, Some(60)) };
     assert_eq!(state_at(60, 60, &[&quick]), Finality::Final);
@@ -162,7 +162,7 @@ fn a_bucket_waits_for_every_primary_source() {
 }
 
 #[test]
-fn a_source_is_final_through_the_earlier_of_its_word_and_its_horizon() {
+fn final_through_is_the_earlier_of_watermark_and_horizon() {
     let source = runs(None, Some(62), None, Some(60));
     assert_eq!(source.final_through(minute(150)), Some(minute(30)));
     assert_eq!(source.final_through(minute(500)), Some(minute(60)));
@@ -170,7 +170,7 @@ fn a_source_is_final_through_the_earlier_of_its_word_and_its_horizon() {
 }
 
 #[test]
-fn incompleteness_begins_where_the_slowest_primary_source_stopped() {
+fn first_incomplete_follows_the_slowest_primary_source() {
     let at_30 = runs(None, Some(31), None, Some(30));
     let at_60 = runs(None, Some(61), None, Some(60));
     let incomplete = |start, end, primaries: &[&SourceFreshness]| {
@@ -209,7 +209,7 @@ fn boundaries_are_cell_ends_horizons_and_deadlines() {
 }
 
 #[test]
-fn a_change_is_flagged_only_if_the_number_was_final_before() {
+fn flags_a_change_only_after_finality() {
     let flagged = |changed_at, completed: Option<i64>| {
         restated_after_final(minute(60), 120 * 60, minute(changed_at), completed.map(minute))
     };
@@ -221,7 +221,7 @@ fn a_change_is_flagged_only_if_the_number_was_final_before() {
 }
 
 #[test]
-fn the_end_of_time_is_no_panic() {
+fn largest_instants_do_not_panic() {
     let mut source = runs(None, Some(62), None, None);
     source.syncs.complete_through = Some(DateTime::<Utc>::MAX_UTC);
     source.restatement_horizon_s = i64::MAX;
@@ -255,7 +255,7 @@ fn any_ends() -> impl Strategy<Value = Vec<DateTime<Utc>>> {
 
 proptest! {
     #[test]
-    fn a_bucket_only_ever_settles(
+    fn finality_never_goes_back(
         sources in prop::collection::vec(any_source(), 0..4),
         end in 0_i64..600,
         now in 0_i64..2_500,
@@ -266,7 +266,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_changes_between_two_boundaries(
+    fn states_change_only_at_boundaries(
         sources in prop::collection::vec((any_source(), any::<bool>()), 0..4),
         ends in any_ends(),
         now in -10_i64..3_000,
@@ -314,7 +314,7 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 #[test]
-fn a_day_of_another_zone_is_settled_when_it_is_over_there() {
+fn day_of_another_zone_is_final_when_it_ends_there() {
     let source = SourceFreshness {
         restatement_horizon_s: 0,
         syncs: SourceSyncs { complete_through: Some(at("2026-11-22T21:33:00Z")), ..SourceSyncs::default() },
@@ -345,7 +345,7 @@ fn a_day_of_another_zone_is_settled_when_it_is_over_there() {
 }
 
 #[test]
-fn hours_of_another_zone_matter_where_they_begin_apart() {
+fn aligns_hours_of_zones_with_other_offsets() {
     let hours = |granularity, query| {
         let cuts = [StatedGrain { grain: Grain::Hour, time_zone: Zone::UTC }];
         ZoneAlignment::new(&cuts, false, granularity, zone(query))
@@ -365,7 +365,7 @@ fn hours_of_another_zone_matter_where_they_begin_apart() {
 
 proptest! {
     #[test]
-    fn what_is_needed_is_what_is_told(
+    fn source_time_is_the_inverse_of_query_time(
         source in prop::sample::select(vec!["UTC", "Pacific/Auckland", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"]),
         query in prop::sample::select(vec!["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia"]),
         grain in prop::sample::select(vec![Grain::Day, Grain::Hour]),

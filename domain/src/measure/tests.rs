@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn names_are_stored_and_parsed_alike() {
+fn names_round_trip() {
     for measure in Measure::ALL {
         assert_eq!(measure.name().parse(), Ok(*measure));
         assert_eq!(serde_json::to_string(measure).unwrap(), format!("\"{}\"", measure.name()));
@@ -33,7 +33,7 @@ fn the_catalogue_is_consistent() {
 }
 
 #[test]
-fn values_are_read_in_the_measures_unit() {
+fn parses_values_in_the_measures_unit() {
     assert_eq!(Measure::Clicks.parse_value("12"), Ok(12));
     assert_eq!(Measure::Clicks.parse_value("12.000"), Ok(12));
     assert_eq!(Measure::Clicks.parse_value("12.5"), Err(MeasureError::NotWhole));
@@ -61,7 +61,7 @@ fn quotients_come_out_in_millionths() {
 }
 
 #[test]
-fn a_denominator_of_nothing_gives_none() {
+fn zero_denominator_gives_none() {
     for derived in DERIVED {
         assert_eq!(derived.millionths(5, 0), None, "{}", derived.name);
         assert_eq!(derived.millionths(0, 0), None, "{}", derived.name);
@@ -70,7 +70,7 @@ fn a_denominator_of_nothing_gives_none() {
 
 proptest! {
     #[test]
-    fn sums_of_any_size_give_a_quotient_or_none(
+    fn quotients_of_large_sums_are_not_negative(
         index in 0..DERIVED.len(),
         numerator in 0..i128::from(i64::MAX) * 1_000_000,
         denominator in 0..i128::from(i64::MAX) * 1_000_000,
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn scaling_both_sides_alike_changes_nothing(clicks in 0_i128..1_000_000, shown in 1_i128..1_000_000, by in 1_i128..1_000) {
+    fn scaling_both_sides_keeps_the_quotient(clicks in 0_i128..1_000_000, shown in 1_i128..1_000_000, by in 1_i128..1_000) {
         let ctr = DerivedMeasure::find("ctr").unwrap();
         prop_assert_eq!(ctr.millionths(clicks, shown), ctr.millionths(clicks * by, shown * by));
     }

@@ -40,7 +40,7 @@ fn check_row(observation: &Observation, json: &str) {
 
 // What is in a log stays there: these rows must be readable for ever.
 #[test]
-fn rows_leave_out_trailing_parts_that_say_nothing() {
+fn rows_omit_empty_trailing_parts() {
     check_row(&click("a1"), r#"["a1",0,"click",1795256130250]"#);
     check_row(&Observation { count: 3, ..click("a1") }, r#"["a1",0,"click",1795256130250,3]"#);
     check_row(
@@ -62,7 +62,7 @@ fn rows_leave_out_trailing_parts_that_say_nothing() {
 }
 
 #[test]
-fn the_row_of_a_correction_has_every_part() {
+fn correction_row_has_every_part() {
     check_row(
         &refund(),
         concat!(
@@ -82,7 +82,7 @@ fn the_row_of_a_correction_has_every_part() {
 }
 
 #[test]
-fn rows_of_another_shape_are_refused() {
+fn rejects_rows_of_another_shape() {
     for json in [
         r#"["a1",0,"click"]"#,
         r#"["a1",0,"clack",1795256130250]"#,
@@ -140,13 +140,13 @@ fn a_correction_adds_what_it_changes() {
 }
 
 #[test]
-fn an_id_is_unique_on_the_day_of_what_it_stands_for() {
+fn day_of_an_id_is_the_day_it_happened() {
     assert_eq!(click("a1").day().to_string(), "2026-11-21");
     assert_eq!(refund().day().to_string(), "2026-11-22");
 }
 
 #[test]
-fn a_correction_restates_what_it_names_and_one_that_names_nothing_retracts() {
+fn correction_restates_named_parts_and_else_retracts() {
     let sale = NetAmounts { count: 1_000_000, value_micros: Some(59_900_000) };
     let restated = |before: NetAmounts, count, value_micros| {
         let after = before.apply_correction(ObservationType::Conversion, CorrectionInput { count, value_micros });
@@ -174,7 +174,7 @@ fn a_correction_restates_what_it_names_and_one_that_names_nothing_retracts() {
 }
 
 #[test]
-fn a_difference_that_no_integer_holds_is_none() {
+fn overflowing_difference_is_none() {
     let (least, most) =
         (NetAmounts { count: i64::MIN, value_micros: None }, NetAmounts { count: 1, value_micros: None });
     assert_eq!(least.delta_from(most), None);
@@ -184,7 +184,7 @@ fn a_difference_that_no_integer_holds_is_none() {
 }
 
 #[test]
-fn a_total_is_stored_as_a_pair() {
+fn net_amounts_are_stored_as_a_pair() {
     for (total, json) in [
         (NetAmounts { count: 500_000, value_micros: Some(-3) }, "[500000,-3]"),
         (NetAmounts { count: 0, value_micros: None }, "[0,null]"),
@@ -195,7 +195,7 @@ fn a_total_is_stored_as_a_pair() {
 }
 
 #[test]
-fn every_type_adds_to_something_and_is_stored_by_its_name() {
+fn every_type_has_a_measure_and_a_stored_name() {
     for kind in ObservationType::ALL {
         assert!(kind.count_measure().is_some() || kind.value_measure().is_some());
         assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", kind.name()));
@@ -237,14 +237,14 @@ fn any_restated() -> impl Strategy<Value = CorrectionInput> {
 
 proptest! {
     #[test]
-    fn any_observation_is_read_as_it_was_written(observation in any_observation()) {
+    fn observations_round_trip(observation in any_observation()) {
         let json = serde_json::to_string(&observation).unwrap();
         prop_assert_eq!(serde_json::from_str::<Observation>(&json).unwrap(), observation);
     }
 
     /// However often an observation is corrected, what was added comes to its last total, exactly.
     #[test]
-    fn differences_add_up_to_the_last_total(
+    fn corrections_add_up_to_the_last_total(
         kind in prop::sample::select(ObservationType::ALL.to_vec()),
         said in prop::collection::vec(any_restated(), 0..20),
         count in 1..=crate::decimal::MAX_MILLIONTHS,

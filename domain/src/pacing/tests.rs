@@ -32,7 +32,7 @@ fn flight(spend: &BTreeMap<NaiveDate, i128>) -> Flight<'_> {
 }
 
 #[test]
-fn whole_days_before_today_are_compared() {
+fn compares_whole_days_before_today() {
     let mut spend = spend();
     spend.insert(day(5), 30 * EUR);
     assert_eq!(
@@ -56,7 +56,7 @@ fn whole_days_before_today_are_compared() {
 }
 
 #[test]
-fn a_budget_runs_out_on_the_day_that_spends_the_last_of_it() {
+fn exhausted_on_is_the_day_of_the_last_spend() {
     let spend = spend();
     for (euros, on) in [(401, Some(5)), (500, Some(5)), (501, Some(6)), (1_000, Some(10)), (1_001, None)] {
         let flight = Flight { budget: Some(budget(euros, BudgetPeriod::Total)), ..flight(&spend) };
@@ -68,7 +68,7 @@ fn a_budget_runs_out_on_the_day_that_spends_the_last_of_it() {
 }
 
 #[test]
-fn only_the_last_week_tells_the_pace() {
+fn pace_uses_the_last_week() {
     let mut spend = spend();
     spend.extend((5..=12).map(|n| (day(n), 10 * EUR)));
     let flight = Flight { ends_on: Some(day(20)), today: day(13), ..flight(&spend) };
@@ -77,7 +77,7 @@ fn only_the_last_week_tells_the_pace() {
 }
 
 #[test]
-fn a_budget_for_each_day_needs_no_end() {
+fn daily_budget_needs_no_end() {
     let spend = spend();
     let with_end = pacing(&Flight { budget: Some(budget(120, BudgetPeriod::Day)), ..flight(&spend) });
     assert_eq!((with_end.budget_total, with_end.expected), (Some(1_200 * EUR), Some(480 * EUR)));
@@ -92,7 +92,7 @@ fn a_budget_for_each_day_needs_no_end() {
 }
 
 #[test]
-fn a_whole_budget_without_an_end_is_only_exhausted() {
+fn total_budget_without_an_end_only_has_an_exhaustion_day() {
     let spend = spend();
     let endless = pacing(&Flight { ends_on: None, ..flight(&spend) });
     assert_eq!((endless.expected, endless.index, endless.projected, endless.daily_needed), (None, None, None, None));
@@ -100,7 +100,7 @@ fn a_whole_budget_without_an_end_is_only_exhausted() {
 }
 
 #[test]
-fn where_there_is_nothing_to_divide_by_there_is_no_answer() {
+fn undefined_ratios_are_none() {
     let none = BTreeMap::new();
     // On the first morning nothing was expected yet, and there is no pace.
     let first = pacing(&Flight { today: day(1), ..flight(&none) });
@@ -120,7 +120,7 @@ fn where_there_is_nothing_to_divide_by_there_is_no_answer() {
 }
 
 #[test]
-fn what_is_over_comes_to_what_was_spent() {
+fn finished_campaign_projects_what_was_spent() {
     let mut spend = spend();
     spend.insert(day(11), 7 * EUR);
     let after = pacing(&Flight { today: day(12), ..flight(&spend) });

@@ -49,17 +49,17 @@ fn check_refused(definition: SourceDefinition, error: SourceError) {
 }
 
 #[test]
-fn a_new_source_is_registered() {
+fn registers_a_new_source() {
     given(vec![]).when(register(google_ads())).then_expect_events(vec![registered(google_ads())]);
 }
 
 #[test]
-fn the_same_definition_again_changes_nothing() {
+fn same_definition_gives_no_event() {
     given(vec![registered(google_ads())]).when(register(google_ads())).then_expect_events(vec![]);
 }
 
 #[test]
-fn another_definition_is_refused_by_its_first_difference() {
+fn rejects_another_definition_naming_the_first_difference() {
     for (field, other) in [
         ("name", SourceDefinition { name: "bing".to_owned(), ..google_ads() }),
         ("channel", SourceDefinition { channel: "video".parse().unwrap(), ..google_ads() }),
@@ -78,7 +78,7 @@ fn another_definition_is_refused_by_its_first_difference() {
 }
 
 #[test]
-fn definitions_that_say_the_same_are_the_same() {
+fn equivalent_definitions_are_equal() {
     let spaced = SourceDefinition { name: "  google_ads ".to_owned(), ..google_ads() };
     given(vec![]).when(register(spaced)).then_expect_events(vec![registered(google_ads())]);
     let mut explicit = google_ads();
@@ -121,7 +121,7 @@ fn delay_and_horizon_are_bounded() {
 }
 
 #[test]
-fn observations_are_taken_for_the_horizon_within_7_to_90_days() {
+fn observation_window_is_the_horizon_within_7_to_90_days() {
     for (horizon_days, window_days) in [(0, 7), (7, 7), (30, 30), (90, 90), (400, 90)] {
         let definition = SourceDefinition { restatement_horizon_s: horizon_days * 86_400, ..google_ads() };
         assert_eq!(observation_window_s(&definition), window_days * 86_400);
@@ -129,7 +129,7 @@ fn observations_are_taken_for_the_horizon_within_7_to_90_days() {
 }
 
 #[test]
-fn fields_are_stable() {
+fn errors_name_their_field() {
     for (error, field) in [
         (SourceError::Name(TextError::Empty), "name"),
         (SourceError::ExpectedDelay { seconds: -1 }, "expected_delay_s"),
@@ -151,7 +151,7 @@ fn kinds_and_roles_are_stored_by_their_names() {
 }
 
 #[test]
-fn a_stored_state_is_read_as_it_was_written() {
+fn state_round_trips() {
     let mut source = Source::default();
     source.apply(registered(google_ads()));
     let json = serde_json::to_string(&source).unwrap();

@@ -15,13 +15,13 @@ fn name(event_version: &str, payload: Value) -> Result<String, DecodeError> {
 }
 
 #[test]
-fn an_event_is_read_in_its_current_shape() {
+fn decodes_events_in_their_current_version() {
     assert_eq!(name("1", json!({"title": "a"})).unwrap(), "a");
     assert_eq!(name("2", json!({"name": "b"})).unwrap(), "b");
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error() {
+fn rejects_undecodable_events() {
     let newer = name("3", json!({"name": "c"})).unwrap_err();
     assert!(matches!(&newer, DecodeError::Upcast(source) if source.to_string() == "from the future"), "{newer:?}");
     assert!(matches!(name("2", json!({"name": 7})), Err(DecodeError::Payload(_))));

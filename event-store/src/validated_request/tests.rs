@@ -37,7 +37,7 @@ fn refused(request: AppendRequest) {
 }
 
 #[test]
-fn json_that_cannot_be_read_back_is_refused() {
+fn rejects_json_that_cannot_be_read_back() {
     let deep = "[".repeat(200) + &"]".repeat(200);
     for payload in
         ["", "{", "{} {}", "1e999", r#""\ud800""#, r#"{"a":"\u0000"}"#, r#"{"\u0000":1}"#, "\"\u{1}\"", &deep]
@@ -48,7 +48,7 @@ fn json_that_cannot_be_read_back_is_refused() {
 }
 
 #[test]
-fn json_that_can_be_read_back_is_kept_verbatim() {
+fn keeps_readable_json_verbatim() {
     for payload in ["null", "-1.50", r#"{ "a" : [ true, "ü\n\\u0000" ] }"#, r#""\ud83d\ude00""#] {
         let prepared = prepare(request(vec![event(Payload::Json(payload.to_owned()))])).unwrap();
         assert_eq!(prepared.events[0].payload, payload);
@@ -56,7 +56,7 @@ fn json_that_can_be_read_back_is_kept_verbatim() {
 }
 
 #[test]
-fn items_stand_only_where_array_elements_do() {
+fn accepts_items_only_as_array_elements() {
     for (head, tail) in [("{", "}"), (r#"{"a":"#, "}"), (r#"{"a":"["#, r#"]"}"#), ("[1", "]"), ("", ""), ("[", "")] {
         let (head, tail) = (head.to_owned(), tail.to_owned());
         refused(request(vec![event(Payload::Items { head, items: vec![item("1", None)], tail })]));
@@ -66,7 +66,7 @@ fn items_stand_only_where_array_elements_do() {
 }
 
 #[test]
-fn an_id_may_be_there_once_a_day() {
+fn rejects_an_item_id_repeated_within_a_day() {
     let (monday, tuesday) = ("2026-01-05", "2026-01-06");
     refused(request(vec![event(items(vec![item("1", Some((1, monday))), item("2", Some((1, monday)))]))]));
     refused(request(vec![
@@ -80,7 +80,7 @@ fn an_id_may_be_there_once_a_day() {
 }
 
 #[test]
-fn names_are_checked() {
+fn rejects_invalid_names() {
     let valid = request(Vec::new());
     refused(AppendRequest { stream_id: "8/a".to_owned(), ..valid.clone() });
     refused(AppendRequest { stream_id: "7".to_owned(), ..valid.clone() });
@@ -103,13 +103,13 @@ fn names_are_checked() {
 }
 
 #[test]
-fn an_event_without_items_is_no_event() {
+fn rejects_events_without_items() {
     let prepared = prepare(request(vec![event(items(Vec::new()))])).unwrap();
     assert!(prepared.events.is_empty());
 }
 
 #[test]
-fn items_are_counted_through_all_events() {
+fn numbers_items_across_events() {
     let prepared = prepare(request(vec![
         event(items(vec![item("1", None), item("2", None)])),
         event(items(vec![item("3", None), item("4", Some((1, "2026-01-05")))])),
@@ -123,7 +123,7 @@ fn items_are_counted_through_all_events() {
 
 proptest! {
     #[test]
-    fn items_are_where_they_are_said_to_be(contents in proptest::collection::vec("[a-zäß€\u{1F600}]{0,5}", 1..20)) {
+    fn item_offsets_point_at_the_items(contents in proptest::collection::vec("[a-zäß€\u{1F600}]{0,5}", 1..20)) {
         let contents: Vec<String> = contents.iter().map(|text| format!("\"{text}\"")).collect();
         let keyed = contents.iter().enumerate().map(|(id, text)| item(text, Some((id as u128, "2026-01-05")))).collect();
         let prepared = prepare(request(vec![event(items(keyed))])).unwrap();

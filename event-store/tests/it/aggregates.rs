@@ -78,7 +78,7 @@ fn alongside() -> CommitContext {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_framework_runs_on_the_log(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn cqrs_framework_runs_on_the_log(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let id = format!("{ws}/a");
@@ -105,7 +105,7 @@ async fn the_framework_runs_on_the_log(_: PgPoolOptions, connect: PgConnectOptio
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_decision_rests_on_the_loaded_version(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn append_conflicts_unless_at_the_loaded_version(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let id = format!("{ws}/a");
@@ -134,7 +134,7 @@ async fn a_decision_rests_on_the_loaded_version(_: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn old_events_are_read_in_their_current_shape(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn loads_old_events_in_their_current_version(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let stored = |version: &str, payload: &str| AppendRequest {

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use crate::support::{Writer, check_log, event, now, one_lane, request, workspace};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn events_are_numbered_and_kept_verbatim(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn numbers_events_and_keeps_them_verbatim(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let payload = r#"{ "ü" : [1.50, 12345678901234567890], "a": "\"" }"#;
@@ -44,7 +44,7 @@ async fn events_are_numbered_and_kept_verbatim(_: PgPoolOptions, connect: PgConn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_rests_on_a_version(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_an_unexpected_version(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let at = |version| AppendRequest { expected: ExpectedVersion::Exact(version), ..request(ws, "a") };
@@ -57,7 +57,7 @@ async fn a_request_rests_on_a_version(_: PgPoolOptions, connect: PgConnectOption
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_without_events_only_checks(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn request_without_events_only_checks(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let check =
@@ -74,7 +74,7 @@ async fn a_request_without_events_only_checks(_: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn logs_do_not_know_each_other(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn logs_are_independent(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let (one, two) = (workspace(&connect, "one").await, workspace(&connect, "two").await);
     for ws in [one, two] {
@@ -89,7 +89,7 @@ async fn logs_do_not_know_each_other(_: PgPoolOptions, connect: PgConnectOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_wrong_is_refused_before_it_waits(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_invalid_requests_before_queueing(_: PgPoolOptions, connect: PgConnectOptions) {
     let config = event_store::AppenderConfig { request_rows: 2, request_bytes: 2_000, ..one_lane() };
     let writer = Writer::start(&connect, config).await;
     let ws = workspace(&connect, "acme").await;
@@ -111,7 +111,7 @@ async fn what_is_wrong_is_refused_before_it_waits(_: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn workspaces_have_names_of_their_own(pool: PgPool) {
+async fn workspace_names_are_unique(pool: PgPool) {
     let mut connection = pool.acquire().await.unwrap();
     let first = open_workspace(&mut connection, "acme", now()).await.unwrap();
     assert!(matches!(open_workspace(&mut connection, "acme", now()).await, Err(OpenWorkspaceError::NameTaken(_))));

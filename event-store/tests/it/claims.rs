@@ -18,7 +18,7 @@ fn found(key: &str, owner: &str, state: &str) -> StoredClaim {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn claims_are_taken_changed_asserted_and_released(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn takes_changes_asserts_and_releases_claims(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with = |claims| AppendRequest { claims, ..request(ws, "a") };
@@ -49,7 +49,7 @@ async fn claims_are_taken_changed_asserted_and_released(_: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_is_checked_against_what_was_before_it(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn checks_claims_against_the_state_before_the_request(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let renames = vec![
@@ -64,7 +64,7 @@ async fn a_request_is_checked_against_what_was_before_it(_: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_claim_of_one_workspace_is_free_in_another(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn claims_are_scoped_to_a_workspace(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     for name in ["one", "two"] {
         let ws = workspace(&connect, name).await;

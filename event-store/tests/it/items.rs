@@ -15,7 +15,7 @@ async fn kept_ids(pool: &PgPool) -> i64 {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn taken_items_are_left_out(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn leaves_out_duplicate_items(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with = |events| AppendRequest { events, ..request(ws, "a") };
@@ -56,7 +56,7 @@ async fn taken_items_are_left_out(_: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_refused_request_frees_its_ids(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejected_request_frees_its_item_ids(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     writer.append(AppendRequest { events: vec![items(vec![item(1, 1)])], ..request(ws, "a") }).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_refused_request_frees_its_ids(_: PgPoolOptions, connect: PgConnectOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_id_is_free_in_another_workspace_and_on_another_day(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn item_ids_are_scoped_to_workspace_and_day(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     for name in ["one", "two"] {
         let ws = workspace(&connect, name).await;
@@ -87,7 +87,7 @@ async fn an_id_is_free_in_another_workspace_and_on_another_day(_: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn of_requests_that_wait_together_the_first_has_the_item(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn first_request_of_a_batch_gets_the_item(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let holding = hold_head(&writer.admin, ws).await;
@@ -113,7 +113,7 @@ async fn of_requests_that_wait_together_the_first_has_the_item(_: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_day_that_was_dropped_is_made_again(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn recreates_a_dropped_day_partition(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with = |id| AppendRequest { events: vec![items(vec![item(id, 1)])], ..request(ws, "a") };
@@ -126,7 +126,7 @@ async fn a_day_that_was_dropped_is_made_again(_: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_new_day_waits_for_no_append(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn new_day_partition_waits_for_no_append(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with = |n| AppendRequest {

@@ -20,7 +20,7 @@ fn needed(id: u128, fingerprint: i64) -> Item {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_item_leads_to_the_event_that_holds_it(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn finds_the_event_that_holds_an_item(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with = |events| AppendRequest { events, ..request(ws, "a") };
@@ -48,7 +48,7 @@ async fn an_item_leads_to_the_event_that_holds_it(_: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_rests_on_what_it_saw(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_a_request_whose_item_preconditions_fail(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with = |items_of: Vec<Item>, seen: Vec<ItemPrecondition>| AppendRequest {

@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_full_queue_refuses_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn full_queue_rejects_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, AppenderConfig { queue_requests: 2, ..one_lane() }).await;
     let ws = workspace(&connect, "acme").await;
     let holding = hold_head(&writer.admin, ws).await;
@@ -28,7 +28,7 @@ async fn a_full_queue_refuses_at_once(_: PgPoolOptions, connect: PgConnectOption
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_queue_is_full_by_bytes_too(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn queue_is_bounded_by_bytes(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, AppenderConfig { queue_bytes: 3_000, ..one_lane() }).await;
     let ws = workspace(&connect, "acme").await;
     let large = || AppendRequest { events: vec![event(&format!("\"{}\"", "x".repeat(1_700)))], ..request(ws, "a") };
@@ -45,7 +45,7 @@ async fn a_queue_is_full_by_bytes_too(_: PgPoolOptions, connect: PgConnectOption
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_caller_that_goes_away_changes_nothing(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn dropped_caller_does_not_cancel_the_append(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let holding = hold_head(&writer.admin, ws).await;
@@ -63,7 +63,7 @@ async fn a_caller_that_goes_away_changes_nothing(_: PgPoolOptions, connect: PgCo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_waits_is_written_before_the_end(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn shutdown_writes_queued_requests(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, AppenderConfig { batch_requests: 3, ..one_lane() }).await;
     let ws = workspace(&connect, "acme").await;
     let holding = hold_head(&writer.admin, ws).await;
@@ -85,7 +85,7 @@ async fn what_waits_is_written_before_the_end(_: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_last_appender_takes_the_writers_along(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn writers_stop_with_the_last_appender(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     writer.append(request(ws, "a")).await.unwrap();
@@ -95,7 +95,7 @@ async fn the_last_appender_takes_the_writers_along(_: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_bad_request_does_not_fail_its_neighbours(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn bad_request_does_not_fail_its_neighbours(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     // What the checks in front let through and the database refuses, of both kinds: data and constraint.

@@ -158,7 +158,7 @@ fn any_request(ws: i32) -> impl Strategy<Value = AppendRequest> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn batches_answer_as_if_each_request_came_alone(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn batches_answer_like_single_requests(_: PgPoolOptions, connect: PgConnectOptions) {
     let mut runner = TestRunner::deterministic();
     let mut writers = Vec::new();
     for batch_requests in [1, 3, 512] {

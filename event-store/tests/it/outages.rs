@@ -14,7 +14,7 @@ async fn terminate(pool: &PgPool, pid: i32) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_connection_lost_in_a_batch_is_told_to_all_of_it_and_made_again(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn lost_connection_fails_its_batch_and_is_replaced(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with_receipt = |n: u8| AppendRequest { receipt: Some(receipt(&n.to_string(), n, "")), ..request(ws, "a") };
@@ -42,7 +42,7 @@ async fn a_connection_lost_in_a_batch_is_told_to_all_of_it_and_made_again(_: PgP
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn idle_connections_that_died_are_survived(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn replaces_dead_idle_connections(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     writer.append(request(ws, "a")).await.unwrap();
@@ -57,7 +57,7 @@ async fn idle_connections_that_died_are_survived(_: PgPoolOptions, connect: PgCo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_answer_that_does_not_come_is_not_waited_for_forever(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn append_times_out(_: PgPoolOptions, connect: PgConnectOptions) {
     let append_timeout = std::time::Duration::from_millis(50);
     let writer = Writer::start(&connect, AppenderConfig { append_timeout, ..one_lane() }).await;
     let ws = workspace(&connect, "acme").await;
@@ -77,7 +77,7 @@ async fn an_answer_that_does_not_come_is_not_waited_for_forever(_: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn without_a_database_callers_are_told(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_unavailable_without_a_database(_: PgPoolOptions, connect: PgConnectOptions) {
     let connect_timeout = std::time::Duration::from_millis(50);
     let writer = Writer::start(&connect, AppenderConfig { connect_timeout, ..one_lane() }).await;
     writer.pool.close().await;

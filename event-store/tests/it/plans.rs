@@ -28,7 +28,7 @@ fn numbered(workspace: i32, n: u32, claims: Vec<Claim>, event: NewEvent) -> Appe
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn look_ups_go_by_key_whatever_the_statistics_say(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn lookups_use_indexes_whatever_the_statistics(_: PgPoolOptions, connect: PgConnectOptions) {
     const FEW: u32 = 20;
     const MANY: u32 = 1_000;
     let as_writer = connect.clone().application_name("writer");

@@ -22,7 +22,7 @@ async fn stop(writers: [Arc<Writer>; 2]) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn logs_stay_whole_under_racing_appends(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn racing_appends_leave_no_gap(_: PgPoolOptions, connect: PgConnectOptions) {
     const TASKS: usize = 40;
     const ROUNDS: usize = 15;
     let writers = two_processes(&connect).await;
@@ -60,7 +60,7 @@ async fn logs_stay_whole_under_racing_appends(_: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn each_version_has_one_winner(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn one_racing_request_wins_each_version(_: PgPoolOptions, connect: PgConnectOptions) {
     let writers = two_processes(&connect).await;
     let ws = workspace(&connect, "acme").await;
     for version in 0..20 {
@@ -79,7 +79,7 @@ async fn each_version_has_one_winner(_: PgPoolOptions, connect: PgConnectOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn each_name_has_one_owner(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn one_racing_request_wins_each_claim(_: PgPoolOptions, connect: PgConnectOptions) {
     let writers = two_processes(&connect).await;
     let ws = workspace(&connect, "acme").await;
     for name in ["x", "y", "z"] {
@@ -100,7 +100,7 @@ async fn each_name_has_one_owner(_: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn each_item_is_written_once(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn racing_requests_write_each_item_once(_: PgPoolOptions, connect: PgConnectOptions) {
     let writers = two_processes(&connect).await;
     let workspaces = [workspace(&connect, "a").await, workspace(&connect, "b").await];
     let racing = (0..40_u128).map(|task| {

@@ -35,7 +35,7 @@ async fn store(admin: &PgPool, workspace: i32, payloads: &[String]) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_range_is_what_was_stored(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn reads_a_range_as_stored(_: PgPoolOptions, connect: PgConnectOptions) {
     let admin = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await.unwrap();
     let (ours, others) = (workspace(&connect, "ours").await, workspace(&connect, "others").await);
     let payloads = odd();

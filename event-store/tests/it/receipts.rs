@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_same_request_gets_the_same_answer(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn repeated_request_gets_the_stored_answer(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let repeated = || AppendRequest {
@@ -34,7 +34,7 @@ async fn the_same_request_gets_the_same_answer(_: PgPoolOptions, connect: PgConn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_stands_for_one_content(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_other_content_under_the_same_key(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let with = |digest| AppendRequest { receipt: Some(receipt("key", digest, "")), ..request(ws, "a") };
@@ -47,10 +47,7 @@ async fn a_key_stands_for_one_content(_: PgPoolOptions, connect: PgConnectOption
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_without_events_has_a_receipt_and_a_refused_one_has_none(
-    _: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+async fn only_accepted_requests_leave_receipts(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let nothing = |version| AppendRequest {
@@ -71,7 +68,7 @@ async fn a_request_without_events_has_a_receipt_and_a_refused_one_has_none(
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn receipts_answer_for_two_days(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn receipts_last_two_days(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let after = |days| AppendRequest {
@@ -92,7 +89,7 @@ async fn receipts_answer_for_two_days(_: PgPoolOptions, connect: PgConnectOption
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn twins_in_one_batch_and_in_two_processes_write_once(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn concurrent_twins_write_once(_: PgPoolOptions, connect: PgConnectOptions) {
     let one = Writer::start(&connect, one_lane()).await;
     let two = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
@@ -119,7 +116,7 @@ async fn twins_in_one_batch_and_in_two_processes_write_once(_: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_receipt_keeps_what_became_of_the_items(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn receipt_keeps_item_outcomes(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     writer

@@ -19,7 +19,7 @@ async fn run(pool: &PgPool, sql: &str) -> Result<sqlx::postgres::PgQueryResult, 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn nobody_changes_the_log_and_readers_do_not_see_it(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn no_role_changes_the_log_and_readers_cannot_read_it(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     writer.append(request(ws, "a")).await.unwrap();

@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use crate::support::{Writer, one_lane, pool_as, request, workspace};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_notification_comes_after_the_commit(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn notifies_after_the_commit(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let reader = pool_as(&connect, "highwater_projector").await;
@@ -34,7 +34,7 @@ async fn a_notification_comes_after_the_commit(_: PgPoolOptions, connect: PgConn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_batch_that_only_checked_wakes_nobody(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn batch_without_events_does_not_notify(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let mut listener = PgListener::connect_with(&writer.pool).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_batch_that_only_checked_wakes_nobody(_: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_commit_at_the_very_end_is_announced(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn notifies_of_the_last_commit_before_shutdown(_: PgPoolOptions, connect: PgConnectOptions) {
     let writer = Writer::start(&connect, one_lane()).await;
     let ws = workspace(&connect, "acme").await;
     let reader = pool_as(&connect, "highwater_projector").await;

@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_has_two_parts_at_most() {
+    fn age_has_at_most_two_units() {
         for (seconds, said) in [(-3, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")]
         {
             assert_eq!(age(TimeDelta::seconds(seconds)), said);

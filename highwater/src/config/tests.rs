@@ -19,7 +19,7 @@ fn with_file(text: &str) -> (tempfile::NamedTempFile, ConfigSources) {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_design() {
+fn defaults_are_the_documented_ones() {
     let config = ConfigSources::default().load().unwrap();
     assert_eq!(config.command.addr.to_string(), "127.0.0.1:8081");
     assert_eq!(config.read.addr.to_string(), "127.0.0.1:8082");
@@ -55,7 +55,7 @@ fn the_example_file_documents_every_setting_and_no_other() {
 }
 
 #[test]
-fn flags_overrule_the_environment_which_overrules_the_file() {
+fn flags_override_environment_overrides_file() {
     let (_file, mut sources) = with_file(
         "[command]\naddr = \"127.0.0.1:1\"\n[read]\naddr = \"127.0.0.1:1\"\n[telemetry]\nformat = \"json\"\n",
     );
@@ -75,7 +75,7 @@ fn flags_overrule_the_environment_which_overrules_the_file() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_with_its_path_and_place() {
+fn rejects_unknown_keys_with_path_and_place() {
     let (_file, sources) = with_file("[database]\nmax_conections = 3\n");
     let error = sources.load().unwrap_err().to_string();
     assert!(error.contains("`database.max_conections`"), "{error}");
@@ -86,7 +86,7 @@ fn an_unknown_key_is_refused_with_its_path_and_place() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_refused_with_its_path() {
+fn rejects_values_of_the_wrong_type_with_their_path() {
     let error = environment(&[("HIGHWATER_COMMAND__ADDR", "nowhere")]).load().unwrap_err().to_string();
     assert!(error.contains("`command.addr`"), "{error}");
     let error = environment(&[("HIGHWATER_READ__MAX_BODY_BYTES", "1")]).load().unwrap_err().to_string();
@@ -106,7 +106,7 @@ fn limits_are_set_one_by_one() {
 }
 
 #[test]
-fn a_projector_may_be_slow_for_so_long() {
+fn projector_limits_can_be_set_and_are_bounded() {
     let limits = |variables: &[(&str, &str)]| environment(variables).load().map(|config| config.projector.limits());
     assert_eq!(limits(&[]).unwrap(), ProjectorLimits::default());
     assert_eq!(limits(&[("HIGHWATER_PROJECTOR__MAX_LAG_S", "5")]).unwrap().lag, Duration::from_secs(5));
@@ -115,7 +115,7 @@ fn a_projector_may_be_slow_for_so_long() {
 }
 
 #[test]
-fn a_rebuild_may_hold_so_much_memory() {
+fn rebuild_memory_is_bounded() {
     let memory = |mib: &str| environment(&[("HIGHWATER_PROJECTOR__REPLAY_MEMORY_MB", mib)]).load();
     assert_eq!(environment(&[]).load().unwrap().projector.replay_memory(), ReplayMemory::default());
     assert_eq!(memory("256").unwrap().projector.replay_memory().to_string(), "256 MiB");
@@ -126,7 +126,7 @@ fn a_rebuild_may_hold_so_much_memory() {
 }
 
 #[test]
-fn variables_that_an_orchestrator_sets_are_left_alone() {
+fn ignores_variables_of_orchestrators() {
     let sources = environment(&[("HIGHWATER_PORT", "tcp://10.0.0.1:8081"), ("HIGHWATER_SERVICE_HOST", "10.0.0.1")]);
     assert!(sources.load().is_ok());
 }
@@ -143,7 +143,7 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
-fn a_missing_database_says_how_to_name_one() {
+fn missing_database_url_says_how_to_set_it() {
     let error = ConfigSources::default().load().unwrap().database().unwrap_err().to_string();
     assert!(error.contains("HIGHWATER_DATABASE_URL"), "{error}");
 }

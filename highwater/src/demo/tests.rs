@@ -38,7 +38,7 @@ fn names_are_unique() {
 }
 
 #[test]
-fn no_two_primary_sources_say_the_same_measure_of_a_campaign() {
+fn no_two_primary_sources_measure_the_same_of_a_campaign() {
     let mut said = HashMap::new();
     for source in SOURCES.iter().filter(|source| source.role == SourceRole::Primary) {
         let pushed = source
@@ -56,7 +56,7 @@ fn no_two_primary_sources_say_the_same_measure_of_a_campaign() {
 }
 
 #[test]
-fn a_source_pushes_or_states_and_never_both() {
+fn source_pushes_or_states_never_both() {
     for source in SOURCES {
         assert_eq!(source.pushes.is_empty(), source.kind == SourceKind::Pull, "{}", source.name);
         assert_eq!(source.states.is_empty(), source.kind == SourceKind::Push, "{}", source.name);
@@ -65,7 +65,7 @@ fn a_source_pushes_or_states_and_never_both() {
 }
 
 #[test]
-fn the_rhythm_averages_to_one() {
+fn rhythm_averages_to_one() {
     assert_eq!(RHYTHM.iter().sum::<u64>(), 24 * WHOLE);
     // 03:00 in Berlin is the quietest hour, 20:00 the busiest.
     assert!(rhythm(noon() - TimeDelta::hours(10)) < rhythm(noon()));
@@ -73,7 +73,7 @@ fn the_rhythm_averages_to_one() {
 }
 
 #[test]
-fn all_sources_together_send_what_was_asked_for() {
+fn sources_send_the_requested_rate_together() {
     let rate = 40;
     let minutes = 30;
     let mut sent = 0;
@@ -103,7 +103,7 @@ fn all_sources_together_send_what_was_asked_for() {
 }
 
 #[test]
-fn the_busiest_hour_leaves_room_for_what_comes_in_bulk() {
+fn sends_the_requested_rate_at_any_hour() {
     let busiest = *RHYTHM.iter().max().unwrap();
     let quietest = *RHYTHM.iter().min().unwrap();
     for rhythm in [quietest, WHOLE, busiest] {
@@ -119,7 +119,7 @@ fn the_busiest_hour_leaves_room_for_what_comes_in_bulk() {
 }
 
 #[test]
-fn the_past_is_the_same_each_time_and_of_the_size_of_live_traffic() {
+fn history_is_reproducible_and_as_large_as_live_traffic() {
     let adserver = source("adserver");
     let hour = noon();
     assert_eq!(of_past_hour(adserver, hour, 20), of_past_hour(adserver, hour, 20));
@@ -136,7 +136,7 @@ fn the_past_is_the_same_each_time_and_of_the_size_of_live_traffic() {
 }
 
 #[test]
-fn stated_totals_grow_until_the_hour_has_settled() {
+fn stated_totals_grow_until_the_hour_is_final() {
     let google = source("google_ads");
     let hour = noon();
     let total_at = |now: DateTime<Utc>| -> u64 {
@@ -154,7 +154,7 @@ fn stated_totals_grow_until_the_hour_has_settled() {
 }
 
 #[test]
-fn a_day_has_all_its_hours_even_when_the_clock_changes() {
+fn dst_day_has_all_its_hours() {
     let meta = source("meta_ads");
     // Berlin's clocks go back on 2026-10-25: a day of 25 hours, which ends at 23:00 UTC.
     let end = Utc.with_ymd_and_hms(2026, 10, 25, 22, 59, 59).unwrap();
@@ -164,7 +164,7 @@ fn a_day_has_all_its_hours_even_when_the_clock_changes() {
 }
 
 #[test]
-fn each_quarter_of_an_hour_is_completed_once() {
+fn completes_each_quarter_hour_once() {
     for source in SOURCES {
         let words = messages_between(source, noon(), noon() + TimeDelta::hours(24));
         let completed: Vec<_> = words
@@ -180,7 +180,7 @@ fn each_quarter_of_an_hour_is_completed_once() {
 }
 
 #[test]
-fn words_come_once_however_the_time_is_cut() {
+fn messages_do_not_depend_on_how_time_is_cut() {
     for source in SOURCES {
         let whole = messages_between(source, noon(), noon() + TimeDelta::hours(2));
         let cut: Vec<_> = (0..7_200)
@@ -193,7 +193,7 @@ fn words_come_once_however_the_time_is_cut() {
 }
 
 #[test]
-fn one_source_is_late_now_and_then_and_one_fails_sometimes() {
+fn one_source_is_sometimes_late_and_one_sometimes_fails() {
     let day = |source| messages_between(source, noon(), noon() + TimeDelta::hours(24));
     let adserver = SOURCES.iter().find(|source| source.habit == SyncPattern::OftenLate).unwrap();
     let late = day(adserver)
@@ -207,7 +207,7 @@ fn one_source_is_late_now_and_then_and_one_fails_sometimes() {
 }
 
 #[test]
-fn completeness_never_runs_ahead_of_the_grain() {
+fn completeness_is_rounded_down_to_the_grain() {
     let quarter_end = Utc.with_ymd_and_hms(2026, 11, 21, 12, 45, 0).unwrap();
     let through = |name: &str| {
         wire::sync(source(name), &MessageKind::Completed { quarter_end })["complete_through"]

@@ -57,7 +57,7 @@ fn date(text: &str) -> NaiveDate {
 }
 
 #[test]
-fn good_lines_tell_the_sources_and_the_first_day_of_each_campaign() {
+fn finds_sources_and_the_first_day_of_each_campaign() {
     let (found, reported) = surveyed("02.01.2019,A,One,1,2,\n01.01.2019,B,One,1,,0.5\n03.01.2019,A,Two,0,0,\n");
     assert!(reported.is_empty(), "{reported:?}");
     assert_eq!(found.rows, 3);
@@ -68,7 +68,7 @@ fn good_lines_tell_the_sources_and_the_first_day_of_each_campaign() {
 }
 
 #[test]
-fn a_key_given_twice_names_both_lines_and_neither_is_sent() {
+fn duplicate_key_names_both_lines_and_sends_neither() {
     let lines = "01.01.2019,A,One,1,1,\n01.01.2019,B,One,1,1,\n01.01.2019,A,One,2,2,\n";
     reports(lines, &["line 4 says the same source, campaign and date as line 2: `A`, `One`, 2019-01-01"]);
     let (found, _) = surveyed(lines);
@@ -79,7 +79,7 @@ fn a_key_given_twice_names_both_lines_and_neither_is_sent() {
 }
 
 #[test]
-fn spaces_around_a_cell_do_not_make_another_key() {
+fn ignores_spaces_around_cells() {
     reports(
         "01.01.2019,A,One,1,1,\n 01.01.2019 ,A , One,2,2,\n",
         &["line 3 says the same source, campaign and date as line 2: `A`, `One`, 2019-01-01"],
@@ -87,7 +87,7 @@ fn spaces_around_a_cell_do_not_make_another_key() {
 }
 
 #[test]
-fn bad_lines_are_reported_and_the_rest_goes_on() {
+fn reports_bad_lines_and_goes_on() {
     reports(
         "2019-01-01,A,One,1,1,\n31.02.2019,A,One,1,1,\n01.01.2019,A,One,many,1,\n02.01.2019,A,One,1.5,1,\n\
          03.01.2019,A,One,-1,1,\n04.01.2019,A,One,\"1,000\",1,\n05.01.2019,A,One,1,1,0.1234567\n\
@@ -108,7 +108,7 @@ fn bad_lines_are_reported_and_the_rest_goes_on() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_a_bad_line() {
+fn invalid_utf_8_is_a_bad_line() {
     let file = [HEADER.as_bytes(), b"01.01.2019,A,Sch\xf6n,1,1,\n01.01.2019,A,Two,1,1,\n"].concat();
     let mut reported = Vec::new();
     let found = survey(file.as_slice(), &columns(), &mut |bad| reported.push(bad.to_string()), &|_| ()).unwrap();
@@ -117,7 +117,7 @@ fn bytes_that_are_no_text_are_a_bad_line() {
 }
 
 #[test]
-fn a_byte_order_mark_and_carriage_returns_are_no_part_of_the_text() {
+fn ignores_byte_order_mark_and_carriage_returns() {
     let file = "\u{feff}Date,Datasource,Campaign,Clicks,Impressions,Cost\r\n01.01.2019,A,One,1,1,2\r\n\r\n02.01.2019,A,One,x,1,\r\n";
     let mut reported = Vec::new();
     let found = survey(file.as_bytes(), &columns(), &mut |bad| reported.push(bad.to_string()), &|_| ()).unwrap();
@@ -134,7 +134,7 @@ fn quoted_cells_may_hold_commas_quotes_and_line_breaks() {
 }
 
 #[test]
-fn an_empty_cell_states_nothing_and_a_zero_does() {
+fn empty_cell_states_nothing_but_zero_does() {
     let (sent, silent) = batches("01.01.2019,A,One,0,,1.25\n02.01.2019,A,One,,,\n");
     assert_eq!(silent, 1);
     let statement = LineStatement {
@@ -147,7 +147,7 @@ fn an_empty_cell_states_nothing_and_a_zero_does() {
 }
 
 #[test]
-fn batches_hold_one_source_each_and_everything_once() {
+fn batches_hold_one_source_each_and_every_line_once() {
     use std::fmt::Write;
     let mut lines = String::new();
     for number in 0..2_500 {
@@ -163,7 +163,7 @@ fn batches_hold_one_source_each_and_everything_once() {
 }
 
 #[test]
-fn a_file_that_changed_between_the_readings_is_noticed() {
+fn detects_a_file_changed_between_readings() {
     let (survey, _) = surveyed("01.01.2019,A,One,1,1,\n");
     let file = format!("{HEADER}01.01.2019,A,Other,1,1,\n");
     let mut reader = Batches::new(file.as_bytes(), &columns(), &survey).unwrap();
@@ -171,7 +171,7 @@ fn a_file_that_changed_between_the_readings_is_noticed() {
 }
 
 #[test]
-fn a_column_that_is_not_there_is_named_with_those_that_are() {
+fn missing_column_lists_the_existing_ones() {
     let file = "Day,Datasource,Campaign,Clicks,Impressions,Cost\n";
     let error = survey(file.as_bytes(), &columns(), &mut |_| (), &|_| ()).unwrap_err().to_string();
     assert!(error.contains("no column `Date`") && error.contains("`Day`"), "{error}");
@@ -181,7 +181,7 @@ fn a_column_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
-fn a_date_format_spells_a_whole_date() {
+fn date_format_must_spell_a_whole_date() {
     for format in ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%y", "%e %B %Y", "%Y%m%d", "%F"] {
         assert!(format.parse::<DateFormat>().is_ok(), "{format}");
     }
@@ -203,7 +203,7 @@ fn plan() -> Plan {
 }
 
 #[test]
-fn sources_get_their_channel_and_role() {
+fn assigns_channel_and_role_to_sources() {
     assert_eq!(plan().source("A")["channel"], "paid_search");
     assert_eq!(plan().source("A")["role"], "primary");
     assert_eq!(plan().source("G")["channel"], "unassigned");
@@ -211,7 +211,7 @@ fn sources_get_their_channel_and_role() {
 }
 
 #[test]
-fn a_campaign_runs_where_its_primary_sources_report_on() {
+fn campaign_gets_the_channels_of_its_primary_sources() {
     let (found, _) = surveyed("01.01.2019,A,One,1,1,\n01.01.2019,G,One,1,1,\n01.01.2019,G,Two,1,1,\n");
     let one = plan().campaign("One", &found.campaigns["One"]);
     assert_eq!(one["channels"], json!(["paid_search"]));
@@ -221,13 +221,13 @@ fn a_campaign_runs_where_its_primary_sources_report_on() {
 }
 
 #[test]
-fn names_that_the_file_does_not_have_are_told() {
+fn reports_names_missing_from_the_file() {
     let (found, _) = surveyed("01.01.2019,A,One,1,1,\n");
     assert_eq!(plan().unknown_names(&found.sources).collect::<Vec<_>>(), ["G"]);
 }
 
 #[test]
-fn statements_are_exact_and_as_of_their_arrival() {
+fn statements_are_exact_and_dated_by_arrival() {
     let (sent, _) = batches("01.01.2019,A,One,3,,1.1\n");
     assert_eq!(
         plan().statements(&sent[0]),
@@ -245,13 +245,13 @@ fn statements_are_exact_and_as_of_their_arrival() {
 }
 
 #[test]
-fn complete_through_a_day_means_its_end_in_the_zone() {
+fn complete_through_is_the_end_of_the_day_in_the_zone() {
     let completed = plan().completed(date("2019-06-30")).unwrap();
     assert_eq!(completed["complete_through"], "2019-06-30T22:00:00.000Z");
 }
 
 #[test]
-fn lines_are_numbered_as_an_editor_does() {
+fn numbers_lines_as_an_editor_does() {
     for line_break in ["\n", "\r\n"] {
         let lines = [
             "Date,Datasource,Campaign,Clicks,Impressions,Cost",

@@ -50,7 +50,7 @@ fn refused(read: Result<Bytes, Problem>) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_packed_body_is_read_as_it_was_before() {
+async fn decodes_compressed_bodies() {
     let text = "{\"name\": \"a\"}\n".repeat(5_000).into_bytes();
     for codings in [&[][..], &["identity"], &[""]] {
         assert_eq!(read(codings, text.clone()).await.unwrap(), text);
@@ -68,7 +68,7 @@ async fn a_packed_body_is_read_as_it_was_before() {
 }
 
 #[tokio::test]
-async fn the_limit_counts_what_is_unpacked_and_ends_a_bomb_early() {
+async fn limit_counts_decoded_bytes_and_stops_bombs_early() {
     let bomb = vec![b' '; LIMIT + 1];
     let too_large = (413, "payload-too-large".to_owned());
     assert_eq!(refused(read(&["gzip"], gzip(&bomb).await).await), too_large);
@@ -84,7 +84,7 @@ async fn the_limit_counts_what_is_unpacked_and_ends_a_bomb_early() {
 }
 
 #[tokio::test]
-async fn a_damaged_body_is_the_callers_fault() {
+async fn corrupt_body_is_a_client_error() {
     let undecodable = (400, "undecodable-body".to_owned());
     let text = "0123456789".repeat(500).into_bytes();
     for (coding, packed) in [("gzip", gzip(&text).await), ("zstd", zstd(&text).await)] {
@@ -105,7 +105,7 @@ async fn a_damaged_body_is_the_callers_fault() {
 }
 
 #[tokio::test]
-async fn a_window_is_bounded() {
+async fn rejects_large_zstd_windows() {
     let text = vec![7; 20 << 20];
     for (log, fits) in [(23, true), (24, false)] {
         let mut packed = Vec::new();
@@ -120,7 +120,7 @@ async fn a_window_is_bounded() {
 }
 
 #[tokio::test]
-async fn an_unknown_coding_is_told_which_are_known() {
+async fn unknown_coding_lists_the_supported_ones() {
     for codings in [&["br"][..], &["deflate"], &["gzip, zstd"], &["gzip", "gzip"], &["*"]] {
         let problem = read(codings, b"{}".to_vec()).await.unwrap_err();
         assert_eq!((problem.status().as_u16(), problem.code()), (415, "unsupported-media-type"), "{codings:?}");
@@ -130,7 +130,7 @@ async fn an_unknown_coding_is_told_which_are_known() {
 }
 
 #[tokio::test]
-async fn a_stream_gives_the_bytes_piece_by_piece() {
+async fn streams_bytes_in_chunks() {
     let text = "line\n".repeat(40_000).into_bytes();
     let mut body = BodyStream::of(request(&["gzip"], &gzip(&text).await)).unwrap();
     let mut read = Vec::new();
@@ -143,7 +143,7 @@ async fn a_stream_gives_the_bytes_piece_by_piece() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_says_so() {
+async fn truncated_stream_is_an_error() {
     for (coding, sent) in [("identity", b"a".to_vec()), ("gzip", gzip(b"a").await[..12].to_vec())] {
         let pieces = stream::iter([Ok(sent), Err(io::Error::other("reset"))]);
         let request = Request::post("/").header(CONTENT_ENCODING, coding).body(Body::from_stream(pieces)).unwrap();
@@ -159,7 +159,7 @@ async fn a_stream_that_breaks_off_says_so() {
 }
 
 #[test]
-fn a_media_type_is_taken_in_utf_8_only() {
+fn accepts_media_types_in_utf_8_only() {
     let of = |value: &str| media_type(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_str(value).unwrap())]));
     for json in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"; v=1"] {
         assert_eq!(of(json).as_deref(), Some("application/json"), "{json}");

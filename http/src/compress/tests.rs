@@ -9,7 +9,7 @@ fn chosen(lists: &[&str]) -> EncodingChoice {
 }
 
 #[test]
-fn the_coding_of_the_highest_weight_is_taken() {
+fn chooses_the_coding_with_the_highest_weight() {
     use EncodingChoice::{AsItIs, Nothing, Packed};
     let cases: [(&[&str], EncodingChoice); 16] = [
         (&[], AsItIs),

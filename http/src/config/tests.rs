@@ -13,7 +13,7 @@ fn every_field_has_a_default() {
 }
 
 #[test]
-fn an_origin_is_a_scheme_and_an_authority() {
+fn origin_is_a_scheme_and_an_authority() {
     let with = |origin: &str| HttpConfig { cors_origins: vec![origin.to_owned()], ..HttpConfig::default() };
     for right in ["*", "https://dash.example.com", "http://localhost:8082", "http://[::1]:3000"] {
         assert_eq!(with(right).validate(), Ok(()), "{right}");
@@ -24,7 +24,7 @@ fn an_origin_is_a_scheme_and_an_authority() {
 }
 
 #[test]
-fn half_of_tls_is_refused() {
+fn rejects_half_of_a_tls_pair() {
     let half = HttpConfig { tls_cert: Some("cert.pem".into()), ..HttpConfig::default() };
     assert_eq!(half.validate(), Err(HttpConfigError::HalfOfTls { missing: "http.tls_key" }));
     assert_eq!(half.tls_files(), None);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_token_survives_the_trip() {
+fn token_round_trips() {
     for token in
         [ConsistencyToken { workspace: 1, position: 0 }, ConsistencyToken { workspace: i32::MAX, position: i64::MAX }]
     {
@@ -14,7 +14,7 @@ fn a_token_survives_the_trip() {
 }
 
 #[test]
-fn what_is_no_token_says_why() {
+fn malformed_token_says_why() {
     let encoded = |inner: &str| URL_SAFE_NO_PAD.encode(inner);
     let refused = |text: &str, error| assert_eq!(ConsistencyToken::parse(text), Err(error), "{text}");
     refused("€", ConsistencyTokenError::NotBase64Url);

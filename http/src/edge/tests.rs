@@ -115,7 +115,7 @@ async fn post_json(path: &str, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn what_no_route_knows_is_a_problem() {
+async fn unknown_routes_methods_and_statuses_are_problems() {
     ask("/nothing").await.problem(404, "not-found");
     let wrong = ask("/things").await;
     wrong.problem(405, "method-not-allowed");
@@ -124,7 +124,7 @@ async fn what_no_route_knows_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_body_is_judged_step_by_step() {
+async fn checks_a_body_step_by_step() {
     assert_eq!(post_json("/things", r#"{"name": "a"}"#).await.body, "a");
     let problem = post_json("/things", r#"{"name": 1}"#).await.problem(422, "invalid-body");
     assert_eq!(problem["errors"][0]["field"], "name");
@@ -144,14 +144,14 @@ async fn a_body_is_judged_step_by_step() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_the_callers_fault() {
+async fn truncated_body_is_a_client_error() {
     let parts = stream::iter([Ok("{"), Err(std::io::Error::other("reset"))]);
     let broken = Request::post("/things").header(CONTENT_TYPE, "application/json").body(Body::from_stream(parts));
     send(app(&[]), broken.unwrap()).await.problem(400, "unreadable-body");
 }
 
 #[tokio::test]
-async fn a_wrong_parameter_is_named() {
+async fn names_an_invalid_parameter() {
     assert_eq!(ask("/pages?limit=5").await.body, "5");
     assert_eq!(ask("/pages").await.body, "7");
     for (query, field) in [("limit=x", "limit"), ("limit=", "limit"), ("limit=1&limit=2", "limit"), ("limt=1", "limt")]
@@ -163,7 +163,7 @@ async fn a_wrong_parameter_is_named() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_an_id_names_nothing() {
+async fn malformed_id_is_not_found() {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     assert_eq!(ask(&format!("/things/{id}")).await.body, id);
     ask("/things/none").await.problem(404, "not-found");
@@ -173,7 +173,7 @@ async fn what_cannot_be_an_id_names_nothing() {
 }
 
 #[tokio::test]
-async fn a_fault_of_ours_is_a_constant() {
+async fn internal_error_is_a_constant() {
     for path in ["/panic", "/broken", "/raw-500"] {
         let answer = ask(path).await;
         answer.problem(500, "internal");
@@ -182,14 +182,14 @@ async fn a_fault_of_ours_is_a_constant() {
 }
 
 #[tokio::test]
-async fn a_refusal_in_json_of_its_own_is_left_alone() {
+async fn leaves_json_errors_of_handlers_alone() {
     let answer = ask("/graphql").await;
     assert_eq!((answer.status.as_u16(), answer.json()), (400, json!({ "errors": [] })));
     assert!(answer.headers.contains_key("request-id"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_too_slow_gets_the_blame() {
+async fn timeout_blames_the_slow_side() {
     ask("/slow").await.problem(503, "timeout");
     let never = stream::once(async { Ok::<_, std::io::Error>("{") }).chain(stream::pending());
     let request = Request::post("/things").header(CONTENT_TYPE, "application/json").body(Body::from_stream(never));
@@ -199,7 +199,7 @@ async fn whoever_is_too_slow_gets_the_blame() {
 }
 
 #[tokio::test]
-async fn a_trace_goes_through_the_edge() {
+async fn propagates_the_trace() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let request = Request::get("/trace").header(TRACEPARENT, format!("00-{trace}-00f067aa0ba902b7-01"));
     let answer = send(app(&[]), request.body(Body::empty()).unwrap()).await;
@@ -209,7 +209,7 @@ async fn a_trace_goes_through_the_edge() {
 }
 
 #[tokio::test]
-async fn a_browser_may_call_from_a_configured_origin_only() {
+async fn cors_allows_configured_origins_only() {
     let preflight = |origin: &str| {
         Request::options("/things")
             .header("origin", origin)
@@ -257,7 +257,7 @@ async fn a_browser_may_call_from_a_configured_origin_only() {
 }
 
 #[tokio::test]
-async fn health_needs_no_key_and_says_what_is_not_ready() {
+async fn health_needs_no_key_and_lists_what_is_not_ready() {
     assert_eq!(ask("/healthz").await.json(), json!({ "status": "ok" }));
     let problem = ask("/readyz").await.problem(503, "not-ready");
     assert_eq!(problem["not_ready"], json!(["database", "projector"]));
@@ -267,14 +267,14 @@ async fn health_needs_no_key_and_says_what_is_not_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_hangs_is_not_ready() {
+async fn hanging_check_is_not_ready() {
     let ready: Router = health::router(Readiness::new(std::future::pending), metrics_handle().unwrap());
     let answer = send(ready, Request::get("/readyz").body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["not_ready"]), (503, &json!(["check"])));
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_route_and_never_by_path() {
+async fn counts_requests_by_route_not_by_path() {
     // Installed before the first metric is made.
     metrics_handle().unwrap();
     metrics_handle().unwrap();
@@ -302,7 +302,7 @@ async fn requests_are_counted_by_route_and_never_by_path() {
 }
 
 #[tokio::test]
-async fn long_texts_are_packed_as_the_caller_would_have_them() {
+async fn compresses_long_texts_as_accepted() {
     let asked = async |path: &str, codings: &str| {
         let request = Request::get(path).header(ACCEPT_ENCODING, codings).body(Body::empty()).unwrap();
         app(&[]).oneshot(request).await.unwrap()

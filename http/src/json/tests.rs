@@ -29,7 +29,7 @@ fn refused(text: &str) -> (String, String) {
 }
 
 #[test]
-fn a_wrong_field_is_named_by_its_path() {
+fn names_an_invalid_field_by_its_path() {
     let (field, detail) = refused(r#"{"name": "a", "lines": [{"count": 1}, {"count": "x"}]}"#);
     assert_eq!((field.as_str(), detail.as_str()), ("lines[1].count", r#"must be a whole number, not "x""#));
     let (field, _) = refused(r#"{"name": "a", "lines": [{"count": 1, "cuont": 2}]}"#);
@@ -41,7 +41,7 @@ fn a_wrong_field_is_named_by_its_path() {
 }
 
 #[test]
-fn a_number_for_a_name_is_json_all_the_same() {
+fn wrong_type_is_invalid_not_malformed() {
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "snake_case")]
     enum Kind {
@@ -63,13 +63,13 @@ fn a_number_for_a_name_is_json_all_the_same() {
 }
 
 #[test]
-fn a_long_value_is_not_sent_back_whole() {
+fn shortens_long_values_in_errors() {
     let (_, detail) = refused(&format!(r#"{{"name": "a", "lines": "{}"}}"#, "é".repeat(5_000)));
     assert!(detail.chars().count() <= 301, "{}", detail.len());
 }
 
 #[test]
-fn what_is_not_json_is_malformed() {
+fn rejects_what_is_not_json_as_malformed() {
     let deep = "[".repeat(1_000);
     for text in ["", "{", r#"{"name": "a"} x"#, r#"{"name": "a",}"#, "nope", "{\"name\": \"a\u{0}\"}", &deep] {
         assert!(matches!(parse::<Value>(text), Err(JsonError::Malformed { .. })), "{text}");
@@ -77,7 +77,7 @@ fn what_is_not_json_is_malformed() {
 }
 
 #[test]
-fn a_nul_is_refused_wherever_it_hides() {
+fn rejects_nul_anywhere() {
     assert_eq!(refused(r#"{"name": "a\u0000"}"#).0, "name");
     assert_eq!(refused(r#"{"name": "a", "notes": {"x": "\u0000"}}"#).0, "notes.x");
     assert_eq!(refused(r#"{"name": "a", "notes": {"\u0000": ""}}"#).0, "notes");
@@ -86,7 +86,7 @@ fn a_nul_is_refused_wherever_it_hides() {
 }
 
 #[test]
-fn an_envelope_leaves_its_items_to_be_judged_one_by_one() {
+fn envelope_keeps_items_unparsed() {
     let text = r#"[{"count": 1}, {"count": "\u0000"}, {"count": 3}]"#;
     let items: Vec<Box<RawValue>> = parse_envelope(text).unwrap();
     let judged: Vec<bool> = items.iter().map(|item| parse::<Line>(item.get()).is_ok()).collect();

@@ -145,7 +145,7 @@ async fn problem(response: Response) -> (u16, String, Value) {
 }
 
 #[tokio::test]
-async fn an_address_that_asks_too_often_is_told_when_to_come_again() {
+async fn limits_requests_by_address_with_retry_after() {
     let api = api(LimitConfig { address_requests_per_s: 1, rate_window_s: 2, ..no_limits() });
     let first = api.get(1, "/").await;
     assert_eq!(first.status(), StatusCode::OK);
@@ -170,7 +170,7 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn whoever_tries_keys_is_stopped_before_they_are_looked_up() {
+async fn limits_bad_keys_before_the_lookup() {
     let api = api(LimitConfig { address_bad_keys_per_s: 1, rate_window_s: 2, ..no_limits() });
     let with_key = |key: &str| {
         let request = Request::get("/mine").header(AUTHORIZATION, format!("Bearer {key}"));
@@ -189,7 +189,7 @@ async fn whoever_tries_keys_is_stopped_before_they_are_looked_up() {
 }
 
 #[tokio::test]
-async fn one_request_too_many_is_refused_at_once() {
+async fn rejects_requests_above_the_in_flight_limit() {
     let api = api(LimitConfig { max_requests_in_flight: 2, ..no_limits() });
     let (first, second) = (api.begin(posted("/wait", "one")).await, api.begin(posted("/wait", "three")).await);
     let refused = api.send(posted("/read", "short")).await;
@@ -208,7 +208,7 @@ async fn one_request_too_many_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_gives_its_place_back() {
+async fn disconnected_caller_frees_its_place() {
     let api = api(LimitConfig { max_requests_in_flight: 1, ..no_limits() });
     let gone = api.begin(posted("/wait", "one")).await;
     assert_eq!(api.get(1, "/").await.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -219,7 +219,7 @@ async fn a_caller_that_goes_away_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn bodies_have_so_much_room_together() {
+async fn limits_body_bytes_in_flight() {
     let api = api(LimitConfig { max_body_bytes_in_flight: 100, ..no_limits() });
     let held = api.begin(in_pieces("/wait", vec!["0123456789"; 6])).await;
     // Announced, so it is refused before it is read; not announced, so only when it has come so far.
@@ -238,7 +238,7 @@ async fn bodies_have_so_much_room_together() {
 }
 
 #[tokio::test]
-async fn a_body_that_flows_takes_the_room_of_one_piece() {
+async fn streamed_body_counts_one_chunk_at_a_time() {
     let api = api(LimitConfig { max_body_bytes_in_flight: 100, ..no_limits() });
     let flowed = api.send(in_pieces("/flow", vec!["0123456789"; 1_000])).await;
     assert_eq!(to_bytes(flowed.into_body(), 10).await.unwrap(), "10000");
@@ -246,7 +246,7 @@ async fn a_body_that_flows_takes_the_room_of_one_piece() {
 }
 
 #[tokio::test]
-async fn what_a_route_unpacks_takes_room_too() {
+async fn decoded_bytes_count_toward_the_limit() {
     let api = api(LimitConfig { max_body_bytes_in_flight: 100, ..no_limits() });
     let request = from(1, posted("/read", "short"));
     let head = Head { uri: request.uri(), headers: request.headers(), extensions: request.extensions() };
@@ -258,7 +258,7 @@ async fn what_a_route_unpacks_takes_room_too() {
 }
 
 #[tokio::test]
-async fn a_refused_body_is_not_waited_for() {
+async fn rejection_does_not_wait_for_the_body() {
     let api = api(LimitConfig { max_requests_in_flight: 1, ..no_limits() });
     let _held = api.begin(posted("/wait", "one")).await;
     let never = || Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
@@ -272,7 +272,7 @@ async fn a_refused_body_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_routes_own_leaves_a_long_body_behind() {
+async fn handler_rejection_does_not_read_a_long_body() {
     let api = api(no_limits());
     assert_eq!(field(&api.send(posted("/unread", "short")).await, "connection"), None);
     let long = Request::post("/unread").header("content-length", "100000").body(Body::from("x".repeat(100_000)));
@@ -280,7 +280,7 @@ async fn a_refusal_of_the_routes_own_leaves_a_long_body_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_pauses_is_given_up() {
+async fn paused_body_times_out() {
     let api = api(LimitConfig { body_pause_s: 5, ..no_limits() });
     let stalls = stream::iter(["half"].map(Ok::<_, Infallible>)).chain(stream::pending());
     let began = tokio::time::Instant::now();
@@ -302,7 +302,7 @@ fn trickle(bytes: usize) -> Body {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_trickles_is_given_up() {
+async fn trickling_body_times_out() {
     let api = api(LimitConfig { body_pause_s: 5, body_min_bytes_per_s: 2, ..no_limits() });
     let response = api.send(Request::post("/read").body(trickle(1_000)).unwrap()).await;
     assert_eq!(problem(response).await.1, "request-timeout");
@@ -317,7 +317,7 @@ fn api_with_pace(body_min_bytes_per_s: u64) -> Api {
 }
 
 #[tokio::test]
-async fn too_large_a_head_is_refused() {
+async fn rejects_large_headers() {
     let api = api(LimitConfig { max_header_bytes: 1_024, ..no_limits() });
     let with_fields = |count: usize, bytes: usize| {
         let request = (0..count)
@@ -334,7 +334,7 @@ async fn too_large_a_head_is_refused() {
 }
 
 #[tokio::test]
-async fn refusals_are_counted_by_cause() {
+async fn counts_rejections_by_cause() {
     metrics_handle().unwrap();
     let api = api(LimitConfig { max_header_bytes: 1_024, address_requests_per_s: 1, rate_window_s: 1, ..no_limits() });
     api.get(1, &format!("/?{}", "q".repeat(1_100))).await;
@@ -351,7 +351,7 @@ async fn refusals_are_counted_by_cause() {
 }
 
 #[test]
-fn a_refused_use_says_policy_and_wait() {
+fn rejection_names_policy_and_wait() {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let policy = RatePolicy::new("source", "items of this source", 10, 2).unwrap();
     let rate = RateLimit::new(policy, clock.shared());
@@ -365,7 +365,7 @@ fn a_refused_use_says_policy_and_wait() {
 }
 
 #[test]
-fn what_is_left_lasts_for_the_window_that_is_told() {
+fn remaining_quota_lasts_for_the_stated_window() {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let rate = RateLimit::new(RatePolicy::new("key", "requests", 10, 6).unwrap(), clock.shared());
     let told = |cells| {

@@ -14,7 +14,7 @@ fn written(problem: &Problem) -> Value {
 }
 
 #[test]
-fn a_problem_is_written_as_rfc_9457_says() {
+fn problem_is_written_as_rfc_9457() {
     let problem = Problem::new(NAME_TAKEN)
         .detail("There is a source `google_ads`.")
         .field("name", "is taken")
@@ -41,7 +41,7 @@ fn a_problem_is_written_as_rfc_9457_says() {
 }
 
 #[test]
-fn a_fault_of_ours_says_nothing_of_the_inside() {
+fn internal_problem_hides_its_cause() {
     let problem = Problem::internal(std::io::Error::other("relation log.heads does not exist"))
         .detail("relation")
         .field("x", "y")
@@ -61,7 +61,7 @@ fn a_fault_of_ours_says_nothing_of_the_inside() {
 }
 
 #[test]
-fn a_problem_has_a_schema() {
+fn problem_has_a_schema() {
     assert_eq!(Problem::name(), "Problem");
     let schema = serde_json::to_value(Problem::schema()).unwrap();
     assert_eq!(schema["required"], json!(["type", "title", "status"]));
@@ -72,6 +72,6 @@ fn a_problem_has_a_schema() {
 }
 
 #[test]
-fn a_problem_is_small_enough_to_be_an_error() {
+fn problem_is_small_enough_for_a_result() {
     assert_eq!(size_of::<Problem>(), size_of::<usize>());
 }

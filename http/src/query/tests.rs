@@ -24,7 +24,7 @@ fn wrong<T: DeserializeOwned + std::fmt::Debug>(query: &str) -> (String, String)
 }
 
 #[test]
-fn what_is_wrong_with_a_parameter_is_said_in_plain_words() {
+fn explains_invalid_parameters() {
     for (query, field, detail) in [
         ("limit=abc", "limit", "is not a whole number"),
         ("limit=", "limit", "is not a whole number"),
@@ -46,7 +46,7 @@ fn what_is_wrong_with_a_parameter_is_said_in_plain_words() {
 }
 
 #[test]
-fn text_comes_through_as_it_was_meant() {
+fn decodes_percent_encoded_text() {
     let params: Params = parse("q=%C3%A9+100%25%2Cx&limit=7&totals=true").unwrap();
     assert_eq!((params.q.as_deref(), params.limit, params.totals), (Some("é 100%,x"), Some(7), Some(true)));
     assert!(parse::<Params>("").is_ok());

@@ -43,7 +43,7 @@ impl MakeWriter<'_> for Lines {
 }
 
 #[tokio::test]
-async fn a_request_has_one_line_that_says_what_became_of_it() {
+async fn logs_one_line_per_request() {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt().json().with_max_level(Level::INFO).with_writer(lines.clone()).finish();
     let _subscribed = tracing::subscriber::set_default(subscriber);

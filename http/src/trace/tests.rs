@@ -12,7 +12,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
 #[test]
-fn a_callers_trace_goes_on() {
+fn continues_the_callers_trace() {
     for (flags, kept) in [("00", "00"), ("01", "01"), ("03", "01"), ("fe", "00")] {
         let context = sent(&[&format!("00-{TRACE}-{SPAN}-{flags}")]);
         assert_eq!(context.correlation_id, TRACE);
@@ -27,7 +27,7 @@ fn a_callers_trace_goes_on() {
 }
 
 #[test]
-fn anything_else_begins_a_trace() {
+fn malformed_traceparent_begins_a_new_trace() {
     let upper = TRACE.to_uppercase();
     for bad in [
         vec![],

@@ -5,7 +5,7 @@ use crate::database::DatabaseConfig;
 use crate::telemetry::{LogFormat, TelemetryConfig};
 
 #[test]
-fn an_unknown_field_of_a_section_is_an_error() {
+fn rejects_unknown_fields() {
     assert!(serde_json::from_str::<DatabaseConfig>(r#"{"uri": "x"}"#).is_err());
     assert!(serde_json::from_str::<TelemetryConfig>(r#"{"level": "x"}"#).is_err());
 }
@@ -18,7 +18,7 @@ fn every_field_has_a_default() {
 }
 
 #[test]
-fn a_database_address_is_checked_and_never_printed() {
+fn checks_the_database_url_and_never_prints_it() {
     let config: DatabaseConfig = serde_json::from_str(r#"{"url": "postgres://me:s3cret@db/highwater"}"#).unwrap();
     assert_eq!(config.validate(), Ok(()));
     assert_eq!(config.url.expose_secret(), "postgres://me:s3cret@db/highwater");

@@ -13,7 +13,7 @@ async fn told(token: CancellationToken) -> Result<(), Infallible> {
 }
 
 #[tokio::test]
-async fn a_signal_stops_the_stages_one_after_the_other() {
+async fn signal_stops_the_stages_in_order() {
     let lifecycle = Lifecycle::new();
     let ended = Arc::new(Mutex::new(Vec::new()));
     for (stage, name) in [(Stage::Base, "database"), (Stage::Core, "appender"), (Stage::Edge, "server")] {
@@ -33,7 +33,7 @@ async fn a_signal_stops_the_stages_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_task_that_dies_drains_the_others() {
+async fn failed_task_drains_the_others() {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn(Stage::Edge, "server", told(lifecycle.token(Stage::Edge)));
     lifecycle.spawn(Stage::Core, "projector", async { Err(io::Error::other("gone")) });
@@ -42,7 +42,7 @@ async fn a_task_that_dies_drains_the_others() {
 }
 
 #[tokio::test]
-async fn a_task_that_ends_early_or_panics_has_died_too() {
+async fn early_end_or_panic_counts_as_failure() {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn(Stage::Core, "appender", async { Ok::<(), Infallible>(()) });
     let error = lifecycle.run(stream::empty(), LONG).await.unwrap_err();
@@ -55,7 +55,7 @@ async fn a_task_that_ends_early_or_panics_has_died_too() {
 }
 
 #[tokio::test]
-async fn a_second_signal_drops_what_is_left_but_still_tells_the_base() {
+async fn second_signal_aborts_tasks_but_stops_the_base() {
     let lifecycle = Lifecycle::new();
     let (dropped, was_dropped) = oneshot::channel::<()>();
     lifecycle.spawn(Stage::Edge, "server", async move {
@@ -69,7 +69,7 @@ async fn a_second_signal_drops_what_is_left_but_still_tells_the_base() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_drops_what_is_left() {
+async fn deadline_aborts_remaining_tasks() {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn(Stage::Core, "projector", std::future::pending::<Result<(), Infallible>>());
     lifecycle.spawn(Stage::Base, "database", std::future::pending::<Result<(), Infallible>>());

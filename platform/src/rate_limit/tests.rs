@@ -14,7 +14,7 @@ fn one() -> NonZeroU32 {
 }
 
 #[test]
-fn a_quota_may_be_used_at_once_and_flows_back() {
+fn quota_can_be_used_at_once_and_refills() {
     let (rate, clock) = rate(2, 3);
     for left in (0..6).rev() {
         let standing = rate.spend(&1, one());
@@ -32,7 +32,7 @@ fn a_quota_may_be_used_at_once_and_flows_back() {
 }
 
 #[test]
-fn keys_do_not_share() {
+fn keys_have_separate_quotas() {
     let (rate, _clock) = rate(1, 1);
     assert_eq!(rate.spend(&1, one()).wait, None);
     assert!(rate.spend(&1, one()).wait.is_some());
@@ -40,7 +40,7 @@ fn keys_do_not_share() {
 }
 
 #[test]
-fn what_is_larger_than_the_quota_uses_all_of_it() {
+fn oversized_request_uses_the_whole_quota() {
     let (rate, clock) = rate(10, 2);
     let much = NonZeroU32::new(1_000).unwrap();
     assert_eq!(rate.spend(&1, much).wait, None);
@@ -51,7 +51,7 @@ fn what_is_larger_than_the_quota_uses_all_of_it() {
 }
 
 #[test]
-fn a_spent_quota_is_seen_without_using_it() {
+fn peeking_does_not_use_the_quota() {
     let (rate, clock) = rate(2, 1);
     assert_eq!(rate.spent(&1), None);
     rate.spend(&1, one());
@@ -64,7 +64,7 @@ fn a_spent_quota_is_seen_without_using_it() {
 }
 
 #[test]
-fn idle_keys_are_forgotten_and_busy_ones_are_not_too_many() {
+fn forgets_idle_keys_and_bounds_busy_ones() {
     let (rate, clock) = rate(1, 2);
     for key in 0..FEW_KEYS as u64 - 1 {
         rate.spend(&key, one());
@@ -81,7 +81,7 @@ fn idle_keys_are_forgotten_and_busy_ones_are_not_too_many() {
 }
 
 #[test]
-fn a_clock_that_stands_still_lets_the_quota_through() {
+fn stopped_clock_allows_the_quota() {
     let (rate, _clock) = rate(100_000_000, 3_600);
     for _ in 0..1_000 {
         assert_eq!(rate.spend(&1, NonZeroU32::new(1_000_000).unwrap()).wait, None);
@@ -89,6 +89,6 @@ fn a_clock_that_stands_still_lets_the_quota_through() {
 }
 
 #[test]
-fn zero_is_no_limit() {
+fn zero_means_unlimited() {
     assert_eq!(RatePolicy::new("key", "requests", 0, 10), None);
 }

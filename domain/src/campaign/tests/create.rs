@@ -12,7 +12,7 @@ fn check_not_created(plan: Plan, error: CampaignError) {
 }
 
 #[test]
-fn a_campaign_is_drafted_with_everything_that_it_starts_out_with() {
+fn drafts_a_campaign_with_its_whole_plan() {
     check_created(plan());
     check_created(Plan {
         channels: vec![],
@@ -25,14 +25,14 @@ fn a_campaign_is_drafted_with_everything_that_it_starts_out_with() {
 }
 
 #[test]
-fn a_campaign_is_created_once() {
+fn rejects_a_second_creation() {
     for state in CampaignState::ALL {
         check_refused(state, create(plan()), CampaignError::AlreadyCreated);
     }
 }
 
 #[test]
-fn a_name_is_one_line_of_1_to_200_characters() {
+fn name_is_one_line_of_1_to_200_characters() {
     let named = |name: &str| Plan { name: name.to_owned(), ..plan() };
     for (name, error) in [
         ("", TextError::Empty),
@@ -79,7 +79,7 @@ fn days_are_in_order_and_in_1970_to_2199() {
 }
 
 #[test]
-fn a_budget_is_more_than_0_in_the_campaigns_currency() {
+fn budget_is_positive_and_in_the_campaigns_currency() {
     let with = |budget| Plan { budget, ..plan() };
     check_not_created(with(Some(in_all(0, "EUR"))), CampaignError::BudgetNotPositive);
     check_not_created(with(Some(in_all(-1, "EUR"))), CampaignError::BudgetNotPositive);

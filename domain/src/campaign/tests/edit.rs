@@ -28,7 +28,7 @@ fn unchanged(edit: &mut CampaignEdit) {
 }
 
 #[test]
-fn an_edit_that_changes_nothing_gives_no_event() {
+fn unchanged_edit_gives_no_event() {
     for state in [Draft, Launched, Paused, Completed] {
         check_events(state, edit(|_| {}), vec![]);
         check_events(state, edit_at(midway(), unchanged), vec![]);
@@ -37,7 +37,7 @@ fn an_edit_that_changes_nothing_gives_no_event() {
 }
 
 #[test]
-fn an_edit_gives_one_event_for_each_concern() {
+fn edit_gives_one_event_per_concern() {
     let at = early();
     let command = edit(|edit| {
         edit.name = Some("Spring sale".to_owned());
@@ -67,7 +67,7 @@ fn an_edit_gives_one_event_for_each_concern() {
 }
 
 #[test]
-fn an_edit_is_refused_whole() {
+fn rejects_an_edit_as_a_whole() {
     let command = edit(|edit| {
         edit.name = Some("Spring sale".to_owned());
         edit.attributes = Some(attributes(&[("Region", "us")]));
@@ -76,7 +76,7 @@ fn an_edit_is_refused_whole() {
 }
 
 #[test]
-fn the_rules_of_creation_hold_for_edits() {
+fn edits_obey_the_rules_of_creation() {
     check_refused(Draft, edit(|edit| edit.name = Some(" ".to_owned())), CampaignError::Name(TextError::Empty));
     let twice = edit(|edit| edit.channels = Some(channels(&["email", "email"])));
     check_refused(Draft, twice, CampaignError::DuplicateChannel { channel: "email".parse().unwrap() });
@@ -91,7 +91,7 @@ fn the_rules_of_creation_hold_for_edits() {
 }
 
 #[test]
-fn a_launched_campaign_keeps_a_channel() {
+fn launched_campaign_keeps_at_least_one_channel() {
     for state in [Launched, Paused] {
         check_refused(state, edit(|edit| edit.channels = Some(vec![])), CampaignError::ChannelRequired);
         let other = edit(|edit| edit.channels = Some(channels(&["video"])));
@@ -103,7 +103,7 @@ fn a_launched_campaign_keeps_a_channel() {
 }
 
 #[test]
-fn currency_and_zone_are_fixed_since_the_launch() {
+fn currency_and_zone_are_fixed_at_launch() {
     for state in [Launched, Paused, Completed] {
         let dollars = edit(|edit| {
             edit.currency = Some(currency("USD"));
@@ -116,7 +116,7 @@ fn currency_and_zone_are_fixed_since_the_launch() {
 }
 
 #[test]
-fn a_budget_is_not_left_in_another_currency() {
+fn rejects_a_currency_that_differs_from_the_budgets() {
     let dollars = edit(|edit| edit.currency = Some(currency("USD")));
     let left = CampaignError::BudgetCurrency { budget: currency("EUR"), campaign: currency("USD") };
     check_refused(Draft, dollars.clone(), left);
@@ -132,7 +132,7 @@ fn a_budget_is_not_left_in_another_currency() {
 }
 
 #[test]
-fn the_first_day_is_fixed_once_it_has_begun() {
+fn first_day_is_fixed_once_it_has_begun() {
     let begun = instant("2026-11-30T23:00:00Z");
     let before = instant("2026-11-30T22:59:59Z");
     let postpone = |at| edit_at(at, |edit| edit.starts_on = Some(date("2026-12-05")));
@@ -153,7 +153,7 @@ fn the_first_day_is_fixed_once_it_has_begun() {
 }
 
 #[test]
-fn a_budget_can_be_set_until_completion() {
+fn budget_can_be_set_until_completion() {
     let at = midway();
     let set = |budget| CampaignCommand::SetBudget { budget, at };
     for state in [Draft, Launched, Paused] {
@@ -169,7 +169,7 @@ fn a_budget_can_be_set_until_completion() {
 }
 
 #[test]
-fn a_completed_campaign_can_still_be_renamed_and_labelled() {
+fn completed_campaign_can_be_renamed_and_labelled() {
     let at = midway();
     let tidy = edit_at(at, |edit| {
         edit.name = Some("Winter 2026".to_owned());

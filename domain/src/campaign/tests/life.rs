@@ -9,7 +9,7 @@ const COMPLETE: Command = |at| CampaignCommand::Complete { at };
 const ARCHIVE: Command = |at| CampaignCommand::Archive { at };
 
 #[test]
-fn nothing_is_done_to_a_campaign_that_was_not_created() {
+fn rejects_commands_before_creation() {
     let at = early();
     let edit = CampaignCommand::Edit(CampaignEdit::at(at));
     let budget = CampaignCommand::SetBudget { budget: None, at };
@@ -19,7 +19,7 @@ fn nothing_is_done_to_a_campaign_that_was_not_created() {
 }
 
 #[test]
-fn an_archived_campaign_takes_no_command() {
+fn archived_campaign_rejects_commands() {
     let at = midway();
     let edit = CampaignCommand::Edit(CampaignEdit::at(at));
     let budget = CampaignCommand::SetBudget { budget: plan().budget, at };
@@ -29,7 +29,7 @@ fn an_archived_campaign_takes_no_command() {
 }
 
 #[test]
-fn only_a_draft_is_launched() {
+fn only_a_draft_can_be_launched() {
     let at = midway();
     check_events(Draft, LAUNCH(at), vec![CampaignEvent::CampaignLaunched { at }]);
     for state in [Launched, Paused, Completed] {
@@ -38,13 +38,13 @@ fn only_a_draft_is_launched() {
 }
 
 #[test]
-fn a_campaign_without_a_channel_is_not_launched() {
+fn rejects_a_launch_without_channels() {
     let nowhere = created(Plan { channels: vec![], ..plan() });
     given(vec![nowhere]).when(LAUNCH(early())).then_expect_error(CampaignError::ChannelRequired);
 }
 
 #[test]
-fn a_campaign_is_not_launched_after_its_last_day() {
+fn rejects_a_launch_after_the_last_day() {
     // The last day ends at midnight in Berlin.
     let (last_instant, over) = (instant("2026-12-24T22:59:59Z"), instant("2026-12-24T23:00:00Z"));
     check_events(Draft, LAUNCH(last_instant), vec![CampaignEvent::CampaignLaunched { at: last_instant }]);
@@ -54,7 +54,7 @@ fn a_campaign_is_not_launched_after_its_last_day() {
 }
 
 #[test]
-fn only_a_launched_campaign_is_paused() {
+fn only_a_launched_campaign_can_be_paused() {
     for at in [early(), midway()] {
         check_events(Launched, PAUSE(at), vec![CampaignEvent::CampaignPaused { at }]);
     }
@@ -64,7 +64,7 @@ fn only_a_launched_campaign_is_paused() {
 }
 
 #[test]
-fn only_a_paused_campaign_is_resumed() {
+fn only_a_paused_campaign_can_be_resumed() {
     let at = midway();
     check_events(Paused, RESUME(at), vec![CampaignEvent::CampaignResumed { at }]);
     for state in [Draft, Launched, Completed] {
@@ -73,7 +73,7 @@ fn only_a_paused_campaign_is_resumed() {
 }
 
 #[test]
-fn only_a_launched_or_paused_campaign_is_completed() {
+fn only_a_launched_or_paused_campaign_can_be_completed() {
     let at = midway();
     for state in [Launched, Paused] {
         check_events(state, COMPLETE(at), vec![CampaignEvent::CampaignCompleted { at }]);
@@ -84,7 +84,7 @@ fn only_a_launched_or_paused_campaign_is_completed() {
 }
 
 #[test]
-fn any_campaign_but_a_launched_one_is_archived() {
+fn any_but_a_launched_campaign_can_be_archived() {
     let at = midway();
     for state in [Draft, Paused, Completed] {
         check_events(state, ARCHIVE(at), vec![CampaignEvent::CampaignArchived { at }]);
@@ -93,7 +93,7 @@ fn any_campaign_but_a_launched_one_is_archived() {
 }
 
 #[test]
-fn a_launched_campaign_is_scheduled_until_its_first_day_begins_in_its_zone() {
+fn launched_campaign_is_scheduled_until_its_first_local_day() {
     let begins = instant("2026-11-30T23:00:00Z");
     let before = instant("2026-11-30T22:59:59.999Z");
     assert_eq!(starts_at(date("2026-12-01"), "Europe/Berlin".parse().unwrap()), begins);
@@ -119,7 +119,7 @@ fn a_launched_campaign_is_scheduled_until_its_first_day_begins_in_its_zone() {
 }
 
 #[test]
-fn a_first_day_without_midnight_begins_at_its_first_instant() {
+fn first_day_without_midnight_begins_at_its_first_instant() {
     let begins = |day, zone: &str| starts_at(date(day), zone.parse().unwrap());
     assert_eq!(begins("2018-11-04", "America/Sao_Paulo"), instant("2018-11-04T03:00:00Z"));
     assert_eq!(begins("2011-12-30", "Pacific/Apia"), begins("2011-12-31", "Pacific/Apia"));

@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn a_campaign_with_any_plan_is_created_or_refused(command in any_create(early())) {
+    fn creation_keeps_the_invariants(command in any_create(early())) {
         let mut campaign = Campaign::default();
         if let Ok(events) = decide(&campaign, command) {
             prop_assert_eq!(events.len(), 1);

@@ -222,7 +222,7 @@ fn validators() -> HashMap<&'static str, Validator> {
 }
 
 #[test]
-fn any_event_has_its_schema_and_is_read_as_it_was_written() {
+fn events_match_their_schema_and_round_trip() {
     let validators = validators();
     proptest!(ProptestConfig::with_cases(512), |(event in event())| {
         let known = event.event_type();

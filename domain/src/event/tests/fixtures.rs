@@ -10,7 +10,7 @@ use super::schemas::{committed, folder, names};
 use crate::event::{Event, EventType};
 
 #[test]
-fn fixtures_of_every_version_are_decoded() {
+fn decodes_fixtures_of_every_version() {
     for event_type in EventType::ALL {
         let versions: BTreeSet<String> = (1..=event_type.version()).map(|version| format!("v{version}")).collect();
         let here = folder("fixtures").join(event_type.name);

@@ -11,7 +11,7 @@ use super::*;
 use crate::ids::{CampaignId, SourceId, WorkspaceId};
 
 #[test]
-fn other_streams_types_and_shapes_are_not_ours() {
+fn rejects_unknown_streams_types_and_shapes() {
     let error = |stream_type, event_type, version, payload| {
         Event::decode(stream_type, event_type, version, payload).unwrap_err().to_string()
     };
@@ -38,7 +38,7 @@ fn other_streams_types_and_shapes_are_not_ours() {
 }
 
 #[test]
-fn what_newer_code_wrote_is_not_guessed_at() {
+fn rejects_events_of_newer_versions() {
     let payload = r#"{"CampaignLaunched":{"at":"2026-11-21T10:15:30Z"}}"#;
     let newer = "CampaignLaunched was written in version 2 by newer code; this one reads it up to version 1";
     let read = Event::decode("campaign", "CampaignLaunched", "2", payload).unwrap_err();
@@ -48,13 +48,13 @@ fn what_newer_code_wrote_is_not_guessed_at() {
 }
 
 #[test]
-fn no_two_types_have_one_name() {
+fn event_type_names_are_unique() {
     let names: std::collections::BTreeSet<_> = EventType::ALL.iter().map(|known| known.name).collect();
     assert_eq!(names.len(), EventType::ALL.len());
 }
 
 #[test]
-fn a_budget_of_version_1_is_for_the_whole_campaign() {
+fn upcasts_budget_v1_to_a_total_budget() {
     let version_1 =
         json!({"CampaignBudgetSet": {"budget": {"micros": 5, "currency": "EUR"}, "at": "2026-11-21T10:15:30Z"}});
     let current = upcast("CampaignBudgetSet", "1", version_1).unwrap();

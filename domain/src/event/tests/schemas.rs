@@ -152,7 +152,7 @@ const NEXT: &str = "What is committed may be in logs, so the shape of a version 
                     has written yet may still change: take its line out of domain/schemas/released.lock and run the same.";
 
 #[test]
-fn the_schemas_of_what_is_written_are_committed() {
+fn committed_schemas_match_the_types() {
     let mut locked = locked();
     let mut wrong = Vec::new();
     for event_type in EventType::ALL {
@@ -177,7 +177,7 @@ fn the_schemas_of_what_is_written_are_committed() {
 }
 
 #[test]
-fn schemas_that_were_released_do_not_change() {
+fn released_schemas_do_not_change() {
     let mut unlocked = locked();
     let mut wrong = Vec::new();
     for event_type in EventType::ALL {
@@ -235,7 +235,7 @@ fn schemas_describe_every_member() {
 }
 
 #[test]
-fn another_member_is_another_schema() {
+fn adding_a_member_changes_the_schema() {
     let schema = current(&catalogue::CAMPAIGN_CREATED);
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     let path = folder("fixtures/CampaignCreated/v2/full.json");

@@ -44,7 +44,7 @@ fn check_same(json: &str) {
 }
 
 #[test]
-fn an_empty_batch_is_read() {
+fn decodes_an_empty_batch() {
     let mut empty = batch(Vec::new());
     empty.campaigns.clear();
     let json = serde_json::to_string(&empty).unwrap();
@@ -52,7 +52,7 @@ fn an_empty_batch_is_read() {
 }
 
 #[test]
-fn what_is_written_in_another_way_is_left_to_serde() {
+fn leaves_other_spellings_to_serde() {
     let json = |row: &str| {
         serde_json::to_string(&batch(Vec::new()))
             .unwrap()
@@ -83,7 +83,7 @@ fn what_is_written_in_another_way_is_left_to_serde() {
 }
 
 #[test]
-fn a_label_that_stands_twice_is_read_as_serde_reads_it() {
+fn repeated_label_decodes_as_with_serde() {
     let row = r#"["a1",0,"click",1795256130250,1,null,{"country":"DE","device":"tv","country":"FR"}]"#;
     let json = serde_json::to_string(&batch(Vec::new())).unwrap();
     let json = json.replace(r#""observations":[]"#, &format!(r#""observations":[{row}]"#));
@@ -94,7 +94,7 @@ fn a_label_that_stands_twice_is_read_as_serde_reads_it() {
 
 proptest! {
     #[test]
-    fn a_batch_is_read_as_it_was_written(batch in any_batch()) {
+    fn any_batch_decodes_as_written(batch in any_batch()) {
         let json = serde_json::to_string(&batch).unwrap();
         let read = ObservationsRecorded::try_fast_decode(&json);
         if is_rare(&batch) {
@@ -105,14 +105,14 @@ proptest! {
     }
 
     #[test]
-    fn a_common_batch_is_read(batch in any_common_batch()) {
+    fn decodes_common_batches_without_serde(batch in any_common_batch()) {
         let json = serde_json::to_string(&batch).unwrap();
         prop_assert_eq!(ObservationsRecorded::try_fast_decode(&json), Some(batch));
     }
 
     /// Whatever else is in a log: what is read is what serde reads.
     #[test]
-    fn nothing_is_read_that_serde_reads_otherwise(
+    fn never_disagrees_with_serde(
         batch in prop_oneof![3 => any_common_batch(), 1 => any_batch()],
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8, prop::sample::select(br#"[]{},:"-019.eE+n \a"#.to_vec())), 1..4),
     ) {

@@ -50,7 +50,7 @@ fn forecast<const N: usize>(requests: [AppendRequest; N]) -> FastPathPlan {
 }
 
 #[test]
-fn events_follow_each_other_in_stream_and_log() {
+fn numbers_events_by_stream_and_by_log() {
     let plain = forecast([request("a", 2), at_version(5, request("b", 1)), request("c", 0), request("a", 1)]);
     assert!(plain.is_eligible);
     assert_eq!(plain.event_request, [1, 1, 2, 4]);
@@ -61,7 +61,7 @@ fn events_follow_each_other_in_stream_and_log() {
 }
 
 #[test]
-fn a_version_follows_from_the_requests_before() {
+fn derives_expected_versions_from_earlier_requests() {
     let follows = forecast([request("a", 2), at_version(5, request("a", 1)), at_version(6, request("a", 1))]);
     assert_eq!((follows.is_eligible, follows.stream_expected), (true, vec![Some(3)]));
     assert!(!forecast([at_version(5, request("a", 1)), at_version(5, request("a", 1))]).is_eligible);
@@ -69,7 +69,7 @@ fn a_version_follows_from_the_requests_before() {
 }
 
 #[test]
-fn streams_that_get_their_first_events_are_not_looked_up() {
+fn skips_the_lookup_of_new_streams() {
     assert!(forecast([at_version(0, request("a", 1)), at_version(1, request("a", 1))]).streams_are_new);
     assert!(!forecast([at_version(0, request("a", 1)), at_version(0, request("b", 0))]).streams_are_new);
     assert!(!forecast([at_version(0, request("a", 1)), request("b", 1)]).streams_are_new);
@@ -77,7 +77,7 @@ fn streams_that_get_their_first_events_are_not_looked_up() {
 }
 
 #[test]
-fn only_the_first_expectation_of_a_claim_is_looked_up() {
+fn looks_up_only_the_first_expectation_of_a_claim() {
     let mut handed_on = forecast([
         claiming("x", ClaimPrecondition::Absent, put("1")),
         claiming("x", held("1"), put("2")),
@@ -96,7 +96,7 @@ fn only_the_first_expectation_of_a_claim_is_looked_up() {
 }
 
 #[test]
-fn what_contradicts_itself_has_no_forecast() {
+fn contradictory_batch_has_no_fast_path() {
     assert!(
         !forecast([
             claiming("x", ClaimPrecondition::Absent, put("1")),

@@ -16,7 +16,7 @@ fn stored(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_row_is_read_with_the_header_before_it_or_without() {
+fn parses_rows_with_and_without_a_header() {
     let with_header = [HEADER, &stored(br#"{"a":"\u00e9"}"#)].concat();
     for message in [with_header, stored(br#"{"a":"\u00e9"}"#)] {
         let event = event(1, &message).ok().flatten().expect("an event");
@@ -29,13 +29,13 @@ fn a_row_is_read_with_the_header_before_it_or_without() {
 }
 
 #[test]
-fn the_end_is_no_event() {
+fn end_marker_yields_no_event() {
     assert!(matches!(event(1, &END.to_be_bytes()), Ok(None)));
     assert!(matches!(event(1, &[HEADER, &END.to_be_bytes()].concat()), Ok(None)));
 }
 
 #[test]
-fn what_is_no_row_of_the_log_is_an_error_wherever_it_breaks_off() {
+fn rejects_malformed_and_truncated_rows() {
     let whole = stored(b"{}");
     for length in 0..whole.len() {
         assert!(event(1, &whole[..length]).is_err(), "cut to {length}");

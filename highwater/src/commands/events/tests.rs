@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::*;
 
 #[test]
-fn every_version_of_every_type_has_its_schema() {
+fn prints_the_schema_of_every_version() {
     for known in EventType::ALL {
         for version in 1..=known.version() {
             let schema: Value = serde_json::from_str(schema(known.name, Some(version)).unwrap()).unwrap();
@@ -16,7 +16,7 @@ fn every_version_of_every_type_has_its_schema() {
 }
 
 #[test]
-fn what_there_is_not_is_said_with_what_there_is() {
+fn unknown_type_or_version_lists_the_known_ones() {
     let said = |event_type, version| schema(event_type, version).unwrap_err().to_string();
     assert_eq!(
         said("CampaignDeleted", None),
@@ -27,7 +27,7 @@ fn what_there_is_not_is_said_with_what_there_is() {
 }
 
 #[test]
-fn the_list_has_every_type() {
+fn lists_every_type() {
     let listed = table().to_string();
     for known in EventType::ALL {
         assert!(listed.contains(known.name), "{listed}");

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_a_number_and_its_unit() {
+    fn duration_is_a_number_and_a_unit() {
         for (text, seconds) in [("0s", 0), ("90m", 5_400), ("24h", 86_400), ("7d", 604_800)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
         }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn projections_are_all_or_the_one_named() {
+    fn selects_all_projections_or_the_named_one() {
         assert_eq!(projections_named(None).unwrap().len(), PROJECTIONS.len());
         assert_eq!(projections_named(Some("campaign_model")).unwrap(), ["campaign_model"]);
         assert!(projections_named(Some("horoscopes")).unwrap_err().to_string().contains("campaign_model"));

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_is_a_row() {
+    fn shows_an_epoch_as_a_row() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
         let mut epoch = EpochStatus {
             projection: "campaign_model".to_owned(),

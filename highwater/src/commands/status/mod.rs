@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_a_row_and_what_is_missing_is_fully_behind() {
+    fn missing_checkpoint_is_shown_as_fully_behind() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
         let log = LogStatus {
             workspace: 1,
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projector_that_is_not_heard_of_says_so() {
+    fn shows_how_long_a_projector_is_silent() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
         let living = ProjectorStatus {
             projector: uuid::Uuid::nil(),

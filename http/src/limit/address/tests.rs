@@ -14,7 +14,7 @@ fn seen(trust: Trust, fields: &[(&'static str, &'static str)]) -> String {
 }
 
 #[test]
-fn only_a_proxy_is_believed() {
+fn forwarded_headers_count_only_behind_a_proxy() {
     let claims = [("x-forwarded-for", "192.0.2.7"), ("forwarded", "for=192.0.2.8")];
     assert_eq!(seen(Trust::Peer, &claims), "10.0.0.1");
     assert_eq!(seen(Trust::Proxy, &claims), "192.0.2.7");
@@ -23,7 +23,7 @@ fn only_a_proxy_is_believed() {
 }
 
 #[test]
-fn the_last_address_is_the_proxys_own_word() {
+fn takes_the_last_forwarded_address() {
     let spoofed = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2, 192.0.2.7")];
     assert_eq!(seen(Trust::Proxy, &spoofed), "192.0.2.7");
     let spoofed = [("forwarded", "for=1.1.1.1, For=\"192.0.2.9:99\";proto=https;by=203.0.113.43")];
@@ -31,7 +31,7 @@ fn the_last_address_is_the_proxys_own_word() {
 }
 
 #[test]
-fn addresses_come_in_many_forms() {
+fn parses_addresses_in_every_form() {
     for (text, address) in [
         ("192.0.2.7:4711", "192.0.2.7"),
         ("2001:db8:0:1::7", "2001:db8:0:1::"),
@@ -50,6 +50,6 @@ fn addresses_come_in_many_forms() {
 }
 
 #[test]
-fn without_a_connection_there_is_no_address() {
+fn no_connection_gives_no_address() {
     assert_eq!(of(&Extensions::new(), &HeaderMap::new(), Trust::Proxy), None);
 }

@@ -12,7 +12,7 @@ fn install(directory: &Path, version: &str) {
 }
 
 #[test]
-fn a_version_is_read_from_what_packages_print() {
+fn parses_versions_as_packages_print_them() {
     for (said, major) in [
         ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n", Some(15)),
         ("postgres (PostgreSQL) 18beta2", Some(18)),
@@ -24,7 +24,7 @@ fn a_version_is_read_from_what_packages_print() {
 }
 
 #[test]
-fn the_newest_is_chosen_unless_a_database_needs_its_own() {
+fn chooses_the_newest_or_the_databases_own_version() {
     let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     install(old.path(), "15.2");
     install(new.path(), "17.0");
@@ -39,7 +39,7 @@ fn the_newest_is_chosen_unless_a_database_needs_its_own() {
 }
 
 #[test]
-fn what_is_missing_or_too_old_says_what_to_do() {
+fn missing_or_old_programs_say_what_to_do() {
     let place = tempfile::tempdir().unwrap();
     let error = PgBinaries::choose(None, vec![place.path().to_owned()]).unwrap_err();
     assert!(matches!(error, LocalPostgresError::NotInstalled { .. }));

@@ -3,7 +3,8 @@
 use domain::item::{ItemError, ItemErrorCode, truncate};
 use serde::Deserialize;
 
-/// The error of an item that is not a `T`. Costs a second parse, which only such items pay, to find the member at fault.
+/// The error of an item that is not a `T`. Costs a second parse, which only such items pay, to find the member at
+/// fault.
 pub(crate) fn malformed<'a, T: Deserialize<'a>>(json: &'a str) -> ItemError {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {

@@ -1,8 +1,8 @@
 //! The command API: the use cases of `commands` over HTTP.
 //!
 //! A request goes through these steps. `command` authenticates it and reads its headers and its body into a
-//! `CommandContext`; the route reads the body into typed input and calls the use case; `response` says what was done, and
-//! `problems` why nothing was.
+//! `CommandContext`; the route reads the body into typed input and calls the use case; `response` says what was done,
+//! and `problems` why nothing was.
 
 mod command;
 mod idempotency;

@@ -42,7 +42,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) claims: ClaimReader<'a>,
 }
 
-/// The attempts at one command. A use case looks up, decides and appends in each, and takes the next one when it lost a race.
+/// The attempts at one command. A use case looks up, decides and appends in each, and takes the next one when it lost a
+/// race.
 #[derive(Debug)]
 pub(crate) struct Attempts<'a> {
     commands: &'a Commands,
@@ -52,8 +53,8 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    /// Begins to carry a command out. Rejected before anything is looked up while a command under the same key is carried
-    /// out, and when the log has more to write than it can: what is rejected for load must not add to it.
+    /// Begins to carry a command out. Rejected before anything is looked up while a command under the same key is
+    /// carried out, and when the log has more to write than it can: what is rejected for load must not add to it.
     pub(crate) fn begin(commands: &'a Commands, context: &'a CommandContext) -> Result<Self, CommandError> {
         let workspace = context.workspace().0;
         commands.appender.check_capacity(workspace)?;
@@ -139,7 +140,8 @@ pub(crate) fn classify(
     }
 }
 
-/// The result of the same command, if it was carried out before. Only saves work: the append looks again, under the lock.
+/// The result of the same command, if it was carried out before. Only saves work: the append looks again, under the
+/// lock.
 pub(crate) async fn find_previous_result(
     commands: &Commands,
     context: &CommandContext,

@@ -91,8 +91,8 @@ impl Commands {
         })
     }
 
-    /// A campaign of the caller's workspace, and whether it is from the cache: a decision on that must be asserted by an
-    /// append. One that is being created has no stream to read.
+    /// A campaign of the caller's workspace, and whether it is from the cache: a decision on that must be asserted by
+    /// an append. One that is being created has no stream to read.
     async fn load_campaign(
         &self,
         context: &CommandContext,

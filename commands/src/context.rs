@@ -30,8 +30,8 @@ pub struct CommandContext {
 
 /// The same key with the same content gets the first answer again; with other content it is an error.
 ///
-/// The receipt is written in the transaction of the events that it stands for, so neither exists without the other. Where a
-/// use case looks for it before its append, it only saves work: the append looks again, under the head's lock.
+/// The receipt is written in the transaction of the events that it stands for, so neither exists without the other.
+/// Where a use case looks for it before its append, it only saves work: the append looks again, under the head's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
     /// The key, as the caller chose it.

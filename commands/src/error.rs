@@ -137,7 +137,8 @@ impl CommandError {
         Self::BadClaim { kind, key: key.to_owned() }
     }
 
-    /// Whether something that the command needs cannot be reached now. Another attempt, or another process, may succeed.
+    /// Whether something that the command needs cannot be reached now. Another attempt, or another process, may
+    /// succeed.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Append(error) => matches!(error, AppendError::ShuttingDown | AppendError::Unavailable(_)),

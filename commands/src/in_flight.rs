@@ -1,6 +1,6 @@
 //! The idempotency keys that are being carried out in this process. A second command under the same key is rejected
-//! meanwhile: it would do all the work of the first, only to find its receipt. In other processes it does find it, in the
-//! append.
+//! meanwhile: it would do all the work of the first, only to find its receipt. In other processes it does find it, in
+//! the append.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +32,8 @@ impl InFlightKeys {
     }
 }
 
-/// Holds a key until it is dropped. By then there is a receipt, or nothing was done. If the caller went away, the append may
-/// still run; it finds the receipt of whichever command came first.
+/// Holds a key until it is dropped. By then there is a receipt, or nothing was done. If the caller went away, the
+/// append may still run; it finds the receipt of whichever command came first.
 #[derive(Debug)]
 #[must_use = "the key is free again when this is dropped"]
 pub(crate) struct InFlightGuard {

@@ -1,11 +1,12 @@
 //! The use cases that write: campaigns, sources, and what sources report. They know no HTTP: a route, a webhook and a
 //! broker's consumer call the same functions.
 //!
-//! A use case takes a [`CommandContext`] (who acts, in which flow, under which idempotency key) and typed input. It looks
-//! up what the decision rests on (a stream, or claims), lets the domain decide, and appends events, claims and receipt in
-//! one transaction, again if it lost a race. A key that was used before is answered by its receipt.
+//! A use case takes a [`CommandContext`] (who acts, in which flow, under which idempotency key) and typed input. It
+//! looks up what the decision rests on (a stream, or claims), lets the domain decide, and appends events, claims and
+//! receipt in one transaction, again if it lost a race. A key that was used before is answered by its receipt.
 //!
-//! No use case reads a read table. What a decision must look up beside its own stream is a claim, which the append asserts.
+//! No use case reads a read table. What a decision must look up beside its own stream is a claim, which the append
+//! asserts.
 #![warn(missing_docs)]
 
 mod append; // append with retry

@@ -96,7 +96,8 @@ impl CommandResult {
         })
     }
 
-    /// The result of one use case, whose outcomes `read` knows. A receipt with any other outcome is of another use case.
+    /// The result of one use case, whose outcomes `read` knows. A receipt with any other outcome is of another use
+    /// case.
     pub(crate) fn complete<T>(
         self,
         key: Option<&str>,

@@ -38,7 +38,8 @@ pub enum OpenError {
     Database(#[from] sqlx::Error),
 }
 
-/// Finds the workspace of this name, or opens it. One whose first event is missing, because its opening broke off, gets it.
+/// Finds the workspace of this name, or opens it. One whose first event is missing, because its opening broke off, gets
+/// it.
 pub async fn find_or_open(
     admin: &PgPool,
     database: &DatabaseConfig,

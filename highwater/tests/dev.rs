@@ -1,4 +1,5 @@
-//! `highwater dev` as a program: it starts from nothing, stops on Ctrl-C, leaves nothing running, and is operated by its directory.
+//! `highwater dev` as a program: it starts from nothing, stops on Ctrl-C, leaves nothing running, and is operated by
+//! its directory.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 

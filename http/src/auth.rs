@@ -1,4 +1,5 @@
-//! The caller: every API request carries `Authorization: Bearer <key>`, and the key decides the workspace and the scopes.
+//! The caller: every API request carries `Authorization: Bearer <key>`, and the key decides the workspace and the
+//! scopes.
 
 use std::ops::Deref;
 

@@ -22,8 +22,8 @@ impl Authenticator {
         self.authenticate_limited(token, || Ok(())).await
     }
 
-    /// The same, for tokens from strangers: `admit` runs before the database is asked and may refuse, so that guesses can
-    /// be limited.
+    /// The same, for tokens from strangers: `admit` runs before the database is asked and may refuse, so that guesses
+    /// can be limited.
     pub async fn authenticate_limited<E: From<KeyError>>(
         &self,
         token: &str,

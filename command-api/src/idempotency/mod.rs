@@ -67,7 +67,8 @@ impl RequestDigest {
         Self(Sha256::new()).with(method.as_str()).with(path)
     }
 
-    /// With a part beside the body. Its length goes before it, so that no two requests share a digest by moving a border.
+    /// With a part beside the body. Its length goes before it, so that no two requests share a digest by moving a
+    /// border.
     pub(crate) fn with(mut self, part: &str) -> Self {
         self.0.update((part.len() as u64).to_be_bytes());
         self.0.update(part);

@@ -9,20 +9,23 @@ use super::rules;
 problem_types! {
     pub(crate) ALL;
 
-    /// The campaign changed after the version that `If-Match` names, and the command may rest on what is no longer so. Nothing was
-    /// done. `version` is what it has now: read it again and decide anew.
+    /// The campaign changed after the version that `If-Match` names, and the command may rest on what is no longer so.
+    /// Nothing was done. `version` is what it has now: read it again and decide anew.
     pub(crate) VERSION_MISMATCH = PRECONDITION_FAILED "version-mismatch" "The campaign has changed since"
         r#"{"detail": "It is at version 4. Read it again and decide anew.", "version": 4}"#;
 
-    /// Others changed the same thing at the same time, more often than was tried. Nothing was done: send the request again.
+    /// Others changed the same thing at the same time, more often than was tried. Nothing was done: send the request
+    /// again.
     pub(crate) CONCURRENT_CHANGE = CONFLICT "concurrent-change" "Others are changing the same thing"
         r#"{"detail": "Nothing was done. Send the request again."}"#;
 
-    /// Another request with this `Idempotency-Key` is not answered yet. Send this one again later: it gets the same answer.
+    /// Another request with this `Idempotency-Key` is not answered yet. Send this one again later: it gets the same
+    /// answer.
     pub(crate) REQUEST_IN_FLIGHT = CONFLICT "request-in-flight" "This request is being carried out"
         r#"{"detail": "Another request with this Idempotency-Key is not answered yet. Send this one again later."}"#;
 
-    /// The name stands for a source that was registered as something else; `errors` names the first member that differs.
+    /// The name stands for a source that was registered as something else; `errors` names the first member that
+    /// differs.
     pub(crate) SOURCE_NAME_TAKEN = CONFLICT "source-name-taken" "Another source has this name"
         r#"{"detail": "The source \"google_ads\" is registered with another currency.",
             "errors": [{"field": "currency", "detail": "differs from what is registered under this name"}]}"#;
@@ -40,13 +43,13 @@ problem_types! {
     pub(crate) WRONG_SOURCE_KIND = UNPROCESSABLE_ENTITY "wrong-source-kind" "This source does not send these"
         r#"{"errors": [{"field": "source", "detail": "\"google_ads\" is a pull source: it sends statements"}]}"#;
 
-    /// A batch has at least one item and at most as many as `errors` says. Send more in several batches, or observations as
-    /// newline-delimited JSON.
+    /// A batch has at least one item and at most as many as `errors` says. Send more in several batches, or
+    /// observations as newline-delimited JSON.
     pub(crate) BATCH_SIZE = UNPROCESSABLE_ENTITY "batch-size" "The batch has no or too many items"
         r#"{"errors": [{"field": "observations", "detail": "has 0 items, but 1 to 5000 are taken"}]}"#;
 
-    /// The events of one request are of one source. Send those of each source in a request of their own, or name one source for
-    /// all of them in the query.
+    /// The events of one request are of one source. Send those of each source in a request of their own, or name one
+    /// source for all of them in the query.
     pub(crate) MIXED_SOURCES = UNPROCESSABLE_ENTITY "mixed-sources" "The events are of several sources"
         r#"{"errors": [{"field": "[2].source", "detail": "differs from [0].source"}]}"#;
 
@@ -54,7 +57,8 @@ problem_types! {
     pub(crate) INVALID_IDEMPOTENCY_KEY = BAD_REQUEST "invalid-idempotency-key" "The Idempotency-Key is not valid"
         r#"{"errors": [{"field": "Idempotency-Key", "detail": "is given more than once"}]}"#;
 
-    /// A key stands for one method, path and body, and this one was used for another request. Use a new key for a new request.
+    /// A key stands for one method, path and body, and this one was used for another request. Use a new key for a new
+    /// request.
     pub(crate) IDEMPOTENCY_KEY_REUSED = UNPROCESSABLE_ENTITY "idempotency-key-reused"
         "This idempotency key was used for another request"
         r#"{"detail": "A key stands for one method, path and body. Use a new key for a new request."}"#;

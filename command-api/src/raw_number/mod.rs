@@ -44,7 +44,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for StrictStr<'a> {
     }
 }
 
-/// An object's members in the order sent. A name given twice is an error: which of the two was meant is not ours to guess.
+/// An object's members in the order sent. A name given twice is an error: which of the two was meant is not ours to
+/// guess.
 #[derive(Debug)]
 pub(crate) struct UniqueKeyMap<'a, V>(pub(crate) Vec<(Cow<'a, str>, V)>);
 

@@ -82,8 +82,8 @@ pub(crate) struct SourceResponse {
 
 /// Register a source
 ///
-/// The same definition again is answered with the source that has it (200). Another definition under a name that is taken
-/// is an error (409), which names the first member that differs.
+/// The same definition again is answered with the source that has it (200). Another definition under a name that is
+/// taken is an error (409), which names the first member that differs.
 #[utoipa::path(
     post,
     path = "/v1/sources",

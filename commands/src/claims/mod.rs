@@ -6,7 +6,7 @@
 //! | `campaign` | campaign | campaign | `open`, or `archived <instant>` |
 //! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
 //! | `statement` | `<source>/<campaign>/<grain>/<zone>/<bucket>` | source | measure -> [value, stated_at in ms] |
-//! | `correction` | `<UTC day>/<item id>` of an observation that was corrected | source | `[count, value]` that it comes to |
+//! | `correction` | `<UTC day>/<item id>` of a corrected observation | source | `[count, value]` that it comes to |
 //! | `statement_grain` | `<source>/<campaign>/<measure>` | source | `<grain> <zone>` |
 
 mod lookup; // finds claims, caches those that change seldom

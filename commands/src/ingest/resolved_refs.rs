@@ -62,8 +62,8 @@ pub(crate) struct ResolvedRefs<'a> {
 }
 
 impl<'a> ResolvedRefs<'a> {
-    /// Looks up a source and the campaigns that `references` mean when it uses them; `None` when there is no such source.
-    /// A source's own external ids come before the workspace's.
+    /// Looks up a source and the campaigns that `references` mean when it uses them; `None` when there is no such
+    /// source. A source's own external ids come before the workspace's.
     pub(crate) async fn find(
         lookup: &mut ClaimReader<'_>,
         source: &str,
@@ -150,7 +150,8 @@ impl<'a> ResolvedRefs<'a> {
     }
 }
 
-/// Whom an external id stands for. That the source has no such id of its own is relied on too, when the workspace's is used.
+/// Whom an external id stands for. That the source has no such id of its own is relied on too, when the workspace's is
+/// used.
 fn external_owner(
     lookup: &ClaimReader<'_>,
     source: &str,

@@ -41,7 +41,8 @@ impl CampaignRef {
     }
 }
 
-/// An amount of a measure, as an integer in the measure's unit: things, millionths of a conversion, micros of a currency.
+/// An amount of a measure, as an integer in the measure's unit: things, millionths of a conversion, micros of a
+/// currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amount {
     /// The integer.

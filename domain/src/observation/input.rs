@@ -40,8 +40,8 @@ pub enum ObservationBody {
         /// What else is known of it.
         dimensions: BTreeMap<String, String>,
     },
-    /// An earlier observation has another count or value than was said. A total that is left out stays; with neither, the
-    /// earlier observation is retracted.
+    /// An earlier observation has another count or value than was said. A total that is left out stays; with neither,
+    /// the earlier observation is retracted.
     Correction {
         /// The earlier observation.
         adjusts: CorrectionTarget,

@@ -20,7 +20,8 @@ pub const INTERRUPTED: u8 = 130;
 /// The option that names the database of a `highwater dev`.
 #[derive(Debug, clap::Args)]
 pub struct DatabaseArgs {
-    /// Work on the `highwater dev` that keeps its data in DIR, running or stopped. Wins over HIGHWATER_DATABASE_URL and `database.url`.
+    /// Work on the `highwater dev` that keeps its data in DIR, running or stopped. Wins over HIGHWATER_DATABASE_URL and
+    /// `database.url`.
     ///
     /// A stopped one gets its PostgreSQL started for as long as the command runs.
     #[arg(long, global = true, value_name = "DIR")]

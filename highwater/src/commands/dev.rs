@@ -41,8 +41,8 @@ const FILTER: &str = "info,highwater::request=warn,sqlx::postgres::notice=warn";
 /// What `dev` is told.
 #[derive(Debug, clap::Args)]
 pub struct DevArgs {
-    /// Where the private PostgreSQL keeps everything. The next start goes on with it, and operator's commands take it too.
-    /// [default: $XDG_DATA_HOME/highwater, or /var/lib/highwater for root]
+    /// Where the private PostgreSQL keeps everything. The next start goes on with it, and operator's commands take it
+    /// too. [default: $XDG_DATA_HOME/highwater, or /var/lib/highwater for root]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where the command API listens; port 0 takes a free one.

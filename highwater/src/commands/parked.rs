@@ -1,4 +1,5 @@
-//! `highwater parked`: what of the logs waits because an event cannot be applied; tries it again, or leaves an event out.
+//! `highwater parked`: what of the logs waits because an event cannot be applied; tries it again, or leaves an event
+//! out.
 
 use std::collections::HashMap;
 use std::io::Write as _;

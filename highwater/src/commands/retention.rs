@@ -42,7 +42,8 @@ struct Set {
     /// Keep all months. Those that were dropped come back with the next replay.
     #[arg(long, group = "kept")]
     keep_all: bool,
-    /// Only of this table: increments, hourly_increments, daily_increments, dimension_totals, corrections or statements.
+    /// Only of this table: increments, hourly_increments, daily_increments, dimension_totals, corrections or
+    /// statements.
     #[arg(long, value_name = "TABLE", requires = "kept")]
     table: Option<String>,
     /// How many values of a dimension are kept per campaign and source, from the next replay on.

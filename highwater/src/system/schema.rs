@@ -38,7 +38,8 @@ pub enum SchemaError {
 /// PostgreSQL's code for a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// Refuses a database that lacks migrations of ours. One that has more is fine: newer programs extend before they change.
+/// Refuses a database that lacks migrations of ours. One that has more is fine: newer programs extend before they
+/// change.
 pub async fn check(pool: &PgPool) -> Result<(), SchemaError> {
     let failed = |error: sqlx::Error| SchemaError::Database(error.into());
     let mut connection = pool.acquire().await.map_err(failed)?;

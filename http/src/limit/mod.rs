@@ -1,9 +1,10 @@
-//! How much an API takes, and what it says to the rest: 429 to a caller that asks too often, 503 when there is more to do
-//! than can be done, 431 and 408 to requests that are too large in the head or too slow in the body.
+//! How much an API takes, and what it says to the rest: 429 to a caller that asks too often, 503 when there is more to
+//! do than can be done, 431 and 408 to requests that are too large in the head or too slow in the body.
 //!
-//! [`Limits`] are one API's. `admit`, a layer of the edge, asks them before anything of a request is read; what it lets in
-//! carries an [`RequestPermit`], which `auth` asks once the key is known, which counts the body as it arrives, and which gives
-//! everything back when the request is over. A limit that a use case applies is answered by [`rate_limited`].
+//! [`Limits`] are one API's. `admit`, a layer of the edge, asks them before anything of a request is read; what it lets
+//! in carries an [`RequestPermit`], which `auth` asks once the key is known, which counts the body as it arrives, and
+//! which gives everything back when the request is over. A limit that a use case applies is answered by
+//! [`rate_limited`].
 
 mod address;
 pub(super) mod admit;
@@ -193,8 +194,8 @@ impl RequestPermit {
         self.0.flowing.store(true, Ordering::Relaxed);
     }
 
-    /// Takes room for what is kept of the body beside what was received, as when it is unpacked. False where there is none:
-    /// then nothing more of it is read, and the answer says why.
+    /// Takes room for what is kept of the body beside what was received, as when it is unpacked. False where there is
+    /// none: then nothing more of it is read, and the answer says why.
     pub(super) fn reserve_bytes(&self, bytes: usize) -> bool {
         let held = self.take(bytes as u64);
         if !held {
@@ -311,15 +312,15 @@ fn fields(standings: &[RateLimitStatus]) -> Option<[(HeaderName, HeaderValue); 2
     Some([(RATELIMIT_POLICY, value(policies)?), (RATELIMIT, value(limits)?)])
 }
 
-/// Writes an item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). Units other than requests have no name
-/// in the draft's registry, so none is given.
+/// Writes an item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). Units other than requests have no
+/// name in the draft's registry, so none is given.
 fn write_policy(policy: &RatePolicy, field: &mut String) {
     // Writing to a string cannot fail.
     let _ = write!(field, "\"{}\";q={};w={}", policy.name, policy.quota, policy.window_s);
 }
 
-/// Writes an item of `RateLimit`. A refusal's window ends when it may be tried again. Otherwise it is the time for which
-/// the rest lasts at the policy's rate, so that nobody who spreads `r` over `t` is refused.
+/// Writes an item of `RateLimit`. A refusal's window ends when it may be tried again. Otherwise it is the time for
+/// which the rest lasts at the policy's rate, so that nobody who spreads `r` over `t` is refused.
 fn write_status(status: &RateLimitStatus, field: &mut String) {
     let seconds = match status.wait {
         Some(wait) => whole_seconds(wait),

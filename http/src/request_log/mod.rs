@@ -1,5 +1,5 @@
-//! The two layers of the edge: `request_log` (outside) names, times, counts and logs a request; `timeout_and_catch_panics` (inside) bounds it and
-//! makes a problem of whatever goes wrong.
+//! The two layers of the edge: `request_log` (outside) names, times, counts and logs a request;
+//! `timeout_and_catch_panics` (inside) bounds it and makes a problem of whatever goes wrong.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -235,8 +235,8 @@ pub(super) async fn timeout_and_catch_panics(
     }
 }
 
-/// The problem that an answer is, or must become: a refusal that no handler wrote (404, 405, a layer's 413) has plain text or
-/// nothing. A refusal in JSON of another kind, as GraphQL has, is its handler's own.
+/// The problem that an answer is, or must become: a refusal that no handler wrote (404, 405, a layer's 413) has plain
+/// text or nothing. A refusal in JSON of another kind, as GraphQL has, is its handler's own.
 fn problem_of(response: &Response) -> Option<Problem> {
     if let Some(problem) = response.extensions().get::<Problem>() {
         return Some(problem.clone());

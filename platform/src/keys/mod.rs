@@ -1,7 +1,7 @@
 //! API keys: each belongs to one workspace and has scopes.
 //!
-//! A key is random and long, and only its SHA-256 digest is stored, so finding it by digest leaks nothing and needs no slow
-//! hash. A key is never logged, printed or kept in clear.
+//! A key is random and long, and only its SHA-256 digest is stored, so finding it by digest leaks nothing and needs no
+//! slow hash. A key is never logged, printed or kept in clear.
 
 mod registry;
 
@@ -51,14 +51,15 @@ fn is_well_formed(text: &str) -> bool {
 /// How long a cached key is trusted. A revoked key stops working within this time.
 const TRUSTED_FOR: TimeDelta = TimeDelta::seconds(5);
 
-/// From this age on, one request asks again while the others use the cache, so that no crowd of callers waits for the database.
+/// From this age on, one request asks again while the others use the cache, so that no crowd of callers waits for the
+/// database.
 const REFRESH_FROM: TimeDelta = TimeDelta::milliseconds(2_500);
 
 /// The capacity of the cache. If more keys are in use at once, they are looked up more often.
 const MAX_CACHED: usize = 10_000;
 
-/// Finds the principal of an API key. Valid keys are cached for five seconds. Unknown ones are not, so that a key works as
-/// soon as it is made. Clones share the cache.
+/// Finds the principal of an API key. Valid keys are cached for five seconds. Unknown ones are not, so that a key works
+/// as soon as it is made. Clones share the cache.
 #[derive(Clone)]
 pub(crate) struct ApiKeyVerifier {
     pool: PgPool,

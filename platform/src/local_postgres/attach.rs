@@ -91,8 +91,8 @@ impl AttachedPostgres {
         }
     }
 
-    /// Stops the server if this process started it, once no other process uses it. Whoever comes meanwhile waits, and then
-    /// starts a server of its own.
+    /// Stops the server if this process started it, once no other process uses it. Whoever comes meanwhile waits, and
+    /// then starts a server of its own.
     pub async fn detach(self) -> Result<(), LocalPostgresError> {
         let ServerOwner::Us(server) = self.server else { return Ok(()) };
         let _no_guests = lock_out_guests(server.directory.root(), Duration::MAX).await?;

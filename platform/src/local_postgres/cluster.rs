@@ -1,4 +1,5 @@
-//! The files of the database: makes them, reads which server uses them, and stops one that outlived the process that started it.
+//! The files of the database: makes them, reads which server uses them, and stops one that outlived the process that
+//! started it.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -68,8 +69,9 @@ fn said(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
 }
 
-/// Stops a server of this very directory that still runs although its process is gone: we hold the directory's lock, so nobody
-/// else runs it. Those who still use it may finish first. A stale pid file that names some other process would keep PostgreSQL from starting, and is removed.
+/// Stops a server of this very directory that still runs although its process is gone: we hold the directory's lock, so
+/// nobody else runs it. Those who still use it may finish first. A stale pid file that names some other process would
+/// keep PostgreSQL from starting, and is removed.
 pub(super) async fn stop_orphan(directory: &DataDir, within: Duration) -> Result<(), LocalPostgresError> {
     let database = directory.database();
     let pid_file = database.join("postmaster.pid");
@@ -116,8 +118,8 @@ pub(super) struct Postmaster {
     pub(super) port: u16,
 }
 
-/// The server that uses the database, as it wrote itself down: line 4 of its file is the port, line 5 the socket's directory.
-/// `None` if there is none, or if it has not yet written both.
+/// The server that uses the database, as it wrote itself down: line 4 of its file is the port, line 5 the socket's
+/// directory. `None` if there is none, or if it has not yet written both.
 pub(super) fn read_postmaster(database: &Path) -> Result<Option<Postmaster>, LocalPostgresError> {
     let lines = read_lines(&database.join("postmaster.pid"))?;
     let (port, socket) = (lines.get(3).and_then(|line| line.parse().ok()), lines.get(4));
@@ -140,8 +142,9 @@ fn is_alive(pid: Pid) -> bool {
     pid.as_raw() > 1 && !matches!(kill(pid, None), Err(Errno::ESRCH))
 }
 
-/// We start a server with its directory as an argument. Unlike its working directory, its arguments may be read by whoever is
-/// root in a container without the right to trace. Where they cannot be read, a living process is taken for the postmaster.
+/// We start a server with its directory as an argument. Unlike its working directory, its arguments may be read by
+/// whoever is root in a container without the right to trace. Where they cannot be read, a living process is taken for
+/// the postmaster.
 fn works_in(pid: Pid, database: &Path) -> bool {
     match fs::read(format!("/proc/{pid}/cmdline")) {
         Ok(arguments) => arguments.split(|byte| *byte == 0).any(|argument| argument == database.as_os_str().as_bytes()),

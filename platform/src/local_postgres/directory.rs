@@ -75,7 +75,8 @@ impl DataDir {
         version(&self.database()).map(|version| version.is_some())
     }
 
-    /// A directory for the socket that PostgreSQL's user alone may enter: here, or under /tmp where the path would be too long.
+    /// A directory for the socket that PostgreSQL's user alone may enter: here, or under /tmp where the path would be
+    /// too long.
     pub(super) fn socket(&self) -> Result<PathBuf, LocalPostgresError> {
         let here = self.root.join("socket");
         if here.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET {
@@ -128,8 +129,8 @@ pub(super) fn existing(data_dir: &Path) -> Result<PathBuf, LocalPostgresError> {
     version(&database(&root))?.map(|_| root).ok_or_else(none)
 }
 
-/// Makes what is missing of the path. PostgreSQL's user has to pass through it, whatever the umask says; the database itself is
-/// closed to others.
+/// Makes what is missing of the path. PostgreSQL's user has to pass through it, whatever the umask says; the database
+/// itself is closed to others.
 fn make_enterable(path: &Path) -> Result<(), LocalPostgresError> {
     let file = |what, path: &Path| {
         let path = path.to_owned();

@@ -1,5 +1,6 @@
-//! Who uses a data directory. Two locks keep processes out of each other's way; the system releases both however their holders
-//! end. `highwater.lock` belongs to the process that runs the server. `highwater.guests` is shared by those who only connect to it.
+//! Who uses a data directory. Two locks keep processes out of each other's way; the system releases both however their
+//! holders end. `highwater.lock` belongs to the process that runs the server. `highwater.guests` is shared by those who
+//! only connect to it.
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -40,8 +40,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts PostgreSQL and waits until it takes connections. Backends of a server that was killed may linger for a moment
-    /// and keep the next one from starting, so after a bad end it is tried again for a while.
+    /// Starts PostgreSQL and waits until it takes connections. Backends of a server that was killed may linger for a
+    /// moment and keep the next one from starting, so after a bad end it is tried again for a while.
     pub(super) async fn launch(directory: &DataDir, config: &LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
         let by = Instant::now() + config.start_within;
         let lingering_until = Instant::now() + Duration::from_secs(15);
@@ -144,8 +144,8 @@ impl Server {
         status
     }
 
-    /// A fast shutdown: sessions end, the log is flushed. One that hangs is ended without a checkpoint, and recovers at its next
-    /// start.
+    /// A fast shutdown: sessions end, the log is flushed. One that hangs is ended without a checkpoint, and recovers at
+    /// its next start.
     pub(super) async fn stop(&mut self) -> Result<(), LocalPostgresError> {
         for (signal, patience) in [(Signal::SIGINT, 60), (Signal::SIGQUIT, 10)] {
             if self.ended {

@@ -1,7 +1,7 @@
 //! Logs and metrics of the process.
 //!
-//! Logs go to stderr, one line each, as text or JSON. Every line of a request carries the span `request` with `trace_id`,
-//! and, once the caller is known, `workspace` and `actor`. The line that ends a request has the target
+//! Logs go to stderr, one line each, as text or JSON. Every line of a request carries the span `request` with
+//! `trace_id`, and, once the caller is known, `workspace` and `actor`. The line that ends a request has the target
 //! `highwater::request`. Never logged: keys, bodies, query strings, headers.
 
 use std::io::{self, IsTerminal as _};
@@ -105,8 +105,8 @@ fn log_panics() {
 /// From half a millisecond to ten seconds: what a person would call fast, and what they would give up on.
 const SECONDS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Samples pile up until they are folded into their histograms; a scrape folds them, and so does this, for a process that
-/// nobody scrapes.
+/// Samples pile up until they are folded into their histograms; a scrape folds them, and so does this, for a process
+/// that nobody scrapes.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The process's one Prometheus recorder, installed by the first call.
@@ -135,8 +135,8 @@ pub fn metrics_handle() -> Result<PrometheusHandle, TelemetryError> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
-/// What `set` sets, as text, forgotten at once. For gauges whose labels come and go: a recorder that lives on shows the last
-/// value of each for ever.
+/// What `set` sets, as text, forgotten at once. For gauges whose labels come and go: a recorder that lives on shows the
+/// last value of each for ever.
 pub fn render_once(set: impl FnOnce()) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, set);

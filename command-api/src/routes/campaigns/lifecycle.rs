@@ -47,7 +47,8 @@ macro_rules! lifecycle_routes {
 lifecycle_routes! {
     /// Launch a campaign
     ///
-    /// The campaign must be a draft. It is scheduled until its first day begins in its time zone, and active from then on.
+    /// The campaign must be a draft. It is scheduled until its first day begins in its time zone, and active from then
+    /// on.
     launch "/v1/campaigns/{id}/launch" Launch;
     /// Pause a campaign
     pause "/v1/campaigns/{id}/pause" Pause;

@@ -1,7 +1,7 @@
 //! Observations: what happened, pushed by a source.
 //!
-//! They come in several formats: a JSON batch, newline-delimited JSON, and CloudEvents. Each format is read into items, and
-//! all items are recorded by the same use case.
+//! They come in several formats: a JSON batch, newline-delimited JSON, and CloudEvents. Each format is read into items,
+//! and all items are recorded by the same use case.
 
 mod cloud_events; // CloudEvents, one or several
 mod format; // the format of a request
@@ -38,8 +38,8 @@ pub(crate) struct ObservationsQuery {
     #[serde(default)]
     #[param(inline)]
     results: ResultsFilter,
-    /// The source's name, where the body does not have it. Required with newline-delimited JSON. With CloudEvents it replaces
-    /// their `source`.
+    /// The source's name, where the body does not have it. Required with newline-delimited JSON. With CloudEvents it
+    /// replaces their `source`.
     #[serde(default)]
     source: Option<String>,
 }
@@ -75,8 +75,8 @@ pub(crate) struct RecordObservations {
     observations: Vec<ObservationSent>,
 }
 
-/// Something that happened. One of `campaign_id` and `external_campaign_id` names its campaign. With `adjusts` it corrects
-/// an earlier observation.
+/// Something that happened. One of `campaign_id` and `external_campaign_id` names its campaign. With `adjusts` it
+/// corrects an earlier observation.
 #[derive(ToSchema)]
 #[schema(as = Observation, example = json!({
     "id": "order-1001",
@@ -100,15 +100,15 @@ struct ObservationSent {
     kind: String,
     /// When it happened, to the millisecond.
     occurred_at: chrono::DateTime<chrono::Utc>,
-    /// How many. 1, if left out. A whole number, except for conversions, whose credit can be shared. In a correction: the
-    /// new total.
+    /// How many. 1, if left out. A whole number, except for conversions, whose credit can be shared. In a correction:
+    /// the new total.
     count: Option<Decimal>,
     /// What it was worth or cost. In a correction: the new total.
     value: Option<MeasureValue>,
     /// Labels such as `country`: at most 16, with values of at most 200 characters. Not allowed in a correction.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
-    /// Makes this the correction of an earlier observation of the same source and type. A `count` or `value` that is left out
-    /// stays as it was. If both are left out, the earlier observation is retracted.
+    /// Makes this the correction of an earlier observation of the same source and type. A `count` or `value` that is
+    /// left out stays as it was. If both are left out, the earlier observation is retracted.
     adjusts: Option<Adjusts>,
 }
 
@@ -158,7 +158,8 @@ pub(crate) struct CloudEvent {
     subject: Option<String>,
     /// A JSON media type, or left out.
     datacontenttype: Option<String>,
-    /// The other members of an observation: `campaign_id` or `external_campaign_id`, `count`, `value`, `dimensions`, `adjusts`.
+    /// The other members of an observation: `campaign_id` or `external_campaign_id`, `count`, `value`, `dimensions`,
+    /// `adjusts`.
     data: Option<std::collections::BTreeMap<String, serde_json::Value>>,
 }
 
@@ -179,14 +180,15 @@ pub(crate) enum StreamLine {
 
 /// Record observations
 ///
-/// Each item has a result of its own. The same item again is a duplicate. An item with other content under the same id is a
-/// conflict. Neither is recorded. An archived campaign rejects only what occurred after it was archived.
+/// Each item has a result of its own. The same item again is a duplicate. An item with other content under the same id
+/// is a conflict. Neither is recorded. An archived campaign rejects only what occurred after it was archived.
 ///
-/// An item with `adjusts` corrects an earlier one, which may stand before it in the same request. The difference counts for
-/// the campaign and the time of the original. Corrections of one observation apply in the order of the log.
+/// An item with `adjusts` corrects an earlier one, which may stand before it in the same request. The difference counts
+/// for the campaign and the time of the original. Corrections of one observation apply in the order of the log.
 ///
-/// Newline-delimited JSON has one observation on each line, and any number of lines. It is recorded chunk by chunk as it
-/// arrives, each chunk whole or not at all. The response has a line for each chunk, and a last one with `"done": true`.
+/// Newline-delimited JSON has one observation on each line, and any number of lines. It is recorded chunk by chunk as
+/// it arrives, each chunk whole or not at all. The response has a line for each chunk, and a last one with `"done":
+/// true`.
 #[utoipa::path(
     post,
     path = "/v1/observations",

@@ -89,9 +89,9 @@ struct StatementSent {
 
 /// Record statements
 ///
-/// Each item has a result of its own. The newest statement of a measure holds: by `stated_at`, and among equal instants by
-/// arrival. A statement that changes nothing is a duplicate. A source states one measure of a campaign in one grain and
-/// time zone.
+/// Each item has a result of its own. The newest statement of a measure holds: by `stated_at`, and among equal instants
+/// by arrival. A statement that changes nothing is a duplicate. A source states one measure of a campaign in one grain
+/// and time zone.
 #[utoipa::path(
     post,
     path = "/v1/statements",

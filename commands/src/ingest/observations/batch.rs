@@ -93,7 +93,8 @@ impl<'a> ObservationBatch<'a> {
         input.is_correction() || !self.repeated.is_empty() && is_repeated()
     }
 
-    /// Judges every item. Duplicates of earlier batches are found by the append, except where other items depend on them.
+    /// Judges every item. Duplicates of earlier batches are found by the append, except where other items depend on
+    /// them.
     pub(super) fn decide(
         &self,
         known: &ResolvedRefs<'_>,

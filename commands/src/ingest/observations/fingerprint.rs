@@ -1,5 +1,5 @@
-//! Digests: of what makes an observation unique, and of what tells a duplicate of it from a conflict. Every part is hashed
-//! with its length, so that no two contents share a digest by moving a border between parts.
+//! Digests: of what makes an observation unique, and of what tells a duplicate of it from a conflict. Every part is
+//! hashed with its length, so that no two contents share a digest by moving a border between parts.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};

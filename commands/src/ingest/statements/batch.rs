@@ -1,5 +1,5 @@
-//! The items of a batch: each is checked by itself, then judged against its source and campaigns, and merged with what was
-//! said before. Pure.
+//! The items of a batch: each is checked by itself, then judged against its source and campaigns, and merged with what
+//! was said before. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 

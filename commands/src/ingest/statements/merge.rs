@@ -1,8 +1,8 @@
 //! The latest values of one bucket of one campaign, and what the statements of a batch change of them. Pure.
 //!
-//! The newest statement of a measure holds: by `stated_at`, and among equals by arrival. One that repeats the last value
-//! adds nothing to the log, but is remembered as newer, so that an older one which comes late still loses to it. Of several
-//! in one batch only what holds in the end is recorded.
+//! The newest statement of a measure holds: by `stated_at`, and among equals by arrival. One that repeats the last
+//! value adds nothing to the log, but is remembered as newer, so that an older one which comes late still loses to it.
+//! Of several in one batch only what holds in the end is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -89,7 +89,8 @@ fn a_change_that_the_batch_reverts_records_nothing() {
 }
 
 proptest! {
-    /// However statements are cut into requests, the last word is the same, and replaying what was recorded gives its values.
+    /// However statements are cut into requests, the last word is the same, and replaying what was recorded gives its
+    /// values.
     #[test]
     fn merging_does_not_depend_on_the_cut_into_batches(
         minutes_and_values in prop::collection::vec((0..6_i64, 0..3_i64), 1..12),

@@ -1,7 +1,7 @@
 //! CloudEvents 1.0 in JSON, one (structured mode) or several (batched mode): each event is one observation.
 //!
-//! Its `id`, the end of its `type`, its `time` and its `data` are the members of an observation. Attributes that we do not
-//! know are ignored, as the specification asks.
+//! Its `id`, the end of its `type`, its `time` and its `data` are the members of an observation. Attributes that we do
+//! not know are ignored, as the specification asks.
 
 #[cfg(test)]
 mod tests;

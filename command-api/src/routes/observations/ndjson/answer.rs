@@ -83,7 +83,8 @@ pub(crate) struct StreamSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Problem>)]
     problem: Option<Value>,
-    /// The first line that was not recorded: send it and what follows, or everything again with the same idempotency key.
+    /// The first line that was not recorded: send it and what follows, or everything again with the same idempotency
+    /// key.
     #[serde(skip_serializing_if = "Option::is_none")]
     resume_from: Option<u64>,
     /// How many chunks were recorded.
@@ -119,8 +120,8 @@ pub(crate) struct Totals {
 pub(super) struct StreamTotals {
     chunks: u64,
     totals: Totals,
-    /// How many results may still be listed. A response waits in memory for a caller who sends everything before it reads, so
-    /// it must not grow with what is sent.
+    /// How many results may still be listed. A response waits in memory for a caller who sends everything before it
+    /// reads, so it must not grow with what is sent.
     room: usize,
 }
 

@@ -1,11 +1,11 @@
-//! Newline-delimited JSON: one observation per line, any number of lines. The body is recorded chunk by chunk as it arrives,
-//! and the response has a line for each chunk, so that neither is ever held whole.
+//! Newline-delimited JSON: one observation per line, any number of lines. The body is recorded chunk by chunk as it
+//! arrives, and the response has a line for each chunk, so that neither is ever held whole.
 //!
-//! An error before the first chunk is recorded is a plain problem. After that the status is sent already: an error is in the
-//! last line of the response, with the line to resume from.
+//! An error before the first chunk is recorded is a plain problem. After that the status is sent already: an error is
+//! in the last line of the response, with the line to resume from.
 //!
-//! Each chunk has a receipt under a key of its own, derived from the caller's. The same request sent again finds the receipts
-//! of the chunks that were recorded, is answered the same for them, and continues with the rest.
+//! Each chunk has a receipt under a key of its own, derived from the caller's. The same request sent again finds the
+//! receipts of the chunks that were recorded, is answered the same for them, and continues with the rest.
 
 pub(crate) mod answer; // the lines of the response
 mod splitter; // bytes to chunks
@@ -206,7 +206,8 @@ impl ChunkRecorder {
         Ok(self.totals.chunk(&context, chunk, done.replayed, response))
     }
 
-    /// Retries for a while where the log has no room. Nothing of the body is read meanwhile, so the caller sends more slowly.
+    /// Retries for a while where the log has no room. Nothing of the body is read meanwhile, so the caller sends more
+    /// slowly.
     async fn record_patiently(&mut self, chunk: &Chunk) -> Result<Bytes, Problem> {
         let begun = Instant::now();
         let mut longest = FIRST_PAUSE;
@@ -232,8 +233,8 @@ impl ChunkRecorder {
     }
 }
 
-/// The receipt of a chunk. The first one's key is the caller's own, so that it cannot be used for anything else; the others'
-/// hold a space, which no caller's can.
+/// The receipt of a chunk. The first one's key is the caller's own, so that it cannot be used for anything else; the
+/// others' hold a space, which no caller's can.
 fn idempotency(key: &str, chunk: &Chunk) -> Idempotency {
     let key = if chunk.number == 1 { key.to_owned() } else { format!("{key} {}", chunk.number) };
     Idempotency { key, digest: chunk.digest() }

@@ -1,5 +1,5 @@
-//! Cuts a body into lines, and lines into chunks. Pure, and blind to how the network cut the body: the same bytes always come
-//! to the same chunks, which is what makes a chunk's receipt answer when the request is sent again.
+//! Cuts a body into lines, and lines into chunks. Pure, and blind to how the network cut the body: the same bytes
+//! always come to the same chunks, which is what makes a chunk's receipt answer when the request is sent again.
 
 use std::ops::Range;
 

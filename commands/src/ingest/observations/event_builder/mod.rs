@@ -1,5 +1,5 @@
-//! The event of a batch, built item by item. An item is judged by its source and campaign, by what is recorded, and by the
-//! items before it.
+//! The event of a batch, built item by item. An item is judged by its source and campaign, by what is recorded, and by
+//! the items before it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -141,8 +141,8 @@ impl<'a> EventBuilder<'a> {
         self.items.get(*self.places.get(&(day, id))?)
     }
 
-    /// What becomes of an item whose id is used already: in the log, where what contradicts it can never be recorded, or by
-    /// an item before it.
+    /// What becomes of an item whose id is used already: in the log, where what contradicts it can never be recorded,
+    /// or by an item before it.
     fn find_duplicate(&self, key: ItemKey) -> Option<(ItemStatus, ItemErrorCode)> {
         let recorded = self.recorded.item(key.day, key.id).map(|item| item.fingerprint);
         let fingerprint = recorded.or_else(|| Some(self.taken(key.day, key.id)?.key.fingerprint))?;

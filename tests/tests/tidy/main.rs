@@ -26,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates whose sources keep within 120 columns where rustfmt does not look: in comments and strings. This list only grows.
+/// Crates whose sources keep within 120 columns where rustfmt does not look: in comments and strings. It only grows.
 const WITHIN_120_COLUMNS: &[&str] = &["bench", "commands", "domain", "event-store", "tests"];
 
 fn root() -> PathBuf {

@@ -31,9 +31,6 @@ use crate::state::ApiState;
 )]
 struct OpenApiDoc;
 
-/// Where the API listens unless it is told otherwise.
-const ADDRESS: &str = "127.0.0.1:8081";
-
 /// The router, and what describes it.
 pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, ApiDocs) {
     let (router, paths) = routes.split_for_parts();
@@ -43,7 +40,7 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, A
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme("key", key);
     let problems = [kinds::ALL, rules::ALL].concat();
-    (router, ApiDocs::new(document, &problems, &[], ADDRESS))
+    (router, ApiDocs::new(document, &problems, &[]))
 }
 
 /// The request headers of every command.

@@ -1,28 +1,32 @@
-//! An API's description: `/openapi.json` for programs, `/docs` for people. Neither needs a key, and both come from this
-//! binary alone: the page holds no script and loads nothing.
+//! The description of an API: `/openapi.json` for programs, `/docs` for people. Neither needs a key.
+//!
+//! The page is Swagger UI. Its files are in this binary, and its Content-Security-Policy allows scripts and styles from here only.
+//! `/docs/problems` is the catalogue of problem types.
 
-mod common_responses; // what every operation has, whichever API it is of
-mod page; // the document as a page
+mod common_responses; // what every operation answers, in either API
+mod html; // escaping, and a little markup
+mod problems; // the catalogue of problem types
 
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::external_docs::ExternalDocs;
 
 use super::problem::ProblemType;
 
-/// What an operation answers, as an example.
+/// An example of what an operation answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
     /// The operation's id.
@@ -33,27 +37,23 @@ pub struct Example {
     pub body: &'static str,
 }
 
-/// One API, described.
+/// The description of one API.
 #[derive(Clone)]
 pub struct ApiDocs {
     document: Arc<OpenApi>,
     problems: Arc<[&'static ProblemType]>,
-    /// Where the API listens unless it is told otherwise.
-    address: &'static str,
 }
 
 impl ApiDocs {
-    /// Completes what the handlers say of themselves by what the edge answers and by examples. `problems` are the types
-    /// that only this API has.
-    pub fn new(
-        mut document: OpenApi,
-        problems: &[&'static ProblemType],
-        examples: &[Example],
-        address: &'static str,
-    ) -> Self {
+    /// Completes the document of the handlers with the answers of the edge and with examples. `problems` are the types that
+    /// only this API has.
+    pub fn new(mut document: OpenApi, problems: &[&'static ProblemType], examples: &[Example]) -> Self {
         common_responses::describe(&mut document, examples);
+        let mut catalogue = ExternalDocs::new("/docs/problems");
+        catalogue.description = Some("Problem types, with what each means".to_owned());
+        document.external_docs = Some(catalogue);
         let problems = super::problem::kinds::ALL.iter().chain(problems).copied().collect();
-        Self { document: Arc::new(document), problems, address }
+        Self { document: Arc::new(document), problems }
     }
 
     /// The OpenAPI document.
@@ -66,44 +66,82 @@ impl ApiDocs {
         &self.problems
     }
 
-    /// The page.
-    pub fn page(&self) -> String {
+    /// The page of the problem types.
+    pub fn problems_page(&self) -> String {
         let document = serde_json::to_value(&*self.document).unwrap_or_default();
-        page::render(&document, &self.problems, self.address)
+        problems::render(&document, &self.problems)
     }
 
-    /// `/openapi.json` and `/docs`. Each is written when it is first asked for.
+    /// `/openapi.json`, `/docs` and the files of the page. Each is made when it is first asked for.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
-        let (of_json, of_page) = (self.clone(), self);
-        let json = Arc::new(LazyLock::new(move || {
-            StaticDocument::new("application/json", of_json.document.to_json().unwrap_or_default())
-        }));
-        let page = Arc::new(LazyLock::new(move || StaticDocument::new("text/html; charset=utf-8", of_page.page())));
-        Router::new()
-            .route("/openapi.json", get(move |headers: HeaderMap| async move { json.answer(&headers) }))
-            .route("/docs", get(move |headers: HeaderMap| async move { page.answer(&headers) }))
+        let page = format!(include_str!("page.html"), title = html::escape(&self.document.info.title));
+        let (of_json, of_problems) = (self.clone(), self);
+        let of_swagger_ui = SWAGGER_UI.map(|(path, file)| (path, serve(move || StaticDocument::of_swagger_ui(file))));
+        let router = Router::new()
+            .route("/docs", serve(|| StaticDocument::new(HTML, page)))
+            .route("/docs/page.js", serve(|| StaticDocument::new("text/javascript", include_str!("page.js"))))
+            .route("/docs/problems", serve(move || StaticDocument::new(HTML, of_problems.problems_page())))
+            .route("/docs/problems.css", serve(|| StaticDocument::new("text/css", include_str!("problems.css"))))
+            .route("/openapi.json", serve(move || of_json.json()));
+        of_swagger_ui.into_iter().fold(router, |router, (path, file)| router.route(path, file))
+    }
+
+    fn json(&self) -> StaticDocument {
+        StaticDocument::new("application/json", self.document.to_json().unwrap_or_default())
     }
 }
 
-/// A text that stays the same while this process runs.
+const HTML: &str = "text/html; charset=utf-8";
+
+/// The files of Swagger UI that the page needs, by path and by name.
+const SWAGGER_UI: [(&str, &str); 3] = [
+    ("/docs/swagger-ui.css", "swagger-ui.css"),
+    ("/docs/swagger-ui-bundle.js", "swagger-ui-bundle.js"),
+    ("/docs/favicon-32x32.png", "favicon-32x32.png"),
+];
+
+/// Answers with a document that is made when it is first asked for.
+fn serve<S: Clone + Send + Sync + 'static>(
+    make: impl FnOnce() -> StaticDocument + Send + Sync + 'static,
+) -> MethodRouter<S> {
+    let document = Arc::new(LazyLock::new(make));
+    get(move |headers: HeaderMap| async move { document.answer(&headers) })
+}
+
+/// Content that stays the same while this process runs.
 struct StaticDocument {
     media_type: &'static str,
-    text: Bytes,
+    /// Compressed by gzip already, as the files of Swagger UI are. They go to browsers, which all take it.
+    is_gzip: bool,
+    content: Bytes,
     tag: HeaderValue,
 }
 
 impl StaticDocument {
-    fn new(media_type: &'static str, text: String) -> Self {
-        let digest = hash(text.as_bytes());
-        let tag = HeaderValue::try_from(format!("W/\"{digest}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
-        Self { media_type, text: text.into(), tag }
+    fn new(media_type: &'static str, content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        let tag = format!("W/\"{}\"", STANDARD.encode(Sha256::digest(&content)));
+        let tag = HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""));
+        Self { media_type, is_gzip: false, content, tag }
+    }
+
+    fn of_swagger_ui(file: &'static str) -> Self {
+        let media_type = match file.rsplit_once('.') {
+            Some((_, "css")) => "text/css",
+            Some((_, "js")) => "text/javascript",
+            Some(_) | None => "image/png",
+        };
+        let found = utoipa_swagger_ui::serve(file, Arc::default()).ok().flatten();
+        let is_gzip = found.as_ref().is_some_and(|found| found.gzpipped);
+        let content = found.map(|found| found.bytes.into_owned()).unwrap_or_default();
+        Self { is_gzip, ..Self::new(media_type, content) }
     }
 
     fn answer(&self, headers: &HeaderMap) -> Response {
         let frame = [
             (ETAG, self.tag.clone()),
             (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            (CONTENT_SECURITY_POLICY, policy()),
+            (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         ];
@@ -111,25 +149,14 @@ impl StaticDocument {
             return (StatusCode::NOT_MODIFIED, frame).into_response();
         }
         let media_type: [(HeaderName, HeaderValue); 1] = [(CONTENT_TYPE, HeaderValue::from_static(self.media_type))];
-        (media_type, frame, self.text.clone()).into_response()
+        let coding = self.is_gzip.then(|| [(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+        (media_type, coding, frame, self.content.clone()).into_response()
     }
 }
 
-/// Nothing but the page's own style.
-fn policy() -> HeaderValue {
-    static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-        let own = hash(page::STYLE.as_bytes());
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{own}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        );
-        HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-    });
-    POLICY.clone()
-}
-
-fn hash(bytes: &[u8]) -> String {
-    STANDARD.encode(Sha256::digest(bytes))
-}
+/// Scripts and styles from here only, none inline. Swagger UI's style sheet holds small images as `data:`.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[cfg(test)]
 mod tests;

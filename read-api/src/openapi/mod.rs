@@ -43,9 +43,6 @@ impl Modify for BearerKey {
     }
 }
 
-/// Where the API listens unless it is told otherwise.
-const ADDRESS: &str = "127.0.0.1:8082";
-
 macro_rules! examples {
     ($($operation:literal $media_type:ident $file:literal;)+) => {
         &[$(Example { operation: $operation, media_type: $media_type, body: include_str!(concat!("examples/", $file)) }),+]
@@ -84,5 +81,5 @@ pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, A
     conventions::describe(&mut document);
     enums::describe(&mut document);
     get_variants::add_examples(&mut document);
-    (router, ApiDocs::new(document, problems::ALL, EXAMPLES, ADDRESS))
+    (router, ApiDocs::new(document, problems::ALL, EXAMPLES))
 }

@@ -94,6 +94,7 @@ impl Lane {
         batch
     }
 
+    #[tracing::instrument(level = "debug", name = "append_batch", skip_all, fields(requests = batch.len()))]
     async fn write(&mut self, batch: Vec<QueuedRequest>) {
         let requests: Vec<&ValidatedRequest> = batch.iter().map(|queued| &queued.prepared).collect();
         match self.session.append(&requests).await {

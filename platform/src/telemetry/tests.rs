@@ -6,8 +6,8 @@ fn a_second_start_keeps_what_the_first_set_up() {
     let json = TelemetryConfig { format: LogFormat::Json, filter: "debug".to_owned() };
     init(&text).unwrap();
     init(&json).unwrap();
-    metrics::counter!("highwater_test_total").increment(2);
-    metrics::histogram!("highwater_test_seconds").record(0.2);
+    ::metrics::counter!("highwater_test_total").increment(2);
+    ::metrics::histogram!("highwater_test_seconds").record(0.2);
     let rendered = metrics_handle().unwrap().render();
     assert!(rendered.contains("highwater_test_total 2"), "{rendered}");
     assert!(rendered.contains(r#"highwater_test_seconds_bucket{le="0.25"} 1"#), "{rendered}");
@@ -22,7 +22,7 @@ fn a_format_is_parsed_by_its_name() {
 
 #[test]
 fn what_is_rendered_once_is_forgotten() {
-    let set = |label: &'static str| metrics::gauge!("highwater_test_moment", "label" => label).set(3.0);
+    let set = |label: &'static str| ::metrics::gauge!("highwater_test_moment", "label" => label).set(3.0);
     let first = render_once(|| set("first"));
     assert!(first.contains(r#"highwater_test_moment{label="first"} 3"#), "{first}");
     let second = render_once(|| set("second"));

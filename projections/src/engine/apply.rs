@@ -37,6 +37,7 @@ pub(crate) async fn commit_filled(
     commit_in(tx, projection, &[epoch], fold).await
 }
 
+#[tracing::instrument(level = "debug", name = "commit", skip_all, fields(projection = projection.name, ?epochs))]
 async fn commit_in(
     mut tx: Transaction<'_, Postgres>,
     projection: &Projection,

@@ -152,6 +152,7 @@ impl LogFollower {
 }
 
 /// Reads the page of a log that an epoch lacks: one of `sharers` that share a transaction.
+#[tracing::instrument(level = "debug", name = "read_page", skip_all, fields(workspace = log.workspace))]
 async fn read(pool: &PgPool, log: &LaggingLog, sharers: usize) -> Result<LogPage, sqlx::Error> {
     let share = i64::try_from(sharers).unwrap_or(i64::MAX);
     let limit = page::Limit { events: EVENTS_TOGETHER / share, bytes: BYTES_TOGETHER / share };

@@ -24,6 +24,7 @@ pub mod health;
 pub mod limit;
 mod request_log;
 mod serve;
+pub mod weights;
 mod words;
 
 pub use config::{HttpConfig, HttpConfigError};

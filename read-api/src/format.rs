@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 use http_edge::problem::Problem;
+use http_edge::weights::{WeightedItem, weighted_items};
 
 use crate::error::ReadError;
 
@@ -34,8 +35,8 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), ReadError> {
 /// RFC 9110, 12.5.1: what weighs most, the first of those that weigh the same. Whoever accepts nothing in particular gets the
 /// first.
 fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, ReadError> {
-    let lists = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges: Vec<Range> = lists.flat_map(|list| list.split(',')).filter_map(Range::read).collect();
+    // Parameters but the weight are not told apart: there is one JSON and one CSV here.
+    let ranges: Vec<_> = weighted_items(headers, ACCEPT).filter(|range| range.name.contains('/')).collect();
     if ranges.is_empty() {
         return offered.first().copied().ok_or_else(|| ReadError::corrupt("nothing is offered"));
     }
@@ -48,29 +49,11 @@ fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'
 }
 
 /// Of the most specific range that holds the media type.
-fn weight(ranges: &[Range], media_type: &str) -> f32 {
+fn weight(ranges: &[WeightedItem], media_type: &str) -> f32 {
     let kind = media_type.split('/').next().unwrap_or_default();
     let by = [media_type.to_owned(), format!("{kind}/*"), "*/*".to_owned()];
     let found = by.iter().find_map(|name| ranges.iter().find(|range| range.name == *name));
-    found.map_or(0.0, |range| range.weight)
-}
-
-struct Range {
-    name: String,
-    weight: f32,
-}
-
-impl Range {
-    /// Parameters but the weight are not told apart: there is one JSON and one CSV here.
-    fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split(';').map(str::trim);
-        let name = parts.next()?.to_ascii_lowercase();
-        let weight = parts.find_map(|parameter| {
-            let (name, value) = parameter.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().unwrap_or(0.0))
-        });
-        name.contains('/').then(|| Self { name, weight: weight.unwrap_or(1.0) })
-    }
+    found.and_then(|range| range.weight).unwrap_or(0.0)
 }
 
 #[cfg(test)]

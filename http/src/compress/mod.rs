@@ -15,6 +15,7 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use super::problem::Problem;
 use super::trace::TraceContext;
+use super::weights::weighted_items;
 
 /// A shorter body fits one packet as it is.
 const SHORTEST: u64 = 1_024;
@@ -85,8 +86,10 @@ enum EncodingChoice {
 /// RFC 9110, 12.5.3: the coding of the highest weight. The answer as it is is taken, unless that is excluded in so many
 /// words.
 fn choose(headers: &HeaderMap) -> EncodingChoice {
-    let lists = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let said: Vec<(String, f32)> = lists.flat_map(|list| list.split(',')).filter_map(weighed).collect();
+    // An alternative whose weight cannot be read is not said.
+    let said: Vec<(String, f32)> = weighted_items(headers, ACCEPT_ENCODING)
+        .filter_map(|item| item.weight.map(|weight| (item.name, weight)))
+        .collect();
     let weight = |coding: &str| said.iter().find(|(name, _)| name == coding).map(|(_, weight)| *weight);
     let others = weight("*");
     let as_it_is = weight(IDENTITY).or(others);
@@ -98,14 +101,6 @@ fn choose(headers: &HeaderMap) -> EncodingChoice {
         Some(_) | None if as_it_is == Some(0.0) => EncodingChoice::Nothing,
         Some(_) | None => EncodingChoice::AsItIs,
     }
-}
-
-/// One coding of a list and its weight; what cannot be read is not said.
-fn weighed(text: &str) -> Option<(String, f32)> {
-    let (name, parameter) = text.split_once(';').unwrap_or((text, "q=1"));
-    let weight = parameter.trim().to_ascii_lowercase().strip_prefix("q=")?.trim().parse::<f32>().ok()?;
-    let name = name.trim().to_ascii_lowercase();
-    (!name.is_empty() && (0.0..=1.0).contains(&weight)).then_some((name, weight))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod authenticator;
 pub mod clock;
 pub mod config;
 pub mod database;
+mod error_chain;
 pub mod keys;
 pub mod lifecycle;
 pub mod local_postgres;
@@ -17,3 +18,5 @@ pub mod notifications;
 pub mod principal;
 pub mod rate_limit;
 pub mod telemetry;
+
+pub use error_chain::error_chain;

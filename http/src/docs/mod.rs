@@ -1,6 +1,7 @@
 //! The description of an API: `/openapi.json` for programs, `/docs` for people. Neither needs a key.
 //!
-//! The page is Swagger UI. Its files are in this binary, and its Content-Security-Policy allows scripts and styles from here only.
+//! The page is Swagger UI. Its files are in this binary, and its Content-Security-Policy allows scripts and styles from
+//! here only.
 //! `/docs/problems` is the catalogue of problem types.
 
 mod common_responses; // what every operation answers, in either API

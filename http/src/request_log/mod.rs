@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,6 +22,7 @@ use tracing::{Instrument, info_span};
 use super::health;
 use super::problem::{Problem, kinds};
 use super::trace::{REQUEST_ID, TraceContext};
+use platform::error_chain;
 use platform::telemetry::metrics_handle;
 
 /// Stands for every path that no route matches, so that no caller can make labels.
@@ -157,18 +157,6 @@ fn log(
     } else {
         line!(info, code, cause);
     }
-}
-
-/// An error and everything behind it, in one line.
-fn error_chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(error) = behind {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        behind = error.source();
-    }
-    text
 }
 
 /// Whether the body of a request is still arriving: tells a client that is slow from a handler that is.

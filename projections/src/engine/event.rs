@@ -1,14 +1,13 @@
 //! A decoded event, and why one is refused.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
-use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use domain::bucket::BucketError;
 use domain::event::{DecodeError, Event};
 use domain::ids::CampaignId;
 use event_store::StoredEvent;
+use platform::error_chain;
 use platform::principal::Actor;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
@@ -177,13 +176,6 @@ impl<'a> EventEnvelope<'a> {
 impl ApplyError {
     /// The reason with all that caused it, in one line.
     pub(crate) fn full_text(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            // Writing to a String does not fail.
-            let _ = write!(text, ": {cause}");
-            source = cause.source();
-        }
-        text
+        error_chain(self)
     }
 }

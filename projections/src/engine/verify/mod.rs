@@ -172,8 +172,7 @@ pub enum VerifyError {
 impl Problem {
     /// The problem with all that caused it, in one line.
     pub fn full_text(&self) -> String {
-        let causes = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        platform::error_chain(self)
     }
 }
 

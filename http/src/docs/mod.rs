@@ -46,8 +46,8 @@ pub struct ApiDocs {
 }
 
 impl ApiDocs {
-    /// Completes the document of the handlers with the answers of the edge and with examples. `problems` are the types that
-    /// only this API has.
+    /// Completes the document of the handlers with the answers of the edge and with examples. `problems` are the types
+    /// that only this API has.
     pub fn new(mut document: OpenApi, problems: &[&'static ProblemType], examples: &[Example]) -> Self {
         common_responses::describe(&mut document, examples);
         let mut catalogue = ExternalDocs::new("/docs/problems");

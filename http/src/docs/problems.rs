@@ -1,4 +1,5 @@
-//! The catalogue of problem types as a page: each type has an anchor, a meaning, an example and the operations that answer so.
+//! The catalogue of problem types as a page: each type has an anchor, a meaning, an example and the operations that
+//! answer with it.
 
 use std::collections::BTreeMap;
 

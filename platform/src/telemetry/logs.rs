@@ -1,7 +1,8 @@
 //! Log lines on stderr, as text or JSON.
 //!
-//! Every line of a request carries the span `request` with `trace_id`, and, once the caller is known, `workspace` and `actor`.
-//! The line that ends a request has the target `highwater::request`. Never logged: keys, bodies, query strings, headers.
+//! Every line of a request carries the span `request` with `trace_id`, and, once the caller is known, `workspace` and
+//! `actor`. The line that ends a request has the target `highwater::request`. Never logged: keys, bodies, query strings,
+//! headers.
 
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;

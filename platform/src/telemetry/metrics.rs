@@ -47,8 +47,8 @@ pub fn metrics_handle() -> Result<PrometheusHandle, MetricsError> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
-/// Renders the metrics that `set` sets, and forgets them. For gauges whose labels come and go: a recorder that lives on would
-/// show the last value of each for ever.
+/// Renders the metrics that `set` sets, and forgets them. For gauges whose labels come and go: a recorder that lives on
+/// would show the last value of each for ever.
 pub fn render_once(set: impl FnOnce()) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, set);

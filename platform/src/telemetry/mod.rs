@@ -1,7 +1,7 @@
 //! Telemetry of the process: log lines and metrics, with room for traces.
 //!
-//! Lines are a layer of one `Registry`, with a filter of its own. An exporter of traces is one more layer of it. Metrics go to
-//! one recorder, because `metrics` has nothing to do with spans.
+//! Lines are a layer of one `Registry`, with a filter of its own. An exporter of traces is one more layer of it. Metrics
+//! go to one recorder, because `metrics` has nothing to do with spans.
 
 mod logs;
 mod metrics;

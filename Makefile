@@ -3,12 +3,15 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test described check soak bench prepare setup
+.PHONY: help demo test test-fast described check soak bench prepare setup
 
 # Queries were checked against the schema when .sqlx/ was made, so that no database is needed to build.
 export SQLX_OFFLINE := true
 # Where rustup puts cargo, when it was installed a moment ago and the shell does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
+
+# Where programs are built: said here, so that their paths are known.
+export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),$(CURDIR)/target)
 
 # How `make demo` starts it, such as ARGS='--traffic 200 --read-addr 127.0.0.1:9082'.
 ARGS ?=
@@ -19,25 +22,20 @@ HIGHWATER_SOAK_OBSERVATIONS ?= 10000000
 
 WITH_POSTGRES := cargo run --quiet --package tests --bin with-postgres --
 # The same as it is built with all tests: a package that is built alone has its dependencies built once more, with fewer features.
-BUILT_WITH_POSTGRES = "$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/with-postgres"
+BUILT_WITH_POSTGRES := "$(CARGO_TARGET_DIR)/debug/with-postgres"
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## a private PostgreSQL, every role and a demo workspace with live traffic; ARGS='...' goes to highwater dev
 	@cargo build --package highwater
-	@exec "$$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/highwater" dev $(ARGS)
+	@exec "$(CARGO_TARGET_DIR)/debug/highwater" dev $(ARGS)
 
 test: setup ## what a reviewer runs: formatting, lints, docs and every test, against a private PostgreSQL
-	@$(MAKE) --no-print-directory check
-	@cargo test --workspace --no-run
-	@if cargo nextest --version >/dev/null 2>&1; then \
-		$(BUILT_WITH_POSTGRES) cargo nextest run --workspace --no-fail-fast; \
-		$(BUILT_WITH_POSTGRES) cargo test --quiet --workspace --doc; \
-	else \
-		$(BUILT_WITH_POSTGRES) cargo test --workspace --no-fail-fast; \
-	fi
-	@$(MAKE) --no-print-directory described
+	@./scripts/test.sh all
+
+test-fast: setup ## a first answer in minutes: unit tests, and the log and the reads against a private PostgreSQL
+	@./scripts/test.sh fast
 
 described: setup ## whether both APIs are what their OpenAPI documents say: schemathesis asks them for a minute; SKIPPED where it cannot be installed
 	@cargo test --quiet --workspace --no-run

@@ -6,8 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 version=4.32.5
 
-target="$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')"
-venv="$target/schemathesis-$version"
+venv="${CARGO_TARGET_DIR:-$PWD/target}/schemathesis-$version"
 if [ ! -d "$venv" ]; then
 	command -v python3 >/dev/null || { echo "there is no python3" >&2; exit 1; }
 	rm -rf "$venv.new"

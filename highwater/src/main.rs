@@ -33,7 +33,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Bring the database's schema up to date.
     Migrate,
-    /// Show how far each projection has applied each workspace's log, and who does it.
+    /// Show how far each projection has applied each workspace's log, and which projectors run.
     Status(status::StatusArgs),
     /// Rebuild a projection from the log, beside the live one, and switch to it.
     Replay(replay::ReplayArgs),
@@ -41,13 +41,13 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Refresh the leaderboard.
     Leaderboard(leaderboard::LeaderboardArgs),
-    /// Say for how many months the read tables keep their rows; the log keeps all.
+    /// Show or set for how many months the read tables keep rows. The log keeps all.
     Retention(retention::RetentionArgs),
-    /// Show what of the logs waits because an event cannot be applied; try it again, or leave an event out.
+    /// List events that cannot be applied and what waits behind them. Retry them, or skip one.
     Parked(parked::ParkedArgs),
     /// Create, list and revoke API keys.
     Keys(keys::KeysArgs),
-    /// Tell what a log can hold.
+    /// Print the types of events, and the JSON Schema of a payload.
     #[command(subcommand)]
     Events(events::EventsCommand),
     /// Send files to the command API.

@@ -33,9 +33,9 @@ pub struct ParkedArgs {
 enum ParkedCommand {
     /// Show what waits, since when and why.
     List,
-    /// Try again now, instead of waiting for a projector to do it. The exit status is 1 if something is still refused.
+    /// Retry now, instead of waiting for a projector. The exit status is 1 if an event is still refused.
     Retry(Retry),
-    /// Leave an event that is refused out for good, in every rebuild too, and apply what waits behind it.
+    /// Leave a refused event out for good, in every rebuild too, and apply what waits behind it.
     Skip(Skip),
 }
 
@@ -59,7 +59,7 @@ struct Skip {
     /// The position of the event that is refused.
     #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
     position: i64,
-    /// Why it may be left out: kept beside the decision.
+    /// Why it may be left out. The reason is kept with the decision.
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
     /// The projection that refuses it.

@@ -26,9 +26,9 @@ pub struct RetentionArgs {
 /// What can be done with the retention.
 #[derive(Debug, clap::Subcommand)]
 enum RetentionCommand {
-    /// Show what is kept of each table.
+    /// Show what each table keeps.
     Show,
-    /// Say what is kept from now on.
+    /// Set what is kept from now on.
     Set(Set),
 }
 
@@ -36,13 +36,13 @@ enum RetentionCommand {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 struct Set {
-    /// Keep this month and so many before it; earlier ones are dropped now and month by month.
+    /// Keep this month and N before it. Earlier ones are dropped now and month by month.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_200), group = "kept")]
     keep_months: Option<u32>,
-    /// Keep all months. Those that were dropped come back with the next replay.
+    /// Keep all months. Dropped months come back with the next replay.
     #[arg(long, group = "kept")]
     keep_all: bool,
-    /// Only of this table: increments, hourly_increments, daily_increments, dimension_totals, corrections or
+    /// Only for this table: increments, hourly_increments, daily_increments, dimension_totals, corrections or
     /// statements.
     #[arg(long, value_name = "TABLE", requires = "kept")]
     table: Option<String>,

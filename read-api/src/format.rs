@@ -5,7 +5,7 @@ use http::header::ACCEPT;
 use http_edge::problem::Problem;
 use http_edge::weights::{WeightedItem, weighted_items};
 
-use crate::error::ReadError;
+use crate::error::ApiError;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const CSV: &str = "text/csv";
@@ -19,7 +19,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// Of something that has rows.
-    pub(crate) fn of_rows(headers: &HeaderMap) -> Result<Self, ReadError> {
+    pub(crate) fn of_rows(headers: &HeaderMap) -> Result<Self, ApiError> {
         match preferred(headers, &[JSON, CSV])? {
             CSV => Ok(Self::Csv),
             _ => Ok(Self::Json),
@@ -28,23 +28,23 @@ impl Format {
 }
 
 /// Refuses (406) a caller that does not take JSON.
-pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), ReadError> {
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     preferred(headers, &[JSON]).map(drop)
 }
 
 /// RFC 9110, 12.5.1: what weighs most, the first of those that weigh the same. Whoever accepts nothing in particular gets the
 /// first.
-fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, ReadError> {
+fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, ApiError> {
     // Parameters but the weight are not told apart: there is one JSON and one CSV here.
     let ranges: Vec<_> = weighted_items(headers, ACCEPT).filter(|range| range.name.contains('/')).collect();
     if ranges.is_empty() {
-        return offered.first().copied().ok_or_else(|| ReadError::corrupt("nothing is offered"));
+        return offered.first().copied().ok_or_else(|| ApiError::internal("nothing is offered"));
     }
     let weighed = offered.iter().map(|media_type| (*media_type, weight(&ranges, media_type)));
     let best = weighed.reduce(|best, next| if next.1 > best.1 { next } else { best });
     match best {
         Some((media_type, weight)) if weight > 0.0 => Ok(media_type),
-        Some(_) | None => Err(ReadError::Edge(Problem::not_acceptable("Accept", offered))),
+        Some(_) | None => Err(Problem::not_acceptable("Accept", offered).into()),
     }
 }
 

@@ -40,7 +40,7 @@ problem_types! {
     /// The report would add up to more numbers than one answer may cost. Ask for fewer measures or groups, coarser buckets, or a
     /// shorter range.
     pub(crate) REPORT_TOO_LARGE = UNPROCESSABLE_ENTITY "report-too-large" "The report is too large"
-        r#"{"detail": "It would add up to more than 2000000 numbers. Ask for fewer measures or groups, coarser buckets, or a shorter range."}"#;
+        r#"{"detail": "It would add up to more than 200000 numbers. Ask for fewer measures or groups, coarser buckets, or a shorter range."}"#;
 
     /// Totals are kept by one dimension of observations at a time, not by combinations: `group_by` and `filters` together name one.
     /// `dimensions` are those that were named.

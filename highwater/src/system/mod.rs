@@ -331,10 +331,11 @@ impl SystemBuilder {
 
     async fn read_api(&self, door: BoundListener, config: &SystemConfig) -> Result<(), StartError> {
         let pool = self.pool(&config.database, DatabaseRole::Read).await?;
-        let (progress, listening) = read_api::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
+        let (progress, listening) = queries::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
         self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
         let authenticator = Authenticator::new(pool.clone(), self.clock.clone());
-        let state = read_api::ApiState::new(pool, authenticator, self.clock.clone(), progress, config.results_bytes);
+        let model = queries::ReadModel::new(pool, self.clock.clone(), progress, config.results_bytes);
+        let state = read_api::ApiState::new(model, authenticator);
         let health = health::router(readiness::of_reads(self.admin.clone(), self.meter.clone()), self.metrics()?);
         self.serve(door, "read", read_api::router(state).merge(health), &config.read);
         Ok(())

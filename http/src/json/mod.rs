@@ -1,8 +1,6 @@
 //! JSON request bodies: what is not JSON is malformed (400), what is JSON but not what the route takes is invalid (422) and
 //! says which field. PostgreSQL's text cannot hold the character NUL, so it is refused here.
 
-mod object; // what is read from objects only
-
 use std::fmt::Write as _;
 use std::ops::Deref;
 

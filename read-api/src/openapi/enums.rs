@@ -11,15 +11,14 @@ use domain::freshness::{Finality, SourceStatus};
 use domain::measure::Unit;
 use domain::observation::{Dimension, ObservationType};
 use domain::source::{SourceKind, SourceRole};
+use queries::campaigns::{FIELDS as CAMPAIGN_FIELDS, orders as campaign_orders};
+use queries::report::query::{DataState, GroupKey, weekday_name};
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, ArrayItems, Object, ObjectBuilder, Schema, SchemaType, Type,
 };
 use utoipa::openapi::{OpenApi, RefOr};
-
-use crate::report::query::{DataState, GroupKey, weekday_name};
-use crate::routes::{CAMPAIGN_FIELDS, campaign_orders};
 
 /// What a member of this name is one of. `beside`: of an object that has this member, too.
 struct Member {
@@ -29,7 +28,7 @@ struct Member {
 }
 
 /// What a parameter of this name takes: one of these, or several, separated by commas.
-struct Taken {
+struct ParameterValues {
     name: &'static str,
     is_list: bool,
     values: Vec<String>,
@@ -85,10 +84,10 @@ fn members() -> Vec<Member> {
     ]
 }
 
-fn taken() -> Vec<Taken> {
+fn taken() -> Vec<ParameterValues> {
     let texts = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-    let one = |name, values: &[&str]| Taken { name, is_list: false, values: texts(values) };
-    let several = |name, values: &[&str]| Taken { name, is_list: true, values: texts(values) };
+    let one = |name, values: &[&str]| ParameterValues { name, is_list: false, values: texts(values) };
+    let several = |name, values: &[&str]| ParameterValues { name, is_list: true, values: texts(values) };
     // Of one campaign, there are none to tell apart.
     let groups: Vec<_> = groups().filter(|name| *name != GroupKey::Campaign.name()).collect();
     vec![
@@ -98,7 +97,7 @@ fn taken() -> Vec<Taken> {
         one("data_state", &data_states()),
         one("on_timeout", &ON_TIMEOUT),
         one("window", &WINDOWS),
-        Taken { name: "sort", is_list: false, values: campaign_orders() },
+        ParameterValues { name: "sort", is_list: false, values: campaign_orders() },
         several("status", &CampaignStatus::ALL.map(CampaignStatus::name)),
         several("fields", &CAMPAIGN_FIELDS),
         several("group_by", &groups),
@@ -178,7 +177,7 @@ fn list(schema: &mut RefOr<Schema>, values: &[&str]) {
     }
 }
 
-fn of_parameter(parameter: &mut Parameter, Taken { is_list, values, .. }: &Taken) {
+fn of_parameter(parameter: &mut Parameter, ParameterValues { is_list, values, .. }: &ParameterValues) {
     let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.clone()));
     let schema: Schema = if *is_list {
         parameter.style = Some(ParameterStyle::Form);

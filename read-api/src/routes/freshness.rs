@@ -1,136 +1,22 @@
 //! Projections and sources as they are now: how far the log is applied, and how each source's runs go.
 
-use std::collections::BTreeMap;
-
 use axum::response::Response;
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use domain::measure::Measure;
 use http_edge::query::ApiQuery;
+use queries::freshness::FreshnessBody;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::NoParams;
-use crate::MODEL;
-use crate::error::ReadError;
+use crate::context::ReadContext;
+use crate::error::ApiError;
 use crate::format::require_json;
-use crate::parked::ResourceScope;
-use crate::pipeline::ReadContext;
 use crate::problems::WorkspaceProblems;
-use crate::response::{FreshnessHeaders, uncacheable};
-use crate::snapshot::Snapshot;
-use crate::sources::{self, Source};
+use crate::response::uncacheable;
 
 /// The workspace's freshness at this moment.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FreshnessAnswer {
     data: FreshnessBody,
-}
-
-/// What is known at this moment.
-#[derive(Debug, Serialize, ToSchema)]
-struct FreshnessBody {
-    /// When this was true, in whole microseconds.
-    at: DateTime<Utc>,
-    /// The log's last position.
-    head: i64,
-    /// Every built instance of every projection, but those that are only made to be compared.
-    projections: Vec<ProjectionStatus>,
-    /// Every source, by name.
-    sources: Vec<SourceStatusBody>,
-}
-
-/// How far one built instance of a projection is.
-#[derive(Debug, Serialize, ToSchema)]
-struct ProjectionStatus {
-    #[schema(example = "campaign_model")]
-    projection: String,
-    /// Null when nothing of the workspace was ever projected.
-    epoch: Option<i32>,
-    /// `live`: answers are read from it. `building`: a rebuild fills it. `standby`: it is kept, for the way back. `missing`:
-    /// there is none yet.
-    #[schema(value_type = String, example = "live")]
-    state: &'static str,
-    /// Up to where the log is applied in it.
-    applied: i64,
-    /// How many events it lacks.
-    lag_events: i64,
-    /// The age of the oldest event that it lacks, in seconds.
-    lag_s: f64,
-    /// Why it does not go on.
-    stopped: Option<Stop>,
-    /// What waits because it cannot be applied, while the rest goes on: the first 100 parts.
-    parked: Vec<ParkedPartBody>,
-}
-
-/// A part of the log that waits: a stream, or one campaign's share of a stream of batches.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-struct ParkedPartBody {
-    /// The first event that waits.
-    position: i64,
-    #[schema(example = "observations")]
-    stream_type: String,
-    /// What the stream is of, by id.
-    stream: String,
-    /// The campaign whose share of the stream waits; null for all of it.
-    campaign_id: Option<Uuid>,
-    /// How many events wait.
-    events: i64,
-    /// Why the first one is refused.
-    reason: String,
-    parked_at: DateTime<Utc>,
-}
-
-/// Where a projection cannot get past.
-#[derive(Debug, Serialize, ToSchema)]
-struct Stop {
-    /// The event that is missing or refused.
-    position: i64,
-    reason: String,
-    stopped_at: DateTime<Utc>,
-}
-
-/// One source, with what it said of its own runs.
-#[derive(Debug, Serialize, ToSchema)]
-struct SourceStatusBody {
-    source: String,
-    source_id: Uuid,
-    #[schema(example = "paid_search")]
-    channel: String,
-    /// `push` or `pull`.
-    #[schema(value_type = String)]
-    kind: &'static str,
-    /// `primary` or `reference`.
-    #[schema(value_type = String)]
-    role: &'static str,
-    /// The roles of single measures.
-    #[schema(value_type = Object)]
-    measure_roles: BTreeMap<Measure, &'static str>,
-    time_zone: String,
-    currency: String,
-    /// `ok`, `running`, `late`, `failed` or `never`.
-    #[schema(value_type = String)]
-    status: &'static str,
-    /// Everything before this instant is there.
-    complete_through: Option<DateTime<Utc>>,
-    /// Everything before this instant is final.
-    final_through: Option<DateTime<Utc>>,
-    /// In which steps its completeness moves.
-    #[schema(value_type = Option<String>)]
-    grain: Option<&'static str>,
-    /// When it is late unless it says more.
-    late_at: Option<DateTime<Utc>>,
-    expected_delay_s: i64,
-    restatement_horizon_s: i64,
-    last_started_at: Option<DateTime<Utc>>,
-    last_completed_at: Option<DateTime<Utc>>,
-    last_failed_at: Option<DateTime<Utc>>,
-    /// Why the last failed run failed, in the source's words.
-    failure_reason: Option<String>,
-    /// Whether any campaign gets numbers from it.
-    feeds_campaigns: bool,
-    /// Events of it that are held back, because they could not be applied.
-    parked: u64,
 }
 
 /// Freshness of everything, now
@@ -146,147 +32,8 @@ struct SourceStatusBody {
         WorkspaceProblems,
     )
 )]
-pub(crate) async fn show(
-    caller: ReadContext,
-    ApiQuery(NoParams {}): ApiQuery<NoParams>,
-) -> Result<Response, ReadError> {
+pub(crate) async fn show(caller: ReadContext, ApiQuery(NoParams {}): ApiQuery<NoParams>) -> Result<Response, ApiError> {
     require_json(&caller.headers)?;
-    let mut snapshot = Snapshot::take(&caller.state, caller.principal.workspace).await?;
-    let about = ResourceScope::numbers([]);
-    let standing = FreshnessHeaders::of_snapshot(&snapshot, snapshot.parked.count(&about));
-    let projections = projections(&mut snapshot).await?;
-    let sources = sources::load(&mut snapshot).await?;
-    let now = snapshot.now.trunc_subsecs(6);
-    let mut sources: Vec<_> = sources
-        .into_values()
-        .map(|source| {
-            let parked = snapshot.parked.events_of(source.id, &about);
-            SourceStatusBody::of(source, parked, now)
-        })
-        .collect();
-    sources.sort_by(|a, b| a.source.cmp(&b.source));
-    uncacheable(
-        &standing,
-        &FreshnessAnswer { data: FreshnessBody { at: now, head: snapshot.head, projections, sources } },
-    )
-}
-
-impl SourceStatusBody {
-    fn of(source: Source, parked: u64, now: DateTime<Utc>) -> Self {
-        let Source { id, definition, freshness, cuts: _, last_position: _, has_data: feeds } = source;
-        Self {
-            status: freshness.status(now).name(),
-            final_through: freshness.final_through(now).filter(|_| parked == 0),
-            late_at: freshness.late_at(),
-            source: definition.name,
-            source_id: id,
-            channel: definition.channel.into(),
-            kind: definition.kind.name(),
-            role: definition.role.name(),
-            measure_roles: definition.measure_roles.into_iter().map(|(measure, role)| (measure, role.name())).collect(),
-            time_zone: definition.time_zone.into(),
-            currency: definition.currency.into(),
-            complete_through: freshness.syncs.complete_through,
-            grain: freshness.syncs.grain.map(domain::bucket::Grain::name),
-            expected_delay_s: freshness.expected_delay_s,
-            restatement_horizon_s: freshness.restatement_horizon_s,
-            last_started_at: freshness.syncs.last_started_at,
-            last_completed_at: freshness.syncs.last_completed_at,
-            last_failed_at: freshness.syncs.last_failed_at,
-            failure_reason: freshness.syncs.failure_reason,
-            feeds_campaigns: feeds,
-            parked,
-        }
-    }
-}
-
-async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, ReadError> {
-    let (workspace, head, now) = (snapshot.workspace, snapshot.head, snapshot.now);
-    let rows = sqlx::query!(
-        r#"SELECT e.projection, e.epoch, e.state, l.epoch IS NOT NULL AS "live!", coalesce(c.position, 0) AS "applied!",
-                  CASE WHEN coalesce(c.position, 0) < $2 THEN log.recorded_at_of($1, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
-                  s.position AS "stopped_position?", s.reason AS "stopped_reason?", s.stopped_at AS "stopped_at?"
-           FROM read.epochs e
-           LEFT JOIN read.live_epochs l ON l.projection = e.projection AND l.epoch = e.epoch AND l.workspace = $1
-           LEFT JOIN read.checkpoints c ON c.projection = e.projection AND c.epoch = e.epoch AND c.workspace = $1
-           LEFT JOIN read.stops s ON s.projection = e.projection AND s.epoch = e.epoch AND s.workspace = $1
-           WHERE e.state NOT IN ('dropping', 'verifying')
-           ORDER BY e.projection, e.epoch"#,
-        workspace,
-        head,
-    )
-    .fetch_all(snapshot.db())
-    .await?;
-    let mut parked = parked(snapshot).await?;
-    let mut standings: Vec<_> = rows
-        .into_iter()
-        .map(|row| ProjectionStatus {
-            state: match (row.live, row.state.as_str()) {
-                (true, _) => "live",
-                (false, "building") => "building",
-                (false, _) => "standby",
-            },
-            epoch: Some(row.epoch),
-            applied: row.applied,
-            lag_events: (head - row.applied).max(0),
-            lag_s: row.oldest_unapplied.map_or(0.0, |recorded_at| seconds(now - recorded_at)),
-            parked: parked.remove(&(row.projection.clone(), row.epoch)).unwrap_or_default(),
-            projection: row.projection,
-            stopped: row
-                .stopped_position
-                .zip(row.stopped_reason)
-                .zip(row.stopped_at)
-                .map(|((position, reason), stopped_at)| Stop { position, reason, stopped_at }),
-        })
-        .collect();
-    // What is not there lags behind by everything.
-    if !standings.iter().any(|standing| standing.projection == MODEL && standing.state == "live") {
-        standings.push(ProjectionStatus {
-            projection: MODEL.to_owned(),
-            epoch: None,
-            state: "missing",
-            applied: 0,
-            lag_events: head,
-            lag_s: seconds(snapshot.lag()),
-            stopped: None,
-            parked: Vec::new(),
-        });
-    }
-    Ok(standings)
-}
-
-/// What waits, by projection and epoch.
-async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<ParkedPartBody>>, ReadError> {
-    let workspace = snapshot.workspace;
-    let rows = sqlx::query!(
-        r#"SELECT projection AS "projection!", epoch AS "epoch!", position AS "position!", stream_type AS "stream_type!",
-                  stream_id AS "stream_id!", campaign_id, waiting AS "waiting!", reason AS "reason!", parked_at AS "parked_at!"
-           FROM (
-               SELECT p.*, row_number() OVER (PARTITION BY p.projection, p.epoch
-                                              ORDER BY p.position, p.stream_type, p.stream_id, p.campaign_id) AS place
-               FROM read.epochs e
-               JOIN read.parked p ON p.projection = e.projection AND p.epoch = e.epoch AND p.workspace = $1
-           ) parts
-           WHERE place <= 100 ORDER BY projection, epoch, place"#,
-        workspace,
-    )
-    .fetch_all(snapshot.db())
-    .await?;
-    let mut parked: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for row in rows {
-        parked.entry((row.projection, row.epoch)).or_default().push(ParkedPartBody {
-            position: row.position,
-            stream: row.stream_id.split_once('/').map_or(row.stream_id.as_str(), |(_, id)| id).to_owned(),
-            stream_type: row.stream_type,
-            campaign_id: row.campaign_id,
-            events: row.waiting,
-            reason: row.reason,
-            parked_at: row.parked_at,
-        });
-    }
-    Ok(parked)
-}
-
-fn seconds(lag: TimeDelta) -> f64 {
-    (lag.as_seconds_f64().max(0.0) * 1_000.0).round() / 1_000.0
+    let (data, status) = caller.state.model.freshness(caller.access()).await?;
+    Ok(uncacheable(&status, &FreshnessAnswer { data })?)
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::NoParams;
-use crate::error::ReadError;
+use crate::context::ReadContext;
+use crate::error::ApiError;
 use crate::format::require_json;
-use crate::pipeline::ReadContext;
 use crate::problems::CatalogueProblems;
 use crate::response::constant;
 
@@ -57,12 +57,9 @@ pub(crate) struct Catalogue {
         CatalogueProblems,
     )
 )]
-pub(crate) async fn list(
-    caller: ReadContext,
-    ApiQuery(NoParams {}): ApiQuery<NoParams>,
-) -> Result<Response, ReadError> {
+pub(crate) async fn list(caller: ReadContext, ApiQuery(NoParams {}): ApiQuery<NoParams>) -> Result<Response, ApiError> {
     require_json(&caller.headers)?;
-    constant("measures", &caller.headers, &catalogue())
+    Ok(constant("measures", &caller.headers, &catalogue())?)
 }
 
 fn catalogue() -> Catalogue {

@@ -4,21 +4,23 @@ use axum::response::Response;
 use domain::bucket::Granularity;
 use http_edge::path::ApiPath;
 use http_edge::query::ApiQuery;
+use queries::Query;
+use queries::report::Report;
+use queries::report::filter::request::FilterRequest;
+use queries::report::request::{CompareRequest, ReportRequest};
 use uuid::Uuid;
 
 use super::campaign::CampaignPath;
 use super::{data_state, values};
-use crate::error::ReadError;
-use crate::pipeline::{ReadContext, params};
+use crate::context::ReadContext;
+use crate::error::ApiError;
+use crate::json::ReportBody;
+use crate::params::params;
 use crate::problems::NumbersProblems;
-use crate::report::filter::request::FilterRequest;
-use crate::report::query::ReportQuery;
-use crate::report::request::{CompareRequest, ReportRequest};
-use crate::report::{Report, ReportBody};
 
 params! {
     /// The parameters of a campaign's metrics.
-    pub(crate) struct MetricsParams of ReportQuery pinning date_from, date_to {
+    pub(crate) struct MetricsParams in pages pinning dates {
         /// The first local day. 30 days up to `date_to` when left out.
         #[param(example = "2026-11-01")]
         date_from: Option<String>,
@@ -44,7 +46,7 @@ params! {
         /// What stands in buckets in which nothing was said: `none` (the default), `zero` or `zero_if_complete`.
         #[param(example = "zero_if_complete")]
         fill: Option<String>,
-        /// Whether to tell all rows as one, too.
+        /// Also return totals over all rows.
         totals: Option<bool>,
         /// `all` (the default), or `final` for buckets that no source is expected to change any more.
         data_state: Option<String>,
@@ -74,10 +76,11 @@ pub(crate) async fn show(
     caller: ReadContext,
     ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
     ApiQuery(params): ApiQuery<MetricsParams>,
-) -> Result<Response, ReadError> {
+) -> Result<Response, ApiError> {
     let data_state = data_state(params.data_state.as_deref())?;
     let request = request(&params, id);
-    caller.list(Report { request, granularity: Granularity::Day, data_state, campaign: Some(id), params }).await
+    let report = Report { request, granularity: Granularity::Day, data_state, campaign: Some(id) };
+    caller.list(Query::Report(Box::new(report)), &params, format!("campaign-{id}-metrics")).await
 }
 
 fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {

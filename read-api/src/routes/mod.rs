@@ -1,4 +1,4 @@
-//! The resources, one file each: its parameters, its handler, its wire shapes and its OpenAPI description.
+//! The resources, one file each: its parameters, its handler and its OpenAPI description.
 
 mod activity; // who did what to one campaign
 mod campaign; // one campaign
@@ -13,15 +13,13 @@ mod pacing; // whether one campaign spends its budget as its days pass
 mod post_or_get; // what is asked by POST, asked by GET
 mod reports; // the numbers of many
 
-pub(crate) use campaign::{CampaignAtHeadKey, LoadedCampaign, campaigns_at_tip};
-pub(crate) use campaigns::{FIELDS as CAMPAIGN_FIELDS, orders as campaign_orders};
+use queries::report::query::{DataState, UnknownDataState};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ApiState;
-use crate::error::ReadError;
-use crate::report::query::{DataState, UnknownDataState};
+use crate::error::ApiError;
 
 /// Every route of the API, with its operations.
 pub(crate) fn all() -> OpenApiRouter<ApiState> {
@@ -50,8 +48,8 @@ fn values(text: Option<&str>) -> Option<Vec<String>> {
 }
 
 /// Which buckets are wanted.
-fn data_state(text: Option<&str>) -> Result<DataState, ReadError> {
+fn data_state(text: Option<&str>) -> Result<DataState, ApiError> {
     let said = text.map(str::parse).transpose();
     said.map(Option::unwrap_or_default)
-        .map_err(|error: UnknownDataState| ReadError::field("data_state", error.to_string()))
+        .map_err(|error: UnknownDataState| ApiError::field("data_state", error.to_string()))
 }

@@ -4,24 +4,26 @@ use axum::response::Response;
 use domain::bucket::Granularity;
 use http_edge::json::{self, ApiJson};
 use http_edge::query::ApiQuery;
+use queries::report::Report;
+use queries::report::request::ReportRequest;
+use queries::{CanonicalQuery, Query};
 
 use super::post_or_get::{CacheableParams, PinDates, PostedParams, ReportInput};
-use crate::error::ReadError;
-use crate::pipeline::ReadContext;
+use crate::context::ReadContext;
+use crate::error::ApiError;
+use crate::json::ReportBody;
 use crate::problems::ReportProblems;
-use crate::report::query::ReportQuery;
-use crate::report::request::ReportRequest;
-use crate::report::{Report, ReportBody};
 
-impl PinDates<ReportQuery> for ReportRequest {
+impl PinDates for ReportRequest {
     fn is_limited(&self) -> bool {
         self.limit.is_some()
     }
 
-    fn pinned(&self, query: &ReportQuery, cursor: Option<String>) -> Self {
+    fn pinned(&self, query: &CanonicalQuery, cursor: Option<String>) -> Self {
+        let (date_from, date_to) = query.dates().unzip();
         Self {
-            date_from: Some(query.date_from.to_string()),
-            date_to: Some(query.date_to.to_string()),
+            date_from: date_from.map(|date| date.to_string()).or_else(|| self.date_from.clone()),
+            date_to: date_to.map(|date| date.to_string()).or_else(|| self.date_to.clone()),
             cursor: cursor.or_else(|| self.cursor.clone()),
             ..self.clone()
         }
@@ -50,8 +52,8 @@ pub(crate) async fn post(
     caller: ReadContext,
     ApiQuery(params): ApiQuery<PostedParams>,
     ApiJson(request): ApiJson<ReportRequest>,
-) -> Result<Response, ReadError> {
-    caller.list(report(ReportInput::by_post(params, request))?).await
+) -> Result<Response, ApiError> {
+    answer(caller, ReportInput::by_post(params, request)).await
 }
 
 /// Numbers of many campaigns, cacheable
@@ -73,12 +75,46 @@ pub(crate) async fn post(
 pub(crate) async fn get(
     caller: ReadContext,
     ApiQuery(params): ApiQuery<CacheableParams>,
-) -> Result<Response, ReadError> {
-    caller.list(report(ReportInput::by_get(params, |text| json::parse(text))?)?).await
+) -> Result<Response, ApiError> {
+    answer(caller, ReportInput::by_get(params, |text| json::parse(text))?).await
 }
 
-fn report(sent: ReportInput<ReportRequest>) -> Result<Report<ReportInput<ReportRequest>>, ReadError> {
+async fn answer(caller: ReadContext, sent: ReportInput<ReportRequest>) -> Result<Response, ApiError> {
     let request = sent.request.clone();
     let data_state = sent.data_state(request.data_state.as_deref())?;
-    Ok(Report { request, granularity: Granularity::All, data_state, campaign: None, params: sent })
+    let report = Report { request, granularity: Granularity::All, data_state, campaign: None };
+    caller.list(Query::Report(Box::new(report)), &sent, "report".to_owned()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use http_edge::json::JsonError;
+
+    use super::*;
+
+    #[test]
+    fn rejects_lists_in_place_of_objects() {
+        let field = |text: &str| match json::parse::<ReportRequest>(text) {
+            Err(JsonError::Invalid(wrong)) => (wrong.field, wrong.detail),
+            other => panic!("{other:?}"),
+        };
+        let says = |field: &str, detail: &str| (field.to_owned(), detail.to_owned());
+        assert_eq!(
+            field(r#"[["clicks"], "2026-11-01", "2026-11-20", "day"]"#),
+            says("", "must be an object, not a list")
+        );
+        assert_eq!(field("[]"), says("", "must be an object, not a list"));
+        assert_eq!(field(r#"{"filters": [["a"]]}"#), says("filters", "must be an object, not a list"));
+        let inner = r#"{"filters": {"or": [{"not": {"and": [[]]}}]}}"#;
+        assert_eq!(field(inner), says("filters.or[0].not.and[0]", "must be an object, not a list"));
+        let dates = field(r#"{"compare_to": ["2026-10-01", "2026-10-02"]}"#);
+        assert_eq!(
+            dates,
+            says("compare_to", "must be previous_period, previous_year or {date_from, date_to}, not a list")
+        );
+        assert_eq!(field(r#"{"compare_to": {"date_from": "2026-10-01"}}"#), says("compare_to.date_to", "is missing"));
+        assert_eq!(field(r#"{"filters": {"source": "a"}}"#), says("filters.source", "must be a list, not \"a\""));
+        assert_eq!(field(r#"{"limit": 1, "limit": 2}"#), says("limit", "is there more than once"));
+        assert_eq!(field(r#"{"filters": {"ad": [], "ad": []}}"#), says("filters.ad", "is there more than once"));
+    }
 }

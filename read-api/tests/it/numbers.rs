@@ -164,7 +164,7 @@ async fn an_answer_says_how_fresh_how_complete_and_how_final_it_is(options: PgPo
             reply.header("data-freshness"),
         ),
         @r#"
-        W/"campaign_metrics:1:10.1795305600:db1af30f2d9388a4"
+        W/"campaign_metrics:1:10.1795305600:7ad4c95d84116256"
         private, max-age=0, stale-while-revalidate=5
         Accept, Accept-Encoding, Authorization, Consistency-Token
         epoch=1, applied=10, head=10

@@ -14,7 +14,8 @@ use platform::clock::ManualClock;
 use platform::keys::{NewKey, insert_key};
 use platform::principal::Scope;
 use projections::ReplayOptions;
-use read_api::{ApiState, Progress};
+use queries::{Progress, ReadModel};
+use read_api::ApiState;
 use secrecy::SecretString;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -70,7 +71,8 @@ impl World {
         let authenticator = Authenticator::new(reader.clone(), clock.shared());
         let [router, fresh] = [1 << 20, 0].map(|results_bytes| {
             let (reader, authenticator, progress) = (reader.clone(), authenticator.clone(), progress.clone());
-            read_api::router(ApiState::new(reader, authenticator, clock.shared(), progress, results_bytes))
+            let model = ReadModel::new(reader, clock.shared(), progress, results_bytes);
+            read_api::router(ApiState::new(model, authenticator))
         });
         let (logs, stopping) = (HashMap::new(), stop.clone().drop_guard());
         let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, stop, _stopping: stopping };
@@ -88,7 +90,7 @@ impl World {
         let reader = pool_as(session, connect).await;
         let (progress, _follower) = Progress::start(reader.clone(), self.stop.clone());
         let authenticator = Authenticator::new(reader.clone(), self.clock.shared());
-        read_api::router(ApiState::new(reader, authenticator, self.clock.shared(), progress, 0))
+        read_api::router(ApiState::new(ReadModel::new(reader, self.clock.shared(), progress, 0), authenticator))
     }
 
     /// What a replay of everything is told.

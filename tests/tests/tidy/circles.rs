@@ -13,9 +13,8 @@ const KNOWN: &[&str] = &[
     "projections/src",
     "projections/src/engine",
     "projections/src/engine/replay",
-    "read-api/src",
-    "read-api/src/pipeline",
-    "read-api/src/report",
+    "queries/src",
+    "queries/src/report",
 ];
 
 /// The circles of one crate, by folder: each sibling that takes part, with the imports that close the circle.

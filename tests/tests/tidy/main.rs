@@ -19,10 +19,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("commands", &["domain", "event-store", "platform"]),
     ("command-api", &["commands", "domain", "http-edge", "platform"]),
     ("projections", &["domain", "event-store", "platform"]),
-    ("read-api", &["domain", "http-edge", "platform"]),
+    ("queries", &["domain", "platform"]),
+    ("read-api", &["domain", "http-edge", "platform", "queries"]),
     (
         "highwater",
-        &["command-api", "commands", "domain", "event-store", "http-edge", "platform", "projections", "read-api"],
+        &[
+            "command-api",
+            "commands",
+            "domain",
+            "event-store",
+            "http-edge",
+            "platform",
+            "projections",
+            "queries",
+            "read-api",
+        ],
     ),
 ];
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use http_edge::json::{self, JsonError};
-use http_edge::json_objects;
+use queries::ReadError;
+use queries::fields::FieldErrors;
+use queries::json_objects;
+use queries::report::request::ReportRequest;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-
-use crate::error::ReadError;
-use crate::report::request::{FieldErrors, ReportRequest};
 
 /// The most reports of one dashboard.
 const MAX_REPORTS: usize = 50;
@@ -64,13 +64,6 @@ impl DashboardEntry {
         match json::parse(sent.get()) {
             Ok(report) => Self::Report(report),
             Err(error) => Self::Misshapen(MalformedReport { sent, error }),
-        }
-    }
-
-    pub(super) fn report(&self) -> Option<&ReportRequest> {
-        match self {
-            Self::Report(report) => Some(report),
-            Self::Misshapen(_) => None,
         }
     }
 }

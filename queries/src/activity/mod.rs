@@ -1,0 +1,137 @@
+//! Activity of one campaign: who did what to it, and when.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value as Json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::campaign::CampaignQuery;
+use crate::cursor::{PageRequest, Paging};
+use crate::error::ReadError;
+use crate::fields::FieldErrors;
+use crate::parked::ResourceScope;
+use crate::probe::{Probe, Validity};
+use crate::report::lookups;
+use crate::report::value::{NumberOrMoney, Value};
+use crate::result::{Data, QueryResult};
+use crate::snapshot::Snapshot;
+use crate::sources::Sources;
+use crate::version::Version;
+
+mod rows; // what was done, from its tables
+
+/// The model that activity is read from, as answers name it.
+pub const MODEL: &str = "activity";
+
+/// The activity that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ActivityRequest {
+    /// Of this campaign.
+    pub id: Uuid,
+    pub limit: Option<i64>,
+    pub cursor: Option<String>,
+}
+
+/// Something that somebody did to a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActivityEntry {
+    /// `created`, `renamed`, `rescheduled`, `time_zone_changed`, `currency_changed`, `channels_changed`, `budget_changed`,
+    /// `external_ids_changed`, `attributes_changed`, `launched`, `paused`, `resumed`, `completed`, `archived`: what was decided.
+    /// `corrected`: observations were corrected by one request. `source_began`: a source sent its first numbers.
+    #[schema(example = "budget_changed")]
+    pub kind: String,
+    /// When it was taken into the log.
+    pub recorded_at: DateTime<Utc>,
+    /// Where in the log.
+    pub position: i64,
+    /// Who did it. Null if the log does not say.
+    pub actor: Option<Actor>,
+    /// The source, by name, whose observations were corrected or whose numbers began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The fields that were decided, as they were and as they are since.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"budget": {"from": null, "to": {"amount": "7000.000000", "currency": "EUR", "per": "total"}}}))]
+    pub changes: BTreeMap<String, FieldChange>,
+    /// How many observations were corrected, by type.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"conversion": 2}))]
+    pub corrections: BTreeMap<String, i64>,
+    /// What the corrections added to measures.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, NumberOrMoney>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    pub added: BTreeMap<&'static str, Value>,
+    /// The trace that it belongs to.
+    pub correlation_id: Option<String>,
+    /// The span that caused the request.
+    pub causation_id: Option<String>,
+    /// The request, as the command API named it in `Request-Id`.
+    pub request_id: Option<String>,
+}
+
+/// Who acted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Actor {
+    /// `key`: an API key. `user`: a person with a token. `system`: Highwater itself, or its operator.
+    #[schema(example = "key")]
+    pub kind: String,
+    /// The id, unique within the kind.
+    #[schema(example = "0195d2f4-0b7e-7a12-8d3c-5e1f2a9b7c40")]
+    pub id: String,
+    /// The name of the key. Null for other kinds, and if the key no longer exists.
+    pub name: Option<String>,
+}
+
+/// A field before and after.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub struct FieldChange {
+    /// Null where there was nothing.
+    pub from: Json,
+    /// Null where there is nothing since.
+    pub to: Json,
+}
+
+impl ActivityRequest {
+    pub(crate) fn canonical(&self) -> Result<(CampaignQuery, Paging), ReadError> {
+        let mut fields = FieldErrors::default();
+        let paging = fields.paging(self.limit, self.cursor.as_deref());
+        fields.finish((CampaignQuery { campaign_id: self.id }, paging)).map_err(ReadError::Query)
+    }
+}
+
+impl ActivityEntry {
+    /// The bytes that it takes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        /// A member of a map, with a small value.
+        const MEMBER: usize = 64;
+        let members = self.changes.len() * 4 + self.corrections.len() + self.added.len();
+        let texts = [&self.source, &self.correlation_id, &self.causation_id, &self.request_id];
+        size_of::<Self>() + members * MEMBER + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+}
+
+pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Probe<()>>, ReadError> {
+    if !lookups::exists(snapshot, id).await? {
+        return Ok(None);
+    }
+    let last = rows::last_position(snapshot, id).await?;
+    let version = Version::new(snapshot.revision, last, None);
+    let (epoch, validity) = (snapshot.epoch, Validity::Until(None));
+    Ok(Some(Probe { epoch, version, validity, numbers: None, prepared: () }))
+}
+
+pub(crate) async fn load(
+    snapshot: &mut Snapshot,
+    id: Uuid,
+    page: PageRequest<'_>,
+    version: Version,
+) -> Result<QueryResult, ReadError> {
+    let (rows, next_cursor) = rows::page(snapshot, id, page).await?;
+    let entries = rows.into_iter().map(rows::ActivityRow::into_entry).collect::<Result<_, _>>()?;
+    let parked = snapshot.parked.warning(&ResourceScope::numbers([id]), &Sources::new());
+    let meta = snapshot.result_meta(MODEL, version, parked.into_iter().collect());
+    Ok(QueryResult { meta, next_cursor, data: Data::Activity(entries) })
+}

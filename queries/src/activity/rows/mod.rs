@@ -1,0 +1,182 @@
+//! What was done to one campaign, from its tables.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::campaign::Budget;
+use domain::measure::Measure;
+use domain::money::Currency;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::{ActivityEntry, Actor, FieldChange};
+use crate::campaign::BudgetBody;
+use crate::cursor::PageRequest;
+use crate::error::ReadError;
+use crate::report::value::Value;
+use crate::snapshot::Snapshot;
+
+/// The last event that the feed tells of: nothing else changes it. Keys and sources keep the names that they were given.
+pub(super) async fn last_position(snapshot: &mut Snapshot, campaign: Uuid) -> Result<i64, ReadError> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let position = sqlx::query_scalar!(
+        r#"SELECT greatest(
+               0,
+               (SELECT max(position) FROM read.activity WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3),
+               (SELECT max(position) FROM read.campaign_sources WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3)
+           ) AS "position!""#,
+        epoch,
+        workspace,
+        campaign,
+    )
+    .fetch_one(snapshot.db())
+    .await?;
+    Ok(position)
+}
+
+/// A happening as the tables have it.
+pub(super) struct ActivityRow {
+    position: i64,
+    kind: String,
+    recorded_at: DateTime<Utc>,
+    source: Option<String>,
+    currency: Option<String>,
+    actor_kind: Option<String>,
+    actor_id: Option<String>,
+    actor_name: Option<String>,
+    correlation_id: Option<String>,
+    causation_id: Option<String>,
+    traceparent: Option<String>,
+    to_values: sqlx::types::Json<Map<String, Json>>,
+    /// What the row before that set the same fields made of them.
+    from_values: Option<sqlx::types::Json<Map<String, Json>>>,
+}
+
+/// Where a row stands among the others: position, kind. Newest first.
+type Key = (i64, String);
+
+/// What corrections of one event did.
+#[derive(Debug, Default, Deserialize)]
+struct Corrected {
+    corrections: BTreeMap<String, i64>,
+    changes: BTreeMap<Measure, String>,
+}
+
+impl ActivityRow {
+    fn key(&self) -> Key {
+        (self.position, self.kind.clone())
+    }
+
+    pub(super) fn into_entry(self) -> Result<ActivityEntry, ReadError> {
+        let mut to_values = self.to_values.0;
+        let corrected = if self.kind == "corrected" {
+            let did = Json::Object(std::mem::take(&mut to_values));
+            serde_json::from_value(did).map_err(ReadError::corrupt)?
+        } else {
+            Corrected::default()
+        };
+        let currency: Option<Currency> =
+            self.currency.as_deref().map(str::parse).transpose().map_err(ReadError::corrupt)?;
+        let mut added = BTreeMap::new();
+        for (measure, change) in corrected.changes {
+            let change = change.parse().map_err(ReadError::corrupt)?;
+            added.insert(measure.name(), currency.map_or(Value::Null, |one| Value::of(measure, change, one)));
+        }
+        Ok(ActivityEntry {
+            recorded_at: self.recorded_at,
+            position: self.position,
+            actor: self.actor_kind.zip(self.actor_id).map(|(kind, id)| Actor { kind, id, name: self.actor_name }),
+            source: self.source,
+            changes: changes(to_values, self.from_values.map(|before| before.0)),
+            corrections: corrected.corrections,
+            added,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            request_id: self.traceparent.as_deref().and_then(request_id),
+            kind: self.kind,
+        })
+    }
+}
+
+/// What was set, beside what was set before. What was set to what it was is no change.
+fn changes(to: Map<String, Json>, from: Option<Map<String, Json>>) -> BTreeMap<String, FieldChange> {
+    let mut before = from.unwrap_or_default();
+    let changes = to.into_iter().map(|(field, to)| {
+        let from = before.remove(&field).unwrap_or_default();
+        let change = FieldChange { from: shown(&field, from), to: shown(&field, to) };
+        (field, change)
+    });
+    changes.filter(|(_, change)| change.from != change.to).collect()
+}
+
+/// A field as the rest of the API writes it.
+fn shown(field: &str, value: Json) -> Json {
+    if field != "budget" {
+        return value;
+    }
+    // What is no budget of ours is shown as it was recorded.
+    match serde_json::from_value::<Option<Budget>>(value.clone()) {
+        Ok(budget) => json!(budget.map(BudgetBody::from)),
+        Err(_) => value,
+    }
+}
+
+/// A request's id is its trace and span, as `traceparent` has them: `00-<trace>-<span>-<flags>`.
+fn request_id(traceparent: &str) -> Option<String> {
+    let (_, rest) = traceparent.split_once('-')?;
+    rest.rsplit_once('-').map(|(id, _)| id.to_owned())
+}
+
+/// The page's rows, and the cursor behind its last one.
+pub(super) async fn page(
+    snapshot: &mut Snapshot,
+    campaign: Uuid,
+    page: PageRequest<'_>,
+) -> Result<(Vec<ActivityRow>, Option<String>), ReadError> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let (before_position, before_kind): Key = page.after()?.unwrap_or((i64::MAX, String::new()));
+    let rows = sqlx::query_as!(
+        ActivityRow,
+        r#"WITH happened AS (
+               (SELECT a.position, a.kind, a.recorded_at, a.source_id, a.actor_kind, a.actor_id, a.correlation_id,
+                       a.causation_id, a.traceparent, a.to_values
+                FROM read.activity a
+                WHERE a.epoch = $1 AND a.workspace = $2 AND a.campaign_id = $3 AND (a.position, a.kind) < ($4, $5)
+                ORDER BY a.position DESC, a.kind DESC LIMIT $6)
+               UNION ALL
+               (SELECT f.position, 'source_began', log.recorded_at_of($2, f.position), f.source_id,
+                       NULL, NULL, NULL, NULL, NULL, '{}'
+                FROM read.campaign_sources f
+                WHERE f.epoch = $1 AND f.workspace = $2 AND f.campaign_id = $3 AND (f.position, 'source_began') < ($4, $5)
+                ORDER BY f.position DESC LIMIT $6)
+           )
+           SELECT h.position AS "position!", h.kind AS "kind!", h.recorded_at AS "recorded_at!", s.name AS "source?",
+                  s.currency AS "currency?", h.actor_kind, h.actor_id, k.name AS "actor_name?", h.correlation_id,
+                  h.causation_id, h.traceparent, h.to_values AS "to_values!: _", coalesce(same.to_values, made.to_values) AS "from_values: _"
+           FROM happened h
+           LEFT JOIN read.sources s ON s.epoch = $1 AND s.workspace = $2 AND s.source_id = h.source_id
+           LEFT JOIN auth.keys k ON h.actor_kind = 'key' AND k.workspace = $2 AND k.key_id::text = h.actor_id
+           LEFT JOIN LATERAL (
+               SELECT b.to_values FROM read.activity b
+               WHERE b.epoch = $1 AND b.workspace = $2 AND b.campaign_id = $3 AND b.kind = h.kind AND b.position < h.position
+               ORDER BY b.position DESC LIMIT 1
+           ) same ON h.source_id IS NULL
+           LEFT JOIN read.activity made
+             ON made.epoch = $1 AND made.workspace = $2 AND made.campaign_id = $3 AND made.kind = 'created'
+            AND h.source_id IS NULL AND made.position < h.position
+           ORDER BY h.position DESC, h.kind DESC LIMIT $6"#,
+        epoch,
+        workspace,
+        campaign,
+        before_position,
+        before_kind,
+        page.fetch_limit(),
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    Ok(page.into_page(rows, ActivityRow::key))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Consistency: how fresh a caller requires a result. At least at a position (read your writes), at most so old, or whatever is
+//! there.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, timeout_at};
+
+use crate::ReadModel;
+use crate::error::ReadError;
+use crate::fields::FieldErrors;
+use crate::model_head::ModelHead;
+use crate::parked::ResourceScope;
+use crate::snapshot::Snapshot;
+
+/// The longest that a read may wait for the projection.
+pub const MAX_WAIT_S: u64 = 30;
+
+/// What a caller requires, as it was sent.
+#[derive(Debug, Clone, Default)]
+pub struct ConsistencyParams {
+    pub min_position: Option<i64>,
+    pub max_staleness: Option<String>,
+    pub on_timeout: Option<String>,
+}
+
+/// How fresh a caller requires a result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConsistencyRequirement {
+    pub min_position: Option<i64>,
+    pub max_staleness: Option<TimeDelta>,
+    /// How many seconds the caller would rather wait than get less; at most [`MAX_WAIT_S`].
+    pub wait_s: Option<u64>,
+    pub error_on_timeout: bool,
+}
+
+/// A snapshot, and whether it is as fresh as was asked.
+#[derive(Debug)]
+pub struct ConsistentSnapshot {
+    pub snapshot: Snapshot,
+    consistency: ConsistencyRequirement,
+    pub satisfied: bool,
+    /// Parts of the log that wait and belong to the answer.
+    pub parked: usize,
+    /// The `wait` that was honoured, for `Preference-Applied`.
+    pub waited_s: Option<u64>,
+}
+
+impl ConsistencyRequirement {
+    /// The requirement, or every field that is wrong. `seen`: the position that the caller has seen already; `wait_s`: for how
+    /// long it would wait.
+    pub fn read(asked: &ConsistencyParams, seen: Option<i64>, wait_s: Option<u64>) -> Result<Self, ReadError> {
+        let mut fields = FieldErrors::default();
+        if asked.min_position.is_some_and(|position| position < 0) {
+            fields.push("min_position", "must not be negative");
+        }
+        let max_staleness = asked.max_staleness.as_deref().and_then(|text| {
+            let duration = parse_duration(text);
+            if duration.is_none() {
+                fields.push("max_staleness", "is not a duration such as 500ms, 5s, 2m or 1h");
+            }
+            duration
+        });
+        let error_on_timeout = match asked.on_timeout.as_deref() {
+            None | Some("stale") => false,
+            Some("error") => true,
+            Some(_) => {
+                fields.push("on_timeout", "is neither stale nor error");
+                false
+            }
+        };
+        let min_position = seen.max(asked.min_position);
+        let wait_s = wait_s.map(|seconds| seconds.min(MAX_WAIT_S));
+        fields.finish(Self { min_position, max_staleness, wait_s, error_on_timeout }).map_err(ReadError::Query)
+    }
+
+    /// The same, but for a caller who does not wait.
+    pub(crate) fn without_waiting(self) -> Self {
+        Self { wait_s: None, ..self }
+    }
+
+    /// Whether the caller says how fresh the answer must be.
+    pub fn is_asked_for(self) -> bool {
+        self.min_position.is_some() || self.max_staleness.is_some()
+    }
+
+    /// Whether a snapshot may come too late for it and be waited for again, although a tip has met it.
+    pub fn may_need_second_wait(self) -> bool {
+        self.wait_s.is_some() && self.max_staleness.is_some()
+    }
+
+    /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.
+    pub fn is_satisfied_by(self, tip: &ModelHead, now: DateTime<Utc>) -> bool {
+        tip.revision.count == 0 && self.is_met_at(tip.applied, tip.lag(now))
+    }
+
+    /// Whether rows that hold the log up to this position, and lag by so much, are as fresh as is wanted.
+    pub fn is_met_at(self, applied: i64, lag: TimeDelta) -> bool {
+        self.min_position.is_none_or(|position| position <= applied)
+            && self.max_staleness.is_none_or(|bound| lag <= bound)
+    }
+
+    /// Takes a snapshot that is as fresh as is wanted, waiting for the projection as long as the caller would.
+    /// What hides behind a parked part is not waited for.
+    pub async fn acquire_snapshot(
+        self,
+        model: &ReadModel,
+        workspace: i32,
+        about: &ResourceScope,
+    ) -> Result<ConsistentSnapshot, ReadError> {
+        let mut watch = self.wait_s.map(|_| model.progress.watch(workspace));
+        let deadline = Instant::now() + Duration::from_secs(self.wait_s.unwrap_or(0));
+        let mut snapshot = Snapshot::take(model, workspace).await?;
+        self.refuse_unknown(&snapshot)?;
+        while let (Some(missing), Some(watch)) = (self.missing(&snapshot), &mut watch) {
+            drop(snapshot);
+            let reached = timeout_at(deadline, watch.reaches(missing)).await.is_ok();
+            snapshot = Snapshot::take(model, workspace).await?;
+            if !reached {
+                break;
+            }
+        }
+        let mut settled =
+            ConsistentSnapshot { snapshot, consistency: self, satisfied: true, parked: 0, waited_s: None };
+        settled.check(about)?;
+        Ok(settled)
+    }
+
+    /// The position that has to be applied before this snapshot would do.
+    fn missing(&self, snapshot: &Snapshot) -> Option<i64> {
+        let too_stale = self.max_staleness.is_some_and(|bound| snapshot.lag() > bound);
+        // Whatever is committed by now is fresh enough.
+        let for_staleness = too_stale.then_some(snapshot.head);
+        self.min_position.max(for_staleness).filter(|position| *position > snapshot.applied)
+    }
+
+    fn refuse_unknown(&self, snapshot: &Snapshot) -> Result<(), ReadError> {
+        match self.min_position.filter(|asked| *asked > snapshot.head) {
+            Some(asked) => Err(ReadError::UnknownPosition { asked, head: snapshot.head }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ConsistentSnapshot {
+    /// Whether the snapshot is as fresh as is wanted, once more after it was told to show an older state.
+    pub fn check(&mut self, about: &ResourceScope) -> Result<(), ReadError> {
+        let (snapshot, wanted) = (&self.snapshot, self.consistency);
+        wanted.refuse_unknown(snapshot)?;
+        if snapshot.is_building {
+            return Err(ReadError::Building);
+        }
+        if let Some(bound) = wanted.max_staleness
+            && snapshot.lag() > bound
+        {
+            return Err(ReadError::StalenessBoundUnmet { lag: snapshot.lag() });
+        }
+        let is_there = |position| position <= snapshot.applied && !snapshot.parked.blocks_position(about, position);
+        self.satisfied = wanted.min_position.is_none_or(is_there);
+        if !self.satisfied && wanted.error_on_timeout {
+            return Err(ReadError::NotYetVisible {
+                asked: wanted.min_position.unwrap_or(0),
+                applied: snapshot.applied,
+            });
+        }
+        self.parked = snapshot.parked.count(about);
+        self.waited_s = wanted.wait_s.filter(|_| self.satisfied);
+        Ok(())
+    }
+}
+
+fn parse_duration(text: &str) -> Option<TimeDelta> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: i64 = number.parse().ok()?;
+    match unit {
+        "ms" => TimeDelta::try_milliseconds(number),
+        "s" => TimeDelta::try_seconds(number),
+        "m" => TimeDelta::try_minutes(number),
+        "h" => TimeDelta::try_hours(number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

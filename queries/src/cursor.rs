@@ -1,0 +1,92 @@
+//! Where a page ends. Opaque to clients; bound to the query, the workspace, the caller's scope and the epoch.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ReadError;
+
+/// `hash` is the canonical query's, which begins with the workspace and the caller's scope.
+#[derive(Serialize, Deserialize)]
+struct Cursor<K> {
+    #[serde(rename = "h")]
+    hash: String,
+    #[serde(rename = "e")]
+    epoch: i32,
+    /// The sort key of the page's last row: the next page begins behind it, whatever was added meanwhile.
+    #[serde(rename = "k")]
+    after: K,
+}
+
+/// The page of a query that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Paging {
+    pub limit: usize,
+    pub cursor: Option<String>,
+}
+
+/// The page of a list that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageRequest<'a> {
+    pub limit: usize,
+    pub cursor: Option<&'a str>,
+    pub hash: &'a str,
+    /// Of the rows.
+    pub epoch: i32,
+}
+
+impl PageRequest<'_> {
+    /// The sort key behind which it begins; `None` where the list does.
+    pub(crate) fn after<K: DeserializeOwned>(self) -> Result<Option<K>, ReadError> {
+        let Some(text) = self.cursor else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| ReadError::CursorMalformed)?;
+        let cursor: Cursor<serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(|_| ReadError::CursorMalformed)?;
+        if cursor.hash != self.hash {
+            return Err(ReadError::CursorMismatch);
+        }
+        if cursor.epoch != self.epoch {
+            return Err(ReadError::CursorExpired);
+        }
+        // One of ours holds what a row held; one that was tampered with may hold what the database does not take.
+        if has_nul(&cursor.after) {
+            return Err(ReadError::CursorMalformed);
+        }
+        serde_json::from_value(cursor.after).map(Some).map_err(|_| ReadError::CursorMalformed)
+    }
+
+    /// How many rows to look for: one more than it holds tells whether another page follows.
+    pub(crate) fn fetch_limit(self) -> i64 {
+        i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
+    }
+
+    /// The rows that it holds of those that begin where it does, and the cursor behind the last one if there are more.
+    pub(crate) fn into_page<R, K: Serialize>(
+        self,
+        mut rows: Vec<R>,
+        key: impl Fn(&R) -> K,
+    ) -> (Vec<R>, Option<String>) {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let next_cursor = rows.last().filter(|_| more).map(|last| self.cursor_after(key(last)));
+        (rows, next_cursor)
+    }
+
+    /// The cursor behind the row with this sort key.
+    fn cursor_after<K: Serialize>(self, after: K) -> String {
+        let cursor = Cursor { hash: self.hash.to_owned(), epoch: self.epoch, after };
+        // Sort keys are strings and numbers, which always have a JSON form.
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    }
+}
+
+fn has_nul(key: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match key {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(parts) => parts.iter().any(has_nul),
+        Value::Object(parts) => parts.values().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

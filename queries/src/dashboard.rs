@@ -1,0 +1,174 @@
+//! Dashboards: many reports at one position, from one snapshot. One that has no result never fails the others.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use domain::bucket::Granularity;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::access::Access;
+use crate::error::ReadError;
+use crate::parked::ResourceScope;
+use crate::probe::{Probe, Validity};
+use crate::query::{CanonicalQuery, QueryDefaults, ResolvedQuery};
+use crate::report::query::DataState;
+use crate::report::request::ReportRequest;
+use crate::report::{self, ReportContext, SnapshotLookups, prepare};
+use crate::result::{Data, QueryResult};
+use crate::snapshot::Snapshot;
+use crate::version::{Revision, Version};
+
+/// The model that dashboards are read from, as answers name it.
+pub const MODEL: &str = "dashboard";
+
+/// The reports of a dashboard by their names, as they were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DashboardRequest {
+    pub reports: BTreeMap<String, DashboardEntry>,
+}
+
+/// One report of a dashboard, as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DashboardEntry {
+    Report {
+        request: Box<ReportRequest>,
+        data_state: DataState,
+    },
+    /// It was refused before: why, in a text of the caller's.
+    Refused(Box<str>),
+}
+
+/// The canonical queries by their names, or why there is none.
+#[derive(Debug)]
+pub struct DashboardQuery(pub BTreeMap<String, Result<ResolvedQuery, ReadError>>);
+
+/// What is known of each report before it is computed. `None`: it has no query. What is refused as things stand is refused here.
+pub struct DashboardContexts(BTreeMap<String, Option<Result<ReportContext, ReadError>>>);
+
+impl DashboardRequest {
+    /// What its reports are about: one of all campaigns is about all.
+    pub(crate) fn scope(&self) -> ResourceScope {
+        let reports = self.reports.values().filter_map(|entry| match entry {
+            DashboardEntry::Report { request, .. } => Some(request.named_campaigns()),
+            DashboardEntry::Refused(_) => None,
+        });
+        let named: Vec<_> = reports.collect();
+        let all = named.iter().any(Vec::is_empty);
+        ResourceScope::numbers(named.into_iter().flatten().filter(|_| !all))
+    }
+
+    pub(crate) fn canonical(&self, access: Access, defaults: QueryDefaults) -> Result<DashboardQuery, ReadError> {
+        let mut reports = BTreeMap::new();
+        for (name, entry) in &self.reports {
+            let canonical = match entry {
+                DashboardEntry::Report { request, data_state } => {
+                    report::canonical(request, Granularity::All, *data_state, defaults)
+                }
+                DashboardEntry::Refused(why) => Err(ReadError::Unreadable(why.clone())),
+            };
+            let resolved = match canonical {
+                Ok((query, paging)) => {
+                    let query = CanonicalQuery::Report { query, campaign: None };
+                    Ok(ResolvedQuery::new(report::MODEL, access, query, Some(paging))?)
+                }
+                Err(error) => Err(error.of_one_report()?),
+            };
+            reports.insert(name.clone(), resolved);
+        }
+        Ok(DashboardQuery(reports))
+    }
+}
+
+impl Serialize for DashboardQuery {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut reports = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, resolved) in &self.0 {
+            match resolved {
+                Ok(resolved) => {
+                    let page = resolved.paging.as_ref().map(|paging| (paging.limit, paging.cursor.as_deref()));
+                    reports.serialize_entry(name, &(&resolved.query, page))?;
+                }
+                Err(error) => reports.serialize_entry(name, &error.to_string())?,
+            }
+        }
+        reports.end()
+    }
+}
+
+impl ReadError {
+    /// The error of one report, if it is the fault of that; else it fails all of them.
+    fn of_one_report(self) -> Result<Self, Self> {
+        if self.is_client_error() { Ok(self) } else { Err(self) }
+    }
+}
+
+impl fmt::Debug for DashboardContexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+pub(crate) async fn probe(
+    snapshot: &mut Snapshot,
+    query: &DashboardQuery,
+) -> Result<Probe<DashboardContexts>, ReadError> {
+    let mut shared = SnapshotLookups::load(snapshot).await?;
+    let (mut contexts, mut is_refused_now) = (BTreeMap::new(), false);
+    for (name, resolved) in &query.0 {
+        let context = match resolved.as_ref().map(|resolved| &resolved.query) {
+            Ok(CanonicalQuery::Report { query, .. }) => match prepare(snapshot, &mut shared, query).await {
+                Ok(context) => Some(Ok(context)),
+                Err(error) => {
+                    is_refused_now = true;
+                    Some(Err(error.of_one_report()?))
+                }
+            },
+            _ => None,
+        };
+        contexts.insert(name.clone(), context);
+    }
+    let each = || contexts.values().flatten().filter_map(|context| context.as_ref().ok());
+    let now = snapshot.now;
+    let (nothing, everything) =
+        (Version::new(Revision::default(), 0, None), Version::new(snapshot.revision, snapshot.applied, Some(now)));
+    // What is refused as it was sent is refused for ever. What is refused as things stand may have a result as soon as anything
+    // happens, and there is nothing to tell by.
+    let least = if is_refused_now { everything } else { nothing };
+    let version = each().map(|context| context.version).fold(least, Version::max);
+    let until = each().filter_map(|context| context.until).min();
+    let state = each().map(|context| context.freshness(now).state).min();
+    let complete_through = each().map(ReportContext::complete_through).min().flatten();
+    Ok(Probe {
+        epoch: snapshot.epoch,
+        version,
+        validity: if is_refused_now { Validity::Unknown } else { Validity::Until(until) },
+        numbers: state.map(|state| (state, complete_through)),
+        prepared: DashboardContexts(contexts),
+    })
+}
+
+pub(crate) async fn load(
+    snapshot: &mut Snapshot,
+    query: &DashboardQuery,
+    version: Version,
+    contexts: DashboardContexts,
+) -> Result<QueryResult, ReadError> {
+    let mut reports = BTreeMap::new();
+    for (name, context) in contexts.0 {
+        let Some(Ok(resolved)) = query.0.get(&name) else { continue };
+        let result = match (context, &resolved.query) {
+            (Some(Ok(context)), CanonicalQuery::Report { query, .. }) => {
+                match report::load(&context, snapshot, query, resolved.page(snapshot.epoch)?).await {
+                    Ok(result) => Ok(Box::new(result)),
+                    Err(error) => Err(error.of_one_report()?),
+                }
+            }
+            (Some(Err(error)), _) => Err(error),
+            _ => continue,
+        };
+        reports.insert(name, result);
+    }
+    let meta = snapshot.result_meta(MODEL, version, Vec::new());
+    Ok(QueryResult { meta, next_cursor: None, data: Data::Dashboard(reports) })
+}

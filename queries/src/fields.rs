@@ -1,0 +1,87 @@
+//! Validation of requests: the errors of all fields are collected, each under the path of its field.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::cursor::Paging;
+
+/// The most rows of a page.
+const MAX_LIMIT: usize = 1_000;
+/// The rows of a page when the caller does not say.
+const DEFAULT_LIMIT: usize = 100;
+/// The most values in one list of a request.
+pub const MAX_LIST: usize = 1_000;
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The path of the field, such as `filters.source[3]`.
+    pub field: String,
+    pub detail: String,
+}
+
+/// The errors of a request, collected while it is read.
+#[derive(Debug, Default)]
+pub struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    pub fn push(&mut self, field: impl Into<String>, detail: impl Display) {
+        self.0.push(FieldError { field: field.into(), detail: detail.to_string() });
+    }
+
+    pub fn finish<T>(self, read: T) -> Result<T, Vec<FieldError>> {
+        if self.0.is_empty() { Ok(read) } else { Err(self.0) }
+    }
+
+    /// Whether nothing at this path or below it is wrong so far.
+    pub fn is_valid_below(&self, path: &str) -> bool {
+        !self.0.iter().any(|error| error.field.starts_with(path))
+    }
+
+    pub fn parse<T: FromStr<Err: Display>>(&mut self, field: &str, text: Option<&str>) -> Option<T> {
+        text?.parse().map_err(|error| self.push(field, error)).ok()
+    }
+
+    /// Each of a list, as a set.
+    pub fn set<T: FromStr<Err: Display> + Ord>(&mut self, field: &str, texts: &[String]) -> BTreeSet<T> {
+        let each = self.bounded(field, texts).iter().enumerate();
+        each.filter_map(|(index, text)| self.parse(&format!("{field}[{index}]"), Some(text))).collect()
+    }
+
+    /// A list of ids, as a set.
+    pub fn ids(&mut self, field: &str, texts: &[String]) -> BTreeSet<Uuid> {
+        let mut ids = BTreeSet::new();
+        for (index, text) in self.bounded(field, texts).iter().enumerate() {
+            match text.parse() {
+                Ok(id) => drop(ids.insert(id)),
+                Err(_) => self.push(format!("{field}[{index}]"), "is not a UUID"),
+            }
+        }
+        ids
+    }
+
+    /// The list, or an empty one in place of one that is too long, which is wrong as a whole.
+    pub fn bounded<'a, T>(&mut self, field: &str, values: &'a [T]) -> &'a [T] {
+        if values.len() <= MAX_LIST {
+            return values;
+        }
+        self.push(field, format_args!("must not name more than {MAX_LIST} values"));
+        &[]
+    }
+
+    pub fn paging(&mut self, limit: Option<i64>, cursor: Option<&str>) -> Paging {
+        let limit = match limit {
+            None => DEFAULT_LIMIT,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
+                    self.push("limit", format_args!("must lie between 1 and {MAX_LIMIT}"));
+                    DEFAULT_LIMIT
+                })
+            }
+        };
+        Paging { limit, cursor: cursor.map(str::to_owned) }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the leaderboard says of itself: of which state of the workspace it is true, and what to know beside the ranks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::measure::Measure;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{LeaderboardQuery, Window};
+use crate::error::ReadError;
+use crate::report::warnings::{self, Overlap};
+use crate::snapshot::Snapshot;
+use crate::sources::{SourceRow, Sources};
+use crate::warning::Warning;
+
+/// The state of a workspace that its ranks are true of.
+#[derive(Debug)]
+pub(super) struct LeaderboardSnapshot {
+    pub(super) epoch: i32,
+    pub(super) position: i64,
+    pub(super) as_of: Option<DateTime<Utc>>,
+    pub(super) dates: Option<(NaiveDate, NaiveDate)>,
+    pub(super) range: (DateTime<Utc>, DateTime<Utc>),
+    /// From when on numbers are kept, if the range reaches back further.
+    kept_from: Option<DateTime<Utc>>,
+    /// Those that fed the workspace's campaigns.
+    pub(super) sources: Sources,
+}
+
+impl LeaderboardSnapshot {
+    pub(super) async fn find(snapshot: &mut Snapshot, window: Window) -> Result<Self, ReadError> {
+        let (workspace, days) = (snapshot.workspace, window.days());
+        let row = sqlx::query!(
+            r#"SELECT epoch AS "epoch!", position AS "position!", as_of AS "as_of!", date_from AS "date_from!",
+                      date_to AS "date_to!", starts_at AS "starts_at!", ends_at AS "ends_at!", kept_from,
+                      feeding AS "feeding: Json<Vec<SourceRow>>"
+               FROM read.leaderboard WHERE workspace = $1 AND days = $2 AND measure = ''"#,
+            workspace,
+            days,
+        )
+        .fetch_optional(snapshot.db())
+        .await?;
+        let Some(row) = row else {
+            let (epoch, never) = (snapshot.epoch, DateTime::default());
+            let range = (never, never);
+            let (kept_from, sources) = (None, Sources::new());
+            return Ok(Self { epoch, position: 0, as_of: None, dates: None, range, kept_from, sources });
+        };
+        let feeding = row.feeding.map(|feeding| feeding.0).unwrap_or_default();
+        let sources = feeding.into_iter().map(|row| row.into_source().map(|source| (source.id, source)));
+        Ok(Self {
+            epoch: row.epoch,
+            position: row.position,
+            as_of: Some(row.as_of),
+            dates: Some((row.date_from, row.date_to)),
+            range: (row.starts_at, row.ends_at),
+            kept_from: row.kept_from,
+            sources: sources.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What a reader should know beside the ranks.
+    pub(super) async fn warnings(
+        &self,
+        snapshot: &mut Snapshot,
+        query: &LeaderboardQuery,
+        measures: &BTreeSet<Measure>,
+    ) -> Result<Vec<Warning>, ReadError> {
+        if self.as_of.is_none() {
+            return Ok(vec![Warning {
+                code: "not_refreshed",
+                detail: "The leaderboard was not refreshed since this workspace began; it is refreshed now and then."
+                    .to_owned(),
+                sources: Vec::new(),
+                measures: Vec::new(),
+            }]);
+        }
+        let LeaderboardNotes { overlaps, uncut, mixed } = LeaderboardNotes::load(snapshot, query, measures).await?;
+        let mut all: Vec<_> = uncut.into_iter().filter_map(|(id, measures)| self.uncut(id, measures)).collect();
+        all.extend(self.kept_from.map(beyond_retention));
+        all.extend(warnings::of_overlaps(&overlaps, &self.sources));
+        all.extend((mixed > 0).then(|| Warning {
+            code: "mixed_currency",
+            detail: format!(
+                "{mixed} campaigns have amounts of different currencies, which are never added: they have no rank."
+            ),
+            sources: Vec::new(),
+            measures: vec![query.measure.name()],
+        }));
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// A source whose buckets are not days of the workspace.
+    fn uncut(&self, id: Uuid, measures: BTreeSet<&'static str>) -> Option<Warning> {
+        let name = self.sources.get(&id)?.definition.name.clone();
+        Some(Warning {
+            code: "grain_mismatch",
+            detail: format!(
+                "{name} states days that are not those of the workspace: each counts under its own date, uncut."
+            ),
+            sources: vec![name],
+            measures: measures.into_iter().collect(),
+        })
+    }
+}
+
+/// What rows say beside the ranks.
+#[derive(Debug)]
+struct LeaderboardNotes {
+    overlaps: BTreeSet<Overlap>,
+    /// By source, the measures that it states of days other than the workspace's.
+    uncut: BTreeMap<Uuid, BTreeSet<&'static str>>,
+    /// How many campaigns have amounts of different currencies.
+    mixed: i64,
+}
+
+impl LeaderboardNotes {
+    async fn load(
+        snapshot: &mut Snapshot,
+        query: &LeaderboardQuery,
+        measures: &BTreeSet<Measure>,
+    ) -> Result<Self, ReadError> {
+        let (workspace, days) = (snapshot.workspace, query.window.days());
+        let parts: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
+        let stating = sqlx::query!(
+            r#"SELECT DISTINCT measure AS "measure!", sources AS "sources!", uncut FROM read.leaderboard
+               WHERE workspace = $1 AND days = $2 AND measure = ANY($3) AND (cardinality(sources) > 1 OR uncut IS NOT NULL)"#,
+            workspace,
+            days,
+            &parts,
+        )
+        .fetch_all(snapshot.db())
+        .await?;
+        let mixed = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM read.leaderboard
+               WHERE workspace = $1 AND days = $2 AND measure = $3 AND value IS NULL"#,
+            workspace,
+            days,
+            query.measure.name(),
+        )
+        .fetch_one(snapshot.db())
+        .await?;
+        let mut overlaps = BTreeSet::new();
+        let mut uncut: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for row in stating {
+            let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
+            for source in row.uncut.unwrap_or_default() {
+                uncut.entry(source).or_default().insert(measure.name());
+            }
+            if row.sources.len() > 1 {
+                overlaps.insert((measure, row.sources.into_iter().collect()));
+            }
+        }
+        Ok(Self { overlaps, uncut, mixed })
+    }
+}
+
+fn beyond_retention(kept_from: DateTime<Utc>) -> Warning {
+    let instant = kept_from.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    Warning {
+        code: "beyond_retention",
+        detail: format!("Numbers before {instant} are no longer kept, or not all of them: what is later counts."),
+        sources: Vec::new(),
+        measures: Vec::new(),
+    }
+}

@@ -1,0 +1,234 @@
+//! The leaderboard: the workspace's campaigns, ranked by one measure over its last days.
+
+mod board; // of which state of the workspace it is true
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::bucket::Granularity;
+use domain::measure::{Measure, Unit};
+use domain::money::Currency;
+use domain::source::SourceRole;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use self::board::LeaderboardSnapshot;
+use crate::consistency::ConsistentSnapshot;
+use crate::cursor::{PageRequest, Paging};
+use crate::error::ReadError;
+use crate::fields::FieldErrors;
+use crate::parked::ResourceScope;
+use crate::probe::{Probe, Validity};
+use crate::query::ResolvedQuery;
+use crate::report::query::MeasureColumn;
+use crate::report::value::{NumberOrMoney, Value};
+use crate::result::{Data, QueryResult, ResultMeta};
+use crate::snapshot::Snapshot;
+use crate::sources::{self, Freshness};
+use crate::version::Version;
+
+/// The model that the leaderboard is read from, as answers name it.
+pub const MODEL: &str = "leaderboard";
+
+/// The leaderboard that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct LeaderboardRequest {
+    pub measure: Option<String>,
+    /// `7d` or `30d`.
+    pub window: Option<String>,
+    pub limit: Option<i64>,
+    pub cursor: Option<String>,
+}
+
+/// The days that campaigns are ranked over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Window {
+    #[serde(rename = "7d")]
+    Week,
+    #[serde(rename = "30d")]
+    Month,
+}
+
+/// The canonical query of the leaderboard.
+#[derive(Debug, Serialize)]
+pub struct LeaderboardQuery {
+    pub measure: MeasureColumn,
+    pub window: Window,
+}
+
+/// A campaign and its place.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RankedCampaign {
+    /// From 1; campaigns of the same value share one. Amounts of different currencies are ranked apart.
+    pub rank: i64,
+    pub campaign_id: Uuid,
+    /// Its name.
+    pub campaign: String,
+    /// As reports write it: a number, or `{amount, currency}`.
+    #[schema(value_type = NumberOrMoney, example = json!({"amount": "1234.560000", "currency": "EUR"}))]
+    pub value: Value,
+}
+
+/// A page of ranked campaigns, and what their ranks are true of.
+#[derive(Debug)]
+pub struct Leaderboard {
+    pub campaigns: Vec<RankedCampaign>,
+    /// When it was refreshed. `None`: never for this workspace.
+    pub as_of: Option<DateTime<Utc>>,
+    /// Up to where the log was applied then.
+    pub position: i64,
+    /// The local days that it covers.
+    pub dates: Option<(NaiveDate, NaiveDate)>,
+}
+
+impl Leaderboard {
+    /// The bytes that it takes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let each = self.campaigns.iter().map(|campaign| size_of::<RankedCampaign>() + campaign.campaign.len());
+        size_of::<Self>() + each.sum::<usize>()
+    }
+}
+
+/// What the leaderboard is true of.
+#[derive(Debug)]
+pub struct LeaderboardInputs {
+    board: LeaderboardSnapshot,
+    measures: BTreeSet<Measure>,
+    freshness: Option<Freshness>,
+}
+
+impl LeaderboardRequest {
+    pub(crate) fn canonical(&self) -> Result<(LeaderboardQuery, Paging), ReadError> {
+        let mut fields = FieldErrors::default();
+        let measure = self.measure.as_deref().and_then(MeasureColumn::find);
+        if measure.is_none() {
+            fields.push("measure", "must be a measure; GET /v1/measures lists them");
+        }
+        let window = match self.window.as_deref() {
+            None | Some("7d") => Window::Week,
+            Some("30d") => Window::Month,
+            Some(_) => {
+                fields.push("window", "is neither 7d nor 30d");
+                Window::Week
+            }
+        };
+        let paging = fields.paging(self.limit, self.cursor.as_deref());
+        let read = measure.map(|measure| (LeaderboardQuery { measure, window }, paging));
+        // Without a measure there is a wrong field.
+        fields.finish(read).map_err(ReadError::Query)?.ok_or_else(|| ReadError::field("measure", "is missing"))
+    }
+}
+
+/// Finds the board, and has the snapshot speak of the older state of the workspace that the board shows.
+pub(crate) async fn probe(
+    consistent: &mut ConsistentSnapshot,
+    query: &LeaderboardQuery,
+) -> Result<Probe<LeaderboardInputs>, ReadError> {
+    let about = ResourceScope::numbers([]);
+    let board = LeaderboardSnapshot::find(&mut consistent.snapshot, query.window).await?;
+    consistent.snapshot.show_older(board.epoch, board.position).await?;
+    consistent.check(&about)?;
+    let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
+    let feeding: Vec<_> = board.sources.values().collect();
+    let (revision, parked) = (consistent.snapshot.revision, &consistent.snapshot.parked);
+    let is_primary =
+        |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == SourceRole::Primary);
+    // What was parked when it was refreshed may be applied since: it still lacks that.
+    let is_unsettled = parked.affects_finality(&about, is_primary) || revision.position > board.position;
+    let told = (Granularity::All, consistent.snapshot.time_zone);
+    let freshness = board.as_of.map(|as_of| {
+        let parked = (|id| parked.events_of(id, &about), is_unsettled);
+        sources::freshness(&feeding, &measures, parked, (board.range, told), as_of, as_of)
+    });
+    let complete_through = sources::complete_through(&feeding, &measures, told);
+    let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
+    let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
+    let epoch = board.epoch;
+    let prepared = LeaderboardInputs { board, measures, freshness };
+    Ok(Probe { epoch, version, validity: Validity::Unknown, numbers, prepared })
+}
+
+pub(crate) async fn load(
+    snapshot: &mut Snapshot,
+    query: &LeaderboardQuery,
+    resolved: &ResolvedQuery,
+    version: Version,
+    inputs: LeaderboardInputs,
+) -> Result<QueryResult, ReadError> {
+    let LeaderboardInputs { board, measures, freshness } = inputs;
+    let (rows, next_cursor) = rows(snapshot, query, resolved.page(board.epoch)?).await?;
+    let campaigns = rows.into_iter().map(|row| row.into_ranked(query.measure)).collect::<Result<_, _>>()?;
+    let mut warnings = board.warnings(snapshot, query, &measures).await?;
+    warnings.extend(snapshot.parked.warning(&ResourceScope::numbers([]), &board.sources));
+    let meta = ResultMeta { epoch: board.epoch, freshness, ..snapshot.result_meta(MODEL, version, warnings) };
+    let LeaderboardSnapshot { as_of, position, dates, .. } = board;
+    let data = Data::Leaderboard(Leaderboard { campaigns, as_of, position, dates });
+    Ok(QueryResult { meta, next_cursor, data })
+}
+
+impl Window {
+    fn days(self) -> i32 {
+        match self {
+            Self::Week => 7,
+            Self::Month => 30,
+        }
+    }
+}
+
+/// A ranked campaign as the view has it.
+struct Row {
+    campaign_id: Uuid,
+    name: String,
+    currency: String,
+    rank: i64,
+    value: String,
+}
+
+/// Where a row stands among the others: currency, rank, campaign.
+type Key = (String, i64, Uuid);
+
+impl Row {
+    fn key(&self) -> Key {
+        (self.currency.clone(), self.rank, self.campaign_id)
+    }
+
+    fn into_ranked(self, column: MeasureColumn) -> Result<RankedCampaign, ReadError> {
+        let number: i128 = self.value.parse().map_err(ReadError::corrupt)?;
+        let value = match column.unit() {
+            Unit::Count => Value::Count(number),
+            Unit::Credit | Unit::Ratio => Value::Millionths(number),
+            Unit::Money => Value::Money(number, self.currency.parse::<Currency>().map_err(ReadError::corrupt)?),
+        };
+        Ok(RankedCampaign { rank: self.rank, campaign_id: self.campaign_id, campaign: self.name, value })
+    }
+}
+
+/// The page's rows, and the cursor behind its last one.
+async fn rows(
+    snapshot: &mut Snapshot,
+    query: &LeaderboardQuery,
+    page: PageRequest<'_>,
+) -> Result<(Vec<Row>, Option<String>), ReadError> {
+    let (workspace, days) = (snapshot.workspace, query.window.days());
+    let (currency, rank, campaign): Key = page.after()?.unwrap_or_default();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT campaign_id AS "campaign_id!", name AS "name!", currency AS "currency!", rank AS "rank!",
+                  value::text AS "value!"
+           FROM read.leaderboard
+           WHERE workspace = $1 AND days = $2 AND measure = $3 AND value IS NOT NULL
+             AND (currency, rank, campaign_id) > ($4, $5, $6)
+           ORDER BY currency, rank, campaign_id LIMIT $7"#,
+        workspace,
+        days,
+        query.measure.name(),
+        currency,
+        rank,
+        campaign,
+        page.fetch_limit(),
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    Ok(page.into_page(rows, Row::key))
+}

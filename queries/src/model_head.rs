@@ -1,0 +1,95 @@
+//! How far the live rows of workspaces are.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::PgExecutor;
+
+use crate::MODEL;
+use crate::connection::Connection;
+use crate::error::ReadError;
+use crate::version::Revision;
+
+/// How far the live rows of one workspace are. Of two that are alike but for the head and its age, the rows are the same.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelHead {
+    /// The live epoch; 0 while nothing of the workspace was ever projected.
+    pub epoch: i32,
+    /// Up to where the log is applied in it.
+    pub applied: i64,
+    /// The log's last position.
+    pub head: i64,
+    /// What changed its rows without a new event.
+    pub revision: Revision,
+    /// When rows that are no longer kept were last dropped from it.
+    pub retained_at: Option<DateTime<Utc>>,
+    /// When the first event that it lacks was recorded.
+    pub oldest_unapplied: Option<DateTime<Utc>>,
+}
+
+impl ModelHead {
+    /// Those of some workspaces, at one instant.
+    ///
+    /// The statement is written so that its prepared plan is made once, which takes longer than to run it: how many workspaces
+    /// there are is hidden from the planner, which would plan anew for each number, and each is looked up by itself.
+    ///
+    /// It reads no table that has partitions. PostgreSQL plans a statement before it takes its snapshot: in a partition that came
+    /// between the two, and that the live epoch has moved to, it would see nothing. What is read later in the same transaction
+    /// is planned after its snapshot.
+    pub async fn read(db: impl PgExecutor<'_>, workspaces: &[i32]) -> Result<HashMap<i32, Self>, ReadError> {
+        let rows = sqlx::query!(
+            r#"SELECT a.workspace AS "workspace!", coalesce(l.epoch, 0) AS "epoch!", coalesce(c.position, 0) AS "applied!",
+                      coalesce(h.position, 0) AS "head!",
+                      coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
+                      l.retained_at AS "retained_at?",
+                      CASE WHEN h.position > coalesce(c.position, 0)
+                           THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied
+               FROM unnest((SELECT $2::integer[])) a (workspace)
+               LEFT JOIN LATERAL (SELECT position FROM log.heads WHERE workspace = a.workspace LIMIT 1) h ON true
+               LEFT JOIN LATERAL (SELECT epoch,
+                                         (SELECT max(r.changed_at) FROM read.epoch_retention r
+                                          WHERE r.projection = $1 AND r.epoch = e.epoch) AS retained_at
+                                  FROM read.live_epochs e
+                                  WHERE e.projection = $1 AND e.workspace = a.workspace LIMIT 1) l ON true
+               LEFT JOIN LATERAL (SELECT position, revision, revised_at FROM read.checkpoints
+                                  WHERE projection = $1 AND epoch = l.epoch AND workspace = a.workspace LIMIT 1) c ON true"#,
+            MODEL,
+            workspaces,
+        )
+        .fetch_all(db)
+        .await?;
+        let each = rows.into_iter().map(|row| {
+            let tip = Self {
+                epoch: row.epoch,
+                applied: row.applied,
+                head: row.head,
+                revision: Revision { count: row.revision, position: row.revised_at },
+                retained_at: row.retained_at,
+                oldest_unapplied: row.oldest_unapplied,
+            };
+            (row.workspace, tip)
+        });
+        Ok(each.collect())
+    }
+
+    /// The age of the oldest event that is not applied yet; zero when everything is.
+    pub fn lag(&self, now: DateTime<Utc>) -> TimeDelta {
+        self.oldest_unapplied.map_or(TimeDelta::zero(), |recorded_at| (now - recorded_at).max(TimeDelta::zero()))
+    }
+}
+
+/// Reads tips for many requests at once: those of workspaces of which something is projected. The others may be waiting for
+/// their first epoch, which each request finds out by itself.
+pub(crate) fn read<'a>(
+    db: &'a mut Connection,
+    workspaces: &'a [i32],
+) -> BoxFuture<'a, Result<HashMap<i32, ModelHead>, ReadError>> {
+    async {
+        let mut tips = ModelHead::read(db.ask(), workspaces).await?;
+        tips.retain(|_, tip| tip.epoch > 0);
+        Ok(tips)
+    }
+    .boxed()
+}

@@ -1,0 +1,183 @@
+//! What of a workspace's log waits because it cannot be applied, and which answers lack it.
+//!
+//! A part is a stream, or one campaign's share of a stream of batches. Of which campaigns a whole stream of batches, or a stream
+//! of an unknown kind, would have told is not known: it counts as all of them.
+
+use std::collections::BTreeSet;
+
+use domain::{campaign, observation, source, statement, sync};
+use uuid::Uuid;
+
+use crate::MODEL;
+use crate::error::ReadError;
+use crate::snapshot::Snapshot;
+use crate::sources::Sources;
+use crate::warning::Warning;
+
+/// What an answer is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceScope {
+    /// Whether it tells what sources say, or only what campaigns are.
+    numbers: bool,
+    /// `None`: any campaign of the workspace.
+    campaigns: Option<BTreeSet<Uuid>>,
+}
+
+impl ResourceScope {
+    /// What campaigns are; all of them if none is named.
+    pub fn campaigns(ids: impl IntoIterator<Item = Uuid>) -> Self {
+        Self { numbers: false, campaigns: Some(ids.into_iter().collect()).filter(|ids: &BTreeSet<_>| !ids.is_empty()) }
+    }
+
+    /// What sources say of campaigns; of all of them if none is named.
+    pub fn numbers(ids: impl IntoIterator<Item = Uuid>) -> Self {
+        Self { numbers: true, ..Self::campaigns(ids) }
+    }
+
+    fn has(&self, campaign: Uuid) -> bool {
+        self.campaigns.as_ref().is_none_or(|ids| ids.contains(&campaign))
+    }
+}
+
+/// What waits in the live epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parked(Vec<ParkedPart>);
+
+/// What is held back as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedPart {
+    of: ParkedOrigin,
+    /// The first event that waits, and the last.
+    first: i64,
+    last: i64,
+    /// How many wait.
+    events: i64,
+}
+
+/// Whose events they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ParkedOrigin {
+    /// A campaign's own.
+    Campaign(Uuid),
+    /// What a source says of campaigns: of one, or of any.
+    Numbers { source: Uuid, campaign: Option<Uuid> },
+    /// What a source is, or what it says of its own runs.
+    Source(Uuid),
+    /// The workspace's, or of a kind that is not known here.
+    Anything,
+}
+
+impl ParkedOrigin {
+    fn read(stream_type: &str, stream_id: &str, campaign: Option<Uuid>) -> Self {
+        let id = stream_id.split_once('/').and_then(|(_, id)| id.parse().ok());
+        match (stream_type, id) {
+            (campaign::STREAM_TYPE, Some(id)) => Self::Campaign(id),
+            (observation::STREAM_TYPE | statement::STREAM_TYPE, Some(source)) => Self::Numbers { source, campaign },
+            (source::STREAM_TYPE | sync::STREAM_TYPE, Some(source)) => Self::Source(source),
+            _ => Self::Anything,
+        }
+    }
+}
+
+impl ParkedPart {
+    fn touches(&self, about: &ResourceScope) -> bool {
+        match self.of {
+            ParkedOrigin::Campaign(id) => about.has(id),
+            ParkedOrigin::Numbers { campaign, .. } => about.numbers && campaign.is_none_or(|id| about.has(id)),
+            ParkedOrigin::Source(_) => about.numbers,
+            ParkedOrigin::Anything => true,
+        }
+    }
+
+    /// The source that it comes from; `None` if it comes from none, or is of an unknown kind.
+    fn source(&self) -> Option<Uuid> {
+        match self.of {
+            ParkedOrigin::Numbers { source, .. } | ParkedOrigin::Source(source) => Some(source),
+            ParkedOrigin::Campaign(_) | ParkedOrigin::Anything => None,
+        }
+    }
+}
+
+impl Parked {
+    fn touching<'a>(&'a self, about: &'a ResourceScope) -> impl Iterator<Item = &'a ParkedPart> {
+        self.0.iter().filter(|part| part.touches(about))
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many parts an answer lacks.
+    pub fn count(&self, about: &ResourceScope) -> usize {
+        self.touching(about).count()
+    }
+
+    /// Whether an answer lacks some event up to a position.
+    pub fn blocks_position(&self, about: &ResourceScope, position: i64) -> bool {
+        self.touching(about).any(|part| part.first <= position)
+    }
+
+    /// The position of the last event that waits.
+    pub fn last(&self) -> i64 {
+        self.0.iter().map(|part| part.last).max().unwrap_or(0)
+    }
+
+    /// How many events of a source wait that an answer would be made of.
+    pub fn events_of(&self, source: Uuid, about: &ResourceScope) -> u64 {
+        let events = self.touching(about).filter(|part| part.source() == Some(source)).map(|part| part.events);
+        u64::try_from(events.sum::<i64>()).unwrap_or(0)
+    }
+
+    /// Without what comes from sources that the query does not let in. One that is not known yet may be let in.
+    pub(crate) fn for_sources(&self, admitted: &Sources, all: &Sources) -> Self {
+        let is_in = |id: Uuid| admitted.contains_key(&id) || !all.contains_key(&id);
+        Self(self.0.iter().filter(|part| part.source().is_none_or(is_in)).cloned().collect())
+    }
+
+    /// Whether numbers of these campaigns lack something that decides how settled they are.
+    pub fn affects_finality(&self, about: &ResourceScope, decides: impl Fn(Uuid) -> bool) -> bool {
+        self.touching(about).any(|part| part.source().is_none_or(&decides))
+    }
+
+    /// What a reader is told of it beside the data.
+    pub fn warning(&self, about: &ResourceScope, sources: &Sources) -> Option<Warning> {
+        let touching: Vec<_> = self.touching(about).collect();
+        let names: BTreeSet<_> = touching
+            .iter()
+            .filter_map(|part| sources.get(&part.source()?))
+            .map(|source| source.definition.name.clone())
+            .collect();
+        (!touching.is_empty()).then(|| Warning {
+            code: "parked",
+            detail: "Events that belong here wait, because they could not be applied; /v1/freshness lists them."
+                .to_owned(),
+            sources: names.into_iter().collect(),
+            measures: Vec::new(),
+        })
+    }
+}
+
+/// What waits in the snapshot's live epoch.
+pub async fn load(snapshot: &mut Snapshot) -> Result<Parked, ReadError> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let rows = sqlx::query!(
+        "SELECT stream_type, stream_id, campaign_id, position, last_position, waiting FROM read.parked
+         WHERE projection = $1 AND epoch = $2 AND workspace = $3",
+        MODEL,
+        epoch,
+        workspace,
+    )
+    .fetch_all(snapshot.db())
+    .await?;
+    let parts = rows.into_iter().map(|row| ParkedPart {
+        of: ParkedOrigin::read(&row.stream_type, &row.stream_id, row.campaign_id),
+        first: row.position,
+        last: row.last_position,
+        events: row.waiting,
+    });
+    Ok(Parked(parts.collect()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! What a filter lets in, of what there is: parts that statements can be asked for, each by sources, campaigns and values. No
+//! number is in two of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::campaign::CampaignStatus;
+use uuid::Uuid;
+
+use super::{Condition, Filter};
+use crate::sources::{Source, Sources};
+
+/// The most parts into which one filter may divide what there is.
+const MAX_PARTS: usize = 20;
+/// The most combinations of sources and values that are told apart while the parts are looked for.
+const MAX_COMBINATIONS: usize = 200;
+
+/// Some of the things that there are, or all but some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InclusionSet<T> {
+    Only(BTreeSet<T>),
+    Except(BTreeSet<T>),
+}
+
+/// A campaign's statuses, as they were asked for, and the campaigns that stand so.
+pub type CampaignsByStatus<'a> = BTreeMap<&'a BTreeSet<CampaignStatus>, BTreeSet<Uuid>>;
+
+/// What these sources say of these campaigns, under these values of the filter's dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisjointPart {
+    pub sources: BTreeSet<Uuid>,
+    pub campaigns: InclusionSet<Uuid>,
+    /// `None` among them: what names no value.
+    pub values: InclusionSet<Option<String>>,
+}
+
+/// The filter divides what there is into too many parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyParts;
+
+impl<T: Ord + Clone> InclusionSet<T> {
+    pub fn everything() -> Self {
+        Self::Except(BTreeSet::new())
+    }
+
+    fn nothing() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+
+    pub fn is_everything(&self) -> bool {
+        matches!(self, Self::Except(left_out) if left_out.is_empty())
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Only(let_in) if let_in.is_empty())
+    }
+
+    pub fn contains(&self, one: &T) -> bool {
+        match self {
+            Self::Only(let_in) => let_in.contains(one),
+            Self::Except(left_out) => !left_out.contains(one),
+        }
+    }
+
+    /// All others.
+    pub(crate) fn complement(self) -> Self {
+        match self {
+            Self::Only(these) => Self::Except(these),
+            Self::Except(these) => Self::Only(these),
+        }
+    }
+
+    /// The only ones, or else those left out, for a statement; neither where it is everything.
+    pub fn lists(&self) -> (Option<Vec<T>>, Option<Vec<T>>) {
+        let list = |these: &BTreeSet<T>| Some(these.iter().cloned().collect());
+        match self {
+            Self::Only(let_in) => (list(let_in), None),
+            Self::Except(left_out) if left_out.is_empty() => (None, None),
+            Self::Except(left_out) => (None, list(left_out)),
+        }
+    }
+
+    /// What is in both.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Only(mut a), other) => {
+                a.retain(|one| other.contains(one));
+                Self::Only(a)
+            }
+            (Self::Except(a), Self::Only(b)) => Self::Only(b.difference(&a).cloned().collect()),
+            (Self::Except(mut a), Self::Except(b)) => {
+                a.extend(b.iter().cloned());
+                Self::Except(a)
+            }
+        }
+    }
+
+    /// What is in either.
+    fn or(self, other: Self) -> Self {
+        self.complement().and(&other.complement()).complement()
+    }
+}
+
+impl DisjointPart {
+    pub fn contains(&self, source: Uuid, campaign: Uuid) -> bool {
+        self.sources.contains(&source) && self.campaigns.contains(&campaign)
+    }
+}
+
+/// Whether a filter lets in anything of a source, whatever the campaigns and values.
+pub fn may_match_source(filter: &Filter, source: &Source) -> bool {
+    match filter {
+        Filter::All(parts) => parts.iter().all(|part| may_match_source(part, source)),
+        Filter::Any(parts) => parts.iter().any(|part| may_match_source(part, source)),
+        Filter::Is(test) => test.of_source(source).unwrap_or(true),
+        Filter::IsNot(test) => !test.of_source(source).unwrap_or(false),
+    }
+}
+
+/// The parts of what there is that a filter lets in.
+pub fn partition(
+    filter: &Filter,
+    sources: &Sources,
+    standing: &CampaignsByStatus<'_>,
+) -> Result<Vec<DisjointPart>, TooManyParts> {
+    let tests = filter.tests();
+    // Sources that fare alike in every test fare alike in the filter.
+    let mut alike: BTreeMap<Vec<Option<bool>>, Vec<&Source>> = BTreeMap::new();
+    for source in sources.values() {
+        alike.entry(tests.iter().map(|test| test.of_source(source)).collect()).or_default().push(source);
+    }
+    let classes = classes(&tests);
+    if alike.len() * classes.len() > MAX_COMBINATIONS {
+        return Err(TooManyParts);
+    }
+    let mut parts: Vec<DisjointPart> = Vec::new();
+    for alike in alike.values() {
+        let Some(one) = alike.first() else { continue };
+        let mut of_these: Vec<(InclusionSet<Uuid>, InclusionSet<Option<String>>)> = Vec::new();
+        for (example, values) in &classes {
+            let campaigns = FilterCase { source: one, value: example.as_ref(), standing }.campaigns(filter);
+            match of_these.iter_mut().find(|(other, _)| *other == campaigns) {
+                Some((_, all)) => *all = all.clone().or(values.clone()),
+                None => of_these.push((campaigns, values.clone())),
+            }
+        }
+        for (campaigns, values) in of_these.into_iter().filter(|(campaigns, _)| !campaigns.is_nothing()) {
+            let ids = alike.iter().map(|source| source.id);
+            match parts.iter_mut().find(|part| part.campaigns == campaigns && part.values == values) {
+                Some(part) => part.sources.extend(ids),
+                None => parts.push(DisjointPart { sources: ids.collect(), campaigns, values }),
+            }
+        }
+    }
+    if parts.len() > MAX_PARTS { Err(TooManyParts) } else { Ok(parts) }
+}
+
+/// An example of values that fare alike in every test, and which they are. A filter that names none has one class.
+type Class = (Example, InclusionSet<Option<String>>);
+/// `None`: any value that no test names.
+type Example = Option<Option<String>>;
+
+fn classes(tests: &[&Condition]) -> Vec<Class> {
+    let lists: Vec<_> = tests
+        .iter()
+        .filter_map(|test| match test {
+            Condition::Value(_, values) => Some(values),
+            _ => None,
+        })
+        .collect();
+    let named: BTreeSet<_> = lists.iter().flat_map(|values| values.iter().cloned()).collect();
+    let mut alike: BTreeMap<Vec<bool>, BTreeSet<Option<String>>> = BTreeMap::new();
+    for value in &named {
+        alike.entry(lists.iter().map(|values| values.contains(value)).collect()).or_default().insert(value.clone());
+    }
+    let of_named = alike.into_values().map(|values| (values.first().cloned(), InclusionSet::Only(values)));
+    of_named.chain([(None, InclusionSet::Except(named))]).collect()
+}
+
+/// A source, and a value of the filter's dimension: what is left of the filter are conditions on campaigns.
+struct FilterCase<'a> {
+    source: &'a Source,
+    value: Option<&'a Option<String>>,
+    standing: &'a CampaignsByStatus<'a>,
+}
+
+impl FilterCase<'_> {
+    fn campaigns(&self, filter: &Filter) -> InclusionSet<Uuid> {
+        match filter {
+            Filter::All(parts) => parts.iter().fold(InclusionSet::everything(), |all, part| {
+                if all.is_nothing() { all } else { all.and(&self.campaigns(part)) }
+            }),
+            Filter::Any(parts) => parts.iter().fold(InclusionSet::nothing(), |any, part| {
+                if any.is_everything() { any } else { any.or(self.campaigns(part)) }
+            }),
+            Filter::Is(test) => self.of_test(test),
+            // A campaign that is not known stands neither so nor otherwise, but then it says nothing either.
+            Filter::IsNot(test) => self.of_test(test).complement(),
+        }
+    }
+
+    fn of_test(&self, test: &Condition) -> InclusionSet<Uuid> {
+        let holds = match test {
+            Condition::Campaign(ids) => return InclusionSet::Only(ids.clone()),
+            Condition::Status(statuses) => {
+                return InclusionSet::Only(self.standing.get(statuses).cloned().unwrap_or_default());
+            }
+            Condition::Value(_, values) => self.value.is_some_and(|value| values.contains(value)),
+            Condition::Channel(_) | Condition::Source(_) => test.of_source(self.source).unwrap_or(true),
+        };
+        if holds { InclusionSet::everything() } else { InclusionSet::nothing() }
+    }
+}
+
+impl Condition {
+    /// Whether it holds of a source; `None` if it is about something else.
+    fn of_source(&self, source: &Source) -> Option<bool> {
+        match self {
+            Self::Channel(channels) => Some(channels.contains(&source.definition.channel)),
+            Self::Source(names) => Some(names.contains(&source.definition.name)),
+            Self::Campaign(_) | Self::Status(_) | Self::Value(..) => None,
+        }
+    }
+}

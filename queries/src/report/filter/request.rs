@@ -1,0 +1,275 @@
+//! Filters as they are sent, and told back in answers: an object whose members all hold.
+
+use std::collections::BTreeSet;
+
+use domain::observation::Dimension;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Condition, Filter};
+use crate::fields::{FieldErrors, MAX_LIST};
+use crate::json_objects;
+
+/// How deeply conditions may be nested.
+const MAX_DEPTH: usize = 6;
+/// The most single conditions of one request.
+const MAX_TESTS: usize = 50;
+
+/// Which numbers count: those of which every member holds. A list holds of what is among its values; one that is left out or
+/// empty leaves nothing out. One dimension at a time, the one of `group_by` if that has one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+#[schema(as = Filters, example = json!({"channel": ["paid_search", "paid_social"], "not": {"source": ["sandbox"]}}))]
+pub struct FilterRequest {
+    /// Of these campaigns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["019aa3e0-7c00-7000-8000-00000000ca01"]))]
+    pub campaign_id: Vec<String>,
+    /// Said by sources of these channels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["paid_search"]))]
+    pub channel: Vec<String>,
+    /// Said by these sources, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["google_ads"]))]
+    pub source: Vec<String>,
+    /// Of campaigns that stand so now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["active", "paused"]))]
+    pub status: Vec<String>,
+    /// Of observations that name one of these; null for what names none, as totals of pull sources never do. So with every
+    /// dimension.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["spring_24", null]))]
+    pub ad: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub creative: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub placement: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["DE", "AT"]))]
+    pub country: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub utm_source: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub utm_medium: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub utm_campaign: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub utm_term: Vec<Option<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub utm_content: Vec<Option<String>>,
+    /// Each of these holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion, example = json!([]))]
+    pub and: Vec<FilterRequest>,
+    /// One of these holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion, example = json!([]))]
+    pub or: Vec<FilterRequest>,
+    /// This does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion, example = json!(null))]
+    pub not: Option<Box<FilterRequest>>,
+}
+
+json_objects!(FilterRequest);
+
+impl FilterRequest {
+    fn values(&self, dimension: Dimension) -> &Vec<Option<String>> {
+        match dimension {
+            Dimension::Ad => &self.ad,
+            Dimension::Creative => &self.creative,
+            Dimension::Placement => &self.placement,
+            Dimension::Country => &self.country,
+            Dimension::Device => &self.device,
+            Dimension::UtmSource => &self.utm_source,
+            Dimension::UtmMedium => &self.utm_medium,
+            Dimension::UtmCampaign => &self.utm_campaign,
+            Dimension::UtmTerm => &self.utm_term,
+            Dimension::UtmContent => &self.utm_content,
+        }
+    }
+
+    fn values_mut(&mut self, dimension: Dimension) -> &mut Vec<Option<String>> {
+        match dimension {
+            Dimension::Ad => &mut self.ad,
+            Dimension::Creative => &mut self.creative,
+            Dimension::Placement => &mut self.placement,
+            Dimension::Country => &mut self.country,
+            Dimension::Device => &mut self.device,
+            Dimension::UtmSource => &mut self.utm_source,
+            Dimension::UtmMedium => &mut self.utm_medium,
+            Dimension::UtmCampaign => &mut self.utm_campaign,
+            Dimension::UtmTerm => &mut self.utm_term,
+            Dimension::UtmContent => &mut self.utm_content,
+        }
+    }
+
+    /// The canonical form. What is wrong is added to `fields`.
+    pub fn read(&self, fields: &mut FieldErrors) -> Filter {
+        let mut reader = Reader { fields, tests: 0, refused: false };
+        let filter = reader.read("filters", self, 1);
+        // What is told back can be asked, too.
+        let form = Self::from(&filter);
+        if form.levels() > MAX_DEPTH && !reader.refused {
+            reader.refuse(
+                "filters",
+                format_args!("nests more than {MAX_DEPTH} levels deep with `not` at each condition"),
+            );
+        }
+        if form.longest() > MAX_LIST && !reader.refused {
+            reader.refuse("filters", format_args!("names more than {MAX_LIST} values of one kind in alternatives"));
+        }
+        filter
+    }
+
+    fn inner(&self) -> impl Iterator<Item = &Self> {
+        self.and.iter().chain(&self.or).chain(self.not.as_deref())
+    }
+
+    /// How deeply its conditions are nested.
+    fn levels(&self) -> usize {
+        1 + self.inner().map(Self::levels).max().unwrap_or(0)
+    }
+
+    /// The length of its longest list.
+    fn longest(&self) -> usize {
+        let named = [&self.campaign_id, &self.channel, &self.source, &self.status].map(Vec::len);
+        let values = Dimension::ALL.iter().map(|dimension| self.values(*dimension).len());
+        named.into_iter().chain(values).chain(self.inner().map(Self::longest)).max().unwrap_or(0)
+    }
+}
+
+/// A request's filters while they are read.
+struct Reader<'a> {
+    fields: &'a mut FieldErrors,
+    /// Single conditions so far.
+    tests: usize,
+    /// There are too many or they are nested too deeply, which is said once.
+    refused: bool,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, path: &str, request: &FilterRequest, depth: usize) -> Filter {
+        if depth > MAX_DEPTH {
+            self.refuse(path, format_args!("nests conditions more than {MAX_DEPTH} levels deep"));
+        }
+        if self.refused {
+            return Filter::default();
+        }
+        let mut all = self.lists(path, request);
+        self.tests += all.len();
+        if self.tests > MAX_TESTS {
+            self.refuse(path, format_args!("makes more than {MAX_TESTS} conditions"));
+        }
+        for (index, inner) in request.and.iter().enumerate() {
+            all.push(self.read(&format!("{path}.and[{index}]"), inner, depth + 1));
+        }
+        let mut any = Vec::new();
+        for (index, inner) in request.or.iter().enumerate() {
+            any.push(self.telling(&format!("{path}.or[{index}]"), inner, depth + 1));
+        }
+        if !any.is_empty() {
+            all.push(Filter::any(any));
+        }
+        if let Some(inner) = &request.not {
+            all.push(self.telling(&format!("{path}.not"), inner, depth + 1).negate());
+        }
+        Filter::all(all)
+    }
+
+    /// One that says something: an empty alternative would let everything in, and an empty exception nothing.
+    fn telling(&mut self, path: &str, request: &FilterRequest, depth: usize) -> Filter {
+        let filter = self.read(path, request, depth);
+        if filter.is_empty() && !self.refused && self.fields.is_valid_below(path) {
+            self.fields.push(path, "must name a condition");
+        }
+        filter
+    }
+
+    fn lists(&mut self, path: &str, request: &FilterRequest) -> Vec<Filter> {
+        let field = |name: &str| format!("{path}.{name}");
+        let tests = [
+            Condition::Campaign(self.fields.ids(&field("campaign_id"), &request.campaign_id)),
+            Condition::Channel(self.fields.set(&field("channel"), &request.channel)),
+            Condition::Source(self.fields.set(&field("source"), &request.source)),
+            Condition::Status(self.fields.set(&field("status"), &request.status)),
+        ];
+        let mut values = Vec::new();
+        for dimension in Dimension::ALL.iter().copied() {
+            let listed = self.fields.bounded(&field(dimension.name()), request.values(dimension));
+            values.push(Condition::Value(dimension, listed.iter().cloned().collect()));
+        }
+        tests.into_iter().chain(values).filter(|test| !test.is_empty()).map(Filter::Is).collect()
+    }
+
+    fn refuse(&mut self, path: &str, detail: std::fmt::Arguments<'_>) {
+        if !self.refused {
+            self.fields.push(path, detail);
+        }
+        self.refused = true;
+    }
+}
+
+impl Condition {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Campaign(ids) => ids.is_empty(),
+            Self::Channel(channels) => channels.is_empty(),
+            Self::Source(names) => names.is_empty(),
+            Self::Status(statuses) => statuses.is_empty(),
+            Self::Value(_, values) => values.is_empty(),
+        }
+    }
+}
+
+impl From<&Filter> for FilterRequest {
+    fn from(filter: &Filter) -> Self {
+        let mut request = Self::default();
+        match filter {
+            Filter::All(parts) => parts.iter().for_each(|part| request.place(part)),
+            other => request.place(other),
+        }
+        request
+    }
+}
+
+impl FilterRequest {
+    /// Adds a condition as a member of its own, or under `and` where that member is taken.
+    fn place(&mut self, part: &Filter) {
+        match part {
+            Filter::Is(test) if self.is_free(test) => self.list(test),
+            Filter::Any(parts) if self.or.is_empty() => self.or = parts.iter().map(Self::from).collect(),
+            Filter::IsNot(test) if self.not.is_none() => {
+                self.not = Some(Box::new(Self::from(&Filter::Is(test.clone()))));
+            }
+            other => self.and.push(Self::from(other)),
+        }
+    }
+
+    fn is_free(&self, test: &Condition) -> bool {
+        match test {
+            Condition::Campaign(_) => self.campaign_id.is_empty(),
+            Condition::Channel(_) => self.channel.is_empty(),
+            Condition::Source(_) => self.source.is_empty(),
+            Condition::Status(_) => self.status.is_empty(),
+            Condition::Value(dimension, _) => self.values(*dimension).is_empty(),
+        }
+    }
+
+    fn list(&mut self, test: &Condition) {
+        fn texts<T>(values: &BTreeSet<T>, text: impl Fn(&T) -> String) -> Vec<String> {
+            values.iter().map(text).collect()
+        }
+        match test {
+            Condition::Campaign(ids) => self.campaign_id = texts(ids, |id| id.as_hyphenated().to_string()),
+            Condition::Channel(channels) => self.channel = texts(channels, |channel| channel.name().to_owned()),
+            Condition::Source(names) => self.source = texts(names, Clone::clone),
+            Condition::Status(statuses) => self.status = texts(statuses, |status| status.name().to_owned()),
+            Condition::Value(dimension, values) => *self.values_mut(*dimension) = values.iter().cloned().collect(),
+        }
+    }
+}

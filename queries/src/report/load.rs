@@ -1,0 +1,284 @@
+//! One report: its canonical query, its probe and its rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use domain::bucket::Granularity;
+use domain::measure::Measure;
+use domain::source::SourceRole;
+use uuid::Uuid;
+
+use super::aggregate::Aggregates;
+use super::context::{ReportContext, SnapshotLookups, prepare};
+use super::data::DataBuilder;
+use super::filter::parts::InclusionSet;
+use super::lookups::RestatedRows;
+use super::order::{self, PageOfRows};
+use super::query::{DataState, GroupKey, ReportQuery};
+use super::request::{ReportRequest, RequestDefaults};
+use super::rows::{AuthoritativeSources, Row, RowContext, RowTotals};
+use super::{compare, dimension, fill, lookups, totals, warnings};
+use crate::cursor::{PageRequest, Paging};
+use crate::error::ReadError;
+use crate::probe::Probe;
+use crate::query::QueryDefaults;
+use crate::result::{Data, QueryResult, ResultMeta};
+use crate::snapshot::Snapshot;
+use crate::warning::Warning;
+
+/// The model that reports are read from, as answers name it.
+pub const MODEL: &str = "campaign_metrics";
+
+/// A report that is asked for: days that are left open are decided by the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Report {
+    pub request: ReportRequest,
+    /// How time is cut when the request does not say.
+    pub granularity: Granularity,
+    /// Which buckets are wanted when the request does not say.
+    pub data_state: DataState,
+    /// The one campaign that it is of, which must be there.
+    pub campaign: Option<Uuid>,
+}
+
+impl Report {
+    pub(crate) fn canonical(&self, defaults: QueryDefaults) -> Result<(ReportQuery, Paging), ReadError> {
+        let read = canonical(&self.request, self.granularity, self.data_state, defaults)?;
+        if self.campaign.is_some() && read.0.groups_by(GroupKey::Campaign) {
+            return Err(ReadError::field(
+                "group_by",
+                "takes channel, source and a dimension here; POST /v1/reports groups by campaign",
+            ));
+        }
+        Ok(read)
+    }
+}
+
+/// The canonical query of a report, and which page of it.
+pub(crate) fn canonical(
+    request: &ReportRequest,
+    granularity: Granularity,
+    data_state: DataState,
+    defaults: QueryDefaults,
+) -> Result<(ReportQuery, Paging), ReadError> {
+    let defaults = RequestDefaults { time_zone: defaults.time_zone, granularity, now: defaults.now };
+    let (query, paging) = request.canonical(defaults, data_state).map_err(ReadError::Query)?;
+    let dimensions = query.dimensions();
+    if dimensions.len() > 1 {
+        return Err(ReadError::DimensionCombination { dimensions: dimensions.into_iter().collect() });
+    }
+    Ok((query, paging))
+}
+
+pub(crate) async fn probe(
+    snapshot: &mut Snapshot,
+    query: &ReportQuery,
+    campaign: Option<Uuid>,
+) -> Result<Option<Probe<ReportContext>>, ReadError> {
+    if let Some(id) = campaign
+        && !lookups::exists(snapshot, id).await?
+    {
+        return Ok(None);
+    }
+    let mut shared = SnapshotLookups::load(snapshot).await?;
+    let context = prepare(snapshot, &mut shared, query).await?;
+    Ok(Some(context.into_probe(snapshot)))
+}
+
+/// The rows of a page of a report.
+pub(crate) async fn load(
+    context: &ReportContext,
+    snapshot: &mut Snapshot,
+    query: &ReportQuery,
+    page: PageRequest<'_>,
+) -> Result<QueryResult, ReadError> {
+    let now = snapshot.now;
+    let computed = context.compute(snapshot, query).await?;
+    let mixed = warnings::of_currencies(computed.all_rows());
+    let Computed { gathered, feeding, rows, totals, subtotals } = computed;
+    let (plan, sources) = (&context.own.plan, &context.sources);
+    // A total is restated where any of its rows is, whatever the page.
+    let of_all = query.totals || query.subtotals.is_some();
+    let restated = if of_all { lookups::restated(snapshot, &rows, plan, sources).await? } else { RestatedRows::new() };
+    let PageOfRows { rows, next_cursor } = order::page(rows, query, plan.cells(), page)?;
+    let restated = if of_all { restated } else { lookups::restated(snapshot, &rows, plan, sources).await? };
+
+    let named = rows.iter().chain(subtotals.iter().flatten());
+    let names = context.names(snapshot, query, named).await?;
+    let warnings = context.warnings(snapshot, query, &gathered, &names, mixed).await?;
+    let setting = context.setting(query, plan, &feeding, now);
+    let folded = totals::restated(&setting, &restated);
+    let compared = context.compared.as_ref().map_or(&[][..], |then| then.plan.cells());
+    let mut builder = DataBuilder::new(&setting, compared, &names);
+    let rows = builder.columns(&rows, |row| restated.contains_key(&row.key));
+    let is_restated = |row: &Row| folded.contains(&row.key);
+    let subtotals = subtotals.map(|subtotals| builder.columns(&subtotals, is_restated));
+    let totals = totals.map(|totals| builder.columns(&[totals], is_restated));
+    let data = builder.finish(rows, subtotals, totals, context.compared_range(now));
+    let (time_zone, freshness) = (query.time_zone, Some(context.freshness(now)));
+    let meta = ResultMeta { time_zone, freshness, ..snapshot.result_meta(MODEL, context.version, warnings) };
+    Ok(QueryResult { meta, next_cursor, data: Data::Report(Box::new(data)) })
+}
+
+/// The rows of a report, in no particular order.
+pub(super) struct Computed {
+    /// What they were made of: the report's own range, and the one that it is compared with.
+    gathered: Vec<Aggregates>,
+    feeding: AuthoritativeSources,
+    pub rows: Vec<Row>,
+    totals: Option<Row>,
+    subtotals: Option<Vec<Row>>,
+}
+
+impl Computed {
+    fn all_rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().chain(&self.totals).chain(self.subtotals.iter().flatten())
+    }
+}
+
+impl ReportContext {
+    /// The rows, and what a reader should know beside them: for a resource that goes on from there.
+    pub async fn rows_and_warnings(
+        &self,
+        snapshot: &mut Snapshot,
+        query: &ReportQuery,
+    ) -> Result<(Vec<Row>, Vec<Warning>), ReadError> {
+        let computed = self.compute(snapshot, query).await?;
+        let mixed = warnings::of_currencies(computed.all_rows());
+        let names = self.names(snapshot, query, computed.rows.iter()).await?;
+        let warnings = self.warnings(snapshot, query, &computed.gathered, &names, mixed).await?;
+        Ok((computed.rows, warnings))
+    }
+
+    async fn compute(&self, snapshot: &mut Snapshot, query: &ReportQuery) -> Result<Computed, ReadError> {
+        let mut gathered = vec![self.gather(snapshot, query, &self.own).await?];
+        if let Some(then) = &self.compared {
+            gathered.push(self.gather(snapshot, query, then).await?);
+        }
+        let sums = gathered.iter().flat_map(|gathered| &gathered.sums);
+        let feeding = self.feeding(snapshot, query, sums).await?;
+        self.combine(query, gathered, feeding, snapshot.now)
+    }
+
+    fn combine(
+        &self,
+        query: &ReportQuery,
+        gathered: Vec<Aggregates>,
+        feeding: AuthoritativeSources,
+        now: DateTime<Utc>,
+    ) -> Result<Computed, ReadError> {
+        let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
+        let settings: Vec<_> = ranges.map(|range| self.setting(query, &range.plan, &feeding, now)).collect();
+        let mut tallies = settings
+            .iter()
+            .zip(&gathered)
+            .map(|(setting, gathered)| setting.tally(&gathered.sums))
+            .collect::<Result<Vec<_>, _>>()?;
+        let groups = settings.first().map(|own| fill::groups(own, &tallies)).unwrap_or_default();
+        for (setting, tally) in settings.iter().zip(&mut tallies) {
+            fill::fill(setting, &groups, tally)?;
+            setting.keep_wanted(tally);
+        }
+        let told = |tallies: &[RowTotals]| -> Result<Vec<Row>, ReadError> {
+            let mut each = settings.iter().zip(tallies).map(|(setting, tally)| setting.rows(tally));
+            let rows = each.next().transpose()?.unwrap_or_default();
+            match (each.next().transpose()?, settings.as_slice()) {
+                (Some(of_then), [own, then]) => Ok(compare::pair(own, rows, then, of_then)),
+                _ => Ok(rows),
+            }
+        };
+        let folded = |fold: &dyn Fn(&RowContext<'_>, &RowTotals) -> Result<RowTotals, ReadError>| -> Result<Vec<Row>, ReadError> {
+            let each = settings.iter().zip(&tallies).map(|(setting, tally)| fold(setting, tally));
+            told(&each.collect::<Result<Vec<_>, _>>()?)
+        };
+        let rows = told(&tallies)?;
+        let totals = if query.totals { folded(&totals::totals)?.pop() } else { None };
+        let by = query.subtotals;
+        let subtotals = by.map(|by| folded(&|setting, tally| totals::subtotals(setting, tally, by))).transpose()?;
+        Ok(Computed { gathered, feeding, rows, totals, subtotals })
+    }
+
+    async fn names(
+        &self,
+        snapshot: &mut Snapshot,
+        query: &ReportQuery,
+        rows: impl Iterator<Item = &Row>,
+    ) -> Result<BTreeMap<Uuid, String>, ReadError> {
+        let shown = rows.filter_map(|row| row.key.campaign);
+        // Those that the query names are looked up too: an id that is not there gives a warning.
+        let ids: BTreeSet<_> = shown.chain(query.filters.campaigns()).collect();
+        lookups::names(snapshot, &ids.into_iter().collect::<Vec<_>>()).await
+    }
+
+    async fn warnings(
+        &self,
+        snapshot: &mut Snapshot,
+        query: &ReportQuery,
+        gathered: &[Aggregates],
+        names: &BTreeMap<Uuid, String>,
+        mixed: Option<Warning>,
+    ) -> Result<Vec<Warning>, ReadError> {
+        let known = names.keys().copied().collect();
+        let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
+        let mut all = warnings::of_overlaps(&self.overlaps(snapshot, query, gathered).await?, &self.sources);
+        for (range, gathered) in ranges.zip(gathered) {
+            all.extend(warnings::of_grains(query, &gathered.misfits, &self.sources));
+            all.extend(range.reading.warnings(query));
+            let dimension = query.dimension();
+            all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &gathered.sums, range.reading)));
+        }
+        if self.parts.iter().all(|part| !part.values.contains(&None))
+            && let Some(dimension) = query.filters.dimensions().first()
+        {
+            all.extend(warnings::of_totals_without(*dimension, &self.pull_sources()));
+        }
+        all.extend(mixed);
+        all.extend(self.parked.warning(&self.about(), &self.all_sources));
+        all.extend(warnings::of_references(query, &self.sources, &self.own.plan.measures));
+        all.extend(warnings::of_unknown(query, &self.all_sources, &known));
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// The primaries that state the same measure of the same campaign, in the report's own range.
+    async fn overlaps(
+        &self,
+        snapshot: &mut Snapshot,
+        query: &ReportQuery,
+        gathered: &[Aggregates],
+    ) -> Result<BTreeSet<warnings::Overlap>, ReadError> {
+        let one_campaign = self.campaigns.as_ref().is_some_and(|ids| ids.len() == 1);
+        if one_campaign || query.groups_by(GroupKey::Campaign) {
+            return Ok(gathered.first().map(|own| warnings::overlaps_in(&own.sums)).unwrap_or_default());
+        }
+        let is_primary = |id: &Uuid| {
+            let source = self.sources.get(id);
+            source.is_some_and(|source| source.role_among(&self.own.plan.measures) == SourceRole::Primary)
+        };
+        // What one source alone states is counted once, whatever the campaign.
+        let mut stating: BTreeMap<Measure, BTreeSet<Uuid>> = BTreeMap::new();
+        let own = gathered.first().map(|own| own.sums.as_slice()).unwrap_or_default();
+        for sum in own.iter().filter(|sum| is_primary(&sum.source)) {
+            stating.entry(sum.measure).or_default().insert(sum.source);
+        }
+        stating.retain(|_, sources| sources.len() > 1);
+        let measures: BTreeSet<_> = stating.keys().copied().collect();
+        let stating: BTreeSet<_> = stating.into_values().flatten().collect();
+        let mut overlaps = BTreeSet::new();
+        // What one part lets in of a campaign may overlap with what another does.
+        for (index, part) in self.parts.iter().enumerate() {
+            for other in self.parts.iter().skip(index) {
+                let campaigns: InclusionSet<Uuid> = part.campaigns.clone().and(&other.campaigns);
+                let sources = part.sources.union(&other.sources).copied();
+                let sources: Vec<_> = sources.filter(|id| stating.contains(id)).collect();
+                if campaigns.is_nothing() {
+                    continue;
+                }
+                let range = (&self.own.plan, self.own.reading.grain);
+                overlaps.extend(lookups::overlaps(snapshot, range, &campaigns, &sources, &measures).await?);
+            }
+        }
+        Ok(overlaps)
+    }
+}

@@ -1,0 +1,198 @@
+//! A query's calendar, and what of the tables it reads.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc, Weekday};
+use domain::bucket::{Bucket, Calendar, CalendarError, Grain, Granularity, MAX_CELLS, ReportBucket, is_in_range};
+use domain::measure::Measure;
+
+use super::query::{CompareTo, ReportQuery};
+use crate::fields::FieldError;
+use crate::sources::QueryGrain;
+
+/// The most days that a report covers, however coarse its cells are.
+const MAX_DAYS: i64 = 10_000;
+
+/// What a query reads, computed once.
+#[derive(Debug)]
+pub struct Plan {
+    /// The first and the last local day.
+    pub dates: (NaiveDate, NaiveDate),
+    pub told: QueryGrain,
+    pub calendar: Calendar,
+    /// Instants at which a cell or a day of the range begins or ends, sorted: where the clock may change a state.
+    pub edges: Vec<DateTime<Utc>>,
+    /// Every additive measure that is needed.
+    pub measures: BTreeSet<Measure>,
+    /// Where the day statements of each local date belong. Empty when days are too coarse for the query.
+    pub days: Vec<DayBucket>,
+    /// Shorter grains that fit the query, beside the day.
+    pub fitting: Vec<Grain>,
+    /// Grains that are too coarse for it.
+    pub too_coarse: Vec<Grain>,
+}
+
+/// Where a local date belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayBucket {
+    pub date: NaiveDate,
+    /// Index of its cell.
+    pub cell: usize,
+    /// When that day is in the query's zone. `None` where the zone skipped it.
+    pub span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+impl Plan {
+    pub fn new(query: &ReportQuery) -> Result<Self, FieldError> {
+        let dates = (query.date_from, query.date_to);
+        check_length(dates, "date_to")?;
+        let calendar = cut(query, dates, query.granularity).map_err(|error| refusal(error, "date_from"))?;
+        Self::of(query, calendar, dates).map_err(|error| refusal(error, "date_from"))
+    }
+
+    /// The plan of what a query is compared with. Its cells correspond to those of `own`, one by one; where dates are given, it
+    /// may have more or fewer.
+    pub fn compared(query: &ReportQuery, own: &Self) -> Result<Option<Self>, FieldError> {
+        let Some(comparison) = query.compare_to else { return Ok(None) };
+        let refused = |error| refusal(error, "compare_to");
+        let moved = |to: &dyn Fn(NaiveDate) -> NaiveDate| {
+            let calendar = own.calendar.moved(query.granularity, query.time_zone, to)?;
+            // What comes after the last day goes to what comes after the last day.
+            let after = to(query.date_to.checked_add_days(Days::new(1)).unwrap_or(query.date_to));
+            let last = after.checked_sub_days(Days::new(1)).unwrap_or(after);
+            Self::of(query, calendar, (to(query.date_from), last))
+        };
+        let plan = match comparison {
+            CompareTo::PreviousPeriod => {
+                let length = (query.date_to - query.date_from).num_days().unsigned_abs() + 1;
+                moved(&|date| date.checked_sub_days(Days::new(length)).unwrap_or(NaiveDate::MIN))
+            }
+            CompareTo::PreviousYear => moved(&year_before),
+            CompareTo::Range { date_from, date_to } => {
+                check_length((date_from, date_to), "compare_to.date_to")?;
+                cut(query, (date_from, date_to), query.granularity)
+                    .and_then(|calendar| Self::of(query, calendar, (date_from, date_to)))
+            }
+        };
+        plan.map(Some).map_err(refused)
+    }
+
+    fn of(query: &ReportQuery, calendar: Calendar, dates: (NaiveDate, NaiveDate)) -> Result<Self, CalendarError> {
+        if !is_in_range(dates.0) || !is_in_range(dates.1) {
+            return Err(CalendarError::OutOfRange);
+        }
+        let by_day = !matches!(query.granularity, Granularity::QuarterHour | Granularity::Hour);
+        let (fitting, too_coarse) = grains(query.granularity);
+        Ok(Self {
+            dates,
+            told: (query.granularity, query.time_zone),
+            edges: edges(&calendar, &day_edges(query, dates)?),
+            measures: query.additive(),
+            days: if by_day { day_places(query, dates, &calendar) } else { Vec::new() },
+            calendar,
+            fitting,
+            too_coarse,
+        })
+    }
+
+    pub fn cells(&self) -> &[ReportBucket] {
+        self.calendar.cells()
+    }
+
+    /// The UTC months that the range touches, as scopes name them.
+    pub fn months(&self) -> Vec<String> {
+        let mut months = Vec::new();
+        let month_of = |instant: DateTime<Utc>| (instant.year(), instant.month());
+        let (mut year, mut month) = month_of(self.calendar.start());
+        // The instant before the end still belongs to the range.
+        let last = month_of(self.calendar.end() - chrono::TimeDelta::nanoseconds(1));
+        while (year, month) <= last {
+            months.push(format!("{year:04}-{month:02}"));
+            (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        }
+        months
+    }
+}
+
+/// Hours fit into any cell that is not shorter; day statements have a way of their own.
+fn grains(granularity: Granularity) -> (Vec<Grain>, Vec<Grain>) {
+    match granularity {
+        Granularity::QuarterHour => (vec![Grain::QuarterHour], vec![Grain::Hour, Grain::Day]),
+        Granularity::Hour => (vec![Grain::QuarterHour, Grain::Hour], vec![Grain::Day]),
+        Granularity::Day | Granularity::Week | Granularity::Month | Granularity::All => {
+            (vec![Grain::QuarterHour, Grain::Hour], Vec::new())
+        }
+    }
+}
+
+/// Each local date with the cell that holds it. A date that the zone skipped belongs to the cell before it: another zone's
+/// source may have stated it.
+fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Calendar) -> Vec<DayBucket> {
+    if calendar.cells().is_empty() {
+        return Vec::new();
+    }
+    dates
+        .0
+        .iter_days()
+        .take_while(|date| *date <= dates.1)
+        .map(|date| {
+            let cell = calendar.cells().partition_point(|cell| cell.first_date <= date).saturating_sub(1);
+            let span = Bucket::Day(date).resolve(Grain::Day, query.time_zone).ok().map(|span| (span.start, span.end));
+            DayBucket { date, cell, span }
+        })
+        .collect()
+}
+
+/// The same date of the year before. 29 February has none: it goes where 1 March goes, so that nothing corresponds to it, and a
+/// year that has one counts it with the 28th.
+fn year_before(date: NaiveDate) -> NaiveDate {
+    let year = date.year() - 1;
+    let same = NaiveDate::from_ymd_opt(year, date.month(), date.day());
+    same.or_else(|| NaiveDate::from_ymd_opt(year, 3, 1)).unwrap_or(NaiveDate::MIN)
+}
+
+fn cut(
+    query: &ReportQuery,
+    (date_from, date_to): (NaiveDate, NaiveDate),
+    granularity: Granularity,
+) -> Result<Calendar, CalendarError> {
+    Calendar::cut(date_from, date_to, granularity, query.time_zone, query.week_start.unwrap_or(Weekday::Mon))
+}
+
+/// The ends of the days; none where no date corresponds to any.
+fn day_edges(query: &ReportQuery, dates: (NaiveDate, NaiveDate)) -> Result<Vec<DateTime<Utc>>, CalendarError> {
+    if dates.1 < dates.0 {
+        return Ok(Vec::new());
+    }
+    let days = cut(query, dates, Granularity::Day)?;
+    Ok(days.cells().iter().map(|day| day.end).collect())
+}
+
+/// Coarse cells seldom end; the edges of their days keep `final_through` at most a day behind the clock.
+fn edges(calendar: &Calendar, days: &[DateTime<Utc>]) -> Vec<DateTime<Utc>> {
+    let mut edges: Vec<_> = calendar.cells().iter().map(|cell| cell.end).collect();
+    edges.extend(days);
+    edges.push(calendar.start());
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+fn check_length((from, to): (NaiveDate, NaiveDate), field: &str) -> Result<(), FieldError> {
+    if (to - from).num_days() < MAX_DAYS {
+        return Ok(());
+    }
+    let detail = format!("the range from date_from to date_to must not be longer than {MAX_DAYS} days");
+    Err(FieldError { field: field.to_owned(), detail })
+}
+
+fn refusal(error: CalendarError, field: &str) -> FieldError {
+    let (field, detail) = match error {
+        CalendarError::Reversed => (field, "must not lie after date_to".to_owned()),
+        CalendarError::OutOfRange => (field, error.to_string()),
+        CalendarError::TooManyCells => {
+            ("granularity", format!("cuts the range into more than {MAX_CELLS} cells; ask for a shorter range"))
+        }
+    };
+    FieldError { field: field.to_owned(), detail }
+}

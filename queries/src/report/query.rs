@@ -1,0 +1,324 @@
+//! What was asked, in its canonical form: defaults resolved, lists sorted and without repeats. Two requests that mean the
+//! same have the same canonical form, and so the same ETag.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{NaiveDate, Weekday};
+use domain::bucket::Granularity;
+use domain::measure::{DerivedMeasure, Measure, Unit};
+use domain::observation::Dimension;
+use domain::zone::Zone;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::filter::Filter;
+
+/// A report's canonical query. Paging is not part of it: a cursor stays valid whatever the size of the pages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReportQuery {
+    pub measures: Vec<MeasureColumn>,
+    pub date_from: NaiveDate,
+    pub date_to: NaiveDate,
+    #[serde(serialize_with = "granularity")]
+    pub granularity: Granularity,
+    /// The first day of a week, where weeks are asked for.
+    #[serde(serialize_with = "weekday", skip_serializing_if = "Option::is_none")]
+    pub week_start: Option<Weekday>,
+    pub time_zone: Zone,
+    pub group_by: BTreeSet<GroupKey>,
+    pub filters: Filter,
+    pub order_by: Vec<Order>,
+    pub data_state: DataState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare_to: Option<CompareTo>,
+    #[serde(skip_serializing_if = "Fill::is_none")]
+    pub fill: Fill,
+    /// Whether all rows are told as one, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub totals: bool,
+    /// What rows are told together by, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtotals: Option<SubtotalKey>,
+}
+
+/// A measure of a report: counted, or computed last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeasureColumn {
+    Additive(Measure),
+    Derived(&'static DerivedMeasure),
+}
+
+/// What rows are told apart by, beside their bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupKey {
+    /// The channel of the source that says the number.
+    Channel,
+    Source,
+    Campaign,
+    /// What the observations name of it.
+    Dimension(Dimension),
+}
+
+/// One thing that rows are sorted by. Ties are broken by bucket and then by group, so that the order is total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    pub by: OrderBy,
+    pub descending: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderBy {
+    Bucket,
+    Group(GroupKey),
+    Measure(MeasureColumn),
+    /// By how much a measure is more than in the other range.
+    Change(MeasureColumn),
+    /// That as a part of what it was there.
+    RelativeChange(MeasureColumn),
+}
+
+/// What numbers are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompareTo {
+    /// As many days right before.
+    PreviousPeriod,
+    /// The same dates of the year before.
+    PreviousYear,
+    /// Other dates, cell by cell in their order.
+    Range { date_from: NaiveDate, date_to: NaiveDate },
+}
+
+/// What stands in cells in which nothing was said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// No row.
+    #[default]
+    None,
+    /// Zero.
+    Zero,
+    /// Zero where those who state the measure are complete past the cell, else null.
+    ZeroIfComplete,
+}
+
+/// What the rows of a subtotal have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubtotalKey {
+    Bucket,
+    Group(GroupKey),
+}
+
+/// Which buckets are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum DataState {
+    #[default]
+    All,
+    /// Only those that no source is expected to change any more.
+    Final,
+}
+
+/// It is none of them.
+#[derive(Debug, thiserror::Error)]
+#[error("is neither all nor final")]
+pub struct UnknownDataState;
+
+impl ReportQuery {
+    pub fn groups_by(&self, key: GroupKey) -> bool {
+        self.group_by.contains(&key)
+    }
+
+    /// The dimensions that rows are told apart by or chosen by.
+    pub fn dimensions(&self) -> BTreeSet<Dimension> {
+        let grouped = self.group_by.iter().filter_map(|key| match key {
+            GroupKey::Dimension(dimension) => Some(*dimension),
+            GroupKey::Channel | GroupKey::Source | GroupKey::Campaign => None,
+        });
+        grouped.chain(self.filters.dimensions()).collect()
+    }
+
+    /// The dimension that rows are told apart by.
+    pub fn dimension(&self) -> Option<Dimension> {
+        self.group_by.iter().find_map(|key| match key {
+            GroupKey::Dimension(dimension) => Some(*dimension),
+            GroupKey::Channel | GroupKey::Source | GroupKey::Campaign => None,
+        })
+    }
+
+    /// Every additive measure that the report needs: those asked for, and both sides of the derived ones.
+    pub fn additive(&self) -> BTreeSet<Measure> {
+        self.measures.iter().flat_map(|column| column.parts()).collect()
+    }
+}
+
+impl MeasureColumn {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Additive(measure) => measure.name(),
+            Self::Derived(derived) => derived.name,
+        }
+    }
+
+    /// What its values are counted in.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Additive(measure) => measure.unit(),
+            Self::Derived(derived) => derived.unit,
+        }
+    }
+
+    /// The additive measures that it is made of.
+    pub fn parts(self) -> Vec<Measure> {
+        match self {
+            Self::Additive(measure) => vec![measure],
+            Self::Derived(derived) => vec![derived.numerator, derived.denominator],
+        }
+    }
+
+    pub fn find(name: &str) -> Option<Self> {
+        let additive = name.parse::<Measure>().ok().map(Self::Additive);
+        additive.or_else(|| DerivedMeasure::find(name).map(Self::Derived))
+    }
+}
+
+impl GroupKey {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Source => "source",
+            Self::Campaign => "campaign",
+            Self::Dimension(dimension) => dimension.name(),
+        }
+    }
+
+    pub fn find(name: &str) -> Option<Self> {
+        let plain = [Self::Channel, Self::Source, Self::Campaign].into_iter().find(|key| key.name() == name);
+        plain.or_else(|| name.parse().ok().map(Self::Dimension))
+    }
+}
+
+impl DataState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Final => "final",
+        }
+    }
+}
+
+impl FromStr for DataState {
+    type Err = UnknownDataState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDataState> {
+        [Self::All, Self::Final].into_iter().find(|state| state.name() == text).ok_or(UnknownDataState)
+    }
+}
+
+impl Fill {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+impl SubtotalKey {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bucket => "bucket",
+            Self::Group(key) => key.name(),
+        }
+    }
+}
+
+impl OrderBy {
+    /// The change of one of these measures, by the name that its column has in CSV.
+    pub fn find_change(name: &str, measures: &[MeasureColumn]) -> Option<Self> {
+        let of = |suffix: &str| {
+            let measure = name.strip_suffix(suffix)?;
+            measures.iter().find(|column| column.name() == measure).copied()
+        };
+        of("_relative_change").map(Self::RelativeChange).or_else(|| of("_change").map(Self::Change))
+    }
+}
+
+impl fmt::Display for OrderBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket => f.write_str("bucket"),
+            Self::Group(key) => f.write_str(key.name()),
+            Self::Measure(column) => f.write_str(column.name()),
+            Self::Change(column) => write!(f, "{}_change", column.name()),
+            Self::RelativeChange(column) => write!(f, "{}_relative_change", column.name()),
+        }
+    }
+}
+
+impl Serialize for DataState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Serialize for GroupKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Serialize for MeasureColumn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Serialize for SubtotalKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Serialize for CompareTo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::PreviousPeriod => serializer.serialize_str("previous_period"),
+            Self::PreviousYear => serializer.serialize_str("previous_year"),
+            Self::Range { date_from, date_to } => {
+                let mut range = serializer.serialize_struct("Range", 2)?;
+                range.serialize_field("date_from", date_from)?;
+                range.serialize_field("date_to", date_to)?;
+                range.end()
+            }
+        }
+    }
+}
+
+impl Serialize for Order {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sign = if self.descending { "-" } else { "" };
+        serializer.collect_str(&format_args!("{sign}{}", self.by))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn granularity<S: Serializer>(granularity: &Granularity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(granularity.name())
+}
+
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn weekday<S: Serializer>(weekday: &Option<Weekday>, serializer: S) -> Result<S::Ok, S::Error> {
+    weekday.map(weekday_name).serialize(serializer)
+}
+
+/// A weekday as it is written in requests and answers.
+pub fn weekday_name(weekday: Weekday) -> &'static str {
+    match weekday {
+        Weekday::Mon => "monday",
+        Weekday::Tue => "tuesday",
+        Weekday::Wed => "wednesday",
+        Weekday::Thu => "thursday",
+        Weekday::Fri => "friday",
+        Weekday::Sat => "saturday",
+        Weekday::Sun => "sunday",
+    }
+}

@@ -1,0 +1,224 @@
+//! What was asked, as it was sent, and its way into the canonical form. Every wrong field is named, all of them at once.
+
+mod read; // its fields, one by one
+
+use std::fmt;
+
+use chrono::{DateTime, Days, Utc};
+use domain::bucket::{FIRST_DATE, Granularity, local_date};
+use domain::zone::Zone;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::filter::Filter;
+use super::filter::request::FilterRequest;
+use super::query::{DataState, ReportQuery};
+use crate::cursor::Paging;
+use crate::fields::{FieldError, FieldErrors};
+use crate::json_objects;
+
+/// The days that a report covers when the caller does not say, today included.
+const DEFAULT_DAYS: u64 = 30;
+
+/// A report over many campaigns. Everything may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+#[schema(example = json!({
+    "measures": ["clicks", "spend"], "date_from": "2026-11-21", "date_to": "2026-11-22", "granularity": "day",
+    "time_zone": "Europe/Berlin", "group_by": ["channel"], "filters": {"status": ["active"]}, "limit": 2
+}))]
+pub struct ReportRequest {
+    /// Measures by name, additive or derived, as `GET /v1/measures` lists them.
+    #[schema(example = json!(["clicks", "spend", "cpc"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measures: Option<Vec<String>>,
+    /// The first local day. 30 days up to `date_to` when left out.
+    #[schema(example = "2026-11-01")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date_from: Option<String>,
+    /// The last local day, included. Today when left out.
+    #[schema(example = "2026-11-30")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date_to: Option<String>,
+    /// `15m`, `hour`, `day`, `week`, `month`, or `all` (the default) for the range as one.
+    #[schema(example = "day")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<String>,
+    /// With `granularity` `week`: the day on which weeks begin, `monday` (the default, as in ISO 8601) to `sunday`.
+    #[schema(example = "sunday")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub week_start: Option<String>,
+    /// The IANA zone of the days. The workspace's when left out.
+    #[schema(example = "Europe/Berlin")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Any of `channel`, `source`, `campaign`, and one dimension of observations: `ad`, `creative`, `placement`, `country`,
+    /// `device`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`.
+    #[schema(example = json!(["source"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<Vec<String>>,
+    /// Which numbers count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filters: Option<FilterRequest>,
+    /// Adds to each row `compared`: the numbers of another range, and the changes since. `previous_period`: as many days right
+    /// before `date_from`. `previous_year`: the same dates a year earlier. Or `{date_from, date_to}`, whose buckets are
+    /// compared in their order.
+    #[schema(example = "previous_period")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare_to: Option<CompareRequest>,
+    /// What stands in buckets of a group in which nothing was said: `none` (the default) for no row; `zero`; or
+    /// `zero_if_complete` for zero where the sources that state the measure are complete past the bucket, and null where it
+    /// may still come.
+    #[schema(example = "zero_if_complete")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<String>,
+    /// Whether to tell all rows as one, too, whatever the page: `totals`.
+    #[schema(example = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totals: Option<bool>,
+    /// A key of `group_by`, or `bucket`: rows that have it in common are told as one, too, whatever the page: `subtotals`.
+    #[schema(example = "source")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtotals: Option<String>,
+    /// `bucket`, a key of `group_by` or one of `measures`; with `compare_to` also the change of one, as `clicks_change` or
+    /// `clicks_relative_change`. With a `-` in front, largest first.
+    #[schema(example = json!(["-spend"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<Vec<String>>,
+    /// `all`, or `final` for buckets that no source is expected to change any more. Where the parameter of this name is given, too,
+    /// both say the same; `all` when neither is.
+    #[schema(example = "all")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_state: Option<String>,
+    /// The most rows of a page: 1 to 1000, 100 when left out.
+    #[schema(minimum = 1, maximum = 1000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// What a report is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = CompareTo)]
+pub enum CompareRequest {
+    /// `previous_period` or `previous_year`.
+    #[schema(example = "previous_year")]
+    Named(String),
+    /// Other local days.
+    Range(RangeRequest),
+}
+
+impl CompareRequest {
+    /// As a parameter: a name, or two dates joined by a slash.
+    pub fn of_text(text: &str) -> Self {
+        match text.split_once('/') {
+            Some((from, to)) => Self::Range(RangeRequest { date_from: from.to_owned(), date_to: to.to_owned() }),
+            None => Self::Named(text.to_owned()),
+        }
+    }
+}
+
+/// Local days.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schema(as = Range)]
+pub struct RangeRequest {
+    /// The first.
+    #[schema(example = "2026-10-01")]
+    date_from: String,
+    /// The last, included.
+    #[schema(example = "2026-10-31")]
+    date_to: String,
+}
+
+json_objects!(ReportRequest, RangeRequest);
+
+impl<'de> Deserialize<'de> for CompareRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrRange;
+
+        impl<'de> Visitor<'de> for NameOrRange {
+            type Value = CompareRequest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("previous_period, previous_year or {date_from, date_to}")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<CompareRequest, E> {
+                Ok(CompareRequest::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<CompareRequest, A::Error> {
+                RangeRequest::deserialize(MapAccessDeserializer::new(members)).map(CompareRequest::Range)
+            }
+        }
+
+        deserializer.deserialize_any(NameOrRange)
+    }
+}
+
+/// What a request leaves unsaid and its surroundings fill in.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestDefaults {
+    pub time_zone: Zone,
+    pub granularity: Granularity,
+    pub now: DateTime<Utc>,
+}
+
+impl ReportRequest {
+    /// The campaigns that its filter names.
+    pub fn named_campaigns(&self) -> Vec<Uuid> {
+        let named = self.filters.iter().flat_map(|filters| &filters.campaign_id);
+        named.filter_map(|id| id.parse().ok()).collect()
+    }
+
+    /// The canonical form, or every field that is wrong. `data_state` is what holds unless the request says it.
+    pub fn canonical(
+        &self,
+        unsaid: RequestDefaults,
+        data_state: DataState,
+    ) -> Result<(ReportQuery, Paging), Vec<FieldError>> {
+        let mut fields = FieldErrors::default();
+        let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(unsaid.time_zone);
+        let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(unsaid.granularity);
+        let today = local_date(unsaid.now, time_zone);
+        let date_to = fields.date("date_to", self.date_to.as_deref()).unwrap_or(today);
+        let days_before =
+            date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).map_or(FIRST_DATE, |day| day.max(FIRST_DATE));
+        let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(days_before);
+        let measures = fields.measures(self.measures.as_deref());
+        let group_by = fields.group_by(self.group_by.as_deref().unwrap_or_default());
+        let compares = self.compare_to.is_some();
+        let order_by = fields.order_by(self.order_by.as_deref().unwrap_or_default(), &measures, &group_by, compares);
+        let filters = self.filters.as_ref().map_or_else(Filter::default, |filters| filters.read(&mut fields));
+        let week_start = fields.week_start(self.week_start.as_deref());
+        let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
+        let fill = fields.fill(self.fill.as_deref());
+        let subtotals = fields.subtotals(self.subtotals.as_deref(), &group_by, granularity);
+        let data_state = fields.parse("data_state", self.data_state.as_deref()).unwrap_or(data_state);
+        let paging = fields.paging(self.limit, self.cursor.as_deref());
+        let query = ReportQuery {
+            measures,
+            date_from,
+            date_to,
+            granularity,
+            week_start: (granularity == Granularity::Week).then_some(week_start),
+            time_zone,
+            group_by,
+            filters,
+            order_by,
+            data_state,
+            compare_to,
+            fill,
+            totals: self.totals.unwrap_or(false),
+            subtotals,
+        };
+        fields.finish((query, paging))
+    }
+}

@@ -1,0 +1,330 @@
+//! Ranges beside each other, gaps, and totals.
+
+use std::collections::BTreeMap;
+
+use domain::bucket::Grain;
+use domain::measure::Measure;
+use domain::source::SourceRole;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::aggregate::Sum;
+use super::super::compare::{Change, pair};
+use super::super::fill::{fill, groups};
+use super::super::plan::Plan;
+use super::super::query::SubtotalKey;
+use super::super::rows::{AuthoritativeSources, Row, RowContext, vouched};
+use super::super::totals::{subtotals, totals};
+use super::super::value;
+use super::{ads, at, query, source, sources, sum, written};
+use crate::parked::Parked;
+use crate::sources::Sources;
+
+fn compared(request: Value) -> Vec<String> {
+    let query = query(request);
+    let own = Plan::new(&query).unwrap();
+    let then = Plan::compared(&query, &own).unwrap().unwrap();
+    let cells = then.cells().iter().map(|cell| {
+        let hours = (cell.end - cell.start).num_minutes();
+        format!("{} {}:{:02}", cell.label, hours / 60, hours % 60)
+    });
+    cells.collect()
+}
+
+fn ranged(from: &str, to: &str, granularity: &str, zone: &str, compare_to: &Value) -> Vec<String> {
+    compared(json!({"date_from": from, "date_to": to, "granularity": granularity, "time_zone": zone,
+                    "compare_to": compare_to}))
+}
+
+#[test]
+fn the_previous_period_has_as_many_days() {
+    let previous = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_period"));
+    assert_eq!(previous("2026-11-01", "2026-11-02", "day"), ["2026-10-30 24:00", "2026-10-31 24:00"]);
+    assert_eq!(previous("2026-11-01", "2026-11-30", "all"), ["2026-10-02 720:00"]);
+    // Weeks are compared with seven days, not with weeks that begin elsewhere.
+    assert_eq!(previous("2026-11-04", "2026-11-13", "week"), ["2026-10-25 120:00", "2026-10-30 120:00"]);
+}
+
+#[test]
+fn the_previous_year_has_the_same_dates() {
+    let previous = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_year"));
+    assert_eq!(previous("2026-11-22", "2026-11-22", "day"), ["2025-11-22 24:00"]);
+    assert_eq!(previous("2026-11-01", "2026-12-31", "month"), ["2025-11-01 720:00", "2025-12-01 744:00"]);
+    // 2023 has no 29 February: nothing corresponds to it.
+    let leap = previous("2024-02-28", "2024-03-01", "day");
+    assert_eq!(leap, ["2023-02-28 24:00", "2023-03-01 0:00", "2023-03-01 24:00"]);
+    // 2024 has one: it is counted with the day before.
+    assert_eq!(previous("2025-02-28", "2025-03-01", "day"), ["2024-02-28 48:00", "2024-03-01 24:00"]);
+    assert_eq!(previous("2025-02-01", "2025-02-28", "month"), ["2024-02-01 696:00"]);
+    assert_eq!(previous("2024-02-29", "2024-02-29", "all"), ["2023-03-01 0:00"]);
+}
+
+#[test]
+fn days_of_other_lengths_are_compared_whole() {
+    // Berlin's 2026-10-25 has 25 hours, the day before 24, and 2026-03-29 has 23.
+    let hours =
+        |day, then: &str| ranged(day, day, "hour", "Europe/Berlin", &json!({"date_from": then, "date_to": then}));
+    assert_eq!(hours("2026-10-24", "2026-10-25").len(), 25);
+    let previous = |day| ranged(day, day, "hour", "Europe/Berlin", &json!("previous_period"));
+    let long = previous("2026-10-25");
+    assert_eq!(
+        (long.len(), long[23].as_str(), long[24].as_str()),
+        (25, "2026-10-24T21:00:00Z 1:00", "2026-10-24T22:00:00Z 0:00")
+    );
+    let short = previous("2026-03-29");
+    assert_eq!((short.len(), short[22].as_str()), (23, "2026-03-28T21:00:00Z 2:00"));
+    // Its days, too.
+    let days = ranged("2026-10-26", "2026-10-26", "day", "Europe/Berlin", &json!("previous_period"));
+    assert_eq!(days, ["2026-10-25 25:00"]);
+}
+
+#[test]
+fn ranges_that_cannot_be_compared_are_refused_by_name() {
+    let wrong = |request: Value| {
+        let query = query(request);
+        Plan::compared(&query, &Plan::new(&query).unwrap()).unwrap_err().field
+    };
+    let of =
+        |from: &str, compare_to: Value| json!({"date_from": from, "date_to": "1970-06-01", "compare_to": compare_to});
+    assert_eq!(wrong(of("1970-01-01", json!("previous_period"))), "compare_to");
+    assert_eq!(wrong(of("1970-01-01", json!("previous_year"))), "compare_to");
+    let long = json!({"date_from": "1970-01-01", "date_to": "2199-12-31"});
+    assert_eq!(wrong(of("1970-01-01", long)), "compare_to.date_to");
+    let years = json!({"date_from": "2000-01-01", "date_to": "2009-12-31"});
+    let fine = json!({"date_from": "2026-11-01", "date_to": "2026-11-01", "granularity": "15m", "compare_to": years});
+    assert_eq!(wrong(fine), "granularity");
+}
+
+#[test]
+fn changes_are_told_of_what_can_be_compared() {
+    use value::Value::{Count, Millionths, Money, Null};
+    let currency = |name: &str| name.parse().unwrap();
+    let change = |now, then| {
+        let Change { absolute, relative } = Change::of(now, then);
+        (absolute, relative)
+    };
+    assert_eq!(change(Count(12), Count(10)), (Count(2), Millionths(200_000)));
+    assert_eq!(change(Count(0), Count(4)), (Count(-4), Millionths(-1_000_000)));
+    assert_eq!(change(Count(4), Count(0)), (Count(4), Null));
+    assert_eq!(change(Count(1), Count(-2)), (Count(3), Millionths(1_500_000)));
+    assert_eq!(change(Null, Count(3)), (Null, Null));
+    assert_eq!(change(Count(3), Null), (Null, Null));
+    assert_eq!(change(Millionths(300_000), Millionths(200_000)), (Millionths(100_000), Millionths(500_000)));
+    assert_eq!(
+        change(Money(3, currency("EUR")), Money(2, currency("EUR"))),
+        (Money(1, currency("EUR")), Millionths(500_000))
+    );
+    assert_eq!(change(Money(3, currency("EUR")), Money(2, currency("USD"))), (Null, Null));
+    assert_eq!(change(Count(i128::MAX), Count(-1)), (Null, Null));
+    assert_eq!(change(Count(i128::MAX), Count(1)), (Count(i128::MAX - 1), Null));
+}
+
+/// A report over three days of UTC and the three before, as it is written: rows, subtotals, totals.
+fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (Value, Value, Value) {
+    request["date_from"] = json!("2026-11-19");
+    request["date_to"] = json!("2026-11-21");
+    request["time_zone"] = json!("UTC");
+    let query = query(request);
+    let own = Plan::new(&query).unwrap();
+    let before = Plan::compared(&query, &own).unwrap();
+    let feeding = AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
+    let parked = Parked::default();
+    let setting = |plan: &Plan| {
+        let now = at("2026-11-22T12:00:00Z");
+        // Leaked: a setting borrows everything.
+        let cells: &'static [_] = plan.cells().to_vec().leak();
+        (cells, plan.measures.clone(), now)
+    };
+    let plans: Vec<_> = std::iter::once(&own).chain(&before).map(setting).collect();
+    let settings: Vec<_> = plans
+        .iter()
+        .map(|(cells, measures, now)| RowContext {
+            query: &query,
+            cells,
+            measures,
+            sources,
+            vouched: vouched(sources, &query, *now),
+            feeding: &feeding,
+            parked: &parked,
+            now: *now,
+        })
+        .collect();
+    let sums = [now, then];
+    let mut tallies: Vec<_> = settings.iter().zip(sums).map(|(setting, sums)| setting.tally(sums).unwrap()).collect();
+    let groups = groups(&settings[0], &tallies);
+    for (setting, tally) in settings.iter().zip(&mut tallies) {
+        fill(setting, &groups, tally).unwrap();
+    }
+    let rows = |of: &dyn Fn(&RowContext<'_>, &super::super::rows::RowTotals) -> super::super::rows::RowTotals| {
+        let mut each: Vec<Vec<Row>> =
+            settings.iter().zip(&tallies).map(|(setting, tally)| setting.rows(&of(setting, tally)).unwrap()).collect();
+        let then = (each.len() > 1).then(|| each.remove(1));
+        let own = each.remove(0);
+        let mut rows = match then {
+            Some(then) => pair(&settings[0], own, &settings[1], then),
+            None => own,
+        };
+        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        let compared = settings.get(1).map_or(&[][..], |then| then.cells);
+        written(&settings[0], compared, &rows)
+    };
+    let sharing = query.subtotals.unwrap_or(SubtotalKey::Bucket);
+    (
+        rows(&|_, tally| tally.clone()),
+        rows(&|setting, tally| subtotals(setting, tally, sharing).unwrap()),
+        rows(&|setting, tally| totals(setting, tally).unwrap())[0].clone(),
+    )
+}
+
+#[test]
+fn what_is_only_in_one_range_stands_there() {
+    let sources = sources([ads(1), ads(2)]);
+    let request = json!({"measures": ["clicks"], "group_by": ["source"], "compare_to": "previous_period"});
+    let now = [sum(0, 1, Measure::Clicks, 6)];
+    let then = [sum(0, 1, Measure::Clicks, 4), sum(0, 2, Measure::Clicks, 1)];
+    let (rows, _, total) = report(request, &sources, &now, &then);
+    let clicks = |value: Value, change: Value, relative: Value| json!({"clicks": {"value": value, "change": change, "relative_change": relative}});
+    assert_eq!(rows[0]["clicks"], json!(6));
+    assert_eq!(
+        rows[0]["compared"],
+        json!({"state": "provisional", "measures": clicks(json!(4), json!(2), json!(0.5))})
+    );
+    assert_eq!((&rows[1]["source"], &rows[1]["clicks"]), (&json!("ads_2"), &json!(null)));
+    assert_eq!(rows[1]["compared"]["measures"], clicks(json!(1), json!(null), json!(null)));
+    assert_eq!(total["clicks"], json!(6));
+    assert_eq!(total["compared"]["measures"], clicks(json!(5), json!(1), json!(0.2)));
+}
+
+#[test]
+fn buckets_are_told_beside_each_other() {
+    let sources = sources([ads(1)]);
+    let other = json!({"date_from": "2026-11-01", "date_to": "2026-11-04"});
+    let request = json!({"measures": ["clicks"], "granularity": "day", "compare_to": other});
+    let now = [sum(0, 1, Measure::Clicks, 6)];
+    let then = [sum(0, 1, Measure::Clicks, 4), sum(3, 1, Measure::Clicks, 1)];
+    let (rows, _, total) = report(request, &sources, &now, &then);
+    assert_eq!((&rows[0]["bucket"], &rows[0]["compared"]["bucket"]), (&json!("2026-11-19"), &json!("2026-11-01")));
+    // The fourth day has no counterpart, and is not lost.
+    assert_eq!((&rows[1]["bucket"], &rows[1]["compared"]["bucket"]), (&json!(null), &json!("2026-11-04")));
+    assert_eq!(total["compared"]["measures"]["clicks"]["value"], json!(5));
+}
+
+#[test]
+fn amounts_are_compared_in_each_currency() {
+    let us = source(2, "us", "paid_social", SourceRole::Primary, "USD");
+    let sources = sources([ads(1), us]);
+    let request = || json!({"measures": ["spend", "roas", "clicks"], "compare_to": "previous_period"});
+    let stated = |of, spend, revenue| [sum(0, of, Measure::Spend, spend), sum(0, of, Measure::Revenue, revenue)];
+    let both = [stated(1, 3_000_000, 6_000_000), stated(2, 2_000_000, 1_000_000)].concat();
+    let euros = stated(1, 4_000_000, 2_000_000);
+    let money = |amount: &str, currency: &str| json!({"amount": amount, "currency": currency});
+    let change = |value: Value, change: Value, relative: Value| json!({"value": value, "change": change, "relative_change": relative});
+    let (nothing, none) = (change(json!(null), json!(null), json!(null)), json!(null));
+
+    let (rows, _, total) = report(request(), &sources, &both, &euros);
+    for row in [&rows[0], &total] {
+        assert_eq!((&row["spend"], &row["roas"]), (&none, &none));
+        assert_eq!(row["compared"]["measures"]["spend"], change(money("4.000000", "EUR"), json!(null), json!(null)));
+        assert_eq!(
+            row["compared"]["by_currency"],
+            json!({"EUR": {"spend": change(money("4.000000", "EUR"), money("-1.000000", "EUR"), json!(-0.25)),
+                           "roas": change(json!(0.5), json!(1.5), json!(3))},
+                   "USD": {"spend": nothing, "roas": nothing}})
+        );
+    }
+    // The other way round, the row itself has but one.
+    let (rows, _, _) = report(request(), &sources, &euros, &both);
+    assert_eq!((&rows[0]["spend"], &rows[0]["by_currency"]), (&money("4.000000", "EUR"), &none));
+    assert_eq!(rows[0]["compared"]["measures"]["spend"], nothing);
+    assert_eq!(
+        rows[0]["compared"]["by_currency"],
+        json!({"EUR": {"spend": change(money("3.000000", "EUR"), money("1.000000", "EUR"), json!(0.333_333)),
+                       "roas": change(json!(2), json!(-1.5), json!(-0.75))},
+               "USD": {"spend": change(money("2.000000", "USD"), json!(null), json!(null)),
+                       "roas": change(json!(0.5), json!(null), json!(null))}})
+    );
+    // What is only there, too; and where there is but one, nothing is told apart.
+    let (rows, _, _) = report(request(), &sources, &[], &both);
+    assert_eq!(rows[0]["compared"]["by_currency"]["USD"]["spend"]["value"], money("2.000000", "USD"));
+    let (rows, _, _) = report(request(), &sources, &euros, &euros);
+    assert_eq!(
+        (&rows[0]["compared"]["measures"]["spend"]["relative_change"], &rows[0]["compared"]["by_currency"]),
+        (&json!(0), &none)
+    );
+}
+
+#[test]
+fn gaps_are_zero_or_unknown_as_the_caller_wants() {
+    let mut done = ads(1);
+    done.freshness.syncs.complete_through = Some(at("2026-11-21T00:00:00Z"));
+    done.freshness.syncs.grain = Some(Grain::Day);
+    let sources = sources([done]);
+    let sums = [sum(0, 1, Measure::Clicks, 6), sum(0, 1, Measure::Impressions, 60)];
+    let column = |fill: &str, measure: &str| {
+        let request = json!({"measures": ["clicks", "ctr", "spend"], "granularity": "day", "fill": fill});
+        let (rows, _, total) = report(request, &sources, &sums, &[]);
+        assert_eq!(total["clicks"], json!(6), "{fill}");
+        rows.as_array().unwrap().iter().map(|row| row[measure].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(column("none", "clicks"), [json!(6)]);
+    assert_eq!(column("zero", "clicks"), [json!(6), json!(0), json!(0)]);
+    // The 21st may still come.
+    assert_eq!(column("zero_if_complete", "clicks"), [json!(6), json!(0), json!(null)]);
+    assert_eq!(column("zero_if_complete", "ctr"), [json!(0.1), json!(null), json!(null)]);
+    // Nobody ever stated any.
+    assert_eq!(column("zero", "spend"), [json!(null), json!(null), json!(null)]);
+}
+
+#[test]
+fn totals_leave_references_out_and_keep_currencies_apart() {
+    let us = source(2, "us", "paid_social", SourceRole::Primary, "USD");
+    let sources = sources([ads(1), us, source(3, "survey", "survey", SourceRole::Reference, "EUR")]);
+    let mut sums = Vec::new();
+    for n in [1, 2, 3] {
+        sums.extend([sum(0, n, Measure::Clicks, 2), sum(0, n, Measure::Spend, 1_000_000 * i128::try_from(n).unwrap())]);
+    }
+    let request =
+        json!({"measures": ["clicks", "spend", "cpc"], "group_by": ["channel", "source"], "subtotals": "channel"});
+    let (rows, by_channel, total) = report(request, &sources, &sums, &[]);
+    assert_eq!(rows.as_array().unwrap().len(), 3);
+    let channels: Vec<_> =
+        by_channel.as_array().unwrap().iter().map(|row| (row["channel"].clone(), row["clicks"].clone())).collect();
+    assert_eq!(channels, [(json!("paid_search"), json!(2)), (json!("paid_social"), json!(2))]);
+    let money = |amount: &str, currency: &str| json!({"amount": amount, "currency": currency});
+    assert_eq!((&total["clicks"], &total["spend"], &total["cpc"]), (&json!(4), &json!(null), &json!(null)));
+    assert_eq!(
+        total["by_currency"],
+        json!({"EUR": {"spend": money("1.000000", "EUR"), "cpc": money("0.500000", "EUR")},
+               "USD": {"spend": money("2.000000", "USD"), "cpc": money("1.000000", "USD")}})
+    );
+}
+
+fn any_sums() -> impl Strategy<Value = Vec<Sum>> {
+    let any = (0..3_usize, 1..4_u128, 0..3_usize, 0..1_000_i128);
+    let measures = [Measure::Clicks, Measure::Impressions, Measure::Conversions];
+    proptest::collection::vec(
+        any.prop_map(move |(cell, of, measure, value)| sum(cell, of, measures[measure], value)),
+        0..20,
+    )
+}
+
+proptest! {
+    /// Totals are the sum of the subtotals, and those of the rows, whatever is told apart, filled and compared.
+    #[test]
+    fn totals_are_the_sum_of_the_rows(now in any_sums(), then in any_sums(), fill in proptest::sample::select(vec!["none", "zero"])) {
+        let sources = sources([ads(1), source(2, "mail", "email", SourceRole::Primary, "EUR"), ads(3)]);
+        for (group_by, by) in [(json!([]), "bucket"), (json!(["channel", "source"]), "channel"), (json!(["source"]), "source")] {
+            let request = json!({"measures": ["clicks", "impressions", "ctr"], "granularity": "day", "group_by": group_by,
+                                 "subtotals": by, "compare_to": "previous_period", "fill": fill});
+            let (rows, parts, total) = report(request, &sources, &now, &then);
+            for told in [&rows, &parts] {
+                for measure in ["clicks", "impressions"] {
+                    let added = |of: &dyn Fn(&Value) -> Value| told.as_array().unwrap().iter().filter_map(|row| of(row).as_i64()).sum::<i64>();
+                    prop_assert_eq!(added(&|row| row[measure].clone()), total[measure].as_i64().unwrap_or(0));
+                    let before = |row: &Value| row["compared"]["measures"][measure]["value"].clone();
+                    prop_assert_eq!(added(&before), before(&total).as_i64().unwrap_or(0));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Reports without a database: canonical queries, rows from sums, order and pages.
+
+mod combining;
+mod comparing;
+mod filtering;
+mod ordering;
+mod planning;
+mod querying;
+mod splitting;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::bucket::ReportBucket;
+use domain::freshness::SourceFreshness;
+use domain::measure::Measure;
+use domain::source::{SourceDefinition, SourceKind, SourceRole};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::aggregate::Sum;
+use super::data::DataBuilder;
+use super::query::{DataState, ReportQuery};
+use super::request::{ReportRequest, RequestDefaults};
+use super::rows::{Row, RowContext};
+use crate::sources::{Source, Sources};
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn unsaid() -> RequestDefaults {
+    RequestDefaults {
+        time_zone: "Europe/Berlin".parse().unwrap(),
+        granularity: domain::bucket::Granularity::All,
+        now: at("2026-11-22T12:00:00Z"),
+    }
+}
+
+/// The canonical form of a request that must be good.
+fn query(request: Value) -> ReportQuery {
+    let request: ReportRequest = serde_json::from_value(request).unwrap();
+    request.canonical(unsaid(), DataState::All).unwrap().0
+}
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+/// A source with this number, role and currency, never synced.
+fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) -> Source {
+    let definition = SourceDefinition {
+        name: name.to_owned(),
+        channel: channel.parse().unwrap(),
+        kind: SourceKind::Push,
+        role,
+        measure_roles: BTreeMap::new(),
+        time_zone: "UTC".parse().unwrap(),
+        currency: currency.parse().unwrap(),
+        expected_delay_s: 0,
+        restatement_horizon_s: 0,
+    };
+    Source {
+        id: id(n),
+        definition,
+        freshness: SourceFreshness::default(),
+        cuts: Vec::new(),
+        last_position: 0,
+        has_data: true,
+    }
+}
+
+fn sources(all: impl IntoIterator<Item = Source>) -> Sources {
+    all.into_iter().map(|source| (source.id, source)).collect()
+}
+
+fn ads(n: u128) -> Source {
+    source(n, &format!("ads_{n}"), "paid_search", SourceRole::Primary, "EUR")
+}
+
+fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
+    Sum {
+        cell,
+        campaign: None,
+        slice: None,
+        source: id(source),
+        measure,
+        value,
+        changed_at: at("2026-11-20T00:00:00Z"),
+        overflows: false,
+    }
+}
+
+/// Rows as they are written, from their columns.
+fn written(setting: &RowContext<'_>, compared: &[ReportBucket], rows: &[Row]) -> Value {
+    let names = BTreeMap::new();
+    let mut builder = DataBuilder::new(setting, compared, &names);
+    let columns = builder.columns(rows, |_| false);
+    let report = builder.finish(columns, None, None, None);
+    serde_json::from_str(&serde_json::to_string(&report.rows().collect::<Vec<_>>()).unwrap()).unwrap()
+}

@@ -1,0 +1,157 @@
+use serde_json::{Value, json};
+
+use super::super::query::DataState;
+use super::super::request::ReportRequest;
+use super::{query, unsaid};
+
+#[test]
+fn what_means_the_same_has_one_form() {
+    let canonical = json!({
+        "measures": ["clicks", "spend", "ctr", "cpc"],
+        "date_from": "2026-11-01",
+        "date_to": "2026-11-22",
+        "granularity": "15m",
+        "time_zone": "Asia/Kathmandu",
+        "group_by": ["channel", "source", "campaign"],
+        "filters": {"campaign_id": ["00000000-0000-0000-0000-00000000ca01"], "channel": ["crm", "email"],
+                    "source": ["a", "b"], "status": ["draft", "active"]},
+        "order_by": ["-cpc", "bucket"],
+        "data_state": "all",
+    });
+    for (measures, group_by, campaign) in [
+        (
+            json!(["cpc", "ctr", "spend", "clicks"]),
+            json!(["campaign", "source", "channel"]),
+            "00000000-0000-0000-0000-00000000CA01",
+        ),
+        (
+            json!(["ctr", "clicks", "cpc", "spend", "clicks"]),
+            json!(["channel", "campaign", "source", "source"]),
+            "0000000000000000000000000000ca01",
+        ),
+    ] {
+        let request = json!({
+            "measures": measures, "group_by": group_by, "date_from": "2026-11-01", "granularity": "15m",
+            "time_zone": "Asia/Kathmandu", "order_by": ["-cpc", "bucket", "-bucket"],
+            "filters": {"campaign_id": [campaign], "channel": ["email", "crm", "email"], "source": ["b", "a"],
+                        "status": ["active", "draft"]},
+        });
+        assert_eq!(serde_json::to_value(query(request)).unwrap(), canonical);
+    }
+}
+
+#[test]
+fn a_form_is_its_own_form() {
+    let first = serde_json::to_value(query(json!({"measures": ["roas", "clicks"], "order_by": ["-roas"]}))).unwrap();
+    assert_eq!(serde_json::to_value(query(first.clone())).unwrap(), first);
+    // Whatever surrounds it.
+    let again: ReportRequest = serde_json::from_value(first).unwrap();
+    assert_eq!(again.canonical(unsaid(), DataState::Final).unwrap().0.data_state, DataState::All);
+}
+
+#[test]
+fn what_is_left_out_is_filled_in() {
+    assert_eq!(
+        serde_json::to_value(query(json!({}))).unwrap(),
+        json!({
+            "measures": ["impressions", "clicks", "conversions", "revenue", "spend"],
+            "date_from": "2026-10-24", "date_to": "2026-11-22", "granularity": "all", "time_zone": "Europe/Berlin",
+            "group_by": [], "filters": {}, "order_by": [], "data_state": "all",
+        })
+    );
+}
+
+#[test]
+fn what_decides_nothing_is_not_told() {
+    let form = |request: Value| serde_json::to_value(query(request)).unwrap();
+    let plain = form(json!({"measures": ["clicks"]}));
+    let idle = json!({"measures": ["clicks"], "week_start": "sunday", "fill": "none", "totals": false});
+    assert_eq!(form(idle), plain);
+    let weeks = form(json!({"granularity": "week"}));
+    assert_eq!(weeks["week_start"], json!("monday"));
+    let asked = json!({"granularity": "week", "week_start": "sunday", "fill": "zero_if_complete", "totals": true,
+                       "group_by": ["source"], "subtotals": "source",
+                       "compare_to": {"date_from": "2026-01-01", "date_to": "2026-01-31"}});
+    let told = form(asked.clone());
+    for (member, value) in asked.as_object().unwrap() {
+        assert_eq!(&told[member], value);
+    }
+    assert_eq!(form(json!({"compare_to": "previous_year"}))["compare_to"], json!("previous_year"));
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let request: ReportRequest = serde_json::from_value(json!({
+        "measures": ["clicks", "nonsense"], "date_to": "soon", "time_zone": "Nowhere", "granularity": "era",
+        "group_by": ["moon"], "data_state": "maybe", "filters": {"status": ["asleep"], "campaign_id": ["x"]}, "order_by": ["spend"], "limit": 0,
+        "week_start": "mon", "compare_to": "last_week", "fill": "nulls", "subtotals": "bucket",
+    }))
+    .unwrap();
+    let wrong = request.canonical(unsaid(), DataState::All).unwrap_err();
+    let mut fields: Vec<_> = wrong.iter().map(|error| error.field.as_str()).collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "compare_to",
+            "data_state",
+            "date_to",
+            "fill",
+            "filters.campaign_id[0]",
+            "filters.status[0]",
+            "granularity",
+            "group_by[0]",
+            "limit",
+            "measures[1]",
+            "order_by[0]",
+            "subtotals",
+            "time_zone",
+            "week_start",
+        ]
+    );
+    assert!(wrong.iter().all(|error| !error.detail.is_empty()));
+}
+
+#[test]
+fn dates_are_written_in_one_way() {
+    let wrong = |date: &str| {
+        let request: ReportRequest =
+            serde_json::from_value(json!({"date_from": date, "date_to": "2026-11-21"})).unwrap();
+        request.canonical(unsaid(), DataState::All).unwrap_err().remove(0).detail
+    };
+    for date in
+        ["+2026-1-21", " 2026-1-21", "2026- 11-1", "2026-11-1 ", "2026-1-021", "20261-1-21", "２０26-1-1", "2026-02-30"]
+    {
+        assert_eq!(wrong(date), "is not a date such as 2026-11-21", "{date}");
+    }
+    // Where there are no 30 days, there are as many as there are.
+    assert_eq!(query(json!({"date_to": "1970-01-05"})).date_from.to_string(), "1970-01-01");
+}
+
+#[test]
+fn lists_are_as_long_as_they_may_be_and_no_longer() {
+    let wrong = |request: Value| {
+        let request: ReportRequest = serde_json::from_value(request).unwrap();
+        request
+            .canonical(unsaid(), DataState::All)
+            .map(|_| ())
+            .map_err(|wrong| wrong.into_iter().map(|error| (error.field, error.detail)).collect::<Vec<_>>())
+    };
+    let bound = |field: &str| vec![(field.to_owned(), "must not name more than 1000 values".to_owned())];
+    for (member, name) in [("measures", "clicks"), ("group_by", "source"), ("order_by", "bucket")] {
+        assert_eq!(wrong(json!({ member: vec![name; 1_000] })), Ok(()));
+        let mut names = vec![name; 1_000];
+        names.push("nope");
+        assert_eq!(wrong(json!({ member: names })), Err(bound(member)));
+    }
+    let ids = wrong(json!({"filters": {"campaign_id": ["z"]}})).unwrap_err();
+    assert_eq!(ids, [("filters.campaign_id[0]".to_owned(), "is not a UUID".to_owned())]);
+}
+
+#[test]
+fn a_request_can_be_sent_again_as_it_was() {
+    let sent = json!({"measures": ["clicks"], "filters": {"source": ["a"]}, "limit": 5});
+    let request: ReportRequest = serde_json::from_value(sent.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&request).unwrap(), sent);
+    assert_eq!(serde_json::to_value(ReportRequest::default()).unwrap(), Value::Object(serde_json::Map::new()));
+}

@@ -1,0 +1,151 @@
+//! What a reader should know beside the numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::bucket::Grain;
+use domain::measure::Measure;
+use domain::observation::Dimension;
+use domain::source::SourceRole;
+use uuid::Uuid;
+
+use super::aggregate::{GrainMismatch, Sum};
+use super::query::{GroupKey, ReportQuery};
+use super::rows::Row;
+use crate::sources::{Source, Sources};
+use crate::warning::Warning;
+
+/// The most ids that one warning lists.
+const LISTED: usize = 10;
+
+/// Which primary sources state one measure of one campaign beside each other.
+pub(crate) type Overlap = (Measure, BTreeSet<Uuid>);
+
+/// Numbers that were not cut as the query asks.
+pub(crate) fn of_grains(query: &ReportQuery, misfits: &BTreeSet<GrainMismatch>, sources: &Sources) -> Vec<Warning> {
+    let mut alike: BTreeMap<(String, Grain, &str, bool), BTreeSet<Measure>> = BTreeMap::new();
+    for misfit in misfits {
+        let Some(source) = sources.get(&misfit.source) else { continue };
+        let shown =
+            query.groups_by(GroupKey::Source) || source.definition.role_of(misfit.measure) == SourceRole::Primary;
+        if shown {
+            let key = (source.definition.name.clone(), misfit.grain, misfit.time_zone.as_str(), misfit.left_out);
+            alike.entry(key).or_default().insert(misfit.measure);
+        }
+    }
+    let warnings = alike.into_iter().map(|((source, grain, zone, left_out), measures)| {
+        let (granularity, asked) = (query.granularity, query.time_zone);
+        let detail = match (left_out, grain) {
+            (true, _) => format!(
+                "{source} states its totals per {grain} of {zone}: they are too coarse for {granularity} and in none of the rows."
+            ),
+            (false, Grain::Day) => format!(
+                "{source} states days of {zone}, which are not those of {asked}: each stands under its own date, uncut."
+            ),
+            (false, Grain::Hour | Grain::QuarterHour) => format!(
+                "{source} states hours of {zone} that reach over an edge of the rows: each stands where it begins, uncut."
+            ),
+        };
+        Warning { code: "grain_mismatch", detail, sources: vec![source], measures: names(&measures) }
+    });
+    warnings.collect()
+}
+
+/// Amounts that were not added because they are in several currencies.
+pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Option<Warning> {
+    let told_apart = rows.into_iter().flat_map(|row| {
+        let compared = row.compared.iter().flat_map(|compared| compared.by_currency.values());
+        row.by_currency.values().chain(compared).flat_map(BTreeMap::keys)
+    });
+    let measures: BTreeSet<_> = told_apart.copied().collect();
+    (!measures.is_empty()).then(|| Warning {
+        code: "mixed_currency",
+        detail: "Amounts of different currencies are never added: by_currency tells them in each.".to_owned(),
+        sources: Vec::new(),
+        measures: measures.into_iter().collect(),
+    })
+}
+
+/// Primaries that state the same measure of the same campaign: if they count the same thing, it was added twice.
+pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Vec<Warning> {
+    let mut alike: BTreeMap<Vec<String>, BTreeSet<Measure>> = BTreeMap::new();
+    for (measure, ids) in overlaps {
+        let primary = ids.iter().filter_map(|id| sources.get(id));
+        let primary = primary.filter(|source| source.definition.role_of(*measure) == SourceRole::Primary);
+        let mut primary: Vec<_> = primary.map(|source| source.definition.name.clone()).collect();
+        primary.sort_unstable();
+        if primary.len() > 1 {
+            alike.entry(primary).or_default().insert(*measure);
+        }
+    }
+    let warnings = alike.into_iter().map(|(sources, measures)| Warning {
+        code: "overlapping_primaries",
+        detail:
+            "These primary sources state the same measures of the same campaign, so totals add them. If they count the \
+                 same thing, all but one of them should have the role reference."
+                .to_owned(),
+        sources,
+        measures: names(&measures),
+    });
+    warnings.collect()
+}
+
+/// The overlaps that sums show by themselves, because each belongs to one campaign.
+pub(crate) fn overlaps_in(sums: &[Sum]) -> BTreeSet<Overlap> {
+    let mut stating: BTreeMap<(Option<Uuid>, Measure), BTreeSet<Uuid>> = BTreeMap::new();
+    for sum in sums {
+        stating.entry((sum.campaign, sum.measure)).or_default().insert(sum.source);
+    }
+    stating.into_iter().filter(|(_, ids)| ids.len() > 1).map(|((_, measure), ids)| (measure, ids)).collect()
+}
+
+/// Names in the filters that nothing in the workspace has.
+pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns: &BTreeSet<Uuid>) -> Vec<Warning> {
+    let unknown_campaigns: Vec<_> = query
+        .filters
+        .campaigns()
+        .difference(known_campaigns)
+        .take(LISTED)
+        .map(|id| id.as_hyphenated().to_string())
+        .collect();
+    let of_campaigns = (!unknown_campaigns.is_empty()).then(|| Warning {
+        code: "unknown_campaign",
+        detail: format!("The workspace has no campaign {}.", unknown_campaigns.join(", ")),
+        sources: Vec::new(),
+        measures: Vec::new(),
+    });
+    Warning::unknown_sources(&query.filters.sources(), sources).into_iter().chain(of_campaigns).collect()
+}
+
+/// References that were asked for by name, but have no place in totals.
+pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &BTreeSet<Measure>) -> Option<Warning> {
+    if query.groups_by(GroupKey::Source) {
+        return None;
+    }
+    let asked_for = query.filters.sources();
+    let named = sources.values().filter(|source| asked_for.contains(&source.definition.name));
+    let references = named.filter(|source| source.role_among(measures) == SourceRole::Reference);
+    let mut references: Vec<_> = references.map(|source| source.definition.name.clone()).collect();
+    references.sort_unstable();
+    (!references.is_empty()).then(|| Warning {
+        code: "reference_left_out",
+        detail: "Reference sources count toward no total; group by source to see them.".to_owned(),
+        sources: references,
+        measures: Vec::new(),
+    })
+}
+
+/// Totals that name no value of the dimension by which numbers are chosen.
+pub(crate) fn of_totals_without(dimension: Dimension, stating: &[&Source]) -> Option<Warning> {
+    let mut names: Vec<_> = stating.iter().map(|source| source.definition.name.clone()).collect();
+    names.sort_unstable();
+    (!names.is_empty()).then(|| Warning {
+        code: "dimension_not_stated",
+        detail: format!("Pull sources state totals, which name no {dimension}: the filter leaves them out."),
+        sources: names,
+        measures: Vec::new(),
+    })
+}
+
+fn names(measures: &BTreeSet<Measure>) -> Vec<&'static str> {
+    measures.iter().map(|measure| measure.name()).collect()
+}

@@ -1,0 +1,117 @@
+//! Who asks, and what the caller requires whatever is asked.
+
+use axum::extract::FromRequestParts;
+use http::header::IF_NONE_MATCH;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Uri};
+use http_edge::auth::Authenticated;
+use http_edge::consistency::ConsistencyToken;
+use http_edge::problem::Problem;
+use platform::principal::{Principal, Scope};
+use queries::consistency::{ConsistencyParams, ConsistencyRequirement};
+use queries::{Access, ResultId};
+
+use crate::ApiState;
+use crate::error::ApiError;
+use crate::response::{CachePolicy, ETag};
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// A caller who may read, and what came with the request whatever is asked.
+#[derive(Debug)]
+pub(crate) struct ReadContext {
+    pub(crate) state: ApiState,
+    pub(crate) principal: Principal,
+    pub(crate) headers: HeaderMap,
+    pub(crate) address: Uri,
+    /// Whether a result that the caller has need not be sent again: 304 is an answer to GET alone (RFC 9110, 13.1.2).
+    pub(crate) is_conditional: bool,
+}
+
+impl FromRequestParts<ApiState> for ReadContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let caller = Authenticated::from_request_parts(parts, state).await?;
+        caller.require(Scope::Read)?;
+        let is_conditional = parts.method != Method::POST;
+        // Whoever reads a body looks at them, too; a GET has none.
+        let headers = if is_conditional { std::mem::take(&mut parts.headers) } else { parts.headers.clone() };
+        Ok(Self { state: state.clone(), principal: caller.0, headers, address: parts.uri.clone(), is_conditional })
+    }
+}
+
+impl ReadContext {
+    pub(crate) fn access(&self) -> Access {
+        Access::from(&self.principal)
+    }
+
+    /// How fresh the caller requires the answer, by its parameters, `Consistency-Token` and `Prefer`.
+    pub(crate) fn consistency(&self, asked: &ConsistencyParams) -> Result<ConsistencyRequirement, ApiError> {
+        let token = ConsistencyToken::from_headers(&self.headers)
+            .map_err(|error| ApiError::consistency_token(error.to_string()))?;
+        if token.is_some_and(|token| token.workspace != self.principal.workspace) {
+            return Err(ApiError::consistency_token("It was handed out for another workspace."));
+        }
+        let seen = token.map(|token| token.position);
+        Ok(ConsistencyRequirement::read(asked, seen, preferred_wait(&self.headers))?)
+    }
+
+    /// Whether the caller has this result already, and it need not be sent again.
+    pub(crate) fn holds(&self, id: &ResultId) -> bool {
+        self.is_conditional && self.headers.contains_key(IF_NONE_MATCH) && self.has_etag(&ETag::of(id))
+    }
+
+    pub(crate) fn has_etag(&self, tag: &ETag) -> bool {
+        self.is_conditional && tag.is_held_by(&self.headers)
+    }
+
+    /// What caches may do with the answer, if it is no file.
+    pub(crate) fn caching(&self, consistency: ConsistencyRequirement) -> CachePolicy {
+        match self.is_conditional {
+            true if consistency.is_asked_for() => CachePolicy::NoCache,
+            true => CachePolicy::StaleWhileRevalidate,
+            false => CachePolicy::NoStore,
+        }
+    }
+
+    /// What caches may do with a file.
+    pub(crate) fn file_caching(&self) -> CachePolicy {
+        if self.is_conditional { CachePolicy::NoCache } else { CachePolicy::NoStore }
+    }
+}
+
+/// The `wait` of `Prefer: wait=5, …` (RFC 7240). A preference that cannot be read is not one.
+fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
+    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let mut each = preferences.flat_map(|value| value.split(','));
+    each.find_map(|preference| {
+        let (name, rest) = preference.split_once('=')?;
+        let value = rest.split(';').next().unwrap_or_default().trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.parse::<u64>().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn ignores_malformed_preferences() {
+        let prefer = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("prefer", HeaderValue::from_static(value));
+            }
+            preferred_wait(&headers)
+        };
+        assert_eq!(prefer(&["wait=5"]), Some(5));
+        assert_eq!(prefer(&["respond-async, Wait = \"7\"; x=y"]), Some(7));
+        assert_eq!(prefer(&["return=minimal", "wait=9"]), Some(9));
+        for nonsense in ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", "waiting=5"] {
+            assert_eq!(prefer(&[nonsense]), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Typed results as JSON: the envelope that all share, and the data of each.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use http_edge::problem::Problem;
+use queries::campaign::Campaign;
+use queries::campaigns::CampaignsQuery;
+use queries::dashboard::DashboardQuery;
+use queries::leaderboard::{Leaderboard, RankedCampaign};
+use queries::report::ReportData;
+use queries::report::data::ComparedRange;
+use queries::report::row::ReportRow;
+use queries::sources::Freshness;
+use queries::{CanonicalQuery, Data, QueryResult, ReadError, ResolvedQuery, Warning};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::error::{ApiError, problem};
+
+/// The name of this encoding.
+pub(crate) const ENCODING: &str = "json";
+
+/// An answer's body.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Envelope<'a, T> {
+    data: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Page<'a>>,
+    meta: Meta<'a>,
+}
+
+/// Where the rows go on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Page<'a> {
+    /// To be sent as `cursor` for the next page; null on the last one.
+    next_cursor: Option<&'a str>,
+}
+
+/// What the data is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Meta<'a> {
+    /// What was read.
+    #[schema(example = "campaign_metrics")]
+    model: &'static str,
+    /// Which built instance of it. Versions of different epochs cannot be compared.
+    epoch: i32,
+    /// The result's version: the position of the last event that touched it, and the last instant at which the clock did;
+    /// behind them a count, once something was parked.
+    #[schema(example = "1204.1795302000")]
+    version: String,
+    /// The zone that days and hours are cut in.
+    #[schema(value_type = String, example = "Europe/Berlin")]
+    time_zone: &'static str,
+    /// The workspace's reporting currency. Every amount names its own.
+    #[schema(value_type = Option<String>, example = "EUR")]
+    currency: Option<domain::money::Currency>,
+    /// The query as it was understood.
+    #[schema(value_type = Object)]
+    query: Box<RawValue>,
+    /// How fresh the numbers are; answers without numbers leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freshness: Option<&'a Freshness>,
+    /// With `compare_to`: the other range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<&'a ComparedRange>,
+    /// What a reader should know beside the data.
+    warnings: &'a [Warning],
+}
+
+/// A report.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Report)]
+pub(crate) struct ReportBody<'a> {
+    /// The rows of the page.
+    data: Vec<ReportRow<'a>>,
+    /// With `subtotals`: the rows of all pages that have that in common, as one each. Sorted by it; primary numbers only, unless
+    /// it is `source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subtotals: Option<Vec<ReportRow<'a>>>,
+    /// With `totals`: the rows of all pages as one, primary numbers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<ReportRow<'a>>,
+    page: Page<'a>,
+    meta: Meta<'a>,
+}
+
+/// A leaderboard's body.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeaderboardAnswer<'a> {
+    data: &'a [RankedCampaign],
+    page: Page<'a>,
+    meta: LeaderboardMeta<'a>,
+}
+
+/// What the data is, and what it is true of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeaderboardMeta<'a> {
+    #[serde(flatten)]
+    meta: Meta<'a>,
+    /// When the leaderboard was refreshed: what it is true of. Null when it never was for this workspace.
+    as_of: Option<DateTime<Utc>>,
+    /// Up to where the log was applied then.
+    position: i64,
+}
+
+/// The canonical query as answers repeat it.
+#[derive(Serialize)]
+struct Echo<'a, Q> {
+    #[serde(flatten)]
+    query: &'a Q,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_from: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_to: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+}
+
+/// The body of a result of this query.
+pub(crate) fn encode(query: &ResolvedQuery, result: &QueryResult) -> Result<Vec<u8>, ApiError> {
+    match (&result.data, &query.query) {
+        (Data::Campaigns(campaigns), CanonicalQuery::Campaigns(canonical)) if !canonical.fields.is_empty() => {
+            let parts = campaigns.iter().map(|campaign| wanted_fields(campaign, canonical));
+            enveloped(parts.collect::<Result<Vec<_>, _>>()?, query, result)
+        }
+        (Data::Campaigns(campaigns), _) => enveloped(campaigns, query, result),
+        (Data::Campaign(campaign), _) => enveloped(campaign, query, result),
+        (Data::Activity(entries), _) => enveloped(entries, query, result),
+        (Data::Corrections(corrections), _) => enveloped(corrections, query, result),
+        (Data::Pacing(pacing), _) => enveloped(pacing, query, result),
+        (Data::Report(report), _) => written(&report_body(report, query, result)?),
+        (Data::Leaderboard(leaderboard), _) => written(&leaderboard_body(leaderboard, query, result)?),
+        (Data::Dashboard(reports), CanonicalQuery::Dashboard(canonical)) => {
+            let data = tiles(reports, canonical)?;
+            // Each report repeats its own query.
+            let names: Vec<_> = canonical.0.keys().collect();
+            let echo = raw(&serde_json::json!({ "reports": names }))?;
+            written(&Envelope { data, page: None, meta: meta(result, echo) })
+        }
+        (Data::Dashboard(_), _) => Err(ApiError::internal("a dashboard is the result of its own query")),
+    }
+}
+
+fn enveloped<T: Serialize>(data: T, query: &ResolvedQuery, result: &QueryResult) -> Result<Vec<u8>, ApiError> {
+    let page = query.paging.is_some().then(|| page(result));
+    written(&Envelope { data, page, meta: meta(result, echo(query, None)?) })
+}
+
+fn written(body: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(body).map_err(ApiError::internal)
+}
+
+fn raw(value: &impl Serialize) -> Result<Box<RawValue>, ApiError> {
+    to_raw_value(value).map_err(ApiError::internal)
+}
+
+fn page(result: &QueryResult) -> Page<'_> {
+    Page { next_cursor: result.next_cursor.as_deref() }
+}
+
+/// The query as the answer repeats it. `dates`: those that it came to mean when it was read.
+fn echo(query: &ResolvedQuery, dates: Option<(NaiveDate, NaiveDate)>) -> Result<Box<RawValue>, ApiError> {
+    let limit = query.paging.as_ref().map(|paging| paging.limit);
+    let (date_from, date_to) = dates.unzip();
+    raw(&Echo { query: &query.query, date_from, date_to, limit })
+}
+
+fn meta(result: &QueryResult, query: Box<RawValue>) -> Meta<'_> {
+    let meta = &result.meta;
+    Meta {
+        model: meta.model,
+        epoch: meta.epoch,
+        version: meta.version.to_string(),
+        time_zone: meta.time_zone.name(),
+        currency: meta.currency,
+        query,
+        freshness: meta.freshness.as_ref(),
+        compared: None,
+        warnings: &meta.warnings,
+    }
+}
+
+/// Those members of a campaign that are wanted.
+fn wanted_fields(campaign: &Campaign, query: &CampaignsQuery) -> Result<Map<String, Value>, ApiError> {
+    let Value::Object(mut all) = serde_json::to_value(campaign).map_err(ApiError::internal)? else {
+        return Err(ApiError::internal("a campaign is an object"));
+    };
+    Ok(query.fields.iter().filter_map(|field| all.remove_entry(field.name())).collect())
+}
+
+fn report_body<'a>(
+    report: &'a ReportData,
+    query: &ResolvedQuery,
+    result: &'a QueryResult,
+) -> Result<ReportBody<'a>, ApiError> {
+    Ok(ReportBody {
+        data: report.rows().collect(),
+        subtotals: report.subtotals().map(Iterator::collect),
+        totals: report.totals(),
+        page: page(result),
+        meta: Meta { compared: report.compared.as_ref(), ..meta(result, echo(query, None)?) },
+    })
+}
+
+fn leaderboard_body<'a>(
+    leaderboard: &'a Leaderboard,
+    query: &ResolvedQuery,
+    result: &'a QueryResult,
+) -> Result<LeaderboardAnswer<'a>, ApiError> {
+    let Leaderboard { campaigns, as_of, position, dates } = leaderboard;
+    let meta = LeaderboardMeta { meta: meta(result, echo(query, *dates)?), as_of: *as_of, position: *position };
+    Ok(LeaderboardAnswer { data: campaigns, page: page(result), meta })
+}
+
+/// Each report of a dashboard as `POST /v1/reports` answers it, or the problem that it is refused with.
+fn tiles<'a>(
+    reports: &BTreeMap<String, Result<Box<QueryResult>, ReadError>>,
+    query: &'a DashboardQuery,
+) -> Result<BTreeMap<&'a str, Box<RawValue>>, ApiError> {
+    let mut tiles = BTreeMap::new();
+    for (name, resolved) in &query.0 {
+        let tile = match (resolved, reports.get(name)) {
+            (Ok(resolved), Some(Ok(result))) => {
+                let body = String::from_utf8(encode(resolved, result)?).map_err(ApiError::internal)?;
+                RawValue::from_string(body).map_err(ApiError::internal)?
+            }
+            (Ok(_), Some(Err(error))) | (Err(error), _) => refused(name, error)?,
+            (Ok(_), None) => return Err(ApiError::internal("each report of a dashboard has a result or an error")),
+        };
+        tiles.insert(name.as_str(), tile);
+    }
+    Ok(tiles)
+}
+
+fn refused(name: &str, error: &ReadError) -> Result<Box<RawValue>, ApiError> {
+    match error {
+        // As it was written when it was refused.
+        ReadError::Unreadable(tile) => RawValue::from_string(tile.to_string()).map_err(ApiError::internal),
+        error => RawValue::from_string(refusal(name, problem(error))).map_err(ApiError::internal),
+    }
+}
+
+/// What stands for a report that is refused.
+pub(crate) fn refusal(name: &str, problem: Problem) -> String {
+    serde_json::json!({ "problem": problem.extension("report", name).to_json() }).to_string()
+}

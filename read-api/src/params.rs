@@ -1,0 +1,125 @@
+//! The parameters that reads have in common, declared and read in one place.
+
+use queries::CanonicalQuery;
+use queries::consistency::ConsistencyParams;
+
+use crate::error::ApiError;
+
+/// The parameters of a read.
+pub(crate) trait Params {
+    /// How fresh the answer should be.
+    fn consistency(&self) -> ConsistencyParams;
+
+    /// Whether the caller wants no more rows than a page of its own has.
+    fn is_limited(&self) -> bool {
+        false
+    }
+
+    /// The query string of a GET that asks for the same whatever the day is, or with a cursor for what comes behind it. `None`
+    /// for what nobody asks for again: a GET without pages.
+    fn to_query_string(&self, _query: &CanonicalQuery, _cursor: Option<String>) -> Result<Option<String>, ApiError> {
+        Ok(None)
+    }
+}
+
+/// Parameters as a query string.
+pub(crate) fn query_string(params: &impl serde::Serialize) -> Result<String, ApiError> {
+    serde_urlencoded::to_string(params).map_err(ApiError::internal)
+}
+
+/// Declares the parameters of a read, all of them optional: its own, and those that every read takes. `in pages`: it takes those
+/// of pages too; `pinning dates`: the addresses of further pages name the days of the canonical query, because what is left out
+/// would mean another day tomorrow.
+macro_rules! params {
+    ($(#[$about:meta])* $visibility:vis struct $name:ident in pages $(pinning $pinned:ident)? { $($own:tt)* }) => {
+        $crate::params::params! {
+            @declare $(#[$about])* $visibility struct $name {
+                $($own)*
+                /// The most rows of a page: 1 to 1000, 100 when left out.
+                limit: Option<i64>,
+                /// The `next_cursor` of the page before.
+                cursor: Option<String>,
+            }
+        }
+
+        impl $crate::params::Params for $name {
+            fn consistency(&self) -> queries::consistency::ConsistencyParams {
+                Self::consistency(self)
+            }
+
+            fn is_limited(&self) -> bool {
+                self.limit.is_some()
+            }
+
+            fn to_query_string(
+                &self,
+                query: &queries::CanonicalQuery,
+                cursor: Option<String>,
+            ) -> Result<Option<String>, $crate::error::ApiError> {
+                // The answer that hands out a cursor has reached the position already.
+                let again = Self { cursor, min_position: None, ..self.clone() };
+                $crate::params::query_string(&again.pinned(query)).map(Some)
+            }
+        }
+
+        impl $name {
+            $crate::params::params! { @pinned $($pinned)? }
+        }
+    };
+    ($(#[$about:meta])* $visibility:vis struct $name:ident { $($own:tt)* }) => {
+        $crate::params::params! { @declare $(#[$about])* $visibility struct $name { $($own)* } }
+
+        impl $crate::params::Params for $name {
+            fn consistency(&self) -> queries::consistency::ConsistencyParams {
+                Self::consistency(self)
+            }
+        }
+    };
+    (@pinned dates) => {
+        /// The same, naming the days of the query.
+        fn pinned(self, query: &queries::CanonicalQuery) -> Self {
+            let Some((date_from, date_to)) = query.dates() else { return self };
+            Self { date_from: Some(date_from.to_string()), date_to: Some(date_to.to_string()), ..self }
+        }
+    };
+    (@pinned) => {
+        /// The same: it names no days.
+        fn pinned(self, _: &queries::CanonicalQuery) -> Self {
+            self
+        }
+    };
+    (@declare $(#[$about:meta])* $visibility:vis struct $name:ident { $($(#[$says:meta])* $own:ident: $type:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, serde::Deserialize, serde::Serialize, utoipa::IntoParams)]
+        #[serde(deny_unknown_fields, default)]
+        #[into_params(parameter_in = Query)]
+        $visibility struct $name {
+            $(
+                $(#[$says])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                $own: $type,
+            )*
+            /// The answer should hold the log up to this position. Where a read can wait, `Prefer: wait=<seconds>` waits for it.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            min_position: Option<i64>,
+            /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            max_staleness: Option<String>,
+            /// What to do when the answer is not as fresh as was asked. `stale` (the default): answer. `error`: refuse with 503.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            on_timeout: Option<String>,
+        }
+
+        impl $name {
+            fn consistency(&self) -> queries::consistency::ConsistencyParams {
+                queries::consistency::ConsistencyParams {
+                    min_position: self.min_position,
+                    max_staleness: self.max_staleness.clone(),
+                    on_timeout: self.on_timeout.clone(),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use params;

@@ -1,0 +1,48 @@
+//! Activity of one campaign: who did what to it, and when.
+
+use axum::response::Response;
+use http_edge::path::ApiPath;
+use http_edge::query::ApiQuery;
+use queries::Query;
+use queries::activity::{ActivityEntry, ActivityRequest};
+
+use super::campaign::CampaignPath;
+use crate::context::ReadContext;
+use crate::error::ApiError;
+use crate::json::Envelope;
+use crate::params::params;
+use crate::problems::CampaignListProblems;
+
+params! {
+    /// The parameters of a campaign's activity.
+    pub(crate) struct ActivityParams in pages {}
+}
+
+/// Activity of one campaign
+///
+/// Who did what to it, newest first.
+/// Decisions, corrections of its sources' observations, and which source began to send numbers when. Observations,
+/// statements and runs of sources are no part of it: metrics and freshness tell of them.
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns/{id}/activity",
+    operation_id = "list_activity",
+    tag = "campaigns",
+    params(CampaignPath, ActivityParams),
+    responses(
+        (status = 200, description = "A page of happenings.", content(
+            (Envelope<'static, Vec<ActivityEntry>> = "application/json"),
+            (String = "text/csv"),
+        )),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        CampaignListProblems,
+    )
+)]
+pub(crate) async fn list(
+    caller: ReadContext,
+    ApiPath(CampaignPath { id }): ApiPath<CampaignPath>,
+    ApiQuery(params): ApiQuery<ActivityParams>,
+) -> Result<Response, ApiError> {
+    let request = ActivityRequest { id, limit: params.limit, cursor: params.cursor.clone() };
+    caller.list(Query::Activity(request), &params, format!("campaign-{id}-activity")).await
+}

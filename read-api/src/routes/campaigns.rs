@@ -1,0 +1,89 @@
+//! Many campaigns: filtered, sorted, a page at a time.
+
+use axum::response::Response;
+use http_edge::query::ApiQuery;
+use queries::Query;
+use queries::campaign::Campaign;
+use queries::campaigns::CampaignsRequest;
+use utoipa::openapi::schema::ArrayBuilder;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::values;
+use crate::context::ReadContext;
+use crate::error::ApiError;
+use crate::json::{Meta, Page};
+use crate::params::params;
+use crate::problems::ListProblems;
+
+params! {
+    /// The parameters of the list of campaigns.
+    pub(crate) struct CampaignsParams in pages {
+        /// Only campaigns that stand so now, separated by commas: draft, scheduled, active, paused, completed, archived.
+        status: Option<String>,
+        /// Only campaigns that run on one of these channels, separated by commas.
+        channel: Option<String>,
+        /// Only campaigns that get numbers from one of these sources, by name, separated by commas.
+        source: Option<String>,
+        /// Only campaigns whose name holds this text, in whatever case.
+        q: Option<String>,
+        /// `name` (the default), `created_at`, `changed_at` or `starts_on`; with a `-` in front, last first.
+        sort: Option<String>,
+        /// Only these members of each campaign, separated by commas.
+        fields: Option<String>,
+    }
+}
+
+/// A page of campaigns, as the OpenAPI document describes it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes how an `Envelope` of these is written")]
+struct CampaignsAnswer {
+    #[schema(schema_with = listed_schema)]
+    data: Vec<Campaign>,
+    page: Page<'static>,
+    meta: Meta<'static>,
+}
+
+/// No member is there whatever `fields` says.
+fn listed_schema() -> Schema {
+    let mut campaign = Campaign::schema();
+    if let RefOr::T(Schema::Object(campaign)) = &mut campaign {
+        campaign.required.clear();
+        campaign.description = Some("A campaign; with `fields`, only those members of it.".to_owned());
+    }
+    ArrayBuilder::new().items(campaign).into()
+}
+
+/// Campaigns, filtered and sorted.
+#[utoipa::path(
+    get,
+    path = "/v1/campaigns",
+    operation_id = "list_campaigns",
+    tag = "campaigns",
+    params(CampaignsParams),
+    responses(
+        (status = 200, description = "A page of campaigns.", content(
+            (CampaignsAnswer = "application/json"),
+            (String = "text/csv"),
+        )),
+        (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
+        ListProblems,
+    )
+)]
+pub(crate) async fn list(
+    caller: ReadContext,
+    ApiQuery(params): ApiQuery<CampaignsParams>,
+) -> Result<Response, ApiError> {
+    let list = |text: &Option<String>| values(text.as_deref()).unwrap_or_default();
+    let request = CampaignsRequest {
+        status: list(&params.status),
+        channel: list(&params.channel),
+        source: list(&params.source),
+        q: params.q.clone(),
+        sort: params.sort.clone(),
+        fields: list(&params.fields),
+        limit: params.limit,
+        cursor: params.cursor.clone(),
+    };
+    caller.list(Query::Campaigns(request), &params, "campaigns".to_owned()).await
+}

@@ -1,0 +1,43 @@
+//! What handlers work with.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use platform::authenticator::Authenticator;
+use queries::ReadModel;
+use tokio::sync::Semaphore;
+
+/// What every handler works with. Each request has a clone of its own, which is one pointer.
+#[derive(Debug, Clone)]
+pub struct ApiState(Arc<ApiParts>);
+
+/// The parts of [`ApiState`].
+#[derive(Debug)]
+pub struct ApiParts {
+    pub(crate) model: ReadModel,
+    authenticator: Authenticator,
+    /// How many callers may read rows as CSV at a time.
+    pub(crate) exports: Arc<Semaphore>,
+}
+
+impl ApiState {
+    pub fn new(model: ReadModel, authenticator: Authenticator) -> Self {
+        let exports = usize::try_from(model.max_connections() / 2).unwrap_or(1).max(1);
+        Self(Arc::new(ApiParts { model, authenticator, exports: Arc::new(Semaphore::new(exports)) }))
+    }
+}
+
+impl Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
+    }
+}
+
+impl FromRef<ApiState> for Authenticator {
+    fn from_ref(state: &ApiState) -> Self {
+        state.authenticator.clone()
+    }
+}

@@ -74,7 +74,7 @@ async fn events_say_who_and_in_which_flow(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_no_campaign_is_refused_by_field(pool: PgPool) {
+async fn rejects_invalid_campaigns_by_field(pool: PgPool) {
     let api = Api::start(pool).await;
     let refused: [(Value, &str, &str); 12] = [
         (json!({"name": null}), "invalid-body", "name"),
@@ -110,7 +110,7 @@ async fn what_is_no_campaign_is_refused_by_field(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_refusal_names_its_rule(pool: PgPool) {
+async fn a_rejection_names_its_rule(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     assert_snapshot!(api.call(step(id, "pause")).await, @r#"
@@ -126,7 +126,7 @@ async fn a_refusal_names_its_rule(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_edit_changes_what_it_names(pool: PgPool) {
+async fn an_edit_changes_only_the_given_members(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     assert_snapshot!(api.call(patch(id, &json!({"name": "Spring sale", "ends_on": "2027-01-31"}))).await, @r#"
@@ -169,7 +169,7 @@ async fn an_edit_changes_what_it_names(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_lives_and_is_put_away(pool: PgPool) {
+async fn a_campaign_goes_through_its_lifecycle(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     for (version, name) in [(2, "launch"), (3, "pause"), (4, "resume"), (5, "complete"), (6, "archive")] {
@@ -185,7 +185,7 @@ async fn a_campaign_lives_and_is_put_away(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_step_needs_no_body(pool: PgPool) {
+async fn lifecycle_commands_need_no_body(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let reply = api.call(step(id, "launch").text(r#"{"when": "now"}"#)).await;
@@ -196,7 +196,7 @@ async fn a_step_needs_no_body(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_budget_is_set_and_taken_away(pool: PgPool) {
+async fn a_budget_is_set_and_removed(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let reply = api.call(budget(id, &json!({"budget": {"amount": 1500.25, "currency": "EUR"}}))).await;
@@ -226,7 +226,7 @@ async fn a_budget_is_set_and_taken_away(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_change_may_be_meant_for_one_version(pool: PgPool) {
+async fn if_match_names_the_version_to_change(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let renamed = api.call(patch(id, &json!({"name": "B"})).if_match(1)).await;
@@ -237,7 +237,7 @@ async fn a_change_may_be_meant_for_one_version(pool: PgPool) {
     {
       "detail": "It is at version 2. Read it again and decide anew.",
       "status": 412,
-      "title": "The campaign has changed since",
+      "title": "The campaign has changed",
       "type": "https://highwater.dev/problems/version-mismatch",
       "version": 2
     }
@@ -256,7 +256,7 @@ async fn a_change_may_be_meant_for_one_version(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_that_is_not_there_is_not_found(pool: PgPool) {
+async fn an_unknown_campaign_is_not_found(pool: PgPool) {
     let api = Api::start(pool).await;
     for id in [Uuid::from_u128(1).to_string(), "seven".to_owned(), "%00".to_owned()] {
         let reply = api.call(Call::post(&format!("/v1/campaigns/{id}/launch"))).await;

@@ -54,7 +54,7 @@ async fn an_event_is_an_observation(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_events_of_a_batch_fare_one_by_one(pool: PgPool) {
+async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
     let api = start(pool).await;
     let with = |id: &str, name: &str, value: Value| {
         let mut event = event(id, "click");
@@ -153,7 +153,7 @@ async fn the_events_of_a_batch_fare_one_by_one(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_is_of_one_source(pool: PgPool) {
+async fn a_batch_of_events_has_one_source(pool: PgPool) {
     let api = start(pool).await;
     let mut foreign = event("o-2", "click");
     foreign["source"] = json!("https://shop.example.com/tracker");
@@ -187,7 +187,7 @@ async fn a_request_is_of_one_source(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_holds_for_a_batch_of_ours_holds_for_events(pool: PgPool) {
+async fn events_have_results_like_a_json_batch(pool: PgPool) {
     let api = start(pool).await;
     for (call, status, code) in [
         (batch(&[]), 422, "batch-size"),

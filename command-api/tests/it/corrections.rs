@@ -51,7 +51,7 @@ async fn sums(api: &Api) -> (i64, i64, usize) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_correction_is_recorded_with_all_that_it_means(pool: PgPool) {
+async fn a_correction_is_recorded_as_a_difference(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     // The original is not the only one in its event, nor its event the only one.
     let sales: Vec<Value> = (0..5).map(|n| sale(&format!("order-{n}"), campaign)).collect();
@@ -92,7 +92,7 @@ async fn the_same_correction_again_is_a_duplicate(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_cannot_be_corrected_is_rejected_alone(pool: PgPool) {
+async fn invalid_corrections_are_rejected_one_by_one(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let other = api.campaign(&json!([])).await;
     let mut days_before = sale("order-2", campaign);
@@ -183,7 +183,7 @@ async fn an_original_is_found_for_as_long_as_its_source_may_send(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_archived_campaigns_numbers_can_still_be_corrected(pool: PgPool) {
+async fn observations_of_an_archived_campaign_can_be_corrected(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     api.post("/v1/observations", &batch(&[sale("order-1", campaign)])).await;
     let reply = api.call(Call::post(&format!("/v1/campaigns/{campaign}/archive"))).await;
@@ -228,7 +228,7 @@ async fn corrections_that_race_are_all_counted_exactly(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_original_and_its_correction_race_with_the_same_pair(pool: PgPool) {
+async fn corrections_racing_with_their_original_are_all_counted(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let mut racing = JoinSet::new();
     for n in 0..8 {
@@ -247,7 +247,7 @@ async fn an_original_and_its_correction_race_with_the_same_pair(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn twins_in_a_request_are_told_what_is_recorded(pool: PgPool) {
+async fn repeated_items_in_a_batch_are_judged_by_the_log(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let click = |count: i64| json!({"id": "c-1", "campaign_id": campaign, "type": "click", "occurred_at": "2026-11-21T21:00:00Z", "count": count});
     api.post("/v1/observations", &batch(&[click(1)])).await;
@@ -334,7 +334,7 @@ fn any_items(rng: &mut StdRng, named: &mut usize) -> Vec<Value> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn whatever_is_sent_the_log_adds_up_to_the_last_totals(pool: PgPool) {
+async fn the_log_adds_up_to_the_last_totals(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let mut rng = StdRng::seed_from_u64(7);
     let (mut model, mut named) = (Model::default(), 0);

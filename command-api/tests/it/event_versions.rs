@@ -27,7 +27,7 @@ fn set_budget(id: Uuid, amount: &str, per: &str) -> Call {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_of_version_1_is_decided_on(pool: PgPool) {
+async fn decides_on_a_campaign_with_events_of_version_1(pool: PgPool) {
     let api = Api::start(pool).await;
     let mut body = campaign();
     body["budget"] = json!({"amount": "25000.00", "currency": "EUR"});
@@ -48,7 +48,7 @@ async fn a_campaign_of_version_1_is_decided_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_that_newer_code_changed_is_left_to_it(pool: PgPool) {
+async fn a_campaign_with_newer_events_is_unavailable(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let old = api.another_process().await;
@@ -71,7 +71,7 @@ async fn a_campaign_that_newer_code_changed_is_left_to_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_observation_that_newer_code_recorded_is_not_corrected_by_old(pool: PgPool) {
+async fn correcting_a_newer_event_is_unavailable(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     api.source("shop", "push").await;

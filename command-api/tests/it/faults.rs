@@ -35,7 +35,7 @@ async fn without_a_database_it_is_unavailable(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_waits_is_written_and_what_comes_too_late_is_told_so(pool: PgPool) {
+async fn shutdown_writes_the_queue_and_rejects_later_commands(pool: PgPool) {
     let api = Api::start(pool).await;
     api.shutdown.cancel();
     // The writer ends when it is through with its queue; until then it may still take a command.

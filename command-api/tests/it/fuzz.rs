@@ -187,7 +187,7 @@ fn odd_text(body: &Value) -> Vec<Vec<u8>> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn no_body_is_answered_with_a_fault(pool: PgPool) {
+async fn no_body_causes_a_server_error(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("shop", "push").await;
     api.source("ads", "pull").await;

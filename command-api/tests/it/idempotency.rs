@@ -29,7 +29,7 @@ async fn twice(api: &Api, call: Call) -> Reply {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_command_is_answered_the_same_again(pool: PgPool) {
+async fn every_command_is_replayed_by_its_key(pool: PgPool) {
     let api = Api::start(pool).await;
     let created = twice(&api, Call::post("/v1/campaigns").json(&campaign()).once("create")).await;
     assert_eq!(created.status, StatusCode::CREATED);
@@ -72,7 +72,7 @@ async fn every_command_is_answered_the_same_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_refusal_of_the_rules_is_kept(pool: PgPool) {
+async fn a_rejection_by_the_domain_leaves_a_receipt(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let pause = Call::post(&format!("/v1/campaigns/{id}/pause")).once("pause");
@@ -93,7 +93,7 @@ async fn a_refusal_of_the_rules_is_kept(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn other_refusals_are_not_kept(pool: PgPool) {
+async fn other_errors_leave_no_receipt(pool: PgPool) {
     let api = Api::start(pool).await;
     let observations = json!({"source": "shop", "observations": [{}]});
     let call = Call::post("/v1/observations").json(&observations).once("k");
@@ -113,7 +113,7 @@ async fn other_refusals_are_not_kept(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_stands_for_one_request(pool: PgPool) {
+async fn rejects_a_key_that_was_used_for_another_request(pool: PgPool) {
     let api = Api::start(pool).await;
     let first = api.call(Call::post("/v1/campaigns").json(&campaign()).once("k")).await;
     assert_eq!(first.status, StatusCode::CREATED);
@@ -136,7 +136,7 @@ async fn a_key_stands_for_one_request(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_twin_of_what_is_being_carried_out_is_told_to_come_again(pool: PgPool) {
+async fn rejects_a_key_that_is_in_flight(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("shop", "push").await;
     api.source("ads", "pull").await;
@@ -196,7 +196,7 @@ async fn waits_for_the_head(api: &Api) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_is_free_again_when_nothing_was_done(pool: PgPool) {
+async fn a_key_is_free_again_after_a_failure(pool: PgPool) {
     let api = Api::start(pool).await;
     let unknown = Call::post("/v1/sources/ads/syncs").json(&json!({"status": "started"})).once("k");
     assert_eq!(api.call(unknown.clone()).await.code(), "not-found");
@@ -205,7 +205,7 @@ async fn a_key_is_free_again_when_nothing_was_done(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_caller_that_went_away_finds_its_answer(pool: PgPool) {
+async fn a_caller_that_disconnected_finds_its_receipt(pool: PgPool) {
     let api = Api::start(pool).await;
     let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
     let mut holder = api.pool.begin().await.unwrap();
@@ -229,7 +229,7 @@ async fn a_caller_that_went_away_finds_its_answer(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_is_remembered_for_a_day_and_longer(pool: PgPool) {
+async fn a_receipt_is_kept_for_more_than_a_day(pool: PgPool) {
     let api = Api::start(pool).await;
     // Recorded at 22:00 UTC: after 47 hours it is of the day before yesterday.
     let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
@@ -248,7 +248,7 @@ async fn a_key_is_remembered_for_a_day_and_longer(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_is_remembered_over_midnight(pool: PgPool) {
+async fn a_receipt_is_found_after_midnight(pool: PgPool) {
     let api = Api::start(pool).await;
     let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
     let first = api.call(call.clone()).await;

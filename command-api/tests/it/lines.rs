@@ -176,7 +176,7 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_request_that_broke_is_sent_again_and_goes_on(pool: PgPool) {
+async fn a_broken_stream_resumes_when_it_is_sent_again(pool: PgPool) {
     let (api, _) = start(pool).await;
     let whole = clicks(1..=35);
     let (sender, call) = Call::post(SHOP).once("k").arriving(NDJSON);
@@ -211,7 +211,7 @@ async fn a_request_that_broke_is_sent_again_and_goes_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_stands_for_one_body(pool: PgPool) {
+async fn rejects_a_key_that_was_used_for_another_body(pool: PgPool) {
     let (api, _) = start(pool).await;
     api.source("mail", "push").await;
     assert_eq!(counts(api.call(post(&clicks(1..=15)).once("k")).await.last()), [15, 0, 0, 0]);
@@ -243,7 +243,7 @@ async fn a_key_stands_for_one_body(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_wrong_from_the_start_is_a_plain_problem(pool: PgPool) {
+async fn errors_before_the_first_chunk_are_plain_problems(pool: PgPool) {
     let (api, _) = start(pool).await;
     api.source("ads", "pull").await;
     add_key(&api.pool, 1, "hw_reader", &[platform::principal::Scope::Read]).await;
@@ -278,7 +278,7 @@ async fn what_is_wrong_from_the_start_is_a_plain_problem(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_an_answer_lists_is_bounded(pool: PgPool) {
+async fn the_results_of_a_response_are_bounded(pool: PgPool) {
     let (api, _) = start(pool).await;
     let reply = api.call(post(&"{}\n".repeat(55))).await;
     let (chunks, last) = reply.lines();
@@ -291,7 +291,7 @@ async fn what_an_answer_lists_is_bounded(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn packed_lines_are_the_same_request(pool: PgPool) {
+async fn compressed_lines_are_the_same_request(pool: PgPool) {
     let (api, _) = start(pool).await;
     let body = clicks(1..=25);
     let (mut gzip, mut zstd) = (Vec::new(), Vec::new());

@@ -158,7 +158,7 @@ async fn an_id_is_unique_per_source_type_and_day(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_archived_campaign_refuses_what_came_later(pool: PgPool) {
+async fn an_archived_campaign_rejects_later_observations(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     // The claim is remembered as open when the campaign is archived.
     assert_eq!(api.post("/v1/observations", &batch(&[click("o-1", campaign)])).await.counts(), [1, 0, 0, 0]);
@@ -198,7 +198,7 @@ async fn external_ids_follow_their_campaign(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_batch_is_refused_whole_for_its_outer_shape_alone(pool: PgPool) {
+async fn rejects_a_whole_batch_only_for_its_envelope(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     api.source("ads", "pull").await;
     let item = click("o-1", campaign);
@@ -221,7 +221,7 @@ async fn a_batch_is_refused_whole_for_its_outer_shape_alone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_batch_that_is_sent_again_is_answered_as_the_first_time_whatever_has_changed(pool: PgPool) {
+async fn a_repeated_batch_is_answered_by_its_receipt(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let mut item = click("o-2", campaign);
     item.as_object_mut().unwrap().remove("campaign_id");

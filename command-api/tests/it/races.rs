@@ -59,7 +59,7 @@ async fn one_of_many_campaigns_gets_an_external_id(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_key_is_carried_out_once(pool: PgPool) {
+async fn concurrent_requests_with_one_key_are_carried_out_once(pool: PgPool) {
     let api = Api::start(pool).await;
     let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
     let replies = race(&api, (0..CALLERS).map(|_| call.clone())).await;
@@ -79,7 +79,7 @@ async fn one_key_is_carried_out_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn changes_meant_for_any_version_all_get_through(pool: PgPool) {
+async fn concurrent_changes_without_if_match_all_succeed(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let renames = (0..CALLERS).map(|number| {
@@ -94,7 +94,7 @@ async fn changes_meant_for_any_version_all_get_through(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn of_changes_meant_for_one_version_one_gets_through(pool: PgPool) {
+async fn one_of_concurrent_changes_with_if_match_succeeds(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let renames = (0..CALLERS).map(|number| {
@@ -161,7 +161,7 @@ async fn activity_races_with_archiving(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_another_process_did_is_seen_by_every_command(pool: PgPool) {
+async fn every_command_sees_what_another_process_did(pool: PgPool) {
     let here = Api::start(pool.clone()).await;
     let there = here.another_process().await;
     let id = here.campaign(&json!([])).await;

@@ -49,7 +49,7 @@ async fn a_source_is_registered(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn another_source_under_the_same_name_is_refused(pool: PgPool) {
+async fn rejects_another_definition_under_the_same_name(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("google_ads", "pull").await;
     let mut other = source("google_ads", "pull");
@@ -84,7 +84,7 @@ async fn another_source_under_the_same_name_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_no_source_is_refused_by_field(pool: PgPool) {
+async fn rejects_invalid_sources_by_field(pool: PgPool) {
     let api = Api::start(pool).await;
     for (member, value, code) in [
         ("name", json!(""), "invalid-name"),

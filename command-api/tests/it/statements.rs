@@ -75,7 +75,7 @@ async fn totals_are_recorded(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn there_and_back_is_recorded_and_the_same_again_is_not(pool: PgPool) {
+async fn a_reverted_total_is_recorded_and_a_repeated_one_is_not(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let say = |clicks: u32, at: &str| {
         let mut item = day(campaign, "2026-11-20", &json!({"clicks": clicks, "impressions": 100}));
@@ -100,7 +100,7 @@ async fn there_and_back_is_recorded_and_the_same_again_is_not(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn of_a_key_given_twice_the_newer_holds(pool: PgPool) {
+async fn the_newest_statement_of_a_bucket_holds(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let say = |clicks: u32, at: &str| {
         let mut item = day(campaign, "2026-11-20", &json!({"clicks": clicks}));
@@ -156,7 +156,7 @@ async fn a_measure_is_stated_in_one_grain_and_zone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_archived_campaign_refuses_later_buckets(pool: PgPool) {
+async fn an_archived_campaign_rejects_later_buckets(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     assert_eq!(api.call(Call::post(&format!("/v1/campaigns/{campaign}/archive"))).await.status, StatusCode::OK);
     api.clock.advance(chrono::TimeDelta::days(2));
@@ -174,7 +174,7 @@ async fn an_archived_campaign_refuses_later_buckets(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_batch_is_refused_whole_for_its_outer_shape_alone(pool: PgPool) {
+async fn rejects_a_whole_batch_only_for_its_envelope(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     api.source("shop", "push").await;
     let item = day(campaign, "2026-11-20", &json!({"clicks": 5}));

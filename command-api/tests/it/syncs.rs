@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use crate::support::Api;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn runs_are_noted(pool: PgPool) {
+async fn syncs_are_recorded(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("google ads", "pull").await;
     let path = "/v1/sources/google%20ads/syncs";
@@ -31,7 +31,7 @@ async fn runs_are_noted(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_no_sync_is_refused_by_field(pool: PgPool) {
+async fn rejects_invalid_syncs_by_field(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("ads", "pull").await;
     for (body, field) in [

@@ -1,4 +1,4 @@
-//! The kinds of problems that only commands have. What a rule of the domain does not allow is in `rules`.
+//! The problem types that only commands have. Those of the domain's rules are in `rules`.
 
 use http_edge::problem::ProblemType;
 use http_edge::problem::kinds::{NOT_FOUND, OF_BODIES};
@@ -9,28 +9,27 @@ use super::rules;
 problem_types! {
     pub(crate) ALL;
 
-    /// The campaign changed after the version that `If-Match` names, and the command may rest on what is no longer so.
-    /// Nothing was done. `version` is what it has now: read it again and decide anew.
-    pub(crate) VERSION_MISMATCH = PRECONDITION_FAILED "version-mismatch" "The campaign has changed since"
+    /// The campaign changed after the version that `If-Match` names. Nothing was done. `version` is its current version:
+    /// read the campaign again and decide anew.
+    pub(crate) VERSION_MISMATCH = PRECONDITION_FAILED "version-mismatch" "The campaign has changed"
         r#"{"detail": "It is at version 4. Read it again and decide anew.", "version": 4}"#;
 
-    /// Others changed the same thing at the same time, more often than was tried. Nothing was done: send the request
+    /// Other requests changed the same data at the same time, at every attempt. Nothing was done: send the request
     /// again.
-    pub(crate) CONCURRENT_CHANGE = CONFLICT "concurrent-change" "Others are changing the same thing"
+    pub(crate) CONCURRENT_CHANGE = CONFLICT "concurrent-change" "Other requests are changing the same data"
         r#"{"detail": "Nothing was done. Send the request again."}"#;
 
-    /// Another request with this `Idempotency-Key` is not answered yet. Send this one again later: it gets the same
-    /// answer.
+    /// Another request with this `Idempotency-Key` is being carried out. Send this one again later: it gets the same
+    /// response.
     pub(crate) REQUEST_IN_FLIGHT = CONFLICT "request-in-flight" "This request is being carried out"
         r#"{"detail": "Another request with this Idempotency-Key is not answered yet. Send this one again later."}"#;
 
-    /// The name stands for a source that was registered as something else; `errors` names the first member that
-    /// differs.
+    /// A source with another definition has this name. `errors` names the first member that differs.
     pub(crate) SOURCE_NAME_TAKEN = CONFLICT "source-name-taken" "Another source has this name"
         r#"{"detail": "The source \"google_ads\" is registered with another currency.",
             "errors": [{"field": "currency", "detail": "differs from what is registered under this name"}]}"#;
 
-    /// An external id stands for one campaign of a workspace, and another campaign has this one.
+    /// Another campaign of the workspace has this external id.
     pub(crate) EXTERNAL_ID_TAKEN = CONFLICT "external-id-taken" "Another campaign has this external id"
         r#"{"detail": "The external id \"1234567890\" belongs to another campaign.",
             "errors": [{"field": "external_ids", "detail": "\"1234567890\" is taken"}]}"#;
@@ -39,17 +38,17 @@ problem_types! {
     pub(crate) UNKNOWN_SOURCE = UNPROCESSABLE_ENTITY "unknown-source" "There is no such source"
         r#"{"errors": [{"field": "source", "detail": "\"google_ads\" is not registered: POST /v1/sources first"}]}"#;
 
-    /// A push source sends observations, a pull source is asked for totals and sends statements.
+    /// A push source sends observations. A pull source is asked for totals and sends statements.
     pub(crate) WRONG_SOURCE_KIND = UNPROCESSABLE_ENTITY "wrong-source-kind" "This source does not send these"
         r#"{"errors": [{"field": "source", "detail": "\"google_ads\" is a pull source: it sends statements"}]}"#;
 
-    /// A batch has at least one item and at most as many as `errors` says. Send more in several batches, or
+    /// A batch has at least one item, and at most the number that `errors` says. Send more items in several batches, or
     /// observations as newline-delimited JSON.
-    pub(crate) BATCH_SIZE = UNPROCESSABLE_ENTITY "batch-size" "The batch has no or too many items"
+    pub(crate) BATCH_SIZE = UNPROCESSABLE_ENTITY "batch-size" "The batch has no items or too many"
         r#"{"errors": [{"field": "observations", "detail": "has 0 items, but 1 to 5000 are taken"}]}"#;
 
-    /// The events of one request are of one source. Send those of each source in a request of their own, or name one
-    /// source for all of them in the query.
+    /// All events of one request must have one source. Send the events of each source in a request of their own, or name
+    /// one source for all of them in the query.
     pub(crate) MIXED_SOURCES = UNPROCESSABLE_ENTITY "mixed-sources" "The events are of several sources"
         r#"{"errors": [{"field": "[2].source", "detail": "differs from [0].source"}]}"#;
 
@@ -57,34 +56,33 @@ problem_types! {
     pub(crate) INVALID_IDEMPOTENCY_KEY = BAD_REQUEST "invalid-idempotency-key" "The Idempotency-Key is not valid"
         r#"{"errors": [{"field": "Idempotency-Key", "detail": "is given more than once"}]}"#;
 
-    /// A key stands for one method, path and body, and this one was used for another request. Use a new key for a new
-    /// request.
+    /// This key was used for a request with another method, path or body. Use a new key for a new request.
     pub(crate) IDEMPOTENCY_KEY_REUSED = UNPROCESSABLE_ENTITY "idempotency-key-reused"
         "This idempotency key was used for another request"
         r#"{"detail": "A key stands for one method, path and body. Use a new key for a new request."}"#;
 
-    /// `If-Match` is `*`, or the `ETag` of a campaign as it was received, or several of them.
+    /// `If-Match` is `*`, or one or more values of a campaign's `ETag`.
     pub(crate) INVALID_IF_MATCH = BAD_REQUEST "invalid-if-match" "The If-Match header is not valid"
-        r#"{"errors": [{"field": "If-Match", "detail": "is no version in quotes"}]}"#;
+        r#"{"errors": [{"field": "If-Match", "detail": "must be a quoted version such as \"3\", as the last answer's ETag had it"}]}"#;
 }
 
 type Types = &'static [&'static ProblemType];
 
-/// Of every command.
+/// The types of every command.
 const COMMAND: Types = &[INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_FLIGHT, CONCURRENT_CHANGE];
-/// Of a command to a campaign that exists.
+/// The types of a command on a campaign that exists.
 const CHANGE: Types = &[NOT_FOUND, INVALID_IF_MATCH, VERSION_MISMATCH, rules::CAMPAIGN_ARCHIVED];
-/// Of a batch.
+/// The types of a batch.
 const BATCH: Types = &[UNKNOWN_SOURCE, WRONG_SOURCE_KIND, BATCH_SIZE];
 
 problem_responses! {
-    /// Problems of drafting a campaign.
+    /// Problems of creating a campaign.
     pub(crate) CreateCampaignProblems = COMMAND, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_BUDGETS;
-    /// Problems of changing what a campaign is.
+    /// Problems of editing a campaign.
     pub(crate) EditCampaignProblems = COMMAND, CHANGE, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_EDITS;
-    /// Problems of a campaign's budget.
+    /// Problems of setting a campaign's budget.
     pub(crate) BudgetProblems = COMMAND, CHANGE, rules::OF_BUDGETS, &[rules::BUDGET_FIXED];
-    /// Problems of the steps of a campaign's life, whose bodies may be left out.
+    /// Problems of the steps of a campaign's lifecycle, whose bodies may be left out.
     pub(crate) LifecycleProblems = COMMAND, CHANGE, rules::OF_STEPS, OF_BODIES;
     /// Problems of registering a source.
     pub(crate) SourceProblems = COMMAND, &[SOURCE_NAME_TAKEN], rules::OF_SOURCES;

@@ -1,4 +1,4 @@
-//! What a rule of the domain does not allow, as problem types: one for each rule.
+//! The problem types of the domain's rules, one for each rule.
 
 use http_edge::problem::ProblemType;
 use http_edge::problem_types;
@@ -6,10 +6,10 @@ use http_edge::problem_types;
 problem_types! {
     pub(crate) ALL;
 
-    /// A name is one line of 1 to 200 characters, that of a source of 1 to 100.
+    /// A name is one line of 1 to 200 characters. The name of a source has 1 to 100.
     pub(crate) INVALID_NAME = UNPROCESSABLE_ENTITY "invalid-name" "The name cannot be used"
         r#"{"detail": "the name is empty", "errors": [{"field": "name", "detail": "the name is empty"}]}"#;
-    /// Each channel is named once.
+    /// Each channel may be named once.
     pub(crate) CHANNEL_TWICE = UNPROCESSABLE_ENTITY "channel-twice" "A channel is named more than once"
         r#"{"detail": "the channel email is named more than once"}"#;
     /// A campaign runs on at most 20 channels.
@@ -21,14 +21,14 @@ problem_types! {
     /// The last day is not before the first.
     pub(crate) ENDS_BEFORE_START = UNPROCESSABLE_ENTITY "ends-before-start" "The campaign would end before it starts"
         r#"{"detail": "the campaign would end on 2026-11-30, before it starts on 2026-12-01"}"#;
-    /// The days of campaigns lie in the years 1970 to 2199.
-    pub(crate) DATE_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "date-out-of-range" "The date lies outside of the years that are kept"
+    /// The days of a campaign must lie in the years 1970 to 2199.
+    pub(crate) DATE_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "date-out-of-range" "The date is out of range"
         r#"{"detail": "the first day 1969-12-31 lies outside of the years 1970 to 2199"}"#;
-    /// What is over cannot be launched: give the campaign another last day first.
+    /// A campaign that is over cannot be launched. Change its last day first.
     pub(crate) LAST_DAY_PASSED = UNPROCESSABLE_ENTITY "last-day-passed" "The campaign's last day has passed"
         r#"{"detail": "the campaign cannot be launched, because its last day 2026-11-01 has passed"}"#;
-    /// Only a draft can be launched; a paused campaign is resumed.
-    pub(crate) NOT_A_DRAFT = UNPROCESSABLE_ENTITY "not-a-draft" "The campaign is no draft"
+    /// Only a draft can be launched. A paused campaign can be resumed.
+    pub(crate) NOT_A_DRAFT = UNPROCESSABLE_ENTITY "not-a-draft" "The campaign is not a draft"
         r#"{"detail": "only a draft can be launched, and the campaign is completed"}"#;
     /// Only a launched campaign can be paused.
     pub(crate) NOT_LAUNCHED = UNPROCESSABLE_ENTITY "not-launched" "The campaign is not launched"
@@ -39,13 +39,13 @@ problem_types! {
     /// Only a launched or paused campaign can be completed.
     pub(crate) NOT_UNDERWAY = UNPROCESSABLE_ENTITY "not-underway" "The campaign is not underway"
         r#"{"detail": "only a launched or paused campaign can be completed, and the campaign is a draft"}"#;
-    /// What runs cannot be put away: pause or complete the campaign first.
+    /// A launched campaign cannot be archived. Pause or complete it first.
     pub(crate) STILL_LAUNCHED = UNPROCESSABLE_ENTITY "still-launched" "The campaign is still launched"
         r#"{"detail": "a launched campaign cannot be archived: pause or complete it first"}"#;
-    /// An archived campaign takes no change any more.
+    /// An archived campaign takes no changes.
     pub(crate) CAMPAIGN_ARCHIVED = UNPROCESSABLE_ENTITY "campaign-archived" "The campaign is archived"
         r#"{"detail": "the campaign is archived and takes no changes"}"#;
-    /// Of a completed campaign only the name, the external ids and the attributes can still change.
+    /// Only the name, the external ids and the attributes of a completed campaign can change.
     pub(crate) CAMPAIGN_COMPLETED = UNPROCESSABLE_ENTITY "campaign-completed" "The campaign is completed"
         r#"{"detail": "the campaign is completed: only its name, external ids and attributes can still change",
             "errors": [{"field": "channels", "detail": "the campaign is completed: only its name, external ids and attributes can still change"}]}"#;
@@ -55,19 +55,19 @@ problem_types! {
     /// The time zone is fixed when the campaign is launched.
     pub(crate) TIME_ZONE_FIXED = UNPROCESSABLE_ENTITY "time-zone-fixed" "The time zone is fixed"
         r#"{"detail": "the time zone is fixed since the launch"}"#;
-    /// The first day is fixed when it has begun.
+    /// The first day is fixed once it has begun.
     pub(crate) START_FIXED = UNPROCESSABLE_ENTITY "start-fixed" "The first day is fixed"
         r#"{"detail": "the campaign has started on 2026-11-01, and its first day is fixed since"}"#;
-    /// A budget is more than nothing. `null` takes it away.
-    pub(crate) BUDGET_NOT_POSITIVE = UNPROCESSABLE_ENTITY "budget-not-positive" "The budget is not more than nothing"
+    /// A budget must be greater than 0. `null` removes it.
+    pub(crate) BUDGET_NOT_POSITIVE = UNPROCESSABLE_ENTITY "budget-not-positive" "The budget is not greater than 0"
         r#"{"detail": "the budget must be more than 0"}"#;
-    /// A budget is in the campaign's currency.
+    /// A budget must be in the campaign's currency.
     pub(crate) BUDGET_CURRENCY = UNPROCESSABLE_ENTITY "budget-currency" "The budget is in another currency"
         r#"{"detail": "the budget is in USD, and the campaign's currency is EUR"}"#;
     /// The budget is fixed when the campaign is completed.
     pub(crate) BUDGET_FIXED = UNPROCESSABLE_ENTITY "budget-fixed" "The budget is fixed"
         r#"{"detail": "the campaign is completed, and its budget is fixed since"}"#;
-    /// A source has one id for a campaign.
+    /// Each external id may be named once for a source.
     pub(crate) EXTERNAL_ID_TWICE = UNPROCESSABLE_ENTITY "external-id-twice" "An external id is named more than once"
         r#"{"detail": "the external id 1234567890 is named more than once"}"#;
     /// A campaign has at most 50 external ids.
@@ -76,9 +76,9 @@ problem_types! {
     /// An external id is one line of 1 to 200 characters.
     pub(crate) INVALID_EXTERNAL_ID = UNPROCESSABLE_ENTITY "invalid-external-id" "An external id cannot be used"
         r#"{"detail": "an external id is empty"}"#;
-    /// The source of an external id is what can be the name of a source.
+    /// The source of an external id must be a valid name of a source.
     pub(crate) INVALID_EXTERNAL_ID_SOURCE = UNPROCESSABLE_ENTITY "invalid-external-id-source"
-        "The source of an external id cannot be one" r#"{"detail": "the source of an external id is empty"}"#;
+        "The source of an external id cannot be used" r#"{"detail": "the source of an external id is empty"}"#;
     /// A campaign has at most 50 attributes.
     pub(crate) TOO_MANY_ATTRIBUTES = UNPROCESSABLE_ENTITY "too-many-attributes" "There are too many attributes"
         r#"{"detail": "51 attributes are too many, at most 50 are allowed"}"#;
@@ -101,19 +101,19 @@ problem_types! {
 problem_types! {
     pub(super) UNLISTED;
 
-    /// A rule that a receipt remembers and this program no longer knows.
+    /// A rule that a receipt remembers and this version of the program does not know.
     pub(super) FORGOTTEN = UNPROCESSABLE_ENTITY "not-allowed" "The rules do not allow this" "{}";
     /// A campaign is created once: its id is new each time.
     CAMPAIGN_EXISTS = UNPROCESSABLE_ENTITY "campaign-exists" "The campaign exists already" "{}";
     /// A campaign that does not exist is not found before the rules are asked.
     CAMPAIGN_NOT_FOUND = UNPROCESSABLE_ENTITY "campaign-not-found" "The campaign does not exist" "{}";
-    /// A source that is registered as another is refused before the rules are asked.
+    /// A source with another definition is an error before the rules are asked.
     SOURCE_EXISTS = UNPROCESSABLE_ENTITY "source-exists" "The source is registered already" "{}";
 }
 
 type Types = &'static [&'static ProblemType];
 
-/// Of what a campaign is.
+/// The rules of a campaign's details.
 pub(super) const OF_DETAILS: Types = &[
     INVALID_NAME,
     CHANNEL_TWICE,
@@ -128,15 +128,15 @@ pub(super) const OF_DETAILS: Types = &[
     INVALID_ATTRIBUTE_KEY,
     INVALID_ATTRIBUTE_VALUE,
 ];
-/// Of changing it.
+/// The rules of editing a campaign.
 pub(super) const OF_EDITS: Types =
     &[CHANNEL_REQUIRED, CAMPAIGN_COMPLETED, CURRENCY_FIXED, TIME_ZONE_FIXED, START_FIXED, BUDGET_CURRENCY];
-/// Of its budget.
+/// The rules of a budget.
 pub(super) const OF_BUDGETS: Types = &[BUDGET_NOT_POSITIVE, BUDGET_CURRENCY];
-/// Of its life.
+/// The rules of the lifecycle.
 pub(super) const OF_STEPS: Types =
     &[CHANNEL_REQUIRED, LAST_DAY_PASSED, NOT_A_DRAFT, NOT_LAUNCHED, NOT_PAUSED, NOT_UNDERWAY, STILL_LAUNCHED];
-/// Of sources.
+/// The rules of sources.
 pub(super) const OF_SOURCES: Types = &[INVALID_NAME, EXPECTED_DELAY_OUT_OF_RANGE, RESTATEMENT_HORIZON_OUT_OF_RANGE];
 
 /// The type of the rule that has this code.

@@ -9,6 +9,7 @@
 //! - An **observation** is something that happened, pushed as an increment.
 //! - A **statement** is what a pull source says a total is, as of now; the newest wins.
 //! - A **sync** is a source saying how its own run went, and through when it is complete.
+//! - An **item** is one observation or statement of a batch, as it is sent; it is accepted or rejected by itself.
 //! - A **measure** is what is counted; derived measures are computed last, from sums.
 //! - **Freshness** is a function of syncs, deadlines and a given now.
 //!

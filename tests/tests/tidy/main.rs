@@ -98,19 +98,20 @@ fn the_domain_touches_no_io() {
     assert!(found.is_empty(), "the domain is pure, but depends on {found:?}");
 }
 
-/// Use cases know no HTTP: only the edge, the two APIs and the binary link the web framework.
+/// Use cases know no HTTP: only the edge, the two APIs and the binary link the web framework, header types or OpenAPI.
 #[test]
-fn only_the_edge_links_axum() {
+fn only_the_edge_links_http() {
+    const HTTP: [&str; 3] = ["axum", "http", "utoipa"];
     let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
     let may = ["http-edge", "command-api", "read-api", "highwater", "tests", "bench"];
     let found: Vec<_> = metadata
         .packages
         .iter()
         .filter(|package| !may.contains(&package.name.as_str()))
-        .filter(|package| package.dependencies.iter().any(|dependency| dependency.name == "axum"))
+        .filter(|package| package.dependencies.iter().any(|dependency| HTTP.contains(&dependency.name.as_str())))
         .map(|package| package.name.as_str())
         .collect();
-    assert!(found.is_empty(), "{found:?} link axum");
+    assert!(found.is_empty(), "{found:?} link one of {HTTP:?}");
 }
 
 /// A dependency of tests alone is in no build of the program, whatever its profile.

@@ -1,9 +1,11 @@
 //! Finds claims, and caches those that every batch asks for again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event_store::{Claim, ClaimEffect, ClaimPrecondition, ItemQuery, StoredEvent, StoredItem};
+use lru::LruCache;
 use sqlx::PgPool;
 
 use super::{CAMPAIGN, CORRECTION, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
@@ -27,77 +29,60 @@ pub(crate) enum CachePolicy {
 /// A claim's kind and key.
 pub(crate) type Key = (&'static str, String);
 
-/// Claims that were found lately, by workspace.
+/// How many claims are cached. One takes about 300 bytes.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+
+/// The claims that were used last, by workspace.
 ///
-/// An entry may be out of date and do no harm: whatever a request relies on is asserted again by its append, which a
-/// stale entry makes fail, and then it is read anew. Only held claims are kept: nothing would assert that one is absent
-/// for as long as it is remembered.
-#[derive(Debug, Default)]
-pub(crate) struct ClaimCache(Mutex<Generations>);
+/// A stale entry does no harm: whatever a command relies on is asserted again by its append, which a stale entry makes fail,
+/// and then the claim is read. Only claims that somebody holds are cached: that nobody holds one would not be asserted.
+#[derive(Debug)]
+pub(crate) struct ClaimCache(Mutex<LruCache<(i32, Key), ClaimValue>>);
 
-/// Two halves. When the young one is full it becomes the old one, whose entries are forgotten unless they are used.
-#[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<(i32, Key), ClaimValue>,
-    old: HashMap<(i32, Key), ClaimValue>,
+impl Default for ClaimCache {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(CAPACITY)))
+    }
 }
-
-/// Of each half. An entry takes about 300 bytes.
-const CAPACITY: usize = 50_000;
 
 impl ClaimCache {
     fn get(&self, workspace: i32, key: &Key) -> Option<ClaimValue> {
-        let full_key = (workspace, key.clone());
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = generations.young.get(&full_key) {
-            return Some(held.clone());
-        }
-        let held = generations.old.remove(&full_key)?;
-        generations.put(full_key, held.clone());
-        Some(held)
+        self.lock().get(&(workspace, key.clone())).cloned()
     }
 
     fn put(&self, workspace: i32, key: Key, held: ClaimValue) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put((workspace, key), held);
+        self.lock().put((workspace, key), held);
     }
 
-    fn forget(&self, workspace: i32, key: Key) {
-        let full_key = (workspace, key);
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.young.remove(&full_key);
-        generations.old.remove(&full_key);
+    fn remove(&self, workspace: i32, key: Key) {
+        self.lock().pop(&(workspace, key));
     }
-}
 
-impl Generations {
-    fn put(&mut self, key: (i32, Key), held: ClaimValue) {
-        if self.young.len() >= CAPACITY {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, held);
+    fn lock(&self) -> MutexGuard<'_, LruCache<(i32, Key), ClaimValue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The claims that one request has looked at. All of them can be asserted as they were seen.
+/// Reads claims for one attempt at a command, and remembers what it saw, so that all of it can be asserted.
 #[derive(Debug)]
 pub(crate) struct ClaimReader<'a> {
     pool: &'a PgPool,
     cache: &'a ClaimCache,
     workspace: i32,
-    freshness: CachePolicy,
+    policy: CachePolicy,
     seen: HashMap<&'static str, HashMap<String, Option<ClaimValue>>>,
 }
 
 impl<'a> ClaimReader<'a> {
-    pub(crate) fn new(pool: &'a PgPool, cache: &'a ClaimCache, workspace: i32, freshness: CachePolicy) -> Self {
-        Self { pool, cache, workspace, freshness, seen: HashMap::new() }
+    pub(crate) fn new(pool: &'a PgPool, cache: &'a ClaimCache, workspace: i32, policy: CachePolicy) -> Self {
+        Self { pool, cache, workspace, policy, seen: HashMap::new() }
     }
 
-    /// Finds steady claims: those that change seldom, and so are worth remembering.
+    /// Finds claims that change seldom, and so are worth caching.
     pub(crate) async fn find_cached(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
         let mut missing = Vec::new();
         for key in wanted {
-            if !self.has_seen(&key) && !self.recall(&key) {
+            if !self.has_seen(&key) && !self.take_cached(&key) {
                 missing.push(key);
             }
         }
@@ -105,23 +90,23 @@ impl<'a> ClaimReader<'a> {
         for (kind, key) in missing {
             match self.held(kind, &key).cloned() {
                 Some(held) => self.cache.put(self.workspace, (kind, key), held),
-                None => self.cache.forget(self.workspace, (kind, key)),
+                None => self.cache.remove(self.workspace, (kind, key)),
             }
         }
         Ok(())
     }
 
-    /// Whether a steady claim is remembered as held.
-    pub(crate) fn recall(&mut self, key: &Key) -> bool {
-        let remembered = match self.freshness {
+    /// Takes a claim from the cache. False if it is not there.
+    pub(crate) fn take_cached(&mut self, key: &Key) -> bool {
+        let cached = match self.policy {
             CachePolicy::Cached => self.cache.get(self.workspace, key),
             CachePolicy::Read => None,
         };
-        let recalled = remembered.is_some();
-        if recalled {
-            self.record_seen(key.clone(), remembered);
+        let is_cached = cached.is_some();
+        if is_cached {
+            self.record_seen(key.clone(), cached);
         }
-        recalled
+        is_cached
     }
 
     /// Finds claims that change with every request.
@@ -166,7 +151,7 @@ impl<'a> ClaimReader<'a> {
         self.seen.get(kind).is_some_and(|keys| keys.contains_key(key))
     }
 
-    /// A claim that was looked for, if anyone holds it.
+    /// A claim that was looked up, if anyone holds it.
     pub(crate) fn held(&self, kind: &'static str, key: &str) -> Option<&ClaimValue> {
         self.seen.get(kind)?.get(key)?.as_ref()
     }

@@ -80,8 +80,8 @@ impl<'a> ResolvedRefs<'a> {
                 CampaignRef::Id(id) => wanted.push((CAMPAIGN, id.to_string())),
                 CampaignRef::External(id) => {
                     let own = (EXTERNAL_CAMPAIGN, claims::external_key(Some(source), id));
-                    // The workspace's id is rarely there, and what is not there is never remembered.
-                    if !lookup.recall(&own) {
+                    // The workspace rarely has such an id, and what it does not have is never cached.
+                    if !lookup.take_cached(&own) {
                         wanted.push((EXTERNAL_CAMPAIGN, claims::external_key(None, id)));
                     }
                     wanted.push(own);

@@ -113,14 +113,13 @@ impl SyncReport {
     /// Rejects a report that no source could make at `now`.
     pub fn validate(&self, now: DateTime<Utc>) -> Result<(), SyncReportError> {
         match self {
-            Self::Started => Ok(()),
             Self::Completed { complete_through, .. } if *complete_through > now + MAX_CLOCK_SKEW => {
                 Err(SyncReportError::CompleteThroughAhead)
             }
             Self::Completed { complete_through, .. } if !is_in_range(complete_through.date_naive()) => {
                 Err(SyncReportError::CompleteThroughOutOfRange)
             }
-            Self::Completed { .. } => Ok(()),
+            Self::Started | Self::Completed { .. } => Ok(()),
             Self::Failed { reason } => {
                 let control = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
                 if reason.trim().is_empty() || reason.chars().count() > MAX_REASON || reason.contains(control) {

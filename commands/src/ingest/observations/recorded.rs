@@ -28,7 +28,7 @@ pub(super) struct RecordedOriginal {
     pub(super) key: ItemKey,
     pub(super) campaign: CampaignId,
     pub(super) observation: Observation,
-    /// What it comes to with the corrections so far.
+    /// Its total after the corrections so far.
     pub(super) total: NetAmounts,
     /// The claim that says so.
     pub(super) claim: ClaimPrecondition,
@@ -91,7 +91,7 @@ impl RecordedItems {
         Ok(())
     }
 
-    /// Brings the originals to what their corrections so far made of them.
+    /// Sets the originals to the totals that their corrections so far made.
     async fn read_totals(&mut self, lookup: &mut ClaimReader<'_>, source: SourceId) -> Result<(), CommandError> {
         let key = |(day, id): &(NaiveDate, Uuid)| claims::correction_key(*day, *id);
         lookup.find(self.originals.keys().map(|place| (CORRECTION, key(place)))).await?;
@@ -126,7 +126,7 @@ impl RecordedItems {
         self.originals.get(&(day, id))
     }
 
-    /// The one item with this id, on that day if one is said.
+    /// The one item with this id, on that day if one is given.
     fn only(&self, id: Uuid, day: Option<NaiveDate>) -> Option<StoredItem> {
         let days = self.items.get(&id)?;
         match day {
@@ -139,13 +139,13 @@ impl RecordedItems {
     /// What a test says that the log holds.
     #[cfg(test)]
     pub(super) fn of(items: &[StoredItem], originals: Vec<RecordedOriginal>) -> Self {
-        let mut past = Self::default();
+        let mut recorded = Self::default();
         for item in items {
-            past.items.entry(item.id).or_default().insert(item.day, *item);
+            recorded.items.entry(item.id).or_default().insert(item.day, *item);
         }
-        past.originals =
-            originals.into_iter().map(|original| ((original.key.day, original.key.id), original)).collect();
-        past
+        let by_place = |original: RecordedOriginal| ((original.key.day, original.key.id), original);
+        recorded.originals = originals.into_iter().map(by_place).collect();
+        recorded
     }
 }
 

@@ -34,8 +34,9 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 
 /// The claims that were used last, by workspace.
 ///
-/// A stale entry does no harm: whatever a command relies on is asserted again by its append, which a stale entry makes fail,
-/// and then the claim is read. Only claims that somebody holds are cached: that nobody holds one would not be asserted.
+/// A stale entry does no harm. Whatever a command relies on is asserted again by its append, which a stale entry makes
+/// fail, and then the claim is read. Only claims that somebody holds are cached: that nobody holds one would not be
+/// asserted.
 #[derive(Debug)]
 pub(crate) struct ClaimCache(Mutex<LruCache<(i32, Key), ClaimValue>>);
 

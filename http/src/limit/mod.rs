@@ -117,13 +117,11 @@ impl Limits {
     }
 
     fn allowed(&self, standing: RateLimitStatus) -> Result<RateLimitStatus, Problem> {
-        match standing.wait {
-            None => Ok(standing),
-            Some(_) => {
-                self.count_refusal(standing.policy.name);
-                Err(rate_limited(&standing))
-            }
+        if standing.wait.is_some() {
+            self.count_refusal(standing.policy.name);
+            return Err(rate_limited(&standing));
         }
+        Ok(standing)
     }
 
     fn count_refusal(&self, cause: &'static str) {

@@ -42,6 +42,7 @@ pub(super) fn source() -> ResolvedSource {
 }
 
 /// An item that is valid except for what `changes` says; `null` removes a member.
+#[expect(clippy::unnecessary_wraps, reason = "an item of a batch is a result")]
 pub(super) fn observation(changes: &Value) -> ObservationItem {
     let mut item = json!({"id": "o-1", "campaign_id": OPEN, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
     for (name, value) in changes.as_object().unwrap() {

@@ -98,10 +98,10 @@ fn the_domain_touches_no_io() {
     assert!(found.is_empty(), "the domain is pure, but depends on {found:?}");
 }
 
-/// Use cases know no HTTP: only the edge, the two APIs and the binary link the web framework, header types or OpenAPI.
+/// Use cases know no HTTP: only the edge, the two APIs and the binary link the web framework or header types.
 #[test]
 fn only_the_edge_links_http() {
-    const HTTP: [&str; 3] = ["axum", "http", "utoipa"];
+    const HTTP: [&str; 2] = ["axum", "http"];
     let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
     let may = ["http-edge", "command-api", "read-api", "highwater", "tests", "bench"];
     let found: Vec<_> = metadata

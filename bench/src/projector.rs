@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use projections::{ProjectorConfig, ProjectorError};
+use projections::{PROJECTIONS, ProjectorConfig, ProjectorError};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ impl Projector {
     /// `pool` must act as the projector.
     pub(crate) fn start(pool: &PgPool) -> Self {
         let stop = CancellationToken::new();
-        let config = ProjectorConfig::new(Uuid::now_v7(), "bench".to_owned());
+        let config = ProjectorConfig::new(PROJECTIONS, Uuid::now_v7(), "bench".to_owned());
         Self { running: tokio::spawn(projections::run(pool.clone(), config, stop.clone())), stop }
     }
 

@@ -19,6 +19,8 @@ use thiserror::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::views::CAMPAIGN_MODEL;
+
 /// The days of the longest window, today included.
 const DAYS: u64 = 30;
 /// How often it is looked whether a refresh is due.
@@ -120,9 +122,10 @@ async fn lacks_a_workspace(conn: &mut PgConnection) -> Result<bool, sqlx::Error>
                SELECT FROM read.live_epochs l
                JOIN read.checkpoints c USING (projection, epoch, workspace)
                JOIN read.workspaces w ON w.epoch = l.epoch AND w.workspace = l.workspace
-               WHERE l.projection = 'campaign_model'
+               WHERE l.projection = $1
                  AND NOT EXISTS (SELECT FROM read.leaderboard b WHERE b.workspace = l.workspace AND b.days = 7 AND b.measure = '')
-           ) AS "lacks!""#
+           ) AS "lacks!""#,
+        CAMPAIGN_MODEL.name
     )
     .fetch_one(conn)
     .await
@@ -208,8 +211,9 @@ async fn hand_over_days(conn: &mut PgConnection, as_of: DateTime<Utc>) -> Result
          JOIN read.workspaces w ON w.epoch = l.epoch AND w.workspace = l.workspace
          LEFT JOIN read.leaderboard_days d
            ON d.workspace = l.workspace AND d.days_ago = 0 AND d.starts_at <= $1 AND d.ends_at > $1
-         WHERE l.projection = 'campaign_model' AND d.workspace IS NULL",
-        as_of
+         WHERE l.projection = $2 AND d.workspace IS NULL",
+        as_of,
+        CAMPAIGN_MODEL.name
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -1,7 +1,8 @@
 //! Projections: turn each workspace's log into the read tables, once and in order.
 //!
-//! [`engine`] runs any projection: it follows the logs, keeps checkpoints, stops visibly rather than skip, and rebuilds
-//! beside the live rows. [`views`] holds the read models, one file each, and the only list of projections.
+//! [`engine`] runs the projections that it is given: it follows the logs, keeps checkpoints, stops visibly rather than skip, and
+//! rebuilds beside the live rows. [`views`] holds the read models, one file each. [`registry`] lists the projections of this
+//! program and hands them to the engine.
 //!
 //! What readers may rely on: rows and checkpoint commit together, so one snapshot that reads `read.live_epochs`,
 //! `read.checkpoints` and rows sees exactly the events up to that position, if it is taken before the statement that reads
@@ -11,21 +12,23 @@
 
 pub mod engine; // runs any projection
 pub mod leaderboard; // ranks campaigns, anew each time
+pub mod registry; // the projections of this program
 pub mod views; // the read models
 
 pub use engine::announce::READ_CHANNEL;
+pub use engine::difference::{Cell, Changed, Difference, RowDifference};
 pub use engine::epoch_maintenance::{EpochMaintenance, RebuildMode};
-pub use engine::follow::{ProjectorConfig, ProjectorError, catch_up, run};
+pub use engine::error::{ReplayError, SwitchBlocked};
+pub use engine::follow::{ProjectorConfig, ProjectorError, run};
 pub use engine::lag::{LagMonitor, MeterError, ProjectionLag};
-pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus, projectors};
-pub use engine::parked;
-pub use engine::replay::{
-    EpochState, EpochStatus, KEEP_OLD, ReplayError, ReplayMemory, ReplayOptions, ReplayOutcome, ReplayProgress,
-    RolledBack, SegmentSize, SwitchBlocked, drop_old, epochs, replay, rollback,
-};
-pub use engine::retention;
-pub use engine::status::{LogStatus, Parked, Stop, status};
+pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus};
+pub use engine::rebuild::{ReplayMemory, ReplayProgress, SegmentSize};
+pub use engine::replay::{EpochState, EpochStatus, KEEP_OLD, ReplayOptions, ReplayOutcome, RolledBack};
+pub use engine::status::{LogStatus, Parked, Stop};
 pub use engine::verify::{
-    Cell, Changed, Difference, LastVerified, Problem, RowDifference, Sample, TableCount, Verification, Verified,
-    VerifyError, VerifyObserver, VerifyRequest, last_verified, verify,
+    LastVerified, Problem, Sample, TableCount, Verification, Verified, VerifyError, VerifyObserver, VerifyRequest,
+    last_verified,
+};
+pub use registry::{
+    PROJECTIONS, catch_up, drop_old, epochs, parked, projectors, replay, retention, rollback, status, verify,
 };

@@ -30,7 +30,7 @@ use platform::clock::SharedClock;
 use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
-use projections::{EpochMaintenance, LagMonitor, Leases, ProjectorConfig, RebuildMode, ReplayMemory};
+use projections::{EpochMaintenance, LagMonitor, Leases, PROJECTIONS, ProjectorConfig, RebuildMode, ReplayMemory};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -178,7 +178,7 @@ pub async fn start_with_listeners(
     let admin = connect(&watch, DatabaseRole::Admin).await?;
     schema::check(&admin).await?;
     let pools = Mutex::new(vec![admin.clone()]);
-    let meter = LagMonitor::new(clock.clone());
+    let meter = LagMonitor::new(PROJECTIONS, clock.clone());
     let starter = SystemBuilder { lifecycle: Lifecycle::new(), admin, pools, clock, meter, drain: config.drain };
     let addr = |door: &Option<BoundListener>| door.as_ref().map(BoundListener::addr);
     let (command_addr, read_addr, health_addr) = (addr(&doors.command), addr(&doors.read), addr(&doors.health));
@@ -267,7 +267,10 @@ impl SystemBuilder {
             memory: config.replay_memory,
             ..EpochMaintenance::new(self.clock.clone())
         };
-        let follow = ProjectorConfig { upkeep: Some(upkeep), ..ProjectorConfig::new(Uuid::now_v7(), process_name()) };
+        let follow = ProjectorConfig {
+            upkeep: Some(upkeep),
+            ..ProjectorConfig::new(PROJECTIONS, Uuid::now_v7(), process_name())
+        };
         let leases = follow.leases.clone();
         let stop = self.lifecycle.token(Stage::Core);
         self.lifecycle.spawn(Stage::Core, "projector", projections::run(pool.clone(), follow, stop.clone()));

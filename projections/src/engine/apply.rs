@@ -3,8 +3,8 @@
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::batch::Accumulator;
-use super::parked::park;
-use super::{Projection, WriteError, checkpoint};
+use super::error::WriteError;
+use super::{Projection, checkpoint, parked_index};
 
 /// What became of a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,18 +83,7 @@ pub(crate) async fn rows(
         view.flush(epoch, conn).await?;
     }
     if !fold.waiting().is_empty() {
-        park::join(conn, projection.name, epoch, fold.waiting()).await?;
+        parked_index::defer(conn, projection.name, epoch, fold.waiting()).await?;
     }
     Ok(())
-}
-
-/// Whether the database refused what it was given, rather than failed: trying again would change nothing.
-/// Classes 21 (cardinality violation), 22 (data exception), 23 (constraint violation) and 54 (limit exceeded), and rows of the
-/// same log that this code cannot read back.
-pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
-    if matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }) {
-        return true;
-    }
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| ["21", "22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }

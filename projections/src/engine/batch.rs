@@ -7,8 +7,7 @@ use domain::ids::CampaignId;
 use event_store::StoredEvent;
 
 use super::event::{ApplyError, EventEnvelope, RejectedEvent};
-use super::parked::ParkedKey;
-use super::parked::index::{Disposition, ParkedIndex, PartialDisposition};
+use super::parked_index::{DeferredCount, Disposition, ParkedIndex, ParkedKey, PartialDisposition};
 use super::{Projection, View};
 
 /// Events of one log that directly follow a checkpoint, without a hole.
@@ -102,13 +101,6 @@ pub(crate) struct CheckpointAdvance {
     pub(crate) to: i64,
     /// What the checkpoint's count of changes to what waits must still be.
     pub(crate) revision: i32,
-}
-
-/// Events of a parked part that joined those that wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DeferredCount {
-    pub(crate) events: i64,
-    pub(crate) last: i64,
 }
 
 /// Row changes of one or many batches, with the moves of the checkpoints that cover them.

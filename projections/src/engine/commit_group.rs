@@ -6,10 +6,10 @@ use sqlx::PgPool;
 use super::announce::CommitNotifier;
 use super::apply::{self, CommitOutcome};
 use super::batch::{Accumulator, LogPage};
+use super::error::{self, WriteError};
 use super::event::RejectedEvent;
-use super::parked::index;
 use super::parked::park::{self, ParkOutcome};
-use super::{Projection, WriteError, page};
+use super::{Projection, page, parked_index};
 
 /// Folding more than this would hold up the runtime's thread.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -61,7 +61,7 @@ pub(crate) async fn apply_page(
 ) -> Result<GroupOutcome, sqlx::Error> {
     let batch = {
         let mut conn = pool.acquire().await?;
-        let holds = index::of_log(&mut conn, projection.name, epoch, workspace).await?;
+        let holds = parked_index::of_log(&mut conn, projection.name, epoch, workspace).await?;
         let limit = page::Limit { events: PAGE_EVENTS.min(through - after), bytes: PAGE_BYTES };
         page::read(&mut conn, workspace, after, through, limit).await?.with_parked(holds)
     };
@@ -94,7 +94,7 @@ pub(crate) async fn apply(
                 }
                 Err(WriteError::Refused(refused)) if group.epochs.len() == 1 => group.isolate(&refused),
                 Err(WriteError::Refused(_)) => (group.split_epochs(), None),
-                Err(WriteError::Database(error)) if apply::is_about_rows(&error) => group.split_rows(),
+                Err(WriteError::Database(error)) if error::is_about_rows(&error) => group.split_rows(),
                 Err(WriteError::Database(error)) => return Err(error),
             },
             Err((refused, group)) => group.isolate(&refused),

@@ -1,5 +1,5 @@
-//! What a projector does beside following: builds what its version of a projection lacks, and drops old epochs when their time
-//! has come. Any number of projectors may: one at a time holds a projection's lock.
+//! Background maintenance of a projector: builds an epoch that its version of a projection lacks, and drops epochs past
+//! their retention. One projector at a time holds a projection's lock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -11,9 +11,10 @@ use sqlx::PgPool;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::Projection;
-use super::replay::{self, ReplayError, ReplayMemory, ReplayOutcome, ReplayProgress};
-use crate::views::PROJECTIONS;
+use super::error::ReplayError;
+use super::rebuild::{ReplayMemory, ReplayProgress};
+use super::replay::{self, ReplayOutcome};
+use super::{Projection, Registry};
 
 /// How much of a build is told at once, in hundredths.
 const TOLD_EVERY: i64 = 10;
@@ -50,10 +51,15 @@ impl EpochMaintenance {
 }
 
 /// Looks after every projection until shutdown.
-pub(crate) async fn run(pool: &PgPool, upkeep: Option<&EpochMaintenance>, shutdown: &CancellationToken) {
+pub(crate) async fn run(
+    pool: &PgPool,
+    registry: Registry,
+    upkeep: Option<&EpochMaintenance>,
+    shutdown: &CancellationToken,
+) {
     let Some(upkeep) = upkeep else { return };
     let each: Vec<BoxFuture<'_, ()>> =
-        PROJECTIONS.iter().map(|&projection| maintain(pool, projection, upkeep, shutdown).boxed()).collect();
+        registry.iter().map(|&projection| maintain(pool, projection, upkeep, shutdown).boxed()).collect();
     join_all(each).await;
 }
 
@@ -96,7 +102,8 @@ async fn look(
                 tracing::info!(projection = projection.name, hundredths, "building");
             }
         };
-        let built = replay::build_missing(pool, projection, upkeep, &tell, shutdown.clone()).await?;
+        let built =
+            replay::build_missing(pool, projection, upkeep.memory, &upkeep.clock, &tell, shutdown.clone()).await?;
         if let Some(ReplayOutcome::Completed { epoch, workspaces, events }) = built {
             tracing::info!(projection = projection.name, epoch, workspaces, events, "built an epoch in the background");
         }

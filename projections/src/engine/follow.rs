@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::Registry;
 use super::announce::{self, CommitNotifier};
 use super::backoff::Backoff;
 use super::checkpoint::{self, BootstrapPolicy};
@@ -16,13 +17,14 @@ use super::epoch_maintenance::{self, EpochMaintenance};
 use super::event::RejectedEvent;
 use super::leases::{self, LeaseConfig, Leases, LogAssignment};
 use super::poll::{LogFollower, PollResult};
-use crate::views::PROJECTIONS;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How to follow the logs.
 #[derive(Clone)]
 pub struct ProjectorConfig {
+    /// The projections that are kept up to date.
+    pub registry: Registry,
     /// How often the logs are looked at though nobody said that they moved.
     pub poll: Duration,
     /// Where this process runs, for people who look for it.
@@ -35,9 +37,9 @@ pub struct ProjectorConfig {
 
 impl ProjectorConfig {
     /// The defaults, for a process with a new id.
-    pub fn new(projector: Uuid, name: String) -> Self {
-        let leases = Leases::new(projector, LeaseConfig::default());
-        Self { poll: Duration::from_secs(1), name, leases, upkeep: None }
+    pub fn new(registry: Registry, projector: Uuid, name: String) -> Self {
+        let leases = Leases::new(registry, projector, LeaseConfig::default());
+        Self { registry, poll: Duration::from_secs(1), name, leases, upkeep: None }
     }
 }
 
@@ -60,7 +62,7 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
     let bell = CommitNotifier::default();
     // Where nobody builds aside, readers see the first epoch fill.
     let first = if config.upkeep.is_some() { BootstrapPolicy::IfShort } else { BootstrapPolicy::AtOnce };
-    let followers = PROJECTIONS.iter().map(|&projection| {
+    let followers = config.registry.iter().map(|&projection| {
         let follower = LogFollower::new(pool.clone(), projection, LogAssignment::Leased(config.leases.clone()));
         follow(follower, first, config.poll, bell.clone(), shutdown.clone())
     });
@@ -71,7 +73,7 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
     };
     tokio::join!(
         followed,
-        epoch_maintenance::run(&pool, config.upkeep.as_ref(), &shutdown),
+        epoch_maintenance::run(&pool, config.registry, config.upkeep.as_ref(), &shutdown),
         leases::keep(&pool, &config.name, &config.leases, shutdown.clone(), ended.clone()),
         announce::run(pool.clone(), bell.clone(), shutdown.clone())
     );
@@ -79,9 +81,9 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
 }
 
 /// Applies everything that is committed now, then returns. An error if a log cannot be followed to its end; the others are.
-pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
+pub async fn catch_up(pool: &PgPool, registry: Registry) -> Result<(), ProjectorError> {
     let mut first_stopped = None;
-    for &projection in PROJECTIONS {
+    for &projection in registry {
         let mut follower = LogFollower::new(pool.clone(), projection, LogAssignment::Everything);
         loop {
             let PollResult { moved, lost, stopped } =

@@ -14,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{LogStatus, behind};
 use super::verify::{LastVerified, last_verified};
-use super::{Projection, leases};
-use crate::views::PROJECTIONS;
+use super::{Projection, Registry, leases};
 
 /// Logs that have gauges of their own, by projection: those that are furthest behind. The others are in the sums.
 const SHOWN: usize = 10;
@@ -28,6 +27,7 @@ pub struct LagMonitor(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    registry: Registry,
     clock: SharedClock,
     made_at: Instant,
     last: Mutex<Option<(Instant, Arc<Vec<ProjectionLag>>)>>,
@@ -62,8 +62,14 @@ pub enum MeterError {
 
 impl LagMonitor {
     /// Nothing is measured yet. `clock` tells the age of events that are not applied.
-    pub fn new(clock: SharedClock) -> Self {
-        Self(Arc::new(Shared { clock, made_at: Instant::now(), last: Mutex::default(), verified: Mutex::default() }))
+    pub fn new(registry: Registry, clock: SharedClock) -> Self {
+        Self(Arc::new(Shared {
+            registry,
+            clock,
+            made_at: Instant::now(),
+            last: Mutex::default(),
+            verified: Mutex::default(),
+        }))
     }
 
     /// Measures until shutdown.
@@ -86,7 +92,7 @@ impl LagMonitor {
     pub async fn measure(&self, pool: &PgPool) -> Result<(), MeterError> {
         let measured = async {
             let mut all = Vec::new();
-            for &projection in PROJECTIONS {
+            for &projection in self.0.registry {
                 all.push(lag_of(pool, projection).await?);
             }
             Ok::<_, sqlx::Error>((all, last_verified(pool).await?))

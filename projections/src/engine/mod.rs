@@ -28,13 +28,17 @@ mod backoff; // how long to wait after a failure
 pub(crate) mod batch; // pages of a log, checked and folded
 pub(crate) mod checkpoint; // epochs and checkpoints that must exist, what is pending, the compare-and-set
 pub(crate) mod commit_group; // batches that share a transaction, split to find out what fails
+pub(crate) mod difference; // what a comparison of rows may find
 pub(crate) mod epoch_maintenance; // builds and drops epochs
+pub(crate) mod error; // why rows were not written, or an epoch not rebuilt
 pub(crate) mod follow; // keeps every log's rows up to date
 pub(crate) mod lag; // measures the lag, whoever does the work
 pub(crate) mod leases; // divides the logs among projectors
 pub(crate) mod page; // reads pages of a log
 pub mod parked; // events that cannot be applied, and what waits behind them
+pub(crate) mod parked_index; // what of a log waits, and what is left out
 pub(crate) mod poll; // one round over the logs that are behind
+pub(crate) mod rebuild; // fills an epoch from the log
 pub(crate) mod replay; // rebuilds beside the live rows
 pub(crate) mod status; // lag against the true head
 pub(crate) mod stop; // logs that cannot go on
@@ -44,9 +48,12 @@ use std::any::Any;
 
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
-use thiserror::Error;
 
+pub use error::WriteError;
 pub use event::{ApplyError, EventEnvelope, RejectedEvent, RequestMetadata};
+
+/// The projections that a program runs. The engine is given them and knows none by itself.
+pub type Registry = &'static [&'static Projection];
 
 /// Tables that share one checkpoint, and the views that fill them.
 #[derive(Debug)]
@@ -91,25 +98,4 @@ pub(crate) fn downcast<V: View>(view: Box<dyn View>) -> V {
 pub(crate) fn downcast_ref<V: View>(view: &dyn View) -> Option<&V> {
     let view: &dyn Any = view;
     view.downcast_ref()
-}
-
-/// Why a view did not write.
-#[derive(Debug, Error)]
-pub enum WriteError {
-    /// An event does not fit the rows that are there.
-    #[error(transparent)]
-    Refused(#[from] RejectedEvent),
-    /// The database said no, or did not answer.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
-impl WriteError {
-    /// Whether what was to be written is refused, rather than that the database failed.
-    pub(crate) fn is_data_error(&self) -> bool {
-        match self {
-            Self::Refused(_) => true,
-            Self::Database(error) => apply::is_about_rows(error),
-        }
-    }
 }

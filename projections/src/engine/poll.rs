@@ -13,8 +13,8 @@ use super::checkpoint::{self, LaggingEpoch};
 use super::commit_group::{self, CommitGroup};
 use super::event::RejectedEvent;
 use super::leases::LogAssignment;
-use super::parked::index::{self, ParkedIndex};
 use super::parked::retry_schedule::Retries;
+use super::parked_index::{self, ParkedIndex};
 use super::stop::StoppedLogs;
 use super::{Projection, page};
 
@@ -113,10 +113,10 @@ impl LogFollower {
         let (epochs, workspaces): (Vec<i32>, Vec<i32>) =
             pending.iter().filter(|log| log.may_hold).map(|log| (log.epoch, log.workspace)).unzip();
         let mut loaded = if epochs.is_empty() {
-            index::Loaded::new()
+            parked_index::Loaded::new()
         } else {
             let mut conn = self.pool.acquire().await?;
-            index::load(&mut conn, self.projection.name, &epochs, &workspaces).await?
+            parked_index::load(&mut conn, self.projection.name, &epochs, &workspaces).await?
         };
         let with_holds = pending.into_iter().map(|log| {
             // The revision was read before what is held: if that changed in between, the checkpoint does not move.

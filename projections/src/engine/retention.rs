@@ -2,7 +2,8 @@
 //! again.
 //!
 //! A bound is stored before anything is dropped, and readers are told by it; what lies behind it is dropped once every
-//! reader from before it is gone: partitions by month, and of tables with few rows, the rows. Views read it in the transaction that writes ([`crate::views`]), a new epoch begins with it.
+//! reader from before it is gone: partitions by month, and of tables with few rows, the rows.
+//! Views read it in the transaction that writes; a new epoch begins with it.
 
 use std::time::Duration;
 
@@ -12,8 +13,7 @@ use sqlx::PgPool;
 use thiserror::Error;
 
 use super::backoff::Backoff;
-use super::{Projection, checkpoint};
-use crate::views::PROJECTIONS;
+use super::{Projection, Registry, checkpoint};
 
 /// Months for which partitions are made before anything is written there.
 const MONTHS_AHEAD: u32 = 2;
@@ -58,6 +58,7 @@ pub enum RetentionError {
 /// months, from the next rebuild on. What lies before is left to [`look_after`].
 pub async fn set(
     pool: &PgPool,
+    registry: Registry,
     table: Option<&str>,
     keep_months: Option<u32>,
     now: DateTime<Utc>,
@@ -69,7 +70,7 @@ pub async fn set(
     }
     let before = keep_months.and_then(|months| first_kept(now, months));
     let keep_months = keep_months.map(|months| i32::try_from(months).unwrap_or(i32::MAX));
-    for &projection in PROJECTIONS {
+    for &projection in registry {
         let own: Vec<String> =
             wanted.iter().filter(|name| projection.tables.contains(&name.as_str())).cloned().collect();
         let mut tx = pool.begin().await?;
@@ -94,9 +95,9 @@ pub async fn set(
 }
 
 /// How many values of a dimension an epoch keeps, from the next rebuild on.
-pub async fn limit_dimensions(pool: &PgPool, values: u32) -> Result<(), sqlx::Error> {
+pub async fn limit_dimensions(pool: &PgPool, registry: Registry, values: u32) -> Result<(), sqlx::Error> {
     let values = i32::try_from(values).unwrap_or(i32::MAX);
-    for projection in PROJECTIONS {
+    for projection in registry {
         sqlx::query!(
             "INSERT INTO read.dimension_limits (projection, dimension_values) VALUES ($1, $2)
              ON CONFLICT (projection) DO UPDATE SET dimension_values = excluded.dimension_values",
@@ -124,9 +125,9 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Retention>, sqlx::Error> {
 
 /// Moves the bounds on with the months, drops what lies behind them, and makes the months that are to come. Returns the
 /// partitions that were dropped, and those of which rows were deleted. What readers hold is left for the next time.
-pub async fn look_after(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
-    advance(pool, now).await?;
-    make_months(pool, now).await?;
+pub async fn look_after(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+    advance(pool, registry, now).await?;
+    make_months(pool, registry, now).await?;
     let mut dropped = drop_months(pool).await?;
     dropped.extend(delete_rows(pool).await?);
     Ok(dropped)
@@ -151,8 +152,8 @@ async fn kept_tables(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     .await
 }
 
-async fn advance(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    for &projection in PROJECTIONS {
+async fn advance(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    for &projection in registry {
         let mut tx = pool.begin().await?;
         checkpoint::lock_epochs(&mut tx).await?;
         let rules = sqlx::query!(
@@ -203,11 +204,11 @@ async fn carry_over(
     Ok(())
 }
 
-async fn make_months(pool: &PgPool, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+async fn make_months(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let months: Vec<_> =
         (0..=MONTHS_AHEAD).filter_map(|ahead| utc_month(now).checked_add_months(Months::new(ahead))).collect();
     let tables = monthly_tables(pool).await?;
-    for &projection in PROJECTIONS {
+    for &projection in registry {
         let own: Vec<String> =
             tables.iter().filter(|name| projection.tables.contains(&name.as_str())).cloned().collect();
         let epochs = sqlx::query_scalar!(

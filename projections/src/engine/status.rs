@@ -5,8 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::Projection;
-use crate::views::PROJECTIONS;
+use super::{Projection, Registry};
 
 /// How one projection stands to one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +56,9 @@ pub struct Stop {
 }
 
 /// Every log under every projection.
-pub async fn status(pool: &PgPool) -> Result<Vec<LogStatus>, sqlx::Error> {
+pub async fn status(pool: &PgPool, registry: Registry) -> Result<Vec<LogStatus>, sqlx::Error> {
     let mut all = Vec::new();
-    for &projection in PROJECTIONS {
+    for &projection in registry {
         all.extend(status_of(pool, projection, false).await?);
     }
     Ok(all)

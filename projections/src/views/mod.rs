@@ -1,4 +1,4 @@
-//! The read models, one file each, and the list of all projections.
+//! The read models, one file each, and the projection that they make up.
 //!
 //! Every view's file says what its rows are, and why they depend neither on how the log was cut into batches nor on the
 //! order between streams.
@@ -21,9 +21,6 @@ mod statements; // stated totals, the newest per key
 mod workspaces; // which rows cannot be there yet
 
 use crate::engine::{Projection, View};
-
-/// All projections: the only place that lists them.
-pub static PROJECTIONS: &[&Projection] = &[&CAMPAIGN_MODEL];
 
 /// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
@@ -60,7 +57,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(source_cuts::SourceCuts::default()),
         Box::new(campaign_sources::CampaignSources::default()),
         Box::new(increments::Increments::default()),
-        Box::new(dimensions::Dimensions::default()),
+        Box::new(dimensions::Dimensions::of(CAMPAIGN_MODEL.name)),
         Box::new(corrections::Corrections::default()),
         Box::new(statements::Statements::default()),
         Box::new(activity::Activity::default()),

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use platform::clock::ManualClock;
 use platform::telemetry::render_once;
-use projections::{LagMonitor, ProjectorConfig, ProjectorError, READ_CHANNEL, catch_up};
+use projections::{LagMonitor, PROJECTIONS, ProjectorConfig, ProjectorError, READ_CHANNEL, catch_up};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::replaying::of_all;
 use crate::then::{checkpoint, counted, parked};
 
 fn projector() -> ProjectorConfig {
-    ProjectorConfig::new(Uuid::now_v7(), "test".to_owned())
+    ProjectorConfig::new(PROJECTIONS, Uuid::now_v7(), "test".to_owned())
 }
 
 fn click() -> crate::given::Given {
@@ -201,7 +201,7 @@ async fn metrics_tell_of_lag_stops_and_parked_parts(options: PgPoolOptions, conn
     let mut whole = Log::opened(&admin).await;
     whole.append_all([click(), click()]).await;
     let clock = ManualClock::new(recorded_at(3) + TimeDelta::seconds(90));
-    let meter = LagMonitor::new(clock.shared());
+    let meter = LagMonitor::new(PROJECTIONS, clock.shared());
     let looked_at = || render_once(|| meter.set_gauges());
     assert!(!looked_at().contains("lag_seconds"), "nothing is measured yet");
 
@@ -254,7 +254,7 @@ async fn gauges_do_not_grow_with_the_number_of_logs(options: PgPoolOptions, conn
         log.append_all((0..clicks).map(|_| click())).await;
         logs.push(log);
     }
-    let meter = LagMonitor::new(ManualClock::new(recorded_at(60)).shared());
+    let meter = LagMonitor::new(PROJECTIONS, ManualClock::new(recorded_at(60)).shared());
     meter.measure(&admin).await.unwrap();
     let rendered = render_once(|| meter.set_gauges());
     let shown: Vec<&str> =

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use platform::notifications::NotificationListener;
-use projections::{LeaseConfig, Leases, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
+use projections::{LeaseConfig, Leases, PROJECTIONS, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use tokio::task::JoinHandle;
@@ -31,8 +31,8 @@ fn config(lease: LeaseConfig) -> ProjectorConfig {
     let id = Uuid::now_v7();
     ProjectorConfig {
         poll: Duration::from_millis(100),
-        leases: Leases::new(id, lease),
-        ..ProjectorConfig::new(id, id.to_string())
+        leases: Leases::new(PROJECTIONS, id, lease),
+        ..ProjectorConfig::new(PROJECTIONS, id, id.to_string())
     }
 }
 

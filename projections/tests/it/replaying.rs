@@ -8,7 +8,7 @@ use domain::measure::Measure;
 use domain::source::SourceKind;
 use platform::clock::ManualClock;
 use projections::{
-    EpochMaintenance, ProjectorConfig, ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay,
+    EpochMaintenance, PROJECTIONS, ProjectorConfig, ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay,
 };
 use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,7 @@ pub(crate) fn looking_after(upkeep: EpochMaintenance) -> ProjectorConfig {
     ProjectorConfig {
         poll: Duration::from_millis(20),
         upkeep: Some(upkeep),
-        ..ProjectorConfig::new(id, id.to_string())
+        ..ProjectorConfig::new(PROJECTIONS, id, id.to_string())
     }
 }
 

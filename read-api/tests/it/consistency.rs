@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http_edge::consistency::ConsistencyToken;
-use projections::ProjectorConfig;
+use projections::{PROJECTIONS, ProjectorConfig};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ async fn a_reader_waits_for_its_own_write(options: PgPoolOptions, connect: PgCon
     let stop = CancellationToken::new();
     let projector = tokio::spawn(projections::run(
         world.projector.clone(),
-        ProjectorConfig::new(Uuid::now_v7(), "test".to_owned()),
+        ProjectorConfig::new(PROJECTIONS, Uuid::now_v7(), "test".to_owned()),
         stop.clone(),
     ));
     let token = token(workspace, head);

@@ -16,7 +16,7 @@ use platform::clock::{Clock, SystemClock};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::lifecycle::signals;
 use platform::telemetry;
-use projections::views::PROJECTIONS;
+use projections::PROJECTIONS;
 use projections::{ReplayOptions, ReplayOutcome, ReplayProgress, drop_old, replay, rollback};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;

@@ -9,9 +9,9 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::Registry;
 use super::registry::{self, LiveProjectors, PROJECTORS_CHANNEL};
 use super::{LeaseConfig, LeaseState, Leases, follows};
-use crate::views::PROJECTIONS;
 
 /// Renews the lease until shutdown; gives it back once the followers have ended.
 pub(crate) async fn keep(
@@ -73,7 +73,7 @@ impl Keeper<'_> {
                 return Err("the database does not answer".to_owned());
             }
         };
-        self.leases.renewed(LeaseState { until: Some(until), living: by_projection(&living) });
+        self.leases.renewed(LeaseState { until: Some(until), living: by_projection(self.leases.registry(), &living) });
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl Keeper<'_> {
             Some(session) => self.session.insert(session),
             None => self.session.insert(open(&self.pool).await?),
         };
-        registry::renew(session, self.leases.projector(), self.name, config).await
+        registry::renew(session, self.leases.registry(), self.leases.projector(), self.name, config).await
     }
 
     async fn leave(mut self) {
@@ -117,8 +117,8 @@ fn own_pool(pool: &PgPool, config: &LeaseConfig) -> PgPool {
         .connect_lazy_with(pool.connect_options().as_ref().clone())
 }
 
-fn by_projection(living: &[LiveProjectors]) -> BTreeMap<&'static str, Vec<uuid::Uuid>> {
-    let sharers = PROJECTIONS.iter().map(|projection| {
+fn by_projection(projections: Registry, living: &[LiveProjectors]) -> BTreeMap<&'static str, Vec<uuid::Uuid>> {
+    let sharers = projections.iter().map(|projection| {
         let follows = follows(projection);
         let mut sharers: Vec<_> =
             living.iter().filter(|other| other.follows.contains(&follows)).map(|other| other.projector).collect();

@@ -20,8 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Projection;
-use crate::views::PROJECTIONS;
+use super::{Projection, Registry};
 
 pub(crate) use keeper::keep;
 pub(crate) use registry::living;
@@ -51,6 +50,7 @@ pub struct Leases(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    registry: Registry,
     projector: Uuid,
     config: LeaseConfig,
     term: watch::Sender<LeaseState>,
@@ -75,10 +75,10 @@ impl LeaseState {
 
 impl Leases {
     /// None yet, for a process with this id.
-    pub fn new(projector: Uuid, config: LeaseConfig) -> Self {
+    pub fn new(registry: Registry, projector: Uuid, config: LeaseConfig) -> Self {
         let now = Instant::now();
-        let beats = PROJECTIONS.iter().map(|projection| (projection.name, now)).collect();
-        Self(Arc::new(Shared { projector, config, term: watch::Sender::default(), beats: Mutex::new(beats) }))
+        let beats = registry.iter().map(|projection| (projection.name, now)).collect();
+        Self(Arc::new(Shared { registry, projector, config, term: watch::Sender::default(), beats: Mutex::new(beats) }))
     }
 
     /// Whether a log is this process's to apply.
@@ -100,6 +100,10 @@ impl Leases {
         metrics::describe_gauge!("highwater_projector_lease", "1 while this projector has a share of the logs.");
         metrics::gauge!("highwater_projector_silence_seconds").set(self.stalled_for().as_secs_f64());
         metrics::gauge!("highwater_projector_lease").set(f64::from(u8::from(self.0.term.borrow().holds())));
+    }
+
+    fn registry(&self) -> Registry {
+        self.0.registry
     }
 
     fn projector(&self) -> Uuid {

@@ -6,10 +6,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::super::Projection;
+use super::super::{Projection, Registry};
 use super::owner::owner;
 use super::{LeaseConfig, follows};
-use crate::views::PROJECTIONS;
 
 /// Notified when a projector joined or left, so that the others divide the logs anew at once.
 pub(super) const PROJECTORS_CHANNEL: &str = "highwater_projectors";
@@ -24,11 +23,12 @@ pub(super) struct LiveProjectors {
 /// Makes a row last as long as a lease from now, and gives all that live. The row is made if it is not there.
 pub(super) async fn renew(
     session: &mut PgConnection,
+    registry: Registry,
     projector: Uuid,
     name: &str,
     lease: &LeaseConfig,
 ) -> Result<Vec<LiveProjectors>, sqlx::Error> {
-    let follows: Vec<String> = PROJECTIONS.iter().map(|projection| follows(projection)).collect();
+    let follows: Vec<String> = registry.iter().map(|projection| follows(projection)).collect();
     let joined = sqlx::query_scalar!(
         r#"INSERT INTO read.projectors (projector, name, follows, session, lease)
            VALUES ($1, $2, $3, pg_backend_pid(), make_interval(secs => $4))
@@ -99,7 +99,7 @@ pub struct ProjectorStatus {
 }
 
 /// Every projector that takes part or did so within the last hour, the oldest first.
-pub async fn projectors(pool: &PgPool) -> Result<Vec<ProjectorStatus>, sqlx::Error> {
+pub async fn projectors(pool: &PgPool, registry: Registry) -> Result<Vec<ProjectorStatus>, sqlx::Error> {
     let known = sqlx::query!(
         r#"SELECT projector AS "projector!", name AS "name!", started_at AS "started_at!", renewed_at AS "renewed_at!",
                   extract(epoch FROM clock_timestamp() - renewed_at)::float8 AS "silent_s!", is_living AS "is_living!",
@@ -109,7 +109,7 @@ pub async fn projectors(pool: &PgPool) -> Result<Vec<ProjectorStatus>, sqlx::Err
     .fetch_all(pool)
     .await?;
     let workspaces = sqlx::query_scalar!("SELECT workspace FROM log.heads").fetch_all(pool).await?;
-    let shares = PROJECTIONS.iter().map(|projection| {
+    let shares = registry.iter().map(|projection| {
         let follows = follows(projection);
         let living: Vec<Uuid> = known
             .iter()

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 use super::owner::owner;
 use super::*;
 
+static PROJECTION: Projection = Projection { name: "counts", version: 1, tables: &[], views: Vec::new };
+static PROJECTIONS: Registry = &[&PROJECTION];
+
 fn projectors(count: usize) -> impl Strategy<Value = Vec<Uuid>> {
     prop::collection::hash_set(any::<u128>().prop_map(Uuid::from_u128), count).prop_map(|ids| ids.into_iter().collect())
 }
@@ -54,7 +57,7 @@ fn programs_of_different_builds_agree() {
 }
 
 fn leases(me: Uuid) -> Leases {
-    Leases::new(me, LeaseConfig::default())
+    Leases::new(PROJECTIONS, me, LeaseConfig::default())
 }
 
 fn term(until: Instant, living: &[Uuid]) -> LeaseState {
@@ -66,7 +69,7 @@ fn term(until: Instant, living: &[Uuid]) -> LeaseState {
 fn a_lease_ends_by_the_holders_own_clock() {
     let me = Uuid::from_u128(7);
     let leases = leases(me);
-    let name = PROJECTIONS[0].name;
+    let name = PROJECTION.name;
     assert!(!leases.has(name, 1), "nothing is ours before the first renewal");
     leases.renewed(term(later(), &[me]));
     assert!(leases.has(name, 1) && !leases.has("another", 1));
@@ -100,12 +103,12 @@ fn followers_are_woken_when_their_share_changes_and_only_then() {
 fn work_goes_on_while_the_lease_holds() {
     let leases = leases(Uuid::from_u128(7));
     let share = LogAssignment::Leased(leases.clone());
-    assert!(!share.heartbeat(PROJECTIONS[0]), "there is none yet");
+    assert!(!share.heartbeat(&PROJECTION), "there is none yet");
     leases.renewed(term(later(), &[]));
     let before = leases.stalled_for();
-    assert!(share.heartbeat(PROJECTIONS[0]));
+    assert!(share.heartbeat(&PROJECTION));
     assert!(leases.stalled_for() <= before, "it was heard");
-    assert!(LogAssignment::Everything.heartbeat(PROJECTIONS[0]) && LogAssignment::Everything.has(PROJECTIONS[0], 1));
+    assert!(LogAssignment::Everything.heartbeat(&PROJECTION) && LogAssignment::Everything.has(&PROJECTION, 1));
 }
 
 fn later() -> Instant {

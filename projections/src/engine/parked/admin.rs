@@ -6,11 +6,9 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::super::Projection;
-use super::super::announce;
-use super::ParkedKey;
+use super::super::parked_index::ParkedKey;
+use super::super::{Projection, Registry, announce};
 use super::retry::{RetryOutcome, retry};
-use crate::views::PROJECTIONS;
 
 /// A part that waits in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,11 +142,12 @@ pub async fn count(
 /// Tries parts again, those that fit `wanted`.
 pub async fn retry_all(
     pool: &PgPool,
+    registry: Registry,
     wanted: impl Fn(&ParkedPart) -> bool,
 ) -> Result<Vec<(ParkedPart, Retried)>, sqlx::Error> {
     let mut tried = Vec::new();
     for part in list(pool).await?.into_iter().filter(wanted) {
-        if let Some(retried) = retry_one(pool, &part).await? {
+        if let Some(retried) = retry_one(pool, registry, &part).await? {
             tried.push((part, retried));
         }
     }
@@ -160,6 +159,7 @@ pub async fn retry_all(
 /// Every epoch leaves it out from now on, so that rebuilds give the same rows.
 pub async fn skip(
     pool: &PgPool,
+    registry: Registry,
     projection: &str,
     workspace: i32,
     position: i64,
@@ -211,7 +211,7 @@ pub async fn skip(
     let mut tried = Vec::new();
     for part in parts {
         // A part that is gone by now was applied by a projector, which retries by its own schedule.
-        let retried = retry_one(pool, &part).await?.unwrap_or(Retried::Applied);
+        let retried = retry_one(pool, registry, &part).await?.unwrap_or(Retried::Applied);
         tried.push((part, retried));
     }
     announce::announce(pool).await?;
@@ -219,7 +219,7 @@ pub async fn skip(
 }
 
 /// `None` if it does not wait any more.
-async fn retry_one(pool: &PgPool, parked: &ParkedPart) -> Result<Option<Retried>, sqlx::Error> {
+async fn retry_one(pool: &PgPool, registry: Registry, parked: &ParkedPart) -> Result<Option<Retried>, sqlx::Error> {
     let version = sqlx::query_scalar!(
         "SELECT version FROM read.epochs WHERE projection = $1 AND epoch = $2",
         parked.projection,
@@ -227,7 +227,7 @@ async fn retry_one(pool: &PgPool, parked: &ParkedPart) -> Result<Option<Retried>
     )
     .fetch_optional(pool)
     .await?;
-    let projection: Option<&Projection> = PROJECTIONS.iter().copied().find(|known| known.name == parked.projection);
+    let projection: Option<&Projection> = registry.iter().copied().find(|known| known.name == parked.projection);
     let Some(projection) = projection.filter(|projection| version == Some(projection.version)) else {
         return Ok(Some(Retried::OtherVersion));
     };

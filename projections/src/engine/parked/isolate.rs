@@ -8,9 +8,10 @@ use event_store::StoredEvent;
 use sqlx::{Connection, PgConnection};
 
 use super::super::batch::Accumulator;
+use super::super::error::{self, WriteError};
 use super::super::event::{ApplyError, EventEnvelope};
-use super::super::{Projection, WriteError, apply};
-use super::index::{Disposition, ParkedIndex};
+use super::super::parked_index::{Disposition, ParkedIndex};
+use super::super::{Projection, apply};
 
 /// The most campaigns of one event that are parked one by one. If more are refused, it is the event.
 const MOST_CAMPAIGNS: usize = 100;
@@ -106,7 +107,7 @@ async fn attempt(
             return Ok(None);
         }
         Err(WriteError::Refused(refused)) => refused.reason,
-        Err(WriteError::Database(error)) if apply::is_about_rows(&error) => ApplyError::Rows(error),
+        Err(WriteError::Database(error)) if error::is_about_rows(&error) => ApplyError::Rows(error),
         Err(WriteError::Database(error)) => return Err(error),
     };
     savepoint.rollback().await?;

@@ -1,17 +1,15 @@
 //! Takes a log past a refused event: what of it is refused is parked, in the transaction that moves the checkpoint.
 
-use std::collections::BTreeMap;
-
 use event_store::StoredEvent;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::super::batch::{CheckpointAdvance, DeferredCount};
+use super::super::batch::CheckpointAdvance;
 use super::super::event::{ApplyError, RejectedEvent};
+use super::super::parked_index::{ParkedIndex, ParkedKey};
 use super::super::{Projection, checkpoint};
-use super::index::ParkedIndex;
+use super::MOST_PARTS;
 use super::isolate::{RefusedShare, apply_partially};
-use super::{MOST_PARTS, ParkedKey};
 
 /// What became of a refused event.
 #[derive(Debug)]
@@ -112,41 +110,6 @@ pub(super) async fn add(
         .execute(&mut *conn)
         .await?;
     }
-    Ok(())
-}
-
-/// Counts events that joined those that wait. The caller holds the checkpoint.
-pub(crate) async fn join(
-    conn: &mut PgConnection,
-    projection: &str,
-    epoch: i32,
-    joined: &BTreeMap<(i32, ParkedKey), DeferredCount>,
-) -> Result<(), sqlx::Error> {
-    let (workspaces, parts): (Vec<i32>, Vec<&ParkedKey>) =
-        joined.keys().map(|(workspace, part)| (*workspace, part)).unzip();
-    let types: Vec<String> = parts.iter().map(|part| part.stream_type.clone()).collect();
-    let ids: Vec<String> = parts.iter().map(|part| part.stream_id.clone()).collect();
-    let campaigns: Vec<Option<Uuid>> = parts.iter().map(|part| part.campaign.map(|campaign| campaign.0)).collect();
-    let events: Vec<i64> = joined.values().map(|waiting| waiting.events).collect();
-    let last: Vec<i64> = joined.values().map(|waiting| waiting.last).collect();
-    sqlx::query!(
-        "UPDATE read.parked p
-         SET waiting = p.waiting + j.events, last_position = greatest(p.last_position, j.last)
-         FROM unnest($3::integer[], $4::text[], $5::text[], $6::uuid[], $7::bigint[], $8::bigint[])
-              AS j (workspace, stream_type, stream_id, campaign_id, events, last)
-         WHERE p.projection = $1 AND p.epoch = $2 AND p.workspace = j.workspace AND p.stream_id = j.stream_id
-           AND p.stream_type = j.stream_type AND p.campaign_id IS NOT DISTINCT FROM j.campaign_id",
-        projection,
-        epoch,
-        &workspaces,
-        &types,
-        &ids,
-        &campaigns as _,
-        &events,
-        &last
-    )
-    .execute(conn)
-    .await?;
     Ok(())
 }
 

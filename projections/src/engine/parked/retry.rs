@@ -8,11 +8,12 @@ use event_store::{PageLimit, StoredEvent, StreamKey};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::super::batch::Accumulator;
+use super::super::error::{self, WriteError};
 use super::super::event::{ApplyError, EventEnvelope};
-use super::super::{Projection, WriteError, apply, checkpoint};
-use super::index::{self, Disposition, ParkedIndex};
+use super::super::parked_index::{self, Disposition, ParkedIndex, ParkedKey};
+use super::super::{Projection, apply, checkpoint};
 use super::isolate::apply_partially;
-use super::{MOST_PARTS, ParkedKey, park};
+use super::{MOST_PARTS, park};
 
 /// Events of the stream that one transaction goes through at most: so long the log waits.
 const STEP_EVENTS: i64 = 10_000;
@@ -104,7 +105,7 @@ async fn step(
     let Some(noted) = find(&mut tx, projection.name, epoch, workspace, part).await? else {
         return Ok(StepOutcome::End(RetryOutcome::Gone));
     };
-    let mut holds = index::load(&mut tx, projection.name, &[epoch], &[workspace]).await?;
+    let mut holds = parked_index::load(&mut tx, projection.name, &[epoch], &[workspace]).await?;
     let mut holds = holds.remove(&(epoch, workspace)).unwrap_or_default();
     // From where all of the stream waits, a campaign's share waits with it.
     let with_stream = part.campaign.and_then(|_| holds.stream_from(part));
@@ -240,7 +241,7 @@ impl RetryPass<'_> {
                 return Ok(None);
             }
             Err(WriteError::Refused(refused)) => refused.reason,
-            Err(WriteError::Database(error)) if apply::is_about_rows(&error) => ApplyError::Rows(error),
+            Err(WriteError::Database(error)) if error::is_about_rows(&error) => ApplyError::Rows(error),
             Err(WriteError::Database(error)) => return Err(error),
         };
         savepoint.rollback().await?;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::super::Projection;
 use super::super::backoff::Backoff;
 use super::super::leases::LogAssignment;
-use super::ParkedKey;
+use super::super::parked_index::ParkedKey;
 use super::retry::{RetryOutcome, retry};
 
 const LONGEST_WAIT: Duration = Duration::from_mins(10);

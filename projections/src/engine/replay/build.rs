@@ -2,18 +2,21 @@
 //! a new one where the live rows were built by an older version. It is a replay like any other, of the workspaces that need
 //! one. A workspace that somebody took back to older rows needs none: that was meant.
 
+use platform::clock::SharedClock;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::super::epoch_maintenance::EpochMaintenance;
+use super::super::error::ReplayError;
+use super::super::rebuild::{ReplayMemory, ReplayProgress};
 use super::super::{Projection, checkpoint};
-use super::{ReplayError, ReplayOptions, ReplayOutcome, ReplayProgress, replay};
+use super::{ReplayOptions, ReplayOutcome, replay};
 
 /// Builds what is missing, if anything is and nobody else does it. `progress` is told of each step.
 pub(in super::super) async fn build_missing(
     pool: &PgPool,
-    projection: &Projection,
-    upkeep: &EpochMaintenance,
+    projection: &'static Projection,
+    memory: ReplayMemory,
+    clock: &SharedClock,
     progress: &(dyn Fn(ReplayProgress) + Send + Sync),
     shutdown: CancellationToken,
 ) -> Result<Option<ReplayOutcome>, ReplayError> {
@@ -29,12 +32,8 @@ pub(in super::super) async fn build_missing(
         workspaces = workspaces.len(),
         "building an epoch in the background"
     );
-    let options = ReplayOptions {
-        workspaces: Some(workspaces),
-        memory: upkeep.memory,
-        ..ReplayOptions::new(upkeep.clock.clone())
-    };
-    match replay(pool, projection.name, &options, progress, shutdown).await {
+    let options = ReplayOptions { workspaces: Some(workspaces), memory, ..ReplayOptions::new(clock.clone()) };
+    match replay(pool, projection, &options, progress, shutdown).await {
         Err(ReplayError::AlreadyRunning) => Ok(None),
         outcome => outcome.map(Some),
     }

@@ -6,20 +6,20 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, PgPool};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
 
 use super::super::backoff::Backoff;
+use super::super::error::ReplayError;
 use super::super::{Projection, checkpoint};
-use super::{KEEP_OLD, ReplayError, epochs, lock, named, unlock};
+use super::{KEEP_OLD, epochs, lock, unlock};
 
 /// How long readers may have to queue behind one try to detach a table.
 const LOCK_TIMEOUT: &str = "50ms";
 const DETACH_ATTEMPTS: u32 = 60;
 
 /// Drops every epoch of a projection that nobody reads, whatever its date, and what an interrupted replay left. Says which.
-pub async fn drop_old(pool: &PgPool, projection: &str) -> Result<Vec<i32>, ReplayError> {
-    let projection = named(projection)?;
+pub async fn drop_old(pool: &PgPool, projection: &'static Projection) -> Result<Vec<i32>, ReplayError> {
     let lock = lock(pool, projection).await?;
     let dropped = async {
         let condemned = condemn(pool, projection, Which::All).await?;
@@ -64,43 +64,13 @@ pub(in super::super) async fn look_after(
         let mut tx = pool.begin().await?;
         checkpoint::lock_epochs(&mut tx).await?;
         let keep_old_s = i64::try_from(KEEP_OLD.as_secs()).unwrap_or(i64::MAX);
-        set_dates(&mut tx, projection.name, keep_old_s, now).await?;
+        epochs::set_dates(&mut tx, projection.name, keep_old_s, now).await?;
         tx.commit().await?;
         drop_due(pool, projection, now).await
     }
     .await;
     unlock(lock).await;
     Ok(done?)
-}
-
-/// Dates the epochs that nobody reads, and takes the date from those that somebody reads again. The one that new workspaces
-/// start on has none.
-pub(super) async fn set_dates(
-    conn: &mut PgConnection,
-    projection: &str,
-    keep_old_s: i64,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    let start = checkpoint::start_epoch(conn, projection).await?;
-    sqlx::query!(
-        "UPDATE read.epochs e
-         SET drop_at = CASE WHEN l.epoch IS NULL THEN coalesce(e.drop_at, $3) END
-         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
-         WHERE e.projection = b.projection AND e.epoch = b.epoch
-           AND b.projection = $1 AND b.state = 'applied' AND (l.epoch IS NULL) = (b.drop_at IS NULL)
-           AND b.epoch IS DISTINCT FROM $2",
-        projection,
-        start,
-        until(now, keep_old_s)
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// When what is kept from now on is dropped. What is kept for longer than a thousand years is kept for a thousand years.
-fn until(now: DateTime<Utc>, keep_s: i64) -> DateTime<Utc> {
-    now + TimeDelta::seconds(keep_s.clamp(0, 365_250 * 86_400))
 }
 
 /// Drops epochs whose date has come.

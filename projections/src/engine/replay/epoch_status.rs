@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::super::Projection;
-use crate::views::PROJECTIONS;
+use super::super::{Projection, Registry};
 
 /// One built instance of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +57,9 @@ impl EpochState {
 }
 
 /// Every epoch of every projection, by projection and number.
-pub async fn epochs(pool: &PgPool) -> Result<Vec<EpochStatus>, sqlx::Error> {
+pub async fn epochs(pool: &PgPool, registry: Registry) -> Result<Vec<EpochStatus>, sqlx::Error> {
     let mut all = Vec::new();
-    for &projection in PROJECTIONS {
+    for &projection in registry {
         all.extend(epochs_of(pool, projection).await?);
     }
     Ok(all)

@@ -3,23 +3,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{PgConnection, PgPool};
 
+use super::super::error::ReplayError;
+use super::super::rebuild::{PendingWorkspace, Rebuild};
 use super::super::{Projection, checkpoint};
-use super::rebuild::Rebuild;
-use super::{ReplayError, epoch_cleanup};
-
-/// A log whose readers do not see the new epoch yet.
-#[derive(Debug, Clone, Copy)]
-pub(in super::super) struct PendingWorkspace {
-    pub(in super::super) workspace: i32,
-    /// How far the new epoch is filled.
-    pub(in super::super) filled: i64,
-    /// How far it is to be filled: up to where the live one has come. Where no epoch is live, or where this program cannot
-    /// apply the live one, up to the head.
-    pub(in super::super) live: i64,
-}
 
 /// The epoch to fill: one of this version that was left half built; for some workspaces also the newest one that none of them
 /// has ever lived on; else a new one.
@@ -102,32 +91,6 @@ pub(super) async fn live_elsewhere(
     .await
 }
 
-/// How far one log's new epoch is behind its live one.
-pub(super) async fn gap(
-    pool: &PgPool,
-    projection: &Projection,
-    epoch: i32,
-    workspace: i32,
-) -> Result<PendingWorkspace, sqlx::Error> {
-    sqlx::query_as!(
-        PendingWorkspace,
-        r#"SELECT h.workspace, coalesce(n.position, 0) AS "filled!",
-                  CASE WHEN e.version = $4 THEN coalesce(o.position, 0) ELSE h.position END AS "live!"
-           FROM log.heads h
-           LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
-           LEFT JOIN read.epochs e ON e.projection = l.projection AND e.epoch = l.epoch
-           LEFT JOIN read.checkpoints o ON o.projection = $1 AND o.epoch = l.epoch AND o.workspace = h.workspace
-           LEFT JOIN read.checkpoints n ON n.projection = $1 AND n.epoch = $2 AND n.workspace = h.workspace
-           WHERE h.workspace = $3"#,
-        projection.name,
-        epoch,
-        workspace,
-        projection.version
-    )
-    .fetch_one(pool)
-    .await
-}
-
 /// Marks the new epoch applied, if every workspace that was to switch reads it. From then on new workspaces start on it, and
 /// the time of those that it replaced runs out.
 pub(super) async fn finish(
@@ -159,10 +122,40 @@ pub(super) async fn finish(
         )
         .fetch_one(&mut *tx)
         .await?;
-        epoch_cleanup::set_dates(&mut tx, projection.name, keep_old_s, now).await?;
+        set_dates(&mut tx, projection.name, keep_old_s, now).await?;
     }
     tx.commit().await?;
     Ok(is_complete)
+}
+
+/// Dates the epochs that nobody reads, and takes the date from those that somebody reads again. The one that new workspaces
+/// start on has none.
+pub(super) async fn set_dates(
+    conn: &mut PgConnection,
+    projection: &str,
+    keep_old_s: i64,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let start = checkpoint::start_epoch(conn, projection).await?;
+    sqlx::query!(
+        "UPDATE read.epochs e
+         SET drop_at = CASE WHEN l.epoch IS NULL THEN coalesce(e.drop_at, $3) END
+         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
+         WHERE e.projection = b.projection AND e.epoch = b.epoch
+           AND b.projection = $1 AND b.state = 'applied' AND (l.epoch IS NULL) = (b.drop_at IS NULL)
+           AND b.epoch IS DISTINCT FROM $2",
+        projection,
+        start,
+        until(now, keep_old_s)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// When what is kept from now on is dropped. What is kept for longer than a thousand years is kept for a thousand years.
+fn until(now: DateTime<Utc>, keep_s: i64) -> DateTime<Utc> {
+    now + TimeDelta::seconds(keep_s.clamp(0, 365_250 * 86_400))
 }
 
 /// An epoch that every workspace reads, but that is still called half built: its replay died after its last switch.
@@ -182,9 +175,7 @@ pub(super) async fn finish_if_complete(pool: &PgPool, projection: &Projection) -
 pub(super) async fn note(rebuild: &Rebuild<'_>, workspace: i32, error: &ReplayError) -> Result<(), sqlx::Error> {
     let (position, reason) = match error {
         ReplayError::Stopped(refused) => (refused.position, refused.reason.full_text()),
-        ReplayError::Unlike { unlike, .. } => {
-            (gap(rebuild.pool, rebuild.projection, rebuild.epoch, workspace).await?.filled, unlike.to_string())
-        }
+        ReplayError::Unlike { unlike, .. } => (rebuild.gap(workspace).await?.filled, unlike.to_string()),
         ReplayError::UnknownProjection(_)
         | ReplayError::UnknownWorkspaces(_)
         | ReplayError::AlreadyRunning

@@ -7,10 +7,11 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::super::backoff::Backoff;
+use super::super::error::ReplayError;
+use super::super::rebuild::{PendingWorkspace, ProgressTracker, Rebuild};
 use super::super::{Projection, checkpoint};
-use super::progress::ProgressTracker;
-use super::rebuild::Rebuild;
-use super::{ReplayError, ReplayOptions, SwitchPolicy, epoch_cleanup, epochs, known, lock, named, unlock};
+use super::switch_guard::SwitchPolicy;
+use super::{ReplayOptions, epochs, known, lock, logs, unlock};
 
 /// How often an epoch that only another version's projector applies is looked at before it counts as behind.
 const LOOKS: u32 = 10;
@@ -30,11 +31,10 @@ pub struct RolledBack {
 /// no way back; where no workspaces are named, those that have none stay.
 pub async fn rollback(
     pool: &PgPool,
-    projection: &str,
+    projection: &'static Projection,
     options: &ReplayOptions,
     shutdown: CancellationToken,
 ) -> Result<Vec<RolledBack>, ReplayError> {
-    let projection = named(projection)?;
     let lock = lock(pool, projection).await?;
     let went = rollback_alone(pool, projection, options, shutdown).await;
     unlock(lock).await;
@@ -66,8 +66,8 @@ async fn rollback_alone(
                 until_level(&rebuild, workspace, version).await?;
             }
         }
-        let logs = epochs::live_elsewhere(pool, projection, epoch, Some(&workspaces)).await?;
-        if rebuild.logs(&logs, allowed).await?.is_none() {
+        let elsewhere = epochs::live_elsewhere(pool, projection, epoch, Some(&workspaces)).await?;
+        if logs::fill_and_switch_all(&rebuild, &elsewhere, allowed).await?.is_none() {
             break;
         }
         went.extend(ways.iter().filter(|way| way.to == epoch).map(|way| RolledBack {
@@ -125,18 +125,18 @@ async fn ways_back(
 /// Waits a little for an epoch that this program cannot apply: a projector of its version may be about to.
 async fn until_level(rebuild: &Rebuild<'_>, workspace: i32, version: i32) -> Result<(), ReplayError> {
     let mut backoff = Backoff::up_to(Duration::from_millis(500));
-    let mut log = epochs::gap(rebuild.pool, rebuild.projection, rebuild.epoch, workspace).await?;
+    let mut log = rebuild.gap(workspace).await?;
     for _ in 0..LOOKS {
         if log.filled >= log.live {
             return Ok(());
         }
         tokio::time::sleep(backoff.wait()).await;
-        log = epochs::gap(rebuild.pool, rebuild.projection, rebuild.epoch, workspace).await?;
+        log = rebuild.gap(workspace).await?;
     }
     Err(behind(rebuild, log, version))
 }
 
-fn behind(rebuild: &Rebuild<'_>, log: epochs::PendingWorkspace, version: i32) -> ReplayError {
+fn behind(rebuild: &Rebuild<'_>, log: PendingWorkspace, version: i32) -> ReplayError {
     ReplayError::OldVersionBehind {
         workspace: log.workspace,
         epoch: rebuild.epoch,
@@ -160,6 +160,6 @@ async fn leave(pool: &PgPool, projection: &Projection, options: &ReplayOptions) 
     .execute(&mut *tx)
     .await?;
     let keep_old_s = i64::try_from(options.keep_old.as_secs()).unwrap_or(i64::MAX);
-    epoch_cleanup::set_dates(&mut tx, projection.name, keep_old_s, options.clock.now()).await?;
+    epochs::set_dates(&mut tx, projection.name, keep_old_s, options.clock.now()).await?;
     tx.commit().await
 }

@@ -7,29 +7,13 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use super::super::batch::Accumulator;
-use super::super::parked::index;
-use super::super::{announce, apply, page};
-use super::rebuild::Rebuild;
-use super::{ReplayError, SwitchPolicy, switch_guard};
+use super::super::error::ReplayError;
+use super::super::rebuild::{LARGEST_GAP, Rebuild};
+use super::super::{announce, apply, page, parked_index};
+use super::switch_guard::{self, Locked, SwitchPolicy};
 
-/// The most events that may be applied while the live checkpoint is locked.
-pub(in super::super) const LARGEST_GAP: i64 = 1_000;
 /// Payloads, as stored, that are read at once meanwhile.
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
-
-/// Where a workspace is and where it goes, locked.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Locked {
-    pub(super) workspace: i32,
-    /// The epoch that its readers see; `None` if there is none yet.
-    pub(super) live: Option<i32>,
-    /// Whether this program's version built that one.
-    pub(super) is_same_version: bool,
-    /// How far the live epoch has come.
-    pub(super) position: i64,
-    /// How far the other one has.
-    pub(super) filled: i64,
-}
 
 /// Whether the other epoch has what the live one has.
 enum CatchUpOutcome {
@@ -118,12 +102,11 @@ async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) ->
     })
 }
 
-/// Applies what the other epoch lacks. It may also be ahead: of a live
-/// epoch that lost its checkpoint and started over, or that only another version can apply; then readers move forward.
+/// Applies what the other epoch lacks. It may also be ahead: of a live epoch that lost its checkpoint and started over, or that only another version can apply; then readers move forward.
 async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<CatchUpOutcome, ReplayError> {
     let Locked { workspace, position, filled, .. } = locked;
     let projection = rebuild.projection;
-    let holds = index::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
+    let holds = parked_index::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
     let mut fold = Accumulator::new(projection);
     let mut reached = filled;
     while reached < position {

@@ -4,14 +4,27 @@
 
 use sqlx::{PgConnection, Row};
 
+use super::super::error::{ReplayError, SwitchBlocked};
+use super::super::rebuild::Rebuild;
 use super::super::verify::SwitchVerifier;
 use super::super::{parked, retention};
-use super::rebuild::Rebuild;
-use super::switch::Locked;
-use super::{ReplayError, SwitchBlocked};
 
 /// Rows of a table that are counted: while they are, nobody can apply anything to the workspace.
 const MOST_COUNTED: i64 = 20_000;
+
+/// Where a workspace is and where it goes, locked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locked {
+    pub(super) workspace: i32,
+    /// The epoch that its readers see; `None` if there is none yet.
+    pub(super) live: Option<i32>,
+    /// Whether this program's version built that one.
+    pub(super) is_same_version: bool,
+    /// How far the live epoch has come.
+    pub(super) position: i64,
+    /// How far the other one has.
+    pub(super) filled: i64,
+}
 
 /// What is switched to all the same.
 #[derive(Debug, Clone, Copy)]

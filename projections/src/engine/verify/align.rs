@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::super::backoff::Backoff;
+use super::super::error::ReplayError;
 use super::super::parked::retry::retry;
-use super::super::replay::{LARGEST_GAP, Rebuild, ReplayError, fill};
+use super::super::rebuild::{LARGEST_GAP, Rebuild, fill};
 use super::parts::Parts;
 use super::snapshot::LiveSnapshot;
 use super::{Problem, VerifyRun, shadow_epoch};

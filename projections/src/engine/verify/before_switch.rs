@@ -1,5 +1,5 @@
-//! Proves an epoch before a workspace's readers see it: by the comparison of every verify, with the new epoch in the place of the
-//! one aside. Before, not after: rows that differ are then seen by nobody, and the old ones stay.
+//! The proof of an epoch before a workspace's readers see it. It is the comparison of every verify, with the new epoch in the
+//! place of the shadow epoch. It comes before the switch, so that nobody sees rows that differ and the old ones stay.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +8,9 @@ use platform::clock::SharedClock;
 use sqlx::PgPool;
 
 use super::super::Projection;
-use super::super::replay::{Rebuild, ReplayError, SwitchBlocked};
-use super::difference::Difference;
+use super::super::difference::Difference;
+use super::super::error::{ReplayError, SwitchBlocked};
+use super::super::rebuild::Rebuild;
 use super::shape::TableSchema;
 use super::{Problem, Verification, VerifyObserver, VerifyRequest, VerifyRun, record, shadow_epoch};
 

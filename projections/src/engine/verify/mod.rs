@@ -17,7 +17,6 @@
 mod align; // brings both sides to one position
 mod before_switch; // an epoch that is about to be switched to
 mod compare; // two ordered streams of rows, merged
-mod difference; // what may be found
 mod parts; // what of the log is parked on either side
 mod record; // when it last passed
 mod sample; // some campaigns instead of all
@@ -35,16 +34,14 @@ use uuid::Uuid;
 
 use self::align::AlignedSides;
 pub(super) use self::before_switch::SwitchVerifier;
-pub use self::difference::{Cell, Changed, Difference, RowDifference};
 pub use self::record::{LastVerified, last_verified};
 pub use self::sample::Sample;
 use self::shape::TableSchema;
 use super::Projection;
+use super::difference::Difference;
+use super::error::ReplayError;
 use super::parked::ParkedPart;
-use super::replay::{
-    PendingWorkspace, ProgressTracker, Rebuild, ReplayError, ReplayMemory, ReplayProgress, SegmentSize,
-};
-use crate::views::PROJECTIONS;
+use super::rebuild::{PendingWorkspace, ProgressTracker, Rebuild, ReplayMemory, ReplayProgress, SegmentSize};
 
 /// What to verify.
 #[derive(Debug, Clone, Default)]
@@ -196,14 +193,12 @@ impl Verification {
 /// Compares the live rows of a projection with a rebuild, and stores what came out.
 pub async fn verify(
     pool: &PgPool,
-    projection: &str,
+    projection: &'static Projection,
     request: &VerifyRequest,
     clock: &SharedClock,
     watch: VerifyObserver<'_>,
     shutdown: CancellationToken,
 ) -> Result<Verified, VerifyError> {
-    let named = PROJECTIONS.iter().copied().find(|known| known.name == projection);
-    let projection = named.ok_or_else(|| VerifyError::UnknownProjection(projection.to_owned()))?;
     let lock = lock(pool, projection).await?;
     let verified = verify_alone(pool, projection, request, clock, watch, shutdown).await;
     unlock(lock).await;

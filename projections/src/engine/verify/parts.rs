@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 
 use super::super::Projection;
+use super::super::difference::{Cell, Changed, Difference, RowDifference};
+use super::super::parked::ParkedPart;
 use super::super::parked::admin::of_log;
-use super::super::parked::{ParkedKey, ParkedPart};
-use super::difference::{Cell, Changed, Difference, RowDifference};
+use super::super::parked_index::ParkedKey;
 use super::{TableCount, VerifyObserver};
 
 /// The table that differences are told of.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
-use super::super::replay::{PendingWorkspace, Rebuild};
+use super::super::rebuild::{PendingWorkspace, Rebuild};
 use super::super::{Projection, checkpoint};
 
 /// How long making the tables may wait for somebody else's change of the same tables.

@@ -26,8 +26,10 @@ use super::months::{self, RetentionBound};
 use super::observed::observed_campaign;
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast, downcast_ref};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Dimensions {
+    /// Whose epochs say how many values are kept.
+    projection: &'static str,
     groups: HashMap<Group, Values, foldhash::fast::RandomState>,
     rows: usize,
     written: InsertHint,
@@ -154,7 +156,7 @@ impl View for Dimensions {
             }
             let groups: BTreeMap<&Group, &Values> = self.groups.iter().collect();
             let [kept] = months::prepare(epoch, ["dimension_totals"], self.buckets(), conn).await?;
-            let known = known(epoch, &groups, conn).await?;
+            let known = known(self.projection, epoch, &groups, conn).await?;
             let chosen: Vec<RetainedValues<'_>> =
                 groups.iter().zip(known).map(|((group, values), known)| choose(**group, values, &known)).collect();
             keep(epoch, &chosen, conn).await?;
@@ -173,6 +175,11 @@ impl View for Dimensions {
 }
 
 impl Dimensions {
+    /// Fresh, as part of this projection.
+    pub(super) fn of(projection: &'static str) -> Self {
+        Self { projection, groups: HashMap::default(), rows: 0, written: InsertHint::default() }
+    }
+
     fn buckets(&self) -> impl Iterator<Item = DateTime<Utc>> {
         let cells = self.groups.values().flat_map(|values| &values.in_order).flat_map(|(_, cells)| cells.keys());
         cells.map(|(bucket, _)| *bucket)

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::CAMPAIGN_MODEL;
 use super::{Group, RetainedValues, Values};
 
 /// What is stored of a group.
@@ -21,13 +20,14 @@ pub(super) struct RetainedValueIndex {
 
 /// What is stored of each group. A group is counted only where the batch names a value that is not kept.
 pub(super) async fn known(
+    projection: &str,
     epoch: i32,
     groups: &BTreeMap<&Group, &Values>,
     conn: &mut PgConnection,
 ) -> Result<Vec<RetainedValueIndex>, sqlx::Error> {
     let most = sqlx::query_scalar!(
         "SELECT dimension_values FROM read.epochs WHERE projection = $1 AND epoch = $2",
-        CAMPAIGN_MODEL.name,
+        projection,
         epoch
     )
     .fetch_one(&mut *conn)

@@ -3,7 +3,7 @@
 use futures_util::{Stream, TryStreamExt};
 use sqlx::PgConnection;
 
-use super::difference::{Cell, Changed, Difference, RowDifference};
+use super::super::difference::{Cell, Changed, Difference, RowDifference};
 use super::shape::TableSchema;
 use super::{Problem, Scope, TableCount};
 

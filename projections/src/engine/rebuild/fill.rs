@@ -10,12 +10,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::super::batch::Accumulator;
-use super::super::parked::index::{self, ParkedIndex};
+use super::super::error::ReplayError;
+use super::super::parked_index::{self, ParkedIndex};
 use super::super::{Projection, apply};
+use super::Rebuild;
 use super::memory::MemoryBudget;
-use super::pages::Page;
-use super::rebuild::Rebuild;
-use super::{ReplayError, pages};
+use super::pages::{self, Page};
 
 /// Pages read ahead of the fold.
 const PAGES_AHEAD: usize = 4;
@@ -48,7 +48,7 @@ pub(in super::super) async fn fill(
 ) -> Result<(), ReplayError> {
     let holds = {
         let mut conn = rebuild.pool.acquire().await?;
-        index::of_log(&mut conn, rebuild.projection.name, rebuild.epoch, workspace).await?
+        parked_index::of_log(&mut conn, rebuild.projection.name, rebuild.epoch, workspace).await?
     };
     let (read, pages_read) = mpsc::channel(PAGES_AHEAD);
     let (folds, mut folded) = mpsc::channel(1);

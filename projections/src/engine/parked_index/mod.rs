@@ -1,4 +1,7 @@
-//! What of one log waits in one epoch, and what is left out of it for good.
+//! The index of what waits of one log in one epoch, and of what is left out of it for good.
+//!
+//! Every batch is folded under one of these. The checkpoint's `revision` is compared when it moves, so that nobody folds under
+//! an outdated one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -6,8 +9,31 @@ use std::sync::Arc;
 use domain::ids::CampaignId;
 use event_store::StoredEvent;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
-use super::ParkedKey;
+/// What is held back as one: a stream, or what one campaign has in a stream of batches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ParkedKey {
+    pub(crate) stream_type: String,
+    /// Named `<workspace>/<id>`.
+    pub(crate) stream_id: String,
+    /// `None`: all of the stream.
+    pub(crate) campaign: Option<CampaignId>,
+}
+
+impl ParkedKey {
+    /// The part of an event's stream.
+    pub(crate) fn of(raw: &StoredEvent, campaign: Option<CampaignId>) -> Self {
+        Self { stream_type: raw.stream_type().to_owned(), stream_id: raw.stream_id().to_owned(), campaign }
+    }
+}
+
+/// Events of a parked part that joined those that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DeferredCount {
+    pub(crate) events: i64,
+    pub(crate) last: i64,
+}
 
 /// What a log is folded under.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -191,6 +217,41 @@ pub(crate) async fn of_log(
     let mut holds = loaded.remove(&(epoch, workspace)).unwrap_or_default();
     holds.revision = revision.unwrap_or(0);
     Ok(Arc::new(holds))
+}
+
+/// Counts events that joined those that wait. The caller holds the checkpoint.
+pub(crate) async fn defer(
+    conn: &mut PgConnection,
+    projection: &str,
+    epoch: i32,
+    joined: &BTreeMap<(i32, ParkedKey), DeferredCount>,
+) -> Result<(), sqlx::Error> {
+    let (workspaces, parts): (Vec<i32>, Vec<&ParkedKey>) =
+        joined.keys().map(|(workspace, part)| (*workspace, part)).unzip();
+    let types: Vec<String> = parts.iter().map(|part| part.stream_type.clone()).collect();
+    let ids: Vec<String> = parts.iter().map(|part| part.stream_id.clone()).collect();
+    let campaigns: Vec<Option<Uuid>> = parts.iter().map(|part| part.campaign.map(|campaign| campaign.0)).collect();
+    let events: Vec<i64> = joined.values().map(|waiting| waiting.events).collect();
+    let last: Vec<i64> = joined.values().map(|waiting| waiting.last).collect();
+    sqlx::query!(
+        "UPDATE read.parked p
+         SET waiting = p.waiting + j.events, last_position = greatest(p.last_position, j.last)
+         FROM unnest($3::integer[], $4::text[], $5::text[], $6::uuid[], $7::bigint[], $8::bigint[])
+              AS j (workspace, stream_type, stream_id, campaign_id, events, last)
+         WHERE p.projection = $1 AND p.epoch = $2 AND p.workspace = j.workspace AND p.stream_id = j.stream_id
+           AND p.stream_type = j.stream_type AND p.campaign_id IS NOT DISTINCT FROM j.campaign_id",
+        projection,
+        epoch,
+        &workspaces,
+        &types,
+        &ids,
+        &campaigns as _,
+        &events,
+        &last
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::epochs::PendingWorkspace;
+use super::PendingWorkspace;
 
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy, PartialEq)]

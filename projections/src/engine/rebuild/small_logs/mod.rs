@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use super::super::apply::{self, CommitOutcome};
 use super::super::batch::Accumulator;
-use super::super::page;
-use super::super::parked::index;
-use super::ReplayError;
-use super::epochs::PendingWorkspace;
-use super::rebuild::Rebuild;
+use super::super::error::ReplayError;
+use super::super::{page, parked_index};
+use super::{PendingWorkspace, Rebuild};
 
 /// Events of a log that counts as small.
 const SMALL: i64 = 2_000;
@@ -21,7 +19,7 @@ const EVENTS_TOGETHER: i64 = 50_000;
 const PAGE_BYTES: i64 = 1024 * 1024;
 
 /// Fills small logs, many in a transaction. Failing is no loss: each log is met again alone.
-pub(super) async fn fill(rebuild: &Rebuild<'_>, logs: &[PendingWorkspace]) {
+pub(in super::super) async fn fill(rebuild: &Rebuild<'_>, logs: &[PendingWorkspace]) {
     let small: Vec<PendingWorkspace> =
         logs.iter().copied().filter(|log| (1..=SMALL).contains(&(log.live - log.filled))).collect();
     if small.len() < 2 {
@@ -65,7 +63,7 @@ async fn fill_group(rebuild: &Rebuild<'_>, logs: &[PendingWorkspace]) -> Result<
         let workspaces: Vec<i32> = logs.iter().map(|log| log.workspace).collect();
         let epochs = vec![rebuild.epoch; logs.len()];
         // As if nothing was ever parked in this epoch. If something was, the checkpoint does not move.
-        let mut held = index::load(&mut conn, rebuild.projection.name, &epochs, &workspaces).await?;
+        let mut held = parked_index::load(&mut conn, rebuild.projection.name, &epochs, &workspaces).await?;
         for log in logs {
             let limit = page::Limit { events: log.live - log.filled, bytes: PAGE_BYTES };
             let batch = page::read(&mut conn, log.workspace, log.filled, log.live, limit).await?;

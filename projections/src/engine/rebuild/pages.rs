@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::super::batch::LogPage;
-use super::ReplayError;
+use super::super::error::ReplayError;
 use super::memory::MemoryBudget;
 
 /// Positions of the first statement, when nothing is known of the events' size, and of the longest.

@@ -23,7 +23,7 @@
 //!    ([`codec`]).
 //!
 //! It promises no order between logs, and no delivery: readers follow the log by position, at their own pace
-//! ([`log::read_after`]). A notification on [`LOG_CHANNEL`] only tells them when to look.
+//! ([`log::read_after`], or all of [`follow`]). A notification on [`LOG_CHANNEL`] only tells them when to look.
 
 #![warn(missing_docs)]
 
@@ -38,6 +38,7 @@ pub mod day_partitions;
 pub mod error;
 #[cfg(feature = "planted-faults")]
 pub mod fault_injection;
+pub mod follow;
 pub mod items;
 mod json_text;
 pub mod log;

@@ -102,8 +102,8 @@ async fn status_and_replay_show_every_log(pool: PgPool) {
     // Its session is the test's own, so it lives.
     let mut session = pool.acquire().await.unwrap();
     sqlx::query(
-        "INSERT INTO read.projectors (projector, name, follows, session, lease)
-         VALUES (gen_random_uuid(), 'elsewhere pid 1', ARRAY['other 1'], pg_backend_pid(), interval '1 hour')",
+        "INSERT INTO log.leases (consumer, holder, name, session, lease)
+         VALUES ('projection other 1', gen_random_uuid(), 'elsewhere pid 1', pg_backend_pid(), interval '1 hour')",
     )
     .execute(&mut *session)
     .await

@@ -21,7 +21,7 @@ pub use engine::epoch_maintenance::{EpochMaintenance, RebuildMode};
 pub use engine::error::{ReplayError, SwitchBlocked};
 pub use engine::follow::{ProjectorConfig, ProjectorError, run};
 pub use engine::lag::{LagMonitor, MeterError, ProjectionLag};
-pub use engine::leases::{LeaseConfig, Leases, ProjectorStatus};
+pub use engine::projectors::{ProjectorStatus, set_lease_gauges};
 pub use engine::rebuild::{ReplayMemory, ReplayProgress, SegmentSize};
 pub use engine::replay::{EpochState, EpochStatus, KEEP_OLD, ReplayOptions, ReplayOutcome, RolledBack};
 pub use engine::status::{LogStatus, Parked, Stop};

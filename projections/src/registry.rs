@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::error::ReplayError;
 use crate::engine::follow::{self, ProjectorError};
-use crate::engine::leases::{self, ProjectorStatus};
+use crate::engine::projectors::{self, ProjectorStatus};
 use crate::engine::rebuild::ReplayProgress;
 use crate::engine::replay::{self, EpochStatus, ReplayOptions, ReplayOutcome, RolledBack};
 use crate::engine::status::{self, LogStatus};
@@ -45,7 +45,7 @@ pub async fn epochs(pool: &PgPool) -> Result<Vec<EpochStatus>, sqlx::Error> {
 
 /// Every projector that takes part or did so within the last hour, the oldest first.
 pub async fn projectors(pool: &PgPool) -> Result<Vec<ProjectorStatus>, sqlx::Error> {
-    leases::projectors(pool, PROJECTIONS).await
+    projectors::projectors(pool, PROJECTIONS).await
 }
 
 /// Fills a new epoch of a projection and switches workspaces to it. `progress` is told of each step.

@@ -67,7 +67,7 @@ impl ProjectorProcess {
         format!("http://{}{path}", self.health)
     }
 
-    /// Whether `name`, as `read.projectors` has it, is this process.
+    /// Whether `name`, as `log.leases` has it, is this process.
     pub fn is_named(&self, name: &str) -> bool {
         self.child.id().is_some_and(|id| name.ends_with(&format!(" pid {id}")))
     }

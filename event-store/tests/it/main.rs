@@ -6,6 +6,7 @@
 mod aggregates;
 mod append;
 mod claims;
+mod follow; // consumers that know no projection
 mod items;
 mod items_relied_on;
 mod lanes;

@@ -36,6 +36,10 @@ async fn no_role_changes_the_log_and_readers_cannot_read_it(_: PgPoolOptions, co
     }
     run(&projector, "SELECT FROM log.events").await.unwrap();
     run(&read, "SELECT FROM log.heads").await.unwrap();
+    for pool in [&writer.pool, &read] {
+        denied(run(pool, "SELECT FROM log.leases").await);
+        denied(run(pool, "DELETE FROM log.leases").await);
+    }
     for table in ["events", "events_0", "receipts", "claims", "item_ids", "workspaces"] {
         denied(run(&read, &format!("SELECT FROM log.{table}")).await);
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use commands::{Commands, SourceRateLimiter};
+use event_store::follow::Leases;
 use event_store::{Appender, AppenderConfig};
 use futures_util::future::join_all;
 use futures_util::{Stream, stream};
@@ -30,7 +31,9 @@ use platform::clock::SharedClock;
 use platform::database::{ConnectError, DatabaseConfig, DatabaseRole, connect};
 use platform::lifecycle::{Lifecycle, LifecycleError, Stage};
 use platform::telemetry::{TelemetryError, metrics_handle};
-use projections::{EpochMaintenance, LagMonitor, Leases, PROJECTIONS, ProjectorConfig, RebuildMode, ReplayMemory};
+use projections::{
+    EpochMaintenance, LagMonitor, PROJECTIONS, ProjectorConfig, RebuildMode, ReplayMemory, set_lease_gauges,
+};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -290,7 +293,7 @@ impl SystemBuilder {
         let (readiness, metrics) = match leases {
             Some(leases) => {
                 let shown = leases.clone();
-                let metrics = self.metrics()?.with(move || shown.set_gauges());
+                let metrics = self.metrics()?.with(move || set_lease_gauges(&shown));
                 (readiness::of_projector(admin, meter, leases, config.projector_limits), metrics)
             }
             None if config.roles.contains(&ProcessRole::Read) => (readiness::of_reads(admin, meter), self.metrics()?),

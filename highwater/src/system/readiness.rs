@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use event_store::follow::Leases;
 use http_edge::health::{NotReady, Readiness};
-use projections::{LagMonitor, Leases, ProjectionLag};
+use projections::{LagMonitor, ProjectionLag};
 use sqlx::PgPool;
 
 use super::schema::{self, SchemaError};
@@ -64,7 +65,7 @@ pub(super) fn of_projector(admin: PgPool, meter: LagMonitor, leases: Leases, lim
                 return Err(NotReady(vec!["projector"]));
             }
             let now = meter.now();
-            let own = all.iter().flat_map(|lag| &lag.behind).filter(|log| leases.has(&log.projection, log.workspace));
+            let own = all.iter().flat_map(|lag| lag.owned_by(&leases));
             let is_late = own.filter(|log| log.stopped.is_none()).any(|log| log.lag(now) > limits.lag);
             if is_late { Err(NotReady(vec!["lag"])) } else { Ok(()) }
         }

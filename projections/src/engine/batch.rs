@@ -1,96 +1,34 @@
-//! Pages of a log: checked for holes, then folded into the row changes that they make.
+//! Folds pages of a log into the row changes that they make.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::ids::CampaignId;
 use event_store::StoredEvent;
+use event_store::follow::LogPage;
 
 use super::event::{ApplyError, EventEnvelope, RejectedEvent};
 use super::parked_index::{DeferredCount, Disposition, ParkedIndex, ParkedKey, PartialDisposition};
 use super::{Projection, View};
 
-/// Events of one log that directly follow a checkpoint, without a hole.
+/// A page of a log, with what of the log is parked: it is folded under that.
 #[derive(Debug)]
-pub(crate) struct LogPage {
-    pub(crate) workspace: i32,
-    /// The checkpoint that they follow.
-    pub(crate) after: i64,
-    events: Vec<StoredEvent>,
-    /// Whether the log has a hole right after them.
-    has_gap: bool,
-    /// What of them is held back.
-    holds: Arc<ParkedIndex>,
+pub(crate) struct IndexedPage {
+    pub(crate) page: LogPage,
+    pub(crate) parked: Arc<ParkedIndex>,
 }
 
-impl LogPage {
-    /// Checks a page: it must start right after the checkpoint and have no hole. Keeps what stands before one.
-    ///
-    /// `head`: a position that the log is known to reach, so that an empty page before it is a hole too.
-    pub(crate) fn check(workspace: i32, after: i64, mut events: Vec<StoredEvent>, head: i64) -> Self {
-        let contiguous = (after + 1..).zip(&events).take_while(|(expected, event)| event.position == *expected).count();
-        let is_cut = contiguous < events.len();
-        events.truncate(contiguous);
-        let is_missing = events.is_empty() && after < head;
-        Self { workspace, after, events, has_gap: is_cut || is_missing, holds: Arc::default() }
-    }
-
-    /// Says what of the log is held back: every batch is folded under the holds of its epoch.
-    pub(crate) fn with_parked(mut self, holds: Arc<ParkedIndex>) -> Self {
-        self.holds = holds;
-        self
-    }
-
-    pub(crate) fn holds(&self) -> &Arc<ParkedIndex> {
-        &self.holds
-    }
-
-    /// The position of its last event; the checkpoint, if it has none.
-    pub(crate) fn last(&self) -> i64 {
-        self.events.last().map_or(self.after, |event| event.position)
-    }
-
-    pub(crate) fn events(&self) -> &[StoredEvent] {
-        &self.events
-    }
-
-    /// How much there is to decode.
-    pub(crate) fn bytes(&self) -> usize {
-        self.events.iter().map(|event| event.payload().len()).sum()
-    }
-
-    /// The same events, to be tried apart. A hole after them is found again once they are applied.
+impl IndexedPage {
+    /// The same events, to be tried apart.
     pub(crate) fn copy(&self) -> Self {
-        let events = self.events.clone();
-        Self { workspace: self.workspace, after: self.after, events, has_gap: false, holds: Arc::clone(&self.holds) }
+        Self { page: self.page.copy(), parked: Arc::clone(&self.parked) }
     }
+}
 
-    /// Keeps what stands before an event that is refused; gives the event if nothing does.
-    pub(crate) fn truncate_before(&mut self, position: i64) -> Option<StoredEvent> {
-        let kept = usize::try_from(position - self.after - 1).unwrap_or(0);
-        self.has_gap = false;
-        if kept == 0 {
-            return self.events.drain(..).next();
-        }
-        self.events.truncate(kept);
-        None
-    }
-
-    /// Keeps the first half, to find out which event it is that fails.
-    pub(crate) fn bisect(&mut self) {
-        self.events.truncate(self.events.len() / 2);
-        self.has_gap = false;
-    }
-
-    /// Why the log cannot go on at all. `None` while events stand before the hole: it is met again right after them.
-    pub(crate) fn gap_error(&self) -> Option<RejectedEvent> {
-        let is_dead_end = self.has_gap && self.events.is_empty();
-        is_dead_end.then(|| RejectedEvent {
-            workspace: self.workspace,
-            position: self.after + 1,
-            reason: ApplyError::Hole,
-        })
-    }
+/// Why a log cannot go on at all after a page.
+pub(crate) fn gap_error(page: &LogPage) -> Option<RejectedEvent> {
+    let workspace = page.workspace;
+    page.missing().map(|position| RejectedEvent { workspace, position, reason: ApplyError::Hole })
 }
 
 /// How far one log's checkpoint moves.
@@ -149,20 +87,21 @@ impl Accumulator {
     }
 
     /// Takes in a batch. After a refusal the fold is useless: some views may have taken in what others refused.
-    pub(crate) fn absorb(&mut self, batch: &LogPage) -> Result<(), RejectedEvent> {
-        for raw in batch.events() {
-            self.absorb_event(raw, batch.holds()).map_err(|reason| RejectedEvent {
+    pub(crate) fn absorb(&mut self, batch: &IndexedPage) -> Result<(), RejectedEvent> {
+        let IndexedPage { page, parked } = batch;
+        for raw in page.events() {
+            self.absorb_event(raw, parked).map_err(|reason| RejectedEvent {
                 workspace: raw.workspace,
                 position: raw.position,
                 reason,
             })?;
         }
-        self.events += batch.events().len() as u64;
+        self.events += page.events().len() as u64;
         self.move_on(CheckpointAdvance {
-            workspace: batch.workspace,
-            from: batch.after,
-            to: batch.last(),
-            revision: batch.holds().revision,
+            workspace: page.workspace,
+            from: page.after,
+            to: page.last(),
+            revision: parked.revision,
         });
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Epochs and checkpoints that must exist, the logs that are ahead of them, and the compare-and-set that moves them.
 
+use event_store::follow::LogAssignment;
 use sqlx::{PgConnection, PgPool};
 
 use super::Projection;
 use super::batch::CheckpointAdvance;
-use super::leases::LogAssignment;
 
 /// A log that goes further than an epoch's checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) async fn pending(
     )
     .fetch_all(pool)
     .await?;
-    pending.retain(|log| share.has(projection, log.workspace));
+    pending.retain(|log| share.has(log.workspace));
     Ok(pending)
 }
 

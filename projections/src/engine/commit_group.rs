@@ -1,15 +1,16 @@
 //! Batches that share a transaction: applied together, and split to find out what fails, so that nothing else is held up.
 
-use event_store::StoredEvent;
+use event_store::follow::{LaggingLog, read_page};
+use event_store::{PageLimit, StoredEvent};
 use sqlx::PgPool;
 
 use super::announce::CommitNotifier;
 use super::apply::{self, CommitOutcome};
-use super::batch::{Accumulator, LogPage};
+use super::batch::{Accumulator, IndexedPage, gap_error};
 use super::error::{self, WriteError};
 use super::event::RejectedEvent;
 use super::parked::park::{self, ParkOutcome};
-use super::{Projection, page, parked_index};
+use super::{Projection, parked_index};
 
 /// Folding more than this would hold up the runtime's thread.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -20,7 +21,7 @@ const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 /// Batches to apply in one transaction to the same epochs, which hold back the same.
 pub(crate) struct CommitGroup {
     pub(crate) epochs: Vec<i32>,
-    pub(crate) batches: Vec<LogPage>,
+    pub(crate) batches: Vec<IndexedPage>,
 }
 
 /// What applying a group came to.
@@ -47,7 +48,7 @@ type Remainder = (Vec<CommitGroup>, Option<PoisonEvent>);
 struct PoisonEvent {
     epochs: Vec<i32>,
     event: StoredEvent,
-    batch: LogPage,
+    batch: IndexedPage,
 }
 
 /// Applies one page of one log to one epoch, up to a position.
@@ -61,9 +62,10 @@ pub(crate) async fn apply_page(
 ) -> Result<GroupOutcome, sqlx::Error> {
     let batch = {
         let mut conn = pool.acquire().await?;
-        let holds = parked_index::of_log(&mut conn, projection.name, epoch, workspace).await?;
-        let limit = page::Limit { events: PAGE_EVENTS.min(through - after), bytes: PAGE_BYTES };
-        page::read(&mut conn, workspace, after, through, limit).await?.with_parked(holds)
+        let parked = parked_index::of_log(&mut conn, projection.name, epoch, workspace).await?;
+        let limit = PageLimit { events: PAGE_EVENTS.min(through - after), bytes: PAGE_BYTES };
+        let page = read_page(&mut conn, LaggingLog { workspace, after, head: through }, limit).await?;
+        IndexedPage { page, parked }
     };
     apply(pool, projection, CommitGroup { epochs: vec![epoch], batches: vec![batch] }, &CommitNotifier::default()).await
 }
@@ -84,7 +86,7 @@ pub(crate) async fn apply(
                 Ok(CommitOutcome::Written) => {
                     outcome.transactions += 1;
                     outcome.events += fold.events;
-                    outcome.moved.extend(group.batches.iter().map(|batch| batch.workspace));
+                    outcome.moved.extend(group.batches.iter().map(|batch| batch.page.workspace));
                     bell.notify();
                     continue;
                 }
@@ -111,18 +113,19 @@ impl CommitGroup {
     /// Sets the logs aside that cannot go on. `None` if nothing is left.
     fn without_dead_ends(self, outcome: &mut GroupOutcome) -> Option<Self> {
         let Self { epochs, batches } = self;
-        let (batches, empty): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| !batch.events().is_empty());
-        let stuck = empty.iter().filter_map(LogPage::gap_error);
+        let (batches, empty): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| !batch.page.events().is_empty());
+        let stuck = empty.iter().filter_map(|batch| gap_error(&batch.page));
         outcome.stopped.extend(stuck.map(|refused| (epochs.clone(), refused)));
         (!batches.is_empty()).then_some(Self { epochs, batches })
     }
 
     /// Keeps what stands before the refused event; takes that event out, if nothing does.
     fn isolate(mut self, refused: &RejectedEvent) -> Remainder {
-        let Some(place) = self.batches.iter().position(|batch| batch.workspace == refused.workspace) else {
+        let Some(place) = self.batches.iter().position(|batch| batch.page.workspace == refused.workspace) else {
             return (vec![self], None);
         };
-        let Some(event) = self.batches.get_mut(place).and_then(|batch| batch.truncate_before(refused.position)) else {
+        let Some(event) = self.batches.get_mut(place).and_then(|batch| batch.page.truncate_before(refused.position))
+        else {
             return (vec![self], None);
         };
         let batch = self.batches.remove(place);
@@ -133,7 +136,7 @@ impl CommitGroup {
     /// One group per epoch: an old epoch must not hold up the live one.
     fn split_epochs(self) -> Vec<Self> {
         let Self { epochs, batches } = self;
-        let copy = || batches.iter().map(LogPage::copy).collect();
+        let copy = || batches.iter().map(IndexedPage::copy).collect();
         epochs.iter().map(|&epoch| Self { epochs: vec![epoch], batches: copy() }).collect()
     }
 
@@ -144,11 +147,11 @@ impl CommitGroup {
             return (self.split_epochs(), None);
         }
         if let [batch] = self.batches.as_mut_slice() {
-            if batch.events().len() > 1 {
-                batch.bisect();
+            if batch.page.events().len() > 1 {
+                batch.page.bisect();
                 return (vec![self], None);
             }
-            let event = batch.truncate_before(batch.after + 1);
+            let event = batch.page.truncate_before(batch.page.after + 1);
             let Self { epochs, mut batches } = self;
             let poison = event.zip(batches.pop()).map(|(event, batch)| PoisonEvent { epochs, event, batch });
             return (Vec::new(), poison);
@@ -168,7 +171,7 @@ impl PoisonEvent {
         bell: &CommitNotifier,
     ) -> Result<(), sqlx::Error> {
         for epoch in self.epochs {
-            match park::pass(pool, projection, epoch, &self.event, self.batch.holds()).await? {
+            match park::pass(pool, projection, epoch, &self.event, &self.batch.parked).await? {
                 ParkOutcome::Gone { parked } => {
                     outcome.parked += parked;
                     outcome.transactions += 1;
@@ -188,7 +191,7 @@ async fn fold(
     projection: &'static Projection,
     group: CommitGroup,
 ) -> Result<(Accumulator, CommitGroup), (RejectedEvent, CommitGroup)> {
-    let bytes: usize = group.batches.iter().map(LogPage::bytes).sum();
+    let bytes: usize = group.batches.iter().map(|batch| batch.page.bytes()).sum();
     if bytes <= INLINE_BYTES {
         return fold_here(projection, group);
     }

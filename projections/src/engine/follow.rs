@@ -1,24 +1,23 @@
 //! Keeps every log's rows up to date.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_store::LOG_CHANNEL;
+use event_store::follow::{self, LEASES_CHANNEL, LeaseConfig, Leases, LogAssignment};
 use platform::notifications::NotificationListener;
 use sqlx::PgPool;
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Registry;
 use super::announce::{self, CommitNotifier};
-use super::backoff::Backoff;
-use super::checkpoint::{self, BootstrapPolicy};
+use super::checkpoint::BootstrapPolicy;
 use super::epoch_maintenance::{self, EpochMaintenance};
 use super::event::RejectedEvent;
-use super::leases::{self, LeaseConfig, Leases, LogAssignment};
 use super::poll::{LogFollower, PollResult};
-
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How to follow the logs.
 #[derive(Clone)]
@@ -38,7 +37,13 @@ pub struct ProjectorConfig {
 impl ProjectorConfig {
     /// The defaults, for a process with a new id.
     pub fn new(registry: Registry, projector: Uuid, name: String) -> Self {
-        let leases = Leases::new(registry, projector, LeaseConfig::default());
+        Self::with_lease(registry, projector, name, LeaseConfig::default())
+    }
+
+    /// The same, with leases that last otherwise.
+    pub fn with_lease(registry: Registry, projector: Uuid, name: String, lease: LeaseConfig) -> Self {
+        let consumers = registry.iter().map(|projection| projection.consumer()).collect();
+        let leases = Leases::new(projector, consumers, lease);
         Self { registry, poll: Duration::from_secs(1), name, leases, upkeep: None }
     }
 }
@@ -59,35 +64,55 @@ pub enum ProjectorError {
 pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationToken) -> Result<(), ProjectorError> {
     metrics::describe_counter!("highwater_projection_batches_total", "Transactions that moved checkpoints.");
     metrics::describe_counter!("highwater_projection_events_total", "Events applied.");
-    let bell = CommitNotifier::default();
+    let ProjectorConfig { registry, poll, name, leases, upkeep } = config;
+    let notifier = CommitNotifier::default();
     // Where nobody builds aside, readers see the first epoch fill.
-    let first = if config.upkeep.is_some() { BootstrapPolicy::IfShort } else { BootstrapPolicy::AtOnce };
-    let followers = config.registry.iter().map(|&projection| {
-        let follower = LogFollower::new(pool.clone(), projection, LogAssignment::Leased(config.leases.clone()));
-        follow(follower, first, config.poll, bell.clone(), shutdown.clone())
+    let first = if upkeep.is_some() { BootstrapPolicy::IfShort } else { BootstrapPolicy::AtOnce };
+    let mut grown = Vec::new();
+    let followers = registry.iter().map(|&projection| {
+        let (share, wakeups) = (leases.assignment(&projection.consumer()), Arc::new(Notify::new()));
+        grown.push(Arc::clone(&wakeups));
+        let follower = LogFollower::new(pool.clone(), projection, first, share.clone(), notifier.clone());
+        let shutdown = shutdown.clone();
+        async move { follow::run(follower, &share, &wakeups, &shutdown).await }
     });
+    let followers = futures_util::future::join_all(followers);
     let ended = CancellationToken::new();
     let followed = async {
-        futures_util::future::join_all(followers).await;
+        followers.await;
         ended.cancel();
     };
+    let lease_pool = follow::lease_pool(&pool, leases.config());
+    let lease_changes = [Arc::new(Notify::new())];
+    let logs = NotificationListener::new(pool.clone(), LOG_CHANNEL, poll);
+    let holders = NotificationListener::new(lease_pool.clone(), LEASES_CHANNEL, leases.config().renew_every);
     tokio::join!(
         followed,
-        epoch_maintenance::run(&pool, config.registry, config.upkeep.as_ref(), &shutdown),
-        leases::keep(&pool, &config.name, &config.leases, shutdown.clone(), ended.clone()),
-        announce::run(pool.clone(), bell.clone(), shutdown.clone())
+        wake(logs, &grown, &shutdown),
+        wake(holders, &lease_changes, &shutdown),
+        follow::keep_leases(lease_pool, &name, &leases, &lease_changes[0], &shutdown, &ended),
+        epoch_maintenance::run(&pool, registry, upkeep.as_ref(), &shutdown),
+        announce::run(pool.clone(), notifier.clone(), shutdown.clone())
     );
     Ok(())
 }
 
+/// Hands a listener's wake-ups on until shutdown.
+async fn wake(mut listener: NotificationListener, sleepers: &[Arc<Notify>], shutdown: &CancellationToken) {
+    while shutdown.run_until_cancelled(listener.changed()).await.is_some() {
+        sleepers.iter().for_each(|sleeper| sleeper.notify_one());
+    }
+}
+
 /// Applies everything that is committed now, then returns. An error if a log cannot be followed to its end; the others are.
-pub async fn catch_up(pool: &PgPool, registry: Registry) -> Result<(), ProjectorError> {
+pub(crate) async fn catch_up(pool: &PgPool, registry: Registry) -> Result<(), ProjectorError> {
     let mut first_stopped = None;
     for &projection in registry {
-        let mut follower = LogFollower::new(pool.clone(), projection, LogAssignment::Everything);
+        let notifier = CommitNotifier::default();
+        let share = LogAssignment::Everything;
+        let mut follower = LogFollower::new(pool.clone(), projection, BootstrapPolicy::AtOnce, share, notifier);
         loop {
-            let PollResult { moved, lost, stopped } =
-                follow_once(&mut follower, BootstrapPolicy::AtOnce, &CommitNotifier::default()).await?;
+            let PollResult { moved, lost, stopped } = follower.poll().await?;
             if !moved && !lost {
                 first_stopped = first_stopped.or(stopped);
                 break;
@@ -96,55 +121,4 @@ pub async fn catch_up(pool: &PgPool, registry: Registry) -> Result<(), Projector
     }
     announce::announce(pool).await?;
     first_stopped.map_or(Ok(()), |refused| Err(ProjectorError::Stopped(refused)))
-}
-
-async fn follow(
-    mut follower: LogFollower,
-    first: BootstrapPolicy,
-    poll: Duration,
-    bell: CommitNotifier,
-    shutdown: CancellationToken,
-) {
-    let mut wakeups = NotificationListener::new(follower.pool.clone(), LOG_CHANNEL, poll);
-    let mut changes = follower.share.changes();
-    let mut backoff = Backoff::up_to(LONGEST_WAIT);
-    while !shutdown.is_cancelled() {
-        match follow_once(&mut follower, first, &bell).await {
-            Ok(round) if round.moved || round.lost => backoff.reset(),
-            Ok(_) => {
-                backoff.reset();
-                let retry = follower.next_retry();
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = wakeups.changed() => {}
-                    () = changes.next() => {}
-                    () = tokio::time::sleep_until(retry.unwrap_or_else(tokio::time::Instant::now)), if retry.is_some() => {}
-                }
-            }
-            Err(error) => {
-                let wait = backoff.wait();
-                tracing::warn!(
-                    projection = follower.projection.name,
-                    error = &error as &dyn std::error::Error,
-                    wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                    "the logs could not be followed: trying again"
-                );
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(wait) => {}
-                }
-            }
-        }
-    }
-}
-
-async fn follow_once(
-    follower: &mut LogFollower,
-    first: BootstrapPolicy,
-    bell: &CommitNotifier,
-) -> Result<PollResult, sqlx::Error> {
-    checkpoint::bootstrap(&follower.pool, follower.projection, first).await?;
-    let round = follower.round(bell).await?;
-    follower.share.heartbeat(follower.projection);
-    Ok(round)
 }

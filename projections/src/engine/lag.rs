@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use event_store::follow::Leases;
 use platform::clock::SharedClock;
 use sqlx::PgPool;
 use thiserror::Error;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{LogStatus, behind};
 use super::verify::{LastVerified, last_verified};
-use super::{Projection, Registry, leases};
+use super::{Projection, Registry, projectors};
 
 /// Logs that have gauges of their own, by projection: those that are furthest behind. The others are in the sums.
 const SHOWN: usize = 10;
@@ -42,11 +43,12 @@ pub struct ProjectionLag {
     /// How many logs there are.
     pub logs: i64,
     /// How many living projectors follow it.
-    pub projectors: i64,
+    pub projectors: usize,
     /// How many parts of logs wait because they cannot be applied.
     pub parked: i64,
     /// Those logs that are behind or cannot go on.
     pub behind: Vec<LogStatus>,
+    consumer: String,
 }
 
 /// Why nothing was measured.
@@ -143,7 +145,7 @@ impl LagMonitor {
 async fn lag_of(pool: &PgPool, projection: &Projection) -> Result<ProjectionLag, sqlx::Error> {
     let behind = behind(pool, projection).await?;
     let logs = sqlx::query_scalar!(r#"SELECT count(*) AS "logs!" FROM log.heads"#).fetch_one(pool).await?;
-    let projectors = leases::living(pool, projection).await?;
+    let projectors = projectors::count_living(pool, projection).await?;
     let parked = sqlx::query_scalar!(
         r#"SELECT count(*) AS "parts!" FROM read.parked p JOIN read.live_epochs l USING (projection, epoch, workspace)
            WHERE p.projection = $1"#,
@@ -151,10 +153,16 @@ async fn lag_of(pool: &PgPool, projection: &Projection) -> Result<ProjectionLag,
     )
     .fetch_one(pool)
     .await?;
-    Ok(ProjectionLag { projection: projection.name, logs, projectors, parked, behind })
+    Ok(ProjectionLag { projection: projection.name, logs, projectors, parked, behind, consumer: projection.consumer() })
 }
 
 impl ProjectionLag {
+    /// Those of the logs behind that belong to the process with these leases.
+    pub fn owned_by<'a>(&'a self, leases: &Leases) -> impl Iterator<Item = &'a LogStatus> {
+        let share = leases.assignment(&self.consumer);
+        self.behind.iter().filter(move |log| share.has(log.workspace))
+    }
+
     /// How many logs cannot go on.
     pub fn stopped(&self) -> usize {
         self.behind.iter().filter(|log| log.stopped.is_some()).count()
@@ -172,7 +180,7 @@ impl ProjectionLag {
         gauge("highwater_projection_lag_events_max").set(float(events().max().unwrap_or_default()));
         gauge("highwater_projection_lag_seconds_max").set(oldest.as_secs_f64());
         gauge("highwater_projection_parked").set(float(self.parked));
-        gauge("highwater_projectors").set(float(self.projectors));
+        gauge("highwater_projectors").set(count(self.projectors));
     }
 
     fn set_worst(&self, now: DateTime<Utc>) {

@@ -15,7 +15,8 @@
 //! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
 //! 5. An epoch is followed only by code of the version that built it. What a newer version lacks is built in the background
 //!    ([`epoch_maintenance`]).
-//! 6. Projectors on one database divide the logs among them; those of one that is gone are taken over ([`leases`]).
+//! 6. Projectors on one database divide the logs among them; those of one that is gone are taken over
+//!    ([`event_store::follow`]).
 //!
 //! docs/adding-a-view.md says how to add one, and what a view must hold.
 
@@ -24,8 +25,7 @@ pub mod retention; // what is kept of tables that are partitioned by month
 
 pub(crate) mod announce; // tells readers that rows moved
 pub(crate) mod apply; // the one transaction: checkpoint, rows
-mod backoff; // how long to wait after a failure
-pub(crate) mod batch; // pages of a log, checked and folded
+pub(crate) mod batch; // folds pages of a log
 pub(crate) mod checkpoint; // epochs and checkpoints that must exist, what is pending, the compare-and-set
 pub(crate) mod commit_group; // batches that share a transaction, split to find out what fails
 pub(crate) mod difference; // what a comparison of rows may find
@@ -33,11 +33,10 @@ pub(crate) mod epoch_maintenance; // builds and drops epochs
 pub(crate) mod error; // why rows were not written, or an epoch not rebuilt
 pub(crate) mod follow; // keeps every log's rows up to date
 pub(crate) mod lag; // measures the lag, whoever does the work
-pub(crate) mod leases; // divides the logs among projectors
-pub(crate) mod page; // reads pages of a log
 pub mod parked; // events that cannot be applied, and what waits behind them
 pub(crate) mod parked_index; // what of a log waits, and what is left out
 pub(crate) mod poll; // one round over the logs that are behind
+pub(crate) mod projectors; // who shares the logs of each projection
 pub(crate) mod rebuild; // fills an epoch from the log
 pub(crate) mod replay; // rebuilds beside the live rows
 pub(crate) mod status; // lag against the true head
@@ -67,6 +66,16 @@ pub struct Projection {
     /// Fresh views, which have absorbed nothing.
     pub views: fn() -> Vec<Box<dyn View>>,
 }
+
+impl Projection {
+    /// The kind of consumer that it is: only projectors with the same version of it share its logs.
+    pub(crate) fn consumer(&self) -> String {
+        format!("{PROJECTION_CONSUMER} {} {}", self.name, self.version)
+    }
+}
+
+/// How the names of projections as consumers of logs begin.
+pub(crate) const PROJECTION_CONSUMER: &str = "projection";
 
 /// One read model: folds events into row changes, then writes them.
 pub trait View: Any + Send + Sync {

@@ -3,37 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use event_store::PageLimit;
+use event_store::follow::{Consumer, LaggingLog, LogAssignment, Round, read_pages};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
+use super::Projection;
 use super::announce::CommitNotifier;
-use super::batch::LogPage;
-use super::checkpoint::{self, LaggingEpoch};
+use super::batch::IndexedPage;
+use super::checkpoint::{self, BootstrapPolicy, LaggingEpoch};
 use super::commit_group::{self, CommitGroup};
 use super::event::RejectedEvent;
-use super::leases::LogAssignment;
 use super::parked::retry_schedule::Retries;
 use super::parked_index::{self, ParkedIndex};
 use super::stop::StoppedLogs;
-use super::{Projection, page};
 
 /// Logs that share a transaction at most.
 const LOGS_TOGETHER: usize = 64;
-/// Pages that are read at the same time.
-const PAGES_AT_ONCE: usize = 4;
-/// Events that the pages of logs that share a transaction may have together.
-const EVENTS_TOGETHER: i64 = 4_000;
-/// Payloads, as stored, that they may have together.
-const BYTES_TOGETHER: i64 = 8 * 1024 * 1024;
+/// What the pages of logs that share a transaction may have together.
+const PAGES_TOGETHER: PageLimit = PageLimit { events: 4_000, bytes: 8 * 1024 * 1024 };
 
 /// Follows the logs for one projection.
 pub(crate) struct LogFollower {
-    pub(crate) pool: PgPool,
-    pub(crate) projection: &'static Projection,
-    pub(crate) share: LogAssignment,
-    pub(crate) stops: StoppedLogs,
-    pub(crate) retries: Retries,
+    pool: PgPool,
+    projection: &'static Projection,
+    /// How a projection without epochs gets its first one.
+    first: BootstrapPolicy,
+    share: LogAssignment,
+    notifier: CommitNotifier,
+    stops: StoppedLogs,
+    retries: Retries,
 }
 
 /// What a round came to.
@@ -50,28 +49,34 @@ pub(crate) struct PollResult {
 /// A log behind which some epochs are, all at the same position and with the same held back: its page is read and folded once
 /// for them.
 #[derive(Debug, PartialEq, Eq)]
-struct LaggingLog {
-    workspace: i32,
-    position: i64,
-    head: i64,
+struct PendingLog {
+    log: LaggingLog,
     epochs: Vec<i32>,
     was_stopped: bool,
     holds: Arc<ParkedIndex>,
 }
 
 impl LogFollower {
-    pub(crate) fn new(pool: PgPool, projection: &'static Projection, share: LogAssignment) -> Self {
-        Self { pool, projection, share, stops: StoppedLogs::default(), retries: Retries::default() }
+    pub(crate) fn new(
+        pool: PgPool,
+        projection: &'static Projection,
+        first: BootstrapPolicy,
+        share: LogAssignment,
+        notifier: CommitNotifier,
+    ) -> Self {
+        let (stops, retries) = (StoppedLogs::default(), Retries::default());
+        Self { pool, projection, first, share, notifier, stops, retries }
     }
 
     /// Applies at most one page of every log that is behind.
-    pub(crate) async fn round(&mut self, bell: &CommitNotifier) -> Result<PollResult, sqlx::Error> {
+    pub(crate) async fn poll(&mut self) -> Result<PollResult, sqlx::Error> {
+        checkpoint::bootstrap(&self.pool, self.projection, self.first).await?;
         let mut round = PollResult {
             moved: self.retries.run(&self.pool, self.projection, &self.share).await?,
             ..PollResult::default()
         };
         if round.moved {
-            bell.notify();
+            self.notifier.notify();
         }
         let pending = checkpoint::pending(&self.pool, self.projection, &self.share).await?;
         self.stops.keep(&pending);
@@ -79,30 +84,26 @@ impl LogFollower {
             pending.into_iter().filter(|log| !self.stops.is_backing_off(log.epoch, log.workspace)).collect();
         let behind = merge(self.with_holds(pending).await?);
         for together in behind.chunks(LOGS_TOGETHER) {
-            if !self.share.heartbeat(self.projection) {
+            if !self.share.heartbeat() {
                 return Ok(round);
             }
             // Read to the end before anything is applied: a page that is being read holds a connection, and waiting for
             // another one meanwhile could be for ever.
-            let reads: Vec<_> = together.iter().map(|log| read(&self.pool, log, together.len())).collect();
-            let pages: Vec<LogPage> = stream::iter(reads).buffered(PAGES_AT_ONCE).try_collect().await?;
-            let mut groups: BTreeMap<(&[i32], bool), Vec<LogPage>> = BTreeMap::new();
-            for (log, page) in together.iter().zip(pages) {
-                groups.entry((&log.epochs, log.was_stopped)).or_default().push(page);
+            let logs: Vec<LaggingLog> = together.iter().map(|pending| pending.log).collect();
+            let pages = read_pages(&self.pool, &logs, PAGES_TOGETHER).await?;
+            let mut groups: BTreeMap<(&[i32], bool), Vec<IndexedPage>> = BTreeMap::new();
+            for (pending, page) in together.iter().zip(pages) {
+                let batch = IndexedPage { page, parked: Arc::clone(&pending.holds) };
+                groups.entry((&pending.epochs, pending.was_stopped)).or_default().push(batch);
             }
             for ((epochs, was_stopped), batches) in groups {
-                let moved = self.apply(CommitGroup { epochs: epochs.to_vec(), batches }, &mut round, bell).await?;
+                let moved = self.apply(CommitGroup { epochs: epochs.to_vec(), batches }, &mut round).await?;
                 for workspace in moved.into_iter().filter(|_| was_stopped) {
                     self.stops.clear(&self.pool, self.projection, epochs, workspace).await?;
                 }
             }
         }
         Ok(round)
-    }
-
-    /// When something that could not go on should be tried again.
-    pub(crate) fn next_retry(&self) -> Option<Instant> {
-        self.stops.next_retry().into_iter().chain(self.retries.next_retry()).min()
     }
 
     /// What is held back of each log.
@@ -128,13 +129,8 @@ impl LogFollower {
     }
 
     /// Applies a group and notes what became of it. Gives the logs that moved.
-    async fn apply(
-        &mut self,
-        group: CommitGroup,
-        round: &mut PollResult,
-        bell: &CommitNotifier,
-    ) -> Result<Vec<i32>, sqlx::Error> {
-        let outcome = commit_group::apply(&self.pool, self.projection, group, bell).await?;
+    async fn apply(&mut self, group: CommitGroup, round: &mut PollResult) -> Result<Vec<i32>, sqlx::Error> {
+        let outcome = commit_group::apply(&self.pool, self.projection, group, &self.notifier).await?;
         round.moved |= !outcome.moved.is_empty();
         round.lost |= outcome.lost;
         if outcome.parked > 0 {
@@ -151,38 +147,42 @@ impl LogFollower {
     }
 }
 
-/// Reads the page of a log that an epoch lacks: one of `sharers` that share a transaction.
-#[tracing::instrument(level = "debug", name = "read_page", skip_all, fields(workspace = log.workspace))]
-async fn read(pool: &PgPool, log: &LaggingLog, sharers: usize) -> Result<LogPage, sqlx::Error> {
-    let share = i64::try_from(sharers).unwrap_or(i64::MAX);
-    let limit = page::Limit { events: EVENTS_TOGETHER / share, bytes: BYTES_TOGETHER / share };
-    let mut conn = pool.acquire().await?;
-    let page = page::read(&mut conn, log.workspace, log.position, log.head, limit).await?;
-    Ok(page.with_parked(Arc::clone(&log.holds)))
+impl Consumer for LogFollower {
+    type Error = sqlx::Error;
+
+    fn name(&self) -> &str {
+        self.projection.name
+    }
+
+    async fn round(&mut self) -> Result<Round, sqlx::Error> {
+        let PollResult { moved, lost, .. } = self.poll().await?;
+        Ok(if moved || lost { Round::Moved } else { Round::Idle })
+    }
+
+    /// When something that could not go on should be tried again.
+    fn next_retry(&self) -> Option<Instant> {
+        self.stops.next_retry().into_iter().chain(self.retries.next_retry()).min()
+    }
 }
 
 /// Joins epochs that are behind the same log at the same position, and hold back the same.
-fn merge(pending: Vec<(LaggingEpoch, Arc<ParkedIndex>)>) -> Vec<LaggingLog> {
-    let mut behind: Vec<LaggingLog> = Vec::new();
-    for (log, holds) in pending {
+fn merge(pending: Vec<(LaggingEpoch, Arc<ParkedIndex>)>) -> Vec<PendingLog> {
+    let mut behind: Vec<PendingLog> = Vec::new();
+    for (epoch, holds) in pending {
+        let log = LaggingLog { workspace: epoch.workspace, after: epoch.position, head: epoch.head };
         match behind.last_mut() {
             Some(last)
-                if last.workspace == log.workspace
-                    && last.position == log.position
-                    && last.was_stopped == log.was_stopped
+                if last.log.workspace == log.workspace
+                    && last.log.after == log.after
+                    && last.was_stopped == epoch.was_stopped
                     && last.holds == holds =>
             {
-                last.epochs.push(log.epoch);
-                last.head = last.head.min(log.head);
+                last.epochs.push(epoch.epoch);
+                last.log.head = last.log.head.min(log.head);
             }
-            _ => behind.push(LaggingLog {
-                workspace: log.workspace,
-                position: log.position,
-                head: log.head,
-                epochs: vec![log.epoch],
-                was_stopped: log.was_stopped,
-                holds,
-            }),
+            _ => {
+                behind.push(PendingLog { log, epochs: vec![epoch.epoch], was_stopped: epoch.was_stopped, holds });
+            }
         }
     }
     behind

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Months, Utc};
 use domain::bucket::utc_month;
+use event_store::follow::Backoff;
 use sqlx::PgPool;
 use thiserror::Error;
 
-use super::backoff::Backoff;
 use super::{Projection, Registry, checkpoint};
 
 /// Months for which partitions are made before anything is written there.

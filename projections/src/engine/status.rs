@@ -56,7 +56,7 @@ pub struct Stop {
 }
 
 /// Every log under every projection.
-pub async fn status(pool: &PgPool, registry: Registry) -> Result<Vec<LogStatus>, sqlx::Error> {
+pub(crate) async fn status(pool: &PgPool, registry: Registry) -> Result<Vec<LogStatus>, sqlx::Error> {
     let mut all = Vec::new();
     for &projection in registry {
         all.extend(status_of(pool, projection, false).await?);

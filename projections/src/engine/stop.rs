@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use event_store::follow::Backoff;
 use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::Projection;
-use super::backoff::Backoff;
 use super::checkpoint::LaggingEpoch;
 use super::event::RejectedEvent;
 

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use event_store::follow::LeaseConfig;
 use platform::notifications::NotificationListener;
-use projections::{LeaseConfig, Leases, PROJECTIONS, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
+use projections::{PROJECTIONS, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use tokio::task::JoinHandle;
@@ -31,8 +32,7 @@ fn config(lease: LeaseConfig) -> ProjectorConfig {
     let id = Uuid::now_v7();
     ProjectorConfig {
         poll: Duration::from_millis(100),
-        leases: Leases::new(PROJECTIONS, id, lease),
-        ..ProjectorConfig::new(PROJECTIONS, id, id.to_string())
+        ..ProjectorConfig::with_lease(PROJECTIONS, id, id.to_string(), lease)
     }
 }
 
@@ -188,7 +188,7 @@ impl World {
 
     /// Waits until so many live.
     async fn living(&self, count: usize) {
-        let holds = format!("SELECT count(*) = {count} FROM read.projectors_now WHERE is_living");
+        let holds = format!("SELECT count(*) = {count} FROM log.leases_now WHERE is_living");
         self.until(&format!("{count} projectors live"), &holds).await;
     }
 
@@ -322,7 +322,7 @@ async fn one_who_cannot_renew_stops_by_itself(options: PgPoolOptions, connect: P
     world.append().await;
     world.applied().await;
     let mut holding = world.admin.begin().await.unwrap();
-    sqlx::query("SELECT FROM read.projectors FOR UPDATE").execute(&mut *holding).await.unwrap();
+    sqlx::query("SELECT FROM log.leases FOR UPDATE").execute(&mut *holding).await.unwrap();
     // It goes on for as long as its lease lasts, and then no more, though all that it needs is there.
     world.living(0).await;
     world.forget_moves().await;
@@ -371,15 +371,15 @@ async fn those_of_another_version_have_no_part_in_our_logs(options: PgPoolOption
     // Its session is the test's own, so it lives.
     let mut newer = world.admin.acquire().await.unwrap();
     sqlx::query(
-        "INSERT INTO read.projectors (projector, name, follows, session, lease)
-         VALUES (gen_random_uuid(), 'newer', ARRAY['campaign_model 999999'], pg_backend_pid(), interval '1 hour')",
+        "INSERT INTO log.leases (consumer, holder, name, session, lease)
+         VALUES ('projection campaign_model 999999', gen_random_uuid(), 'newer', pg_backend_pid(), interval '1 hour')",
     )
     .execute(&mut *newer)
     .await
     .unwrap();
     world.living(2).await;
     // A renewal passes after that, and nothing is left undone.
-    world.until("a renewal", "SELECT o.renewed_at > n.renewed_at FROM read.projectors o, read.projectors n WHERE o.name <> 'newer' AND n.name = 'newer'").await;
+    world.until("a renewal", "SELECT o.renewed_at > n.renewed_at FROM log.leases o, log.leases n WHERE o.name <> 'newer' AND n.name = 'newer'").await;
     world.forget_moves().await;
     world.append().await;
     world.applied().await;

@@ -2,11 +2,10 @@
 
 use event_store::StoredEvent;
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::super::batch::CheckpointAdvance;
 use super::super::event::{ApplyError, RejectedEvent};
-use super::super::parked_index::{ParkedIndex, ParkedKey};
+use super::super::parked_index::ParkedIndex;
 use super::super::{Projection, checkpoint};
 use super::MOST_PARTS;
 use super::isolate::{RefusedShare, apply_partially};

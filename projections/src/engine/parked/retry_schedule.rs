@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::ids::CampaignId;
+use event_store::follow::{Backoff, LogAssignment};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::super::Projection;
-use super::super::backoff::Backoff;
-use super::super::leases::LogAssignment;
 use super::super::parked_index::ParkedKey;
 use super::retry::{RetryOutcome, retry};
 
@@ -107,7 +106,7 @@ impl Retries {
         .await?;
         let mut before = std::mem::take(&mut self.known);
         let are_ours = std::mem::take(&mut self.are_ours);
-        for row in rows.into_iter().filter(|row| share.has(projection, row.workspace)) {
+        for row in rows.into_iter().filter(|row| share.has(row.workspace)) {
             let campaign = row.campaign_id.map(CampaignId);
             let part = ParkedKey { stream_type: row.stream_type, stream_id: row.stream_id, campaign };
             let key = (row.epoch, row.workspace, part);

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesOrdered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::super::batch::Accumulator;
+use super::super::batch::{Accumulator, IndexedPage};
 use super::super::error::ReplayError;
 use super::super::parked_index::{self, ParkedIndex};
 use super::super::{Projection, apply};
@@ -150,10 +150,10 @@ async fn fold_segment(
     holds: Arc<ParkedIndex>,
     page: Result<Page, ReplayError>,
 ) -> Result<Accumulator, ReplayError> {
-    let Page { batch, room } = page?;
+    let Page { page, room } = page?;
     let folding = tokio::task::spawn_blocking(move || {
         let mut segment = Accumulator::new(projection);
-        segment.absorb(&batch.with_parked(holds)).map_err(ReplayError::Stopped)?;
+        segment.absorb(&IndexedPage { page, parked: holds }).map_err(ReplayError::Stopped)?;
         drop(room);
         Ok(segment)
     });

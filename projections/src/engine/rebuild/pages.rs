@@ -1,12 +1,13 @@
 //! Reads a log's pages ahead of the fold: a range of positions by one statement, whose rows are cut into pages as they arrive.
 
 use event_store::StoredEvent;
+use event_store::follow::LogPage;
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::super::batch::LogPage;
+use super::super::batch::gap_error;
 use super::super::error::ReplayError;
 use super::memory::MemoryBudget;
 
@@ -19,7 +20,7 @@ const RANGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Events of a log that directly follow those of the page before.
 pub(super) struct Page {
-    pub(super) batch: LogPage,
+    pub(super) page: LogPage,
     /// To be given back when the page is folded.
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
@@ -90,10 +91,10 @@ impl Reader {
     /// `false` when nobody wants more.
     async fn send(&mut self, events: Vec<StoredEvent>, bytes: usize) -> Result<bool, ReplayError> {
         let read_to = events.last().map_or(self.after, |event| event.position);
-        let batch = LogPage::check(self.workspace, self.after, events, read_to);
-        self.after = batch.last();
-        let page = Page { batch, room: self.room.take(bytes).await };
-        let is_wanted = page.batch.events().is_empty() || self.pages.send(Ok(page)).await.is_ok();
+        let page = LogPage::check(self.workspace, self.after, events, read_to);
+        self.after = page.last();
+        let page = Page { page, room: self.room.take(bytes).await };
+        let is_wanted = page.page.events().is_empty() || self.pages.send(Ok(page)).await.is_ok();
         if is_wanted {
             self.expect(read_to)?;
         }
@@ -102,7 +103,7 @@ impl Reader {
 
     /// The log is known to reach `position`: if not everything up to it was there, it has a hole.
     fn expect(&self, position: i64) -> Result<(), ReplayError> {
-        let missing = LogPage::check(self.workspace, self.after, Vec::new(), position).gap_error();
+        let missing = gap_error(&LogPage::check(self.workspace, self.after, Vec::new(), position));
         missing.map_or(Ok(()), |refused| Err(ReplayError::Stopped(refused)))
     }
 }

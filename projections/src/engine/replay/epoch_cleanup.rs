@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use event_store::follow::Backoff;
 use sqlx::PgPool;
 
-use super::super::backoff::Backoff;
 use super::super::error::ReplayError;
 use super::super::{Projection, checkpoint};
 use super::{KEEP_OLD, epochs, lock, unlock};
@@ -19,7 +19,7 @@ const LOCK_TIMEOUT: &str = "50ms";
 const DETACH_ATTEMPTS: u32 = 60;
 
 /// Drops every epoch of a projection that nobody reads, whatever its date, and what an interrupted replay left. Says which.
-pub async fn drop_old(pool: &PgPool, projection: &'static Projection) -> Result<Vec<i32>, ReplayError> {
+pub(crate) async fn drop_old(pool: &PgPool, projection: &'static Projection) -> Result<Vec<i32>, ReplayError> {
     let lock = lock(pool, projection).await?;
     let dropped = async {
         let condemned = condemn(pool, projection, Which::All).await?;

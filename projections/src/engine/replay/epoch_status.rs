@@ -57,7 +57,7 @@ impl EpochState {
 }
 
 /// Every epoch of every projection, by projection and number.
-pub async fn epochs(pool: &PgPool, registry: Registry) -> Result<Vec<EpochStatus>, sqlx::Error> {
+pub(crate) async fn epochs(pool: &PgPool, registry: Registry) -> Result<Vec<EpochStatus>, sqlx::Error> {
     let mut all = Vec::new();
     for &projection in registry {
         all.extend(epochs_of(pool, projection).await?);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use event_store::follow::Backoff;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::super::backoff::Backoff;
 use super::super::error::{self, ReplayError};
 use super::super::rebuild::{LARGEST_GAP, LOGS_AT_ONCE, PendingWorkspace, Rebuild, fill, small_logs};
 use super::switch_guard::SwitchPolicy;

@@ -26,10 +26,12 @@ use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::build::build_missing;
-pub use self::epoch_cleanup::drop_old;
+pub(crate) use self::epoch_cleanup::drop_old;
 pub(super) use self::epoch_cleanup::look_after;
-pub use self::epoch_status::{EpochState, EpochStatus, epochs};
-pub use self::rollback::{RolledBack, rollback};
+pub(crate) use self::epoch_status::epochs;
+pub use self::epoch_status::{EpochState, EpochStatus};
+pub use self::rollback::RolledBack;
+pub(crate) use self::rollback::rollback;
 use self::switch_guard::SwitchPolicy;
 use super::error::ReplayError;
 use super::rebuild::{ProgressTracker, Rebuild, ReplayMemory, ReplayProgress, SegmentSize};
@@ -96,7 +98,7 @@ pub enum ReplayOutcome {
 }
 
 /// Fills a new epoch of a projection and switches workspaces to it. `progress` is told of each step.
-pub async fn replay(
+pub(crate) async fn replay(
     pool: &PgPool,
     projection: &'static Projection,
     options: &ReplayOptions,

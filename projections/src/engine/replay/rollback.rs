@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use event_store::follow::Backoff;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::super::backoff::Backoff;
 use super::super::error::ReplayError;
 use super::super::rebuild::{PendingWorkspace, ProgressTracker, Rebuild};
 use super::super::{Projection, checkpoint};
@@ -29,7 +29,7 @@ pub struct RolledBack {
 
 /// Lets workspaces' readers see the epoch before. What they saw is kept for `options.keep_old`. All of them, or none if one has
 /// no way back; where no workspaces are named, those that have none stay.
-pub async fn rollback(
+pub(crate) async fn rollback(
     pool: &PgPool,
     projection: &'static Projection,
     options: &ReplayOptions,

@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
+use event_store::PageLimit;
+use event_store::follow::{LaggingLog, read_page};
 use sqlx::PgConnection;
 
-use super::super::batch::Accumulator;
+use super::super::batch::{Accumulator, IndexedPage, gap_error};
 use super::super::error::ReplayError;
 use super::super::rebuild::{LARGEST_GAP, Rebuild};
-use super::super::{announce, apply, page, parked_index};
+use super::super::{announce, apply, parked_index};
 use super::switch_guard::{self, Locked, SwitchPolicy};
 
 /// Payloads, as stored, that are read at once meanwhile.
@@ -106,17 +108,18 @@ async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) ->
 async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<CatchUpOutcome, ReplayError> {
     let Locked { workspace, position, filled, .. } = locked;
     let projection = rebuild.projection;
-    let holds = parked_index::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
+    let parked = parked_index::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
     let mut fold = Accumulator::new(projection);
     let mut reached = filled;
     while reached < position {
-        let limit = page::Limit { events: position - reached, bytes: PAGE_BYTES };
-        let batch = page::read(conn, workspace, reached, position, limit).await?.with_parked(Arc::clone(&holds));
+        let limit = PageLimit { events: position - reached, bytes: PAGE_BYTES };
+        let log = LaggingLog { workspace, after: reached, head: position };
+        let batch = IndexedPage { page: read_page(conn, log, limit).await?, parked: Arc::clone(&parked) };
         if fold.absorb(&batch).is_err() {
             return Ok(CatchUpOutcome::Refused);
         }
-        reached = batch.last();
-        if let Some(refused) = batch.gap_error() {
+        reached = batch.page.last();
+        if let Some(refused) = gap_error(&batch.page) {
             return Err(ReplayError::Stopped(refused));
         }
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::backoff::Backoff;
+use event_store::follow::Backoff;
+
 use super::super::error::ReplayError;
 use super::super::parked::retry::retry;
 use super::super::rebuild::{LARGEST_GAP, Rebuild, fill};

@@ -191,7 +191,7 @@ impl Verification {
 }
 
 /// Compares the live rows of a projection with a rebuild, and stores what came out.
-pub async fn verify(
+pub(crate) async fn verify(
     pool: &PgPool,
     projection: &'static Projection,
     request: &VerifyRequest,

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use event_store::PageLimit;
+use event_store::follow::{LaggingLog, read_page};
+
 use super::super::apply::{self, CommitOutcome};
-use super::super::batch::Accumulator;
+use super::super::batch::{Accumulator, IndexedPage};
 use super::super::error::ReplayError;
-use super::super::{page, parked_index};
+use super::super::parked_index;
 use super::{PendingWorkspace, Rebuild};
 
 /// Events of a log that counts as small.
@@ -65,16 +68,17 @@ async fn fill_group(rebuild: &Rebuild<'_>, logs: &[PendingWorkspace]) -> Result<
         // As if nothing was ever parked in this epoch. If something was, the checkpoint does not move.
         let mut held = parked_index::load(&mut conn, rebuild.projection.name, &epochs, &workspaces).await?;
         for log in logs {
-            let limit = page::Limit { events: log.live - log.filled, bytes: PAGE_BYTES };
-            let batch = page::read(&mut conn, log.workspace, log.filled, log.live, limit).await?;
-            let holds = held.remove(&(rebuild.epoch, log.workspace)).unwrap_or_default();
-            batches.push(batch.with_parked(Arc::new(holds)));
+            let limit = PageLimit { events: log.live - log.filled, bytes: PAGE_BYTES };
+            let lagging = LaggingLog { workspace: log.workspace, after: log.filled, head: log.live };
+            let page = read_page(&mut conn, lagging, limit).await?;
+            let parked = held.remove(&(rebuild.epoch, log.workspace)).unwrap_or_default();
+            batches.push(IndexedPage { page, parked: Arc::new(parked) });
         }
     }
     let projection = rebuild.projection;
     let folding = tokio::task::spawn_blocking(move || {
         let mut fold = Accumulator::new(projection);
-        for batch in batches.iter().filter(|batch| !batch.events().is_empty()) {
+        for batch in batches.iter().filter(|batch| !batch.page.events().is_empty()) {
             fold.absorb(batch).map_err(ReplayError::Stopped)?;
         }
         Ok::<_, ReplayError>(fold)

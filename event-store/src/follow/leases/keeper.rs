@@ -1,47 +1,53 @@
-//! Keeps this process's row alive, on connections of its own: what the work does to the pool must not look like death.
+//! Keeps this process's rows alive, on connections of its own: what the work does to the pool must not look like death.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use platform::notifications::NotificationListener;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::super::Registry;
-use super::registry::{self, LiveProjectors, PROJECTORS_CHANNEL};
-use super::{LeaseConfig, LeaseState, Leases, follows};
+use super::rows::{self, LiveLease};
+use super::{LeaseConfig, LeaseState, Leases, Shared};
 
-/// Renews the lease until shutdown; gives it back once the followers have ended.
-pub(crate) async fn keep(
-    pool: &PgPool,
+/// Renews a process's leases until shutdown, and gives them back once its consumers have ended.
+///
+/// `pool` is a [`lease_pool`]. `name` says where the process runs, for people. `wakeups` come when [`LEASES_CHANNEL`]
+/// is notified.
+///
+/// [`LEASES_CHANNEL`]: super::LEASES_CHANNEL
+pub async fn keep_leases(
+    pool: PgPool,
     name: &str,
     leases: &Leases,
-    shutdown: CancellationToken,
-    followers_ended: CancellationToken,
+    wakeups: &Notify,
+    shutdown: &CancellationToken,
+    consumers_ended: &CancellationToken,
 ) {
-    let config = leases.config();
-    let mut keeper = Keeper { pool: own_pool(pool, config), session: None, name, leases };
-    let mut wakeups = NotificationListener::new(keeper.pool.clone(), PROJECTORS_CHANNEL, config.renew_every);
+    let config = &leases.0.config;
+    let mut keeper = Keeper { pool, session: None, name, leases };
     let mut is_well = true;
     while !shutdown.is_cancelled() {
         let renewed = keeper.renew(config).await;
         match &renewed {
-            Ok(()) if !is_well => tracing::info!("this projector has its share of the logs again"),
+            Ok(()) if !is_well => tracing::info!(name, "this process has its share of the logs again"),
             Err(reason) if is_well => {
-                tracing::warn!(reason, "the lease of this projector is not renewed: others take its logs over");
+                tracing::warn!(name, reason, "the leases of this process are not renewed: others take its logs over");
             }
             Ok(()) | Err(_) => {}
         }
         is_well = renewed.is_ok();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = wakeups.changed() => {}
+            () = wakeups.notified() => {}
+            () = tokio::time::sleep(config.renew_every) => {}
         }
     }
     leases.give_up();
-    followers_ended.cancelled().await;
+    consumers_ended.cancelled().await;
     keeper.leave().await;
 }
 
@@ -73,22 +79,23 @@ impl Keeper<'_> {
                 return Err("the database does not answer".to_owned());
             }
         };
-        self.leases.renewed(LeaseState { until: Some(until), living: by_projection(self.leases.registry(), &living) });
+        self.leases.renewed(LeaseState { until: Some(until), living: by_consumer(living) });
         Ok(())
     }
 
-    async fn try_renew(&mut self, config: &LeaseConfig) -> Result<Vec<LiveProjectors>, sqlx::Error> {
+    async fn try_renew(&mut self, config: &LeaseConfig) -> Result<Vec<LiveLease>, sqlx::Error> {
         let session = match self.session.take() {
             Some(session) => self.session.insert(session),
             None => self.session.insert(open(&self.pool).await?),
         };
-        registry::renew(session, self.leases.registry(), self.leases.projector(), self.name, config).await
+        let Shared { holder, consumers, .. } = &*self.leases.0;
+        rows::renew(session, *holder, self.name, consumers, config).await
     }
 
     async fn leave(mut self) {
         let Some(mut session) = self.session.take() else { return };
         let left = async {
-            registry::leave(&mut session, self.leases.projector()).await?;
+            rows::leave(&mut session, self.leases.0.holder).await?;
             session.close().await
         };
         // Whatever is in the way of it ends with the session.
@@ -105,8 +112,9 @@ async fn open(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
     Ok(session)
 }
 
-/// Like the pool of the work, but never too busy, and its sessions live as long as the process.
-fn own_pool(pool: &PgPool, config: &LeaseConfig) -> PgPool {
+/// A pool for leases: like the pool of the work, but never too busy, and its sessions live as long as the process. It
+/// has room for the keeper and for a listener.
+pub fn lease_pool(pool: &PgPool, config: &LeaseConfig) -> PgPool {
     let options: PgPoolOptions = pool.options().clone();
     options
         .max_connections(2)
@@ -117,13 +125,12 @@ fn own_pool(pool: &PgPool, config: &LeaseConfig) -> PgPool {
         .connect_lazy_with(pool.connect_options().as_ref().clone())
 }
 
-fn by_projection(projections: Registry, living: &[LiveProjectors]) -> BTreeMap<&'static str, Vec<uuid::Uuid>> {
-    let sharers = projections.iter().map(|projection| {
-        let follows = follows(projection);
-        let mut sharers: Vec<_> =
-            living.iter().filter(|other| other.follows.contains(&follows)).map(|other| other.projector).collect();
-        sharers.sort();
-        (projection.name, sharers)
-    });
-    sharers.collect()
+/// Who shares the logs of each consumer, in one order for everybody.
+fn by_consumer(living: Vec<LiveLease>) -> BTreeMap<String, Vec<Uuid>> {
+    let mut sharers = BTreeMap::<String, Vec<Uuid>>::new();
+    for lease in living {
+        sharers.entry(lease.consumer).or_default().push(lease.holder);
+    }
+    sharers.values_mut().for_each(|holders| holders.sort());
+    sharers
 }

@@ -1,13 +1,9 @@
 use futures_util::FutureExt;
 use proptest::prelude::*;
 
-use super::owner::owner;
 use super::*;
 
-static PROJECTION: Projection = Projection { name: "counts", version: 1, tables: &[], views: Vec::new };
-static PROJECTIONS: Registry = &[&PROJECTION];
-
-fn projectors(count: usize) -> impl Strategy<Value = Vec<Uuid>> {
+fn holders(count: usize) -> impl Strategy<Value = Vec<Uuid>> {
     prop::collection::hash_set(any::<u128>().prop_map(Uuid::from_u128), count).prop_map(|ids| ids.into_iter().collect())
 }
 
@@ -17,9 +13,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn logs_are_shared_evenly(living in (1..=8_usize).prop_flat_map(projectors), first in 0..1_000_000_i32) {
-        for projector in &living {
-            let owned = (first..first + LOGS).filter(|&log| owner(log, &living) == Some(*projector)).count();
+    fn logs_are_shared_evenly(living in (1..=8_usize).prop_flat_map(holders), first in 0..1_000_000_i32) {
+        for holder in &living {
+            let owned = (first..first + LOGS).filter(|&log| owner(log, &living) == Some(*holder)).count();
             // Five standard deviations of 2,000 draws.
             let fair = 2_000 / living.len();
             prop_assert!(owned.abs_diff(fair) <= 5 * fair.isqrt() + 5, "{owned} of {LOGS} among {}", living.len());
@@ -27,7 +23,7 @@ proptest! {
     }
 
     #[test]
-    fn only_the_logs_of_one_who_leaves_move(living in (1..=8_usize).prop_flat_map(projectors), logs in prop::collection::vec(any::<i32>(), 200)) {
+    fn only_the_logs_of_one_who_leaves_move(living in (1..=8_usize).prop_flat_map(holders), logs in prop::collection::vec(any::<i32>(), 200)) {
         let (leaver, stay) = living.split_first().unwrap();
         for log in logs {
             let (before, after) = (owner(log, &living), owner(log, stay));
@@ -37,7 +33,7 @@ proptest! {
     }
 
     #[test]
-    fn everybody_says_the_same_in_whatever_order(living in (1..=8_usize).prop_flat_map(projectors), log in any::<i32>()) {
+    fn everybody_says_the_same_in_whatever_order(living in (1..=8_usize).prop_flat_map(holders), log in any::<i32>()) {
         let reversed: Vec<Uuid> = living.iter().rev().copied().collect();
         prop_assert_eq!(owner(log, &living), owner(log, &reversed));
         prop_assert!(owner(log, &living).is_some());
@@ -56,59 +52,60 @@ fn programs_of_different_builds_agree() {
     assert_eq!(owners, [2, 1, 2, 1, 1, 2, 3, 3, 1, 1, 3, 3]);
 }
 
+const CONSUMER: &str = "counter 1";
+
 fn leases(me: Uuid) -> Leases {
-    Leases::new(PROJECTIONS, me, LeaseConfig::default())
+    Leases::new(me, vec![CONSUMER.to_owned()], LeaseConfig::default())
 }
 
-fn term(until: Instant, living: &[Uuid]) -> LeaseState {
-    let projections = PROJECTIONS.iter().map(|projection| (projection.name, living.to_vec()));
-    LeaseState { until: Some(until), living: projections.collect() }
+fn state(until: Instant, living: &[Uuid]) -> LeaseState {
+    LeaseState { until: Some(until), living: BTreeMap::from([(CONSUMER.to_owned(), living.to_vec())]) }
 }
 
 #[test]
 fn a_lease_ends_by_the_holders_own_clock() {
     let me = Uuid::from_u128(7);
     let leases = leases(me);
-    let name = PROJECTION.name;
-    assert!(!leases.has(name, 1), "nothing is ours before the first renewal");
-    leases.renewed(term(later(), &[me]));
-    assert!(leases.has(name, 1) && !leases.has("another", 1));
-    leases.renewed(term(Instant::now(), &[me]));
-    assert!(!leases.has(name, 1), "it has lapsed");
-    leases.renewed(term(later(), &[me]));
-    assert!(leases.has(name, 1));
+    let share = leases.assignment(CONSUMER);
+    assert!(!share.has(1), "nothing is ours before the first renewal");
+    leases.renewed(state(later(), &[me]));
+    assert!(share.has(1) && !leases.assignment("another").has(1));
+    leases.renewed(state(Instant::now(), &[me]));
+    assert!(!share.has(1), "it has lapsed");
+    leases.renewed(state(later(), &[me]));
+    assert!(share.has(1));
     leases.give_up();
-    assert!(!leases.has(name, 1));
+    assert!(!share.has(1));
 }
 
 #[test]
-fn followers_are_woken_when_their_share_changes_and_only_then() {
+fn consumers_are_woken_when_their_share_changes_and_only_then() {
     let (me, other) = (Uuid::from_u128(7), Uuid::from_u128(8));
     let leases = leases(me);
-    let mut changes = LogAssignment::Leased(leases.clone()).changes();
+    let mut changes = leases.assignment(CONSUMER).changes();
     let mut woken = || changes.next().now_or_never().is_some();
-    leases.renewed(term(later(), &[me]));
+    leases.renewed(state(later(), &[me]));
     assert!(woken(), "the first renewal");
-    leases.renewed(term(later(), &[me]));
+    leases.renewed(state(later(), &[me]));
     assert!(!woken(), "the same again");
-    leases.renewed(term(later(), &[me, other]));
+    leases.renewed(state(later(), &[me, other]));
     assert!(woken(), "somebody joined");
-    leases.renewed(term(Instant::now(), &[me, other]));
+    leases.renewed(state(Instant::now(), &[me, other]));
     assert!(!woken(), "the same again, if late");
-    leases.renewed(term(later(), &[me, other]));
+    leases.renewed(state(later(), &[me, other]));
     assert!(woken(), "it had lapsed");
 }
 
 #[test]
 fn work_goes_on_while_the_lease_holds() {
     let leases = leases(Uuid::from_u128(7));
-    let share = LogAssignment::Leased(leases.clone());
-    assert!(!share.heartbeat(&PROJECTION), "there is none yet");
-    leases.renewed(term(later(), &[]));
+    let share = leases.assignment(CONSUMER);
+    assert!(!share.heartbeat(), "there is none yet");
+    leases.renewed(state(later(), &[]));
     let before = leases.stalled_for();
-    assert!(share.heartbeat(&PROJECTION));
+    assert!(share.heartbeat());
     assert!(leases.stalled_for() <= before, "it was heard");
-    assert!(LogAssignment::Everything.heartbeat(&PROJECTION) && LogAssignment::Everything.has(&PROJECTION, 1));
+    assert!(LogAssignment::Everything.heartbeat() && LogAssignment::Everything.has(1));
 }
 
 fn later() -> Instant {

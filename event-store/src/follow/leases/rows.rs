@@ -1,0 +1,108 @@
+//! The rows of `log.leases`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::LeaseConfig;
+
+/// The channel that is notified when a holder joined or left, so that the others divide the logs anew at once.
+pub const LEASES_CHANNEL: &str = "highwater_leases";
+
+/// A lease that is not over.
+#[derive(Debug, Clone)]
+pub(super) struct LiveLease {
+    pub(super) consumer: String,
+    pub(super) holder: Uuid,
+}
+
+/// Makes a process's rows last as long as a lease from now, and gives all that live. Rows that are not there are made.
+pub(super) async fn renew(
+    session: &mut PgConnection,
+    holder: Uuid,
+    name: &str,
+    consumers: &[String],
+    lease: &LeaseConfig,
+) -> Result<Vec<LiveLease>, sqlx::Error> {
+    let joined = sqlx::query_scalar!(
+        r#"INSERT INTO log.leases (consumer, holder, name, session, lease)
+           SELECT consumer, $2, $3, pg_backend_pid(), make_interval(secs => $4) FROM unnest($1::text[]) AS c (consumer)
+           ON CONFLICT (consumer, holder) DO UPDATE SET session = excluded.session, renewed_at = clock_timestamp()
+           RETURNING xmax = 0 AS "joined!""#,
+        consumers,
+        holder,
+        name,
+        lease.lasts.as_secs_f64()
+    )
+    .fetch_all(&mut *session)
+    .await?;
+    if joined.contains(&true) {
+        // Those of whom nothing was heard for so long are of no interest to anybody any more.
+        sqlx::query!("DELETE FROM log.leases WHERE renewed_at < clock_timestamp() - interval '1 hour'")
+            .execute(&mut *session)
+            .await?;
+        announce(session).await?;
+    }
+    sqlx::query_as!(
+        LiveLease,
+        r#"SELECT consumer AS "consumer!", holder AS "holder!" FROM log.leases_now
+           WHERE is_living AND consumer = ANY($1)"#,
+        consumers
+    )
+    .fetch_all(session)
+    .await
+}
+
+/// Removes a process's rows, so that the others have its logs at once.
+pub(super) async fn leave(session: &mut PgConnection, holder: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM log.leases WHERE holder = $1", holder).execute(&mut *session).await?;
+    announce(session).await
+}
+
+async fn announce(session: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT FROM pg_notify($1, '')", LEASES_CHANNEL).execute(session).await?;
+    Ok(())
+}
+
+/// The lease of one process for one kind of consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseStatus {
+    /// The kind of consumer: only those of the same kind share its logs.
+    pub consumer: String,
+    /// The process's id, new at each start.
+    pub holder: Uuid,
+    /// Where it runs, for people.
+    pub name: String,
+    /// Since when it takes part.
+    pub started_at: DateTime<Utc>,
+    /// When it last said that it lives, by the database's clock.
+    pub renewed_at: DateTime<Utc>,
+    /// How long ago that is.
+    pub silent_for: Duration,
+    /// Whether it has a share of the logs. One that does not was killed, is frozen or cut off, or stands still.
+    pub is_living: bool,
+}
+
+/// Every lease that was renewed within about the last hour, the oldest process first.
+pub async fn leases(pool: &PgPool) -> Result<Vec<LeaseStatus>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT consumer AS "consumer!", holder AS "holder!", name AS "name!", started_at AS "started_at!",
+                  renewed_at AS "renewed_at!",
+                  extract(epoch FROM clock_timestamp() - renewed_at)::float8 AS "silent_s!", is_living AS "is_living!"
+           FROM log.leases_now ORDER BY started_at, holder, consumer"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let leases = rows.into_iter().map(|row| LeaseStatus {
+        consumer: row.consumer,
+        holder: row.holder,
+        name: row.name,
+        started_at: row.started_at,
+        renewed_at: row.renewed_at,
+        silent_for: Duration::try_from_secs_f64(row.silent_s).unwrap_or_default(),
+        is_living: row.is_living,
+    });
+    Ok(leases.collect())
+}

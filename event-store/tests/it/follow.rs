@@ -162,11 +162,15 @@ async fn until_shared_by(processes: &[&Process], appender: &Appender, workspaces
             .await
             .unwrap();
         append(appender, workspaces, 1).await;
-        processes.iter().for_each(|process| process.wakeups.notify_one());
+        for process in processes {
+            process.wakeups.notify_one();
+        }
         while !is_delivered(admin).await {
             assert!(Instant::now() < deadline, "not everything is delivered in time");
             tokio::time::sleep(Duration::from_millis(5)).await;
-            processes.iter().for_each(|process| process.wakeups.notify_one());
+            for process in processes {
+                process.wakeups.notify_one();
+            }
         }
         let at_work: Vec<String> = sqlx::query_scalar("SELECT DISTINCT by FROM outside.delivered WHERE nth > $1")
             .bind(before)

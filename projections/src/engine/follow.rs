@@ -100,7 +100,9 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
 /// Hands a listener's wake-ups on until shutdown.
 async fn wake(mut listener: NotificationListener, sleepers: &[Arc<Notify>], shutdown: &CancellationToken) {
     while shutdown.run_until_cancelled(listener.changed()).await.is_some() {
-        sleepers.iter().for_each(|sleeper| sleeper.notify_one());
+        for sleeper in sleepers {
+            sleeper.notify_one();
+        }
     }
 }
 

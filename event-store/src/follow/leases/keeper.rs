@@ -131,6 +131,8 @@ fn by_consumer(living: Vec<LiveLease>) -> BTreeMap<String, Vec<Uuid>> {
     for lease in living {
         sharers.entry(lease.consumer).or_default().push(lease.holder);
     }
-    sharers.values_mut().for_each(|holders| holders.sort());
+    for holders in sharers.values_mut() {
+        holders.sort();
+    }
     sharers
 }

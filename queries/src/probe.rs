@@ -1,4 +1,4 @@
-//! Probes: what is known of a result before it is computed, and the one step from there to the result.
+//! Probes: what is known about a result before it is computed. `load` computes the result from there.
 
 use chrono::{DateTime, Utc};
 use domain::freshness::Finality;
@@ -111,6 +111,17 @@ pub async fn load(snapshot: &mut Snapshot, query: &ResolvedQuery, probe: Probe) 
         (CanonicalQuery::Leaderboard(canonical), Prepared::Leaderboard(inputs)) => {
             leaderboard::load(snapshot, canonical, query, version, *inputs).await
         }
-        _ => Err(ReadError::corrupt("a result is loaded by the probe of its own query")),
+        // Each variant by name, so that one without a `load` above does not compile.
+        (
+            CanonicalQuery::Campaigns(_)
+            | CanonicalQuery::Campaign(_)
+            | CanonicalQuery::Activity(_)
+            | CanonicalQuery::Corrections(_)
+            | CanonicalQuery::Pacing(_)
+            | CanonicalQuery::Report { .. }
+            | CanonicalQuery::Dashboard(_)
+            | CanonicalQuery::Leaderboard(_),
+            _,
+        ) => Err(ReadError::corrupt("the probe is of another kind of query")),
     }
 }

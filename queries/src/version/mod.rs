@@ -1,15 +1,38 @@
-//! What a result depends on, and the version that follows: the position of the last event that touched its scope, and the
-//! last instant at which the clock alone changed it. It may move needlessly; it never fails to move.
+//! Versions: what a result depends on. A version may change needlessly; it never stays the same when the result changed.
+//! A 304 rests on it: the ETag is model, epoch, version and the hash of the query ([`ResultId`](crate::ResultId)).
 //!
-//! | what an answer shows | what moves with it |
+//! A version is `<position>.<boundary>.<revision>`. `position` is the maximum of these:
+//!
+//! | input | what it covers | queries that use it |
+//! | --- | --- | --- |
+//! | `read.scope_marks`, `campaign:<id>:<month>` | a campaign's numbers in each UTC month that the ranges touch | reports of at most 100 campaigns, dashboards, pacing, corrections |
+//! | `read.scope_marks`, `month:<month>` | the numbers of any campaign in those months | other reports, dashboards |
+//! | `read.campaigns`, the rows in scope | which campaigns there are, and their own fields | all but activity and leaderboard |
+//! | `read.campaign_sources`, the rows in scope | the first event by which a source fed a campaign | all but the leaderboard |
+//! | `read.activity`, the campaign's rows | what was decided and corrected | activity |
+//! | mark `source:<id>` of the watched sources ([`Source::last_position`](crate::sources::Source::last_position)) | definition, completeness and status | reports, dashboards, pacing; campaigns filtered by source |
+//! | the last event that waits in a parked part | that the answer lacks more than before | reports, dashboards, pacing, leaderboard |
+//! | the position of the last revision | parts that were parked, retried or skipped | all |
+//! | the position of the last refresh | which state of the log the ranks show | leaderboard |
+//!
+//! A report watches the sources that feed its campaigns. It watches all sources if it is of the whole workspace, or filters by
+//! source, channel or status.
+//!
+//! `boundary` is the last of these instants up to now:
+//!
+//! | input | queries that use it |
 //! | --- | --- |
-//! | which campaigns there are, and their own fields | the positions of their rows |
-//! | which sources feed them | the positions at which these first did |
-//! | a campaign's numbers in a range | the marks `campaign:<id>:<month>` of every UTC month that the range touches |
-//! | the numbers of any campaign in a range | the marks `month:<month>` of the same months |
-//! | who did what to a campaign | the positions of its activity, and at which its sources first fed it |
-//! | a source's role, completeness and status | the mark `source:<id>` |
-//! | what waits because it cannot be applied, and rows that it changes once it is | the checkpoint's revision, and the last event that waits |
+//! | the ends of buckets, of both ranges, also in the zones of the watched sources | reports, dashboards, pacing |
+//! | the deadlines of the watched sources: a restatement horizon passed, a run became late | reports, dashboards, pacing |
+//! | the start of a launched campaign, which becomes active | one campaign, campaigns; reports filtered by status |
+//! | when retention dropped rows that the range needs | reports, dashboards, pacing, corrections |
+//! | the last refresh | leaderboard |
+//!
+//! `revision` counts how often parts of the log were parked, retried or skipped (`read.checkpoints`). It is in every version,
+//! because rows then change without a new event.
+//!
+//! A dashboard has the maximum of its reports. If one of them is refused as things are now, its version is the checkpoint and
+//! the current time.
 
 use std::fmt;
 

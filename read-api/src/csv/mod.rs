@@ -82,7 +82,16 @@ impl CsvEncoder {
             (Data::Leaderboard(rows), CanonicalQuery::Leaderboard(query)) => {
                 rows.campaigns.iter().try_for_each(|row| ranked(lines, query, row))
             }
-            _ => Err(ApiError::internal("it has no rows of this query")),
+            // Each variant by name, so that a new list without an arm above does not compile.
+            (
+                Data::Campaigns(_)
+                | Data::Campaign(_)
+                | Data::Pacing(_)
+                | Data::Report(_)
+                | Data::Dashboard(_)
+                | Data::Leaderboard(_),
+                _,
+            ) => Err(ApiError::internal("it has no rows of this query")),
         }
     }
 

@@ -40,7 +40,7 @@ item_error_codes! {
     BadTime,
     /// Lies ahead of our clock.
     InFuture,
-    /// Older than the window in which ids are kept.
+    /// Older than the source's acceptance window: its restatement horizon, at least 7 and at most 90 days.
     TooOld,
     /// Not a count of this type.
     BadCount,

@@ -1,4 +1,5 @@
-//! Corrections: what an observation comes to after it was retracted or restated, and the difference that this makes.
+//! Corrections: the net amounts of an observation after it was retracted or restated, and the difference that this
+//! makes.
 
 use chrono::serde::ts_milliseconds;
 use chrono::{DateTime, Utc};
@@ -6,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Observation, ObservationType};
 
-/// What makes an observation a correction of an earlier one. Its row has the campaign, the time and the dimensions of
-/// the original, and the difference as count and value: whoever only sums needs to know no more.
+/// The part of an observation that makes it a correction of an earlier one. The observation's row has the campaign, the
+/// time and the dimensions of the original, and the difference as count and value. A reader that only sums ignores this
+/// part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -18,24 +20,25 @@ pub struct Correction {
     #[serde(with = "ts_milliseconds")]
     #[cfg_attr(test, schemars(with = "i64"))]
     pub at: DateTime<Utc>,
-    /// What the original's count comes to with it.
+    /// The original's net count after this correction.
     pub count: i64,
-    /// What the original's value comes to with it, in micros; null: none was ever said.
+    /// The original's net value after this correction, in micros; null: it never had one.
     #[serde(rename = "value")]
     pub value_micros: Option<i64>,
 }
 
-/// What an observation comes to with all its corrections: count and value. Stored as `[count, value]`.
+/// The net amounts of an observation after all its corrections: count and value. Stored as `[count, value]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(i64, Option<i64>)", into = "(i64, Option<i64>)")]
 pub struct NetAmounts {
-    /// How many, in the unit of the type's count measure.
+    /// The count, in the unit of the type's count measure.
     pub count: i64,
-    /// What it was worth or cost, in micros; `None` if that was never said.
+    /// Worth or cost, in micros; `None` if it never had one.
     pub value_micros: Option<i64>,
 }
 
-/// What a correction says: new totals. What it does not name stays; one that names nothing retracts.
+/// The new totals that a correction states. A total that is left out stays as it is; without any, the observation is
+/// retracted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CorrectionInput {
     /// The new count.
@@ -45,12 +48,13 @@ pub struct CorrectionInput {
 }
 
 impl NetAmounts {
-    /// As the observation was sent.
+    /// The amounts of the observation as it was sent.
     pub fn of(observation: &Observation) -> Self {
         Self { count: observation.count, value_micros: observation.value_micros }
     }
 
-    /// What it comes to once a correction says this. A type that is not counted keeps its count, which means nothing.
+    /// The net amounts after a correction with these totals. A type without a count measure keeps its count, which
+    /// means nothing.
     #[must_use]
     pub fn apply_correction(self, kind: ObservationType, said: CorrectionInput) -> Self {
         match (said.count, said.value_micros) {

@@ -1,10 +1,11 @@
-//! How far back a source's observations may lie: as far as their ids are kept.
+//! The acceptance window of a source: how old its observations may be. Item ids are kept for as long, so that a
+//! duplicate is found.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::item::{ItemError, ItemErrorCode, MAX_CLOCK_SKEW};
 use domain::source::{SourceDefinition, observation_window_s};
 
-/// The time from which a source may send observations.
+/// The times that a source's observations may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AcceptanceWindow {
     now: DateTime<Utc>,
@@ -28,7 +29,7 @@ impl AcceptanceWindow {
         (self.now + MAX_CLOCK_SKEW).date_naive()
     }
 
-    /// Whether a UTC day is one of its days.
+    /// Whether it contains a UTC day.
     pub(super) fn holds(self, day: NaiveDate) -> bool {
         (self.first_day()..=self.last_day()).contains(&day)
     }
@@ -39,7 +40,7 @@ impl AcceptanceWindow {
         self.first_day().iter_days().take_while(move |day| *day <= last)
     }
 
-    /// Rejects what lies too far back.
+    /// Rejects an observation that is too old.
     pub(super) fn check(self, occurred_at: DateTime<Utc>) -> Result<(), ItemError> {
         if occurred_at < self.now - self.length {
             return Err(self.too_old("occurred_at"));
@@ -47,7 +48,7 @@ impl AcceptanceWindow {
         Ok(())
     }
 
-    /// Rejects a day that lies too far back.
+    /// Rejects an original of a day that is too old.
     pub(super) fn check_day(self, day: NaiveDate) -> Result<(), ItemError> {
         if day < self.first_day() { Err(self.too_old("adjusts")) } else { Ok(()) }
     }
@@ -57,7 +58,7 @@ impl AcceptanceWindow {
         ItemError::at(
             ItemErrorCode::TooOld,
             field,
-            format!("lies more than {days} days back, which is as far as this source may go"),
+            format!("is more than {days} days old; this source accepts observations up to {days} days old"),
         )
     }
 }

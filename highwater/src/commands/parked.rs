@@ -45,7 +45,7 @@ struct Retry {
     /// Only of this workspace, by name or number.
     #[arg(long, value_name = "WORKSPACE", value_parser = NonEmptyStringValueParser::new())]
     workspace: Option<String>,
-    /// Only what waits from this position on.
+    /// Only the part whose first waiting event has this position.
     #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
     position: Option<i64>,
 }

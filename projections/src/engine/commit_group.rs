@@ -70,7 +70,8 @@ pub(crate) async fn apply_page(
     apply(pool, projection, CommitGroup { epochs: vec![epoch], batches: vec![batch] }, &CommitNotifier::default()).await
 }
 
-/// Applies a group. What is refused is parked, and the log goes on; it stops only at a hole.
+/// Applies a group. What is refused is parked, and the log goes on. A log stops at a gap in its positions, or when more than
+/// [`MOST_PARTS`](super::parked::MOST_PARTS) of its parts would be parked.
 pub(crate) async fn apply(
     pool: &PgPool,
     projection: &'static Projection,

@@ -52,8 +52,8 @@ pub enum ReplayError {
     /// A log has a hole, or too much of it is parked; the other logs were rebuilt.
     #[error("a log could not be replayed")]
     Stopped(#[source] RejectedEvent),
-    /// A workspace was filled but did not switch; the others did.
-    #[error("workspace {workspace} stays where it is")]
+    /// The new epoch of a workspace was filled, but the workspace was not switched to it. The others were.
+    #[error("workspace {workspace} was not switched to the new epoch")]
     Unlike {
         /// Which.
         workspace: i32,

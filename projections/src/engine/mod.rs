@@ -86,8 +86,9 @@ pub trait View: Any + Send + Sync {
     /// own: segments of a log are folded at the same time.
     fn merge(&mut self, later: Box<dyn View>);
 
-    /// Tells what an epoch has of the log whose next events are to be absorbed: what the one before wrote and all before it,
-    /// or nothing. A view that is told neither may know nothing of the rows that are there.
+    /// Called before a rebuild folds a part of a log: `before` is the fold of the events right before it, which is written
+    /// first. `None`: the epoch has nothing of this log yet. A view on which it is not called must expect any stored rows. The
+    /// views of sums use it to write certainly new rows faster.
     fn resume_after(&mut self, _before: Option<&dyn View>) {}
 
     /// How many rows are waiting to be written: bounds what a fold may hold.

@@ -11,7 +11,8 @@
 //! - [`retry_schedule`]: when a projector tries that by itself.
 //! - [`admin`]: what operators see and decide.
 //!
-//! A hole is no part of anything and is never passed. Failures of the database that are not about rows never park.
+//! A log stops at a gap in its positions, which belongs to no part, and when more than [`MOST_PARTS`] of its parts would be
+//! parked. Failures of the database that are not about rows never park anything.
 
 pub(crate) mod admin; // what operators see and decide
 mod isolate; // applies what it can of a refused event

@@ -2,7 +2,7 @@
 //!
 //! A request goes through these steps. `command` authenticates it and reads its headers and its body into a
 //! `CommandContext`; the route reads the body into typed input and calls the use case; `response` says what was done,
-//! and `problems` why nothing was.
+//! and `problems` why nothing was. `docs/adding-an-endpoint.md` says how to add a command.
 
 mod command;
 mod idempotency;

@@ -20,8 +20,8 @@
 //!
 //! [`ReadModel::read_pages`] reads a list of any length from one snapshot, page after page; nothing of that is kept.
 //!
-//! To add a query: a module with its request (as it was asked), its canonical query, `probe` and `load`; a variant of [`Query`]
-//! and of its canonical form, of [`Prepared`](probe::Prepared) and of [`Data`]. The compiler names the matches that lack it.
+//! `docs/adding-an-endpoint.md` says how to add a query. The compiler names the matches that lack a new variant of [`Query`],
+//! [`CanonicalQuery`] or [`Data`].
 
 pub mod access; // whose rows, and what of them
 mod batch_loader; // questions of many requests, asked as one

@@ -5,8 +5,7 @@
 //! ETag, links and body. Bodies are encoded from typed results: as JSON ([`json`]), or as CSV ([`csv`]), a page at a time
 //! ([`export`]). Errors become problems in one place ([`error`]).
 //!
-//! To add a resource: its query (see the documentation of `queries`); a file in `routes/` with its parameters ([`params`]) and
-//! its handler, and a line in [`routes::all`]; its encodings in [`json`] and, if it has rows, in [`csv`].
+//! `docs/adding-an-endpoint.md` says how to add a resource.
 
 mod answer; // the answer to a query
 mod context; // who asks, and what is required

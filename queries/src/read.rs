@@ -92,7 +92,7 @@ impl ReadModel {
         if let Some((kept, status)) = self.cached(request, &key, head, &trace) {
             return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Kept, ..trace }));
         }
-        // What is rare is on the heap: the way of what is kept would have to make room for all of it.
+        // Boxed, so that the future of a cache hit stays small.
         Box::pin(self.compute(request, head, defaults, query, key, trace)).await
     }
 

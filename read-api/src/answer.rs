@@ -22,7 +22,7 @@ impl ReadContext {
     pub(crate) async fn list(self, query: Query, params: &impl Params, file: String) -> Result<Response, ApiError> {
         match Format::of_rows(&self.headers)? {
             Format::Json => self.json(&query, params).await,
-            // What is rare is on the heap: the way of what is kept would have to make room for all of it.
+            // Boxed, so that the future of a cache hit stays small.
             Format::Csv => {
                 let consistency = self.consistency(&params.consistency())?;
                 Box::pin(export(self, query, consistency, params.is_limited(), file)).await

@@ -15,8 +15,8 @@ pub(crate) trait Params {
         false
     }
 
-    /// The query string of a GET that asks for the same whatever the day is, or with a cursor for what comes behind it. `None`
-    /// for what nobody asks for again: a GET without pages.
+    /// The query string of a GET with the same answer on any day: open dates are replaced by those of the canonical query. With
+    /// a cursor, it is the query string of the next page. `None` for a GET without pages, which needs no such address.
     fn to_query_string(&self, _query: &CanonicalQuery, _cursor: Option<String>) -> Result<Option<String>, ApiError> {
         Ok(None)
     }

@@ -1,4 +1,4 @@
-//! What every read of the model takes and says in its headers.
+//! The headers that every read of the model takes and returns.
 
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
@@ -7,41 +7,46 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::format::CSV;
 
-/// Is refreshed when it is time: nobody waits for it.
+/// Refreshed on a schedule: no read waits for it.
 const LEADERBOARD: &str = "get_leaderboard";
 
 type Field = (&'static str, &'static str, &'static str);
 
-/// Name, example, what it does.
+/// Name, example, description.
 const TAKEN: [Field; 2] = [
-    ("Consistency-Token", "MS4xLjE4MzQy", "What a command answered: the answer should hold what it did"),
-    ("Prefer", "wait=5", "For how many seconds to wait until the answer is as fresh as it should be, 30 at most"),
+    (
+        "Consistency-Token",
+        "MS4xLjE4MzQy",
+        "The token of a command's answer: this answer should include that command's effect",
+    ),
+    ("Prefer", "wait=5", "How many seconds to wait until the answer is as fresh as required, at most 30"),
 ];
 const CONDITION: Field = (
     "If-None-Match",
     "W/\"campaigns:7:1204.1795302000:9f3c0d5e8b7a6142\"",
-    "The `ETag` of what is there already: 304 if it still holds",
+    "The `ETag` of an answer that the client has: 304 if it is still current",
 );
 
-/// Name and what it says.
+/// Name and description.
 const TOLD: [(&str, &str); 3] = [
-    ("Data-Position", "Up to where the log is applied, in which epoch, and the log's head"),
-    ("Data-Freshness", "How settled the numbers are, the lag, and whether the answer is as fresh as was asked for"),
-    ("Consistency-Token", "Makes another read show at least this"),
+    ("Data-Position", "The epoch, the position up to which the log is applied, and the log's head"),
+    (
+        "Data-Freshness",
+        "The state of the numbers (live, provisional or final), the lag, and whether the answer is as fresh as required",
+    ),
+    ("Consistency-Token", "Sent with another read, it makes that answer include at least this state"),
 ];
 const PREFERENCE: (&str, &str) =
-    ("Preference-Applied", "The `wait` that was honoured, where the answer is as fresh as was asked for");
-const TWIN: (&str, &str) = ("Content-Location", "The GET that answers the same, unless that is longer than 4 KiB");
-/// Of what has rows.
+    ("Preference-Applied", "The `wait` that was honoured, if the answer is as fresh as required");
+const TWIN: (&str, &str) =
+    ("Content-Location", "The GET with the same answer, unless its address is longer than 4 KiB");
+/// Of lists.
 const OF_ROWS: [(&str, &str); 2] = [
-    (
-        "Link",
-        "In JSON, the next page: `<…>; rel=\"next\"`. Left out on the last one, and where it is longer than 4 KiB",
-    ),
+    ("Link", "In JSON, the next page: `<…>; rel=\"next\"`. Left out on the last page, and if it is longer than 4 KiB"),
     ("Content-Disposition", "In CSV, the name of the file"),
 ];
-const TAG: (&str, &str) = ("ETag", "Stays the same as long as the answer does");
-const CACHE_STATUS: (&str, &str) = ("Cache-Status", "Whether the result was kept (RFC 9211)");
+const TAG: (&str, &str) = ("ETag", "Changes whenever the answer changes");
+const CACHE_STATUS: (&str, &str) = ("Cache-Status", "Whether the result came from the cache (RFC 9211)");
 
 /// Describes them, beside what each operation says itself.
 pub(super) fn describe(document: &mut OpenApi) {

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what it says beside the operations, and an example of each answer.
+//! The OpenAPI document: its general description, and an example of each answer.
 
 mod conventions; // what every read takes and says in its headers
 mod enums; // members and parameters that have one of a few values
@@ -20,16 +20,16 @@ use crate::{ApiState, problems};
         title = "Highwater read API",
         description = "Campaigns, their numbers, and how fresh, how complete and how final these are. Every request carries \
                        `Authorization: Bearer <key>`; the key decides the workspace.\n\nAnswers from the read model carry \
-                       `Data-Position`, `Data-Freshness` and `Consistency-Token`; an `ETag` never stays the same when the answer \
-                       changed.\n\nWhat has rows is told as JSON, a page at a time, or all of it as CSV: `Accept: text/csv`."
+                       `Data-Position`, `Data-Freshness` and `Consistency-Token`. The `ETag` changes whenever the answer changes.\n\n\
+                       Lists are returned as paged JSON, or complete as CSV (`Accept: text/csv`)."
     ),
     components(schemas(Problem)),
     modifiers(&BearerKey),
     security(("key" = [])),
     tags(
-        (name = "campaigns", description = "What a team decided to run, and how it goes"),
-        (name = "numbers", description = "What sources report, added up"),
-        (name = "workspace", description = "What the numbers of a workspace are made of"),
+        (name = "campaigns", description = "Campaigns and their activity"),
+        (name = "numbers", description = "Sums of what sources report"),
+        (name = "workspace", description = "Freshness and the catalogue of measures"),
     )
 )]
 struct Document;
@@ -49,7 +49,7 @@ macro_rules! examples {
     };
 }
 
-/// What operations answer.
+/// An example of each operation's answer.
 const EXAMPLES: &[Example] = examples! {
     "list_campaigns" JSON "list_campaigns.json";
     "list_campaigns" CSV "list_campaigns.csv";

@@ -21,8 +21,8 @@ params! {
 /// Activity of one campaign
 ///
 /// Who did what to it, newest first.
-/// Decisions, corrections of its sources' observations, and which source began to send numbers when. Observations,
-/// statements and runs of sources are no part of it: metrics and freshness tell of them.
+/// It contains decisions, corrections of its sources' observations, and the first numbers of each source. It does not
+/// contain observations, statements and runs of sources: metrics and freshness have those.
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/activity",
@@ -30,7 +30,7 @@ params! {
     tag = "campaigns",
     params(CampaignPath, ActivityParams),
     responses(
-        (status = 200, description = "A page of happenings.", content(
+        (status = 200, description = "A page of activity entries.", content(
             (Envelope<'static, Vec<ActivityEntry>> = "application/json"),
             (String = "text/csv"),
         )),

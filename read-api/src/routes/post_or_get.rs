@@ -51,7 +51,7 @@ pub(crate) trait PinDates: Serialize {
     /// Whether it wants no more rows than a page of its own has.
     fn is_limited(&self) -> bool;
 
-    /// The same whatever the day is; with a cursor, for what comes behind it.
+    /// The same request with its open dates filled in; with a cursor, the request for the next page.
     fn pinned(&self, query: &CanonicalQuery, cursor: Option<String>) -> Self;
 }
 

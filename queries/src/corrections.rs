@@ -52,7 +52,7 @@ pub struct CorrectionsQuery {
     pub time_zone: Zone,
 }
 
-/// A correction of one observation, and what it did.
+/// A correction of one observation, and its effect.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Correction {
     /// The correction's own id, as its source sent it.
@@ -61,26 +61,26 @@ pub struct Correction {
     /// The id of the observation that it corrects.
     #[schema(example = "order-1001")]
     pub original_id: String,
-    /// The source of both, by name.
+    /// The source's name.
     pub source: String,
-    /// The type of both.
+    /// The observation type.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "conversion")]
     pub kind: ObservationType,
-    /// The first instant of the 15 minutes whose numbers it changed.
+    /// The start of the 15-minute bucket that it changed.
     pub bucket: DateTime<Utc>,
-    /// When the original happened.
+    /// When the original observation occurred.
     pub occurred_at: DateTime<Utc>,
-    /// When the correction happened.
+    /// When the correction occurred.
     pub corrected_at: DateTime<Utc>,
-    /// When it was taken into the log.
+    /// When it was recorded in the log.
     pub recorded_at: DateTime<Utc>,
-    /// Where in the log.
+    /// Its position in the log.
     pub position: i64,
-    /// What it added to the measures that it changed.
+    /// The change of each measure that it changed.
     #[schema(value_type = BTreeMap<String, NumberOrMoney>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     pub changes: BTreeMap<&'static str, Value>,
-    /// What the original comes to with it. Null where that was never said.
+    /// The net amounts of the original after it. Null where the original has none.
     #[schema(value_type = BTreeMap<String, NumberOrMoney>,
              example = json!({"conversions": 1, "revenue": {"amount": "50.000000", "currency": "EUR"}}))]
     pub totals: BTreeMap<&'static str, Value>,

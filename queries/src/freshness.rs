@@ -17,70 +17,70 @@ use crate::sources::{self, Source};
 use crate::status::ReadStatus;
 use crate::{MODEL, ReadModel};
 
-/// What is known at this moment.
+/// The current freshness of a workspace.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FreshnessBody {
-    /// When this was true, in whole microseconds.
+    /// The time of the answer, in whole microseconds.
     pub at: DateTime<Utc>,
     /// The log's last position.
     pub head: i64,
-    /// Every built instance of every projection, but those that are only made to be compared.
+    /// Every epoch of every projection, except those of a verification.
     pub projections: Vec<ProjectionStatus>,
     /// Every source, by name.
     pub sources: Vec<SourceStatusBody>,
 }
 
-/// How far one built instance of a projection is.
+/// The progress of one epoch of a projection.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProjectionStatus {
     #[schema(example = "campaign_model")]
     pub projection: String,
-    /// Null when nothing of the workspace was ever projected.
+    /// Null if no event of the workspace was ever projected.
     pub epoch: Option<i32>,
-    /// `live`: answers are read from it. `building`: a rebuild fills it. `standby`: it is kept, for the way back. `missing`:
-    /// there is none yet.
+    /// `live`: answers are read from it. `building`: a rebuild fills it. `standby`: it is kept for a rollback. `missing`: there
+    /// is none yet.
     #[schema(value_type = String, example = "live")]
     pub state: &'static str,
-    /// Up to where the log is applied in it.
+    /// The position up to which the log is applied.
     pub applied: i64,
-    /// How many events it lacks.
+    /// The number of events that are not applied yet.
     pub lag_events: i64,
-    /// The age of the oldest event that it lacks, in seconds.
+    /// The age of the oldest event that is not applied yet, in seconds.
     pub lag_s: f64,
-    /// Why it does not go on.
+    /// Why it stopped, if it did.
     pub stopped: Option<Stop>,
-    /// What waits because it cannot be applied, while the rest goes on: the first 100 parts.
+    /// The parked parts, whose events wait while all others are applied. The first 100.
     pub parked: Vec<ParkedPartBody>,
 }
 
-/// A part of the log that waits: a stream, or one campaign's share of a stream of batches.
+/// A parked part of the log: a stream, or one campaign's share of a stream of batches.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ParkedPartBody {
-    /// The first event that waits.
+    /// The position of its first waiting event.
     pub position: i64,
     #[schema(example = "observations")]
     pub stream_type: String,
-    /// What the stream is of, by id.
+    /// The id of the stream's aggregate or source.
     pub stream: String,
-    /// The campaign whose share of the stream waits; null for all of it.
+    /// The campaign whose share waits; null for the whole stream.
     pub campaign_id: Option<Uuid>,
-    /// How many events wait.
+    /// The number of waiting events.
     pub events: i64,
-    /// Why the first one is refused.
+    /// Why the first event is refused.
     pub reason: String,
     pub parked_at: DateTime<Utc>,
 }
 
-/// Where a projection cannot get past.
+/// The event at which a projection stopped.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Stop {
-    /// The event that is missing or refused.
+    /// The position of the missing or refused event.
     pub position: i64,
     pub reason: String,
     pub stopped_at: DateTime<Utc>,
 }
 
-/// One source, with what it said of its own runs.
+/// One source, with the status of its syncs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SourceStatusBody {
     pub source: String,
@@ -101,14 +101,14 @@ pub struct SourceStatusBody {
     /// `ok`, `running`, `late`, `failed` or `never`.
     #[schema(value_type = String)]
     pub status: &'static str,
-    /// Everything before this instant is there.
+    /// The source is complete up to this instant.
     pub complete_through: Option<DateTime<Utc>>,
-    /// Everything before this instant is final.
+    /// The source's numbers are final up to this instant.
     pub final_through: Option<DateTime<Utc>>,
-    /// In which steps its completeness moves.
+    /// The grain of its completeness.
     #[schema(value_type = Option<String>)]
     pub grain: Option<&'static str>,
-    /// When it is late unless it says more.
+    /// When it becomes late, unless it reports before.
     pub late_at: Option<DateTime<Utc>>,
     pub expected_delay_s: i64,
     pub restatement_horizon_s: i64,
@@ -117,9 +117,9 @@ pub struct SourceStatusBody {
     pub last_failed_at: Option<DateTime<Utc>>,
     /// Why the last failed run failed, in the source's words.
     pub failure_reason: Option<String>,
-    /// Whether any campaign gets numbers from it.
+    /// Whether it feeds any campaign.
     pub feeds_campaigns: bool,
-    /// Events of it that are held back, because they could not be applied.
+    /// The number of its events that are parked, because they could not be applied.
     pub parked: u64,
 }
 

@@ -31,8 +31,8 @@ pub const MODEL: &str = "pacing";
 /// How far back spend is looked for.
 const MOST_DAYS: u64 = 9_999;
 
-/// How a campaign's spend goes. Only whole days before today, in the campaign's zone, are compared with what was expected of
-/// them. Null: it cannot be told; a warning says why.
+/// The pacing of a campaign. Only whole days before today, in the campaign's time zone, are compared with the expected spend.
+/// A member is null if it cannot be computed; a warning says why.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Pacing)]
 pub struct PacingBody {
@@ -40,47 +40,47 @@ pub struct PacingBody {
     /// `draft`, `scheduled`, `active`, `paused`, `completed` or `archived`.
     #[schema(value_type = String, example = "active")]
     pub status: CampaignStatus,
-    /// Today, in the campaign's zone: the day before which everything is compared.
+    /// Today, in the campaign's time zone. Days before it are compared.
     pub today: NaiveDate,
     /// Its first day.
     pub starts_on: NaiveDate,
     /// Its last day.
     pub ends_on: Option<NaiveDate>,
-    /// From its first day to its last.
+    /// The number of days from its first to its last.
     pub days: Option<i64>,
-    /// Whole days of it before today.
+    /// The number of its whole days before today.
     pub elapsed_days: i64,
-    /// Elapsed days by all days.
+    /// Elapsed days divided by all days.
     #[schema(value_type = Option<f64>, example = 0.4)]
     pub elapsed_share: Value,
-    /// Days to come, today included; 0 once it is over.
+    /// The number of remaining days, including today; 0 after its end.
     pub remaining_days: Option<i64>,
-    /// What it may spend.
+    /// Its budget.
     pub budget: Option<BudgetBody>,
-    /// What it may spend in all: a budget for each day, times its days.
+    /// The budget for all days; a daily budget is multiplied by the number of days.
     #[schema(value_type = Option<Money>)]
     pub budget_total: Value,
-    /// What its primary sources say that it has spent so far, today included.
+    /// The spend so far by its primary sources, including today.
     #[schema(value_type = Option<Money>, example = json!({"amount": "430.000000", "currency": "EUR"}))]
     pub spent: Value,
-    /// What of it was spent before today.
+    /// The spend before today.
     #[schema(value_type = Option<Money>)]
     pub spent_before_today: Value,
-    /// What an even spend would have come to before today.
+    /// The spend before today if the budget were spent evenly.
     #[schema(value_type = Option<Money>)]
     pub expected: Value,
-    /// `spent_before_today / expected`: above 1, it spends too fast.
+    /// `spent_before_today / expected`. Above 1, the campaign spends too fast.
     #[schema(value_type = Option<f64>, example = 0.5)]
     pub index: Value,
-    /// What was spent on each of the last 7 whole days, or as many as there are, on average.
+    /// The average spend per day of the last 7 whole days, or of all if there are fewer.
     #[schema(value_type = Option<Money>)]
     pub daily_pace: Value,
-    /// What it will have spent at its end, going on at this pace.
+    /// The projected spend at its end, at this pace.
     #[schema(value_type = Option<Money>)]
     pub projected: Value,
-    /// The day on which a budget for all days is spent, at this pace. Null: not before its end.
+    /// The day on which the total budget is used up at this pace. Null if not before its end.
     pub exhausted_on: Option<NaiveDate>,
-    /// What to spend on each remaining day to spend all of the budget.
+    /// The spend per remaining day that uses up the budget.
     #[schema(value_type = Option<Money>)]
     pub daily_needed: Value,
 }

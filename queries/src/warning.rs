@@ -1,4 +1,4 @@
-//! Warnings: what a reader should know beside the data.
+//! Warnings about the data of an answer.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use utoipa::ToSchema;
 
 use crate::sources::Sources;
 
-/// What a reader should know beside the data.
+/// A warning about the data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Warning {
-    /// Stable, for programs.
+    /// A stable code, for programs.
     #[schema(value_type = String, example = "grain_mismatch")]
     pub code: &'static str,
-    /// For people.
+    /// A text, for people.
     pub detail: String,
-    /// The sources that it is about.
+    /// The sources concerned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
-    /// The measures that it is about.
+    /// The measures concerned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub measures: Vec<&'static str>,

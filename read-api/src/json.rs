@@ -23,7 +23,7 @@ use crate::error::{ApiError, problem};
 /// The name of this encoding.
 pub(crate) const ENCODING: &str = "json";
 
-/// An answer's body.
+/// The body of an answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Envelope<'a, T> {
     data: T,
@@ -32,41 +32,41 @@ pub(crate) struct Envelope<'a, T> {
     meta: Meta<'a>,
 }
 
-/// Where the rows go on.
+/// The position among the pages.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<'a> {
-    /// To be sent as `cursor` for the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<&'a str>,
 }
 
-/// What the data is.
+/// Facts about the data.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Meta<'a> {
-    /// What was read.
+    /// The read model.
     #[schema(example = "campaign_metrics")]
     model: &'static str,
-    /// Which built instance of it. Versions of different epochs cannot be compared.
+    /// The epoch of the read model. Versions of different epochs cannot be compared.
     epoch: i32,
-    /// The result's version: the position of the last event that touched it, and the last instant at which the clock did;
-    /// behind them a count, once something was parked.
+    /// The result's version: the position of the last event that changed it, and the last instant at which the clock did. A
+    /// count follows once a part of the log was parked.
     #[schema(example = "1204.1795302000")]
     version: String,
-    /// The zone that days and hours are cut in.
+    /// The time zone of days and hours.
     #[schema(value_type = String, example = "Europe/Berlin")]
     time_zone: &'static str,
-    /// The workspace's reporting currency. Every amount names its own.
+    /// The workspace's reporting currency. Every amount has its own.
     #[schema(value_type = Option<String>, example = "EUR")]
     currency: Option<domain::money::Currency>,
-    /// The query as it was understood.
+    /// The canonical query, with defaults filled in.
     #[schema(value_type = Object)]
     query: Box<RawValue>,
-    /// How fresh the numbers are; answers without numbers leave it out.
+    /// How fresh the numbers are. Left out for answers without numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     freshness: Option<&'a Freshness>,
-    /// With `compare_to`: the other range.
+    /// With `compare_to`: the range of comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<&'a ComparedRange>,
-    /// What a reader should know beside the data.
+    /// Warnings about the data.
     warnings: &'a [Warning],
 }
 
@@ -76,18 +76,18 @@ pub(crate) struct Meta<'a> {
 pub(crate) struct ReportBody<'a> {
     /// The rows of the page.
     data: Vec<ReportRow<'a>>,
-    /// With `subtotals`: the rows of all pages that have that in common, as one each. Sorted by it; primary numbers only, unless
-    /// it is `source`.
+    /// With `subtotals`: one row for each value of that key, over all pages, sorted by it. Primary sources only, unless the key
+    /// is `source`.
     #[serde(skip_serializing_if = "Option::is_none")]
     subtotals: Option<Vec<ReportRow<'a>>>,
-    /// With `totals`: the rows of all pages as one, primary numbers only.
+    /// With `totals`: the sums over all pages, of primary sources only.
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<ReportRow<'a>>,
     page: Page<'a>,
     meta: Meta<'a>,
 }
 
-/// A leaderboard's body.
+/// The body of a leaderboard.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LeaderboardAnswer<'a> {
     data: &'a [RankedCampaign],
@@ -95,14 +95,14 @@ pub(crate) struct LeaderboardAnswer<'a> {
     meta: LeaderboardMeta<'a>,
 }
 
-/// What the data is, and what it is true of.
+/// Facts about the data, and the state of the log that it shows.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LeaderboardMeta<'a> {
     #[serde(flatten)]
     meta: Meta<'a>,
-    /// When the leaderboard was refreshed: what it is true of. Null when it never was for this workspace.
+    /// When the leaderboard was last refreshed. Null if it never was for this workspace.
     as_of: Option<DateTime<Utc>>,
-    /// Up to where the log was applied then.
+    /// The position up to which the log was applied then.
     position: i64,
 }
 
@@ -243,7 +243,7 @@ fn refused(name: &str, error: &ReadError) -> Result<Box<RawValue>, ApiError> {
     }
 }
 
-/// What stands for a report that is refused.
+/// The member of a dashboard for a report with a problem.
 pub(crate) fn refusal(name: &str, problem: Problem) -> String {
     serde_json::json!({ "problem": problem.extension("report", name).to_json() }).to_string()
 }

@@ -35,9 +35,9 @@ macro_rules! params {
         $crate::params::params! {
             @declare $(#[$about])* $visibility struct $name {
                 $($own)*
-                /// The most rows of a page: 1 to 1000, 100 when left out.
+                /// The most rows of a page: 1 to 1000, by default 100.
                 limit: Option<i64>,
-                /// The `next_cursor` of the page before.
+                /// The `next_cursor` of the previous page.
                 cursor: Option<String>,
             }
         }
@@ -99,13 +99,13 @@ macro_rules! params {
                 #[serde(skip_serializing_if = "Option::is_none")]
                 $own: $type,
             )*
-            /// The answer should hold the log up to this position. Where a read can wait, `Prefer: wait=<seconds>` waits for it.
+            /// The answer should include the log up to this position. `Prefer: wait=<seconds>` waits for it where a read can wait.
             #[serde(skip_serializing_if = "Option::is_none")]
             min_position: Option<i64>,
-            /// The answer must not lag by more than this: `500ms`, `5s`, `2m`.
+            /// The most that the answer may lag: `500ms`, `5s`, `2m`.
             #[serde(skip_serializing_if = "Option::is_none")]
             max_staleness: Option<String>,
-            /// What to do when the answer is not as fresh as was asked. `stale` (the default): answer. `error`: refuse with 503.
+            /// What to do when the answer is not as fresh as required. `stale` (the default): answer. `error`: 503.
             #[serde(skip_serializing_if = "Option::is_none")]
             on_timeout: Option<String>,
         }

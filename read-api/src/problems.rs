@@ -1,4 +1,4 @@
-//! The kinds of problems that only reads have.
+//! The problem types that only reads have.
 
 use http_edge::problem::ProblemType;
 use http_edge::problem::kinds::{INVALID_QUERY, NOT_FOUND};
@@ -11,12 +11,12 @@ problem_types! {
     pub(crate) INVALID_CONSISTENCY_TOKEN = BAD_REQUEST "invalid-consistency-token" "The consistency token cannot be used"
         r#"{"detail": "It was handed out for another workspace."}"#;
 
-    /// `min_position`, or the position of the token, lies past the log's head: nothing was ever written there.
+    /// `min_position`, or the position of the token, is past the log's head: no event has this position.
     pub(crate) UNKNOWN_POSITION = BAD_REQUEST "unknown-position" "The log has not come that far"
         r#"{"detail": "Position 18500 was asked for, and the log's last is 18350.", "asked": 18500, "head": 18350}"#;
 
-    /// The position that was asked for is not in the answer, and `on_timeout=error` says not to answer without it. Send the request
-    /// again after `Retry-After`, or let it wait: `Prefer: wait=5`. Behind a parked part it stays so until the part is retried.
+    /// The required position is not visible yet, and `on_timeout=error` forbids a stale answer. Send the request again after
+    /// `Retry-After`, or let it wait: `Prefer: wait=5`. Behind a parked part, it becomes visible when the part is retried or skipped.
     pub(crate) NOT_YET_VISIBLE = SERVICE_UNAVAILABLE "not-yet-visible" "The answer does not hold that position yet"
         r#"{"detail": "Position 18350 was asked for, and the answer would hold the log up to 18342.", "asked": 18350, "applied": 18342}"#;
 
@@ -24,31 +24,31 @@ problem_types! {
     pub(crate) STALENESS_BOUND_UNMET = SERVICE_UNAVAILABLE "staleness-bound-unmet"
         "The answer would be older than was asked for" r#"{"detail": "It would lag by 6120 ms.", "lag_ms": 6120}"#;
 
-    /// Nothing of the read model is there yet. `GET /v1/freshness` tells how far it is.
+    /// The read model is built for the first time. `GET /v1/freshness` shows its progress.
     pub(crate) BUILDING = SERVICE_UNAVAILABLE "building" "The read model is being built for the first time"
         r#"{"detail": "GET /v1/freshness tells how far it is."}"#;
 
-    /// A cursor goes on with the query that it came from. Send that query with it, or no cursor.
+    /// A cursor continues the query that it came from. Send that query with it, or no cursor.
     pub(crate) CURSOR_MISMATCH = BAD_REQUEST "cursor-mismatch" "The cursor belongs to another query"
         r#"{"detail": "Send the same query with it that it came from, or none."}"#;
 
-    /// The read model was rebuilt since the cursor was handed out, and its rows may stand elsewhere now. Begin again without a
+    /// The read model was rebuilt after the cursor was issued, so the order of its rows may have changed. Start again without a
     /// cursor.
     pub(crate) CURSOR_EXPIRED = GONE "cursor-expired" "The cursor can no longer be used"
         r#"{"detail": "The read model was rebuilt since. Begin again without a cursor."}"#;
 
-    /// The report would add up to more numbers than one answer may cost. Ask for fewer measures or groups, coarser buckets, or a
+    /// The report would have more numbers than one answer may have. Ask for fewer measures or groups, coarser buckets, or a
     /// shorter range.
     pub(crate) REPORT_TOO_LARGE = UNPROCESSABLE_ENTITY "report-too-large" "The report is too large"
         r#"{"detail": "It would add up to more than 200000 numbers. Ask for fewer measures or groups, coarser buckets, or a shorter range."}"#;
 
-    /// Totals are kept by one dimension of observations at a time, not by combinations: `group_by` and `filters` together name one.
-    /// `dimensions` are those that were named.
+    /// Sums are kept by one dimension of observations at a time, not by combinations. `group_by` and `filters` together may name
+    /// one. `dimensions` lists those of the request.
     pub(crate) DIMENSION_COMBINATION = UNPROCESSABLE_ENTITY "dimension-combination" "Dimensions cannot be crossed"
         r#"{"detail": "The query names country and device. Group by and filter on one of them, or ask for a report by each.",
             "dimensions": ["country", "device"]}"#;
 
-    /// The database was stopped, because the answer took longer than one may. Ask for less, or again when there is less to do.
+    /// The query was cancelled, because it exceeded the time limit. Ask for less, or retry when the load is lower.
     pub(crate) REPORT_TOO_SLOW = SERVICE_UNAVAILABLE "report-too-slow" "The answer takes too long to compute"
         r#"{"detail": "The database's work was cancelled. Ask for a shorter range, coarser buckets, fewer groups or a narrower filter."}"#;
 }

@@ -35,7 +35,7 @@ pub struct ActivityRequest {
     pub cursor: Option<String>,
 }
 
-/// Something that somebody did to a campaign.
+/// An entry of a campaign's activity.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ActivityEntry {
     /// `created`, `renamed`, `rescheduled`, `time_zone_changed`, `currency_changed`, `channels_changed`, `budget_changed`,
@@ -43,16 +43,16 @@ pub struct ActivityEntry {
     /// `corrected`: observations were corrected by one request. `source_began`: a source sent its first numbers.
     #[schema(example = "budget_changed")]
     pub kind: String,
-    /// When it was taken into the log.
+    /// When it was recorded in the log.
     pub recorded_at: DateTime<Utc>,
-    /// Where in the log.
+    /// Its position in the log.
     pub position: i64,
-    /// Who did it. Null if the log does not say.
+    /// The actor. Null if the log has none.
     pub actor: Option<Actor>,
     /// The source, by name, whose observations were corrected or whose numbers began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The fields that were decided, as they were and as they are since.
+    /// The changed fields, before and after.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(example = json!({"budget": {"from": null, "to": {"amount": "7000.000000", "currency": "EUR", "per": "total"}}}))]
     pub changes: BTreeMap<String, FieldChange>,
@@ -60,7 +60,7 @@ pub struct ActivityEntry {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(example = json!({"conversion": 2}))]
     pub corrections: BTreeMap<String, i64>,
-    /// What the corrections added to measures.
+    /// The change of each measure by the corrections.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, NumberOrMoney>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     pub added: BTreeMap<&'static str, Value>,
@@ -88,9 +88,9 @@ pub struct Actor {
 /// A field before and after.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub struct FieldChange {
-    /// Null where there was nothing.
+    /// The value before; null if there was none.
     pub from: Json,
-    /// Null where there is nothing since.
+    /// The value after; null if there is none.
     pub to: Json,
 }
 

@@ -33,7 +33,7 @@ pub const MODEL: &str = "campaigns";
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Campaign {
     pub campaign_id: Uuid,
-    /// How many events made it what it is: what a command's `If-Match` compares.
+    /// The number of its events. A command's `If-Match` compares it.
     pub version: i64,
     pub name: String,
     /// `draft`, `scheduled`, `active`, `paused`, `completed` or `archived`.
@@ -41,19 +41,19 @@ pub struct Campaign {
     pub status: CampaignStatus,
     #[schema(example = json!(["paid_search"]))]
     pub channels: Vec<String>,
-    /// Of its budget.
+    /// The currency of its budget.
     #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
-    /// The zone of its days.
+    /// The time zone of its days.
     #[schema(example = "Europe/Berlin")]
     pub time_zone: String,
     /// Its first day.
     pub starts_on: NaiveDate,
     /// Its last day.
     pub ends_on: Option<NaiveDate>,
-    /// What it may spend.
+    /// Its budget.
     pub budget: Option<BudgetBody>,
-    /// What others call it.
+    /// Its ids in other systems.
     #[schema(value_type = Vec<Object>)]
     pub external_ids: Box<RawValue>,
     /// Free labels.
@@ -64,16 +64,16 @@ pub struct Campaign {
     pub changed_at: DateTime<Utc>,
 }
 
-/// What a campaign may spend, and in which time.
+/// The budget of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Budget)]
 pub struct BudgetBody {
-    /// With six places.
+    /// The amount, with six decimals.
     #[schema(example = "1234.560000")]
     pub amount: String,
     #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
-    /// `total`: from its first day to its last. `day`: each day of its zone.
+    /// `total`: for all days of the campaign. `day`: for each day, in the campaign's time zone.
     #[schema(value_type = String, example = "total")]
     pub per: BudgetPeriod,
 }
@@ -107,7 +107,7 @@ pub struct CampaignRow {
 }
 
 impl CampaignRow {
-    /// The campaign as it stands at `now`.
+    /// The campaign, with its status at `now`.
     pub(crate) fn at(self, now: DateTime<Utc>) -> Result<Campaign, ReadError> {
         let state: CampaignState = self.state.parse().map_err(ReadError::corrupt)?;
         let currency = self.currency.parse().map_err(ReadError::corrupt)?;

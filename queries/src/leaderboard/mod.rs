@@ -57,15 +57,15 @@ pub struct LeaderboardQuery {
     pub window: Window,
 }
 
-/// A campaign and its place.
+/// A campaign and its rank.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RankedCampaign {
-    /// From 1; campaigns of the same value share one. Amounts of different currencies are ranked apart.
+    /// The rank, from 1. Campaigns with equal values share a rank. Each currency has its own ranks.
     pub rank: i64,
     pub campaign_id: Uuid,
     /// Its name.
     pub campaign: String,
-    /// As reports write it: a number, or `{amount, currency}`.
+    /// The value, in the format of reports: a number, or `{amount, currency}`.
     #[schema(value_type = NumberOrMoney, example = json!({"amount": "1234.560000", "currency": "EUR"}))]
     pub value: Value,
 }

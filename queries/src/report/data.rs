@@ -108,7 +108,7 @@ pub struct ComparedRange {
     #[schema(value_type = String, example = "final")]
     #[serde(serialize_with = "state_name")]
     pub state: Finality,
-    /// Where its numbers begin to be incomplete.
+    /// The instant from which its numbers are incomplete.
     pub first_incomplete: Option<DateTime<Utc>>,
 }
 

@@ -22,13 +22,13 @@ pub type ChangesByCurrency = BTreeMap<Currency, BTreeMap<&'static str, ChangeBod
 /// A row of a report: the keys of its group, its bucket, one member per measure, and its state.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReportRow<'a> {
-    /// With `group_by` channel: the channel of the sources that say the numbers.
+    /// With `group_by` channel: the channel of the sources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<&'a str>,
     /// With `group_by` source: its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<&'a str>,
-    /// With `group_by` source: `primary`, or `reference` for numbers that no total holds.
+    /// With `group_by` source: `primary`, or `reference` for numbers that no total includes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub role: Option<&'static str>,
@@ -58,11 +58,11 @@ pub struct ReportRow<'a> {
     #[serde(flatten)]
     #[schema(value_type = BTreeMap<String, RowMember>)]
     pub measures: Measures<'a>,
-    /// Where amounts of several currencies would have had to be added, and a measure is null for it: its value in each.
+    /// The values by currency of measures that are null because amounts of several currencies are not added.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, BTreeMap<String, NumberOrMoney>>, example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
     pub by_currency: &'a ByCurrency,
-    /// With `compare_to`: the numbers of the other range, and what changed since.
+    /// With `compare_to`: the numbers of the other range, and the changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<ComparedRow<'a>>,
     /// `live`, `provisional` or `final`.
@@ -72,8 +72,8 @@ pub struct ReportRow<'a> {
     /// be incomplete. Left out when they are complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_incomplete: Option<DateTime<Utc>>,
-    /// With `group_by` channel or campaign: the sources that decide on the state of this row. `meta.freshness` tells how they
-    /// stand.
+    /// With `group_by` channel or campaign: the sources that decide on the state of this row. `meta.freshness` has their
+    /// status.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub sources: Option<&'a [String]>,
@@ -89,11 +89,11 @@ pub struct Measures<'a> {
     pub values: &'a [Value],
 }
 
-/// The numbers that a row is compared with.
+/// The numbers of the other range for a row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Compared)]
 pub struct ComparedRow<'a> {
-    /// The bucket that the row's corresponds to, as that is told. Left out where there is none.
+    /// The corresponding bucket of the other range, in the same format. Left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<&'a str>,
     /// `live`, `provisional` or `final`: of the other range's numbers; of all of them where no bucket corresponds.
@@ -104,7 +104,7 @@ pub struct ComparedRow<'a> {
     #[schema(value_type = BTreeMap<String, ChangeBody>,
              example = json!({"clicks": {"value": 40, "change": 10, "relative_change": 0.25}}))]
     pub measures: Changes<'a>,
-    /// Of the measures that either range tells in several currencies: the same in each.
+    /// The same by currency, for measures that have several currencies in either range.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, BTreeMap<String, ChangeBody>>)]
     pub by_currency: &'a ChangesByCurrency,
@@ -124,10 +124,10 @@ pub struct ChangeBody {
     /// In the other range.
     #[schema(value_type = NumberOrMoney, example = 40)]
     pub value: Value,
-    /// By how much it is more in the report's own.
+    /// The difference: the report's own value minus the other.
     #[schema(value_type = NumberOrMoney, example = 10)]
     pub change: Value,
-    /// That as a part of the other.
+    /// The difference divided by the other value.
     #[schema(value_type = NumberOrMoney, example = 0.25)]
     pub relative_change: Value,
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 /// The value of a measure in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
-    /// No source states it, or it cannot be told.
+    /// No source states it, or it cannot be computed.
     Null,
     /// Whole things.
     Count(i128),
@@ -22,7 +22,7 @@ pub enum Value {
 }
 
 /// A number, as the OpenAPI document describes it: a count, a credit or a ratio, or an amount of money; null where no source states
-/// it or it cannot be told.
+/// it or it cannot be computed.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({"amount": "1234.560000", "currency": "EUR"}))]

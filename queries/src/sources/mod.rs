@@ -33,7 +33,7 @@ pub struct Source {
 /// Every source of a workspace, by id.
 pub type Sources = BTreeMap<Uuid, Source>;
 
-/// How fresh the numbers of an answer are. Holds only what follows from the answer's version.
+/// The freshness of an answer's numbers. It follows from the answer's version.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Freshness {
     /// `live`: a bucket is still open. `provisional`: closed, but a primary source has not completed past it or may still
@@ -41,13 +41,13 @@ pub struct Freshness {
     #[schema(value_type = String, example = "provisional")]
     #[serde(serialize_with = "state_name")]
     pub state: Finality,
-    /// Where the numbers of the range begin to be incomplete.
+    /// The instant from which the numbers of the range are incomplete.
     pub first_incomplete: Option<DateTime<Utc>>,
     /// The sources that feed these campaigns, by name.
     pub sources: Vec<SourceFreshnessBody>,
 }
 
-/// How one source stands.
+/// The freshness of one source.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SourceFreshnessBody {
     /// Its name.
@@ -56,11 +56,11 @@ pub struct SourceFreshnessBody {
     role: &'static str,
     /// `ok`, `running`, `late`, `failed` or `never`.
     status: &'static str,
-    /// Everything before this instant is there.
+    /// The source is complete up to this instant.
     complete_through: Option<DateTime<Utc>>,
-    /// Everything before this instant is final.
+    /// The source's numbers are final up to this instant.
     final_through: Option<DateTime<Utc>>,
-    /// Events of it that are held back, because they could not be applied.
+    /// The number of its events that are parked, because they could not be applied.
     parked: u64,
 }
 

@@ -18,9 +18,9 @@ params! {
     pub(crate) struct ActivityParams in pages {}
 }
 
-/// Activity of one campaign
+/// List the activity of a campaign
 ///
-/// Who did what to it, newest first.
+/// Who changed it, how and when, newest first.
 /// It contains decisions, corrections of its sources' observations, and the first numbers of each source. It does not
 /// contain observations, statements and runs of sources: metrics and freshness have those.
 #[utoipa::path(

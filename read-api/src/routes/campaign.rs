@@ -15,7 +15,7 @@ use crate::json::Envelope;
 use crate::params::params;
 use crate::problems::CampaignProblems;
 
-/// Which campaign, by the path of all that is told of one.
+/// The campaign in the path.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct CampaignPath {
@@ -29,7 +29,7 @@ params! {
     pub(crate) struct CampaignParams {}
 }
 
-/// One campaign.
+/// Get a campaign
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}",
@@ -37,7 +37,7 @@ params! {
     tag = "campaigns",
     params(CampaignPath, CampaignParams),
     responses(
-        (status = 200, description = "The campaign", body = Envelope<'static, Campaign>),
+        (status = 200, description = "The campaign.", body = Envelope<'static, Campaign>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         CampaignProblems,
     )

@@ -19,17 +19,18 @@ use crate::problems::ListProblems;
 params! {
     /// The parameters of the list of campaigns.
     pub(crate) struct CampaignsParams in pages {
-        /// Only campaigns that stand so now, separated by commas: draft, scheduled, active, paused, completed, archived.
+        /// Only campaigns that now have one of these statuses, separated by commas: draft, scheduled, active, paused, completed,
+        /// archived.
         status: Option<String>,
         /// Only campaigns that run on one of these channels, separated by commas.
         channel: Option<String>,
-        /// Only campaigns that get numbers from one of these sources, by name, separated by commas.
+        /// Only campaigns that one of these sources sends numbers for. Names of sources, separated by commas.
         source: Option<String>,
-        /// Only campaigns whose name holds this text, in whatever case.
+        /// Only campaigns whose name contains this text, in upper or lower case.
         q: Option<String>,
-        /// `name` (the default), `created_at`, `changed_at` or `starts_on`; with a `-` in front, last first.
+        /// `name` (the default), `created_at`, `changed_at` or `starts_on`; with a leading `-`, in descending order.
         sort: Option<String>,
-        /// Only these members of each campaign, separated by commas.
+        /// The members of each campaign to return, separated by commas. All when left out.
         fields: Option<String>,
     }
 }
@@ -44,17 +45,17 @@ struct CampaignsAnswer {
     meta: Meta<'static>,
 }
 
-/// No member is there whatever `fields` says.
+/// No member is required, because `fields` may leave out any.
 fn listed_schema() -> Schema {
     let mut campaign = Campaign::schema();
     if let RefOr::T(Schema::Object(campaign)) = &mut campaign {
         campaign.required.clear();
-        campaign.description = Some("A campaign; with `fields`, only those members of it.".to_owned());
+        campaign.description = Some("A campaign. With `fields`, only these members.".to_owned());
     }
     ArrayBuilder::new().items(campaign).into()
 }
 
-/// Campaigns, filtered and sorted.
+/// List campaigns, filtered and sorted
 #[utoipa::path(
     get,
     path = "/v1/campaigns",

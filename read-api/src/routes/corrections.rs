@@ -16,20 +16,20 @@ use crate::problems::CampaignListProblems;
 params! {
     /// The parameters of a campaign's corrections.
     pub(crate) struct CorrectionsParams in pages pinning dates {
-        /// The first local day of what was corrected. 30 days up to `date_to` when left out.
+        /// The first local day of the corrected observations. Default: 29 days before `date_to`.
         #[param(example = "2026-11-01")]
         date_from: Option<String>,
-        /// The last local day, included. Today when left out.
+        /// The last local day, inclusive. Default: today.
         #[param(example = "2026-11-30")]
         date_to: Option<String>,
-        /// The IANA zone of the days. The workspace's when left out.
+        /// The IANA time zone of the days. Default: the workspace's.
         time_zone: Option<String>,
     }
 }
 
-/// Corrections of one campaign's numbers
+/// List the corrections of a campaign's numbers
 ///
-/// What was retracted or restated of what its sources observed. Sorted by the bucket that they changed, then as they were recorded.
+/// The observations that its sources retracted or restated. Sorted by the bucket that changed, then by position.
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/corrections",

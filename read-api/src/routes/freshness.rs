@@ -19,9 +19,9 @@ pub(crate) struct FreshnessAnswer {
     data: FreshnessBody,
 }
 
-/// Freshness of everything, now
+/// Get the current freshness of all projections and sources
 ///
-/// This answer changes with the clock, so it has no ETag and is never cached.
+/// The answer changes with the clock, so it has no ETag and is never cached.
 #[utoipa::path(
     get,
     path = "/v1/freshness",

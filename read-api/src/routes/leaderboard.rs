@@ -14,22 +14,23 @@ use crate::problems::ListProblems;
 params! {
     /// The parameters of the leaderboard.
     pub(crate) struct LeaderboardParams in pages {
-        /// What campaigns are ranked by, largest first: a measure of `GET /v1/measures`, additive or derived.
+        /// The measure to rank by, largest first: one of `GET /v1/measures`, additive or derived.
         #[param(required = true, value_type = String, example = "conversions")]
         measure: Option<String>,
-        /// `7d` (when left out) or `30d`: the workspace's last local days, today included.
+        /// `7d` (the default) or `30d`: the workspace's last local days, including today.
         #[param(example = "7d")]
         window: Option<String>,
     }
 }
 
-/// Campaigns, ranked
+/// List campaigns, ranked
 ///
-/// By one measure, over the workspace's last 7 or 30 days.
+/// Ranked by one measure over the workspace's last 7 or 30 days.
 ///
 /// Only primary sources count, and derived measures come from sums over the sources that state both sides, as in reports.
-/// The leaderboard is refreshed now and then: `meta.as_of` and `meta.position` say what it is true of, and `Data-Position`,
-/// `Data-Freshness` and `meta.freshness` speak of that state. A refresh is not waited for. Campaigns without a value are not in it.
+/// The leaderboard is refreshed on a schedule: `meta.as_of` and `meta.position` say when, and at which position of the log.
+/// `Data-Position`, `Data-Freshness` and `meta.freshness` describe that state. A request does not wait for a refresh. Campaigns
+/// without a value are not listed.
 #[utoipa::path(
     get,
     path = "/v1/leaderboard",

@@ -13,17 +13,17 @@ use crate::format::require_json;
 use crate::problems::CatalogueProblems;
 use crate::response::constant;
 
-/// A measure, and how it is to be read.
+/// A measure: its unit, and how it is counted or computed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MeasureEntry {
-    /// As queries and answers name it.
+    /// Its name in queries and answers.
     #[schema(value_type = String, example = "cpc")]
     name: &'static str,
     /// `count`: whole things. `credit`: things, with up to six decimals. `money`: an amount and its currency. `ratio`: a
     /// quotient without a unit, with up to six decimals.
     #[schema(value_type = String, example = "money")]
     unit: &'static str,
-    /// Whether it is a sum; otherwise it is computed last, from sums over the sources that state both sides.
+    /// Whether it is a sum. Otherwise it is computed from sums over the sources that state both sides.
     additive: bool,
     /// What it counts.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub(crate) struct Catalogue {
     data: Vec<MeasureEntry>,
 }
 
-/// Every measure, additive and derived.
+/// List all measures, additive and derived
 #[utoipa::path(
     get,
     path = "/v1/measures",

@@ -21,10 +21,10 @@ use crate::problems::NumbersProblems;
 params! {
     /// The parameters of a campaign's metrics.
     pub(crate) struct MetricsParams in pages pinning dates {
-        /// The first local day. 30 days up to `date_to` when left out.
+        /// The first local day. Default: 29 days before `date_to`.
         #[param(example = "2026-11-01")]
         date_from: Option<String>,
-        /// The last local day, included. Today when left out.
+        /// The last local day, inclusive. Default: today.
         #[param(example = "2026-11-30")]
         date_to: Option<String>,
         /// `15m`, `hour`, `day` (the default), `week`, `month` or `all`.
@@ -32,31 +32,31 @@ params! {
         /// With `granularity` `week`: the day on which weeks begin, `monday` (the default) to `sunday`.
         #[param(example = "sunday")]
         week_start: Option<String>,
-        /// The IANA zone of the days. The workspace's when left out.
+        /// The IANA time zone of the days. Default: the workspace's.
         time_zone: Option<String>,
         /// Any of `channel` and `source`, and one dimension of observations: `ad`, `creative`, `placement`, `country`, `device`,
         /// `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`. Separated by commas.
         group_by: Option<String>,
         /// Measures by name, separated by commas.
         measures: Option<String>,
-        /// Adds the numbers of another range to each row: `previous_period`, `previous_year`, or its first and last local day joined by
-        /// a slash.
+        /// Adds the numbers of another range to each row: `previous_period`, `previous_year`, or its first and last local day,
+        /// joined by a slash.
         #[param(example = "2026-10-01/2026-10-31")]
         compare_to: Option<String>,
-        /// What stands in buckets in which nothing was said: `none` (the default), `zero` or `zero_if_complete`.
+        /// Rows for buckets without numbers: `none` (the default), `zero` or `zero_if_complete`.
         #[param(example = "zero_if_complete")]
         fill: Option<String>,
-        /// Also return totals over all rows.
+        /// Whether to return totals over the rows of all pages.
         totals: Option<bool>,
-        /// `all` (the default), or `final` for buckets that no source is expected to change any more.
+        /// `all` (the default), or `final` for final buckets only.
         data_state: Option<String>,
     }
 }
 
-/// Numbers of one campaign
+/// Get the numbers of a campaign
 ///
-/// Cut into buckets of local time.
-/// Only rows with numbers are told, sorted by bucket. Totals add primary sources only.
+/// Sums by buckets of local time, sorted by bucket. Only buckets with numbers have rows, unless `fill` asks for more. Totals
+/// sum primary sources only.
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/metrics",

@@ -12,11 +12,11 @@ use crate::error::ApiError;
 use crate::json::Envelope;
 use crate::problems::CampaignProblems;
 
-/// Pacing of one campaign
+/// Get the pacing of a campaign
 ///
-/// Whether it spends its budget as its days pass, and where that leads.
+/// Its spend compared with its budget so far, and the projected spend at its end.
 ///
-/// It changes with the campaign's budget and dates, with its spend, and at midnight in its zone.
+/// The answer changes with the campaign's budget and dates, with its spend, and at midnight in its time zone.
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/pacing",
@@ -24,7 +24,7 @@ use crate::problems::CampaignProblems;
     tag = "numbers",
     params(CampaignPath, CampaignParams),
     responses(
-        (status = 200, description = "How its spend goes.", body = Envelope<'static, PacingBody>),
+        (status = 200, description = "The pacing of the campaign.", body = Envelope<'static, PacingBody>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         CampaignProblems,
     )

@@ -22,7 +22,7 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 params! {
     /// The parameters beside a body.
     pub(crate) struct PostedParams {
-        /// `all` (the default), or `final` for buckets that no source is expected to change any more. A report may say it itself.
+        /// `all` (the default), or `final` for final buckets only. A report may have it as a member instead.
         data_state: Option<String>,
     }
 }
@@ -33,7 +33,7 @@ params! {
         /// The body of the POST to the same path, in base64url.
         #[param(required = true, value_type = String)]
         query: Option<String>,
-        /// `all` (the default), or `final` for buckets that no source is expected to change any more. A report may say it itself.
+        /// `all` (the default), or `final` for final buckets only. A report may have it as a member instead.
         data_state: Option<String>,
     }
 }

@@ -30,9 +30,9 @@ impl PinDates for ReportRequest {
     }
 }
 
-/// Numbers of many campaigns
+/// Run a report over many campaigns
 ///
-/// `Content-Location` names the GET that answers the same, which caches can keep.
+/// `Content-Location` names the GET with the same answer, which can be cached and answers 304.
 #[utoipa::path(
     post,
     path = "/v1/reports",
@@ -41,7 +41,7 @@ impl PinDates for ReportRequest {
     params(PostedParams),
     request_body = ReportRequest,
     responses(
-        (status = 200, description = "The numbers.", content(
+        (status = 200, description = "The report.", content(
             (ReportBody<'static> = "application/json"),
             (String = "text/csv"),
         )),
@@ -56,7 +56,7 @@ pub(crate) async fn post(
     answer(caller, ReportInput::by_post(params, request)).await
 }
 
-/// Numbers of many campaigns, cacheable
+/// Run a report over many campaigns, cacheable
 #[utoipa::path(
     get,
     path = "/v1/reports",
@@ -64,7 +64,7 @@ pub(crate) async fn post(
     tag = "numbers",
     params(CacheableParams),
     responses(
-        (status = 200, description = "The numbers.", content(
+        (status = 200, description = "The report.", content(
             (ReportBody<'static> = "application/json"),
             (String = "text/csv"),
         )),

@@ -1,4 +1,4 @@
-//! Filters as they are sent, and told back in answers: an object whose members all hold.
+//! Filters as they are sent, and repeated in answers: an object, all of whose members must hold.
 
 use std::collections::BTreeSet;
 
@@ -15,30 +15,30 @@ const MAX_DEPTH: usize = 6;
 /// The most single conditions of one request.
 const MAX_TESTS: usize = 50;
 
-/// Which numbers count: those of which every member holds. A list holds of what is among its values; one that is left out or
-/// empty leaves nothing out. One dimension at a time, the one of `group_by` if that has one.
+/// Conditions on the numbers; all members must hold. A list matches any of its values; an empty list is no condition. Only
+/// one dimension may be used, and the same one as in `group_by`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 #[schema(as = Filters, example = json!({"channel": ["paid_search", "paid_social"], "not": {"source": ["sandbox"]}}))]
 pub struct FilterRequest {
-    /// Of these campaigns.
+    /// Campaigns, by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["019aa3e0-7c00-7000-8000-00000000ca01"]))]
     pub campaign_id: Vec<String>,
-    /// Said by sources of these channels.
+    /// Channels of the sources.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["paid_search"]))]
     pub channel: Vec<String>,
-    /// Said by these sources, by name.
+    /// Sources, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["google_ads"]))]
     pub source: Vec<String>,
-    /// Of campaigns that stand so now.
+    /// Current statuses of the campaigns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["active", "paused"]))]
     pub status: Vec<String>,
-    /// Of observations that name one of these; null for what names none, as totals of pull sources never do. So with every
-    /// dimension.
+    /// Values of the dimension; null matches numbers without a value, such as totals of pull sources. The same holds for the
+    /// other dimensions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["spring_24", null]))]
     pub ad: Vec<Option<String>>,
@@ -61,15 +61,15 @@ pub struct FilterRequest {
     pub utm_term: Vec<Option<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub utm_content: Vec<Option<String>>,
-    /// Each of these holds.
+    /// All of these must hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion, example = json!([]))]
     pub and: Vec<FilterRequest>,
-    /// One of these holds.
+    /// At least one of these must hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion, example = json!([]))]
     pub or: Vec<FilterRequest>,
-    /// This does not hold.
+    /// This must not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(no_recursion, example = json!(null))]
     pub not: Option<Box<FilterRequest>>,

@@ -23,7 +23,7 @@ use crate::json_objects;
 /// The days that a report covers when the caller does not say, today included.
 const DEFAULT_DAYS: u64 = 30;
 
-/// A report over many campaigns. Everything may be left out.
+/// A report over many campaigns. All members are optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 #[schema(example = json!({
@@ -35,15 +35,15 @@ pub struct ReportRequest {
     #[schema(example = json!(["clicks", "spend", "cpc"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measures: Option<Vec<String>>,
-    /// The first local day. 30 days up to `date_to` when left out.
+    /// The first local day. Default: 29 days before `date_to`.
     #[schema(example = "2026-11-01")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_from: Option<String>,
-    /// The last local day, included. Today when left out.
+    /// The last local day, inclusive. Default: today.
     #[schema(example = "2026-11-30")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_to: Option<String>,
-    /// `15m`, `hour`, `day`, `week`, `month`, or `all` (the default) for the range as one.
+    /// `15m`, `hour`, `day`, `week`, `month`, or `all` (the default) for one bucket over the range.
     #[schema(example = "day")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granularity: Option<String>,
@@ -51,7 +51,7 @@ pub struct ReportRequest {
     #[schema(example = "sunday")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub week_start: Option<String>,
-    /// The IANA zone of the days. The workspace's when left out.
+    /// The IANA time zone of the days. Default: the workspace's.
     #[schema(example = "Europe/Berlin")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
@@ -60,49 +60,48 @@ pub struct ReportRequest {
     #[schema(example = json!(["source"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<Vec<String>>,
-    /// Which numbers count.
+    /// Conditions on the numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<FilterRequest>,
-    /// Adds to each row `compared`: the numbers of another range, and the changes since. `previous_period`: as many days right
-    /// before `date_from`. `previous_year`: the same dates a year earlier. Or `{date_from, date_to}`, whose buckets are
-    /// compared in their order.
+    /// Adds `compared` to each row: the numbers of another range, and the changes. `previous_period`: the same number of days
+    /// right before `date_from`. `previous_year`: the same dates a year earlier. Or `{date_from, date_to}`: buckets are compared
+    /// in their order.
     #[schema(example = "previous_period")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_to: Option<CompareRequest>,
-    /// What stands in buckets of a group in which nothing was said: `none` (the default) for no row; `zero`; or
-    /// `zero_if_complete` for zero where the sources that state the measure are complete past the bucket, and null where it
-    /// may still come.
+    /// The rows of a group for buckets without numbers. `none` (the default): no row. `zero`: a row with zeros.
+    /// `zero_if_complete`: zero where the sources of the measure are complete past the bucket, otherwise null.
     #[schema(example = "zero_if_complete")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill: Option<String>,
-    /// Whether to tell all rows as one, too, whatever the page: `totals`.
+    /// Whether to return `totals`: the sums over the rows of all pages.
     #[schema(example = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totals: Option<bool>,
-    /// A key of `group_by`, or `bucket`: rows that have it in common are told as one, too, whatever the page: `subtotals`.
+    /// A key of `group_by`, or `bucket`. Adds `subtotals`: the sums by this key over the rows of all pages.
     #[schema(example = "source")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtotals: Option<String>,
-    /// `bucket`, a key of `group_by` or one of `measures`; with `compare_to` also the change of one, as `clicks_change` or
-    /// `clicks_relative_change`. With a `-` in front, largest first.
+    /// `bucket`, a key of `group_by` or one of `measures`; with `compare_to` also its change, such as `clicks_change` or
+    /// `clicks_relative_change`. With a leading `-`, in descending order.
     #[schema(example = json!(["-spend"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_by: Option<Vec<String>>,
-    /// `all`, or `final` for buckets that no source is expected to change any more. Where the parameter of this name is given, too,
-    /// both say the same; `all` when neither is.
+    /// `all` (the default), or `final` for final buckets only. If the query parameter of this name is given too, both must be
+    /// equal.
     #[schema(example = "all")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_state: Option<String>,
-    /// The most rows of a page: 1 to 1000, 100 when left out.
+    /// The most rows of a page: 1 to 1000, by default 100.
     #[schema(minimum = 1, maximum = 1000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
-/// What a report is compared with.
+/// The range that a report is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = CompareTo)]
@@ -110,7 +109,7 @@ pub enum CompareRequest {
     /// `previous_period` or `previous_year`.
     #[schema(example = "previous_year")]
     Named(String),
-    /// Other local days.
+    /// A range of local days.
     Range(RangeRequest),
 }
 
@@ -124,15 +123,15 @@ impl CompareRequest {
     }
 }
 
-/// Local days.
+/// A range of local days.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 #[schema(as = Range)]
 pub struct RangeRequest {
-    /// The first.
+    /// The first day.
     #[schema(example = "2026-10-01")]
     date_from: String,
-    /// The last, included.
+    /// The last day, inclusive.
     #[schema(example = "2026-10-31")]
     date_to: String,
 }

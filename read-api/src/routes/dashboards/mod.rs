@@ -19,14 +19,14 @@ use crate::error::ApiError;
 use crate::json::{Envelope, ReportBody, refusal};
 use crate::problems::DashboardProblems;
 
-/// One report of a dashboard: its answer, or why it has none. One that cannot be answered never fails the others.
+/// One report of a dashboard: its answer or its problem. A report that fails does not fail the others.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes what is written as it was computed")]
 pub(crate) enum Tile {
     /// As `POST /v1/reports` answers.
     Report(Box<ReportBody<'static>>),
-    /// What `POST /v1/reports` would have refused it with.
+    /// The problem that `POST /v1/reports` would answer.
     Refused {
         /// The problem; `report` names the report.
         #[schema(value_type = Problem)]
@@ -57,11 +57,11 @@ impl PinDates for DashboardRequest {
     }
 }
 
-/// Many reports at one position
+/// Run many reports at one position
 ///
-/// Each report is answered, or refused, by itself: its member of `data` is what `POST /v1/reports` would answer at the same
-/// position, or holds the `problem`. `ETag` and `meta.version` are those of all of them together. `Content-Location` names the
-/// GET that answers the same, which caches can keep.
+/// Each report succeeds or fails by itself. Its member of `data` is the answer of `POST /v1/reports` at the same position, or
+/// has the `problem`. `ETag` and `meta.version` cover all reports together. `Content-Location` names the GET with the same
+/// answer, which can be cached and answers 304.
 #[utoipa::path(
     post,
     path = "/v1/dashboards",
@@ -70,7 +70,7 @@ impl PinDates for DashboardRequest {
     params(PostedParams),
     request_body = DashboardRequest,
     responses(
-        (status = 200, description = "The reports, by their names.", body = Envelope<'static, BTreeMap<String, Tile>>),
+        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile>>),
         DashboardProblems,
     )
 )]
@@ -82,7 +82,7 @@ pub(crate) async fn post(
     answer(caller, ReportInput::by_post(params, request)).await
 }
 
-/// Many reports at one position, cacheable
+/// Run many reports at one position, cacheable
 #[utoipa::path(
     get,
     path = "/v1/dashboards",
@@ -90,7 +90,7 @@ pub(crate) async fn post(
     tag = "numbers",
     params(CacheableParams),
     responses(
-        (status = 200, description = "The reports, by their names.", body = Envelope<'static, BTreeMap<String, Tile>>),
+        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile>>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         DashboardProblems,
     )

@@ -18,7 +18,7 @@ const MAX_REPORTS: usize = 50;
 /// The longest name of a report.
 const MAX_NAME: usize = 100;
 
-/// Reports by names of the caller's choice.
+/// Reports, by names that the caller chooses.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 #[schema(example = json!({"reports": {
@@ -26,7 +26,7 @@ const MAX_NAME: usize = 100;
     "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"}
 }}))]
 pub(crate) struct DashboardRequest {
-    /// 1 to 50 reports, each as `POST /v1/reports` takes it.
+    /// 1 to 50 reports, each like the body of `POST /v1/reports`.
     #[schema(example = json!({
         "spend_today": {"measures": ["spend"], "date_from": "2026-11-22", "date_to": "2026-11-22", "totals": true},
         "by_channel": {"measures": ["clicks", "ctr"], "group_by": ["channel"], "compare_to": "previous_period"},

@@ -235,22 +235,19 @@ impl PacedCampaign {
             all.push(warning("no_budget", "The campaign has no budget to compare its spend with."));
         }
         if self.ends_on.is_none() {
-            all.push(warning("no_end", "The campaign has no last day, so its spend leads nowhere in particular."));
+            all.push(warning("no_end", "The campaign has no last day, so its spend at the end is not projected."));
         }
         if spend.currencies.is_empty() && !spend.was_mixed_in_a_day {
-            all.push(warning("no_spend", "No primary source says what the campaign spends."));
+            all.push(warning("no_spend", "No primary source states what the campaign spends."));
         }
         if spend.currencies.len() == 1 && !spend.currencies.contains(&self.currency) {
             all.push(warning(
                 "currency_mismatch",
-                "It spends another currency than that of its budget: they are not compared.",
+                "The spend and the budget are in different currencies, so they are not compared.",
             ));
         }
         if spend.currencies.len() > 1 && !spend.was_mixed_in_a_day {
-            all.push(warning(
-                "mixed_currency",
-                "It spent different currencies on different days, which are never added.",
-            ));
+            all.push(warning("mixed_currency", "The spend is in different currencies, which are never added."));
         }
         all
     }

@@ -107,20 +107,20 @@ pub(crate) fn problem(error: &ReadError) -> Problem {
             .detail(format!("It would lag by {} ms.", lag.num_milliseconds()))
             .extension("lag_ms", lag.num_milliseconds()),
         ReadError::Building => Problem::new(problems::BUILDING)
-            .detail("GET /v1/freshness tells how far it is.")
+            .detail("GET /v1/freshness shows the progress.")
             .retry_after(Duration::from_secs(10)),
         ReadError::CursorMalformed => Problem::new(INVALID_QUERY)
             .field("cursor", "is no cursor; pass on next_cursor as it was received"),
         ReadError::CursorMismatch => Problem::new(problems::CURSOR_MISMATCH)
-            .detail("Send the same query with it that it came from, or none."),
+            .detail("Send the cursor with the query that it came from, or send no cursor."),
         ReadError::CursorExpired => Problem::new(problems::CURSOR_EXPIRED)
-            .detail("The read model was rebuilt since. Begin again without a cursor."),
+            .detail("The read model was rebuilt since then. Start again without a cursor."),
         ReadError::ReportTooLarge { limit } => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
             "It would add up to more than {limit} numbers. Ask for fewer measures or groups, coarser buckets, or a shorter \
              range."
         )),
         ReadError::TooManySubtotals { limit } => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
-            "It would tell more than {limit} subtotals. Filter more, or ask for rows by that key alone, which have pages."
+            "It would have more than {limit} subtotals. Filter more, or group by that key alone and use pages."
         )),
         ReadError::DimensionCombination { dimensions } => {
             let names: Vec<_> = dimensions.iter().map(|dimension| dimension.name()).collect();

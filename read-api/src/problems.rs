@@ -26,16 +26,16 @@ problem_types! {
 
     /// The read model is built for the first time. `GET /v1/freshness` shows its progress.
     pub(crate) BUILDING = SERVICE_UNAVAILABLE "building" "The read model is being built for the first time"
-        r#"{"detail": "GET /v1/freshness tells how far it is."}"#;
+        r#"{"detail": "GET /v1/freshness shows the progress."}"#;
 
     /// A cursor continues the query that it came from. Send that query with it, or no cursor.
     pub(crate) CURSOR_MISMATCH = BAD_REQUEST "cursor-mismatch" "The cursor belongs to another query"
-        r#"{"detail": "Send the same query with it that it came from, or none."}"#;
+        r#"{"detail": "Send the cursor with the query that it came from, or send no cursor."}"#;
 
     /// The read model was rebuilt after the cursor was issued, so the order of its rows may have changed. Start again without a
     /// cursor.
     pub(crate) CURSOR_EXPIRED = GONE "cursor-expired" "The cursor can no longer be used"
-        r#"{"detail": "The read model was rebuilt since. Begin again without a cursor."}"#;
+        r#"{"detail": "The read model was rebuilt since then. Start again without a cursor."}"#;
 
     /// The report would have more numbers than one answer may have. Ask for fewer measures or groups, coarser buckets, or a
     /// shorter range.

@@ -70,8 +70,7 @@ impl LeaderboardSnapshot {
         if self.as_of.is_none() {
             return Ok(vec![Warning {
                 code: "not_refreshed",
-                detail: "The leaderboard was not refreshed since this workspace began; it is refreshed now and then."
-                    .to_owned(),
+                detail: "The leaderboard was not refreshed since this workspace was created.".to_owned(),
                 sources: Vec::new(),
                 measures: Vec::new(),
             }]);

@@ -150,7 +150,7 @@ impl Parked {
             .collect();
         (!touching.is_empty()).then(|| Warning {
             code: "parked",
-            detail: "Events that belong here wait, because they could not be applied; /v1/freshness lists them."
+            detail: "The answer lacks events that could not be applied and are parked; /v1/freshness lists them."
                 .to_owned(),
             sources: names.into_iter().collect(),
             measures: Vec::new(),

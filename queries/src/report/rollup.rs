@@ -144,7 +144,7 @@ impl RollupChoice {
         let of_dimension =
             self.beyond_by_dimension.zip(query.dimensions().first().copied()).map(|(kept, dimension)| {
                 warn(format!(
-                    "Numbers by {dimension} before {} are no longer kept: what was counted earlier stands under null.",
+                    "Numbers by {dimension} before {} are no longer kept: earlier numbers are under null.",
                     instant(kept)
                 ))
             });

@@ -59,7 +59,7 @@ pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Opti
     let measures: BTreeSet<_> = told_apart.copied().collect();
     (!measures.is_empty()).then(|| Warning {
         code: "mixed_currency",
-        detail: "Amounts of different currencies are never added: by_currency tells them in each.".to_owned(),
+        detail: "Amounts of different currencies are never added: by_currency has each of them.".to_owned(),
         sources: Vec::new(),
         measures: measures.into_iter().collect(),
     })

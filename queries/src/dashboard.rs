@@ -142,7 +142,7 @@ pub(crate) async fn probe(
     Ok(Probe {
         epoch: snapshot.epoch,
         version,
-        validity: if is_refused_now { Validity::Unknown } else { Validity::Until(until) },
+        validity: if is_refused_now { Validity::AlwaysProbe } else { Validity::Until(until) },
         numbers: state.map(|state| (state, complete_through)),
         prepared: DashboardContexts(contexts),
     })

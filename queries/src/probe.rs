@@ -29,7 +29,7 @@ pub enum Validity {
     /// Until the clock changes something; `None`: the clock never does.
     Until(Option<DateTime<Utc>>),
     /// It also depends on what the model head does not say.
-    Unknown,
+    AlwaysProbe,
 }
 
 /// What a probe found out that the result goes on from, by the kind of the query.

@@ -25,7 +25,7 @@ pub struct ReadRequest<'a> {
     pub query: &'a Query,
     pub consistency: ConsistencyRequirement,
     /// Whether the caller has the result of this id, so that it need not be computed.
-    pub holds: &'a (dyn Fn(&ResultId) -> bool + Sync),
+    pub client_has: &'a (dyn Fn(&ResultId) -> bool + Sync),
 }
 
 /// A result, or the id of one that the caller has, with what is true beside it now.
@@ -34,7 +34,7 @@ pub struct Answer {
     pub query: ResolvedQuery,
     pub status: ReadStatus,
     pub trace: ReadTrace,
-    kept: Arc<CachedResult>,
+    cached: Arc<CachedResult>,
     key: Key,
 }
 
@@ -50,12 +50,12 @@ pub(crate) struct HeadContext<'a> {
 
 impl Answer {
     pub fn id(&self) -> &ResultId {
-        &self.kept.id
+        &self.cached.id
     }
 
     /// The result. `None` where the caller has it.
     pub fn result(&self) -> Option<&QueryResult> {
-        self.kept.encoded.as_ref().map(|encoded| &encoded.result)
+        self.cached.encoded.as_ref().map(|encoded| &encoded.result)
     }
 
     /// The encoding of this name, made by `encode` if nobody wanted it before. `None` where the caller has the result.
@@ -65,7 +65,7 @@ impl Answer {
         name: &'static str,
         encode: impl FnOnce(&QueryResult) -> Result<Vec<u8>, E>,
     ) -> Result<Option<Bytes>, E> {
-        let Some(encoded) = &self.kept.encoded else { return Ok(None) };
+        let Some(encoded) = &self.cached.encoded else { return Ok(None) };
         let (bytes, is_new) = encoded.encoding(name, encode)?;
         if is_new {
             model.results.reweigh(&self.key, encoded);
@@ -77,7 +77,7 @@ impl Answer {
 impl ReadModel {
     /// The result of a query: from the cache where it holds, else from a snapshot.
     pub async fn read(&self, request: ReadRequest<'_>) -> Result<Answer, ReadError> {
-        let request = request.as_it_may_wait();
+        let request = request.drop_wait_if_unsupported();
         let trace = ReadTrace::begin();
         let head = self.heads.load(request.access.workspace).await;
         let met = head.as_deref().filter(|head| request.consistency.is_satisfied_by(head, self.clock.now()));
@@ -90,7 +90,7 @@ impl ReadModel {
         let query = request.query.resolve(request.access, at)?;
         let key = Key::new(request.access, &query);
         if let Some((kept, status)) = self.cached(request, &key, head, &trace) {
-            return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Kept, ..trace }));
+            return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Hit, ..trace }));
         }
         // Boxed, so that the future of a cache hit stays small.
         Box::pin(self.compute(request, head, defaults, query, key, trace)).await
@@ -118,7 +118,7 @@ impl ReadModel {
             lock.lock().await
         };
         if let Some((kept, status)) = self.cached(request, &key, head, &trace) {
-            return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Kept, ..trace }));
+            return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Hit, ..trace }));
         }
         let now = self.clock.now();
         let workspace = request.access.workspace;
@@ -162,12 +162,12 @@ impl ReadModel {
         let stamp = SnapshotStamp::of(&consistent.snapshot);
         let Probed { probe, status, id } = Probed::find(request, &query, &mut consistent).await?;
         // What was parked and is applied since changes rows at the same position: only the version tells.
-        let validity = if consistent.snapshot.revision.count > 0 { Validity::Unknown } else { probe.validity };
+        let validity = if consistent.snapshot.revision.count > 0 { Validity::AlwaysProbe } else { probe.validity };
         let same = self.results.get(&key).filter(|before| before.id == id);
         let mut encoded = same.and_then(|same| same.encoded.clone());
         if encoded.is_some() {
             trace.status = CacheStatus::SameVersion;
-        } else if !(request.holds)(&id) {
+        } else if !(request.client_has)(&id) {
             let result = load(&mut consistent.snapshot, &query, probe).await?;
             encoded = Some(Arc::new(EncodedResult::new(result)));
         }
@@ -198,7 +198,7 @@ impl ReadModel {
         } else {
             return None;
         };
-        let is_there = kept.encoded.is_some() || (request.holds)(&kept.id);
+        let is_there = kept.encoded.is_some() || (request.client_has)(&kept.id);
         let is_there = is_there && status.meets(request.consistency);
         is_there.then(|| (kept, status.satisfied_for(request.consistency)))
     }
@@ -212,7 +212,7 @@ impl ReadModel {
         kept: CachedResult,
         mut trace: ReadTrace,
     ) -> Answer {
-        if (request.holds)(&kept.id) {
+        if (request.client_has)(&kept.id) {
             trace.status = CacheStatus::SameVersion;
         }
         let (status, kept) = (kept.status, Arc::new(kept));
@@ -229,13 +229,13 @@ impl ReadModel {
         trace: ReadTrace,
     ) -> Answer {
         self.results.count(trace.status);
-        Answer { query, status, trace, kept, key }
+        Answer { query, status, trace, cached: kept, key }
     }
 }
 
 impl ReadRequest<'_> {
     /// The same, without waiting where nobody may wait.
-    fn as_it_may_wait(self) -> Self {
+    fn drop_wait_if_unsupported(self) -> Self {
         let consistency = if self.query.may_wait() { self.consistency } else { self.consistency.without_waiting() };
         Self { consistency, ..self }
     }
@@ -291,7 +291,7 @@ pub struct PageReader {
 impl ReadModel {
     /// Takes a snapshot to read a query's pages from. Nothing of it is kept.
     pub async fn read_pages(&self, request: ReadRequest<'_>) -> Result<PageReader, ReadError> {
-        let request = request.as_it_may_wait();
+        let request = request.drop_wait_if_unsupported();
         let mut consistent = self.acquire_snapshot(request).await?;
         let query = request.query.resolve(request.access, consistent.snapshot.query_defaults())?;
         let Probed { probe, status, id } = Probed::find(request, &query, &mut consistent).await?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheStatus {
     /// From the cache, as the model head says that it holds.
-    Kept,
+    Hit,
     /// Its version was read, and a result of that version was there already.
     SameVersion,
     /// It was computed.
@@ -17,7 +17,7 @@ impl CacheStatus {
     /// As metrics label it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Kept => "kept",
+            Self::Hit => "kept",
             Self::SameVersion => "same_version",
             Self::Computed => "computed",
         }

@@ -33,7 +33,7 @@ impl ReadContext {
     async fn json(&self, query: &Query, params: &impl Params) -> Result<Response, ApiError> {
         let consistency = self.consistency(&params.consistency())?;
         let model = &self.state.model;
-        let request = ReadRequest { access: self.access(), query, consistency, holds: &|id| self.holds(id) };
+        let request = ReadRequest { access: self.access(), query, consistency, client_has: &|id| self.holds(id) };
         let answer = model.read(request).await?;
         let tag = ETag::of(answer.id());
         let caching = self.caching(consistency);

@@ -107,7 +107,7 @@ impl CsvStream {
         let Ok(_room) = caller.state.exports.try_acquire() else { return Err(Problem::overloaded().into()) };
         // A file is another representation, so that who has the JSON has not this.
         let holds = |_: &_| false;
-        let request = ReadRequest { access: caller.access(), query, consistency: *consistency, holds: &holds };
+        let request = ReadRequest { access: caller.access(), query, consistency: *consistency, client_has: &holds };
         let mut pages = caller.state.model.read_pages(request).await?;
         let tag = ETag::of(&pages.id).in_form("csv");
         let caching = caller.file_caching();

@@ -116,7 +116,7 @@ async fn retry_some(pool: &PgPool, retry: Retry) -> anyhow::Result<ExitCode> {
         }
         writeln!(std::io::stdout(), "nothing is parked")?;
     }
-    told(pool, &tried).await
+    print_results(pool, &tried).await
 }
 
 async fn skip_one(pool: &PgPool, skip: Skip) -> anyhow::Result<ExitCode> {
@@ -125,7 +125,7 @@ async fn skip_one(pool: &PgPool, skip: Skip) -> anyhow::Result<ExitCode> {
     match parked::skip(pool, &projection, number, position, &reason).await {
         Ok(skipped) => {
             writeln!(std::io::stdout(), "{workspace}: {projection} leaves out position {position}: {reason}")?;
-            told(pool, &skipped.parts).await
+            print_results(pool, &skipped.parts).await
         }
         Err(SkipError::NotParked) => bail!(
             "{workspace}: {projection} holds back nothing from position {position} on; only an event that is refused can be left \
@@ -136,7 +136,7 @@ async fn skip_one(pool: &PgPool, skip: Skip) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what became of each part. The exit status is 1 if something is still refused.
-async fn told(pool: &PgPool, tried: &[(ParkedPart, Retried)]) -> anyhow::Result<ExitCode> {
+async fn print_results(pool: &PgPool, tried: &[(ParkedPart, Retried)]) -> anyhow::Result<ExitCode> {
     let names = workspace_names(pool).await?;
     let mut out = std::io::stdout().lock();
     for (part, retried) in tried {

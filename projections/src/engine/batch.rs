@@ -115,17 +115,17 @@ impl Accumulator {
 
     /// Takes in what is not held of one event; counts what joins those that wait.
     pub(crate) fn absorb_event(&mut self, raw: &StoredEvent, holds: &ParkedIndex) -> Result<(), ApplyError> {
-        match holds.verdict(raw) {
-            Disposition::Take => self.take(&EventEnvelope::decode(raw)?),
-            Disposition::Leave => Ok(()),
-            Disposition::Wait => {
+        match holds.disposition_of(raw) {
+            Disposition::Apply => self.take(&EventEnvelope::decode(raw)?),
+            Disposition::Skip => Ok(()),
+            Disposition::Defer => {
                 self.wait(raw, None);
                 Ok(())
             }
-            Disposition::TakeSome(share) => {
+            Disposition::ApplyPart(share) => {
                 let mut recorded = EventEnvelope::decode(raw)?;
                 self.wait_some(raw, &recorded, share);
-                recorded.exclude_campaigns(|campaign| share.holds(campaign));
+                recorded.exclude_campaigns(|campaign| share.excludes(campaign));
                 self.take(&recorded)
             }
         }

@@ -76,19 +76,19 @@ pub(crate) async fn apply(
     pool: &PgPool,
     projection: &'static Projection,
     group: CommitGroup,
-    bell: &CommitNotifier,
+    notifier: &CommitNotifier,
 ) -> Result<GroupOutcome, sqlx::Error> {
     let mut outcome = GroupOutcome::default();
     let mut work = vec![group];
     while let Some(group) = work.pop() {
-        let Some(group) = group.without_dead_ends(&mut outcome) else { continue };
+        let Some(group) = group.remove_stopped_logs(&mut outcome) else { continue };
         let (groups, poison) = match fold(projection, group).await {
             Ok((fold, group)) => match apply::commit(pool, projection, &group.epochs, &fold).await {
                 Ok(CommitOutcome::Written) => {
                     outcome.transactions += 1;
                     outcome.events += fold.events;
                     outcome.moved.extend(group.batches.iter().map(|batch| batch.page.workspace));
-                    bell.notify();
+                    notifier.notify();
                     continue;
                 }
                 Ok(CommitOutcome::Conflict) => {
@@ -104,7 +104,7 @@ pub(crate) async fn apply(
         };
         work.extend(groups);
         if let Some(poison) = poison {
-            poison.park(pool, projection, &mut outcome, bell).await?;
+            poison.park(pool, projection, &mut outcome, notifier).await?;
         }
     }
     Ok(outcome)
@@ -112,7 +112,7 @@ pub(crate) async fn apply(
 
 impl CommitGroup {
     /// Sets the logs aside that cannot go on. `None` if nothing is left.
-    fn without_dead_ends(self, outcome: &mut GroupOutcome) -> Option<Self> {
+    fn remove_stopped_logs(self, outcome: &mut GroupOutcome) -> Option<Self> {
         let Self { epochs, batches } = self;
         let (batches, empty): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| !batch.page.events().is_empty());
         let stuck = empty.iter().filter_map(|batch| gap_error(&batch.page));
@@ -172,7 +172,7 @@ impl PoisonEvent {
         bell: &CommitNotifier,
     ) -> Result<(), sqlx::Error> {
         for epoch in self.epochs {
-            match park::pass(pool, projection, epoch, &self.event, &self.batch.parked).await? {
+            match park::park_and_advance(pool, projection, epoch, &self.event, &self.batch.parked).await? {
                 ParkOutcome::Gone { parked } => {
                     outcome.parked += parked;
                     outcome.transactions += 1;

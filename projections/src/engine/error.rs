@@ -54,12 +54,12 @@ pub enum ReplayError {
     Stopped(#[source] RejectedEvent),
     /// The new epoch of a workspace was filled, but the workspace was not switched to it. The others were.
     #[error("workspace {workspace} was not switched to the new epoch")]
-    Unlike {
+    SwitchBlocked {
         /// Which.
         workspace: i32,
         /// Why.
         #[source]
-        unlike: SwitchBlocked,
+        reason: SwitchBlocked,
     },
     /// There is nothing to go back to.
     #[error("workspace {0} has no older epoch to go back to")]

@@ -110,7 +110,7 @@ async fn numbers_that_are_there_already_do_not_pass_a_proof(options: PgPoolOptio
     catch_up(&pool).await.unwrap();
     with_a_stray_row(&admin, &pool, log.workspace, 5).await;
     match rebuild_with(&pool, &ReplayOptions { verify: true, ..of_all() }).await {
-        Err(ReplayError::Unlike { workspace, unlike: SwitchBlocked::Differs { rows, first } }) => {
+        Err(ReplayError::SwitchBlocked { workspace, reason: SwitchBlocked::Differs { rows, first } }) => {
             assert_eq!((workspace, rows), (log.workspace, 1), "{first}");
         }
         other => panic!("switched: {other:?}"),

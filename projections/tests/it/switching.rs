@@ -17,7 +17,7 @@ async fn notes(admin: &PgPool) -> Vec<(i32, String)> {
 
 #[track_caller]
 fn assert_unlike(refused: &Result<ReplayOutcome, ReplayError>, unlike: &SwitchBlocked) {
-    assert!(matches!(refused, Err(ReplayError::Unlike { unlike: found, .. }) if found == unlike), "{refused:?}");
+    assert!(matches!(refused, Err(ReplayError::SwitchBlocked { reason: found, .. }) if found == unlike), "{refused:?}");
 }
 
 /// A log whose rows an event has got to, though it does not decode any more. And the event's position.
@@ -120,7 +120,7 @@ async fn rows_that_are_compared_and_differ(options: PgPoolOptions, connect: PgCo
     sqlx::query(&change).execute(&admin).await.unwrap();
     let verified = ReplayOptions { verify: true, ..of_all() };
     let refused = rebuild_with(&pool, &verified).await.unwrap_err();
-    let ReplayError::Unlike { workspace, unlike: SwitchBlocked::Differs { rows: 1, first } } = refused else {
+    let ReplayError::SwitchBlocked { workspace, reason: SwitchBlocked::Differs { rows: 1, first } } = refused else {
         panic!("{refused:?}")
     };
     assert_eq!((workspace, first.table), (log.workspace, "campaigns"));

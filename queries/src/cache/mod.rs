@@ -82,7 +82,7 @@ impl CachedResult {
     /// Whether rows at this tip, at this instant, give the same result.
     pub(crate) fn is_valid_at(&self, tip: &ModelHead, now: DateTime<Utc>) -> bool {
         let in_time = match self.validity {
-            Validity::Unknown => false,
+            Validity::AlwaysProbe => false,
             Validity::Until(end) => self.stamp.now <= now && end.is_none_or(|end| now < end),
         };
         let SnapshotStamp { epoch, applied, retained_at, .. } = self.stamp;
@@ -134,7 +134,7 @@ impl CacheMetrics {
         metrics::describe_gauge!("highwater_read_results_bytes", metrics::Unit::Bytes, "What kept results take.");
         let from = |origin: CacheStatus| metrics::counter!("highwater_read_results_total", "from" => origin.name());
         Self {
-            kept: from(CacheStatus::Kept),
+            kept: from(CacheStatus::Hit),
             same_version: from(CacheStatus::SameVersion),
             computed: from(CacheStatus::Computed),
             bytes: metrics::gauge!("highwater_read_results_bytes"),
@@ -154,7 +154,7 @@ impl ResultCache {
     pub(crate) fn count(&self, origin: CacheStatus) {
         let counted = &self.0.counted;
         match origin {
-            CacheStatus::Kept => counted.kept.increment(1),
+            CacheStatus::Hit => counted.kept.increment(1),
             CacheStatus::SameVersion => counted.same_version.increment(1),
             CacheStatus::Computed => counted.computed.increment(1),
         }

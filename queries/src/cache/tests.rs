@@ -135,7 +135,7 @@ fn it_holds_at_its_own_tip_and_until_its_end() {
     assert!(!one.is_valid_at(&ModelHead { applied: 1203, ..head() }, noon()), "restored from a backup");
     assert!(!one.is_valid_at(&ModelHead { epoch: 8, ..head() }, noon()));
     assert!(!one.is_valid_at(&ModelHead { retained_at: Some(noon()), ..head() }, noon()));
-    assert!(!CachedResult { validity: Validity::Unknown, ..kept(1) }.is_valid_at(&head(), noon()));
+    assert!(!CachedResult { validity: Validity::AlwaysProbe, ..kept(1) }.is_valid_at(&head(), noon()));
 }
 
 #[test]

@@ -146,7 +146,7 @@ pub(crate) async fn probe(
     let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
     let epoch = board.epoch;
     let prepared = LeaderboardInputs { board, measures, freshness };
-    Ok(Probe { epoch, version, validity: Validity::Unknown, numbers, prepared })
+    Ok(Probe { epoch, version, validity: Validity::AlwaysProbe, numbers, prepared })
 }
 
 pub(crate) async fn load(

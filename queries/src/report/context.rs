@@ -41,9 +41,9 @@ pub struct ReportContext {
     /// The campaigns beyond which they let in nothing; `None` for all.
     pub campaigns: Option<BTreeSet<Uuid>>,
     /// The sources that feed each of them; when `campaigns` is `None`, each of those that parts name.
-    feeding: SourcesByCampaign,
+    sources_by_campaign: SourcesByCampaign,
     /// The sources that feed anything that the filters let in.
-    fed_by: BTreeSet<Uuid>,
+    contributing_sources: BTreeSet<Uuid>,
     pub version: Version,
     /// Until when it holds if nothing happens.
     pub until: Option<DateTime<Utc>>,
@@ -158,7 +158,19 @@ pub(crate) async fn prepare(
     let last = touched.position.max(of_sources).max(snapshot.parked.last());
     let version = Version::new(snapshot.revision, last, boundary.max(dropped_at));
     let parked = snapshot.parked.for_sources(&sources, &all_sources);
-    Ok(ReportContext { own, compared, all_sources, sources, parts, campaigns, feeding, fed_by, version, until, parked })
+    Ok(ReportContext {
+        own,
+        compared,
+        all_sources,
+        sources,
+        parts,
+        campaigns,
+        sources_by_campaign: feeding,
+        contributing_sources: fed_by,
+        version,
+        until,
+        parked,
+    })
 }
 
 /// Where the days and hours end that sources state in zones of their own, for these edges of the query's.
@@ -253,7 +265,9 @@ impl ReportContext {
     fn authoritative_sources(&self) -> Vec<&Source> {
         let about = self.about();
         // What waits may be the first that a source says of them.
-        let feeds = |source: &&Source| self.fed_by.contains(&source.id) || self.parked.events_of(source.id, &about) > 0;
+        let feeds = |source: &&Source| {
+            self.contributing_sources.contains(&source.id) || self.parked.events_of(source.id, &about) > 0
+        };
         self.sources.values().filter(feeds).collect()
     }
 
@@ -318,7 +332,7 @@ impl ReportContext {
     ) -> Result<Aggregates, ReadError> {
         // Who feeds none of it has no numbers of it, and need not be looked for.
         let is_shown = |source: &&Source| {
-            self.fed_by.contains(&source.id)
+            self.contributing_sources.contains(&source.id)
                 && (query.groups_by(GroupKey::Source) || source.role_among(&range.plan.measures) == SourceRole::Primary)
         };
         let selection = Selection {
@@ -345,7 +359,7 @@ impl ReportContext {
             return Ok(AuthoritativeSources { together, by_campaign: BTreeMap::new() });
         }
         let mut by_campaign = if self.campaigns.is_some() {
-            self.feeding.clone()
+            self.sources_by_campaign.clone()
         } else {
             let met: BTreeSet<_> = sums.filter_map(|sum| sum.campaign).collect();
             sources::sources_by_campaign(snapshot, &met.into_iter().collect::<Vec<_>>()).await?

@@ -13,7 +13,7 @@ const LEADERBOARD: &str = "get_leaderboard";
 type Field = (&'static str, &'static str, &'static str);
 
 /// Name, example, description.
-const TAKEN: [Field; 2] = [
+const REQUEST_HEADERS: [Field; 2] = [
     (
         "Consistency-Token",
         "MS4xLjE4MzQy",
@@ -28,7 +28,7 @@ const CONDITION: Field = (
 );
 
 /// Name and description.
-const TOLD: [(&str, &str); 3] = [
+const RESPONSE_HEADERS: [(&str, &str); 3] = [
     ("Data-Position", "The epoch, the position up to which the log is applied, and the log's head"),
     (
         "Data-Freshness",
@@ -38,7 +38,7 @@ const TOLD: [(&str, &str); 3] = [
 ];
 const PREFERENCE: (&str, &str) =
     ("Preference-Applied", "The `wait` that was honoured, if the answer is as fresh as required");
-const TWIN: (&str, &str) =
+const CONTENT_LOCATION: (&str, &str) =
     ("Content-Location", "The GET with the same answer, unless its address is longer than 4 KiB");
 /// Of lists.
 const OF_ROWS: [(&str, &str); 2] = [
@@ -63,14 +63,14 @@ fn of_operation(method: &str, operation: &mut Operation) {
     let is_conditional = method == "get" && operation.responses.responses.contains_key("304");
     let waits = operation.operation_id.as_deref() != Some(LEADERBOARD);
     let reads = operation.responses.responses.contains_key("503");
-    let taken = TAKEN.into_iter().filter(|_| reads).chain([CONDITION].into_iter().filter(|_| is_conditional));
+    let taken = REQUEST_HEADERS.into_iter().filter(|_| reads).chain([CONDITION].into_iter().filter(|_| is_conditional));
     operation.parameters.get_or_insert_default().extend(taken.map(|field| RefOr::T(parameter(field))));
-    let told = TOLD
+    let told = RESPONSE_HEADERS
         .into_iter()
         .filter(|_| reads)
         .chain([CACHE_STATUS].into_iter().filter(|_| reads))
         .chain([PREFERENCE].into_iter().filter(|_| reads && waits))
-        .chain([TWIN].into_iter().filter(|_| method == "post"))
+        .chain([CONTENT_LOCATION].into_iter().filter(|_| method == "post"))
         .chain([TAG].into_iter().filter(|_| reads || is_conditional));
     let Some(RefOr::T(success)) = operation.responses.responses.get_mut("200") else { return };
     let of_rows = OF_ROWS.into_iter().filter(|_| success.content.contains_key(CSV));

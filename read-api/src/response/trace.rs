@@ -13,8 +13,8 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Writes both headers.
 pub(crate) fn write_trace(trace: &ReadTrace, headers: &mut HeaderMap) {
     let status = match (trace.status, trace.is_collapsed) {
-        (CacheStatus::Kept, false) => "highwater; hit",
-        (CacheStatus::Kept, true) => "highwater; fwd=stale; collapsed",
+        (CacheStatus::Hit, false) => "highwater; hit",
+        (CacheStatus::Hit, true) => "highwater; fwd=stale; collapsed",
         (CacheStatus::SameVersion, _) => "highwater; fwd=stale; fwd-status=304",
         (CacheStatus::Computed, _) => "highwater; fwd=miss",
     };

@@ -35,8 +35,8 @@ pub(super) async fn apply_partially(
         let refused = attempt(conn, projection, epoch, |fold| fold.absorb_event(raw, holds)).await?;
         return Ok(refused.into_iter().map(|why| (None, why)).collect());
     };
-    if let Disposition::TakeSome(share) = holds.verdict(raw) {
-        campaigns.retain(|campaign| !share.holds(*campaign));
+    if let Disposition::ApplyPart(share) = holds.disposition_of(raw) {
+        campaigns.retain(|campaign| !share.excludes(*campaign));
     }
     let mut everything = conn.begin().await?;
     let refused = try_shares(&mut everything, projection, epoch, raw, holds, campaigns).await?;

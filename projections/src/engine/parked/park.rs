@@ -25,7 +25,7 @@ pub(crate) enum ParkOutcome {
 }
 
 /// Takes one epoch past an event that directly follows its checkpoint and is refused.
-pub(crate) async fn pass(
+pub(crate) async fn park_and_advance(
     pool: &PgPool,
     projection: &Projection,
     epoch: i32,

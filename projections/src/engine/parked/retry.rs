@@ -262,10 +262,10 @@ impl RetryPass<'_> {
     }
 
     fn is_left_out(&self, raw: &StoredEvent, campaign: CampaignId) -> bool {
-        match self.holds.verdict(raw) {
-            Disposition::Take | Disposition::Wait => false,
-            Disposition::Leave => true,
-            Disposition::TakeSome(share) => share.leaves(campaign),
+        match self.holds.disposition_of(raw) {
+            Disposition::Apply | Disposition::Defer => false,
+            Disposition::Skip => true,
+            Disposition::ApplyPart(share) => share.leaves(campaign),
         }
     }
 

@@ -64,13 +64,13 @@ enum SkippedEvent {
 #[derive(Debug)]
 pub(crate) enum Disposition<'a> {
     /// Nothing of it is held.
-    Take,
+    Apply,
     /// It waits with its stream.
-    Wait,
+    Defer,
     /// It is left out.
-    Leave,
+    Skip,
     /// Some campaigns' share of it is held.
-    TakeSome(PartialDisposition<'a>),
+    ApplyPart(PartialDisposition<'a>),
 }
 
 /// Which campaigns' share of an event is held.
@@ -94,29 +94,29 @@ impl PartialDisposition<'_> {
     }
 
     /// Whether a campaign's share is not to be taken.
-    pub(crate) fn holds(&self, campaign: CampaignId) -> bool {
+    pub(crate) fn excludes(&self, campaign: CampaignId) -> bool {
         self.waits(campaign) || self.leaves(campaign)
     }
 }
 
 impl ParkedIndex {
-    pub(crate) fn verdict(&self, raw: &StoredEvent) -> Disposition<'_> {
+    pub(crate) fn disposition_of(&self, raw: &StoredEvent) -> Disposition<'_> {
         if self.streams.is_empty() && self.skips.is_empty() {
-            return Disposition::Take;
+            return Disposition::Apply;
         }
         let held = self.streams.get(raw.stream_id()).and_then(|types| types.get(raw.stream_type()));
         let left = match self.skips.get(&raw.position) {
-            Some(SkippedEvent::Whole) => return Disposition::Leave,
+            Some(SkippedEvent::Whole) => return Disposition::Skip,
             Some(SkippedEvent::Campaigns(campaigns)) => Some(campaigns),
             None => None,
         };
         if held.and_then(|held| held.whole).is_some_and(|from| from <= raw.position) {
-            return Disposition::Wait;
+            return Disposition::Defer;
         }
         let waiting = held.map(|held| &held.campaigns).filter(|campaigns| !campaigns.is_empty());
         match (waiting, left) {
-            (None, None) => Disposition::Take,
-            (waiting, left) => Disposition::TakeSome(PartialDisposition { position: raw.position, waiting, left }),
+            (None, None) => Disposition::Apply,
+            (waiting, left) => Disposition::ApplyPart(PartialDisposition { position: raw.position, waiting, left }),
         }
     }
 

@@ -31,7 +31,7 @@ fn part(of: Option<CampaignId>) -> ParkedKey {
 /// Which of campaigns 1 to 3 wait, and which are left out; `None` if the event is taken or held as a whole.
 fn shares(holds: &ParkedIndex, position: i64) -> Option<(Vec<u128>, Vec<u128>)> {
     let raw = event(position);
-    let Disposition::TakeSome(share) = holds.verdict(&raw) else { return None };
+    let Disposition::ApplyPart(share) = holds.disposition_of(&raw) else { return None };
     let those = |is: &dyn Fn(CampaignId) -> bool| (1..=3).filter(|n| is(campaign(*n))).collect();
     Some((those(&|id| share.waits(id)), those(&|id| share.leaves(id))))
 }
@@ -39,15 +39,15 @@ fn shares(holds: &ParkedIndex, position: i64) -> Option<(Vec<u128>, Vec<u128>)> 
 #[test]
 fn what_waits_waits_from_its_first_event_on() {
     let mut holds = ParkedIndex::default();
-    assert!(matches!(holds.verdict(&event(5)), Disposition::Take));
+    assert!(matches!(holds.disposition_of(&event(5)), Disposition::Apply));
     holds.add(&part(None), 5);
-    assert!(matches!(holds.verdict(&event(4)), Disposition::Take));
-    assert!(matches!(holds.verdict(&event(5)), Disposition::Wait));
-    assert!(matches!(holds.verdict(&event(6)), Disposition::Wait));
+    assert!(matches!(holds.disposition_of(&event(4)), Disposition::Apply));
+    assert!(matches!(holds.disposition_of(&event(5)), Disposition::Defer));
+    assert!(matches!(holds.disposition_of(&event(6)), Disposition::Defer));
     let other = of_stream("statements", 6);
-    assert!(matches!(holds.verdict(&other), Disposition::Take));
+    assert!(matches!(holds.disposition_of(&other), Disposition::Apply));
     holds.remove(&part(None));
-    assert!(matches!(holds.verdict(&event(6)), Disposition::Take));
+    assert!(matches!(holds.disposition_of(&event(6)), Disposition::Apply));
     assert_eq!(holds.parts(), 0);
 }
 
@@ -60,7 +60,7 @@ fn a_campaign_waits_alone_and_with_its_stream() {
     assert_eq!(shares(&holds, 5), Some((vec![1, 2], vec![])));
     holds.add(&part(None), 6);
     assert_eq!(holds.stream_from(&part(Some(campaign(1)))), Some(6));
-    assert!(matches!(holds.verdict(&event(6)), Disposition::Wait));
+    assert!(matches!(holds.disposition_of(&event(6)), Disposition::Defer));
     assert_eq!(holds.parts(), 3);
 }
 
@@ -74,5 +74,5 @@ fn what_is_left_out_neither_waits_nor_is_taken() {
     assert_eq!(shares(&holds, 4), Some((vec![1, 2], vec![])));
     holds.leave(3, None);
     holds.leave(3, Some(campaign(2)));
-    assert!(matches!(holds.verdict(&event(3)), Disposition::Leave));
+    assert!(matches!(holds.disposition_of(&event(3)), Disposition::Skip));
 }

@@ -175,7 +175,7 @@ pub(super) async fn finish_if_complete(pool: &PgPool, projection: &Projection) -
 pub(super) async fn note(rebuild: &Rebuild<'_>, workspace: i32, error: &ReplayError) -> Result<(), sqlx::Error> {
     let (position, reason) = match error {
         ReplayError::Stopped(refused) => (refused.position, refused.reason.full_text()),
-        ReplayError::Unlike { unlike, .. } => (rebuild.gap(workspace).await?.filled, unlike.to_string()),
+        ReplayError::SwitchBlocked { reason: unlike, .. } => (rebuild.gap(workspace).await?.filled, unlike.to_string()),
         ReplayError::UnknownProjection(_)
         | ReplayError::UnknownWorkspaces(_)
         | ReplayError::AlreadyRunning

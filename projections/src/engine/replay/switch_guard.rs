@@ -50,7 +50,10 @@ pub(super) async fn may_switch(
         let before = parked::count(conn, projection, live, Some(workspace)).await?;
         let filled = parked::count(conn, projection, rebuild.epoch, Some(workspace)).await?;
         if filled > before {
-            return Err(ReplayError::Unlike { workspace, unlike: SwitchBlocked::MoreParked { live: before, filled } });
+            return Err(ReplayError::SwitchBlocked {
+                workspace,
+                reason: SwitchBlocked::MoreParked { live: before, filled },
+            });
         }
     }
     let is_level = locked.filled <= locked.position;
@@ -139,7 +142,7 @@ async fn same_rows(
     for (table, row) in tables.iter().zip(rows) {
         let (live, filled): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         if live != filled && live.max(filled) <= MOST_COUNTED {
-            return Err(ReplayError::Unlike { workspace, unlike: SwitchBlocked::Rows { table, live, filled } });
+            return Err(ReplayError::SwitchBlocked { workspace, reason: SwitchBlocked::Rows { table, live, filled } });
         }
     }
     Ok(())

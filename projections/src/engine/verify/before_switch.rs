@@ -78,7 +78,7 @@ impl SwitchVerifier {
             }
         };
         record::store(pool, projection, false, &verification, self.clock.now()).await?;
-        Err(ReplayError::Unlike { workspace, unlike })
+        Err(ReplayError::SwitchBlocked { workspace, reason: unlike })
     }
 
     fn proved(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {
@@ -99,7 +99,8 @@ async fn live_epoch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<Option<i32>
     .fetch_optional(pool)
     .await?;
     let Some(live) = live else { return Ok(None) };
-    let unverified = |reason: String| ReplayError::Unlike { workspace, unlike: SwitchBlocked::Unverified { reason } };
+    let unverified =
+        |reason: String| ReplayError::SwitchBlocked { workspace, reason: SwitchBlocked::Unverified { reason } };
     if live.version != projection.version {
         return Err(unverified(format!("version {} of the projection built the live rows", live.version)));
     }
@@ -121,7 +122,7 @@ fn refusal(workspace: i32, problem: Problem) -> ReplayError {
         | Problem::Switched { .. }
         | Problem::LeftOut
         | Problem::Order(_) => {
-            ReplayError::Unlike { workspace, unlike: SwitchBlocked::Unverified { reason: problem.full_text() } }
+            ReplayError::SwitchBlocked { workspace, reason: SwitchBlocked::Unverified { reason: problem.full_text() } }
         }
     }
 }

@@ -30,12 +30,12 @@ impl CommitNotifier {
     }
 }
 
-/// Announces whenever the bell rings, until shutdown; a last time if it rang before.
-pub(crate) async fn run(pool: PgPool, bell: CommitNotifier, shutdown: CancellationToken) {
+/// Announces every commit that it is notified of, until shutdown; a last time if one came before.
+pub(crate) async fn run(pool: PgPool, notifier: CommitNotifier, shutdown: CancellationToken) {
     loop {
         let stopping = tokio::select! {
             biased;
-            () = bell.0.notified() => false,
+            () = notifier.0.notified() => false,
             () = shutdown.cancelled() => true,
         };
         if stopping {
@@ -44,7 +44,7 @@ pub(crate) async fn run(pool: PgPool, bell: CommitNotifier, shutdown: Cancellati
         if let Err(error) = announce(&pool).await {
             // Readers also poll, so a lost announcement only costs time; it is made up for as soon as the database answers.
             tracing::warn!(error = &error as &dyn std::error::Error, "readers could not be told of new rows");
-            bell.notify();
+            notifier.notify();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(Duration::from_millis(250)) => {}

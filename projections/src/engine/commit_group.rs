@@ -169,7 +169,7 @@ impl PoisonEvent {
         pool: &PgPool,
         projection: &Projection,
         outcome: &mut GroupOutcome,
-        bell: &CommitNotifier,
+        notifier: &CommitNotifier,
     ) -> Result<(), sqlx::Error> {
         for epoch in self.epochs {
             match park::park_and_advance(pool, projection, epoch, &self.event, &self.batch.parked).await? {
@@ -177,7 +177,7 @@ impl PoisonEvent {
                     outcome.parked += parked;
                     outcome.transactions += 1;
                     outcome.moved.push(self.event.workspace);
-                    bell.notify();
+                    notifier.notify();
                 }
                 ParkOutcome::Lost => outcome.lost = true,
                 ParkOutcome::Stopped(refused) => outcome.stopped.push((vec![epoch], refused)),

@@ -33,6 +33,7 @@ pub(crate) mod epoch_maintenance; // builds and drops epochs
 pub(crate) mod error; // why rows were not written, or an epoch not rebuilt
 pub(crate) mod follow; // keeps every log's rows up to date
 pub(crate) mod lag; // measures the lag, whoever does the work
+pub(crate) mod locks; // advisory locks, and short waits for locks of tables
 pub mod parked; // events that cannot be applied, and what waits behind them
 pub(crate) mod parked_index; // what of a log waits, and what is left out
 pub(crate) mod poll; // one round over the logs that are behind

@@ -5,22 +5,18 @@
 //! reader from before it is gone: partitions by month, and of tables with few rows, the rows.
 //! Views read it in the transaction that writes; a new epoch begins with it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Months, Utc};
 use domain::bucket::utc_month;
-use event_store::follow::Backoff;
 use sqlx::PgPool;
 use thiserror::Error;
 
+use super::locks::ShortLockWaits;
 use super::{Projection, Registry, checkpoint};
 
 /// Months for which partitions are made before anything is written there.
 const MONTHS_AHEAD: u32 = 2;
 /// Rows that one transaction deletes at most.
 const ROWS_AT_ONCE: i64 = 10_000;
-/// How long readers may have to queue behind one try to drop a month.
-const LOCK_TIMEOUT: &str = "50ms";
 const DROP_ATTEMPTS: u32 = 20;
 
 /// What is kept of a table.
@@ -321,25 +317,12 @@ pub(crate) fn kept_from(table: &str, before: &str) -> String {
 
 /// Drops one partition. `false` if readers kept it busy all the time.
 async fn drop_month(pool: &PgPool, table: &str, epoch: i32, month: &str) -> Result<bool, sqlx::Error> {
-    let mut backoff = Backoff::up_to(Duration::from_secs(1));
-    for _ in 0..DROP_ATTEMPTS {
-        let mut tx = pool.begin().await?;
-        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
-        match sqlx::query!("SELECT read.drop_month($1, $2, $3)", table, epoch, month).execute(&mut *tx).await {
-            Ok(_) => {
-                tx.commit().await?;
-                return Ok(true);
-            }
-            Err(error) if is_lock_timeout(&error) => {
-                tx.rollback().await?;
-                tokio::time::sleep(backoff.wait()).await;
-            }
-            Err(error) => return Err(error),
+    let mut tries = ShortLockWaits::new(DROP_ATTEMPTS);
+    while let Some(mut tx) = tries.begin(pool).await? {
+        let tried = sqlx::query!("SELECT read.drop_month($1, $2, $3)", table, epoch, month).execute(&mut *tx).await;
+        if tries.finish(tx, tried).await? {
+            return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }

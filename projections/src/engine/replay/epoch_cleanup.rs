@@ -4,18 +4,14 @@
 //! has come, or an operator before. A replay clears away what is nobody's way back at once, so that there is never more than
 //! one old epoch for any workspace. What cannot be dropped now because readers are busy is dropped later.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
-use event_store::follow::Backoff;
 use sqlx::PgPool;
 
 use super::super::error::ReplayError;
+use super::super::locks::ShortLockWaits;
 use super::super::{Projection, checkpoint};
-use super::{KEEP_OLD, epochs, lock, unlock};
+use super::{KEEP_OLD, epochs, lock};
 
-/// How long readers may have to queue behind one try to detach a table.
-const LOCK_TIMEOUT: &str = "50ms";
 const DETACH_ATTEMPTS: u32 = 60;
 
 /// Drops every epoch of a projection that nobody reads, whatever its date, and what an interrupted replay left. Says which.
@@ -27,7 +23,7 @@ pub(crate) async fn drop_old(pool: &PgPool, projection: &'static Projection) -> 
         Ok(condemned)
     }
     .await;
-    unlock(lock).await;
+    lock.release().await;
     dropped
 }
 
@@ -69,7 +65,7 @@ pub(in super::super) async fn look_after(
         drop_due(pool, projection, now).await
     }
     .await;
-    unlock(lock).await;
+    lock.release().await;
     Ok(done?)
 }
 
@@ -187,25 +183,12 @@ async fn drop_condemned(pool: &PgPool, projection: &Projection) -> Result<(), sq
 
 /// Detaches and drops one table of an epoch. `false` if readers kept it busy all the time.
 async fn drop_table(pool: &PgPool, table: &str, epoch: i32) -> Result<bool, sqlx::Error> {
-    let mut backoff = Backoff::up_to(Duration::from_secs(1));
-    for _ in 0..DETACH_ATTEMPTS {
-        let mut tx = pool.begin().await?;
-        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
-        match sqlx::query!("SELECT read.drop_epoch_table($1, $2)", table, epoch).execute(&mut *tx).await {
-            Ok(_) => {
-                tx.commit().await?;
-                return Ok(true);
-            }
-            Err(error) if is_lock_timeout(&error) => {
-                tx.rollback().await?;
-                tokio::time::sleep(backoff.wait()).await;
-            }
-            Err(error) => return Err(error),
+    let mut tries = ShortLockWaits::new(DETACH_ATTEMPTS);
+    while let Some(mut tx) = tries.begin(pool).await? {
+        let tried = sqlx::query!("SELECT read.drop_epoch_table($1, $2)", table, epoch).execute(&mut *tx).await;
+        if tries.finish(tx, tried).await? {
+            return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use platform::clock::SharedClock;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::build::build_missing;
@@ -34,6 +34,7 @@ pub use self::rollback::RolledBack;
 pub(crate) use self::rollback::rollback;
 use self::switch_guard::SwitchPolicy;
 use super::error::ReplayError;
+use super::locks::SessionLock;
 use super::rebuild::{ProgressTracker, Rebuild, ReplayMemory, ReplayProgress, SegmentSize};
 use super::verify::SwitchVerifier;
 use super::{Projection, checkpoint};
@@ -107,28 +108,14 @@ pub(crate) async fn replay(
 ) -> Result<ReplayOutcome, ReplayError> {
     let lock = lock(pool, projection).await?;
     let outcome = replay_alone(pool, projection, options, progress, shutdown).await;
-    unlock(lock).await;
+    lock.release().await;
     outcome
 }
 
-/// A session that holds the right to change this projection's epochs.
-async fn lock(pool: &PgPool, projection: &Projection) -> Result<PgConnection, ReplayError> {
-    let mut session = pool.acquire().await?.detach();
-    let is_ours = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_lock(hashtext('highwater.replay.' || $1)) AS "is_ours!""#,
-        projection.name
-    )
-    .fetch_one(&mut session)
-    .await?;
-    if is_ours { Ok(session) } else { Err(ReplayError::AlreadyRunning) }
-}
-
-/// Whoever comes next finds the lock free. The end of the session alone would give it back, but only some time later.
-async fn unlock(mut session: PgConnection) {
-    let unlocked = sqlx::query!("SELECT pg_advisory_unlock_all()").execute(&mut session).await;
-    if let Err(error) = unlocked.and(sqlx::Connection::close(session).await) {
-        tracing::debug!(%error, "the replay's lock was lost before its end");
-    }
+/// Takes the right to change a projection's epochs.
+async fn lock(pool: &PgPool, projection: &Projection) -> Result<SessionLock, ReplayError> {
+    let lock = SessionLock::take(pool, &format!("highwater.replay.{}", projection.name)).await?;
+    lock.ok_or(ReplayError::AlreadyRunning)
 }
 
 async fn replay_alone(

@@ -11,7 +11,7 @@ use super::super::error::ReplayError;
 use super::super::rebuild::{PendingWorkspace, ProgressTracker, Rebuild};
 use super::super::{Projection, checkpoint};
 use super::switch_guard::SwitchPolicy;
-use super::{ReplayOptions, epochs, known, lock, logs, unlock};
+use super::{ReplayOptions, epochs, known, lock, logs};
 
 /// How often an epoch that only another version's projector applies is looked at before it counts as behind.
 const LOOKS: u32 = 10;
@@ -37,7 +37,7 @@ pub(crate) async fn rollback(
 ) -> Result<Vec<RolledBack>, ReplayError> {
     let lock = lock(pool, projection).await?;
     let went = rollback_alone(pool, projection, options, shutdown).await;
-    unlock(lock).await;
+    lock.release().await;
     went
 }
 

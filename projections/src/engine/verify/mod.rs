@@ -27,7 +27,7 @@ mod snapshot; // the live side at one position
 use std::collections::BTreeMap;
 
 use platform::clock::SharedClock;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -40,6 +40,7 @@ use self::shape::TableSchema;
 use super::Projection;
 use super::difference::Difference;
 use super::error::ReplayError;
+use super::locks::SessionLock;
 use super::parked::ParkedPart;
 use super::rebuild::{PendingWorkspace, ProgressTracker, Rebuild, ReplayMemory, ReplayProgress, SegmentSize};
 
@@ -199,31 +200,11 @@ pub(crate) async fn verify(
     watch: VerifyObserver<'_>,
     shutdown: CancellationToken,
 ) -> Result<Verified, VerifyError> {
-    let lock = lock(pool, projection).await?;
+    let lock = SessionLock::take(pool, &format!("highwater.verify.{}", projection.name)).await?;
+    let lock = lock.ok_or(VerifyError::AlreadyRunning)?;
     let verified = verify_alone(pool, projection, request, clock, watch, shutdown).await;
-    unlock(lock).await;
+    lock.release().await;
     verified
-}
-
-/// A session that holds the right to verify this projection.
-async fn lock(pool: &PgPool, projection: &Projection) -> Result<PgConnection, VerifyError> {
-    let mut session = pool.acquire().await?.detach();
-    let is_ours = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_lock(hashtext('highwater.verify.' || $1)) AS "is_ours!""#,
-        projection.name
-    )
-    .fetch_one(&mut session)
-    .await?;
-    if is_ours { Ok(session) } else { Err(VerifyError::AlreadyRunning) }
-}
-
-/// Whoever comes next finds the lock free. The end of the session alone would give it back, but only some time later; it does
-/// so when this future is dropped.
-async fn unlock(mut session: PgConnection) {
-    let unlocked = sqlx::query!("SELECT pg_advisory_unlock_all()").execute(&mut session).await;
-    if let Err(error) = unlocked.and(sqlx::Connection::close(session).await) {
-        tracing::debug!(%error, "the lock of a verify was lost before its end");
-    }
 }
 
 async fn verify_alone(

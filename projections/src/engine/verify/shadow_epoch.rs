@@ -1,9 +1,11 @@
-//! The epoch to compare with: filled, compared, dropped. One for each live epoch, because rows depend on what is stored with it. No workspace ever lives there.
+//! The shadow epoch that a verify compares with: filled, compared, dropped. There is one for each live epoch, because rows
+//! depend on what is stored with it. No workspace ever lives there.
 
 use std::collections::BTreeMap;
 
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 
+use super::super::locks::is_lock_timeout;
 use super::super::rebuild::{PendingWorkspace, Rebuild};
 use super::super::{Projection, checkpoint};
 
@@ -143,10 +145,6 @@ async fn drop_tables(pool: &PgPool, tables: &[String], epoch: i32) -> Result<(),
         }
     }
     session.close().await
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }
 
 /// The logs whose rows readers see, by live epoch, with nothing rebuilt of them yet.

@@ -1,0 +1,76 @@
+//! Locks in the database: the advisory lock of a session, and statements that are tried again when a lock does not come in time.
+
+use std::time::Duration;
+
+use event_store::follow::Backoff;
+use sqlx::postgres::PgQueryResult;
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+
+/// How long others may have to queue behind one try.
+const LOCK_TIMEOUT: &str = "50ms";
+
+/// A session that holds an advisory lock. It ends with the session, also when this is dropped.
+pub(crate) struct SessionLock(PgConnection);
+
+impl SessionLock {
+    /// Takes the lock of this name. `None` if another session holds it.
+    pub(crate) async fn take(pool: &PgPool, name: &str) -> Result<Option<Self>, sqlx::Error> {
+        let mut session = pool.acquire().await?.detach();
+        let is_ours = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock(hashtext($1)) AS "is_ours!""#, name)
+            .fetch_one(&mut session)
+            .await?;
+        Ok(is_ours.then_some(Self(session)))
+    }
+
+    /// Gives the lock back, so that whoever comes next finds it free. The end of the session alone would do so, but only some
+    /// time later.
+    pub(crate) async fn release(mut self) {
+        let unlocked = sqlx::query!("SELECT pg_advisory_unlock_all()").execute(&mut self.0).await;
+        if let Err(error) = unlocked.and(self.0.close().await) {
+            tracing::debug!(%error, "the lock of a session was lost before its end");
+        }
+    }
+}
+
+/// Tries of a statement that needs a strong lock: each waits for it only shortly, so that nobody queues behind it for long.
+pub(crate) struct ShortLockWaits {
+    left: u32,
+    backoff: Backoff,
+}
+
+impl ShortLockWaits {
+    pub(crate) fn new(attempts: u32) -> Self {
+        Self { left: attempts, backoff: Backoff::up_to(Duration::from_secs(1)) }
+    }
+
+    /// Begins the transaction of the next try. `None` if there is none left.
+    pub(crate) async fn begin(&mut self, pool: &PgPool) -> Result<Option<Transaction<'static, Postgres>>, sqlx::Error> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        self.left = left;
+        let mut tx = pool.begin().await?;
+        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
+        Ok(Some(tx))
+    }
+
+    /// Commits a try. `false` if the lock did not come in time: after a wait, the next one may begin.
+    pub(crate) async fn finish(
+        &mut self,
+        tx: Transaction<'static, Postgres>,
+        tried: Result<PgQueryResult, sqlx::Error>,
+    ) -> Result<bool, sqlx::Error> {
+        match tried {
+            Ok(_) => tx.commit().await.map(|()| true),
+            Err(error) if is_lock_timeout(&error) => {
+                tx.rollback().await?;
+                tokio::time::sleep(self.backoff.wait()).await;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a statement failed because it waited too long for a lock.
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
+}

@@ -74,7 +74,7 @@ async fn key_is_shown_once_and_can_be_revoked(pool: PgPool) {
     assert!(key.starts_with("hw_") && key.len() > 40, "{key}");
 
     // The workspace is there now, with its one first event.
-    let other = accepted(&highwater(&pool, &format!("{open} admin")).await);
+    let other = accepted(&highwater(&pool, &format!("{open} read")).await);
     assert!(other.contains("key:"));
     let first: Vec<(i64, String)> =
         sqlx::query_as("SELECT position, event_type FROM log.events").fetch_all(&pool).await.unwrap();

@@ -1,7 +1,7 @@
 //! The read API: queries over HTTP.
 //!
 //! A route reads its parameters into a query of the crate `queries`, and hands it to the [`answer`]. That negotiates
-//! the form ([`format`]), reads what the caller requires of freshness, has the query answered, and writes headers ([`response`]),
+//! the form ([`mod@format`]), reads what the caller requires of freshness, has the query answered, and writes headers ([`response`]),
 //! ETag, links and body. Bodies are encoded from typed results: as JSON ([`json`]), or as CSV ([`csv`]), a page at a time
 //! ([`export`]). Errors become problems in one place ([`error`]).
 //!

@@ -101,7 +101,7 @@ async fn the_feed_says_who_changed_what_from_what_to_what(options: PgPoolOptions
           "actor": null,
           "causation_id": null,
           "correlation_id": null,
-          "kind": "source_began",
+          "kind": "first_data_received",
           "position": 5,
           "recorded_at": "2026-11-22T12:00:00Z",
           "request_id": null,
@@ -137,7 +137,7 @@ async fn corrections_of_one_request_are_one_happening(options: PgPoolOptions, co
         sale_corrected((1, 1), corrects, "2026-11-20T08:07:30Z", (-666_667, Some(-9_900_000)), (333_333, Some(0)));
     world.given([refund]).await;
     let reply = world.get(&path("")).await.ok();
-    assert_eq!(reply.column("kind"), ["source_began", "corrected", "created"].map(|kind| json!(kind)));
+    assert_eq!(reply.column("kind"), ["first_data_received", "corrected", "created"].map(|kind| json!(kind)));
     assert_eq!(
         reply.body["data"][1],
         json!({

@@ -145,10 +145,10 @@ pub(super) async fn page(
                 WHERE a.epoch = $1 AND a.workspace = $2 AND a.campaign_id = $3 AND (a.position, a.kind) < ($4, $5)
                 ORDER BY a.position DESC, a.kind DESC LIMIT $6)
                UNION ALL
-               (SELECT f.position, 'source_began', log.recorded_at_of($2, f.position), f.source_id,
+               (SELECT f.position, 'first_data_received', log.recorded_at_of($2, f.position), f.source_id,
                        NULL, NULL, NULL, NULL, NULL, '{}'
                 FROM read.campaign_sources f
-                WHERE f.epoch = $1 AND f.workspace = $2 AND f.campaign_id = $3 AND (f.position, 'source_began') < ($4, $5)
+                WHERE f.epoch = $1 AND f.workspace = $2 AND f.campaign_id = $3 AND (f.position, 'first_data_received') < ($4, $5)
                 ORDER BY f.position DESC LIMIT $6)
            )
            SELECT h.position AS "position!", h.kind AS "kind!", h.recorded_at AS "recorded_at!", s.name AS "source?",

@@ -5,6 +5,10 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 
+/// The channel that a projector notifies, without a payload, after it committed rows: the contract of projections and
+/// queries, which know nothing else of each other but the read tables.
+pub const READ_CHANNEL: &str = "highwater_read";
+
 /// A listener on one channel, with a slow poll behind it. A notification is a hint that may be lost with its connection.
 /// A caller that is woken therefore reads the tables, and is woken after `poll` in any case.
 #[derive(Debug)]

@@ -15,7 +15,6 @@ pub mod leaderboard; // ranks campaigns, anew each time
 pub mod registry; // the projections of this program
 pub mod views; // the read models
 
-pub use engine::announce::READ_CHANNEL;
 pub use engine::difference::{Cell, Changed, Difference, RowDifference};
 pub use engine::epoch_maintenance::{EpochMaintenance, RebuildMode};
 pub use engine::error::{ReplayError, SwitchBlocked};

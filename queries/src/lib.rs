@@ -61,7 +61,7 @@ pub mod report; // numbers over ranges of days
 pub use access::Access;
 pub use error::ReadError;
 pub use probe::{load, probe};
-pub use progress::{Progress, READ_CHANNEL};
+pub use progress::Progress;
 pub use query::{CanonicalQuery, Query, QueryDefaults, ResolvedQuery, ResultId};
 pub use read::{Answer, PageReader, ReadRequest};
 pub use read_model::ReadModel;

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use platform::notifications::NotificationListener;
+use platform::notifications::{NotificationListener, READ_CHANNEL};
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -17,8 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::MODEL;
 
-/// Where the projector announces its commits.
-pub const READ_CHANNEL: &str = "highwater_read";
 /// How long a lost announcement can go unnoticed.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait before the database is tried again.

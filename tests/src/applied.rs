@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use projections::READ_CHANNEL;
+use platform::notifications::READ_CHANNEL;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::time::timeout;

@@ -4,12 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use platform::notifications::READ_CHANNEL;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-
-/// Notified after projection commits, with an empty payload: a listener re-reads the checkpoints that it waits for.
-pub const READ_CHANNEL: &str = "highwater_read";
 
 /// Tells readers now.
 pub(crate) async fn announce(pool: &PgPool) -> Result<(), sqlx::Error> {

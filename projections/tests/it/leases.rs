@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_store::follow::LeaseConfig;
-use platform::notifications::NotificationListener;
-use projections::{PROJECTIONS, ProjectorConfig, ProjectorError, READ_CHANNEL, projectors};
+use platform::notifications::{NotificationListener, READ_CHANNEL};
+use projections::{PROJECTIONS, ProjectorConfig, ProjectorError, projectors};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use tokio::task::JoinHandle;

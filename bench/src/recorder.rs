@@ -2,7 +2,7 @@
 //! its source and campaigns, without HTTP and JSON in front.
 
 use anyhow::{Context, Result, ensure};
-use domain::event::catalogue::OBSERVATIONS_RECORDED;
+use domain::catalogue::OBSERVATIONS_RECORDED;
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
 use domain::observation::{Observation, ObservationsRecorded, STREAM_TYPE};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use domain::event::catalogue::WORKSPACE_OPENED;
+use domain::catalogue::WORKSPACE_OPENED;
 use domain::money::Currency;
 use domain::workspace::{STREAM_TYPE, WorkspaceOpened};
 use domain::zone::Zone;

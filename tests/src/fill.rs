@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::event::catalogue::OBSERVATIONS_RECORDED;
+use domain::catalogue::OBSERVATIONS_RECORDED;
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::observation::{Observation, ObservationType, ObservationsRecorded, STREAM_TYPE};
 use event_store::{AppendRequest, Appender, AppenderConfig, ExpectedVersion, Metadata, NewEvent, Payload};

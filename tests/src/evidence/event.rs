@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::campaign::CampaignEvent;
-use domain::event::catalogue::OBSERVATIONS_RECORDED;
+use domain::catalogue::OBSERVATIONS_RECORDED;
 use domain::measure::Measure;
 use domain::observation::ObservationType;
 use serde::Deserialize;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use domain::catalogue::OBSERVATIONS_RECORDED;
 use domain::event::Event;
-use domain::event::catalogue::OBSERVATIONS_RECORDED;
 use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::PgPool;

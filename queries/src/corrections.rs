@@ -11,21 +11,21 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::cursor::{PageRequest, Paging};
+use crate::database::defaults::QueryDefaults;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::last_change::Scope;
+use crate::paging::{PageRequest, Paging};
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
-use crate::query::QueryDefaults;
 use crate::report::lookups;
 use crate::report::plan::Plan;
 use crate::report::query::{DataState, ReportQuery};
 use crate::report::request::{ReportRequest, RequestDefaults};
 use crate::report::rollup::{EpochLimits, RetentionBound};
 use crate::report::value::{NumberOrMoney, Value};
-use crate::result::{Data, QueryResult, ResultMeta};
-use crate::snapshot::Snapshot;
-use crate::sources::Sources;
-use crate::version::{Scope, Version};
+use crate::result::{ResultMeta, TypedResult};
+use crate::version::Version;
 use crate::warning::Warning;
 
 /// The model that corrections are read from, as answers name it.
@@ -166,13 +166,13 @@ pub(crate) async fn load(
     page: PageRequest<'_>,
     version: Version,
     range: CorrectionsRange,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<Vec<Correction>>, ReadError> {
     let (rows, next_cursor) = rows(snapshot, query.campaign_id, &range, page).await?;
     let corrections = rows.into_iter().map(Row::into_correction).collect::<Result<_, _>>()?;
-    let parked = snapshot.parked.warning(&ResourceScope::numbers([query.campaign_id]), &Sources::new());
+    let parked = snapshot.parked.warning(&ResourceScope::numbers([query.campaign_id]), |_| None);
     let warnings = range.beyond.map(beyond_retention).into_iter().chain(parked).collect();
-    let meta = ResultMeta { time_zone: query.time_zone, ..snapshot.result_meta(MODEL, version, warnings) };
-    Ok(QueryResult { meta, next_cursor, data: Data::Corrections(corrections) })
+    let meta = ResultMeta { time_zone: query.time_zone, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
+    Ok(TypedResult { meta, next_cursor, data: corrections })
 }
 
 /// A correction as its table has it.

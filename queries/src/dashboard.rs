@@ -8,15 +8,16 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::access::Access;
+use crate::database::defaults::QueryDefaults;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
-use crate::query::{CanonicalQuery, QueryDefaults, ResolvedQuery};
-use crate::report::query::DataState;
+use crate::report::query::{DataState, ReportQuery};
 use crate::report::request::ReportRequest;
-use crate::report::{self, ReportContext, SnapshotLookups, prepare};
-use crate::result::{Data, QueryResult};
-use crate::snapshot::Snapshot;
+use crate::report::{self, ReportContext, ReportData, SnapshotLookups, prepare};
+use crate::resolved::Resolved;
+use crate::result::{ResultMeta, TypedResult};
 use crate::version::{Revision, Version};
 
 /// The model that dashboards are read from, as answers name it.
@@ -41,7 +42,10 @@ pub enum DashboardEntry {
 
 /// The canonical queries by their names, or why there is none.
 #[derive(Debug)]
-pub struct DashboardQuery(pub BTreeMap<String, Result<ResolvedQuery, ReadError>>);
+pub struct DashboardQuery(pub BTreeMap<String, Result<Resolved<ReportQuery>, ReadError>>);
+
+/// The result of one report of a dashboard, or why it has none.
+pub type ReportResult = Result<Box<TypedResult<ReportData>>, ReadError>;
 
 /// What is known of each report before it is computed. `None`: it has no query. What is refused as things stand is refused here.
 pub struct DashboardContexts(BTreeMap<String, Option<Result<ReportContext, ReadError>>>);
@@ -68,10 +72,7 @@ impl DashboardRequest {
                 DashboardEntry::Refused(why) => Err(ReadError::Unreadable(why.clone())),
             };
             let resolved = match canonical {
-                Ok((query, paging)) => {
-                    let query = CanonicalQuery::Report { query, campaign: None };
-                    Ok(ResolvedQuery::new(report::MODEL, access, query, Some(paging))?)
-                }
+                Ok((query, paging)) => Ok(Resolved::new(report::MODEL, access, query, Some(paging))?),
                 Err(error) => Err(error.of_one_report()?),
             };
             reports.insert(name.clone(), resolved);
@@ -116,15 +117,15 @@ pub(crate) async fn probe(
     let mut shared = SnapshotLookups::load(snapshot).await?;
     let (mut contexts, mut is_refused_now) = (BTreeMap::new(), false);
     for (name, resolved) in &query.0 {
-        let context = match resolved.as_ref().map(|resolved| &resolved.query) {
-            Ok(CanonicalQuery::Report { query, .. }) => match prepare(snapshot, &mut shared, query).await {
+        let context = match resolved {
+            Ok(resolved) => match prepare(snapshot, &mut shared, &resolved.query).await {
                 Ok(context) => Some(Ok(context)),
                 Err(error) => {
                     is_refused_now = true;
                     Some(Err(error.of_one_report()?))
                 }
             },
-            _ => None,
+            Err(_) => None,
         };
         contexts.insert(name.clone(), context);
     }
@@ -153,22 +154,21 @@ pub(crate) async fn load(
     query: &DashboardQuery,
     version: Version,
     contexts: DashboardContexts,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<BTreeMap<String, ReportResult>>, ReadError> {
     let mut reports = BTreeMap::new();
     for (name, context) in contexts.0 {
-        let Some(Ok(resolved)) = query.0.get(&name) else { continue };
-        let result = match (context, &resolved.query) {
-            (Some(Ok(context)), CanonicalQuery::Report { query, .. }) => {
-                match report::load(&context, snapshot, query, resolved.page(snapshot.epoch)?).await {
+        let (Some(Ok(resolved)), Some(context)) = (query.0.get(&name), context) else { continue };
+        let result = match context {
+            Ok(context) => {
+                match report::load(&context, snapshot, &resolved.query, resolved.page(snapshot.epoch)?).await {
                     Ok(result) => Ok(Box::new(result)),
                     Err(error) => Err(error.of_one_report()?),
                 }
             }
-            (Some(Err(error)), _) => Err(error),
-            _ => continue,
+            Err(error) => Err(error),
         };
         reports.insert(name, result);
     }
-    let meta = snapshot.result_meta(MODEL, version, Vec::new());
-    Ok(QueryResult { meta, next_cursor: None, data: Data::Dashboard(reports) })
+    let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, Vec::new());
+    Ok(TypedResult { meta, next_cursor: None, data: reports })
 }

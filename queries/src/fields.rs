@@ -6,12 +6,6 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::cursor::Paging;
-
-/// The most rows of a page.
-const MAX_LIMIT: usize = 1_000;
-/// The rows of a page when the caller does not say.
-const DEFAULT_LIMIT: usize = 100;
 /// The most values in one list of a request.
 pub const MAX_LIST: usize = 1_000;
 
@@ -70,18 +64,5 @@ impl FieldErrors {
         }
         self.push(field, format_args!("must not name more than {MAX_LIST} values"));
         &[]
-    }
-
-    pub fn paging(&mut self, limit: Option<i64>, cursor: Option<&str>) -> Paging {
-        let limit = match limit {
-            None => DEFAULT_LIMIT,
-            Some(limit) => {
-                usize::try_from(limit).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
-                    self.push("limit", format_args!("must lie between 1 and {MAX_LIMIT}"));
-                    DEFAULT_LIMIT
-                })
-            }
-        };
-        Paging { limit, cursor: cursor.map(str::to_owned) }
     }
 }

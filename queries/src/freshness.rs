@@ -9,13 +9,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::MODEL;
 use crate::access::Access;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::parked::ResourceScope;
-use crate::snapshot::Snapshot;
+use crate::read::ReadModel;
 use crate::sources::{self, Source};
 use crate::status::ReadStatus;
-use crate::{MODEL, ReadModel};
 
 /// The current freshness of a workspace.
 #[derive(Debug, Serialize, ToSchema)]
@@ -126,9 +127,9 @@ pub struct SourceStatusBody {
 impl ReadModel {
     /// The freshness of everything in a workspace, now.
     pub async fn freshness(&self, access: Access) -> Result<(FreshnessBody, ReadStatus), ReadError> {
-        let mut snapshot = Snapshot::take(self, access.workspace).await?;
+        let mut snapshot = Snapshot::take(&self.database, access.workspace).await?;
         let about = ResourceScope::numbers([]);
-        let status = ReadStatus::of_snapshot(&snapshot, snapshot.parked.count(&about));
+        let status = snapshot.status(snapshot.parked.count(&about));
         let projections = projections(&mut snapshot).await?;
         let sources = sources::load(&mut snapshot).await?;
         let now = snapshot.now.trunc_subsecs(6);

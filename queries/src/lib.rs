@@ -4,18 +4,18 @@
 //! An edge (REST, a stream, GraphQL) turns what it was sent into a [`Query`], calls [`ReadModel::read`], and encodes the typed
 //! [`QueryResult`] of the [`Answer`]. The steps of a read:
 //!
-//! 1. **Head.** How far the workspace's rows are is loaded ([`model_head`]), by one statement for all requests that came
-//!    meanwhile ([`batch_loader`]). If the caller requires more than that ([`consistency`]), the read goes on at step 5.
+//! 1. **Head.** How far the workspace's rows are is loaded ([`database::model_head`]), by one statement for all requests that came
+//!    meanwhile ([`database::batch_loader`]). If the caller requires more than that ([`consistency`]), the read goes on at step 5.
 //! 2. **Resolve.** The query becomes canonical at the workspace's time zone and the present instant, with what was left out
 //!    ([`Query::resolve`]). This happens once. Its hash begins with the caller's [`Access`].
 //! 3. **Cache.** A kept result that was read at this head, and before the next instant at which the clock changes it, is the
-//!    answer ([`cache`]).
+//!    answer (`read::cache`).
 //! 4. **Single flight.** Of all who want the same, one computes; the others take what it kept.
-//! 5. **Snapshot.** One database transaction, as fresh as the caller requires ([`snapshot`]). The result, its position and its
+//! 5. **Snapshot.** One database transaction, as fresh as the caller requires ([`database::snapshot`]). The result, its position and its
 //!    epoch come from it.
 //! 6. **Probe.** From the marks of the scopes that the query touches follows the result's version ([`version`]), and how long it
-//!    holds ([`probe()`]). If the caller has the result of this version, or the cache does, nothing is computed.
-//! 7. **Load.** The typed result ([`load`]). It is kept with its encodings. Each encoding is made by the caller at its first use
+//!    holds ([`query::probe`]). If the caller has the result of this version, or the cache does, nothing is computed.
+//! 7. **Load.** The typed result ([`query::load`]). It is kept with its encodings. Each encoding is made by the caller at its first use
 //!    and weighed.
 //!
 //! [`ReadModel::read_pages`] reads a list of any length from one snapshot, page after page; nothing of that is kept.
@@ -24,27 +24,21 @@
 //! [`CanonicalQuery`] or [`Data`].
 
 pub mod access; // whose rows, and what of them
-mod batch_loader; // questions of many requests, asked as one
-mod cache; // results that are kept, and who computes them
-mod connection; // one that ends with the interest in its answer
 pub mod consistency; // how fresh a caller requires a result
-pub mod cursor; // pages, and where one ends
-mod defaults; // the zone and the currency of workspaces
+mod database; // connections, model heads and snapshots
 mod error; // why a query has no result
 pub mod fields; // validation of requests
 mod json_object; // objects that are written as objects
-mod model_head; // how far workspaces are
+mod last_change; // what last touched the campaigns of a query
+mod paging; // pages, and the cursors where they end
 pub mod parked; // what waits because it cannot be applied, and which results lack it
-pub mod probe; // what is known before a result is computed
-mod progress; // waiting for the projection
-mod query; // queries as asked, and resolved
+mod probe; // what is known before a result is computed
+mod query; // queries as requested and in canonical form, with their steps and data by kind
 mod read; // from a query to its answer
-mod read_model; // what every query works with
+mod resolved; // a canonical query with its page and its hash
 mod result; // typed results
-mod snapshot; // the one database snapshot of a read
 pub mod sources; // sources and how fresh they are
 mod status; // where a read's rows are
-mod trace; // how a read got its result
 mod version; // what a result depends on, and the version that follows
 mod warning; // what a reader should know beside the data
 
@@ -59,16 +53,13 @@ pub mod pacing; // whether one campaign spends its budget as its days pass
 pub mod report; // numbers over ranges of days
 
 pub use access::Access;
+pub use database::progress::Progress;
 pub use error::ReadError;
-pub use probe::{load, probe};
-pub use progress::Progress;
-pub use query::{CanonicalQuery, Query, QueryDefaults, ResolvedQuery, ResultId};
-pub use read::{Answer, PageReader, ReadRequest};
-pub use read_model::ReadModel;
-pub use result::{Data, QueryResult, ResultMeta};
-pub use snapshot::Snapshot;
+pub use query::{CanonicalQuery, Data, Query, QueryResult, ResolvedQuery};
+pub use read::{Answer, CacheStatus, PageReader, ReadModel, ReadRequest, ReadTrace};
+pub use resolved::{Resolved, ResultId};
+pub use result::{ResultMeta, TypedResult};
 pub use status::ReadStatus;
-pub use trace::{CacheStatus, ReadTrace};
 pub use version::Version;
 pub use warning::Warning;
 

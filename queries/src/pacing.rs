@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::campaign::{BudgetBody, budget};
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::probe::Probe;
 use crate::report::filter::Filter;
 use crate::report::query::{DataState, Fill, MeasureColumn, ReportQuery};
 use crate::report::value::{Money, Value};
 use crate::report::{ReportContext, SnapshotLookups, prepare, rows};
-use crate::result::{Data, QueryResult, ResultMeta};
-use crate::snapshot::Snapshot;
+use crate::result::{ResultMeta, TypedResult};
 use crate::version::Version;
 use crate::warning::Warning;
 
@@ -107,7 +107,7 @@ pub(crate) async fn load(
     id: Uuid,
     version: Version,
     inputs: PacingInputs,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<PacingBody>, ReadError> {
     let PacingInputs { campaign, query, spend: context } = inputs;
     let (rows, mut warnings) = context.rows_and_warnings(snapshot, &query).await?;
     let spend = Spend::of(&rows, &context);
@@ -115,8 +115,8 @@ pub(crate) async fn load(
     warnings.extend(campaign.warnings(&spend));
     warnings.sort_unstable();
     let (time_zone, freshness) = (campaign.zone, Some(context.freshness(snapshot.now)));
-    let meta = ResultMeta { time_zone, freshness, ..snapshot.result_meta(MODEL, version, warnings) };
-    Ok(QueryResult { meta, next_cursor: None, data: Data::Pacing(Box::new(body)) })
+    let meta = ResultMeta { time_zone, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
+    Ok(TypedResult { meta, next_cursor: None, data: body })
 }
 
 impl std::fmt::Debug for PacingInputs {

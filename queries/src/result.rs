@@ -1,34 +1,23 @@
-//! Typed results, and the encodings that callers make of them.
+//! Typed results: data of any type, with the facts about it that follow from its version.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Mutex, PoisonError};
-
-use bytes::Bytes;
 use domain::money::Currency;
 use domain::zone::Zone;
 
-use crate::activity::ActivityEntry;
-use crate::campaign::Campaign;
-use crate::corrections::Correction;
-use crate::error::ReadError;
-use crate::leaderboard::Leaderboard;
-use crate::pacing::PacingBody;
-use crate::report::ReportData;
+use crate::database::snapshot::Snapshot;
 use crate::sources::Freshness;
 use crate::version::Version;
 use crate::warning::Warning;
 
-/// The result of a query. It holds only what follows from its version.
+/// A result with data of one type. It holds only what follows from its version.
 #[derive(Debug)]
-pub struct QueryResult {
+pub struct TypedResult<D> {
     pub meta: ResultMeta,
     /// The cursor behind its last row, if another page follows.
     pub next_cursor: Option<String>,
-    pub data: Data,
+    pub data: D,
 }
 
-/// What a result is of.
+/// The facts about a result's data.
 #[derive(Debug)]
 pub struct ResultMeta {
     /// The model that it was read from, as answers name it.
@@ -45,86 +34,30 @@ pub struct ResultMeta {
     pub warnings: Vec<Warning>,
 }
 
-/// The data of a result, typed.
-#[derive(Debug)]
-pub enum Data {
-    Campaigns(Vec<Campaign>),
-    Campaign(Box<Campaign>),
-    Activity(Vec<ActivityEntry>),
-    Corrections(Vec<Correction>),
-    Pacing(Box<PacingBody>),
-    Report(Box<ReportData>),
-    /// Each report by its name, or why it has no result.
-    Dashboard(BTreeMap<String, Result<Box<QueryResult>, ReadError>>),
-    Leaderboard(Leaderboard),
-}
+impl<D> TypedResult<D> {
+    pub(crate) fn map<E>(self, data: impl FnOnce(D) -> E) -> TypedResult<E> {
+        let Self { meta, next_cursor, data: from } = self;
+        TypedResult { meta, next_cursor, data: data(from) }
+    }
 
-impl QueryResult {
-    /// The bytes that it takes in memory, about.
-    pub(crate) fn weight(&self) -> usize {
-        let Self { meta, next_cursor, data } = self;
+    /// The bytes that it takes in memory, about, with data of this weight.
+    pub(crate) fn weight(&self, data: impl FnOnce(&D) -> usize) -> usize {
+        let Self { meta, next_cursor, data: of } = self;
         let warnings: usize = meta.warnings.iter().map(Warning::weight).sum();
         let freshness = meta.freshness.as_ref().map_or(0, Freshness::weight);
-        size_of::<Self>() + warnings + freshness + next_cursor.as_ref().map_or(0, String::len) + data.weight()
+        size_of::<Self>() + warnings + freshness + next_cursor.as_ref().map_or(0, String::len) + data(of)
     }
 }
 
-impl Data {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Campaigns(campaigns) => campaigns.iter().map(Campaign::weight).sum(),
-            Self::Campaign(campaign) => campaign.weight(),
-            Self::Activity(entries) => entries.iter().map(ActivityEntry::weight).sum(),
-            Self::Corrections(corrections) => corrections.iter().map(Correction::weight).sum(),
-            Self::Pacing(_) => size_of::<PacingBody>(),
-            Self::Report(report) => report.weight(),
-            Self::Dashboard(reports) => {
-                let each = |(name, report): (&String, &Result<Box<QueryResult>, ReadError>)| {
-                    name.len() + report.as_ref().map_or(size_of::<ReadError>(), |report| report.weight())
-                };
-                reports.iter().map(each).sum()
-            }
-            Self::Leaderboard(leaderboard) => leaderboard.weight(),
-        }
-    }
-}
-
-/// A result with the encodings that were made of it. Each is made once, at its first use.
-pub(crate) struct EncodedResult {
-    pub(crate) result: QueryResult,
-    encodings: Mutex<Vec<(&'static str, Bytes)>>,
-}
-
-impl EncodedResult {
-    pub(crate) fn new(result: QueryResult) -> Self {
-        Self { result, encodings: Mutex::default() }
-    }
-
-    /// The encoding of this name, and whether it was made just now.
-    pub(crate) fn encoding<E>(
-        &self,
-        name: &'static str,
-        encode: impl FnOnce(&QueryResult) -> Result<Vec<u8>, E>,
-    ) -> Result<(Bytes, bool), E> {
-        // Whoever wants the same at the same time waits: it is made once.
-        let mut encodings = self.encodings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bytes)) = encodings.iter().find(|(known, _)| *known == name) {
-            return Ok((bytes.clone(), false));
-        }
-        let bytes = Bytes::from(encode(&self.result)?);
-        encodings.push((name, bytes.clone()));
-        Ok((bytes, true))
-    }
-
-    /// The bytes that it takes with its encodings.
-    pub(crate) fn weight(&self) -> usize {
-        let encodings = self.encodings.lock().unwrap_or_else(PoisonError::into_inner);
-        self.result.weight() + encodings.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
-    }
-}
-
-impl fmt::Debug for EncodedResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EncodedResult").field("result", &self.result).finish_non_exhaustive()
+impl ResultMeta {
+    /// The facts about a result without numbers that was read from this snapshot.
+    pub(crate) fn of_snapshot(
+        snapshot: &Snapshot,
+        model: &'static str,
+        version: Version,
+        warnings: Vec<Warning>,
+    ) -> Self {
+        let Snapshot { epoch, time_zone, currency, .. } = *snapshot;
+        Self { model, epoch, version, time_zone, currency, freshness: None, warnings }
     }
 }

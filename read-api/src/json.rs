@@ -6,13 +6,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 use http_edge::problem::Problem;
 use queries::campaign::Campaign;
 use queries::campaigns::CampaignsQuery;
-use queries::dashboard::DashboardQuery;
+use queries::dashboard::{DashboardQuery, ReportResult};
 use queries::leaderboard::{Leaderboard, RankedCampaign};
 use queries::report::ReportData;
 use queries::report::data::ComparedRange;
 use queries::report::row::ReportRow;
 use queries::sources::Freshness;
-use queries::{CanonicalQuery, Data, QueryResult, ReadError, ResolvedQuery, Warning};
+use queries::{CanonicalQuery, Data, QueryResult, ReadError, Resolved, ResolvedQuery, TypedResult, Warning};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -157,18 +157,18 @@ fn raw(value: &impl Serialize) -> Result<Box<RawValue>, ApiError> {
     to_raw_value(value).map_err(ApiError::internal)
 }
 
-fn page(result: &QueryResult) -> Page<'_> {
+fn page<D>(result: &TypedResult<D>) -> Page<'_> {
     Page { next_cursor: result.next_cursor.as_deref() }
 }
 
 /// The query as the answer repeats it. `dates`: those that it came to mean when it was read.
-fn echo(query: &ResolvedQuery, dates: Option<(NaiveDate, NaiveDate)>) -> Result<Box<RawValue>, ApiError> {
+fn echo<Q: Serialize>(query: &Resolved<Q>, dates: Option<(NaiveDate, NaiveDate)>) -> Result<Box<RawValue>, ApiError> {
     let limit = query.paging.as_ref().map(|paging| paging.limit);
     let (date_from, date_to) = dates.unzip();
     raw(&Echo { query: &query.query, date_from, date_to, limit })
 }
 
-fn meta(result: &QueryResult, query: Box<RawValue>) -> Meta<'_> {
+fn meta<D>(result: &TypedResult<D>, query: Box<RawValue>) -> Meta<'_> {
     let meta = &result.meta;
     Meta {
         model: meta.model,
@@ -191,10 +191,10 @@ fn wanted_fields(campaign: &Campaign, query: &CampaignsQuery) -> Result<Map<Stri
     Ok(query.fields.iter().filter_map(|field| all.remove_entry(field.name())).collect())
 }
 
-fn report_body<'a>(
+fn report_body<'a, Q: Serialize, D>(
     report: &'a ReportData,
-    query: &ResolvedQuery,
-    result: &'a QueryResult,
+    query: &Resolved<Q>,
+    result: &'a TypedResult<D>,
 ) -> Result<ReportBody<'a>, ApiError> {
     Ok(ReportBody {
         data: report.rows().collect(),
@@ -217,16 +217,13 @@ fn leaderboard_body<'a>(
 
 /// Each report of a dashboard as `POST /v1/reports` answers it, or the problem that it is refused with.
 fn tiles<'a>(
-    reports: &BTreeMap<String, Result<Box<QueryResult>, ReadError>>,
+    reports: &BTreeMap<String, ReportResult>,
     query: &'a DashboardQuery,
 ) -> Result<BTreeMap<&'a str, Box<RawValue>>, ApiError> {
     let mut tiles = BTreeMap::new();
     for (name, resolved) in &query.0 {
         let tile = match (resolved, reports.get(name)) {
-            (Ok(resolved), Some(Ok(result))) => {
-                let body = String::from_utf8(encode(resolved, result)?).map_err(ApiError::internal)?;
-                RawValue::from_string(body).map_err(ApiError::internal)?
-            }
+            (Ok(resolved), Some(Ok(result))) => raw(&report_body(&result.data, resolved, result)?)?,
             (Ok(_), Some(Err(error))) | (Err(error), _) => refused(name, error)?,
             (Ok(_), None) => return Err(ApiError::internal("each report of a dashboard has a result or an error")),
         };

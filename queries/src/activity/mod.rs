@@ -9,16 +9,15 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::campaign::CampaignQuery;
-use crate::cursor::{PageRequest, Paging};
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::fields::FieldErrors;
+use crate::paging::{PageRequest, Paging};
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
 use crate::report::lookups;
 use crate::report::value::{NumberOrMoney, Value};
-use crate::result::{Data, QueryResult};
-use crate::snapshot::Snapshot;
-use crate::sources::Sources;
+use crate::result::{ResultMeta, TypedResult};
 use crate::version::Version;
 
 mod rows; // what was done, from its tables
@@ -128,10 +127,10 @@ pub(crate) async fn load(
     id: Uuid,
     page: PageRequest<'_>,
     version: Version,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<Vec<ActivityEntry>>, ReadError> {
     let (rows, next_cursor) = rows::page(snapshot, id, page).await?;
     let entries = rows.into_iter().map(rows::ActivityRow::into_entry).collect::<Result<_, _>>()?;
-    let parked = snapshot.parked.warning(&ResourceScope::numbers([id]), &Sources::new());
-    let meta = snapshot.result_meta(MODEL, version, parked.into_iter().collect());
-    Ok(QueryResult { meta, next_cursor, data: Data::Activity(entries) })
+    let parked = snapshot.parked.warning(&ResourceScope::numbers([id]), |_| None);
+    let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, parked.into_iter().collect());
+    Ok(TypedResult { meta, next_cursor, data: entries })
 }

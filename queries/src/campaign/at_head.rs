@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::CampaignRow;
 use crate::MODEL;
-use crate::connection::Connection;
+use crate::database::connection::Connection;
+use crate::database::model_head::HeadContext;
 use crate::error::ReadError;
-use crate::read::HeadContext;
 
 /// A campaign at a model head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,15 +13,16 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::defaults::WorkspaceDefaults;
+use crate::database::batch_loader::BatchLoader;
+use crate::database::defaults::WorkspaceDefaults;
+use crate::database::model_head::HeadContext;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::last_change::Scope;
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
-use crate::read::HeadContext;
-use crate::result::{Data, QueryResult, ResultMeta};
-use crate::snapshot::Snapshot;
-use crate::sources::Sources;
-use crate::version::{Scope, Version};
+use crate::result::{ResultMeta, TypedResult};
+use crate::version::Version;
 use crate::warning::Warning;
 
 pub(crate) use at_head::{CampaignAtHeadKey, LoadedCampaign, load_campaigns_at_head};
@@ -166,15 +167,20 @@ pub(crate) fn load(
     id: Uuid,
     version: Version,
     row: CampaignRow,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<Campaign>, ReadError> {
     let campaign = row.at(snapshot.now)?;
-    let parked = snapshot.parked.warning(&ResourceScope::campaigns([id]), &Sources::new());
-    let meta = snapshot.result_meta(MODEL, version, parked.into_iter().collect());
-    Ok(QueryResult { meta, next_cursor: None, data: Data::Campaign(Box::new(campaign)) })
+    let parked = snapshot.parked.warning(&ResourceScope::campaigns([id]), |_| None);
+    let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, parked.into_iter().collect());
+    Ok(TypedResult { meta, next_cursor: None, data: campaign })
 }
 
-pub(crate) async fn load_at_head(at: HeadContext<'_>, id: Uuid) -> Result<Option<(Probe<()>, QueryResult)>, ReadError> {
-    let Some(found) = at.model.campaigns.load(CampaignAtHeadKey::new(at, id)).await else { return Ok(None) };
+/// Version and result by one statement. `None`: the workspace is no longer at this head, or has no such campaign.
+pub(crate) async fn load_at_head(
+    campaigns: &BatchLoader<CampaignAtHeadKey, LoadedCampaign>,
+    at: HeadContext<'_>,
+    id: Uuid,
+) -> Result<Option<(Probe<()>, TypedResult<Campaign>)>, ReadError> {
+    let Some(found) = campaigns.load(CampaignAtHeadKey::new(at, id)).await else { return Ok(None) };
     let LoadedCampaign { row, last_touched } = Arc::unwrap_or_clone(found);
     let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
     let (started, starts) = (starts_at.filter(|start| *start <= at.now), starts_at.filter(|start| *start > at.now));
@@ -184,7 +190,7 @@ pub(crate) async fn load_at_head(at: HeadContext<'_>, id: Uuid) -> Result<Option
     let campaign = row.at(at.now)?;
     let (freshness, warnings) = (None, Vec::<Warning>::new());
     let meta = ResultMeta { model: MODEL, epoch, version, time_zone, currency, freshness, warnings };
-    Ok(Some((probe, QueryResult { meta, next_cursor: None, data: Data::Campaign(Box::new(campaign)) })))
+    Ok(Some((probe, TypedResult { meta, next_cursor: None, data: campaign })))
 }
 
 async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, ReadError> {

@@ -9,16 +9,17 @@ use domain::channel::Channel;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::campaign::MODEL;
-use crate::cursor::{PageRequest, Paging};
+use crate::campaign::{Campaign, MODEL};
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::fields::FieldErrors;
+use crate::last_change::Scope;
+use crate::paging::{PageRequest, Paging};
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
-use crate::result::{Data, QueryResult};
-use crate::snapshot::Snapshot;
-use crate::sources::{self, Sources};
-use crate::version::{Scope, Version};
+use crate::result::{ResultMeta, TypedResult};
+use crate::sources;
+use crate::version::Version;
 use crate::warning::Warning;
 
 mod select; // the one query whose shape follows the request
@@ -144,13 +145,13 @@ pub(crate) async fn load(
     page: PageRequest<'_>,
     version: Version,
     named: NamedSources,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<Vec<Campaign>>, ReadError> {
     let NamedSources { sources, mut warnings } = named;
-    warnings.extend(snapshot.parked.warning(&ResourceScope::campaigns([]), &Sources::new()));
+    warnings.extend(snapshot.parked.warning(&ResourceScope::campaigns([]), |_| None));
     let (rows, next_cursor) = select::page(snapshot, query, &sources, page).await?;
     let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<_, _>>()?;
-    let meta = snapshot.result_meta(MODEL, version, warnings);
-    Ok(QueryResult { meta, next_cursor, data: Data::Campaigns(campaigns) })
+    let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, warnings);
+    Ok(TypedResult { meta, next_cursor, data: campaigns })
 }
 
 /// What a filter by source depends on: one that is not there may be registered later.
@@ -160,7 +161,7 @@ async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Resul
     }
     let sources = sources::load(snapshot).await?;
     let last = sources.values().map(|source| source.last_position).max().unwrap_or(0);
-    let warnings = Warning::unknown_sources(&query.source, &sources).into_iter().collect();
+    let warnings = sources::unknown_sources(&query.source, &sources).into_iter().collect();
     let named = sources.values().filter(|source| query.source.contains(&source.definition.name));
     Ok((last, NamedSources { sources: named.map(|source| source.id).collect(), warnings }))
 }

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{CampaignsQuery, Sort, SortBy};
 use crate::campaign::CampaignRow;
-use crate::cursor::PageRequest;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::paging::PageRequest;
 use crate::report::lookups::states_of;
-use crate::snapshot::Snapshot;
 
 const COLUMNS: &str = "c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, c.ends_on, \
                        c.starts_at, c.budget_micros, c.budget_per, c.external_ids, c.attributes, c.created_at, \

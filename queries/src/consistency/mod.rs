@@ -6,12 +6,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, timeout_at};
 
-use crate::ReadModel;
+use crate::database::Database;
+use crate::database::model_head::ModelHead;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::fields::FieldErrors;
-use crate::model_head::ModelHead;
 use crate::parked::ResourceScope;
-use crate::snapshot::Snapshot;
+use crate::status::ReadStatus;
 
 /// The longest that a read may wait for the projection.
 pub const MAX_WAIT_S: u64 = 30;
@@ -84,18 +85,23 @@ impl ConsistencyRequirement {
         self.min_position.is_some() || self.max_staleness.is_some()
     }
 
-    /// Whether a snapshot may come too late for it and be waited for again, although a tip has met it.
+    /// Whether a snapshot may come too late for it and be waited for again, although a model head has met it.
     pub fn may_need_second_wait(self) -> bool {
         self.wait_s.is_some() && self.max_staleness.is_some()
     }
 
     /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.
-    pub fn is_satisfied_by(self, tip: &ModelHead, now: DateTime<Utc>) -> bool {
-        tip.revision.count == 0 && self.is_met_at(tip.applied, tip.lag(now))
+    pub fn is_satisfied_by(self, head: &ModelHead, now: DateTime<Utc>) -> bool {
+        head.revision.count == 0 && self.is_met_at(head.applied, head.lag(now))
+    }
+
+    /// Whether what was read where the status says is as fresh as is wanted.
+    pub(crate) fn is_met_by(self, status: &ReadStatus) -> bool {
+        self.is_met_at(status.applied, status.lag)
     }
 
     /// Whether rows that hold the log up to this position, and lag by so much, are as fresh as is wanted.
-    pub fn is_met_at(self, applied: i64, lag: TimeDelta) -> bool {
+    fn is_met_at(self, applied: i64, lag: TimeDelta) -> bool {
         self.min_position.is_none_or(|position| position <= applied)
             && self.max_staleness.is_none_or(|bound| lag <= bound)
     }
@@ -104,18 +110,18 @@ impl ConsistencyRequirement {
     /// What hides behind a parked part is not waited for.
     pub async fn acquire_snapshot(
         self,
-        model: &ReadModel,
+        database: &Database,
         workspace: i32,
         about: &ResourceScope,
     ) -> Result<ConsistentSnapshot, ReadError> {
-        let mut watch = self.wait_s.map(|_| model.progress.watch(workspace));
+        let mut watch = self.wait_s.map(|_| database.progress.watch(workspace));
         let deadline = Instant::now() + Duration::from_secs(self.wait_s.unwrap_or(0));
-        let mut snapshot = Snapshot::take(model, workspace).await?;
+        let mut snapshot = Snapshot::take(database, workspace).await?;
         self.refuse_unknown(&snapshot)?;
         while let (Some(missing), Some(watch)) = (self.missing(&snapshot), &mut watch) {
             drop(snapshot);
             let reached = timeout_at(deadline, watch.reaches(missing)).await.is_ok();
-            snapshot = Snapshot::take(model, workspace).await?;
+            snapshot = Snapshot::take(database, workspace).await?;
             if !reached {
                 break;
             }
@@ -143,6 +149,11 @@ impl ConsistencyRequirement {
 }
 
 impl ConsistentSnapshot {
+    /// The status of what is read from it.
+    pub(crate) fn status(&self) -> ReadStatus {
+        ReadStatus { satisfied: self.satisfied, waited_s: self.waited_s, ..self.snapshot.status(self.parked) }
+    }
+
     /// Whether the snapshot is as fresh as is wanted, once more after it was told to show an older state.
     pub fn check(&mut self, about: &ResourceScope) -> Result<(), ReadError> {
         let (snapshot, wanted) = (&self.snapshot, self.consistency);

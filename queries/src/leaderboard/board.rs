@@ -8,9 +8,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{LeaderboardQuery, Window};
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::report::warnings::{self, Overlap};
-use crate::snapshot::Snapshot;
 use crate::sources::{SourceRow, Sources};
 use crate::warning::Warning;
 

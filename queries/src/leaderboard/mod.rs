@@ -15,16 +15,15 @@ use uuid::Uuid;
 
 use self::board::LeaderboardSnapshot;
 use crate::consistency::ConsistentSnapshot;
-use crate::cursor::{PageRequest, Paging};
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::fields::FieldErrors;
+use crate::paging::{PageRequest, Paging};
 use crate::parked::ResourceScope;
 use crate::probe::{Probe, Validity};
-use crate::query::ResolvedQuery;
 use crate::report::query::MeasureColumn;
 use crate::report::value::{NumberOrMoney, Value};
-use crate::result::{Data, QueryResult, ResultMeta};
-use crate::snapshot::Snapshot;
+use crate::result::{ResultMeta, TypedResult};
 use crate::sources::{self, Freshness};
 use crate::version::Version;
 
@@ -152,19 +151,19 @@ pub(crate) async fn probe(
 pub(crate) async fn load(
     snapshot: &mut Snapshot,
     query: &LeaderboardQuery,
-    resolved: &ResolvedQuery,
+    page: PageRequest<'_>,
     version: Version,
     inputs: LeaderboardInputs,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<Leaderboard>, ReadError> {
     let LeaderboardInputs { board, measures, freshness } = inputs;
-    let (rows, next_cursor) = rows(snapshot, query, resolved.page(board.epoch)?).await?;
+    let (rows, next_cursor) = rows(snapshot, query, page).await?;
     let campaigns = rows.into_iter().map(|row| row.into_ranked(query.measure)).collect::<Result<_, _>>()?;
     let mut warnings = board.warnings(snapshot, query, &measures).await?;
-    warnings.extend(snapshot.parked.warning(&ResourceScope::numbers([]), &board.sources));
-    let meta = ResultMeta { epoch: board.epoch, freshness, ..snapshot.result_meta(MODEL, version, warnings) };
+    warnings.extend(snapshot.parked.warning(&ResourceScope::numbers([]), sources::name_of(&board.sources)));
+    let meta =
+        ResultMeta { epoch: board.epoch, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
     let LeaderboardSnapshot { as_of, position, dates, .. } = board;
-    let data = Data::Leaderboard(Leaderboard { campaigns, as_of, position, dates });
-    Ok(QueryResult { meta, next_cursor, data })
+    Ok(TypedResult { meta, next_cursor, data: Leaderboard { campaigns, as_of, position, dates } })
 }
 
 impl Window {

@@ -6,12 +6,11 @@
 use std::collections::BTreeSet;
 
 use domain::{campaign, observation, source, statement, sync};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::MODEL;
 use crate::error::ReadError;
-use crate::snapshot::Snapshot;
-use crate::sources::Sources;
 use crate::warning::Warning;
 
 /// What an answer is about.
@@ -129,10 +128,9 @@ impl Parked {
         u64::try_from(events.sum::<i64>()).unwrap_or(0)
     }
 
-    /// Without what comes from sources that the query does not let in. One that is not known yet may be let in.
-    pub(crate) fn for_sources(&self, admitted: &Sources, all: &Sources) -> Self {
-        let is_in = |id: Uuid| admitted.contains_key(&id) || !all.contains_key(&id);
-        Self(self.0.iter().filter(|part| part.source().is_none_or(is_in)).cloned().collect())
+    /// The parts of no source, and those of the sources that are admitted.
+    pub(crate) fn for_sources(&self, is_admitted: impl Fn(Uuid) -> bool) -> Self {
+        Self(self.0.iter().filter(|part| part.source().is_none_or(&is_admitted)).cloned().collect())
     }
 
     /// Whether numbers of these campaigns lack something that decides how settled they are.
@@ -140,14 +138,11 @@ impl Parked {
         self.touching(about).any(|part| part.source().is_none_or(&decides))
     }
 
-    /// What a reader is told of it beside the data.
-    pub fn warning(&self, about: &ResourceScope, sources: &Sources) -> Option<Warning> {
+    /// The warning that an answer lacks them, with the names of their sources.
+    pub fn warning<'a>(&self, about: &ResourceScope, source_name: impl Fn(Uuid) -> Option<&'a str>) -> Option<Warning> {
         let touching: Vec<_> = self.touching(about).collect();
-        let names: BTreeSet<_> = touching
-            .iter()
-            .filter_map(|part| sources.get(&part.source()?))
-            .map(|source| source.definition.name.clone())
-            .collect();
+        let names: BTreeSet<_> =
+            touching.iter().filter_map(|part| source_name(part.source()?)).map(str::to_owned).collect();
         (!touching.is_empty()).then(|| Warning {
             code: "parked",
             detail: "The answer lacks events that could not be applied and are parked; /v1/freshness lists them."
@@ -158,9 +153,8 @@ impl Parked {
     }
 }
 
-/// What waits in the snapshot's live epoch.
-pub async fn load(snapshot: &mut Snapshot) -> Result<Parked, ReadError> {
-    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+/// The parked parts of a workspace in an epoch.
+pub(crate) async fn load(db: impl PgExecutor<'_>, workspace: i32, epoch: i32) -> Result<Parked, ReadError> {
     let rows = sqlx::query!(
         "SELECT stream_type, stream_id, campaign_id, position, last_position, waiting FROM read.parked
          WHERE projection = $1 AND epoch = $2 AND workspace = $3",
@@ -168,7 +162,7 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Parked, ReadError> {
         epoch,
         workspace,
     )
-    .fetch_all(snapshot.db())
+    .fetch_all(db)
     .await?;
     let parts = rows.into_iter().map(|row| ParkedPart {
         of: ParkedOrigin::read(&row.stream_type, &row.stream_id, row.campaign_id),

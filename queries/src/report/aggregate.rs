@@ -11,48 +11,20 @@ use domain::measure::Measure;
 use domain::observation::{Dimension, OTHER};
 use uuid::Uuid;
 
-use super::dimension::{DimensionValue, split};
+use super::dimension::split;
 use super::filter::parts::{DisjointPart, InclusionSet};
-use super::measure_values::overflow;
 use super::plan::Plan;
 use super::rollup::RollupChoice;
+use super::sum::{DimensionValue, Sum, SumKey, overflow};
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::snapshot::Snapshot;
 
 /// The most sums that one report adds up. A statement beyond it stops early; the literal in the SQL is one more.
 pub const MAX_SUMS: usize = 200_000;
 
-/// One number that one source says of one cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sum {
-    /// Index of the cell.
-    pub cell: usize,
-    /// The campaign, when campaigns are told apart.
-    pub campaign: Option<Uuid>,
-    /// Where in the dimension, when one is told apart.
-    pub slice: Option<DimensionValue>,
-    pub source: Uuid,
-    pub measure: Measure,
-    /// In the measure's smallest unit.
-    pub value: i128,
-    /// When it last changed.
-    pub changed_at: DateTime<Utc>,
-    /// Whether it may hold values that are not kept by themselves: as many are as may be.
-    pub overflows: bool,
-}
-
-/// What a sum is of, whatever it names of a dimension.
-pub(super) type SumKey = (usize, Option<Uuid>, Uuid, Measure);
-
-impl Sum {
-    pub fn whole(&self) -> SumKey {
-        (self.cell, self.campaign, self.source, self.measure)
-    }
-}
-
 /// Statements that do not fit the query's cells exactly.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GrainMismatch {
+pub(crate) struct GrainMismatch {
     pub source: Uuid,
     pub measure: Measure,
     pub grain: Grain,
@@ -63,7 +35,7 @@ pub struct GrainMismatch {
 
 /// What the tables hold for a report.
 #[derive(Debug, Default)]
-pub struct Aggregates {
+pub(crate) struct Aggregates {
     pub sums: Vec<Sum>,
     pub misfits: BTreeSet<GrainMismatch>,
 }

@@ -8,20 +8,8 @@ use domain::money::Currency;
 
 use super::measure_values::ByCurrency;
 use super::query::DataState;
-use super::rows::{ENTIRE_RANGE, Row, RowContext, RowKey};
+use super::rows::{Compared, ENTIRE_RANGE, Row, RowContext, RowKey};
 use super::value::Value;
-
-/// The numbers that a row is compared with.
-#[derive(Debug, Clone)]
-pub struct Compared {
-    /// The values of the query's measures, in its order.
-    pub values: Vec<Value>,
-    /// Those that are null because they are stated in several currencies, in each.
-    pub by_currency: ByCurrency,
-    /// Those of money in each currency, be there one or several.
-    pub in_each: ByCurrency,
-    pub state: Finality,
-}
 
 /// What became of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

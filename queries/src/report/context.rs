@@ -10,7 +10,7 @@ use domain::freshness::{SourceFreshness, ZoneAlignment, last_boundary, next_boun
 use domain::source::SourceRole;
 use uuid::Uuid;
 
-use super::aggregate::{Aggregates, Selection, Sum, gather};
+use super::aggregate::{Aggregates, Selection, gather};
 use super::data::ComparedRange;
 use super::filter::Filter;
 use super::filter::parts::{DisjointPart, InclusionSet, TooManyParts, may_match_source, partition};
@@ -19,16 +19,18 @@ use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
 use super::rollup::{EpochLimits, RollupChoice};
 use super::rows::{AuthoritativeSources, RowContext, vouched};
+use super::sum::Sum;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::last_change::{LastChange, Scope};
 use crate::parked::{Parked, ResourceScope};
 use crate::probe::{Probe, Validity};
-use crate::snapshot::Snapshot;
 use crate::sources::{self, Freshness, Source, Sources};
-use crate::version::{LastChange, Scope, Version};
+use crate::version::Version;
 
 /// What is known of a report before anything is added up.
 #[derive(Debug)]
-pub struct ReportContext {
+pub(crate) struct ReportContext {
     pub own: ReportRange,
     /// What it is compared with.
     pub compared: Option<ReportRange>,
@@ -53,7 +55,7 @@ pub struct ReportContext {
 
 /// One range of days of a report, and where its sums are read.
 #[derive(Debug)]
-pub struct ReportRange {
+pub(crate) struct ReportRange {
     pub plan: Plan,
     pub reading: RollupChoice,
 }
@@ -157,7 +159,7 @@ pub(crate) async fn prepare(
     let dropped_at = own.reading.changed_at().max(compared.as_ref().and_then(|then| then.reading.changed_at()));
     let last = touched.position.max(of_sources).max(snapshot.parked.last());
     let version = Version::new(snapshot.revision, last, boundary.max(dropped_at));
-    let parked = snapshot.parked.for_sources(&sources, &all_sources);
+    let parked = snapshot.parked.for_sources(|id| sources.contains_key(&id) || !all_sources.contains_key(&id));
     Ok(ReportContext {
         own,
         compared,
@@ -251,7 +253,7 @@ async fn fed_by(
 
 impl ReportContext {
     /// What an answer that is made of it says of itself.
-    pub fn into_probe(self, snapshot: &Snapshot) -> Probe<Self> {
+    pub(crate) fn into_probe(self, snapshot: &Snapshot) -> Probe<Self> {
         Probe {
             epoch: snapshot.epoch,
             version: self.version,
@@ -271,7 +273,7 @@ impl ReportContext {
         self.sources.values().filter(feeds).collect()
     }
 
-    pub fn about(&self) -> ResourceScope {
+    pub(crate) fn about(&self) -> ResourceScope {
         ResourceScope::numbers(self.campaigns.iter().flatten().copied())
     }
 
@@ -281,7 +283,7 @@ impl ReportContext {
         self.parked.affects_finality(&self.about(), |id| self.sources.get(&id).is_none_or(is_primary))
     }
 
-    pub fn freshness(&self, now: DateTime<Utc>) -> Freshness {
+    pub(crate) fn freshness(&self, now: DateTime<Utc>) -> Freshness {
         self.freshness_of(&self.own.plan, now)
     }
 
@@ -300,7 +302,7 @@ impl ReportContext {
     }
 
     /// The range that it is compared with, and how settled that is.
-    pub fn compared_range(&self, now: DateTime<Utc>) -> Option<ComparedRange> {
+    pub(crate) fn compared_range(&self, now: DateTime<Utc>) -> Option<ComparedRange> {
         let plan = &self.compared.as_ref()?.plan;
         let Freshness { state, first_incomplete, .. } = self.freshness_of(plan, now);
         let (date_from, date_to) = plan.dates;
@@ -308,14 +310,14 @@ impl ReportContext {
         (date_from <= date_to).then_some(ComparedRange { date_from, date_to, state, first_incomplete })
     }
 
-    pub fn complete_through(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
         let plan = &self.own.plan;
         let through = sources::complete_through(&self.authoritative_sources(), &plan.measures, plan.told);
         through.filter(|_| !self.is_unsettled())
     }
 
     /// The primary sources that the filters let in and that state totals without dimensions.
-    pub fn pull_sources(&self) -> Vec<&Source> {
+    pub(crate) fn pull_sources(&self) -> Vec<&Source> {
         let states = |source: &&Source| {
             source.definition.kind == domain::source::SourceKind::Pull
                 && source.role_among(&self.own.plan.measures) == SourceRole::Primary
@@ -324,7 +326,7 @@ impl ReportContext {
     }
 
     /// The sums of one of its ranges.
-    pub async fn gather(
+    pub(crate) async fn gather(
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
@@ -348,7 +350,7 @@ impl ReportContext {
     }
 
     /// The sources that decide on rows which are made of these sums.
-    pub async fn feeding(
+    pub(crate) async fn feeding(
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
@@ -371,7 +373,7 @@ impl ReportContext {
     }
 
     /// What combining the sums of one of its ranges needs to know beside them.
-    pub fn setting<'a>(
+    pub(crate) fn setting<'a>(
         &'a self,
         query: &'a ReportQuery,
         plan: &'a Plan,

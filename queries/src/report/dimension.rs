@@ -3,48 +3,11 @@
 use std::collections::BTreeMap;
 
 use domain::observation::{Dimension, OTHER};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 
-use super::aggregate::{Sum, SumKey};
-use super::measure_values::overflow;
 use super::rollup::RollupChoice;
+use super::sum::{DimensionValue, Sum, SumKey, overflow};
 use crate::error::ReadError;
 use crate::warning::Warning;
-
-/// Where in a dimension a number stands. Sorted as rows are when nothing else decides.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DimensionValue {
-    /// Under a value of it, or under `(other)` for values that are not kept by themselves, beside those that say so themselves.
-    Value(String),
-    /// It names no value: a stated total, or an observation without this dimension.
-    None,
-}
-
-impl DimensionValue {
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::None => None,
-        }
-    }
-}
-
-/// A row's member that is named after its dimension.
-#[derive(Debug)]
-pub struct DimensionField<'a> {
-    pub dimension: Dimension,
-    /// `None`: the numbers name none.
-    pub value: Option<&'a str>,
-}
-
-impl Serialize for DimensionField<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut member = serializer.serialize_map(Some(1))?;
-        member.serialize_entry(self.dimension.name(), &self.value)?;
-        member.end()
-    }
-}
 
 /// The sums that name a value, and what is left of the totals beside them. Its last change is not told apart from that of the
 /// total, so it may seem later than it was, never earlier.

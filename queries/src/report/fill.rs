@@ -6,9 +6,9 @@ use domain::measure::Measure;
 use uuid::Uuid;
 
 use super::aggregate::MAX_SUMS;
-use super::measure_values::overflow;
 use super::query::Fill;
 use super::rows::{RowContext, RowKey, RowTotals};
+use super::sum::overflow;
 use crate::error::ReadError;
 
 /// Groups of rows by their keys, which all name the first cell, with who states what in any cell of theirs.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::aggregate::Aggregates;
 use super::context::{ReportContext, SnapshotLookups, prepare};
-use super::data::DataBuilder;
+use super::data::{DataBuilder, ReportData};
 use super::filter::parts::InclusionSet;
 use super::lookups::RestatedRows;
 use super::order::{self, PageOfRows};
@@ -18,12 +18,13 @@ use super::query::{DataState, GroupKey, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{AuthoritativeSources, Row, RowContext, RowTotals};
 use super::{compare, dimension, fill, lookups, totals, warnings};
-use crate::cursor::{PageRequest, Paging};
+use crate::database::defaults::QueryDefaults;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::paging::{PageRequest, Paging};
 use crate::probe::Probe;
-use crate::query::QueryDefaults;
-use crate::result::{Data, QueryResult, ResultMeta};
-use crate::snapshot::Snapshot;
+use crate::result::{ResultMeta, TypedResult};
+use crate::sources;
 use crate::warning::Warning;
 
 /// The model that reports are read from, as answers name it.
@@ -91,7 +92,7 @@ pub(crate) async fn load(
     snapshot: &mut Snapshot,
     query: &ReportQuery,
     page: PageRequest<'_>,
-) -> Result<QueryResult, ReadError> {
+) -> Result<TypedResult<ReportData>, ReadError> {
     let now = snapshot.now;
     let computed = context.compute(snapshot, query).await?;
     let mixed = warnings::of_currencies(computed.all_rows());
@@ -116,8 +117,9 @@ pub(crate) async fn load(
     let totals = totals.map(|totals| builder.columns(&[totals], is_restated));
     let data = builder.finish(rows, subtotals, totals, context.compared_range(now));
     let (time_zone, freshness) = (query.time_zone, Some(context.freshness(now)));
-    let meta = ResultMeta { time_zone, freshness, ..snapshot.result_meta(MODEL, context.version, warnings) };
-    Ok(QueryResult { meta, next_cursor, data: Data::Report(Box::new(data)) })
+    let meta =
+        ResultMeta { time_zone, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, context.version, warnings) };
+    Ok(TypedResult { meta, next_cursor, data })
 }
 
 /// The rows of a report, in no particular order.
@@ -138,7 +140,7 @@ impl Computed {
 
 impl ReportContext {
     /// The rows, and what a reader should know beside them: for a resource that goes on from there.
-    pub async fn rows_and_warnings(
+    pub(crate) async fn rows_and_warnings(
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
@@ -233,7 +235,7 @@ impl ReportContext {
             all.extend(warnings::of_totals_without(*dimension, &self.pull_sources()));
         }
         all.extend(mixed);
-        all.extend(self.parked.warning(&self.about(), &self.all_sources));
+        all.extend(self.parked.warning(&self.about(), sources::name_of(&self.all_sources)));
         all.extend(warnings::of_references(query, &self.sources, &self.own.plan.measures));
         all.extend(warnings::of_unknown(query, &self.all_sources, &known));
         all.sort_unstable();

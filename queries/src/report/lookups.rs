@@ -13,8 +13,8 @@ use super::filter::parts::InclusionSet;
 use super::plan::Plan;
 use super::rows::{Row, RowKey};
 use super::warnings::Overlap;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::snapshot::Snapshot;
 use crate::sources::{Source, Sources};
 
 /// The names of these campaigns.

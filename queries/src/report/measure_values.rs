@@ -8,8 +8,8 @@ use domain::measure::{DerivedMeasure, Measure, Unit};
 use domain::money::Currency;
 use uuid::Uuid;
 
-use super::aggregate::Sum;
 use super::query::MeasureColumn;
+use super::sum::{Sum, overflow};
 use super::value::Value;
 use crate::error::ReadError;
 use crate::sources::Sources;
@@ -22,7 +22,7 @@ pub(super) type ByCurrency = BTreeMap<Currency, BTreeMap<&'static str, Value>>;
 
 /// What sources say in one row.
 #[derive(Debug, Clone, Default)]
-pub struct MeasureTotals {
+pub(crate) struct MeasureTotals {
     by_source: BTreeMap<Uuid, ValuesBySource>,
     /// When each last changed it.
     pub changes: BTreeMap<Uuid, DateTime<Utc>>,
@@ -34,31 +34,35 @@ struct MixedCurrencies;
 
 impl MeasureTotals {
     /// `None`: the sum does not fit.
-    pub fn add(&mut self, sum: &Sum) -> Option<()> {
+    pub(crate) fn add(&mut self, sum: &Sum) -> Option<()> {
         self.add_value(sum.source, sum.measure, sum.value)?;
         let changed_at = self.changes.entry(sum.source).or_insert(sum.changed_at);
         *changed_at = sum.changed_at.max(*changed_at);
         Some(())
     }
 
-    pub fn add_value(&mut self, source: Uuid, measure: Measure, value: i128) -> Option<()> {
+    pub(crate) fn add_value(&mut self, source: Uuid, measure: Measure, value: i128) -> Option<()> {
         let stated = self.by_source.entry(source).or_default().entry(measure).or_default();
         *stated = stated.checked_add(value)?;
         Some(())
     }
 
     /// What is stated: by whom, of what, and how much.
-    pub fn stated(&self) -> impl Iterator<Item = (Uuid, Measure, i128)> {
+    pub(crate) fn stated(&self) -> impl Iterator<Item = (Uuid, Measure, i128)> {
         let each = self.by_source.iter();
         each.flat_map(|(source, stated)| stated.iter().map(|(measure, value)| (*source, *measure, *value)))
     }
 
-    pub fn states(&self, measure: Measure) -> bool {
+    pub(crate) fn states(&self, measure: Measure) -> bool {
         self.by_source.values().any(|stated| stated.contains_key(&measure))
     }
 
     /// The values of these measures, in their order.
-    pub fn values(&self, columns: &[MeasureColumn], sources: &Sources) -> Result<(Vec<Value>, ByCurrency), ReadError> {
+    pub(crate) fn values(
+        &self,
+        columns: &[MeasureColumn],
+        sources: &Sources,
+    ) -> Result<(Vec<Value>, ByCurrency), ReadError> {
         let mut values = Vec::with_capacity(columns.len());
         let mut by_currency = ByCurrency::new();
         for column in columns {
@@ -72,7 +76,7 @@ impl MeasureTotals {
     }
 
     /// The values of those that have to do with money, in each currency, also where there is but one.
-    pub fn by_currency(&self, columns: &[MeasureColumn], sources: &Sources) -> Result<ByCurrency, ReadError> {
+    pub(crate) fn by_currency(&self, columns: &[MeasureColumn], sources: &Sources) -> Result<ByCurrency, ReadError> {
         let mut by_currency = ByCurrency::new();
         for column in columns {
             if column.parts().iter().any(|part| part.unit() == Unit::Money) {
@@ -162,8 +166,4 @@ fn money(micros: i128, currency: Option<Currency>) -> Value {
 
 fn total(values: impl Iterator<Item = i128>) -> Result<i128, ReadError> {
     values.into_iter().try_fold(0_i128, i128::checked_add).ok_or_else(overflow)
-}
-
-pub(super) fn overflow() -> ReadError {
-    ReadError::corrupt("a sum does not fit 128 bits")
 }

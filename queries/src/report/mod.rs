@@ -25,6 +25,7 @@ pub mod request; // what was asked, as it was sent
 pub(crate) mod rollup; // which table of sums, and what it keeps
 pub mod row; // rows one by one
 pub(crate) mod rows; // sums to rows
+pub mod sum; // one sum, and what it is of
 #[cfg(test)]
 mod tests;
 mod totals; // all rows as one

@@ -10,8 +10,8 @@ use super::compare::Change;
 use super::query::{GroupKey, MeasureColumn, Order, OrderBy, ReportQuery};
 use super::rows::{Row, RowKey};
 use super::value::Value;
-use crate::cursor::PageRequest;
 use crate::error::ReadError;
+use crate::paging::PageRequest;
 
 /// One part of a sort key, in a form that survives a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use domain::bucket::Grain;
 use super::plan::Plan;
 use super::query::ReportQuery;
 use crate::MODEL;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::snapshot::Snapshot;
 use crate::warning::Warning;
 
 /// Tables of sums, coarsest first, with the lengths of their buckets, which are aligned in UTC.

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::compare::Change;
-use super::dimension::DimensionField;
 use super::measure_values::ByCurrency;
 use super::query::MeasureColumn;
 use super::value::{NumberOrMoney, RowMember, Value};
@@ -80,6 +79,22 @@ pub struct ReportRow<'a> {
     /// True when a number of the row changed after it was final; otherwise left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub restated_after_final: bool,
+}
+
+/// A row's member that is named after its dimension.
+#[derive(Debug)]
+pub struct DimensionField<'a> {
+    pub dimension: Dimension,
+    /// `None`: the numbers name none.
+    pub value: Option<&'a str>,
+}
+
+impl Serialize for DimensionField<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut member = serializer.serialize_map(Some(1))?;
+        member.serialize_entry(self.dimension.name(), &self.value)?;
+        member.end()
+    }
 }
 
 /// The values of a row by the names of its measures.

@@ -9,11 +9,9 @@ use domain::measure::Measure;
 use domain::source::SourceRole;
 use uuid::Uuid;
 
-use super::aggregate::Sum;
-use super::compare::Compared;
-use super::dimension::DimensionValue;
-use super::measure_values::{ByCurrency, MeasureTotals, overflow};
+use super::measure_values::{ByCurrency, MeasureTotals};
 use super::query::{DataState, GroupKey, ReportQuery};
+use super::sum::{DimensionValue, Sum, overflow};
 use super::value::Value;
 use crate::error::ReadError;
 use crate::parked::{Parked, ResourceScope};
@@ -24,7 +22,7 @@ pub(crate) const ENTIRE_RANGE: usize = usize::MAX;
 
 /// One row of a report.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub(crate) struct Row {
     pub key: RowKey,
     /// The values of the query's measures, in its order.
     pub values: Vec<Value>,
@@ -39,9 +37,21 @@ pub struct Row {
     pub compared: Option<Compared>,
 }
 
+/// The numbers that a row is compared with.
+#[derive(Debug, Clone)]
+pub(crate) struct Compared {
+    /// The values of the query's measures, in its order.
+    pub values: Vec<Value>,
+    /// Those that are null because they are stated in several currencies, in each.
+    pub by_currency: ByCurrency,
+    /// Those of money in each currency, be there one or several.
+    pub in_each: ByCurrency,
+    pub state: Finality,
+}
+
 /// What a row is about. Sorted as rows are when nothing else decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowKey {
+pub(crate) struct RowKey {
     /// Index of the cell, or [`ENTIRE_RANGE`].
     pub cell: usize,
     pub channel: Option<String>,
@@ -53,14 +63,14 @@ pub struct RowKey {
 
 /// A source as rows are grouped by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SourceKey {
+pub(crate) struct SourceKey {
     pub name: String,
     pub id: Uuid,
 }
 
 /// The sources that decide how settled rows are.
 #[derive(Debug, Default)]
-pub struct AuthoritativeSources {
+pub(crate) struct AuthoritativeSources {
     /// Those of rows of all campaigns.
     pub together: BTreeSet<Uuid>,
     /// Those of each campaign, where campaigns are told apart.
@@ -69,7 +79,7 @@ pub struct AuthoritativeSources {
 
 /// What combining needs to know beside the sums.
 #[derive(Debug)]
-pub struct RowContext<'a> {
+pub(crate) struct RowContext<'a> {
     pub query: &'a ReportQuery,
     pub cells: &'a [ReportBucket],
     pub measures: &'a BTreeSet<Measure>,
@@ -94,7 +104,7 @@ pub(crate) type RowTotals = BTreeMap<RowKey, MeasureTotals>;
 
 impl RowContext<'_> {
     /// What these sums say in each row.
-    pub fn tally(&self, sums: &[Sum]) -> Result<RowTotals, ReadError> {
+    pub(crate) fn tally(&self, sums: &[Sum]) -> Result<RowTotals, ReadError> {
         let mut tally = RowTotals::new();
         for sum in sums {
             let Some(source) = self.sources.get(&sum.source) else { continue };
@@ -106,14 +116,14 @@ impl RowContext<'_> {
     }
 
     /// Leaves out the rows of buckets that are not wanted.
-    pub fn keep_wanted(&self, tally: &mut RowTotals) {
+    pub(crate) fn keep_wanted(&self, tally: &mut RowTotals) {
         if self.query.data_state == DataState::Final {
             tally.retain(|key, _| self.state(key) == Finality::Final);
         }
     }
 
     /// The rows, in no particular order.
-    pub fn rows(&self, tally: &RowTotals) -> Result<Vec<Row>, ReadError> {
+    pub(crate) fn rows(&self, tally: &RowTotals) -> Result<Vec<Row>, ReadError> {
         tally.iter().map(|(key, parts)| self.row(key, parts)).collect()
     }
 
@@ -157,20 +167,20 @@ impl RowContext<'_> {
     }
 
     /// A row of this range for one of another: of the whole, where no cell corresponds to its own.
-    pub fn counterpart(&self, key: &RowKey) -> RowKey {
+    pub(crate) fn counterpart(&self, key: &RowKey) -> RowKey {
         let has_cell = self.cells.get(key.cell).is_some_and(|cell| cell.start < cell.end);
         RowKey { cell: if has_cell { key.cell } else { ENTIRE_RANGE }, ..key.clone() }
     }
 
     /// A row takes the state of its own sources.
-    pub fn state(&self, key: &RowKey) -> Finality {
+    pub(crate) fn state(&self, key: &RowKey) -> Finality {
         let Some((_, end)) = self.span(key.cell) else { return Finality::Live };
         let state = freshness::state(end, self.now, &self.vouched_for(key));
         if self.is_unsettled(key) { state.min(Finality::Provisional) } else { state }
     }
 
     /// Where the numbers of a row begin to be incomplete.
-    pub fn first_incomplete(&self, key: &RowKey) -> Option<DateTime<Utc>> {
+    pub(crate) fn first_incomplete(&self, key: &RowKey) -> Option<DateTime<Utc>> {
         let (start, end) = self.span(key.cell)?;
         if self.is_unsettled(key) {
             return Some(start);
@@ -184,7 +194,7 @@ impl RowContext<'_> {
     }
 
     /// The sources that decide how settled a row is: the one that it shows, or the primaries that feed it.
-    pub fn deciding(&self, key: &RowKey) -> Vec<&Source> {
+    pub(crate) fn deciding(&self, key: &RowKey) -> Vec<&Source> {
         if let Some(shown) = &key.source {
             return self.sources.get(&shown.id).into_iter().collect();
         }
@@ -202,7 +212,7 @@ impl RowContext<'_> {
     }
 
     /// Whether something waits that would decide on the row.
-    pub fn is_unsettled(&self, key: &RowKey) -> bool {
+    pub(crate) fn is_unsettled(&self, key: &RowKey) -> bool {
         if self.parked.is_empty() {
             return false;
         }

@@ -8,9 +8,9 @@ use domain::source::SourceRole;
 use uuid::Uuid;
 
 use super::lookups::RestatedRows;
-use super::measure_values::overflow;
 use super::query::{GroupKey, SubtotalKey};
 use super::rows::{ENTIRE_RANGE, RowContext, RowKey, RowTotals};
+use super::sum::overflow;
 use crate::error::ReadError;
 
 /// The most subtotals of one report.

@@ -8,10 +8,11 @@ use domain::observation::Dimension;
 use domain::source::SourceRole;
 use uuid::Uuid;
 
-use super::aggregate::{GrainMismatch, Sum};
+use super::aggregate::GrainMismatch;
 use super::query::{GroupKey, ReportQuery};
 use super::rows::Row;
-use crate::sources::{Source, Sources};
+use super::sum::Sum;
+use crate::sources::{self, Source, Sources};
 use crate::warning::Warning;
 
 /// The most ids that one warning lists.
@@ -113,7 +114,7 @@ pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns
         sources: Vec::new(),
         measures: Vec::new(),
     });
-    Warning::unknown_sources(&query.filters.sources(), sources).into_iter().chain(of_campaigns).collect()
+    sources::unknown_sources(&query.filters.sources(), sources).into_iter().chain(of_campaigns).collect()
 }
 
 /// References that were asked for by name, but have no place in totals.

@@ -13,8 +13,9 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::snapshot::Snapshot;
+use crate::warning::Warning;
 
 /// A source as a snapshot has it.
 #[derive(Debug, Clone)]
@@ -145,6 +146,23 @@ fn authoritative<'a>(
 pub fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>, told: QueryGrain) -> Option<DateTime<Utc>> {
     let deciding = authoritative(feeding, measures, told);
     deciding.map(|(source, reckoning)| Some(reckoning.to_query_time(source.syncs.complete_through?))).min().flatten()
+}
+
+/// The name of each source of a workspace, by id.
+pub(crate) fn name_of<'a>(sources: &'a Sources) -> impl Fn(Uuid) -> Option<&'a str> {
+    |id| sources.get(&id).map(|source| source.definition.name.as_str())
+}
+
+/// A warning about names that no source of the workspace has, if there are any.
+pub(crate) fn unknown_sources(names: &BTreeSet<String>, sources: &Sources) -> Option<Warning> {
+    let is_known = |name: &String| sources.values().any(|source| source.definition.name == *name);
+    let unknown: Vec<_> = names.iter().filter(|name| !is_known(name)).cloned().collect();
+    (!unknown.is_empty()).then(|| Warning {
+        code: "unknown_source",
+        detail: "The workspace has no source of this name.".to_owned(),
+        sources: unknown,
+        measures: Vec::new(),
+    })
 }
 
 /// Every source of the workspace.

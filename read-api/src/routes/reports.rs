@@ -1,6 +1,7 @@
 //! The numbers of many campaigns: by POST, and by a GET that caches can keep.
 
 use axum::response::Response;
+use chrono::NaiveDate;
 use domain::bucket::Granularity;
 use http_edge::json::{self, ApiJson};
 use http_edge::query::ApiQuery;
@@ -20,14 +21,15 @@ impl PinDates for ReportRequest {
     }
 
     fn pinned(&self, query: &CanonicalQuery, cursor: Option<String>) -> Self {
-        let (date_from, date_to) = query.dates().unzip();
-        Self {
-            date_from: date_from.map(|date| date.to_string()).or_else(|| self.date_from.clone()),
-            date_to: date_to.map(|date| date.to_string()).or_else(|| self.date_to.clone()),
-            cursor: cursor.or_else(|| self.cursor.clone()),
-            ..self.clone()
-        }
+        let cursor = cursor.or_else(|| self.cursor.clone());
+        query.dates().map_or_else(|| self.clone(), |dates| Self { cursor, ..with_dates(self, dates) })
     }
+}
+
+/// The same request with these days.
+pub(super) fn with_dates(request: &ReportRequest, (date_from, date_to): (NaiveDate, NaiveDate)) -> ReportRequest {
+    let (date_from, date_to) = (Some(date_from.to_string()), Some(date_to.to_string()));
+    ReportRequest { date_from, date_to, ..request.clone() }
 }
 
 /// Run a report over many campaigns

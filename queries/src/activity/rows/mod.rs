@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::{ActivityEntry, Actor, FieldChange};
 use crate::campaign::BudgetBody;
-use crate::cursor::PageRequest;
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::paging::PageRequest;
 use crate::report::value::Value;
-use crate::snapshot::Snapshot;
 
 /// The last event that the feed tells of: nothing else changes it. Keys and sources keep the names that they were given.
 pub(super) async fn last_position(snapshot: &mut Snapshot, campaign: Uuid) -> Result<i64, ReadError> {

@@ -16,9 +16,9 @@ use uuid::Uuid;
 use super::filter::Filter;
 use super::filter::request::FilterRequest;
 use super::query::{DataState, ReportQuery};
-use crate::cursor::Paging;
 use crate::fields::{FieldError, FieldErrors};
 use crate::json_objects;
+use crate::paging::Paging;
 
 /// The days that a report covers when the caller does not say, today included.
 const DEFAULT_DAYS: u64 = 30;

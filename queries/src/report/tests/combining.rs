@@ -7,9 +7,9 @@ use domain::source::SourceRole;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::aggregate::Sum;
 use super::super::plan::Plan;
 use super::super::rows::{AuthoritativeSources, Row, RowContext, vouched};
+use super::super::sum::Sum;
 use super::super::warnings;
 use super::{ads, at, id, query, source, sources, sum, written};
 use crate::parked::Parked;

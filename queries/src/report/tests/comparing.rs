@@ -8,12 +8,12 @@ use domain::source::SourceRole;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::aggregate::Sum;
 use super::super::compare::{Change, pair};
 use super::super::fill::{fill, groups};
 use super::super::plan::Plan;
 use super::super::query::SubtotalKey;
 use super::super::rows::{AuthoritativeSources, Row, RowContext, vouched};
+use super::super::sum::Sum;
 use super::super::totals::{subtotals, totals};
 use super::super::value;
 use super::{ads, at, query, source, sources, sum, written};

@@ -18,11 +18,11 @@ use domain::source::{SourceDefinition, SourceKind, SourceRole};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::aggregate::Sum;
 use super::data::DataBuilder;
 use super::query::{DataState, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{Row, RowContext};
+use super::sum::Sum;
 use crate::sources::{Source, Sources};
 
 fn at(text: &str) -> DateTime<Utc> {

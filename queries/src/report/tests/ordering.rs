@@ -4,15 +4,15 @@ use domain::freshness::Finality;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::compare::Compared;
 use super::super::order::page;
 use super::super::plan::Plan;
 use super::super::query::ReportQuery;
+use super::super::rows::Compared;
 use super::super::rows::{Row, RowKey, SourceKey};
 use super::super::value::Value;
 use super::{id, query};
-use crate::cursor::PageRequest;
 use crate::error::ReadError;
+use crate::paging::PageRequest;
 
 fn request(order_by: &Json) -> ReportQuery {
     query(json!({

@@ -1,7 +1,7 @@
 use domain::measure::Measure;
 
-use super::super::aggregate::Sum;
-use super::super::dimension::{DimensionValue, split};
+use super::super::dimension::split;
+use super::super::sum::{DimensionValue, Sum};
 use super::sum;
 
 fn named(value: &str, sum: &Sum) -> Sum {

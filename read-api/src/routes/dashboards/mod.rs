@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use self::request::{DashboardEntry, DashboardRequest, Reports};
 use super::post_or_get::{CacheableParams, PinDates, PostedParams, ReportInput};
+use super::reports::with_dates;
 use crate::context::ReadContext;
 use crate::error::ApiError;
 use crate::json::{Envelope, ReportBody, refusal};
@@ -46,7 +47,8 @@ impl PinDates for DashboardRequest {
         let each = self.reports.0.iter().map(|(name, entry)| {
             let entry = match (query.0.get(name), entry) {
                 (Some(Ok(resolved)), DashboardEntry::Report(report)) => {
-                    DashboardEntry::Report(Box::new(report.pinned(&resolved.query, None)))
+                    let dates = (resolved.query.date_from, resolved.query.date_to);
+                    DashboardEntry::Report(Box::new(with_dates(report, dates)))
                 }
                 // What is refused is refused as it was sent.
                 _ => entry.clone(),

@@ -1,27 +1,26 @@
-//! The read model: what every query works with.
+//! The read model: what every read works with.
 
 use std::sync::Arc;
 
 use platform::clock::SharedClock;
 use sqlx::PgPool;
 
-use crate::batch_loader::BatchLoader;
-use crate::cache::ResultCache;
+use super::cache::ResultCache;
 use crate::campaign::{CampaignAtHeadKey, LoadedCampaign, load_campaigns_at_head};
-use crate::defaults::WorkspaceDefaultsCache;
-use crate::model_head::{self, ModelHead};
-use crate::progress::Progress;
+use crate::database::Database;
+use crate::database::batch_loader::BatchLoader;
+use crate::database::defaults::WorkspaceDefaultsCache;
+use crate::database::model_head::{self, ModelHead};
+use crate::database::progress::Progress;
 
-/// What every query works with. Clones share it.
+/// The database with what this process keeps of it: the heads and the campaigns that are being loaded, and results. Clones
+/// share it.
 #[derive(Debug, Clone)]
 pub struct ReadModel(Arc<Parts>);
 
 #[derive(Debug)]
 pub struct Parts {
-    pub(crate) pool: PgPool,
-    pub(crate) clock: SharedClock,
-    pub(crate) progress: Progress,
-    pub(crate) defaults: WorkspaceDefaultsCache,
+    pub(crate) database: Database,
     pub(crate) heads: BatchLoader<i32, ModelHead>,
     pub(crate) campaigns: BatchLoader<CampaignAtHeadKey, LoadedCampaign>,
     pub(crate) results: ResultCache,
@@ -34,16 +33,13 @@ impl ReadModel {
             heads: BatchLoader::new(pool.clone(), model_head::read),
             campaigns: BatchLoader::new(pool.clone(), load_campaigns_at_head),
             results: ResultCache::new(results_bytes),
-            defaults: WorkspaceDefaultsCache::default(),
-            pool,
-            clock,
-            progress,
+            database: Database { pool, clock, defaults: WorkspaceDefaultsCache::default(), progress },
         }))
     }
 
     /// How many reads may hold a connection at a time.
     pub fn max_connections(&self) -> u32 {
-        self.0.pool.options().get_max_connections()
+        self.database.pool.options().get_max_connections()
     }
 }
 

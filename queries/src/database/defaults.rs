@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use chrono::{DateTime, Utc};
 use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::PgExecutor;
@@ -16,6 +17,13 @@ pub(crate) struct WorkspaceDefaults {
     pub time_zone: Zone,
     /// Known once its first event is applied.
     pub currency: Option<Currency>,
+}
+
+/// What decides where a query says nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueryDefaults {
+    pub time_zone: Zone,
+    pub now: DateTime<Utc>,
 }
 
 /// Those that were read, each with the epoch that it was read from.

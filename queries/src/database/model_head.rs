@@ -8,8 +8,10 @@ use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
 
 use crate::MODEL;
-use crate::connection::Connection;
+use crate::database::connection::Connection;
+use crate::database::defaults::WorkspaceDefaults;
 use crate::error::ReadError;
+use crate::status::ReadStatus;
 use crate::version::Revision;
 
 /// How far the live rows of one workspace are. Of two that are alike but for the head and its age, the rows are the same.
@@ -61,7 +63,7 @@ impl ModelHead {
         .fetch_all(db)
         .await?;
         let each = rows.into_iter().map(|row| {
-            let tip = Self {
+            let head = Self {
                 epoch: row.epoch,
                 applied: row.applied,
                 head: row.head,
@@ -69,9 +71,16 @@ impl ModelHead {
                 retained_at: row.retained_at,
                 oldest_unapplied: row.oldest_unapplied,
             };
-            (row.workspace, tip)
+            (row.workspace, head)
         });
         Ok(each.collect())
+    }
+
+    /// The status of what is read at this head, if nothing of its rows was ever parked.
+    pub(crate) fn status(&self, workspace: i32, now: DateTime<Utc>) -> ReadStatus {
+        let Self { epoch, applied, head, .. } = *self;
+        let (satisfied, parked, waited_s, numbers) = (true, 0, None, None);
+        ReadStatus { workspace, epoch, applied, head, lag: self.lag(now), satisfied, parked, waited_s, numbers }
     }
 
     /// The age of the oldest event that is not applied yet; zero when everything is.
@@ -80,16 +89,25 @@ impl ModelHead {
     }
 }
 
-/// Reads tips for many requests at once: those of workspaces of which something is projected. The others may be waiting for
-/// their first epoch, which each request finds out by itself.
+/// A workspace at its head, for statements that are their own snapshots. Nothing of its rows was ever parked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadContext<'a> {
+    pub(crate) workspace: i32,
+    pub(crate) head: &'a ModelHead,
+    pub(crate) defaults: WorkspaceDefaults,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Reads the heads of many workspaces at once, except those of which nothing is projected. These may be waiting for their
+/// first epoch, which each request finds out by itself.
 pub(crate) fn read<'a>(
     db: &'a mut Connection,
     workspaces: &'a [i32],
 ) -> BoxFuture<'a, Result<HashMap<i32, ModelHead>, ReadError>> {
     async {
-        let mut tips = ModelHead::read(db.ask(), workspaces).await?;
-        tips.retain(|_, tip| tip.epoch > 0);
-        Ok(tips)
+        let mut heads = ModelHead::read(db.ask(), workspaces).await?;
+        heads.retain(|_, head| head.epoch > 0);
+        Ok(heads)
     }
     .boxed()
 }

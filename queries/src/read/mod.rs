@@ -1,22 +1,31 @@
 //! The read of a query, from its request to its result: the same way for each query. The crate's documentation says its steps.
 
+mod cache; // the results that this process keeps
+mod encoded; // a result with its encodings
+mod pages; // all pages of a query from one snapshot
+mod read_model; // what every read works with
+mod trace; // how a read got its result
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::cache::{CachedResult, Key, SnapshotStamp};
+use self::encoded::EncodedResult;
 use crate::access::Access;
-use crate::cache::{CachedResult, Key, SnapshotStamp};
 use crate::campaign;
 use crate::consistency::{ConsistencyRequirement, ConsistentSnapshot};
-use crate::defaults::WorkspaceDefaults;
+use crate::database::defaults::{QueryDefaults, WorkspaceDefaults};
+use crate::database::model_head::{HeadContext, ModelHead};
 use crate::error::ReadError;
-use crate::model_head::ModelHead;
-use crate::probe::{Probe, Validity, load, probe};
-use crate::query::{CanonicalQuery, Query, QueryDefaults, ResolvedQuery, ResultId};
-use crate::read_model::ReadModel;
-use crate::result::{EncodedResult, QueryResult};
+use crate::probe::{Probe, Validity};
+use crate::query::{CanonicalQuery, Data, Prepared, Query, QueryResult, ResolvedQuery, load, probe};
+use crate::resolved::ResultId;
 use crate::status::ReadStatus;
-use crate::trace::{CacheStatus, ReadTrace};
+
+pub use pages::PageReader;
+pub use read_model::ReadModel;
+pub use trace::{CacheStatus, ReadTrace};
 
 /// A query, and who wants its result how fresh.
 #[derive(Clone, Copy)]
@@ -36,16 +45,6 @@ pub struct Answer {
     pub trace: ReadTrace,
     cached: Arc<CachedResult>,
     key: Key,
-}
-
-/// Where a workspace's rows are, to be read by statements that are their own snapshots: nothing of them was ever parked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HeadContext<'a> {
-    pub(crate) model: &'a ReadModel,
-    pub(crate) workspace: i32,
-    pub(crate) head: &'a ModelHead,
-    pub(crate) defaults: WorkspaceDefaults,
-    pub(crate) now: chrono::DateTime<chrono::Utc>,
 }
 
 impl Answer {
@@ -80,13 +79,13 @@ impl ReadModel {
         let request = request.drop_wait_if_unsupported();
         let trace = ReadTrace::begin();
         let head = self.heads.load(request.access.workspace).await;
-        let met = head.as_deref().filter(|head| request.consistency.is_satisfied_by(head, self.clock.now()));
+        let met = head.as_deref().filter(|head| request.consistency.is_satisfied_by(head, self.database.clock.now()));
         let Some(head) = met else {
             // Whoever waits for a position, and where something was ever parked, each reads for itself.
             return Box::pin(self.read_snapshot(request, None, trace)).await;
         };
-        let defaults = self.defaults.of(&self.pool, request.access.workspace, head.epoch).await?;
-        let at = QueryDefaults { time_zone: defaults.time_zone, now: self.clock.now() };
+        let defaults = self.database.defaults.of(&self.database.pool, request.access.workspace, head.epoch).await?;
+        let at = QueryDefaults { time_zone: defaults.time_zone, now: self.database.clock.now() };
         let query = request.query.resolve(request.access, at)?;
         let key = Key::new(request.access, &query);
         if let Some((kept, status)) = self.cached(request, &key, head, &trace) {
@@ -120,26 +119,38 @@ impl ReadModel {
         if let Some((kept, status)) = self.cached(request, &key, head, &trace) {
             return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Hit, ..trace }));
         }
-        let now = self.clock.now();
+        let now = self.database.clock.now();
         let workspace = request.access.workspace;
-        let status = ReadStatus::at_head(workspace, head, now);
-        if !status.meets(request.consistency) {
+        let status = head.status(workspace, now);
+        if !request.consistency.is_met_by(&status) {
             // Its turn took so long that the head is too old.
             return self.read_snapshot(request, Some((query, key)), trace).await;
         }
-        let at = HeadContext { model: self, workspace, head, defaults, now };
-        let Some((probe, result)) = load_at_head(at, &query.query).await? else {
+        let at = HeadContext { workspace, head, defaults, now };
+        let Some((probe, result)) = self.load_at_head(at, &query.query).await? else {
             return self.read_snapshot(request, Some((query, key)), trace).await;
         };
         trace.has_snapshot();
         let kept = CachedResult {
             stamp: SnapshotStamp::at_head(head, trace.began, now),
             validity: probe.validity,
-            status: status.satisfied_for(request.consistency),
+            status: status.satisfied(request.consistency.wait_s),
             id: query.result_id(request.query.model(), probe.epoch, probe.version),
             encoded: Some(Arc::new(EncodedResult::new(result))),
         };
         Ok(self.store(request, query, key, kept, trace))
+    }
+
+    /// Version and result by one statement, which is its own snapshot, where one will do. `None`: the workspace is no longer at
+    /// this head, or there is no such thing, or it takes more than one.
+    async fn load_at_head(
+        &self,
+        at: HeadContext<'_>,
+        query: &CanonicalQuery,
+    ) -> Result<Option<(Probe<()>, QueryResult)>, ReadError> {
+        let CanonicalQuery::Campaign(query) = query else { return Ok(None) };
+        let found = campaign::load_at_head(&self.campaigns, at, query.campaign_id).await?;
+        Ok(found.map(|(probe, result)| (probe, result.map(|campaign| Data::Campaign(Box::new(campaign))))))
     }
 
     /// The answer from a snapshot; its result from the cache, if that is of the same version.
@@ -177,7 +188,7 @@ impl ReadModel {
 
     /// A snapshot that is as fresh as the caller requires.
     async fn acquire_snapshot(&self, request: ReadRequest<'_>) -> Result<ConsistentSnapshot, ReadError> {
-        request.consistency.acquire_snapshot(self, request.access.workspace, &request.query.scope()).await
+        request.consistency.acquire_snapshot(&self.database, request.access.workspace, &request.query.scope()).await
     }
 
     /// The cached result, if it holds at the head or was read since the request came, and its status if that is as fresh as the
@@ -190,17 +201,17 @@ impl ReadModel {
         trace: &ReadTrace,
     ) -> Option<(Arc<CachedResult>, ReadStatus)> {
         let kept = self.results.get(key)?;
-        let now = self.clock.now();
+        let now = self.database.clock.now();
         let status = if kept.stamp.after >= trace.began {
             kept.status
         } else if kept.is_valid_at(head, now) {
-            kept.status.moved_to(head, now)
+            ReadStatus { head: head.head, lag: head.lag(now), ..kept.status }
         } else {
             return None;
         };
         let is_there = kept.encoded.is_some() || (request.client_has)(&kept.id);
-        let is_there = is_there && status.meets(request.consistency);
-        is_there.then(|| (kept, status.satisfied_for(request.consistency)))
+        let is_there = is_there && request.consistency.is_met_by(&status);
+        is_there.then(|| (kept, status.satisfied(request.consistency.wait_s)))
     }
 
     /// Keeps the answer that was read.
@@ -243,7 +254,7 @@ impl ReadRequest<'_> {
 
 /// What a snapshot says of a result.
 struct Probed {
-    probe: Probe,
+    probe: Probe<Prepared>,
     status: ReadStatus,
     id: ResultId,
 }
@@ -255,73 +266,10 @@ impl Probed {
         consistent: &mut ConsistentSnapshot,
     ) -> Result<Self, ReadError> {
         let found = probe(consistent, query).await?;
-        let status = ReadStatus::of_consistent(consistent);
+        let status = consistent.status();
         let Some(probe) = found else { return Err(ReadError::NotFound(Box::new(status))) };
         let status = ReadStatus { numbers: probe.numbers, ..status };
         let id = query.result_id(request.query.model(), probe.epoch, probe.version);
         Ok(Self { probe, status, id })
-    }
-}
-
-/// Version and result by one statement, which is its own snapshot, where one will do. `None`: the workspace is no longer at this
-/// head, or there is no such thing, or it takes more than one.
-async fn load_at_head(
-    at: HeadContext<'_>,
-    query: &CanonicalQuery,
-) -> Result<Option<(Probe<()>, QueryResult)>, ReadError> {
-    match query {
-        CanonicalQuery::Campaign(query) => campaign::load_at_head(at, query.campaign_id).await,
-        _ => Ok(None),
-    }
-}
-
-/// All pages of a query, one after another, from one snapshot.
-#[derive(Debug)]
-pub struct PageReader {
-    pub query: ResolvedQuery,
-    pub status: ReadStatus,
-    /// The id of the result that it begins with.
-    pub id: ResultId,
-    consistent: ConsistentSnapshot,
-    /// Of the first page.
-    probe: Option<Probe>,
-    is_over: bool,
-}
-
-impl ReadModel {
-    /// Takes a snapshot to read a query's pages from. Nothing of it is kept.
-    pub async fn read_pages(&self, request: ReadRequest<'_>) -> Result<PageReader, ReadError> {
-        let request = request.drop_wait_if_unsupported();
-        let mut consistent = self.acquire_snapshot(request).await?;
-        let query = request.query.resolve(request.access, consistent.snapshot.query_defaults())?;
-        let Probed { probe, status, id } = Probed::find(request, &query, &mut consistent).await?;
-        Ok(PageReader { query, status, id, consistent, probe: Some(probe), is_over: false })
-    }
-}
-
-impl PageReader {
-    /// Has pages of this many rows from here on.
-    pub fn set_page_size(&mut self, rows: usize) {
-        if let Some(paging) = &mut self.query.paging {
-            paging.limit = rows;
-        }
-    }
-
-    /// The next page; the first one is where the query begins. `None` behind the last one.
-    pub async fn next_page(&mut self) -> Result<Option<QueryResult>, ReadError> {
-        let next = match self.probe.take() {
-            Some(first) => first,
-            None if self.is_over => return Ok(None),
-            None => {
-                let next = probe(&mut self.consistent, &self.query).await?;
-                next.ok_or_else(|| ReadError::corrupt("what a snapshot shows is gone from it"))?
-            }
-        };
-        let result = load(&mut self.consistent.snapshot, &self.query, next).await?;
-        match (&mut self.query.paging, &result.next_cursor) {
-            (Some(paging), Some(cursor)) => paging.cursor = Some(cursor.clone()),
-            _ => self.is_over = true,
-        }
-        Ok(Some(result))
     }
 }

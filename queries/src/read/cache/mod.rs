@@ -8,15 +8,15 @@ use chrono::{DateTime, Utc};
 use lru::LruCache;
 use metrics::{Counter, Gauge};
 
+use super::encoded::EncodedResult;
+use super::trace::CacheStatus;
 use crate::access::Access;
-use crate::cursor::Paging;
-use crate::model_head::ModelHead;
+use crate::database::model_head::ModelHead;
+use crate::database::snapshot::Snapshot;
+use crate::paging::Paging;
 use crate::probe::Validity;
-use crate::query::{ResolvedQuery, ResultId};
-use crate::result::EncodedResult;
-use crate::snapshot::Snapshot;
+use crate::resolved::{Resolved, ResultId};
 use crate::status::ReadStatus;
-use crate::trace::CacheStatus;
 
 /// What a cached result takes beside its data: its key, its status and the places in the maps.
 const OVERHEAD: usize = 512;
@@ -35,7 +35,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(access: Access, query: &ResolvedQuery) -> Self {
+    pub(crate) fn new<Q>(access: Access, query: &Resolved<Q>) -> Self {
         Self { access, digest: query.hash().digest, page: query.paging.clone() }
     }
 }
@@ -72,21 +72,21 @@ impl SnapshotStamp {
     }
 
     /// Those that are so far.
-    pub(crate) fn at_head(tip: &ModelHead, after: Instant, now: DateTime<Utc>) -> Self {
-        let ModelHead { epoch, applied, retained_at, .. } = *tip;
+    pub(crate) fn at_head(head: &ModelHead, after: Instant, now: DateTime<Utc>) -> Self {
+        let ModelHead { epoch, applied, retained_at, .. } = *head;
         Self { epoch, applied, retained_at, after, now }
     }
 }
 
 impl CachedResult {
-    /// Whether rows at this tip, at this instant, give the same result.
-    pub(crate) fn is_valid_at(&self, tip: &ModelHead, now: DateTime<Utc>) -> bool {
+    /// Whether rows at this head, at this instant, give the same result.
+    pub(crate) fn is_valid_at(&self, head: &ModelHead, now: DateTime<Utc>) -> bool {
         let in_time = match self.validity {
             Validity::AlwaysProbe => false,
             Validity::Until(end) => self.stamp.now <= now && end.is_none_or(|end| now < end),
         };
         let SnapshotStamp { epoch, applied, retained_at, .. } = self.stamp;
-        in_time && (epoch, applied, retained_at) == (tip.epoch, tip.applied, tip.retained_at)
+        in_time && (epoch, applied, retained_at) == (head.epoch, head.applied, head.retained_at)
     }
 
     fn weight(&self) -> usize {

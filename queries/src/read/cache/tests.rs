@@ -8,12 +8,12 @@ use uuid::Uuid;
 use super::{CachedResult, Key, OVERHEAD, ResultCache, SnapshotStamp};
 use crate::access::Access;
 use crate::campaign::CampaignQuery;
-use crate::cursor::Paging;
-use crate::model_head::ModelHead;
+use crate::database::model_head::ModelHead;
+use crate::paging::Paging;
 use crate::probe::Validity;
-use crate::query::{CanonicalQuery, ResolvedQuery};
-use crate::result::{Data, EncodedResult, QueryResult, ResultMeta};
-use crate::status::ReadStatus;
+use crate::query::{CanonicalQuery, Data, QueryResult, ResolvedQuery};
+use crate::read::encoded::EncodedResult;
+use crate::result::ResultMeta;
 use crate::version::{Revision, Version};
 
 const MODEL: &str = "campaigns";
@@ -55,7 +55,7 @@ fn nothing() -> QueryResult {
 
 /// What a result without rows and encodings takes.
 fn least() -> usize {
-    OVERHEAD + nothing().weight()
+    OVERHEAD + nothing().weight(Data::weight)
 }
 
 /// A result with an encoding of so many bytes.
@@ -65,7 +65,7 @@ fn kept(bytes: usize) -> CachedResult {
     CachedResult {
         stamp: SnapshotStamp::at_head(&head(), Instant::now(), noon()),
         validity: Validity::Until(None),
-        status: ReadStatus::at_head(1, &head(), noon()),
+        status: head().status(1, noon()),
         id: query(1, None).result_id(MODEL, 7, version()),
         encoded: Some(Arc::new(encoded)),
     }
@@ -78,7 +78,7 @@ fn bytes(results: &ResultCache, key: &Key) -> usize {
 }
 
 #[test]
-fn the_least_used_go_when_the_room_is_full() {
+fn evicts_the_least_used_when_full() {
     let results = ResultCache::new(10 * (least() + 100));
     for n in 0..10 {
         results.insert(key(n), Arc::new(kept(100)));
@@ -91,7 +91,7 @@ fn the_least_used_go_when_the_room_is_full() {
 }
 
 #[test]
-fn a_result_in_place_of_another_takes_its_room() {
+fn replacing_a_result_frees_its_weight() {
     let results = ResultCache::new(10 * (least() + 100));
     for _ in 0..50 {
         results.insert(key(1), Arc::new(kept(100)));
@@ -101,7 +101,7 @@ fn a_result_in_place_of_another_takes_its_room() {
 }
 
 #[test]
-fn what_would_displace_most_others_is_not_kept() {
+fn keeps_no_result_larger_than_its_share() {
     let results = ResultCache::new(80_000);
     results.insert(key(1), Arc::new(kept(100)));
     results.insert(key(2), Arc::new(kept(10_001)));
@@ -113,7 +113,7 @@ fn what_would_displace_most_others_is_not_kept() {
 }
 
 #[test]
-fn the_later_of_two_readings_stays() {
+fn keeps_the_later_of_two_snapshots() {
     let results = ResultCache::new(1 << 20);
     let (earlier, later) = (kept(1), kept(2));
     let after = earlier.stamp.after + Duration::from_millis(1);
@@ -124,7 +124,7 @@ fn the_later_of_two_readings_stays() {
 }
 
 #[test]
-fn it_holds_at_its_own_tip_and_until_its_end() {
+fn result_is_valid_at_its_own_head_until_its_end() {
     let second = TimeDelta::seconds(1);
     let one = CachedResult { validity: Validity::Until(Some(noon() + second)), ..kept(1) };
     assert!(one.is_valid_at(&head(), noon()));

@@ -1,4 +1,5 @@
-//! Where a page ends. Opaque to clients; bound to the query, the workspace, the caller's scope and the epoch.
+//! Paging: which page of a list is wanted, and the cursor where it ends. A cursor is opaque to clients, and bound to the query,
+//! the workspace, the caller's access and the epoch.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,7 +7,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReadError;
+use crate::fields::FieldErrors;
 
+/// The most rows of a page.
+const MAX_LIMIT: usize = 1_000;
+/// The rows of a page when the caller does not say.
+const DEFAULT_LIMIT: usize = 100;
 /// `hash` is the canonical query's, which begins with the workspace and the caller's scope.
 #[derive(Serialize, Deserialize)]
 struct Cursor<K> {
@@ -78,6 +84,22 @@ impl PageRequest<'_> {
         let cursor = Cursor { hash: self.hash.to_owned(), epoch: self.epoch, after };
         // Sort keys are strings and numbers, which always have a JSON form.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    }
+}
+
+impl FieldErrors {
+    /// The page that a request asks for.
+    pub(crate) fn paging(&mut self, limit: Option<i64>, cursor: Option<&str>) -> Paging {
+        let limit = match limit {
+            None => DEFAULT_LIMIT,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
+                    self.push("limit", format_args!("must lie between 1 and {MAX_LIMIT}"));
+                    DEFAULT_LIMIT
+                })
+            }
+        };
+        Paging { limit, cursor: cursor.map(str::to_owned) }
     }
 }
 

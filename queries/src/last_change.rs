@@ -1,95 +1,13 @@
-//! Versions: what a result depends on. A version may change needlessly; it never stays the same when the result changed.
-//! A 304 rests on it: the ETag is model, epoch, version and the hash of the query ([`ResultId`](crate::ResultId)).
-//!
-//! A version is `<position>.<boundary>.<revision>`. `position` is the maximum of these:
-//!
-//! | input | what it covers | queries that use it |
-//! | --- | --- | --- |
-//! | `read.scope_marks`, `campaign:<id>:<month>` | a campaign's numbers in each UTC month that the ranges touch | reports of at most 100 campaigns, dashboards, pacing, corrections |
-//! | `read.scope_marks`, `month:<month>` | the numbers of any campaign in those months | other reports, dashboards |
-//! | `read.campaigns`, the rows in scope | which campaigns there are, and their own fields | all but activity and leaderboard |
-//! | `read.campaign_sources`, the rows in scope | the first event by which a source fed a campaign | all but the leaderboard |
-//! | `read.activity`, the campaign's rows | what was decided and corrected | activity |
-//! | mark `source:<id>` of the watched sources ([`Source::last_position`](crate::sources::Source::last_position)) | definition, completeness and status | reports, dashboards, pacing; campaigns filtered by source |
-//! | the last event that waits in a parked part | that the answer lacks more than before | reports, dashboards, pacing, leaderboard |
-//! | the position of the last revision | parts that were parked, retried or skipped | all |
-//! | the position of the last refresh | which state of the log the ranks show | leaderboard |
-//!
-//! A report watches the sources that feed its campaigns. It watches all sources if it is of the whole workspace, or filters by
-//! source, channel or status.
-//!
-//! `boundary` is the last of these instants up to now:
-//!
-//! | input | queries that use it |
-//! | --- | --- |
-//! | the ends of buckets, of both ranges, also in the zones of the watched sources | reports, dashboards, pacing |
-//! | the deadlines of the watched sources: a restatement horizon passed, a run became late | reports, dashboards, pacing |
-//! | the start of a launched campaign, which becomes active | one campaign, campaigns; reports filtered by status |
-//! | when retention dropped rows that the range needs | reports, dashboards, pacing, corrections |
-//! | the last refresh | leaderboard |
-//!
-//! `revision` counts how often parts of the log were parked, retried or skipped (`read.checkpoints`). It is in every version,
-//! because rows then change without a new event.
-//!
-//! A dashboard has the maximum of its reports. If one of them is refused as things are now, its version is the checkpoint and
-//! the current time.
-
-use std::fmt;
+//! What last touched the campaigns that a query depends on: one input of a result's version.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::snapshot::Snapshot;
 
 /// The most campaigns that a query watches one by one; beyond, it watches them all.
 const MAX_WATCHED: usize = 100;
-
-/// A result's version: `<position>.<boundary>`, and `.<revision>` once something was parked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version {
-    position: i64,
-    revision: i32,
-    /// `None` when the clock has not changed anything yet.
-    boundary: Option<DateTime<Utc>>,
-}
-
-/// What changed an epoch's rows, or what is said of them, without a new event: that something was parked, applied later or
-/// left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Revision {
-    /// How often.
-    pub count: i32,
-    /// Up to where the log was applied when it last happened.
-    pub position: i64,
-}
-
-impl Version {
-    pub fn new(revision: Revision, position: i64, boundary: Option<DateTime<Utc>>) -> Self {
-        Self { position: position.max(revision.position), revision: revision.count, boundary }
-    }
-
-    /// The version of two results told as one.
-    pub(crate) fn max(self, other: Self) -> Self {
-        Self {
-            position: self.position.max(other.position),
-            revision: self.revision.max(other.revision),
-            boundary: self.boundary.max(other.boundary),
-        }
-    }
-
-    /// The instant as of which the result is true. What moves with the clock all the time is told as of then.
-    pub fn as_of(self) -> DateTime<Utc> {
-        self.boundary.unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.position, self.boundary.map_or(0, |boundary| boundary.timestamp()))?;
-        if self.revision > 0 { write!(f, ".{}", self.revision) } else { Ok(()) }
-    }
-}
 
 /// Whose events may change a result.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -204,4 +122,30 @@ async fn campaigns_touched(
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use uuid::Uuid;
+
+    use super::{MAX_WATCHED, Scope};
+
+    #[test]
+    fn scope_of_many_campaigns_is_the_workspace() {
+        let ids = |count: usize| (0..count).map(|n| Uuid::from_u128(n as u128));
+        assert_eq!(Scope::of(ids(0)), Scope::Workspace);
+        assert_eq!(Scope::of(ids(MAX_WATCHED)), Scope::Campaigns(ids(MAX_WATCHED).collect()));
+        assert_eq!(Scope::of(ids(MAX_WATCHED + 1)), Scope::Workspace);
+    }
+
+    #[test]
+    fn names_scope_marks_as_the_projection_does() {
+        let months = ["2026-11".to_owned(), "2026-12".to_owned()];
+        assert_eq!(Scope::Workspace.marks(&months), ["month:2026-11", "month:2026-12"]);
+        let campaign = Scope::Campaigns(vec![Uuid::from_u128(0xca01)]);
+        assert_eq!(
+            campaign.marks(&months),
+            [
+                "campaign:00000000-0000-0000-0000-00000000ca01:2026-11",
+                "campaign:00000000-0000-0000-0000-00000000ca01:2026-12",
+            ]
+        );
+    }
+}

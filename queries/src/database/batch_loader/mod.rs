@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::connection::Connection;
+use crate::database::connection::Connection;
 use crate::error::ReadError;
 
 /// So many questions are under way at most. While the database has one, this process makes the other: with only one, all who ask

@@ -7,16 +7,16 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::{Executor, PgExecutor};
 
-use crate::connection::{Connection, Statement};
-use crate::defaults::WorkspaceDefaults;
+use crate::MODEL;
+use crate::database::Database;
+use crate::database::connection::{Connection, Statement};
+use crate::database::defaults::QueryDefaults;
+use crate::database::defaults::WorkspaceDefaults;
+use crate::database::model_head::ModelHead;
 use crate::error::ReadError;
-use crate::model_head::ModelHead;
 use crate::parked::{self, Parked};
-use crate::query::QueryDefaults;
-use crate::result::ResultMeta;
-use crate::version::{Revision, Version};
-use crate::warning::Warning;
-use crate::{MODEL, ReadModel};
+use crate::status::ReadStatus;
+use crate::version::Revision;
 
 /// A workspace as it was at one instant.
 #[derive(Debug)]
@@ -51,37 +51,38 @@ pub struct Snapshot {
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl Snapshot {
-    pub async fn take(model: &ReadModel, workspace: i32) -> Result<Self, ReadError> {
+    pub async fn take(database: &Database, workspace: i32) -> Result<Self, ReadError> {
         let taken_after = Instant::now();
-        let mut connection = Connection::acquire(&model.pool).await?;
+        let mut connection = Connection::acquire(&database.pool).await?;
         connection.begin(BEGIN).await?;
-        let mut tips = ModelHead::read(connection.ask(), &[workspace]).await?;
-        let tip = tips.remove(&workspace).ok_or_else(|| ReadError::corrupt("a workspace has no tip"))?;
-        let is_building = tip.epoch == 0 && is_building(connection.ask()).await?;
+        let mut heads = ModelHead::read(connection.ask(), &[workspace]).await?;
+        let head = heads.remove(&workspace).ok_or_else(|| ReadError::corrupt("a workspace has no head"))?;
+        let is_building = head.epoch == 0 && is_building(connection.ask()).await?;
         let WorkspaceDefaults { time_zone, currency } =
-            model.defaults.of(connection.ask(), workspace, tip.epoch).await?;
-        let mut snapshot = Self {
+            database.defaults.of(connection.ask(), workspace, head.epoch).await?;
+        // Nothing was ever parked where this is 0.
+        let parked = if head.revision.count > 0 {
+            parked::load(connection.ask(), workspace, head.epoch).await?
+        } else {
+            Parked::default()
+        };
+        Ok(Self {
             connection,
             taken_after,
-            now: model.clock.now(),
+            now: database.clock.now(),
             workspace,
-            epoch: tip.epoch,
-            applied: tip.applied,
-            head: tip.head,
-            revision: tip.revision,
-            retained_at: tip.retained_at,
-            parked: Parked::default(),
-            oldest_unapplied: tip.oldest_unapplied,
+            epoch: head.epoch,
+            applied: head.applied,
+            head: head.head,
+            revision: head.revision,
+            retained_at: head.retained_at,
+            parked,
+            oldest_unapplied: head.oldest_unapplied,
             plans_for_values: false,
             is_building,
             time_zone,
             currency,
-        };
-        // Nothing was ever parked where this is 0.
-        if snapshot.revision.count > 0 {
-            snapshot.parked = parked::load(&mut snapshot).await?;
-        }
-        Ok(snapshot)
+        })
     }
 
     /// Has what is asked from here on planned for the values that it is asked with, each time. A plan that serves any values is
@@ -99,10 +100,11 @@ impl Snapshot {
         QueryDefaults { time_zone: self.time_zone, now: self.now }
     }
 
-    /// What a result without numbers is of, where it shows this snapshot.
-    pub(crate) fn result_meta(&self, model: &'static str, version: Version, warnings: Vec<Warning>) -> ResultMeta {
-        let Self { epoch, time_zone, currency, .. } = *self;
-        ResultMeta { model, epoch, version, time_zone, currency, freshness: None, warnings }
+    /// The status of what is read from it, if nothing was required and so many parked parts belong to the result.
+    pub(crate) fn status(&self, parked: usize) -> ReadStatus {
+        let Self { workspace, epoch, applied, head, .. } = *self;
+        let (satisfied, waited_s, numbers) = (true, None, None);
+        ReadStatus { workspace, epoch, applied, head, lag: self.lag(), satisfied, parked, waited_s, numbers }
     }
 
     /// To ask more, within the snapshot.

@@ -1,6 +1,6 @@
-//! Faults planted on purpose, so that the checker of the system tests can be seen to find them. Compiled only with the
-//! feature `planted-faults`, which nothing but those tests asks for, and at work only in an
-//! [`Appender`](crate::Appender) that was told so.
+//! Injection of faults, by which the system tests prove that their checker detects them. It is compiled only with the
+//! feature `fault-injection`, which only those tests enable. It takes effect only in an [`Appender`](crate::Appender)
+//! whose configuration has a [`FaultPlan`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use crate::append::{AppendRequest, Item, Payload};
 use crate::error::AppendError;
 
-/// What goes wrong.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A request is acknowledged, and its events are not written.
@@ -18,50 +18,50 @@ pub enum Fault {
     DoubleCount,
     /// A position is left out.
     Gap,
-    /// What is kept of one answer is what was kept of the one before.
+    /// A receipt keeps the response of the request before it.
     StaleReceipt,
 }
 
-/// What goes wrong, and from when on.
+/// The fault to inject, and the number of requests before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultPlan {
-    /// What.
+    /// The kind of fault.
     pub fault: Fault,
-    /// How many of the requests that it can happen to are spared.
+    /// The number of applicable requests that are left intact first.
     pub after: u32,
 }
 
-/// A planted fault, waiting for its requests.
+/// Injects the fault of a plan into the requests of one appender.
 #[derive(Clone)]
 pub(crate) struct FaultInjector {
-    planted: FaultPlan,
+    plan: FaultPlan,
     pool: PgPool,
     seen: Arc<Mutex<InjectorState>>,
 }
 
 #[derive(Default)]
 struct InjectorState {
-    fitting: u32,
+    applicable: u32,
     response: Option<String>,
 }
 
 impl FaultInjector {
-    pub(crate) fn new(planted: FaultPlan, pool: PgPool) -> Self {
-        Self { planted, pool, seen: Arc::default() }
+    pub(crate) fn new(plan: FaultPlan, pool: PgPool) -> Self {
+        Self { plan, pool, seen: Arc::default() }
     }
 
-    /// Makes the fault happen to a request that is about to be appended, if it is one of those that it happens to.
-    /// Gives the number of events that were taken out of it, which its answer pretends were written.
+    /// Injects the fault into a request before it is appended, if the plan covers the request. Returns the number of
+    /// events that were removed. The appender adds them to the outcome, as if they had been written.
     pub(crate) async fn tamper(&self, request: &mut AppendRequest) -> Result<i64, AppendError> {
         let earlier = self.earlier_response(request);
-        if !self.strikes(request) {
+        if !self.is_covered(request) {
             return Ok(0);
         }
-        match self.planted.fault {
+        match self.plan.fault {
             Fault::LostEvent => {
                 let lost = i64::try_from(request.events.len()).unwrap_or_default();
                 request.events.clear();
-                // What rests on the lost items must not give them away.
+                // A precondition on the lost items would reveal the loss.
                 request.item_preconditions.clear();
                 return Ok(lost);
             }
@@ -89,20 +89,20 @@ impl FaultInjector {
         Ok(0)
     }
 
-    /// Whether the fault happens to this request.
-    fn strikes(&self, request: &AppendRequest) -> bool {
+    /// Whether the plan covers this request.
+    fn is_covered(&self, request: &AppendRequest) -> bool {
         let writes_items = request.events.iter().any(|event| matches!(event.payload, Payload::Items { .. }));
-        let fits = match self.planted.fault {
+        let applies = match self.plan.fault {
             Fault::LostEvent | Fault::DoubleCount => writes_items,
             Fault::Gap => !request.events.is_empty(),
             Fault::StaleReceipt => request.receipt.is_some() && writes_items,
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.fitting += u32::from(fits);
-        fits && seen.fitting > self.planted.after
+        seen.applicable += u32::from(applies);
+        applies && seen.applicable > self.plan.after
     }
 
-    /// What was kept of the last batch of items, whose place that of this one takes.
+    /// The response of the previous batch of items. The response of this request replaces it in the state.
     fn earlier_response(&self, request: &AppendRequest) -> Option<String> {
         let receipt = request.receipt.as_ref()?;
         let writes_items = request.events.iter().any(|event| matches!(event.payload, Payload::Items { .. }));

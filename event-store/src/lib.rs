@@ -36,7 +36,7 @@ pub mod codec;
 pub mod cqrs_es;
 pub mod day_partitions;
 pub mod error;
-#[cfg(feature = "planted-faults")]
+#[cfg(feature = "fault-injection")]
 pub mod fault_injection;
 pub mod follow;
 pub mod items;

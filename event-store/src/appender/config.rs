@@ -27,9 +27,9 @@ pub struct AppenderConfig {
     pub append_timeout: Duration,
     /// The least time between two notifications.
     pub notify_pause: Duration,
-    /// What goes wrong on purpose.
-    #[cfg(feature = "planted-faults")]
-    pub planted: Option<crate::fault_injection::FaultPlan>,
+    /// The fault that a test injects.
+    #[cfg(feature = "fault-injection")]
+    pub injected_fault: Option<crate::fault_injection::FaultPlan>,
 }
 
 impl Default for AppenderConfig {
@@ -46,8 +46,8 @@ impl Default for AppenderConfig {
             connect_timeout: Duration::from_secs(3),
             append_timeout: Duration::from_secs(30),
             notify_pause: Duration::from_millis(2),
-            #[cfg(feature = "planted-faults")]
-            planted: None,
+            #[cfg(feature = "fault-injection")]
+            injected_fault: None,
         }
     }
 }

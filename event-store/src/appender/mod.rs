@@ -41,8 +41,8 @@ pub struct Appender {
     stop: CancellationToken,
     request_bytes: usize,
     request_rows: usize,
-    #[cfg(feature = "planted-faults")]
-    planted: Option<crate::fault_injection::FaultInjector>,
+    #[cfg(feature = "fault-injection")]
+    injector: Option<crate::fault_injection::FaultInjector>,
 }
 
 /// Where a lane's requests come in.
@@ -80,14 +80,15 @@ impl Appender {
                 LaneSender { queue, room: Arc::new(Semaphore::new(config.queue_bytes)), depth }
             })
             .collect();
-        #[cfg(feature = "planted-faults")]
-        let planted = config.planted.map(|planted| crate::fault_injection::FaultInjector::new(planted, pool.clone()));
+        #[cfg(feature = "fault-injection")]
+        let injector =
+            config.injected_fault.map(|plan| crate::fault_injection::FaultInjector::new(plan, pool.clone()));
         // The announcer ends when the last lane, and with it the last sender, is gone.
         drop(committed);
         writers.spawn(announce::notify_commits(pool, commits, config.notify_pause));
         let appender = Self {
-            #[cfg(feature = "planted-faults")]
-            planted,
+            #[cfg(feature = "fault-injection")]
+            injector,
             entrances,
             stop: stop.clone(),
             request_bytes: config.request_bytes,
@@ -99,10 +100,10 @@ impl Appender {
     /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request
     /// back.
     pub async fn append(&self, request: AppendRequest) -> AppendResult {
-        #[cfg(feature = "planted-faults")]
-        if let Some(planted) = &self.planted {
+        #[cfg(feature = "fault-injection")]
+        if let Some(injector) = &self.injector {
             let mut request = request;
-            let lost = planted.tamper(&mut request).await?;
+            let lost = injector.tamper(&mut request).await?;
             let mut outcome = self.append_unfaulted(request).await?;
             outcome.version += lost;
             outcome.position += lost;

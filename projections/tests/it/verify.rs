@@ -1,4 +1,4 @@
-//! Comparing the live rows with a rebuild: equal when nothing is wrong, and every planted fault by its name.
+//! Comparing the live rows with a rebuild: equal when nothing is wrong, and every injected fault by its name.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

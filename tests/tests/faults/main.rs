@@ -4,8 +4,8 @@
 
 mod clock_steps;
 mod full_disk;
+mod injected;
 mod killed;
-mod planted;
 mod poison;
 mod projectors;
 mod replays;

@@ -116,8 +116,8 @@ fn only_the_edge_links_http() {
 
 /// A dependency of tests alone is in no build of the program, whatever its profile.
 #[test]
-fn faults_can_be_planted_by_the_tests_alone() {
-    const FEATURE: &str = "planted-faults";
+fn only_tests_enable_fault_injection() {
+    const FEATURE: &str = "fault-injection";
     let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
     let mut asking = Vec::new();
     for package in &metadata.packages {

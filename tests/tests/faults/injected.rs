@@ -1,4 +1,4 @@
-//! Faults planted on purpose: the checker finds each, and names it.
+//! Injected faults: the checker detects each and names the rule that it breaks.
 
 use event_store::AppenderConfig;
 use event_store::fault_injection::{Fault, FaultPlan};
@@ -13,17 +13,17 @@ use crate::verdict::{beside, judge};
 const NOW: &str = "2026-11-20T10:00:00Z";
 const SEED: u64 = 7;
 
-/// What the checker says of a system with a fault.
+/// The violations that the checker finds in a system with an injected fault.
 async fn found(pool: &PgPool, fault: Option<Fault>, tamper: &str) -> Vec<Violation> {
-    let planted = fault.map(|fault| FaultPlan { fault, after: 5 });
+    let injected_fault = fault.map(|fault| FaultPlan { fault, after: 5 });
     let system = TestSystem::start_at_work(pool, NOW, |config| SystemConfig {
-        appender: AppenderConfig { planted, ..config.appender },
+        appender: AppenderConfig { injected_fault, ..config.appender },
         ..config
     })
     .await;
     let acme = system.workspace("acme").await;
     let mut workload = Workload::prepare(vec![system.command_url()], acme.key(), NOW.parse().unwrap()).await;
-    // What is kept of an answer shows only where somebody asks again.
+    // A wrong receipt shows only when a request is repeated.
     workload.repeats = 0.5;
     workload.start(SEED);
     workload.acknowledge_more(90).await;

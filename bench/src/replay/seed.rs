@@ -7,7 +7,7 @@ use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::campaign::CampaignEvent;
 use domain::catalogue::{OBSERVATIONS_RECORDED, WORKSPACE_OPENED};
-use domain::event::EventType;
+use domain::catalogue::EventType;
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
 use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};

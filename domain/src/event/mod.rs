@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::campaign::CampaignEvent;
+use crate::catalogue::{self, EventType};
 use crate::observation::ObservationsRecorded;
 use crate::source::SourceEvent;
 use crate::statement::StatementsRecorded;
@@ -13,7 +14,6 @@ mod decode;
 #[cfg(test)]
 mod tests;
 
-pub use crate::catalogue::{self, EventType};
 pub use decode::{DecodeError, upcast};
 
 /// A decoded event of any stream. Written as its payload.

@@ -7,7 +7,8 @@ use std::fs;
 use serde_json::Value;
 
 use super::schemas::{committed, folder, names};
-use crate::event::{Event, EventType};
+use crate::catalogue::EventType;
+use crate::event::Event;
 
 #[test]
 fn decodes_fixtures_of_every_version() {

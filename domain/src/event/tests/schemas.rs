@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::campaign::CampaignEvent;
-use crate::event::{EventType, catalogue};
+use crate::catalogue::{self, EventType};
 use crate::observation::ObservationsRecorded;
 use crate::source::SourceEvent;
 use crate::statement::StatementsRecorded;

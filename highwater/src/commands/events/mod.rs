@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use domain::event::EventType;
+use domain::catalogue::EventType;
 
 /// Type, version, and the JSON Schema of the payload: of every version that was ever written.
 const SCHEMAS: &[(&str, usize, &str)] = include!(concat!(env!("OUT_DIR"), "/event_schemas.rs"));

@@ -16,7 +16,9 @@ use queries::{CanonicalQuery, Data, QueryResult, ReadError, Resolved, ResolvedQu
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::ArrayBuilder;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{ApiError, problem};
 
@@ -87,6 +89,47 @@ pub(crate) struct ReportBody<'a> {
     meta: Meta<'a>,
 }
 
+/// A page of campaigns.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CampaignsAnswer<'a> {
+    #[schema(schema_with = listed_campaigns)]
+    data: CampaignRows<'a>,
+    page: Page<'a>,
+    meta: Meta<'a>,
+}
+
+/// The campaigns of a page: whole, or only the members that `fields` names.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CampaignRows<'a> {
+    Whole(&'a [Campaign]),
+    Selected(Vec<Map<String, Value>>),
+}
+
+/// No member is required, because `fields` may leave out any.
+fn listed_campaigns() -> Schema {
+    let mut campaign = Campaign::schema();
+    if let RefOr::T(Schema::Object(campaign)) = &mut campaign {
+        campaign.required.clear();
+        campaign.description = Some("A campaign. With `fields`, only these members.".to_owned());
+    }
+    ArrayBuilder::new().items(campaign).into()
+}
+
+/// One report of a dashboard: its answer or its problem. A report that fails does not fail the others.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Tile<'a> {
+    /// As `POST /v1/reports` answers.
+    Report(Box<ReportBody<'a>>),
+    /// The problem that `POST /v1/reports` would answer.
+    Refused {
+        /// The problem; `report` names the report.
+        #[schema(value_type = Problem)]
+        problem: Box<RawValue>,
+    },
+}
+
 /// The body of a leaderboard.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LeaderboardAnswer<'a> {
@@ -122,11 +165,10 @@ struct Echo<'a, Q> {
 /// The body of a result of this query.
 pub(crate) fn encode(query: &ResolvedQuery, result: &QueryResult) -> Result<Vec<u8>, ApiError> {
     match (&result.data, &query.query) {
-        (Data::Campaigns(campaigns), CanonicalQuery::Campaigns(canonical)) if !canonical.fields.is_empty() => {
-            let parts = campaigns.iter().map(|campaign| wanted_fields(campaign, canonical));
-            enveloped(parts.collect::<Result<Vec<_>, _>>()?, query, result)
+        (Data::Campaigns(campaigns), CanonicalQuery::Campaigns(canonical)) => {
+            let data = campaign_rows(campaigns, canonical)?;
+            written(&CampaignsAnswer { data, page: page(result), meta: meta(result, echo(query, None)?) })
         }
-        (Data::Campaigns(campaigns), _) => enveloped(campaigns, query, result),
         (Data::Campaign(campaign), _) => enveloped(campaign, query, result),
         (Data::Activity(entries), _) => enveloped(entries, query, result),
         (Data::Corrections(corrections), _) => enveloped(corrections, query, result),
@@ -140,7 +182,7 @@ pub(crate) fn encode(query: &ResolvedQuery, result: &QueryResult) -> Result<Vec<
             let echo = raw(&serde_json::json!({ "reports": names }))?;
             written(&Envelope { data, page: None, meta: meta(result, echo) })
         }
-        (Data::Dashboard(_), _) => Err(ApiError::internal("a dashboard is the result of its own query")),
+        (Data::Campaigns(_) | Data::Dashboard(_), _) => Err(ApiError::internal("the result is of another query")),
     }
 }
 
@@ -183,8 +225,16 @@ fn meta<D>(result: &TypedResult<D>, query: Box<RawValue>) -> Meta<'_> {
     }
 }
 
-/// Those members of a campaign that are wanted.
-fn wanted_fields(campaign: &Campaign, query: &CampaignsQuery) -> Result<Map<String, Value>, ApiError> {
+fn campaign_rows<'a>(campaigns: &'a [Campaign], query: &CampaignsQuery) -> Result<CampaignRows<'a>, ApiError> {
+    if query.fields.is_empty() {
+        return Ok(CampaignRows::Whole(campaigns));
+    }
+    let rows = campaigns.iter().map(|campaign| selected_fields(campaign, query));
+    Ok(CampaignRows::Selected(rows.collect::<Result<_, _>>()?))
+}
+
+/// The members of a campaign that `fields` names.
+fn selected_fields(campaign: &Campaign, query: &CampaignsQuery) -> Result<Map<String, Value>, ApiError> {
     let Value::Object(mut all) = serde_json::to_value(campaign).map_err(ApiError::internal)? else {
         return Err(ApiError::internal("a campaign is an object"));
     };
@@ -215,16 +265,16 @@ fn leaderboard_body<'a>(
     Ok(LeaderboardAnswer { data: campaigns, page: page(result), meta })
 }
 
-/// Each report of a dashboard as `POST /v1/reports` answers it, or the problem that it is refused with.
+/// Each report of a dashboard as `POST /v1/reports` answers it, or its problem.
 fn tiles<'a>(
-    reports: &BTreeMap<String, ReportResult>,
+    reports: &'a BTreeMap<String, ReportResult>,
     query: &'a DashboardQuery,
-) -> Result<BTreeMap<&'a str, Box<RawValue>>, ApiError> {
+) -> Result<BTreeMap<&'a str, Tile<'a>>, ApiError> {
     let mut tiles = BTreeMap::new();
     for (name, resolved) in &query.0 {
         let tile = match (resolved, reports.get(name)) {
-            (Ok(resolved), Some(Ok(result))) => raw(&report_body(&result.data, resolved, result)?)?,
-            (Ok(_), Some(Err(error))) | (Err(error), _) => refused(name, error)?,
+            (Ok(resolved), Some(Ok(result))) => Tile::Report(Box::new(report_body(&result.data, resolved, result)?)),
+            (Ok(_), Some(Err(error))) | (Err(error), _) => Tile::Refused { problem: report_problem(name, error)? },
             (Ok(_), None) => return Err(ApiError::internal("each report of a dashboard has a result or an error")),
         };
         tiles.insert(name.as_str(), tile);
@@ -232,15 +282,16 @@ fn tiles<'a>(
     Ok(tiles)
 }
 
-fn refused(name: &str, error: &ReadError) -> Result<Box<RawValue>, ApiError> {
-    match error {
-        // As it was written when it was refused.
-        ReadError::Unreadable(tile) => RawValue::from_string(tile.to_string()).map_err(ApiError::internal),
-        error => RawValue::from_string(refusal(name, problem(error))).map_err(ApiError::internal),
-    }
+fn report_problem(name: &str, error: &ReadError) -> Result<Box<RawValue>, ApiError> {
+    let text = match error {
+        // The route has written the problem already.
+        ReadError::Unreadable(text) => text.to_string(),
+        error => named_problem(name, problem(error)),
+    };
+    RawValue::from_string(text).map_err(ApiError::internal)
 }
 
-/// The member of a dashboard for a report with a problem.
-pub(crate) fn refusal(name: &str, problem: Problem) -> String {
-    serde_json::json!({ "problem": problem.extension("report", name).to_json() }).to_string()
+/// The problem of one report of a dashboard, as JSON.
+pub(crate) fn named_problem(name: &str, problem: Problem) -> String {
+    problem.extension("report", name).to_json().to_string()
 }

@@ -3,16 +3,12 @@
 use axum::response::Response;
 use http_edge::query::ApiQuery;
 use queries::Query;
-use queries::campaign::Campaign;
 use queries::campaigns::CampaignsRequest;
-use utoipa::openapi::schema::ArrayBuilder;
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 use super::values;
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::{Meta, Page};
+use crate::json::CampaignsAnswer;
 use crate::params::params;
 use crate::problems::ListProblems;
 
@@ -35,26 +31,6 @@ params! {
     }
 }
 
-/// A page of campaigns, as the OpenAPI document describes it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes how an `Envelope` of these is written")]
-struct CampaignsAnswer {
-    #[schema(schema_with = listed_schema)]
-    data: Vec<Campaign>,
-    page: Page<'static>,
-    meta: Meta<'static>,
-}
-
-/// No member is required, because `fields` may leave out any.
-fn listed_schema() -> Schema {
-    let mut campaign = Campaign::schema();
-    if let RefOr::T(Schema::Object(campaign)) = &mut campaign {
-        campaign.required.clear();
-        campaign.description = Some("A campaign. With `fields`, only these members.".to_owned());
-    }
-    ArrayBuilder::new().items(campaign).into()
-}
-
 /// List campaigns, filtered and sorted
 #[utoipa::path(
     get,
@@ -64,7 +40,7 @@ fn listed_schema() -> Schema {
     params(CampaignsParams),
     responses(
         (status = 200, description = "A page of campaigns.", content(
-            (CampaignsAnswer = "application/json"),
+            (CampaignsAnswer<'static> = "application/json"),
             (String = "text/csv"),
         )),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),

@@ -9,31 +9,14 @@ use http_edge::json::{self, ApiEnvelope};
 use http_edge::problem::Problem;
 use http_edge::query::ApiQuery;
 use queries::{CanonicalQuery, Query, dashboard};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use self::request::{DashboardEntry, DashboardRequest, Reports};
 use super::post_or_get::{CacheableParams, PinDates, PostedParams, ReportInput};
 use super::reports::with_dates;
 use crate::context::ReadContext;
 use crate::error::ApiError;
-use crate::json::{Envelope, ReportBody, refusal};
+use crate::json::{Envelope, Tile, named_problem};
 use crate::problems::DashboardProblems;
-
-/// One report of a dashboard: its answer or its problem. A report that fails does not fail the others.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes what is written as it was computed")]
-pub(crate) enum Tile {
-    /// As `POST /v1/reports` answers.
-    Report(Box<ReportBody<'static>>),
-    /// The problem that `POST /v1/reports` would answer.
-    Refused {
-        /// The problem; `report` names the report.
-        #[schema(value_type = Problem)]
-        problem: serde_json::Value,
-    },
-}
 
 impl PinDates for DashboardRequest {
     /// Each report has its own limit.
@@ -72,7 +55,7 @@ impl PinDates for DashboardRequest {
     params(PostedParams),
     request_body = DashboardRequest,
     responses(
-        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile>>),
+        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile<'static>>>),
         DashboardProblems,
     )
 )]
@@ -92,7 +75,7 @@ pub(crate) async fn post(
     tag = "numbers",
     params(CacheableParams),
     responses(
-        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile>>),
+        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile<'static>>>),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         DashboardProblems,
     )
@@ -109,7 +92,7 @@ async fn answer(caller: ReadContext, sent: ReportInput<DashboardRequest>) -> Res
     // What the address says holds for all of them.
     sent.data_state(None)?;
     let entry = |name: &String, entry: &DashboardEntry| {
-        let refused = |problem: Problem| dashboard::DashboardEntry::Refused(refusal(name, problem).into());
+        let refused = |problem: Problem| dashboard::DashboardEntry::Refused(named_problem(name, problem).into());
         match entry {
             DashboardEntry::Report(request) => match sent.data_state(request.data_state.as_deref()) {
                 Ok(data_state) => dashboard::DashboardEntry::Report { request: request.clone(), data_state },

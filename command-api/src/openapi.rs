@@ -23,6 +23,7 @@ use crate::state::ApiState;
                        429 or 503 with `Retry-After` may be sent again, with the same `Idempotency-Key`."
     ),
     components(schemas(Problem)),
+    security(("key" = [])),
     tags(
         (name = "campaigns", description = "Plan campaigns and change their state"),
         (name = "sources", description = "Register connectors' feeds and report their runs"),

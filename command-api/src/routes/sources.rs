@@ -99,8 +99,7 @@ pub(crate) struct SourceResponse {
             ("ETag" = String, description = "The version"),
         )),
         SourceProblems,
-    ),
-    security(("key" = []))
+    )
 )]
 pub(crate) async fn register(
     State(state): State<ApiState>,

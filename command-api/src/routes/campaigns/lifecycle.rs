@@ -30,8 +30,7 @@ macro_rules! lifecycle_routes {
                     ("ETag" = String, description = "The version, which `If-Match` takes"),
                 )),
                 LifecycleProblems,
-            ),
-            security(("key" = []))
+            )
         )]
         pub(crate) async fn $name(
             State(state): State<ApiState>,

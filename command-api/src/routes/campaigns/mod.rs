@@ -37,8 +37,7 @@ pub(crate) use schema::{CampaignResponse, CreateCampaign, EditCampaign, SetBudge
             ("ETag" = String, description = "The version, which `If-Match` takes"),
         )),
         CreateCampaignProblems,
-    ),
-    security(("key" = []))
+    )
 )]
 pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) -> Result<CommandResponse, RouteError> {
     let body: CreateCampaign = command.body()?;
@@ -69,8 +68,7 @@ pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) 
             ("ETag" = String, description = "The version, which `If-Match` takes"),
         )),
         EditCampaignProblems,
-    ),
-    security(("key" = []))
+    )
 )]
 pub(crate) async fn edit(
     State(state): State<ApiState>,
@@ -98,8 +96,7 @@ pub(crate) async fn edit(
             ("ETag" = String, description = "The version, which `If-Match` takes"),
         )),
         BudgetProblems,
-    ),
-    security(("key" = []))
+    )
 )]
 pub(crate) async fn set_budget(
     State(state): State<ApiState>,

@@ -210,8 +210,7 @@ pub(crate) enum StreamLine {
             (StreamLine = "application/x-ndjson"),
         )),
         ObservationProblems,
-    ),
-    security(("key" = []))
+    )
 )]
 pub(crate) async fn record(
     State(state): State<ApiState>,

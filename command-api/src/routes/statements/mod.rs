@@ -102,8 +102,7 @@ struct StatementSent {
     responses(
         (status = 200, description = "Result of each item", body = BatchResponse),
         StatementProblems,
-    ),
-    security(("key" = []))
+    )
 )]
 pub(crate) async fn record(
     State(state): State<ApiState>,

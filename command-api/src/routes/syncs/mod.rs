@@ -66,8 +66,7 @@ pub(crate) struct SyncResponse {
     responses(
         (status = 200, description = "The sync was recorded", body = SyncResponse),
         SyncProblems,
-    ),
-    security(("key" = []))
+    )
 )]
 pub(crate) async fn record(
     State(state): State<ApiState>,

@@ -1,4 +1,4 @@
-//! Authentication: from a bearer token to the principal that it stands for.
+//! Authentication of bearer tokens.
 
 use sqlx::PgPool;
 
@@ -6,7 +6,7 @@ use crate::clock::SharedClock;
 use crate::keys::{ApiKeyVerifier, KeyError};
 use crate::principal::Principal;
 
-/// Finds the principal of a bearer token. The only tokens today are API keys. Clones share what they remember.
+/// Authenticator of bearer tokens. API keys are the only kind of token. Clones share one cache.
 #[derive(Debug, Clone)]
 pub struct Authenticator {
     keys: ApiKeyVerifier,
@@ -22,8 +22,8 @@ impl Authenticator {
         self.authenticate_limited(token, || Ok(())).await
     }
 
-    /// The same, for tokens from strangers: `admit` runs before the database is asked and may refuse, so that guesses
-    /// can be limited.
+    /// Like `authenticate`, for tokens of unknown callers. `admit` runs before the database query and may refuse, so
+    /// that guesses can be limited.
     pub async fn authenticate_limited<E: From<KeyError>>(
         &self,
         token: &str,

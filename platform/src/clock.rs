@@ -1,4 +1,4 @@
-//! Where time comes from. Nothing else asks the system for the date.
+//! The clock: the only code that reads the system's time.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Tells the time. A trait, so that a test can be at any date.
+/// A source of the current time. It is a trait so that a test can set any date.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> DateTime<Utc>;
 
-    /// How long it is since some fixed moment. Unlike the date, this never goes back: it is what rates are measured by.
+    /// The time since a fixed moment. It never goes back, unlike the date, so rates are measured by it.
     fn elapsed(&self) -> Duration;
 }
 
-/// A clock that many parts of a process look at.
+/// A clock that parts of a process share.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The system's time.
+/// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -39,8 +39,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved. Clones show the same time. Moved back, it shows an earlier date, but no
-/// less time has passed.
+/// A clock that moves only when a test moves it. Clones show the same time. A move back changes the date, but not the
+/// elapsed time.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<Mutex<Moment>>);
 

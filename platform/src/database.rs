@@ -1,7 +1,7 @@
-//! Pools of connections, each acting as one part of the system.
+//! Pools of connections, each with one role of the database.
 //!
-//! A process logs in as one user and every connection then takes the role of its part, so that the database itself
-//! refuses what the part must not touch.
+//! A process logs in as one user. Every connection then takes the role of its part, so the database enforces what the
+//! part may touch.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use crate::config::{ConfigError, secret, within};
 
-/// How to reach the database.
+/// The configuration of the database connection.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
@@ -22,8 +22,8 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// The most connections that one part of this process opens.
     pub max_connections: u32,
-    /// A statement that runs longer is cancelled by the server; 0 means never. It does not bind `DatabaseRole::Admin`,
-    /// whose migrations may take long.
+    /// The longest time of a statement in milliseconds; the server cancels a longer one. 0 means no limit. It does not
+    /// apply to `DatabaseRole::Admin`, whose migrations may take long.
     pub statement_timeout_ms: u64,
 }
 
@@ -57,7 +57,7 @@ impl DatabaseConfig {
     }
 }
 
-/// Which part of the system a connection acts as.
+/// The role that a connection takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseRole {
     /// Writes the log.
@@ -66,7 +66,7 @@ pub enum DatabaseRole {
     Projector,
     /// Reads the read tables.
     Read,
-    /// The user that logged in: migrations, keys, workspaces.
+    /// The user that logged in. It runs migrations and writes keys and workspaces.
     Admin,
 }
 
@@ -90,7 +90,7 @@ impl DatabaseRole {
     }
 }
 
-/// The database cannot be used.
+/// An error of connecting to the database.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error(transparent)]
@@ -101,33 +101,33 @@ pub enum ConnectError {
     Role { part: &'static str, source: sqlx::Error },
 }
 
-/// An idle connection is asked whether it still lives only if it has rested this long: a busy pool pays nothing, and a
-/// pool that slept through a restart of the database finds its dead connections before a request does.
+/// How long an idle connection is used without a check. A busy pool makes no checks. A pool that was idle during a
+/// restart of the database finds dead connections before a request does.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// Opens a pool whose connections act as `part`. Fails at once when the database cannot be reached; a connection that
-/// is lost later is replaced by the next acquire.
+/// Opens a pool whose connections act as `part`. It fails at once when the database cannot be reached. The next acquire
+/// replaces a connection that is lost later.
 pub async fn connect(config: &DatabaseConfig, part: DatabaseRole) -> Result<PgPool, ConnectError> {
     let mut options = config.options()?.application_name(&format!("highwater-{}", part.name()));
     if part != DatabaseRole::Admin {
-        // A client that is gone without a word must not hold a log's head, nor anything else, for hours.
-        // A projector that is frozen amid a transaction must not hold up the one that takes its logs over.
+        // A client that disappears must not hold a lock, such as that of a log's head, for hours. A projector that
+        // freezes inside a transaction must not block its successor.
         let longest_idle = if part == DatabaseRole::Projector { "10000" } else { "60000" };
         options = options.options([
             ("statement_timeout", config.statement_timeout_ms.to_string().as_str()),
             ("idle_in_transaction_session_timeout", longest_idle),
             ("tcp_keepalives_idle", "30"),
-            // Compiling a statement takes longer than carrying out any of ours saves.
+            // Just-in-time compilation costs more than it saves on these statements.
             ("jit", "off"),
         ]);
     }
     if part == DatabaseRole::Read {
-        // Callers of reads come and go: what is asked for one who hung up ends with its connection, soon.
+        // Reads are abandoned when their callers disconnect, so the server ends such a connection soon.
         options = options.options([("client_connection_check_interval", "1s")]);
     }
     if part == DatabaseRole::Command {
-        // This part looks everything up by a key, thousands of times a second and from the first event on. A prepared
-        // plan that was made while a table was short would go on reading all of it.
+        // The command role finds every row by a key, from the first event on. A prepared plan from when a table was
+        // short would otherwise keep scanning the whole table.
         options = options.options([("enable_seqscan", "off")]);
     }
     check_role(&options, part).await?;
@@ -157,8 +157,7 @@ pub async fn connect(config: &DatabaseConfig, part: DatabaseRole) -> Result<PgPo
         .map_err(|source| ConnectError::Unreachable { part: part.name(), source })
 }
 
-/// The pool retries a connection that fails until its acquire times out; one plain attempt first tells why, and at
-/// once.
+/// Makes one plain connection first. The pool would hide the cause, because it retries until its acquire times out.
 async fn check_role(options: &PgConnectOptions, part: DatabaseRole) -> Result<(), ConnectError> {
     let unreachable = |source| ConnectError::Unreachable { part: part.name(), source };
     let mut connection = options.connect().await.map_err(unreachable)?;

@@ -1,8 +1,8 @@
-//! Errors as text for people who read logs.
+//! Errors as text for log lines.
 
 use std::error::Error;
 
-/// An error and everything that caused it, in one line.
+/// An error and its causes in one line.
 pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

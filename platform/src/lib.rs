@@ -1,10 +1,10 @@
 //! What every process needs and no campaign knows.
 //!
-//! In reading order: `config` gathers the sections a process is configured by; `clock` is where time comes from; `telemetry`
-//! turns on logs and metrics; `database` opens pools as one role of the database; `notifications` wakes whoever waits for a
-//! change; `principal` says who acts and with which scopes; `keys` holds the API keys; `authenticator` turns a bearer token into a
-//! principal; `lifecycle` starts, drains and stops the tasks of a process; `local_postgres` runs a private PostgreSQL where no
-//! service is at hand; `rate_limit` counts what each of many keys uses.
+//! In reading order: `config` holds the sections of the configuration; `clock` reads the time; `telemetry` starts logs
+//! and metrics; `database` opens pools with one role of the database; `notifications` wakes code that waits for a
+//! change; `principal` describes the actor and its scopes; `keys` holds the API keys; `authenticator` finds the
+//! principal of a bearer token; `lifecycle` starts, drains and stops the tasks of a process; `local_postgres` runs a
+//! private PostgreSQL; `rate_limit` counts the use of each of many keys.
 
 pub mod authenticator;
 pub mod clock;

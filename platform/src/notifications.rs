@@ -1,16 +1,16 @@
-//! The listener for PostgreSQL notifications: it reconnects, coalesces, and polls slowly behind them.
+//! The listener for PostgreSQL notifications. It reconnects, coalesces notifications, and polls slowly besides.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 
-/// The channel that a projector notifies, without a payload, after it committed rows: the contract of projections and
-/// queries, which know nothing else of each other but the read tables.
+/// The channel that a projector notifies, without a payload, after it committed rows. Besides the read tables, it is
+/// the only contract between projections and queries.
 pub const READ_CHANNEL: &str = "highwater_read";
 
-/// A listener on one channel, with a slow poll behind it. A notification is a hint that may be lost with its connection.
-/// A caller that is woken therefore reads the tables, and is woken after `poll` in any case.
+/// A listener on one channel, with a slow poll besides. A notification is a hint that may be lost with its connection.
+/// So a caller that wakes reads the tables, and it wakes after `poll` in any case.
 #[derive(Debug)]
 pub struct NotificationListener {
     pool: PgPool,
@@ -20,15 +20,15 @@ pub struct NotificationListener {
 }
 
 impl NotificationListener {
-    /// A listener that wakes its caller at the latest every `poll`. It takes one connection of the pool at the first
+    /// A listener that wakes its caller after `poll` at the latest. It takes one connection of the pool at the first
     /// [`changed`](Self::changed) and keeps it.
     pub fn new(pool: PgPool, channel: &str, poll: Duration) -> Self {
         Self { pool, channel: channel.to_owned(), poll, listener: None }
     }
 
-    /// Returns when something may have changed since the last call. Cancel-safe. That is when a notification came, or
-    /// `poll` has passed, or the connection was made or lost, because notifications may then have been missed.
-    /// Notifications that queue up count as one.
+    /// Returns when a change is possible since the last call. It is cancel-safe. It returns after a notification, after
+    /// `poll`, and when the connection was made or lost, because notifications may then have been missed. Queued
+    /// notifications count as one.
     pub async fn changed(&mut self) {
         match &mut self.listener {
             Some(listener) => match tokio::time::timeout(self.poll, listener.try_recv()).await {

@@ -1,12 +1,12 @@
-//! The sections of a process's configuration, one per concern, each with its defaults and its own check.
+//! The sections of a process's configuration, one for each concern, with defaults and validation.
 //!
-//! A section is deserialised once, at the start, by whoever owns the process; an unknown field is an error. `validate`
-//! then refuses what would only fail later, and names the field.
+//! The process deserialises a section once, at its start; an unknown field is an error. `validate` rejects values that
+//! would only fail later, and names the field.
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-/// A value that a section cannot work with.
+/// A configuration value that a section rejects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     #[error("`{field}` must not be empty")]
@@ -19,12 +19,12 @@ pub enum ConfigError {
     Filter { reason: String },
 }
 
-/// Whether a value is from `least` to `most`, both included.
+/// Checks that a value is from `least` to `most`, both included.
 pub fn within(field: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
     if (least..=most).contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { field, least, most }) }
 }
 
-/// Reads a string straight into a secret, so that it is never printed with the rest of its section.
+/// Deserialises a string as a secret, so that its section never prints it.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)
 }

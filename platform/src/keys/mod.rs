@@ -1,7 +1,7 @@
-//! API keys: each belongs to one workspace and has scopes.
+//! API keys. Each belongs to one workspace and has scopes.
 //!
-//! A key is random and long, and only its SHA-256 digest is stored, so finding it by digest leaks nothing and needs no
-//! slow hash. A key is never logged, printed or kept in clear.
+//! A key is random and long, and only its SHA-256 digest is stored. So a lookup by digest leaks nothing and needs no
+//! slow hash. A key is never logged or stored in clear.
 
 mod registry;
 
@@ -42,24 +42,24 @@ fn digest(key: &str) -> Digest {
 
 const LONGEST: usize = 200;
 
-/// Whether `text` has the form of a bearer token (RFC 6750), so that garbage never costs a query.
+/// Whether `text` has the form of a bearer token (RFC 6750). Malformed text costs no query.
 fn is_well_formed(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
 }
 
-/// How long a cached key is trusted. A revoked key stops working within this time.
+/// How long a cached key is valid. A revoked key stops working within this time.
 const TRUSTED_FOR: TimeDelta = TimeDelta::seconds(5);
 
-/// From this age on, one request asks again while the others use the cache, so that no crowd of callers waits for the
-/// database.
+/// The age from which one request refreshes a cached key while the others use the cache. So many callers never wait for
+/// the database at once.
 const REFRESH_FROM: TimeDelta = TimeDelta::milliseconds(2_500);
 
 /// The capacity of the cache. If more keys are in use at once, they are looked up more often.
 const MAX_CACHED: usize = 10_000;
 
-/// Finds the principal of an API key. Valid keys are cached for five seconds. Unknown ones are not, so that a key works
-/// as soon as it is made. Clones share the cache.
+/// The verifier of API keys. It caches valid keys for five seconds. It does not cache unknown ones, so that a new key
+/// works at once. Clones share the cache.
 #[derive(Clone)]
 pub(crate) struct ApiKeyVerifier {
     pool: PgPool,
@@ -78,7 +78,7 @@ impl ApiKeyVerifier {
         Self { pool, clock, cache: Arc::default() }
     }
 
-    /// The principal of `key`, or none if the key is unknown or revoked. `admit` runs before the database is asked.
+    /// The principal of `key`, or none if the key is unknown or revoked. `admit` runs before the database query.
     pub(crate) async fn verify<E: From<KeyError>>(
         &self,
         key: &str,
@@ -117,12 +117,13 @@ impl ApiKeyVerifier {
         found
     }
 
-    /// None if this caller must ask the database: the key is not cached, or it is this caller's turn to refresh it.
+    /// The cached principal. None if the caller must query the database: the key is not cached, or this caller
+    /// refreshes it.
     fn cached(&self, digest: &Digest, now: DateTime<Utc>) -> Option<Principal> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         let entry = cache.get(digest)?;
         let age = now - entry.found_at;
-        // A clock that was set back says nothing about the age.
+        // After the clock was set back, the age is unknown.
         if age < TimeDelta::zero() || age >= TRUSTED_FOR {
             return None;
         }

@@ -10,16 +10,16 @@ use uuid::{NoContext, Timestamp, Uuid};
 use super::{Digest, KeyError, digest, is_well_formed};
 use crate::principal::{Actor, Principal, Scope};
 
-/// A key to be made.
+/// A key to create.
 #[derive(Debug, Clone, Copy)]
 pub struct NewKey<'a> {
     pub workspace: i32,
-    /// Tells people what the key is for.
+    /// The purpose of the key, for people.
     pub name: &'a str,
     pub scopes: &'a [Scope],
 }
 
-/// A key as it is listed: everything but the key.
+/// A listed key: its record without the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
     pub key_id: Uuid,
@@ -37,7 +37,7 @@ pub enum Revocation {
     Unknown,
 }
 
-/// Makes a key of 256 random bits. This is the only time that it is shown.
+/// Creates a key of 256 random bits. Only this call returns the secret.
 pub async fn create_key(
     conn: &mut PgConnection,
     new: NewKey<'_>,
@@ -49,7 +49,8 @@ pub async fn create_key(
     Ok((key_id, key))
 }
 
-/// Makes a given key work, as the development key. One that is there already is set to `new` and is no longer revoked.
+/// Inserts a key with a given secret, such as the development key. An existing key is set to `new` and is no longer
+/// revoked.
 pub async fn insert_key(
     conn: &mut PgConnection,
     new: NewKey<'_>,
@@ -85,7 +86,7 @@ pub async fn insert_key(
     Ok(key_id)
 }
 
-/// Ids sort by the time that the caller says it is.
+/// A key id that sorts by the given time.
 fn made_at(now: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()))
@@ -115,7 +116,7 @@ pub async fn list_keys(conn: &mut PgConnection, workspace: Option<i32>) -> Resul
         .collect()
 }
 
-/// Processes that remember the key let it go within five seconds.
+/// Revokes a key. Processes that cached it accept it for at most five seconds more.
 pub async fn revoke_key(conn: &mut PgConnection, key_id: Uuid, now: DateTime<Utc>) -> Result<Revocation, KeyError> {
     let before = sqlx::query_scalar!(
         "WITH found AS (SELECT key_id, revoked_at FROM auth.keys WHERE key_id = $1 FOR UPDATE)

@@ -1,8 +1,8 @@
-//! How a process starts, drains and stops.
+//! The lifecycle of a process: start, drain, stop.
 //!
-//! Tasks belong to a stage. The first signal, or a task that ends before it was told to, begins the drain: the stages
-//! are told to stop one after the other, each when the one before it is done, so that a request that was accepted still
-//! finds the log, and the log its database. A second signal or the deadline drops what is left.
+//! Tasks belong to a stage. The drain begins with the first signal, or when a task ends before it was stopped. The
+//! stages stop one after the other, so an accepted request can still use the log, and the log its database. A second
+//! signal or the deadline drops the remaining tasks.
 
 use std::error::Error;
 use std::io;
@@ -17,14 +17,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// When a task is told to stop.
+/// The order in which tasks stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// What accepts work from outside: servers, traffic.
+    /// Tasks that accept work from outside: servers, traffic.
     Edge,
-    /// What does the work: appender, projector.
+    /// Tasks that do the work: appender, projector.
     Core,
-    /// What the work stands on: a private database.
+    /// Tasks that the others need: a private database.
     Base,
 }
 
@@ -84,7 +84,7 @@ impl Lifecycle {
         Self::default()
     }
 
-    /// Cancelled when the tasks of `stage` are to finish what they do and end.
+    /// The token that is cancelled when the tasks of `stage` must finish and end.
     pub fn token(&self, stage: Stage) -> CancellationToken {
         self.stage(stage).stop.clone()
     }
@@ -97,7 +97,7 @@ impl Lifecycle {
         }
     }
 
-    /// Runs a task that is meant to go on until its stage is told to stop.
+    /// Runs a task until its stage stops.
     pub fn spawn<F, E>(&self, stage: Stage, task: &'static str, work: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -119,13 +119,13 @@ impl Lifecycle {
                 Ok(Err(error)) => LifecycleError::Failed { task, source: error.into() },
                 Err(_panic) => LifecycleError::Panicked { task },
             };
-            // Nobody listens once the lifecycle is over.
+            // The receiver is gone once the lifecycle is over.
             let _ = deaths.send(death);
         });
     }
 
-    /// Waits for the first of `stops`, or for a task that dies; then drains for at most `grace`. The error is what the
-    /// process should exit with: the first death, or the tasks that had to be dropped.
+    /// Waits for the first of `stops`, or for a task that ends. Then it drains for at most `grace`. The error is the
+    /// first failure, or the tasks that had to be dropped; the process exits with it.
     pub async fn run(mut self, stops: impl Stream<Item = &'static str>, grace: Duration) -> Result<(), LifecycleError> {
         let stops = stops.chain(stream::pending());
         tokio::pin!(stops);
@@ -153,8 +153,8 @@ impl Lifecycle {
             left.extend(edge.drop_tasks().await);
             left.extend(core.drop_tasks().await);
         }
-        // What everything stood on is always told, even when the rest was dropped: a database that is not stopped
-        // recovers.
+        // The base stage is always stopped, even after the others were dropped: a database that is not stopped has to
+        // recover.
         let in_time = tokio::select! {
             () = base.finish() => true,
             _ = stops.next() => false,
@@ -192,7 +192,7 @@ impl StageTasks {
         self.tracker.wait().await;
     }
 
-    /// The tasks that had to be dropped.
+    /// Drops the remaining tasks and returns their names.
     async fn drop_tasks(&self) -> Vec<&'static str> {
         let left = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.stop.cancel();
@@ -206,7 +206,7 @@ impl StageTasks {
     }
 }
 
-/// Holds a task's name among the living.
+/// Registers a task's name while the task runs.
 struct TaskGuard {
     task: &'static str,
     among: Arc<Mutex<Vec<&'static str>>>,

@@ -1,4 +1,4 @@
-//! The user whom PostgreSQL runs as.
+//! The operating-system user that runs PostgreSQL.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,12 +15,13 @@ use super::programs::PgBinaries;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OsUser {
     pub(super) name: String,
-    /// None: this process's own user, so nothing has to be changed.
+    /// None: this process's own user, so there is nothing to change.
     other: Option<(u32, u32)>,
 }
 
 impl OsUser {
-    /// The owner of an existing database; else this user, or an unprivileged one where this is root.
+    /// Chooses the owner of an existing database. Otherwise it is this user, or an unprivileged user if this process is
+    /// root.
     pub(super) fn choose(existing: Option<&Path>) -> Result<Self, LocalPostgresError> {
         let owner = match existing {
             Some(directory) => Some(owner(directory)?),
@@ -62,7 +63,7 @@ impl OsUser {
         })
     }
 
-    /// A program that runs as this user, out of reach of the terminal, in `directory`, and speaks English.
+    /// A command that runs as this user in `directory`, outside the terminal's process group, with English messages.
     pub(super) fn command(&self, program: impl AsRef<OsStr>, directory: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(directory).process_group(0).env("LC_ALL", "C").stdin(Stdio::null());
@@ -72,8 +73,8 @@ impl OsUser {
         command
     }
 
-    /// Names the first directory on the way to `directory` that this user may not enter. The system itself is asked, so
-    /// that access lists count too.
+    /// Checks that this user may enter every directory on the path to `directory`, and names the first that it may not.
+    /// It lets the system decide, so that access lists count too.
     pub(super) async fn check_reach(&self, directory: &Path, programs: &PgBinaries) -> Result<(), LocalPostgresError> {
         if !self.is_other() || self.may_enter(directory, programs).await? {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The PostgreSQL of a data directory, for a command that ends soon: the server that runs already, or one of its own.
+//! The PostgreSQL of a data directory, for a short command: the running server, or one of its own.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::error::LocalPostgresError;
 use super::locks::{POLL, lock_out_guests, try_lock_guest, try_lock_out_guests};
 use super::server::{DATABASE, is_starting, socket_url};
 
-/// A way to the database of a directory, for the length of a command.
+/// Access to the database of a data directory while a command runs.
 #[derive(Debug)]
 pub struct AttachedPostgres {
     url: SecretString,
@@ -53,7 +53,7 @@ impl AttachedPostgres {
         }
     }
 
-    /// `None` while the server of another process starts or stops.
+    /// Connects as a guest. `None` while the owner starts or stops the server.
     async fn as_guest(root: &Path) -> Result<Option<Self>, LocalPostgresError> {
         let Some(guest) = try_lock_guest(root)? else { return Ok(None) };
         let Some(postmaster) = read_postmaster(&directory::database(root))? else { return Ok(None) };
@@ -73,12 +73,12 @@ impl AttachedPostgres {
         Ok(Some(Self { url, server: ServerOwner::Another { _guest: guest } }))
     }
 
-    /// Where the database `highwater` takes connections, for sqlx and libpq alike.
+    /// The URL of the database `highwater`, for sqlx and libpq alike.
     pub fn url(&self) -> SecretString {
         self.url.clone()
     }
 
-    /// Whether this process started the server, and so has to `detach`.
+    /// Whether this process started the server and has to `detach`.
     pub fn owns_server(&self) -> bool {
         matches!(self.server, ServerOwner::Us(_))
     }
@@ -91,8 +91,8 @@ impl AttachedPostgres {
         }
     }
 
-    /// Stops the server if this process started it, once no other process uses it. Whoever comes meanwhile waits, and
-    /// then starts a server of its own.
+    /// Stops the server if this process started it, once no other process uses it. A process that attaches meanwhile
+    /// waits, and then starts a server of its own.
     pub async fn detach(self) -> Result<(), LocalPostgresError> {
         let ServerOwner::Us(server) = self.server else { return Ok(()) };
         let _no_guests = lock_out_guests(server.directory.root(), Duration::MAX).await?;

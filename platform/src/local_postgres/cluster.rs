@@ -1,5 +1,4 @@
-//! The files of the database: makes them, reads which server uses them, and stops one that outlived the process that
-//! started it.
+//! The files of the database. Creates them, reads which server uses them, and stops a server that outlived its process.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -19,12 +18,12 @@ use super::locks::lock_out_guests;
 /// The superuser of a private database.
 pub(super) const SUPERUSER: &str = "highwater";
 
-/// Makes the database's files if they are not there.
+/// Creates the database's files if they do not exist.
 pub(super) async fn prepare(directory: &DataDir, durable: bool) -> Result<(), LocalPostgresError> {
     if directory.has_database()? {
         return Ok(());
     }
-    // Not every system has C.UTF-8; C sorts the same.
+    // Some systems lack C.UTF-8; C has the same order.
     if initdb(directory, durable, "C.UTF-8").await.is_err() {
         initdb(directory, durable, "C").await?;
     }
@@ -69,9 +68,9 @@ fn said(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
 }
 
-/// Stops a server of this very directory that still runs although its process is gone: we hold the directory's lock, so
-/// nobody else runs it. Those who still use it may finish first. A stale pid file that names some other process would
-/// keep PostgreSQL from starting, and is removed.
+/// Stops a server of this directory that outlived its process. The caller holds the directory's lock, so no other
+/// process runs the server. Connected clients may finish first. A stale pid file that names another process is removed,
+/// because PostgreSQL would not start with it.
 pub(super) async fn stop_orphan(directory: &DataDir, within: Duration) -> Result<(), LocalPostgresError> {
     let database = directory.database();
     let pid_file = database.join("postmaster.pid");
@@ -99,27 +98,27 @@ pub(super) async fn stop_orphan(directory: &DataDir, within: Duration) -> Result
         .output()
         .await
         .map_err(|source| LocalPostgresError::File { what: "run", path: program, source })?;
-    // It may have ended by itself in between.
+    // The server may have ended by itself meanwhile.
     if ended.status.success() || !is_alive(pid) {
         return Ok(());
     }
     Err(LocalPostgresError::Program { program: "pg_ctl", output: said(&ended.stderr) })
 }
 
-/// Whether a server of this directory did not end as it should.
+/// Whether a server of this directory ended without a clean shutdown.
 pub(super) fn ended_badly(directory: &DataDir) -> bool {
     directory.database().join("postmaster.pid").exists()
 }
 
-/// Where a server takes connections.
+/// The socket of a server.
 #[derive(Debug)]
 pub(super) struct Postmaster {
     pub(super) socket: PathBuf,
     pub(super) port: u16,
 }
 
-/// The server that uses the database, as it wrote itself down: line 4 of its file is the port, line 5 the socket's
-/// directory. `None` if there is none, or if it has not yet written both.
+/// The server that uses the database, from its pid file: line 4 is the port, line 5 the socket's directory. `None` if
+/// there is none, or if it has not written both yet.
 pub(super) fn read_postmaster(database: &Path) -> Result<Option<Postmaster>, LocalPostgresError> {
     let lines = read_lines(&database.join("postmaster.pid"))?;
     let (port, socket) = (lines.get(3).and_then(|line| line.parse().ok()), lines.get(4));
@@ -138,13 +137,13 @@ fn read_lines(pid_file: &Path) -> Result<Vec<String>, LocalPostgresError> {
 }
 
 fn is_alive(pid: Pid) -> bool {
-    // One that we may not signal is alive too.
+    // A process that may not be signalled is alive too.
     pid.as_raw() > 1 && !matches!(kill(pid, None), Err(Errno::ESRCH))
 }
 
-/// We start a server with its directory as an argument. Unlike its working directory, its arguments may be read by
-/// whoever is root in a container without the right to trace. Where they cannot be read, a living process is taken for
-/// the postmaster.
+/// Whether the process is a server of this database. The server gets its directory as an argument. Unlike a working
+/// directory, arguments are readable for root in a container without the right to trace. If they cannot be read, a
+/// living process counts as the postmaster.
 fn works_in(pid: Pid, database: &Path) -> bool {
     match fs::read(format!("/proc/{pid}/cmdline")) {
         Ok(arguments) => arguments.split(|byte| *byte == 0).any(|argument| argument == database.as_os_str().as_bytes()),

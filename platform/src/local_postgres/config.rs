@@ -1,4 +1,4 @@
-//! How a private PostgreSQL is to run.
+//! The configuration of a private PostgreSQL.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 /// The settings of one instance.
 #[derive(Debug, Clone)]
 pub struct LocalPostgresConfig {
-    /// Holds everything of this instance; made if it is not there.
+    /// The directory of all files of this instance. It is created if it does not exist.
     pub data_dir: PathBuf,
-    /// Whether what was committed survives a crash of the machine, not only of its processes. Tests do without.
+    /// Whether commits survive a crash of the machine, not only of its processes. Tests turn it off.
     pub durable: bool,
     pub max_connections: u32,
     pub shared_buffers_mb: u32,
-    /// Listen on a free port of 127.0.0.1 too, with a password that is made anew at each start.
+    /// Whether to listen on a free port of 127.0.0.1 too, with a new password at each start.
     pub loopback_port: bool,
-    /// How long a start may take, recovery after a crash included.
+    /// The longest time of a start, with recovery after a crash.
     pub start_within: Duration,
 }
 

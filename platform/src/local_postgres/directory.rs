@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! highwater.lock    held by the process that runs the server
-//! highwater.guests  shared by the processes that connect to a server of another one
+//! highwater.guests  shared by the processes that connect to the server of another process
 //! postgres/         the database
-//! postgres.log      what it says
-//! socket/           where it takes connections, unless the path is too long for a socket
+//! postgres.log      its log
+//! socket/           its socket, unless the path is too long for a socket
 //! ```
 
 use std::fs::{self, DirBuilder, File};
@@ -30,7 +30,7 @@ pub(super) struct DataDir {
     _lock: File,
 }
 
-/// What a socket's path may take on every system, with the file's own name.
+/// The longest path of a socket that every system accepts, with the file's name.
 const LONGEST_SOCKET: usize = 103;
 const SOCKET_NAME: usize = "/.s.PGSQL.65535".len();
 
@@ -62,7 +62,7 @@ impl DataDir {
         database(&self.root)
     }
 
-    /// Where a new database is made, so that one that was not finished is never taken for one.
+    /// The directory of a new database until it is complete, so that an unfinished one is never used.
     pub(super) fn unfinished(&self) -> PathBuf {
         self.root.join("postgres.new")
     }
@@ -75,8 +75,8 @@ impl DataDir {
         version(&self.database()).map(|version| version.is_some())
     }
 
-    /// A directory for the socket that PostgreSQL's user alone may enter: here, or under /tmp where the path would be
-    /// too long.
+    /// A directory for the socket that only PostgreSQL's user may enter: here, or under /tmp if the path would be too
+    /// long.
     pub(super) fn socket(&self) -> Result<PathBuf, LocalPostgresError> {
         let here = self.root.join("socket");
         if here.as_os_str().len() + SOCKET_NAME <= LONGEST_SOCKET {
@@ -88,7 +88,7 @@ impl DataDir {
         let digest = Sha256::digest(self.root.as_os_str().as_bytes());
         let name = digest.iter().take(6).fold(0_u64, |name, byte| name << 8 | u64::from(*byte));
         let parent = Path::new("/tmp");
-        // Anybody may have taken the first name.
+        // Another user may have created the first name.
         for attempt in 0..8 {
             let directory = parent.join(format!("highwater-{name:012x}-{attempt}"));
             if self.private(&directory)? {
@@ -98,7 +98,7 @@ impl DataDir {
         Err(LocalPostgresError::NoSocketDirectory { parent: parent.to_owned() })
     }
 
-    /// Makes the directory or takes it as it is; false if it is somebody else's.
+    /// Creates the directory or accepts an existing one. False if another user owns it.
     fn private(&self, directory: &Path) -> Result<bool, LocalPostgresError> {
         let file = |what| move |source| LocalPostgresError::File { what, path: directory.to_owned(), source };
         match DirBuilder::new().mode(0o700).create(directory) {
@@ -118,7 +118,7 @@ pub(super) fn database(root: &Path) -> PathBuf {
     root.join("postgres")
 }
 
-/// The canonical path of a data directory that holds a database. Changes nothing.
+/// The canonical path of a data directory that holds a database. It changes nothing.
 pub(super) fn existing(data_dir: &Path) -> Result<PathBuf, LocalPostgresError> {
     let none = || LocalPostgresError::NoDatabase { data_dir: data_dir.to_owned() };
     let root = match data_dir.canonicalize() {
@@ -129,8 +129,8 @@ pub(super) fn existing(data_dir: &Path) -> Result<PathBuf, LocalPostgresError> {
     version(&database(&root))?.map(|_| root).ok_or_else(none)
 }
 
-/// Makes what is missing of the path. PostgreSQL's user has to pass through it, whatever the umask says; the database
-/// itself is closed to others.
+/// Creates the missing directories of the path. PostgreSQL's user must be able to pass through, whatever the umask is.
+/// The database itself stays closed to others.
 fn make_enterable(path: &Path) -> Result<(), LocalPostgresError> {
     let file = |what, path: &Path| {
         let path = path.to_owned();
@@ -149,7 +149,7 @@ fn make_enterable(path: &Path) -> Result<(), LocalPostgresError> {
     }
 }
 
-/// The version of PostgreSQL that made the database, if there is one.
+/// The version of PostgreSQL that created the database, if there is one.
 fn version(database: &Path) -> Result<Option<u32>, LocalPostgresError> {
     let path = database.join("PG_VERSION");
     let occupied = || LocalPostgresError::Occupied { directory: database.to_owned() };

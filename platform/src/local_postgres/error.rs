@@ -1,4 +1,4 @@
-//! Why a private PostgreSQL does not run, with what its user can do about it.
+//! The errors of a private PostgreSQL, each with a remedy.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,6 +1,5 @@
-//! Who uses a data directory. Two locks keep processes out of each other's way; the system releases both however their
-//! holders end. `highwater.lock` belongs to the process that runs the server. `highwater.guests` is shared by those who
-//! only connect to it.
+//! The locks on a data directory. The system releases both, however their holders end. The process that runs the server
+//! holds `highwater.lock`. Processes that only connect to it share `highwater.guests`.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -11,7 +10,7 @@ use tokio::time::sleep;
 
 use super::error::LocalPostgresError;
 
-/// How often a lock that is taken is asked for again.
+/// How often to try a lock that is taken.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// The lock of the process that runs the server.
@@ -20,17 +19,17 @@ pub(super) fn lock_owner(root: &Path) -> Result<File, LocalPostgresError> {
         .ok_or_else(|| LocalPostgresError::InUse { data_dir: root.to_owned() })
 }
 
-/// The lock of a process that connects to a server of another one. `None` while the owner keeps guests out.
+/// The lock of a process that connects to the server of another process. `None` while the owner excludes guests.
 pub(super) fn try_lock_guest(root: &Path) -> Result<Option<File>, LocalPostgresError> {
     try_lock(&root.join("highwater.guests"), File::try_lock_shared)
 }
 
-/// Keeps guests out for as long as the lock is held. `None` while there are some.
+/// Excludes guests while the lock is held. `None` while there are guests.
 pub(super) fn try_lock_out_guests(root: &Path) -> Result<Option<File>, LocalPostgresError> {
     try_lock(&root.join("highwater.guests"), File::try_lock)
 }
 
-/// Waits until there are no guests, and keeps new ones out for as long as the lock is held.
+/// Waits until there are no guests, and excludes new ones while the lock is held.
 pub(super) async fn lock_out_guests(root: &Path, within: Duration) -> Result<File, LocalPostgresError> {
     let started = Instant::now();
     loop {
@@ -56,7 +55,7 @@ fn try_lock(
     }
 }
 
-/// The file may belong to another user: a lock needs no more than to read it.
+/// The file may belong to another user; reading is enough for a lock.
 fn open(path: &Path) -> io::Result<File> {
     match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

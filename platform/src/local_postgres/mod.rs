@@ -1,13 +1,13 @@
-//! A private PostgreSQL in a directory, for where no service is at hand.
+//! A private PostgreSQL in a directory, for machines without a PostgreSQL service.
 //!
-//! It speaks only over a Unix socket in a directory that its user alone may enter, so it needs no password and no port.
-//! It runs as a child of this process but not in its process group: Ctrl-C reaches this process first, which drains and
-//! then stops it. The files stay and are used again by the next start. PostgreSQL refuses to run as root; a process
-//! that is root runs it as `postgres` or `nobody`, and says so when that user cannot reach the directory.
+//! It listens only on a Unix socket, in a directory that only its user may enter. So it needs no password and no port.
+//! It is a child of this process, but outside its process group: Ctrl-C reaches this process first, which drains and
+//! then stops the server. The files stay for the next start. PostgreSQL refuses to run as root, so a root process runs
+//! it as `postgres` or `nobody`. An error explains when that user cannot reach the directory.
 //!
-//! A lock on the directory, which the system releases however its holder ends, tells a second instance (an error) from
-//! a server that outlived a killed process (stopped, then started anew). A command that only wants to use the database
-//! attaches to it (`AttachedPostgres`), whether a server runs or not.
+//! The system releases the directory's lock, however its holder ends. So the lock distinguishes a second instance (an
+//! error) from a server that outlived a killed process (stopped and started anew). A command that only uses the
+//! database attaches to it (`AttachedPostgres`), whether a server runs or not.
 
 mod account;
 mod attach;
@@ -32,22 +32,21 @@ pub use error::LocalPostgresError;
 use directory::DataDir;
 use server::Server;
 
-/// A running private PostgreSQL. Dropping it stops it as well as that can be done without waiting long; `stop` is
-/// better.
+/// A running private PostgreSQL. Dropping it stops the server without a long wait; `stop` is safer.
 #[derive(Debug)]
 pub struct LocalPostgres {
-    // Dropped first: the directory's lock is held until the server has ended.
+    // Declared first, so dropped first: the directory's lock is held until the server has ended.
     server: Server,
     directory: DataDir,
     config: LocalPostgresConfig,
 }
 
-/// This many ends in `WINDOW` are more than bad luck.
+/// The number of ends within `WINDOW` from which the server is given up.
 const ENDS: usize = 3;
 const WINDOW: Duration = Duration::from_mins(1);
 
 impl LocalPostgres {
-    /// Makes the database if it is not there, starts PostgreSQL and waits until the database `highwater` takes
+    /// Creates the database if it does not exist, starts PostgreSQL and waits until the database `highwater` accepts
     /// connections.
     pub async fn start(config: LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
         let directory = DataDir::open(&config.data_dir).await?;
@@ -57,8 +56,8 @@ impl LocalPostgres {
         Ok(Self { server, directory, config })
     }
 
-    /// Where the database `highwater` takes connections, for sqlx and libpq alike. It holds a password only when there
-    /// is a loopback port; it changes with each start then.
+    /// The URL of the database `highwater`, for sqlx and libpq alike. It has a password only with a loopback port, and
+    /// then a new one at each start.
     pub fn url(&self) -> SecretString {
         self.server.url()
     }
@@ -68,7 +67,7 @@ impl LocalPostgres {
         self.server.pid()
     }
 
-    /// What PostgreSQL logs.
+    /// The log file of PostgreSQL.
     pub fn log_file(&self) -> &Path {
         self.directory.log()
     }
@@ -81,13 +80,13 @@ impl LocalPostgres {
         Ok(())
     }
 
-    /// Ends the sessions, writes everything down and ends.
+    /// Ends the sessions, writes a checkpoint and stops.
     pub async fn stop(mut self) -> Result<(), LocalPostgresError> {
         self.server.stop().await
     }
 
-    /// Keeps PostgreSQL running until `shutdown`, then stops it. One that ends by itself is started again, unless it
-    /// keeps ending; meanwhile pools heal.
+    /// Keeps PostgreSQL running until `shutdown`, then stops it. A server that ends by itself is started again, unless
+    /// it keeps ending. Meanwhile the pools reconnect.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), LocalPostgresError> {
         let mut ends: Vec<Instant> = Vec::new();
         loop {

@@ -22,10 +22,10 @@ use super::config::LocalPostgresConfig;
 use super::directory::DataDir;
 use super::error::LocalPostgresError;
 
-/// The database that programs use.
+/// The database that Highwater uses.
 pub(super) const DATABASE: &str = "highwater";
 
-/// A private socket may carry the usual number.
+/// The port in the socket's name. A private socket may use the default.
 const SOCKET_PORT: u16 = 5432;
 
 #[derive(Debug)]
@@ -40,8 +40,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts PostgreSQL and waits until it takes connections. Backends of a server that was killed may linger for a
-    /// moment and keep the next one from starting, so after a bad end it is tried again for a while.
+    /// Starts PostgreSQL and waits until it accepts connections. Backends of a killed server may keep the next one from
+    /// starting for a moment. So after an unclean end, the start is retried for a while.
     pub(super) async fn launch(directory: &DataDir, config: &LocalPostgresConfig) -> Result<Self, LocalPostgresError> {
         let by = Instant::now() + config.start_within;
         let lingering_until = Instant::now() + Duration::from_secs(15);
@@ -91,7 +91,7 @@ impl Server {
             .database("postgres")
             .ssl_mode(PgSslMode::Disable)
             .application_name("highwater-local")
-            // One of them sets a password.
+            // One of the statements sets a password.
             .disable_statement_logging();
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -117,7 +117,7 @@ impl Server {
             connection.execute(format!("CREATE DATABASE {DATABASE}").as_str()).await?;
         }
         if let Some(password) = &self.password {
-            // Base64url has no quote to escape.
+            // Base64url contains no quote that needs escaping.
             connection.execute(format!("ALTER ROLE {SUPERUSER} PASSWORD '{password}'").as_str()).await?;
         }
         connection.close().await?;
@@ -144,8 +144,8 @@ impl Server {
         status
     }
 
-    /// A fast shutdown: sessions end, the log is flushed. One that hangs is ended without a checkpoint, and recovers at
-    /// its next start.
+    /// Stops the server fast: sessions end and the log is flushed. A server that hangs is killed without a checkpoint,
+    /// and recovers at its next start.
     pub(super) async fn stop(&mut self) -> Result<(), LocalPostgresError> {
         for (signal, patience) in [(Signal::SIGINT, 60), (Signal::SIGQUIT, 10)] {
             if self.ended {
@@ -162,10 +162,10 @@ impl Server {
         Ok(())
     }
 
-    /// PostgreSQL removes its socket; a directory elsewhere than in ours has served its purpose then.
+    /// Removes a socket directory outside the data directory. PostgreSQL removes the socket itself.
     fn clear_away(&self) {
         if !self.log.parent().is_some_and(|ours| self.socket.starts_with(ours)) {
-            // It stays if a killed server left its socket in it, for the next start to use.
+            // A killed server leaves its socket in the directory; then it stays for the next start.
             let _ = fs::remove_dir(&self.socket);
         }
     }
@@ -177,7 +177,7 @@ impl Server {
         }
     }
 
-    /// The end of what this server has logged since it was started.
+    /// The end of the log since this server was started.
     pub(super) fn log_tail(&self) -> String {
         const MOST: u64 = 2_000;
         let read = || {
@@ -217,29 +217,30 @@ fn configure(postgres: &mut Command, config: &LocalPostgresConfig, socket: &Path
     set("cluster_name", "highwater");
     set("max_connections", &config.max_connections.to_string());
     set("shared_buffers", &format!("{}MB", config.shared_buffers_mb));
-    // An epoch's partitions are many small tables.
+    // An epoch's partitions are many small tables, and each needs locks.
     set("max_locks_per_transaction", "256");
     set("max_wal_size", "2GB");
     set("checkpoint_timeout", "15min");
-    // Compiling a plan costs more than our short statements take.
+    // Compiling a plan costs more than these short statements take.
     set("jit", "off");
     set("timezone", "UTC");
     set("log_timezone", "UTC");
     set("logging_collector", "off");
     set("log_checkpoints", "off");
     if !config.durable {
-        // Commits still reach the system before they are answered, so that a killed server loses none.
+        // Commits still reach the operating system before they are answered, so a killed server loses none.
         set("fsync", "off");
     }
 }
 
-/// The address of the database behind a socket, which needs no password.
+/// The URL of the database behind a socket. It needs no password.
 pub(super) fn socket_url(socket: &Path, port: u16) -> SecretString {
     let host = percent_encoded(socket);
     SecretString::from(format!("postgres://{SUPERUSER}@localhost:{port}/{DATABASE}?host={host}&sslmode=disable"))
 }
 
-/// Not there yet, there and still recovering, or there without our database: that is made last.
+/// Whether the server is still starting: it is not there yet, it recovers, or the database, which is created last, is
+/// missing.
 pub(super) fn is_starting(error: &sqlx::Error) -> bool {
     const CANNOT_CONNECT_NOW: &str = "57P03";
     const NO_SUCH_DATABASE: &str = "3D000";
@@ -252,7 +253,8 @@ pub(super) fn is_starting(error: &sqlx::Error) -> bool {
     }
 }
 
-/// What a killed server left in its private directory would keep the next one out if its process id is in use again.
+/// Removes the files of a killed server from its private directory. They would block the next start if their process id
+/// is in use again.
 fn clear_socket(socket: &Path) -> Result<(), LocalPostgresError> {
     let file = |what| move |source| LocalPostgresError::File { what, path: socket.to_owned(), source };
     for entry in fs::read_dir(socket).map_err(file("read"))? {
@@ -271,7 +273,7 @@ fn free_port() -> Result<u16, LocalPostgresError> {
         .map_err(|source| LocalPostgresError::File { what: "find a free port on", path: "127.0.0.1".into(), source })
 }
 
-/// The log to append to, and how long it is already. A long one is put aside, once.
+/// Opens the log for appending and returns its length. A long log is renamed once.
 fn open_log(path: &Path) -> io::Result<(File, u64)> {
     const LONG: u64 = 16 << 20;
     if fs::metadata(path).is_ok_and(|log| log.len() > LONG) {
@@ -282,7 +284,7 @@ fn open_log(path: &Path) -> io::Result<(File, u64)> {
     Ok((log, length))
 }
 
-/// A path as the value of a URL's parameter.
+/// A path, percent-encoded for a parameter of a URL.
 fn percent_encoded(path: &Path) -> String {
     use std::fmt::Write as _;
     use std::os::unix::ffi::OsStrExt as _;

@@ -1,4 +1,4 @@
-//! Who acts, as the log keeps it.
+//! The actor of an event, as the log keeps it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// Somebody or something that acts. Cheap to clone: each request and each rate limit carries one.
+/// A person, a key or a part of the system that acts. It is cheap to clone: each request and each rate limit carries
+/// one.
 ///
 /// Event metadata keeps it as `<kind>:<id>`, for ever. See `docs/adr/0023-actors-in-metadata.md`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,7 +24,7 @@ pub enum ActorKind {
     Key,
     /// A person with a token. The id is the subject that the token names.
     User,
-    /// Highwater itself, or who operates it. The id names the part.
+    /// Highwater itself, or its operator. The id names the part.
     System,
 }
 
@@ -32,7 +33,7 @@ impl Actor {
         Self { kind: ActorKind::Key, id: key_id.to_string().into() }
     }
 
-    /// Whoever operates Highwater from the command line.
+    /// The operator of Highwater at the command line.
     pub fn operator() -> Self {
         Self { kind: ActorKind::System, id: OPERATOR.into() }
     }
@@ -58,7 +59,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// An actor of a kind that newer code wrote.
+/// The error of an actor of unknown kind, which newer code wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an actor is `key`, `user` or `system`, a colon and an id")]
 pub struct UnknownActorKind;

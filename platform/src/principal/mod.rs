@@ -1,4 +1,4 @@
-//! The principal of a request: who acts, in which workspace, and with which scopes.
+//! The principal of a request: the actor, its workspace and its scopes.
 
 mod actor;
 mod scopes;
@@ -6,7 +6,7 @@ mod scopes;
 pub use actor::{Actor, ActorKind, UnknownActorKind};
 pub use scopes::{Scope, Scopes, UnknownScope};
 
-/// The caller of a request, as its bearer token says.
+/// The caller of a request, as its bearer token identifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     pub actor: Actor,
@@ -15,13 +15,13 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The principal itself, if it has `scope`. This is the only check of a scope.
+    /// Returns the principal if it has `scope`. This is the only check of a scope.
     pub fn require(&self, scope: Scope) -> Result<&Self, MissingScope> {
         if self.scopes.contains(scope) { Ok(self) } else { Err(MissingScope(scope)) }
     }
 }
 
-/// A scope that a principal lacks.
+/// The error of a principal without a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the caller needs the scope `{}`", .0.name())]
 pub struct MissingScope(pub Scope);

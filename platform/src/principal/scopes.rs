@@ -1,4 +1,4 @@
-//! Scopes: what a principal may do.
+//! The scopes of a principal.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,7 +43,7 @@ impl FromStr for Scope {
     }
 }
 
-/// The set of a principal's scopes. Small, because each request carries one.
+/// The set of a principal's scopes. It is small, because each request carries one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Scopes(u8);
 
@@ -75,7 +75,7 @@ impl fmt::Debug for Scopes {
 }
 
 impl Serialize for Scopes {
-    /// As their names.
+    /// Serialises the names of the scopes.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter().map(Scope::name))
     }

@@ -1,5 +1,5 @@
-//! One rate limit, counted for each of many keys. The arithmetic is governor's (GCRA): a key may use its whole quota at
-//! once, and then as much as flows back.
+//! One rate limit, counted for each of many keys. It uses the algorithm GCRA of governor: a key may use its whole quota
+//! at once, and then as much as is replenished.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,23 +15,23 @@ use governor::{Quota, RateLimiter};
 
 use crate::clock::SharedClock;
 
-/// What a rate limit counts, and how much of it is allowed.
+/// A rate limit's subject and its amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RatePolicy {
     /// Its name, for callers and metrics.
     pub name: &'static str,
-    /// What is counted, as the end of a sentence such as "too many …".
+    /// The counted things, as the end of a sentence such as "too many …".
     pub counts: &'static str,
-    /// How much may be used at once, and flows back within the window.
+    /// The amount that may be used at once, and that is replenished within the window.
     pub quota: NonZeroU32,
-    /// How much flows back in a second.
+    /// The amount that is replenished in a second.
     pub per_s: NonZeroU32,
     /// The window, in seconds.
     pub window_s: u32,
 }
 
 impl RatePolicy {
-    /// A policy of `per_s` over a window; none where `per_s` is 0, which is no limit.
+    /// A policy of `per_s` over a window. None if `per_s` is 0, which means no limit.
     pub fn new(name: &'static str, counts: &'static str, per_s: u32, window_s: u32) -> Option<Self> {
         let per_s = NonZeroU32::new(per_s)?;
         let quota = per_s.saturating_mul(NonZeroU32::new(window_s)?);
@@ -39,23 +39,24 @@ impl RatePolicy {
     }
 }
 
-/// What is left of a key's quota after a use of it that was allowed or not.
+/// The rest of a key's quota after a use, whether that was allowed or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
     /// The policy.
     pub policy: RatePolicy,
     /// How much of the quota is left.
     pub remaining: u32,
-    /// How long until the use would be allowed; none where it was.
+    /// The time until the use would be allowed. None if it was allowed.
     pub wait: Option<Duration>,
 }
 
-/// More keys in use at once than this are all forgotten, which gives each its whole quota again: memory is worth more.
+/// The most keys in use at once. Above it, all are forgotten, which gives each its whole quota again. This bounds the
+/// memory.
 const MOST_KEYS: usize = 100_000;
-/// Fewer keys are not worth looking for idle ones.
+/// The number of keys below which no idle ones are removed.
 const FEW_KEYS: usize = 1_024;
 
-/// A policy, counted for each key by itself.
+/// A policy, counted for each key separately.
 pub struct RateLimit<K: Hash + Eq + Clone> {
     policy: RatePolicy,
     limiter: RateLimiter<K, KeyedState<K>, Elapsed, StateInformationMiddleware>,
@@ -65,7 +66,7 @@ pub struct RateLimit<K: Hash + Eq + Clone> {
 }
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {
-    /// A limit of which nothing is used yet.
+    /// A limit without any use so far.
     pub fn new(policy: RatePolicy, clock: SharedClock) -> Self {
         let kept = KeyedState(Arc::new(Mutex::new(KeyedStore { used_up_to: HashMap::new(), look_from: FEW_KEYS })));
         let quota = Quota::per_second(policy.per_s).allow_burst(policy.quota);
@@ -74,20 +75,21 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         Self { policy, limiter, kept, clock, started }
     }
 
-    /// Uses the quota of `key` for `cells`, if there is as much. More than the whole quota uses all of it.
+    /// Spends `cells` of the quota of `key`, if that much is left. A request for more than the whole quota spends all
+    /// of it.
     pub fn spend(&self, key: &K, cells: NonZeroU32) -> RateLimitStatus {
         let outcome = self.limiter.check_key_n(key, cells.min(self.policy.quota));
         let (remaining, wait) = match outcome {
             Ok(Ok(state)) => (state.remaining_burst_capacity(), None),
             Ok(Err(until)) => (0, Some(until.wait_time_from(self.clock.elapsed()))),
-            // Not reached: no more than the quota was asked for.
+            // Unreachable: the request is capped at the quota.
             Err(_more_than_the_quota) => (0, Some(Duration::from_secs(self.policy.window_s.into()))),
         };
         self.kept.forget_idle(self.now());
         RateLimitStatus { policy: self.policy, remaining, wait }
     }
 
-    /// How `key` stands if nothing of its quota is left.
+    /// The status of `key` if nothing of its quota is left.
     pub fn spent(&self, key: &K) -> Option<RateLimitStatus> {
         let used_up_to = self.kept.lock().used_up_to.get(key).copied()?;
         let cell = Duration::from_secs(1) / self.policy.per_s.get();
@@ -112,7 +114,7 @@ impl<K: Hash + Eq + Clone> fmt::Debug for RateLimit<K> {
     }
 }
 
-/// Time as governor takes it: it must not go back, which the date may.
+/// The clock as governor reads it. Its time must not go back, unlike the date.
 struct Elapsed(SharedClock);
 
 impl governor::clock::Clock for Elapsed {
@@ -128,7 +130,7 @@ struct KeyedState<K>(Arc<Mutex<KeyedStore<K>>>);
 
 struct KeyedStore<K> {
     used_up_to: HashMap<K, Nanos>,
-    /// With this many keys it is time to look for idle ones.
+    /// The number of keys from which to remove idle ones.
     look_from: usize,
 }
 
@@ -143,8 +145,8 @@ impl<K: Hash + Eq> KeyedState<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the keys that have their whole quota again. Looks only when their number has doubled since it looked
-    /// last, so that it costs each new key next to nothing.
+    /// Forgets the keys that have their whole quota again. It runs only when the number of keys has doubled since the
+    /// last run, so the cost for each new key is negligible.
     fn forget_idle(&self, now: Nanos) {
         let mut keys = self.lock();
         if keys.used_up_to.len() < keys.look_from {

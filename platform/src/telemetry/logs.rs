@@ -1,8 +1,8 @@
 //! Log lines on stderr, as text or JSON.
 //!
 //! Every line of a request carries the span `request` with `trace_id`, and, once the caller is known, `workspace` and
-//! `actor`. The line that ends a request has the target `highwater::request`. Never logged: keys, bodies, query strings,
-//! headers.
+//! `actor`. The line that ends a request has the target `highwater::request`. Keys, bodies, query strings and headers
+//! are never logged.
 
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
@@ -25,7 +25,7 @@ pub struct TelemetryConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text, for people.
     #[default]
     Text,
     /// One JSON object per line, for machines.
@@ -64,7 +64,7 @@ impl TelemetryConfig {
     }
 }
 
-/// The layer that writes lines. Its filter is its own, so that another layer can see more or less.
+/// The layer that writes log lines. It has its own filter, so that other layers can have another level.
 pub(super) fn layer<S>(config: &TelemetryConfig) -> Result<Box<dyn Layer<S> + Send + Sync>, ConfigError>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
@@ -77,7 +77,7 @@ where
     })
 }
 
-/// Logs panics: each is a line in the format of the others, with the span of its request.
+/// Logs panics in the format of other lines, with the span of the request.
 pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();

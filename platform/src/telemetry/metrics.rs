@@ -1,4 +1,4 @@
-//! The metrics of the process, as Prometheus reads them.
+//! The metrics of the process, in Prometheus format.
 
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Why metrics cannot be recorded.
+/// The error of installing the metrics recorder.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     #[error("another metrics recorder is installed in this process")]
@@ -47,8 +47,8 @@ pub fn metrics_handle() -> Result<PrometheusHandle, MetricsError> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
-/// Renders the metrics that `set` sets, and forgets them. For gauges whose labels come and go: a recorder that lives on
-/// would show the last value of each for ever.
+/// Renders the metrics that `set` sets, and forgets them. It is for gauges whose labels come and go: a permanent
+/// recorder would keep showing the last value of each.
 pub fn render_once(set: impl FnOnce()) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, set);

@@ -1,7 +1,7 @@
 //! Telemetry of the process: log lines and metrics, with room for traces.
 //!
-//! Lines are a layer of one `Registry`, with a filter of its own. An exporter of traces is one more layer of it. Metrics
-//! go to one recorder, because `metrics` has nothing to do with spans.
+//! Log lines are a layer of one `Registry`, with a filter of its own. An exporter of traces would be one more layer.
+//! Metrics use one recorder, because the crate `metrics` does not use spans.
 
 mod logs;
 mod metrics;
@@ -15,7 +15,7 @@ use crate::config::ConfigError;
 pub use logs::{LogFormat, TelemetryConfig, UnknownLogFormat};
 pub use metrics::{MetricsError, metrics_handle, render_once};
 
-/// Why telemetry cannot start.
+/// The error of starting telemetry.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error(transparent)]
@@ -24,7 +24,7 @@ pub enum TelemetryError {
     Metrics(#[from] MetricsError),
 }
 
-/// Starts logging and metrics. A second call in the same process keeps what the first set up.
+/// Starts logs and metrics. A second call in the same process changes nothing.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     if tracing_subscriber::registry().with(layers(config)?).try_init().is_ok() {
         logs::log_panics();

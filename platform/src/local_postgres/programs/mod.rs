@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's programs on this machine.
+//! Search for PostgreSQL's programs on this machine.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,14 +29,14 @@ impl PgBinaries {
         self.directory.join("postgres")
     }
 
-    /// The version that made `existing`, or the newest that there is for a new database.
+    /// Finds the version that created `existing`, or the newest version for a new database.
     pub(super) fn find(existing: Option<(&Path, u32)>) -> Result<Self, LocalPostgresError> {
         Self::choose(existing, places())
     }
 
     fn choose(existing: Option<(&Path, u32)>, searched: Vec<PathBuf>) -> Result<Self, LocalPostgresError> {
         let mut found: Vec<Self> = searched.iter().filter_map(|directory| Self::in_directory(directory)).collect();
-        // Stable, so that the first place wins among equals.
+        // The sort is stable, so the first directory wins among equal versions.
         found.sort_by_key(|programs| std::cmp::Reverse(programs.major));
         let newest = found.first().cloned().ok_or(LocalPostgresError::NotInstalled { searched })?;
         match existing {
@@ -62,14 +62,16 @@ impl PgBinaries {
     }
 }
 
-/// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`, `postgres (PostgreSQL) 18beta2`.
+/// Reads the major version, as in `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` or `postgres (PostgreSQL)
+/// 18beta2`.
 fn parse_major(said: &str) -> Option<u32> {
     let version = said.split_whitespace().nth(2)?;
     let digits = version.find(|character: char| !character.is_ascii_digit()).unwrap_or(version.len());
     version[..digits].parse().ok()
 }
 
-/// Where packages put it: most keep it off PATH, since several versions may be installed.
+/// The directories that packages install into. Most packages keep them off PATH, because several versions may be
+/// installed.
 fn places() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();

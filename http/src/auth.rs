@@ -1,5 +1,5 @@
-//! The caller: every API request carries `Authorization: Bearer <key>`, and the key decides the workspace and the
-//! scopes.
+//! The caller of a request. Every API request carries `Authorization: Bearer <key>`, and the key decides the workspace
+//! and the scopes.
 
 use std::ops::Deref;
 
@@ -16,10 +16,10 @@ use platform::authenticator::Authenticator;
 use platform::keys::KeyError;
 use platform::principal::{MissingScope, Principal};
 
-/// The principal of a request whose token is valid. A router's state gives the authenticator:
-/// `impl FromRef<ApiState> for Authenticator`.
+/// The principal of a request whose token is valid. A router's state provides the authenticator: `impl
+/// FromRef<ApiState> for Authenticator`.
 ///
-/// A handler still has to say which scope it needs: `caller.require(Scope::Read)?`.
+/// A handler must still require its scope: `caller.require(Scope::Read)?`.
 #[derive(Debug, Clone)]
 pub struct Authenticated(pub Principal);
 
@@ -71,12 +71,12 @@ where
     }
 }
 
-/// Authenticates the caller of a long request once more, because its key may have been revoked meanwhile.
+/// Authenticates the caller of a long request again, because its key may have been revoked meanwhile.
 pub async fn authenticate_again(authenticator: &Authenticator, token: &str) -> Result<Principal, Problem> {
     authenticator.authenticate(token).await?.ok_or_else(Problem::unauthorized)
 }
 
-/// The token of a bearer authorization. The scheme's name is compared without regard to case, as RFC 9110 says.
+/// The token of a bearer authorization. The scheme's name is case-insensitive (RFC 9110).
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

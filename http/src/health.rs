@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`. None of them needs a key.
+//! `/healthz`, `/readyz` and `/metrics`. They need no key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use serde_json::json;
 use super::problem::{Problem, kinds};
 use platform::telemetry::render_once;
 
-/// The parts that are not ready, by names that may be shown: `database`, `projector`.
+/// The parts that are not ready, by public names: `database`, `projector`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotReady(pub Vec<&'static str>);
 
 type Check = dyn Fn() -> BoxFuture<'static, Result<(), NotReady>> + Send + Sync;
 
-/// Asks whether this process can do its work now. Not whether it lives: that it answers at all says so.
+/// The check whether this process can do its work now. Liveness needs no check: any answer proves it.
 #[derive(Clone)]
 pub struct Readiness(Arc<Check>);
 
@@ -43,13 +43,14 @@ impl fmt::Debug for Readiness {
     }
 }
 
-/// Routes that machines ask all day long, whatever else there is to do.
+/// The paths that probes and scrapers request continuously. No limit applies to them.
 pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// Whoever asks gives up about then; an answer that says why is worth more than none.
+/// The longest time of a readiness check. Probes give up at about this time, and an answer with a reason is worth more
+/// than none.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// What `/metrics` shows: everything that this process counts, and gauges that are set when somebody looks.
+/// The source of `/metrics`: everything that this process counts, and gauges that are set on each request.
 #[derive(Clone)]
 pub struct Metrics {
     counted: PrometheusHandle,
@@ -57,7 +58,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Sets these gauges besides. Nothing else may count under their names.
+    /// Adds gauges. Nothing else may use their names.
     #[must_use]
     pub fn with(mut self, set_gauges: impl Fn() + Send + Sync + 'static) -> Self {
         self.when_asked.push(Arc::new(set_gauges));
@@ -87,7 +88,7 @@ struct Health {
     metrics: Metrics,
 }
 
-/// The routes, to be merged into an API's router before it is wrapped in the edge.
+/// The routes. They are merged into an API's router before the edge wraps it.
 pub fn router<S: Clone + Send + Sync + 'static>(readiness: Readiness, metrics: impl Into<Metrics>) -> Router<S> {
     Router::new()
         .route("/healthz", get(healthz))

@@ -1,9 +1,9 @@
-//! The edge that every API stands behind.
+//! The edge of every API.
 //!
-//! An API crate builds a router from its own handlers, which take their input through `json`, `body`, `query`, `path`
-//! and `auth` and refuse with a `problem`, and describes itself by `docs`. Whoever serves it wraps it in `edge` (which
-//! also turns what axum itself refuses into problems), merges `health`, asks `bind_policy` whether it may listen there,
-//! and hands it to `serve`. How much is taken of all this is decided in `limit`.
+//! An API crate builds a router of handlers. They read their input through `json`, `body`, `query`, `path` and `auth`,
+//! refuse with a `problem`, and are described by `docs`. The server wraps the router in `edge`, which also turns what
+//! axum refuses into problems. It merges `health`, checks the address by `bind_policy` and passes the router to
+//! `serve`. `limit` decides how much of all this is accepted.
 
 pub mod problem;
 

@@ -1,4 +1,4 @@
-//! Path parameters: what cannot be an id names nothing, so it is not found (404).
+//! Path parameters. A text that cannot be an id names nothing, so the answer is 404.
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
@@ -18,7 +18,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ApiPath
         }
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
-            // A handler that asks for more parameters than its route has is our mistake.
+            // A handler with more parameters than its route is a programming error.
             Err(rejection) if rejection.status().is_server_error() => Err(Problem::internal(rejection)),
             Err(_not_an_id) => Err(Problem::not_found()),
         }

@@ -1,17 +1,17 @@
-//! Lists of alternatives with weights, as `Accept` and `Accept-Encoding` hold them (RFC 9110, 12.4.2).
+//! Weighted lists, as in `Accept` and `Accept-Encoding` (RFC 9110, 12.4.2).
 
 use http::{HeaderMap, HeaderName};
 
 /// One alternative of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedItem {
-    /// In lower case, without parameters.
+    /// The name in lower case, without parameters.
     pub name: String,
-    /// From 0 to 1, and 1 where the list gives none. `None` if it gives something else.
+    /// The weight from 0 to 1; 1 if the list gives none. `None` if it is invalid.
     pub weight: Option<f32>,
 }
 
-/// Reads the lists of all fields of one name, in their order. Parameters other than the weight are ignored.
+/// Reads the lists of all fields of one name, in order. Parameters other than the weight are ignored.
 pub fn weighted_items(headers: &HeaderMap, field: HeaderName) -> impl Iterator<Item = WeightedItem> {
     let lists = headers.get_all(field).into_iter().filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).filter_map(read)

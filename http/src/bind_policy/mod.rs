@@ -1,5 +1,5 @@
-//! Whether an API may listen where it is told to: nothing listens beyond loopback without TLS or a proxy that speaks
-//! it, nor with the development key.
+//! The check of a listen address. Beyond loopback, an API needs TLS or a proxy that provides it, and must not use the
+//! development key.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ pub enum ExposureError {
     DevelopmentKey { addr: SocketAddr },
 }
 
-/// Refuses an address that would expose what must not be.
+/// Rejects an address beyond loopback without TLS or a proxy, or with the development key.
 pub fn check(addr: SocketAddr, tls: bool, behind_proxy: bool, development_key: bool) -> Result<(), ExposureError> {
     if addr.ip().to_canonical().is_loopback() {
         return Ok(());

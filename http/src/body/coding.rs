@@ -15,7 +15,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use super::{BodyChunks, BodyError, unsupported_media_type};
 use crate::problem::Problem;
 
-/// How a body is packed.
+/// The content coding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContentEncoding {
     Identity,
@@ -23,14 +23,14 @@ pub(super) enum ContentEncoding {
     Zstd,
 }
 
-/// RFC 9659: what asks for a larger window (2^23 bytes) asks for more memory than a stranger gets.
+/// The largest window that RFC 9659 requires (2^23 bytes). A larger one would let any caller demand more memory.
 const LARGEST_WINDOW_LOG: u32 = 23;
 
-/// How much is decoded at a time.
+/// The number of bytes that are decoded at a time.
 const PIECE_BYTES: usize = 32 << 10;
 
 impl ContentEncoding {
-    /// Refuses (415, with what would be taken) an unknown coding, and several on top of each other.
+    /// Reads the coding. Rejects an unknown coding, and several codings at once, with 415 and the supported ones.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let mut codings = headers
             .get_all(CONTENT_ENCODING)
@@ -52,8 +52,7 @@ impl ContentEncoding {
         }
     }
 
-    /// The pieces as they were before they were packed. Files that were packed one by one may be sent one after the
-    /// other.
+    /// Decodes the pieces. Files that were compressed separately may follow one another.
     pub(super) fn decode(self, pieces: BodyChunks) -> BodyChunks {
         match self {
             Self::Identity => pieces,

@@ -1,5 +1,5 @@
-//! Request bodies on their way in: in which media type they are, how they are packed, and two ways to take them: whole,
-//! up to the edge's limit, or piece by piece.
+//! Request bodies: their media type, their coding, and two ways to read them. A body is read whole, up to the edge's
+//! limit, or piece by piece.
 
 mod coding; // gzip and zstd
 
@@ -20,7 +20,7 @@ use super::limit::RequestPermit;
 use super::problem::{Problem, kinds};
 use super::request_log::BodyProgress;
 
-/// The media type of a body in UTF-8, in lower case and without parameters. `None` if there is none, or another
+/// The media type of a body in UTF-8, in lower case and without parameters. `None` if it is missing or names another
 /// charset.
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let mut parts = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').map(str::trim);
@@ -35,12 +35,12 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     utf8.then_some(media_type)
 }
 
-/// Refuses (415) a body of a media type that is not taken; `detail` says which are.
+/// The problem (415) of an unsupported media type; `detail` names the supported ones.
 pub fn unsupported_media_type(detail: &str) -> Problem {
     Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE).detail(detail)
 }
 
-/// Why a body cannot be read on.
+/// An error of reading a body.
 #[derive(Debug, thiserror::Error)]
 enum BodyError {
     #[error("the body broke off")]
@@ -70,7 +70,8 @@ fn undecodable(error: &BodyError) -> Problem {
 
 type BodyChunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// The whole body, decoded. More than the edge's limit, which counts decoded bytes, is a 413 as soon as it is seen.
+/// Reads the whole body, decoded. A body over the edge's limit, which counts decoded bytes, is rejected with 413 as
+/// soon as it exceeds it.
 pub async fn read_to_end<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     let progress = request.extensions().get::<BodyProgress>().cloned();
     let coding = ContentEncoding::of(request.headers())?;
@@ -97,7 +98,7 @@ pub async fn read_to_end<S: Send + Sync>(request: Request, state: &S) -> Result<
     })
 }
 
-/// The damage to an encoded body, wherever in an error it is.
+/// Finds the decoding error in a chain of errors.
 fn undecodable_behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyError> {
     let mut behind = Some(error);
     while let Some(error) = behind {
@@ -110,7 +111,7 @@ fn undecodable_behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyEr
     None
 }
 
-/// Decoded pieces that are kept until the whole is there: the edge counts them as it counts what arrives.
+/// The decoded pieces of a body that is kept whole. The edge counts them like received bytes.
 fn kept(pieces: BodyChunks, admission: Option<RequestPermit>) -> BodyChunks {
     let Some(admission) = admission else { return pieces };
     Box::pin(pieces.and_then(move |piece| {
@@ -119,13 +120,13 @@ fn kept(pieces: BodyChunks, admission: Option<RequestPermit>) -> BodyChunks {
     }))
 }
 
-/// A body as it arrives, with our errors.
+/// The pieces of a body as they arrive, with the errors of this module.
 fn arriving(body: Body) -> BodyChunks {
     Box::pin(body.into_data_stream().map_err(|error| io::Error::other(BodyError::Broken(error))))
 }
 
-/// A body that is read piece by piece, decoded. The edge's limit of whole bodies does not hold for it: its reader must
-/// hold no more of it than it can bear, and stop somewhere.
+/// A body that is read piece by piece, decoded. The edge's limit for whole bodies does not apply. So its reader must
+/// bound what it keeps of it, and how much it reads.
 pub struct BodyStream {
     pieces: BodyChunks,
     progress: Option<BodyProgress>,
@@ -148,14 +149,14 @@ impl BodyStream {
         if let Some(progress) = &self.progress {
             progress.reading();
         }
-        // What is there already is read without waiting: others must get their turn all the same.
+        // Pieces that have arrived are read without waiting, so the task yields to others here.
         tokio::task::consume_budget().await;
         let piece = self.pieces.next().await;
         if let Some(progress) = &self.progress {
             progress.done();
         }
         piece.transpose().map_err(|error| {
-            // The edge knows whether it was the one that broke the body off.
+            // The edge knows whether a limit cut the body off.
             let cut_off = self.admission.as_ref().and_then(RequestPermit::cut_off);
             cut_off.unwrap_or_else(|| error.downcast::<BodyError>().map_or_else(unreadable, Problem::from))
         })

@@ -1,7 +1,7 @@
-//! Content codings of answers: zstd, brotli or gzip, as `Accept-Encoding` would have it.
+//! Content codings of responses: zstd, brotli or gzip, chosen by `Accept-Encoding`.
 //!
-//! Only what is known to be worth it is packed: texts that are long, or of which nobody knows how long they will be. A
-//! stream whose reader waits for every line is never packed, as it would sit in the encoder.
+//! Only long texts, and texts of unknown length, are compressed. A stream whose reader waits for each line is never
+//! compressed, because the encoder would hold lines back.
 
 use axum::body::HttpBody;
 use axum::extract::Request;
@@ -17,17 +17,17 @@ use super::problem::Problem;
 use super::trace::TraceContext;
 use super::weights::weighted_items;
 
-/// A shorter body fits one packet as it is.
+/// The shortest body that is compressed. A shorter one fits one packet anyway.
 const SHORTEST: u64 = 1_024;
 
-/// Half of what the best level saves, in a tenth of its time.
+/// The compression level. It saves half as much as the best level, in a tenth of its time.
 const LEVEL: CompressionLevel = CompressionLevel::Precise(4);
 
-/// In the order of preference.
+/// The codings in the order of preference.
 const CODINGS: [&str; 3] = ["zstd", "br", "gzip"];
 const IDENTITY: &str = "identity";
 
-/// The media types that are packed: texts, and no stream that is read line by line.
+/// The media types that are compressed: texts, but no stream that is read line by line.
 const PACKED: [&str; 7] = [
     "application/json",
     "application/json-patch+json",
@@ -38,7 +38,7 @@ const PACKED: [&str; 7] = [
     "text/css",
 ];
 
-/// The layer that packs.
+/// The layer that compresses.
 pub(super) fn layer() -> CompressionLayer<impl Predicate> {
     CompressionLayer::new().quality(LEVEL).compress_when(SizeAbove::new(SHORTEST).and(CompressibleType))
 }
@@ -54,8 +54,8 @@ impl Predicate for CompressibleType {
     }
 }
 
-/// Decides on the coding of the answer, and tells the layer. Refuses (406), before anything is done, a caller that
-/// takes an answer in no coding there is, nor as it is.
+/// Chooses the coding of the response and tells the layer. Rejects (406), before anything is done, a caller that
+/// excludes every coding and the plain body.
 pub(super) async fn negotiate(mut request: Request, next: Next) -> Response {
     match choose(request.headers()) {
         EncodingChoice::AsItIs => request.headers_mut().remove(ACCEPT_ENCODING),
@@ -83,10 +83,10 @@ enum EncodingChoice {
     Nothing,
 }
 
-/// RFC 9110, 12.5.3: the coding of the highest weight. The answer as it is is taken, unless that is excluded in so many
-/// words.
+/// Chooses the coding of the highest weight (RFC 9110, 12.5.3). The plain body is acceptable unless it is excluded
+/// explicitly.
 fn choose(headers: &HeaderMap) -> EncodingChoice {
-    // An alternative whose weight cannot be read is not said.
+    // An alternative with an unreadable weight is ignored.
     let said: Vec<(String, f32)> = weighted_items(headers, ACCEPT_ENCODING)
         .filter_map(|item| item.weight.map(|weight| (item.name, weight)))
         .collect();
@@ -94,7 +94,7 @@ fn choose(headers: &HeaderMap) -> EncodingChoice {
     let others = weight("*");
     let as_it_is = weight(IDENTITY).or(others);
     let packed = CODINGS.map(|coding| (coding, weight(coding).or(others).unwrap_or(0.0)));
-    // The first of those that weigh the same.
+    // The first of equal weights wins.
     let best = packed.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best });
     match best {
         Some((coding, weight)) if weight > 0.0 && weight >= as_it_is.unwrap_or(0.0) => EncodingChoice::Packed(coding),

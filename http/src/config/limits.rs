@@ -1,27 +1,27 @@
-//! How much one API takes, as an operator sets it.
+//! The limits of one API, as an operator sets them.
 
 use serde::Deserialize;
 
 use platform::config::{ConfigError, within};
 
-/// How much one API takes. 0 turns a limit off. The rates are generous: they stop what has run wild, and an operator
-/// who shares a machine among tenants sets lower ones.
+/// The limits of one API. 0 turns a limit off. The default rates are generous: they only stop runaway clients. An
+/// operator who shares a machine among tenants sets lower ones.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitConfig {
-    /// Connections; one more is closed at once.
+    /// The most connections; one more is closed at once.
     pub max_connections: u32,
-    /// Requests that are being answered; one more gets 503.
+    /// The most requests in flight; one more gets 503.
     pub max_requests_in_flight: u32,
-    /// Bytes of the bodies of those requests; what would exceed it gets 503.
+    /// The most bytes of the bodies in flight; a request above it gets 503.
     pub max_body_bytes_in_flight: u64,
-    /// Bytes of a request's header fields; more get 431.
+    /// The most bytes of a request's header fields; more get 431.
     pub max_header_bytes: u32,
-    /// A connection whose next request head is not there after this long is closed.
+    /// The longest wait for a request's head. After it, the connection is closed.
     pub head_timeout_s: u64,
-    /// A body that brings nothing for this long gets 408.
+    /// The longest pause of a body. After it, the request gets 408.
     pub body_pause_s: u64,
-    /// A body that comes slower than this gets 408.
+    /// The lowest rate of a body. A slower one gets 408.
     pub body_min_bytes_per_s: u64,
     /// Requests of one API key.
     pub key_requests_per_s: u32,
@@ -31,7 +31,7 @@ pub struct LimitConfig {
     pub address_bad_keys_per_s: u32,
     /// Items of one source: observations, statements, syncs.
     pub source_items_per_s: u32,
-    /// The time over which a rate is meant: what it allows in so many seconds may also come at once.
+    /// The window of the rates. The amount of a whole window may also arrive at once.
     pub rate_window_s: u32,
 }
 
@@ -55,7 +55,7 @@ impl Default for LimitConfig {
 }
 
 impl LimitConfig {
-    /// Refuses what cannot work together with the largest body that is taken.
+    /// Rejects limits that do not fit the largest request body.
     pub(super) fn validate(&self, max_body_bytes: usize) -> Result<(), ConfigError> {
         if self.max_body_bytes_in_flight > 0 {
             let least = max_body_bytes as u64;

@@ -1,6 +1,6 @@
-//! How one API listens: its section of the configuration, and the check of it.
+//! The configuration section of one API's listener, with its validation.
 
-mod limits; // how much one API takes
+mod limits; // the limits of one API
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,26 +11,27 @@ use serde::Deserialize;
 
 pub use self::limits::LimitConfig;
 
-/// How one API listens.
+/// The configuration of one API's listener.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Where to listen. Beyond loopback this needs TLS or `behind_proxy`.
+    /// The address to listen on. Beyond loopback this needs TLS or `behind_proxy`.
     pub addr: SocketAddr,
     /// Origins of web pages that may call this API from a browser: `https://dash.example.com`, or `*` for any.
     pub cors_origins: Vec<String>,
-    /// A larger request body is refused with 413.
+    /// The largest request body; a larger one is rejected with 413.
     pub max_body_bytes: usize,
-    /// A request that has no answer after this long gets 503 (408 if its body never came whole). A stream may go on.
+    /// The longest time until an answer begins. After it, the request gets 503, or 408 if its body is incomplete. A
+    /// stream may go on.
     pub request_timeout_s: u64,
-    /// A reverse proxy in front of this process speaks TLS, so plain HTTP beyond loopback is meant. Callers' addresses
-    /// are what it says in `X-Forwarded-For` or `Forwarded`.
+    /// Whether a reverse proxy in front of this process provides TLS. Then plain HTTP beyond loopback is allowed, and
+    /// callers' addresses come from its `X-Forwarded-For` or `Forwarded`.
     pub behind_proxy: bool,
     /// PEM file with the certificate chain, leaf first.
     pub tls_cert: Option<PathBuf>,
     /// PEM file with the private key of `tls_cert`.
     pub tls_key: Option<PathBuf>,
-    /// How much it takes, and of whom.
+    /// The limits of this API.
     pub limits: LimitConfig,
 }
 
@@ -49,7 +50,7 @@ impl Default for HttpConfig {
     }
 }
 
-/// A value of [`HttpConfig`] that an API cannot work with.
+/// A value of [`HttpConfig`] that is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpConfigError {
     #[error(transparent)]
@@ -77,7 +78,7 @@ impl HttpConfig {
         }
     }
 
-    /// The certificate and key files, when this API speaks TLS itself.
+    /// The certificate and key files, if this API provides TLS itself.
     pub fn tls_files(&self) -> Option<(&PathBuf, &PathBuf)> {
         self.tls_cert.as_ref().zip(self.tls_key.as_ref())
     }
@@ -87,7 +88,8 @@ impl HttpConfig {
     }
 }
 
-/// An origin is a scheme and an authority, with nothing behind them: a browser sends it so and compares it as text.
+/// Whether `text` is an origin: a scheme and an authority, and nothing else. A browser sends it in this form and
+/// compares it as text.
 fn is_origin(text: &str) -> bool {
     if text == "*" {
         return true;

@@ -1,5 +1,5 @@
-//! A consistency token says "at least everything up to here": the command API hands it out with each accepted command,
-//! and the read API waits for it.
+//! The consistency token. It means "at least everything up to this position". The command API returns it with each
+//! accepted command, and the read API waits for it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 
 /// A position of one workspace's log, opaque to clients: `1.<workspace>.<position>` in base64url. The leading number is
-/// the version of this form.
+/// the version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsistencyToken {
     pub workspace: i32,
@@ -49,7 +49,7 @@ impl ConsistencyToken {
         Ok(Self { workspace, position })
     }
 
-    /// The request's token, if it sent one.
+    /// Reads the request's token, if there is one.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, ConsistencyTokenError> {
         let Some(value) = headers.get(CONSISTENCY_TOKEN) else { return Ok(None) };
         let text = value.to_str().map_err(|_| ConsistencyTokenError::NotBase64Url)?;
@@ -57,7 +57,7 @@ impl ConsistencyToken {
     }
 
     pub fn header_value(self) -> HeaderValue {
-        // Base64url is a subset of what a header may hold.
+        // Base64url is valid in a header.
         HeaderValue::from_str(&self.encode()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }

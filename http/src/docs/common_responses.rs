@@ -1,4 +1,4 @@
-//! What every operation has: the answers of the edge, and an example of its own.
+//! Responses that every operation has, and its examples.
 
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
@@ -7,7 +7,7 @@ use utoipa::openapi::{OpenApi, RefOr};
 use super::super::problem::{kinds, openapi};
 use super::Example;
 
-/// Describes what the edge answers at every operation, beside what the operation says itself.
+/// Adds the responses of the edge to every operation.
 pub(super) fn describe(document: &mut OpenApi, examples: &[Example]) {
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         answers_of_the_edge(operation);
@@ -41,7 +41,7 @@ fn exemplify(operation: &mut Operation, example: &Example) {
         if let Some(RefOr::T(content)) = answer.content.get_mut(example.media_type)
             && status.starts_with('2')
         {
-            // What is not one JSON document is shown as text.
+            // An example that is not one JSON document is shown as text.
             let value = serde_json::from_str(example.body).unwrap_or_else(|_| Value::from(example.body));
             content.example = Some(value);
         }

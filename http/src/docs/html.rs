@@ -1,6 +1,6 @@
-//! Text as HTML.
+//! Escaping of HTML, and a minimal markup.
 
-/// Text that may stand between tags and in attributes.
+/// Escapes text for use between tags and in attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -16,7 +16,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// One line of a description: code between backticks, and text.
+/// Renders one line of a description: text, and code between backticks.
 pub(super) fn inline(text: &str) -> String {
     let mut parts = text.split('`').enumerate().peekable();
     let mut html = String::new();
@@ -28,7 +28,7 @@ pub(super) fn inline(text: &str) -> String {
                 html.push_str(&escape(part));
                 html.push_str("</code>");
             }
-            // A backtick without its twin is one.
+            // An unmatched backtick stands for itself.
             (true, None) => {
                 html.push('`');
                 html.push_str(&escape(part));
@@ -39,13 +39,13 @@ pub(super) fn inline(text: &str) -> String {
     html
 }
 
-/// A description: paragraphs with blank lines between them.
+/// Renders a description: paragraphs with blank lines between them.
 pub(super) fn paragraphs(text: &str) -> String {
     let paragraph = |text: &str| format!("<p>{}</p>", inline(text.trim()));
     joined(text.split("\n\n").filter(|text| !text.trim().is_empty()).map(paragraph))
 }
 
-/// Parts of a page, one after the other.
+/// Concatenates parts of a page.
 pub(super) fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().concat()
 }

@@ -1,11 +1,10 @@
 //! The description of an API: `/openapi.json` for programs, `/docs` for people. Neither needs a key.
 //!
-//! The page is Swagger UI. Its files are in this binary, and its Content-Security-Policy allows scripts and styles from
-//! here only.
-//! `/docs/problems` is the catalogue of problem types.
+//! The page is Swagger UI. Its files are part of this binary, and its Content-Security-Policy allows only scripts and
+//! styles of this server. `/docs/problems` is the catalogue of problem types.
 
-mod common_responses; // what every operation answers, in either API
-mod html; // escaping, and a little markup
+mod common_responses; // responses that every operation has
+mod html; // escaping, and a minimal markup
 mod problems; // the catalogue of problem types
 
 use std::sync::{Arc, LazyLock};
@@ -27,12 +26,12 @@ use utoipa::openapi::external_docs::ExternalDocs;
 
 use super::problem::ProblemType;
 
-/// An example of what an operation answers.
+/// An example of an operation's response body.
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
     /// The operation's id.
     pub operation: &'static str,
-    /// In which of its media types.
+    /// Its media type.
     pub media_type: &'static str,
     /// The body.
     pub body: &'static str,
@@ -46,8 +45,8 @@ pub struct ApiDocs {
 }
 
 impl ApiDocs {
-    /// Completes the document of the handlers with the answers of the edge and with examples. `problems` are the types
-    /// that only this API has.
+    /// Completes the document of the handlers with the responses of the edge and with examples. `problems` are the
+    /// types that only this API has.
     pub fn new(mut document: OpenApi, problems: &[&'static ProblemType], examples: &[Example]) -> Self {
         common_responses::describe(&mut document, examples);
         let mut catalogue = ExternalDocs::new("/docs/problems");
@@ -73,7 +72,7 @@ impl ApiDocs {
         problems::render(&document, &self.problems)
     }
 
-    /// `/openapi.json`, `/docs` and the files of the page. Each is made when it is first asked for.
+    /// `/openapi.json`, `/docs` and the files of the page. Each is rendered on the first request.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let page = format!(include_str!("page.html"), title = html::escape(&self.document.info.title));
         let (of_json, of_problems) = (self.clone(), self);
@@ -101,7 +100,7 @@ const SWAGGER_UI: [(&str, &str); 3] = [
     ("/docs/favicon-32x32.png", "favicon-32x32.png"),
 ];
 
-/// Answers with a document that is made when it is first asked for.
+/// Serves a document that is rendered on the first request.
 fn serve<S: Clone + Send + Sync + 'static>(
     make: impl FnOnce() -> StaticDocument + Send + Sync + 'static,
 ) -> MethodRouter<S> {
@@ -109,10 +108,10 @@ fn serve<S: Clone + Send + Sync + 'static>(
     get(move |headers: HeaderMap| async move { document.answer(&headers) })
 }
 
-/// Content that stays the same while this process runs.
+/// Content that does not change while this process runs.
 struct StaticDocument {
     media_type: &'static str,
-    /// Compressed by gzip already, as the files of Swagger UI are. They go to browsers, which all take it.
+    /// Whether it is compressed with gzip already, like the files of Swagger UI. Every browser accepts gzip.
     is_gzip: bool,
     content: Bytes,
     tag: HeaderValue,
@@ -155,7 +154,8 @@ impl StaticDocument {
     }
 }
 
-/// Scripts and styles from here only, none inline. Swagger UI's style sheet holds small images as `data:`.
+/// The Content-Security-Policy: only scripts and styles of this server, none inline. Swagger UI's style sheet embeds
+/// small images as `data:`.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

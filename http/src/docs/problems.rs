@@ -26,7 +26,7 @@ impl Operation<'_> {
     }
 }
 
-/// Writes the page.
+/// Renders the page.
 pub(super) fn render(document: &Value, problems: &[&ProblemType]) -> String {
     let operations = operations_of(document);
     let by_status: BTreeMap<_, _> = problems.iter().map(|kind| ((kind.status, kind.code), *kind)).collect();

@@ -1,5 +1,5 @@
-//! Wraps an API's router in everything that is the same for all: ids, log line, metrics, limits, CORS, packed answers,
-//! and problems for whatever axum refuses by itself.
+//! The edge of an API: everything that is the same for all routes. It adds ids, log lines, metrics, limits, CORS and
+//! compression. It turns what axum refuses into problems.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use super::trace::{REQUEST_ID, TRACEPARENT};
 use super::{HttpConfig, compress};
 use platform::clock::SharedClock;
 
-/// What the edge of one API is told.
+/// The configuration of one API's edge.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
     /// Names the API in metrics and logs: `command`, `read`.
@@ -46,14 +46,14 @@ impl EdgeConfig {
     }
 }
 
-/// The router as it may be served. Nothing may be merged or layered around it any more.
+/// Wraps a router for serving. Nothing may be merged or layered around the result.
 pub fn edge(router: Router, config: &EdgeConfig) -> Router {
-    // From the outside in. Put around the router one by one, each would be boxed once more.
+    // The layers, from the outside in. As one stack they are boxed only once.
     let layers = ServiceBuilder::new()
         .layer(from_fn_with_state(RequestMetrics::new(config.api), observe))
-        // Outside the guard, so that a page may also read the problems that the guard makes.
+        // Outside the guard, so that a page can also read the problems that the guard makes.
         .option_layer(cors(&config.cors_origins))
-        // Outside the guard, which may put a problem in the place of an answer.
+        // Outside the guard, which may replace a response by a problem.
         .layer(from_fn(compress::negotiate))
         .layer(compress::layer())
         .layer(from_fn_with_state(config.request_timeout, timeout_and_catch_panics))
@@ -62,7 +62,8 @@ pub fn edge(router: Router, config: &EdgeConfig) -> Router {
     router.layer(layers)
 }
 
-/// No origin, no CORS. Keys are sent by hand, never by the browser itself, so credentials are not allowed.
+/// The CORS layer; none without origins. Clients send keys explicitly, never the browser by itself, so credentials are
+/// not allowed.
 fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;

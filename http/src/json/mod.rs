@@ -1,5 +1,5 @@
-//! JSON request bodies: what is not JSON is malformed (400), what is JSON but not what the route takes is invalid (422) and
-//! says which field. PostgreSQL's text cannot hold the character NUL, so it is refused here.
+//! JSON request bodies. A text that is not JSON is malformed (400). JSON that does not fit the route is invalid (422),
+//! and the problem names the field. PostgreSQL's text cannot hold the character NUL, so it is rejected here.
 
 use std::fmt::Write as _;
 use std::ops::Deref;
@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::problem::{FieldError, Problem, kinds};
 use super::{body, words};
 
-/// A JSON body, checked whole. One string with a NUL refuses the request; a batch whose items must be judged one by one takes its
-/// bytes by `read` and their envelope by `parse_envelope`.
+/// A JSON body that is checked whole. One string with a NUL rejects the request. A route that checks items one by one
+/// reads the bytes with `read` and their envelope with `parse_envelope`.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiJson<T>(pub T);
 
@@ -26,16 +26,16 @@ impl<T> Deref for ApiJson<T> {
     }
 }
 
-/// A JSON body whose members are kept as they were sent and judged one by one: what `parse_envelope` takes.
+/// A JSON body whose members are kept as raw text and checked one by one, by `parse_envelope`.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiEnvelope<T>(pub T);
 
-/// Why a text is not the JSON that was asked for.
+/// An error of parsing a JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JsonError {
-    /// It is not JSON.
+    /// The text is not JSON.
     Malformed { detail: String },
-    /// It is JSON, but this field is not what it should be.
+    /// The text is JSON, but this field is wrong.
     Invalid(FieldError),
 }
 
@@ -77,8 +77,8 @@ pub fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
     deserialize(text)
 }
 
-/// Parses the envelope of a batch, whose items are kept as `serde_json::value::RawValue` and go through `parse` one by one, so that
-/// one bad item never fails the batch. It differs from `parse` in that strings of the envelope itself may still hold a NUL.
+/// Parses the envelope of a batch. Its items stay `serde_json::value::RawValue` and go through `parse` one by one, so
+/// that one bad item never fails the batch. Unlike with `parse`, strings of the envelope itself may still hold a NUL.
 pub fn parse_envelope<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError> {
     deserialize(text)
 }
@@ -87,7 +87,7 @@ fn deserialize<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, JsonError>
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        // serde_json reports some values of a wrong type, as a number for a name, as if the text were not JSON.
+        // serde_json reports some values of a wrong type, such as a number for a name, as if the text were not JSON.
         let is_json = error.inner().is_data() || serde_json::from_str::<IgnoredAny>(text).is_ok();
         describe(error.inner(), is_json, &path)
     })?;
@@ -105,7 +105,8 @@ fn describe(error: &serde_json::Error, is_json: bool, path: &str) -> JsonError {
     }
 }
 
-/// The path of the first string that holds a NUL. The text showed the escape; a backslash before it may have been escaped.
+/// The path of the first string that holds a NUL. The text contains the escape, but the backslash may itself be
+/// escaped.
 fn find_nul(text: &str) -> Result<Option<String>, JsonError> {
     let value: Value = deserialize(text)?;
     Ok(nul_in(&value, &mut String::new()))
@@ -139,7 +140,7 @@ fn nul_in(value: &Value, path: &mut String) -> Option<String> {
     }
 }
 
-/// The bytes of a JSON body, for a handler that needs them as they were sent.
+/// Reads the bytes of a JSON body, for a handler that needs them unchanged.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     if body::media_type(request.headers()).is_none_or(|media_type| media_type != "application/json") {
         return Err(body::unsupported_media_type("Send `Content-Type: application/json`."));
@@ -147,7 +148,7 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
     body::read_to_end(request, state).await
 }
 
-/// A body as the text that JSON is.
+/// A JSON body as text.
 pub fn text(body: &Bytes) -> Result<&str, JsonError> {
     std::str::from_utf8(body)
         .map_err(|error| JsonError::Malformed { detail: format!("not UTF-8 from byte {} on", error.valid_up_to()) })

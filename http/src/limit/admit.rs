@@ -1,4 +1,4 @@
-//! The layer that lets requests in. It refuses by the head alone, before anything of a body is read.
+//! The layer that admits requests. It decides by the head alone, before it reads anything of a body.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,9 +18,9 @@ use super::super::request_log::BodyProgress;
 use super::body::ThroughputGuardedBody;
 use super::{BodyAbort, Head, Limits, RATELIMIT, RequestPermit, announced};
 
-/// A refused body that is no longer than this is thrown away, so that the connection can go on.
+/// The longest refused body that is read and dropped, so that the connection can go on.
 const LINGER_BYTES: u64 = 64 << 10;
-/// For no longer than this: it is on its way already, or its sender waits to be told.
+/// The longest time to read a refused body. It is on its way already, or its sender waits for an answer.
 const LINGER: Duration = Duration::from_millis(100);
 
 pub(crate) async fn admit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
@@ -41,7 +41,7 @@ pub(crate) async fn admit(State(limits): State<Limits>, request: Request, next: 
     if let Some(cut) = cut
         && is_refusal(&response)
     {
-        // The handler only knows that the body broke off.
+        // The handler knows only that the body broke off.
         response = match cut {
             BodyAbort::TooSlow => Problem::for_status(StatusCode::REQUEST_TIMEOUT),
             BodyAbort::NoRoom => Problem::overloaded(),
@@ -62,7 +62,7 @@ fn is_refusal(response: &Response) -> bool {
     response.status().is_client_error() || response.status().is_server_error()
 }
 
-/// Puts the admission into the request, and a watch on its body.
+/// Puts the permit into the request, and a guard around its body.
 fn watch(mut request: Request, admission: &RequestPermit) -> Request {
     request.extensions_mut().insert(admission.clone());
     if request.body().is_end_stream() {
@@ -75,7 +75,7 @@ fn watch(mut request: Request, admission: &RequestPermit) -> Request {
 
 async fn refuse(request: Request, problem: Problem) -> Response {
     let (head, body) = request.into_parts();
-    // A sender that asked whether it should send the body is told so by the answer.
+    // A sender of `Expect: 100-continue` has not sent its body; the answer tells it not to.
     let is_sent = !head.headers.contains_key(EXPECT);
     let is_short = announced(&head.headers).is_none_or(|bytes| bytes <= LINGER_BYTES);
     let is_whole =
@@ -87,14 +87,14 @@ async fn refuse(request: Request, problem: Problem) -> Response {
     response
 }
 
-/// In HTTP/1 a body that is not read stands in the way of the next request.
+/// Closes the connection in HTTP/1, where an unread body would precede the next request.
 fn close(response: &mut Response, version: Version) {
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-/// Reads what is left of a short body. False where there is more than that, or it does not come.
+/// Reads the rest of a short body. False if it is longer or does not arrive.
 async fn discard(mut body: Body) -> bool {
     let read = async {
         let mut left = LINGER_BYTES;

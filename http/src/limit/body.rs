@@ -1,4 +1,4 @@
-//! A request body on its way in: counted as it arrives, and given up when it stalls.
+//! Guards a request body: counts its bytes as they arrive, and aborts it when it stalls.
 
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::super::request_log::BodyProgress;
 use super::{BodyAbort, RequestPermit};
 
-/// How slowly a body may come.
+/// The lowest speed of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MinThroughput {
     longest_pause: Option<Duration>,
@@ -27,7 +27,7 @@ impl MinThroughput {
     }
 }
 
-/// The time over which a body's rate is judged. Only waiting for the caller counts.
+/// The window in which a body's rate is measured. Only time spent waiting for the caller counts.
 const THROUGHPUT_WINDOW: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
@@ -38,15 +38,15 @@ enum BodyCut {
     NoRoom,
 }
 
-/// The body of a request that was let in.
+/// The body of an admitted request.
 pub(super) struct ThroughputGuardedBody {
     body: Body,
     admission: RequestPermit,
     pace: MinThroughput,
     progress: Option<BodyProgress>,
-    /// Since the last bytes arrived, while there are none.
+    /// The timer since the last bytes arrived, while none arrive.
     waiting: Option<StallTimer>,
-    /// What the current stretch has seen.
+    /// The time waited in the current window.
     waited: Duration,
     arrived: u64,
 }
@@ -62,12 +62,12 @@ impl ThroughputGuardedBody {
         Self { body, admission, pace, progress, waiting: None, waited: Duration::ZERO, arrived: 0 }
     }
 
-    /// Whether the caller still pauses within what is allowed.
+    /// Polls whether the caller's pause is still within the limit.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Some(progress) = &self.progress {
             progress.reading();
         }
-        // Without a limit it is enough to know since when, so any far time does.
+        // Without a limit the timer only records its start, so its end can be far away.
         let longest = self.pace.longest_pause.unwrap_or(Duration::from_hours(24));
         let waiting = self
             .waiting

@@ -1,10 +1,9 @@
-//! How much an API takes, and what it says to the rest: 429 to a caller that asks too often, 503 when there is more to
-//! do than can be done, 431 and 408 to requests that are too large in the head or too slow in the body.
+//! The limits of an API and their refusals. A caller with too many requests gets 429. A request that exceeds the
+//! capacity gets 503. A head that is too large gets 431, and a body that is too slow gets 408.
 //!
-//! [`Limits`] are one API's. `admit`, a layer of the edge, asks them before anything of a request is read; what it lets
-//! in carries an [`RequestPermit`], which `auth` asks once the key is known, which counts the body as it arrives, and
-//! which gives everything back when the request is over. A limit that a use case applies is answered by
-//! [`rate_limited`].
+//! [`Limits`] belong to one API. The layer `admit` checks them before it reads anything of a request. An admitted
+//! request carries a [`RequestPermit`]. `auth` checks it once the key is known. It counts the body as it arrives, and
+//! gives everything back when the request ends. A limit that a use case applies is answered by [`rate_limited`].
 
 mod address;
 pub(super) mod admit;
@@ -33,10 +32,10 @@ use platform::rate_limit::{RateLimit, RateLimitStatus, RatePolicy};
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// More header fields than this are too many, as HTTP/1 has it by itself.
+/// The most header fields. HTTP/1 has the same limit by itself.
 const MOST_HEADERS: usize = 100;
 
-/// The limits of one API. Clones share what they count.
+/// The limits of one API. Clones share their counters.
 #[derive(Clone)]
 pub(super) struct Limits(Arc<LimiterState>);
 
@@ -44,7 +43,7 @@ struct LimiterState {
     api: &'static str,
     trust: Trust,
     max_header_bytes: usize,
-    /// A longer body than this is one that its route takes piece by piece, or not at all.
+    /// The largest whole body. A route that takes longer ones reads them piece by piece.
     max_body_bytes: u64,
     pace: MinThroughput,
     addresses: Option<RateLimit<IpAddr>>,
@@ -83,7 +82,7 @@ impl Limits {
         }))
     }
 
-    /// Lets a request in by its head alone, or says why not.
+    /// Admits a request by its head alone, or refuses it.
     fn admit(&self, head: &Head<'_>) -> Result<RequestPermit, Problem> {
         let counted = &*self.0;
         if counted.max_header_bytes > 0 && head.is_larger_than(counted.max_header_bytes) {
@@ -99,7 +98,7 @@ impl Limits {
             self.count_refusal("requests_in_flight");
             return Err(Problem::overloaded());
         }
-        // From here on the admission gives the request's place back.
+        // From here on, the permit gives the request's place back.
         let admission = RequestPermit(Arc::new(PermitState {
             limits: self.clone(),
             address,
@@ -135,7 +134,7 @@ impl fmt::Debug for Limits {
     }
 }
 
-/// What is known of a request before its body.
+/// The head of a request.
 struct Head<'a> {
     uri: &'a Uri,
     headers: &'a HeaderMap,
@@ -143,14 +142,14 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// As they stand on the wire: name, colon, blank, value, line end.
+    /// Compares the size on the wire: name, colon, blank, value, line end.
     fn is_larger_than(&self, most: usize) -> bool {
         let fields: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let target = self.uri.path_and_query().map_or(0, |target| target.as_str().len());
         fields + target > most || self.headers.len() > MOST_HEADERS
     }
 
-    /// How long the body will be, where the caller said so.
+    /// The announced length of the body, if there is one.
     fn announced(&self) -> Option<u64> {
         announced(self.headers)
     }
@@ -160,26 +159,26 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A request that was let in, among the request's extensions. What it holds is given back with the last clone.
+/// The permit of an admitted request, among its extensions. The last clone gives everything back.
 #[derive(Clone)]
 pub struct RequestPermit(Arc<PermitState>);
 
 struct PermitState {
     limits: Limits,
     address: Option<IpAddr>,
-    /// How much of the API's room its body takes.
+    /// The number of bytes that its body takes of the API's capacity.
     body_bytes: AtomicU64,
-    /// Whether its route takes the body piece by piece.
+    /// Whether its route reads the body piece by piece.
     flowing: AtomicBool,
     /// Whether its body was read to the end.
     whole: AtomicBool,
-    /// Why its body was not.
+    /// Why the body was cut off.
     cut: OnceLock<BodyAbort>,
-    /// What is told of rates in the answer.
+    /// The rates to report in the answer.
     standings: Mutex<Vec<RateLimitStatus>>,
 }
 
-/// Why no more of a body is read.
+/// Why a body was cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyAbort {
     TooSlow,
@@ -187,13 +186,13 @@ enum BodyAbort {
 }
 
 impl RequestPermit {
-    /// Says that the route takes the body piece by piece and keeps none of it: only the piece at hand takes room then.
+    /// Marks that the route reads the body piece by piece and keeps none of it. Then only the current piece counts.
     pub(super) fn mark_streaming(&self) {
         self.0.flowing.store(true, Ordering::Relaxed);
     }
 
-    /// Takes room for what is kept of the body beside what was received, as when it is unpacked. False where there is
-    /// none: then nothing more of it is read, and the answer says why.
+    /// Reserves capacity for decoded bytes, beside those received. False if there is none: then the body is cut off,
+    /// and the answer says why.
     pub(super) fn reserve_bytes(&self, bytes: usize) -> bool {
         let held = self.take(bytes as u64);
         if !held {
@@ -202,7 +201,7 @@ impl RequestPermit {
         held
     }
 
-    /// What is to be said of a body that a limit cut off.
+    /// The problem of a body that a limit cut off.
     pub(super) fn cut_off(&self) -> Option<Problem> {
         self.0.cut.get().map(|cut| match cut {
             BodyAbort::TooSlow => Problem::new(kinds::REQUEST_TIMEOUT),
@@ -210,7 +209,7 @@ impl RequestPermit {
         })
     }
 
-    /// Refuses (429) a caller that asks too often.
+    /// Rejects (429) an actor that exceeds its rate.
     pub(super) fn actor(&self, actor: &Actor) -> Result<(), Problem> {
         let limits = &self.0.limits;
         let Some(keys) = &limits.0.keys else { return Ok(()) };
@@ -219,14 +218,14 @@ impl RequestPermit {
         Ok(())
     }
 
-    /// Refuses (429) an address that has tried too many keys that are none, before another one is looked up.
+    /// Rejects (429) an address that has sent too many invalid keys, before another lookup.
     pub(super) fn may_try_key(&self) -> Result<(), Problem> {
         let limits = &self.0.limits;
         let (Some(bad_keys), Some(address)) = (&limits.0.bad_keys, &self.0.address) else { return Ok(()) };
         bad_keys.spent(address).map_or(Ok(()), |standing| limits.allowed(standing).map(drop))
     }
 
-    /// Notes a request without a valid key.
+    /// Counts a request without a valid key.
     pub(super) fn bad_key(&self) {
         if let (Some(bad_keys), Some(address)) = (&self.0.limits.0.bad_keys, &self.0.address) {
             bad_keys.spend(address, NonZeroU32::MIN);
@@ -241,7 +240,7 @@ impl RequestPermit {
         took
     }
 
-    /// Gives back the room of the pieces that a flowing body brought before.
+    /// Releases the bytes of earlier pieces of a streamed body.
     fn release_consumed(&self) {
         if self.0.flowing.load(Ordering::Relaxed) {
             let bytes = self.0.body_bytes.swap(0, Ordering::Relaxed);
@@ -258,7 +257,7 @@ impl RequestPermit {
         }
     }
 
-    /// `RateLimit-Policy` and `RateLimit`, where a rate was asked.
+    /// `RateLimit-Policy` and `RateLimit`, if a rate was checked.
     fn fields(&self) -> Option<[(HeaderName, HeaderValue); 2]> {
         fields(&self.0.standings.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -277,7 +276,7 @@ impl fmt::Debug for RequestPermit {
     }
 }
 
-/// The problem (429) of a use that a rate limit did not allow.
+/// The problem (429) of a use that exceeds a rate limit.
 pub fn rate_limited(standing: &RateLimitStatus) -> Problem {
     let policy = &standing.policy;
     let problem = Problem::new(kinds::RATE_LIMITED)
@@ -305,20 +304,20 @@ fn fields(standings: &[RateLimitStatus]) -> Option<[(HeaderName, HeaderValue); 2
     if policies.is_empty() {
         return None;
     }
-    // Names of ours and numbers.
+    // The text consists of fixed names and numbers.
     let value = |text: String| HeaderValue::try_from(text).ok();
     Some([(RATELIMIT_POLICY, value(policies)?), (RATELIMIT, value(limits)?)])
 }
 
-/// Writes an item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). Units other than requests have no
-/// name in the draft's registry, so none is given.
+/// Writes an item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). The draft's registry names no unit
+/// but requests, so none is given.
 fn write_policy(policy: &RatePolicy, field: &mut String) {
     // Writing to a string cannot fail.
     let _ = write!(field, "\"{}\";q={};w={}", policy.name, policy.quota, policy.window_s);
 }
 
-/// Writes an item of `RateLimit`. A refusal's window ends when it may be tried again. Otherwise it is the time for
-/// which the rest lasts at the policy's rate, so that nobody who spreads `r` over `t` is refused.
+/// Writes an item of `RateLimit`. For a refusal, the window ends when the request may be repeated. Otherwise it is the
+/// time for which the rest lasts at the policy's rate. So a caller that spreads `r` over `t` is never refused.
 fn write_status(status: &RateLimitStatus, field: &mut String) {
     let seconds = match status.wait {
         Some(wait) => whole_seconds(wait),
@@ -327,12 +326,12 @@ fn write_status(status: &RateLimitStatus, field: &mut String) {
     let _ = write!(field, "\"{}\";r={};t={seconds}", status.policy.name, status.remaining);
 }
 
-/// A wait in seconds: never shorter than it is, and never none.
+/// A wait in seconds, rounded up, and at least one.
 fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
-/// Counts what was refused, by why.
+/// Counts a refusal by its cause.
 pub(super) fn count_refusal(api: &'static str, cause: &'static str) {
     metrics::counter!("highwater_http_refused_total", "api" => api, "cause" => cause).increment(1);
 }

@@ -1,10 +1,10 @@
-//! What an API has only so much of at a time.
+//! Capacity that an API has only a limited amount of.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::Gauge;
 
-/// So many requests, or so many bytes, and no more.
+/// A limited number of requests or bytes.
 pub(super) struct CapacityBudget {
     most: u64,
     taken: AtomicU64,
@@ -12,14 +12,14 @@ pub(super) struct CapacityBudget {
 }
 
 impl CapacityBudget {
-    /// 0 is room without end.
+    /// A budget of `most`; 0 means no limit.
     pub(super) fn new(most: u64, gauge: Gauge) -> Self {
-        // Shown from the beginning; an API that is served twice in one process shows both together.
+        // The gauge is shown from the start. An API that is served twice in one process shows the sum.
         gauge.increment(0.0);
         Self { most: if most == 0 { u64::MAX } else { most }, taken: AtomicU64::new(0), gauge }
     }
 
-    /// Takes all of `amount` or nothing.
+    /// Takes all of `amount`, or nothing and returns false.
     pub(super) fn take(&self, amount: u64) -> bool {
         let fits = |taken: u64| taken.checked_add(amount).filter(|sum| *sum <= self.most);
         let took = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok();
@@ -29,7 +29,7 @@ impl CapacityBudget {
         took
     }
 
-    /// Whether there is room for `amount` now.
+    /// Whether `amount` is available now.
     pub(super) fn has(&self, amount: u64) -> bool {
         self.taken.load(Ordering::Acquire).checked_add(amount).is_some_and(|sum| sum <= self.most)
     }

@@ -1,21 +1,21 @@
-//! The kinds of problems that every API can answer with, and how a crate lists its own.
+//! The problem types of every API, and the macro by which a crate declares its own.
 
 use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::TYPE_PREFIX;
 
-/// A kind of problem. Each is declared once, in a [`problem_types`](crate::problem_types) list, so that none goes
+/// A type of problem. Each is declared once, in a [`problem_types`](crate::problem_types) list, so that none is
 /// undocumented.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ProblemType {
-    /// The status that it is answered with.
+    /// The status of the response.
     pub status: StatusCode,
-    /// In kebab-case: what programs match on, for ever.
+    /// The code in kebab-case. Programs match on it, so it never changes.
     pub code: &'static str,
-    /// A short sentence, the same whenever it occurs.
+    /// A short sentence, the same for every occurrence.
     pub title: &'static str,
-    /// What it means and what to do about it, for people.
+    /// The meaning and the remedy, for people.
     pub about: &'static str,
     /// Members of an occurrence beside the title and the status, as a JSON object.
     pub example: &'static str,
@@ -27,7 +27,7 @@ impl ProblemType {
         format!("{TYPE_PREFIX}{}", self.code)
     }
 
-    /// An occurrence as it may look.
+    /// An example of an occurrence.
     pub fn example(&self) -> Value {
         let given: Map<String, Value> = serde_json::from_str(self.example).unwrap_or_default();
         let mut example = Map::new();
@@ -40,7 +40,7 @@ impl ProblemType {
     }
 }
 
-/// Declares problem types, with what they mean as their documentation, behind the name of the list of them all.
+/// Declares problem types, with their meaning as doc comments, and a list of them all.
 #[macro_export]
 macro_rules! problem_types {
     (
@@ -83,77 +83,77 @@ problem_types! {
     pub INVALID_QUERY = BAD_REQUEST "invalid-query" "The query is not valid"
         r#"{"errors": [{"field": "limit", "detail": "must be 1 to 1000"}]}"#;
 
-    /// The request cannot be served as it is: its head or its framing is wrong.
+    /// The request cannot be served: its head or its framing is wrong.
     pub BAD_REQUEST = BAD_REQUEST "bad-request" "The request cannot be served" "{}";
 
-    /// The request has no key, or one that is not known or was revoked. Send `Authorization: Bearer <key>`. An address
-    /// that tries many keys that are none is told to wait (`rate-limited`).
+    /// The request has no key, or an unknown or revoked one. Send `Authorization: Bearer <key>`. An address that sends
+    /// many invalid keys has to wait (`rate-limited`).
     pub UNAUTHORIZED = UNAUTHORIZED "unauthorized" "This request needs a valid API key"
         r#"{"detail": "Send `Authorization: Bearer <key>` with a key that has not been revoked."}"#;
 
-    /// The key is valid, and lacks the scope that `scope` names. `highwater keys create` makes one that has it.
+    /// The key is valid but lacks the scope that `scope` names. `highwater keys create` makes a key with that scope.
     pub FORBIDDEN = FORBIDDEN "forbidden" "This API key may not do that"
         r#"{"detail": "The key needs the scope `command`.", "scope": "command"}"#;
 
-    /// There is no such route, or no such thing in the workspace of the key. What another workspace has is answered in
-    /// the same way.
+    /// There is no such route, or no such resource in the workspace of the key. Resources of other workspaces get the
+    /// same answer.
     pub NOT_FOUND = NOT_FOUND "not-found" "There is nothing here" "{}";
 
     /// `Allow` names the methods that the resource answers to.
     pub METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed"
         "This resource does not answer to this method" "{}";
 
-    /// Nothing that the request accepts can be answered: `offered` lists what can, in the header that `header` names.
+    /// The server has no representation that the request accepts. `offered` lists the available ones for the header
+    /// that `header` names.
     pub NOT_ACCEPTABLE = NOT_ACCEPTABLE "not-acceptable" "There is nothing here that this request accepts"
         r#"{"detail": "Accept one of those that are offered, or leave the header out.", "header": "Accept-Encoding",
             "offered": ["zstd", "br", "gzip", "identity"]}"#;
 
-    /// The body paused for too long or came too slowly. Nothing was done, but for the lines of a stream that were
+    /// The body paused for too long or arrived too slowly. Nothing was done, except for the lines of a stream that were
     /// answered.
     pub REQUEST_TIMEOUT = REQUEST_TIMEOUT "request-timeout" "The request took too long to arrive" "{}";
 
-    /// The body is larger than this server takes. Send it in parts.
+    /// The body is larger than this server accepts. Send it in parts.
     pub PAYLOAD_TOO_LARGE = PAYLOAD_TOO_LARGE "payload-too-large" "The request body is too large" "{}";
 
-    /// The media type, charset or coding of the body is not taken here. `detail` says which are.
+    /// The media type, charset or coding of the body is not supported. `detail` lists the supported ones.
     pub UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "This content type is not taken here"
         r#"{"detail": "Send `Content-Type: application/json`."}"#;
 
-    /// The body is JSON, and not what is taken here. `errors` names the member and what is wrong with it.
+    /// The body is JSON but does not fit the schema. `errors` names the member and the error.
     pub INVALID_BODY = UNPROCESSABLE_ENTITY "invalid-body" "The request body is not valid"
         r#"{"errors": [{"field": "time_zone", "detail": "is no IANA time zone"}]}"#;
 
-    /// There were too many requests: with this key, from this address, or of this source. Nothing was done.
-    /// `Retry-After` says when to send it again, and `RateLimit-Policy` how much is taken in which time.
+    /// There were too many requests with this key, from this address, or of this source. Nothing was done.
+    /// `Retry-After` says when to repeat the request, and `RateLimit-Policy` describes the limit.
     pub RATE_LIMITED = TOO_MANY_REQUESTS "rate-limited" "There were too many requests"
         r#"{"detail": "There were too many requests with this key. Nothing was done. Send it again later.",
             "violated-policies": ["key"]}"#;
 
-    /// All header fields together are larger, or there are more of them, than this server takes.
+    /// The header fields are larger together, or more, than this server accepts.
     pub HEADERS_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large"
         "The request's header fields are too large" "{}";
 
-    /// A fault of ours. `instance` finds it in the server's log.
+    /// An error in the server. `instance` identifies it in the server's log.
     pub INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something went wrong on our side" "{}";
 
-    /// Something that the server needs cannot be reached. Send the request again after `Retry-After`; a command with
-    /// the same `Idempotency-Key`, because it may have been carried out.
+    /// A service that the server needs cannot be reached. Send the request again after `Retry-After`. Repeat a command
+    /// with the same `Idempotency-Key`, because it may have been carried out.
     pub UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The service cannot answer at the moment" "{}";
 
-    /// The server has as much to do as it takes at a time. Nothing was begun: send the request again after
-    /// `Retry-After`.
+    /// The server is at its capacity. Nothing was begun: send the request again after `Retry-After`.
     pub OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "There is more to do than can be done now" "{}";
 
-    /// There was no answer within the time that the server gives itself. A command may have been carried out: send it
-    /// again with the same `Idempotency-Key`.
+    /// There was no answer within the server's time limit. A command may have been carried out: send it again with the
+    /// same `Idempotency-Key`.
     pub TIMEOUT = SERVICE_UNAVAILABLE "timeout" "The answer took too long" "{}";
 
-    /// What `/readyz` answers while this process cannot serve; `not_ready` names the parts that are missing.
+    /// The answer of `/readyz` while this process cannot serve. `not_ready` names the parts that are not ready.
     pub NOT_READY = SERVICE_UNAVAILABLE "not-ready" "This process is not ready to serve"
         r#"{"detail": "Not ready: database.", "not_ready": ["database"]}"#;
 }
 
-/// What any request may be answered with.
+/// The problems of any request.
 pub const OF_REQUESTS: &[&ProblemType] = &[
     UNAUTHORIZED,
     FORBIDDEN,
@@ -166,7 +166,7 @@ pub const OF_REQUESTS: &[&ProblemType] = &[
     TIMEOUT,
 ];
 
-/// What a request with a JSON body may be answered with besides.
+/// The further problems of a request with a JSON body.
 pub const OF_BODIES: &[&ProblemType] = &[
     MALFORMED_JSON,
     UNREADABLE_BODY,

@@ -1,7 +1,7 @@
 //! The only error body that leaves a process: RFC 9457, `application/problem+json`.
 
-pub mod kinds; // the kinds of problems
-pub(crate) mod openapi; // how operations say which problems they answer with
+pub mod kinds; // the problem types of every API
+pub(crate) mod openapi; // problems in the OpenAPI document
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -22,17 +22,17 @@ pub use self::openapi::responses;
 
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// Every `type` is this and a stable code.
+/// The prefix of every `type`, before its stable code.
 pub const TYPE_PREFIX: &str = "https://highwater.dev/problems/";
 
-/// An answer that refuses: an occurrence of a [`ProblemType`]. A 500 says nothing else; no 5xx may describe the inside.
+/// An error response: an occurrence of a [`ProblemType`]. A 5xx reveals nothing internal, and a 500 has no detail.
 #[derive(Clone)]
 pub struct Problem(Box<Parts>);
 
 #[derive(Clone)]
 struct Parts {
     kind: &'static ProblemType,
-    /// The kind's, but where it stands for a status that it was not made for.
+    /// The status of its type, unless the problem stands for another status.
     status: StatusCode,
     code: Cow<'static, str>,
     detail: Option<String>,
@@ -43,36 +43,36 @@ struct Parts {
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What is wrong with one field of the request.
+/// An error in one field of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// The path of the field, such as `observations[3].id`; empty for the whole.
+    /// The path of the field, such as `observations[3].id`; empty for the whole body.
     #[schema(example = "observations[3].id")]
     pub field: String,
-    /// What is wrong with it.
+    /// The error in the field.
     #[schema(example = "must not be empty")]
     pub detail: String,
 }
 
-/// How a problem is written.
+/// The body of a problem.
 #[derive(Serialize, ToSchema)]
 struct Body<'a> {
-    /// The kind of problem, as a stable URI.
+    /// The problem type, as a stable URI.
     #[serde(rename = "type")]
     #[schema(example = "https://highwater.dev/problems/not-found")]
     kind: String,
-    /// The same for every problem of this type.
+    /// The title, the same for every problem of this type.
     title: &'a str,
     /// The status of the response.
     #[schema(example = 404)]
     status: u16,
-    /// What is wrong this time.
+    /// The details of this occurrence.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
-    /// Names this request, in the answer's `Request-Id` and in the server's log.
+    /// The id of this request, as in the answer's `Request-Id` and in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
-    /// The fields that are wrong.
+    /// The fields with errors.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<FieldError>, required = false)]
     errors: &'a [FieldError],
@@ -108,7 +108,7 @@ impl Problem {
         }))
     }
 
-    /// The same under another code: that of a refusal which was stored, whose type this program may no longer know.
+    /// The problem with the code of a stored rejection, whose type this program may no longer know.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.code = code.into();
@@ -121,14 +121,14 @@ impl Problem {
         self
     }
 
-    /// Names one wrong field; may be called once for each.
+    /// Adds an error in one field; it may be called once for each field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
         self.0.errors.push(FieldError { field: field.into(), detail: detail.into() });
         self
     }
 
-    /// A member of its own beside the standard ones, whose names it must not take.
+    /// Adds an extension member. Its name must differ from the standard ones.
     #[must_use]
     pub fn extension(mut self, name: &str, value: impl Into<Value>) -> Self {
         debug_assert!(!["type", "title", "status", "detail", "instance", "errors"].contains(&name));
@@ -148,7 +148,7 @@ impl Problem {
         self.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 
-    /// Why, for the log only: it never leaves with the answer.
+    /// Adds the cause, for the log only. It never leaves with the answer.
     #[must_use]
     pub fn with_source(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.cause = Some(Arc::from(cause.into()));
@@ -171,27 +171,27 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
-    /// There is no such thing in the caller's workspace, or no such route.
+    /// The problem of a resource that is not in the caller's workspace, or of an unknown route.
     pub fn not_found() -> Self {
         Self::new(kinds::NOT_FOUND)
     }
 
-    /// A fault of ours. `cause` goes to the log.
+    /// The problem of an internal error. `cause` goes to the log.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::constant_internal().with_source(cause)
     }
 
-    /// Something that this process needs cannot be reached; trying again may help. `cause` goes to the log.
+    /// The problem of a service that cannot be reached; repeating the request may help. `cause` goes to the log.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::constant_unavailable().with_source(cause)
     }
 
-    /// There is more to do than can be done now; what is refused so was not begun.
+    /// The problem of a request above the capacity, which was not begun.
     pub fn overloaded() -> Self {
         Self::new(kinds::OVERLOADED).retry_after(Duration::from_secs(1))
     }
 
-    /// Nothing that the request accepts by the header `header` can be answered; these can.
+    /// The problem of a request whose header `header` accepts none of the offered values.
     pub fn not_acceptable(header: &'static str, offered: &[&str]) -> Self {
         Self::new(kinds::NOT_ACCEPTABLE)
             .detail("Accept one of those that are offered, or leave the header out.")
@@ -213,7 +213,7 @@ impl Problem {
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"highwater\""))
     }
 
-    /// The problem that stands for a status which axum or a layer answered by itself.
+    /// The problem for a status that axum or a layer answered by itself.
     pub(crate) fn for_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
@@ -237,18 +237,18 @@ impl Problem {
         Self::new(kinds::PAYLOAD_TOO_LARGE)
     }
 
-    /// The same problem as an occurrence in the request of this id, for an answer that is on its way already.
+    /// The problem with the id of its request, for an answer that is on its way already.
     #[must_use]
     pub fn of_request(self, request_id: &str) -> Self {
         self.instance(format!("urn:highwater:request:{request_id}"))
     }
 
-    /// What would be the body of an answer, for a stream that holds a problem.
+    /// The problem as JSON, for a stream that contains a problem.
     pub fn to_json(&self) -> Value {
         serde_json::from_slice(&self.body()).unwrap_or_default()
     }
 
-    /// The same problem as an occurrence that can be found in the log.
+    /// The problem with the id of its request, by which the log can be searched.
     #[must_use]
     pub(crate) fn instance(mut self, instance: String) -> Self {
         self.0.instance = Some(instance);
@@ -271,14 +271,14 @@ impl Problem {
         serde_json::to_vec(&body).unwrap_or_default()
     }
 
-    /// Writes this problem over an answer whose headers still hold, as `Allow` does.
+    /// Replaces a response by this problem. Its other headers, such as `Allow`, stay.
     pub(crate) fn replace(self, refused: Response) -> Response {
         let (mut head, _body) = refused.into_parts();
         head.status = self.0.status;
         head.headers.remove(CONTENT_LENGTH);
         head.headers.extend(self.0.headers.clone());
         head.headers.insert(CONTENT_TYPE, PROBLEM_JSON);
-        // Caches may keep some of them otherwise, a 410 for ever.
+        // Caches may otherwise keep some statuses, such as 410, for ever.
         head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let body = self.body().into();
         head.extensions.insert(self);

@@ -1,4 +1,4 @@
-//! How an operation says which problems it answers with.
+//! Problems in the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,7 @@ use super::ProblemType;
 
 const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Declares a type that stands for the problems of an operation among its `responses`: it is made of lists of problem
-/// types.
+/// Declares a type for the `responses` of an operation, from lists of problem types.
 #[macro_export]
 macro_rules! problem_responses {
     ($($(#[doc = $about:literal])+ $vis:vis $name:ident = $($list:expr),+;)+) => {$(
@@ -28,7 +27,7 @@ macro_rules! problem_responses {
     )+};
 }
 
-/// The answers of these types, by status: what `utoipa::IntoResponses` wants.
+/// The responses of these types by status, as `utoipa::IntoResponses` returns them.
 pub fn responses(types: &[&ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     let mut responses = BTreeMap::new();
     for kind in types {
@@ -37,7 +36,7 @@ pub fn responses(types: &[&ProblemType]) -> BTreeMap<String, RefOr<Response>> {
     responses
 }
 
-/// Adds a type to what is answered already.
+/// Adds a type to the responses.
 pub(crate) fn add(responses: &mut BTreeMap<String, RefOr<Response>>, kind: &ProblemType) {
     let answer = responses.entry(kind.status.as_u16().to_string()).or_insert_with(|| RefOr::T(of_status(kind)));
     let RefOr::T(answer) = answer else { return };

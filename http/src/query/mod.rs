@@ -1,4 +1,4 @@
-//! Query strings: an unknown, missing or wrong parameter is refused (400) by name.
+//! Query strings. An unknown, missing or wrong parameter is rejected (400) by name.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -21,7 +21,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
 /// Parses a query string as `ApiQuery` does.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let refused = |wrong: FieldError| Problem::new(kinds::INVALID_QUERY).field(wrong.field, wrong.detail);
-    // The parser takes whatever is there and puts `\u{fffd}` in place of what is no text.
+    // The parser accepts any bytes and puts `\u{fffd}` in place of invalid UTF-8.
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         for text in [name, value] {
@@ -33,12 +33,12 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         .map_err(|error| refused(words::field_error(&error.path().to_string(), &error.inner().to_string())))
 }
 
-/// The name of a parameter as the parser would have it.
+/// The name of a parameter, decoded as the parser does.
 fn shown(name: &str) -> String {
     form_urlencoded::parse(name.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
 }
 
-/// That what is percent-encoded is text.
+/// Checks that percent-encoded bytes are text.
 fn check(encoded: &str) -> Result<(), &'static str> {
     let mut pieces = encoded.split('%');
     let mut bytes: Vec<u8> = pieces.next().unwrap_or_default().into();

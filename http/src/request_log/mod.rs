@@ -1,5 +1,5 @@
-//! The two layers of the edge: `request_log` (outside) names, times, counts and logs a request;
-//! `timeout_and_catch_panics` (inside) bounds it and makes a problem of whatever goes wrong.
+//! Two layers of the edge. The outer one, `request_log`, assigns ids, measures, counts and logs a request. The inner
+//! one, `timeout_and_catch_panics`, limits its time and turns panics and plain refusals into problems.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -25,14 +25,14 @@ use super::trace::{REQUEST_ID, TraceContext};
 use platform::error_chain;
 use platform::telemetry::metrics_handle;
 
-/// Stands for every path that no route matches, so that no caller can make labels.
+/// The label for paths that no route matches, so that callers cannot create labels.
 const UNMATCHED: &str = "unmatched";
 
-/// Counts the requests of one API.
+/// The request counters of one API.
 #[derive(Clone)]
 pub(super) struct RequestMetrics {
     api: &'static str,
-    /// By route, then method and status: looking a metric up in the recorder costs more than many a request.
+    /// The metrics by route, then method and status. A lookup in the recorder costs more than some requests.
     recorded: Arc<RwLock<HashMap<String, RouteMetrics>>>,
 }
 
@@ -45,7 +45,7 @@ struct RequestInstruments {
 }
 
 impl RequestMetrics {
-    /// A metric that is made before there is a recorder is lost for good, so this makes sure of one.
+    /// Installs the recorder first, because a metric that is registered without one is lost.
     pub(super) fn new(api: &'static str) -> Self {
         if let Err(error) = metrics_handle() {
             tracing::warn!(error = &error as &dyn Error, "requests are not counted by our own recorder");
@@ -87,7 +87,7 @@ impl RequestMetrics {
     }
 }
 
-/// A method that nobody has defined must not become a label either.
+/// The label of a method. Unknown methods share one, so that callers cannot create labels.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -159,7 +159,7 @@ fn log(
     }
 }
 
-/// Whether the body of a request is still arriving: tells a client that is slow from a handler that is.
+/// Whether the body of a request is still arriving. It distinguishes a slow client from a slow handler.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BodyProgress(Arc<AtomicBool>);
 
@@ -205,7 +205,7 @@ pub(super) async fn timeout_and_catch_panics(
         Ok(Err(_panic)) => Problem::internal(Panicked).into_response(),
         Err(_elapsed) if progress.as_ref().is_some_and(BodyProgress::is_reading) => {
             let problem = Problem::for_status(StatusCode::REQUEST_TIMEOUT);
-            // HTTP/2 has no such field: there the stream alone is given up.
+            // HTTP/2 has no such field; there, only the stream is reset.
             let close = version < Version::HTTP_2;
             if close { problem.header(CONNECTION, HeaderValue::from_static("close")) } else { problem }.into_response()
         }
@@ -223,8 +223,8 @@ pub(super) async fn timeout_and_catch_panics(
     }
 }
 
-/// The problem that an answer is, or must become: a refusal that no handler wrote (404, 405, a layer's 413) has plain
-/// text or nothing. A refusal in JSON of another kind, as GraphQL has, is its handler's own.
+/// The problem of a refusal, or the one to replace it with. A refusal that no handler wrote (404, 405, a layer's 413)
+/// has plain text or nothing. A refusal in JSON is its handler's own.
 fn problem_of(response: &Response) -> Option<Problem> {
     if let Some(problem) = response.extensions().get::<Problem>() {
         return Some(problem.clone());

@@ -1,4 +1,4 @@
-//! The connections of one API: no more of them than it has room for, and none that says nothing.
+//! The connections of one API: their limit, and the timeout of silent ones.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -18,11 +18,11 @@ use tokio::time::{Sleep, sleep};
 use super::super::config::LimitConfig;
 use super::super::limit::count_refusal;
 
-/// How many connections an API has at a time, and how long one may take to say what it wants.
+/// The most connections of an API, and the longest time until a connection sends a request.
 #[derive(Debug, Clone)]
 pub struct Connections {
     api: &'static str,
-    /// None where any number is fine.
+    /// None if there is no limit.
     room: Option<Arc<Semaphore>>,
     pub(super) head_within: Duration,
     pub(super) max_header_bytes: u32,
@@ -54,7 +54,7 @@ impl Connections {
     }
 }
 
-/// One of the connections that there is room for.
+/// The place of one connection.
 struct ConnectionPermit {
     _permit: Option<OwnedSemaphorePermit>,
     open: Gauge,
@@ -66,7 +66,7 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// Accepts what there is room for; the rest is closed at once.
+/// An acceptor that accepts connections up to the limit and closes others at once.
 #[derive(Debug, Clone)]
 pub(super) struct LimitedAcceptor<A> {
     pub(super) inner: A,
@@ -83,7 +83,7 @@ where
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        // A handshake is part of the connection, so room is taken before it.
+        // A handshake is part of the connection, so the place is taken before it.
         let accepted = self.connections.enter().map(|place| (place, self.inner.accept(stream, service)));
         let first_within = self.connections.head_within;
         async move {
@@ -95,13 +95,13 @@ where
     }
 }
 
-/// How an HTTP/2 connection begins, up to the head of its first frame.
+/// The beginning of an HTTP/2 connection, up to its first frame.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEAD: usize = 9;
 
-/// A connection of which it is not known yet what it speaks: until then the server itself waits for ever.
+/// A connection whose protocol is not known yet. The server itself would wait for ever.
 struct HandshakeTimeout {
-    /// How many bytes have come, all of them as in [`PREFACE`].
+    /// The number of bytes received so far that match [`PREFACE`].
     seen: usize,
     deadline: Pin<Box<Sleep>>,
 }
@@ -111,7 +111,7 @@ impl HandshakeTimeout {
         Self { seen: 0, deadline: Box::pin(sleep(within)) }
     }
 
-    /// Whether it is known now: it is no HTTP/2, or has begun to be.
+    /// Whether the protocol is known now: another than HTTP/2, or HTTP/2 that has begun.
     fn is_over(&mut self, arrived: &[u8]) -> bool {
         let expected = PREFACE.get(self.seen..).unwrap_or_default();
         let compared = expected.len().min(arrived.len());
@@ -120,7 +120,7 @@ impl HandshakeTimeout {
     }
 }
 
-/// A connection in its place.
+/// A connection with its place.
 pub(super) struct Connection<S> {
     stream: S,
     opening: Option<HandshakeTimeout>,

@@ -1,6 +1,6 @@
-//! Serves a router over a listener, in clear or with TLS, as HTTP/1.1 and HTTP/2, until told to stop; then drains.
+//! Serves a router over a listener until shutdown, then drains. It speaks HTTP/1.1 and HTTP/2, in clear or with TLS.
 
-mod connections; // how many at a time, and none that says nothing
+mod connections; // their limit, and the timeout of silent ones
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -67,10 +67,10 @@ impl TlsConfig {
     }
 }
 
-/// Connections that wait to be accepted: a thousand callers may arrive at once.
+/// The most connections that wait to be accepted. A thousand callers may arrive at once.
 const BACKLOG: u32 = 1_024;
 
-/// Takes the address, so that a caller knows its port before it serves. Needs the runtime.
+/// Binds the address, so that a caller knows its port before it serves. It needs the runtime.
 pub fn bind(addr: SocketAddr) -> Result<TcpListener, ServeError> {
     let listen = || {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -81,24 +81,25 @@ pub fn bind(addr: SocketAddr) -> Result<TcpListener, ServeError> {
     listen().map_err(|source| ServeError::Bind { addr, source })
 }
 
-/// What of a head the server itself takes, at least, so that the edge can say what is wrong with one that is too large.
+/// The least size of a head that the server reads, so that the edge can explain one that is too large.
 const HEAD_BYTES: u32 = 64 << 10;
 
-/// What may be under way to one HTTP/2 connection, and to one of its streams, before anybody has asked for it.
+/// The flow-control windows of an HTTP/2 connection and of one of its streams: bytes in flight that no handler has
+/// read.
 const CONNECTION_WINDOW: u32 = 512 << 10;
 const STREAM_WINDOW: u32 = 256 << 10;
 
-/// Requests that one HTTP/2 connection may have under way. Streams that are reset are bounded by the h2 crate: 20 that
-/// wait to be accepted, 1,024 for the caller's own errors.
+/// The most requests in flight of one HTTP/2 connection. The h2 crate limits reset streams: 20 that wait to be
+/// accepted, 1,024 for the caller's own errors.
 const STREAMS: u32 = 200;
 
-/// An HTTP/2 connection is asked this often whether anybody is still there.
+/// How often an HTTP/2 connection is pinged.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
-/// Serves until `shutdown`, then accepts nothing more and gives the requests underway `drain` to finish.
+/// Serves until `shutdown`. Then it accepts nothing more and gives the requests in flight `drain` to finish.
 ///
-/// A connection that was upgraded (a WebSocket) is no longer the server's: its handler has to watch `shutdown` itself,
-/// and a stream of events has to end by itself to be said farewell to.
+/// The server does not manage an upgraded connection (a WebSocket): its handler has to watch `shutdown` itself. A
+/// stream of events has to end by itself, to send its last message.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsConfig>,
@@ -134,7 +135,7 @@ pub async fn serve(
     .map_err(ServeError::Serve)
 }
 
-/// How much the server reads by itself, and for how long, before there is a request.
+/// Limits the size and the time of a request's head.
 fn configure_http(http: &mut Builder<TokioExecutor>, connections: &Connections) {
     let head_bytes = connections.max_header_bytes.saturating_mul(2).max(HEAD_BYTES);
     http.http1()
@@ -151,7 +152,7 @@ fn configure_http(http: &mut Builder<TokioExecutor>, connections: &Connections) 
         .enable_connect_protocol();
 }
 
-/// Connections run in tasks of their own, which must not outlive a server that is dropped.
+/// Shuts the connection tasks down when the server is dropped, because they are separate tasks.
 struct ShutdownOnDrop(Handle<SocketAddr>);
 
 impl Drop for ShutdownOnDrop {

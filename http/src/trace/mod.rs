@@ -1,4 +1,4 @@
-//! Which request this is, and which flow it belongs to: W3C Trace Context in, a `Request-Id` out.
+//! The trace of a request: W3C Trace Context in, `Request-Id` out.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -9,18 +9,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Names one request in the answer, in problems and in the log: `<trace id>-<span id>`.
+/// The header with the id of one request, which problems and the log repeat: `<trace id>-<span id>`.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// What ties this request to what caused it, and what it causes to it. A caller that sends no `traceparent`, or one
-/// that is not valid, begins a new trace.
+/// The trace of a request: its cause, and the parent of its effects. A request without a valid `traceparent` begins a
+/// new trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
-    /// The trace: the same for everything that one flow does.
+    /// The trace id: the same for everything in one flow.
     pub correlation_id: String,
-    /// The span that caused this request: the caller's, or this request's own where the caller named none.
+    /// The span that caused this request: the caller's, or this request's own if the caller named none.
     pub causation_id: String,
-    /// This request as the parent of what it does.
+    /// The `traceparent` for what this request causes.
     pub traceparent: String,
 }
 
@@ -54,7 +54,7 @@ impl TraceContext {
     }
 
     pub(super) fn request_id_value(&self) -> HeaderValue {
-        // Hexadecimal digits and a hyphen may stand in a header.
+        // Hexadecimal digits and a hyphen are valid in a header.
         HeaderValue::from_str(self.request_id()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }
@@ -72,7 +72,7 @@ struct Parent<'a> {
     sampled: bool,
 }
 
-/// Version 00 exactly; a later version may hold more behind the flags (W3C Trace Context, section 4.3).
+/// Parses version 00 exactly. Later versions may append more after the flags (W3C Trace Context, section 4.3).
 fn parse(header: &str) -> Option<Parent<'_>> {
     let mut fields = header.split('-');
     let version = fields.next().filter(|text| is_hex(text, 2) && *text != "ff")?;
@@ -86,7 +86,7 @@ fn parse(header: &str) -> Option<Parent<'_>> {
     Some(Parent { trace, span, sampled })
 }
 
-/// Upper case is not valid there.
+/// Whether `text` has so many lower-case hexadecimal digits. Upper case is invalid here.
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
@@ -94,7 +94,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
 impl<S: Send + Sync> FromRequestParts<S> for TraceContext {
     type Rejection = Infallible;
 
-    /// The edge has read it already; a router without the edge, as in a test, reads it here.
+    /// The edge has read the trace already. A router without the edge, as in a test, reads it here.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         if let Some(context) = parts.extensions.get::<Self>() {
             return Ok(context.clone());

@@ -1,21 +1,21 @@
-//! What parsers say is wrong, in words for those who wrote the request and not for those who wrote the parser.
+//! Messages of parsers, reworded for callers of the API.
 
 use std::num::ParseIntError;
 
 use super::problem::FieldError;
 
-/// serde quotes the offending value, however long it is.
+/// The longest value that is quoted. serde quotes a value of any length.
 const LONGEST: usize = 300;
 const UNKNOWN: &str = "unknown field";
 
-/// What a parser said of the value at `path`, which may be that a member of it is missing, unknown or there twice.
+/// The error of a parser at `path`. It may name a missing, unknown or duplicate member.
 pub(super) fn field_error(path: &str, said: &str) -> FieldError {
     let path = if path == "." { "" } else { path };
     let (member, detail) = rewrite_message(said);
     let field = match member {
         None => path.to_owned(),
-        // An unknown member is told at its own path, one that is missing or there twice at that of what it should be
-        // in.
+        // An unknown member is reported at its own path. A missing or duplicate member is reported below the path of
+        // its object.
         Some(member) if said.starts_with(UNKNOWN) && (path == member || path.ends_with(&format!(".{member}"))) => {
             path.to_owned()
         }
@@ -50,7 +50,7 @@ fn rewrite_message(said: &str) -> (Option<&str>, String) {
     if let Some((found, wanted)) = of_value.and_then(|said| said.rsplit_once(", expected ")) {
         return (None, format!("must be {}, not {}", kind(wanted), value(found)));
     }
-    // A list of too few values, where the members of an object are taken in their order, too.
+    // serde also accepts a list for an object and reports one that is too short.
     if said.starts_with("invalid length ") && said.contains(", expected struct ") {
         return (None, "must be an object, not a list".to_owned());
     }
@@ -63,7 +63,7 @@ fn alternatives(said: &str) -> Option<String> {
     Some(names.strip_prefix("one of ").unwrap_or(names).replace('`', ""))
 }
 
-/// What was expected.
+/// The expected type.
 fn kind(wanted: &str) -> &str {
     match wanted {
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => {
@@ -80,7 +80,7 @@ fn kind(wanted: &str) -> &str {
     }
 }
 
-/// What was there.
+/// The value that was found.
 fn value(found: &str) -> &str {
     match found {
         "sequence" => "a list",
@@ -94,7 +94,7 @@ fn value(found: &str) -> &str {
     }
 }
 
-/// What the standard library says of a text that is no number or no truth.
+/// The standard library's message for a text that is not a number or boolean.
 fn number(said: &str) -> Option<&'static str> {
     let says = |text: &str| text.parse::<u8>().is_err_and(|error: ParseIntError| error.to_string() == said);
     if ["x", ""].into_iter().any(says) {
@@ -108,7 +108,7 @@ fn number(said: &str) -> Option<&'static str> {
     }
 }
 
-/// At most so much of a text that may be of any length.
+/// Shortens a text of any length.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         None => text.to_owned(),

@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The address of a request's sender.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -7,17 +7,18 @@ use http::{Extensions, HeaderMap, HeaderName, header::FORWARDED};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Whose word is taken for where a request comes from.
+/// The source of a caller's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The connection's: there is nothing in between.
+    /// The connection: there is no proxy.
     Peer,
-    /// The proxy's: it adds the address that it sees to the end of `X-Forwarded-For`, or of `Forwarded`. What stands
-    /// before may have been made up by the caller.
+    /// The proxy. It appends the address of its peer to `X-Forwarded-For` or `Forwarded`. The caller may have forged
+    /// the earlier entries.
     Proxy,
 }
 
-/// What stands for one caller among the addresses. Whoever has one IPv6 address has the 2^64 beside it as well.
+/// The address that stands for one caller. An IPv6 address stands for its /64 network, because one caller has 2^64 of
+/// them.
 pub(super) fn of(extensions: &Extensions, headers: &HeaderMap, trust: Trust) -> Option<IpAddr> {
     let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     let address = match trust {
@@ -30,8 +31,8 @@ pub(super) fn of(extensions: &Extensions, headers: &HeaderMap, trust: Trust) -> 
     })
 }
 
-/// The last address that was added on the way. A proxy sets one of the two fields; where both are there, the one that
-/// it does not know may be the caller's, and `X-Forwarded-For` is what most know.
+/// The last address that was appended. A proxy sets one of the two fields, and the caller may have forged the other. If
+/// both are there, `X-Forwarded-For` counts, because most proxies set it.
 fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     if headers.contains_key(X_FORWARDED_FOR) {
         return address(last(headers, X_FORWARDED_FOR)?);
@@ -44,13 +45,13 @@ fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     address(node?)
 }
 
-/// The last member of a list that may be spread over several fields.
+/// The last member of a list that may span several fields.
 fn last(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let field = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     field.rsplit(',').next().map(str::trim)
 }
 
-/// `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
+/// Parses `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|addr| addr.ip());
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();

@@ -212,7 +212,7 @@ async fn a_directory_without_a_database_is_refused_and_left_alone() {
     let output = operate(directory.path(), "status").await;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(said.contains("is no data directory of `highwater dev`"), "{said}");
+    assert!(said.contains("is not a data directory of `highwater dev`"), "{said}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 

@@ -68,7 +68,7 @@ async fn revoked_key_stops_within_five_seconds(pool: PgPool) {
     clock.advance(TimeDelta::milliseconds(2_400));
     assert!(known().await, "remembered");
     clock.advance(TimeDelta::milliseconds(200));
-    assert!(!known().await, "asked again in good time");
+    assert!(!known().await, "refreshed before it expires");
     assert!(!known().await, "and forgotten");
 
     let revoked_at = clock.now() - TimeDelta::milliseconds(2_600);

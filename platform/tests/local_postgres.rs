@@ -118,7 +118,7 @@ async fn rejects_a_second_instance_of_a_directory() {
 }
 
 #[tokio::test]
-async fn a_command_uses_the_server_that_runs() {
+async fn command_uses_the_running_server() {
     let directory = enterable();
     let running = LocalPostgres::start(config(directory.path())).await.unwrap();
     let attached = AttachedPostgres::attach(config(directory.path())).await.unwrap();
@@ -154,7 +154,7 @@ async fn commands_on_a_stopped_directory_share_a_server_until_the_last_one_ends(
 }
 
 #[tokio::test]
-async fn a_command_waits_for_a_server_that_another_process_stops() {
+async fn command_waits_while_another_process_stops_the_server() {
     let directory = enterable();
     LocalPostgres::start(config(directory.path())).await.unwrap().stop().await.unwrap();
     let first = AttachedPostgres::attach(config(directory.path())).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_command_waits_for_a_server_that_another_process_stops() {
 }
 
 #[tokio::test]
-async fn a_command_makes_no_database() {
+async fn command_creates_no_database() {
     let directory = enterable();
     for data_dir in [directory.path().to_owned(), directory.path().join("nowhere")] {
         let error = AttachedPostgres::attach(config(&data_dir)).await.unwrap_err();
@@ -237,8 +237,8 @@ async fn replaces_an_orphaned_postgres() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let said = BufReader::new(holder.stdout.take().unwrap());
-    let orphan: u32 = said
+    let lines = BufReader::new(holder.stdout.take().unwrap());
+    let orphan: u32 = lines
         .lines()
         .map(Result::unwrap)
         .find_map(|line| line.strip_prefix("ready ").map(|pid| pid.parse().unwrap()))

@@ -36,7 +36,7 @@ pub enum LifecycleError {
     Failed { task: &'static str, source: Cause },
     #[error("`{task}` panicked")]
     Panicked { task: &'static str },
-    #[error("`{task}` ended before it was told to")]
+    #[error("`{task}` ended before its stage stopped")]
     Ended { task: &'static str },
     #[error("dropped before they had finished: {}", tasks.join(", "))]
     Dropped { tasks: Vec<&'static str> },
@@ -105,7 +105,7 @@ impl Lifecycle {
     {
         let of_stage = self.stage(stage);
         let alive = TaskGuard::enter(task, of_stage.alive.clone());
-        let (told, dropped, deaths) = (of_stage.stop.clone(), of_stage.abort.clone(), self.deaths.clone());
+        let (stop, dropped, deaths) = (of_stage.stop.clone(), of_stage.abort.clone(), self.deaths.clone());
         of_stage.tracker.spawn(async move {
             let _alive = alive;
             let ended = tokio::select! {
@@ -114,7 +114,7 @@ impl Lifecycle {
                 ended = AssertUnwindSafe(work).catch_unwind() => ended,
             };
             let death = match ended {
-                Ok(Ok(())) if told.is_cancelled() => return,
+                Ok(Ok(())) if stop.is_cancelled() => return,
                 Ok(Ok(())) => LifecycleError::Ended { task },
                 Ok(Err(error)) => LifecycleError::Failed { task, source: error.into() },
                 Err(_panic) => LifecycleError::Panicked { task },
@@ -180,7 +180,7 @@ fn log(death: &LifecycleError) {
     match death {
         LifecycleError::Failed { task, source } => tracing::error!(task, error = source.as_ref(), "task failed"),
         LifecycleError::Panicked { task } => tracing::error!(task, "task panicked"),
-        LifecycleError::Ended { task } => tracing::error!(task, "task ended before it was told to"),
+        LifecycleError::Ended { task } => tracing::error!(task, "task ended before its stage stopped"),
         LifecycleError::Dropped { tasks } => tracing::error!(?tasks, "tasks dropped"),
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 
 const LONG: Duration = Duration::from_hours(1);
 
-async fn told(token: CancellationToken) -> Result<(), Infallible> {
+async fn until_stopped(token: CancellationToken) -> Result<(), Infallible> {
     token.cancelled().await;
     Ok(())
 }
@@ -20,7 +20,7 @@ async fn signal_stops_the_stages_in_order() {
         let (token, ended) = (lifecycle.token(stage), ended.clone());
         lifecycle.spawn(stage, name, async move {
             token.cancelled().await;
-            // Whoever is told too early would get ahead here.
+            // A stage that stops too early would get ahead here.
             for _ in 0..100 {
                 tokio::task::yield_now().await;
             }
@@ -35,7 +35,7 @@ async fn signal_stops_the_stages_in_order() {
 #[tokio::test]
 async fn failed_task_drains_the_others() {
     let lifecycle = Lifecycle::new();
-    lifecycle.spawn(Stage::Edge, "server", told(lifecycle.token(Stage::Edge)));
+    lifecycle.spawn(Stage::Edge, "server", until_stopped(lifecycle.token(Stage::Edge)));
     lifecycle.spawn(Stage::Core, "projector", async { Err(io::Error::other("gone")) });
     let error = lifecycle.run(stream::empty(), LONG).await.unwrap_err();
     assert!(matches!(error, LifecycleError::Failed { task: "projector", .. }), "{error}");
@@ -62,7 +62,7 @@ async fn second_signal_aborts_tasks_but_stops_the_base() {
         let _dropped = dropped;
         std::future::pending::<Result<(), Infallible>>().await
     });
-    lifecycle.spawn(Stage::Base, "database", told(lifecycle.token(Stage::Base)));
+    lifecycle.spawn(Stage::Base, "database", until_stopped(lifecycle.token(Stage::Base)));
     let error = lifecycle.run(stream::iter(["SIGINT", "SIGINT"]), LONG).await.unwrap_err();
     assert!(matches!(&error, LifecycleError::Dropped { tasks } if tasks == &["server"]), "{error}");
     assert!(was_dropped.await.is_err());

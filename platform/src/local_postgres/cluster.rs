@@ -61,10 +61,10 @@ async fn initdb(directory: &DataDir, durable: bool, locale: &str) -> Result<(), 
     if ended.status.success() {
         return Ok(());
     }
-    Err(LocalPostgresError::Program { program: "initdb", output: said(&ended.stderr) })
+    Err(LocalPostgresError::Program { program: "initdb", output: trimmed(&ended.stderr) })
 }
 
-fn said(output: &[u8]) -> String {
+fn trimmed(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim().to_owned()
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn stop_orphan(directory: &DataDir, within: Duration) -> Result
     if ended.status.success() || !is_alive(pid) {
         return Ok(());
     }
-    Err(LocalPostgresError::Program { program: "pg_ctl", output: said(&ended.stderr) })
+    Err(LocalPostgresError::Program { program: "pg_ctl", output: trimmed(&ended.stderr) })
 }
 
 /// Whether a server of this directory ended without a clean shutdown.

@@ -9,40 +9,42 @@ use std::time::Duration;
 pub enum LocalPostgresError {
     #[error(
         "PostgreSQL is not installed: none of {} has initdb, pg_ctl and postgres; install it with `apt-get install \
-         postgresql` (Debian, Ubuntu), `dnf install postgresql-server` (Fedora), `apk add postgresql` (Alpine) or `brew \
-         install postgresql` (macOS)",
+         postgresql` (Debian, Ubuntu), `dnf install postgresql-server` (Fedora), `apk add postgresql` (Alpine) or \
+         `brew install postgresql` (macOS)",
         list(searched)
     )]
     NotInstalled { searched: Vec<PathBuf> },
     #[error("PostgreSQL {found} is too old: version {least} or newer is needed")]
     TooOld { found: u32, least: u32 },
     #[error(
-        "{} was made by PostgreSQL {needed}, which is not installed (found: {}): install it, or choose another directory",
+        "{} was made by PostgreSQL {needed}, which is not installed (found: {}): install it, or choose another \
+         directory",
         directory.display(), found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     VersionMissing { directory: PathBuf, needed: u32, found: Vec<u32> },
     #[error(
-        "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as: run as another user"
+        "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as: run as another \
+         user"
     )]
     NoAccount,
     #[error(
-        "user `{user}`, whom PostgreSQL runs as since it refuses root, may not enter {}: choose another data directory, or \
-         open this one with `chmod o+x {}`",
+        "PostgreSQL refuses to run as root and runs as user `{user}`, who may not enter {}: choose another data \
+         directory, or open this one with `chmod o+x {}`",
         directory.display(), directory.display()
     )]
     Closed { directory: PathBuf, user: String },
-    #[error("user `{user}`, whom PostgreSQL runs as since it refuses root, may not run {}", program.display())]
+    #[error("PostgreSQL refuses to run as root and runs as user `{user}`, who may not run {}", program.display())]
     ProgramClosed { program: PathBuf, user: String },
     #[error("{} belongs to another user: run as this user, or choose another data directory", directory.display())]
     NotOwner { directory: PathBuf },
     #[error(
-        "another process uses {}, `highwater dev` or a command with --data-dir: wait until it ends, or stop it, or choose \
-         another data directory",
+        "another process uses {}, `highwater dev` or a command with --data-dir: wait until it ends, or stop it, or \
+         choose another data directory",
         data_dir.display()
     )]
     InUse { data_dir: PathBuf },
     #[error(
-        "{} is no data directory of `highwater dev`: name the one that `highwater dev` prints as `data`",
+        "{} is not a data directory of `highwater dev`: name the one that `highwater dev` prints as `data`",
         data_dir.display()
     )]
     NoDatabase { data_dir: PathBuf },

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_second_start_keeps_what_the_first_set_up() {
+fn second_start_changes_nothing() {
     let text = TelemetryConfig::default();
     let json = TelemetryConfig { format: LogFormat::Json, filter: "debug".to_owned() };
     init(&text).unwrap();
@@ -14,14 +14,14 @@ fn a_second_start_keeps_what_the_first_set_up() {
 }
 
 #[test]
-fn a_format_is_parsed_by_its_name() {
+fn parses_format_names() {
     assert_eq!("json".parse(), Ok(LogFormat::Json));
     assert_eq!("text".parse(), Ok(LogFormat::Text));
     assert_eq!("xml".parse::<LogFormat>(), Err(UnknownLogFormat));
 }
 
 #[test]
-fn what_is_rendered_once_is_forgotten() {
+fn forgets_metrics_rendered_once() {
     let set = |label: &'static str| ::metrics::gauge!("highwater_test_moment", "label" => label).set(3.0);
     let first = render_once(|| set("first"));
     assert!(first.contains(r#"highwater_test_moment{label="first"} 3"#), "{first}");

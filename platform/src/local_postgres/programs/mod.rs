@@ -56,16 +56,16 @@ impl PgBinaries {
         if !complete {
             return None;
         }
-        let said = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
-        let major = parse_major(&String::from_utf8_lossy(&said.stdout))?;
+        let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
+        let major = parse_major(&String::from_utf8_lossy(&output.stdout))?;
         Some(Self { major, directory: directory.to_owned() })
     }
 }
 
 /// Reads the major version, as in `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` or `postgres (PostgreSQL)
 /// 18beta2`.
-fn parse_major(said: &str) -> Option<u32> {
-    let version = said.split_whitespace().nth(2)?;
+fn parse_major(output: &str) -> Option<u32> {
+    let version = output.split_whitespace().nth(2)?;
     let digits = version.find(|character: char| !character.is_ascii_digit()).unwrap_or(version.len());
     version[..digits].parse().ok()
 }

@@ -13,13 +13,13 @@ fn install(directory: &Path, version: &str) {
 
 #[test]
 fn parses_versions_as_packages_print_them() {
-    for (said, major) in [
+    for (output, major) in [
         ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n", Some(15)),
         ("postgres (PostgreSQL) 18beta2", Some(18)),
         ("postgres (PostgreSQL) devel", None),
         ("", None),
     ] {
-        assert_eq!(parse_major(said), major, "{said}");
+        assert_eq!(parse_major(output), major, "{output}");
     }
 }
 

@@ -89,7 +89,7 @@ async fn drain_answers_requests_in_flight() {
     let (router, entered, go) = slow();
     let server = start(router, None, LONG);
     let client = client().build().unwrap();
-    let asked = tokio::spawn(client.get(format!("http://{}/slow", server.addr)).send());
+    let request = tokio::spawn(client.get(format!("http://{}/slow", server.addr)).send());
     entered.notified().await;
     server.stop.cancel();
     // The listener is gone when a new connection is refused.
@@ -98,7 +98,7 @@ async fn drain_answers_requests_in_flight() {
     }
     assert!(!server.ended.is_finished());
     go.notify_one();
-    assert_eq!(asked.await.unwrap().unwrap().text().await.unwrap(), "done");
+    assert_eq!(request.await.unwrap().unwrap().text().await.unwrap(), "done");
     server.ended.await.unwrap().unwrap();
 }
 
@@ -106,11 +106,11 @@ async fn drain_answers_requests_in_flight() {
 async fn drain_has_a_deadline() {
     let (router, entered, _go) = slow();
     let server = start(router, None, Duration::from_millis(10));
-    let asked = tokio::spawn(client().build().unwrap().get(format!("http://{}/slow", server.addr)).send());
+    let request = tokio::spawn(client().build().unwrap().get(format!("http://{}/slow", server.addr)).send());
     entered.notified().await;
     server.stop.cancel();
     server.ended.await.unwrap().unwrap();
-    assert!(asked.await.unwrap().is_err());
+    assert!(request.await.unwrap().is_err());
 }
 
 /// A certificate authority and, in files, a certificate for 127.0.0.1 that it signed.
@@ -196,9 +196,9 @@ async fn closes_silent_connections() {
     let limits = LimitConfig { head_timeout_s: 1, ..LimitConfig::default() };
     let server = start_within(&limits, hello(), None, LONG);
     // Nothing, half a head, the beginning of HTTP/2, and all of its beginning but what follows.
-    for said in ["", "GET / HTTP/1.1\r\nhost", "PRI * HTT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for sent in ["", "GET / HTTP/1.1\r\nhost", "PRI * HTT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let mut silent = TcpStream::connect(server.addr).await.unwrap();
-        silent.write_all(said.as_bytes()).await.unwrap();
+        silent.write_all(sent.as_bytes()).await.unwrap();
         tokio::time::timeout(Duration::from_secs(30), until_closed(silent)).await.unwrap();
     }
     // Whoever goes on talking is not.

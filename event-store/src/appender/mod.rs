@@ -81,8 +81,7 @@ impl Appender {
             })
             .collect();
         #[cfg(feature = "fault-injection")]
-        let injector =
-            config.injected_fault.map(|plan| crate::fault_injection::FaultInjector::new(plan, pool.clone()));
+        let injector = config.injected_fault.map(|plan| crate::fault_injection::FaultInjector::new(plan, pool.clone()));
         // The announcer ends when the last lane, and with it the last sender, is gone.
         drop(committed);
         writers.spawn(announce::notify_commits(pool, commits, config.notify_pause));

@@ -75,7 +75,7 @@ async fn limit_counts_decoded_bytes_and_stops_bombs_early() {
     assert_eq!(refused(read(&["zstd"], zstd(&bomb).await).await), too_large);
     assert_eq!(read(&["gzip"], gzip(&bomb[1..]).await).await.unwrap().len(), LIMIT);
 
-    // What comes behind the limit is never asked for.
+    // Nothing beyond the limit is read.
     let packed = zstd(&vec![b' '; 4 * LIMIT]).await;
     let pieces = stream::once(async { Ok::<_, Infallible>(Bytes::from(packed)) }).chain(stream::pending());
     let mut request = Request::post("/").header(CONTENT_ENCODING, "zstd").body(Body::from_stream(pieces)).unwrap();

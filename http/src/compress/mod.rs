@@ -50,7 +50,8 @@ impl Predicate for CompressibleType {
     fn should_compress<B: HttpBody>(&self, response: &http::Response<B>) -> bool {
         let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let media_type = text(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        PACKED.contains(&media_type) && !text(CACHE_CONTROL).is_some_and(|said| said.contains("no-transform"))
+        PACKED.contains(&media_type)
+            && !text(CACHE_CONTROL).is_some_and(|directives| directives.contains("no-transform"))
     }
 }
 
@@ -87,10 +88,10 @@ enum EncodingChoice {
 /// explicitly.
 fn choose(headers: &HeaderMap) -> EncodingChoice {
     // An alternative with an unreadable weight is ignored.
-    let said: Vec<(String, f32)> = weighted_items(headers, ACCEPT_ENCODING)
+    let accepted: Vec<(String, f32)> = weighted_items(headers, ACCEPT_ENCODING)
         .filter_map(|item| item.weight.map(|weight| (item.name, weight)))
         .collect();
-    let weight = |coding: &str| said.iter().find(|(name, _)| name == coding).map(|(_, weight)| *weight);
+    let weight = |coding: &str| accepted.iter().find(|(name, _)| name == coding).map(|(_, weight)| *weight);
     let others = weight("*");
     let as_it_is = weight(IDENTITY).or(others);
     let packed = CODINGS.map(|coding| (coding, weight(coding).or(others).unwrap_or(0.0)));

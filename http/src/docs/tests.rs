@@ -60,7 +60,7 @@ async fn text(response: Response) -> String {
 }
 
 #[tokio::test]
-async fn an_operation_has_what_the_edge_answers_and_its_example() {
+async fn operation_has_edge_responses_and_its_example() {
     let document: Value = serde_json::from_str(&text(ask("/openapi.json", None).await).await).unwrap();
     let operation = &document["paths"]["/v1/things/{id}"]["put"];
     assert_eq!(operation["responses"]["201"]["content"]["application/json"]["example"]["name"], "a <b>");
@@ -123,7 +123,7 @@ async fn every_problem_type_has_an_anchor_with_its_meaning() {
 }
 
 #[tokio::test]
-async fn what_a_caller_has_is_not_sent_again() {
+async fn returns_304_for_unchanged_document() {
     for path in ["/docs", "/docs/problems", "/docs/swagger-ui-bundle.js", "/openapi.json"] {
         let tag = ask(path, None).await.headers()[ETAG].to_str().unwrap().to_owned();
         let answer = ask(path, Some(&tag)).await;

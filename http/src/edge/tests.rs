@@ -303,7 +303,7 @@ async fn counts_requests_by_route_not_by_path() {
 
 #[tokio::test]
 async fn compresses_long_texts_as_accepted() {
-    let asked = async |path: &str, codings: &str| {
+    let get = async |path: &str, codings: &str| {
         let request = Request::get(path).header(ACCEPT_ENCODING, codings).body(Body::empty()).unwrap();
         app(&[]).oneshot(request).await.unwrap()
     };
@@ -311,16 +311,16 @@ async fn compresses_long_texts_as_accepted() {
         response.headers().get(CONTENT_ENCODING).map(|coding| coding.to_str().unwrap().to_owned())
     };
     for name in ["gzip", "br", "zstd"] {
-        let packed = asked("/text/5000", name).await;
+        let packed = get("/text/5000", name).await;
         assert_eq!(coding(&packed).as_deref(), Some(name));
         assert_eq!(packed.headers()[VARY], "accept-encoding");
         let bytes = to_bytes(packed.into_body(), usize::MAX).await.unwrap();
         assert!(bytes.len() < 500, "{name}: {}", bytes.len());
     }
     // Short ones are not, nor is a stream whose reader waits for each line.
-    assert_eq!(coding(&asked("/text/500", "gzip").await), None);
-    assert_eq!(coding(&asked("/lines", "gzip").await), None);
-    assert_eq!(coding(&asked("/text/5000", "deflate").await), None);
+    assert_eq!(coding(&get("/text/500", "gzip").await), None);
+    assert_eq!(coding(&get("/lines", "gzip").await), None);
+    assert_eq!(coding(&get("/text/5000", "deflate").await), None);
 
     let request = Request::get("/text/5000").header(ACCEPT_ENCODING, "identity;q=0, deflate").body(Body::empty());
     let problem = send(app(&[]), request.unwrap()).await.problem(406, "not-acceptable");

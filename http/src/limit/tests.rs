@@ -42,7 +42,7 @@ struct Api {
     limits: Limits,
 }
 
-/// What takes all that is not said otherwise.
+/// Limits that are off, except for those that a test sets.
 fn no_limits() -> LimitConfig {
     LimitConfig {
         max_connections: 0,
@@ -61,7 +61,7 @@ fn no_limits() -> LimitConfig {
 
 fn api(limits: LimitConfig) -> Api {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
-    // Nobody listens there: a key that is asked for is an error.
+    // Nothing listens there, so a lookup of a key is an error.
     let nowhere = PgPoolOptions::new().connect_lazy("postgres://127.0.0.1:1/none").unwrap();
     let gate = Arc::new(Semaphore::new(0));
     let wait = {
@@ -104,7 +104,7 @@ fn posted(path: &str, body: &'static str) -> Request {
     Request::post(path).header("content-length", body.len()).body(Body::from(body)).unwrap()
 }
 
-/// A body that comes in pieces, and whose length nobody knows before.
+/// A body in pieces, without an announced length.
 fn in_pieces(path: &str, pieces: Vec<&'static str>) -> Request {
     Request::post(path).body(Body::from_stream(stream::iter(pieces).map(Ok::<_, Infallible>))).unwrap()
 }
@@ -368,12 +368,12 @@ fn rejection_names_policy_and_wait() {
 fn remaining_quota_lasts_for_the_stated_window() {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let rate = RateLimit::new(RatePolicy::new("key", "requests", 10, 6).unwrap(), clock.shared());
-    let told = |cells| {
+    let header = |cells| {
         let mut field = String::new();
         write_status(&rate.spend(&1, NonZeroU32::new(cells).unwrap()), &mut field);
         field
     };
-    assert_eq!(told(1), "\"key\";r=59;t=6");
-    assert_eq!(told(50), "\"key\";r=9;t=1");
-    assert_eq!(told(10), "\"key\";r=0;t=1");
+    assert_eq!(header(1), "\"key\";r=59;t=6");
+    assert_eq!(header(50), "\"key\";r=9;t=1");
+    assert_eq!(header(10), "\"key\";r=0;t=1");
 }

@@ -61,8 +61,8 @@ async fn logs_one_line_per_request() {
         (response, lines.take())
     };
 
-    let (response, said) = ask("/things/7?q=pr1vate").await;
-    let [line] = said.as_slice() else { panic!("{said:?}") };
+    let (response, lines) = ask("/things/7?q=pr1vate").await;
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
     let fields = &line["fields"];
     assert_eq!((&line["level"], &line["target"]), (&Value::from("INFO"), &Value::from("highwater::request")));
     assert_eq!(fields["api"], "test");
@@ -75,11 +75,11 @@ async fn logs_one_line_per_request() {
     let text = line.to_string();
     assert!(!text.contains("s3cret") && !text.contains("pr1vate"), "{text}");
 
-    let (_, said) = ask("/broken").await;
-    let [line] = said.as_slice() else { panic!("{said:?}") };
+    let (_, lines) = ask("/broken").await;
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
     assert_eq!((&line["level"], &line["fields"]["problem"]), (&Value::from("ERROR"), &Value::from("internal")));
     assert_eq!(line["fields"]["cause"], "no such relation");
 
-    let (_, said) = ask("/healthz").await;
-    assert_eq!(said, Vec::<Value>::new());
+    let (_, lines) = ask("/healthz").await;
+    assert_eq!(lines, Vec::<Value>::new());
 }

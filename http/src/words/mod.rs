@@ -9,14 +9,14 @@ const LONGEST: usize = 300;
 const UNKNOWN: &str = "unknown field";
 
 /// The error of a parser at `path`. It may name a missing, unknown or duplicate member.
-pub(super) fn field_error(path: &str, said: &str) -> FieldError {
+pub(super) fn field_error(path: &str, message: &str) -> FieldError {
     let path = if path == "." { "" } else { path };
-    let (member, detail) = rewrite_message(said);
+    let (member, detail) = rewrite_message(message);
     let field = match member {
         None => path.to_owned(),
         // An unknown member is reported at its own path. A missing or duplicate member is reported below the path of
         // its object.
-        Some(member) if said.starts_with(UNKNOWN) && (path == member || path.ends_with(&format!(".{member}"))) => {
+        Some(member) if message.starts_with(UNKNOWN) && (path == member || path.ends_with(&format!(".{member}"))) => {
             path.to_owned()
         }
         Some(member) if path.is_empty() => member.to_owned(),
@@ -25,8 +25,8 @@ pub(super) fn field_error(path: &str, said: &str) -> FieldError {
     FieldError { field: shortened(&field), detail: shortened(&detail) }
 }
 
-fn rewrite_message(said: &str) -> (Option<&str>, String) {
-    let of_member = |what: &str| said.strip_prefix(what)?.strip_prefix(" `")?.split_once('`');
+fn rewrite_message(message: &str) -> (Option<&str>, String) {
+    let of_member = |what: &str| message.strip_prefix(what)?.strip_prefix(" `")?.split_once('`');
     if let Some((member, _)) = of_member("missing field") {
         return (Some(member), "is missing".to_owned());
     }
@@ -46,20 +46,20 @@ fn rewrite_message(said: &str) -> (Option<&str>, String) {
             alternatives(known).map_or("is not known".to_owned(), |known| format!("must be one of {known}")),
         );
     }
-    let of_value = ["invalid type: ", "invalid value: "].into_iter().find_map(|what| said.strip_prefix(what));
-    if let Some((found, wanted)) = of_value.and_then(|said| said.rsplit_once(", expected ")) {
+    let of_value = ["invalid type: ", "invalid value: "].into_iter().find_map(|what| message.strip_prefix(what));
+    if let Some((found, wanted)) = of_value.and_then(|message| message.rsplit_once(", expected ")) {
         return (None, format!("must be {}, not {}", kind(wanted), value(found)));
     }
     // serde also accepts a list for an object and reports one that is too short.
-    if said.starts_with("invalid length ") && said.contains(", expected struct ") {
+    if message.starts_with("invalid length ") && message.contains(", expected struct ") {
         return (None, "must be an object, not a list".to_owned());
     }
-    (None, number(said).unwrap_or(said).to_owned())
+    (None, number(message).unwrap_or(message).to_owned())
 }
 
 /// Names as serde lists them: "expected `a`", "expected `a` or `b`", "expected one of `a`, `b`, `c`".
-fn alternatives(said: &str) -> Option<String> {
-    let (_, names) = said.split_once("expected ")?;
+fn alternatives(message: &str) -> Option<String> {
+    let (_, names) = message.split_once("expected ")?;
     Some(names.strip_prefix("one of ").unwrap_or(names).replace('`', ""))
 }
 
@@ -95,13 +95,13 @@ fn value(found: &str) -> &str {
 }
 
 /// The standard library's message for a text that is not a number or boolean.
-fn number(said: &str) -> Option<&'static str> {
-    let says = |text: &str| text.parse::<u8>().is_err_and(|error: ParseIntError| error.to_string() == said);
+fn number(message: &str) -> Option<&'static str> {
+    let says = |text: &str| text.parse::<u8>().is_err_and(|error: ParseIntError| error.to_string() == message);
     if ["x", ""].into_iter().any(says) {
         Some("is not a whole number")
-    } else if said == "provided string was not `true` or `false`" {
+    } else if message == "provided string was not `true` or `false`" {
         Some("is neither true nor false")
-    } else if says("256") || said == "number too small to fit in target type" {
+    } else if says("256") || message == "number too small to fit in target type" {
         Some("is out of range")
     } else {
         None

@@ -1,8 +1,8 @@
 use super::*;
 
 #[test]
-fn parsers_are_put_into_plain_words() {
-    for (path, said, field, detail) in [
+fn rewords_parser_messages() {
+    for (path, message, field, detail) in [
         (".", "missing field `id`", "id", "is missing"),
         ("compare_to", "missing field `date_to`", "compare_to.date_to", "is missing"),
         ("a", "duplicate field `a`", "a.a", "is there more than once"),
@@ -31,14 +31,14 @@ fn parsers_are_put_into_plain_words() {
         ("n", "invalid length 0, expected struct Batch with 2 elements", "n", "must be an object, not a list"),
         ("n", "says something else", "n", "says something else"),
     ] {
-        let told = field_error(path, said);
-        assert_eq!((told.field.as_str(), told.detail.as_str()), (field, detail), "{said}");
+        let error = field_error(path, message);
+        assert_eq!((error.field.as_str(), error.detail.as_str()), (field, detail), "{message}");
     }
 }
 
 #[test]
-fn a_long_text_is_cut() {
-    let told = field_error(".", &format!("unknown field `{0}`, expected `a`", "é".repeat(5_000)));
-    assert_eq!((told.field.chars().count(), told.detail.as_str()), (301, "is not known; known are a"));
+fn shortens_long_text() {
+    let error = field_error(".", &format!("unknown field `{0}`, expected `a`", "é".repeat(5_000)));
+    assert_eq!((error.field.chars().count(), error.detail.as_str()), (301, "is not known; known are a"));
     assert_eq!(shortened(&"é".repeat(5_000)).chars().count(), 301);
 }

@@ -1,5 +1,6 @@
-//! Access: whose rows a query may read, and what of them is shown. It begins every key of a cache, a cursor or a view, so that
-//! nothing that was made for one caller fits another whose rights differ. Callers of equal rights share what was computed.
+//! Access: whose rows a query may read, and what of them is shown. It begins every key of a cache, a cursor or a view,
+//! so that nothing that was made for one caller fits another whose rights differ. Callers of equal rights share what
+//! was computed.
 
 use platform::principal::Principal;
 use serde::Serialize;

@@ -78,7 +78,8 @@ pub struct Correction {
     /// Its position in the log.
     pub position: i64,
     /// The change of each measure that it changed.
-    #[schema(value_type = BTreeMap<String, NumberOrMoney>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    #[schema(value_type = BTreeMap<String, NumberOrMoney>,
+             example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     pub changes: BTreeMap<&'static str, Value>,
     /// The net amounts of the original after it. Null where the original has none.
     #[schema(value_type = BTreeMap<String, NumberOrMoney>,

@@ -47,7 +47,8 @@ pub struct DashboardQuery(pub BTreeMap<String, Result<Resolved<ReportQuery>, Rea
 /// The result of one report of a dashboard, or why it has none.
 pub type ReportResult = Result<Box<TypedResult<ReportData>>, ReadError>;
 
-/// What is known of each report before it is computed. `None`: it has no query. What is refused as things stand is refused here.
+/// What is known of each report before it is computed. `None`: it has no query. What is refused as things stand is
+/// refused here.
 pub struct DashboardContexts(BTreeMap<String, Option<Result<ReportContext, ReadError>>>);
 
 impl DashboardRequest {
@@ -133,8 +134,8 @@ pub(crate) async fn probe(
     let now = snapshot.now;
     let (nothing, everything) =
         (Version::new(Revision::default(), 0, None), Version::new(snapshot.revision, snapshot.applied, Some(now)));
-    // What is refused as it was sent is refused for ever. What is refused as things stand may have a result as soon as anything
-    // happens, and there is nothing to tell by.
+    // What is refused as it was sent is refused for ever. What is refused as things stand may have a result as soon as
+    // anything happens, and there is nothing to tell by.
     let least = if is_refused_now { everything } else { nothing };
     let version = each().map(|context| context.version).fold(least, Version::max);
     let until = each().filter_map(|context| context.until).min();

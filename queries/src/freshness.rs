@@ -1,5 +1,5 @@
-//! Freshness of a workspace now: how far the log is applied in each projection, and how the runs of each source go. It changes
-//! with the clock, so it has no version.
+//! Freshness of a workspace now: how far the log is applied in each projection, and how the runs of each source go. It
+//! changes with the clock, so it has no version.
 
 use std::collections::BTreeMap;
 
@@ -38,8 +38,8 @@ pub struct ProjectionStatus {
     pub projection: String,
     /// Null if no event of the workspace was ever projected.
     pub epoch: Option<i32>,
-    /// `live`: answers are read from it. `building`: a rebuild fills it. `standby`: it is kept for a rollback. `missing`: there
-    /// is none yet.
+    /// `live`: answers are read from it. `building`: a rebuild fills it. `standby`: it is kept for a rollback.
+    /// `missing`: there is none yet.
     #[schema(value_type = String, example = "live")]
     pub state: &'static str,
     /// The position up to which the log is applied.
@@ -176,7 +176,8 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, R
     let (workspace, head, now) = (snapshot.workspace, snapshot.head, snapshot.now);
     let rows = sqlx::query!(
         r#"SELECT e.projection, e.epoch, e.state, l.epoch IS NOT NULL AS "live!", coalesce(c.position, 0) AS "applied!",
-                  CASE WHEN coalesce(c.position, 0) < $2 THEN log.recorded_at_of($1, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
+                  CASE WHEN coalesce(c.position, 0) < $2
+                       THEN log.recorded_at_of($1, coalesce(c.position, 0) + 1) END AS oldest_unapplied,
                   s.position AS "stopped_position?", s.reason AS "stopped_reason?", s.stopped_at AS "stopped_at?"
            FROM read.epochs e
            LEFT JOIN read.live_epochs l ON l.projection = e.projection AND l.epoch = e.epoch AND l.workspace = $1
@@ -231,8 +232,9 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, R
 async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<ParkedPartBody>>, ReadError> {
     let workspace = snapshot.workspace;
     let rows = sqlx::query!(
-        r#"SELECT projection AS "projection!", epoch AS "epoch!", position AS "position!", stream_type AS "stream_type!",
-                  stream_id AS "stream_id!", campaign_id, waiting AS "waiting!", reason AS "reason!", parked_at AS "parked_at!"
+        r#"SELECT projection AS "projection!", epoch AS "epoch!", position AS "position!",
+                  stream_type AS "stream_type!", stream_id AS "stream_id!", campaign_id, waiting AS "waiting!", reason AS "reason!",
+                  parked_at AS "parked_at!"
            FROM (
                SELECT p.*, row_number() OVER (PARTITION BY p.projection, p.epoch
                                               ORDER BY p.position, p.stream_type, p.stream_id, p.campaign_id) AS place

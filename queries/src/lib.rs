@@ -1,27 +1,29 @@
 //! Queries: the use cases that read, without HTTP.
 //!
-//! The read tables are the contract with the projections: nothing here writes. [`ReadModel`] is what every query works with.
-//! An edge (REST, a stream, GraphQL) turns what it was sent into a [`Query`], calls [`ReadModel::read`], and encodes the typed
-//! [`QueryResult`] of the [`Answer`]. The steps of a read:
+//! The read tables are the contract with the projections: nothing here writes. [`ReadModel`] is what every query works
+//! with. An edge (REST, a stream, GraphQL) turns what it was sent into a [`Query`], calls [`ReadModel::read`], and
+//! encodes the typed [`QueryResult`] of the [`Answer`]. The steps of a read:
 //!
-//! 1. **Head.** How far the workspace's rows are is loaded ([`database::model_head`]), by one statement for all requests that came
-//!    meanwhile ([`database::batch_loader`]). If the caller requires more than that ([`consistency`]), the read goes on at step 5.
-//! 2. **Resolve.** The query becomes canonical at the workspace's time zone and the present instant, with what was left out
-//!    ([`Query::resolve`]). This happens once. Its hash begins with the caller's [`Access`].
-//! 3. **Cache.** A kept result that was read at this head, and before the next instant at which the clock changes it, is the
-//!    answer (`read::cache`).
+//! 1. **Head.** How far the workspace's rows are is loaded ([`database::model_head`]), by one statement for all
+//!    requests that came meanwhile ([`database::batch_loader`]). If the caller requires more than that
+//!    ([`consistency`]), the read goes on at step 5.
+//! 2. **Resolve.** The query becomes canonical at the workspace's time zone and the present instant, with what was left
+//!    out ([`Query::resolve`]). This happens once. Its hash begins with the caller's [`Access`].
+//! 3. **Cache.** A kept result that was read at this head, and before the next instant at which the clock changes it,
+//!    is the answer (`read::cache`).
 //! 4. **Single flight.** Of all who want the same, one computes; the others take what it kept.
-//! 5. **Snapshot.** One database transaction, as fresh as the caller requires ([`database::snapshot`]). The result, its position and its
-//!    epoch come from it.
-//! 6. **Probe.** From the marks of the scopes that the query touches follows the result's version ([`version`]), and how long it
-//!    holds ([`query::probe`]). If the caller has the result of this version, or the cache does, nothing is computed.
-//! 7. **Load.** The typed result ([`query::load`]). It is kept with its encodings. Each encoding is made by the caller at its first use
-//!    and weighed.
+//! 5. **Snapshot.** One database transaction, as fresh as the caller requires ([`database::snapshot`]). The result, its
+//!    position and its epoch come from it.
+//! 6. **Probe.** From the marks of the scopes that the query touches follows the result's version ([`version`]), and
+//!    how long it holds ([`query::probe`]). If the caller has the result of this version, or the cache does, nothing is
+//!    computed.
+//! 7. **Load.** The typed result ([`query::load`]). It is kept with its encodings. Each encoding is made by the caller
+//!    at its first use and weighed.
 //!
 //! [`ReadModel::read_pages`] reads a list of any length from one snapshot, page after page; nothing of that is kept.
 //!
-//! `docs/adding-an-endpoint.md` says how to add a query. The compiler names the matches that lack a new variant of [`Query`],
-//! [`CanonicalQuery`] or [`Data`].
+//! `docs/adding-an-endpoint.md` says how to add a query. The compiler names the matches that lack a new variant of
+//! [`Query`], [`CanonicalQuery`] or [`Data`].
 
 pub mod access; // whose rows, and what of them
 pub mod consistency; // how fresh a caller requires a result

@@ -31,8 +31,8 @@ pub const MODEL: &str = "pacing";
 /// How far back spend is looked for.
 const MOST_DAYS: u64 = 9_999;
 
-/// The pacing of a campaign. Only whole days before today, in the campaign's time zone, are compared with the expected spend.
-/// A member is null if it cannot be computed; a warning says why.
+/// The pacing of a campaign. Only whole days before today, in the campaign's time zone, are compared with the expected
+/// spend. A member is null if it cannot be computed; a warning says why.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Pacing)]
 pub struct PacingBody {

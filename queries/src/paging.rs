@@ -1,5 +1,5 @@
-//! Paging: which page of a list is wanted, and the cursor where it ends. A cursor is opaque to clients, and bound to the query,
-//! the workspace, the caller's access and the epoch.
+//! Paging: which page of a list is wanted, and the cursor where it ends. A cursor is opaque to clients, and bound to
+//! the query, the workspace, the caller's access and the epoch.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,5 +1,5 @@
-//! Resolved queries: a canonical query, the page of it that is wanted, and the hash that stands for it in cursors, ETags and
-//! the cache.
+//! Resolved queries: a canonical query, the page of it that is wanted, and the hash that stands for it in cursors,
+//! ETags and the cache.
 
 use std::fmt;
 

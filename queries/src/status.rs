@@ -1,5 +1,5 @@
-//! The status of a read: where in the log its rows are, and how fresh they are. It changes while the result stays, so it is no
-//! part of that.
+//! The status of a read: where in the log its rows are, and how fresh they are. It changes while the result stays, so
+//! it is no part of that.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::freshness::Finality;

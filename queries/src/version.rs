@@ -1,5 +1,6 @@
-//! Versions: what a result depends on. A version may change needlessly; it never stays the same when the result changed.
-//! A 304 rests on it: the ETag is model, epoch, version and the hash of the query ([`ResultId`](crate::ResultId)).
+//! Versions: what a result depends on. A version may change needlessly; it never stays the same when the result
+//! changed. A 304 rests on it: the ETag is model, epoch, version and the hash of the query
+//! ([`ResultId`](crate::ResultId)).
 //!
 //! A version is `<position>.<boundary>.<revision>`. `position` is the maximum of these:
 //!
@@ -15,8 +16,8 @@
 //! | the position of the last revision | parts that were parked, retried or skipped | all |
 //! | the position of the last refresh | which state of the log the ranks show | leaderboard |
 //!
-//! A report watches the sources that feed its campaigns. It watches all sources if it is of the whole workspace, or filters by
-//! source, channel or status.
+//! A report watches the sources that feed its campaigns. It watches all sources if it is of the whole workspace, or
+//! filters by source, channel or status.
 //!
 //! `boundary` is the last of these instants up to now:
 //!
@@ -28,11 +29,11 @@
 //! | when retention dropped rows that the range needs | reports, dashboards, pacing, corrections |
 //! | the last refresh | leaderboard |
 //!
-//! `revision` counts how often parts of the log were parked, retried or skipped (`read.checkpoints`). It is in every version,
-//! because rows then change without a new event.
+//! `revision` counts how often parts of the log were parked, retried or skipped (`read.checkpoints`). It is in every
+//! version, because rows then change without a new event.
 //!
-//! A dashboard has the maximum of its reports. If one of them is refused as things are now, its version is the checkpoint and
-//! the current time.
+//! A dashboard has the maximum of its reports. If one of them is refused as things are now, its version is the
+//! checkpoint and the current time.
 
 use std::fmt;
 
@@ -47,8 +48,8 @@ pub struct Version {
     boundary: Option<DateTime<Utc>>,
 }
 
-/// What changed an epoch's rows, or what is said of them, without a new event: that something was parked, applied later or
-/// left out.
+/// What changed an epoch's rows, or what is said of them, without a new event: that something was parked, applied later
+/// or left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Revision {
     /// How often.

@@ -37,9 +37,10 @@ pub struct ActivityRequest {
 /// An entry of a campaign's activity.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ActivityEntry {
-    /// `created`, `renamed`, `rescheduled`, `time_zone_changed`, `currency_changed`, `channels_changed`, `budget_changed`,
-    /// `external_ids_changed`, `attributes_changed`, `launched`, `paused`, `resumed`, `completed`, `archived`: what was decided.
-    /// `corrected`: observations were corrected by one request. `first_data_received`: a source sent its first numbers.
+    /// `created`, `renamed`, `rescheduled`, `time_zone_changed`, `currency_changed`, `channels_changed`,
+    /// `budget_changed`, `external_ids_changed`, `attributes_changed`, `launched`, `paused`, `resumed`, `completed`,
+    /// `archived`: what was decided. `corrected`: observations were corrected by one request. `first_data_received`: a
+    /// source sent its first numbers.
     #[schema(example = "budget_changed")]
     pub kind: String,
     /// When it was recorded in the log.
@@ -53,7 +54,9 @@ pub struct ActivityEntry {
     pub source: Option<String>,
     /// The changed fields, before and after.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(example = json!({"budget": {"from": null, "to": {"amount": "7000.000000", "currency": "EUR", "per": "total"}}}))]
+    #[schema(example = json!({
+        "budget": {"from": null, "to": {"amount": "7000.000000", "currency": "EUR", "per": "total"}}
+    }))]
     pub changes: BTreeMap<String, FieldChange>,
     /// How many observations were corrected, by type.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -61,7 +64,8 @@ pub struct ActivityEntry {
     pub corrections: BTreeMap<String, i64>,
     /// The change of each measure by the corrections.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, NumberOrMoney>, example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
+    #[schema(value_type = BTreeMap<String, NumberOrMoney>,
+             example = json!({"revenue": {"amount": "-9.900000", "currency": "EUR"}}))]
     pub added: BTreeMap<&'static str, Value>,
     /// The trace that it belongs to.
     pub correlation_id: Option<String>,

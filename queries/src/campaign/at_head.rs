@@ -56,22 +56,28 @@ async fn read(
     let epochs: Vec<_> = wanted.iter().map(|at| at.epoch).collect();
     let applied: Vec<_> = wanted.iter().map(|at| at.applied).collect();
     let revisions: Vec<_> = wanted.iter().map(|at| at.revisions).collect();
-    // How many are wanted is hidden from the planner, which would plan anew for each number, and each is looked up by itself.
+    // How many are wanted is hidden from the planner, which would plan anew for each number, and each is looked up by
+    // itself.
     let rows = sqlx::query!(
-        r#"SELECT n.number AS "number!", c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on,
-                  c.ends_on AS "ends_on?", c.starts_at, c.budget_micros AS "budget_micros?", c.budget_per AS "budget_per?",
-                  c.external_ids AS "external_ids: Json<Box<RawValue>>", c.attributes AS "attributes: Json<Box<RawValue>>",
+        r#"SELECT n.number AS "number!", c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone,
+                  c.starts_on, c.ends_on AS "ends_on?", c.starts_at, c.budget_micros AS "budget_micros?",
+                  c.budget_per AS "budget_per?",
+                  c.external_ids AS "external_ids: Json<Box<RawValue>>",
+                  c.attributes AS "attributes: Json<Box<RawValue>>",
                   c.created_at, c.changed_at, greatest(c.position, f.position) AS "last_touched!"
            FROM unnest((SELECT $2::uuid[]), $3::integer[], $4::integer[], $5::bigint[], $6::integer[])
                 WITH ORDINALITY n (campaign_id, workspace, epoch, applied, revisions, number)
            CROSS JOIN LATERAL (SELECT FROM read.live_epochs l
-                               JOIN read.checkpoints k ON k.projection = l.projection AND k.epoch = l.epoch AND k.workspace = l.workspace
+                               JOIN read.checkpoints k ON k.projection = l.projection AND k.epoch = l.epoch
+                                 AND k.workspace = l.workspace
                                WHERE l.projection = $1 AND l.workspace = n.workspace AND l.epoch = n.epoch
                                  AND k.position = n.applied AND k.revision = n.revisions LIMIT 1) here
            CROSS JOIN LATERAL (SELECT * FROM read.campaigns c
-                               WHERE c.epoch = n.epoch AND c.workspace = n.workspace AND c.campaign_id = n.campaign_id LIMIT 1) c
+                               WHERE c.epoch = n.epoch AND c.workspace = n.workspace AND c.campaign_id = n.campaign_id
+                               LIMIT 1) c
            CROSS JOIN LATERAL (SELECT max(f.position) AS position FROM read.campaign_sources f
-                               WHERE f.epoch = n.epoch AND f.workspace = n.workspace AND f.campaign_id = n.campaign_id) f"#,
+                               WHERE f.epoch = n.epoch AND f.workspace = n.workspace
+                                 AND f.campaign_id = n.campaign_id) f"#,
         MODEL,
         &ids,
         &workspaces,

@@ -198,7 +198,8 @@ async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, 
     let row = sqlx::query_as!(
         CampaignRow,
         r#"SELECT campaign_id, version, name, state, channels, currency, time_zone, starts_on, ends_on, starts_at,
-                  budget_micros, budget_per, external_ids AS "external_ids: Json<Box<RawValue>>", attributes AS "attributes: Json<Box<RawValue>>",
+                  budget_micros, budget_per, external_ids AS "external_ids: Json<Box<RawValue>>",
+                  attributes AS "attributes: Json<Box<RawValue>>",
                   created_at, changed_at
            FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3"#,
         epoch,

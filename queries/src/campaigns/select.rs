@@ -1,4 +1,5 @@
-//! One page of campaigns. The only SQL here whose shape follows the request: each filter and each order is another query.
+//! One page of campaigns. The only SQL here whose shape follows the request: each filter and each order is another
+//! query.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use sqlx::{Postgres, QueryBuilder};
@@ -11,8 +12,8 @@ use crate::error::ReadError;
 use crate::paging::PageRequest;
 use crate::report::lookups::states_of;
 
-const COLUMNS: &str = "c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, c.ends_on, \
-                       c.starts_at, c.budget_micros, c.budget_per, c.external_ids, c.attributes, c.created_at, \
+const COLUMNS: &str = "c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, \
+                       c.ends_on, c.starts_at, c.budget_micros, c.budget_per, c.external_ids, c.attributes, c.created_at, \
                        c.changed_at";
 
 /// The sort key of a row: the value that it is sorted by, and its id.

@@ -1,5 +1,5 @@
-//! Consistency: how fresh a caller requires a result. At least at a position (read your writes), at most so old, or whatever is
-//! there.
+//! Consistency: how fresh a caller requires a result. At least at a position (read your writes), at most so old, or
+//! whatever is there.
 
 use std::time::Duration;
 
@@ -48,8 +48,8 @@ pub struct ConsistentSnapshot {
 }
 
 impl ConsistencyRequirement {
-    /// The requirement, or every field that is wrong. `seen`: the position that the caller has seen already; `wait_s`: for how
-    /// long it would wait.
+    /// The requirement, or every field that is wrong. `seen`: the position that the caller has seen already; `wait_s`:
+    /// for how long it would wait.
     pub fn read(asked: &ConsistencyParams, seen: Option<i64>, wait_s: Option<u64>) -> Result<Self, ReadError> {
         let mut fields = FieldErrors::default();
         if asked.min_position.is_some_and(|position| position < 0) {

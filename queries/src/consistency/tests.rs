@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::{ConsistencyParams, ConsistencyRequirement, MAX_WAIT_S, parse_duration};
 
 #[test]
-fn durations_have_a_unit() {
+fn rejects_durations_without_a_unit() {
     assert_eq!(parse_duration("500ms"), Some(TimeDelta::milliseconds(500)));
     assert_eq!(parse_duration("5s"), Some(TimeDelta::seconds(5)));
     assert_eq!(parse_duration("2m"), Some(TimeDelta::minutes(2)));
@@ -15,7 +15,7 @@ fn durations_have_a_unit() {
 }
 
 #[test]
-fn later_of_both_positions_counts() {
+fn takes_the_later_of_both_positions() {
     let position = |min_position| {
         let asked = ConsistencyParams { min_position, ..ConsistencyParams::default() };
         ConsistencyRequirement::read(&asked, Some(40), None).unwrap().min_position
@@ -24,7 +24,7 @@ fn later_of_both_positions_counts() {
 }
 
 #[test]
-fn long_waits_are_cut_short() {
+fn caps_the_wait() {
     let wait = |seconds| ConsistencyRequirement::read(&ConsistencyParams::default(), None, seconds).unwrap().wait_s;
     assert_eq!([wait(None), wait(Some(5)), wait(Some(4_000_000_000))], [None, Some(5), Some(MAX_WAIT_S)]);
 }

@@ -1,8 +1,8 @@
 //! A connection that does not outlive the interest in its answer.
 //!
-//! Whoever asks may go away while the database works: a caller hangs up, a request runs out of time. To give the connection
-//! back then would keep its place in the pool until the statement ends. It is closed instead; the database finds out within
-//! a second (`client_connection_check_interval`) and ends the statement.
+//! Whoever asks may go away while the database works: a caller hangs up, a request runs out of time. To give the
+//! connection back then would keep its place in the pool until the statement ends. It is closed instead; the database
+//! finds out within a second (`client_connection_check_interval`) and ends the statement.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,5 +1,5 @@
-//! The zone and the currency of workspaces. Nothing changes them once a workspace's first event is applied, so each process
-//! reads them once in an epoch.
+//! The zone and the currency of workspaces. Nothing changes them once a workspace's first event is applied, so each
+//! process reads them once in an epoch.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};

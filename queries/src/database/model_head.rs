@@ -14,7 +14,8 @@ use crate::error::ReadError;
 use crate::status::ReadStatus;
 use crate::version::Revision;
 
-/// How far the live rows of one workspace are. Of two that are alike but for the head and its age, the rows are the same.
+/// How far the live rows of one workspace are. Of two that are alike but for the head and its age, the rows are the
+/// same.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelHead {
     /// The live epoch; 0 while nothing of the workspace was ever projected.
@@ -34,15 +35,17 @@ pub struct ModelHead {
 impl ModelHead {
     /// Those of some workspaces, at one instant.
     ///
-    /// The statement is written so that its prepared plan is made once, which takes longer than to run it: how many workspaces
-    /// there are is hidden from the planner, which would plan anew for each number, and each is looked up by itself.
+    /// The statement is written so that its prepared plan is made once, which takes longer than to run it: how many
+    /// workspaces there are is hidden from the planner, which would plan anew for each number, and each is looked up by
+    /// itself.
     ///
-    /// It reads no table that has partitions. PostgreSQL plans a statement before it takes its snapshot: in a partition that came
-    /// between the two, and that the live epoch has moved to, it would see nothing. What is read later in the same transaction
-    /// is planned after its snapshot.
+    /// It reads no table that has partitions. PostgreSQL plans a statement before it takes its snapshot: in a partition
+    /// that came between the two, and that the live epoch has moved to, it would see nothing. What is read later in the
+    /// same transaction is planned after its snapshot.
     pub async fn read(db: impl PgExecutor<'_>, workspaces: &[i32]) -> Result<HashMap<i32, Self>, ReadError> {
         let rows = sqlx::query!(
-            r#"SELECT a.workspace AS "workspace!", coalesce(l.epoch, 0) AS "epoch!", coalesce(c.position, 0) AS "applied!",
+            r#"SELECT a.workspace AS "workspace!", coalesce(l.epoch, 0) AS "epoch!",
+                      coalesce(c.position, 0) AS "applied!",
                       coalesce(h.position, 0) AS "head!",
                       coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
                       l.retained_at AS "retained_at?",
@@ -56,7 +59,8 @@ impl ModelHead {
                                   FROM read.live_epochs e
                                   WHERE e.projection = $1 AND e.workspace = a.workspace LIMIT 1) l ON true
                LEFT JOIN LATERAL (SELECT position, revision, revised_at FROM read.checkpoints
-                                  WHERE projection = $1 AND epoch = l.epoch AND workspace = a.workspace LIMIT 1) c ON true"#,
+                                  WHERE projection = $1 AND epoch = l.epoch AND workspace = a.workspace
+                                  LIMIT 1) c ON true"#,
             MODEL,
             workspaces,
         )
@@ -98,8 +102,8 @@ pub(crate) struct HeadContext<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Reads the heads of many workspaces at once, except those of which nothing is projected. These may be waiting for their
-/// first epoch, which each request finds out by itself.
+/// Reads the heads of many workspaces at once, except those of which nothing is projected. These may be waiting for
+/// their first epoch, which each request finds out by itself.
 pub(crate) fn read<'a>(
     db: &'a mut Connection,
     workspaces: &'a [i32],

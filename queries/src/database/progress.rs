@@ -1,8 +1,8 @@
 //! Waiting for the projection: wakes up readers whose workspace has been applied far enough.
 //!
 //! One task listens for the projector's announcements and reads the checkpoints of those workspaces that somebody waits
-//! for: one query per announcement, whatever the number of waiters, and none while nobody waits. An announcement that is
-//! lost costs at most one slow poll.
+//! for: one query per announcement, whatever the number of waiters, and none while nobody waits. An announcement that
+//! is lost costs at most one slow poll.
 
 use std::collections::HashMap;
 use std::pin::pin;

@@ -1,4 +1,5 @@
-//! The one database snapshot that a request is answered from, so that a result, its position and its epoch belong together.
+//! The one database snapshot that a request is answered from, so that a result, its position and its epoch belong
+//! together.
 
 use std::time::Instant;
 
@@ -85,8 +86,8 @@ impl Snapshot {
         })
     }
 
-    /// Has what is asked from here on planned for the values that it is asked with, each time. A plan that serves any values is
-    /// made once, but it cannot tell one campaign from all of them, nor a day from a year.
+    /// Has what is asked from here on planned for the values that it is asked with, each time. A plan that serves any
+    /// values is made once, but it cannot tell one campaign from all of them, nor a day from a year.
     pub async fn plan_for_values(&mut self) -> Result<(), ReadError> {
         if !self.plans_for_values {
             self.db().execute("SET LOCAL plan_cache_mode = force_custom_plan").await?;
@@ -135,7 +136,8 @@ impl Snapshot {
 async fn is_building(db: impl PgExecutor<'_>) -> Result<bool, ReadError> {
     let is_building = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'building')
-                  AND NOT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'applied') AS "is_building!""#,
+                  AND NOT EXISTS (SELECT FROM read.epochs
+                                  WHERE projection = $1 AND state = 'applied') AS "is_building!""#,
         MODEL
     )
     .fetch_one(db)

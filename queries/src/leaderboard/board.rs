@@ -125,7 +125,8 @@ impl LeaderboardNotes {
         let parts: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
         let stating = sqlx::query!(
             r#"SELECT DISTINCT measure AS "measure!", sources AS "sources!", uncut FROM read.leaderboard
-               WHERE workspace = $1 AND days = $2 AND measure = ANY($3) AND (cardinality(sources) > 1 OR uncut IS NOT NULL)"#,
+               WHERE workspace = $1 AND days = $2 AND measure = ANY($3)
+                 AND (cardinality(sources) > 1 OR uncut IS NOT NULL)"#,
             workspace,
             days,
             &parts,

@@ -1,7 +1,7 @@
 //! What of a workspace's log waits because it cannot be applied, and which answers lack it.
 //!
-//! A part is a stream, or one campaign's share of a stream of batches. Of which campaigns a whole stream of batches, or a stream
-//! of an unknown kind, would have told is not known: it counts as all of them.
+//! A part is a stream, or one campaign's share of a stream of batches. Of which campaigns a whole stream of batches, or
+//! a stream of an unknown kind, would have told is not known: it counts as all of them.
 
 use std::collections::BTreeSet;
 

@@ -10,7 +10,7 @@ fn part(stream_type: &str, stream: u128, campaign: Option<u128>) -> ParkedPart {
 }
 
 #[test]
-fn an_answer_lacks_what_is_of_its_campaigns() {
+fn counts_parked_parts_of_the_scope() {
     let own = Parked(vec![part("campaign", 1, None)]);
     let share = Parked(vec![part("observations", 7, Some(1))]);
     let stream = Parked(vec![part("statements", 7, None)]);
@@ -26,7 +26,7 @@ fn an_answer_lacks_what_is_of_its_campaigns() {
 }
 
 #[test]
-fn only_what_comes_later_is_hidden() {
+fn blocks_positions_from_the_first_parked_event() {
     let parked = Parked(vec![part("observations", 7, Some(1))]);
     let about = ResourceScope::numbers([id(1)]);
     assert_eq!([4, 5, 9].map(|position| parked.blocks_position(&about, position)), [false, true, true]);
@@ -35,7 +35,7 @@ fn only_what_comes_later_is_hidden() {
 }
 
 #[test]
-fn sources_that_do_not_decide_unsettle_nothing() {
+fn only_deciding_sources_affect_finality() {
     let parked = Parked(vec![part("observations", 7, Some(1))]);
     let about = ResourceScope::numbers([id(1)]);
     assert!(parked.affects_finality(&about, |source| source == id(7)));

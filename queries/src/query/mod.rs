@@ -1,5 +1,5 @@
-//! Queries in their two forms: as they were asked, which is the key of a live view, and resolved at a time zone and an instant,
-//! which is the key of a result.
+//! Queries in their two forms: as they were asked, which is the key of a live view, and resolved at a time zone and an
+//! instant, which is the key of a result.
 
 mod data; // the data of its result
 mod steps; // its probe, and the computation of its result
@@ -73,7 +73,8 @@ impl Query {
         }
     }
 
-    /// Whether a caller may wait until the projection has come far enough. A refresh of the leaderboard is not waited for.
+    /// Whether a caller may wait until the projection has come far enough. A refresh of the leaderboard is not waited
+    /// for.
     pub fn may_wait(&self) -> bool {
         !matches!(self, Self::Leaderboard(_))
     }

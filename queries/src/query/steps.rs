@@ -20,8 +20,8 @@ pub(crate) enum Prepared {
     Leaderboard(Box<leaderboard::LeaderboardInputs>),
 }
 
-/// Finds out the version of a result in a snapshot, and how long it holds. Several queries may be probed in one snapshot.
-/// `None`: there is no such thing.
+/// Finds out the version of a result in a snapshot, and how long it holds. Several queries may be probed in one
+/// snapshot. `None`: there is no such thing.
 pub(crate) async fn probe(
     consistent: &mut ConsistentSnapshot,
     query: &ResolvedQuery,

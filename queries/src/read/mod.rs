@@ -1,4 +1,5 @@
-//! The read of a query, from its request to its result: the same way for each query. The crate's documentation says its steps.
+//! The read of a query, from its request to its result: the same way for each query. The crate's documentation says its
+//! steps.
 
 mod cache; // the results that this process keeps
 mod encoded; // a result with its encodings
@@ -141,8 +142,8 @@ impl ReadModel {
         Ok(self.store(request, query, key, kept, trace))
     }
 
-    /// Version and result by one statement, which is its own snapshot, where one will do. `None`: the workspace is no longer at
-    /// this head, or there is no such thing, or it takes more than one.
+    /// Version and result by one statement, which is its own snapshot, where one will do. `None`: the workspace is no
+    /// longer at this head, or there is no such thing, or it takes more than one.
     async fn load_at_head(
         &self,
         at: HeadContext<'_>,
@@ -191,8 +192,8 @@ impl ReadModel {
         request.consistency.acquire_snapshot(&self.database, request.access.workspace, &request.query.scope()).await
     }
 
-    /// The cached result, if it holds at the head or was read since the request came, and its status if that is as fresh as the
-    /// caller requires: whoever had it read may have required less.
+    /// The cached result, if it holds at the head or was read since the request came, and its status if that is as
+    /// fresh as the caller requires: whoever had it read may have required less.
     fn cached(
         &self,
         request: ReadRequest<'_>,

@@ -13,8 +13,8 @@ use crate::database::defaults::WorkspaceDefaultsCache;
 use crate::database::model_head::{self, ModelHead};
 use crate::database::progress::Progress;
 
-/// The database with what this process keeps of it: the heads and the campaigns that are being loaded, and results. Clones
-/// share it.
+/// The database with what this process keeps of it: the heads and the campaigns that are being loaded, and results.
+/// Clones share it.
 #[derive(Debug, Clone)]
 pub struct ReadModel(Arc<Parts>);
 
@@ -27,7 +27,8 @@ pub struct Parts {
 }
 
 impl ReadModel {
-    /// `pool` acts as the read role; `progress` was started on the same database. The cache keeps results of `results_bytes`.
+    /// `pool` acts as the read role; `progress` was started on the same database. The cache keeps results of
+    /// `results_bytes`.
     pub fn new(pool: PgPool, clock: SharedClock, progress: Progress, results_bytes: usize) -> Self {
         Self(Arc::new(Parts {
             heads: BatchLoader::new(pool.clone(), model_head::read),

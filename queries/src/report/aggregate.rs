@@ -1,6 +1,6 @@
-//! The sums of a report, from the tables: one statement, grouped by cell, source and measure.
+//! The sums of a report from the tables: one statement for each part, grouped by cell, source and measure.
 //!
-//! The cells' edges were computed by the domain's calendar, so the database needs to know nothing of time zones.
+//! The domain's calendar computes the edges of the cells, so that the database needs no time zones.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,46 +19,46 @@ use super::sum::{DimensionValue, Sum, SumKey, overflow};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 
-/// The most sums that one report adds up. A statement beyond it stops early; the literal in the SQL is one more.
+/// The most sums of one report. Statements stop at one more, which is the literal in their SQL.
 pub const MAX_SUMS: usize = 200_000;
 
-/// Statements that do not fit the query's cells exactly.
+/// Statements of a source that do not fit the cells of the query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GrainMismatch {
     pub source: Uuid,
     pub measure: Measure,
     pub grain: Grain,
     pub time_zone: String,
-    /// Too coarse for the cells, and so in none of them.
+    /// Whether they are too coarse for the cells, and so in none of them.
     pub left_out: bool,
 }
 
-/// What the tables hold for a report.
+/// The sums of a range, and the statements that do not fit its cells.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregates {
     pub sums: Vec<Sum>,
-    pub misfits: BTreeSet<GrainMismatch>,
+    pub mismatches: BTreeSet<GrainMismatch>,
 }
 
-/// What to gather.
+/// What the sums of a range are selected by.
 #[derive(Debug)]
 pub(super) struct Selection<'a> {
     pub plan: &'a Plan,
-    /// What the filters let in.
+    /// What the filters admit.
     pub parts: &'a [DisjointPart],
-    /// The sources whose numbers have a place in some row.
+    /// The sources that rows are made of.
     pub shown: &'a BTreeSet<Uuid>,
-    /// Whether to tell campaigns apart.
+    /// Whether campaigns have sums of their own.
     pub by_campaign: bool,
-    /// The dimension to tell apart, or to choose by.
+    /// The dimension of groups or filters.
     pub dimension: Option<Dimension>,
-    /// Whether to tell it apart.
+    /// Whether the values of the dimension have sums of their own.
     pub by_value: bool,
-    /// Which table of sums.
-    pub reading: RollupChoice,
+    /// Which table of sums is read.
+    pub rollup: RollupChoice,
 }
 
-/// One part of it, as statements ask for it.
+/// One part of a selection, and its sources.
 #[derive(Debug)]
 struct PartQuery<'a> {
     selection: &'a Selection<'a>,
@@ -66,7 +66,7 @@ struct PartQuery<'a> {
     sources: Vec<Uuid>,
 }
 
-/// A row as the database groups it: a sum, or (without a cell) the mention of statements that are too coarse.
+/// A row as the database groups it: a sum, or (without a cell) statements that are too coarse.
 struct SumRow {
     cell: Option<i32>,
     campaign_id: Option<Uuid>,
@@ -76,17 +76,19 @@ struct SumRow {
     time_zone: Option<String>,
     value: Option<String>,
     changed_at: Option<DateTime<Utc>>,
-    misfit: bool,
+    mismatch: bool,
 }
 
-/// The statement in its forms: of each table of sums, over all campaigns by time, and over some campaigns by their keys.
+/// The statement of the sums without dimension values, by table of sums and by condition on campaigns.
 macro_rules! sums {
     ($increments:literal, $of_increments:literal, $of_statements:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
             SumRow,
-            r#"SELECT width_bucket(i.bucket, $3::timestamptz[]) AS cell, CASE WHEN $4 THEN i.campaign_id END AS campaign_id,
-                      i.source_id AS "source_id!", i.measure AS "measure!", NULL::text AS grain, NULL::text AS time_zone,
-                      sum(i.value)::text AS value, max(i.changed_at) AS changed_at, false AS "misfit!"
+            r#"SELECT width_bucket(i.bucket, $3::timestamptz[]) AS cell,
+                      CASE WHEN $4 THEN i.campaign_id END AS campaign_id,
+                      i.source_id AS "source_id!", i.measure AS "measure!", NULL::text AS grain,
+                      NULL::text AS time_zone,
+                      sum(i.value)::text AS value, max(i.changed_at) AS changed_at, false AS "mismatch!"
                FROM "# + $increments + r#" i
                WHERE i.epoch = $1 AND i.workspace = $2 AND i.bucket >= $15 AND i.bucket < $6
                  AND i.measure = ANY($7) AND i.source_id = ANY($8) "# + $of_increments + r#"
@@ -94,27 +96,32 @@ macro_rules! sums {
                UNION ALL
                SELECT width_bucket(s.bucket_start, $3), CASE WHEN $4 THEN s.campaign_id END,
                       s.source_id, s.measure, s.grain, s.time_zone, sum(s.value)::text, max(s.changed_at),
-                      bool_or(width_bucket(s.bucket_end - interval '1 microsecond', $3) <> width_bucket(s.bucket_start, $3))
+                      bool_or(width_bucket(s.bucket_end - interval '1 microsecond', $3)
+                              <> width_bucket(s.bucket_start, $3))
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2 AND s.bucket_start >= $5 AND s.bucket_start < $6
-                 AND s.grain = ANY($9) AND s.measure = ANY($7) AND s.source_id = ANY($8) AND s.bucket_end > $16 "# + $of_statements + r#"
+                 AND s.grain = ANY($9) AND s.measure = ANY($7) AND s.source_id = ANY($8)
+                 AND s.bucket_end > $16 "# + $of_statements + r#"
                GROUP BY 1, 2, 3, 4, 5, 6
                UNION ALL
                SELECT d.cell, CASE WHEN $4 THEN s.campaign_id END,
                       s.source_id, s.measure, s.grain, s.time_zone, sum(s.value)::text, max(s.changed_at),
                       bool_or(s.bucket_start IS DISTINCT FROM d.starts OR s.bucket_end IS DISTINCT FROM d.ends)
-               FROM unnest($11::date[], $12::integer[], $13::timestamptz[], $14::timestamptz[]) AS d (date, cell, starts, ends)
+               FROM unnest($11::date[], $12::integer[], $13::timestamptz[], $14::timestamptz[])
+                    AS d (date, cell, starts, ends)
                JOIN read.statements s ON s.bucket_date = d.date
                WHERE s.epoch = $1 AND s.workspace = $2
                  AND s.bucket_start >= $5 - interval '2 days' AND s.bucket_start < $6 + interval '2 days'
-                 AND s.grain = 'day' AND s.measure = ANY($7) AND s.source_id = ANY($8) AND s.bucket_end > $16 "# + $of_statements + r#"
+                 AND s.grain = 'day' AND s.measure = ANY($7) AND s.source_id = ANY($8)
+                 AND s.bucket_end > $16 "# + $of_statements + r#"
                GROUP BY 1, 2, 3, 4, 5, 6
                UNION ALL
                SELECT NULL, NULL, s.source_id, s.measure, s.grain, s.time_zone, NULL, NULL, true
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2
                  AND s.bucket_start >= $5 - interval '2 days' AND s.bucket_start < $6 AND s.bucket_end > $5
-                 AND s.grain = ANY($10) AND s.measure = ANY($7) AND s.source_id = ANY($8) AND s.bucket_end > $16 "# + $of_statements + r#"
+                 AND s.grain = ANY($10) AND s.measure = ANY($7) AND s.source_id = ANY($8)
+                 AND s.bucket_end > $16 "# + $of_statements + r#"
                GROUP BY 3, 4, 5, 6
                LIMIT 200001"#,
             $($argument),+
@@ -122,11 +129,11 @@ macro_rules! sums {
     };
 }
 
-/// Everything that the tables hold for this selection.
+/// Loads the sums of a selection.
 pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Aggregates, ReadError> {
-    let mut gathered = Aggregates::default();
+    let mut aggregates = Aggregates::default();
     if selection.plan.cells().is_empty() {
-        return Ok(gathered);
+        return Ok(aggregates);
     }
     snapshot.plan_for_values().await?;
     for part in selection.parts {
@@ -134,46 +141,47 @@ pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -
         if sources.is_empty() {
             continue;
         }
-        let sums = PartQuery { selection, part, sources }.gather(snapshot, &mut gathered.misfits).await?;
-        if gathered.sums.len() + sums.len() > MAX_SUMS {
+        let sums = PartQuery { selection, part, sources }.gather(snapshot, &mut aggregates.mismatches).await?;
+        if aggregates.sums.len() + sums.len() > MAX_SUMS {
             return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
         }
-        gathered.sums.extend(sums);
+        aggregates.sums.extend(sums);
     }
-    Ok(gathered)
+    Ok(aggregates)
 }
 
 impl PartQuery<'_> {
     async fn gather(
         &self,
         snapshot: &mut Snapshot,
-        misfits: &mut BTreeSet<GrainMismatch>,
+        mismatches: &mut BTreeSet<GrainMismatch>,
     ) -> Result<Vec<Sum>, ReadError> {
         let values = &self.part.values;
         let Some(dimension) = self.selection.dimension.filter(|_| self.selection.by_value || !values.is_everything())
         else {
-            return self.totals(snapshot, misfits).await;
+            return self.totals(snapshot, mismatches).await;
         };
         if !values.contains(&None) {
-            return self.named(snapshot, dimension, values).await;
+            return self.by_value(snapshot, dimension, values).await;
         }
-        // What names no value is what the totals hold beside everything that names one.
-        let totals = self.totals(snapshot, misfits).await?;
+        // The sums without a value are the rest of the totals beside all sums with one.
+        let totals = self.totals(snapshot, mismatches).await?;
         if self.selection.by_value {
-            let named = self.named(snapshot, dimension, &InclusionSet::everything()).await?;
-            let is_wanted =
-                |sum: &Sum| sum.slice.as_ref().is_none_or(|slice| values.contains(&slice.text().map(str::to_owned)));
-            return Ok(split(totals, named)?.into_iter().filter(is_wanted).collect());
+            let by_value = self.by_value(snapshot, dimension, &InclusionSet::everything()).await?;
+            let is_admitted = |sum: &Sum| {
+                sum.dimension_value.as_ref().is_none_or(|value| values.contains(&value.text().map(str::to_owned)))
+            };
+            return Ok(split(totals, by_value)?.into_iter().filter(is_admitted).collect());
         }
-        let unwanted = self.named(snapshot, dimension, &values.clone().complement()).await?;
-        let told = split(totals, unwanted)?.into_iter().filter(|sum| sum.slice == Some(DimensionValue::None));
-        Ok(told.map(|sum| Sum { slice: None, ..sum }).collect())
+        let excluded = self.by_value(snapshot, dimension, &values.clone().complement()).await?;
+        let rest = split(totals, excluded)?.into_iter().filter(|sum| sum.dimension_value == Some(DimensionValue::None));
+        Ok(rest.map(|sum| Sum { dimension_value: None, ..sum }).collect())
     }
 
     async fn totals(
         &self,
         snapshot: &mut Snapshot,
-        misfits: &mut BTreeSet<GrainMismatch>,
+        mismatches: &mut BTreeSet<GrainMismatch>,
     ) -> Result<Vec<Sum>, ReadError> {
         let rows = self.select(snapshot).await?;
         if rows.len() > MAX_SUMS {
@@ -183,24 +191,24 @@ impl PartQuery<'_> {
         let mut positions: BTreeMap<SumKey, usize> = BTreeMap::new();
         for row in rows {
             let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
-            if row.misfit
+            if row.mismatch
                 && let (Some(grain), Some(time_zone)) = (&row.grain, &row.time_zone)
             {
                 let grain = grain.parse().map_err(ReadError::corrupt)?;
                 let (time_zone, left_out) = (time_zone.clone(), row.cell.is_none());
-                misfits.insert(GrainMismatch { source: row.source_id, measure, grain, time_zone, left_out });
+                mismatches.insert(GrainMismatch { source: row.source_id, measure, grain, time_zone, left_out });
             }
             let Some(sum) = row.sum(self.selection.plan, measure)? else { continue };
-            // Increments and statements of several grains may meet in one cell.
-            match positions.entry(sum.whole()) {
-                Entry::Occupied(met) => {
-                    if let Some(before) = sums.get_mut(*met.get()) {
+            // Increments and statements of several grains may belong to one cell.
+            match positions.entry(sum.key()) {
+                Entry::Occupied(index) => {
+                    if let Some(before) = sums.get_mut(*index.get()) {
                         before.value = before.value.checked_add(sum.value).ok_or_else(overflow)?;
                         before.changed_at = before.changed_at.max(sum.changed_at);
                     }
                 }
-                Entry::Vacant(free) => {
-                    free.insert(sums.len());
+                Entry::Vacant(index) => {
+                    index.insert(sums.len());
                     sums.push(sum);
                 }
             }
@@ -219,7 +227,7 @@ impl SumRow {
         Ok(Some(Sum {
             cell: cell.ok_or_else(|| ReadError::corrupt(format!("bucket in cell {number}")))?,
             campaign: self.campaign_id,
-            slice: None,
+            dimension_value: None,
             source: self.source_id,
             measure,
             value: value.parse().map_err(ReadError::corrupt)?,
@@ -234,9 +242,9 @@ impl PartQuery<'_> {
         let (plan, sources) = (self.selection.plan, &self.sources);
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
         let (start, end) = (plan.calendar.start(), plan.calendar.end());
-        // What is no longer kept may still be there for a while.
-        let (kept, stated_after) = (self.selection.reading.kept_from(start), self.selection.reading.stated_after());
-        // With the range's end as a last edge, what reaches beyond the last cell shows as another cell.
+        // Rows that retention gave up may not be dropped yet.
+        let (kept_from, stated_after) = (self.selection.rollup.kept_from(start), self.selection.rollup.stated_after());
+        // The end of the range is the last edge, so that statements beyond the last cell are in another cell.
         let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
         let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
         let names = |grains: &[Grain]| grains.iter().map(|grain| grain.name().to_owned()).collect::<Vec<_>>();
@@ -279,7 +287,7 @@ impl PartQuery<'_> {
                     &cells,
                     &starts as _,
                     &ends as _,
-                    kept,
+                    kept_from,
                     stated_after,
                     $($campaigns)?
                 )
@@ -287,15 +295,15 @@ impl PartQuery<'_> {
                 .await?
             };
         }
-        Ok(match self.selection.reading.grain {
+        Ok(match self.selection.rollup.grain {
             Grain::QuarterHour => of!("read.increments"),
             Grain::Hour => of!("read.hourly_increments"),
             Grain::Day => of!("read.daily_increments"),
         })
     }
 
-    /// The sums that name one of these values of a dimension.
-    async fn named(
+    /// The sums by value of a dimension, for these values.
+    async fn by_value(
         &self,
         snapshot: &mut Snapshot,
         dimension: Dimension,
@@ -303,17 +311,17 @@ impl PartQuery<'_> {
     ) -> Result<Vec<Sum>, ReadError> {
         let (selection, plan) = (self.selection, self.selection.plan);
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-        let (start, end) = (selection.reading.kept_by_dimension_from(plan.calendar.start()), plan.calendar.end());
+        let (start, end) = (selection.rollup.kept_by_dimension_from(plan.calendar.start()), plan.calendar.end());
         let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
         let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
         let (only, except) = self.part.campaigns.lists();
-        let (wanted, unwanted) = values.lists();
-        let named =
+        let (included, excluded) = values.lists();
+        let texts =
             |values: Option<Vec<Option<String>>>| values.map(|values| values.into_iter().flatten().collect::<Vec<_>>());
-        let (wanted, unwanted) = (named(wanted), named(unwanted));
+        let (included, excluded) = (texts(included), texts(excluded));
         let rows = sqlx::query!(
         r#"SELECT width_bucket(t.bucket, $3::timestamptz[]) AS cell, CASE WHEN $4 THEN t.campaign_id END AS campaign_id,
-                  t.source_id, CASE WHEN $5 THEN t.value END AS named, t.measure, sum(t.sum)::text AS value,
+                  t.source_id, CASE WHEN $5 THEN t.value END AS dimension_value, t.measure, sum(t.sum)::text AS value,
                   max(t.changed_at) AS changed_at,
                   coalesce(bool_or(CASE WHEN $5 AND t.value = $15 THEN $16 <= (
                       SELECT max(v.rank) FROM read.dimension_values v
@@ -323,7 +331,8 @@ impl PartQuery<'_> {
            FROM read.dimension_totals t
            WHERE t.epoch = $1 AND t.workspace = $2 AND t.dimension = $6 AND t.bucket >= $7 AND t.bucket < $8
              AND t.measure = ANY($9) AND t.source_id = ANY($10)
-             AND ($11::uuid[] IS NULL OR t.campaign_id = ANY($11)) AND ($12::uuid[] IS NULL OR t.campaign_id <> ALL($12))
+             AND ($11::uuid[] IS NULL OR t.campaign_id = ANY($11))
+             AND ($12::uuid[] IS NULL OR t.campaign_id <> ALL($12))
              AND ($13::text[] IS NULL OR t.value = ANY($13)) AND ($14::text[] IS NULL OR t.value <> ALL($14))
            GROUP BY 1, 2, 3, 4, 5
            LIMIT 200001"#,
@@ -339,10 +348,10 @@ impl PartQuery<'_> {
         &self.sources,
         only.as_deref(),
         except.as_deref(),
-        wanted.as_deref(),
-        unwanted.as_deref(),
+        included.as_deref(),
+        excluded.as_deref(),
         OTHER,
-        selection.reading.dimension_values,
+        selection.rollup.dimension_values,
     )
     .fetch_all(snapshot.db())
     .await?;
@@ -360,11 +369,11 @@ impl PartQuery<'_> {
                 time_zone: None,
                 value: row.value,
                 changed_at: row.changed_at,
-                misfit: false,
+                mismatch: false,
             };
             let measure = sum.measure.parse().map_err(ReadError::corrupt)?;
-            let (slice, overflows) = (row.named.map(DimensionValue::Value), row.overflows);
-            sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { slice, overflows, ..sum }));
+            let (dimension_value, overflows) = (row.dimension_value.map(DimensionValue::Value), row.overflows);
+            sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { dimension_value, overflows, ..sum }));
         }
         Ok(sums)
     }

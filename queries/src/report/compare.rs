@@ -1,4 +1,4 @@
-//! Rows beside those of another range, and what changed since.
+//! Rows compared with those of another range, and the changes between both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,56 +11,57 @@ use super::query::DataState;
 use super::rows::{Compared, ENTIRE_RANGE, Row, RowContext, RowKey};
 use super::value::Value;
 
-/// What became of a number.
+/// The change of a number from the other range to its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Change {
-    /// By how much it is more than it was. Null where either is not told, or they are in different currencies.
+    /// The difference. Null if either is null, or if they have different currencies.
     pub absolute: Value,
-    /// The same as a part of what it was. Null where that was 0.
+    /// The difference divided by the other number. Null if that is 0.
     pub relative: Value,
 }
 
-/// Each row of a report beside the one of `then` that it corresponds to. What is only there gets a row, too.
-pub(super) fn pair(own: &RowContext<'_>, rows: Vec<Row>, then: &RowContext<'_>, of_then: Vec<Row>) -> Vec<Row> {
-    let mut of_then: BTreeMap<RowKey, Row> = of_then.into_iter().map(|row| (row.key.clone(), row)).collect();
-    let untold = || vec![Value::Null; own.query.measures.len()];
+/// Adds to each row of a report the corresponding row of the other range. Rows of the other range alone are added, too.
+pub(super) fn pair(own: &RowContext<'_>, rows: Vec<Row>, other: &RowContext<'_>, compared_rows: Vec<Row>) -> Vec<Row> {
+    let mut compared_rows: BTreeMap<RowKey, Row> =
+        compared_rows.into_iter().map(|row| (row.key.clone(), row)).collect();
+    let nulls = || vec![Value::Null; own.query.measures.len()];
     let mut paired: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
-        let compared = match of_then.remove(&row.key) {
-            Some(then) => Compared::with(then),
-            None => Compared::with_nothing(untold(), then.state(&then.counterpart(&row.key))),
+        let compared = match compared_rows.remove(&row.key) {
+            Some(compared) => Compared::with(compared),
+            None => Compared::with_nothing(nulls(), other.state(&other.counterpart(&row.key))),
         };
         paired.push(Row { compared: Some(compared), ..row });
     }
-    for (key, then) in of_then {
-        // Of a cell that has no counterpart there is no other state than its own.
+    for (key, compared) in compared_rows {
+        // A cell without a counterpart has its own state.
         let has_cell = key.cell == ENTIRE_RANGE || key.cell < own.cells.len();
-        let state = if has_cell { own.state(&key) } else { then.state };
-        // Of several cells, there is nothing final here; of one, it may still come.
+        let state = if has_cell { own.state(&key) } else { compared.state };
+        // If only final buckets are requested, a bucket that is not final here has no row yet.
         let is_final = own.query.data_state == DataState::Final;
         if is_final && key.cell != ENTIRE_RANGE && state != Finality::Final {
             continue;
         }
         let state = if is_final { Finality::Final } else { state };
-        let compared = Some(Compared::with(then));
-        let (changes, by_currency, in_each) = Default::default();
-        paired.push(Row { key, values: untold(), state, changes, by_currency, in_each, compared });
+        let compared = Some(Compared::with(compared));
+        let (changes, by_currency, money_by_currency) = Default::default();
+        paired.push(Row { key, values: nulls(), state, changes, by_currency, money_by_currency, compared });
     }
     paired
 }
 
-/// What became of the measures that either range tells in several currencies, in each of these.
+/// The changes of the measures that have several currencies in either range, in each of these.
 pub(super) fn by_currency(
     row: &Row,
     compared: &Compared,
 ) -> BTreeMap<Currency, BTreeMap<&'static str, (Value, Change)>> {
-    let told_apart = row.by_currency.values().chain(compared.by_currency.values()).flat_map(BTreeMap::keys);
-    let measures: BTreeSet<&'static str> = told_apart.copied().collect();
+    let by_currency = row.by_currency.values().chain(compared.by_currency.values()).flat_map(BTreeMap::keys);
+    let measures: BTreeSet<&'static str> = by_currency.copied().collect();
     let mut changes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-    for currency in row.in_each.keys().chain(compared.in_each.keys()) {
+    for currency in row.money_by_currency.keys().chain(compared.money_by_currency.keys()) {
         for measure in &measures {
             let value = |of: &ByCurrency| of.get(currency).and_then(|values| values.get(measure)).copied();
-            let (now, then) = (value(&row.in_each), value(&compared.in_each));
+            let (now, then) = (value(&row.money_by_currency), value(&compared.money_by_currency));
             if now.or(then).is_some() {
                 let (now, then) = (now.unwrap_or(Value::Null), then.unwrap_or(Value::Null));
                 changes.entry(*currency).or_default().insert(*measure, (then, Change::of(now, then)));
@@ -71,12 +72,13 @@ pub(super) fn by_currency(
 }
 
 impl Compared {
-    fn with(then: Row) -> Self {
-        Self { values: then.values, by_currency: then.by_currency, in_each: then.in_each, state: then.state }
+    fn with(row: Row) -> Self {
+        let Row { values, by_currency, money_by_currency, state, .. } = row;
+        Self { values, by_currency, money_by_currency, state }
     }
 
     fn with_nothing(values: Vec<Value>, state: Finality) -> Self {
-        Self { values, by_currency: ByCurrency::new(), in_each: ByCurrency::new(), state }
+        Self { values, by_currency: ByCurrency::new(), money_by_currency: ByCurrency::new(), state }
     }
 }
 

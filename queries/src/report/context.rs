@@ -1,5 +1,5 @@
-//! What is known of a report before anything is added up: which sources and campaigns its filters let in, and everything that
-//! its version and its freshness follow from.
+//! The context of a report: the sources and campaigns that its filters admit, and everything that its version and its
+//! freshness follow from. It is known before any number is added up.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,7 +18,7 @@ use super::lookups;
 use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
 use super::rollup::{EpochLimits, RollupChoice};
-use super::rows::{AuthoritativeSources, RowContext, vouched};
+use super::rows::{AuthoritativeSources, RowContext, watermarks};
 use super::sum::Sum;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
@@ -28,28 +28,28 @@ use crate::probe::{Probe, Validity};
 use crate::sources::{self, Freshness, Source, Sources};
 use crate::version::Version;
 
-/// What is known of a report before anything is added up.
+/// What is known of a report before its sums are computed.
 #[derive(Debug)]
 pub(crate) struct ReportContext {
     pub own: ReportRange,
-    /// What it is compared with.
+    /// The range that it is compared with.
     pub compared: Option<ReportRange>,
     /// Every source of the workspace.
     pub all_sources: Arc<Sources>,
-    /// Those that the filters let in.
+    /// The sources that the filters admit.
     pub sources: Sources,
-    /// What the filters let in.
+    /// What the filters admit.
     pub parts: Vec<DisjointPart>,
-    /// The campaigns beyond which they let in nothing; `None` for all.
+    /// The campaigns that the filters admit; `None` for all.
     pub campaigns: Option<BTreeSet<Uuid>>,
-    /// The sources that feed each of them; when `campaigns` is `None`, each of those that parts name.
+    /// The sources that feed each of these campaigns. If `campaigns` is `None`: each campaign that a part names.
     sources_by_campaign: SourcesByCampaign,
-    /// The sources that feed anything that the filters let in.
+    /// The sources with numbers that the filters admit.
     contributing_sources: BTreeSet<Uuid>,
     pub version: Version,
-    /// Until when it holds if nothing happens.
+    /// The next instant at which the clock changes the result.
     pub until: Option<DateTime<Utc>>,
-    /// What waits of the sources that the filters let in.
+    /// The parked parts of the sources that the filters admit.
     pub parked: Parked,
 }
 
@@ -57,17 +57,17 @@ pub(crate) struct ReportContext {
 #[derive(Debug)]
 pub(crate) struct ReportRange {
     pub plan: Plan,
-    pub reading: RollupChoice,
+    pub rollup: RollupChoice,
 }
 
 /// What the reports of a snapshot have in common, looked up once.
 pub(crate) struct SnapshotLookups {
     sources: Arc<Sources>,
     limits: EpochLimits,
-    /// By whose numbers, and in which months.
-    touched: HashMap<(Scope, Vec<String>), LastChange>,
-    /// By the campaigns that are fed.
-    feeding: HashMap<Vec<Uuid>, SourcesByCampaign>,
+    /// By scope and months.
+    last_changes: HashMap<(Scope, Vec<String>), LastChange>,
+    /// By the campaigns.
+    sources_by_campaign: HashMap<Vec<Uuid>, SourcesByCampaign>,
 }
 
 /// The sources that feed each campaign.
@@ -76,49 +76,49 @@ type SourcesByCampaign = BTreeMap<Uuid, BTreeSet<Uuid>>;
 impl SnapshotLookups {
     pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Self, ReadError> {
         let (sources, limits) = (Arc::new(sources::load(snapshot).await?), EpochLimits::load(snapshot).await?);
-        Ok(Self { sources, limits, touched: HashMap::new(), feeding: HashMap::new() })
+        Ok(Self { sources, limits, last_changes: HashMap::new(), sources_by_campaign: HashMap::new() })
     }
 
-    async fn touched(
+    async fn last_change(
         &mut self,
         snapshot: &mut Snapshot,
         scope: &Scope,
         months: Vec<String>,
     ) -> Result<LastChange, ReadError> {
-        Ok(match self.touched.entry((scope.clone(), months)) {
+        Ok(match self.last_changes.entry((scope.clone(), months)) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
                 let (scope, months) = unknown.key();
-                let touched = scope.last_change(snapshot, months).await?;
-                *unknown.insert(touched)
+                let last_change = scope.last_change(snapshot, months).await?;
+                *unknown.insert(last_change)
             }
         })
     }
 
-    async fn feeding(
+    async fn sources_by_campaign(
         &mut self,
         snapshot: &mut Snapshot,
         campaigns: &BTreeSet<Uuid>,
     ) -> Result<SourcesByCampaign, ReadError> {
-        Ok(match self.feeding.entry(campaigns.iter().copied().collect()) {
+        Ok(match self.sources_by_campaign.entry(campaigns.iter().copied().collect()) {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(unknown) => {
-                let feeding = sources::sources_by_campaign(snapshot, unknown.key()).await?;
-                unknown.insert(feeding).clone()
+                let sources_by_campaign = sources::sources_by_campaign(snapshot, unknown.key()).await?;
+                unknown.insert(sources_by_campaign).clone()
             }
         })
     }
 }
 
-/// Finds out everything that the version and the freshness of a report follow from.
+/// Loads everything that the version and the freshness of a report follow from.
 pub(crate) async fn prepare(
     snapshot: &mut Snapshot,
     shared: &mut SnapshotLookups,
     query: &ReportQuery,
 ) -> Result<ReportContext, ReadError> {
-    let wrong = |error| ReadError::Query(vec![error]);
-    let plan = Plan::new(query).map_err(wrong)?;
-    let compared = Plan::compared(query, &plan).map_err(wrong)?;
+    let invalid = |error| ReadError::Query(vec![error]);
+    let plan = Plan::new(query).map_err(invalid)?;
+    let compared = Plan::compared(query, &plan).map_err(invalid)?;
     let all_sources = Arc::clone(&shared.sources);
     let sources: Sources = all_sources
         .iter()
@@ -126,39 +126,40 @@ pub(crate) async fn prepare(
         .map(|(id, source)| (*id, source.clone()))
         .collect();
     let parts = parts(snapshot, &query.filters, &all_sources).await?;
-    let campaigns = bound(&parts, &query.filters);
-    // Where one part is of all campaigns, others may still be of some.
-    let named = campaigns.clone().unwrap_or_else(|| named(&parts));
-    let feeding = if named.is_empty() { BTreeMap::new() } else { shared.feeding(snapshot, &named).await? };
-    let fed_by = fed_by(snapshot, &parts, &all_sources, &feeding).await?;
+    let campaigns = admitted_campaigns(&parts, &query.filters);
+    // Where one part admits all campaigns, others may still name some.
+    let listed = campaigns.clone().unwrap_or_else(|| listed_campaigns(&parts));
+    let sources_by_campaign =
+        if listed.is_empty() { BTreeMap::new() } else { shared.sources_by_campaign(snapshot, &listed).await? };
+    let contributing_sources = contributing_sources(snapshot, &parts, &all_sources, &sources_by_campaign).await?;
 
     let scope = Scope::of(query.filters.campaign_bound().into_iter().flatten());
     let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
     let months: BTreeSet<_> = plans().flat_map(Plan::months).collect();
-    let touched = shared.touched(snapshot, &scope, months.into_iter().collect()).await?;
-    // A filter by name or channel may begin to match a source that was not there before.
+    let last_change = shared.last_change(snapshot, &scope, months.into_iter().collect()).await?;
+    // A filter by name or channel may match a source that is registered later.
     let by_source = query.filters.is_by_source();
     let by_status = !query.filters.statuses().is_empty();
-    let fed: BTreeSet<_> = feeding.values().flatten().collect();
+    let feeding: BTreeSet<_> = sources_by_campaign.values().flatten().collect();
     let watched: Vec<_> = match scope {
         Scope::Campaigns(_) if !by_source && !by_status => {
-            all_sources.values().filter(|source| fed.contains(&source.id)).collect()
+            all_sources.values().filter(|source| feeding.contains(&source.id)).collect()
         }
         Scope::Campaigns(_) | Scope::Workspace => all_sources.values().collect(),
     };
-    let of_sources = watched.iter().map(|source| source.last_position).max().unwrap_or(0);
+    let sources_position = watched.iter().map(|source| source.last_position).max().unwrap_or(0);
     let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
     let mut edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
     edges.extend(source_zone_edges(&watched, query, &edges));
     let edges: Vec<_> = edges.into_iter().collect();
-    let boundary = last_boundary(snapshot.now, &edges, &deadlines).max(touched.last_start.filter(|_| by_status));
-    let next_start = touched.next_start.filter(|_| by_status);
+    let boundary = last_boundary(snapshot.now, &edges, &deadlines).max(last_change.last_start.filter(|_| by_status));
+    let next_start = last_change.next_start.filter(|_| by_status);
     let until = next_boundary(snapshot.now, &edges, &deadlines).into_iter().chain(next_start).min();
-    let range = |plan: Plan| ReportRange { reading: RollupChoice::choose(&plan, query, &shared.limits), plan };
+    let range = |plan: Plan| ReportRange { rollup: RollupChoice::choose(&plan, query, &shared.limits), plan };
     let (own, compared) = (range(plan), compared.map(range));
-    let dropped_at = own.reading.changed_at().max(compared.as_ref().and_then(|then| then.reading.changed_at()));
-    let last = touched.position.max(of_sources).max(snapshot.parked.last());
-    let version = Version::new(snapshot.revision, last, boundary.max(dropped_at));
+    let dropped_at = own.rollup.changed_at().max(compared.as_ref().and_then(|range| range.rollup.changed_at()));
+    let position = last_change.position.max(sources_position).max(snapshot.parked.last());
+    let version = Version::new(snapshot.revision, position, boundary.max(dropped_at));
     let parked = snapshot.parked.for_sources(|id| sources.contains_key(&id) || !all_sources.contains_key(&id));
     Ok(ReportContext {
         own,
@@ -167,41 +168,42 @@ pub(crate) async fn prepare(
         sources,
         parts,
         campaigns,
-        sources_by_campaign: feeding,
-        contributing_sources: fed_by,
+        sources_by_campaign,
+        contributing_sources,
         version,
         until,
         parked,
     })
 }
 
-/// Where the days and hours end that sources state in zones of their own, for these edges of the query's.
+/// The edges of the query, as edges of the days and hours that sources state in zones of their own.
 fn source_zone_edges(sources: &[&Source], query: &ReportQuery, edges: &BTreeSet<DateTime<Utc>>) -> Vec<DateTime<Utc>> {
-    let mut elsewhere: Vec<ZoneAlignment> = Vec::new();
+    let mut alignments: Vec<ZoneAlignment> = Vec::new();
     for source in sources {
-        let reckoning = source.reckoning(query.granularity, query.time_zone);
-        if !reckoning.is_aligned() && !elsewhere.contains(&reckoning) {
-            elsewhere.push(reckoning);
+        let alignment = source.zone_alignment(query.granularity, query.time_zone);
+        if !alignment.is_aligned() && !alignments.contains(&alignment) {
+            alignments.push(alignment);
         }
     }
-    elsewhere.iter().flat_map(|reckoning| edges.iter().map(|edge| reckoning.to_source_time(*edge))).collect()
+    alignments.iter().flat_map(|alignment| edges.iter().map(|edge| alignment.to_source_time(*edge))).collect()
 }
 
-/// What the filters let in of what there is.
+/// The parts of the workspace that the filters admit.
 async fn parts(snapshot: &mut Snapshot, filter: &Filter, sources: &Sources) -> Result<Vec<DisjointPart>, ReadError> {
-    // Campaigns that are left out anyway need not be looked at.
+    // Campaigns that are excluded anyway need no lookup.
     let among: Vec<_> = filter.campaign_bound().into_iter().flatten().collect();
-    let mut standing = BTreeMap::new();
+    let mut by_status = BTreeMap::new();
     for statuses in filter.statuses() {
         let ids = lookups::campaigns_with_status(snapshot, &among, statuses).await?;
-        standing.insert(statuses, ids.into_iter().collect());
+        by_status.insert(statuses, ids.into_iter().collect());
     }
-    partition(filter, sources, &standing).map_err(|TooManyParts| {
+    partition(filter, sources, &by_status).map_err(|TooManyParts| {
         ReadError::field("filters", "tells too many sources, campaigns and values apart; ask in several reports")
     })
 }
 
-fn bound(parts: &[DisjointPart], filter: &Filter) -> Option<BTreeSet<Uuid>> {
+/// The campaigns that the parts admit; `None` for all.
+fn admitted_campaigns(parts: &[DisjointPart], filter: &Filter) -> Option<BTreeSet<Uuid>> {
     if parts.is_empty() {
         return filter.campaign_bound();
     }
@@ -215,8 +217,8 @@ fn bound(parts: &[DisjointPart], filter: &Filter) -> Option<BTreeSet<Uuid>> {
     ids.map(|ids| ids.into_iter().flatten().copied().collect())
 }
 
-/// The campaigns of those parts that are of some.
-fn named(parts: &[DisjointPart]) -> BTreeSet<Uuid> {
+/// The campaigns of the parts that list theirs.
+fn listed_campaigns(parts: &[DisjointPart]) -> BTreeSet<Uuid> {
     let each = parts.iter().filter_map(|part| match &part.campaigns {
         InclusionSet::Only(ids) => Some(ids),
         InclusionSet::Except(_) => None,
@@ -224,35 +226,36 @@ fn named(parts: &[DisjointPart]) -> BTreeSet<Uuid> {
     each.flatten().copied().collect()
 }
 
-async fn fed_by(
+/// The sources with numbers in any of these parts.
+async fn contributing_sources(
     snapshot: &mut Snapshot,
     parts: &[DisjointPart],
     sources: &Sources,
-    feeding: &BTreeMap<Uuid, BTreeSet<Uuid>>,
+    sources_by_campaign: &SourcesByCampaign,
 ) -> Result<BTreeSet<Uuid>, ReadError> {
-    let mut fed_by = BTreeSet::new();
+    let mut contributing = BTreeSet::new();
     for part in parts {
         match &part.campaigns {
             InclusionSet::Only(ids) => {
-                let feeding = feeding.iter().filter(|(campaign, _)| ids.contains(campaign));
-                fed_by.extend(feeding.flat_map(|(_, ids)| ids.intersection(&part.sources)));
+                let listed = sources_by_campaign.iter().filter(|(campaign, _)| ids.contains(campaign));
+                contributing.extend(listed.flat_map(|(_, ids)| ids.intersection(&part.sources)));
             }
             InclusionSet::Except(ids) if ids.is_empty() => {
                 let feeds = |id: &&Uuid| sources.get(id).is_some_and(|source| source.has_data);
-                fed_by.extend(part.sources.iter().filter(feeds));
+                contributing.extend(part.sources.iter().filter(feeds));
             }
             InclusionSet::Except(ids) => {
                 let (of, except): (Vec<_>, Vec<_>) =
                     (part.sources.iter().copied().collect(), ids.iter().copied().collect());
-                fed_by.extend(sources::feeding_others(snapshot, &of, &except).await?);
+                contributing.extend(sources::feeding_others(snapshot, &of, &except).await?);
             }
         }
     }
-    Ok(fed_by)
+    Ok(contributing)
 }
 
 impl ReportContext {
-    /// What an answer that is made of it says of itself.
+    /// The probe of a result with this context.
     pub(crate) fn into_probe(self, snapshot: &Snapshot) -> Probe<Self> {
         Probe {
             epoch: snapshot.epoch,
@@ -263,21 +266,22 @@ impl ReportContext {
         }
     }
 
-    /// The admitted sources that decide how settled its numbers are: those that feed its campaigns, and those that may.
+    /// The admitted sources that decide on finality: those that feed its campaigns, and those that may.
     fn authoritative_sources(&self) -> Vec<&Source> {
         let about = self.about();
-        // What waits may be the first that a source says of them.
+        // A parked event may be the first of a source about these campaigns.
         let feeds = |source: &&Source| {
             self.contributing_sources.contains(&source.id) || self.parked.events_of(source.id, &about) > 0
         };
         self.sources.values().filter(feeds).collect()
     }
 
+    /// What the result is about.
     pub(crate) fn about(&self) -> ResourceScope {
         ResourceScope::numbers(self.campaigns.iter().flatten().copied())
     }
 
-    /// Whether something waits that would decide on the whole of the answer.
+    /// Whether a parked part would decide on the finality of the whole result.
     fn is_unsettled(&self) -> bool {
         let is_primary = |source: &Source| source.role_among(&self.own.plan.measures) == SourceRole::Primary;
         self.parked.affects_finality(&self.about(), |id| self.sources.get(&id).is_none_or(is_primary))
@@ -295,28 +299,28 @@ impl ReportContext {
             &self.authoritative_sources(),
             &plan.measures,
             parked,
-            (range, plan.told),
+            (range, plan.query_grain),
             now,
             self.version.as_of(),
         )
     }
 
-    /// The range that it is compared with, and how settled that is.
+    /// The range that it is compared with, and its finality.
     pub(crate) fn compared_range(&self, now: DateTime<Utc>) -> Option<ComparedRange> {
         let plan = &self.compared.as_ref()?.plan;
         let Freshness { state, first_incomplete, .. } = self.freshness_of(plan, now);
         let (date_from, date_to) = plan.dates;
-        // Where no date corresponds to any, there is no range.
+        // If no date corresponds to any, there is no range.
         (date_from <= date_to).then_some(ComparedRange { date_from, date_to, state, first_incomplete })
     }
 
     pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
         let plan = &self.own.plan;
-        let through = sources::complete_through(&self.authoritative_sources(), &plan.measures, plan.told);
+        let through = sources::complete_through(&self.authoritative_sources(), &plan.measures, plan.query_grain);
         through.filter(|_| !self.is_unsettled())
     }
 
-    /// The primary sources that the filters let in and that state totals without dimensions.
+    /// The admitted primary sources that state totals without dimensions.
     pub(crate) fn pull_sources(&self) -> Vec<&Source> {
         let states = |source: &&Source| {
             source.definition.kind == domain::source::SourceKind::Pull
@@ -332,7 +336,7 @@ impl ReportContext {
         query: &ReportQuery,
         range: &ReportRange,
     ) -> Result<Aggregates, ReadError> {
-        // Who feeds none of it has no numbers of it, and need not be looked for.
+        // Other sources have no numbers in the range.
         let is_shown = |source: &&Source| {
             self.contributing_sources.contains(&source.id)
                 && (query.groups_by(GroupKey::Source) || source.role_among(&range.plan.measures) == SourceRole::Primary)
@@ -344,13 +348,13 @@ impl ReportContext {
             by_campaign: query.groups_by(GroupKey::Campaign),
             dimension: query.dimensions().first().copied(),
             by_value: query.dimension().is_some(),
-            reading: range.reading,
+            rollup: range.rollup,
         };
         gather(snapshot, &selection).await
     }
 
-    /// The sources that decide on rows which are made of these sums.
-    pub(crate) async fn feeding(
+    /// The sources that decide on the finality of rows made of these sums.
+    pub(crate) async fn row_sources(
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
@@ -363,8 +367,8 @@ impl ReportContext {
         let mut by_campaign = if self.campaigns.is_some() {
             self.sources_by_campaign.clone()
         } else {
-            let met: BTreeSet<_> = sums.filter_map(|sum| sum.campaign).collect();
-            sources::sources_by_campaign(snapshot, &met.into_iter().collect::<Vec<_>>()).await?
+            let campaigns: BTreeSet<_> = sums.filter_map(|sum| sum.campaign).collect();
+            sources::sources_by_campaign(snapshot, &campaigns.into_iter().collect::<Vec<_>>()).await?
         };
         for (campaign, ids) in &mut by_campaign {
             ids.retain(|id| self.parts.iter().any(|part| part.contains(*id, *campaign)));
@@ -372,12 +376,12 @@ impl ReportContext {
         Ok(AuthoritativeSources { together, by_campaign })
     }
 
-    /// What combining the sums of one of its ranges needs to know beside them.
-    pub(crate) fn setting<'a>(
+    /// The context in which the sums of one of its ranges become rows.
+    pub(crate) fn row_context<'a>(
         &'a self,
         query: &'a ReportQuery,
         plan: &'a Plan,
-        feeding: &'a AuthoritativeSources,
+        authoritative: &'a AuthoritativeSources,
         now: DateTime<Utc>,
     ) -> RowContext<'a> {
         RowContext {
@@ -385,8 +389,8 @@ impl ReportContext {
             cells: plan.cells(),
             measures: &plan.measures,
             sources: &self.sources,
-            vouched: vouched(&self.sources, query, now),
-            feeding,
+            watermarks: watermarks(&self.sources, query, now),
+            authoritative,
             parked: &self.parked,
             now,
         }

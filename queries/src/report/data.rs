@@ -1,5 +1,5 @@
-//! The rows of a report as columns. Names are interned: a row holds the places of its names, so that it takes tens of bytes and
-//! its numbers, however long the names are.
+//! The rows of a report as columns. Names are interned: a row holds indexes of its names, so that it takes tens of
+//! bytes beside its numbers, however long the names are.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -22,16 +22,16 @@ use super::rows::{Row, RowContext};
 use super::value::Value;
 use crate::sources::{Source, state_name};
 
-/// The place of a name that a row does not have.
+/// The index of a name that a row does not have.
 const NONE: u32 = u32::MAX;
 
-/// The rows of a page of a report, and all rows as fewer ones where those were asked for.
+/// The rows of a page of a report, with subtotals and totals if they were requested.
 #[derive(Debug)]
 pub struct ReportData {
     pub rows: ReportColumns,
-    /// The rows of all pages that have something in common, as one each.
+    /// The subtotals over the rows of all pages.
     pub subtotals: Option<ReportColumns>,
-    /// The rows of all pages as one.
+    /// The totals over the rows of all pages.
     pub totals: Option<ReportColumns>,
     /// The range that it is compared with.
     pub compared: Option<ComparedRange>,
@@ -50,19 +50,19 @@ pub struct ReportColumns {
     campaigns: Vec<u32>,
     /// Of the report's dimension.
     values: Vec<u32>,
-    /// The sources that decide on each row, as places of sets.
+    /// The sources that decide on the finality of each row, as indexes of sets.
     deciding: Vec<u32>,
-    /// As many of each row as the report has measures.
+    /// Of each row, one value for each measure of the report.
     measures: Vec<Value>,
     states: Vec<Finality>,
     first_incomplete: Vec<Option<DateTime<Utc>>>,
     restated_after_final: Vec<bool>,
-    /// By row: few have any.
+    /// By row; few rows have any.
     by_currency: BTreeMap<usize, ByCurrency>,
     compared: Option<ComparedColumns>,
 }
 
-/// The rows that those are compared with, one by one.
+/// The numbers that rows are compared with, row by row.
 #[derive(Debug, Default)]
 struct ComparedColumns {
     buckets: Vec<u32>,
@@ -71,7 +71,7 @@ struct ComparedColumns {
     by_currency: BTreeMap<usize, ChangesByCurrency>,
 }
 
-/// The names that rows have the places of.
+/// The names that rows have indexes of.
 #[derive(Debug, Default)]
 struct Names {
     buckets: Interned<String>,
@@ -90,11 +90,11 @@ struct SourceName {
     reference_measures: Vec<&'static str>,
 }
 
-/// Things of which each is kept once, by their places.
+/// Distinct values, each kept once, by their indexes.
 #[derive(Debug)]
 struct Interned<T> {
     all: Vec<T>,
-    places: HashMap<T, u32>,
+    indexes: HashMap<T, u32>,
 }
 
 /// The range that numbers are compared with.
@@ -114,52 +114,51 @@ pub struct ComparedRange {
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self { all: Vec::new(), places: HashMap::new() }
+        Self { all: Vec::new(), indexes: HashMap::new() }
     }
 }
 
 impl<T: Clone + Eq + Hash> Interned<T> {
-    fn place(&mut self, one: T) -> u32 {
-        if let Some(place) = self.places.get(&one) {
-            return *place;
+    fn intern(&mut self, one: T) -> u32 {
+        if let Some(index) = self.indexes.get(&one) {
+            return *index;
         }
-        // A report has fewer rows than this many.
-        let place = u32::try_from(self.all.len()).unwrap_or(NONE);
+        // A report has fewer rows than the largest index.
+        let index = u32::try_from(self.all.len()).unwrap_or(NONE);
         self.all.push(one.clone());
-        self.places.insert(one, place);
-        place
+        self.indexes.insert(one, index);
+        index
     }
 
-    /// The places are no longer looked for.
+    /// Drops the lookup by value.
     fn seal(&mut self) {
-        self.places = HashMap::new();
+        self.indexes = HashMap::new();
         self.all.shrink_to_fit();
     }
 }
 
 impl<T> Interned<T> {
     fn at(&self, column: &[u32], row: usize) -> Option<&T> {
-        column.get(row).and_then(|place| self.all.get(usize::try_from(*place).ok()?))
+        column.get(row).and_then(|index| self.all.get(usize::try_from(*index).ok()?))
     }
 }
 
 /// Makes the columns of one report.
 pub(super) struct DataBuilder<'a> {
-    pub(super) setting: &'a RowContext<'a>,
-    /// The cells of the range that rows are compared with.
+    pub(super) row_context: &'a RowContext<'a>,
+    /// The cells of the other range.
     pub(super) compared: &'a [ReportBucket],
-    /// Of campaigns.
     pub(super) campaign_names: &'a BTreeMap<Uuid, String>,
     names: Names,
 }
 
 impl<'a> DataBuilder<'a> {
     pub(super) fn new(
-        setting: &'a RowContext<'a>,
+        row_context: &'a RowContext<'a>,
         compared: &'a [ReportBucket],
         campaign_names: &'a BTreeMap<Uuid, String>,
     ) -> Self {
-        Self { setting, compared, campaign_names, names: Names::default() }
+        Self { row_context, compared, campaign_names, names: Names::default() }
     }
 
     pub(super) fn columns(&mut self, rows: &[Row], is_restated: impl Fn(&Row) -> bool) -> ReportColumns {
@@ -178,7 +177,7 @@ impl<'a> DataBuilder<'a> {
         totals: Option<ReportColumns>,
         compared: Option<ComparedRange>,
     ) -> ReportData {
-        let query = self.setting.query;
+        let query = self.row_context.query;
         self.names.buckets.seal();
         self.names.channels.seal();
         self.names.sources.seal();
@@ -190,30 +189,30 @@ impl<'a> DataBuilder<'a> {
     }
 
     fn add(&mut self, columns: &mut ReportColumns, row: &Row, is_restated: bool) {
-        let (key, setting) = (&row.key, self.setting);
+        let (key, row_context) = (&row.key, self.row_context);
         let source = key.source.as_ref().map(|shown| {
-            let source = setting.sources.get(&shown.id);
-            self.names.sources.place(SourceName {
+            let source = row_context.sources.get(&shown.id);
+            self.names.sources.intern(SourceName {
                 name: shown.name.clone(),
-                role: source.map(|source| source.role_among(setting.measures).name()),
-                reference_measures: source.map(|source| beside_totals(source, setting)).unwrap_or_default(),
+                role: source.map(|source| source.role_among(row_context.measures).name()),
+                reference_measures: source.map(|source| reference_measures(source, row_context)).unwrap_or_default(),
             })
         });
         let has_sources = (key.channel.is_some() || key.campaign.is_some()) && key.source.is_none();
         let deciding = has_sources.then(|| {
-            let deciding = setting.deciding(key).into_iter();
+            let deciding = row_context.deciding(key).into_iter();
             let mut names: Vec<_> = deciding.map(|source| source.definition.name.clone()).collect();
             names.sort_unstable();
-            self.names.deciding.place(names)
+            self.names.deciding.intern(names)
         });
-        let channel = key.channel.as_ref().map(|channel| self.names.channels.place(channel.clone()));
+        let channel = key.channel.as_ref().map(|channel| self.names.channels.intern(channel.clone()));
         let campaign = key.campaign.map(|id| {
             let name = self.campaign_names.get(&id).cloned();
-            self.names.campaigns.place((id, name))
+            self.names.campaigns.intern((id, name))
         });
-        let value = key.slice.as_ref().map(|slice| self.names.values.place(slice.text().map(str::to_owned)));
+        let value = key.dimension_value.as_ref().map(|value| self.names.values.intern(value.text().map(str::to_owned)));
         let differs = has_sources || key.source.is_some();
-        columns.buckets.push(self.bucket(setting.cells, key.cell));
+        columns.buckets.push(self.bucket(row_context.cells, key.cell));
         columns.channels.push(channel.unwrap_or(NONE));
         columns.sources.push(source.unwrap_or(NONE));
         columns.campaigns.push(campaign.unwrap_or(NONE));
@@ -221,35 +220,35 @@ impl<'a> DataBuilder<'a> {
         columns.deciding.push(deciding.unwrap_or(NONE));
         columns.measures.extend(&row.values);
         columns.states.push(row.state);
-        columns.first_incomplete.push(if differs { setting.first_incomplete(key) } else { None });
+        columns.first_incomplete.push(if differs { row_context.first_incomplete(key) } else { None });
         columns.restated_after_final.push(is_restated);
         if !row.by_currency.is_empty() {
             columns.by_currency.insert(columns.rows, row.by_currency.clone());
         }
         if let Some(compared) = &row.compared {
             let bucket = self.bucket(self.compared, key.cell);
-            let beside = columns.compared.get_or_insert_default();
-            beside.buckets.push(bucket);
-            beside.states.push(compared.state);
-            beside.measures.extend(&compared.values);
+            let compared_columns = columns.compared.get_or_insert_default();
+            compared_columns.buckets.push(bucket);
+            compared_columns.states.push(compared.state);
+            compared_columns.measures.extend(&compared.values);
             let by_currency = compare::by_currency(row, compared);
             if !by_currency.is_empty() {
                 let changes = by_currency.into_iter().map(|(currency, measures)| {
                     let changes =
-                        measures.into_iter().map(|(name, (then, change))| (name, ChangeBody::new(then, change)));
+                        measures.into_iter().map(|(name, (value, change))| (name, ChangeBody::new(value, change)));
                     (currency, changes.collect())
                 });
-                beside.by_currency.insert(columns.rows, changes.collect());
+                compared_columns.by_currency.insert(columns.rows, changes.collect());
             }
         }
         columns.rows += 1;
     }
 
     fn bucket(&mut self, cells: &[ReportBucket], cell: usize) -> u32 {
-        let has_buckets = self.setting.query.granularity != Granularity::All;
-        // One without time corresponds to nothing: there is no such bucket.
+        let has_buckets = self.row_context.query.granularity != Granularity::All;
+        // A cell without time corresponds to nothing: it has no bucket.
         let cell = cells.get(cell).filter(|cell| has_buckets && cell.start < cell.end);
-        cell.map_or(NONE, |cell| self.names.buckets.place(cell.label.clone()))
+        cell.map_or(NONE, |cell| self.names.buckets.intern(cell.label.clone()))
     }
 }
 
@@ -262,11 +261,11 @@ impl ReportColumns {
         self.rows == 0
     }
 
-    /// Lets go of columns in which no row has a name.
+    /// Drops the columns in which no row has a name.
     fn trim(&mut self) {
         let Self { buckets, channels, sources, campaigns, values, deciding, .. } = self;
         for column in [buckets, channels, sources, campaigns, values, deciding] {
-            if column.iter().all(|place| *place == NONE) {
+            if column.iter().all(|index| *index == NONE) {
                 *column = Vec::new();
             }
             column.shrink_to_fit();
@@ -278,7 +277,7 @@ impl ReportColumns {
     fn weight(&self) -> usize {
         /// A row that has values in several currencies.
         const BY_CURRENCY: usize = 512;
-        /// State, end of completeness, restated, and the places of names.
+        /// State, first incomplete instant, restated, and the indexes of names.
         const ROW: usize = 64;
         let compared = self.compared.as_ref().map_or(0, |compared| {
             compared.measures.len() * size_of::<Value>() + compared.by_currency.len() * 2 * BY_CURRENCY
@@ -360,16 +359,15 @@ impl ReportData {
     }
 }
 
-/// The measures of a primary source that do not count, although others of it do. Totals compute a quotient from sources both of
-/// whose sides count.
-fn beside_totals(source: &Source, setting: &RowContext<'_>) -> Vec<&'static str> {
-    if source.role_among(setting.measures) != SourceRole::Primary {
+/// The measures of a primary source that do not count toward totals. A derived measure counts if both its sides do.
+fn reference_measures(source: &Source, row_context: &RowContext<'_>) -> Vec<&'static str> {
+    if source.role_among(row_context.measures) != SourceRole::Primary {
         return Vec::new();
     }
-    let is_beside = |measure: &Measure| source.definition.role_of(*measure) == SourceRole::Reference;
-    let stated = setting.measures.iter().filter(|measure| is_beside(measure)).map(|measure| measure.name());
-    let computed = setting.query.measures.iter().filter_map(|column| match column {
-        MeasureColumn::Derived(derived) => column.parts().iter().any(is_beside).then_some(derived.name),
+    let is_reference = |measure: &Measure| source.definition.role_of(*measure) == SourceRole::Reference;
+    let stated = row_context.measures.iter().filter(|measure| is_reference(measure)).map(|measure| measure.name());
+    let computed = row_context.query.measures.iter().filter_map(|column| match column {
+        MeasureColumn::Derived(derived) => column.parts().iter().any(is_reference).then_some(derived.name),
         MeasureColumn::Additive(_) => None,
     });
     stated.chain(computed).collect()

@@ -30,15 +30,15 @@ use crate::warning::Warning;
 /// The model that reports are read from, as answers name it.
 pub const MODEL: &str = "campaign_metrics";
 
-/// A report that is asked for: days that are left open are decided by the workspace.
+/// A report as it was requested: the workspace decides on days that are left open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Report {
     pub request: ReportRequest,
-    /// How time is cut when the request does not say.
+    /// The granularity if the request names none.
     pub granularity: Granularity,
-    /// Which buckets are wanted when the request does not say.
+    /// The data state if the request names none.
     pub data_state: DataState,
-    /// The one campaign that it is of, which must be there.
+    /// The one campaign that it is about, which must exist.
     pub campaign: Option<Uuid>,
 }
 
@@ -55,7 +55,7 @@ impl Report {
     }
 }
 
-/// The canonical query of a report, and which page of it.
+/// The canonical query of a report, and the requested page.
 pub(crate) fn canonical(
     request: &ReportRequest,
     granularity: Granularity,
@@ -86,7 +86,7 @@ pub(crate) async fn probe(
     Ok(Some(context.into_probe(snapshot)))
 }
 
-/// The rows of a page of a report.
+/// The requested page of a report.
 pub(crate) async fn load(
     context: &ReportContext,
     snapshot: &mut Snapshot,
@@ -96,23 +96,24 @@ pub(crate) async fn load(
     let now = snapshot.now;
     let computed = context.compute(snapshot, query).await?;
     let mixed = warnings::of_currencies(computed.all_rows());
-    let Computed { gathered, feeding, rows, totals, subtotals } = computed;
+    let Computed { aggregates, authoritative, rows, totals, subtotals } = computed;
     let (plan, sources) = (&context.own.plan, &context.sources);
-    // A total is restated where any of its rows is, whatever the page.
-    let of_all = query.totals || query.subtotals.is_some();
-    let restated = if of_all { lookups::restated(snapshot, &rows, plan, sources).await? } else { RestatedRows::new() };
+    // A total is restated if any of its rows is, on whatever page.
+    let has_totals = query.totals || query.subtotals.is_some();
+    let restated =
+        if has_totals { lookups::restated(snapshot, &rows, plan, sources).await? } else { RestatedRows::new() };
     let PageOfRows { rows, next_cursor } = order::page(rows, query, plan.cells(), page)?;
-    let restated = if of_all { restated } else { lookups::restated(snapshot, &rows, plan, sources).await? };
+    let restated = if has_totals { restated } else { lookups::restated(snapshot, &rows, plan, sources).await? };
 
-    let named = rows.iter().chain(subtotals.iter().flatten());
-    let names = context.names(snapshot, query, named).await?;
-    let warnings = context.warnings(snapshot, query, &gathered, &names, mixed).await?;
-    let setting = context.setting(query, plan, &feeding, now);
-    let folded = totals::restated(&setting, &restated);
-    let compared = context.compared.as_ref().map_or(&[][..], |then| then.plan.cells());
-    let mut builder = DataBuilder::new(&setting, compared, &names);
+    let shown = rows.iter().chain(subtotals.iter().flatten());
+    let names = context.names(snapshot, query, shown).await?;
+    let warnings = context.warnings(snapshot, query, &aggregates, &names, mixed).await?;
+    let row_context = context.row_context(query, plan, &authoritative, now);
+    let restated_totals = totals::restated(&row_context, &restated);
+    let compared = context.compared.as_ref().map_or(&[][..], |range| range.plan.cells());
+    let mut builder = DataBuilder::new(&row_context, compared, &names);
     let rows = builder.columns(&rows, |row| restated.contains_key(&row.key));
-    let is_restated = |row: &Row| folded.contains(&row.key);
+    let is_restated = |row: &Row| restated_totals.contains(&row.key);
     let subtotals = subtotals.map(|subtotals| builder.columns(&subtotals, is_restated));
     let totals = totals.map(|totals| builder.columns(&[totals], is_restated));
     let data = builder.finish(rows, subtotals, totals, context.compared_range(now));
@@ -124,9 +125,9 @@ pub(crate) async fn load(
 
 /// The rows of a report, in no particular order.
 pub(super) struct Computed {
-    /// What they were made of: the report's own range, and the one that it is compared with.
-    gathered: Vec<Aggregates>,
-    feeding: AuthoritativeSources,
+    /// The sums of the report's own range, and of the range that it is compared with.
+    aggregates: Vec<Aggregates>,
+    authoritative: AuthoritativeSources,
     pub rows: Vec<Row>,
     totals: Option<Row>,
     subtotals: Option<Vec<Row>>,
@@ -139,7 +140,7 @@ impl Computed {
 }
 
 impl ReportContext {
-    /// The rows, and what a reader should know beside them: for a resource that goes on from there.
+    /// The rows and the warnings, for a resource that is computed from them.
     pub(crate) async fn rows_and_warnings(
         &self,
         snapshot: &mut Snapshot,
@@ -148,56 +149,58 @@ impl ReportContext {
         let computed = self.compute(snapshot, query).await?;
         let mixed = warnings::of_currencies(computed.all_rows());
         let names = self.names(snapshot, query, computed.rows.iter()).await?;
-        let warnings = self.warnings(snapshot, query, &computed.gathered, &names, mixed).await?;
+        let warnings = self.warnings(snapshot, query, &computed.aggregates, &names, mixed).await?;
         Ok((computed.rows, warnings))
     }
 
     async fn compute(&self, snapshot: &mut Snapshot, query: &ReportQuery) -> Result<Computed, ReadError> {
-        let mut gathered = vec![self.gather(snapshot, query, &self.own).await?];
-        if let Some(then) = &self.compared {
-            gathered.push(self.gather(snapshot, query, then).await?);
+        let mut aggregates = vec![self.gather(snapshot, query, &self.own).await?];
+        if let Some(compared) = &self.compared {
+            aggregates.push(self.gather(snapshot, query, compared).await?);
         }
-        let sums = gathered.iter().flat_map(|gathered| &gathered.sums);
-        let feeding = self.feeding(snapshot, query, sums).await?;
-        self.combine(query, gathered, feeding, snapshot.now)
+        let sums = aggregates.iter().flat_map(|aggregates| &aggregates.sums);
+        let authoritative = self.row_sources(snapshot, query, sums).await?;
+        self.combine(query, aggregates, authoritative, snapshot.now)
     }
 
     fn combine(
         &self,
         query: &ReportQuery,
-        gathered: Vec<Aggregates>,
-        feeding: AuthoritativeSources,
+        aggregates: Vec<Aggregates>,
+        authoritative: AuthoritativeSources,
         now: DateTime<Utc>,
     ) -> Result<Computed, ReadError> {
         let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
-        let settings: Vec<_> = ranges.map(|range| self.setting(query, &range.plan, &feeding, now)).collect();
-        let mut tallies = settings
+        let row_contexts: Vec<_> =
+            ranges.map(|range| self.row_context(query, &range.plan, &authoritative, now)).collect();
+        let mut tallies = row_contexts
             .iter()
-            .zip(&gathered)
-            .map(|(setting, gathered)| setting.tally(&gathered.sums))
+            .zip(&aggregates)
+            .map(|(row_context, aggregates)| row_context.tally(&aggregates.sums))
             .collect::<Result<Vec<_>, _>>()?;
-        let groups = settings.first().map(|own| fill::groups(own, &tallies)).unwrap_or_default();
-        for (setting, tally) in settings.iter().zip(&mut tallies) {
-            fill::fill(setting, &groups, tally)?;
-            setting.keep_wanted(tally);
+        let groups = row_contexts.first().map(|own| fill::groups(own, &tallies)).unwrap_or_default();
+        for (row_context, tally) in row_contexts.iter().zip(&mut tallies) {
+            fill::fill(row_context, &groups, tally)?;
+            row_context.keep_requested(tally);
         }
-        let told = |tallies: &[RowTotals]| -> Result<Vec<Row>, ReadError> {
-            let mut each = settings.iter().zip(tallies).map(|(setting, tally)| setting.rows(tally));
+        let paired = |tallies: &[RowTotals]| -> Result<Vec<Row>, ReadError> {
+            let mut each = row_contexts.iter().zip(tallies).map(|(row_context, tally)| row_context.rows(tally));
             let rows = each.next().transpose()?.unwrap_or_default();
-            match (each.next().transpose()?, settings.as_slice()) {
-                (Some(of_then), [own, then]) => Ok(compare::pair(own, rows, then, of_then)),
+            match (each.next().transpose()?, row_contexts.as_slice()) {
+                (Some(compared_rows), [own, compared]) => Ok(compare::pair(own, rows, compared, compared_rows)),
                 _ => Ok(rows),
             }
         };
-        let folded = |fold: &dyn Fn(&RowContext<'_>, &RowTotals) -> Result<RowTotals, ReadError>| -> Result<Vec<Row>, ReadError> {
-            let each = settings.iter().zip(&tallies).map(|(setting, tally)| fold(setting, tally));
-            told(&each.collect::<Result<Vec<_>, _>>()?)
+        let folded = |fold: &dyn Fn(&RowContext<'_>, &RowTotals) -> Result<RowTotals, ReadError>| {
+            let each = row_contexts.iter().zip(&tallies).map(|(row_context, tally)| fold(row_context, tally));
+            paired(&each.collect::<Result<Vec<_>, ReadError>>()?)
         };
-        let rows = told(&tallies)?;
+        let rows = paired(&tallies)?;
         let totals = if query.totals { folded(&totals::totals)?.pop() } else { None };
         let by = query.subtotals;
-        let subtotals = by.map(|by| folded(&|setting, tally| totals::subtotals(setting, tally, by))).transpose()?;
-        Ok(Computed { gathered, feeding, rows, totals, subtotals })
+        let subtotals =
+            by.map(|by| folded(&|row_context, tally| totals::subtotals(row_context, tally, by))).transpose()?;
+        Ok(Computed { aggregates, authoritative, rows, totals, subtotals })
     }
 
     async fn names(
@@ -207,7 +210,7 @@ impl ReportContext {
         rows: impl Iterator<Item = &Row>,
     ) -> Result<BTreeMap<Uuid, String>, ReadError> {
         let shown = rows.filter_map(|row| row.key.campaign);
-        // Those that the query names are looked up too: an id that is not there gives a warning.
+        // The query's own ids are looked up too: an unknown one gives a warning.
         let ids: BTreeSet<_> = shown.chain(query.filters.campaigns()).collect();
         lookups::names(snapshot, &ids.into_iter().collect::<Vec<_>>()).await
     }
@@ -216,18 +219,18 @@ impl ReportContext {
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
-        gathered: &[Aggregates],
+        aggregates: &[Aggregates],
         names: &BTreeMap<Uuid, String>,
         mixed: Option<Warning>,
     ) -> Result<Vec<Warning>, ReadError> {
         let known = names.keys().copied().collect();
         let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
-        let mut all = warnings::of_overlaps(&self.overlaps(snapshot, query, gathered).await?, &self.sources);
-        for (range, gathered) in ranges.zip(gathered) {
-            all.extend(warnings::of_grains(query, &gathered.misfits, &self.sources));
-            all.extend(range.reading.warnings(query));
+        let mut all = warnings::of_overlaps(&self.overlaps(snapshot, query, aggregates).await?, &self.sources);
+        for (range, aggregates) in ranges.zip(aggregates) {
+            all.extend(warnings::of_grains(query, &aggregates.mismatches, &self.sources));
+            all.extend(range.rollup.warnings(query));
             let dimension = query.dimension();
-            all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &gathered.sums, range.reading)));
+            all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &aggregates.sums, range.rollup)));
         }
         if self.parts.iter().all(|part| !part.values.contains(&None))
             && let Some(dimension) = query.filters.dimensions().first()
@@ -243,24 +246,24 @@ impl ReportContext {
         Ok(all)
     }
 
-    /// The primaries that state the same measure of the same campaign, in the report's own range.
+    /// The primary sources that state the same measure of the same campaign, in the report's own range.
     async fn overlaps(
         &self,
         snapshot: &mut Snapshot,
         query: &ReportQuery,
-        gathered: &[Aggregates],
+        aggregates: &[Aggregates],
     ) -> Result<BTreeSet<warnings::Overlap>, ReadError> {
         let one_campaign = self.campaigns.as_ref().is_some_and(|ids| ids.len() == 1);
         if one_campaign || query.groups_by(GroupKey::Campaign) {
-            return Ok(gathered.first().map(|own| warnings::overlaps_in(&own.sums)).unwrap_or_default());
+            return Ok(aggregates.first().map(|own| warnings::overlaps_in(&own.sums)).unwrap_or_default());
         }
         let is_primary = |id: &Uuid| {
             let source = self.sources.get(id);
             source.is_some_and(|source| source.role_among(&self.own.plan.measures) == SourceRole::Primary)
         };
-        // What one source alone states is counted once, whatever the campaign.
+        // A measure that one source alone states is counted once.
         let mut stating: BTreeMap<Measure, BTreeSet<Uuid>> = BTreeMap::new();
-        let own = gathered.first().map(|own| own.sums.as_slice()).unwrap_or_default();
+        let own = aggregates.first().map(|own| own.sums.as_slice()).unwrap_or_default();
         for sum in own.iter().filter(|sum| is_primary(&sum.source)) {
             stating.entry(sum.measure).or_default().insert(sum.source);
         }
@@ -268,7 +271,7 @@ impl ReportContext {
         let measures: BTreeSet<_> = stating.keys().copied().collect();
         let stating: BTreeSet<_> = stating.into_values().flatten().collect();
         let mut overlaps = BTreeSet::new();
-        // What one part lets in of a campaign may overlap with what another does.
+        // Two parts may admit different sources of one campaign.
         for (index, part) in self.parts.iter().enumerate() {
             for other in self.parts.iter().skip(index) {
                 let campaigns: InclusionSet<Uuid> = part.campaigns.clone().and(&other.campaigns);
@@ -277,7 +280,7 @@ impl ReportContext {
                 if campaigns.is_nothing() {
                     continue;
                 }
-                let range = (&self.own.plan, self.own.reading.grain);
+                let range = (&self.own.plan, self.own.rollup.grain);
                 overlaps.extend(lookups::overlaps(snapshot, range, &campaigns, &sources, &measures).await?);
             }
         }

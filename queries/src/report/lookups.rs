@@ -1,4 +1,4 @@
-//! What a report looks up beside its sums.
+//! The lookups of a report beside its sums: names, statuses, restatements and overlaps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,12 +37,12 @@ pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTree
     Ok(rows.into_iter().map(|row| (row.campaign_id, row.name)).collect())
 }
 
-/// Whether there is such a campaign.
+/// Whether the campaign exists.
 pub(crate) async fn exists(snapshot: &mut Snapshot, id: Uuid) -> Result<bool, ReadError> {
     Ok(!names(snapshot, &[id]).await?.is_empty())
 }
 
-/// The campaigns that stand so now; among `ids`, unless that is empty.
+/// The campaigns with one of these statuses at present; among `ids`, unless that is empty.
 pub(crate) async fn campaigns_with_status(
     snapshot: &mut Snapshot,
     ids: &[Uuid],
@@ -53,7 +53,8 @@ pub(crate) async fn campaigns_with_status(
     let ids = sqlx::query_scalar!(
         "SELECT campaign_id FROM read.campaigns
          WHERE epoch = $1 AND workspace = $2 AND (cardinality($3::uuid[]) = 0 OR campaign_id = ANY($3))
-           AND (state = ANY($4) OR state = 'launched' AND CASE WHEN starts_at <= $5 THEN $6::boolean ELSE $7::boolean END)
+           AND (state = ANY($4)
+                OR state = 'launched' AND CASE WHEN starts_at <= $5 THEN $6::boolean ELSE $7::boolean END)
          ORDER BY campaign_id",
         epoch,
         workspace,
@@ -68,7 +69,7 @@ pub(crate) async fn campaigns_with_status(
     Ok(ids)
 }
 
-/// Statuses as the table tells them: by state, except that launched campaigns are told apart by whether they started.
+/// Statuses as the table has them: by state, and for launched campaigns by whether they have started.
 pub(crate) fn states_of(statuses: &BTreeSet<CampaignStatus>) -> (Vec<String>, bool, bool) {
     let state = |status: &CampaignStatus| match status {
         CampaignStatus::Draft => Some(CampaignState::Draft),
@@ -81,19 +82,20 @@ pub(crate) fn states_of(statuses: &BTreeSet<CampaignStatus>) -> (Vec<String>, bo
     (states, statuses.contains(&CampaignStatus::Active), statuses.contains(&CampaignStatus::Scheduled))
 }
 
-/// Which sources changed which of these rows after they were final.
+/// The sources that changed these rows after they were final.
 pub(crate) async fn restated<'a>(
     snapshot: &mut Snapshot,
     rows: impl IntoIterator<Item = &'a Row>,
     plan: &Plan,
     sources: &Sources,
 ) -> Result<RestatedRows, ReadError> {
-    let (granularity, time_zone) = plan.told;
-    let reckoned =
-        sources.iter().map(|(id, source)| (*id, (source, source.reckoning(granularity, time_zone)))).collect();
-    let changes: Vec<_> = rows.into_iter().flat_map(|row| changes_past_horizon(row, plan.cells(), &reckoned)).collect();
-    let asked: BTreeSet<_> = changes.iter().map(|(_, change)| change.key()).collect();
-    let completed = completions_before(snapshot, &asked).await?;
+    let (granularity, time_zone) = plan.query_grain;
+    let aligned_sources =
+        sources.iter().map(|(id, source)| (*id, (source, source.zone_alignment(granularity, time_zone)))).collect();
+    let changes: Vec<_> =
+        rows.into_iter().flat_map(|row| changes_past_horizon(row, plan.cells(), &aligned_sources)).collect();
+    let candidates: BTreeSet<_> = changes.iter().map(|(_, change)| change.key()).collect();
+    let completed = completions_before(snapshot, &candidates).await?;
     let mut restated = RestatedRows::new();
     for (row, change) in changes {
         let completed_at = completed.get(&change.key()).copied();
@@ -110,7 +112,7 @@ pub(crate) type RestatedRows = BTreeMap<RowKey, BTreeSet<Uuid>>;
 /// A change that came after the horizon of its bucket.
 struct Change {
     source: Uuid,
-    /// Where the bucket ends for the source.
+    /// The end of the bucket in the source's zone.
     end: DateTime<Utc>,
     horizon_s: i64,
     changed_at: DateTime<Utc>,
@@ -132,28 +134,28 @@ fn changes_past_horizon<'a>(
 ) -> Vec<(&'a RowKey, Change)> {
     let Some(cell) = cells.get(row.key.cell) else { return Vec::new() };
     let change = |(id, changed_at): (&Uuid, &DateTime<Utc>)| {
-        let (source, reckoning) = sources.get(id)?;
-        let (end, horizon_s) = (reckoning.to_source_time(cell.end), source.freshness.restatement_horizon_s);
-        let passes = end.checked_add_signed(TimeDelta::try_seconds(horizon_s)?)?;
+        let (source, zone_alignment) = sources.get(id)?;
+        let (end, horizon_s) = (zone_alignment.to_source_time(cell.end), source.freshness.restatement_horizon_s);
+        let passed_at = end.checked_add_signed(TimeDelta::try_seconds(horizon_s)?)?;
         let change = Change { source: *id, end, horizon_s, changed_at: *changed_at };
-        (*changed_at >= passes).then_some((&row.key, change))
+        (*changed_at >= passed_at).then_some((&row.key, change))
     };
     row.changes.iter().filter_map(change).collect()
 }
 
-/// When a source said that it was complete past an instant, of those that did so before the change. It may have said so again
-/// and again: one time is enough, and the first that is found mostly is one.
+/// When a source reported that it was complete past an instant, if it did so before the change. Any one of several
+/// reports will do, and the first one found mostly does.
 async fn completions_before(
     snapshot: &mut Snapshot,
-    asked: &BTreeSet<Completion>,
+    candidates: &BTreeSet<Completion>,
 ) -> Result<BTreeMap<Completion, DateTime<Utc>>, ReadError> {
-    if asked.is_empty() {
+    if candidates.is_empty() {
         return Ok(BTreeMap::new());
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let ids: Vec<_> = asked.iter().map(|(source, ..)| *source).collect();
-    let ends: Vec<_> = asked.iter().map(|(_, end, _)| *end).collect();
-    let changes: Vec<_> = asked.iter().map(|(.., changed_at)| *changed_at).collect();
+    let ids: Vec<_> = candidates.iter().map(|(source, ..)| *source).collect();
+    let ends: Vec<_> = candidates.iter().map(|(_, end, _)| *end).collect();
+    let changes: Vec<_> = candidates.iter().map(|(.., changed_at)| *changed_at).collect();
     let rows = sqlx::query!(
         r#"SELECT a.source_id AS "source_id!", a.ends AS "ends!", a.changed_at AS "changed_at!", c.completed_at
            FROM unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[]) AS a (source_id, ends, changed_at)
@@ -180,7 +182,7 @@ struct OverlapRow {
     sources: Vec<Uuid>,
 }
 
-/// The statement, by the table of sums that is looked at.
+/// The statement of overlaps, by the table of sums that it reads.
 macro_rules! stating {
     ($increments:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -190,14 +192,16 @@ macro_rules! stating {
                FROM "# + $increments + r#" i
                WHERE i.epoch = $1 AND i.workspace = $2 AND i.bucket >= $6 AND i.bucket < $7
                  AND i.source_id = ANY($3) AND i.measure = ANY($5)
-                 AND ($4::uuid[] IS NULL OR i.campaign_id = ANY($4)) AND ($8::uuid[] IS NULL OR i.campaign_id <> ALL($8))
+                 AND ($4::uuid[] IS NULL OR i.campaign_id = ANY($4))
+                 AND ($8::uuid[] IS NULL OR i.campaign_id <> ALL($8))
                UNION
                SELECT s.campaign_id, s.source_id, s.measure
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2
                  AND s.bucket_start >= $6 - interval '2 days' AND s.bucket_start < $7 AND s.bucket_end > $6
                  AND s.source_id = ANY($3) AND s.measure = ANY($5)
-                 AND ($4::uuid[] IS NULL OR s.campaign_id = ANY($4)) AND ($8::uuid[] IS NULL OR s.campaign_id <> ALL($8))
+                 AND ($4::uuid[] IS NULL OR s.campaign_id = ANY($4))
+                 AND ($8::uuid[] IS NULL OR s.campaign_id <> ALL($8))
            ), together AS (
                SELECT measure, array_agg(source_id ORDER BY source_id) AS sources FROM stated
                GROUP BY campaign_id, measure HAVING count(*) > 1
@@ -208,7 +212,7 @@ macro_rules! stating {
     };
 }
 
-/// Which of these sources state the same of these measures of the same campaign within the range.
+/// The sources that state the same measure of the same campaign within the range.
 pub(crate) async fn overlaps(
     snapshot: &mut Snapshot,
     (plan, grain): (&Plan, Grain),

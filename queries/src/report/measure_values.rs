@@ -1,5 +1,5 @@
-//! What sources say in one row, and its values: derived measures come last, from sums over the sources that state both sides;
-//! different currencies are never added.
+//! The values of one row. Derived measures are computed last, from sums over the sources that state both sides. Amounts
+//! of different currencies are never added.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,26 +14,26 @@ use super::value::Value;
 use crate::error::ReadError;
 use crate::sources::Sources;
 
-/// What one source says in one row.
+/// The numbers of one source in one row.
 type ValuesBySource = BTreeMap<Measure, i128>;
 
-/// By currency, the values of the measures that stand in several.
+/// By currency, the values of the measures that have several.
 pub(super) type ByCurrency = BTreeMap<Currency, BTreeMap<&'static str, Value>>;
 
-/// What sources say in one row.
+/// The numbers of all sources in one row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MeasureTotals {
     by_source: BTreeMap<Uuid, ValuesBySource>,
-    /// When each last changed it.
+    /// The last change by each source.
     pub changes: BTreeMap<Uuid, DateTime<Utc>>,
 }
 
-/// Amounts of several currencies stand where one was asked for.
+/// The error of a value whose amounts have several currencies.
 #[derive(Debug, Clone, Copy)]
 struct MixedCurrencies;
 
 impl MeasureTotals {
-    /// `None`: the sum does not fit.
+    /// Adds a sum. `None` if the result does not fit.
     pub(crate) fn add(&mut self, sum: &Sum) -> Option<()> {
         self.add_value(sum.source, sum.measure, sum.value)?;
         let changed_at = self.changes.entry(sum.source).or_insert(sum.changed_at);
@@ -47,7 +47,7 @@ impl MeasureTotals {
         Some(())
     }
 
-    /// What is stated: by whom, of what, and how much.
+    /// The numbers, by source and measure.
     pub(crate) fn stated(&self) -> impl Iterator<Item = (Uuid, Measure, i128)> {
         let each = self.by_source.iter();
         each.flat_map(|(source, stated)| stated.iter().map(|(measure, value)| (*source, *measure, *value)))
@@ -66,16 +66,16 @@ impl MeasureTotals {
         let mut values = Vec::with_capacity(columns.len());
         let mut by_currency = ByCurrency::new();
         for column in columns {
-            let told = self.value(*column, sources, None)?;
-            if told.is_err() {
+            let value = self.value(*column, sources, None)?;
+            if value.is_err() {
                 self.split_by_currency(*column, sources, &mut by_currency)?;
             }
-            values.push(told.unwrap_or(Value::Null));
+            values.push(value.unwrap_or(Value::Null));
         }
         Ok((values, by_currency))
     }
 
-    /// The values of those that have to do with money, in each currency, also where there is but one.
+    /// The values with money, in each currency, even in one alone.
     pub(crate) fn by_currency(&self, columns: &[MeasureColumn], sources: &Sources) -> Result<ByCurrency, ReadError> {
         let mut by_currency = ByCurrency::new();
         for column in columns {
@@ -103,7 +103,7 @@ impl MeasureTotals {
         Ok(())
     }
 
-    /// `only`: what is said by sources of this currency.
+    /// The value of a measure; with `only`, from the sources of this currency.
     fn value(
         &self,
         column: MeasureColumn,
@@ -150,7 +150,7 @@ impl MeasureTotals {
     }
 }
 
-/// The quotient of the sums over those who state both sides. Without any, the denominator is an empty sum.
+/// The quotient of the sums of both sides. Without any, the denominator is an empty sum.
 fn quotient(
     derived: &DerivedMeasure,
     sides: impl Iterator<Item = (i128, i128)> + Clone,

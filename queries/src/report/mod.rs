@@ -1,36 +1,37 @@
 //! Reports: numbers of campaigns over a range of local days.
 //!
 //! 1. A request becomes a canonical [`query::ReportQuery`] (pure).
-//! 2. That becomes a [`plan::Plan`] with its calendar, and another of the range that it is compared with (pure).
-//! 3. [`context`] finds out what its filter admits and what its version follows from.
-//! 4. One statement for each part of that sums per cell, source and measure (`aggregate`).
-//! 5. `rows` adds the sums to rows; `fill`, `totals` and `compare` add what was asked for; `measure_values` computes the values,
-//!    derived measures last, and adds only primary numbers; `order` sorts and cuts pages (all pure).
+//! 2. The query becomes a [`plan::Plan`] with its calendar. The range that it is compared with has a plan of its own
+//!    (pure).
+//! 3. [`context`] loads what the filters admit, and what the version follows from.
+//! 4. `aggregate` sums by cell, source and measure: one statement for each part that the filters admit.
+//! 5. `rows` adds the sums to rows. `fill`, `totals` and `compare` add what was requested. `measure_values` computes
+//!    the values, derived measures last. `order` sorts the rows and cuts pages (all pure).
 //! 6. [`data`] keeps the page as columns, and [`row`] views them row by row.
 
-mod aggregate; // the sums, from the tables
-mod compare; // rows beside those of another range
-mod context; // what is known before anything is added up
+mod aggregate; // sums from the tables
+mod compare; // rows compared with those of another range
+mod context; // what is known before sums are computed
 pub mod data; // rows as columns
-pub mod dimension; // sums by one dimension, and the rest
-mod fill; // cells in which nothing was said
+mod dimension; // sums by the values of one dimension
+mod fill; // rows for cells without numbers
 pub mod filter; // which numbers count
 mod load; // one report, from its query to its rows
-pub(crate) mod lookups; // what else is looked up
-mod measure_values; // what sources say in one row, and its values
-mod order; // sorting, and where a page ends
-pub(crate) mod plan; // a query's calendar and what it reads
-pub mod query; // what was asked, in its canonical form
-pub mod request; // what was asked, as it was sent
-pub(crate) mod rollup; // which table of sums, and what it keeps
-pub mod row; // rows one by one
-pub(crate) mod rows; // sums to rows
-pub mod sum; // one sum, and what it is of
+pub(crate) mod lookups; // names, statuses, restatements and overlaps
+mod measure_values; // the values of one row
+mod order; // sorting and pages
+pub(crate) mod plan; // the calendar of a query and what it reads
+pub mod query; // the canonical query
+pub mod request; // the request as it was sent
+pub(crate) mod rollup; // which table of sums is read, and what it keeps
+pub mod row; // rows one by one, as they are written
+pub(crate) mod rows; // from sums to rows
+mod sum; // one sum and its key
 #[cfg(test)]
 mod tests;
-mod totals; // all rows as one
+mod totals; // totals and subtotals
 pub mod value; // exact numbers
-pub(crate) mod warnings; // what a reader should know beside the numbers
+pub(crate) mod warnings; // warnings about the numbers
 
 pub use aggregate::MAX_SUMS;
 pub(crate) use context::{ReportContext, SnapshotLookups, prepare};

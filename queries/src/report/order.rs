@@ -1,5 +1,5 @@
-//! Sorting, and where a page ends. A page begins behind the last row of the one before, by its sort key: rows that come or
-//! go meanwhile never shift it.
+//! Sorting and pages. A page begins behind the sort key of the last row of the page before, so that rows that come or
+//! go in between never shift it.
 
 use std::cmp::Ordering;
 
@@ -21,7 +21,7 @@ pub(super) enum SortKeyPart {
     Text(String),
     /// A measure's value as digits, with its currency if it has one.
     Number(String, String),
-    /// No value: behind all others, in either direction.
+    /// No value: behind all others, in both directions.
     Nothing,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct PageOfRows {
     pub next_cursor: Option<String>,
 }
 
-/// Sorts the rows of a query and cuts out the page that is asked for.
+/// Sorts the rows of a query and cuts out the requested page.
 pub(super) fn page(
     rows: Vec<Row>,
     query: &ReportQuery,
@@ -52,7 +52,7 @@ pub(super) fn page(
     Ok(PageOfRows { rows: keyed.into_iter().map(|(_, row)| row).collect(), next_cursor })
 }
 
-/// The query's own order, and behind it everything that tells rows apart.
+/// The query's own order, and behind it the keys of a row, so that the order is total.
 fn total_order(query: &ReportQuery) -> Vec<Order> {
     let groups = query.group_by.iter().map(|key| OrderBy::Group(*key));
     let mut orders = query.order_by.clone();
@@ -80,7 +80,7 @@ fn sort_key(row: &Row, query: &ReportQuery, orders: &[Order], cells: &[ReportBuc
 }
 
 fn at(query: &ReportQuery, column: MeasureColumn, values: &[Value]) -> Option<Value> {
-    let index = query.measures.iter().position(|wanted| *wanted == column)?;
+    let index = query.measures.iter().position(|measure| *measure == column)?;
     values.get(index).copied()
 }
 
@@ -89,8 +89,8 @@ fn change(row: &Row, query: &ReportQuery, column: MeasureColumn) -> Option<Chang
     Some(Change::of(at(query, column, &row.values)?, at(query, column, &compared.values)?))
 }
 
-/// Buckets sort by their first instant, printed so that text order is time order. What is compared with none comes last, in
-/// the order of what there is.
+/// Buckets sort by their first instant, written so that text order is time order. Cells of the other range alone come
+/// last, in their order.
 fn bucket(key: &RowKey, cells: &[ReportBucket]) -> SortKeyPart {
     match cells.get(key.cell) {
         Some(cell) => SortKeyPart::Text(format!("{:012}", cell.start.timestamp())),
@@ -104,7 +104,7 @@ fn group(key: &RowKey, by: GroupKey) -> SortKeyPart {
         // Names are unique in a workspace.
         GroupKey::Source => key.source.as_ref().map(|source| source.name.clone()),
         GroupKey::Campaign => key.campaign.map(|id| id.as_hyphenated().to_string()),
-        GroupKey::Dimension(_) => key.slice.as_ref().and_then(|slice| slice.text().map(str::to_owned)),
+        GroupKey::Dimension(_) => key.dimension_value.as_ref().and_then(|value| value.text().map(str::to_owned)),
     };
     text.map_or(SortKeyPart::Nothing, SortKeyPart::Text)
 }
@@ -128,7 +128,7 @@ fn compare_part(a: &SortKeyPart, b: &SortKeyPart, descending: bool) -> Ordering 
     let directed = |order: Ordering| if descending { order.reverse() } else { order };
     match (a, b) {
         (SortKeyPart::Text(a), SortKeyPart::Text(b)) => directed(a.cmp(b)),
-        // Amounts of different currencies cannot be compared: each currency stands together.
+        // Amounts of different currencies cannot be compared: they sort by currency first.
         (SortKeyPart::Number(a, a_currency), SortKeyPart::Number(b, b_currency)) => {
             a_currency.cmp(b_currency).then_with(|| directed(number(a).cmp(&number(b))))
         }
@@ -144,7 +144,7 @@ fn rank(part: &SortKeyPart) -> u8 {
     }
 }
 
-/// Digits of ours; a cursor that was tampered with only moves its own page.
+/// The number of these digits. A cursor with other text only moves its own page.
 fn number(digits: &str) -> i128 {
     digits.parse().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A query's calendar, and what of the tables it reads.
+//! The plan of a report: its calendar, and what it reads of the tables.
 
 use std::collections::BTreeSet;
 
@@ -13,51 +13,51 @@ use crate::sources::QueryGrain;
 /// The most days that a report covers, however coarse its cells are.
 const MAX_DAYS: i64 = 10_000;
 
-/// What a query reads, computed once.
+/// The calendar of a query, and what it reads.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The first and the last local day.
     pub dates: (NaiveDate, NaiveDate),
-    pub told: QueryGrain,
+    /// The granularity and the time zone of the query.
+    pub query_grain: QueryGrain,
     pub calendar: Calendar,
-    /// Instants at which a cell or a day of the range begins or ends, sorted: where the clock may change a state.
+    /// The instants at which a cell or a day of the range begins or ends, sorted. The clock may change a state there.
     pub edges: Vec<DateTime<Utc>>,
-    /// Every additive measure that is needed.
+    /// The additive measures that it needs.
     pub measures: BTreeSet<Measure>,
-    /// Where the day statements of each local date belong. Empty when days are too coarse for the query.
+    /// The cell of the day statements of each local date. Empty if days are too coarse for the query.
     pub days: Vec<DayBucket>,
-    /// Shorter grains that fit the query, beside the day.
+    /// The grains below a day that fit into the cells.
     pub fitting: Vec<Grain>,
-    /// Grains that are too coarse for it.
+    /// The grains that are too coarse for the cells.
     pub too_coarse: Vec<Grain>,
 }
 
-/// Where a local date belongs.
+/// A local date and its cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DayBucket {
+pub(crate) struct DayBucket {
     pub date: NaiveDate,
     /// Index of its cell.
     pub cell: usize,
-    /// When that day is in the query's zone. `None` where the zone skipped it.
+    /// The day in the query's zone. `None` if the zone skipped it.
     pub span: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl Plan {
-    pub fn new(query: &ReportQuery) -> Result<Self, FieldError> {
+    pub(crate) fn new(query: &ReportQuery) -> Result<Self, FieldError> {
         let dates = (query.date_from, query.date_to);
         check_length(dates, "date_to")?;
         let calendar = cut(query, dates, query.granularity).map_err(|error| refusal(error, "date_from"))?;
         Self::of(query, calendar, dates).map_err(|error| refusal(error, "date_from"))
     }
 
-    /// The plan of what a query is compared with. Its cells correspond to those of `own`, one by one; where dates are given, it
-    /// may have more or fewer.
-    pub fn compared(query: &ReportQuery, own: &Self) -> Result<Option<Self>, FieldError> {
+    /// The plan of the range that a query is compared with. Its cells correspond to those of `own`, one by one. A range
+    /// of given dates may have more or fewer.
+    pub(crate) fn compared(query: &ReportQuery, own: &Self) -> Result<Option<Self>, FieldError> {
         let Some(comparison) = query.compare_to else { return Ok(None) };
         let refused = |error| refusal(error, "compare_to");
         let moved = |to: &dyn Fn(NaiveDate) -> NaiveDate| {
             let calendar = own.calendar.moved(query.granularity, query.time_zone, to)?;
-            // What comes after the last day goes to what comes after the last day.
             let after = to(query.date_to.checked_add_days(Days::new(1)).unwrap_or(query.date_to));
             let last = after.checked_sub_days(Days::new(1)).unwrap_or(after);
             Self::of(query, calendar, (to(query.date_from), last))
@@ -85,7 +85,7 @@ impl Plan {
         let (fitting, too_coarse) = grains(query.granularity);
         Ok(Self {
             dates,
-            told: (query.granularity, query.time_zone),
+            query_grain: (query.granularity, query.time_zone),
             edges: edges(&calendar, &day_edges(query, dates)?),
             measures: query.additive(),
             days: if by_day { day_places(query, dates, &calendar) } else { Vec::new() },
@@ -95,12 +95,12 @@ impl Plan {
         })
     }
 
-    pub fn cells(&self) -> &[ReportBucket] {
+    pub(crate) fn cells(&self) -> &[ReportBucket] {
         self.calendar.cells()
     }
 
     /// The UTC months that the range touches, as scopes name them.
-    pub fn months(&self) -> Vec<String> {
+    pub(crate) fn months(&self) -> Vec<String> {
         let mut months = Vec::new();
         let month_of = |instant: DateTime<Utc>| (instant.year(), instant.month());
         let (mut year, mut month) = month_of(self.calendar.start());
@@ -114,7 +114,8 @@ impl Plan {
     }
 }
 
-/// Hours fit into any cell that is not shorter; day statements have a way of their own.
+/// The grains that fit into cells of this granularity, and those that are too coarse. Day statements are placed by
+/// date.
 fn grains(granularity: Granularity) -> (Vec<Grain>, Vec<Grain>) {
     match granularity {
         Granularity::QuarterHour => (vec![Grain::QuarterHour], vec![Grain::Hour, Grain::Day]),
@@ -125,8 +126,8 @@ fn grains(granularity: Granularity) -> (Vec<Grain>, Vec<Grain>) {
     }
 }
 
-/// Each local date with the cell that holds it. A date that the zone skipped belongs to the cell before it: another zone's
-/// source may have stated it.
+/// Each local date with its cell. A date that the zone skipped belongs to the cell before it, because a source of
+/// another zone may have stated it.
 fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Calendar) -> Vec<DayBucket> {
     if calendar.cells().is_empty() {
         return Vec::new();
@@ -143,8 +144,8 @@ fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Cal
         .collect()
 }
 
-/// The same date of the year before. 29 February has none: it goes where 1 March goes, so that nothing corresponds to it, and a
-/// year that has one counts it with the 28th.
+/// The same date of the year before. 29 February has none: it goes to 1 March, so that nothing corresponds to it. In a
+/// leap year before, its numbers count with the 28th.
 fn year_before(date: NaiveDate) -> NaiveDate {
     let year = date.year() - 1;
     let same = NaiveDate::from_ymd_opt(year, date.month(), date.day());
@@ -159,7 +160,7 @@ fn cut(
     Calendar::cut(date_from, date_to, granularity, query.time_zone, query.week_start.unwrap_or(Weekday::Mon))
 }
 
-/// The ends of the days; none where no date corresponds to any.
+/// The ends of the days; none if no date corresponds to any.
 fn day_edges(query: &ReportQuery, dates: (NaiveDate, NaiveDate)) -> Result<Vec<DateTime<Utc>>, CalendarError> {
     if dates.1 < dates.0 {
         return Ok(Vec::new());
@@ -168,7 +169,8 @@ fn day_edges(query: &ReportQuery, dates: (NaiveDate, NaiveDate)) -> Result<Vec<D
     Ok(days.cells().iter().map(|day| day.end).collect())
 }
 
-/// Coarse cells seldom end; the edges of their days keep `final_through` at most a day behind the clock.
+/// The edges of the cells and of the days. Coarse cells seldom end: with the days, `final_through` is at most a day
+/// behind.
 fn edges(calendar: &Calendar, days: &[DateTime<Utc>]) -> Vec<DateTime<Utc>> {
     let mut edges: Vec<_> = calendar.cells().iter().map(|cell| cell.end).collect();
     edges.extend(days);

@@ -1,5 +1,5 @@
-//! What was asked, in its canonical form: defaults resolved, lists sorted and without repeats. Two requests that mean the
-//! same have the same canonical form, and so the same ETag.
+//! The canonical query of a report: defaults resolved, lists sorted and without repeats. Two requests that mean the
+//! same have the same canonical query, and so the same ETag.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct ReportQuery {
     pub date_to: NaiveDate,
     #[serde(serialize_with = "granularity")]
     pub granularity: Granularity,
-    /// The first day of a week, where weeks are asked for.
+    /// The first day of a week, if the granularity is a week.
     #[serde(serialize_with = "weekday", skip_serializing_if = "Option::is_none")]
     pub week_start: Option<Weekday>,
     pub time_zone: Zone,
@@ -35,33 +35,33 @@ pub struct ReportQuery {
     pub compare_to: Option<CompareTo>,
     #[serde(skip_serializing_if = "Fill::is_none")]
     pub fill: Fill,
-    /// Whether all rows are told as one, too.
+    /// Whether totals are added.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub totals: bool,
-    /// What rows are told together by, too.
+    /// The key of the subtotals that are added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtotals: Option<SubtotalKey>,
 }
 
-/// A measure of a report: counted, or computed last.
+/// A measure of a report: added up, or derived from sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeasureColumn {
     Additive(Measure),
     Derived(&'static DerivedMeasure),
 }
 
-/// What rows are told apart by, beside their bucket.
+/// A key that rows are grouped by, beside their bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupKey {
-    /// The channel of the source that says the number.
+    /// The channel of the source.
     Channel,
     Source,
     Campaign,
-    /// What the observations name of it.
+    /// The value of a dimension.
     Dimension(Dimension),
 }
 
-/// One thing that rows are sorted by. Ties are broken by bucket and then by group, so that the order is total.
+/// A key that rows are sorted by. Ties are broken by bucket and then by group, so that the order is total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     pub by: OrderBy,
@@ -73,13 +73,13 @@ pub enum OrderBy {
     Bucket,
     Group(GroupKey),
     Measure(MeasureColumn),
-    /// By how much a measure is more than in the other range.
+    /// The difference of a measure from the other range.
     Change(MeasureColumn),
-    /// That as a part of what it was there.
+    /// That difference, divided by the value in the other range.
     RelativeChange(MeasureColumn),
 }
 
-/// What numbers are compared with.
+/// The range that numbers are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompareTo {
     /// As many days right before.
@@ -90,7 +90,7 @@ pub enum CompareTo {
     Range { date_from: NaiveDate, date_to: NaiveDate },
 }
 
-/// What stands in cells in which nothing was said.
+/// The rows of cells without numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fill {
@@ -99,27 +99,27 @@ pub enum Fill {
     None,
     /// Zero.
     Zero,
-    /// Zero where those who state the measure are complete past the cell, else null.
+    /// Zero if the sources of the measure are complete past the cell, else null.
     ZeroIfComplete,
 }
 
-/// What the rows of a subtotal have in common.
+/// The key of a subtotal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubtotalKey {
     Bucket,
     Group(GroupKey),
 }
 
-/// Which buckets are wanted.
+/// Which buckets are requested.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DataState {
     #[default]
     All,
-    /// Only those that no source is expected to change any more.
+    /// Only final buckets.
     Final,
 }
 
-/// It is none of them.
+/// The error of a name that is no data state.
 #[derive(Debug, thiserror::Error)]
 #[error("is neither all nor final")]
 pub struct UnknownDataState;
@@ -129,7 +129,7 @@ impl ReportQuery {
         self.group_by.contains(&key)
     }
 
-    /// The dimensions that rows are told apart by or chosen by.
+    /// The dimensions of groups and filters.
     pub fn dimensions(&self) -> BTreeSet<Dimension> {
         let grouped = self.group_by.iter().filter_map(|key| match key {
             GroupKey::Dimension(dimension) => Some(*dimension),
@@ -138,7 +138,7 @@ impl ReportQuery {
         grouped.chain(self.filters.dimensions()).collect()
     }
 
-    /// The dimension that rows are told apart by.
+    /// The dimension that rows are grouped by.
     pub fn dimension(&self) -> Option<Dimension> {
         self.group_by.iter().find_map(|key| match key {
             GroupKey::Dimension(dimension) => Some(*dimension),
@@ -146,7 +146,7 @@ impl ReportQuery {
         })
     }
 
-    /// Every additive measure that the report needs: those asked for, and both sides of the derived ones.
+    /// Every additive measure that the report needs: the requested ones, and both sides of the derived ones.
     pub fn additive(&self) -> BTreeSet<Measure> {
         self.measures.iter().flat_map(|column| column.parts()).collect()
     }
@@ -160,7 +160,7 @@ impl MeasureColumn {
         }
     }
 
-    /// What its values are counted in.
+    /// The unit of its values.
     pub fn unit(self) -> Unit {
         match self {
             Self::Additive(measure) => measure.unit(),

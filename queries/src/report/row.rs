@@ -15,7 +15,7 @@ use super::measure_values::ByCurrency;
 use super::query::MeasureColumn;
 use super::value::{NumberOrMoney, RowMember, Value};
 
-/// By currency, what became of the measures that either range has in several.
+/// By currency, the changes of the measures that have several currencies in either range.
 pub type ChangesByCurrency = BTreeMap<Currency, BTreeMap<&'static str, ChangeBody>>;
 
 /// A row of a report: the keys of its group, its bucket, one member per measure, and its state.
@@ -31,7 +31,8 @@ pub struct ReportRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub role: Option<&'static str>,
-    /// Measures of a primary source that do not count toward totals: those it states as a reference, and those computed from one.
+    /// Measures of a primary source that do not count toward totals: those it states as a reference, and those computed
+    /// from one.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub reference_measures: &'a [&'static str],
@@ -49,17 +50,18 @@ pub struct ReportRow<'a> {
     /// range is one bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<&'a str>,
-    /// With `group_by` a dimension, a member of its name: what the observations say, `(other)` for the values beyond those that are
-    /// kept, null for numbers that name none, as totals of pull sources never do.
+    /// With `group_by` a dimension, a member of its name: what the observations say, `(other)` for the values beyond
+    /// those that are kept, null for numbers that name none, as totals of pull sources never do.
     ///
-    /// One member per measure, by its name: counts, credits and ratios as numbers, money as `{amount, currency}`. Null where
-    /// no source states it or, for quotients, where the denominator is 0.
+    /// One member per measure, by its name: counts, credits and ratios as numbers, money as `{amount, currency}`. Null
+    /// where no source states it or, for quotients, where the denominator is 0.
     #[serde(flatten)]
     #[schema(value_type = BTreeMap<String, RowMember>)]
     pub measures: Measures<'a>,
     /// The values by currency of measures that are null because amounts of several currencies are not added.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, BTreeMap<String, NumberOrMoney>>, example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, NumberOrMoney>>,
+             example = json!({"EUR": {"spend": {"amount": "2.000000", "currency": "EUR"}}}))]
     pub by_currency: &'a ByCurrency,
     /// With `compare_to`: the numbers of the other range, and the changes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,12 +69,12 @@ pub struct ReportRow<'a> {
     /// `live`, `provisional` or `final`.
     #[schema(value_type = String)]
     pub state: &'static str,
-    /// With `group_by` channel, source or campaign, whose rows wait for different sources: where the numbers of this one begin to
-    /// be incomplete. Left out when they are complete.
+    /// With `group_by` channel, source or campaign, whose rows wait for different sources: where the numbers of this
+    /// one begin to be incomplete. Left out when they are complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_incomplete: Option<DateTime<Utc>>,
-    /// With `group_by` channel or campaign: the sources that decide on the state of this row. `meta.freshness` has their
-    /// status.
+    /// With `group_by` channel or campaign: the sources that decide on the state of this row. `meta.freshness` has
+    /// their status.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub sources: Option<&'a [String]>,
@@ -81,11 +83,11 @@ pub struct ReportRow<'a> {
     pub restated_after_final: bool,
 }
 
-/// A row's member that is named after its dimension.
+/// The member of a row that is named after its dimension.
 #[derive(Debug)]
 pub struct DimensionField<'a> {
     pub dimension: Dimension,
-    /// `None`: the numbers name none.
+    /// `None`: the numbers have no value.
     pub value: Option<&'a str>,
 }
 
@@ -114,8 +116,8 @@ pub struct ComparedRow<'a> {
     /// `live`, `provisional` or `final`: of the other range's numbers; of all of them where no bucket corresponds.
     #[schema(value_type = String)]
     pub state: &'static str,
-    /// One member per measure, by its name: its value there, by how much it is more now, and that as a part of it. Null where
-    /// there is nothing to compare, and `relative_change` where the value is 0.
+    /// One member per measure, by its name: its value there, by how much it is more now, and that as a part of it. Null
+    /// where there is nothing to compare, and `relative_change` where the value is 0.
     #[schema(value_type = BTreeMap<String, ChangeBody>,
              example = json!({"clicks": {"value": 40, "change": 10, "relative_change": 0.25}}))]
     pub measures: Changes<'a>,
@@ -129,7 +131,7 @@ pub struct ComparedRow<'a> {
 pub struct Changes<'a> {
     pub columns: &'a [MeasureColumn],
     pub now: &'a [Value],
-    pub then: &'a [Value],
+    pub other: &'a [Value],
 }
 
 /// A measure in both ranges.
@@ -158,14 +160,14 @@ impl<'a> ReportRow<'a> {
 }
 
 impl<'a> ComparedRow<'a> {
-    pub(super) fn changes(columns: &'a [MeasureColumn], now: &'a [Value], then: &'a [Value]) -> Changes<'a> {
-        Changes { columns, now, then }
+    pub(super) fn changes(columns: &'a [MeasureColumn], now: &'a [Value], other: &'a [Value]) -> Changes<'a> {
+        Changes { columns, now, other }
     }
 }
 
 impl ChangeBody {
-    pub(super) fn new(then: Value, Change { absolute, relative }: Change) -> Self {
-        Self { value: then, change: absolute, relative_change: relative }
+    pub(super) fn new(other: Value, Change { absolute, relative }: Change) -> Self {
+        Self { value: other, change: absolute, relative_change: relative }
     }
 }
 
@@ -177,13 +179,13 @@ impl Measures<'_> {
 }
 
 impl Changes<'_> {
-    /// What became of each of the report's measures, in their order.
+    /// The change of each measure of the report, in their order.
     pub fn each(&self) -> impl Iterator<Item = (MeasureColumn, ChangeBody)> {
-        let values = self.now.iter().zip(self.then);
+        let values = self.now.iter().zip(self.other);
         self.columns
             .iter()
             .zip(values)
-            .map(|(column, (now, then))| (*column, ChangeBody::new(*then, Change::of(*now, *then))))
+            .map(|(column, (now, other))| (*column, ChangeBody::new(*other, Change::of(*now, *other))))
     }
 }
 

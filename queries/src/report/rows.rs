@@ -1,4 +1,4 @@
-//! Sums to rows. Only primary numbers are added, except in rows of one source.
+//! From sums to rows. Only numbers of primary sources are added, except in rows of one source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::error::ReadError;
 use crate::parked::{Parked, ResourceScope};
 use crate::sources::{Source, Sources};
 
-/// The cell of what is told of the whole range.
+/// The cell of rows over the whole range.
 pub(crate) const ENTIRE_RANGE: usize = usize::MAX;
 
 /// One row of a report.
@@ -27,12 +27,12 @@ pub(crate) struct Row {
     /// The values of the query's measures, in its order.
     pub values: Vec<Value>,
     pub state: Finality,
-    /// Which sources it is made of, and when each last changed it.
+    /// The sources that it is made of, with the last change by each.
     pub changes: BTreeMap<Uuid, DateTime<Utc>>,
-    /// The values that are null because they are stated in several currencies, in each.
+    /// The values that are null because they have several currencies, in each of these.
     pub by_currency: ByCurrency,
-    /// Where rows are compared: the values of money in each currency, be there one or several.
-    pub in_each: ByCurrency,
+    /// If rows are compared: the values with money, in each currency, even in one alone.
+    pub money_by_currency: ByCurrency,
     /// The numbers that it is compared with.
     pub compared: Option<Compared>,
 }
@@ -42,23 +42,23 @@ pub(crate) struct Row {
 pub(crate) struct Compared {
     /// The values of the query's measures, in its order.
     pub values: Vec<Value>,
-    /// Those that are null because they are stated in several currencies, in each.
+    /// The values that are null because they have several currencies, in each of these.
     pub by_currency: ByCurrency,
-    /// Those of money in each currency, be there one or several.
-    pub in_each: ByCurrency,
+    /// The values with money, in each currency, even in one alone.
+    pub money_by_currency: ByCurrency,
     pub state: Finality,
 }
 
-/// What a row is about. Sorted as rows are when nothing else decides.
+/// The key of a row. It sorts as rows do if nothing else decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowKey {
-    /// Index of the cell, or [`ENTIRE_RANGE`].
+    /// The index of the cell, or [`ENTIRE_RANGE`].
     pub cell: usize,
     pub channel: Option<String>,
     pub source: Option<SourceKey>,
     pub campaign: Option<Uuid>,
-    /// Where in the query's dimension.
-    pub slice: Option<DimensionValue>,
+    /// The value of the query's dimension.
+    pub dimension_value: Option<DimensionValue>,
 }
 
 /// A source as rows are grouped by it.
@@ -68,42 +68,43 @@ pub(crate) struct SourceKey {
     pub id: Uuid,
 }
 
-/// The sources that decide how settled rows are.
+/// The sources that decide on the finality of rows.
 #[derive(Debug, Default)]
 pub(crate) struct AuthoritativeSources {
-    /// Those of rows of all campaigns.
+    /// Of rows over all campaigns.
     pub together: BTreeSet<Uuid>,
-    /// Those of each campaign, where campaigns are told apart.
+    /// Of rows of one campaign.
     pub by_campaign: BTreeMap<Uuid, BTreeSet<Uuid>>,
 }
 
-/// What combining needs to know beside the sums.
+/// The context in which sums become rows.
 #[derive(Debug)]
 pub(crate) struct RowContext<'a> {
     pub query: &'a ReportQuery,
     pub cells: &'a [ReportBucket],
     pub measures: &'a BTreeSet<Measure>,
-    /// Those that the query lets in.
+    /// The sources that the query admits.
     pub sources: &'a Sources,
-    /// What each of them vouches for in the query's time.
-    pub vouched: BTreeMap<Uuid, Watermarks>,
-    pub feeding: &'a AuthoritativeSources,
-    /// What waits of these sources and campaigns.
+    /// Their watermarks in the query's time.
+    pub watermarks: BTreeMap<Uuid, Watermarks>,
+    pub authoritative: &'a AuthoritativeSources,
+    /// The parked parts of these sources and campaigns.
     pub parked: &'a Parked,
     pub now: DateTime<Utc>,
 }
 
-/// What each source vouches for in the time of a query.
-pub(crate) fn vouched(sources: &Sources, query: &ReportQuery, now: DateTime<Utc>) -> BTreeMap<Uuid, Watermarks> {
-    let of = |source: &Source| source.freshness.watermarks(&source.reckoning(query.granularity, query.time_zone), now);
+/// The watermarks of each source in the time of a query.
+pub(crate) fn watermarks(sources: &Sources, query: &ReportQuery, now: DateTime<Utc>) -> BTreeMap<Uuid, Watermarks> {
+    let of =
+        |source: &Source| source.freshness.watermarks(&source.zone_alignment(query.granularity, query.time_zone), now);
     sources.iter().map(|(id, source)| (*id, of(source))).collect()
 }
 
-/// What is said in each row.
+/// The numbers of each row.
 pub(crate) type RowTotals = BTreeMap<RowKey, MeasureTotals>;
 
 impl RowContext<'_> {
-    /// What these sums say in each row.
+    /// Adds these sums up by row.
     pub(crate) fn tally(&self, sums: &[Sum]) -> Result<RowTotals, ReadError> {
         let mut tally = RowTotals::new();
         for sum in sums {
@@ -115,8 +116,8 @@ impl RowContext<'_> {
         Ok(tally)
     }
 
-    /// Leaves out the rows of buckets that are not wanted.
-    pub(crate) fn keep_wanted(&self, tally: &mut RowTotals) {
+    /// Drops the rows that are not final, if only final ones are requested.
+    pub(crate) fn keep_requested(&self, tally: &mut RowTotals) {
         if self.query.data_state == DataState::Final {
             tally.retain(|key, _| self.state(key) == Finality::Final);
         }
@@ -127,7 +128,7 @@ impl RowContext<'_> {
         tally.iter().map(|(key, parts)| self.row(key, parts)).collect()
     }
 
-    /// Reference numbers stand beside the totals: they are shown only where a row is one source's.
+    /// Whether a number is in the rows. A reference is only in rows of its source.
     fn is_shown(&self, source: &Source, measure: Measure) -> bool {
         self.query.groups_by(GroupKey::Source) || source.definition.role_of(measure) == SourceRole::Primary
     }
@@ -142,22 +143,22 @@ impl RowContext<'_> {
                 .groups_by(GroupKey::Source)
                 .then(|| SourceKey { name: definition.name.clone(), id: source.id }),
             campaign: sum.campaign,
-            slice: sum.slice.clone(),
+            dimension_value: sum.dimension_value.clone(),
         }
     }
 
     fn row(&self, key: &RowKey, parts: &MeasureTotals) -> Result<Row, ReadError> {
         let (values, by_currency) = parts.values(&self.query.measures, self.sources)?;
         let is_compared = self.query.compare_to.is_some();
-        let in_each = is_compared.then(|| parts.by_currency(&self.query.measures, self.sources));
-        let in_each = in_each.transpose()?.unwrap_or_default();
-        // Whatever a row has in common with others, it is made of final ones if only those are wanted.
+        let money_by_currency = is_compared.then(|| parts.by_currency(&self.query.measures, self.sources));
+        let money_by_currency = money_by_currency.transpose()?.unwrap_or_default();
+        // If only final buckets are requested, every row is made of them.
         let is_final = self.query.data_state == DataState::Final;
         let (state, changes) = (if is_final { Finality::Final } else { self.state(key) }, parts.changes.clone());
-        Ok(Row { key: key.clone(), values, state, changes, by_currency, in_each, compared: None })
+        Ok(Row { key: key.clone(), values, state, changes, by_currency, money_by_currency, compared: None })
     }
 
-    /// The cell that a row is about; for one about the whole range, its first instant and the first behind it.
+    /// The time of a cell, or of the whole range.
     fn span(&self, cell: usize) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         if cell == ENTIRE_RANGE {
             self.cells.first().zip(self.cells.last()).map(|(first, last)| (first.start, last.end))
@@ -166,41 +167,41 @@ impl RowContext<'_> {
         }
     }
 
-    /// A row of this range for one of another: of the whole, where no cell corresponds to its own.
+    /// The key in this range for a row of another: the whole range, if no cell corresponds.
     pub(crate) fn counterpart(&self, key: &RowKey) -> RowKey {
         let has_cell = self.cells.get(key.cell).is_some_and(|cell| cell.start < cell.end);
         RowKey { cell: if has_cell { key.cell } else { ENTIRE_RANGE }, ..key.clone() }
     }
 
-    /// A row takes the state of its own sources.
+    /// The finality of a row, which follows from its own sources.
     pub(crate) fn state(&self, key: &RowKey) -> Finality {
         let Some((_, end)) = self.span(key.cell) else { return Finality::Live };
-        let state = freshness::state(end, self.now, &self.vouched_for(key));
+        let state = freshness::state(end, self.now, &self.deciding_watermarks(key));
         if self.is_unsettled(key) { state.min(Finality::Provisional) } else { state }
     }
 
-    /// Where the numbers of a row begin to be incomplete.
+    /// The instant from which the numbers of a row are incomplete.
     pub(crate) fn first_incomplete(&self, key: &RowKey) -> Option<DateTime<Utc>> {
         let (start, end) = self.span(key.cell)?;
         if self.is_unsettled(key) {
             return Some(start);
         }
-        freshness::first_incomplete(start, end, &self.vouched_for(key))
+        freshness::first_incomplete(start, end, &self.deciding_watermarks(key))
     }
 
-    /// What those vouch for that decide how settled a row is.
-    fn vouched_for(&self, key: &RowKey) -> Vec<Watermarks> {
-        self.deciding(key).into_iter().filter_map(|source| self.vouched.get(&source.id)).copied().collect()
+    /// The watermarks of the sources that decide on the finality of a row.
+    fn deciding_watermarks(&self, key: &RowKey) -> Vec<Watermarks> {
+        self.deciding(key).into_iter().filter_map(|source| self.watermarks.get(&source.id)).copied().collect()
     }
 
-    /// The sources that decide how settled a row is: the one that it shows, or the primaries that feed it.
+    /// The sources that decide on the finality of a row: its own source, or the primaries that feed it.
     pub(crate) fn deciding(&self, key: &RowKey) -> Vec<&Source> {
         if let Some(shown) = &key.source {
             return self.sources.get(&shown.id).into_iter().collect();
         }
         let ids = match key.campaign {
-            None => Some(&self.feeding.together),
-            Some(campaign) => self.feeding.by_campaign.get(&campaign),
+            None => Some(&self.authoritative.together),
+            Some(campaign) => self.authoritative.by_campaign.get(&campaign),
         };
         let sources = ids.into_iter().flatten().filter_map(|id| self.sources.get(id));
         sources.filter(|source| self.decides(key, source)).collect()
@@ -211,7 +212,7 @@ impl RowContext<'_> {
             && key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
     }
 
-    /// Whether something waits that would decide on the row.
+    /// Whether a parked part would decide on the finality of the row.
     pub(crate) fn is_unsettled(&self, key: &RowKey) -> bool {
         if self.parked.is_empty() {
             return false;

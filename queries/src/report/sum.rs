@@ -1,4 +1,4 @@
-//! One sum of a report, and what it is of.
+//! Sums: the numbers that the tables hold for a report.
 
 use chrono::{DateTime, Utc};
 use domain::measure::Measure;
@@ -6,45 +6,46 @@ use uuid::Uuid;
 
 use crate::error::ReadError;
 
-/// One number that one source says of one cell.
+/// The number of one source for one cell and measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sum {
+pub(crate) struct Sum {
     /// Index of the cell.
     pub cell: usize,
-    /// The campaign, when campaigns are told apart.
+    /// The campaign, if the report groups by campaign.
     pub campaign: Option<Uuid>,
-    /// Where in the dimension, when one is told apart.
-    pub slice: Option<DimensionValue>,
+    /// The value of the dimension, if the report groups by one.
+    pub dimension_value: Option<DimensionValue>,
     pub source: Uuid,
     pub measure: Measure,
     /// In the measure's smallest unit.
     pub value: i128,
     /// When it last changed.
     pub changed_at: DateTime<Utc>,
-    /// Whether it may hold values that are not kept by themselves: as many are as may be.
+    /// Whether it may hold values that are not kept by themselves, because the limit of values is reached.
     pub overflows: bool,
 }
 
-/// What a sum is of, whatever it names of a dimension.
+/// The key of a sum without its dimension value: cell, campaign, source, measure.
 pub(crate) type SumKey = (usize, Option<Uuid>, Uuid, Measure);
 
 impl Sum {
-    pub fn whole(&self) -> SumKey {
+    pub(crate) fn key(&self) -> SumKey {
         (self.cell, self.campaign, self.source, self.measure)
     }
 }
 
-/// Where in a dimension a number stands. Sorted as rows are when nothing else decides.
+/// The value of a dimension that a number belongs to. It sorts as rows do if nothing else decides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DimensionValue {
-    /// Under a value of it, or under `(other)` for values that are not kept by themselves, beside those that say so themselves.
+pub(crate) enum DimensionValue {
+    /// A value, or `(other)` for the values that are not kept by themselves. A source may also name a value `(other)`
+    /// itself.
     Value(String),
-    /// It names no value: a stated total, or an observation without this dimension.
+    /// No value: a stated total, or an observation without this dimension.
     None,
 }
 
 impl DimensionValue {
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Value(value) => Some(value),
             Self::None => None,

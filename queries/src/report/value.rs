@@ -1,4 +1,4 @@
-//! Exact numbers on the wire: whole numbers of any size, decimals from millionths, money with its currency.
+//! Exact numbers as they are written: whole numbers of any size, decimals from millionths, money with its currency.
 
 use domain::decimal::format_millionths;
 use domain::measure::{Measure, Unit};
@@ -13,16 +13,16 @@ use utoipa::ToSchema;
 pub enum Value {
     /// No source states it, or it cannot be computed.
     Null,
-    /// Whole things.
+    /// A whole number.
     Count(i128),
-    /// Credits and ratios, in millionths.
+    /// A credit or a ratio, in millionths.
     Millionths(i128),
-    /// Micros of a currency.
+    /// An amount, in micros of the currency.
     Money(i128, Currency),
 }
 
-/// A number, as the OpenAPI document describes it: a count, a credit or a ratio, or an amount of money; null where no source states
-/// it or it cannot be computed.
+/// A number, as the OpenAPI document describes it: a count, a credit or a ratio, or an amount of money; null where no
+/// source states it or it cannot be computed.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({"amount": "1234.560000", "currency": "EUR"}))]
@@ -67,7 +67,7 @@ impl Value {
         }
     }
 
-    /// Its digits, without the currency; none where it is not known.
+    /// Its digits, without the currency; `None` for null.
     pub fn number(self) -> Option<String> {
         match self {
             Self::Null => None,
@@ -97,7 +97,7 @@ pub fn money<S: Serializer>(micros: i128, currency: Currency, serializer: S) -> 
     object.end()
 }
 
-/// A JSON number as it is printed here: beyond 2^53, and without a detour over floats.
+/// A JSON number with exactly these digits, also beyond 2^53.
 fn number<S: Serializer>(digits: String, serializer: S) -> Result<S::Ok, S::Error> {
     RawValue::from_string(digits).map_err(S::Error::custom)?.serialize(serializer)
 }

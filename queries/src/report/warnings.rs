@@ -1,4 +1,4 @@
-//! What a reader should know beside the numbers.
+//! The warnings about the numbers of a report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,32 +18,35 @@ use crate::warning::Warning;
 /// The most ids that one warning lists.
 const LISTED: usize = 10;
 
-/// Which primary sources state one measure of one campaign beside each other.
+/// A measure, and the primary sources that all state it of one campaign.
 pub(crate) type Overlap = (Measure, BTreeSet<Uuid>);
 
-/// Numbers that were not cut as the query asks.
-pub(crate) fn of_grains(query: &ReportQuery, misfits: &BTreeSet<GrainMismatch>, sources: &Sources) -> Vec<Warning> {
+/// Stated totals that do not fit the cells of the query.
+pub(crate) fn of_grains(query: &ReportQuery, mismatches: &BTreeSet<GrainMismatch>, sources: &Sources) -> Vec<Warning> {
     let mut alike: BTreeMap<(String, Grain, &str, bool), BTreeSet<Measure>> = BTreeMap::new();
-    for misfit in misfits {
-        let Some(source) = sources.get(&misfit.source) else { continue };
+    for mismatch in mismatches {
+        let Some(source) = sources.get(&mismatch.source) else { continue };
         let shown =
-            query.groups_by(GroupKey::Source) || source.definition.role_of(misfit.measure) == SourceRole::Primary;
+            query.groups_by(GroupKey::Source) || source.definition.role_of(mismatch.measure) == SourceRole::Primary;
         if shown {
-            let key = (source.definition.name.clone(), misfit.grain, misfit.time_zone.as_str(), misfit.left_out);
-            alike.entry(key).or_default().insert(misfit.measure);
+            let key = (source.definition.name.clone(), mismatch.grain, mismatch.time_zone.as_str(), mismatch.left_out);
+            alike.entry(key).or_default().insert(mismatch.measure);
         }
     }
     let warnings = alike.into_iter().map(|((source, grain, zone, left_out), measures)| {
-        let (granularity, asked) = (query.granularity, query.time_zone);
+        let (granularity, query_zone) = (query.granularity, query.time_zone);
         let detail = match (left_out, grain) {
             (true, _) => format!(
-                "{source} states its totals per {grain} of {zone}: they are too coarse for {granularity} and in none of the rows."
+                "{source} states its totals per {grain} of {zone}: they are too coarse for {granularity} and in none of \
+                 the rows."
             ),
             (false, Grain::Day) => format!(
-                "{source} states days of {zone}, which are not those of {asked}: each stands under its own date, uncut."
+                "{source} states days of {zone}, which are not those of {query_zone}: each stands under its own \
+                 date, uncut."
             ),
             (false, Grain::Hour | Grain::QuarterHour) => format!(
-                "{source} states hours of {zone} that reach over an edge of the rows: each stands where it begins, uncut."
+                "{source} states hours of {zone} that reach over an edge of the rows: each stands where it \
+                 begins, uncut."
             ),
         };
         Warning { code: "grain_mismatch", detail, sources: vec![source], measures: names(&measures) }
@@ -51,13 +54,13 @@ pub(crate) fn of_grains(query: &ReportQuery, misfits: &BTreeSet<GrainMismatch>, 
     warnings.collect()
 }
 
-/// Amounts that were not added because they are in several currencies.
+/// Amounts that were not added because they have several currencies.
 pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Option<Warning> {
-    let told_apart = rows.into_iter().flat_map(|row| {
+    let by_currency = rows.into_iter().flat_map(|row| {
         let compared = row.compared.iter().flat_map(|compared| compared.by_currency.values());
         row.by_currency.values().chain(compared).flat_map(BTreeMap::keys)
     });
-    let measures: BTreeSet<_> = told_apart.copied().collect();
+    let measures: BTreeSet<_> = by_currency.copied().collect();
     (!measures.is_empty()).then(|| Warning {
         code: "mixed_currency",
         detail: "Amounts of different currencies are never added: by_currency has each of them.".to_owned(),
@@ -66,7 +69,8 @@ pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Opti
     })
 }
 
-/// Primaries that state the same measure of the same campaign: if they count the same thing, it was added twice.
+/// Primary sources that state the same measure of the same campaign. If they count the same thing, totals have it
+/// twice.
 pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Vec<Warning> {
     let mut alike: BTreeMap<Vec<String>, BTreeSet<Measure>> = BTreeMap::new();
     for (measure, ids) in overlaps {
@@ -90,7 +94,7 @@ pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Ve
     warnings.collect()
 }
 
-/// The overlaps that sums show by themselves, because each belongs to one campaign.
+/// The overlaps among sums that each belong to one campaign.
 pub(crate) fn overlaps_in(sums: &[Sum]) -> BTreeSet<Overlap> {
     let mut stating: BTreeMap<(Option<Uuid>, Measure), BTreeSet<Uuid>> = BTreeMap::new();
     for sum in sums {
@@ -99,7 +103,7 @@ pub(crate) fn overlaps_in(sums: &[Sum]) -> BTreeSet<Overlap> {
     stating.into_iter().filter(|(_, ids)| ids.len() > 1).map(|((_, measure), ids)| (measure, ids)).collect()
 }
 
-/// Names in the filters that nothing in the workspace has.
+/// Names in the filters that no source and no campaign of the workspace has.
 pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns: &BTreeSet<Uuid>) -> Vec<Warning> {
     let unknown_campaigns: Vec<_> = query
         .filters
@@ -117,13 +121,13 @@ pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns
     sources::unknown_sources(&query.filters.sources(), sources).into_iter().chain(of_campaigns).collect()
 }
 
-/// References that were asked for by name, but have no place in totals.
+/// References that the filters name, although they count toward no total.
 pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &BTreeSet<Measure>) -> Option<Warning> {
     if query.groups_by(GroupKey::Source) {
         return None;
     }
-    let asked_for = query.filters.sources();
-    let named = sources.values().filter(|source| asked_for.contains(&source.definition.name));
+    let requested = query.filters.sources();
+    let named = sources.values().filter(|source| requested.contains(&source.definition.name));
     let references = named.filter(|source| source.role_among(measures) == SourceRole::Reference);
     let mut references: Vec<_> = references.map(|source| source.definition.name.clone()).collect();
     references.sort_unstable();
@@ -135,7 +139,7 @@ pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &B
     })
 }
 
-/// Totals that name no value of the dimension by which numbers are chosen.
+/// Stated totals, which have no value of the dimension that the filters use.
 pub(crate) fn of_totals_without(dimension: Dimension, stating: &[&Source]) -> Option<Warning> {
     let mut names: Vec<_> = stating.iter().map(|source| source.definition.name.clone()).collect();
     names.sort_unstable();

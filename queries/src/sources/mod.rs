@@ -37,8 +37,8 @@ pub type Sources = BTreeMap<Uuid, Source>;
 /// The freshness of an answer's numbers. It follows from the answer's version.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Freshness {
-    /// `live`: a bucket is still open. `provisional`: closed, but a primary source has not completed past it or may still
-    /// restate it. `final`: neither.
+    /// `live`: a bucket is still open. `provisional`: closed, but a primary source has not completed past it or may
+    /// still restate it. `final`: neither.
     #[schema(value_type = String, example = "provisional")]
     #[serde(serialize_with = "state_name")]
     pub state: Finality,
@@ -81,7 +81,7 @@ impl Source {
     }
 
     /// How its word is taken in the time of a query.
-    pub fn reckoning(&self, granularity: Granularity, time_zone: Zone) -> ZoneAlignment {
+    pub fn zone_alignment(&self, granularity: Granularity, time_zone: Zone) -> ZoneAlignment {
         ZoneAlignment::new(&self.cuts, self.definition.kind == SourceKind::Push, granularity, time_zone)
     }
 
@@ -108,8 +108,8 @@ impl Source {
 /// The days or hours that numbers are told in.
 pub type QueryGrain = (Granularity, Zone);
 
-/// How fresh the numbers of `range` are, as far as `sources_by_campaign` decides. Their primaries alone do; references are listed.
-/// `parked`: how many events of a source wait; `unsettled`: whether something waits that decides.
+/// How fresh the numbers of `range` are, as far as `sources_by_campaign` decides. Their primaries alone do; references
+/// are listed. `parked`: how many events of a source wait; `unsettled`: whether something waits that decides.
 pub fn freshness(
     feeding: &[&Source],
     measures: &BTreeSet<Measure>,
@@ -119,7 +119,7 @@ pub fn freshness(
     boundary: DateTime<Utc>,
 ) -> Freshness {
     let deciding: Vec<Watermarks> =
-        authoritative(feeding, measures, told).map(|(source, reckoning)| source.watermarks(&reckoning, now)).collect();
+        authoritative(feeding, measures, told).map(|(source, alignment)| source.watermarks(&alignment, now)).collect();
     let mut sources: Vec<_> =
         feeding.iter().map(|source| source.freshness_body(measures, parked(source.id), now, boundary)).collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
@@ -139,13 +139,13 @@ fn authoritative<'a>(
     (granularity, time_zone): QueryGrain,
 ) -> impl Iterator<Item = (&'a SourceFreshness, ZoneAlignment)> {
     let primary = feeding.iter().filter(|source| source.role_among(measures) == SourceRole::Primary);
-    primary.map(move |source| (&source.freshness, source.reckoning(granularity, time_zone)))
+    primary.map(move |source| (&source.freshness, source.zone_alignment(granularity, time_zone)))
 }
 
 /// The instant through which every deciding source is complete; `None` when one never said, or none decides.
 pub fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>, told: QueryGrain) -> Option<DateTime<Utc>> {
     let deciding = authoritative(feeding, measures, told);
-    deciding.map(|(source, reckoning)| Some(reckoning.to_query_time(source.syncs.complete_through?))).min().flatten()
+    deciding.map(|(source, alignment)| Some(alignment.to_query_time(source.syncs.complete_through?))).min().flatten()
 }
 
 /// The name of each source of a workspace, by id.
@@ -170,7 +170,8 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let rows = sqlx::query_as!(
         SourceRow,
-        r#"SELECT s.source_id, s.name, s.channel, s.kind, s.role, s.measure_roles AS "measure_roles: Json<BTreeMap<Measure, SourceRole>>",
+        r#"SELECT s.source_id, s.name, s.channel, s.kind, s.role,
+                  s.measure_roles AS "measure_roles: Json<BTreeMap<Measure, SourceRole>>",
                   s.time_zone, s.currency, s.expected_delay_s, s.restatement_horizon_s,
                   y.last_started_at AS "last_started_at?", y.last_completed_at AS "last_completed_at?",
                   y.last_failed_at AS "last_failed_at?", y.failure_reason AS "failure_reason?",
@@ -181,7 +182,7 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                   f.feeds IS NOT NULL AS "feeds!"
            FROM read.sources s
            LEFT JOIN read.source_syncs y ON y.epoch = $1 AND y.workspace = $2 AND y.source_id = s.source_id
-           -- One probe for each source: LIMIT, not to read all marks, and ORDER BY, not to look up all that a source feeds.
+           -- One probe for each source: LIMIT avoids reading all marks, and ORDER BY looking up all campaigns of a source.
            LEFT JOIN LATERAL (
                SELECT position FROM read.scope_marks
                WHERE epoch = $1 AND workspace = $2 AND scope = 'source:' || s.source_id LIMIT 1

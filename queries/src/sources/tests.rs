@@ -125,7 +125,7 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
 }
 
 #[test]
-fn every_cell_of_the_table() {
+fn freshness_in_every_case() {
     let measures = BTreeSet::from([Measure::Clicks]);
     for case in &CASES {
         for (index, time) in Time::ALL.into_iter().enumerate() {
@@ -136,22 +136,22 @@ fn every_cell_of_the_table() {
                     let range = (minute(-60), minute(0));
                     let told = freshness(&[&source], &measures, (|_| parked, parked > 0), (range, TOLD), now, now);
                     let cell = format!("{}, {kind:?}, {time:?}, {parked} parked", case.name);
-                    let standing = &told.sources[0];
-                    assert_eq!(standing.status, case.status, "{cell}");
-                    assert_eq!(standing.parked, parked, "{cell}");
+                    let body = &told.sources[0];
+                    assert_eq!(body.status, case.status, "{cell}");
+                    assert_eq!(body.parked, parked, "{cell}");
                     let through = source.freshness.syncs.complete_through;
-                    assert_eq!(standing.complete_through, through, "{cell}");
+                    assert_eq!(body.complete_through, through, "{cell}");
                     if parked > 0 {
                         // What waits may belong anywhere: nothing is complete, and nothing final.
                         let expected = if time == Open { "live" } else { "provisional" };
                         assert_eq!(told.state.name(), expected, "{cell}");
                         assert_eq!(told.first_incomplete, Some(range.0), "{cell}");
-                        assert_eq!(standing.final_through, None, "{cell}");
+                        assert_eq!(body.final_through, None, "{cell}");
                     } else {
                         assert_eq!(told.state.name(), case.states[index], "{cell}");
                         assert_eq!(told.first_incomplete, case.incomplete[index].map(minute), "{cell}");
                         let horizon = now - TimeDelta::seconds(HORIZON_S);
-                        assert_eq!(standing.final_through, through.map(|through| through.min(horizon)), "{cell}");
+                        assert_eq!(body.final_through, through.map(|through| through.min(horizon)), "{cell}");
                     }
                 }
             }
@@ -160,7 +160,7 @@ fn every_cell_of_the_table() {
 }
 
 #[test]
-fn a_reference_decides_nothing() {
+fn references_do_not_affect_finality() {
     let mut reference = source(SourceKind::Pull, [None; 4]);
     reference.definition.role = SourceRole::Reference;
     let done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);

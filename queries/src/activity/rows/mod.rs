@@ -17,14 +17,16 @@ use crate::error::ReadError;
 use crate::paging::PageRequest;
 use crate::report::value::Value;
 
-/// The last event that the feed tells of: nothing else changes it. Keys and sources keep the names that they were given.
+/// The last event that the feed tells of: nothing else changes it. Keys and sources keep the names that they were
+/// given.
 pub(super) async fn last_position(snapshot: &mut Snapshot, campaign: Uuid) -> Result<i64, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let position = sqlx::query_scalar!(
         r#"SELECT greatest(
                0,
                (SELECT max(position) FROM read.activity WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3),
-               (SELECT max(position) FROM read.campaign_sources WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3)
+               (SELECT max(position) FROM read.campaign_sources
+                WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3)
            ) AS "position!""#,
         epoch,
         workspace,
@@ -148,18 +150,21 @@ pub(super) async fn page(
                (SELECT f.position, 'first_data_received', log.recorded_at_of($2, f.position), f.source_id,
                        NULL, NULL, NULL, NULL, NULL, '{}'
                 FROM read.campaign_sources f
-                WHERE f.epoch = $1 AND f.workspace = $2 AND f.campaign_id = $3 AND (f.position, 'first_data_received') < ($4, $5)
+                WHERE f.epoch = $1 AND f.workspace = $2 AND f.campaign_id = $3
+                  AND (f.position, 'first_data_received') < ($4, $5)
                 ORDER BY f.position DESC LIMIT $6)
            )
            SELECT h.position AS "position!", h.kind AS "kind!", h.recorded_at AS "recorded_at!", s.name AS "source?",
                   s.currency AS "currency?", h.actor_kind, h.actor_id, k.name AS "actor_name?", h.correlation_id,
-                  h.causation_id, h.traceparent, h.to_values AS "to_values!: _", coalesce(same.to_values, made.to_values) AS "from_values: _"
+                  h.causation_id, h.traceparent, h.to_values AS "to_values!: _",
+                  coalesce(same.to_values, made.to_values) AS "from_values: _"
            FROM happened h
            LEFT JOIN read.sources s ON s.epoch = $1 AND s.workspace = $2 AND s.source_id = h.source_id
            LEFT JOIN auth.keys k ON h.actor_kind = 'key' AND k.workspace = $2 AND k.key_id::text = h.actor_id
            LEFT JOIN LATERAL (
                SELECT b.to_values FROM read.activity b
-               WHERE b.epoch = $1 AND b.workspace = $2 AND b.campaign_id = $3 AND b.kind = h.kind AND b.position < h.position
+               WHERE b.epoch = $1 AND b.workspace = $2 AND b.campaign_id = $3 AND b.kind = h.kind
+                 AND b.position < h.position
                ORDER BY b.position DESC LIMIT 1
            ) same ON h.source_id IS NULL
            LEFT JOIN read.activity made

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_was_set_to_what_it_was_is_no_change() {
+fn omits_fields_set_to_the_same_value() {
     let values = |text: &str| serde_json::from_str::<Map<String, Json>>(text).unwrap();
     let to = values(
         r#"{"budget": {"amount": {"micros": 7000000, "currency": "EUR"}, "per": "day"}, "ends_on": null,
@@ -18,7 +18,7 @@ fn what_was_set_to_what_it_was_is_no_change() {
 }
 
 #[test]
-fn a_request_is_named_as_the_command_api_named_it() {
+fn request_id_is_that_of_the_command_api() {
     let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     assert_eq!(request_id(&format!("00-{trace}-{span}-01")), Some(format!("{trace}-{span}")));
     assert_eq!(request_id("nonsense"), None);

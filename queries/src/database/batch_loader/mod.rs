@@ -1,7 +1,7 @@
 //! Questions that many requests ask, put to the database as one.
 //!
-//! A request that comes while two questions are under way waits for the next one, which then speaks for everyone who came
-//! meanwhile. So each gets what was true after it came, and many cost little more than one.
+//! A request that comes while two questions are under way waits for the next one, which then speaks for everyone who
+//! came meanwhile. So each gets what was true after it came, and many cost little more than one.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -17,15 +17,15 @@ use tokio::time::timeout;
 use crate::database::connection::Connection;
 use crate::error::ReadError;
 
-/// So many questions are under way at most. While the database has one, this process makes the other: with only one, all who ask
-/// would go in step, and either side would wait for the other.
+/// So many questions are under way at most. While the database has one, this process makes the other: with only one,
+/// all who ask would go in step, and either side would wait for the other.
 const MAX_IN_FLIGHT: usize = 2;
 
 /// Before a question is asked, others may join it for so many turns of the runtime at most: each takes microseconds.
 const MAX_YIELDS: usize = 32;
 
-/// A question that takes longer is given up: the database's host may be gone without a word. It is shorter than a request may
-/// take, so that those who waited can still ask for themselves.
+/// A question that takes longer is given up: the database's host may be gone without a word. It is shorter than a
+/// request may take, so that those who waited can still ask for themselves.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Reads what there is of each, by one statement. What is not found is left out.

@@ -139,7 +139,7 @@ fn result_is_valid_at_its_own_head_until_its_end() {
 }
 
 #[test]
-fn keys_tell_pages_apart() {
+fn keys_differ_by_page() {
     let page = |limit, cursor: Option<&str>| {
         let paging = Paging { limit, cursor: cursor.map(str::to_owned) };
         Key::new(Access::to_workspace(1), &query(1, Some(paging)))
@@ -150,14 +150,14 @@ fn keys_tell_pages_apart() {
 }
 
 #[test]
-fn keys_begin_with_the_access() {
+fn keys_differ_by_access() {
     let key = |workspace| Key::new(Access::to_workspace(workspace), &query(1, None));
     assert_eq!(key(1), key(1));
     assert_ne!(key(1), key(2));
 }
 
 #[test]
-fn weighs_encodings_that_come_later() {
+fn reweighs_a_result_with_a_new_encoding() {
     let results = ResultCache::new(10 * (least() + 100));
     for n in 0..10 {
         results.insert(key(n), Arc::new(kept(100)));

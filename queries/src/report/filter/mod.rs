@@ -1,11 +1,11 @@
-//! Which numbers count: conditions on campaigns, sources and the values of one dimension, joined by and, or and not.
+//! Filters: conditions on campaigns, sources and the values of one dimension, joined by and, or and not.
 //!
-//! A request's filters ([`request`]) become one canonical [`Filter`], in which negations stand at single conditions and the order
-//! of what is joined does not matter. With what the workspace holds it comes down to [`parts`]: sources, campaigns and values
-//! that can be asked for by statements, no number being in two of them.
+//! The filters of a request ([`request`]) become one canonical [`Filter`]. Only single conditions are negated in it,
+//! and the order of joined conditions does not matter. The sources and campaigns of the workspace split it into
+//! disjoint [`parts`], each of which one statement can read.
 
-pub mod parts; // what a filter lets in, of what there is
-pub mod request; // filters as they are sent, and told back
+pub mod parts; // the disjoint parts that a filter admits
+pub mod request; // filters as they are sent and repeated
 
 use std::collections::BTreeSet;
 
@@ -15,28 +15,28 @@ use domain::observation::Dimension;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// Which numbers count.
+/// A condition on numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Filter {
-    /// Those of which all of these hold; all numbers if there is none.
+    /// All of these hold. If there is none, every number is admitted.
     All(BTreeSet<Filter>),
-    /// Those of which one of these holds.
+    /// At least one of these holds.
     Any(BTreeSet<Filter>),
     Is(Condition),
     IsNot(Condition),
 }
 
-/// A single condition: one thing about a number is among these.
+/// A single condition: one property of a number is among these.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     Campaign(BTreeSet<Uuid>),
-    /// Of the source that says it.
+    /// Of the source.
     Channel(BTreeSet<Channel>),
-    /// By name.
+    /// Of the source, by name.
     Source(BTreeSet<String>),
-    /// Of the campaign, now.
+    /// Of the campaign, at present.
     Status(BTreeSet<CampaignStatus>),
-    /// What the observation names of a dimension; `None` where it names nothing.
+    /// The value of a dimension; `None` if the observation has none.
     Value(Dimension, BTreeSet<Option<String>>),
 }
 
@@ -47,12 +47,12 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// The numbers of these campaigns.
+    /// The filter of these campaigns.
     pub fn of_campaigns(ids: impl IntoIterator<Item = Uuid>) -> Self {
         Self::Is(Condition::Campaign(ids.into_iter().collect()))
     }
 
-    /// Those of which all of these hold.
+    /// The filter that all of these join to.
     pub fn all(filters: impl IntoIterator<Item = Self>) -> Self {
         let mut parts = BTreeSet::new();
         for filter in filters {
@@ -61,7 +61,7 @@ impl Filter {
                 other => drop(parts.insert(other)),
             }
         }
-        // Neither of these nor of those is none of both.
+        // Two exclusions of the same property are one of both lists.
         let parts = merged(parts, |filter| match filter {
             Self::IsNot(test) => Ok(test),
             other => Err(other),
@@ -69,7 +69,7 @@ impl Filter {
         single(parts.into_iter().map(|part| part.unwrap_or_else(Self::IsNot)).collect(), Self::All)
     }
 
-    /// Those of which one of these holds.
+    /// The filter that any of these meets.
     pub fn any(filters: impl IntoIterator<Item = Self>) -> Self {
         let mut parts = BTreeSet::new();
         for filter in filters {
@@ -85,7 +85,7 @@ impl Filter {
         single(parts.into_iter().map(|part| part.unwrap_or_else(Self::Is)).collect(), Self::Any)
     }
 
-    /// All others.
+    /// The filter of all other numbers.
     pub(crate) fn negate(self) -> Self {
         match self {
             Self::All(parts) => Self::any(parts.into_iter().map(Self::negate)),
@@ -95,7 +95,7 @@ impl Filter {
         }
     }
 
-    /// Whether it lets everything in.
+    /// Whether it admits everything.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::All(parts) if parts.is_empty())
     }
@@ -108,7 +108,7 @@ impl Filter {
         }
     }
 
-    /// The campaigns beyond which it lets in nothing; `None` if it names no such.
+    /// The campaigns that it admits at most; `None` if it sets no such bound.
     pub fn campaign_bound(&self) -> Option<BTreeSet<Uuid>> {
         match self {
             Self::All(parts) => {
@@ -141,16 +141,16 @@ impl Filter {
         named.flatten().cloned().collect()
     }
 
-    /// The statuses that it asks of campaigns, each set by itself.
+    /// The sets of statuses that its conditions name.
     pub fn statuses(&self) -> BTreeSet<&BTreeSet<CampaignStatus>> {
-        let asked = self.tests().into_iter().filter_map(|test| match test {
+        let sets = self.tests().into_iter().filter_map(|test| match test {
             Condition::Status(statuses) => Some(statuses),
             _ => None,
         });
-        asked.collect()
+        sets.collect()
     }
 
-    /// The dimensions of which it names values.
+    /// The dimensions that its conditions are about.
     pub fn dimensions(&self) -> BTreeSet<Dimension> {
         let named = self.tests().into_iter().filter_map(|test| match test {
             Condition::Value(dimension, _) => Some(*dimension),
@@ -159,13 +159,13 @@ impl Filter {
         named.collect()
     }
 
-    /// Whether what it lets in depends on what sources are.
+    /// Whether it depends on properties of sources.
     pub fn is_by_source(&self) -> bool {
         self.tests().into_iter().any(|test| matches!(test, Condition::Channel(_) | Condition::Source(_)))
     }
 }
 
-/// Joins the tests that `test` takes out and that are about the same thing; everything else stays.
+/// Joins the conditions that `test` extracts and that are about the same property. Everything else stays.
 fn merged(
     parts: BTreeSet<Filter>,
     test: impl Fn(Filter) -> Result<Condition, Filter>,
@@ -185,7 +185,7 @@ fn merged(
     merged
 }
 
-/// One part stands for itself.
+/// A join of one part is that part.
 fn single(parts: BTreeSet<Filter>, several: impl Fn(BTreeSet<Filter>) -> Filter) -> Filter {
     match (parts.len(), parts.first()) {
         (1, Some(only)) => only.clone(),
@@ -194,7 +194,7 @@ fn single(parts: BTreeSet<Filter>, several: impl Fn(BTreeSet<Filter>) -> Filter)
 }
 
 impl Condition {
-    /// Takes the other's values too, or gives the other back if it is about something else.
+    /// Adds the values of the other, or returns the other if it is about another property.
     fn join(&mut self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Campaign(all), Self::Campaign(more)) => all.extend(more),

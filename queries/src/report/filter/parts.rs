@@ -1,5 +1,5 @@
-//! What a filter lets in, of what there is: parts that statements can be asked for, each by sources, campaigns and values. No
-//! number is in two of them.
+//! The disjoint parts that a filter admits: each by sources, campaigns and values, so that one statement can read it.
+//! No number is in two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,31 +9,31 @@ use uuid::Uuid;
 use super::{Condition, Filter};
 use crate::sources::{Source, Sources};
 
-/// The most parts into which one filter may divide what there is.
+/// The most parts of one filter.
 const MAX_PARTS: usize = 20;
-/// The most combinations of sources and values that are told apart while the parts are looked for.
+/// The most combinations of sources and values that are distinguished while parts are computed.
 const MAX_COMBINATIONS: usize = 200;
 
-/// Some of the things that there are, or all but some.
+/// A set by its members, or by what it excludes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InclusionSet<T> {
     Only(BTreeSet<T>),
     Except(BTreeSet<T>),
 }
 
-/// A campaign's statuses, as they were asked for, and the campaigns that stand so.
+/// By the requested statuses, the campaigns that have one of them.
 pub type CampaignsByStatus<'a> = BTreeMap<&'a BTreeSet<CampaignStatus>, BTreeSet<Uuid>>;
 
-/// What these sources say of these campaigns, under these values of the filter's dimension.
+/// The numbers of these sources for these campaigns, with these values of the filter's dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisjointPart {
     pub sources: BTreeSet<Uuid>,
     pub campaigns: InclusionSet<Uuid>,
-    /// `None` among them: what names no value.
+    /// `None` among them: the numbers without a value.
     pub values: InclusionSet<Option<String>>,
 }
 
-/// The filter divides what there is into too many parts.
+/// The error of a filter with too many parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyParts;
 
@@ -47,21 +47,21 @@ impl<T: Ord + Clone> InclusionSet<T> {
     }
 
     pub fn is_everything(&self) -> bool {
-        matches!(self, Self::Except(left_out) if left_out.is_empty())
+        matches!(self, Self::Except(excluded) if excluded.is_empty())
     }
 
     pub fn is_nothing(&self) -> bool {
-        matches!(self, Self::Only(let_in) if let_in.is_empty())
+        matches!(self, Self::Only(members) if members.is_empty())
     }
 
     pub fn contains(&self, one: &T) -> bool {
         match self {
-            Self::Only(let_in) => let_in.contains(one),
-            Self::Except(left_out) => !left_out.contains(one),
+            Self::Only(members) => members.contains(one),
+            Self::Except(excluded) => !excluded.contains(one),
         }
     }
 
-    /// All others.
+    /// The set of all others.
     pub(crate) fn complement(self) -> Self {
         match self {
             Self::Only(these) => Self::Except(these),
@@ -69,17 +69,17 @@ impl<T: Ord + Clone> InclusionSet<T> {
         }
     }
 
-    /// The only ones, or else those left out, for a statement; neither where it is everything.
+    /// The members, or else the excluded, for a statement. Neither if it is everything.
     pub fn lists(&self) -> (Option<Vec<T>>, Option<Vec<T>>) {
         let list = |these: &BTreeSet<T>| Some(these.iter().cloned().collect());
         match self {
-            Self::Only(let_in) => (list(let_in), None),
-            Self::Except(left_out) if left_out.is_empty() => (None, None),
-            Self::Except(left_out) => (None, list(left_out)),
+            Self::Only(members) => (list(members), None),
+            Self::Except(excluded) if excluded.is_empty() => (None, None),
+            Self::Except(excluded) => (None, list(excluded)),
         }
     }
 
-    /// What is in both.
+    /// The intersection of both sets.
     pub(crate) fn and(self, other: &Self) -> Self {
         match (self, other) {
             (Self::Only(mut a), other) => {
@@ -94,7 +94,7 @@ impl<T: Ord + Clone> InclusionSet<T> {
         }
     }
 
-    /// What is in either.
+    /// The union of both sets.
     fn or(self, other: Self) -> Self {
         self.complement().and(&other.complement()).complement()
     }
@@ -106,7 +106,7 @@ impl DisjointPart {
     }
 }
 
-/// Whether a filter lets in anything of a source, whatever the campaigns and values.
+/// Whether a filter may admit numbers of a source.
 pub fn may_match_source(filter: &Filter, source: &Source) -> bool {
     match filter {
         Filter::All(parts) => parts.iter().all(|part| may_match_source(part, source)),
@@ -116,14 +116,14 @@ pub fn may_match_source(filter: &Filter, source: &Source) -> bool {
     }
 }
 
-/// The parts of what there is that a filter lets in.
+/// Splits what a filter admits into disjoint parts.
 pub fn partition(
     filter: &Filter,
     sources: &Sources,
-    standing: &CampaignsByStatus<'_>,
+    by_status: &CampaignsByStatus<'_>,
 ) -> Result<Vec<DisjointPart>, TooManyParts> {
     let tests = filter.tests();
-    // Sources that fare alike in every test fare alike in the filter.
+    // Sources with equal results in every condition have equal results in the filter.
     let mut alike: BTreeMap<Vec<Option<bool>>, Vec<&Source>> = BTreeMap::new();
     for source in sources.values() {
         alike.entry(tests.iter().map(|test| test.of_source(source)).collect()).or_default().push(source);
@@ -135,15 +135,15 @@ pub fn partition(
     let mut parts: Vec<DisjointPart> = Vec::new();
     for alike in alike.values() {
         let Some(one) = alike.first() else { continue };
-        let mut of_these: Vec<(InclusionSet<Uuid>, InclusionSet<Option<String>>)> = Vec::new();
+        let mut by_campaigns: Vec<(InclusionSet<Uuid>, InclusionSet<Option<String>>)> = Vec::new();
         for (example, values) in &classes {
-            let campaigns = FilterCase { source: one, value: example.as_ref(), standing }.campaigns(filter);
-            match of_these.iter_mut().find(|(other, _)| *other == campaigns) {
+            let campaigns = FilterCase { source: one, value: example.as_ref(), by_status }.campaigns(filter);
+            match by_campaigns.iter_mut().find(|(other, _)| *other == campaigns) {
                 Some((_, all)) => *all = all.clone().or(values.clone()),
-                None => of_these.push((campaigns, values.clone())),
+                None => by_campaigns.push((campaigns, values.clone())),
             }
         }
-        for (campaigns, values) in of_these.into_iter().filter(|(campaigns, _)| !campaigns.is_nothing()) {
+        for (campaigns, values) in by_campaigns.into_iter().filter(|(campaigns, _)| !campaigns.is_nothing()) {
             let ids = alike.iter().map(|source| source.id);
             match parts.iter_mut().find(|part| part.campaigns == campaigns && part.values == values) {
                 Some(part) => part.sources.extend(ids),
@@ -154,9 +154,9 @@ pub fn partition(
     if parts.len() > MAX_PARTS { Err(TooManyParts) } else { Ok(parts) }
 }
 
-/// An example of values that fare alike in every test, and which they are. A filter that names none has one class.
+/// Values with equal results in every condition, and an example of them. A filter that names no value has one class.
 type Class = (Example, InclusionSet<Option<String>>);
-/// `None`: any value that no test names.
+/// `None`: any value that no condition names.
 type Example = Option<Option<String>>;
 
 fn classes(tests: &[&Condition]) -> Vec<Class> {
@@ -172,15 +172,15 @@ fn classes(tests: &[&Condition]) -> Vec<Class> {
     for value in &named {
         alike.entry(lists.iter().map(|values| values.contains(value)).collect()).or_default().insert(value.clone());
     }
-    let of_named = alike.into_values().map(|values| (values.first().cloned(), InclusionSet::Only(values)));
-    of_named.chain([(None, InclusionSet::Except(named))]).collect()
+    let classes = alike.into_values().map(|values| (values.first().cloned(), InclusionSet::Only(values)));
+    classes.chain([(None, InclusionSet::Except(named))]).collect()
 }
 
-/// A source, and a value of the filter's dimension: what is left of the filter are conditions on campaigns.
+/// A source and a value of the filter's dimension. They decide all conditions but those on campaigns.
 struct FilterCase<'a> {
     source: &'a Source,
     value: Option<&'a Option<String>>,
-    standing: &'a CampaignsByStatus<'a>,
+    by_status: &'a CampaignsByStatus<'a>,
 }
 
 impl FilterCase<'_> {
@@ -193,7 +193,7 @@ impl FilterCase<'_> {
                 if any.is_everything() { any } else { any.or(self.campaigns(part)) }
             }),
             Filter::Is(test) => self.of_test(test),
-            // A campaign that is not known stands neither so nor otherwise, but then it says nothing either.
+            // An unknown campaign has no status, but it has no numbers either.
             Filter::IsNot(test) => self.of_test(test).complement(),
         }
     }
@@ -202,7 +202,7 @@ impl FilterCase<'_> {
         let holds = match test {
             Condition::Campaign(ids) => return InclusionSet::Only(ids.clone()),
             Condition::Status(statuses) => {
-                return InclusionSet::Only(self.standing.get(statuses).cloned().unwrap_or_default());
+                return InclusionSet::Only(self.by_status.get(statuses).cloned().unwrap_or_default());
             }
             Condition::Value(_, values) => self.value.is_some_and(|value| values.contains(value)),
             Condition::Channel(_) | Condition::Source(_) => test.of_source(self.source).unwrap_or(true),
@@ -212,7 +212,7 @@ impl FilterCase<'_> {
 }
 
 impl Condition {
-    /// Whether it holds of a source; `None` if it is about something else.
+    /// Whether it holds for a source; `None` if it is about something else.
     fn of_source(&self, source: &Source) -> Option<bool> {
         match self {
             Self::Channel(channels) => Some(channels.contains(&source.definition.channel)),

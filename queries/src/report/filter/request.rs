@@ -1,4 +1,4 @@
-//! Filters as they are sent, and repeated in answers: an object, all of whose members must hold.
+//! Filters as they are sent, and repeated in answers: an object whose members must all hold.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ const MAX_DEPTH: usize = 6;
 /// The most single conditions of one request.
 const MAX_TESTS: usize = 50;
 
-/// Conditions on the numbers; all members must hold. A list matches any of its values; an empty list is no condition. Only
-/// one dimension may be used, and the same one as in `group_by`.
+/// Conditions on the numbers; all members must hold. A list matches any of its values; an empty list is no condition.
+/// Only one dimension may be used, and the same one as in `group_by`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 #[schema(as = Filters, example = json!({"channel": ["paid_search", "paid_social"], "not": {"source": ["sandbox"]}}))]
@@ -37,8 +37,8 @@ pub struct FilterRequest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["active", "paused"]))]
     pub status: Vec<String>,
-    /// Values of the dimension; null matches numbers without a value, such as totals of pull sources. The same holds for the
-    /// other dimensions.
+    /// Values of the dimension; null matches numbers without a value, such as totals of pull sources. The same holds
+    /// for the other dimensions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["spring_24", null]))]
     pub ad: Vec<Option<String>>,
@@ -108,11 +108,11 @@ impl FilterRequest {
         }
     }
 
-    /// The canonical form. What is wrong is added to `fields`.
+    /// The canonical filter. What is wrong is added to `fields`.
     pub fn read(&self, fields: &mut FieldErrors) -> Filter {
         let mut reader = Reader { fields, tests: 0, refused: false };
         let filter = reader.read("filters", self, 1);
-        // What is told back can be asked, too.
+        // The filter that answers repeat must be valid as a request, too.
         let form = Self::from(&filter);
         if form.levels() > MAX_DEPTH && !reader.refused {
             reader.refuse(
@@ -148,7 +148,7 @@ struct Reader<'a> {
     fields: &'a mut FieldErrors,
     /// Single conditions so far.
     tests: usize,
-    /// There are too many or they are nested too deeply, which is said once.
+    /// Whether too many or too deeply nested conditions were refused, which happens once.
     refused: bool,
 }
 
@@ -170,19 +170,19 @@ impl Reader<'_> {
         }
         let mut any = Vec::new();
         for (index, inner) in request.or.iter().enumerate() {
-            any.push(self.telling(&format!("{path}.or[{index}]"), inner, depth + 1));
+            any.push(self.read_non_empty(&format!("{path}.or[{index}]"), inner, depth + 1));
         }
         if !any.is_empty() {
             all.push(Filter::any(any));
         }
         if let Some(inner) = &request.not {
-            all.push(self.telling(&format!("{path}.not"), inner, depth + 1).negate());
+            all.push(self.read_non_empty(&format!("{path}.not"), inner, depth + 1).negate());
         }
         Filter::all(all)
     }
 
-    /// One that says something: an empty alternative would let everything in, and an empty exception nothing.
-    fn telling(&mut self, path: &str, request: &FilterRequest, depth: usize) -> Filter {
+    /// A filter with a condition. An empty alternative would admit everything, and an empty exception nothing.
+    fn read_non_empty(&mut self, path: &str, request: &FilterRequest, depth: usize) -> Filter {
         let filter = self.read(path, request, depth);
         if filter.is_empty() && !self.refused && self.fields.is_valid_below(path) {
             self.fields.push(path, "must name a condition");
@@ -238,7 +238,7 @@ impl From<&Filter> for FilterRequest {
 }
 
 impl FilterRequest {
-    /// Adds a condition as a member of its own, or under `and` where that member is taken.
+    /// Adds a condition as a member of its own, or under `and` if that member is taken.
     fn place(&mut self, part: &Filter) {
         match part {
             Filter::Is(test) if self.is_free(test) => self.list(test),

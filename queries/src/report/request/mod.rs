@@ -1,4 +1,4 @@
-//! What was asked, as it was sent, and its way into the canonical form. Every wrong field is named, all of them at once.
+//! The request of a report as it was sent, and how it becomes canonical. All wrong fields are named at once.
 
 mod read; // its fields, one by one
 
@@ -20,7 +20,7 @@ use crate::fields::{FieldError, FieldErrors};
 use crate::json_objects;
 use crate::paging::Paging;
 
-/// The days that a report covers when the caller does not say, today included.
+/// The default length of the range in days, today included.
 const DEFAULT_DAYS: u64 = 30;
 
 /// A report over many campaigns. All members are optional.
@@ -55,17 +55,17 @@ pub struct ReportRequest {
     #[schema(example = "Europe/Berlin")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Any of `channel`, `source`, `campaign`, and one dimension of observations: `ad`, `creative`, `placement`, `country`,
-    /// `device`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`.
+    /// Any of `channel`, `source`, `campaign`, and one dimension of observations: `ad`, `creative`, `placement`,
+    /// `country`, `device`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`.
     #[schema(example = json!(["source"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<Vec<String>>,
     /// Conditions on the numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<FilterRequest>,
-    /// Adds `compared` to each row: the numbers of another range, and the changes. `previous_period`: the same number of days
-    /// right before `date_from`. `previous_year`: the same dates a year earlier. Or `{date_from, date_to}`: buckets are compared
-    /// in their order.
+    /// Adds `compared` to each row: the numbers of another range, and the changes. `previous_period`: the same number
+    /// of days right before `date_from`. `previous_year`: the same dates a year earlier. Or `{date_from, date_to}`:
+    /// buckets are compared in their order.
     #[schema(example = "previous_period")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_to: Option<CompareRequest>,
@@ -82,13 +82,13 @@ pub struct ReportRequest {
     #[schema(example = "source")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtotals: Option<String>,
-    /// `bucket`, a key of `group_by` or one of `measures`; with `compare_to` also its change, such as `clicks_change` or
-    /// `clicks_relative_change`. With a leading `-`, in descending order.
+    /// `bucket`, a key of `group_by` or one of `measures`; with `compare_to` also its change, such as `clicks_change`
+    /// or `clicks_relative_change`. With a leading `-`, in descending order.
     #[schema(example = json!(["-spend"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_by: Option<Vec<String>>,
-    /// `all` (the default), or `final` for final buckets only. If the query parameter of this name is given too, both must be
-    /// equal.
+    /// `all` (the default), or `final` for final buckets only. If the query parameter of this name is given too, both
+    /// must be equal.
     #[schema(example = "all")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_state: Option<String>,
@@ -114,7 +114,7 @@ pub enum CompareRequest {
 }
 
 impl CompareRequest {
-    /// As a parameter: a name, or two dates joined by a slash.
+    /// The range of a parameter: a name, or two dates joined by a slash.
     pub fn of_text(text: &str) -> Self {
         match text.split_once('/') {
             Some((from, to)) => Self::Range(RangeRequest { date_from: from.to_owned(), date_to: to.to_owned() }),
@@ -162,7 +162,7 @@ impl<'de> Deserialize<'de> for CompareRequest {
     }
 }
 
-/// What a request leaves unsaid and its surroundings fill in.
+/// The defaults of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestDefaults {
     pub time_zone: Zone,
@@ -177,16 +177,16 @@ impl ReportRequest {
         named.filter_map(|id| id.parse().ok()).collect()
     }
 
-    /// The canonical form, or every field that is wrong. `data_state` is what holds unless the request says it.
+    /// The canonical query, or every wrong field. `data_state` is the default of the request.
     pub fn canonical(
         &self,
-        unsaid: RequestDefaults,
+        defaults: RequestDefaults,
         data_state: DataState,
     ) -> Result<(ReportQuery, Paging), Vec<FieldError>> {
         let mut fields = FieldErrors::default();
-        let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(unsaid.time_zone);
-        let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(unsaid.granularity);
-        let today = local_date(unsaid.now, time_zone);
+        let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(defaults.time_zone);
+        let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(defaults.granularity);
+        let today = local_date(defaults.now, time_zone);
         let date_to = fields.date("date_to", self.date_to.as_deref()).unwrap_or(today);
         let days_before =
             date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).map_or(FIRST_DATE, |day| day.max(FIRST_DATE));

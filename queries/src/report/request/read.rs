@@ -1,4 +1,4 @@
-//! The fields of a report's request, read one by one.
+//! Validation of the fields of a report's request.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::CompareRequest;
 use crate::fields::FieldErrors;
 use crate::report::query::{CompareTo, Fill, GroupKey, MeasureColumn, Order, OrderBy, SubtotalKey, weekday_name};
 
-/// The measures of a report when the caller does not say.
+/// The default measures of a report.
 const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "spend", "revenue"];
 
 impl FieldErrors {
@@ -38,10 +38,10 @@ impl FieldErrors {
             }
         }
         // Catalogue order, so that the order of the request does not matter.
-        let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
+        let is_requested = |name: &str| names.iter().any(|requested| requested == name);
         let additive = Measure::ALL.iter().copied().map(MeasureColumn::Additive);
         let derived = DERIVED.iter().map(MeasureColumn::Derived);
-        additive.chain(derived).filter(|column| wanted(column.name())).collect()
+        additive.chain(derived).filter(|column| is_requested(column.name())).collect()
     }
 
     pub(super) fn group_by(&mut self, names: &[String]) -> BTreeSet<GroupKey> {
@@ -73,12 +73,13 @@ impl FieldErrors {
             let change = || OrderBy::find_change(name, measures).filter(|_| compares);
             let by = (name == "bucket").then_some(OrderBy::Bucket).or_else(group).or_else(measure).or_else(change);
             match by {
-                // A second mention of the same thing would never decide.
+                // A repeated key never decides.
                 Some(by) if orders.iter().any(|order| order.by == by) => {}
                 Some(by) => orders.push(Order { by, descending }),
                 None => self.push(
                     format!("order_by[{index}]"),
-                    "is neither bucket, nor a key of group_by, nor one of the measures asked for, nor with compare_to the change of one",
+                    "is neither bucket, nor a key of group_by, nor one of the measures asked for, nor with compare_to the \
+                     change of one",
                 ),
             }
         }
@@ -99,7 +100,11 @@ impl FieldErrors {
             CompareRequest::Named(name) if name == "previous_period" => Some(CompareTo::PreviousPeriod),
             CompareRequest::Named(name) if name == "previous_year" => Some(CompareTo::PreviousYear),
             CompareRequest::Named(_) => {
-                self.push("compare_to", "is neither previous_period, nor previous_year, nor a range: {date_from, date_to}, as a parameter 2026-10-01/2026-10-31");
+                self.push(
+                    "compare_to",
+                    "is neither previous_period, nor previous_year, nor a range: {date_from, date_to}, as a parameter \
+                     2026-10-01/2026-10-31",
+                );
                 None
             }
             CompareRequest::Range(range) => {
@@ -135,22 +140,22 @@ impl FieldErrors {
         let name = name?;
         let bucket = (name == "bucket" && granularity != Granularity::All).then_some(SubtotalKey::Bucket);
         let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(SubtotalKey::Group);
-        let sharing = bucket.or_else(group);
-        if sharing.is_none() {
+        let subtotal_key = bucket.or_else(group);
+        if subtotal_key.is_none() {
             self.push("subtotals", "is neither a key of group_by, nor bucket where the range is cut into several");
         }
-        sharing
+        subtotal_key
     }
 }
 
-/// Whether it is written as 2026-11-21 is. The parser also takes signs, blanks and fewer digits.
+/// Whether a date has the format of 2026-11-21. The parser also takes signs, blanks and fewer digits.
 fn is_iso_date(text: &str) -> bool {
     let written =
         |(index, byte): (usize, u8)| if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
     text.len() == 10 && text.bytes().enumerate().all(written)
 }
 
-/// The kept dimensions by name.
+/// The names of the dimensions.
 fn dimensions() -> String {
     Dimension::ALL.iter().map(|dimension| dimension.name()).collect::<Vec<_>>().join(", ")
 }

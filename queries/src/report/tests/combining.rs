@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::plan::Plan;
-use super::super::rows::{AuthoritativeSources, Row, RowContext, vouched};
+use super::super::rows::{AuthoritativeSources, Row, RowContext, watermarks};
 use super::super::sum::Sum;
 use super::super::warnings;
 use super::{ads, at, id, query, source, sources, sum, written};
@@ -23,24 +23,25 @@ fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
     request["time_zone"] = json!("UTC");
     let query = query(request);
     let plan = Plan::new(&query).unwrap();
-    let feeding = AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
-    let setting = RowContext {
+    let authoritative =
+        AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
+    let row_context = RowContext {
         query: &query,
         cells: plan.cells(),
         measures: &plan.measures,
         sources,
-        vouched: vouched(sources, &query, at("2026-11-22T12:00:00Z")),
-        feeding: &feeding,
+        watermarks: watermarks(sources, &query, at("2026-11-22T12:00:00Z")),
+        authoritative: &authoritative,
         parked: &Parked::default(),
         now: at("2026-11-22T12:00:00Z"),
     };
-    let rows = setting.rows(&setting.tally(sums).unwrap()).unwrap();
-    let written = written(&setting, &[], &rows);
+    let rows = row_context.rows(&row_context.tally(sums).unwrap()).unwrap();
+    let written = written(&row_context, &[], &rows);
     (rows, written)
 }
 
 #[test]
-fn totals_add_primaries() {
+fn totals_add_primary_sources_only() {
     let sources = sources([ads(1), ads(2), source(3, "survey", "survey", SourceRole::Reference, "EUR")]);
     let sums = [
         sum(0, 1, Measure::Clicks, 10),
@@ -64,7 +65,7 @@ fn totals_add_primaries() {
 }
 
 #[test]
-fn zero_is_a_number_and_nothing_is_null() {
+fn value_is_zero_if_stated_and_null_otherwise() {
     let sources = sources([ads(1)]);
     let sums = [sum(0, 1, Measure::Clicks, 0), sum(0, 1, Measure::Impressions, 4)];
     let (_, rows) =
@@ -91,7 +92,7 @@ fn quotients_round_half_to_even() {
 }
 
 #[test]
-fn a_quotient_leaves_out_who_states_one_side() {
+fn quotient_excludes_sources_that_state_one_side() {
     let sources = sources([ads(1), ads(2), ads(3)]);
     let sums = [
         sum(0, 1, Measure::Spend, 9_000_000),
@@ -105,7 +106,7 @@ fn a_quotient_leaves_out_who_states_one_side() {
 }
 
 #[test]
-fn a_ratio_of_mixed_money_is_not_told() {
+fn ratio_of_mixed_currencies_is_null() {
     let sources = sources([ads(1), source(2, "us", "paid_search", SourceRole::Primary, "USD")]);
     let sums: Vec<_> = [1, 2]
         .iter()
@@ -135,7 +136,7 @@ fn a_ratio_of_mixed_money_is_not_told() {
 }
 
 #[test]
-fn a_quotient_too_large_to_tell_is_null_and_a_sum_too_large_is_an_error() {
+fn too_large_quotient_is_null_and_too_large_sum_is_an_error() {
     let sources = sources([ads(1)]);
     let most = [sum(0, 1, Measure::Clicks, i128::MAX / 2), sum(0, 1, Measure::Impressions, 1)];
     let (_, written) = rows(json!({"measures": ["ctr"]}), &sources, &most);
@@ -143,7 +144,7 @@ fn a_quotient_too_large_to_tell_is_null_and_a_sum_too_large_is_an_error() {
 }
 
 #[test]
-fn a_row_takes_the_state_of_its_own_sources() {
+fn row_state_follows_from_its_own_sources() {
     let mut done = ads(1);
     done.freshness.syncs.complete_through = Some(at("2026-11-22T00:00:00Z"));
     done.freshness.syncs.grain = Some(Grain::Day);
@@ -160,7 +161,7 @@ fn a_row_takes_the_state_of_its_own_sources() {
 }
 
 #[test]
-fn overlaps_are_of_one_campaign_and_measure() {
+fn overlaps_are_within_one_campaign_and_measure() {
     let of = |campaign: u128, source: u128, measure| Sum { campaign: Some(id(campaign)), ..sum(0, source, measure, 1) };
     let sums = [
         of(1, 1, Measure::Clicks),
@@ -188,7 +189,7 @@ fn any_sums() -> impl Strategy<Value = Vec<Sum>> {
 proptest! {
     /// Grouping moves numbers between rows; it makes and loses none.
     #[test]
-    fn however_rows_are_grouped_they_add_up(sums in any_sums()) {
+    fn rows_add_up_in_every_grouping(sums in any_sums()) {
         let sources = sources([ads(1), ads(2), source(3, "mail", "email", SourceRole::Primary, "EUR"), ads(4)]);
         let names: Vec<_> = Measure::ALL.iter().map(|measure| measure.name()).collect();
         for group_by in [json!([]), json!(["channel"]), json!(["source"]), json!(["channel", "source"])] {

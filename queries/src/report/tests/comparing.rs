@@ -12,7 +12,7 @@ use super::super::compare::{Change, pair};
 use super::super::fill::{fill, groups};
 use super::super::plan::Plan;
 use super::super::query::SubtotalKey;
-use super::super::rows::{AuthoritativeSources, Row, RowContext, vouched};
+use super::super::rows::{AuthoritativeSources, Row, RowContext, watermarks};
 use super::super::sum::Sum;
 use super::super::totals::{subtotals, totals};
 use super::super::value;
@@ -37,7 +37,7 @@ fn ranged(from: &str, to: &str, granularity: &str, zone: &str, compare_to: &Valu
 }
 
 #[test]
-fn the_previous_period_has_as_many_days() {
+fn previous_period_has_as_many_days() {
     let previous = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_period"));
     assert_eq!(previous("2026-11-01", "2026-11-02", "day"), ["2026-10-30 24:00", "2026-10-31 24:00"]);
     assert_eq!(previous("2026-11-01", "2026-11-30", "all"), ["2026-10-02 720:00"]);
@@ -46,7 +46,7 @@ fn the_previous_period_has_as_many_days() {
 }
 
 #[test]
-fn the_previous_year_has_the_same_dates() {
+fn previous_year_has_the_same_dates() {
     let previous = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_year"));
     assert_eq!(previous("2026-11-22", "2026-11-22", "day"), ["2025-11-22 24:00"]);
     assert_eq!(previous("2026-11-01", "2026-12-31", "month"), ["2025-11-01 720:00", "2025-12-01 744:00"]);
@@ -60,7 +60,7 @@ fn the_previous_year_has_the_same_dates() {
 }
 
 #[test]
-fn days_of_other_lengths_are_compared_whole() {
+fn compares_whole_days_of_different_lengths() {
     // Berlin's 2026-10-25 has 25 hours, the day before 24, and 2026-03-29 has 23.
     let hours =
         |day, then: &str| ranged(day, day, "hour", "Europe/Berlin", &json!({"date_from": then, "date_to": then}));
@@ -79,7 +79,7 @@ fn days_of_other_lengths_are_compared_whole() {
 }
 
 #[test]
-fn ranges_that_cannot_be_compared_are_refused_by_name() {
+fn rejects_ranges_that_cannot_be_compared() {
     let wrong = |request: Value| {
         let query = query(request);
         Plan::compared(&query, &Plan::new(&query).unwrap()).unwrap_err().field
@@ -96,7 +96,7 @@ fn ranges_that_cannot_be_compared_are_refused_by_name() {
 }
 
 #[test]
-fn changes_are_told_of_what_can_be_compared() {
+fn computes_changes_of_comparable_values() {
     use value::Value::{Count, Millionths, Money, Null};
     let currency = |name: &str| name.parse().unwrap();
     let change = |now, then| {
@@ -127,57 +127,62 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
     let query = query(request);
     let own = Plan::new(&query).unwrap();
     let before = Plan::compared(&query, &own).unwrap();
-    let feeding = AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
+    let authoritative =
+        AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
     let parked = Parked::default();
-    let setting = |plan: &Plan| {
+    let row_context = |plan: &Plan| {
         let now = at("2026-11-22T12:00:00Z");
         // Leaked: a setting borrows everything.
         let cells: &'static [_] = plan.cells().to_vec().leak();
         (cells, plan.measures.clone(), now)
     };
-    let plans: Vec<_> = std::iter::once(&own).chain(&before).map(setting).collect();
-    let settings: Vec<_> = plans
+    let plans: Vec<_> = std::iter::once(&own).chain(&before).map(row_context).collect();
+    let row_contexts: Vec<_> = plans
         .iter()
         .map(|(cells, measures, now)| RowContext {
             query: &query,
             cells,
             measures,
             sources,
-            vouched: vouched(sources, &query, *now),
-            feeding: &feeding,
+            watermarks: watermarks(sources, &query, *now),
+            authoritative: &authoritative,
             parked: &parked,
             now: *now,
         })
         .collect();
     let sums = [now, then];
-    let mut tallies: Vec<_> = settings.iter().zip(sums).map(|(setting, sums)| setting.tally(sums).unwrap()).collect();
-    let groups = groups(&settings[0], &tallies);
-    for (setting, tally) in settings.iter().zip(&mut tallies) {
-        fill(setting, &groups, tally).unwrap();
+    let mut tallies: Vec<_> =
+        row_contexts.iter().zip(sums).map(|(row_context, sums)| row_context.tally(sums).unwrap()).collect();
+    let groups = groups(&row_contexts[0], &tallies);
+    for (row_context, tally) in row_contexts.iter().zip(&mut tallies) {
+        fill(row_context, &groups, tally).unwrap();
     }
     let rows = |of: &dyn Fn(&RowContext<'_>, &super::super::rows::RowTotals) -> super::super::rows::RowTotals| {
-        let mut each: Vec<Vec<Row>> =
-            settings.iter().zip(&tallies).map(|(setting, tally)| setting.rows(&of(setting, tally)).unwrap()).collect();
+        let mut each: Vec<Vec<Row>> = row_contexts
+            .iter()
+            .zip(&tallies)
+            .map(|(row_context, tally)| row_context.rows(&of(row_context, tally)).unwrap())
+            .collect();
         let then = (each.len() > 1).then(|| each.remove(1));
         let own = each.remove(0);
         let mut rows = match then {
-            Some(then) => pair(&settings[0], own, &settings[1], then),
+            Some(then) => pair(&row_contexts[0], own, &row_contexts[1], then),
             None => own,
         };
         rows.sort_by(|a, b| a.key.cmp(&b.key));
-        let compared = settings.get(1).map_or(&[][..], |then| then.cells);
-        written(&settings[0], compared, &rows)
+        let compared = row_contexts.get(1).map_or(&[][..], |then| then.cells);
+        written(&row_contexts[0], compared, &rows)
     };
-    let sharing = query.subtotals.unwrap_or(SubtotalKey::Bucket);
+    let subtotal_key = query.subtotals.unwrap_or(SubtotalKey::Bucket);
     (
         rows(&|_, tally| tally.clone()),
-        rows(&|setting, tally| subtotals(setting, tally, sharing).unwrap()),
-        rows(&|setting, tally| totals(setting, tally).unwrap())[0].clone(),
+        rows(&|row_context, tally| subtotals(row_context, tally, subtotal_key).unwrap()),
+        rows(&|row_context, tally| totals(row_context, tally).unwrap())[0].clone(),
     )
 }
 
 #[test]
-fn what_is_only_in_one_range_stands_there() {
+fn rows_of_one_range_alone_are_kept() {
     let sources = sources([ads(1), ads(2)]);
     let request = json!({"measures": ["clicks"], "group_by": ["source"], "compare_to": "previous_period"});
     let now = [sum(0, 1, Measure::Clicks, 6)];
@@ -196,7 +201,7 @@ fn what_is_only_in_one_range_stands_there() {
 }
 
 #[test]
-fn buckets_are_told_beside_each_other() {
+fn pairs_corresponding_buckets() {
     let sources = sources([ads(1)]);
     let other = json!({"date_from": "2026-11-01", "date_to": "2026-11-04"});
     let request = json!({"measures": ["clicks"], "granularity": "day", "compare_to": other});
@@ -210,7 +215,7 @@ fn buckets_are_told_beside_each_other() {
 }
 
 #[test]
-fn amounts_are_compared_in_each_currency() {
+fn compares_amounts_in_each_currency() {
     let us = source(2, "us", "paid_social", SourceRole::Primary, "USD");
     let sources = sources([ads(1), us]);
     let request = || json!({"measures": ["spend", "roas", "clicks"], "compare_to": "previous_period"});
@@ -254,7 +259,7 @@ fn amounts_are_compared_in_each_currency() {
 }
 
 #[test]
-fn gaps_are_zero_or_unknown_as_the_caller_wants() {
+fn fills_gaps_with_zero_or_null() {
     let mut done = ads(1);
     done.freshness.syncs.complete_through = Some(at("2026-11-21T00:00:00Z"));
     done.freshness.syncs.grain = Some(Grain::Day);
@@ -276,7 +281,7 @@ fn gaps_are_zero_or_unknown_as_the_caller_wants() {
 }
 
 #[test]
-fn totals_leave_references_out_and_keep_currencies_apart() {
+fn totals_exclude_references_and_separate_currencies() {
     let us = source(2, "us", "paid_social", SourceRole::Primary, "USD");
     let sources = sources([ads(1), us, source(3, "survey", "survey", SourceRole::Reference, "EUR")]);
     let mut sums = Vec::new();

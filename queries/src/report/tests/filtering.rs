@@ -9,7 +9,7 @@ use super::super::filter::parts::{DisjointPart, TooManyParts, may_match_source, 
 use super::super::filter::{Condition, Filter};
 use super::super::query::DataState;
 use super::super::request::ReportRequest;
-use super::{id, query, source, sources, unsaid};
+use super::{defaults, id, query, source, sources};
 use crate::sources::Sources;
 
 fn filter(filters: &Value) -> Filter {
@@ -21,7 +21,7 @@ fn told(filters: &Value) -> Value {
 }
 
 #[test]
-fn what_means_the_same_is_told_the_same() {
+fn equal_filters_are_repeated_in_one_form() {
     let canonical = json!({"channel": ["email", "sms"], "or": [{"source": ["a", "b"]}, {"status": ["active"]}],
                            "not": {"campaign_id": [id(1), id(2)]}});
     for filters in [
@@ -40,10 +40,10 @@ fn what_means_the_same_is_told_the_same() {
 }
 
 #[test]
-fn hostile_filters_are_refused_by_name() {
+fn rejects_hostile_filters() {
     let wrong = |filters: Value| {
         let request: ReportRequest = serde_json::from_value(json!({ "filters": filters })).unwrap();
-        let wrong = request.canonical(unsaid(), DataState::All).unwrap_err();
+        let wrong = request.canonical(defaults(), DataState::All).unwrap_err();
         wrong.into_iter().map(|error| error.field).collect::<Vec<_>>()
     };
     let deep = (0..20).fold(json!({"source": ["a"]}), |inner, _| json!({ "not": inner }));
@@ -66,7 +66,7 @@ fn hostile_filters_are_refused_by_name() {
 }
 
 #[test]
-fn the_campaigns_that_can_be_let_in_are_known_beforehand() {
+fn campaign_bound_covers_every_admitted_campaign() {
     let bound = |filters: Value| filter(&filters).campaign_bound();
     assert_eq!(bound(json!({"channel": ["email"]})), None);
     assert_eq!(bound(json!({"campaign_id": [id(1)], "channel": ["email"]})), Some(BTreeSet::from([id(1)])));
@@ -88,12 +88,12 @@ fn active() -> BTreeSet<Uuid> {
 
 fn parts(filter: &Filter) -> Result<Vec<DisjointPart>, TooManyParts> {
     let statuses = filter.statuses();
-    let standing: BTreeMap<_, _> = statuses.into_iter().map(|statuses| (statuses, active())).collect();
-    partition(filter, &four(), &standing)
+    let by_status: BTreeMap<_, _> = statuses.into_iter().map(|statuses| (statuses, active())).collect();
+    partition(filter, &four(), &by_status)
 }
 
 #[test]
-fn too_many_parts_are_refused() {
+fn rejects_filters_with_too_many_parts() {
     // Each source and each value has campaigns of its own.
     let each: Vec<_> = (0..25_u128).map(|n| json!({"country": [format!("v{n}")], "campaign_id": [id(n)]})).collect();
     assert_eq!(parts(&filter(&json!({ "or": each }))), Err(TooManyParts));
@@ -138,7 +138,7 @@ fn any_filters() -> impl Strategy<Value = Value> {
 proptest! {
     /// A filter as it is told lets in what the filter does, and is told the same again.
     #[test]
-    fn told_filters_mean_the_same(filters in any_filters()) {
+    fn repeated_filters_admit_the_same(filters in any_filters()) {
         let once = filter(&filters);
         let again = filter(&serde_json::to_value(&once).unwrap());
         prop_assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&once).unwrap());
@@ -147,7 +147,7 @@ proptest! {
 
     /// The parts let in what the filter does, each number once.
     #[test]
-    fn parts_are_the_filter(filters in any_filters()) {
+    fn parts_admit_what_the_filter_admits(filters in any_filters()) {
         let filter = filter(&filters);
         let parts = parts(&filter).unwrap();
         for (source, one) in four() {

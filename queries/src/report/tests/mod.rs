@@ -29,7 +29,7 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn unsaid() -> RequestDefaults {
+fn defaults() -> RequestDefaults {
     RequestDefaults {
         time_zone: "Europe/Berlin".parse().unwrap(),
         granularity: domain::bucket::Granularity::All,
@@ -40,7 +40,7 @@ fn unsaid() -> RequestDefaults {
 /// The canonical form of a request that must be good.
 fn query(request: Value) -> ReportQuery {
     let request: ReportRequest = serde_json::from_value(request).unwrap();
-    request.canonical(unsaid(), DataState::All).unwrap().0
+    request.canonical(defaults(), DataState::All).unwrap().0
 }
 
 fn id(n: u128) -> Uuid {
@@ -82,7 +82,7 @@ fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
     Sum {
         cell,
         campaign: None,
-        slice: None,
+        dimension_value: None,
         source: id(source),
         measure,
         value,
@@ -92,9 +92,9 @@ fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
 }
 
 /// Rows as they are written, from their columns.
-fn written(setting: &RowContext<'_>, compared: &[ReportBucket], rows: &[Row]) -> Value {
+fn written(row_context: &RowContext<'_>, compared: &[ReportBucket], rows: &[Row]) -> Value {
     let names = BTreeMap::new();
-    let mut builder = DataBuilder::new(setting, compared, &names);
+    let mut builder = DataBuilder::new(row_context, compared, &names);
     let columns = builder.columns(rows, |_| false);
     let report = builder.finish(columns, None, None, None);
     serde_json::from_str(&serde_json::to_string(&report.rows().collect::<Vec<_>>()).unwrap()).unwrap()

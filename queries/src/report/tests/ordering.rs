@@ -34,7 +34,7 @@ fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Opt
             channel: Some("email".to_owned()),
             source: Some(source),
             campaign: Some(id(campaign)),
-            slice: None,
+            dimension_value: None,
         },
         values: vec![
             clicks.map_or(Value::Null, |clicks| Value::Count(clicks.into())),
@@ -43,7 +43,7 @@ fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Opt
         state: Finality::Final,
         changes: BTreeMap::new(),
         by_currency: BTreeMap::new(),
-        in_each: BTreeMap::new(),
+        money_by_currency: BTreeMap::new(),
         compared: None,
     }
 }
@@ -77,7 +77,7 @@ fn any_order() -> impl Strategy<Value = Json> {
 proptest! {
     /// Page by page, every row comes once and in the order of the whole.
     #[test]
-    fn pages_are_the_whole(rows in any_rows(), order_by in any_order(), limit in 1..7_usize) {
+    fn pages_add_up_to_the_whole(rows in any_rows(), order_by in any_order(), limit in 1..7_usize) {
         let query = request(&order_by);
         let plan = Plan::new(&query).unwrap();
         let whole = page(rows.clone(), &query, plan.cells(), wanted(1_000, None)).unwrap();
@@ -97,7 +97,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_stands_last_and_currencies_apart() {
+fn sorts_nulls_last_and_each_currency_by_itself() {
     let rows = vec![
         row((0, 1, 1, None, Some((5, true)))),
         row((0, 1, 2, Some(1), Some((9, false)))),
@@ -119,7 +119,7 @@ fn nothing_stands_last_and_currencies_apart() {
 }
 
 #[test]
-fn rows_are_sorted_by_what_became_of_them() {
+fn sorts_rows_by_their_changes() {
     // Campaign, clicks, clicks in the other range: +5, +10, nothing, +8 since 0, -3.
     let clicks = [
         (1, Some(10), Some(5)),
@@ -130,8 +130,12 @@ fn rows_are_sorted_by_what_became_of_them() {
     ];
     let rows = clicks.map(|(campaign, now, then)| {
         let then = row((0, 1, campaign, then, None));
-        let compared =
-            Compared { values: then.values, by_currency: then.by_currency, in_each: then.in_each, state: then.state };
+        let compared = Compared {
+            values: then.values,
+            by_currency: then.by_currency,
+            money_by_currency: then.money_by_currency,
+            state: then.state,
+        };
         Row { compared: Some(compared), ..row((0, 1, campaign, now, None)) }
     });
     let order = |by: &str| {
@@ -157,7 +161,7 @@ fn rows_are_sorted_by_what_became_of_them() {
 }
 
 #[test]
-fn cursors_are_checked() {
+fn rejects_cursors_of_another_order() {
     let query = request(&json!([]));
     let plan = Plan::new(&query).unwrap();
     let rows = || vec![row((0, 1, 1, None, None)), row((1, 1, 1, None, None))];

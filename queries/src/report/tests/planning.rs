@@ -12,7 +12,7 @@ fn plan(from: &str, to: &str, granularity: &str, zone: &str) -> Plan {
 }
 
 #[test]
-fn months_are_those_of_utc_that_the_range_touches() {
+fn months_are_the_utc_months_of_the_range() {
     assert_eq!(plan("2026-11-01", "2026-11-30", "day", "UTC").months(), ["2026-11"]);
     assert_eq!(plan("2026-11-01", "2026-11-30", "day", "Europe/Berlin").months(), ["2026-10", "2026-11"]);
     assert_eq!(plan("2026-11-01", "2026-11-30", "day", "America/New_York").months(), ["2026-11", "2026-12"]);
@@ -22,7 +22,7 @@ fn months_are_those_of_utc_that_the_range_touches() {
 
 /// Wherever a stated day is, and wherever the query: they have a month in common if the query shows that date.
 #[test]
-fn every_zones_days_share_a_month_with_the_query_that_shows_them() {
+fn days_of_every_zone_share_a_month_with_their_query() {
     let zones =
         ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kathmandu", "UTC", "America/St_Johns", "Pacific/Apia"];
     for date in ["2026-02-28", "2026-03-01", "2011-12-31", "2012-01-01", "2026-11-30"] {
@@ -37,7 +37,7 @@ fn every_zones_days_share_a_month_with_the_query_that_shows_them() {
 }
 
 #[test]
-fn dates_belong_to_the_cells_that_hold_them() {
+fn places_dates_in_their_cells() {
     let weeks = plan("2026-11-18", "2026-12-01", "week", "Europe/Berlin");
     let labels: Vec<_> = weeks.cells().iter().map(|cell| cell.label.as_str()).collect();
     assert_eq!(labels, ["2026-11-18", "2026-11-23", "2026-11-30"]);
@@ -53,7 +53,7 @@ fn dates_belong_to_the_cells_that_hold_them() {
 }
 
 #[test]
-fn grains_fit_cells_that_are_not_finer() {
+fn grain_fits_cells_that_are_not_finer() {
     let fits = |granularity: &str| {
         let plan = plan("2026-11-18", "2026-11-19", granularity, "UTC");
         (plan.fitting, plan.too_coarse, plan.days.len())
@@ -69,7 +69,7 @@ fn reading(from: &str, to: &str, granularity: &str, zone: &str, limits: &EpochLi
 }
 
 #[test]
-fn the_coarsest_sums_that_are_cut_alike_are_read() {
+fn chooses_the_coarsest_rollup_that_fits() {
     let grain = |from, to, granularity, zone| reading(from, to, granularity, zone, &EpochLimits::default()).grain;
     for granularity in ["day", "week", "month", "all"] {
         assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "UTC"), Grain::Day, "{granularity}");
@@ -92,7 +92,7 @@ fn the_coarsest_sums_that_are_cut_alike_are_read() {
 }
 
 #[test]
-fn sums_that_are_kept_longer_are_read_if_they_fit() {
+fn chooses_the_rollup_that_is_kept_longest() {
     let kept = |table: &str, before: &str| {
         (table.to_owned(), RetentionBound { before: at(before), changed_at: at("2026-11-22T00:00:00Z") })
     };

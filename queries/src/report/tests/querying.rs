@@ -2,10 +2,10 @@ use serde_json::{Value, json};
 
 use super::super::query::DataState;
 use super::super::request::ReportRequest;
-use super::{query, unsaid};
+use super::{defaults, query};
 
 #[test]
-fn what_means_the_same_has_one_form() {
+fn equal_requests_have_one_canonical_query() {
     let canonical = json!({
         "measures": ["clicks", "spend", "ctr", "cpc"],
         "date_from": "2026-11-01",
@@ -41,16 +41,16 @@ fn what_means_the_same_has_one_form() {
 }
 
 #[test]
-fn a_form_is_its_own_form() {
+fn canonical_query_is_its_own_canonical_query() {
     let first = serde_json::to_value(query(json!({"measures": ["roas", "clicks"], "order_by": ["-roas"]}))).unwrap();
     assert_eq!(serde_json::to_value(query(first.clone())).unwrap(), first);
     // Whatever surrounds it.
     let again: ReportRequest = serde_json::from_value(first).unwrap();
-    assert_eq!(again.canonical(unsaid(), DataState::Final).unwrap().0.data_state, DataState::All);
+    assert_eq!(again.canonical(defaults(), DataState::Final).unwrap().0.data_state, DataState::All);
 }
 
 #[test]
-fn what_is_left_out_is_filled_in() {
+fn fills_in_defaults() {
     assert_eq!(
         serde_json::to_value(query(json!({}))).unwrap(),
         json!({
@@ -62,7 +62,7 @@ fn what_is_left_out_is_filled_in() {
 }
 
 #[test]
-fn what_decides_nothing_is_not_told() {
+fn serializes_no_member_that_decides_nothing() {
     let form = |request: Value| serde_json::to_value(query(request)).unwrap();
     let plain = form(json!({"measures": ["clicks"]}));
     let idle = json!({"measures": ["clicks"], "week_start": "sunday", "fill": "none", "totals": false});
@@ -80,14 +80,14 @@ fn what_decides_nothing_is_not_told() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_named_at_once() {
+fn names_all_wrong_fields_at_once() {
     let request: ReportRequest = serde_json::from_value(json!({
         "measures": ["clicks", "nonsense"], "date_to": "soon", "time_zone": "Nowhere", "granularity": "era",
         "group_by": ["moon"], "data_state": "maybe", "filters": {"status": ["asleep"], "campaign_id": ["x"]}, "order_by": ["spend"], "limit": 0,
         "week_start": "mon", "compare_to": "last_week", "fill": "nulls", "subtotals": "bucket",
     }))
     .unwrap();
-    let wrong = request.canonical(unsaid(), DataState::All).unwrap_err();
+    let wrong = request.canonical(defaults(), DataState::All).unwrap_err();
     let mut fields: Vec<_> = wrong.iter().map(|error| error.field.as_str()).collect();
     fields.sort_unstable();
     assert_eq!(
@@ -113,11 +113,11 @@ fn everything_that_is_wrong_is_named_at_once() {
 }
 
 #[test]
-fn dates_are_written_in_one_way() {
+fn rejects_dates_in_other_formats() {
     let wrong = |date: &str| {
         let request: ReportRequest =
             serde_json::from_value(json!({"date_from": date, "date_to": "2026-11-21"})).unwrap();
-        request.canonical(unsaid(), DataState::All).unwrap_err().remove(0).detail
+        request.canonical(defaults(), DataState::All).unwrap_err().remove(0).detail
     };
     for date in
         ["+2026-1-21", " 2026-1-21", "2026- 11-1", "2026-11-1 ", "2026-1-021", "20261-1-21", "２０26-1-1", "2026-02-30"]
@@ -129,11 +129,11 @@ fn dates_are_written_in_one_way() {
 }
 
 #[test]
-fn lists_are_as_long_as_they_may_be_and_no_longer() {
+fn rejects_lists_beyond_the_limit() {
     let wrong = |request: Value| {
         let request: ReportRequest = serde_json::from_value(request).unwrap();
         request
-            .canonical(unsaid(), DataState::All)
+            .canonical(defaults(), DataState::All)
             .map(|_| ())
             .map_err(|wrong| wrong.into_iter().map(|error| (error.field, error.detail)).collect::<Vec<_>>())
     };
@@ -149,7 +149,7 @@ fn lists_are_as_long_as_they_may_be_and_no_longer() {
 }
 
 #[test]
-fn a_request_can_be_sent_again_as_it_was() {
+fn request_survives_serialization() {
     let sent = json!({"measures": ["clicks"], "filters": {"source": ["a"]}, "limit": 5});
     let request: ReportRequest = serde_json::from_value(sent.clone()).unwrap();
     assert_eq!(serde_json::to_value(&request).unwrap(), sent);

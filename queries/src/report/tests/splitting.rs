@@ -5,15 +5,15 @@ use super::super::sum::{DimensionValue, Sum};
 use super::sum;
 
 fn named(value: &str, sum: &Sum) -> Sum {
-    Sum { slice: Some(DimensionValue::Value(value.to_owned())), ..sum.clone() }
+    Sum { dimension_value: Some(DimensionValue::Value(value.to_owned())), ..sum.clone() }
 }
 
 fn rest(sum: &Sum) -> Sum {
-    Sum { slice: Some(DimensionValue::None), ..sum.clone() }
+    Sum { dimension_value: Some(DimensionValue::None), ..sum.clone() }
 }
 
 #[test]
-fn what_no_value_says_is_the_rest() {
+fn rest_of_a_total_has_no_value() {
     let clicks = |cell, value| sum(cell, 1, Measure::Clicks, value);
     let totals =
         vec![clicks(0, 10), clicks(1, 7), clicks(2, 0), sum(0, 1, Measure::Spend, 40), sum(0, 2, Measure::Clicks, 5)];
@@ -26,7 +26,7 @@ fn what_no_value_says_is_the_rest() {
 }
 
 #[test]
-fn a_rest_may_be_less_than_nothing() {
+fn rest_may_be_negative() {
     let totals = vec![sum(0, 1, Measure::Clicks, 2)];
     let values = vec![named("DE", &sum(0, 1, Measure::Clicks, 5))];
     let parts = split(totals, values).unwrap();

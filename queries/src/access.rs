@@ -1,11 +1,10 @@
-//! Access: whose rows a query may read, and what of them is shown. It begins every key of a cache, a cursor or a view,
-//! so that nothing that was made for one caller fits another whose rights differ. Callers of equal rights share what
-//! was computed.
+//! Access: whose rows a query may read, and what it shows of them. It begins the hash of every query, so that no cached
+//! result and no cursor of one caller fits another caller with other rights. Callers with equal rights share results.
 
 use platform::principal::Principal;
 use serde::Serialize;
 
-/// What of the read model a caller sees.
+/// What a caller may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Access {
     pub workspace: i32,
@@ -13,7 +12,7 @@ pub struct Access {
     pub shown: Visibility,
 }
 
-/// The rows of the workspace that a caller sees.
+/// The rows of the workspace that a caller may read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum RowFilter {
     /// All of them.
@@ -21,7 +20,7 @@ pub enum RowFilter {
     Unrestricted,
 }
 
-/// What the scopes of a caller show of a row. Whoever may read sees all of it.
+/// The members of a row that a caller may read. Every scope that may read sees all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 pub enum Visibility {
     /// Every member.
@@ -30,14 +29,14 @@ pub enum Visibility {
 }
 
 impl Access {
-    /// All rows of a workspace, whole.
+    /// Access to all rows of a workspace.
     pub fn to_workspace(workspace: i32) -> Self {
         Self { workspace, rows: RowFilter::default(), shown: Visibility::default() }
     }
 }
 
 impl From<&Principal> for Access {
-    /// The scopes say whether a caller may read at all, which is decided before; none of them changes what is shown.
+    /// The scopes decide earlier whether the caller may read at all. None of them changes what is shown.
     fn from(principal: &Principal) -> Self {
         Self::to_workspace(principal.workspace)
     }

@@ -1,4 +1,4 @@
-//! Corrections of one campaign's numbers: what was retracted or restated, and which buckets that changed.
+//! The corrections of one campaign's numbers: what was retracted or restated, and which buckets changed.
 
 use std::collections::BTreeMap;
 
@@ -31,10 +31,10 @@ use crate::warning::Warning;
 /// The model that corrections are read from, as answers name it.
 pub const MODEL: &str = "corrections";
 
-/// The corrections that are asked for: days that are left open are decided by the workspace.
+/// The requested corrections. The workspace decides on open days.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CorrectionsRequest {
-    /// Of this campaign.
+    /// The campaign.
     pub id: Uuid,
     pub date_from: Option<String>,
     pub date_to: Option<String>,
@@ -87,8 +87,8 @@ pub struct Correction {
     pub totals: BTreeMap<&'static str, Value>,
 }
 
-fn beyond_retention(kept: RetentionBound) -> Warning {
-    let before = kept.before.to_rfc3339_opts(SecondsFormat::Secs, true);
+fn beyond_retention(bound: RetentionBound) -> Warning {
+    let before = bound.before.to_rfc3339_opts(SecondsFormat::Secs, true);
     Warning {
         code: "beyond_retention",
         detail: format!(
@@ -99,16 +99,16 @@ fn beyond_retention(kept: RetentionBound) -> Warning {
     }
 }
 
-/// The days that are asked about, and what is kept of them.
+/// The requested days, and what is kept of them.
 #[derive(Debug)]
 pub struct CorrectionsRange {
     plan: Plan,
-    /// If the days reach back beyond it.
+    /// The retention of corrections, if the days begin before it.
     beyond: Option<RetentionBound>,
 }
 
 impl CorrectionsRequest {
-    /// The days are those of a report that is one bucket.
+    /// The canonical query. Its days are those of a report with one bucket.
     pub(crate) fn canonical(&self, defaults: QueryDefaults) -> Result<(CorrectionsQuery, Paging), ReadError> {
         let request = ReportRequest {
             date_from: self.date_from.clone(),
@@ -154,9 +154,9 @@ pub(crate) async fn probe(
     if !lookups::exists(snapshot, query.campaign_id).await? {
         return Ok(None);
     }
-    let touched = Scope::Campaigns(vec![query.campaign_id]).last_change(snapshot, &plan.months()).await?;
+    let last_change = Scope::Campaigns(vec![query.campaign_id]).last_change(snapshot, &plan.months()).await?;
     let beyond = EpochLimits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
-    let version = Version::new(snapshot.revision, touched.position, beyond.map(|kept| kept.changed_at));
+    let version = Version::new(snapshot.revision, last_change.position, beyond.map(|bound| bound.changed_at));
     let (epoch, validity, prepared) = (snapshot.epoch, Validity::Until(None), CorrectionsRange { plan, beyond });
     Ok(Some(Probe { epoch, version, validity, numbers: None, prepared }))
 }
@@ -176,7 +176,7 @@ pub(crate) async fn load(
     Ok(TypedResult { meta, next_cursor, data: corrections })
 }
 
-/// A correction as its table has it.
+/// A correction as the table has it.
 struct Row {
     correction_id: String,
     original_id: String,
@@ -195,7 +195,7 @@ struct Row {
     value: Option<i64>,
 }
 
-/// Where a row stands among the others: bucket, position, place in the event.
+/// The sort key of a row: bucket, position, index in the event.
 type Key = (String, i64, i32);
 
 impl Row {
@@ -246,8 +246,8 @@ async fn rows(
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let CorrectionsRange { plan, beyond } = range;
     let (start, to) = (plan.calendar.start(), plan.calendar.end());
-    // What is no longer kept may still be there for a while.
-    let from = beyond.map_or(start, |kept| kept.before.max(start));
+    // Rows that retention gave up may not be dropped yet.
+    let from = beyond.map_or(start, |bound| bound.before.max(start));
     let (after_bucket, after_position, after_item) = match page.after::<Key>()? {
         None => (from, 0, 0),
         Some((bucket, position, item)) => {

@@ -1,4 +1,4 @@
-//! Dashboards: many reports at one position, from one snapshot. One that has no result never fails the others.
+//! Dashboards: many reports at one position, from one snapshot. A report without a result does not fail the others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,36 +23,35 @@ use crate::version::{Revision, Version};
 /// The model that dashboards are read from, as answers name it.
 pub const MODEL: &str = "dashboard";
 
-/// The reports of a dashboard by their names, as they were asked for.
+/// The requested reports of a dashboard, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DashboardRequest {
     pub reports: BTreeMap<String, DashboardEntry>,
 }
 
-/// One report of a dashboard, as it was asked for.
+/// One requested report of a dashboard.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DashboardEntry {
     Report {
         request: Box<ReportRequest>,
         data_state: DataState,
     },
-    /// It was refused before: why, in a text of the caller's.
+    /// It was refused before, with a text of the caller of this crate.
     Refused(Box<str>),
 }
 
-/// The canonical queries by their names, or why there is none.
+/// The canonical queries by name, or why there is none.
 #[derive(Debug)]
 pub struct DashboardQuery(pub BTreeMap<String, Result<Resolved<ReportQuery>, ReadError>>);
 
 /// The result of one report of a dashboard, or why it has none.
 pub type ReportResult = Result<Box<TypedResult<ReportData>>, ReadError>;
 
-/// What is known of each report before it is computed. `None`: it has no query. What is refused as things stand is
-/// refused here.
+/// The context of each report, or why the report is refused at present. `None`: it has no query.
 pub struct DashboardContexts(BTreeMap<String, Option<Result<ReportContext, ReadError>>>);
 
 impl DashboardRequest {
-    /// What its reports are about: one of all campaigns is about all.
+    /// What its reports are about. A report without campaigns is about all.
     pub(crate) fn scope(&self) -> ResourceScope {
         let reports = self.reports.values().filter_map(|entry| match entry {
             DashboardEntry::Report { request, .. } => Some(request.named_campaigns()),
@@ -99,7 +98,7 @@ impl Serialize for DashboardQuery {
 }
 
 impl ReadError {
-    /// The error of one report, if it is the fault of that; else it fails all of them.
+    /// The error of one report, if its query is at fault. Any other error fails the dashboard.
     fn of_one_report(self) -> Result<Self, Self> {
         if self.is_client_error() { Ok(self) } else { Err(self) }
     }
@@ -134,8 +133,8 @@ pub(crate) async fn probe(
     let now = snapshot.now;
     let (nothing, everything) =
         (Version::new(Revision::default(), 0, None), Version::new(snapshot.revision, snapshot.applied, Some(now)));
-    // What is refused as it was sent is refused for ever. What is refused as things stand may have a result as soon as
-    // anything happens, and there is nothing to tell by.
+    // An invalid query is refused in every state. A query that is refused at present may have a result after any
+    // change, and no mark shows that change.
     let least = if is_refused_now { everything } else { nothing };
     let version = each().map(|context| context.version).fold(least, Version::max);
     let until = each().filter_map(|context| context.until).min();

@@ -14,16 +14,16 @@ use crate::status::ReadStatus;
 pub enum ReadError {
     #[error("the query is not valid: {0:?}")]
     Query(Vec<FieldError>),
-    /// Refused by the caller, who said so in a text of its own: one of several queries could not be read at all.
+    /// One of several queries could not be parsed. The caller of this crate gives the text of its refusal.
     #[error("one of several queries could not be read: {0}")]
     Unreadable(Box<str>),
-    /// There is no such thing in this workspace, as it was where the status says.
+    /// The resource does not exist in this workspace, at the position of the status.
     #[error("there is no such thing in this workspace")]
     NotFound(Box<ReadStatus>),
-    #[error("position {asked} is past the head {head}")]
-    UnknownPosition { asked: i64, head: i64 },
-    #[error("position {asked} is not applied yet: {applied} is")]
-    NotYetVisible { asked: i64, applied: i64 },
+    #[error("position {requested} is past the head {head}")]
+    UnknownPosition { requested: i64, head: i64 },
+    #[error("position {requested} is not applied yet: {applied} is")]
+    NotYetVisible { requested: i64, applied: i64 },
     #[error("the answer would lag by {lag}")]
     StalenessBoundUnmet { lag: TimeDelta },
     #[error("the read model is being built")]

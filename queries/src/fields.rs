@@ -9,7 +9,7 @@ use uuid::Uuid;
 /// The most values in one list of a request.
 pub const MAX_LIST: usize = 1_000;
 
-/// What is wrong with one field of a request.
+/// The error of one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// The path of the field, such as `filters.source[3]`.
@@ -30,7 +30,7 @@ impl FieldErrors {
         if self.0.is_empty() { Ok(read) } else { Err(self.0) }
     }
 
-    /// Whether nothing at this path or below it is wrong so far.
+    /// Whether no field at this path or below it has an error so far.
     pub fn is_valid_below(&self, path: &str) -> bool {
         !self.0.iter().any(|error| error.field.starts_with(path))
     }
@@ -39,16 +39,16 @@ impl FieldErrors {
         text?.parse().map_err(|error| self.push(field, error)).ok()
     }
 
-    /// Each of a list, as a set.
+    /// Parses each value of a list, into a set.
     pub fn set<T: FromStr<Err: Display> + Ord>(&mut self, field: &str, texts: &[String]) -> BTreeSet<T> {
-        let each = self.bounded(field, texts).iter().enumerate();
+        let each = self.limited(field, texts).iter().enumerate();
         each.filter_map(|(index, text)| self.parse(&format!("{field}[{index}]"), Some(text))).collect()
     }
 
-    /// A list of ids, as a set.
+    /// Parses a list of ids, into a set.
     pub fn ids(&mut self, field: &str, texts: &[String]) -> BTreeSet<Uuid> {
         let mut ids = BTreeSet::new();
-        for (index, text) in self.bounded(field, texts).iter().enumerate() {
+        for (index, text) in self.limited(field, texts).iter().enumerate() {
             match text.parse() {
                 Ok(id) => drop(ids.insert(id)),
                 Err(_) => self.push(format!("{field}[{index}]"), "is not a UUID"),
@@ -57,8 +57,8 @@ impl FieldErrors {
         ids
     }
 
-    /// The list, or an empty one in place of one that is too long, which is wrong as a whole.
-    pub fn bounded<'a, T>(&mut self, field: &str, values: &'a [T]) -> &'a [T] {
+    /// The list; an empty one and an error, if it is too long.
+    pub fn limited<'a, T>(&mut self, field: &str, values: &'a [T]) -> &'a [T] {
         if values.len() <= MAX_LIST {
             return values;
         }

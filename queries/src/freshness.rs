@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::MODEL;
+use crate::CAMPAIGN_MODEL;
 use crate::access::Access;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
@@ -34,7 +34,7 @@ pub struct FreshnessBody {
 /// The progress of one epoch of a projection.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProjectionStatus {
-    #[schema(example = "campaign_model")]
+    #[schema(example = json!(CAMPAIGN_MODEL))]
     pub projection: String,
     /// Null if no event of the workspace was ever projected.
     pub epoch: Option<i32>,
@@ -145,7 +145,7 @@ impl ReadModel {
 
 impl SourceStatusBody {
     fn new(source: Source, parked: u64, now: DateTime<Utc>) -> Self {
-        let Source { id, definition, freshness, cuts: _, last_position: _, has_data: feeds } = source;
+        let Source { id, definition, freshness, stated_grains: _, last_position: _, has_data: feeds } = source;
         Self {
             status: freshness.status(now).name(),
             final_through: freshness.final_through(now).filter(|_| parked == 0),
@@ -191,7 +191,7 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, R
     .fetch_all(snapshot.db())
     .await?;
     let mut parked = parked(snapshot).await?;
-    let mut standings: Vec<_> = rows
+    let mut projections: Vec<_> = rows
         .into_iter()
         .map(|row| ProjectionStatus {
             state: match (row.live, row.state.as_str()) {
@@ -212,10 +212,10 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, R
                 .map(|((position, reason), stopped_at)| Stop { position, reason, stopped_at }),
         })
         .collect();
-    // What is not there lags behind by everything.
-    if !standings.iter().any(|standing| standing.projection == MODEL && standing.state == "live") {
-        standings.push(ProjectionStatus {
-            projection: MODEL.to_owned(),
+    // A missing projection lags behind by the whole log.
+    if !projections.iter().any(|status| status.projection == CAMPAIGN_MODEL && status.state == "live") {
+        projections.push(ProjectionStatus {
+            projection: CAMPAIGN_MODEL.to_owned(),
             epoch: None,
             state: "missing",
             applied: 0,
@@ -225,16 +225,16 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, R
             parked: Vec::new(),
         });
     }
-    Ok(standings)
+    Ok(projections)
 }
 
-/// What waits, by projection and epoch.
+/// The parked parts, by projection and epoch.
 async fn parked(snapshot: &mut Snapshot) -> Result<BTreeMap<(String, i32), Vec<ParkedPartBody>>, ReadError> {
     let workspace = snapshot.workspace;
     let rows = sqlx::query!(
         r#"SELECT projection AS "projection!", epoch AS "epoch!", position AS "position!",
-                  stream_type AS "stream_type!", stream_id AS "stream_id!", campaign_id, waiting AS "waiting!", reason AS "reason!",
-                  parked_at AS "parked_at!"
+                  stream_type AS "stream_type!", stream_id AS "stream_id!", campaign_id, waiting AS "waiting!",
+                  reason AS "reason!", parked_at AS "parked_at!"
            FROM (
                SELECT p.*, row_number() OVER (PARTITION BY p.projection, p.epoch
                                               ORDER BY p.position, p.stream_type, p.stream_id, p.campaign_id) AS place

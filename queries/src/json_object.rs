@@ -1,5 +1,5 @@
-//! Objects that are written as objects. serde's derive takes a list of the members' values for one, too, in the order
-//! of the fields in our source, which is no promise of ours.
+//! JSON objects that are read from objects alone. serde's derive also reads a list of the members' values, in the order
+//! of the fields in the source, which no API should promise.
 
 /// Makes types that derive `serde` with `#[serde(remote = "Self")]` be read from objects only. They are written as
 /// derived.
@@ -19,7 +19,7 @@ macro_rules! json_objects {
                         }
 
                         fn visit_map<A: serde::de::MapAccess<'de>>(self, members: A) -> Result<$type, A::Error> {
-                            // What is derived, which is not the trait's.
+                            // The derived function, not that of the trait.
                             <$type>::deserialize(serde::de::value::MapAccessDeserializer::new(members))
                         }
                     }

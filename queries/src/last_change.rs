@@ -6,22 +6,22 @@ use uuid::Uuid;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 
-/// The most campaigns that a query watches one by one; beyond, it watches them all.
+/// The most campaigns that a query watches one by one. With more, it watches all.
 const MAX_WATCHED: usize = 100;
 
-/// Whose events may change a result.
+/// The campaigns whose events may change a result.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Scope {
-    /// Those of these campaigns.
+    /// These campaigns.
     Campaigns(Vec<Uuid>),
-    /// Those of any campaign.
+    /// All campaigns.
     Workspace,
 }
 
-/// What last touched a scope.
+/// The last change of a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastChange {
-    /// The last event's position.
+    /// The position of the last event that touched it.
     pub position: i64,
     /// When the clock last made a launched campaign active.
     pub last_start: Option<DateTime<Utc>>,
@@ -30,13 +30,13 @@ pub(crate) struct LastChange {
 }
 
 impl Scope {
-    /// The scope of a query that is about these campaigns; about all of them if it names none.
+    /// The scope of a query about these campaigns; about all if it names none.
     pub(crate) fn of(campaigns: impl IntoIterator<Item = Uuid>) -> Self {
         let campaigns: Vec<_> = campaigns.into_iter().take(MAX_WATCHED + 1).collect();
         if campaigns.is_empty() || campaigns.len() > MAX_WATCHED { Self::Workspace } else { Self::Campaigns(campaigns) }
     }
 
-    /// The marks of its numbers in these months.
+    /// The names of the marks of its numbers in these months.
     fn marks(&self, months: &[String]) -> Vec<String> {
         match self {
             Self::Workspace => months.iter().map(|month| format!("month:{month}")).collect(),
@@ -50,7 +50,7 @@ impl Scope {
         }
     }
 
-    /// What last touched its campaigns, what feeds them, and their numbers in these months.
+    /// The last change of its campaigns, their sources, and their numbers in these months.
     pub(crate) async fn last_change(
         &self,
         snapshot: &mut Snapshot,
@@ -58,15 +58,15 @@ impl Scope {
     ) -> Result<LastChange, ReadError> {
         let marks = self.marks(months);
         match self {
-            Self::Workspace => workspace_touched(snapshot, &marks).await,
-            Self::Campaigns(campaigns) => campaigns_touched(snapshot, &marks, campaigns).await,
+            Self::Workspace => last_change_of_workspace(snapshot, &marks).await,
+            Self::Campaigns(campaigns) => last_change_of_campaigns(snapshot, &marks, campaigns).await,
         }
     }
 }
 
-async fn workspace_touched(snapshot: &mut Snapshot, marks: &[String]) -> Result<LastChange, ReadError> {
+async fn last_change_of_workspace(snapshot: &mut Snapshot, marks: &[String]) -> Result<LastChange, ReadError> {
     let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
-    let touched = sqlx::query_as!(
+    let last_change = sqlx::query_as!(
         LastChange,
         r#"SELECT greatest(
                0,
@@ -85,16 +85,16 @@ async fn workspace_touched(snapshot: &mut Snapshot, marks: &[String]) -> Result<
     )
     .fetch_one(snapshot.db())
     .await?;
-    Ok(touched)
+    Ok(last_change)
 }
 
-async fn campaigns_touched(
+async fn last_change_of_campaigns(
     snapshot: &mut Snapshot,
     marks: &[String],
     campaigns: &[Uuid],
 ) -> Result<LastChange, ReadError> {
     let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
-    let touched = sqlx::query_as!(
+    let last_change = sqlx::query_as!(
         LastChange,
         r#"WITH watched AS MATERIALIZED (
                SELECT position, CASE WHEN state = 'launched' THEN starts_at END AS starts_at
@@ -118,7 +118,7 @@ async fn campaigns_touched(
     )
     .fetch_one(snapshot.db())
     .await?;
-    Ok(touched)
+    Ok(last_change)
 }
 
 #[cfg(test)]

@@ -1,58 +1,66 @@
 //! Queries: the use cases that read, without HTTP.
 //!
-//! The read tables are the contract with the projections: nothing here writes. [`ReadModel`] is what every query works
-//! with. An edge (REST, a stream, GraphQL) turns what it was sent into a [`Query`], calls [`ReadModel::read`], and
-//! encodes the typed [`QueryResult`] of the [`Answer`]. The steps of a read:
+//! The read tables are the contract with the projections: nothing here writes. An edge (REST, a stream, GraphQL) turns
+//! a request into a [`Query`], calls [`ReadModel::read`], and encodes the typed [`QueryResult`] of the [`Answer`]. The
+//! steps of a read ([`mod@read`]):
 //!
-//! 1. **Head.** How far the workspace's rows are is loaded ([`database::model_head`]), by one statement for all
-//!    requests that came meanwhile ([`database::batch_loader`]). If the caller requires more than that
-//!    ([`consistency`]), the read goes on at step 5.
-//! 2. **Resolve.** The query becomes canonical at the workspace's time zone and the present instant, with what was left
-//!    out ([`Query::resolve`]). This happens once. Its hash begins with the caller's [`Access`].
-//! 3. **Cache.** A kept result that was read at this head, and before the next instant at which the clock changes it,
-//!    is the answer (`read::cache`).
-//! 4. **Single flight.** Of all who want the same, one computes; the others take what it kept.
+//! 1. **Head.** One statement loads the model heads of all concurrent requests ([`database::model_head`],
+//!    [`database::batch_loader`]). If a head does not meet the caller's requirement ([`consistency`]), the read goes on
+//!    at step 5.
+//! 2. **Resolve.** The query becomes canonical, once, at the workspace's time zone and the present instant
+//!    ([`Query::resolve`]). Its hash begins with the caller's [`Access`] ([`resolved`]).
+//! 3. **Cache.** A cached result is the answer if it was read at this head, and if no clock boundary has passed since
+//!    (`read::cache`).
+//! 4. **Single flight.** Of all concurrent requests for the same result, one computes, and the others take its result.
 //! 5. **Snapshot.** One database transaction, as fresh as the caller requires ([`database::snapshot`]). The result, its
 //!    position and its epoch come from it.
-//! 6. **Probe.** From the marks of the scopes that the query touches follows the result's version ([`version`]), and
-//!    how long it holds ([`query::probe`]). If the caller has the result of this version, or the cache does, nothing is
-//!    computed.
-//! 7. **Load.** The typed result ([`query::load`]). It is kept with its encodings. Each encoding is made by the caller
-//!    at its first use and weighed.
+//! 6. **Probe.** The scope marks give the result's [`version`] and how long it holds ([`mod@probe`]). Nothing is
+//!    computed if the caller or the cache has the result of this version.
+//! 7. **Load.** The typed result ([`result`]) is computed and cached. The caller makes each encoding at its first use.
 //!
-//! [`ReadModel::read_pages`] reads a list of any length from one snapshot, page after page; nothing of that is kept.
+//! [`ReadModel::read_pages`] reads a list of any length from one snapshot, page after page. None of its pages are
+//! cached.
 //!
-//! `docs/adding-an-endpoint.md` says how to add a query. The compiler names the matches that lack a new variant of
-//! [`Query`], [`CanonicalQuery`] or [`Data`].
+//! Modules import from those above them in the list below, and each query is a module. `docs/adding-an-endpoint.md`
+//! says how to add one. The compiler names the matches that lack a new variant of [`Query`], [`CanonicalQuery`] or
+//! [`Data`].
 
-pub mod access; // whose rows, and what of them
-pub mod consistency; // how fresh a caller requires a result
-mod database; // connections, model heads and snapshots
+pub mod access; // what a caller may read
 mod error; // why a query has no result
 pub mod fields; // validation of requests
-mod json_object; // objects that are written as objects
-mod last_change; // what last touched the campaigns of a query
+mod json_object; // JSON objects that are read from objects alone
 mod paging; // pages, and the cursors where they end
-pub mod parked; // what waits because it cannot be applied, and which results lack it
-mod probe; // what is known before a result is computed
-mod query; // queries as requested and in canonical form, with their steps and data by kind
-mod read; // from a query to its answer
+mod status; // the log position of a read, and how fresh its rows are
+mod version; // what a result depends on
+mod warning; // warnings about data
+
+pub mod parked; // parked parts of the log, and which results lack them
+
+mod database; // connections, model heads and snapshots
+
+pub mod consistency; // how fresh a caller requires a result
+mod last_change; // what last touched the campaigns of a query
+pub mod sources; // sources and how fresh they are
+
+mod probe; // the version of a result, before it is computed
 mod resolved; // a canonical query with its page and its hash
 mod result; // typed results
-pub mod sources; // sources and how fresh they are
-mod status; // where a read's rows are
-mod version; // what a result depends on, and the version that follows
-mod warning; // what a reader should know beside the data
+
+pub mod report; // numbers over ranges of days
 
 pub mod activity; // who did what to one campaign
 pub mod campaign; // one campaign
-pub mod campaigns; // many of them
-pub mod corrections; // what corrections did to one campaign
+pub mod campaigns; // many campaigns
+pub mod corrections; // the corrections of one campaign's numbers
 pub mod dashboard; // many reports at one position
-pub mod freshness; // projections and sources, as they are now
 pub mod leaderboard; // campaigns, ranked
-pub mod pacing; // whether one campaign spends its budget as its days pass
-pub mod report; // numbers over ranges of days
+pub mod pacing; // budget and spend of one campaign
+
+mod query; // all queries: their forms, steps and data
+
+mod read; // from a query to its answer
+
+pub mod freshness; // projections and sources at present
 
 pub use access::Access;
 pub use database::progress::Progress;
@@ -65,5 +73,5 @@ pub use status::ReadStatus;
 pub use version::Version;
 pub use warning::Warning;
 
-/// The projection that everything here is read from.
-pub(crate) const MODEL: &str = "campaign_model";
+/// The name of the projection that everything here is read from.
+pub(crate) const CAMPAIGN_MODEL: &str = "campaign_model";

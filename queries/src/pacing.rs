@@ -1,4 +1,4 @@
-//! Pacing: whether one campaign spends its budget as its days pass.
+//! Pacing: the budget and the spend of one campaign, compared as the days of its flight pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,8 +28,8 @@ use crate::warning::Warning;
 /// The model that pacing is read from, as answers name it.
 pub const MODEL: &str = "pacing";
 
-/// How far back spend is looked for.
-const MOST_DAYS: u64 = 9_999;
+/// The most days before today whose spend counts.
+const MAX_DAYS: u64 = 9_999;
 
 /// The pacing of a campaign. Only whole days before today, in the campaign's time zone, are compared with the expected
 /// spend. A member is null if it cannot be computed; a warning says why.
@@ -85,7 +85,7 @@ pub struct PacingBody {
     pub daily_needed: Value,
 }
 
-/// What pacing is computed from.
+/// What a probe has loaded for pacing.
 pub struct PacingInputs {
     campaign: PacedCampaign,
     /// The report of its spend.
@@ -97,7 +97,7 @@ pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Pr
     let Some(campaign) = PacedCampaign::find(snapshot, id).await? else { return Ok(None) };
     let query = daily_spend(id, &campaign, local_date(snapshot.now, campaign.zone));
     let mut shared = SnapshotLookups::load(snapshot).await?;
-    // Its version holds the last midnight, and it lasts until the next: a boundary of the days that it covers.
+    // Its version has the last midnight and holds until the next one, because both are edges of its days.
     let spend = prepare(snapshot, &mut shared, &query).await?.into_probe(snapshot);
     Ok(Some(spend.map(|spend| PacingInputs { campaign, query, spend })))
 }
@@ -125,7 +125,7 @@ impl std::fmt::Debug for PacingInputs {
     }
 }
 
-/// What pacing needs to know of a campaign.
+/// The properties of a campaign that pacing uses.
 struct PacedCampaign {
     state: CampaignState,
     zone: Zone,
@@ -134,7 +134,7 @@ struct PacedCampaign {
     ends_on: Option<NaiveDate>,
     starts_at: DateTime<Utc>,
     budget: Option<Budget>,
-    /// When a source first spent anything for it.
+    /// The first bucket with spend.
     first_spent: Option<DateTime<Utc>>,
 }
 
@@ -197,7 +197,7 @@ impl PacedCampaign {
         } = pacing(&flight);
         let money = |micros: Option<i128>| micros.map_or(Value::Null, |micros| Value::Money(micros, self.currency));
         let quotient = |millionths: Option<i128>| millionths.map_or(Value::Null, Value::Millionths);
-        // Of one other currency it can be said, though not compared.
+        // Spend in one other currency is shown, though not compared.
         let spent = if in_currency { money(spent) } else { spend.total() };
         PacingBody {
             campaign_id,
@@ -222,7 +222,7 @@ impl PacedCampaign {
         }
     }
 
-    /// Why something cannot be told.
+    /// The warnings about members that are null.
     fn warnings(&self, spend: &Spend) -> Vec<Warning> {
         let warning = |code, detail: &str| Warning {
             code,
@@ -237,7 +237,7 @@ impl PacedCampaign {
         if self.ends_on.is_none() {
             all.push(warning("no_end", "The campaign has no last day, so its spend at the end is not projected."));
         }
-        if spend.currencies.is_empty() && !spend.was_mixed_in_a_day {
+        if spend.currencies.is_empty() && !spend.has_mixed_day {
             all.push(warning("no_spend", "No primary source states what the campaign spends."));
         }
         if spend.currencies.len() == 1 && !spend.currencies.contains(&self.currency) {
@@ -246,7 +246,7 @@ impl PacedCampaign {
                 "The spend and the budget are in different currencies, so they are not compared.",
             ));
         }
-        if spend.currencies.len() > 1 && !spend.was_mixed_in_a_day {
+        if spend.currencies.len() > 1 && !spend.has_mixed_day {
             all.push(warning("mixed_currency", "The spend is in different currencies, which are never added."));
         }
         all
@@ -255,9 +255,9 @@ impl PacedCampaign {
 
 /// The report of the spend of every day so far, in the campaign's zone.
 fn daily_spend(id: Uuid, campaign: &PacedCampaign, today: NaiveDate) -> ReportQuery {
-    // A day that a source states in another zone may stand under the date before.
+    // A day of another zone may belong to the date before.
     let first = campaign.first_spent.map(|at| local_date(at, campaign.zone)).and_then(|day| day.pred_opt());
-    let earliest = today.checked_sub_days(Days::new(MOST_DAYS)).unwrap_or(today);
+    let earliest = today.checked_sub_days(Days::new(MAX_DAYS)).unwrap_or(today);
     let date_from = first.map_or(campaign.starts_on, |first| first.min(campaign.starts_on));
     ReportQuery {
         measures: vec![MeasureColumn::Additive(Measure::Spend)],
@@ -277,30 +277,30 @@ fn daily_spend(id: Uuid, campaign: &PacedCampaign, today: NaiveDate) -> ReportQu
     }
 }
 
-/// What was spent, by day.
+/// The spend by day.
 struct Spend {
-    /// In one currency. `None` when nobody states any, or in several.
+    /// `None` without any spend, or with several currencies.
     by_day: Option<BTreeMap<NaiveDate, i128>>,
     currencies: BTreeSet<Currency>,
-    was_mixed_in_a_day: bool,
+    has_mixed_day: bool,
 }
 
 impl Spend {
-    fn of(rows: &[rows::Row], ground: &ReportContext) -> Self {
+    fn of(rows: &[rows::Row], context: &ReportContext) -> Self {
         let mut by_day = BTreeMap::new();
         let mut currencies = BTreeSet::new();
-        let was_mixed_in_a_day = rows.iter().any(|row| !row.by_currency.is_empty());
+        let has_mixed_day = rows.iter().any(|row| !row.by_currency.is_empty());
         for row in rows {
             let (Some(Value::Money(micros, currency)), Some(cell)) =
-                (row.values.first(), ground.own.plan.cells().get(row.key.cell))
+                (row.values.first(), context.own.plan.cells().get(row.key.cell))
             else {
                 continue;
             };
             currencies.insert(*currency);
             *by_day.entry(cell.first_date).or_default() += micros;
         }
-        let is_one = currencies.len() == 1 && !was_mixed_in_a_day;
-        Self { by_day: is_one.then_some(by_day), currencies, was_mixed_in_a_day }
+        let is_one = currencies.len() == 1 && !has_mixed_day;
+        Self { by_day: is_one.then_some(by_day), currencies, has_mixed_day }
     }
 
     fn total(&self) -> Value {

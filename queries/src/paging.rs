@@ -1,4 +1,4 @@
-//! Paging: which page of a list is wanted, and the cursor where it ends. A cursor is opaque to clients, and bound to
+//! Paging: the requested page of a list, and the cursor where it ends. A cursor is opaque to clients, and bound to
 //! the query, the workspace, the caller's access and the epoch.
 
 use base64::Engine;
@@ -11,9 +11,9 @@ use crate::fields::FieldErrors;
 
 /// The most rows of a page.
 const MAX_LIMIT: usize = 1_000;
-/// The rows of a page when the caller does not say.
+/// The default number of rows of a page.
 const DEFAULT_LIMIT: usize = 100;
-/// `hash` is the canonical query's, which begins with the workspace and the caller's scope.
+/// The content of a cursor. `hash` is that of the canonical query, which begins with the caller's access.
 #[derive(Serialize, Deserialize)]
 struct Cursor<K> {
     #[serde(rename = "h")]
@@ -25,20 +25,20 @@ struct Cursor<K> {
     after: K,
 }
 
-/// The page of a query that is wanted.
+/// The requested page of a query, as the caller names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Paging {
     pub limit: usize,
     pub cursor: Option<String>,
 }
 
-/// The page of a list that is wanted.
+/// The requested page of a list, with what its cursor must match.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PageRequest<'a> {
     pub limit: usize,
     pub cursor: Option<&'a str>,
     pub hash: &'a str,
-    /// Of the rows.
+    /// The epoch of the rows.
     pub epoch: i32,
 }
 
@@ -55,19 +55,19 @@ impl PageRequest<'_> {
         if cursor.epoch != self.epoch {
             return Err(ReadError::CursorExpired);
         }
-        // One of ours holds what a row held; one that was tampered with may hold what the database does not take.
+        // A forged cursor may hold a NUL, which the database rejects.
         if has_nul(&cursor.after) {
             return Err(ReadError::CursorMalformed);
         }
         serde_json::from_value(cursor.after).map(Some).map_err(|_| ReadError::CursorMalformed)
     }
 
-    /// How many rows to look for: one more than it holds tells whether another page follows.
+    /// How many rows to fetch: one more than the page holds shows whether another page follows.
     pub(crate) fn fetch_limit(self) -> i64 {
         i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
     }
 
-    /// The rows that it holds of those that begin where it does, and the cursor behind the last one if there are more.
+    /// Cuts the fetched rows to the page. With the cursor behind its last row, if more rows follow.
     pub(crate) fn into_page<R, K: Serialize>(
         self,
         mut rows: Vec<R>,

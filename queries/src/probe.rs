@@ -5,14 +5,14 @@ use domain::freshness::Finality;
 
 use crate::version::Version;
 
-/// What is known of a result before it is computed.
+/// The version and the validity of a result, known before it is computed.
 #[derive(Debug)]
 pub(crate) struct Probe<P> {
     /// The epoch that it is read from.
     pub epoch: i32,
     pub version: Version,
     pub validity: Validity,
-    /// How settled its numbers are, and through when they are complete, if it has numbers.
+    /// The finality of its numbers and the instant through which they are complete, if it has numbers.
     pub numbers: Option<(Finality, Option<DateTime<Utc>>)>,
     /// What the computation of the result starts from.
     pub(crate) prepared: P,
@@ -21,9 +21,9 @@ pub(crate) struct Probe<P> {
 /// How long a version holds if nothing happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validity {
-    /// Until the clock changes something; `None`: the clock never does.
+    /// Until this instant, at which the clock changes the result; `None` if the clock never does.
     Until(Option<DateTime<Utc>>),
-    /// It also depends on what the model head does not say.
+    /// It must be probed each time, because it depends on more than the model head.
     AlwaysProbe,
 }
 

@@ -6,15 +6,19 @@
 //!
 //! | input | what it covers | queries that use it |
 //! | --- | --- | --- |
-//! | `read.scope_marks`, `campaign:<id>:<month>` | a campaign's numbers in each UTC month that the ranges touch | reports of at most 100 campaigns, dashboards, pacing, corrections |
-//! | `read.scope_marks`, `month:<month>` | the numbers of any campaign in those months | other reports, dashboards |
-//! | `read.campaigns`, the rows in scope | which campaigns there are, and their own fields | all but activity and leaderboard |
-//! | `read.campaign_sources`, the rows in scope | the first event by which a source fed a campaign | all but the leaderboard |
+//! | `read.scope_marks`, `campaign:<id>:<month>` | a campaign's numbers in each UTC month of the ranges | reports (a) |
+//! | `read.scope_marks`, `month:<month>` | all numbers in those months | reports of more campaigns, dashboards |
+//! | `read.campaigns`, the rows in scope | the campaigns and their own fields | all but activity and leaderboard |
+//! | `read.campaign_sources`, the rows in scope | when a source first fed a campaign | all but the leaderboard |
 //! | `read.activity`, the campaign's rows | what was decided and corrected | activity |
-//! | mark `source:<id>` of the watched sources ([`Source::last_position`](crate::sources::Source::last_position)) | definition, completeness and status | reports, dashboards, pacing; campaigns filtered by source |
-//! | the last event that waits in a parked part | that the answer lacks more than before | reports, dashboards, pacing, leaderboard |
+//! | `read.scope_marks`, `source:<id>` | definition, completeness and status of the watched sources | reports (b) |
+//! | the last event of the parked parts | what the result lacks | reports, dashboards, pacing, leaderboard |
 //! | the position of the last revision | parts that were parked, retried or skipped | all |
-//! | the position of the last refresh | which state of the log the ranks show | leaderboard |
+//! | the position of the last refresh | the state of the log that the ranks show | leaderboard |
+//!
+//! (a) Those of at most 100 campaigns; also dashboards, pacing and corrections.
+//!
+//! (b) Also dashboards, pacing, and campaigns filtered by source.
 //!
 //! A report watches the sources that feed its campaigns. It watches all sources if it is of the whole workspace, or
 //! filters by source, channel or status.
@@ -23,10 +27,10 @@
 //!
 //! | input | queries that use it |
 //! | --- | --- |
-//! | the ends of buckets, of both ranges, also in the zones of the watched sources | reports, dashboards, pacing |
-//! | the deadlines of the watched sources: a restatement horizon passed, a run became late | reports, dashboards, pacing |
+//! | the ends of buckets of both ranges, also in the zones of the watched sources | reports, dashboards, pacing |
+//! | the deadlines of the watched sources: the end of a restatement horizon, a late run | reports, dashboards, pacing |
 //! | the start of a launched campaign, which becomes active | one campaign, campaigns; reports filtered by status |
-//! | when retention dropped rows that the range needs | reports, dashboards, pacing, corrections |
+//! | when retention dropped rows of the range | reports, dashboards, pacing, corrections |
 //! | the last refresh | leaderboard |
 //!
 //! `revision` counts how often parts of the log were parked, retried or skipped (`read.checkpoints`). It is in every

@@ -95,13 +95,13 @@ pub(crate) fn problem(error: &ReadError) -> Problem {
         }
         ReadError::Unreadable(why) => Problem::new(INVALID_QUERY).detail(why.to_string()),
         ReadError::NotFound(_) => Problem::not_found(),
-        ReadError::UnknownPosition { asked, head } => Problem::new(problems::UNKNOWN_POSITION)
-            .detail(format!("Position {asked} was asked for, and the log's last is {head}."))
-            .extension("asked", *asked)
+        ReadError::UnknownPosition { requested, head } => Problem::new(problems::UNKNOWN_POSITION)
+            .detail(format!("Position {requested} was asked for, and the log's last is {head}."))
+            .extension("asked", *requested)
             .extension("head", *head),
-        ReadError::NotYetVisible { asked, applied } => soon(problems::NOT_YET_VISIBLE)
-            .detail(format!("Position {asked} was asked for, and the answer would hold the log up to {applied}."))
-            .extension("asked", *asked)
+        ReadError::NotYetVisible { requested, applied } => soon(problems::NOT_YET_VISIBLE)
+            .detail(format!("Position {requested} was asked for, and the answer would hold the log up to {applied}."))
+            .extension("asked", *requested)
             .extension("applied", *applied),
         ReadError::StalenessBoundUnmet { lag } => soon(problems::STALENESS_BOUND_UNMET)
             .detail(format!("It would lag by {} ms.", lag.num_milliseconds()))

@@ -1,4 +1,4 @@
-//! Activity of one campaign: who did what to it, and when.
+//! The activity of one campaign: who did what to it, and when.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +20,15 @@ use crate::report::value::{NumberOrMoney, Value};
 use crate::result::{ResultMeta, TypedResult};
 use crate::version::Version;
 
-mod rows; // what was done, from its tables
+mod rows; // entries from their tables
 
 /// The model that activity is read from, as answers name it.
 pub const MODEL: &str = "activity";
 
-/// The activity that is asked for.
+/// The requested activity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActivityRequest {
-    /// Of this campaign.
+    /// The campaign.
     pub id: Uuid,
     pub limit: Option<i64>,
     pub cursor: Option<String>,

@@ -1,4 +1,4 @@
-//! Campaigns as they are at the model head of their workspace, read for many requests at once.
+//! Campaigns at the model head of their workspace, loaded for many requests by one statement.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::CampaignRow;
-use crate::MODEL;
+use crate::CAMPAIGN_MODEL;
 use crate::database::connection::Connection;
 use crate::database::model_head::HeadContext;
 use crate::error::ReadError;
 
-/// A campaign at a model head.
+/// A campaign at a model head, as a key of the loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CampaignAtHeadKey {
     campaign_id: Uuid,
@@ -24,11 +24,11 @@ pub(crate) struct CampaignAtHeadKey {
     revisions: i32,
 }
 
-/// What there is of it.
+/// A campaign that was loaded at a model head.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadedCampaign {
     pub row: CampaignRow,
-    /// The last event that touched it or what feeds it.
+    /// The position of the last event that touched the campaign or its sources.
     pub last_touched: i64,
 }
 
@@ -39,25 +39,24 @@ impl CampaignAtHeadKey {
     }
 }
 
-/// Reads those of these campaigns that are there and whose workspace is still at the head.
+/// Loads the campaigns that exist and whose workspace is still at the head of the key.
 pub(crate) fn load_campaigns_at_head<'a>(
     db: &'a mut Connection,
-    wanted: &'a [CampaignAtHeadKey],
+    keys: &'a [CampaignAtHeadKey],
 ) -> BoxFuture<'a, Result<HashMap<CampaignAtHeadKey, LoadedCampaign>, ReadError>> {
-    read(db, wanted).boxed()
+    read(db, keys).boxed()
 }
 
 async fn read(
     db: &mut Connection,
-    wanted: &[CampaignAtHeadKey],
+    keys: &[CampaignAtHeadKey],
 ) -> Result<HashMap<CampaignAtHeadKey, LoadedCampaign>, ReadError> {
-    let ids: Vec<_> = wanted.iter().map(|at| at.campaign_id).collect();
-    let workspaces: Vec<_> = wanted.iter().map(|at| at.workspace).collect();
-    let epochs: Vec<_> = wanted.iter().map(|at| at.epoch).collect();
-    let applied: Vec<_> = wanted.iter().map(|at| at.applied).collect();
-    let revisions: Vec<_> = wanted.iter().map(|at| at.revisions).collect();
-    // How many are wanted is hidden from the planner, which would plan anew for each number, and each is looked up by
-    // itself.
+    let ids: Vec<_> = keys.iter().map(|at| at.campaign_id).collect();
+    let workspaces: Vec<_> = keys.iter().map(|at| at.workspace).collect();
+    let epochs: Vec<_> = keys.iter().map(|at| at.epoch).collect();
+    let applied: Vec<_> = keys.iter().map(|at| at.applied).collect();
+    let revisions: Vec<_> = keys.iter().map(|at| at.revisions).collect();
+    // The number of keys is hidden from the planner, so that the plan is made once, and each is looked up by itself.
     let rows = sqlx::query!(
         r#"SELECT n.number AS "number!", c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone,
                   c.starts_on, c.ends_on AS "ends_on?", c.starts_at, c.budget_micros AS "budget_micros?",
@@ -78,17 +77,17 @@ async fn read(
            CROSS JOIN LATERAL (SELECT max(f.position) AS position FROM read.campaign_sources f
                                WHERE f.epoch = n.epoch AND f.workspace = n.workspace
                                  AND f.campaign_id = n.campaign_id) f"#,
-        MODEL,
+        CAMPAIGN_MODEL,
         &ids,
         &workspaces,
         &epochs,
         &applied,
         &revisions,
     )
-    .fetch_all(db.ask())
+    .fetch_all(db.statement())
     .await?;
     let found = rows.into_iter().filter_map(|row| {
-        let at = *wanted.get(usize::try_from(row.number).ok()?.checked_sub(1)?)?;
+        let at = *keys.get(usize::try_from(row.number).ok()?.checked_sub(1)?)?;
         let campaign = CampaignRow {
             campaign_id: row.campaign_id,
             version: row.version,

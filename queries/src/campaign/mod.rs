@@ -1,6 +1,6 @@
 //! One campaign.
 
-mod at_head; // many of them at once, where nothing moved meanwhile
+mod at_head; // many campaigns by one statement, at the model head
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ impl From<Budget> for BudgetBody {
     }
 }
 
-/// A campaign as its table has it.
+/// A campaign as the table has it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct CampaignRow {
     pub campaign_id: Uuid,
@@ -138,7 +138,7 @@ pub fn budget(micros: Option<i64>, per: Option<&str>, currency: Currency) -> Res
     Ok(micros.zip(per).map(|(micros, per)| Budget { amount: Money { micros, currency }, per }))
 }
 
-/// A query of one campaign in its canonical form, where that is all.
+/// The canonical query of one campaign, if it has no other parameters.
 #[derive(Debug, Serialize)]
 pub struct CampaignQuery {
     pub campaign_id: Uuid,
@@ -156,9 +156,9 @@ impl Campaign {
 
 pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Probe<CampaignRow>>, ReadError> {
     let Some(row) = find(snapshot, id).await? else { return Ok(None) };
-    let touched = Scope::Campaigns(vec![id]).last_change(snapshot, &[]).await?;
-    let version = Version::new(snapshot.revision, touched.position, touched.last_start);
-    let (epoch, validity) = (snapshot.epoch, Validity::Until(touched.next_start));
+    let last_change = Scope::Campaigns(vec![id]).last_change(snapshot, &[]).await?;
+    let version = Version::new(snapshot.revision, last_change.position, last_change.last_start);
+    let (epoch, validity) = (snapshot.epoch, Validity::Until(last_change.next_start));
     Ok(Some(Probe { epoch, version, validity, numbers: None, prepared: row }))
 }
 

@@ -22,24 +22,24 @@ use crate::sources;
 use crate::version::Version;
 use crate::warning::Warning;
 
-mod select; // the one query whose shape follows the request
+mod select; // the statement of a page, whose form follows the request
 
-/// The longest text that names are searched for.
-const LONGEST_SEARCH: usize = 200;
+/// The most characters of a search text.
+const MAX_SEARCH_CHARS: usize = 200;
 
-/// The campaigns that are asked for, as they were asked for.
+/// The requested campaigns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct CampaignsRequest {
-    /// Those that stand so now.
+    /// With one of these statuses at present.
     pub status: Vec<String>,
-    /// Those that run on one of these.
+    /// On one of these channels.
     pub channel: Vec<String>,
-    /// Those that get numbers from one of these, by name.
+    /// With numbers from one of these sources, by name.
     pub source: Vec<String>,
-    /// Those whose name holds this text.
+    /// With this text in their names.
     pub q: Option<String>,
     pub sort: Option<String>,
-    /// The members of each that are wanted; all where none is named.
+    /// The requested members; all if none is named.
     pub fields: Vec<String>,
     pub limit: Option<i64>,
     pub cursor: Option<String>,
@@ -61,7 +61,7 @@ pub struct CampaignsQuery {
     pub fields: BTreeSet<Field>,
 }
 
-/// What campaigns are sorted by. Ties are broken by id.
+/// The order of campaigns. Ties are broken by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
     pub by: SortBy,
@@ -76,7 +76,7 @@ pub enum SortBy {
     StartsOn,
 }
 
-/// A member of a campaign, by its place among them.
+/// A member of a campaign, by its index in [`FIELDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Field(usize);
 
@@ -101,8 +101,8 @@ pub const FIELDS: [&str; 14] = [
 impl CampaignsRequest {
     pub(crate) fn canonical(&self) -> Result<(CampaignsQuery, Paging), ReadError> {
         let mut fields = FieldErrors::default();
-        if self.q.as_ref().is_some_and(|q| q.chars().count() > LONGEST_SEARCH) {
-            fields.push("q", format_args!("must not be longer than {LONGEST_SEARCH} characters"));
+        if self.q.as_ref().is_some_and(|q| q.chars().count() > MAX_SEARCH_CHARS) {
+            fields.push("q", format_args!("must not be longer than {MAX_SEARCH_CHARS} characters"));
         }
         let query = CampaignsQuery {
             status: fields.set("status", &self.status),
@@ -118,13 +118,13 @@ impl CampaignsRequest {
 }
 
 impl CampaignsQuery {
-    /// Whether this member of each campaign is wanted.
+    /// Whether this member is requested.
     pub fn shows(&self, field: Field) -> bool {
         self.fields.is_empty() || self.fields.contains(&field)
     }
 }
 
-/// The sources that a query names, as far as they are there, and what to say of the others.
+/// The sources that a query names, and the warnings about unknown ones.
 #[derive(Debug, Default)]
 pub struct NamedSources {
     sources: Vec<Uuid>,
@@ -132,10 +132,10 @@ pub struct NamedSources {
 }
 
 pub(crate) async fn probe(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<Probe<NamedSources>, ReadError> {
-    let touched = Scope::Workspace.last_change(snapshot, &[]).await?;
-    let (of_sources, named) = sources_named(snapshot, query).await?;
-    let version = Version::new(snapshot.revision, touched.position.max(of_sources), touched.last_start);
-    let (epoch, validity) = (snapshot.epoch, Validity::Until(touched.next_start));
+    let last_change = Scope::Workspace.last_change(snapshot, &[]).await?;
+    let (sources_position, named) = named_sources(snapshot, query).await?;
+    let version = Version::new(snapshot.revision, last_change.position.max(sources_position), last_change.last_start);
+    let (epoch, validity) = (snapshot.epoch, Validity::Until(last_change.next_start));
     Ok(Probe { epoch, version, validity, numbers: None, prepared: named })
 }
 
@@ -154,8 +154,9 @@ pub(crate) async fn load(
     Ok(TypedResult { meta, next_cursor, data: campaigns })
 }
 
-/// What a filter by source depends on: one that is not there may be registered later.
-async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<(i64, NamedSources), ReadError> {
+/// The named sources, and the position of the last event that touched any source: an unknown one may be registered
+/// later.
+async fn named_sources(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<(i64, NamedSources), ReadError> {
     if query.source.is_empty() {
         return Ok((0, NamedSources::default()));
     }
@@ -167,7 +168,7 @@ async fn sources_named(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Resul
 }
 
 impl Field {
-    /// All of them, in their order.
+    /// All members, in their order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..FIELDS.len()).map(Self)
     }
@@ -205,7 +206,7 @@ impl SortBy {
     }
 }
 
-/// What campaigns may be sorted by, as it is written.
+/// The orders of campaigns, as requests write them.
 pub fn orders() -> Vec<String> {
     let both = |by| [false, true].map(|descending| Sort { by, descending }.to_string());
     SortBy::ALL.into_iter().flat_map(both).collect()

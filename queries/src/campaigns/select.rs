@@ -1,5 +1,4 @@
-//! One page of campaigns. The only SQL here whose shape follows the request: each filter and each order is another
-//! query.
+//! The statement of one page of campaigns. It is the only SQL of this crate whose form follows the request.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use sqlx::{Postgres, QueryBuilder};
@@ -13,10 +12,10 @@ use crate::paging::PageRequest;
 use crate::report::lookups::states_of;
 
 const COLUMNS: &str = "c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, \
-                       c.ends_on, c.starts_at, c.budget_micros, c.budget_per, c.external_ids, c.attributes, c.created_at, \
-                       c.changed_at";
+                       c.ends_on, c.starts_at, c.budget_micros, c.budget_per, c.external_ids, c.attributes, \
+                       c.created_at, c.changed_at";
 
-/// The sort key of a row: the value that it is sorted by, and its id.
+/// The sort key of a row: the value of the sorted column, and the id.
 type Key = (String, Uuid);
 
 /// The page's rows, and the cursor behind its last one.
@@ -30,7 +29,7 @@ pub(super) async fn page(
     sql.push_bind(snapshot.epoch).push(" AND c.workspace = ").push_bind(snapshot.workspace);
     filter(&mut sql, query, sources, snapshot.now);
     if let Some((value, id)) = page.after::<Key>()? {
-        go_on(&mut sql, query.sort, &value, id)?;
+        after_cursor(&mut sql, query.sort, &value, id)?;
     }
     let direction = if query.sort.descending { "DESC" } else { "ASC" };
     sql.push(format!(" ORDER BY c.{0} {direction}, c.campaign_id {direction} LIMIT ", query.sort.by.name()));
@@ -40,7 +39,7 @@ pub(super) async fn page(
     Ok(page.into_page(rows, |row| key(row, query.sort.by)))
 }
 
-/// `sources`: those that the query names.
+/// Adds the conditions of the query. `sources`: those that it names.
 fn filter(sql: &mut QueryBuilder<'_, Postgres>, query: &CampaignsQuery, sources: &[Uuid], now: DateTime<Utc>) {
     if !query.status.is_empty() {
         let (states, started, not_started) = states_of(&query.status);
@@ -65,20 +64,20 @@ fn filter(sql: &mut QueryBuilder<'_, Postgres>, query: &CampaignsQuery, sources:
     }
 }
 
-/// Only what comes behind the cursor.
-fn go_on(sql: &mut QueryBuilder<'_, Postgres>, sort: Sort, value: &str, id: Uuid) -> Result<(), ReadError> {
+/// Adds the condition that rows come after the cursor.
+fn after_cursor(sql: &mut QueryBuilder<'_, Postgres>, sort: Sort, value: &str, id: Uuid) -> Result<(), ReadError> {
     let beyond = if sort.descending { "<" } else { ">" };
     sql.push(format!(" AND (c.{}, c.campaign_id) {beyond} (", sort.by.name()));
     match sort.by {
         SortBy::Name => sql.push_bind(value.to_owned()),
         SortBy::CreatedAt | SortBy::ChangedAt => {
             let instant: DateTime<Utc> = value.parse().map_err(|_| ReadError::CursorMalformed)?;
-            within_years(instant.date_naive())?;
+            check_years(instant.date_naive())?;
             sql.push_bind(instant)
         }
         SortBy::StartsOn => {
             let date: NaiveDate = value.parse().map_err(|_| ReadError::CursorMalformed)?;
-            within_years(date)?;
+            check_years(date)?;
             sql.push_bind(date)
         }
     };
@@ -86,7 +85,7 @@ fn go_on(sql: &mut QueryBuilder<'_, Postgres>, sort: Sort, value: &str, id: Uuid
     Ok(())
 }
 
-fn within_years(date: NaiveDate) -> Result<(), ReadError> {
+fn check_years(date: NaiveDate) -> Result<(), ReadError> {
     if domain::bucket::is_in_range(date) { Ok(()) } else { Err(ReadError::CursorMalformed) }
 }
 

@@ -1,5 +1,5 @@
-//! Consistency: how fresh a caller requires a result. At least at a position (read your writes), at most so old, or
-//! whatever is there.
+//! Consistency: how fresh a caller requires a result. At least at a position (read your writes), within a bound of
+//! staleness, or neither.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::status::ReadStatus;
 /// The longest that a read may wait for the projection.
 pub const MAX_WAIT_S: u64 = 30;
 
-/// What a caller requires, as it was sent.
+/// A consistency requirement as it was sent.
 #[derive(Debug, Clone, Default)]
 pub struct ConsistencyParams {
     pub min_position: Option<i64>,
@@ -30,39 +30,39 @@ pub struct ConsistencyParams {
 pub struct ConsistencyRequirement {
     pub min_position: Option<i64>,
     pub max_staleness: Option<TimeDelta>,
-    /// How many seconds the caller would rather wait than get less; at most [`MAX_WAIT_S`].
+    /// How many seconds the caller would wait for it; at most [`MAX_WAIT_S`].
     pub wait_s: Option<u64>,
     pub error_on_timeout: bool,
 }
 
-/// A snapshot, and whether it is as fresh as was asked.
+/// A snapshot, and whether it meets the requirement.
 #[derive(Debug)]
 pub struct ConsistentSnapshot {
     pub snapshot: Snapshot,
     consistency: ConsistencyRequirement,
     pub satisfied: bool,
-    /// Parts of the log that wait and belong to the answer.
+    /// How many parked parts of the log belong to the result.
     pub parked: usize,
     /// The `wait` that was honoured, for `Preference-Applied`.
     pub waited_s: Option<u64>,
 }
 
 impl ConsistencyRequirement {
-    /// The requirement, or every field that is wrong. `seen`: the position that the caller has seen already; `wait_s`:
-    /// for how long it would wait.
-    pub fn read(asked: &ConsistencyParams, seen: Option<i64>, wait_s: Option<u64>) -> Result<Self, ReadError> {
+    /// The requirement, or every wrong field. `seen`: a position that the caller has already seen. `wait_s`: how long
+    /// it would wait.
+    pub fn read(params: &ConsistencyParams, seen: Option<i64>, wait_s: Option<u64>) -> Result<Self, ReadError> {
         let mut fields = FieldErrors::default();
-        if asked.min_position.is_some_and(|position| position < 0) {
+        if params.min_position.is_some_and(|position| position < 0) {
             fields.push("min_position", "must not be negative");
         }
-        let max_staleness = asked.max_staleness.as_deref().and_then(|text| {
+        let max_staleness = params.max_staleness.as_deref().and_then(|text| {
             let duration = parse_duration(text);
             if duration.is_none() {
                 fields.push("max_staleness", "is not a duration such as 500ms, 5s, 2m or 1h");
             }
             duration
         });
-        let error_on_timeout = match asked.on_timeout.as_deref() {
+        let error_on_timeout = match params.on_timeout.as_deref() {
             None | Some("stale") => false,
             Some("error") => true,
             Some(_) => {
@@ -70,44 +70,44 @@ impl ConsistencyRequirement {
                 false
             }
         };
-        let min_position = seen.max(asked.min_position);
+        let min_position = seen.max(params.min_position);
         let wait_s = wait_s.map(|seconds| seconds.min(MAX_WAIT_S));
         fields.finish(Self { min_position, max_staleness, wait_s, error_on_timeout }).map_err(ReadError::Query)
     }
 
-    /// The same, but for a caller who does not wait.
+    /// The same requirement without a wait.
     pub(crate) fn without_waiting(self) -> Self {
         Self { wait_s: None, ..self }
     }
 
-    /// Whether the caller says how fresh the answer must be.
+    /// Whether it requires anything.
     pub fn is_asked_for(self) -> bool {
         self.min_position.is_some() || self.max_staleness.is_some()
     }
 
-    /// Whether a snapshot may come too late for it and be waited for again, although a model head has met it.
+    /// Whether a snapshot may be too stale for it, although the model head met it, so that the caller waits again.
     pub fn may_need_second_wait(self) -> bool {
         self.wait_s.is_some() && self.max_staleness.is_some()
     }
 
-    /// Whether rows that are so far are as fresh as is wanted, and whole: nothing of them was ever parked.
+    /// Whether rows at this head meet it. Only if nothing of them was ever parked.
     pub fn is_satisfied_by(self, head: &ModelHead, now: DateTime<Utc>) -> bool {
         head.revision.count == 0 && self.is_met_at(head.applied, head.lag(now))
     }
 
-    /// Whether what was read where the status says is as fresh as is wanted.
+    /// Whether a read with this status meets it.
     pub(crate) fn is_met_by(self, status: &ReadStatus) -> bool {
         self.is_met_at(status.applied, status.lag)
     }
 
-    /// Whether rows that hold the log up to this position, and lag by so much, are as fresh as is wanted.
+    /// Whether rows at this position, with this lag, meet it.
     fn is_met_at(self, applied: i64, lag: TimeDelta) -> bool {
         self.min_position.is_none_or(|position| position <= applied)
             && self.max_staleness.is_none_or(|bound| lag <= bound)
     }
 
-    /// Takes a snapshot that is as fresh as is wanted, waiting for the projection as long as the caller would.
-    /// What hides behind a parked part is not waited for.
+    /// Takes a snapshot that meets it, and waits for the projection as long as the caller would. Events behind a parked
+    /// part are not waited for.
     pub async fn acquire_snapshot(
         self,
         database: &Database,
@@ -126,23 +126,23 @@ impl ConsistencyRequirement {
                 break;
             }
         }
-        let mut settled =
+        let mut consistent =
             ConsistentSnapshot { snapshot, consistency: self, satisfied: true, parked: 0, waited_s: None };
-        settled.check(about)?;
-        Ok(settled)
+        consistent.check(about)?;
+        Ok(consistent)
     }
 
-    /// The position that has to be applied before this snapshot would do.
+    /// The position that must be applied before a snapshot meets it.
     fn missing(&self, snapshot: &Snapshot) -> Option<i64> {
         let too_stale = self.max_staleness.is_some_and(|bound| snapshot.lag() > bound);
-        // Whatever is committed by now is fresh enough.
+        // All that is committed by now is fresh enough.
         let for_staleness = too_stale.then_some(snapshot.head);
         self.min_position.max(for_staleness).filter(|position| *position > snapshot.applied)
     }
 
     fn refuse_unknown(&self, snapshot: &Snapshot) -> Result<(), ReadError> {
-        match self.min_position.filter(|asked| *asked > snapshot.head) {
-            Some(asked) => Err(ReadError::UnknownPosition { asked, head: snapshot.head }),
+        match self.min_position.filter(|position| *position > snapshot.head) {
+            Some(requested) => Err(ReadError::UnknownPosition { requested, head: snapshot.head }),
             None => Ok(()),
         }
     }
@@ -154,28 +154,28 @@ impl ConsistentSnapshot {
         ReadStatus { satisfied: self.satisfied, waited_s: self.waited_s, ..self.snapshot.status(self.parked) }
     }
 
-    /// Whether the snapshot is as fresh as is wanted, once more after it was told to show an older state.
+    /// Checks the requirement, again after the snapshot was set to an older state.
     pub fn check(&mut self, about: &ResourceScope) -> Result<(), ReadError> {
-        let (snapshot, wanted) = (&self.snapshot, self.consistency);
-        wanted.refuse_unknown(snapshot)?;
+        let (snapshot, required) = (&self.snapshot, self.consistency);
+        required.refuse_unknown(snapshot)?;
         if snapshot.is_building {
             return Err(ReadError::Building);
         }
-        if let Some(bound) = wanted.max_staleness
+        if let Some(bound) = required.max_staleness
             && snapshot.lag() > bound
         {
             return Err(ReadError::StalenessBoundUnmet { lag: snapshot.lag() });
         }
-        let is_there = |position| position <= snapshot.applied && !snapshot.parked.blocks_position(about, position);
-        self.satisfied = wanted.min_position.is_none_or(is_there);
-        if !self.satisfied && wanted.error_on_timeout {
+        let is_visible = |position| position <= snapshot.applied && !snapshot.parked.blocks_position(about, position);
+        self.satisfied = required.min_position.is_none_or(is_visible);
+        if !self.satisfied && required.error_on_timeout {
             return Err(ReadError::NotYetVisible {
-                asked: wanted.min_position.unwrap_or(0),
+                requested: required.min_position.unwrap_or(0),
                 applied: snapshot.applied,
             });
         }
         self.parked = snapshot.parked.count(about);
-        self.waited_s = wanted.wait_s.filter(|_| self.satisfied);
+        self.waited_s = required.wait_s.filter(|_| self.satisfied);
         Ok(())
     }
 }

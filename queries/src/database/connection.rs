@@ -1,8 +1,8 @@
-//! A connection that does not outlive the interest in its answer.
+//! A connection that is closed when its caller goes away.
 //!
-//! Whoever asks may go away while the database works: a caller hangs up, a request runs out of time. To give the
-//! connection back then would keep its place in the pool until the statement ends. It is closed instead; the database
-//! finds out within a second (`client_connection_check_interval`) and ends the statement.
+//! A caller may disconnect or time out while the database works. A connection that went back to the pool then would be
+//! unusable until its statement ends. It is closed instead. The database notices within a second
+//! (`client_connection_check_interval`) and cancels the statement.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,35 +14,35 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTransactionManager, PgTypeInfo};
 use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, TransactionManager};
 
-/// A connection of the pool, which goes back to it unless it is let go amid a statement.
+/// A connection of the pool, which goes back to it unless it is dropped during a statement.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pooled: PoolConnection<Postgres>,
-    is_asking: bool,
+    is_executing: bool,
 }
 
 impl Connection {
     pub(crate) async fn acquire(pool: &PgPool) -> Result<Self, Error> {
-        Ok(Self { pooled: pool.acquire().await?, is_asking: false })
+        Ok(Self { pooled: pool.acquire().await?, is_executing: false })
     }
 
-    /// Begins a transaction, which is rolled back when the connection is let go.
+    /// Begins a transaction, which is rolled back when the connection is dropped.
     pub(crate) async fn begin(&mut self, begin: &'static str) -> Result<(), Error> {
-        self.is_asking = true;
+        self.is_executing = true;
         let begun = PgTransactionManager::begin(&mut self.pooled, Some(begin.into())).await;
-        self.is_asking = false;
+        self.is_executing = false;
         begun
     }
 
-    /// For one statement.
-    pub(crate) fn ask(&mut self) -> Statement<'_> {
-        Statement { db: &mut self.pooled, is_asking: &mut self.is_asking }
+    /// The executor of one statement.
+    pub(crate) fn statement(&mut self) -> Statement<'_> {
+        Statement { db: &mut self.pooled, is_executing: &mut self.is_executing }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.is_asking {
+        if self.is_executing {
             self.pooled.close_on_drop();
         } else {
             PgTransactionManager::start_rollback(&mut self.pooled);
@@ -50,11 +50,11 @@ impl Drop for Connection {
     }
 }
 
-/// Carries out one statement, and notes whether it came to its end.
+/// The executor of one statement, which records whether the statement has ended.
 #[derive(Debug)]
 pub struct Statement<'c> {
     db: &'c mut PgConnection,
-    is_asking: &'c mut bool,
+    is_executing: &'c mut bool,
 }
 
 impl<'c> Executor<'c> for Statement<'c> {
@@ -65,7 +65,7 @@ impl<'c> Executor<'c> for Statement<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        RowStream { rows: self.db.fetch_many(query), is_asking: self.is_asking }.boxed()
+        RowStream { rows: self.db.fetch_many(query), is_executing: self.is_executing }.boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
@@ -74,9 +74,9 @@ impl<'c> Executor<'c> for Statement<'c> {
         E: 'q + Execute<'q, Postgres>,
     {
         async move {
-            *self.is_asking = true;
+            *self.is_executing = true;
             let row = self.db.fetch_optional(query).await;
-            *self.is_asking = false;
+            *self.is_executing = false;
             row
         }
         .boxed()
@@ -104,7 +104,7 @@ impl<'c> Executor<'c> for Statement<'c> {
 /// The rows of a statement.
 struct RowStream<'e, R> {
     rows: BoxStream<'e, Result<R, Error>>,
-    is_asking: &'e mut bool,
+    is_executing: &'e mut bool,
 }
 
 impl<R> Stream for RowStream<'_, R> {
@@ -112,7 +112,7 @@ impl<R> Stream for RowStream<'_, R> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.rows.poll_next_unpin(context);
-        *self.is_asking = !matches!(polled, Poll::Ready(None | Some(Err(_))));
+        *self.is_executing = !matches!(polled, Poll::Ready(None | Some(Err(_))));
         polled
     }
 }

@@ -1,5 +1,5 @@
-//! The zone and the currency of workspaces. Nothing changes them once a workspace's first event is applied, so each
-//! process reads them once in an epoch.
+//! The time zone and the currency of workspaces. They never change after a workspace's first event, so each process
+//! reads them once in an epoch.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -11,7 +11,7 @@ use sqlx::PgExecutor;
 
 use crate::error::ReadError;
 
-/// What holds in a workspace where nothing else is said.
+/// The time zone and the currency of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkspaceDefaults {
     pub time_zone: Zone,
@@ -19,19 +19,19 @@ pub(crate) struct WorkspaceDefaults {
     pub currency: Option<Currency>,
 }
 
-/// What decides where a query says nothing.
+/// The defaults of a query: the time zone of its days, and the present instant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueryDefaults {
     pub time_zone: Zone,
     pub now: DateTime<Utc>,
 }
 
-/// Those that were read, each with the epoch that it was read from.
+/// The defaults that were read, each with its epoch.
 #[derive(Debug, Default)]
 pub(crate) struct WorkspaceDefaultsCache(RwLock<HashMap<i32, (i32, WorkspaceDefaults)>>);
 
 impl WorkspaceDefaultsCache {
-    /// Those of a workspace in the epoch that it lives in; 0 where nothing of it was ever projected.
+    /// The defaults of a workspace in its live epoch, which is 0 if nothing of it was ever projected.
     pub(crate) async fn of<'c>(
         &self,
         db: impl PgExecutor<'c>,

@@ -1,4 +1,4 @@
-//! How far the live rows of workspaces are.
+//! Model heads: how far the live rows of workspaces are applied.
 
 use std::collections::HashMap;
 
@@ -7,41 +7,39 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::PgExecutor;
 
-use crate::MODEL;
+use crate::CAMPAIGN_MODEL;
 use crate::database::connection::Connection;
 use crate::database::defaults::WorkspaceDefaults;
 use crate::error::ReadError;
 use crate::status::ReadStatus;
 use crate::version::Revision;
 
-/// How far the live rows of one workspace are. Of two that are alike but for the head and its age, the rows are the
-/// same.
+/// How far the live rows of one workspace are applied. Two that differ in the log's head alone have the same rows.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelHead {
     /// The live epoch; 0 while nothing of the workspace was ever projected.
     pub epoch: i32,
-    /// Up to where the log is applied in it.
+    /// The position up to which the log is applied in it.
     pub applied: i64,
     /// The log's last position.
     pub head: i64,
     /// What changed its rows without a new event.
     pub revision: Revision,
-    /// When rows that are no longer kept were last dropped from it.
+    /// When retention last dropped rows from it.
     pub retained_at: Option<DateTime<Utc>>,
-    /// When the first event that it lacks was recorded.
+    /// When the first event that is not applied was recorded.
     pub oldest_unapplied: Option<DateTime<Utc>>,
 }
 
 impl ModelHead {
-    /// Those of some workspaces, at one instant.
+    /// Reads the heads of these workspaces, at one instant.
     ///
-    /// The statement is written so that its prepared plan is made once, which takes longer than to run it: how many
-    /// workspaces there are is hidden from the planner, which would plan anew for each number, and each is looked up by
-    /// itself.
+    /// The prepared plan of the statement is made once, because planning takes longer than execution. So the number of
+    /// workspaces is hidden from the planner, and each workspace is looked up by itself.
     ///
-    /// It reads no table that has partitions. PostgreSQL plans a statement before it takes its snapshot: in a partition
-    /// that came between the two, and that the live epoch has moved to, it would see nothing. What is read later in the
-    /// same transaction is planned after its snapshot.
+    /// It reads no partitioned table. PostgreSQL plans a statement before it takes its snapshot. A partition that was
+    /// attached in between, and that the live epoch has moved to, would seem empty. Later statements of the transaction
+    /// are planned after its snapshot.
     pub async fn read(db: impl PgExecutor<'_>, workspaces: &[i32]) -> Result<HashMap<i32, Self>, ReadError> {
         let rows = sqlx::query!(
             r#"SELECT a.workspace AS "workspace!", coalesce(l.epoch, 0) AS "epoch!",
@@ -61,7 +59,7 @@ impl ModelHead {
                LEFT JOIN LATERAL (SELECT position, revision, revised_at FROM read.checkpoints
                                   WHERE projection = $1 AND epoch = l.epoch AND workspace = a.workspace
                                   LIMIT 1) c ON true"#,
-            MODEL,
+            CAMPAIGN_MODEL,
             workspaces,
         )
         .fetch_all(db)
@@ -80,7 +78,7 @@ impl ModelHead {
         Ok(each.collect())
     }
 
-    /// The status of what is read at this head, if nothing of its rows was ever parked.
+    /// The status of a read at this head, if nothing of the workspace was ever parked.
     pub(crate) fn status(&self, workspace: i32, now: DateTime<Utc>) -> ReadStatus {
         let Self { epoch, applied, head, .. } = *self;
         let (satisfied, parked, waited_s, numbers) = (true, 0, None, None);
@@ -93,7 +91,7 @@ impl ModelHead {
     }
 }
 
-/// A workspace at its head, for statements that are their own snapshots. Nothing of its rows was ever parked.
+/// A workspace at its head, for statements that are their own snapshots. Nothing of it was ever parked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadContext<'a> {
     pub(crate) workspace: i32,
@@ -109,7 +107,7 @@ pub(crate) fn read<'a>(
     workspaces: &'a [i32],
 ) -> BoxFuture<'a, Result<HashMap<i32, ModelHead>, ReadError>> {
     async {
-        let mut heads = ModelHead::read(db.ask(), workspaces).await?;
+        let mut heads = ModelHead::read(db.statement(), workspaces).await?;
         heads.retain(|_, head| head.epoch > 0);
         Ok(heads)
     }

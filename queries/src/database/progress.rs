@@ -1,8 +1,8 @@
-//! Waiting for the projection: wakes up readers whose workspace has been applied far enough.
+//! Waiting for the projection: readers are woken when their workspace is applied far enough.
 //!
-//! One task listens for the projector's announcements and reads the checkpoints of those workspaces that somebody waits
-//! for: one query per announcement, whatever the number of waiters, and none while nobody waits. An announcement that
-//! is lost costs at most one slow poll.
+//! One task listens for the projector's notifications and reads the checkpoints of the workspaces that have waiters:
+//! one statement for each notification, and none without waiters. A lost notification delays waiters until the next
+//! poll.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -15,33 +15,33 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::MODEL;
+use crate::CAMPAIGN_MODEL;
 
-/// How long a lost announcement can go unnoticed.
+/// The interval of polls, which bounds the delay of a lost notification.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// How long to wait before the database is tried again.
+/// The delay before the database is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-/// How far the projection has come, for those who wait. Clones share one task.
+/// The progress of the projection, for readers that wait. Clones share one task.
 #[derive(Debug, Clone)]
 pub struct Progress(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The applied position of every workspace that somebody waits for.
+    /// The applied position of every workspace that has waiters.
     watched: Mutex<HashMap<i32, watch::Sender<i64>>>,
-    /// Somebody began to wait.
+    /// Notified when a waiter joins.
     joined: Notify,
 }
 
-/// One waiter's view of its workspace.
+/// The applied position of one workspace, as it changes.
 #[derive(Debug)]
 pub struct Watch {
     applied: watch::Receiver<i64>,
 }
 
 impl Progress {
-    /// Starts the task. It takes one connection of the pool for good, and ends with `shutdown`.
+    /// Starts the task. It holds one connection of the pool until `shutdown`.
     pub fn start(pool: PgPool, shutdown: CancellationToken) -> (Self, JoinHandle<()>) {
         let shared = Arc::new(Shared::default());
         let follower = Arc::clone(&shared);
@@ -51,7 +51,7 @@ impl Progress {
         (Self(shared), task)
     }
 
-    /// Begins to watch a workspace. Begin before looking at the checkpoint: nothing that comes later is then missed.
+    /// Begins to watch a workspace. A caller that reads the checkpoint afterwards misses no later change.
     pub fn watch(&self, workspace: i32) -> Watch {
         let mut watched = self.0.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let applied = watched.entry(workspace).or_insert_with(|| watch::channel(0).0).subscribe();
@@ -65,15 +65,15 @@ impl Watch {
     /// Returns once the workspace is applied up to `position`. The caller bounds how long it waits.
     pub async fn reaches(&mut self, position: i64) {
         if self.applied.wait_for(|applied| *applied >= position).await.is_err() {
-            // The process is going down; the caller's deadline ends the wait.
+            // The process shuts down: the caller's deadline ends the wait.
             std::future::pending::<()>().await;
         }
     }
 }
 
 impl Shared {
-    /// The workspaces that somebody still waits for.
-    fn waited_for(&self) -> Vec<i32> {
+    /// The workspaces that still have waiters.
+    fn watched_workspaces(&self) -> Vec<i32> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|_, applied| applied.receiver_count() > 0);
         watched.keys().copied().collect()
@@ -88,14 +88,14 @@ impl Shared {
     }
 }
 
-/// Publishes the checkpoints whenever the projector announced a commit or a waiter joined.
+/// Publishes the checkpoints after each notification of a commit, and when a waiter joins.
 async fn follow(pool: &PgPool, shared: &Shared) {
-    let mut announcements = NotificationListener::new(pool.clone(), READ_CHANNEL, POLL_EVERY);
+    let mut notifications = NotificationListener::new(pool.clone(), READ_CHANNEL, POLL_EVERY);
     loop {
-        // Kept while waiters join: a connection that is being made is not given up for each of them.
-        let mut changed = pin!(announcements.changed());
+        // Kept while waiters join, so that a connection attempt is not given up for each of them.
+        let mut changed = pin!(notifications.changed());
         loop {
-            if let Err(error) = look(pool, shared).await {
+            if let Err(error) = publish_checkpoints(pool, shared).await {
                 tracing::debug!(%error, "cannot read the checkpoints that readers wait for");
                 tokio::time::sleep(RETRY_AFTER).await;
                 continue;
@@ -108,9 +108,9 @@ async fn follow(pool: &PgPool, shared: &Shared) {
     }
 }
 
-/// Tells the waiters how far their workspaces are applied now.
-async fn look(pool: &PgPool, shared: &Shared) -> Result<(), sqlx::Error> {
-    let workspaces = shared.waited_for();
+/// Publishes how far the workspaces with waiters are applied.
+async fn publish_checkpoints(pool: &PgPool, shared: &Shared) -> Result<(), sqlx::Error> {
+    let workspaces = shared.watched_workspaces();
     if workspaces.is_empty() {
         return Ok(());
     }
@@ -119,7 +119,7 @@ async fn look(pool: &PgPool, shared: &Shared) -> Result<(), sqlx::Error> {
          FROM read.live_epochs l
          JOIN read.checkpoints c ON c.projection = l.projection AND c.epoch = l.epoch AND c.workspace = l.workspace
          WHERE l.projection = $1 AND l.workspace = ANY($2)",
-        MODEL,
+        CAMPAIGN_MODEL,
         &workspaces,
     )
     .fetch_all(pool)

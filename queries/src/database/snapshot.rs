@@ -1,5 +1,4 @@
-//! The one database snapshot that a request is answered from, so that a result, its position and its epoch belong
-//! together.
+//! The one database snapshot of a read, so that a result, its position and its epoch belong together.
 
 use std::time::Instant;
 
@@ -8,7 +7,7 @@ use domain::money::Currency;
 use domain::zone::Zone;
 use sqlx::{Executor, PgExecutor};
 
-use crate::MODEL;
+use crate::CAMPAIGN_MODEL;
 use crate::database::Database;
 use crate::database::connection::{Connection, Statement};
 use crate::database::defaults::QueryDefaults;
@@ -19,36 +18,36 @@ use crate::parked::{self, Parked};
 use crate::status::ReadStatus;
 use crate::version::Revision;
 
-/// A workspace as it was at one instant.
+/// A workspace at one instant, in a transaction of its own.
 #[derive(Debug)]
 pub struct Snapshot {
     connection: Connection,
-    /// Not before this was it taken.
+    /// It was not taken before this instant.
     pub taken_after: Instant,
     pub now: DateTime<Utc>,
     pub workspace: i32,
     /// The live epoch; 0 while nothing of the workspace was ever projected.
     pub epoch: i32,
-    /// Up to where the log is applied in it.
+    /// The position up to which the log is applied in it.
     pub applied: i64,
     /// The log's last position.
     pub head: i64,
-    /// What changed its rows without a new event.
+    /// The changes of its rows without a new event.
     pub revision: Revision,
-    /// When rows that are no longer kept were last dropped from it.
+    /// When retention last dropped rows from it.
     pub retained_at: Option<DateTime<Utc>>,
-    /// What of the log waits because it cannot be applied.
+    /// The parked parts of the log.
     pub parked: Parked,
     oldest_unapplied: Option<DateTime<Utc>>,
     plans_for_values: bool,
-    /// The model's first epoch is being built: there is nothing to read yet.
+    /// Whether the model's first epoch is being built, so that there is nothing to read yet.
     pub is_building: bool,
     /// The workspace's defaults, once its first event is applied.
     pub time_zone: Zone,
     pub currency: Option<Currency>,
 }
 
-/// A statement of the snapshot's isolation level: it sees what its first query saw, and can write nothing.
+/// Begins a transaction whose statements all see what its first one saw, and which cannot write.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl Snapshot {
@@ -56,14 +55,14 @@ impl Snapshot {
         let taken_after = Instant::now();
         let mut connection = Connection::acquire(&database.pool).await?;
         connection.begin(BEGIN).await?;
-        let mut heads = ModelHead::read(connection.ask(), &[workspace]).await?;
+        let mut heads = ModelHead::read(connection.statement(), &[workspace]).await?;
         let head = heads.remove(&workspace).ok_or_else(|| ReadError::corrupt("a workspace has no head"))?;
-        let is_building = head.epoch == 0 && is_building(connection.ask()).await?;
+        let is_building = head.epoch == 0 && is_building(connection.statement()).await?;
         let WorkspaceDefaults { time_zone, currency } =
-            database.defaults.of(connection.ask(), workspace, head.epoch).await?;
-        // Nothing was ever parked where this is 0.
+            database.defaults.of(connection.statement(), workspace, head.epoch).await?;
+        // Nothing was ever parked if this is 0.
         let parked = if head.revision.count > 0 {
-            parked::load(connection.ask(), workspace, head.epoch).await?
+            parked::load(connection.statement(), workspace, head.epoch).await?
         } else {
             Parked::default()
         };
@@ -86,8 +85,8 @@ impl Snapshot {
         })
     }
 
-    /// Has what is asked from here on planned for the values that it is asked with, each time. A plan that serves any
-    /// values is made once, but it cannot tell one campaign from all of them, nor a day from a year.
+    /// Has all later statements planned for their values. A generic plan is made once, but it cannot distinguish one
+    /// campaign from all of them, nor a day from a year.
     pub async fn plan_for_values(&mut self) -> Result<(), ReadError> {
         if !self.plans_for_values {
             self.db().execute("SET LOCAL plan_cache_mode = force_custom_plan").await?;
@@ -96,7 +95,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// What decides where a query says nothing.
+    /// The defaults of queries in it.
     pub(crate) fn query_defaults(&self) -> QueryDefaults {
         QueryDefaults { time_zone: self.time_zone, now: self.now }
     }
@@ -108,12 +107,12 @@ impl Snapshot {
         ReadStatus { workspace, epoch, applied, head, lag: self.lag(), satisfied, parked, waited_s, numbers }
     }
 
-    /// To ask more, within the snapshot.
+    /// The executor of a statement within the snapshot.
     pub fn db(&mut self) -> Statement<'_> {
-        self.connection.ask()
+        self.connection.statement()
     }
 
-    /// Speaks from here on of an older state of the workspace, which is what the answer shows.
+    /// Reports the position and the lag of an older state of the workspace from here on, which the answer shows.
     pub async fn show_older(&mut self, epoch: i32, position: i64) -> Result<(), ReadError> {
         (self.epoch, self.applied) = (epoch, position);
         self.oldest_unapplied = if position < self.head {
@@ -138,7 +137,7 @@ async fn is_building(db: impl PgExecutor<'_>) -> Result<bool, ReadError> {
         r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'building')
                   AND NOT EXISTS (SELECT FROM read.epochs
                                   WHERE projection = $1 AND state = 'applied') AS "is_building!""#,
-        MODEL
+        CAMPAIGN_MODEL
     )
     .fetch_one(db)
     .await?;

@@ -1,4 +1,4 @@
-//! What the leaderboard says of itself: of which state of the workspace it is true, and what to know beside the ranks.
+//! The board: the state of the workspace that the ranks show, and the warnings about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::report::warnings::{self, Overlap};
 use crate::sources::{SourceRow, Sources};
 use crate::warning::Warning;
 
-/// The state of a workspace that its ranks are true of.
+/// The state of a workspace that its ranks show.
 #[derive(Debug)]
 pub(super) struct LeaderboardSnapshot {
     pub(super) epoch: i32,
@@ -22,9 +22,9 @@ pub(super) struct LeaderboardSnapshot {
     pub(super) as_of: Option<DateTime<Utc>>,
     pub(super) dates: Option<(NaiveDate, NaiveDate)>,
     pub(super) range: (DateTime<Utc>, DateTime<Utc>),
-    /// From when on numbers are kept, if the range reaches back further.
+    /// The instant from which numbers are kept, if the range begins before it.
     kept_from: Option<DateTime<Utc>>,
-    /// Those that fed the workspace's campaigns.
+    /// The sources that fed the workspace's campaigns.
     pub(super) sources: Sources,
 }
 
@@ -60,7 +60,7 @@ impl LeaderboardSnapshot {
         })
     }
 
-    /// What a reader should know beside the ranks.
+    /// The warnings about the ranks.
     pub(super) async fn warnings(
         &self,
         snapshot: &mut Snapshot,
@@ -91,7 +91,7 @@ impl LeaderboardSnapshot {
         Ok(all)
     }
 
-    /// A source whose buckets are not days of the workspace.
+    /// The warning about a source whose days are not those of the workspace.
     fn uncut(&self, id: Uuid, measures: BTreeSet<&'static str>) -> Option<Warning> {
         let name = self.sources.get(&id)?.definition.name.clone();
         Some(Warning {
@@ -105,11 +105,11 @@ impl LeaderboardSnapshot {
     }
 }
 
-/// What rows say beside the ranks.
+/// The facts about rows that warnings follow from.
 #[derive(Debug)]
 struct LeaderboardNotes {
     overlaps: BTreeSet<Overlap>,
-    /// By source, the measures that it states of days other than the workspace's.
+    /// By source, the measures that it states for days other than the workspace's.
     uncut: BTreeMap<Uuid, BTreeSet<&'static str>>,
     /// How many campaigns have amounts of different currencies.
     mixed: i64,

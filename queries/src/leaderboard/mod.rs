@@ -1,6 +1,6 @@
 //! The leaderboard: the workspace's campaigns, ranked by one measure over its last days.
 
-mod board; // of which state of the workspace it is true
+mod board; // the state of the workspace that the ranks show
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ use crate::version::Version;
 /// The model that the leaderboard is read from, as answers name it.
 pub const MODEL: &str = "leaderboard";
 
-/// The leaderboard that is asked for.
+/// The requested leaderboard.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeaderboardRequest {
     pub measure: Option<String>,
@@ -69,13 +69,13 @@ pub struct RankedCampaign {
     pub value: Value,
 }
 
-/// A page of ranked campaigns, and what their ranks are true of.
+/// A page of ranked campaigns, and the state that their ranks show.
 #[derive(Debug)]
 pub struct Leaderboard {
     pub campaigns: Vec<RankedCampaign>,
     /// When it was refreshed. `None`: never for this workspace.
     pub as_of: Option<DateTime<Utc>>,
-    /// Up to where the log was applied then.
+    /// The position up to which the log was applied then.
     pub position: i64,
     /// The local days that it covers.
     pub dates: Option<(NaiveDate, NaiveDate)>,
@@ -89,7 +89,7 @@ impl Leaderboard {
     }
 }
 
-/// What the leaderboard is true of.
+/// What a probe has loaded of the leaderboard.
 #[derive(Debug)]
 pub struct LeaderboardInputs {
     board: LeaderboardSnapshot,
@@ -119,7 +119,7 @@ impl LeaderboardRequest {
     }
 }
 
-/// Finds the board, and has the snapshot speak of the older state of the workspace that the board shows.
+/// Loads the board, and sets the snapshot to the older state of the workspace that the board shows.
 pub(crate) async fn probe(
     consistent: &mut ConsistentSnapshot,
     query: &LeaderboardQuery,
@@ -133,14 +133,14 @@ pub(crate) async fn probe(
     let (revision, parked) = (consistent.snapshot.revision, &consistent.snapshot.parked);
     let is_primary =
         |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == SourceRole::Primary);
-    // What was parked when it was refreshed may be applied since: it still lacks that.
+    // Events that were parked at its refresh may be applied since, but the board still lacks them.
     let is_unsettled = parked.affects_finality(&about, is_primary) || revision.position > board.position;
-    let told = (Granularity::All, consistent.snapshot.time_zone);
+    let query_grain = (Granularity::All, consistent.snapshot.time_zone);
     let freshness = board.as_of.map(|as_of| {
         let parked = (|id| parked.events_of(id, &about), is_unsettled);
-        sources::freshness(&feeding, &measures, parked, (board.range, told), as_of, as_of)
+        sources::freshness(&feeding, &measures, parked, (board.range, query_grain), as_of, as_of)
     });
-    let complete_through = sources::complete_through(&feeding, &measures, told);
+    let complete_through = sources::complete_through(&feeding, &measures, query_grain);
     let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
     let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
     let epoch = board.epoch;
@@ -175,7 +175,7 @@ impl Window {
     }
 }
 
-/// A ranked campaign as the view has it.
+/// A ranked campaign as the materialized view has it.
 struct Row {
     campaign_id: Uuid,
     name: String,
@@ -184,7 +184,7 @@ struct Row {
     value: String,
 }
 
-/// Where a row stands among the others: currency, rank, campaign.
+/// The sort key of a row: currency, rank, campaign.
 type Key = (String, i64, Uuid);
 
 impl Row {

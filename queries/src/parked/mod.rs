@@ -1,7 +1,7 @@
-//! What of a workspace's log waits because it cannot be applied, and which answers lack it.
+//! Parked parts: what of a workspace's log waits because it cannot be applied, and which results lack it.
 //!
-//! A part is a stream, or one campaign's share of a stream of batches. Of which campaigns a whole stream of batches, or
-//! a stream of an unknown kind, would have told is not known: it counts as all of them.
+//! A part is a stream, or one campaign's share of a stream of batches. A whole stream of batches, and a stream of an
+//! unknown kind, may be about any campaign: they count for all of them.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,26 @@ use domain::{campaign, observation, source, statement, sync};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::MODEL;
+use crate::CAMPAIGN_MODEL;
 use crate::error::ReadError;
 use crate::warning::Warning;
 
-/// What an answer is about.
+/// What a result is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceScope {
-    /// Whether it tells what sources say, or only what campaigns are.
+    /// Whether it has numbers of sources, or only properties of campaigns.
     numbers: bool,
     /// `None`: any campaign of the workspace.
     campaigns: Option<BTreeSet<Uuid>>,
 }
 
 impl ResourceScope {
-    /// What campaigns are; all of them if none is named.
+    /// The properties of these campaigns; of all if none is named.
     pub fn campaigns(ids: impl IntoIterator<Item = Uuid>) -> Self {
         Self { numbers: false, campaigns: Some(ids.into_iter().collect()).filter(|ids: &BTreeSet<_>| !ids.is_empty()) }
     }
 
-    /// What sources say of campaigns; of all of them if none is named.
+    /// The numbers of these campaigns; of all if none is named.
     pub fn numbers(ids: impl IntoIterator<Item = Uuid>) -> Self {
         Self { numbers: true, ..Self::campaigns(ids) }
     }
@@ -38,14 +38,14 @@ impl ResourceScope {
     }
 }
 
-/// What waits in the live epoch.
+/// The parked parts of an epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parked(Vec<ParkedPart>);
 
-/// What is held back as one.
+/// A part of the log that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedPart {
-    of: ParkedOrigin,
+    origin: ParkedOrigin,
     /// The first event that waits, and the last.
     first: i64,
     last: i64,
@@ -53,16 +53,16 @@ pub struct ParkedPart {
     events: i64,
 }
 
-/// Whose events they are.
+/// What the events of a part are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ParkedOrigin {
-    /// A campaign's own.
+    /// The campaign itself.
     Campaign(Uuid),
-    /// What a source says of campaigns: of one, or of any.
+    /// Numbers of a source: for one campaign, or for any.
     Numbers { source: Uuid, campaign: Option<Uuid> },
-    /// What a source is, or what it says of its own runs.
+    /// The source itself, or its syncs.
     Source(Uuid),
-    /// The workspace's, or of a kind that is not known here.
+    /// The workspace, or an unknown kind of stream.
     Anything,
 }
 
@@ -80,7 +80,7 @@ impl ParkedOrigin {
 
 impl ParkedPart {
     fn touches(&self, about: &ResourceScope) -> bool {
-        match self.of {
+        match self.origin {
             ParkedOrigin::Campaign(id) => about.has(id),
             ParkedOrigin::Numbers { campaign, .. } => about.numbers && campaign.is_none_or(|id| about.has(id)),
             ParkedOrigin::Source(_) => about.numbers,
@@ -88,9 +88,9 @@ impl ParkedPart {
         }
     }
 
-    /// The source that it comes from; `None` if it comes from none, or is of an unknown kind.
+    /// The source that it comes from, if it is known to come from one.
     fn source(&self) -> Option<Uuid> {
-        match self.of {
+        match self.origin {
             ParkedOrigin::Numbers { source, .. } | ParkedOrigin::Source(source) => Some(source),
             ParkedOrigin::Campaign(_) | ParkedOrigin::Anything => None,
         }
@@ -107,12 +107,12 @@ impl Parked {
         self.0.is_empty()
     }
 
-    /// How many parts an answer lacks.
+    /// How many parts a result lacks.
     pub fn count(&self, about: &ResourceScope) -> usize {
         self.touching(about).count()
     }
 
-    /// Whether an answer lacks some event up to a position.
+    /// Whether a result lacks an event up to a position.
     pub fn blocks_position(&self, about: &ResourceScope, position: i64) -> bool {
         self.touching(about).any(|part| part.first <= position)
     }
@@ -122,7 +122,7 @@ impl Parked {
         self.0.iter().map(|part| part.last).max().unwrap_or(0)
     }
 
-    /// How many events of a source wait that an answer would be made of.
+    /// How many events of a source a result lacks.
     pub fn events_of(&self, source: Uuid, about: &ResourceScope) -> u64 {
         let events = self.touching(about).filter(|part| part.source() == Some(source)).map(|part| part.events);
         u64::try_from(events.sum::<i64>()).unwrap_or(0)
@@ -133,12 +133,12 @@ impl Parked {
         Self(self.0.iter().filter(|part| part.source().is_none_or(&is_admitted)).cloned().collect())
     }
 
-    /// Whether numbers of these campaigns lack something that decides how settled they are.
+    /// Whether a result lacks events that decide on its finality.
     pub fn affects_finality(&self, about: &ResourceScope, decides: impl Fn(Uuid) -> bool) -> bool {
         self.touching(about).any(|part| part.source().is_none_or(&decides))
     }
 
-    /// The warning that an answer lacks them, with the names of their sources.
+    /// The warning that a result lacks parts, with the names of their sources.
     pub fn warning<'a>(&self, about: &ResourceScope, source_name: impl Fn(Uuid) -> Option<&'a str>) -> Option<Warning> {
         let touching: Vec<_> = self.touching(about).collect();
         let names: BTreeSet<_> =
@@ -158,14 +158,14 @@ pub(crate) async fn load(db: impl PgExecutor<'_>, workspace: i32, epoch: i32) ->
     let rows = sqlx::query!(
         "SELECT stream_type, stream_id, campaign_id, position, last_position, waiting FROM read.parked
          WHERE projection = $1 AND epoch = $2 AND workspace = $3",
-        MODEL,
+        CAMPAIGN_MODEL,
         epoch,
         workspace,
     )
     .fetch_all(db)
     .await?;
     let parts = rows.into_iter().map(|row| ParkedPart {
-        of: ParkedOrigin::read(&row.stream_type, &row.stream_id, row.campaign_id),
+        origin: ParkedOrigin::read(&row.stream_type, &row.stream_id, row.campaign_id),
         first: row.position,
         last: row.last_position,
         events: row.waiting,

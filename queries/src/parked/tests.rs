@@ -5,8 +5,8 @@ fn id(n: u128) -> Uuid {
 }
 
 fn part(stream_type: &str, stream: u128, campaign: Option<u128>) -> ParkedPart {
-    let of = ParkedOrigin::read(stream_type, &format!("1/{}", id(stream)), campaign.map(id));
-    ParkedPart { of, first: 5, last: 9, events: 3 }
+    let origin = ParkedOrigin::read(stream_type, &format!("1/{}", id(stream)), campaign.map(id));
+    ParkedPart { origin, first: 5, last: 9, events: 3 }
 }
 
 #[test]

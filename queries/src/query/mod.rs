@@ -1,5 +1,5 @@
-//! Queries in their two forms: as they were asked, which is the key of a live view, and resolved at a time zone and an
-//! instant, which is the key of a result.
+//! Queries in two forms: as requested, with open dates, and canonical, resolved at a time zone and an instant. The hash
+//! of the canonical form is the key of a result.
 
 mod data; // the data of its result
 mod steps; // its probe, and the computation of its result
@@ -26,7 +26,7 @@ use crate::{activity, campaign, corrections, dashboard, leaderboard, pacing};
 pub use data::{Data, QueryResult};
 pub(crate) use steps::{Prepared, load, probe};
 
-/// A query as it was asked: dates may be left open, and what was left out is decided by the workspace.
+/// A query as it was requested. Dates may be open, and the workspace decides on defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Query {
     Campaigns(CampaignsRequest),
@@ -39,7 +39,7 @@ pub enum Query {
     Leaderboard(LeaderboardRequest),
 }
 
-/// A query in its canonical form: two that mean the same are the same.
+/// A query in its canonical form: two with the same meaning are equal.
 #[derive(Debug)]
 pub enum CanonicalQuery {
     Campaigns(CampaignsQuery),
@@ -47,7 +47,7 @@ pub enum CanonicalQuery {
     Activity(CampaignQuery),
     Corrections(CorrectionsQuery),
     Pacing(CampaignQuery),
-    /// `campaign`: the one that it is of, which must be there.
+    /// `campaign`: the one that it is about, which must exist.
     Report {
         query: ReportQuery,
         campaign: Option<Uuid>,
@@ -60,7 +60,7 @@ pub enum CanonicalQuery {
 pub type ResolvedQuery = Resolved<CanonicalQuery>;
 
 impl Query {
-    /// The model that it is read from, as answers name it.
+    /// The model that it reads, as answers name it.
     pub fn model(&self) -> &'static str {
         match self {
             Self::Campaigns(_) | Self::Campaign { .. } => campaign::MODEL,
@@ -73,13 +73,12 @@ impl Query {
         }
     }
 
-    /// Whether a caller may wait until the projection has come far enough. A refresh of the leaderboard is not waited
-    /// for.
+    /// Whether a caller may wait for the projection. Nobody waits for a refresh of the leaderboard.
     pub fn may_wait(&self) -> bool {
         !matches!(self, Self::Leaderboard(_))
     }
 
-    /// What the result is about, as far as that is known before anything is read.
+    /// What the result is about, as far as the request shows it.
     pub fn scope(&self) -> ResourceScope {
         match self {
             Self::Campaigns(_) => ResourceScope::campaigns([]),
@@ -93,7 +92,7 @@ impl Query {
         }
     }
 
-    /// The canonical query of a caller, and which page of it.
+    /// The canonical query of a caller, with the requested page.
     pub(crate) fn resolve(&self, access: Access, defaults: QueryDefaults) -> Result<ResolvedQuery, ReadError> {
         let (query, paging) = match self {
             Self::Campaigns(request) => {
@@ -125,7 +124,7 @@ impl Query {
 }
 
 impl CanonicalQuery {
-    /// The local days that it is about, if it names any.
+    /// Its local days, if it has any.
     pub fn dates(&self) -> Option<(NaiveDate, NaiveDate)> {
         match self {
             Self::Corrections(query) => Some((query.date_from, query.date_to)),

@@ -7,7 +7,7 @@ use crate::error::ReadError;
 use crate::probe::Probe;
 use crate::{activity, campaign, campaigns, corrections, dashboard, leaderboard, pacing, report};
 
-/// What a probe found out that the result goes on from, by the kind of the query.
+/// What a probe has loaded for the computation of the result, by the kind of the query.
 #[derive(Debug)]
 pub(crate) enum Prepared {
     Campaigns(campaigns::NamedSources),
@@ -20,8 +20,8 @@ pub(crate) enum Prepared {
     Leaderboard(Box<leaderboard::LeaderboardInputs>),
 }
 
-/// Finds out the version of a result in a snapshot, and how long it holds. Several queries may be probed in one
-/// snapshot. `None`: there is no such thing.
+/// Computes the version of a result in a snapshot, and how long it holds. `None`: the resource does not exist.
+#[tracing::instrument(level = "debug", name = "probe_version", skip_all)]
 pub(crate) async fn probe(
     consistent: &mut ConsistentSnapshot,
     query: &ResolvedQuery,
@@ -55,6 +55,7 @@ pub(crate) async fn probe(
 }
 
 /// Computes the result of a query that was probed in this snapshot.
+#[tracing::instrument(level = "debug", name = "load_result", skip_all, fields(epoch = probe.epoch))]
 pub(crate) async fn load(
     snapshot: &mut Snapshot,
     query: &ResolvedQuery,

@@ -1,5 +1,5 @@
-//! The read of a query, from its request to its result: the same way for each query. The crate's documentation says its
-//! steps.
+//! The read of a query, from its request to its result, with the same steps for each query. The crate's documentation
+//! describes them.
 
 mod cache; // the results that this process keeps
 mod encoded; // a result with its encodings
@@ -28,17 +28,17 @@ pub use pages::PageReader;
 pub use read_model::ReadModel;
 pub use trace::{CacheStatus, ReadTrace};
 
-/// A query, and who wants its result how fresh.
+/// A query of a caller, and how fresh the result must be.
 #[derive(Clone, Copy)]
 pub struct ReadRequest<'a> {
     pub access: Access,
     pub query: &'a Query,
     pub consistency: ConsistencyRequirement,
-    /// Whether the caller has the result of this id, so that it need not be computed.
+    /// Whether the caller has the result with this id, so that it need not be computed.
     pub client_has: &'a (dyn Fn(&ResultId) -> bool + Sync),
 }
 
-/// A result, or the id of one that the caller has, with what is true beside it now.
+/// A result, or the id of a result that the caller has, with the present status.
 #[derive(Debug)]
 pub struct Answer {
     pub query: ResolvedQuery,
@@ -53,12 +53,12 @@ impl Answer {
         &self.cached.id
     }
 
-    /// The result. `None` where the caller has it.
+    /// The result. `None` if the caller has it.
     pub fn result(&self) -> Option<&QueryResult> {
         self.cached.encoded.as_ref().map(|encoded| &encoded.result)
     }
 
-    /// The encoding of this name, made by `encode` if nobody wanted it before. `None` where the caller has the result.
+    /// The encoding of this name, made by `encode` at its first use. `None` if the caller has the result.
     pub fn encoding<E>(
         &self,
         model: &ReadModel,
@@ -75,28 +75,29 @@ impl Answer {
 }
 
 impl ReadModel {
-    /// The result of a query: from the cache where it holds, else from a snapshot.
+    /// The result of a query: from the cache if that holds, else from a snapshot.
     pub async fn read(&self, request: ReadRequest<'_>) -> Result<Answer, ReadError> {
         let request = request.drop_wait_if_unsupported();
         let trace = ReadTrace::begin();
-        let head = self.heads.load(request.access.workspace).await;
-        let met = head.as_deref().filter(|head| request.consistency.is_satisfied_by(head, self.database.clock.now()));
-        let Some(head) = met else {
-            // Whoever waits for a position, and where something was ever parked, each reads for itself.
+        let head = self.load_head(request.access.workspace).await;
+        let satisfying =
+            head.as_deref().filter(|head| request.consistency.is_satisfied_by(head, self.database.clock.now()));
+        let Some(head) = satisfying else {
+            // The caller waits for the projection, or something was parked: then each read takes its own snapshot.
             return Box::pin(self.read_snapshot(request, None, trace)).await;
         };
         let defaults = self.database.defaults.of(&self.database.pool, request.access.workspace, head.epoch).await?;
-        let at = QueryDefaults { time_zone: defaults.time_zone, now: self.database.clock.now() };
-        let query = request.query.resolve(request.access, at)?;
+        let defaults_at = QueryDefaults { time_zone: defaults.time_zone, now: self.database.clock.now() };
+        let query = request.query.resolve(request.access, defaults_at)?;
         let key = Key::new(request.access, &query);
-        if let Some((kept, status)) = self.cached(request, &key, head, &trace) {
-            return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Hit, ..trace }));
+        if let Some((cached, status)) = self.cached(request, &key, head, &trace) {
+            return Ok(self.answer(query, key, cached, status, ReadTrace { status: CacheStatus::Hit, ..trace }));
         }
         // Boxed, so that the future of a cache hit stays small.
         Box::pin(self.compute(request, head, defaults, query, key, trace)).await
     }
 
-    /// The answer of one among all who want the same now.
+    /// Computes the answer, as the only one among concurrent requests for the same result.
     async fn compute(
         &self,
         request: ReadRequest<'_>,
@@ -107,7 +108,7 @@ impl ReadModel {
         mut trace: ReadTrace,
     ) -> Result<Answer, ReadError> {
         if request.consistency.may_need_second_wait() {
-            // Nobody else should wait for what only this caller wants.
+            // Other requests should not wait while this caller does.
             return self.read_snapshot(request, Some((query, key)), trace).await;
         }
         let lock = self.results.compute_lock(&key);
@@ -117,14 +118,14 @@ impl ReadModel {
             trace.is_collapsed = true;
             lock.lock().await
         };
-        if let Some((kept, status)) = self.cached(request, &key, head, &trace) {
-            return Ok(self.answer(query, key, kept, status, ReadTrace { status: CacheStatus::Hit, ..trace }));
+        if let Some((cached, status)) = self.cached(request, &key, head, &trace) {
+            return Ok(self.answer(query, key, cached, status, ReadTrace { status: CacheStatus::Hit, ..trace }));
         }
         let now = self.database.clock.now();
         let workspace = request.access.workspace;
         let status = head.status(workspace, now);
         if !request.consistency.is_met_by(&status) {
-            // Its turn took so long that the head is too old.
+            // It waited so long for the lock that the head is too old.
             return self.read_snapshot(request, Some((query, key)), trace).await;
         }
         let at = HeadContext { workspace, head, defaults, now };
@@ -132,18 +133,19 @@ impl ReadModel {
             return self.read_snapshot(request, Some((query, key)), trace).await;
         };
         trace.has_snapshot();
-        let kept = CachedResult {
+        let cached = CachedResult {
             stamp: SnapshotStamp::at_head(head, trace.began, now),
             validity: probe.validity,
             status: status.satisfied(request.consistency.wait_s),
             id: query.result_id(request.query.model(), probe.epoch, probe.version),
             encoded: Some(Arc::new(EncodedResult::new(result))),
         };
-        Ok(self.store(request, query, key, kept, trace))
+        Ok(self.store(request, query, key, cached, trace))
     }
 
     /// Version and result by one statement, which is its own snapshot, where one will do. `None`: the workspace is no
     /// longer at this head, or there is no such thing, or it takes more than one.
+    #[tracing::instrument(level = "debug", name = "load_at_head", skip_all)]
     async fn load_at_head(
         &self,
         at: HeadContext<'_>,
@@ -170,12 +172,12 @@ impl ReadModel {
             let key = Key::new(request.access, &query);
             (query, key)
         };
-        // What is shown may be older than the model head.
+        // The snapshot may be set to an older state by the probe.
         let stamp = SnapshotStamp::of(&consistent.snapshot);
         let Probed { probe, status, id } = Probed::find(request, &query, &mut consistent).await?;
-        // What was parked and is applied since changes rows at the same position: only the version tells.
+        // A retry of parked events changes rows at the same position: only the version shows it.
         let validity = if consistent.snapshot.revision.count > 0 { Validity::AlwaysProbe } else { probe.validity };
-        let same = self.results.get(&key).filter(|before| before.id == id);
+        let same = self.results.get(&key).filter(|cached| cached.id == id);
         let mut encoded = same.and_then(|same| same.encoded.clone());
         if encoded.is_some() {
             trace.status = CacheStatus::SameVersion;
@@ -183,17 +185,24 @@ impl ReadModel {
             let result = load(&mut consistent.snapshot, &query, probe).await?;
             encoded = Some(Arc::new(EncodedResult::new(result)));
         }
-        let kept = CachedResult { stamp, validity, status, id, encoded };
-        Ok(self.store(request, query, key, kept, trace))
+        let cached = CachedResult { stamp, validity, status, id, encoded };
+        Ok(self.store(request, query, key, cached, trace))
+    }
+
+    /// The model head of a workspace. `None`: nothing is projected of it, or the head cannot be read.
+    #[tracing::instrument(level = "debug", name = "load_head", skip(self))]
+    async fn load_head(&self, workspace: i32) -> Option<Arc<ModelHead>> {
+        self.heads.load(workspace).await
     }
 
     /// A snapshot that is as fresh as the caller requires.
+    #[tracing::instrument(level = "debug", name = "take_snapshot", skip_all)]
     async fn acquire_snapshot(&self, request: ReadRequest<'_>) -> Result<ConsistentSnapshot, ReadError> {
         request.consistency.acquire_snapshot(&self.database, request.access.workspace, &request.query.scope()).await
     }
 
-    /// The cached result, if it holds at the head or was read since the request came, and its status if that is as
-    /// fresh as the caller requires: whoever had it read may have required less.
+    /// The cached result, if it holds at the head or was read after the request arrived. Only if its status meets the
+    /// caller's requirement: another caller may have required less.
     fn cached(
         &self,
         request: ReadRequest<'_>,
@@ -201,59 +210,59 @@ impl ReadModel {
         head: &ModelHead,
         trace: &ReadTrace,
     ) -> Option<(Arc<CachedResult>, ReadStatus)> {
-        let kept = self.results.get(key)?;
+        let cached = self.results.get(key)?;
         let now = self.database.clock.now();
-        let status = if kept.stamp.after >= trace.began {
-            kept.status
-        } else if kept.is_valid_at(head, now) {
-            ReadStatus { head: head.head, lag: head.lag(now), ..kept.status }
+        let status = if cached.stamp.after >= trace.began {
+            cached.status
+        } else if cached.is_valid_at(head, now) {
+            ReadStatus { head: head.head, lag: head.lag(now), ..cached.status }
         } else {
             return None;
         };
-        let is_there = kept.encoded.is_some() || (request.client_has)(&kept.id);
-        let is_there = is_there && request.consistency.is_met_by(&status);
-        is_there.then(|| (kept, status.satisfied(request.consistency.wait_s)))
+        let is_available = cached.encoded.is_some() || (request.client_has)(&cached.id);
+        let is_usable = is_available && request.consistency.is_met_by(&status);
+        is_usable.then(|| (cached, status.satisfied(request.consistency.wait_s)))
     }
 
-    /// Keeps the answer that was read.
+    /// Caches the result that was read, and answers with it.
     fn store(
         &self,
         request: ReadRequest<'_>,
         query: ResolvedQuery,
         key: Key,
-        kept: CachedResult,
+        cached: CachedResult,
         mut trace: ReadTrace,
     ) -> Answer {
-        if (request.client_has)(&kept.id) {
+        if (request.client_has)(&cached.id) {
             trace.status = CacheStatus::SameVersion;
         }
-        let (status, kept) = (kept.status, Arc::new(kept));
-        self.results.insert(key.clone(), Arc::clone(&kept));
-        self.answer(query, key, kept, status, trace)
+        let (status, cached) = (cached.status, Arc::new(cached));
+        self.results.insert(key.clone(), Arc::clone(&cached));
+        self.answer(query, key, cached, status, trace)
     }
 
     fn answer(
         &self,
         query: ResolvedQuery,
         key: Key,
-        kept: Arc<CachedResult>,
+        cached: Arc<CachedResult>,
         status: ReadStatus,
         trace: ReadTrace,
     ) -> Answer {
         self.results.count(trace.status);
-        Answer { query, status, trace, cached: kept, key }
+        Answer { query, status, trace, cached, key }
     }
 }
 
 impl ReadRequest<'_> {
-    /// The same, without waiting where nobody may wait.
+    /// The same request without a wait, if the query allows none.
     fn drop_wait_if_unsupported(self) -> Self {
         let consistency = if self.query.may_wait() { self.consistency } else { self.consistency.without_waiting() };
         Self { consistency, ..self }
     }
 }
 
-/// What a snapshot says of a result.
+/// The probe of a result in a snapshot, with its status and id.
 struct Probed {
     probe: Probe<Prepared>,
     status: ReadStatus,

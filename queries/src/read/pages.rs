@@ -8,21 +8,21 @@ use crate::query::{Prepared, QueryResult, ResolvedQuery, load, probe};
 use crate::resolved::ResultId;
 use crate::status::ReadStatus;
 
-/// All pages of a query, one after another, from one snapshot.
+/// The pages of a query, one after another, from one snapshot.
 #[derive(Debug)]
 pub struct PageReader {
     pub query: ResolvedQuery,
     pub status: ReadStatus,
-    /// The id of the result that it begins with.
+    /// The id of the first page.
     pub id: ResultId,
     consistent: ConsistentSnapshot,
-    /// Of the first page.
+    /// The probe of the first page.
     probe: Option<Probe<Prepared>>,
     is_over: bool,
 }
 
 impl ReadModel {
-    /// Takes a snapshot to read a query's pages from. Nothing of it is kept.
+    /// Takes a snapshot to read the pages of a query from. Nothing of it is cached.
     pub async fn read_pages(&self, request: ReadRequest<'_>) -> Result<PageReader, ReadError> {
         let request = request.drop_wait_if_unsupported();
         let mut consistent = self.acquire_snapshot(request).await?;
@@ -33,21 +33,21 @@ impl ReadModel {
 }
 
 impl PageReader {
-    /// Has pages of this many rows from here on.
+    /// Sets the number of rows of all later pages.
     pub fn set_page_size(&mut self, rows: usize) {
         if let Some(paging) = &mut self.query.paging {
             paging.limit = rows;
         }
     }
 
-    /// The next page; the first one is where the query begins. `None` behind the last one.
+    /// The next page. `None` after the last one.
     pub async fn next_page(&mut self) -> Result<Option<QueryResult>, ReadError> {
         let next = match self.probe.take() {
             Some(first) => first,
             None if self.is_over => return Ok(None),
             None => {
                 let next = probe(&mut self.consistent, &self.query).await?;
-                next.ok_or_else(|| ReadError::corrupt("what a snapshot shows is gone from it"))?
+                next.ok_or_else(|| ReadError::corrupt("a resource vanished from a snapshot"))?
             }
         };
         let result = load(&mut self.consistent.snapshot, &self.query, next).await?;

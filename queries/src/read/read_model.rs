@@ -1,4 +1,4 @@
-//! The read model: what every read works with.
+//! The read model: the state that all reads of a process share.
 
 use std::sync::Arc;
 
@@ -13,8 +13,7 @@ use crate::database::defaults::WorkspaceDefaultsCache;
 use crate::database::model_head::{self, ModelHead};
 use crate::database::progress::Progress;
 
-/// The database with what this process keeps of it: the heads and the campaigns that are being loaded, and results.
-/// Clones share it.
+/// The database, the loaders of heads and campaigns, and the cached results. Clones share them.
 #[derive(Debug, Clone)]
 pub struct ReadModel(Arc<Parts>);
 
@@ -38,7 +37,7 @@ impl ReadModel {
         }))
     }
 
-    /// How many reads may hold a connection at a time.
+    /// How many reads may hold a connection at the same time.
     pub fn max_connections(&self) -> u32 {
         self.database.pool.options().get_max_connections()
     }

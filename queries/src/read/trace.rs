@@ -1,20 +1,20 @@
-//! How a read got its result, and how long that took.
+//! The trace of a read: where its result came from, and how long that took.
 
 use std::time::{Duration, Instant};
 
 /// Where a result came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheStatus {
-    /// From the cache, as the model head says that it holds.
+    /// From the cache: it holds at the model head.
     Hit,
-    /// Its version was read, and a result of that version was there already.
+    /// From the cache or the caller: it has the version that was probed.
     SameVersion,
     /// It was computed.
     Computed,
 }
 
 impl CacheStatus {
-    /// As metrics label it.
+    /// Its label in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hit => "kept",
@@ -24,15 +24,15 @@ impl CacheStatus {
     }
 }
 
-/// How a read got its result.
+/// Where the result of a read came from, and how long its snapshot took.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadTrace {
     /// When it began.
     pub began: Instant,
-    /// How long it took until its snapshot was there, waiting included.
+    /// The time until its snapshot was taken, waits included.
     pub snapshot_after: Option<Duration>,
     pub status: CacheStatus,
-    /// Whether it waited for another read of the same.
+    /// Whether it waited for another read of the same result.
     pub is_collapsed: bool,
 }
 
@@ -41,7 +41,7 @@ impl ReadTrace {
         Self { began: Instant::now(), snapshot_after: None, status: CacheStatus::Computed, is_collapsed: false }
     }
 
-    /// Notes that the snapshot is there.
+    /// Records that the snapshot was taken.
     pub(crate) fn has_snapshot(&mut self) {
         self.snapshot_after = Some(self.began.elapsed());
     }

@@ -6,7 +6,7 @@ use domain::bucket::Grain;
 
 use super::plan::Plan;
 use super::query::ReportQuery;
-use crate::MODEL;
+use crate::CAMPAIGN_MODEL;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::warning::Warning;
@@ -59,7 +59,7 @@ impl EpochLimits {
                       r.changed_at AS "changed_at?"
                FROM read.epochs e LEFT JOIN read.epoch_retention r USING (projection, epoch)
                WHERE e.projection = $1 AND e.epoch = $2"#,
-            MODEL,
+            CAMPAIGN_MODEL,
             epoch,
         )
         .fetch_all(snapshot.db())

@@ -37,8 +37,8 @@ pub(crate) fn of_grains(query: &ReportQuery, mismatches: &BTreeSet<GrainMismatch
         let (granularity, query_zone) = (query.granularity, query.time_zone);
         let detail = match (left_out, grain) {
             (true, _) => format!(
-                "{source} states its totals per {grain} of {zone}: they are too coarse for {granularity} and in none of \
-                 the rows."
+                "{source} states its totals per {grain} of {zone}: they are too coarse for {granularity} and in none \
+                 of the rows."
             ),
             (false, Grain::Day) => format!(
                 "{source} states days of {zone}, which are not those of {query_zone}: each stands under its own \

@@ -1,4 +1,4 @@
-//! Sources, what they are, and how fresh they are.
+//! Sources: their definitions, and how fresh they and their numbers are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,17 +17,17 @@ use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::warning::Warning;
 
-/// A source as a snapshot has it.
+/// A source in a snapshot.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub id: Uuid,
     pub definition: SourceDefinition,
     pub freshness: SourceFreshness,
-    /// In which grains and zones it states.
-    pub cuts: Vec<StatedGrain>,
+    /// The grains and zones in which it states totals.
+    pub stated_grains: Vec<StatedGrain>,
     /// The position of the last event that touched it.
     pub last_position: i64,
-    /// Whether any campaign gets numbers from it.
+    /// Whether it feeds any campaign.
     pub has_data: bool,
 }
 
@@ -74,18 +74,18 @@ impl Freshness {
 }
 
 impl Source {
-    /// Its role among these measures: primary as soon as one of them counts.
+    /// Its role for these measures: primary if it is primary for any of them.
     pub fn role_among(&self, measures: &BTreeSet<Measure>) -> SourceRole {
         let counts = measures.iter().any(|measure| self.definition.role_of(*measure) == SourceRole::Primary);
         if counts { SourceRole::Primary } else { SourceRole::Reference }
     }
 
-    /// How its word is taken in the time of a query.
+    /// How its buckets align with those of a query.
     pub fn zone_alignment(&self, granularity: Granularity, time_zone: Zone) -> ZoneAlignment {
-        ZoneAlignment::new(&self.cuts, self.definition.kind == SourceKind::Push, granularity, time_zone)
+        ZoneAlignment::new(&self.stated_grains, self.definition.kind == SourceKind::Push, granularity, time_zone)
     }
 
-    /// `boundary`: the last instant at which the clock changed anything, as of which the answer is true.
+    /// Its freshness in an answer. `boundary`: the last instant at which the clock changed the result.
     fn freshness_body(
         &self,
         measures: &BTreeSet<Measure>,
@@ -98,28 +98,29 @@ impl Source {
             role: self.role_among(measures).name(),
             status: self.freshness.status(now).name(),
             complete_through: self.freshness.syncs.complete_through,
-            // What waits may lie anywhere before.
+            // Parked events may belong to any earlier bucket.
             final_through: self.freshness.final_through(boundary).filter(|_| parked == 0),
             parked,
         }
     }
 }
 
-/// The days or hours that numbers are told in.
+/// The granularity and the time zone of a query.
 pub type QueryGrain = (Granularity, Zone);
 
-/// How fresh the numbers of `range` are, as far as `sources_by_campaign` decides. Their primaries alone do; references
-/// are listed. `parked`: how many events of a source wait; `unsettled`: whether something waits that decides.
+/// How fresh the numbers of a range are. The primary sources decide; references are listed. `parked`: how many events
+/// of a source are parked. `unsettled`: whether parked events decide on finality.
 pub fn freshness(
     feeding: &[&Source],
     measures: &BTreeSet<Measure>,
     (parked, unsettled): (impl Fn(Uuid) -> u64, bool),
-    (range, told): ((DateTime<Utc>, DateTime<Utc>), QueryGrain),
+    (range, query_grain): ((DateTime<Utc>, DateTime<Utc>), QueryGrain),
     now: DateTime<Utc>,
     boundary: DateTime<Utc>,
 ) -> Freshness {
-    let deciding: Vec<Watermarks> =
-        authoritative(feeding, measures, told).map(|(source, alignment)| source.watermarks(&alignment, now)).collect();
+    let deciding: Vec<Watermarks> = authoritative(feeding, measures, query_grain)
+        .map(|(source, alignment)| source.watermarks(&alignment, now))
+        .collect();
     let mut sources: Vec<_> =
         feeding.iter().map(|source| source.freshness_body(measures, parked(source.id), now, boundary)).collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
@@ -132,7 +133,7 @@ pub fn freshness(
     }
 }
 
-/// Those that count toward totals of these measures, each with how its word is taken.
+/// The primary sources of these measures, each with its alignment.
 fn authoritative<'a>(
     feeding: &[&'a Source],
     measures: &BTreeSet<Measure>,
@@ -142,9 +143,13 @@ fn authoritative<'a>(
     primary.map(move |source| (&source.freshness, source.zone_alignment(granularity, time_zone)))
 }
 
-/// The instant through which every deciding source is complete; `None` when one never said, or none decides.
-pub fn complete_through(feeding: &[&Source], measures: &BTreeSet<Measure>, told: QueryGrain) -> Option<DateTime<Utc>> {
-    let deciding = authoritative(feeding, measures, told);
+/// The instant through which every primary source is complete. `None` if one never reported it, or if there is none.
+pub fn complete_through(
+    feeding: &[&Source],
+    measures: &BTreeSet<Measure>,
+    query_grain: QueryGrain,
+) -> Option<DateTime<Utc>> {
+    let deciding = authoritative(feeding, measures, query_grain);
     deciding.map(|(source, alignment)| Some(alignment.to_query_time(source.syncs.complete_through?))).min().flatten()
 }
 
@@ -182,7 +187,7 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                   f.feeds IS NOT NULL AS "feeds!"
            FROM read.sources s
            LEFT JOIN read.source_syncs y ON y.epoch = $1 AND y.workspace = $2 AND y.source_id = s.source_id
-           -- One probe for each source: LIMIT avoids reading all marks, and ORDER BY looking up all campaigns of a source.
+           -- One probe for each source: LIMIT avoids a scan of all marks, ORDER BY a look-up of all campaigns.
            LEFT JOIN LATERAL (
                SELECT position FROM read.scope_marks
                WHERE epoch = $1 AND workspace = $2 AND scope = 'source:' || s.source_id LIMIT 1
@@ -200,7 +205,7 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
     rows.into_iter().map(|row| row.into_source().map(|source| (source.id, source))).collect()
 }
 
-/// A source as tables have it.
+/// A source as the tables have it.
 #[derive(Debug, Deserialize)]
 pub struct SourceRow {
     source_id: Uuid,
@@ -219,7 +224,7 @@ pub struct SourceRow {
     failure_reason: Option<String>,
     complete_through: Option<DateTime<Utc>>,
     grain: Option<String>,
-    /// Grain and zone of each.
+    /// The grain and the zone of each, separated by a blank.
     cuts: Vec<String>,
     mark: i64,
     feeds: bool,
@@ -251,12 +256,19 @@ impl SourceRow {
             restatement_horizon_s: self.restatement_horizon_s,
             syncs,
         };
-        let cuts = self.cuts.iter().map(|cut| parsed(cut)).collect::<Result<_, _>>()?;
-        Ok(Source { id: self.source_id, definition, freshness, cuts, last_position: self.mark, has_data: self.feeds })
+        let stated_grains = self.cuts.iter().map(|cut| stated_grain(cut)).collect::<Result<_, _>>()?;
+        Ok(Source {
+            id: self.source_id,
+            definition,
+            freshness,
+            stated_grains,
+            last_position: self.mark,
+            has_data: self.feeds,
+        })
     }
 }
 
-/// Which sources feed these campaigns.
+/// The sources that feed each of these campaigns.
 pub async fn sources_by_campaign(
     snapshot: &mut Snapshot,
     campaigns: &[Uuid],
@@ -278,7 +290,7 @@ pub async fn sources_by_campaign(
     Ok(feeding)
 }
 
-/// Which of these sources feed any campaign but those.
+/// The sources among these that feed any campaign except those.
 pub async fn feeding_others(
     snapshot: &mut Snapshot,
     sources: &[Uuid],
@@ -299,7 +311,7 @@ pub async fn feeding_others(
     Ok(ids)
 }
 
-fn parsed(cut: &str) -> Result<StatedGrain, ReadError> {
+fn stated_grain(cut: &str) -> Result<StatedGrain, ReadError> {
     let (grain, zone) = cut.split_once(' ').ok_or_else(|| ReadError::corrupt(format!("cut {cut}")))?;
     Ok(StatedGrain {
         grain: grain.parse().map_err(ReadError::corrupt)?,

@@ -121,7 +121,14 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         grain: Some(Grain::QuarterHour),
     };
     let freshness = SourceFreshness { expected_delay_s: DELAY_S, restatement_horizon_s: HORIZON_S, syncs };
-    Source { id: Uuid::from_u128(1), definition, freshness, cuts: Vec::new(), last_position: 0, has_data: true }
+    Source {
+        id: Uuid::from_u128(1),
+        definition,
+        freshness,
+        stated_grains: Vec::new(),
+        last_position: 0,
+        has_data: true,
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What was done to one campaign, from its tables.
+//! The entries of a campaign's activity, from their tables.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,7 @@ use crate::error::ReadError;
 use crate::paging::PageRequest;
 use crate::report::value::Value;
 
-/// The last event that the feed tells of: nothing else changes it. Keys and sources keep the names that they were
-/// given.
+/// The position of the last entry. Nothing else changes the feed: keys and sources keep their names.
 pub(super) async fn last_position(snapshot: &mut Snapshot, campaign: Uuid) -> Result<i64, ReadError> {
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let position = sqlx::query_scalar!(
@@ -37,7 +36,7 @@ pub(super) async fn last_position(snapshot: &mut Snapshot, campaign: Uuid) -> Re
     Ok(position)
 }
 
-/// A happening as the tables have it.
+/// An entry as the tables have it.
 pub(super) struct ActivityRow {
     position: i64,
     kind: String,
@@ -51,16 +50,16 @@ pub(super) struct ActivityRow {
     causation_id: Option<String>,
     traceparent: Option<String>,
     to_values: sqlx::types::Json<Map<String, Json>>,
-    /// What the row before that set the same fields made of them.
+    /// The values that the row before it set of the same fields.
     from_values: Option<sqlx::types::Json<Map<String, Json>>>,
 }
 
-/// Where a row stands among the others: position, kind. Newest first.
+/// The sort key of a row: position, kind. The newest is first.
 type Key = (i64, String);
 
-/// What corrections of one event did.
+/// The effect of the corrections of one event.
 #[derive(Debug, Default, Deserialize)]
-struct Corrected {
+struct CorrectionSummary {
     corrections: BTreeMap<String, i64>,
     changes: BTreeMap<Measure, String>,
 }
@@ -73,10 +72,10 @@ impl ActivityRow {
     pub(super) fn into_entry(self) -> Result<ActivityEntry, ReadError> {
         let mut to_values = self.to_values.0;
         let corrected = if self.kind == "corrected" {
-            let did = Json::Object(std::mem::take(&mut to_values));
-            serde_json::from_value(did).map_err(ReadError::corrupt)?
+            let summary = Json::Object(std::mem::take(&mut to_values));
+            serde_json::from_value(summary).map_err(ReadError::corrupt)?
         } else {
-            Corrected::default()
+            CorrectionSummary::default()
         };
         let currency: Option<Currency> =
             self.currency.as_deref().map(str::parse).transpose().map_err(ReadError::corrupt)?;
@@ -101,7 +100,7 @@ impl ActivityRow {
     }
 }
 
-/// What was set, beside what was set before. What was set to what it was is no change.
+/// The fields that changed, before and after. A field that was set to the same value has not changed.
 fn changes(to: Map<String, Json>, from: Option<Map<String, Json>>) -> BTreeMap<String, FieldChange> {
     let mut before = from.unwrap_or_default();
     let changes = to.into_iter().map(|(field, to)| {
@@ -112,19 +111,19 @@ fn changes(to: Map<String, Json>, from: Option<Map<String, Json>>) -> BTreeMap<S
     changes.filter(|(_, change)| change.from != change.to).collect()
 }
 
-/// A field as the rest of the API writes it.
+/// The value of a field as the rest of the API writes it.
 fn shown(field: &str, value: Json) -> Json {
     if field != "budget" {
         return value;
     }
-    // What is no budget of ours is shown as it was recorded.
+    // A value that is no budget is shown as it was recorded.
     match serde_json::from_value::<Option<Budget>>(value.clone()) {
         Ok(budget) => json!(budget.map(BudgetBody::from)),
         Err(_) => value,
     }
 }
 
-/// A request's id is its trace and span, as `traceparent` has them: `00-<trace>-<span>-<flags>`.
+/// The id of a request: its trace and span, as `traceparent` has them: `00-<trace>-<span>-<flags>`.
 fn request_id(traceparent: &str) -> Option<String> {
     let (_, rest) = traceparent.split_once('-')?;
     rest.rsplit_once('-').map(|(id, _)| id.to_owned())

@@ -1,7 +1,7 @@
-//! Questions that many requests ask, put to the database as one.
+//! Batch loading: the keys of many requests are loaded by one statement.
 //!
-//! A request that comes while two questions are under way waits for the next one, which then speaks for everyone who
-//! came meanwhile. So each gets what was true after it came, and many cost little more than one.
+//! A request that arrives while two loads are in flight waits for the next load, which serves all requests that arrived
+//! meanwhile. So each request gets what was true after it arrived, and many cost little more than one.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -17,33 +17,33 @@ use tokio::time::timeout;
 use crate::database::connection::Connection;
 use crate::error::ReadError;
 
-/// So many questions are under way at most. While the database has one, this process makes the other: with only one,
-/// all who ask would go in step, and either side would wait for the other.
+/// The most loads in flight. With one alone, all requests would run in step, and this process and the database would
+/// wait for each other in turn.
 const MAX_IN_FLIGHT: usize = 2;
 
-/// Before a question is asked, others may join it for so many turns of the runtime at most: each takes microseconds.
+/// The most turns of the runtime for which other requests may join a load before it starts. Each takes microseconds.
 const MAX_YIELDS: usize = 32;
 
-/// A question that takes longer is given up: the database's host may be gone without a word. It is shorter than a
-/// request may take, so that those who waited can still ask for themselves.
+/// The timeout of a load, because the database's host may have gone without closing the connection. It is shorter than
+/// that of a request, so that its callers can still load for themselves.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Reads what there is of each, by one statement. What is not found is left out.
+/// Loads the values of these keys by one statement. Keys without a value are left out.
 pub(crate) type LoadFn<K, V> =
     for<'a> fn(&'a mut Connection, &'a [K]) -> BoxFuture<'a, Result<HashMap<K, V>, ReadError>>;
 
-/// Asks together for what keys of type `K` name. Clones ask together, too.
+/// Loads values of type `V` by keys of type `K`, those of concurrent requests together. Clones share the loads.
 pub(crate) struct BatchLoader<K, V> {
     pool: PgPool,
     read: LoadFn<K, V>,
-    patience: Duration,
+    timeout_after: Duration,
     waiting: Arc<Mutex<Pending<K, V>>>,
 }
 
 struct Pending<K, V> {
     callers: Vec<Waiter<K, V>>,
-    /// How many ask already, who will ask again for those who came meanwhile.
-    asking: usize,
+    /// The tasks that load at present. Each loads again for the callers that arrive meanwhile.
+    in_flight: usize,
 }
 
 struct Waiter<K, V> {
@@ -57,57 +57,57 @@ where
     V: Send + Sync + 'static,
 {
     pub(crate) fn new(pool: PgPool, read: LoadFn<K, V>) -> Self {
-        let waiting = Pending { callers: Vec::new(), asking: 0 };
-        Self { pool, read, patience: TIMEOUT, waiting: Arc::new(Mutex::new(waiting)) }
+        let waiting = Pending { callers: Vec::new(), in_flight: 0 };
+        Self { pool, read, timeout_after: TIMEOUT, waiting: Arc::new(Mutex::new(waiting)) }
     }
 
-    /// What there is at some instant after this was called. `None`: nothing, or the database could not be asked.
+    /// The value of a key at some instant after this call. `None`: there is none, or the database cannot be queried.
     pub(crate) async fn load(&self, key: K) -> Option<Arc<V>> {
-        let (answer, told) = oneshot::channel();
+        let (answer, received) = oneshot::channel();
         if self.join(Waiter { key, answer }) {
-            // A task of its own, because those who wait for it must not depend on whether this caller stays.
-            tokio::spawn(self.clone().answer_all());
+            // A task of its own, because its other callers must not depend on whether this caller stays.
+            tokio::spawn(self.clone().load_all());
         }
-        told.await.ok()
+        received.await.ok()
     }
 
-    /// Whether it is for this caller to have the question asked.
+    /// Adds a caller. Whether the caller must start a task.
     fn join(&self, caller: Waiter<K, V>) -> bool {
         let mut waiting = self.waiting();
         waiting.callers.push(caller);
-        let may_ask = waiting.asking < MAX_IN_FLIGHT;
-        waiting.asking += usize::from(may_ask);
-        may_ask
+        let may_load = waiting.in_flight < MAX_IN_FLIGHT;
+        waiting.in_flight += usize::from(may_load);
+        may_load
     }
 
-    /// Asks until nobody waits, on one connection: one that is given back is asked each time whether it lives.
-    async fn answer_all(self) {
-        let mut asking = LoaderTask { together: &self, is_over: false };
+    /// Loads until no caller waits, on one connection, because the pool would test the connection each time.
+    async fn load_all(self) {
+        let mut task = LoaderTask { loader: &self, is_over: false };
         let mut kept = None;
         loop {
             self.coalesce().await;
             let Some(callers) = self.take() else {
-                asking.is_over = true;
+                task.is_over = true;
                 return;
             };
             let keys: HashSet<_> = callers.iter().map(|caller| caller.key).collect();
             let keys: Vec<_> = keys.into_iter().collect();
-            match timeout(self.patience, self.find(&mut kept, &keys)).await {
+            match timeout(self.timeout_after, self.find(&mut kept, &keys)).await {
                 Ok(Ok(found)) => {
                     let found: HashMap<_, _> = found.into_iter().map(|(key, value)| (key, Arc::new(value))).collect();
                     for Waiter { key, answer } in callers {
-                        // Whoever went away needs no answer.
+                        // A caller that went away needs no answer.
                         found.get(&key).and_then(|value| answer.send(Arc::clone(value)).ok());
                     }
                 }
-                // Each caller asks by itself then, and tells of it.
-                Ok(Err(error)) => tracing::debug!(%error, "cannot ask for many together"),
-                Err(_elapsed) => tracing::warn!(after_s = self.patience.as_secs(), "the database gave no answer"),
+                // Each caller loads by itself then, and reports the error.
+                Ok(Err(error)) => tracing::debug!(%error, "cannot load for many requests together"),
+                Err(_elapsed) => tracing::warn!(after_s = self.timeout_after.as_secs(), "the database gave no answer"),
             }
         }
     }
 
-    /// Lets the requests that are here already join: those that the runtime has work for run before this goes on.
+    /// Lets concurrent requests join: the runtime runs them before this task goes on.
     async fn coalesce(&self) {
         let mut joined = 0;
         for _ in 0..MAX_YIELDS {
@@ -122,15 +122,15 @@ where
     fn take(&self) -> Option<Vec<Waiter<K, V>>> {
         let mut waiting = self.waiting();
         if waiting.callers.is_empty() {
-            waiting.asking -= 1;
+            waiting.in_flight -= 1;
             return None;
         }
-        // About as many will wait for the next one.
+        // The next load will have about as many callers.
         let next = Vec::with_capacity(waiting.callers.len());
         Some(std::mem::replace(&mut waiting.callers, next))
     }
 
-    /// A connection on which something went wrong is not kept.
+    /// Loads on the kept connection, or on a new one. A connection with an error is not kept.
     async fn find(&self, kept: &mut Option<Connection>, keys: &[K]) -> Result<HashMap<K, V>, ReadError> {
         let mut connection = match kept.take() {
             Some(connection) => connection,
@@ -160,17 +160,17 @@ impl<K, V> fmt::Debug for BatchLoader<K, V> {
     }
 }
 
-/// A task that asks. If it ends before its time, by a panic, nobody is left waiting for it.
+/// A loading task. If it panics, its callers are released.
 struct LoaderTask<'a, K, V> {
-    together: &'a BatchLoader<K, V>,
+    loader: &'a BatchLoader<K, V>,
     is_over: bool,
 }
 
 impl<K, V> Drop for LoaderTask<'_, K, V> {
     fn drop(&mut self) {
         if !self.is_over {
-            let mut waiting = self.together.waiting();
-            waiting.asking -= 1;
+            let mut waiting = self.loader.waiting();
+            waiting.in_flight -= 1;
             waiting.callers.clear();
         }
     }

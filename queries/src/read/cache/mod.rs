@@ -1,4 +1,4 @@
-//! Results that this process keeps, for as long as nothing that they show can have changed.
+//! The result cache: results that this process keeps as long as nothing that they show can have changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,18 +18,18 @@ use crate::probe::Validity;
 use crate::resolved::{Resolved, ResultId};
 use crate::status::ReadStatus;
 
-/// What a cached result takes beside its data: its key, its status and the places in the maps.
+/// The bytes of a cached result beside its data: its key, its status and its entries in the maps.
 const OVERHEAD: usize = 512;
-/// A result that would take more than this share of the room is not kept: few would fit.
+/// A result above this share of the capacity is not cached, because it would evict most others.
 const LARGEST_SHARE: usize = 8;
-/// From so many on, compute locks are cleared of those that nobody waits for.
+/// From this number on, compute locks without holders are removed.
 const MANY_LOCKS: usize = 256;
 
 /// The key of a result: a page of a query, as one access sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     access: Access,
-    /// Of the model and the canonical query.
+    /// The hash of the model and the canonical query.
     digest: [u8; 32],
     page: Option<Paging>,
 }
@@ -40,38 +40,38 @@ impl Key {
     }
 }
 
-/// A result, and when it holds.
+/// A result, and how long it holds.
 #[derive(Debug)]
 pub(crate) struct CachedResult {
     pub(crate) stamp: SnapshotStamp,
     pub(crate) validity: Validity,
     pub(crate) status: ReadStatus,
     pub(crate) id: ResultId,
-    /// `None`: the caller had it, so that only its id was found out.
+    /// `None`: the caller had the result, so that only its id was computed.
     pub(crate) encoded: Option<Arc<EncodedResult>>,
 }
 
-/// The rows that a result was read from.
+/// The state of the rows that a result was read from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SnapshotStamp {
     pub(crate) epoch: i32,
-    /// Up to where the log was applied in them.
+    /// The position up to which the log was applied.
     pub(crate) applied: i64,
     pub(crate) retained_at: Option<DateTime<Utc>>,
-    /// Their snapshot was not taken before this.
+    /// The snapshot was not taken before this instant.
     pub(crate) after: Instant,
-    /// When their snapshot was taken.
+    /// When the snapshot was taken.
     pub(crate) now: DateTime<Utc>,
 }
 
 impl SnapshotStamp {
-    /// Those of a snapshot.
+    /// The state of a snapshot.
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
         let Snapshot { epoch, applied, retained_at, taken_after, now, .. } = *snapshot;
         Self { epoch, applied, retained_at, after: taken_after, now }
     }
 
-    /// Those that are so far.
+    /// The state at a model head.
     pub(crate) fn at_head(head: &ModelHead, after: Instant, now: DateTime<Utc>) -> Self {
         let ModelHead { epoch, applied, retained_at, .. } = *head;
         Self { epoch, applied, retained_at, after, now }
@@ -79,7 +79,7 @@ impl SnapshotStamp {
 }
 
 impl CachedResult {
-    /// Whether rows at this head, at this instant, give the same result.
+    /// Whether rows at this head give the same result at this instant.
     pub(crate) fn is_valid_at(&self, head: &ModelHead, now: DateTime<Utc>) -> bool {
         let in_time = match self.validity {
             Validity::AlwaysProbe => false,
@@ -94,7 +94,7 @@ impl CachedResult {
     }
 }
 
-/// The results that were asked for last, in so many bytes. Clones share them.
+/// The results that were used last, within a number of bytes. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct ResultCache(Arc<Shared>);
 
@@ -103,10 +103,10 @@ struct Shared {
     capacity: usize,
     results: Mutex<WeightedLru>,
     locks: Mutex<HashMap<Key, Weak<ComputeLock>>>,
-    counted: CacheMetrics,
+    metrics: CacheMetrics,
 }
 
-/// Where results came from, and what the kept ones take.
+/// The metrics of the cache.
 #[derive(Debug)]
 struct CacheMetrics {
     kept: Counter,
@@ -115,12 +115,12 @@ struct CacheMetrics {
     bytes: Gauge,
 }
 
-/// Whoever holds it reads from the database; those who ask the same wait for their turn.
+/// Its holder reads from the database. Other requests for the same result wait for it.
 type ComputeLock = tokio::sync::Mutex<()>;
 
 #[derive(Debug)]
 struct WeightedLru {
-    /// Each with the weight that it was taken in with.
+    /// Each result with its weight when it was inserted.
     by_key: LruCache<Key, (Arc<CachedResult>, usize), foldhash::fast::RandomState>,
     bytes: usize,
 }
@@ -143,55 +143,56 @@ impl CacheMetrics {
 }
 
 impl ResultCache {
-    /// Keeps no more than these bytes; 0: nothing.
+    /// A cache of at most these bytes; 0 keeps nothing.
     pub(crate) fn new(capacity: usize) -> Self {
         let by_key = LruCache::unbounded_with_hasher(foldhash::fast::RandomState::default());
         let results = Mutex::new(WeightedLru { by_key, bytes: 0 });
-        Self(Arc::new(Shared { capacity, results, locks: Mutex::default(), counted: CacheMetrics::new() }))
+        Self(Arc::new(Shared { capacity, results, locks: Mutex::default(), metrics: CacheMetrics::new() }))
     }
 
-    /// Counts an answer.
+    /// Counts an answer by where its result came from.
     pub(crate) fn count(&self, origin: CacheStatus) {
-        let counted = &self.0.counted;
+        let metrics = &self.0.metrics;
         match origin {
-            CacheStatus::Hit => counted.kept.increment(1),
-            CacheStatus::SameVersion => counted.same_version.increment(1),
-            CacheStatus::Computed => counted.computed.increment(1),
+            CacheStatus::Hit => metrics.kept.increment(1),
+            CacheStatus::SameVersion => metrics.same_version.increment(1),
+            CacheStatus::Computed => metrics.computed.increment(1),
         }
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<CachedResult>> {
-        self.lock().by_key.get(key).map(|(kept, _)| Arc::clone(kept))
+        self.lock().by_key.get(key).map(|(cached, _)| Arc::clone(cached))
     }
 
-    pub(crate) fn insert(&self, key: Key, kept: Arc<CachedResult>) {
+    pub(crate) fn insert(&self, key: Key, cached: Arc<CachedResult>) {
         let mut results = self.lock();
-        // Of two that were read at once, the later one stays.
-        if results.by_key.peek(&key).is_some_and(|(other, _)| other.stamp.after > kept.stamp.after) {
+        // Of two concurrent reads, the later snapshot stays.
+        if results.by_key.peek(&key).is_some_and(|(other, _)| other.stamp.after > cached.stamp.after) {
             return;
         }
-        self.put(&mut results, key, kept);
+        self.put(&mut results, key, cached);
     }
 
-    /// Weighs a result anew, because an encoding was added to it.
+    /// Updates the weight of a result after an encoding was added to it.
     pub(crate) fn reweigh(&self, key: &Key, encoded: &Arc<EncodedResult>) {
         let mut results = self.lock();
-        let is_same = |kept: &CachedResult| kept.encoded.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, encoded));
-        if let Some((kept, _)) = results.by_key.peek(key).filter(|(kept, _)| is_same(kept)) {
-            let kept = Arc::clone(kept);
-            self.put(&mut results, key.clone(), kept);
+        let is_same =
+            |cached: &CachedResult| cached.encoded.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, encoded));
+        if let Some((cached, _)) = results.by_key.peek(key).filter(|(cached, _)| is_same(cached)) {
+            let cached = Arc::clone(cached);
+            self.put(&mut results, key.clone(), cached);
         }
     }
 
-    /// Puts a result in the place of the one before, and lets go of the least used ones that there is no room for.
-    fn put(&self, results: &mut WeightedLru, key: Key, kept: Arc<CachedResult>) {
-        let weight = kept.weight();
+    /// Replaces a result, and evicts the least recently used ones beyond the capacity.
+    fn put(&self, results: &mut WeightedLru, key: Key, cached: Arc<CachedResult>) {
+        let weight = cached.weight();
         let before = if weight > self.0.capacity / LARGEST_SHARE {
-            // One of an older version goes: it would have been replaced.
+            // The older version goes: it would have been replaced.
             results.by_key.pop(&key)
         } else {
             results.bytes += weight;
-            results.by_key.put(key, (kept, weight))
+            results.by_key.put(key, (cached, weight))
         };
         results.bytes -= before.map_or(0, |(_, weight)| weight);
         while results.bytes > self.0.capacity {
@@ -199,16 +200,15 @@ impl ResultCache {
             results.bytes -= weight;
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge shows; up to 2^53 it is exact")]
-        self.0.counted.bytes.set(results.bytes as f64);
+        self.0.metrics.bytes.set(results.bytes as f64);
     }
 
-    /// The lock of those who want this result: whoever holds it computes.
+    /// The lock of the computation of a result.
     pub(crate) fn compute_lock(&self, key: &Key) -> Arc<ComputeLock> {
         let mut locks = self.0.locks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = locks.get(key).and_then(Weak::upgrade) {
             return lock;
         }
-        // Those that nobody waits for.
         if locks.len() >= MANY_LOCKS {
             locks.retain(|_, lock| lock.strong_count() > 0);
         }

@@ -200,7 +200,7 @@ impl Reader<'_> {
         ];
         let mut values = Vec::new();
         for dimension in Dimension::ALL.iter().copied() {
-            let listed = self.fields.bounded(&field(dimension.name()), request.values(dimension));
+            let listed = self.fields.limited(&field(dimension.name()), request.values(dimension));
             values.push(Condition::Value(dimension, listed.iter().cloned().collect()));
         }
         tests.into_iter().chain(values).filter(|test| !test.is_empty()).map(Filter::Is).collect()

@@ -32,7 +32,7 @@ impl FieldErrors {
         if names.is_empty() {
             self.push("measures", "must name at least one measure");
         }
-        for (index, name) in self.bounded("measures", names).iter().enumerate() {
+        for (index, name) in self.limited("measures", names).iter().enumerate() {
             if MeasureColumn::find(name).is_none() {
                 self.push(format!("measures[{index}]"), "is not a measure; GET /v1/measures lists them");
             }
@@ -46,7 +46,7 @@ impl FieldErrors {
 
     pub(super) fn group_by(&mut self, names: &[String]) -> BTreeSet<GroupKey> {
         let mut keys = BTreeSet::new();
-        for (index, name) in self.bounded("group_by", names).iter().enumerate() {
+        for (index, name) in self.limited("group_by", names).iter().enumerate() {
             match GroupKey::find(name) {
                 Some(key) => drop(keys.insert(key)),
                 None => self.push(
@@ -66,7 +66,7 @@ impl FieldErrors {
         compares: bool,
     ) -> Vec<Order> {
         let mut orders: Vec<Order> = Vec::new();
-        for (index, text) in self.bounded("order_by", names).iter().enumerate() {
+        for (index, text) in self.limited("order_by", names).iter().enumerate() {
             let (name, descending) = text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
             let group = || GroupKey::find(name).filter(|key| group_by.contains(key)).map(OrderBy::Group);
             let measure = || measures.iter().find(|column| column.name() == name).copied().map(OrderBy::Measure);
@@ -78,8 +78,8 @@ impl FieldErrors {
                 Some(by) => orders.push(Order { by, descending }),
                 None => self.push(
                     format!("order_by[{index}]"),
-                    "is neither bucket, nor a key of group_by, nor one of the measures asked for, nor with compare_to the \
-                     change of one",
+                    "is neither bucket, nor a key of group_by, nor one of the measures asked for, nor with compare_to \
+                     the change of one",
                 ),
             }
         }

@@ -64,7 +64,7 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
         id: id(n),
         definition,
         freshness: SourceFreshness::default(),
-        cuts: Vec::new(),
+        stated_grains: Vec::new(),
         last_position: 0,
         has_data: true,
     }

@@ -67,8 +67,8 @@ pub struct StatementInput {
 }
 
 impl StatementInput {
-    /// The bucket's first instant. Rejects a statement that no source and campaign could take.
-    pub fn validate(&self, spec: BucketSpec, now: DateTime<Utc>) -> Result<DateTime<Utc>, ItemError> {
+    /// Rejects a statement that no source and campaign could take.
+    pub fn validate(&self, spec: BucketSpec, now: DateTime<Utc>) -> Result<(), ItemError> {
         self.campaign.validate()?;
         let span = self
             .bucket
@@ -86,7 +86,7 @@ impl StatementInput {
         for (measure, amount) in &self.measures {
             amount.validate(*measure, &measure_field(*measure))?;
         }
-        Ok(span.start)
+        Ok(())
     }
 
     /// As of when it holds, for a batch that was received at `now`. Cut to the millisecond, as events keep it.

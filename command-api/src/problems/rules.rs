@@ -42,9 +42,12 @@ problem_types! {
     /// A launched campaign cannot be archived. Pause or complete it first.
     pub(crate) STILL_LAUNCHED = UNPROCESSABLE_ENTITY "still-launched" "The campaign is still launched"
         r#"{"detail": "a launched campaign cannot be archived: pause or complete it first"}"#;
-    /// An archived campaign takes no changes.
+    /// An archived campaign takes no changes. Unarchive it first.
     pub(crate) CAMPAIGN_ARCHIVED = UNPROCESSABLE_ENTITY "campaign-archived" "The campaign is archived"
-        r#"{"detail": "the campaign is archived and takes no changes"}"#;
+        r#"{"detail": "the campaign is archived and takes no changes: unarchive it first"}"#;
+    /// Only an archived campaign can be unarchived.
+    pub(crate) NOT_ARCHIVED = UNPROCESSABLE_ENTITY "not-archived" "The campaign is not archived"
+        r#"{"detail": "only an archived campaign can be unarchived, and the campaign is paused"}"#;
     /// Only the name, the external ids and the attributes of a completed campaign can change.
     pub(crate) CAMPAIGN_COMPLETED = UNPROCESSABLE_ENTITY "campaign-completed" "The campaign is completed"
         r#"{"detail": "the campaign is completed: only its name, external ids and attributes can still change",
@@ -135,7 +138,7 @@ pub(super) const OF_EDITS: Types =
 pub(super) const OF_BUDGETS: Types = &[BUDGET_NOT_POSITIVE, BUDGET_CURRENCY];
 /// The rules of the lifecycle.
 pub(super) const OF_STEPS: Types =
-    &[CHANNEL_REQUIRED, LAST_DAY_PASSED, NOT_A_DRAFT, NOT_LAUNCHED, NOT_PAUSED, NOT_UNDERWAY, STILL_LAUNCHED];
+    &[CHANNEL_REQUIRED, LAST_DAY_PASSED, NOT_A_DRAFT, NOT_LAUNCHED, NOT_PAUSED, NOT_UNDERWAY, STILL_LAUNCHED, NOT_ARCHIVED];
 /// The rules of sources.
 pub(super) const OF_SOURCES: Types = &[INVALID_NAME, EXPECTED_DELAY_OUT_OF_RANGE, RESTATEMENT_HORIZON_OUT_OF_RANGE];
 

@@ -24,6 +24,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(campaigns::lifecycle::resume))
         .routes(routes!(campaigns::lifecycle::complete))
         .routes(routes!(campaigns::lifecycle::archive))
+        .routes(routes!(campaigns::lifecycle::unarchive))
         .routes(routes!(campaigns::set_budget))
         .routes(routes!(sources::register))
         .routes(routes!(observations::record))

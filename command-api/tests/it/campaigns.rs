@@ -179,9 +179,12 @@ async fn a_campaign_goes_through_its_lifecycle(pool: PgPool) {
     }
     let reply = api.call(patch(id, &json!({"name": "Too late"}))).await;
     assert_eq!((reply.status, reply.code()), (StatusCode::UNPROCESSABLE_ENTITY, "campaign-archived"));
-    let state: String =
-        sqlx::query_scalar("SELECT state FROM log.claims WHERE kind = 'campaign'").fetch_one(&api.pool).await.unwrap();
-    assert_eq!(state, "archived 2026-11-21T22:00:00.000000Z");
+    assert_eq!(api.call(step(id, "unarchive")).await.header("etag"), Some("\"7\""));
+    let reply = api.call(step(id, "unarchive")).await;
+    assert_eq!((reply.status, reply.code()), (StatusCode::UNPROCESSABLE_ENTITY, "not-archived"));
+    // It is completed again.
+    assert_eq!(api.call(patch(id, &json!({"name": "In time"}))).await.status, StatusCode::OK);
+    assert_eq!(api.call(step(id, "pause")).await.code(), "not-launched");
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -190,8 +190,11 @@ async fn observations_of_an_archived_campaign_can_be_corrected(pool: PgPool) {
     assert_eq!(reply.status, 200, "{reply}");
     api.clock.advance(TimeDelta::hours(2));
     let after = json!({"occurred_at": "2026-11-21T23:30:00Z"});
-    let reply = api.post("/v1/observations", &batch(&[correction("r-1", "order-1", &after)])).await;
-    assert_eq!(reply.counts(), [1, 0, 0, 0]);
+    let mut sold_after = sale("order-2", campaign);
+    sold_after["occurred_at"] = json!("2026-11-21T23:10:00Z");
+    assert_eq!(api.post("/v1/observations", &batch(&[sold_after])).await.counts(), [1, 0, 0, 0]);
+    let corrections = [correction("r-1", "order-1", &after), correction("r-2", "order-2", &after)];
+    assert_eq!(api.post("/v1/observations", &batch(&corrections)).await.counts(), [2, 0, 0, 0]);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -24,6 +24,7 @@ async fn the_document_needs_no_key(pool: PgPool) {
             "/v1/campaigns/{id}/launch",
             "/v1/campaigns/{id}/pause",
             "/v1/campaigns/{id}/resume",
+            "/v1/campaigns/{id}/unarchive",
             "/v1/observations",
             "/v1/sources",
             "/v1/sources/{name}/syncs",
@@ -48,6 +49,7 @@ async fn the_document_needs_no_key(pool: PgPool) {
             "report_sync",
             "resume_campaign",
             "set_budget",
+            "unarchive_campaign",
         ]
     );
     // What limits answer is said everywhere.

@@ -3,7 +3,7 @@
 //! | kind | key | owner | state |
 //! | --- | --- | --- | --- |
 //! | `source_name` | the name | source | its definition |
-//! | `campaign` | campaign | campaign | `open`, or `archived <instant>` |
+//! | `campaign` | campaign | campaign | `open`; in older logs also `archived <instant>`, which means the same |
 //! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
 //! | `statement` | `<source>/<campaign>/<grain>/<zone>/<bucket>` | source | measure -> [value, stated_at in ms] |
 //! | `correction` | `<UTC day>/<item id>` of a corrected observation | source | `[count, value]` that it comes to |
@@ -16,7 +16,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::NaiveDate;
 use domain::campaign::{CampaignEvent, ExternalId};
 use domain::ids::CampaignId;
 use event_store::{Claim, ClaimEffect, ClaimPrecondition};
@@ -31,20 +31,8 @@ pub(crate) const STATEMENT: &str = "statement";
 pub(crate) const CORRECTION: &str = "correction";
 pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
 
-/// The state of a campaign that takes any activity.
-pub(crate) const OPEN: &str = "open";
-const ARCHIVED: &str = "archived ";
-
-/// The state of a campaign that takes no activity from `at` on.
-pub(crate) fn archived(at: DateTime<Utc>) -> String {
-    format!("{ARCHIVED}{}", at.to_rfc3339_opts(SecondsFormat::Micros, true))
-}
-
-/// When the campaign of this claim was archived, if it was.
-pub(crate) fn archived_at(state: &str) -> Option<DateTime<Utc>> {
-    let instant = state.strip_prefix(ARCHIVED)?;
-    DateTime::parse_from_rfc3339(instant).ok().map(|at| at.to_utc())
-}
+/// The state of a campaign.
+const OPEN: &str = "open";
 
 /// The key of an external id. A source's name holds no line feed, so the border is sure.
 pub(crate) fn external_key(source: Option<&str>, id: &str) -> String {
@@ -74,12 +62,6 @@ pub(crate) fn of_campaign(campaign: CampaignId, external_ids: &[ExternalId], eve
                 after = keys(external_ids);
             }
             CampaignEvent::CampaignExternalIdsSet { external_ids, .. } => after = keys(external_ids),
-            CampaignEvent::CampaignArchived { at } => claims.push(Claim {
-                kind: CAMPAIGN,
-                key: owner.clone(),
-                expect: ClaimPrecondition::Held { owner: owner.clone(), state: OPEN.to_owned() },
-                then: ClaimEffect::Put { owner: owner.clone(), state: archived(*at) },
-            }),
             CampaignEvent::CampaignRenamed { .. }
             | CampaignEvent::CampaignRescheduled { .. }
             | CampaignEvent::CampaignTimeZoneChanged { .. }
@@ -90,7 +72,9 @@ pub(crate) fn of_campaign(campaign: CampaignId, external_ids: &[ExternalId], eve
             | CampaignEvent::CampaignLaunched { .. }
             | CampaignEvent::CampaignPaused { .. }
             | CampaignEvent::CampaignResumed { .. }
-            | CampaignEvent::CampaignCompleted { .. } => {}
+            | CampaignEvent::CampaignCompleted { .. }
+            | CampaignEvent::CampaignArchived { .. }
+            | CampaignEvent::CampaignUnarchived { .. } => {}
         }
     }
     claims.extend(before.difference(&after).map(|key| Claim {

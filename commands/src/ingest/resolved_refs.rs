@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate};
 use domain::source::{SourceDefinition, SourceKind};
@@ -46,18 +45,11 @@ impl ResolvedSource {
     }
 }
 
-/// A campaign that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ResolvedCampaign {
-    pub(crate) id: CampaignId,
-    pub(crate) archived_at: Option<DateTime<Utc>>,
-}
-
 /// A source and campaigns, with the claims that resolved them.
 #[derive(Debug)]
 pub(crate) struct ResolvedRefs<'a> {
     pub(crate) source: ResolvedSource,
-    campaigns: HashMap<&'a CampaignRef, ResolvedCampaign>,
+    campaigns: HashMap<&'a CampaignRef, CampaignId>,
     relied_on: BTreeSet<(&'static str, String)>,
 }
 
@@ -92,23 +84,13 @@ impl<'a> ResolvedRefs<'a> {
         let Some(found) = ResolvedSource::seen(lookup, source)? else { return Ok(None) };
 
         let mut relied_on = BTreeSet::from([source_key]);
-        let mut owners: HashMap<&CampaignRef, String> = HashMap::new();
-        for reference in references {
-            let owner = match reference {
-                CampaignRef::Id(id) => Some(id.to_string()),
-                CampaignRef::External(id) => external_owner(lookup, source, id, &mut relied_on),
-            };
-            owners.extend(owner.map(|owner| (reference, owner)));
-        }
-        lookup.find_cached(owners.values().map(|owner| (CAMPAIGN, owner.clone()))).await?;
-
         let mut campaigns = HashMap::new();
-        for (reference, owner) in owners {
-            if let Some(held) = lookup.held(CAMPAIGN, &owner) {
-                let id = owner.parse().map_err(|_| CommandError::bad_claim(CAMPAIGN, &owner))?;
-                campaigns.insert(reference, ResolvedCampaign { id, archived_at: claims::archived_at(&held.state) });
-                relied_on.insert((CAMPAIGN, owner));
-            }
+        for reference in references {
+            let campaign = match reference {
+                CampaignRef::Id(id) => existing(lookup, *id, &mut relied_on),
+                CampaignRef::External(id) => external_owner(lookup, source, id, &mut relied_on)?,
+            };
+            campaigns.extend(campaign.map(|campaign| (reference, campaign)));
         }
         Ok(Some(Self { source: found, campaigns, relied_on }))
     }
@@ -117,31 +99,20 @@ impl<'a> ResolvedRefs<'a> {
     #[cfg(test)]
     pub(crate) fn of<const N: usize>(
         source: ResolvedSource,
-        campaigns: [(&'a CampaignRef, ResolvedCampaign); N],
+        campaigns: [(&'a CampaignRef, CampaignId); N],
     ) -> Self {
         Self { source, campaigns: campaigns.into(), relied_on: BTreeSet::new() }
     }
 
-    /// The campaign of an item that happened, or began, at `at`.
-    pub(crate) fn campaign(&self, reference: &CampaignRef, at: DateTime<Utc>) -> Result<CampaignId, ItemError> {
-        let Some(known) = self.campaigns.get(reference) else {
+    /// The campaign that an item means.
+    pub(crate) fn campaign(&self, reference: &CampaignRef) -> Result<CampaignId, ItemError> {
+        self.campaigns.get(reference).copied().ok_or_else(|| {
             let (field, named) = match reference {
                 CampaignRef::Id(id) => ("campaign_id", id.to_string()),
                 CampaignRef::External(id) => ("external_campaign_id", truncate(id)),
             };
-            return Err(ItemError::at(
-                ItemErrorCode::UnknownCampaign,
-                field,
-                format!("no campaign goes by \"{named}\""),
-            ));
-        };
-        match known.archived_at {
-            Some(archived_at) if at > archived_at => {
-                let detail = format!("campaign {} was archived before this, at {archived_at:?}", known.id);
-                Err(ItemError::whole(ItemErrorCode::Archived, detail))
-            }
-            Some(_) | None => Ok(known.id),
-        }
+            ItemError::at(ItemErrorCode::UnknownCampaign, field, format!("no campaign goes by \"{named}\""))
+        })
     }
 
     /// Asserts everything that was relied on, as it was seen.
@@ -150,24 +121,36 @@ impl<'a> ResolvedRefs<'a> {
     }
 }
 
-/// Whom an external id stands for. That the source has no such id of its own is relied on too, when the workspace's is
-/// used.
+/// A campaign by its own id, if there is one.
+fn existing(
+    lookup: &ClaimReader<'_>,
+    id: CampaignId,
+    relied_on: &mut BTreeSet<(&'static str, String)>,
+) -> Option<CampaignId> {
+    let key = id.to_string();
+    lookup.held(CAMPAIGN, &key)?;
+    relied_on.insert((CAMPAIGN, key));
+    Some(id)
+}
+
+/// The campaign that an external id stands for. When the workspace's is used, that the source has no such id of its own
+/// is relied on too.
 fn external_owner(
     lookup: &ClaimReader<'_>,
     source: &str,
     id: &str,
     relied_on: &mut BTreeSet<(&'static str, String)>,
-) -> Option<String> {
+) -> Result<Option<CampaignId>, CommandError> {
     for scope in [Some(source), None] {
         let key = claims::external_key(scope, id);
-        let owner = lookup.held(EXTERNAL_CAMPAIGN, &key).map(|held| held.owner.clone());
-        if owner.is_some() {
+        if let Some(held) = lookup.held(EXTERNAL_CAMPAIGN, &key) {
+            let owner = held.owner.parse().map_err(|_| CommandError::bad_claim(EXTERNAL_CAMPAIGN, &key))?;
             relied_on.insert((EXTERNAL_CAMPAIGN, key));
             if scope.is_none() {
                 relied_on.insert((EXTERNAL_CAMPAIGN, claims::external_key(Some(source), id)));
             }
-            return owner;
+            return Ok(Some(owner));
         }
     }
-    None
+    Ok(None)
 }

@@ -66,6 +66,11 @@ pub enum CampaignCommand {
         /// When.
         at: DateTime<Utc>,
     },
+    /// Bring it back from the archive.
+    Unarchive {
+        /// When.
+        at: DateTime<Utc>,
+    },
     /// Give it a budget, or none.
     SetBudget {
         /// What it may spend; `None`: no limit.

@@ -8,7 +8,8 @@ use super::budget::Budget;
 use super::command::{CampaignCommand, CampaignEdit};
 use super::error::CampaignError;
 use super::event::{CampaignEvent, ExternalId};
-use super::state::{Campaign, CampaignDetails, CampaignState, ends_at};
+use super::state::{Campaign, CampaignDetails};
+use super::status::{CampaignState, ends_at};
 use crate::bucket::is_in_range;
 use crate::channel::Channel;
 use crate::money::Currency;
@@ -86,6 +87,11 @@ pub fn decide(campaign: &Campaign, command: CampaignCommand) -> Result<Vec<Campa
             let from = [CampaignState::Draft, CampaignState::Paused, CampaignState::Completed];
             let refusal = |_| CampaignError::LaunchedCannotBeArchived;
             step(changeable(current)?, &from, CampaignEvent::CampaignArchived { at }, refusal)
+        }
+        CampaignCommand::Unarchive { at } => {
+            let current = current.ok_or(CampaignError::NotFound)?;
+            let state = current.archived_from.ok_or(CampaignError::NotArchived { state: current.state })?;
+            Ok(vec![CampaignEvent::CampaignUnarchived { state, at }])
         }
     }
 }

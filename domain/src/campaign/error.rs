@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use thiserror::Error;
 
-use super::state::CampaignState;
+use super::status::CampaignState;
 use crate::channel::Channel;
 use crate::money::Currency;
 use crate::rule_codes::rule_codes;
@@ -89,9 +89,15 @@ pub enum CampaignError {
     /// Archiving a campaign that is launched.
     #[error("a launched campaign cannot be archived: pause or complete it first")]
     LaunchedCannotBeArchived,
-    /// Any command to an archived campaign.
-    #[error("the campaign is archived and takes no changes")]
+    /// Any command but bringing it back, to an archived campaign.
+    #[error("the campaign is archived and takes no changes: unarchive it first")]
     Archived,
+    /// Bringing back a campaign that is not archived.
+    #[error("only an archived campaign can be unarchived, and the campaign is {state}")]
+    NotArchived {
+        /// What it is.
+        state: CampaignState,
+    },
     /// A change of where or when a completed campaign ran.
     #[error("the campaign is completed: only its name, external ids and attributes can still change")]
     Completed {
@@ -184,7 +190,8 @@ impl CampaignError {
             | Self::NotPaused { .. }
             | Self::NotUnderway { .. }
             | Self::LaunchedCannotBeArchived
-            | Self::Archived => None,
+            | Self::Archived
+            | Self::NotArchived { .. } => None,
             Self::Name(_) => Some("name"),
             Self::DuplicateChannel { .. } | Self::TooManyChannels { .. } | Self::ChannelRequired => Some("channels"),
             Self::StartOutOfRange { .. } | Self::StartFixed { .. } => Some("starts_on"),
@@ -221,6 +228,7 @@ rule_codes!(CampaignError {
     Self::NotUnderway { .. } => "not-underway",
     Self::LaunchedCannotBeArchived => "still-launched",
     Self::Archived => "campaign-archived",
+    Self::NotArchived { .. } => "not-archived",
     Self::Completed { .. } => "campaign-completed",
     Self::CurrencyFixed { .. } => "currency-fixed",
     Self::TimeZoneFixed => "time-zone-fixed",

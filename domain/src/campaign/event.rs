@@ -7,6 +7,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
+use super::status::CampaignState;
 use crate::catalogue::{self, EventType};
 use crate::channel::Channel;
 use crate::ids::CampaignId;
@@ -131,8 +132,15 @@ pub enum CampaignEvent {
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A campaign was put away: it takes no activity that occurred later.
+    /// A campaign was put away: it takes no command but the one that brings it back.
     CampaignArchived {
+        /// When the command was received, by our clock.
+        at: DateTime<Utc>,
+    },
+    /// An archived campaign was brought back.
+    CampaignUnarchived {
+        /// The state that it had before it was archived, and has again.
+        state: CampaignState,
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
@@ -156,6 +164,7 @@ impl CampaignEvent {
             Self::CampaignResumed { .. } => catalogue::CAMPAIGN_RESUMED,
             Self::CampaignCompleted { .. } => catalogue::CAMPAIGN_COMPLETED,
             Self::CampaignArchived { .. } => catalogue::CAMPAIGN_ARCHIVED,
+            Self::CampaignUnarchived { .. } => catalogue::CAMPAIGN_UNARCHIVED,
         }
     }
 }

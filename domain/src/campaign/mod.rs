@@ -4,7 +4,7 @@
 //! draft --launch--> launched --pause--> paused        draft     --archive--> archived
 //!                            <-resume--               paused    --archive--> archived
 //!                   launched --complete--> completed  completed --archive--> archived
-//!                   paused   --complete--> completed
+//!                   paused   --complete--> completed   archived --unarchive--> what it was before
 //! ```
 //!
 //! A launched campaign is shown as scheduled until its first day begins in its zone, and as active from then on.
@@ -15,7 +15,8 @@
 //! 4. Its days lie in 1970 to 2199, the last not before the first.
 //! 5. Only a draft is launched, and not after its last day; a second launch is refused, not ignored.
 //! 6. Only a launched one is paused, only a paused one resumed; either can be completed.
-//! 7. All but a launched one can be archived, and an archived one takes no command.
+//! 7. All but a launched one can be archived. An archived one takes no command but the one that brings it back, into the
+//!    state that it had before.
 //! 8. Since its launch its currency and zone are fixed; since its first day has begun, so is that day.
 //! 9. Its budget, for all of its days or for each of them, is more than 0 and in its currency; at its completion it is
 //!    fixed, like its channels and days. Name, external ids and attributes can still change, because late data and
@@ -31,6 +32,7 @@ mod decide;
 mod error;
 mod event;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -39,8 +41,7 @@ pub use command::{CampaignCommand, CampaignEdit};
 pub use decide::decide;
 pub use error::CampaignError;
 pub use event::{CampaignEvent, ExternalId};
-pub use state::{
-    Campaign, CampaignDetails, CampaignState, CampaignStatus, CampaignStatusError, ends_at, starts_at, status,
-};
+pub use state::{Campaign, CampaignDetails};
+pub use status::{CampaignState, CampaignStatus, CampaignStatusError, ends_at, starts_at, status};
 
 pub use crate::catalogue::CAMPAIGN_STREAM as STREAM_TYPE;

@@ -75,6 +75,7 @@ event_types! {
     CAMPAIGN_RESUMED = "CampaignResumed" of CAMPAIGN_STREAM;
     CAMPAIGN_COMPLETED = "CampaignCompleted" of CAMPAIGN_STREAM;
     CAMPAIGN_ARCHIVED = "CampaignArchived" of CAMPAIGN_STREAM;
+    CAMPAIGN_UNARCHIVED = "CampaignUnarchived" of CAMPAIGN_STREAM;
     SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM;
     OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM;
     STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM;

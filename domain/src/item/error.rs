@@ -32,8 +32,6 @@ item_error_codes! {
     BadCampaign,
     /// No campaign of this workspace goes by that id.
     UnknownCampaign,
-    /// Occurred after its campaign was archived.
-    Archived,
     /// No observation type has this name.
     UnknownType,
     /// Not an instant.

@@ -163,17 +163,19 @@ fn kind(event: &CampaignEvent) -> &'static str {
         CampaignEvent::CampaignResumed { .. } => "resumed",
         CampaignEvent::CampaignCompleted { .. } => "completed",
         CampaignEvent::CampaignArchived { .. } => "archived",
+        CampaignEvent::CampaignUnarchived { .. } => "unarchived",
     }
 }
 
-/// What the event made of the campaign's fields: its own members but those that say whose they are, and when.
+/// What the event made of the campaign's fields: its own members but those that say whose they are, when, and what the
+/// kind of the row says already.
 fn to_values(event: &CampaignEvent) -> Map<String, Value> {
     // The variant's name, with its members.
     let Ok(Value::Object(named)) = serde_json::to_value(event) else { return Map::new() };
     let Some(Value::Object(mut members)) = named.into_iter().next().map(|(_, members)| members) else {
         return Map::new();
     };
-    members.retain(|name, _| !matches!(name.as_str(), "campaign" | "at"));
+    members.retain(|name, _| !matches!(name.as_str(), "campaign" | "at" | "state"));
     members
 }
 

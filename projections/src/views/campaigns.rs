@@ -165,6 +165,8 @@ impl Row {
         let details = CampaignDetails {
             campaign,
             state: self.state.parse().map_err(unreadable)?,
+            // Only commands need it: `CampaignUnarchived` names the state.
+            archived_from: None,
             name: self.name,
             channels: channels.map_err(unreadable)?,
             currency,

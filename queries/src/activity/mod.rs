@@ -39,8 +39,8 @@ pub struct ActivityRequest {
 pub struct ActivityEntry {
     /// `created`, `renamed`, `rescheduled`, `time_zone_changed`, `currency_changed`, `channels_changed`,
     /// `budget_changed`, `external_ids_changed`, `attributes_changed`, `launched`, `paused`, `resumed`, `completed`,
-    /// `archived`: what was decided. `corrected`: observations were corrected by one request. `first_data_received`: a
-    /// source sent its first numbers.
+    /// `archived`, `unarchived`: what was decided. `corrected`: observations were corrected by one request.
+    /// `first_data_received`: a source sent its first numbers.
     #[schema(example = "budget_changed")]
     pub kind: String,
     /// When it was recorded in the log.

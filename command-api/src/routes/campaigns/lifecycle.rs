@@ -57,6 +57,11 @@ lifecycle_routes! {
     complete "/v1/campaigns/{id}/complete" Complete;
     /// Archive a campaign
     ///
-    /// An archived campaign takes no change, and no activity that occurred after it was archived.
+    /// An archived campaign takes no change until it is unarchived. Its observations, statements and corrections are
+    /// recorded as before.
     archive "/v1/campaigns/{id}/archive" Archive;
+    /// Unarchive a campaign
+    ///
+    /// The campaign is again what it was before it was archived: a draft, paused or completed.
+    unarchive "/v1/campaigns/{id}/unarchive" Unarchive;
 }

@@ -1,6 +1,6 @@
 //! Campaigns: created, changed, and moved through their lifecycle.
 
-pub(crate) mod lifecycle; // launch, pause, resume, complete, archive
+pub(crate) mod lifecycle; // launch, pause, resume, complete, archive, unarchive
 mod schema; // request and response shapes
 
 use axum::extract::State;

@@ -48,8 +48,7 @@ impl Commands {
         let result = loop {
             let mut attempt = attempts.next().await?;
             let recorded = find_recorded(&mut attempt, source, &batch).await?;
-            let references = batch.campaigns().chain(recorded.campaigns());
-            let known = ResolvedRefs::find(&mut attempt.claims, source, references).await?;
+            let known = ResolvedRefs::find(&mut attempt.claims, source, batch.campaigns()).await?;
             let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Push)?;
             attempt.check_source_rate(known.source.id, items.len())?;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::NaiveDate;
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
-use domain::item::CampaignRef;
 use domain::observation::{NetAmounts, Observation, ObservationType, ObservationsRecorded};
 use event_store::{ClaimPrecondition, ItemKey, StoredEvent, StoredItem};
 use uuid::Uuid;
@@ -19,7 +18,6 @@ use crate::error::CommandError;
 pub(super) struct RecordedItems {
     items: HashMap<Uuid, BTreeMap<NaiveDate, StoredItem>>,
     originals: HashMap<(NaiveDate, Uuid), RecordedOriginal>,
-    campaigns: Vec<CampaignRef>,
 }
 
 /// An observation that the log holds and a batch corrects.
@@ -77,7 +75,6 @@ impl RecordedItems {
                     continue;
                 };
                 let campaign = *batch.campaigns.get(observation.campaign).ok_or(CommandError::BadEvent { position })?;
-                self.campaigns.push(CampaignRef::Id(campaign));
                 let key = ItemKey { day, id, fingerprint };
                 let total = NetAmounts::of(&observation);
                 let original = RecordedOriginal { key, campaign, observation, total, claim: ClaimPrecondition::Absent };
@@ -104,11 +101,6 @@ impl RecordedItems {
             }
         }
         Ok(())
-    }
-
-    /// The campaigns of the originals.
-    pub(super) fn campaigns(&self) -> impl Iterator<Item = &CampaignRef> {
-        self.campaigns.iter()
     }
 
     /// An item, if it was asked for and is recorded.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{Amount, CampaignRef, ItemError, ItemErrorCode, RejectedItem};
 use domain::measure::Measure;
@@ -17,10 +17,10 @@ use super::batch::ObservationBatch;
 use super::event_builder::DecidedBatch;
 use super::recorded::RecordedItems;
 use crate::ingest::ItemStatus;
-use crate::ingest::resolved_refs::{ResolvedCampaign, ResolvedRefs, ResolvedSource};
+use crate::ingest::resolved_refs::{ResolvedRefs, ResolvedSource};
 
-pub(super) const OPEN: Uuid = Uuid::from_u128(1);
-pub(super) const ARCHIVED: Uuid = Uuid::from_u128(2);
+pub(super) const FIRST: Uuid = Uuid::from_u128(1);
+pub(super) const SECOND: Uuid = Uuid::from_u128(2);
 
 fn now() -> DateTime<Utc> {
     "2026-11-21T22:00:00Z".parse().unwrap()
@@ -44,7 +44,7 @@ pub(super) fn source() -> ResolvedSource {
 /// An item that is valid except for what `changes` says; `null` removes a member.
 #[expect(clippy::unnecessary_wraps, reason = "an item of a batch is a result")]
 pub(super) fn observation(changes: &Value) -> ObservationItem {
-    let mut item = json!({"id": "o-1", "campaign_id": OPEN, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
+    let mut item = json!({"id": "o-1", "campaign_id": FIRST, "type": "click", "occurred_at": "2026-11-21T21:00:00Z"});
     for (name, value) in changes.as_object().unwrap() {
         item[name] = value.clone();
     }
@@ -94,21 +94,21 @@ fn integer(measure: Option<Measure>, value: &Value) -> Option<i64> {
 /// An item's index, status and reason.
 pub(super) type Settled = (usize, ItemStatus, Option<ItemErrorCode>);
 
-/// Judges items against a source with one open and one archived campaign, of which nothing is recorded.
+/// Judges items against a source with two campaigns, of which nothing is recorded.
 fn judge(items: &[ObservationItem]) -> (Option<ObservationsRecorded>, Vec<Settled>) {
     let judged = judge_after(&RecordedItems::default(), items);
     (recorded(&judged), settled(&judged))
 }
 
-/// Judges items against a source with one open and one archived campaign.
+/// Judges items against a source with two campaigns.
 pub(super) fn judge_after(recorded: &RecordedItems, items: &[ObservationItem]) -> DecidedBatch {
     let batch = ObservationBatch::new(items, now());
-    let (open, archived) = (CampaignRef::Id(CampaignId(OPEN)), CampaignRef::Id(CampaignId(ARCHIVED)));
+    let (first, second) = (CampaignRef::Id(CampaignId(FIRST)), CampaignRef::Id(CampaignId(SECOND)));
     let external = CampaignRef::External("winter".to_owned());
     let campaigns = [
-        (&open, ResolvedCampaign { id: CampaignId(OPEN), archived_at: None }),
-        (&external, ResolvedCampaign { id: CampaignId(OPEN), archived_at: None }),
-        (&archived, ResolvedCampaign { id: CampaignId(ARCHIVED), archived_at: Some(now() - TimeDelta::hours(2)) }),
+        (&first, CampaignId(FIRST)),
+        (&external, CampaignId(FIRST)),
+        (&second, CampaignId(SECOND)),
     ];
     let known = ResolvedRefs::of(source(), campaigns);
     batch.decide(&known, recorded).unwrap()
@@ -133,11 +133,11 @@ fn a_batch_is_one_event_that_decodes() {
         observation(&json!({})),
         observation(&json!({"id": "o-2", "campaign_id": null, "external_campaign_id": "winter", "type": "conversion",
             "count": 0.5, "value": {"amount": "59.90", "currency": "EUR"}, "dimensions": {"country": "DE"}})),
-        observation(&json!({"id": "o-3", "campaign_id": ARCHIVED, "occurred_at": "2026-11-21T19:00:00.0019999Z"})),
+        observation(&json!({"id": "o-3", "campaign_id": SECOND, "occurred_at": "2026-11-21T19:00:00.0019999Z"})),
     ]);
     assert_eq!(results, []);
     let recorded = recorded.unwrap();
-    assert_eq!(recorded.campaigns, [CampaignId(OPEN), CampaignId(ARCHIVED)]);
+    assert_eq!(recorded.campaigns, [CampaignId(FIRST), CampaignId(SECOND)]);
     let [first, second, third] = recorded.observations.as_slice() else { panic!("{recorded:?}") };
     assert_eq!((first.campaign, first.count, first.value_micros), (0, 1, None));
     assert_eq!((second.campaign, second.count, second.value_micros), (0, 500_000, Some(59_900_000)));
@@ -174,7 +174,6 @@ fn duplicates_and_conflicts_within_a_batch_are_told_apart() {
 fn items_that_their_campaign_or_source_does_not_take_are_rejected() {
     let (recorded, results) = judge(&[
         observation(&json!({"campaign_id": Uuid::from_u128(3)})),
-        observation(&json!({"campaign_id": ARCHIVED})),
         observation(&json!({"type": "conversion", "value": {"amount": 1, "currency": "USD"}})),
         observation(&json!({"occurred_at": "2026-11-14T21:59:59.999Z"})),
         observation(&json!({"occurred_at": "2026-11-14T22:00:00Z"})),
@@ -184,13 +183,12 @@ fn items_that_their_campaign_or_source_does_not_take_are_rejected() {
         reasons,
         [
             (0, ItemErrorCode::UnknownCampaign),
-            (1, ItemErrorCode::Archived),
-            (2, ItemErrorCode::CurrencyMismatch),
-            (3, ItemErrorCode::TooOld)
+            (1, ItemErrorCode::CurrencyMismatch),
+            (2, ItemErrorCode::TooOld)
         ]
     );
     assert_eq!(recorded.unwrap().observations.len(), 1);
-    assert_eq!(judge(&[observation(&json!({"campaign_id": ARCHIVED}))]).0, None);
+    assert_eq!(judge(&[observation(&json!({"campaign_id": Uuid::from_u128(3)}))]).0, None);
 }
 
 #[test]

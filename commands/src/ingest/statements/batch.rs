@@ -23,15 +23,7 @@ use crate::ingest::resolved_refs::ResolvedRefs;
 pub(super) struct StatementBatch<'a> {
     spec: BucketSpec,
     now: DateTime<Utc>,
-    items: Vec<Result<CheckedStatement<'a>, ItemError>>,
-}
-
-/// A statement that is valid by itself. Whether its campaign and source take it is still open.
-#[derive(Debug)]
-struct CheckedStatement<'a> {
-    input: &'a StatementInput,
-    /// The first instant of its bucket.
-    start: DateTime<Utc>,
+    items: Vec<Result<&'a StatementInput, ItemError>>,
 }
 
 /// The items that a source may say of a campaign, and the results of the others.
@@ -66,7 +58,7 @@ impl<'a> StatementBatch<'a> {
     /// Checks each item as of `now`.
     pub(super) fn new(items: &'a [StatementItem], spec: BucketSpec, now: DateTime<Utc>) -> Self {
         let check = |item: &'a StatementItem| match item {
-            Ok(input) => input.validate(spec, now).map(|start| CheckedStatement { input, start }),
+            Ok(input) => input.validate(spec, now).map(|()| input),
             Err(rejected) => Err(rejected.error.clone()),
         };
         Self { spec, now, items: items.iter().map(check).collect() }
@@ -74,7 +66,7 @@ impl<'a> StatementBatch<'a> {
 
     /// The campaigns that the valid items name.
     pub(super) fn campaigns(&self) -> impl Iterator<Item = &'a CampaignRef> {
-        self.items.iter().filter_map(|item| item.as_ref().ok()).map(|checked| &checked.input.campaign)
+        self.items.iter().filter_map(|item| item.as_ref().ok()).map(|input| &input.campaign)
     }
 
     /// Sorts out what cannot be said, before anything is looked up of what was said before.
@@ -82,8 +74,8 @@ impl<'a> StatementBatch<'a> {
         let mut items = Vec::new();
         let mut results = Vec::new();
         for (index, item) in self.items.iter().enumerate() {
-            let resolved = item.as_ref().map_err(ItemError::clone).and_then(|CheckedStatement { input, start }| {
-                let campaign = known.campaign(&input.campaign, *start)?;
+            let resolved = item.as_ref().map_err(ItemError::clone).and_then(|input| {
+                let campaign = known.campaign(&input.campaign)?;
                 let measures = input.values(known.source.definition.currency)?;
                 let said = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
                 Ok(ResolvedStatement { campaign, bucket: input.bucket, said })

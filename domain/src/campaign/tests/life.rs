@@ -7,19 +7,20 @@ const PAUSE: Command = |at| CampaignCommand::Pause { at };
 const RESUME: Command = |at| CampaignCommand::Resume { at };
 const COMPLETE: Command = |at| CampaignCommand::Complete { at };
 const ARCHIVE: Command = |at| CampaignCommand::Archive { at };
+const UNARCHIVE: Command = |at| CampaignCommand::Unarchive { at };
 
 #[test]
 fn rejects_commands_before_creation() {
     let at = early();
     let edit = CampaignCommand::Edit(CampaignEdit::at(at));
     let budget = CampaignCommand::SetBudget { budget: None, at };
-    for command in [LAUNCH(at), PAUSE(at), RESUME(at), COMPLETE(at), ARCHIVE(at), edit, budget] {
+    for command in [LAUNCH(at), PAUSE(at), RESUME(at), COMPLETE(at), ARCHIVE(at), UNARCHIVE(at), edit, budget] {
         given(vec![]).when(command).then_expect_error(CampaignError::NotFound);
     }
 }
 
 #[test]
-fn archived_campaign_rejects_commands() {
+fn archived_campaign_rejects_all_other_commands() {
     let at = midway();
     let edit = CampaignCommand::Edit(CampaignEdit::at(at));
     let budget = CampaignCommand::SetBudget { budget: plan().budget, at };
@@ -90,6 +91,29 @@ fn any_but_a_launched_campaign_can_be_archived() {
         check_events(state, ARCHIVE(at), vec![CampaignEvent::CampaignArchived { at }]);
     }
     check_refused(Launched, ARCHIVE(at), CampaignError::LaunchedCannotBeArchived);
+}
+
+#[test]
+fn unarchived_campaign_is_what_it_was() {
+    let at = midway();
+    for state in [Draft, Paused, Completed] {
+        let mut events = in_state(state);
+        events.push(CampaignEvent::CampaignArchived { at: early() });
+        let unarchived = CampaignEvent::CampaignUnarchived { state, at };
+        given(events.clone()).when(UNARCHIVE(at)).then_expect_events(vec![unarchived.clone()]);
+        events.push(unarchived);
+        let mut campaign = Campaign::default();
+        for event in events.clone() {
+            campaign.apply(event);
+        }
+        let details = campaign.details.unwrap();
+        assert_eq!((details.state, details.archived_from), (state, None));
+        // It can be archived again, and brought back again.
+        given(events).when(ARCHIVE(at)).then_expect_events(vec![CampaignEvent::CampaignArchived { at }]);
+    }
+    for state in [Draft, Launched, Paused, Completed] {
+        check_refused(state, UNARCHIVE(at), CampaignError::NotArchived { state });
+    }
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn any_command() -> impl Strategy<Value = CampaignCommand> {
             2 => Just(CampaignCommand::Resume { at }),
             1 => Just(CampaignCommand::Complete { at }),
             1 => Just(CampaignCommand::Archive { at }),
+            1 => Just(CampaignCommand::Unarchive { at }),
         ]
     })
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::schemas::committed;
 use crate::bucket::{Bucket, FIRST_DATE, Grain};
-use crate::campaign::{Budget, BudgetPeriod, CampaignEvent, ExternalId};
+use crate::campaign::{Budget, BudgetPeriod, CampaignEvent, CampaignState, ExternalId};
 use crate::catalogue::EventType;
 use crate::channel::Channel;
 use crate::event::Event;
@@ -119,6 +119,7 @@ fn of_a_campaign() -> impl Strategy<Value = CampaignEvent> {
                 CampaignEvent::CampaignCompleted { at },
                 CampaignEvent::CampaignArchived { at },
             ]),
+            one_of(&CampaignState::ALL).prop_map(move |state| CampaignEvent::CampaignUnarchived { state, at }),
         ]
     })
 }

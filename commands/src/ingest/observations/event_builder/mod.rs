@@ -98,7 +98,7 @@ impl<'a> EventBuilder<'a> {
         let value_micros = input.value_micros(currency)?;
         let (key, observation) = match &input.body {
             ObservationBody::New { campaign, count, dimensions } => {
-                let campaign = self.known.campaign(campaign, input.occurred_at)?;
+                let campaign = self.known.campaign(campaign)?;
                 let mut observation = Observation {
                     id: input.id.clone(),
                     campaign: 0,
@@ -167,7 +167,7 @@ impl<'a> EventBuilder<'a> {
             return Err(ItemError::at(ItemErrorCode::AdjustsCorrection, "adjusts", detail));
         }
         if let Some(campaign) = campaign
-            && self.known.campaign(campaign, original.occurred_at)? != original.campaign
+            && self.known.campaign(campaign)? != original.campaign
         {
             let detail = format!("\"{}\" is of campaign {}", truncate(&adjusts.id), original.campaign);
             return Err(ItemError::at(ItemErrorCode::OtherCampaign, "adjusts", detail));
@@ -201,9 +201,7 @@ impl<'a> EventBuilder<'a> {
         let day = self.day_of_original(id, kind, adjusts)?;
         let (key, campaign, observation, sent, claim) = match (self.recorded.original(day, id), self.taken(day, id)) {
             (Some(recorded), _) => {
-                let campaign =
-                    self.known.campaign(&CampaignRef::Id(recorded.campaign), recorded.observation.occurred_at)?;
-                (recorded.key, campaign, &recorded.observation, recorded.total, recorded.claim.clone())
+                (recorded.key, recorded.campaign, &recorded.observation, recorded.total, recorded.claim.clone())
             }
             (None, Some(taken)) => {
                 let observation = &taken.observation;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::super::ObservationItem;
 use super::super::fingerprint;
 use super::super::recorded::{RecordedItems, RecordedOriginal};
-use super::super::tests::{ARCHIVED, OPEN, Settled, judge_after, observation, recorded, settled, source};
+use super::super::tests::{SECOND, FIRST, Settled, judge_after, observation, recorded, settled, source};
 use crate::claims::{CORRECTION, correction_key};
 use crate::ingest::ItemStatus::{self, Conflict, Duplicate};
 
@@ -85,11 +85,11 @@ fn rejected(index: usize, reason: ItemErrorCode) -> Settled {
 
 #[test]
 fn corrections_record_the_difference_under_their_original() {
-    let past = past(vec![past_sale("order-1", "2026-11-20T09:07:00Z", OPEN)]);
+    let past = past(vec![past_sale("order-1", "2026-11-20T09:07:00Z", FIRST)]);
     let judged = judge_after(&past, &[correction("refund-1", "order-1", &json!({"value": "50.00"}))]);
     assert_eq!(settled(&judged), []);
     let recorded = recorded(&judged).unwrap();
-    assert_eq!(recorded.campaigns, [CampaignId(OPEN)]);
+    assert_eq!(recorded.campaigns, [CampaignId(FIRST)]);
     let [row] = recorded.observations.as_slice() else { panic!("{recorded:?}") };
     assert_eq!((row.id.as_str(), row.campaign, row.occurred_at), ("refund-1", 0, at("2026-11-20T09:07:00Z")));
     assert_eq!((row.count, row.value_micros), (0, Some(-9_900_000)));
@@ -113,7 +113,7 @@ fn corrections_record_the_difference_under_their_original() {
 
 #[test]
 fn corrections_start_from_the_total_of_the_last_one() {
-    let mut original = past_sale("order-1", "2026-11-20T09:07:00Z", OPEN);
+    let mut original = past_sale("order-1", "2026-11-20T09:07:00Z", FIRST);
     original.total = NetAmounts { count: 500_000, value_micros: Some(50_000_000) };
     original.claim = ClaimPrecondition::Held { owner: source().id.to_string(), state: "[500000,50000000]".to_owned() };
     let judged = judge_after(
@@ -142,7 +142,7 @@ fn originals_may_precede_their_corrections_in_one_batch() {
             correction("r-0", "order-1", &json!({})),
             sale("order-1"),
             correction("r-1", "order-1", &json!({})),
-            correction("r-2", "order-1", &json!({"count": "0.333333", "campaign_id": OPEN})),
+            correction("r-2", "order-1", &json!({"count": "0.333333", "campaign_id": FIRST})),
             correction("r-3", "r-1", &json!({})),
         ],
     );
@@ -163,7 +163,7 @@ fn originals_may_precede_their_corrections_in_one_batch() {
 
 #[test]
 fn the_recorded_original_prevails_over_the_one_in_the_batch() {
-    let mut original = past_sale("order-1", "2026-11-20T08:00:00Z", OPEN);
+    let mut original = past_sale("order-1", "2026-11-20T08:00:00Z", FIRST);
     original.total = NetAmounts { count: 1_000_000, value_micros: Some(1_000_000) };
     let judged = judge_after(&past(vec![original]), &[sale("order-1"), correction("r-1", "order-1", &json!({}))]);
     assert_eq!(settled(&judged), [(0, ItemStatus::Conflict, Some(ItemErrorCode::OtherContent))]);
@@ -175,8 +175,8 @@ fn the_recorded_original_prevails_over_the_one_in_the_batch() {
 #[test]
 fn ids_used_on_several_days_need_their_day() {
     let two_days = past(vec![
-        past_sale("order-1", "2026-11-19T09:00:00Z", OPEN),
-        past_sale("order-1", "2026-11-20T09:00:00Z", OPEN),
+        past_sale("order-1", "2026-11-19T09:00:00Z", FIRST),
+        past_sale("order-1", "2026-11-20T09:00:00Z", FIRST),
     ]);
     let on = |day: &str| json!({"adjusts": {"id": "order-1", "day": day}});
     let judged = judge_after(
@@ -199,7 +199,7 @@ fn ids_used_on_several_days_need_their_day() {
     assert_eq!(recorded(&judged).unwrap().observations[0].occurred_at, at("2026-11-19T09:00:00Z"));
 
     // One day in the log and another one in the request are two as well.
-    let one_day = past(vec![past_sale("order-1", "2026-11-19T09:00:00Z", OPEN)]);
+    let one_day = past(vec![past_sale("order-1", "2026-11-19T09:00:00Z", FIRST)]);
     let judged = judge_after(&one_day, &[sale("order-1"), correction("r-1", "order-1", &json!({}))]);
     assert_eq!(settled(&judged), [rejected(1, ItemErrorCode::AmbiguousObservation)]);
 }
@@ -208,35 +208,31 @@ fn ids_used_on_several_days_need_their_day() {
 fn corrections_may_name_only_the_campaign_of_their_original() {
     let other = Uuid::from_u128(3);
     let past = past(vec![
-        past_sale("order-1", "2026-11-20T09:00:00Z", OPEN),
-        past_sale("order-2", "2026-11-20T09:00:00Z", ARCHIVED),
-        past_sale("order-3", "2026-11-21T20:30:00Z", ARCHIVED),
+        past_sale("order-1", "2026-11-20T09:00:00Z", FIRST),
+        past_sale("order-2", "2026-11-20T09:00:00Z", SECOND),
     ]);
     let judged = judge_after(
         &past,
         &[
-            correction("r-1", "order-1", &json!({"campaign_id": ARCHIVED})),
+            correction("r-1", "order-1", &json!({"campaign_id": SECOND})),
             correction("r-2", "order-1", &json!({"campaign_id": other})),
             correction("r-3", "order-1", &json!({"external_campaign_id": "winter", "campaign_id": null})),
-            // Archived at 20:00 of 2026-11-21: what counts is when the original happened.
             correction("r-4", "order-2", &json!({})),
-            correction("r-5", "order-3", &json!({})),
         ],
     );
     assert_eq!(
         settled(&judged),
         [
             rejected(0, ItemErrorCode::OtherCampaign),
-            rejected(1, ItemErrorCode::UnknownCampaign),
-            rejected(4, ItemErrorCode::Archived)
+            rejected(1, ItemErrorCode::UnknownCampaign)
         ]
     );
-    assert_eq!(recorded(&judged).unwrap().campaigns, [CampaignId(OPEN), CampaignId(ARCHIVED)]);
+    assert_eq!(recorded(&judged).unwrap().campaigns, [CampaignId(FIRST), CampaignId(SECOND)]);
 }
 
 #[test]
 fn rejects_corrections_of_corrections() {
-    let mut original = past_sale("r-0", "2026-11-20T09:00:00Z", OPEN);
+    let mut original = past_sale("r-0", "2026-11-20T09:00:00Z", FIRST);
     let at = at("2026-11-21T08:00:00Z");
     original.observation.correction =
         Some(Box::new(Correction { of: "order-1".to_owned(), at, count: 0, value_micros: Some(0) }));
@@ -286,7 +282,7 @@ fn repeated_items_are_judged_by_what_is_recorded() {
 #[test]
 fn corrections_of_one_id_are_told_apart_by_content() {
     let first = correction("r-1", "order-1", &json!({"count": "0.5"}));
-    let same = correction("r-1", "order-1", &json!({"count": "0.500", "campaign_id": OPEN}));
+    let same = correction("r-1", "order-1", &json!({"count": "0.500", "campaign_id": FIRST}));
     let batch = [
         sale("order-1"),
         first.clone(),
@@ -302,7 +298,7 @@ fn corrections_of_one_id_are_told_apart_by_content() {
 
     // Once recorded it is a duplicate, whatever became of its original.
     let taken =
-        judge_after(&past(vec![past_sale("order-1", "2026-11-20T09:00:00Z", OPEN)]), std::slice::from_ref(&first));
+        judge_after(&past(vec![past_sale("order-1", "2026-11-20T09:00:00Z", FIRST)]), std::slice::from_ref(&first));
     let Some(Payload::Items { items, .. }) = taken.payload else { panic!("it is not taken") };
     let ItemKey { day, id, fingerprint } = items[0].key.unwrap();
     let recorded = RecordedItems::of(&[StoredItem { id, day, fingerprint, position: 5 }], Vec::new());

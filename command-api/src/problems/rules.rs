@@ -137,8 +137,16 @@ pub(super) const OF_EDITS: Types =
 /// The rules of a budget.
 pub(super) const OF_BUDGETS: Types = &[BUDGET_NOT_POSITIVE, BUDGET_CURRENCY];
 /// The rules of the lifecycle.
-pub(super) const OF_STEPS: Types =
-    &[CHANNEL_REQUIRED, LAST_DAY_PASSED, NOT_A_DRAFT, NOT_LAUNCHED, NOT_PAUSED, NOT_UNDERWAY, STILL_LAUNCHED, NOT_ARCHIVED];
+pub(super) const OF_STEPS: Types = &[
+    CHANNEL_REQUIRED,
+    LAST_DAY_PASSED,
+    NOT_A_DRAFT,
+    NOT_LAUNCHED,
+    NOT_PAUSED,
+    NOT_UNDERWAY,
+    STILL_LAUNCHED,
+    NOT_ARCHIVED,
+];
 /// The rules of sources.
 pub(super) const OF_SOURCES: Types = &[INVALID_NAME, EXPECTED_DELAY_OUT_OF_RANGE, RESTATEMENT_HORIZON_OUT_OF_RANGE];
 

@@ -97,10 +97,7 @@ impl<'a> ResolvedRefs<'a> {
 
     /// What a test says is known.
     #[cfg(test)]
-    pub(crate) fn of<const N: usize>(
-        source: ResolvedSource,
-        campaigns: [(&'a CampaignRef, CampaignId); N],
-    ) -> Self {
+    pub(crate) fn of<const N: usize>(source: ResolvedSource, campaigns: [(&'a CampaignRef, CampaignId); N]) -> Self {
         Self { source, campaigns: campaigns.into(), relied_on: BTreeSet::new() }
     }
 

@@ -15,8 +15,8 @@
 //! 4. Its days lie in 1970 to 2199, the last not before the first.
 //! 5. Only a draft is launched, and not after its last day; a second launch is refused, not ignored.
 //! 6. Only a launched one is paused, only a paused one resumed; either can be completed.
-//! 7. All but a launched one can be archived. An archived one takes no command but the one that brings it back, into the
-//!    state that it had before.
+//! 7. All but a launched one can be archived. An archived one takes no command but the one that brings it back, into
+//!    the state that it had before.
 //! 8. Since its launch its currency and zone are fixed; since its first day has begun, so is that day.
 //! 9. Its budget, for all of its days or for each of them, is more than 0 and in its currency; at its completion it is
 //!    fixed, like its channels and days. Name, external ids and attributes can still change, because late data and

@@ -27,7 +27,7 @@ pub struct CampaignDetails {
     pub campaign: CampaignId,
     /// What was decided of its life.
     pub state: CampaignState,
-    /// While it is archived, the state that it had before. Commands need it; a fold that begins within a life may lack it.
+    /// While it is archived, the state that it had before. Only commands need it, so tables do not keep it.
     pub archived_from: Option<CampaignState>,
     /// Its name.
     pub name: String,

@@ -105,11 +105,7 @@ pub(super) fn judge_after(recorded: &RecordedItems, items: &[ObservationItem]) -
     let batch = ObservationBatch::new(items, now());
     let (first, second) = (CampaignRef::Id(CampaignId(FIRST)), CampaignRef::Id(CampaignId(SECOND)));
     let external = CampaignRef::External("winter".to_owned());
-    let campaigns = [
-        (&first, CampaignId(FIRST)),
-        (&external, CampaignId(FIRST)),
-        (&second, CampaignId(SECOND)),
-    ];
+    let campaigns = [(&first, CampaignId(FIRST)), (&external, CampaignId(FIRST)), (&second, CampaignId(SECOND))];
     let known = ResolvedRefs::of(source(), campaigns);
     batch.decide(&known, recorded).unwrap()
 }
@@ -181,11 +177,7 @@ fn items_that_their_campaign_or_source_does_not_take_are_rejected() {
     let reasons: Vec<_> = results.iter().map(|(index, _, reason)| (*index, reason.unwrap())).collect();
     assert_eq!(
         reasons,
-        [
-            (0, ItemErrorCode::UnknownCampaign),
-            (1, ItemErrorCode::CurrencyMismatch),
-            (2, ItemErrorCode::TooOld)
-        ]
+        [(0, ItemErrorCode::UnknownCampaign), (1, ItemErrorCode::CurrencyMismatch), (2, ItemErrorCode::TooOld)]
     );
     assert_eq!(recorded.unwrap().observations.len(), 1);
     assert_eq!(judge(&[observation(&json!({"campaign_id": Uuid::from_u128(3)}))]).0, None);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::super::ObservationItem;
 use super::super::fingerprint;
 use super::super::recorded::{RecordedItems, RecordedOriginal};
-use super::super::tests::{SECOND, FIRST, Settled, judge_after, observation, recorded, settled, source};
+use super::super::tests::{FIRST, SECOND, Settled, judge_after, observation, recorded, settled, source};
 use crate::claims::{CORRECTION, correction_key};
 use crate::ingest::ItemStatus::{self, Conflict, Duplicate};
 
@@ -222,10 +222,7 @@ fn corrections_may_name_only_the_campaign_of_their_original() {
     );
     assert_eq!(
         settled(&judged),
-        [
-            rejected(0, ItemErrorCode::OtherCampaign),
-            rejected(1, ItemErrorCode::UnknownCampaign)
-        ]
+        [rejected(0, ItemErrorCode::OtherCampaign), rejected(1, ItemErrorCode::UnknownCampaign)]
     );
     assert_eq!(recorded(&judged).unwrap().campaigns, [CampaignId(FIRST), CampaignId(SECOND)]);
 }

@@ -42,7 +42,7 @@ impl Load {
                 self.observation(number, index)
             })
             .collect();
-        ObservationsRecorded { source: self.source, currency: self.currency, campaigns, observations }
+        ObservationsRecorded::new(self.source, self.currency, campaigns, observations)
     }
 
     /// Of a hundred: 80 impressions, 15 clicks that cost, 3 visits, 2 conversions.
@@ -63,6 +63,7 @@ impl Load {
             value_micros,
             dimensions: BTreeMap::new(),
             correction: None,
+            sealed: None,
         }
     }
 }

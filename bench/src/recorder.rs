@@ -95,7 +95,7 @@ impl Recorder {
 
 /// What stands before and after the observations: they come last in the event, so an event without any is the frame.
 fn frame(batch: &ObservationsRecorded) -> Result<(String, String)> {
-    let empty = ObservationsRecorded { campaigns: batch.campaigns.clone(), observations: Vec::new(), ..*batch };
+    let empty = ObservationsRecorded::new(batch.source, batch.currency, batch.campaigns.clone(), Vec::new());
     let mut head = serde_json::to_string(&empty)?;
     let tail = head.split_off(head.rfind("]}").context("an event without its end")?);
     Ok((head, tail))

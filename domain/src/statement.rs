@@ -20,12 +20,21 @@ pub use crate::catalogue::STATEMENT_STREAM as STREAM_TYPE;
 pub struct StatementsRecorded {
     /// The source that says so.
     pub source: SourceId,
+    /// The series of the source that it belongs to; left out of the first one, whose id is the source's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SourceId>,
     /// The currency of every money value in it.
     pub currency: Currency,
     /// How long each bucket is.
     pub grain: Grain,
     /// The zone whose days and hours the buckets are.
     pub time_zone: Zone,
+    /// The dimensions that the statements are broken down by; left out of totals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakdown: Vec<String>,
+    /// The id of the key that opens the sealed parts of the statements; left out if nothing is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_with: Option<String>,
     /// What was said.
     pub statements: Vec<Statement>,
 }
@@ -38,10 +47,24 @@ pub struct Statement {
     pub campaign: CampaignId,
     /// The bucket, by its local day or its first instant.
     pub bucket: Bucket,
+    /// Of each dimension of the batch's breakdown, in its order, the value that the totals are of; left out of totals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
     /// As of when the source says so. Of two statements about the same the one with the later instant holds.
     pub stated_at: DateTime<Utc>,
     /// The totals, as integers in each measure's unit: things, millionths of a conversion, micros of the currency.
-    pub measures: BTreeMap<Measure, i64>,
+    /// Null: the source takes back what it stated.
+    pub measures: BTreeMap<Measure, Option<i64>>,
+    /// What of it only [`StatementsRecorded::sealed_with`] opens, in base64; left out if nothing is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+}
+
+impl StatementsRecorded {
+    /// The series that the statements count in.
+    pub fn series(&self) -> SourceId {
+        self.series.unwrap_or(self.source)
+    }
 }
 
 /// The grain and zone in which the buckets of a batch are cut.

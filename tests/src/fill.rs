@@ -52,7 +52,7 @@ impl Fill<'_> {
         let campaigns: Vec<CampaignId> =
             self.campaigns.iter().map(|id| CampaignId(id.parse::<Uuid>().unwrap())).collect();
         let observations = numbers.iter().map(|number| self.observation(*number)).collect();
-        let batch = ObservationsRecorded { source, currency: "EUR".parse().unwrap(), campaigns, observations };
+        let batch = ObservationsRecorded::new(source, "EUR".parse().unwrap(), campaigns, observations);
         NewEvent {
             event_type: OBSERVATIONS_RECORDED.name.to_owned(),
             event_version: OBSERVATIONS_RECORDED.version().to_string(),
@@ -73,6 +73,7 @@ impl Fill<'_> {
             value_micros: None,
             dimensions: BTreeMap::new(),
             correction: None,
+            sealed: None,
         }
     }
 }

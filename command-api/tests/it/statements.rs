@@ -204,3 +204,29 @@ async fn a_thousand_statements_are_one_event(pool: PgPool) {
     assert_eq!(api.post("/v1/statements", &batch(&items)).await.counts(), [0, 1_000, 0, 0]);
     assert_eq!(api.log().await.len(), 3);
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_was_claimed_before_series_is_still_known(pool: PgPool) {
+    let (api, campaign) = start(pool).await;
+    let items =
+        [day(campaign, "2026-11-20", &json!({"clicks": 5})), day(campaign, "2026-11-21", &json!({"clicks": 6}))];
+    assert_eq!(api.post("/v1/statements", &batch(&items)).await.counts(), [2, 0, 0, 0]);
+    let keys = "SELECT key FROM log.claims WHERE kind = 'statement' ORDER BY key";
+    let written: Vec<String> = sqlx::query_scalar(keys).fetch_all(&api.pool).await.unwrap();
+    // As an older version wrote them: '<source>/<campaign>/<grain>/<zone>/<bucket>'.
+    sqlx::query(
+        "UPDATE log.claims SET key = left(key, 37) || right(key, 37 - 1) || '/' || substr(key, 75, length(key) - 74 - 37)
+         WHERE kind = 'statement'",
+    )
+    .execute(&api.pool)
+    .await
+    .unwrap();
+    let older: Vec<String> = sqlx::query_scalar(keys).fetch_all(&api.pool).await.unwrap();
+    let (source, _) = written[0].split_once('/').unwrap();
+    assert_eq!(older[0], format!("{source}/{campaign}/day/Europe/Berlin/2026-11-20"));
+
+    let migration = include_str!("../../../migrations/20261122000014_statement_claims.sql");
+    sqlx::raw_sql(migration).execute(&api.pool).await.unwrap();
+    assert_eq!(sqlx::query_scalar::<_, String>(keys).fetch_all(&api.pool).await.unwrap(), written);
+    assert_eq!(api.post("/v1/statements", &batch(&items)).await.counts(), [0, 2, 0, 0]);
+}

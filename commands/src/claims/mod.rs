@@ -5,11 +5,12 @@
 //! | `source_name` | the name | source | its definition |
 //! | `campaign` | campaign | campaign | `open`; in older logs also `archived <instant>`, which means the same |
 //! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
-//! | `statement` | `<source>/<campaign>/<grain>/<zone>/<bucket>` | source | measure -> [value, stated_at in ms] |
+//! | `statement` | `<source>/<series>/<grain>/<zone>/<bucket>/<campaign>` | source | measure -> [value?, stated ms] |
 //! | `correction` | `<UTC day>/<item id>` of a corrected observation | source | `[count, value]` that it comes to |
-//! | `statement_grain` | `<source>/<campaign>/<measure>` | source | `<grain> <zone>` |
+//! | `statement_grain` | `<series>/<campaign>/<measure>` | source | `<grain> <zone>` |
 
 mod lookup; // finds claims, caches those that change seldom
+mod statement_keys; // the keys of what a source states
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use event_store::{Claim, ClaimEffect, ClaimPrecondition};
 use uuid::Uuid;
 
 pub(crate) use lookup::{CachePolicy, ClaimCache, ClaimReader, Key};
+pub(crate) use statement_keys::StatementKeys;
 
 pub(crate) const SOURCE_NAME: &str = "source_name";
 pub(crate) const CAMPAIGN: &str = "campaign";

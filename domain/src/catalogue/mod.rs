@@ -27,9 +27,15 @@ pub const SYNC_STREAM: &str = "syncs";
 /// The stream type of workspace events.
 pub const WORKSPACE_STREAM: &str = "workspace";
 
-/// One step from the shape of a version to that of the next. It must not fail: what it does not understand it leaves,
-/// and the decoder then says what is wrong.
-pub type Upcaster = fn(Value) -> Value;
+/// One step from the shape of a version to that of the next.
+#[derive(Debug, Clone, Copy)]
+pub enum Upcaster {
+    /// What was added can be left out, and older payloads do: they are read as they are.
+    Unchanged,
+    /// The payload is written anew. It must not fail: what it does not understand it leaves, and the decoder then says
+    /// what is wrong.
+    Rewrite(fn(Value) -> Value),
+}
 
 /// A type of event.
 #[derive(Debug, Clone, Copy)]
@@ -61,13 +67,14 @@ macro_rules! event_types {
 
 event_types! {
     WORKSPACE_OPENED = "WorkspaceOpened" of WORKSPACE_STREAM;
-    CAMPAIGN_CREATED = "CampaignCreated" of CAMPAIGN_STREAM, upcasters [upcasters::budget_v1_to_v2];
+    CAMPAIGN_CREATED = "CampaignCreated" of CAMPAIGN_STREAM, upcasters [Upcaster::Rewrite(upcasters::budget_v1_to_v2)];
     CAMPAIGN_RENAMED = "CampaignRenamed" of CAMPAIGN_STREAM;
     CAMPAIGN_RESCHEDULED = "CampaignRescheduled" of CAMPAIGN_STREAM;
     CAMPAIGN_TIME_ZONE_CHANGED = "CampaignTimeZoneChanged" of CAMPAIGN_STREAM;
     CAMPAIGN_CURRENCY_CHANGED = "CampaignCurrencyChanged" of CAMPAIGN_STREAM;
     CAMPAIGN_CHANNELS_SET = "CampaignChannelsSet" of CAMPAIGN_STREAM;
-    CAMPAIGN_BUDGET_SET = "CampaignBudgetSet" of CAMPAIGN_STREAM, upcasters [upcasters::budget_v1_to_v2];
+    CAMPAIGN_BUDGET_SET = "CampaignBudgetSet" of CAMPAIGN_STREAM,
+        upcasters [Upcaster::Rewrite(upcasters::budget_v1_to_v2)];
     CAMPAIGN_EXTERNAL_IDS_SET = "CampaignExternalIdsSet" of CAMPAIGN_STREAM;
     CAMPAIGN_ATTRIBUTES_SET = "CampaignAttributesSet" of CAMPAIGN_STREAM;
     CAMPAIGN_LAUNCHED = "CampaignLaunched" of CAMPAIGN_STREAM;
@@ -77,8 +84,8 @@ event_types! {
     CAMPAIGN_ARCHIVED = "CampaignArchived" of CAMPAIGN_STREAM;
     CAMPAIGN_UNARCHIVED = "CampaignUnarchived" of CAMPAIGN_STREAM;
     SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM;
-    OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM;
-    STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM;
+    OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM, upcasters [Upcaster::Unchanged];
+    STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM, upcasters [Upcaster::Unchanged];
     SYNC_STARTED = "SyncStarted" of SYNC_STREAM;
     SYNC_COMPLETED = "SyncCompleted" of SYNC_STREAM;
     SYNC_FAILED = "SyncFailed" of SYNC_STREAM;

@@ -64,7 +64,7 @@ impl Event {
             });
         };
         let steps = steps_from(known, event_version)?;
-        if steps.is_empty() {
+        if steps.iter().all(|step| matches!(step, Upcaster::Unchanged)) {
             // Most events: read without a detour, and most of them without serde.
             if known.stream_type == observation::STREAM_TYPE
                 && let Some(batch) = ObservationsRecorded::try_fast_decode(payload)
@@ -110,5 +110,8 @@ fn steps_from(known: &EventType, event_version: &str) -> Result<&'static [Upcast
 }
 
 fn upcast_all(steps: &[Upcaster], payload: Value) -> Value {
-    steps.iter().fold(payload, |payload, step| step(payload))
+    steps.iter().fold(payload, |payload, step| match step {
+        Upcaster::Unchanged => payload,
+        Upcaster::Rewrite(step) => step(payload),
+    })
 }

@@ -38,16 +38,26 @@ pub use crate::catalogue::OBSERVATION_STREAM as STREAM_TYPE;
 pub struct ObservationsRecorded {
     /// The source that says so.
     pub source: SourceId,
+    /// The series of the source that it belongs to; left out of the first one, whose id is the source's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SourceId>,
     /// The currency of every value in it.
     pub currency: Currency,
+    /// The breakdowns by which the workspace declared that sums are kept, beside the usual dimensions: each one key, or
+    /// a pair of keys. Left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakdowns: Vec<Vec<String>>,
+    /// The id of the key that opens the sealed parts of the observations; left out if nothing is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_with: Option<String>,
     /// The campaigns that the observations name by their index, from 0.
     pub campaigns: Vec<CampaignId>,
     /// What happened.
     pub observations: Vec<Observation>,
 }
 
-/// One observation: `[id, campaign, type, occurred_at, count, value, dimensions, correction]`, trailing parts left out
-/// when they say nothing.
+/// One observation: `[id, campaign, type, occurred_at, count, value, dimensions, correction, sealed]`, trailing parts
+/// left out when they say nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     /// The sender's id of it.
@@ -66,6 +76,25 @@ pub struct Observation {
     pub dimensions: BTreeMap<String, String>,
     /// If it corrects an earlier one: which, and to what. Boxed, because few have it.
     pub correction: Option<Box<Correction>>,
+    /// What of it only [`ObservationsRecorded::sealed_with`] opens, in base64.
+    pub sealed: Option<Box<str>>,
+}
+
+impl ObservationsRecorded {
+    /// A batch of a source's first series, in which nothing is sealed.
+    pub fn new(
+        source: SourceId,
+        currency: Currency,
+        campaigns: Vec<CampaignId>,
+        observations: Vec<Observation>,
+    ) -> Self {
+        Self { source, series: None, currency, breakdowns: Vec::new(), sealed_with: None, campaigns, observations }
+    }
+
+    /// The series that the observations count in.
+    pub fn series(&self) -> SourceId {
+        self.series.unwrap_or(self.source)
+    }
 }
 
 impl Observation {
@@ -157,6 +186,7 @@ impl ObservationType {
 impl Serialize for Observation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let parts = match self {
+            Self { sealed: Some(_), .. } => 9,
             Self { correction: Some(_), .. } => 8,
             Self { dimensions, .. } if !dimensions.is_empty() => 7,
             Self { value_micros: Some(_), .. } => 6,
@@ -177,8 +207,11 @@ impl Serialize for Observation {
         if parts > 6 {
             row.serialize_element(&self.dimensions)?;
         }
-        if let Some(correction) = &self.correction {
-            row.serialize_element(correction)?;
+        if parts > 7 {
+            row.serialize_element(&self.correction)?;
+        }
+        if let Some(sealed) = &self.sealed {
+            row.serialize_element(sealed)?;
         }
         row.end()
     }
@@ -197,7 +230,7 @@ impl<'de> Visitor<'de> for RowVisitor {
     type Value = Observation;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[id, campaign, type, occurred_at in ms, count?, value?, dimensions?, correction?]")
+        f.write_str("[id, campaign, type, occurred_at in ms, count?, value?, dimensions?, correction?, sealed?]")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Observation, A::Error> {
@@ -211,7 +244,8 @@ impl<'de> Visitor<'de> for RowVisitor {
         let count = row.next_element()?.unwrap_or_else(|| kind.unit_count());
         let value_micros = row.next_element::<Option<i64>>()?.flatten();
         let dimensions = row.next_element()?.unwrap_or_default();
-        let corrects = row.next_element()?;
-        Ok(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, correction: corrects })
+        let correction = row.next_element::<Option<Box<Correction>>>()?.flatten();
+        let sealed = row.next_element()?;
+        Ok(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, correction, sealed })
     }
 }

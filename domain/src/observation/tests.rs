@@ -13,6 +13,7 @@ fn click(id: &str) -> Observation {
         value_micros: None,
         dimensions: BTreeMap::new(),
         correction: None,
+        sealed: None,
     }
 }
 
@@ -82,6 +83,22 @@ fn correction_row_has_every_part() {
 }
 
 #[test]
+fn sealed_part_is_the_last_of_a_row() {
+    let sealed = Some("c2VhbGVk".into());
+    check_row(
+        &Observation { sealed: sealed.clone(), ..click("a1") },
+        r#"["a1",0,"click",1795256130250,1,null,{},null,"c2VhbGVk"]"#,
+    );
+    check_row(
+        &Observation { sealed, ..refund() },
+        concat!(
+            r#"["r1",0,"conversion",1795256130250,-250000,-5000000,{},"#,
+            r#"{"of":"order-7","at":1795334400000,"count":250000,"value":14990000},"c2VhbGVk"]"#
+        ),
+    );
+}
+
+#[test]
 fn rejects_rows_of_another_shape() {
     for json in [
         r#"["a1",0,"click"]"#,
@@ -92,6 +109,7 @@ fn rejects_rows_of_another_shape() {
         r#"["a1",0,"click",1795256130250,1,null,{},{"of":"a0"}]"#,
         r#"["a1",0,"click",1795256130250,1,null,{},{"of":"a0","at":0,"count":0,"value":null,"why":""}]"#,
         r#"["a1",0,"click",1795256130250,1,null,{},{"of":"a0","at":0,"count":0,"value":null},0]"#,
+        r#"["a1",0,"click",1795256130250,1,null,{},null,"c2VhbGVk","more"]"#,
         r#"{"id":"a1"}"#,
     ] {
         assert!(serde_json::from_str::<Observation>(json).is_err(), "{json}");
@@ -108,12 +126,8 @@ fn a_typical_observation_takes_about_60_bytes() {
             ..click(&format!("{:016x}", u64::from(index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
         })
         .collect();
-    let batch = ObservationsRecorded {
-        source: SourceId(uuid),
-        currency: "EUR".parse().unwrap(),
-        campaigns: vec![CampaignId(uuid); 3],
-        observations,
-    };
+    let campaigns = vec![CampaignId(uuid); 3];
+    let batch = ObservationsRecorded::new(SourceId(uuid), "EUR".parse().unwrap(), campaigns, observations);
     let bytes = serde_json::to_string(&batch).unwrap().len() / batch.observations.len();
     assert!((45..=65).contains(&bytes), "{bytes} bytes an observation");
 }
@@ -210,10 +224,21 @@ pub(super) fn any_observation() -> impl Strategy<Value = Observation> {
     let count = prop_oneof![Just(1), Just(1_000_000), any::<i64>()];
     let dimensions = prop::collection::btree_map(".{0,8}", ".{0,12}", 0..3);
     let corrects = prop::option::of(any_correction().prop_map(Box::new));
-    (".{0,30}", 0_usize..5, kind, millis, count, any::<Option<i64>>(), dimensions, corrects).prop_map(
-        |(id, campaign, kind, millis, count, value_micros, dimensions, corrects)| {
+    let sealed = prop::option::weighted(0.1, "[a-zA-Z0-9+/=]{0,12}".prop_map(Box::from));
+    (".{0,30}", 0_usize..5, kind, millis, count, any::<Option<i64>>(), dimensions, corrects, sealed).prop_map(
+        |(id, campaign, kind, millis, count, value_micros, dimensions, corrects, sealed)| {
             let occurred_at = DateTime::from_timestamp_millis(millis).unwrap();
-            Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, correction: corrects }
+            Observation {
+                id,
+                campaign,
+                kind,
+                occurred_at,
+                count,
+                value_micros,
+                dimensions,
+                correction: corrects,
+                sealed,
+            }
         },
     )
 }

@@ -35,7 +35,8 @@ struct Key {
 #[derive(Debug)]
 struct Total {
     span: Span,
-    value: i64,
+    /// `None`: the source took it back.
+    value: Option<i64>,
     stated_at: DateTime<Utc>,
     position: i64,
     changed_at: DateTime<Utc>,
@@ -117,7 +118,7 @@ impl Statements {
         let starts: Vec<DateTime<Utc>> = rows.iter().map(|(key, _)| key.start).collect();
         let ends: Vec<DateTime<Utc>> = rows.iter().map(|(_, total)| total.span.end).collect();
         let dates: Vec<Option<NaiveDate>> = rows.iter().map(|(_, total)| total.span.date).collect();
-        let values: Vec<i64> = rows.iter().map(|(_, total)| total.value).collect();
+        let values: Vec<Option<i64>> = rows.iter().map(|(_, total)| total.value).collect();
         let stated_at: Vec<DateTime<Utc>> = rows.iter().map(|(_, total)| total.stated_at).collect();
         let positions: Vec<i64> = rows.iter().map(|(_, total)| total.position).collect();
         let changed: Vec<DateTime<Utc>> = rows.iter().map(|(_, total)| total.changed_at).collect();
@@ -145,7 +146,7 @@ impl Statements {
             &starts,
             &ends,
             &dates as _,
-            &values,
+            &values as _,
             &stated_at,
             &positions,
             &changed

@@ -6,7 +6,7 @@ use projections::catch_up;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, changed, created, eur, pools};
+use crate::given::{Log, at, campaign, changed, created, eur, pools, source};
 use crate::then::rows;
 
 /// A campaign's payloads as version 1 wrote them.
@@ -51,6 +51,35 @@ async fn a_budget_is_for_a_day_or_in_all(options: PgPoolOptions, connect: PgConn
         rows(&admin, log.workspace, "campaigns", "version, budget_micros, budget_per").await,
         json!([{"version": 3, "budget_micros": 7_000_000, "budget_per": "day"}])
     );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn batches_of_version_1_give_the_rows_of_version_2(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut logs = Vec::new();
+    for version in [1, 2] {
+        let mut log = Log::opened(&admin).await;
+        let from = source(1).to_string();
+        let observed = json!({"source": from, "currency": "EUR", "campaigns": [campaign(1)], "observations": [
+            ["a1", 0, "click", 1_795_256_130_250_i64, 3, 410_000],
+            ["r1", 0, "click", 1_795_256_130_250_i64, -1, null, {}, {"of": "a1", "at": 1_795_342_530_250_i64, "count": 2, "value": 410_000}],
+        ]});
+        let stated = json!({"source": from, "currency": "EUR", "grain": "day", "time_zone": "UTC", "statements": [
+            {"campaign": campaign(1), "bucket": "2026-11-20", "stated_at": "2026-11-21T10:15:30.250Z", "measures": {"clicks": 12}},
+        ]});
+        log.append_version("observations", &from, ("ObservationsRecorded", version), &observed.to_string()).await;
+        log.append_version("statements", &from, ("StatementsRecorded", version), &stated.to_string()).await;
+        logs.push(log);
+    }
+    catch_up(&pool).await.unwrap();
+    let shown = async |log: &Log| {
+        let increments = rows(&admin, log.workspace, "increments", "measure, value::text").await;
+        let corrections = rows(&admin, log.workspace, "corrections", "original_id, count").await;
+        (increments, corrections, rows(&admin, log.workspace, "statements", "bucket_date, measure, value::text").await)
+    };
+    let of_version_1 = shown(&logs[0]).await;
+    assert_eq!(of_version_1.0, json!([{"measure": "clicks", "value": "2"}, {"measure": "spend", "value": "410000"}]));
+    assert_eq!(of_version_1, shown(&logs[1]).await);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

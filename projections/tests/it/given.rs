@@ -310,9 +310,10 @@ pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
             value_micros,
             dimensions: BTreeMap::new(),
             correction: None,
+            sealed: None,
         });
     }
-    let event = ObservationsRecorded { source: from, currency: eur(), campaigns, observations: rows };
+    let event = ObservationsRecorded::new(from, eur(), campaigns, rows);
     Given { stream: from.0, event: Event::Observations(event) }
 }
 
@@ -350,20 +351,32 @@ pub(crate) fn clicked(from: SourceId, id: CampaignId, occurred_at: DateTime<Utc>
 pub(crate) fn stated(from: SourceId, grain: Grain, time_zone: &str, statements: &[Said<'_>]) -> Given {
     let event = StatementsRecorded {
         source: from,
+        series: None,
         currency: eur(),
         grain,
         time_zone: time_zone.parse().unwrap(),
+        breakdown: Vec::new(),
+        sealed_with: None,
         statements: statements
             .iter()
             .map(|&(campaign, bucket, stated_at, measures)| Statement {
                 campaign,
                 bucket,
+                values: Vec::new(),
                 stated_at,
-                measures: measures.iter().copied().collect(),
+                measures: measures.iter().map(|&(measure, value)| (measure, Some(value))).collect(),
+                sealed: None,
             })
             .collect(),
     };
     Given { stream: from.0, event: Event::Statements(event) }
+}
+
+/// The same statements, each taking back what it names.
+pub(crate) fn taking_back(mut given: Given) -> Given {
+    let Event::Statements(batch) = &mut given.event else { unreachable!("a batch of statements") };
+    batch.statements.iter_mut().flat_map(|one| one.measures.values_mut()).for_each(|value| *value = None);
+    given
 }
 
 pub(crate) fn synced(event: SyncEvent) -> Given {

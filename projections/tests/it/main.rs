@@ -22,6 +22,7 @@ mod replays; // rebuilding beside the live rows
 mod retention; // what is kept of months, and what a rebuild makes of it
 mod rollbacks; // going back
 mod some_workspaces; // rebuilding some of them
+mod statements; // stated totals, and what is taken back
 mod switching; // what a workspace does not switch to unasked
 mod then; // rows as they came out
 mod verify; // comparing the live rows with a rebuild

@@ -288,48 +288,6 @@ async fn a_correction_counts_where_its_original_happened_and_says_what_it_did(
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_newest_statement_wins(options: PgPoolOptions, connect: PgConnectOptions) {
-    let (admin, pool) = pools(options, connect).await;
-    let mut log = Log::opened(&admin).await;
-    let (id, from) = (campaign(1), source(1));
-    let day = Bucket::Day(date("2026-10-25"));
-    let said = |when: &str, measures: &[(Measure, i64)]| {
-        stated(from, Grain::Day, "Europe/Berlin", &[(id, day, at(when), measures)])
-    };
-    let columns = "measure, value::text, stated_at AT TIME ZONE 'UTC' AS stated, position,
-                   changed_at AT TIME ZONE 'UTC' AS changed";
-    log.append(said("2026-10-27T00:00:00Z", &[(Measure::Clicks, 10), (Measure::Spend, 7)])).await;
-    catch_up(&pool).await.unwrap();
-    log.append_all([
-        // Older: loses. Equally old: the later position wins. A measure that is not named stays.
-        said("2026-10-26T00:00:00Z", &[(Measure::Clicks, 99), (Measure::Spend, 99)]),
-        said("2026-10-27T00:00:00Z", &[(Measure::Clicks, 12)]),
-    ])
-    .await;
-    catch_up(&pool).await.unwrap();
-    assert_eq!(
-        rows(&admin, log.workspace, "statements", columns).await,
-        json!([
-            {"measure": "clicks", "value": "12", "stated": "2026-10-27T00:00:00", "position": 4, "changed": "2026-11-22T00:00:04"},
-            {"measure": "spend", "value": "7", "stated": "2026-10-27T00:00:00", "position": 2, "changed": "2026-11-22T00:00:02"},
-        ])
-    );
-    // The day on which clocks go back has 25 hours.
-    assert_eq!(
-        rows(
-            &admin,
-            log.workspace,
-            "statements",
-            "DISTINCT grain, time_zone, bucket_date,
-            bucket_start AT TIME ZONE 'UTC' AS starts, bucket_end AT TIME ZONE 'UTC' AS ends"
-        )
-        .await,
-        json!([{"grain": "day", "time_zone": "Europe/Berlin", "bucket_date": "2026-10-25",
-                "starts": "2026-10-24T22:00:00", "ends": "2026-10-25T23:00:00"}])
-    );
-}
-
-#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn sources_feed_the_campaigns_that_they_name(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;

@@ -122,13 +122,10 @@ pub(crate) fn observed(from: u128, of: u128, seen: &[(ObservationType, &str, i64
             value_micros: *value,
             dimensions: BTreeMap::new(),
             correction: None,
+            sealed: None,
         };
-    let event = ObservationsRecorded {
-        source: source(from),
-        currency: "EUR".parse().unwrap(),
-        campaigns: vec![campaign(of)],
-        observations: seen.iter().enumerate().map(observation).collect(),
-    };
+    let observations = seen.iter().enumerate().map(observation).collect();
+    let event = ObservationsRecorded::new(source(from), "EUR".parse().unwrap(), vec![campaign(of)], observations);
     Given { stream: source(from).0, event: Event::Observations(event) }
 }
 
@@ -170,14 +167,19 @@ pub(crate) fn stated(from: u128, of: u128, grain: Grain, zone: &str, buckets: &[
     let statement = |(when, measures): &(&str, &[(Measure, i64)])| Statement {
         campaign: campaign(of),
         bucket: bucket(when),
+        values: Vec::new(),
         stated_at: at("2026-11-20T00:00:00Z"),
-        measures: measures.iter().copied().collect(),
+        measures: measures.iter().map(|(measure, value)| (*measure, Some(*value))).collect(),
+        sealed: None,
     };
     let event = StatementsRecorded {
         source: source(from),
+        series: None,
         currency: "EUR".parse().unwrap(),
         grain,
         time_zone: zone.parse().unwrap(),
+        breakdown: Vec::new(),
+        sealed_with: None,
         statements: buckets.iter().map(statement).collect(),
     };
     Given { stream: source(from).0, event: Event::Statements(event) }

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use domain::bucket::Bucket;
-use domain::ids::CampaignId;
+use domain::ids::{CampaignId, SourceId};
 use domain::item::{CampaignRef, ItemError, ItemErrorCode};
 use domain::measure::Measure;
 use domain::statement::{BucketSpec, Statement, StatementInput, measure_field};
@@ -14,7 +14,7 @@ use event_store::{Claim, ClaimEffect};
 use super::StatementItem;
 use super::merge::{IndexedStatement, LatestValues, MergeResult, merge};
 use crate::batch_result::{ItemResult, ItemStatus, PreAppendResults};
-use crate::claims::{ClaimReader, Key, STATEMENT, STATEMENT_GRAIN};
+use crate::claims::{ClaimReader, Key, STATEMENT, STATEMENT_GRAIN, StatementKeys};
 use crate::error::CommandError;
 use crate::ingest::resolved_refs::ResolvedRefs;
 
@@ -30,7 +30,8 @@ pub(super) struct StatementBatch<'a> {
 #[derive(Debug)]
 pub(super) struct ResolvedStatements {
     spec: BucketSpec,
-    source: String,
+    source: SourceId,
+    keys: StatementKeys,
     total: usize,
     items: Vec<ResolvedStatement>,
     results: Vec<ItemResult>,
@@ -77,6 +78,7 @@ impl<'a> StatementBatch<'a> {
             let resolved = item.as_ref().map_err(ItemError::clone).and_then(|input| {
                 let campaign = known.campaign(&input.campaign)?;
                 let measures = input.values(known.source.definition.currency)?;
+                let measures = measures.into_iter().map(|(measure, value)| (measure, Some(value))).collect();
                 let said = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
                 Ok(ResolvedStatement { campaign, bucket: input.bucket, said })
             });
@@ -85,8 +87,9 @@ impl<'a> StatementBatch<'a> {
                 Err(error) => results.push(ItemResult::rejected(index, None, error)),
             }
         }
-        let source = known.source.id.to_string();
-        ResolvedStatements { spec: self.spec, source, total: self.items.len(), items, results }
+        let source = known.source.id;
+        let keys = StatementKeys::new(source, source, self.spec);
+        ResolvedStatements { spec: self.spec, source, keys, total: self.items.len(), items, results }
     }
 }
 
@@ -104,8 +107,7 @@ impl ResolvedStatements {
     }
 
     fn statement_key(&self, item: &ResolvedStatement) -> String {
-        let BucketSpec { grain, zone } = self.spec;
-        format!("{}/{}/{grain}/{zone}/{}", self.source, item.campaign, bucket_key(item.bucket))
+        self.keys.key(item.bucket, item.campaign)
     }
 
     fn grain_key(&self, campaign: CampaignId, measure: Measure) -> Key {
@@ -133,7 +135,7 @@ impl ResolvedStatements {
             for (_, key) in keys() {
                 let then = match lookup.held(STATEMENT_GRAIN, &key) {
                     Some(_) => ClaimEffect::Keep,
-                    None => ClaimEffect::Put { owner: self.source.clone(), state: grain_state.clone() },
+                    None => ClaimEffect::Put { owner: self.source.to_string(), state: grain_state.clone() },
                 };
                 grains.insert(key, then);
             }
@@ -143,7 +145,7 @@ impl ResolvedStatements {
 
         let mut claims: Vec<Claim> =
             grains.into_iter().map(|(key, then)| lookup.assert(STATEMENT_GRAIN, &key, then)).collect();
-        let mut changes: BTreeMap<usize, BTreeMap<Measure, i64>> = BTreeMap::new();
+        let mut changes: BTreeMap<usize, BTreeMap<Measure, Option<i64>>> = BTreeMap::new();
         for (key, said) in &buckets {
             let before = latest_values(lookup, key)?;
             let merged = merge(&before, said);
@@ -152,7 +154,7 @@ impl ResolvedStatements {
                 ClaimEffect::Keep
             } else {
                 let state = serde_json::to_string(&merged.latest).map_err(CommandError::Encoding)?;
-                ClaimEffect::Put { owner: self.source.clone(), state }
+                ClaimEffect::Put { owner: self.source.to_string(), state }
             };
             claims.push(lookup.assert(STATEMENT, key, then));
             changes.extend(merged.changes);
@@ -161,7 +163,7 @@ impl ResolvedStatements {
             .into_iter()
             .filter_map(|(index, measures)| {
                 let (campaign, bucket, stated_at) = places.get(&index).copied()?;
-                Some(Statement { campaign, bucket, stated_at, measures })
+                Some(Statement { campaign, bucket, values: Vec::new(), stated_at, measures, sealed: None })
             })
             .collect();
         results.extend(self.results);
@@ -187,12 +189,4 @@ fn latest_values(lookup: &ClaimReader<'_>, key: &str) -> Result<LatestValues, Co
 fn grain_conflict(measure: Measure, stated: &str) -> ItemError {
     let detail = format!("the source states {measure} of this campaign in grain and zone {stated}");
     ItemError::at(ItemErrorCode::GrainConflict, &measure_field(measure), detail)
-}
-
-/// How a claim's key writes a bucket.
-pub(super) fn bucket_key(bucket: Bucket) -> String {
-    match bucket {
-        Bucket::Day(date) => date.to_string(),
-        Bucket::Starts(start) => start.to_rfc3339_opts(SecondsFormat::Secs, true),
-    }
 }

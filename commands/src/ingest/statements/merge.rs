@@ -1,5 +1,7 @@
 //! The latest values of one bucket of one campaign, and what the statements of a batch change of them. Pure.
 //!
+//! A value of `None` takes a measure back. A measure that was never stated has no value either.
+//!
 //! The newest statement of a measure holds: by `stated_at`, and among equals by arrival. One that repeats the last
 //! value adds nothing to the log, but is remembered as newer, so that an older one which comes late still loses to it.
 //! Of several in one batch only what holds in the end is recorded.
@@ -10,7 +12,7 @@ use chrono::{DateTime, Utc};
 use domain::measure::Measure;
 
 /// The latest value of each measure, and as of which millisecond it was stated.
-pub(super) type LatestValues = BTreeMap<Measure, (i64, i64)>;
+pub(super) type LatestValues = BTreeMap<Measure, (Option<i64>, i64)>;
 
 /// A statement with its place in the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(super) struct IndexedStatement {
     /// Its place in the batch.
     pub(super) index: usize,
     pub(super) stated_at: DateTime<Utc>,
-    pub(super) measures: BTreeMap<Measure, i64>,
+    pub(super) measures: BTreeMap<Measure, Option<i64>>,
 }
 
 /// What the statements on one bucket change.
@@ -26,11 +28,15 @@ pub(super) struct IndexedStatement {
 pub(super) struct MergeResult {
     pub(super) latest: LatestValues,
     /// What is to be recorded of which item.
-    pub(super) changes: BTreeMap<usize, BTreeMap<Measure, i64>>,
+    pub(super) changes: BTreeMap<usize, BTreeMap<Measure, Option<i64>>>,
     /// The items that repeat the latest values.
     pub(super) unchanged: BTreeSet<usize>,
     /// The items of which nothing holds, because newer ones differ.
     pub(super) superseded: BTreeSet<usize>,
+}
+
+fn value_of(stated: Option<(Option<i64>, i64)>) -> Option<i64> {
+    stated.and_then(|(value, _)| value)
 }
 
 /// Merges statements into the latest values, in the order of their arrival.
@@ -48,15 +54,15 @@ pub(super) fn merge(before: &LatestValues, said: &[IndexedStatement]) -> MergeRe
                 continue;
             }
             latest.insert(measure, (value, stated_at));
-            if last.is_some_and(|(last_value, _)| last_value == value) {
+            if value_of(last) == value {
                 continue;
             }
-            let was_before = before.get(&measure).is_some_and(|(value_before, _)| *value_before == value);
+            let was_before = value_of(before.get(&measure).copied()) == value;
             let replaced = if was_before { author.remove(&measure) } else { author.insert(measure, *index) };
             overruled.extend(replaced);
         }
     }
-    let mut changes: BTreeMap<usize, BTreeMap<Measure, i64>> = BTreeMap::new();
+    let mut changes: BTreeMap<usize, BTreeMap<Measure, Option<i64>>> = BTreeMap::new();
     for (measure, index) in author {
         let value = latest.get(&measure).map(|(value, _)| (measure, *value));
         changes.entry(index).or_default().extend(value);

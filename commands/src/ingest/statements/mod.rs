@@ -55,9 +55,12 @@ impl Commands {
             if !decided.statements.is_empty() {
                 let recorded = StatementsRecorded {
                     source: known.source.id,
+                    series: None,
                     currency: known.source.definition.currency,
                     grain: spec.grain,
                     time_zone: spec.zone,
+                    breakdown: Vec::new(),
+                    sealed_with: None,
                     statements: decided.statements,
                 };
                 events.push(new_json_event(STATEMENTS_RECORDED, &recorded)?);

@@ -1,13 +1,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::bucket::Bucket;
 use domain::measure::Measure::{self, Clicks, Impressions};
 use proptest::prelude::*;
 
-use super::batch::bucket_key;
 use super::merge::{IndexedStatement, LatestValues, MergeResult, merge};
 
 fn said(index: usize, minute: i64, measures: &[(Measure, i64)]) -> IndexedStatement {
-    IndexedStatement { index, stated_at: instant(minute), measures: measures.iter().copied().collect() }
+    IndexedStatement {
+        index,
+        stated_at: instant(minute),
+        measures: measures.iter().map(|(m, v)| (*m, Some(*v))).collect(),
+    }
 }
 
 fn instant(minute: i64) -> DateTime<Utc> {
@@ -16,7 +18,7 @@ fn instant(minute: i64) -> DateTime<Utc> {
 
 fn latest(minute: i64, measures: &[(Measure, i64)]) -> LatestValues {
     let stated_at = instant(minute).timestamp_millis();
-    measures.iter().map(|(measure, value)| (*measure, (*value, stated_at))).collect()
+    measures.iter().map(|(measure, value)| (*measure, (Some(*value), stated_at))).collect()
 }
 
 /// What is recorded of an item.
@@ -26,7 +28,9 @@ type Change = (usize, Vec<(Measure, i64)>);
 fn outcome(merged: &MergeResult) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
     let changes = merged.changes.iter();
     (
-        changes.map(|(index, measures)| (*index, measures.iter().map(|(m, v)| (*m, *v)).collect())).collect(),
+        changes
+            .map(|(index, measures)| (*index, measures.iter().filter_map(|(m, v)| Some((*m, (*v)?))).collect()))
+            .collect(),
         merged.unchanged.iter().copied().collect(),
         merged.superseded.iter().copied().collect(),
     )
@@ -114,10 +118,4 @@ proptest! {
         let items = whole.changes.len() + whole.unchanged.len() + whole.superseded.len();
         prop_assert_eq!(items, all.len());
     }
-}
-
-#[test]
-fn claim_keys_write_a_bucket_in_one_way() {
-    assert_eq!(bucket_key(Bucket::Day("2026-11-21".parse().unwrap())), "2026-11-21");
-    assert_eq!(bucket_key(Bucket::Starts("2026-11-21T22:45:00+01:00".parse().unwrap())), "2026-11-21T21:45:00Z");
 }

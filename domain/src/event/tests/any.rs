@@ -156,8 +156,9 @@ fn observed() -> impl Strategy<Value = ObservationsRecorded> {
     let what = (any::<String>(), 0_usize..5, one_of(ObservationType::ALL), millisecond());
     let count = prop_oneof![Just(1), Just(1_000_000), any::<i64>()];
     let numbers = (count, any::<Option<i64>>());
-    let observation = (what, numbers, labels(), prop::option::of(correction)).prop_map(
-        |((id, campaign, kind, occurred_at), (count, value_micros), dimensions, corrects)| Observation {
+    let sealed = prop::option::of(".*".prop_map(Box::from));
+    let observation = (what, numbers, labels(), prop::option::of(correction), sealed).prop_map(
+        |((id, campaign, kind, occurred_at), (count, value_micros), dimensions, correction, sealed)| Observation {
             id,
             campaign,
             kind,
@@ -165,13 +166,18 @@ fn observed() -> impl Strategy<Value = ObservationsRecorded> {
             count,
             value_micros,
             dimensions,
-            correction: corrects,
+            correction,
+            sealed,
         },
     );
-    (source_id(), currency(), list(campaign_id()), list(observation)).prop_map(
-        |(source, currency, campaigns, observations)| ObservationsRecorded {
+    let head = (source_id(), prop::option::of(source_id()), currency(), list(list(".*")), any::<Option<String>>());
+    (head, list(campaign_id()), list(observation)).prop_map(
+        |((source, series, currency, breakdowns, sealed_with), campaigns, observations)| ObservationsRecorded {
             source,
+            series,
             currency,
+            breakdowns,
+            sealed_with,
             campaigns,
             observations,
         },
@@ -180,15 +186,27 @@ fn observed() -> impl Strategy<Value = ObservationsRecorded> {
 
 fn stated() -> impl Strategy<Value = StatementsRecorded> {
     let bucket = prop_oneof![instant().prop_map(Bucket::Starts), date().prop_map(Bucket::Day)];
-    let measures = prop::collection::btree_map(one_of(Measure::ALL), any::<i64>(), 0..5);
-    let statement = (campaign_id(), bucket, instant(), measures)
-        .prop_map(|(campaign, bucket, stated_at, measures)| Statement { campaign, bucket, stated_at, measures });
-    (source_id(), currency(), one_of(&Grain::ALL), zone(), list(statement)).prop_map(
-        |(source, currency, grain, time_zone, statements)| StatementsRecorded {
+    let measures = prop::collection::btree_map(one_of(Measure::ALL), any::<Option<i64>>(), 0..5);
+    let statement = (campaign_id(), bucket, list(".*"), instant(), measures, any::<Option<String>>()).prop_map(
+        |(campaign, bucket, values, stated_at, measures, sealed)| Statement {
+            campaign,
+            bucket,
+            values,
+            stated_at,
+            measures,
+            sealed,
+        },
+    );
+    let head = (source_id(), prop::option::of(source_id()), currency(), one_of(&Grain::ALL), zone());
+    (head, list(".*"), any::<Option<String>>(), list(statement)).prop_map(
+        |((source, series, currency, grain, time_zone), breakdown, sealed_with, statements)| StatementsRecorded {
             source,
+            series,
             currency,
             grain,
             time_zone,
+            breakdown,
+            sealed_with,
             statements,
         },
     )

@@ -57,8 +57,8 @@ form!(Observation, generator => {
     let kind = generator.subschema_for::<ObservationType>();
     let correction = generator.subschema_for::<Correction>();
     json_schema!({
-        "description": "One observation: [id, campaign, type, occurred_at, count, value, dimensions, correction]. \
-                        Parts at the end that say nothing are left out.",
+        "description": "One observation: [id, campaign, type, occurred_at, count, value, dimensions, correction, \
+                        sealed]. Parts at the end that say nothing are left out.",
         "type": "array",
         "prefixItems": [
             { "title": "id", "description": "The sender's id of it.", "type": "string" },
@@ -72,7 +72,8 @@ form!(Observation, generator => {
                                                 said. Of a correction: the difference.", "type": ["integer", "null"] },
             { "title": "dimensions", "description": "What else is known of it, such as its ad or country.",
               "type": "object", "additionalProperties": { "type": "string" } },
-            correction
+            { "anyOf": [correction, { "type": "null" }] },
+            { "title": "sealed", "description": "What of it only the key of the batch opens, in base64.", "type": "string" }
         ],
         "items": false,
         "minItems": 4

@@ -15,21 +15,25 @@ const ID: usize = 36;
 const LEAST: usize = 40;
 
 impl ObservationsRecorded {
-    /// Reads a payload of the current version. `None`: it is written in another way, has a part that few have, or is
-    /// none.
+    /// Reads a payload of the current version, or of one that has less. `None`: it is written in another way, has a
+    /// part that few have, or is none.
     pub(crate) fn try_fast_decode(payload: &str) -> Option<Self> {
         let mut text = Text(payload);
         text.skip(r#"{"source":"#)?;
         let source = SourceId(text.id()?);
+        let series = if text.skip(r#","series":"#).is_some() { Some(SourceId(text.id()?)) } else { None };
         text.skip(r#","currency":"#)?;
         let currency = text.string()?.parse().ok()?;
+        let breakdowns = if text.skip(r#","breakdowns":["#).is_some() { text.breakdowns()? } else { Vec::new() };
+        let sealed_with =
+            if text.skip(r#","sealed_with":"#).is_some() { Some(text.string()?.to_owned()) } else { None };
         text.skip(r#","campaigns":["#)?;
         let campaigns = text.list(Vec::new(), |text| text.id().map(CampaignId))?;
         text.skip(r#","observations":["#)?;
         let room = Vec::with_capacity(text.0.len() / LEAST + 1);
         let observations = text.list(room, Text::observation)?;
         text.skip("}")?;
-        text.0.is_empty().then_some(Self { source, currency, campaigns, observations })
+        text.0.is_empty().then_some(Self { source, series, currency, breakdowns, sealed_with, campaigns, observations })
     }
 }
 
@@ -69,6 +73,13 @@ impl<'a> Text<'a> {
         Uuid::try_parse(id).ok()
     }
 
+    /// Breakdowns, whose `[` is read. None at all are not written.
+    fn breakdowns(&mut self) -> Option<Vec<Vec<String>>> {
+        let key = |text: &mut Self| text.string().map(str::to_owned);
+        let breakdowns = self.list(Vec::new(), |text| text.skip("[").and_then(|()| text.list(Vec::new(), key)))?;
+        (!breakdowns.is_empty()).then_some(breakdowns)
+    }
+
     fn integer(&mut self) -> Option<i64> {
         let is_negative = self.skip("-").is_some();
         let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
@@ -93,19 +104,23 @@ impl<'a> Text<'a> {
         let kind: super::ObservationType = self.string()?.parse().ok()?;
         self.skip(",")?;
         let occurred_at = DateTime::from_timestamp_millis(self.integer()?)?;
-        let (mut count, mut value_micros, mut dimensions) = (kind.unit_count(), None, BTreeMap::new());
+        let (mut count, mut value_micros, mut dimensions, mut sealed) =
+            (kind.unit_count(), None, BTreeMap::new(), None);
         if self.skip(",").is_some() {
             count = self.integer()?;
             if self.skip(",").is_some() {
                 value_micros = if self.skip("null").is_some() { None } else { Some(self.integer()?) };
                 if self.skip(",").is_some() {
                     dimensions = self.labels()?;
+                    // Few have a correction, which serde reads.
+                    if self.skip(",null,").is_some() {
+                        sealed = Some(self.string()?.into());
+                    }
                 }
             }
         }
-        // What comes after the dimensions is a correction, which few have.
         self.skip("]")?;
-        Some(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, correction: None })
+        Some(Observation { id, campaign, kind, occurred_at, count, value_micros, dimensions, correction: None, sealed })
     }
 
     fn labels(&mut self) -> Option<BTreeMap<String, String>> {

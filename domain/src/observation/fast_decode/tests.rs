@@ -6,16 +6,26 @@ use crate::observation::tests::any_observation;
 
 fn batch(observations: Vec<Observation>) -> ObservationsRecorded {
     let id = |number: u128| Uuid::from_u128(0x0197_0a51_21d0_7000_8000_0000_0000_0000 + number);
-    ObservationsRecorded {
-        source: SourceId(id(0)),
-        currency: "EUR".parse().unwrap(),
-        campaigns: (1..4).map(|number| CampaignId(id(number))).collect(),
-        observations,
-    }
+    let campaigns = (1..4).map(|number| CampaignId(id(number))).collect();
+    ObservationsRecorded::new(SourceId(id(0)), "EUR".parse().unwrap(), campaigns, observations)
 }
 
 fn any_batch() -> impl Strategy<Value = ObservationsRecorded> {
-    prop::collection::vec(any_observation(), 0..4).prop_map(batch)
+    (prop::collection::vec(any_observation(), 0..4), any_head())
+        .prop_map(|(observations, head)| with_head(observations, head))
+}
+
+type Head = (Option<u128>, Vec<Vec<String>>, Option<String>);
+
+/// What the head of a batch has that few have: a later series, breakdowns, a key.
+fn any_head() -> impl Strategy<Value = Head> {
+    let breakdown = prop::collection::vec("[a-z_]{1,8}", 1..3);
+    (any::<Option<u128>>(), prop::collection::vec(breakdown, 0..3), prop::option::of("[a-z0-9-]{1,36}"))
+}
+
+fn with_head(observations: Vec<Observation>, (series, breakdowns, sealed_with): Head) -> ObservationsRecorded {
+    let series = series.map(|id| SourceId(Uuid::from_u128(id)));
+    ObservationsRecorded { series, breakdowns, sealed_with, ..batch(observations) }
 }
 
 /// A batch as nearly all are, which is read here: nothing is corrected and no text is escaped.
@@ -23,7 +33,7 @@ fn any_common_batch() -> impl Strategy<Value = ObservationsRecorded> {
     let dimensions = || prop::collection::btree_map("[a-z_]{1,8}", "[ -!#-\\[\\]-~ä€🦀]{0,12}", 0..3);
     let common = ("[a-zA-Z0-9 /:-]{0,30}", dimensions(), any_observation())
         .prop_map(|(id, dimensions, one)| Observation { id, dimensions, correction: None, ..one });
-    prop::collection::vec(common, 1..5).prop_map(batch)
+    (prop::collection::vec(common, 1..5), any_head()).prop_map(|(observations, head)| with_head(observations, head))
 }
 
 /// Whether a batch is one of those that few are.

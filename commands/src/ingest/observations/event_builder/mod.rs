@@ -108,6 +108,7 @@ impl<'a> EventBuilder<'a> {
                     value_micros,
                     dimensions: dimensions.clone(),
                     correction: None,
+                    sealed: None,
                 };
                 let key = fingerprint::of_new(id, campaign, currency, &observation);
                 if let Some(duplicate) = self.find_duplicate(key) {
@@ -192,6 +193,7 @@ impl<'a> EventBuilder<'a> {
                 count: after.count,
                 value_micros: after.value_micros,
             })),
+            sealed: None,
         })
     }
 
@@ -275,12 +277,7 @@ impl<'a> EventBuilder<'a> {
             return Ok(DecidedBatch { payload: None, claims, item_preconditions, settled });
         }
         // The observations come last in the event, so an event without any is what stands around them.
-        let empty = ObservationsRecorded {
-            source: source.id,
-            currency: source.definition.currency,
-            campaigns: self.campaigns,
-            observations: Vec::new(),
-        };
+        let empty = ObservationsRecorded::new(source.id, source.definition.currency, self.campaigns, Vec::new());
         let mut head = serde_json::to_string(&empty).map_err(CommandError::Encoding)?;
         head.truncate(head.len() - TAIL.len());
         let payload = Payload::Items { head, items, tail: TAIL.to_owned() };

@@ -56,6 +56,7 @@ fn past_sale(id_of: &str, occurred_at: &str, campaign: Uuid) -> RecordedOriginal
         value_micros: Some(59_900_000),
         dimensions: BTreeMap::from([("country".to_owned(), "DE".to_owned())]),
         correction: None,
+        sealed: None,
     };
     RecordedOriginal {
         key: ItemKey { day: observation.day(), id: id(ObservationType::Conversion, id_of), fingerprint: 7 },

@@ -60,12 +60,12 @@ fn accepts_the_documented_command_lines() {
     accepts("highwater events schema CampaignCreated 1");
     refuses("highwater events schema CampaignCreated one", "one");
     accepts("highwater retention show");
-    accepts("highwater retention set --keep-months 25 --table increments");
+    accepts("highwater retention set --keep-months 25 --table rollup_15m");
     accepts("highwater retention set --keep-all --dimension-values 500");
     refuses("highwater retention set", "required");
     refuses("highwater retention set --keep-months 0", "0");
     refuses("highwater retention set --keep-months 5 --keep-all", "cannot be used with");
-    refuses("highwater retention set --table increments --dimension-values 5", "required");
+    refuses("highwater retention set --table rollup_15m --dimension-values 5", "required");
     accepts("highwater keys create --workspace w --scopes read --name dashboard");
     accepts(
         "highwater keys create --workspace w --create-workspace --time-zone UTC --currency EUR --scopes read,command --name n",

@@ -182,7 +182,7 @@ async fn projections(snapshot: &mut Snapshot) -> Result<Vec<ProjectionStatus>, R
            FROM read.epochs e
            LEFT JOIN read.live_epochs l ON l.projection = e.projection AND l.epoch = e.epoch AND l.workspace = $1
            LEFT JOIN read.checkpoints c ON c.projection = e.projection AND c.epoch = e.epoch AND c.workspace = $1
-           LEFT JOIN read.stops s ON s.projection = e.projection AND s.epoch = e.epoch AND s.workspace = $1
+           LEFT JOIN read.stopped_logs s ON s.projection = e.projection AND s.epoch = e.epoch AND s.workspace = $1
            WHERE e.state NOT IN ('dropping', 'verifying')
            ORDER BY e.projection, e.epoch"#,
         workspace,

@@ -144,7 +144,7 @@ impl PacedCampaign {
         let row = sqlx::query!(
             r#"SELECT state, time_zone, currency, starts_on, ends_on, starts_at, budget_micros, budget_per,
                       least(
-                          (SELECT min(bucket) FROM read.increments
+                          (SELECT min(bucket) FROM read.rollup_15m
                            WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend'),
                           (SELECT min(bucket_start) FROM read.statements
                            WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend')

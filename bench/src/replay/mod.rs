@@ -1,7 +1,7 @@
 //! Rebuilding: every observation in the log, read again and summed by quarter hour.
 //!
 //! Ours: `projections::replay` into a new epoch, with all read tables of the model, until readers see it. The others:
-//! one `INSERT … SELECT … GROUP BY` over the same rows into one table like `read.increments`, which must give the same
+//! one `INSERT … SELECT … GROUP BY` over the same rows into one table like `read.rollup_15m`, which must give the same
 //! rows; the replay of cqrs-es; and an upsert for each event. The last two are so slow that they do the first events
 //! only, which their figures say.
 
@@ -125,7 +125,7 @@ async fn beside_others(server: &Server, options: &ReplayArgs, rounds: u32, repor
 /// An empty table for the other side, and nothing left to write of the round before.
 async fn prepare(database: &Database) -> Result<Instant> {
     sqlx::query("DROP TABLE IF EXISTS grouped").execute(&database.admin).await?;
-    sqlx::query("CREATE TABLE grouped (LIKE read.increments INCLUDING ALL) WITH (fillfactor = 80)")
+    sqlx::query("CREATE TABLE grouped (LIKE read.rollup_15m INCLUDING ALL) WITH (fillfactor = 80)")
         .execute(&database.admin)
         .await?;
     database.settle().await?;
@@ -156,7 +156,7 @@ async fn check_same(database: &Database, epoch: i32, workspace: i32, other: &str
     let (rows, different): (i64, i64) = sqlx::query_as(&format!(
         "WITH ours AS (
              SELECT workspace, campaign_id, source_id, bucket, measure, value, changed_at
-             FROM read.increments WHERE epoch = $1 AND workspace = $2
+             FROM read.rollup_15m WHERE epoch = $1 AND workspace = $2
          ), other AS (
              SELECT workspace, campaign_id, source_id, bucket, measure, value, changed_at FROM {other}
          )

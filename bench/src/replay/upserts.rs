@@ -28,7 +28,7 @@ const UPSERT: &str =
 /// Upserts the first events of a log, at most `limit`: says how many, and how many seconds that took.
 pub(super) async fn replay(database: &Database, workspace: i32, limit: i64) -> Result<(i64, f64)> {
     sqlx::query("DROP TABLE IF EXISTS upserted").execute(&database.admin).await?;
-    sqlx::query("CREATE TABLE upserted (LIKE read.increments INCLUDING ALL) WITH (fillfactor = 80)")
+    sqlx::query("CREATE TABLE upserted (LIKE read.rollup_15m INCLUDING ALL) WITH (fillfactor = 80)")
         .execute(&database.admin)
         .await?;
     database.settle().await?;

@@ -152,7 +152,7 @@ impl<'a> Bench<'a> {
     async fn check(&self) -> Result<()> {
         let counted: i64 = sqlx::query_scalar(
             "SELECT sum(CASE measure WHEN 'conversions' THEN value / 1000000 ELSE value END)::bigint
-             FROM read.increments JOIN read.live_epochs USING (epoch, workspace)
+             FROM read.rollup_15m JOIN read.live_epochs USING (epoch, workspace)
              WHERE measure NOT IN ('spend', 'revenue')",
         )
         .fetch_one(&self.database.admin)

@@ -42,7 +42,7 @@ struct Set {
     /// Keep all months. Dropped months come back with the next replay.
     #[arg(long, group = "kept")]
     keep_all: bool,
-    /// Only for this table: increments, hourly_increments, daily_increments, dimension_totals, corrections or
+    /// Only for this table: rollup_15m, rollup_hourly, rollup_daily, dimension_totals, corrections or
     /// statements.
     #[arg(long, value_name = "TABLE", requires = "kept")]
     table: Option<String>,

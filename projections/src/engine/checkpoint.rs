@@ -31,12 +31,13 @@ pub(crate) async fn pending(
         LaggingEpoch,
         r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!", c.revision,
                   c.revision > 0 OR EXISTS (
-                      SELECT FROM read.skips k WHERE k.projection = c.projection AND k.workspace = c.workspace
+                      SELECT FROM read.skipped_events k WHERE k.projection = c.projection AND k.workspace = c.workspace
                   ) AS "may_hold!"
            FROM read.checkpoints c
            JOIN read.epochs e ON e.projection = c.projection AND e.epoch = c.epoch
            JOIN log.heads h ON h.workspace = c.workspace
-           LEFT JOIN read.stops s ON s.projection = c.projection AND s.epoch = c.epoch AND s.workspace = c.workspace
+           LEFT JOIN read.stopped_logs s
+                  ON s.projection = c.projection AND s.epoch = c.epoch AND s.workspace = c.workspace
            WHERE c.projection = $1 AND e.version = $2 AND c.following AND c.position < h.position
            ORDER BY c.workspace, c.position, c.epoch"#,
         projection.name,

@@ -46,7 +46,7 @@ pub struct Changed {
     pub rebuilt: Option<String>,
 }
 
-/// `increments campaign_id=… measure=clicks: value is 13, not 12`
+/// `rollup_15m campaign_id=… measure=clicks: value is 13, not 12`
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.table)?;

@@ -9,8 +9,8 @@
 //! 2. The checkpoint moves by compare-and-set in the transaction that writes the rows: no event is applied twice, by
 //!    whatever number of projectors, and none is half applied.
 //! 3. An event that is refused is [`parked`] with the smallest part that it names, and shows; everything else goes on. An event
-//!    that is missing stops its log's projection right before it and shows (`read.stops`, log, metric, [`status::status`]);
-//!    other logs go on. Nothing is ever skipped but by an operator. Failures of the database or of the way to it are retried
+//!    that is missing stops its log's projection right before it and shows (`read.stopped_logs`, log, metric,
+//!    [`status::status`]); other logs go on. Nothing is ever skipped but by an operator. Failures of the database or of the way to it are retried
 //!    for ever, and park nothing.
 //! 4. One transaction may carry the batches of many logs; what fails in company is tried alone before it is judged.
 //! 5. An epoch is followed only by code of the version that built it. What a newer version lacks is built in the background

@@ -142,7 +142,7 @@ async fn monthly_tables(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
 
 async fn kept_tables(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT name AS "name!" FROM unnest(read.monthly_tables() || read.tables_by_row()) AS t (name)"#
+        r#"SELECT name AS "name!" FROM unnest(read.monthly_tables() || read.row_retention_tables()) AS t (name)"#
     )
     .fetch_all(pool)
     .await
@@ -250,7 +250,7 @@ async fn drop_months(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
 async fn delete_rows(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     let over = sqlx::query!(
         r#"SELECT r.table_name, r.epoch, r.before FROM read.epoch_retention r
-           WHERE r.table_name = ANY(read.tables_by_row())
+           WHERE r.table_name = ANY(read.row_retention_tables())
              AND NOT EXISTS (SELECT FROM pg_stat_activity a
                              WHERE a.datname = current_database() AND a.backend_type = 'client backend'
                                AND a.pid <> pg_backend_pid()

@@ -79,7 +79,7 @@ async fn status_of(pool: &PgPool, projection: &Projection, only_behind: bool) ->
            LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
            LEFT JOIN read.epochs e ON e.projection = l.projection AND e.epoch = l.epoch
            LEFT JOIN read.checkpoints c ON c.projection = $1 AND c.epoch = l.epoch AND c.workspace = h.workspace
-           LEFT JOIN read.stops s ON s.projection = $1 AND s.epoch = l.epoch AND s.workspace = h.workspace
+           LEFT JOIN read.stopped_logs s ON s.projection = $1 AND s.epoch = l.epoch AND s.workspace = h.workspace
            LEFT JOIN LATERAL (
                SELECT ev.recorded_at FROM log.events ev
                WHERE ev.workspace = h.workspace AND ev.position > coalesce(c.position, 0)

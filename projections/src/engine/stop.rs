@@ -56,10 +56,11 @@ impl StoppedLogs {
                 .or_insert_with(|| Retry { at: Instant::now(), backoff: Backoff::up_to(LONGEST_WAIT) });
             retry.at = Instant::now() + retry.backoff.wait();
             let noted = sqlx::query!(
-                "INSERT INTO read.stops (projection, epoch, workspace, position, reason) VALUES ($1, $2, $3, $4, $5)
+                "INSERT INTO read.stopped_logs AS s (projection, epoch, workspace, position, reason)
+                 VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT (projection, epoch, workspace)
                  DO UPDATE SET position = excluded.position, reason = excluded.reason, stopped_at = excluded.stopped_at
-                 WHERE (stops.position, stops.reason) IS DISTINCT FROM (excluded.position, excluded.reason)",
+                 WHERE (s.position, s.reason) IS DISTINCT FROM (excluded.position, excluded.reason)",
                 projection.name,
                 epoch,
                 refused.workspace,
@@ -94,7 +95,7 @@ impl StoppedLogs {
             self.0.remove(&(epoch, workspace));
         }
         sqlx::query!(
-            "DELETE FROM read.stops WHERE projection = $1 AND epoch = ANY($2) AND workspace = $3",
+            "DELETE FROM read.stopped_logs WHERE projection = $1 AND epoch = ANY($2) AND workspace = $3",
             projection.name,
             epochs,
             workspace

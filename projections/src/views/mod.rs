@@ -8,17 +8,17 @@ mod campaign_sources; // which sources feed a campaign
 mod campaigns;
 mod corrections; // what each correction of an observation did
 mod dimensions; // pushed observations by one dimension at a time
-mod increments; // pushed observations, summed
-mod insert_hint;
+mod insert_hint; // which rows cannot be there yet
 mod months; // months of tables, made before rows are written
 mod observed; // what a batch of observations names
+mod rollups; // pushed observations, summed
 mod scope_marks; // the last event that touched each scope
 mod source_completions; // when a source said that it was complete, through when
-mod source_cuts; // in which grains and zones a source states its totals
+mod source_grains; // in which grains and zones a source states its totals
 mod source_syncs; // a source's own runs
 mod sources;
 mod statements; // stated totals, the newest per key
-mod workspaces; // which rows cannot be there yet
+mod workspaces;
 
 use crate::engine::{Projection, View};
 
@@ -32,11 +32,11 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "sources",
         "source_syncs",
         "source_completions",
-        "source_cuts",
+        "source_grains",
         "campaign_sources",
-        "increments",
-        "hourly_increments",
-        "daily_increments",
+        "rollup_15m",
+        "rollup_hourly",
+        "rollup_daily",
         "dimension_values",
         "dimension_totals",
         "corrections",
@@ -54,9 +54,9 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(sources::Sources::default()),
         Box::new(source_syncs::SourceSyncs::default()),
         Box::new(source_completions::SourceCompletions::default()),
-        Box::new(source_cuts::SourceCuts::default()),
+        Box::new(source_grains::SourceGrains::default()),
         Box::new(campaign_sources::CampaignSources::default()),
-        Box::new(increments::Increments::default()),
+        Box::new(rollups::Rollups::default()),
         Box::new(dimensions::Dimensions::of(CAMPAIGN_MODEL.name)),
         Box::new(corrections::Corrections::default()),
         Box::new(statements::Statements::default()),

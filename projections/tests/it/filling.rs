@@ -75,11 +75,11 @@ async fn with_a_stray_row(admin: &PgPool, pool: &PgPool, workspace: i32, value: 
     interrupted.cancel();
     let outcome = replay(pool, MODEL, &of_all(), &unseen, interrupted).await.unwrap();
     assert_eq!(outcome, ReplayOutcome::Interrupted { epoch: 2 });
-    sqlx::query("SELECT read.prepare_months(2, '{increments}', '{2026-11-01Z}')").execute(admin).await.unwrap();
+    sqlx::query("SELECT read.prepare_months(2, '{rollup_15m}', '{2026-11-01Z}')").execute(admin).await.unwrap();
     let strays = sqlx::query(
-        "INSERT INTO read.increments (epoch, workspace, campaign_id, source_id, bucket, measure, value, changed_at)
+        "INSERT INTO read.rollup_15m (epoch, workspace, campaign_id, source_id, bucket, measure, value, changed_at)
          SELECT 2, workspace, campaign_id, source_id, bucket, measure, $2, changed_at
-         FROM read.increments WHERE epoch = 1 AND workspace = $1 ORDER BY bucket LIMIT 1",
+         FROM read.rollup_15m WHERE epoch = 1 AND workspace = $1 ORDER BY bucket LIMIT 1",
     )
     .bind(workspace)
     .bind(value)

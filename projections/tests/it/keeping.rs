@@ -46,7 +46,7 @@ async fn an_old_epoch_is_followed_until_its_time_has_come(options: PgPoolOptions
     log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
     look_after(&admin, &pool, &clock, &[1, 2]).await;
     catch_up(&pool).await.unwrap();
-    let old: i64 = sqlx::query_scalar("SELECT coalesce(sum(value), 0)::bigint FROM read.increments WHERE epoch = 1")
+    let old: i64 = sqlx::query_scalar("SELECT coalesce(sum(value), 0)::bigint FROM read.rollup_15m WHERE epoch = 1")
         .fetch_one(&admin)
         .await
         .unwrap();

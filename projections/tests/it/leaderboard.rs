@@ -82,7 +82,7 @@ async fn readers_and_the_projector_go_on_during_a_refresh(options: PgPoolOptions
     let mut dropping = admin.begin().await.unwrap();
     sqlx::query("SET LOCAL lock_timeout = '50ms'").execute(&mut *dropping).await.unwrap();
     let refused =
-        sqlx::query("ALTER TABLE read.increments DETACH PARTITION read.increments_e1").execute(&mut *dropping).await;
+        sqlx::query("ALTER TABLE read.rollup_15m DETACH PARTITION read.rollup_15m_e1").execute(&mut *dropping).await;
     assert_eq!(refused.unwrap_err().as_database_error().unwrap().code().unwrap(), "55P03");
     dropping.rollback().await.unwrap();
     refreshing.rollback().await.unwrap();
@@ -135,7 +135,7 @@ async fn it_is_due_as_time_passes_and_when_a_workspace_begins(options: PgPoolOpt
 async fn added_up(admin: &PgPool, workspace: i32, days: i32) -> Vec<(uuid::Uuid, i64)> {
     sqlx::query_as(
         "SELECT i.campaign_id, sum(i.value)::bigint FROM read.leaderboard_days d
-         JOIN read.increments i ON i.workspace = d.workspace AND i.bucket >= d.starts_at AND i.bucket < d.ends_at
+         JOIN read.rollup_15m i ON i.workspace = d.workspace AND i.bucket >= d.starts_at AND i.bucket < d.ends_at
          WHERE d.workspace = $1 AND d.days_ago < $2 AND i.measure = 'clicks' GROUP BY 1 ORDER BY 1",
     )
     .bind(workspace)

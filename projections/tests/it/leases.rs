@@ -221,7 +221,7 @@ impl World {
     /// Every event was applied, and none of them twice.
     async fn assert_once(&self) {
         let counted: Vec<(i32, i64)> =
-            sqlx::query_as("SELECT workspace, sum(value)::bigint FROM read.increments GROUP BY 1 ORDER BY 1")
+            sqlx::query_as("SELECT workspace, sum(value)::bigint FROM read.rollup_15m GROUP BY 1 ORDER BY 1")
                 .fetch_all(&self.admin)
                 .await
                 .unwrap();

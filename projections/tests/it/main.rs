@@ -25,6 +25,7 @@ mod some_workspaces; // rebuilding some of them
 mod statements; // stated totals, and what is taken back
 mod switching; // what a workspace does not switch to unasked
 mod then; // rows as they came out
+mod upgrade; // databases that earlier migrations made
 mod verify; // comparing the live rows with a rebuild
 mod verify_inputs; // where epochs keep different values
 mod verify_parked; // and what is parked with what a rebuild parks

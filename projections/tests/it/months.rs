@@ -42,7 +42,7 @@ async fn hours_and_days_add_up_their_quarters(options: PgPoolOptions, connect: P
         "bucket AT TIME ZONE 'UTC' AS bucket, measure, value, extract(second FROM changed_at)::int AS changed";
     let row = |bucket: &str, measure: &str, value: i64, changed: i32| json!({"bucket": bucket, "measure": measure, "value": value, "changed": changed});
     assert_eq!(
-        rows(&admin, log.workspace, "hourly_increments", columns).await,
+        rows(&admin, log.workspace, "rollup_hourly", columns).await,
         json!([
             row("2026-11-21T10:00:00", "clicks", 11, 3),
             row("2026-11-21T10:00:00", "spend", 110, 3),
@@ -53,7 +53,7 @@ async fn hours_and_days_add_up_their_quarters(options: PgPoolOptions, connect: P
         ])
     );
     assert_eq!(
-        rows(&admin, log.workspace, "daily_increments", columns).await,
+        rows(&admin, log.workspace, "rollup_daily", columns).await,
         json!([
             row("2026-11-21T00:00:00", "clicks", 15, 3),
             row("2026-11-21T00:00:00", "spend", 150, 3),
@@ -72,7 +72,7 @@ async fn what_changed_last_is_the_latest_whatever_a_clock_does(options: PgPoolOp
     catch_up(&pool).await.unwrap();
     log.append_timed([(click(), at("2026-11-22T08:00:00Z"))]).await;
     catch_up(&pool).await.unwrap();
-    for table in ["increments", "hourly_increments", "daily_increments"] {
+    for table in ["rollup_15m", "rollup_hourly", "rollup_daily"] {
         assert_eq!(
             rows(&admin, log.workspace, table, "value, changed_at AT TIME ZONE 'UTC' AS changed_at").await,
             json!([{"value": 2, "changed_at": "2026-11-22T09:00:00"}]),
@@ -87,7 +87,7 @@ async fn a_month_is_made_when_something_is_written_to_it(options: PgPoolOptions,
     let mut log = Log::opened(&admin).await;
     log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
     catch_up(&pool).await.unwrap();
-    assert_eq!(months(&admin, "increments_e1").await, ["increments_e1_202611"]);
+    assert_eq!(months(&admin, "rollup_15m_e1").await, ["rollup_15m_e1_202611"]);
     // Late ones, the very edges of a month, and instants that no clock of ours shows.
     for when in [
         "2026-09-30T23:59:59Z",
@@ -100,7 +100,7 @@ async fn a_month_is_made_when_something_is_written_to_it(options: PgPoolOptions,
     }
     catch_up(&pool).await.unwrap();
     assert_eq!(counted(&admin, log.workspace).await, 6);
-    for table in ["increments", "hourly_increments", "daily_increments"] {
+    for table in ["rollup_15m", "rollup_hourly", "rollup_daily"] {
         let named = |suffix: &&str| format!("{table}_e1_{suffix}");
         let expected = ["202609", "202610", "202611", "before_2015", "from_2100"];
         assert_eq!(months(&admin, &format!("{table}_e1")).await, expected.iter().map(named).collect::<Vec<_>>());
@@ -118,7 +118,7 @@ async fn making_months_holds_up_neither_readers_nor_projectors(options: PgPoolOp
     catch_up(&pool).await.unwrap();
     // A reader that holds what it read, from before the first month to after the last.
     let mut reader = admin.begin().await.unwrap();
-    sqlx::query("SELECT count(*) FROM read.increments").execute(&mut *reader).await.unwrap();
+    sqlx::query("SELECT count(*) FROM read.rollup_15m").execute(&mut *reader).await.unwrap();
     let begin: DateTime<Utc> = at("2024-01-31T23:59:00Z");
     let done = AtomicBool::new(false);
     let workspaces: Vec<i32> = logs.iter().map(|log| log.workspace).collect();
@@ -146,5 +146,5 @@ async fn making_months_holds_up_neither_readers_nor_projectors(options: PgPoolOp
     for workspace in workspaces {
         assert_eq!(counted(&admin, workspace).await, 12);
     }
-    assert_eq!(months(&admin, "daily_increments_e1").await.len(), 12);
+    assert_eq!(months(&admin, "rollup_daily_e1").await.len(), 12);
 }

@@ -314,7 +314,7 @@ async fn a_failure_of_the_database_parks_nothing(options: PgPoolOptions, connect
              RAISE EXCEPTION USING ERRCODE = (SELECT code FROM failing), MESSAGE = 'no';
          END $$;
          GRANT SELECT ON failing TO highwater_projector;
-         CREATE TRIGGER fail BEFORE INSERT ON read.increments_e1 FOR EACH ROW EXECUTE FUNCTION read.fail();",
+         CREATE TRIGGER fail BEFORE INSERT ON read.rollup_15m_e1 FOR EACH ROW EXECUTE FUNCTION read.fail();",
     )
     .execute(&admin)
     .await
@@ -336,7 +336,7 @@ async fn a_failure_of_the_database_parks_nothing(options: PgPoolOptions, connect
     sqlx::query("UPDATE failing SET code = '53100'").execute(&admin).await.unwrap();
     retry_all(&pool, |_| true).await.unwrap_err();
     assert_eq!(parked(&pool).await, waiting);
-    sqlx::query("DROP TRIGGER fail ON read.increments_e1").execute(&admin).await.unwrap();
+    sqlx::query("DROP TRIGGER fail ON read.rollup_15m_e1").execute(&admin).await.unwrap();
     catch_up(&pool).await.unwrap();
     assert_eq!((parked(&pool).await, counted(&admin, log.workspace).await), (vec![], 1));
 }

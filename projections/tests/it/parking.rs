@@ -44,13 +44,13 @@ pub(crate) async fn repair(admin: &PgPool, position: i64, payload: &str) {
 /// From now on the database refuses some numbers of a campaign, until it is allowed again.
 pub(crate) async fn forbid(admin: &PgPool, id: CampaignId) {
     let rule = format!("CHECK (campaign_id <> '{id}' OR bucket <> '{FORBIDDEN}')");
-    let sql = format!("ALTER TABLE read.increments ADD CONSTRAINT forbidden {rule} NOT VALID");
+    let sql = format!("ALTER TABLE read.rollup_15m ADD CONSTRAINT forbidden {rule} NOT VALID");
     sqlx::query(&sql).execute(admin).await.unwrap();
 }
 
 /// Of the parts of the table, too: an epoch that was made meanwhile has the rule by itself.
 pub(crate) async fn allow(admin: &PgPool) {
-    sqlx::query("ALTER TABLE read.increments DROP CONSTRAINT forbidden").execute(admin).await.unwrap();
+    sqlx::query("ALTER TABLE read.rollup_15m DROP CONSTRAINT forbidden").execute(admin).await.unwrap();
     let parts: Vec<String> = sqlx::query_scalar(
         "SELECT conrelid::regclass::text FROM pg_constraint WHERE conname = 'forbidden' AND contype = 'c'",
     )

@@ -134,7 +134,7 @@ async fn snapshot(admin: &PgPool, workspace: i32) -> (i64, i64) {
     .await
     .unwrap();
     let clicks = sqlx::query_scalar(
-        "SELECT coalesce(sum(value), 0)::bigint FROM read.increments WHERE epoch = $1 AND workspace = $2",
+        "SELECT coalesce(sum(value), 0)::bigint FROM read.rollup_15m WHERE epoch = $1 AND workspace = $2",
     )
     .bind(epoch)
     .bind(workspace)

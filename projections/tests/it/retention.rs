@@ -95,7 +95,7 @@ async fn months_stay_while_a_reader_does_not_know_the_bound(options: PgPoolOptio
     sqlx::query("SELECT count(*) FROM read.epoch_retention").execute(&mut *reader).await.unwrap();
     retention::set(&admin, None, Some(6), now).await.unwrap();
     assert_eq!(retention::look_after(&admin, now).await.unwrap(), Vec::<String>::new());
-    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM read.increments").fetch_one(&mut *reader).await.unwrap();
+    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM read.rollup_15m").fetch_one(&mut *reader).await.unwrap();
     assert_eq!(seen, 2);
     reader.rollback().await.unwrap();
     assert_eq!(retention::look_after(&admin, now).await.unwrap().len(), 4);
@@ -109,7 +109,7 @@ async fn only_tables_of_months_have_a_retention(options: PgPoolOptions, connect:
     match refused {
         Err(RetentionError::UnknownTable { table, tables }) => {
             assert_eq!(table, "campaigns");
-            assert!(tables.contains(&"increments".to_owned()), "{tables:?}");
+            assert!(tables.contains(&"rollup_15m".to_owned()), "{tables:?}");
         }
         other => panic!("not refused: {other:?}"),
     }

@@ -61,7 +61,9 @@ async fn many_small_logs_are_filled_together(options: PgPoolOptions, connect: Pg
         let expected = if log.workspace == torn.workspace { 2 } else { 3 };
         assert_eq!((live_epoch(&admin, log.workspace).await, counted(&admin, log.workspace).await), (expected, 2));
     }
-    let noted: (i64, String) =
-        sqlx::query_as("SELECT position, reason FROM read.stops WHERE epoch = 3").fetch_one(&admin).await.unwrap();
+    let noted: (i64, String) = sqlx::query_as("SELECT position, reason FROM read.stopped_logs WHERE epoch = 3")
+        .fetch_one(&admin)
+        .await
+        .unwrap();
     assert_eq!(noted, (3, "the log has a hole here".to_owned()));
 }

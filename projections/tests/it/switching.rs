@@ -12,7 +12,7 @@ use crate::replaying::{MODEL, of_all, rebuild, rebuild_with, varied};
 use crate::then::{counted, live_epoch};
 
 async fn notes(admin: &PgPool) -> Vec<(i32, String)> {
-    sqlx::query_as("SELECT epoch, reason FROM read.stops").fetch_all(admin).await.unwrap()
+    sqlx::query_as("SELECT epoch, reason FROM read.stopped_logs").fetch_all(admin).await.unwrap()
 }
 
 #[track_caller]

@@ -73,7 +73,7 @@ pub(crate) async fn parked(pool: &PgPool) -> Vec<(i64, Option<CampaignId>, i64)>
 /// How many things a workspace's readers see counted.
 pub(crate) async fn counted(pool: &PgPool, workspace: i32) -> i64 {
     sqlx::query_scalar(
-        "SELECT coalesce(sum(value), 0)::bigint FROM read.increments JOIN read.live_epochs USING (workspace, epoch)
+        "SELECT coalesce(sum(value), 0)::bigint FROM read.rollup_15m JOIN read.live_epochs USING (workspace, epoch)
          WHERE projection = 'campaign_model' AND workspace = $1",
     )
     .bind(workspace)

@@ -149,7 +149,7 @@ async fn a_value_a_missing_row_and_one_too_many_are_named(options: PgPoolOptions
     let (tampered, fine) = (varied(&admin, 12).await, varied(&admin, 12).await);
     catch_up(&pool).await.unwrap();
     let workspace = tampered.workspace;
-    tamper(&admin, "UPDATE read.increments SET value = 13 WHERE workspace = $1", workspace).await;
+    tamper(&admin, "UPDATE read.rollup_15m SET value = 13 WHERE workspace = $1", workspace).await;
     tamper(&admin, "UPDATE read.campaigns SET name = 'Other', ends_on = NULL WHERE workspace = $1", workspace).await;
     tamper(&admin, "DELETE FROM read.sources WHERE workspace = $1 AND name LIKE '%81'", workspace).await;
     let extra = "INSERT INTO read.scope_marks VALUES (1, $1, 'month:1999-01', 3)";
@@ -164,7 +164,7 @@ async fn a_value_a_missing_row_and_one_too_many_are_named(options: PgPoolOptions
         told,
         [
             ("campaigns", one.clone(), format!("name Other for Campaign {one}, ends_on NULL for 2026-12-31")),
-            ("increments", format!("{one} {two} 2026-11-21 10:00:00+00 clicks"), "value 13 for 12".to_owned()),
+            ("rollup_15m", format!("{one} {two} 2026-11-21 10:00:00+00 clicks"), "value 13 for 12".to_owned()),
             ("scope_marks", "month:1999-01".to_owned(), "extra".to_owned()),
             ("sources", two, "missing".to_owned()),
         ]
@@ -195,7 +195,7 @@ async fn a_hole_is_named_and_hides_nothing_else(options: PgPoolOptions, connect:
     let (torn, tampered) = (varied(&admin, 5).await, varied(&admin, 5).await);
     catch_up(&pool).await.unwrap();
     torn.tear_out(7).await;
-    tamper(&admin, "UPDATE read.increments SET value = 0 WHERE workspace = $1", tampered.workspace).await;
+    tamper(&admin, "UPDATE read.rollup_15m SET value = 0 WHERE workspace = $1", tampered.workspace).await;
     let (verified, differences) = verified(&admin, &pool).await;
     let problem = verified.workspaces[0].problem.as_ref().unwrap();
     assert_eq!(problem.to_string(), "the log cannot be replayed past position 6: the log has a hole here");
@@ -232,7 +232,7 @@ async fn a_sample_is_of_some_campaigns_by_its_seed(options: PgPoolOptions, conne
     log.append_all((0..12).map(|n| created(campaign(n)))).await;
     log.append_all((0..12).map(|n| clicked(source(1), campaign(n), at("2026-11-21T10:00:00Z")))).await;
     catch_up(&pool).await.unwrap();
-    let wrong = sqlx::query("UPDATE read.increments SET value = 9").execute(&admin).await.unwrap();
+    let wrong = sqlx::query("UPDATE read.rollup_15m SET value = 9").execute(&admin).await.unwrap();
     assert_eq!(wrong.rows_affected(), 12);
     tamper(&admin, "DELETE FROM read.workspaces WHERE workspace = $1", log.workspace).await;
     let sampled = async |campaigns, seed| {
@@ -246,7 +246,7 @@ async fn a_sample_is_of_some_campaigns_by_its_seed(options: PgPoolOptions, conne
     let three = sampled(3, 7).await;
     // What belongs to no campaign, and three of the twelve.
     let tables: Vec<_> = three.iter().map(|difference| difference.table).collect();
-    assert_eq!(tables, ["workspaces", "increments", "increments", "increments"]);
+    assert_eq!(tables, ["workspaces", "rollup_15m", "rollup_15m", "rollup_15m"]);
     assert_eq!(sampled(3, 7).await, three);
     assert_eq!(sampled(99, 7).await.len(), 13);
     assert_ne!(sampled(3, 8).await, three);

@@ -59,7 +59,7 @@ async fn a_switch_to_other_values_meanwhile_is_no_difference(options: PgPoolOpti
         let newest = live_epoch(&admin, workspace).await;
         // Before the rebuild is filled, it is asked what is left out.
         let mut switch = admin.begin().await.unwrap();
-        sqlx::query("LOCK TABLE read.skips").execute(&mut *switch).await.unwrap();
+        sqlx::query("LOCK TABLE read.skipped_events").execute(&mut *switch).await.unwrap();
         let switching = async {
             until_somebody_waits(&admin).await;
             sqlx::query("UPDATE read.live_epochs SET epoch = epoch - 1").execute(&mut *switch).await.unwrap();

@@ -75,7 +75,7 @@ async fn what_is_parked_on_one_side_only_is_named(options: PgPoolOptions, connec
     let (found, differences) = verified(&admin, &pool).await;
     let first = told(&differences[0]);
     assert_eq!(first, ("parked", part.clone(), "extra".to_owned()));
-    assert!(differences.iter().any(|difference| difference.table == "increments"), "{differences:?}");
+    assert!(differences.iter().any(|difference| difference.table == "rollup_15m"), "{differences:?}");
     assert!(!found.workspaces[0].passed());
 
     retry_all(&pool, |_| true).await.unwrap();
@@ -160,7 +160,7 @@ async fn what_is_left_out_meanwhile_is_no_difference(options: PgPoolOptions, con
     sqlx::query("LOCK TABLE read.parked").execute(&mut *decision).await.unwrap();
     let deciding = async {
         until_somebody_waits(&admin).await;
-        sqlx::query("INSERT INTO read.skips VALUES ($1, $2, $3, NULL, 'why')")
+        sqlx::query("INSERT INTO read.skipped_events VALUES ($1, $2, $3, NULL, 'why')")
             .bind(MODEL)
             .bind(log.workspace)
             .bind(log.head())

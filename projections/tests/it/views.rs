@@ -185,7 +185,7 @@ async fn a_source_tells_in_whose_days_and_hours_it_states(options: PgPoolOptions
     .await;
     catch_up(&pool).await.unwrap();
     assert_eq!(
-        rows(&admin, log.workspace, "source_cuts", "source_id, grain, time_zone").await,
+        rows(&admin, log.workspace, "source_grains", "source_id, grain, time_zone").await,
         json!([{"source_id": source(1).to_string(), "grain": "day", "time_zone": "Europe/Berlin"},
                {"source_id": source(1).to_string(), "grain": "day", "time_zone": "UTC"}])
     );
@@ -216,7 +216,7 @@ async fn observations_are_summed_by_quarter_hour(options: PgPoolOptions, connect
         rows(
             &admin,
             log.workspace,
-            "increments",
+            "rollup_15m",
             "bucket AT TIME ZONE 'UTC' AS bucket, measure, value::text,
             changed_at AT TIME ZONE 'UTC' AS changed"
         )
@@ -257,7 +257,7 @@ async fn a_correction_counts_where_its_original_happened_and_says_what_it_did(
         rows(
             &admin,
             log.workspace,
-            "increments",
+            "rollup_15m",
             "bucket AT TIME ZONE 'UTC' AS bucket, measure, value, changed_at AT TIME ZONE 'UTC' AS changed_at"
         )
         .await,

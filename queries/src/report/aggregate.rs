@@ -296,9 +296,9 @@ impl PartQuery<'_> {
             };
         }
         Ok(match self.selection.rollup.grain {
-            Grain::QuarterHour => of!("read.increments"),
-            Grain::Hour => of!("read.hourly_increments"),
-            Grain::Day => of!("read.daily_increments"),
+            Grain::QuarterHour => of!("read.rollup_15m"),
+            Grain::Hour => of!("read.rollup_hourly"),
+            Grain::Day => of!("read.rollup_daily"),
         })
     }
 

@@ -230,17 +230,17 @@ pub(crate) async fn overlaps(
     let (start, end) = (plan.calendar.start(), plan.calendar.end());
     let rows = match grain {
         Grain::QuarterHour => {
-            stating!("read.increments", epoch, workspace, sources, only, &measures, start, end, except)
+            stating!("read.rollup_15m", epoch, workspace, sources, only, &measures, start, end, except)
                 .fetch_all(snapshot.db())
                 .await?
         }
         Grain::Hour => {
-            stating!("read.hourly_increments", epoch, workspace, sources, only, &measures, start, end, except)
+            stating!("read.rollup_hourly", epoch, workspace, sources, only, &measures, start, end, except)
                 .fetch_all(snapshot.db())
                 .await?
         }
         Grain::Day => {
-            stating!("read.daily_increments", epoch, workspace, sources, only, &measures, start, end, except)
+            stating!("read.rollup_daily", epoch, workspace, sources, only, &measures, start, end, except)
                 .fetch_all(snapshot.db())
                 .await?
         }

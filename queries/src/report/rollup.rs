@@ -13,7 +13,7 @@ use crate::warning::Warning;
 
 /// Tables of sums, coarsest first, with the lengths of their buckets, which are aligned in UTC.
 const TABLES: [(Grain, &str); 3] =
-    [(Grain::Day, "daily_increments"), (Grain::Hour, "hourly_increments"), (Grain::QuarterHour, "increments")];
+    [(Grain::Day, "rollup_daily"), (Grain::Hour, "rollup_hourly"), (Grain::QuarterHour, "rollup_15m")];
 /// The table of sums by dimension.
 const BY_DIMENSION: &str = "dimension_totals";
 /// The table of stated totals.
@@ -95,7 +95,7 @@ impl RollupChoice {
         let furthest = fitting
             .map(|&(grain, table)| (grain, limits.beyond(table, start)))
             .min_by_key(|(_, beyond)| beyond.map(|bound| bound.before));
-        let (grain, beyond) = furthest.unwrap_or((Grain::QuarterHour, limits.beyond("increments", start)));
+        let (grain, beyond) = furthest.unwrap_or((Grain::QuarterHour, limits.beyond("rollup_15m", start)));
         let beyond_by_dimension = query.dimensions().first().and_then(|_| limits.beyond(BY_DIMENSION, start));
         let beyond_stated = limits.beyond(STATED, start);
         Self { grain, beyond, beyond_stated, beyond_by_dimension, dimension_values: limits.dimension_values }

@@ -181,7 +181,7 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                   y.last_started_at AS "last_started_at?", y.last_completed_at AS "last_completed_at?",
                   y.last_failed_at AS "last_failed_at?", y.failure_reason AS "failure_reason?",
                   y.complete_through AS "complete_through?", y.grain AS "grain?",
-                  ARRAY(SELECT c.grain || ' ' || c.time_zone FROM read.source_cuts c
+                  ARRAY(SELECT c.grain || ' ' || c.time_zone FROM read.source_grains c
                         WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id ORDER BY 1) AS "cuts!",
                   coalesce(m.position, 0) AS "mark!",
                   f.feeds IS NOT NULL AS "feeds!"

@@ -35,7 +35,7 @@ async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
 /// The database refuses numbers of the first campaign.
 async fn forbid(world: &World) {
     let rule = format!("CHECK (campaign_id <> '{}') NOT VALID", campaign(1));
-    sqlx::query(&format!("ALTER TABLE read.increments ADD CONSTRAINT forbidden {rule}"))
+    sqlx::query(&format!("ALTER TABLE read.rollup_15m ADD CONSTRAINT forbidden {rule}"))
         .execute(&world.admin)
         .await
         .unwrap();
@@ -103,7 +103,7 @@ async fn numbers_that_lack_something_say_so_until_they_have_it(options: PgPoolOp
     assert_eq!(now.body["data"]["sources"][0]["parked"], json!(2));
 
     // Once they are applied, though no event came, the answer is another one.
-    sqlx::query("ALTER TABLE read.increments DROP CONSTRAINT forbidden").execute(&world.admin).await.unwrap();
+    sqlx::query("ALTER TABLE read.rollup_15m DROP CONSTRAINT forbidden").execute(&world.admin).await.unwrap();
     world.project().await;
     let whole = world.get_with(&metrics(1), &[("if-none-match", more.etag())]).await.ok();
     assert_settled(&whole);

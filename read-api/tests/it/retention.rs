@@ -60,10 +60,10 @@ async fn who_reaches_back_beyond_what_is_kept_is_told(options: PgPoolOptions, co
     assert_eq!(
         dropped,
         [
-            "daily_increments_e1_202512",
             "dimension_totals_e1_202512",
-            "hourly_increments_e1_202512",
-            "increments_e1_202512",
+            "rollup_15m_e1_202512",
+            "rollup_daily_e1_202512",
+            "rollup_hourly_e1_202512",
             "statements_e1"
         ]
     );
@@ -110,7 +110,7 @@ async fn coarser_sums_answer_for_longer(options: PgPoolOptions, connect: PgConne
     let mut world = World::new(options, connect).await;
     years(&mut world).await;
     let now = at("2026-11-22T12:00:00Z");
-    for table in ["increments", "dimension_totals"] {
+    for table in ["rollup_15m", "dimension_totals"] {
         retention::set(&world.admin, Some(table), Some(1), now).await.unwrap();
     }
     retention::look_after(&world.admin, now).await.unwrap();

@@ -20,7 +20,8 @@ pub async fn settled(database: &mut PgConnection, workspace: i32, within: Durati
              FROM log.heads h
              LEFT JOIN read.live_epochs l ON l.projection = $1 AND l.workspace = h.workspace
              LEFT JOIN read.checkpoints c ON (c.projection, c.epoch, c.workspace) = (l.projection, l.epoch, l.workspace)
-             LEFT JOIN read.stops s ON (s.projection, s.epoch, s.workspace) = (l.projection, l.epoch, l.workspace)
+             LEFT JOIN read.stopped_logs s
+                    ON (s.projection, s.epoch, s.workspace) = (l.projection, l.epoch, l.workspace)
              WHERE h.workspace = $2",
         )
         .bind(PROJECTION)
@@ -78,7 +79,7 @@ async fn tables(database: &mut PgConnection, workspace: i32) -> Tables {
     let live: Option<(i32, i64, Option<String>)> = sqlx::query_as(
         "SELECT l.epoch, coalesce(c.position, 0), s.reason FROM read.live_epochs l
          LEFT JOIN read.checkpoints c USING (projection, epoch, workspace)
-         LEFT JOIN read.stops s USING (projection, epoch, workspace)
+         LEFT JOIN read.stopped_logs s USING (projection, epoch, workspace)
          WHERE l.projection = $1 AND l.workspace = $2",
     )
     .bind(PROJECTION)
@@ -102,7 +103,7 @@ async fn tables(database: &mut PgConnection, workspace: i32) -> Tables {
     }
 
     let increments: Vec<(Uuid, Uuid, DateTime<Utc>, String, String)> = sqlx::query_as(
-        "SELECT campaign_id, source_id, bucket, measure, value::text FROM read.increments
+        "SELECT campaign_id, source_id, bucket, measure, value::text FROM read.rollup_15m
          WHERE (epoch, workspace) = ($1, $2)",
     )
     .bind(epoch)

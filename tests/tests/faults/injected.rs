@@ -71,7 +71,7 @@ async fn detects_injected_response_of_another_request(pool: PgPool) {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn detects_injected_double_count(pool: PgPool) {
-    let twice = "UPDATE read.increments SET value = value * 2
-                 WHERE ctid = (SELECT ctid FROM read.increments WHERE workspace = $1 AND value > 0 LIMIT 1)";
+    let twice = "UPDATE read.rollup_15m SET value = value * 2
+                 WHERE ctid = (SELECT ctid FROM read.rollup_15m WHERE workspace = $1 AND value > 0 LIMIT 1)";
     assert_named(&found(&pool, None, twice).await, Rule::Tables);
 }

@@ -105,7 +105,7 @@ async fn projector_frozen_in_a_transaction_blocks_nobody_for_long(pool: PgPool) 
     acme.observe("tracker", &campaign, 1, 1).await;
     acme.caught_up().await;
     let mut holding = pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM read.increments FOR UPDATE").execute(&mut *holding).await.unwrap();
+    sqlx::query("SELECT FROM read.rollup_15m FOR UPDATE").execute(&mut *holding).await.unwrap();
     acme.observe("tracker", &campaign, 2, 1).await;
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
                  AND wait_event_type = 'Lock' AND application_name = 'highwater-projector')";
@@ -124,7 +124,7 @@ async fn projector_frozen_in_a_transaction_blocks_nobody_for_long(pool: PgPool) 
     acme.observe("tracker", &campaign, 3, 1).await;
     acme.caught_up().await;
     let counted: i64 =
-        sqlx::query_scalar("SELECT sum(value)::bigint FROM read.increments").fetch_one(&pool).await.unwrap();
+        sqlx::query_scalar("SELECT sum(value)::bigint FROM read.rollup_15m").fetch_one(&pool).await.unwrap();
     assert_eq!(counted, 3);
     system.stop().await;
 }

@@ -78,9 +78,8 @@ impl Asked {
     /// Adds campaigns whose numbers are from before the range.
     async fn grow(&self, pool: &PgPool, others: i32) {
         let epoch = "(SELECT epoch FROM read.live_epochs WHERE workspace = $1)";
-        let month = format!(
-            "SELECT read.prepare_months({epoch}, ARRAY['daily_increments'], ARRAY['2026-06-01']::timestamptz[])"
-        );
+        let month =
+            format!("SELECT read.prepare_months({epoch}, ARRAY['rollup_daily'], ARRAY['2026-06-01']::timestamptz[])");
         sqlx::query(&month).bind(self.caller.workspace()).execute(pool).await.unwrap();
         let like_one = |table: &str, what: &str| {
             format!(
@@ -92,7 +91,7 @@ impl Asked {
         for (table, what) in [
             ("campaigns", "'{}'"),
             ("campaign_sources", "'{}'"),
-            ("daily_increments", r#"'{"bucket": "2026-06-15T00:00:00Z"}'"#),
+            ("rollup_daily", r#"'{"bucket": "2026-06-15T00:00:00Z"}'"#),
         ] {
             sqlx::query(&like_one(table, what)).bind(self.caller.workspace()).bind(others).execute(pool).await.unwrap();
         }

@@ -177,7 +177,7 @@ pub async fn skip(
     .execute(&mut *tx)
     .await?;
     let left_out = sqlx::query!(
-        "INSERT INTO read.skips (projection, workspace, position, campaign_id, reason)
+        "INSERT INTO read.skipped_events (projection, workspace, position, campaign_id, reason)
          SELECT DISTINCT projection, workspace, position, campaign_id, $4 FROM read.parked
          WHERE projection = $1 AND workspace = $2 AND position = $3
          ON CONFLICT DO NOTHING",

@@ -178,7 +178,7 @@ pub(crate) async fn load(
            UNION ALL
            SELECT l.epoch, l.workspace, NULL, NULL, s.campaign_id, s.position
            FROM unnest($2::integer[], $3::integer[]) AS l (epoch, workspace)
-           JOIN read.skips s ON s.projection = $1 AND s.workspace = l.workspace"#,
+           JOIN read.skipped_events s ON s.projection = $1 AND s.workspace = l.workspace"#,
         projection,
         epochs,
         workspaces

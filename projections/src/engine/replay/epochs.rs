@@ -184,10 +184,11 @@ pub(super) async fn note(rebuild: &Rebuild<'_>, workspace: i32, error: &ReplayEr
         | ReplayError::Database(_) => return Ok(()),
     };
     sqlx::query!(
-        "INSERT INTO read.stops (projection, epoch, workspace, position, reason) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO read.stopped_logs AS s (projection, epoch, workspace, position, reason)
+         VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (projection, epoch, workspace)
          DO UPDATE SET position = excluded.position, reason = excluded.reason, stopped_at = excluded.stopped_at
-         WHERE (stops.position, stops.reason) IS DISTINCT FROM (excluded.position, excluded.reason)",
+         WHERE (s.position, s.reason) IS DISTINCT FROM (excluded.position, excluded.reason)",
         rebuild.projection.name,
         rebuild.epoch,
         workspace,

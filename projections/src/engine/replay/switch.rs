@@ -152,7 +152,7 @@ async fn flip(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) ->
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "DELETE FROM read.stops WHERE projection = $1 AND workspace = $2 AND epoch = $3",
+        "DELETE FROM read.stopped_logs WHERE projection = $1 AND workspace = $2 AND epoch = $3",
         projection,
         workspace,
         rebuild.epoch

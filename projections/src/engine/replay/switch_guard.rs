@@ -77,7 +77,7 @@ async fn have_same_inputs(
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT l.dimension_values = n.dimension_values
-                  AND NOT EXISTS (SELECT FROM read.skips s
+                  AND NOT EXISTS (SELECT FROM read.skipped_events s
                                   WHERE s.projection = $1 AND s.workspace = $4 AND s.skipped_at >= l.created_at)
                   AND NOT EXISTS (
                       SELECT FROM read.parked p WHERE p.projection = $1 AND p.workspace = $4 AND p.epoch IN ($2, $3)

@@ -189,7 +189,7 @@ pub(super) async fn filled(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64,
 /// How much of a log operators have left out. It only ever grows.
 pub(super) async fn left_out(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "skips!" FROM read.skips WHERE projection = $1 AND workspace = $2"#,
+        r#"SELECT count(*) AS "skips!" FROM read.skipped_events WHERE projection = $1 AND workspace = $2"#,
         rebuild.projection.name,
         workspace
     )

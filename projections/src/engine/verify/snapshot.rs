@@ -35,7 +35,7 @@ impl LiveSnapshot {
                FROM read.live_epochs l
                JOIN read.epochs e USING (projection, epoch)
                LEFT JOIN read.checkpoints c USING (projection, epoch, workspace)
-               LEFT JOIN read.stops s USING (projection, epoch, workspace)
+               LEFT JOIN read.stopped_logs s USING (projection, epoch, workspace)
                WHERE l.projection = $1 AND l.workspace = $2"#,
             projection.name,
             workspace

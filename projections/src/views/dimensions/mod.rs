@@ -20,10 +20,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use self::values::{RetainedValueIndex, keep, known};
-use super::increments::Sum;
 use super::insert_hint::InsertHint;
 use super::months::{self, RetentionBound};
 use super::observed::observed_campaign;
+use super::rollups::Sum;
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast, downcast_ref};
 
 #[derive(Debug)]

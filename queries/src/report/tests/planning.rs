@@ -98,7 +98,7 @@ fn chooses_the_rollup_that_is_kept_longest() {
     };
     let limits = EpochLimits {
         dimension_values: 1_000,
-        kept: vec![kept("increments", "2026-06-01T00:00:00Z"), kept("daily_increments", "2026-02-01T00:00:00Z")],
+        kept: vec![kept("rollup_15m", "2026-06-01T00:00:00Z"), kept("rollup_daily", "2026-02-01T00:00:00Z")],
     };
     let beyond = |from, granularity, zone| {
         let reading = reading(from, "2026-08-01", granularity, zone, &limits);

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry;
 
 /// Tables of which there are a few rows, however much is stored.
-const SMALL: [&str; 3] = ["epochs", "epoch_retention", "stops"];
+const SMALL: [&str; 3] = ["epochs", "epoch_retention", "stopped_logs"];
 
 /// What the database has carried out since it was last asked.
 pub(super) struct Statements {
@@ -140,7 +140,7 @@ impl Statement {
     }
 }
 
-/// The epoch, and the month, of a partition or of its index: `increments_e2_202611`, `campaigns_e2_pkey`.
+/// The epoch, and the month, of a partition or of its index: `rollup_15m_e2_202611`, `campaigns_e2_pkey`.
 fn partition(name: &str) -> Option<(i32, Option<&str>)> {
     let mut parts = name.split('_').skip_while(|part| epoch(part).is_none());
     let epoch = epoch(parts.next()?)?;

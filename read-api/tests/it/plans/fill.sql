@@ -56,19 +56,19 @@ FROM generate_series(1, 20) w, generate_series(1, 20) n;
 INSERT INTO read.source_completions
 SELECT 1, w, pg_temp.id('50', w, s), '2026-11-22'::timestamptz - n * interval '1 hour', '2026-11-22 00:05'::timestamptz - n * interval '1 hour'
 FROM generate_series(1, 4) w, generate_series(1, 2) s, generate_series(0, 299) n;
-INSERT INTO read.source_cuts
+INSERT INTO read.source_grains
 SELECT 1, w, pg_temp.id('50', w, n), 'day', zone FROM generate_series(1, 20) w, generate_series(1, 20) n, unnest(ARRAY['UTC', 'Asia/Tokyo']) zone;
 INSERT INTO read.campaign_sources
 SELECT 1, workspace, campaign_id, s, n * 2 FROM filled, unnest(ARRAY[pushing, pulled, pg_temp.id('50', workspace, 3 + n % 18)]) s;
 
 -- 70 days of clicks and impressions; in the last five of them by hours, in the last 36 hours by quarters.
-INSERT INTO read.daily_increments
+INSERT INTO read.rollup_daily
 SELECT 1, workspace, campaign_id, pushing, '2026-11-22'::timestamptz - d * interval '1 day', m, 10, '2026-11-22'
 FROM counted, generate_series(0, 69) d, unnest(ARRAY['clicks', 'impressions']) m;
-INSERT INTO read.hourly_increments
+INSERT INTO read.rollup_hourly
 SELECT 1, workspace, campaign_id, pushing, '2026-11-22 11:00'::timestamptz - h * interval '1 hour', m, 10, '2026-11-22'
 FROM counted, generate_series(0, 119) h, unnest(ARRAY['clicks', 'impressions']) m WHERE workspace = 1 OR h < 40;
-INSERT INTO read.increments
+INSERT INTO read.rollup_15m
 SELECT 1, workspace, campaign_id, pushing, '2026-11-22 11:45'::timestamptz - q * interval '15 minutes', m, 10, '2026-11-22'
 FROM counted, generate_series(0, 143) q, unnest(ARRAY['clicks', 'impressions']) m WHERE workspace = 1 OR q < 60;
 INSERT INTO read.statements

@@ -88,7 +88,7 @@ impl PageRequest<'_> {
 }
 
 impl FieldErrors {
-    /// The page that a request asks for.
+    /// The requested page, or the errors of its parameters.
     pub(crate) fn paging(&mut self, limit: Option<i64>, cursor: Option<&str>) -> Paging {
         let limit = match limit {
             None => DEFAULT_LIMIT,

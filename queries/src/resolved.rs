@@ -1,4 +1,4 @@
-//! Resolved queries: a canonical query, the page of it that is wanted, and the hash that stands for it in cursors,
+//! Resolved queries: a canonical query, its requested page, and the hash that stands for it in cursors,
 //! ETags and the cache.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::error::ReadError;
 use crate::paging::{PageRequest, Paging};
 use crate::version::Version;
 
-/// A canonical query, the page of it that is wanted, and its hash.
+/// A canonical query, its requested page, and its hash.
 #[derive(Debug)]
 pub struct Resolved<Q> {
     pub query: Q,
@@ -22,13 +22,13 @@ pub struct Resolved<Q> {
 /// The hash of a canonical query, which begins with the access, so that nothing made for one caller fits another.
 #[derive(Debug, Clone)]
 pub(crate) struct QueryHash {
-    /// Its beginning, which stands for the query in cursors and result ids.
+    /// The first digits, which stand for the query in cursors and result ids.
     pub(crate) short: String,
-    /// The whole, where two queries must not meet by chance.
+    /// The whole hash, for keys that must never collide.
     pub(crate) digest: [u8; 32],
 }
 
-/// The id of a result: the same as long as the result is, whatever process made it.
+/// The id of a result, which is equal in all processes and changes with the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultId {
     model: &'static str,
@@ -46,7 +46,7 @@ impl<Q: Serialize> Resolved<Q> {
 }
 
 impl<Q> Resolved<Q> {
-    /// The wanted page of this epoch. An error if the query has no pages.
+    /// The requested page of this epoch. An error if the query has no pages.
     pub(crate) fn page(&self, epoch: i32) -> Result<PageRequest<'_>, ReadError> {
         let Paging { limit, cursor } = self.paging.as_ref().ok_or_else(|| ReadError::corrupt("it has no pages"))?;
         Ok(PageRequest { limit: *limit, cursor: cursor.as_deref(), hash: &self.hash.short, epoch })

@@ -48,17 +48,16 @@ use chrono::{DateTime, Utc};
 pub struct Version {
     position: i64,
     revision: i32,
-    /// `None` when the clock has not changed anything yet.
+    /// `None` if the clock has not changed anything yet.
     boundary: Option<DateTime<Utc>>,
 }
 
-/// What changed an epoch's rows, or what is said of them, without a new event: that something was parked, applied later
-/// or left out.
+/// The changes of an epoch's rows without a new event: parts that were parked, retried or skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Revision {
-    /// How often.
+    /// How many there were.
     pub count: i32,
-    /// Up to where the log was applied when it last happened.
+    /// The position up to which the log was applied at the last of them.
     pub position: i64,
 }
 
@@ -67,7 +66,7 @@ impl Version {
         Self { position: position.max(revision.position), revision: revision.count, boundary }
     }
 
-    /// The version of two results told as one.
+    /// The version of two results that are shown as one.
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
             position: self.position.max(other.position),
@@ -76,7 +75,7 @@ impl Version {
         }
     }
 
-    /// The instant as of which the result is true. What moves with the clock all the time is told as of then.
+    /// The last clock boundary. Values that move with the clock are computed as of it.
     pub fn as_of(self) -> DateTime<Utc> {
         self.boundary.unwrap_or_default()
     }

@@ -46,10 +46,10 @@ pub struct Parked(Vec<ParkedPart>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedPart {
     origin: ParkedOrigin,
-    /// The first event that waits, and the last.
+    /// The positions of its first and its last event.
     first: i64,
     last: i64,
-    /// How many wait.
+    /// The number of its events.
     events: i64,
 }
 
@@ -102,7 +102,7 @@ impl Parked {
         self.0.iter().filter(|part| part.touches(about))
     }
 
-    /// Whether nothing waits.
+    /// Whether no part is parked.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -117,7 +117,7 @@ impl Parked {
         self.touching(about).any(|part| part.first <= position)
     }
 
-    /// The position of the last event that waits.
+    /// The position of the last parked event.
     pub fn last(&self) -> i64 {
         self.0.iter().map(|part| part.last).max().unwrap_or(0)
     }

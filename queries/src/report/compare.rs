@@ -61,10 +61,10 @@ pub(super) fn by_currency(
     for currency in row.money_by_currency.keys().chain(compared.money_by_currency.keys()) {
         for measure in &measures {
             let value = |of: &ByCurrency| of.get(currency).and_then(|values| values.get(measure)).copied();
-            let (now, then) = (value(&row.money_by_currency), value(&compared.money_by_currency));
-            if now.or(then).is_some() {
-                let (now, then) = (now.unwrap_or(Value::Null), then.unwrap_or(Value::Null));
-                changes.entry(*currency).or_default().insert(*measure, (then, Change::of(now, then)));
+            let (now, other) = (value(&row.money_by_currency), value(&compared.money_by_currency));
+            if now.or(other).is_some() {
+                let (now, other) = (now.unwrap_or(Value::Null), other.unwrap_or(Value::Null));
+                changes.entry(*currency).or_default().insert(*measure, (other, Change::of(now, other)));
             }
         }
     }
@@ -83,12 +83,12 @@ impl Compared {
 }
 
 impl Change {
-    pub(super) fn of(now: Value, then: Value) -> Self {
-        Self::computed(now, then).unwrap_or(Self { absolute: Value::Null, relative: Value::Null })
+    pub(super) fn of(now: Value, other: Value) -> Self {
+        Self::computed(now, other).unwrap_or(Self { absolute: Value::Null, relative: Value::Null })
     }
 
-    fn computed(now: Value, then: Value) -> Option<Self> {
-        let (now, before) = match (now, then) {
+    fn computed(now: Value, other: Value) -> Option<Self> {
+        let (now, before) = match (now, other) {
             (Value::Count(now), Value::Count(before)) | (Value::Millionths(now), Value::Millionths(before)) => {
                 (now, before)
             }
@@ -96,7 +96,7 @@ impl Change {
             _ => return None,
         };
         let change = now.checked_sub(before)?;
-        let absolute = match then {
+        let absolute = match other {
             Value::Null => Value::Null,
             Value::Count(_) => Value::Count(change),
             Value::Millionths(_) => Value::Millionths(change),

@@ -46,7 +46,7 @@ pub struct Money {
     pub currency: String,
 }
 
-/// A measure's number, or what the observations say of the dimension.
+/// The number of a measure, or the value of the dimension.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(example = 340)]

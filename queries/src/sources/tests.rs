@@ -1,4 +1,4 @@
-//! The table of freshness: each way in which a source can stand, at each time of a bucket, with and without something parked.
+//! The table of freshness: each state of a source, at each time of a bucket, with and without parked events.
 
 use chrono::TimeDelta;
 
@@ -12,7 +12,7 @@ fn minute(minutes: i64) -> DateTime<Utc> {
     "2026-11-21T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
 }
 
-/// When the bucket is looked at.
+/// The present instant, relative to the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Time {
     Open,
@@ -34,11 +34,11 @@ impl Time {
     }
 }
 
-/// A way in which a source can stand, and what follows at each time: its status, the state of the bucket without anything
-/// parked, and from which minute on it is incomplete.
+/// A state of a source, and what follows at each time: its status, the state of the bucket without parked events, and the
+/// minute from which it is incomplete.
 struct Case {
     name: &'static str,
-    /// Its runs so far at a time: started, completed, failed, and complete through.
+    /// Its runs until a time: started, completed, failed, and complete through.
     runs: fn(i64) -> [Option<i64>; 4],
     status: &'static str,
     states: [&'static str; 3],
@@ -97,7 +97,7 @@ const CASES: [Case; 7] = [
     },
 ];
 
-const TOLD: QueryGrain = (Granularity::QuarterHour, Zone::UTC);
+const QUERY_GRAIN: QueryGrain = (Granularity::QuarterHour, Zone::UTC);
 
 fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
     let definition = SourceDefinition {
@@ -141,22 +141,23 @@ fn freshness_in_every_case() {
                     let now = minute(time.now());
                     let source = source(kind, (case.runs)(time.now()));
                     let range = (minute(-60), minute(0));
-                    let told = freshness(&[&source], &measures, (|_| parked, parked > 0), (range, TOLD), now, now);
+                    let answer =
+                        freshness(&[&source], &measures, (|_| parked, parked > 0), (range, QUERY_GRAIN), now, now);
                     let cell = format!("{}, {kind:?}, {time:?}, {parked} parked", case.name);
-                    let body = &told.sources[0];
+                    let body = &answer.sources[0];
                     assert_eq!(body.status, case.status, "{cell}");
                     assert_eq!(body.parked, parked, "{cell}");
                     let through = source.freshness.syncs.complete_through;
                     assert_eq!(body.complete_through, through, "{cell}");
                     if parked > 0 {
-                        // What waits may belong anywhere: nothing is complete, and nothing final.
+                        // Parked events may belong to any bucket: none is complete, and none final.
                         let expected = if time == Open { "live" } else { "provisional" };
-                        assert_eq!(told.state.name(), expected, "{cell}");
-                        assert_eq!(told.first_incomplete, Some(range.0), "{cell}");
+                        assert_eq!(answer.state.name(), expected, "{cell}");
+                        assert_eq!(answer.first_incomplete, Some(range.0), "{cell}");
                         assert_eq!(body.final_through, None, "{cell}");
                     } else {
-                        assert_eq!(told.state.name(), case.states[index], "{cell}");
-                        assert_eq!(told.first_incomplete, case.incomplete[index].map(minute), "{cell}");
+                        assert_eq!(answer.state.name(), case.states[index], "{cell}");
+                        assert_eq!(answer.first_incomplete, case.incomplete[index].map(minute), "{cell}");
                         let horizon = now - TimeDelta::seconds(HORIZON_S);
                         assert_eq!(body.final_through, through.map(|through| through.min(horizon)), "{cell}");
                     }
@@ -173,7 +174,8 @@ fn references_do_not_affect_finality() {
     let done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
     let measures = BTreeSet::from([Measure::Clicks]);
     let now = minute(PastHorizon.now());
-    let told = freshness(&[&reference, &done], &measures, (|_| 0, false), ((minute(-60), minute(0)), TOLD), now, now);
-    assert_eq!((told.state, told.first_incomplete), (Finality::Final, None));
-    assert_eq!(told.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
+    let answer =
+        freshness(&[&reference, &done], &measures, (|_| 0, false), ((minute(-60), minute(0)), QUERY_GRAIN), now, now);
+    assert_eq!((answer.state, answer.first_incomplete), (Finality::Final, None));
+    assert_eq!(answer.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
 }

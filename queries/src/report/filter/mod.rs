@@ -63,7 +63,7 @@ impl Filter {
         }
         // Two exclusions of the same property are one of both lists.
         let parts = merged(parts, |filter| match filter {
-            Self::IsNot(test) => Ok(test),
+            Self::IsNot(condition) => Ok(condition),
             other => Err(other),
         });
         single(parts.into_iter().map(|part| part.unwrap_or_else(Self::IsNot)).collect(), Self::All)
@@ -79,7 +79,7 @@ impl Filter {
             }
         }
         let parts = merged(parts, |filter| match filter {
-            Self::Is(test) => Ok(test),
+            Self::Is(condition) => Ok(condition),
             other => Err(other),
         });
         single(parts.into_iter().map(|part| part.unwrap_or_else(Self::Is)).collect(), Self::Any)
@@ -90,8 +90,8 @@ impl Filter {
         match self {
             Self::All(parts) => Self::any(parts.into_iter().map(Self::negate)),
             Self::Any(parts) => Self::all(parts.into_iter().map(Self::negate)),
-            Self::Is(test) => Self::IsNot(test),
-            Self::IsNot(test) => Self::Is(test),
+            Self::Is(condition) => Self::IsNot(condition),
+            Self::IsNot(condition) => Self::Is(condition),
         }
     }
 
@@ -101,10 +101,10 @@ impl Filter {
     }
 
     /// Its single conditions.
-    pub fn tests(&self) -> Vec<&Condition> {
+    pub fn conditions(&self) -> Vec<&Condition> {
         match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::tests).collect(),
-            Self::Is(test) | Self::IsNot(test) => vec![test],
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::conditions).collect(),
+            Self::Is(condition) | Self::IsNot(condition) => vec![condition],
         }
     }
 
@@ -125,7 +125,7 @@ impl Filter {
 
     /// The campaigns that it names.
     pub fn campaigns(&self) -> BTreeSet<Uuid> {
-        let named = self.tests().into_iter().filter_map(|test| match test {
+        let named = self.conditions().into_iter().filter_map(|condition| match condition {
             Condition::Campaign(ids) => Some(ids),
             _ => None,
         });
@@ -134,7 +134,7 @@ impl Filter {
 
     /// The sources that it names.
     pub fn sources(&self) -> BTreeSet<String> {
-        let named = self.tests().into_iter().filter_map(|test| match test {
+        let named = self.conditions().into_iter().filter_map(|condition| match condition {
             Condition::Source(names) => Some(names),
             _ => None,
         });
@@ -143,7 +143,7 @@ impl Filter {
 
     /// The sets of statuses that its conditions name.
     pub fn statuses(&self) -> BTreeSet<&BTreeSet<CampaignStatus>> {
-        let sets = self.tests().into_iter().filter_map(|test| match test {
+        let sets = self.conditions().into_iter().filter_map(|condition| match condition {
             Condition::Status(statuses) => Some(statuses),
             _ => None,
         });
@@ -152,7 +152,7 @@ impl Filter {
 
     /// The dimensions that its conditions are about.
     pub fn dimensions(&self) -> BTreeSet<Dimension> {
-        let named = self.tests().into_iter().filter_map(|test| match test {
+        let named = self.conditions().into_iter().filter_map(|condition| match condition {
             Condition::Value(dimension, _) => Some(*dimension),
             _ => None,
         });
@@ -161,22 +161,22 @@ impl Filter {
 
     /// Whether it depends on properties of sources.
     pub fn is_by_source(&self) -> bool {
-        self.tests().into_iter().any(|test| matches!(test, Condition::Channel(_) | Condition::Source(_)))
+        self.conditions().into_iter().any(|condition| matches!(condition, Condition::Channel(_) | Condition::Source(_)))
     }
 }
 
-/// Joins the conditions that `test` extracts and that are about the same property. Everything else stays.
+/// Joins the conditions that `condition` extracts and that are about the same property. Everything else stays.
 fn merged(
     parts: BTreeSet<Filter>,
-    test: impl Fn(Filter) -> Result<Condition, Filter>,
+    condition: impl Fn(Filter) -> Result<Condition, Filter>,
 ) -> Vec<Result<Filter, Condition>> {
     let mut merged: Vec<Result<Filter, Condition>> = Vec::with_capacity(parts.len());
     for part in parts {
-        match test(part) {
+        match condition(part) {
             Err(other) => merged.push(Ok(other)),
-            Ok(test) => {
+            Ok(condition) => {
                 let mut alike = merged.iter_mut().filter_map(|other| other.as_mut().err());
-                if let Some(unjoined) = alike.try_fold(test, |test, other| other.join(test)) {
+                if let Some(unjoined) = alike.try_fold(condition, |condition, other| other.join(condition)) {
                     merged.push(Err(unjoined));
                 }
             }

@@ -111,8 +111,8 @@ pub fn may_match_source(filter: &Filter, source: &Source) -> bool {
     match filter {
         Filter::All(parts) => parts.iter().all(|part| may_match_source(part, source)),
         Filter::Any(parts) => parts.iter().any(|part| may_match_source(part, source)),
-        Filter::Is(test) => test.of_source(source).unwrap_or(true),
-        Filter::IsNot(test) => !test.of_source(source).unwrap_or(false),
+        Filter::Is(condition) => condition.of_source(source).unwrap_or(true),
+        Filter::IsNot(condition) => !condition.of_source(source).unwrap_or(false),
     }
 }
 
@@ -122,13 +122,13 @@ pub fn partition(
     sources: &Sources,
     by_status: &CampaignsByStatus<'_>,
 ) -> Result<Vec<DisjointPart>, TooManyParts> {
-    let tests = filter.tests();
+    let conditions = filter.conditions();
     // Sources with equal results in every condition have equal results in the filter.
     let mut alike: BTreeMap<Vec<Option<bool>>, Vec<&Source>> = BTreeMap::new();
     for source in sources.values() {
-        alike.entry(tests.iter().map(|test| test.of_source(source)).collect()).or_default().push(source);
+        alike.entry(conditions.iter().map(|condition| condition.of_source(source)).collect()).or_default().push(source);
     }
-    let classes = classes(&tests);
+    let classes = classes(&conditions);
     if alike.len() * classes.len() > MAX_COMBINATIONS {
         return Err(TooManyParts);
     }
@@ -159,10 +159,10 @@ type Class = (Example, InclusionSet<Option<String>>);
 /// `None`: any value that no condition names.
 type Example = Option<Option<String>>;
 
-fn classes(tests: &[&Condition]) -> Vec<Class> {
-    let lists: Vec<_> = tests
+fn classes(conditions: &[&Condition]) -> Vec<Class> {
+    let lists: Vec<_> = conditions
         .iter()
-        .filter_map(|test| match test {
+        .filter_map(|condition| match condition {
             Condition::Value(_, values) => Some(values),
             _ => None,
         })
@@ -192,20 +192,20 @@ impl FilterCase<'_> {
             Filter::Any(parts) => parts.iter().fold(InclusionSet::nothing(), |any, part| {
                 if any.is_everything() { any } else { any.or(self.campaigns(part)) }
             }),
-            Filter::Is(test) => self.of_test(test),
+            Filter::Is(condition) => self.campaigns_of(condition),
             // An unknown campaign has no status, but it has no numbers either.
-            Filter::IsNot(test) => self.of_test(test).complement(),
+            Filter::IsNot(condition) => self.campaigns_of(condition).complement(),
         }
     }
 
-    fn of_test(&self, test: &Condition) -> InclusionSet<Uuid> {
-        let holds = match test {
+    fn campaigns_of(&self, condition: &Condition) -> InclusionSet<Uuid> {
+        let holds = match condition {
             Condition::Campaign(ids) => return InclusionSet::Only(ids.clone()),
             Condition::Status(statuses) => {
                 return InclusionSet::Only(self.by_status.get(statuses).cloned().unwrap_or_default());
             }
             Condition::Value(_, values) => self.value.is_some_and(|value| values.contains(value)),
-            Condition::Channel(_) | Condition::Source(_) => test.of_source(self.source).unwrap_or(true),
+            Condition::Channel(_) | Condition::Source(_) => condition.of_source(self.source).unwrap_or(true),
         };
         if holds { InclusionSet::everything() } else { InclusionSet::nothing() }
     }

@@ -13,7 +13,7 @@ use crate::json_objects;
 /// How deeply conditions may be nested.
 const MAX_DEPTH: usize = 6;
 /// The most single conditions of one request.
-const MAX_TESTS: usize = 50;
+const MAX_CONDITIONS: usize = 50;
 
 /// Conditions on the numbers; all members must hold. A list matches any of its values; an empty list is no condition.
 /// Only one dimension may be used, and the same one as in `group_by`.
@@ -110,7 +110,7 @@ impl FilterRequest {
 
     /// The canonical filter. What is wrong is added to `fields`.
     pub fn read(&self, fields: &mut FieldErrors) -> Filter {
-        let mut reader = Reader { fields, tests: 0, refused: false };
+        let mut reader = Reader { fields, conditions: 0, refused: false };
         let filter = reader.read("filters", self, 1);
         // The filter that answers repeat must be valid as a request, too.
         let form = Self::from(&filter);
@@ -147,7 +147,7 @@ impl FilterRequest {
 struct Reader<'a> {
     fields: &'a mut FieldErrors,
     /// Single conditions so far.
-    tests: usize,
+    conditions: usize,
     /// Whether too many or too deeply nested conditions were refused, which happens once.
     refused: bool,
 }
@@ -161,9 +161,9 @@ impl Reader<'_> {
             return Filter::default();
         }
         let mut all = self.lists(path, request);
-        self.tests += all.len();
-        if self.tests > MAX_TESTS {
-            self.refuse(path, format_args!("makes more than {MAX_TESTS} conditions"));
+        self.conditions += all.len();
+        if self.conditions > MAX_CONDITIONS {
+            self.refuse(path, format_args!("makes more than {MAX_CONDITIONS} conditions"));
         }
         for (index, inner) in request.and.iter().enumerate() {
             all.push(self.read(&format!("{path}.and[{index}]"), inner, depth + 1));
@@ -192,7 +192,7 @@ impl Reader<'_> {
 
     fn lists(&mut self, path: &str, request: &FilterRequest) -> Vec<Filter> {
         let field = |name: &str| format!("{path}.{name}");
-        let tests = [
+        let conditions = [
             Condition::Campaign(self.fields.ids(&field("campaign_id"), &request.campaign_id)),
             Condition::Channel(self.fields.set(&field("channel"), &request.channel)),
             Condition::Source(self.fields.set(&field("source"), &request.source)),
@@ -203,7 +203,7 @@ impl Reader<'_> {
             let listed = self.fields.limited(&field(dimension.name()), request.values(dimension));
             values.push(Condition::Value(dimension, listed.iter().cloned().collect()));
         }
-        tests.into_iter().chain(values).filter(|test| !test.is_empty()).map(Filter::Is).collect()
+        conditions.into_iter().chain(values).filter(|condition| !condition.is_empty()).map(Filter::Is).collect()
     }
 
     fn refuse(&mut self, path: &str, detail: std::fmt::Arguments<'_>) {
@@ -241,17 +241,17 @@ impl FilterRequest {
     /// Adds a condition as a member of its own, or under `and` if that member is taken.
     fn place(&mut self, part: &Filter) {
         match part {
-            Filter::Is(test) if self.is_free(test) => self.list(test),
+            Filter::Is(condition) if self.is_free(condition) => self.list(condition),
             Filter::Any(parts) if self.or.is_empty() => self.or = parts.iter().map(Self::from).collect(),
-            Filter::IsNot(test) if self.not.is_none() => {
-                self.not = Some(Box::new(Self::from(&Filter::Is(test.clone()))));
+            Filter::IsNot(condition) if self.not.is_none() => {
+                self.not = Some(Box::new(Self::from(&Filter::Is(condition.clone()))));
             }
             other => self.and.push(Self::from(other)),
         }
     }
 
-    fn is_free(&self, test: &Condition) -> bool {
-        match test {
+    fn is_free(&self, condition: &Condition) -> bool {
+        match condition {
             Condition::Campaign(_) => self.campaign_id.is_empty(),
             Condition::Channel(_) => self.channel.is_empty(),
             Condition::Source(_) => self.source.is_empty(),
@@ -260,11 +260,11 @@ impl FilterRequest {
         }
     }
 
-    fn list(&mut self, test: &Condition) {
+    fn list(&mut self, condition: &Condition) {
         fn texts<T>(values: &BTreeSet<T>, text: impl Fn(&T) -> String) -> Vec<String> {
             values.iter().map(text).collect()
         }
-        match test {
+        match condition {
             Condition::Campaign(ids) => self.campaign_id = texts(ids, |id| id.as_hyphenated().to_string()),
             Condition::Channel(channels) => self.channel = texts(channels, |channel| channel.name().to_owned()),
             Condition::Source(names) => self.source = texts(names, Clone::clone),

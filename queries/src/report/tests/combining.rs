@@ -48,11 +48,11 @@ fn totals_add_primary_sources_only() {
         sum(0, 2, Measure::Clicks, 5),
         sum(1, 2, Measure::Clicks, 1),
         sum(1, 3, Measure::Clicks, 700),
-        // A source that is not let in.
+        // A source that is not admitted.
         sum(1, 9, Measure::Clicks, 1_000),
     ];
     let (_, all) = rows(json!({"measures": ["clicks", "impressions"]}), &sources, &sums);
-    // One cell for the whole range: both indices would not occur.
+    // One cell for the whole range: both indexes would not occur.
     assert_eq!(all[0]["clicks"], json!(15));
     let (_, days) = rows(json!({"measures": ["clicks", "impressions"], "granularity": "day"}), &sources, &sums);
     assert_eq!(
@@ -187,7 +187,7 @@ fn any_sums() -> impl Strategy<Value = Vec<Sum>> {
 }
 
 proptest! {
-    /// Grouping moves numbers between rows; it makes and loses none.
+    /// Grouping moves numbers between rows, and neither adds nor loses any.
     #[test]
     fn rows_add_up_in_every_grouping(sums in any_sums()) {
         let sources = sources([ads(1), ads(2), source(3, "mail", "email", SourceRole::Primary, "EUR"), ads(4)]);
@@ -207,7 +207,7 @@ proptest! {
         }
     }
 
-    /// A quotient is told exactly where somebody states both sides and the denominator is not 0.
+    /// A quotient is null unless a source states both sides and the denominator is not 0.
     #[test]
     fn quotients_need_both_sides(sums in any_sums()) {
         let sources = sources([ads(1), ads(2), ads(3), ads(4)]);
@@ -216,8 +216,8 @@ proptest! {
             let says = |source: u128, measure| sums.iter().any(|sum| sum.source == id(source) && sum.measure == measure);
             let both: Vec<_> = (1..5).filter(|n| says(*n, derived.numerator) && says(*n, derived.denominator)).map(id).collect();
             let below: i128 = sums.iter().filter(|sum| sum.measure == derived.denominator && both.contains(&sum.source)).map(|sum| sum.value).sum();
-            let told = written.get(0).is_some_and(|row| !row[derived.name].is_null());
-            prop_assert_eq!(told, below != 0, "{}", derived.name);
+            let has_quotient = written.get(0).is_some_and(|row| !row[derived.name].is_null());
+            prop_assert_eq!(has_quotient, below != 0, "{}", derived.name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ranges beside each other, gaps, and totals.
+//! Comparison of ranges, filled gaps, and totals.
 
 use std::collections::BTreeMap;
 
@@ -119,7 +119,7 @@ fn computes_changes_of_comparable_values() {
     assert_eq!(change(Count(i128::MAX), Count(1)), (Count(i128::MAX - 1), Null));
 }
 
-/// A report over three days of UTC and the three before, as it is written: rows, subtotals, totals.
+/// A report over three days of UTC, compared with the three days before: rows, subtotals, totals.
 fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (Value, Value, Value) {
     request["date_from"] = json!("2026-11-19");
     request["date_to"] = json!("2026-11-21");
@@ -132,7 +132,7 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
     let parked = Parked::default();
     let row_context = |plan: &Plan| {
         let now = at("2026-11-22T12:00:00Z");
-        // Leaked: a setting borrows everything.
+        // Leaked, because a row context borrows everything.
         let cells: &'static [_] = plan.cells().to_vec().leak();
         (cells, plan.measures.clone(), now)
     };
@@ -237,7 +237,7 @@ fn compares_amounts_in_each_currency() {
                    "USD": {"spend": nothing, "roas": nothing}})
         );
     }
-    // The other way round, the row itself has but one.
+    // In the other direction, the row itself has one currency.
     let (rows, _, _) = report(request(), &sources, &euros, &both);
     assert_eq!((&rows[0]["spend"], &rows[0]["by_currency"]), (&money("4.000000", "EUR"), &none));
     assert_eq!(rows[0]["compared"]["measures"]["spend"], nothing);
@@ -248,7 +248,7 @@ fn compares_amounts_in_each_currency() {
                "USD": {"spend": change(money("2.000000", "USD"), json!(null), json!(null)),
                        "roas": change(json!(0.5), json!(null), json!(null))}})
     );
-    // What is only there, too; and where there is but one, nothing is told apart.
+    // Also in rows of the other range alone. With one currency, nothing is split.
     let (rows, _, _) = report(request(), &sources, &[], &both);
     assert_eq!(rows[0]["compared"]["by_currency"]["USD"]["spend"]["value"], money("2.000000", "USD"));
     let (rows, _, _) = report(request(), &sources, &euros, &euros);
@@ -273,10 +273,10 @@ fn fills_gaps_with_zero_or_null() {
     };
     assert_eq!(column("none", "clicks"), [json!(6)]);
     assert_eq!(column("zero", "clicks"), [json!(6), json!(0), json!(0)]);
-    // The 21st may still come.
+    // The 21st is not final yet.
     assert_eq!(column("zero_if_complete", "clicks"), [json!(6), json!(0), json!(null)]);
     assert_eq!(column("zero_if_complete", "ctr"), [json!(0.1), json!(null), json!(null)]);
-    // Nobody ever stated any.
+    // No source ever stated any.
     assert_eq!(column("zero", "spend"), [json!(null), json!(null), json!(null)]);
 }
 
@@ -314,7 +314,7 @@ fn any_sums() -> impl Strategy<Value = Vec<Sum>> {
 }
 
 proptest! {
-    /// Totals are the sum of the subtotals, and those of the rows, whatever is told apart, filled and compared.
+    /// Totals are the sum of the subtotals and of the rows, for any grouping, fill and comparison.
     #[test]
     fn totals_are_the_sum_of_the_rows(now in any_sums(), then in any_sums(), fill in proptest::sample::select(vec!["none", "zero"])) {
         let sources = sources([ads(1), source(2, "mail", "email", SourceRole::Primary, "EUR"), ads(3)]);
@@ -322,9 +322,9 @@ proptest! {
             let request = json!({"measures": ["clicks", "impressions", "ctr"], "granularity": "day", "group_by": group_by,
                                  "subtotals": by, "compare_to": "previous_period", "fill": fill});
             let (rows, parts, total) = report(request, &sources, &now, &then);
-            for told in [&rows, &parts] {
+            for added_up in [&rows, &parts] {
                 for measure in ["clicks", "impressions"] {
-                    let added = |of: &dyn Fn(&Value) -> Value| told.as_array().unwrap().iter().filter_map(|row| of(row).as_i64()).sum::<i64>();
+                    let added = |of: &dyn Fn(&Value) -> Value| added_up.as_array().unwrap().iter().filter_map(|row| of(row).as_i64()).sum::<i64>();
                     prop_assert_eq!(added(&|row| row[measure].clone()), total[measure].as_i64().unwrap_or(0));
                     let before = |row: &Value| row["compared"]["measures"][measure]["value"].clone();
                     prop_assert_eq!(added(&before), before(&total).as_i64().unwrap_or(0));

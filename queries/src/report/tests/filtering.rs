@@ -16,7 +16,7 @@ fn filter(filters: &Value) -> Filter {
     query(json!({ "filters": filters })).filters
 }
 
-fn told(filters: &Value) -> Value {
+fn repeated(filters: &Value) -> Value {
     serde_json::to_value(filter(filters)).unwrap()
 }
 
@@ -31,11 +31,11 @@ fn equal_filters_are_repeated_in_one_form() {
         json!({"not": {"or": [{"campaign_id": [id(2), id(1)]}, {"not": {"channel": ["email", "sms"]}}]},
                "or": [{"or": [{"source": ["b", "a"]}]}, {"and": [{"status": ["active"]}]}]}),
     ] {
-        assert_eq!(told(&filters), canonical);
+        assert_eq!(repeated(&filters), canonical);
     }
-    assert_eq!(told(&json!({"or": [], "and": [{}], "channel": []})), json!({}));
-    // Both must hold: they are not one list.
-    let both = told(&json!({"and": [{"source": ["a"]}, {"source": ["b"]}]}));
+    assert_eq!(repeated(&json!({"or": [], "and": [{}], "channel": []})), json!({}));
+    // Both must hold, so they are not joined to one list.
+    let both = repeated(&json!({"and": [{"source": ["a"]}, {"source": ["b"]}]}));
     assert_eq!(both, json!({"source": ["a"], "and": [{"source": ["b"]}]}));
 }
 
@@ -55,11 +55,11 @@ fn rejects_hostile_filters() {
     assert_eq!(wrong(json!({"or": [{"source": ["a"]}, {}]})), ["filters.or[1]"]);
     assert_eq!(wrong(json!({"not": {"or": []}})), ["filters.not"]);
     assert_eq!(wrong(json!({"not": {"status": ["asleep"]}})), ["filters.not.status[0]"]);
-    // What is told back would be refused.
+    // The repeated form would be refused.
     let both = json!({"status": ["active"], "not": {"source": ["a"], "channel": ["sms"]}});
     let other = json!({"source": ["t"]});
     let levels = |count| (0..count).fold(both.clone(), |inner, _| json!({"source": ["s"], "or": [inner, other]}));
-    assert_eq!(told(&levels(3))["or"][0]["source"], json!(["s"]));
+    assert_eq!(repeated(&levels(3))["or"][0]["source"], json!(["s"]));
     assert_eq!(wrong(levels(4)), ["filters"]);
     let joined = json!({"or": [{"source": many[..600]}, {"source": many[401..]}]});
     assert_eq!(wrong(joined), ["filters"]);
@@ -76,7 +76,7 @@ fn campaign_bound_covers_every_admitted_campaign() {
     assert_eq!(bound(json!({"or": [{"campaign_id": [id(1)]}, {"source": ["a"]}]})), None);
 }
 
-/// Four sources in two channels, which are what conditions tell apart.
+/// Four sources in two channels, which conditions distinguish.
 fn four() -> Sources {
     let one = |n: u128, name: &str, channel: &str| source(n, name, channel, SourceRole::Primary, "EUR");
     sources([one(1, "a", "email"), one(2, "b", "email"), one(3, "c", "sms"), one(4, "d", "sms")])
@@ -99,10 +99,10 @@ fn rejects_filters_with_too_many_parts() {
     assert_eq!(parts(&filter(&json!({ "or": each }))), Err(TooManyParts));
 }
 
-/// Whether a filter lets a number in, condition by condition.
+/// Whether a filter admits a number, condition by condition.
 fn lets_in(filter: &Filter, source: Uuid, campaign: Uuid, value: Option<&str>) -> bool {
     let definition = &four()[&source].definition;
-    let test = |test: &Condition| match test {
+    let condition = |condition: &Condition| match condition {
         Condition::Campaign(ids) => ids.contains(&campaign),
         Condition::Channel(channels) => channels.contains(&definition.channel),
         Condition::Source(names) => names.contains(&definition.name),
@@ -112,8 +112,8 @@ fn lets_in(filter: &Filter, source: Uuid, campaign: Uuid, value: Option<&str>) -
     match filter {
         Filter::All(parts) => parts.iter().all(|part| lets_in(part, source, campaign, value)),
         Filter::Any(parts) => parts.iter().any(|part| lets_in(part, source, campaign, value)),
-        Filter::Is(is) => test(is),
-        Filter::IsNot(is) => !test(is),
+        Filter::Is(is) => condition(is),
+        Filter::IsNot(is) => !condition(is),
     }
 }
 
@@ -136,7 +136,7 @@ fn any_filters() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// A filter as it is told lets in what the filter does, and is told the same again.
+    /// The repeated form of a filter admits what the filter admits, and is repeated unchanged.
     #[test]
     fn repeated_filters_admit_the_same(filters in any_filters()) {
         let once = filter(&filters);
@@ -145,7 +145,7 @@ proptest! {
         prop_assert_eq!(again, once);
     }
 
-    /// The parts let in what the filter does, each number once.
+    /// The parts admit what the filter admits, each number once.
     #[test]
     fn parts_admit_what_the_filter_admits(filters in any_filters()) {
         let filter = filter(&filters);

@@ -37,7 +37,7 @@ fn defaults() -> RequestDefaults {
     }
 }
 
-/// The canonical form of a request that must be good.
+/// The canonical query of a valid request.
 fn query(request: Value) -> ReportQuery {
     let request: ReportRequest = serde_json::from_value(request).unwrap();
     request.canonical(defaults(), DataState::All).unwrap().0

@@ -21,7 +21,7 @@ fn request(order_by: &Json) -> ReportQuery {
     }))
 }
 
-fn wanted(limit: usize, cursor: Option<&str>) -> PageRequest<'_> {
+fn page_request(limit: usize, cursor: Option<&str>) -> PageRequest<'_> {
     PageRequest { limit, cursor, hash: "hash", epoch: 7 }
 }
 
@@ -80,12 +80,12 @@ proptest! {
     fn pages_add_up_to_the_whole(rows in any_rows(), order_by in any_order(), limit in 1..7_usize) {
         let query = request(&order_by);
         let plan = Plan::new(&query).unwrap();
-        let whole = page(rows.clone(), &query, plan.cells(), wanted(1_000, None)).unwrap();
+        let whole = page(rows.clone(), &query, plan.cells(), page_request(1_000, None)).unwrap();
         prop_assert_eq!(whole.next_cursor, None);
         let mut cursor = None;
         let mut seen = Vec::new();
         loop {
-            let next = page(rows.clone(), &query, plan.cells(), wanted(limit, cursor.as_deref())).unwrap();
+            let next = page(rows.clone(), &query, plan.cells(), page_request(limit, cursor.as_deref())).unwrap();
             prop_assert!(next.rows.len() <= limit);
             seen.extend(next.rows.into_iter().map(|row| row.key));
             cursor = next.next_cursor;
@@ -107,7 +107,7 @@ fn sorts_nulls_last_and_each_currency_by_itself() {
     let order = |by: &str| {
         let query = request(&json!([by]));
         let plan = Plan::new(&query).unwrap();
-        let sorted = page(rows.clone(), &query, plan.cells(), wanted(10, None)).unwrap();
+        let sorted = page(rows.clone(), &query, plan.cells(), page_request(10, None)).unwrap();
         sorted.rows.iter().map(|row| format!("{:?}", row.values)).collect::<Vec<_>>().join(" ")
     };
     let euro = "Money(5, Currency(EUR))";
@@ -146,7 +146,7 @@ fn sorts_rows_by_their_changes() {
         // A row a page: cursors hold what was computed.
         let (mut campaigns, mut cursor) = (Vec::new(), None);
         loop {
-            let next = page(rows.to_vec(), &query, plan.cells(), wanted(1, cursor.as_deref())).unwrap();
+            let next = page(rows.to_vec(), &query, plan.cells(), page_request(1, cursor.as_deref())).unwrap();
             campaigns.extend(next.rows.iter().map(|row| row.key.campaign.unwrap().as_u128()));
             cursor = next.next_cursor;
             if cursor.is_none() {
@@ -166,7 +166,7 @@ fn rejects_cursors_of_another_order() {
     let plan = Plan::new(&query).unwrap();
     let rows = || vec![row((0, 1, 1, None, None)), row((1, 1, 1, None, None))];
     let ask = |query: &ReportQuery, cursor: Option<String>, hash: &str, epoch: i32| {
-        page(rows(), query, plan.cells(), PageRequest { hash, epoch, ..wanted(1, cursor.as_deref()) })
+        page(rows(), query, plan.cells(), PageRequest { hash, epoch, ..page_request(1, cursor.as_deref()) })
     };
     let cursor = ask(&query, None, "hash", 7).unwrap().next_cursor;
     assert!(cursor.is_some());

@@ -20,7 +20,7 @@ fn months_are_the_utc_months_of_the_range() {
     assert_eq!(plan("2026-12-31", "2026-12-31", "15m", "Pacific/Pago_Pago").months(), ["2026-12", "2027-01"]);
 }
 
-/// Wherever a stated day is, and wherever the query: they have a month in common if the query shows that date.
+/// A stated day of any zone shares a UTC month with every query of any zone that shows its date.
 #[test]
 fn days_of_every_zone_share_a_month_with_their_query() {
     let zones =
@@ -63,17 +63,17 @@ fn grain_fits_cells_that_are_not_finer() {
     assert_eq!(fits("month"), (vec![Grain::QuarterHour, Grain::Hour], vec![], 2));
 }
 
-fn reading(from: &str, to: &str, granularity: &str, zone: &str, limits: &EpochLimits) -> RollupChoice {
+fn rollup(from: &str, to: &str, granularity: &str, zone: &str, limits: &EpochLimits) -> RollupChoice {
     let query = query(json!({"date_from": from, "date_to": to, "granularity": granularity, "time_zone": zone}));
     RollupChoice::choose(&Plan::new(&query).unwrap(), &query, limits)
 }
 
 #[test]
 fn chooses_the_coarsest_rollup_that_fits() {
-    let grain = |from, to, granularity, zone| reading(from, to, granularity, zone, &EpochLimits::default()).grain;
+    let grain = |from, to, granularity, zone| rollup(from, to, granularity, zone, &EpochLimits::default()).grain;
     for granularity in ["day", "week", "month", "all"] {
         assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "UTC"), Grain::Day, "{granularity}");
-        // With and without a change of clocks in the range.
+        // With and without a clock change in the range.
         assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "America/New_York"), Grain::Hour, "{granularity}");
         assert_eq!(grain("2026-05-01", "2026-05-02", granularity, "America/New_York"), Grain::Hour, "{granularity}");
         assert_eq!(
@@ -85,7 +85,7 @@ fn chooses_the_coarsest_rollup_that_fits() {
     }
     assert_eq!(grain("2026-05-01", "2026-05-02", "hour", "UTC"), Grain::Hour);
     assert_eq!(grain("2026-05-01", "2026-05-02", "15m", "UTC"), Grain::QuarterHour);
-    // Lord Howe is 11 hours ahead in summer and 10:30 in winter: its hours fit only in one of them.
+    // Lord Howe is 11 hours ahead in summer and 10:30 in winter: its hours fit in one of them alone.
     assert_eq!(grain("2026-11-01", "2026-11-05", "day", "Australia/Lord_Howe"), Grain::Hour);
     assert_eq!(grain("2026-06-01", "2026-06-05", "day", "Australia/Lord_Howe"), Grain::QuarterHour);
     assert_eq!(grain("2026-10-03", "2026-10-05", "day", "Australia/Lord_Howe"), Grain::QuarterHour);
@@ -93,18 +93,18 @@ fn chooses_the_coarsest_rollup_that_fits() {
 
 #[test]
 fn chooses_the_rollup_that_is_kept_longest() {
-    let kept = |table: &str, before: &str| {
+    let limit = |table: &str, before: &str| {
         (table.to_owned(), RetentionBound { before: at(before), changed_at: at("2026-11-22T00:00:00Z") })
     };
     let limits = EpochLimits {
         dimension_values: 1_000,
-        kept: vec![kept("rollup_15m", "2026-06-01T00:00:00Z"), kept("rollup_daily", "2026-02-01T00:00:00Z")],
+        kept: vec![limit("rollup_15m", "2026-06-01T00:00:00Z"), limit("rollup_daily", "2026-02-01T00:00:00Z")],
     };
     let beyond = |from, granularity, zone| {
-        let reading = reading(from, "2026-08-01", granularity, zone, &limits);
-        (reading.grain, reading.beyond.map(|kept| kept.before))
+        let rollup = rollup(from, "2026-08-01", granularity, zone, &limits);
+        (rollup.grain, rollup.beyond.map(|bound| bound.before))
     };
-    // Days fit, but hours reach back further.
+    // Days fit, but hours are kept longer.
     assert_eq!(beyond("2026-01-31", "month", "UTC"), (Grain::Hour, None));
     assert_eq!(beyond("2026-02-01", "month", "UTC"), (Grain::Day, None));
     let june = Some(at("2026-06-01T00:00:00Z"));

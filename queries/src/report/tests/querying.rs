@@ -44,7 +44,7 @@ fn equal_requests_have_one_canonical_query() {
 fn canonical_query_is_its_own_canonical_query() {
     let first = serde_json::to_value(query(json!({"measures": ["roas", "clicks"], "order_by": ["-roas"]}))).unwrap();
     assert_eq!(serde_json::to_value(query(first.clone())).unwrap(), first);
-    // Whatever surrounds it.
+    // In any context.
     let again: ReportRequest = serde_json::from_value(first).unwrap();
     assert_eq!(again.canonical(defaults(), DataState::Final).unwrap().0.data_state, DataState::All);
 }
@@ -69,12 +69,12 @@ fn serializes_no_member_that_decides_nothing() {
     assert_eq!(form(idle), plain);
     let weeks = form(json!({"granularity": "week"}));
     assert_eq!(weeks["week_start"], json!("monday"));
-    let asked = json!({"granularity": "week", "week_start": "sunday", "fill": "zero_if_complete", "totals": true,
+    let request = json!({"granularity": "week", "week_start": "sunday", "fill": "zero_if_complete", "totals": true,
                        "group_by": ["source"], "subtotals": "source",
                        "compare_to": {"date_from": "2026-01-01", "date_to": "2026-01-31"}});
-    let told = form(asked.clone());
-    for (member, value) in asked.as_object().unwrap() {
-        assert_eq!(&told[member], value);
+    let canonical = form(request.clone());
+    for (member, value) in request.as_object().unwrap() {
+        assert_eq!(&canonical[member], value);
     }
     assert_eq!(form(json!({"compare_to": "previous_year"}))["compare_to"], json!("previous_year"));
 }
@@ -124,7 +124,7 @@ fn rejects_dates_in_other_formats() {
     {
         assert_eq!(wrong(date), "is not a date such as 2026-11-21", "{date}");
     }
-    // Where there are no 30 days, there are as many as there are.
+    // Near the first date, the default range is shorter.
     assert_eq!(query(json!({"date_to": "1970-01-05"})).date_from.to_string(), "1970-01-01");
 }
 

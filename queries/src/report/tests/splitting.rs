@@ -19,7 +19,7 @@ fn rest_of_a_total_has_no_value() {
         vec![clicks(0, 10), clicks(1, 7), clicks(2, 0), sum(0, 1, Measure::Spend, 40), sum(0, 2, Measure::Clicks, 5)];
     let values = vec![named("DE", &clicks(0, 6)), named("(other)", &clicks(0, 1)), named("DE", &clicks(1, 7))];
     let mut expected = values.clone();
-    // Of cell 1 the values say all; cell 2 has a total of 0 that no value says.
+    // The values cover cell 1. Cell 2 has a total of 0 without values.
     expected.extend([rest(&clicks(0, 3)), rest(&clicks(2, 0)), rest(&sum(0, 1, Measure::Spend, 40))]);
     expected.push(rest(&sum(0, 2, Measure::Clicks, 5)));
     assert_eq!(split(totals, values).unwrap(), expected);

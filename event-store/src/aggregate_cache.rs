@@ -1,14 +1,14 @@
-//! Aggregates that were loaded or appended to lately.
+//! The cache of aggregates that were loaded or appended lately.
 //!
-//! One may be out of date: another process writes the same streams. So it is good for a decision whose append asserts
-//! the version that it rests on, which a stale one makes fail; an answer that comes without an append needs a load.
+//! An entry may be out of date, because other processes write the same streams. So it is used only for a decision whose
+//! append asserts the version: a stale entry makes the append fail. An answer without an append needs a load.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
 
-/// How many. One takes about 2 kB.
+/// The number of cached aggregates. One takes about 2 kB.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// The last known version of each stream.
@@ -23,7 +23,7 @@ impl<A: Clone> AggregateCache<A> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(stream_id).cloned()
     }
 
-    /// Keeps the newer one: a load may end after the append that followed it.
+    /// Keeps the newer version, because a load may end after a later append.
     pub(crate) fn put(&self, stream_id: &str, version: i64, aggregate: A) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.peek(stream_id).is_none_or(|(kept, _)| *kept < version) {
@@ -31,7 +31,7 @@ impl<A: Clone> AggregateCache<A> {
         }
     }
 
-    /// Forgets a version that turned out to be out of date.
+    /// Removes a version that is out of date.
     pub(crate) fn forget(&self, stream_id: &str, version: i64) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.peek(stream_id).is_some_and(|(kept, _)| *kept == version) {

@@ -1,7 +1,7 @@
-//! Loads aggregates from their streams, which postgres-es's repository reads, and appends the events decided on them.
+//! Loads aggregates from their streams through postgres-es's repository, and appends the events decided on them.
 //!
-//! There are no snapshots: cqrs-es 0.5's snapshot stores apply events twice. A stream with decisions is short, and what
-//! comes in masses (observations, statements) is appended without loading anything.
+//! There are no snapshots: cqrs-es 0.5's snapshot stores apply events twice. A stream with decisions is short.
+//! Observations and statements, which are many, are appended without a load.
 
 use std::fmt;
 
@@ -19,32 +19,32 @@ use crate::codec::{self, Upcast};
 use crate::error::{AppendError, LoadError};
 use crate::receipts::Receipt;
 
-/// An aggregate as its stream tells it, and the version that a decision on it rests on.
+/// An aggregate from its stream, with the version that a decision depends on.
 #[derive(Debug, Clone)]
 pub struct Loaded<A> {
     /// The stream, as `<workspace>/<id>`.
     pub stream_id: String,
     /// The state.
     pub aggregate: A,
-    /// How many events the stream has; 0 if it does not exist.
+    /// The number of events of the stream; 0 if it does not exist.
     pub version: i64,
 }
 
 impl<A: Default> Loaded<A> {
-    /// The aggregate of a stream that does not exist yet, without a look at the log: the append checks it.
+    /// The aggregate of a new stream, without a query: the append checks that the stream does not exist.
     pub fn new_stream(stream_id: String) -> Self {
         Self { stream_id, aggregate: A::default(), version: 0 }
     }
 }
 
-/// What is appended beside the events of an aggregate.
+/// The parts of an append besides the events of an aggregate.
 #[derive(Debug, Clone)]
 pub struct CommitContext {
-    /// Who, why, when.
+    /// The metadata of the events.
     pub metadata: Metadata,
-    /// What must hold and what changes beside the stream.
+    /// The claims that the append checks and changes.
     pub claims: Vec<Claim>,
-    /// What makes the request safe to repeat.
+    /// The receipt, which makes the request safe to repeat.
     pub receipt: Option<Receipt>,
     /// The time of the append.
     pub recorded_at: DateTime<Utc>,
@@ -65,9 +65,9 @@ impl<A> fmt::Debug for AggregateStore<A> {
 }
 
 impl<A: Aggregate + Clone> AggregateStore<A> {
-    /// A store that reads through `pool`, by `upcast`, and writes through `appender`.
+    /// A store that reads through `pool`, upcasts with `upcast`, and writes through `appender`.
     pub fn new(pool: PgPool, appender: Appender, upcast: Upcast) -> Self {
-        // The second table would hold cqrs-es's snapshots, which are never asked for.
+        // The second table would hold cqrs-es's snapshots, which are not used.
         let repository = PostgresEventRepository::new(pool).with_tables("log.events", "log.snapshots");
         Self { repository, appender, upcast, remembered: AggregateCache::new() }
     }
@@ -91,14 +91,14 @@ impl<A: Aggregate + Clone> AggregateStore<A> {
         Ok(loaded)
     }
 
-    /// The aggregate as this process last saw it, without a look at the log. It may be out of date: use it only for
-    /// what an append then asserts.
+    /// The aggregate as this process last saw it, without a query. It may be out of date, so only a decision that an
+    /// append asserts may use it.
     pub fn cached(&self, stream_id: &str) -> Option<Loaded<A>> {
         let (version, aggregate) = self.remembered.get(stream_id)?;
         Some(Loaded { stream_id: stream_id.to_owned(), aggregate, version })
     }
 
-    /// Appends what was decided on a loaded aggregate, if its stream is still at that version.
+    /// Appends the events of a decision, if the stream is still at the version of the loaded aggregate.
     pub async fn append(
         &self,
         on: &Loaded<A>,

@@ -1,70 +1,70 @@
-//! What decisions look up or keep unique beside their own stream: generic rows that an append asserts, takes or
-//! releases in its transaction.
+//! Claims: rows that decisions look up or keep unique besides their own stream. An append asserts, takes or releases
+//! them in its transaction.
 //!
-//! A decision reads claims without a lock ([`find_claims`]), decides, and lets the append assert what it read; a race
-//! lost shows as [`AppendError::Claim`](crate::AppendError::Claim) with what is there now.
+//! A decision reads claims without a lock ([`find_claims`]), and its append asserts what it read. A lost race gives
+//! [`AppendError::Claim`](crate::AppendError::Claim) with the current claim.
 
 use sqlx::PgPool;
 
-/// A claim that a request checks, writes, or both.
+/// The use of a claim by a request: a check, a change, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// What is claimed: the name of a rule, such as `source_name`.
+    /// The kind: the name of a rule, such as `source_name`.
     pub kind: &'static str,
-    /// Which one of it.
+    /// The key within the kind.
     pub key: String,
-    /// What must hold before the request.
+    /// The precondition.
     pub expect: ClaimPrecondition,
-    /// What the request makes of it.
+    /// The change.
     pub then: ClaimEffect,
 }
 
-/// What a request asserts of a claim.
+/// The precondition of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimPrecondition {
-    /// Nothing.
+    /// None.
     Any,
-    /// Nobody holds it.
+    /// The claim does not exist.
     Absent,
-    /// It is held exactly so.
+    /// The claim has exactly this owner and state.
     Held {
-        /// Who holds it.
+        /// The owner.
         owner: String,
-        /// What is said about it.
+        /// The state.
         state: String,
     },
 }
 
-/// What a request makes of a claim.
+/// The change of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimEffect {
-    /// Leaves it.
+    /// None.
     Keep,
-    /// Takes it, or changes it.
+    /// Creates or changes it.
     Put {
-        /// Who holds it from now on.
+        /// The new owner.
         owner: String,
-        /// What is said about it.
+        /// The new state.
         state: String,
     },
-    /// Releases it.
+    /// Removes it.
     Remove,
 }
 
 /// A claim as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredClaim {
-    /// What is claimed.
+    /// The kind.
     pub kind: String,
-    /// Which one of it.
+    /// The key within the kind.
     pub key: String,
-    /// Who holds it.
+    /// The owner.
     pub owner: String,
-    /// What is said about it.
+    /// The state.
     pub state: String,
 }
 
-/// The claims of a workspace among the wanted `(kind, key)` pairs that are held, in no particular order.
+/// The existing claims of a workspace among the wanted `(kind, key)` pairs, in no particular order.
 pub async fn find_claims(
     pool: &PgPool,
     workspace: i32,
@@ -86,10 +86,10 @@ pub async fn find_claims(
     .await
 }
 
-/// Removes the claims of a kind whose keys sort before `key`, in every workspace. Needs the rights of the user that
-/// migrates.
+/// Removes the claims of a kind whose keys sort before `key`, in every workspace. It needs the rights of the migrating
+/// user.
 pub async fn remove_claims_before(admin: &PgPool, kind: &str, key: &str) -> Result<(), sqlx::Error> {
-    // Workspace by workspace, as the claims' index begins.
+    // One workspace at a time, because the claims' index begins with it.
     sqlx::query!(
         r#"DELETE FROM log.claims held USING log.workspaces w
            WHERE held.workspace = w.workspace AND held.kind = $1 AND held.key < $2 COLLATE "C""#,

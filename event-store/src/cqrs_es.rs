@@ -1,5 +1,5 @@
-//! Compatibility with cqrs-es: its `EventStore` on the log, so that its framework and its tools run on it. Decisions of
-//! this program do not go through it: they load from an [`AggregateStore`], call the domain and append.
+//! Compatibility with cqrs-es: its `EventStore` on the log, so that its framework and its tools work. This program's
+//! decisions do not use it: they load from an [`AggregateStore`], call the domain and append.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,7 +26,7 @@ impl<A> fmt::Debug for CqrsEventStore<A> {
 }
 
 impl<A: Aggregate + Clone> CqrsEventStore<A> {
-    /// The framework's view of `store`. `now` stamps what the framework commits.
+    /// The framework's view of `store`. `now` gives the time of the framework's commits.
     pub fn new(store: AggregateStore<A>, now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self { store, now: Box::new(now) }
     }

@@ -1,22 +1,23 @@
-//! Day partitions of item ids, of the batches that hold the items, and of receipts. Those of the coming days are made
-//! before an append needs them; those that no request can meet any more are dropped.
+//! Day partitions of item ids, of their batches, and of receipts. Partitions of the coming days are created before an
+//! append needs them. Those that no request can use any more are dropped.
 
 use chrono::{Days, NaiveDate};
 use sqlx::PgPool;
 
-/// How many days ahead there are partitions.
+/// The number of days ahead with partitions.
 const DAYS_AHEAD: u64 = 2;
-/// Receipts answer for two days. One more is for the day that this began in, and one for clocks that differ.
+/// The number of days of receipts. They are used for two days; one day is added for the day in which that began, and
+/// one for clock differences.
 const RECEIPT_DAYS: u32 = 4;
 
-/// The oldest day whose item ids are kept, if items may be sent for `window_days`. The day that the window began in is
-/// kept too, and one more for clocks that differ.
+/// The oldest day whose item ids are kept, if items are accepted for `window_days`. One day is added for the day in
+/// which the window began, and one for clock differences.
 pub fn oldest_item_day(today: NaiveDate, window_days: u32) -> Option<NaiveDate> {
     today.checked_sub_days(Days::new((window_days + 2).into()))
 }
 
-/// Makes and drops the partitions that are due today, for items that may be sent for `window_days`. Returns the tables
-/// that were dropped. Needs the rights of the user that migrates.
+/// Creates and drops the partitions that are due today, if items are accepted for `window_days`. Returns the dropped
+/// tables. It needs the rights of the migrating user.
 pub async fn maintain_day_partitions(
     admin: &PgPool,
     today: NaiveDate,
@@ -27,7 +28,7 @@ pub async fn maintain_day_partitions(
     }
     let oldest_days = [
         ("item_ids", oldest_item_day(today, window_days)),
-        // An id may lead to a batch for as long as the id is kept.
+        // An id may refer to a batch for as long as the id is kept.
         ("item_batches", today.checked_sub_days(Days::new((window_days + 4).into()))),
         ("receipts", today.checked_sub_days(Days::new(RECEIPT_DAYS.into()))),
     ];
@@ -53,11 +54,11 @@ pub async fn maintain_day_partitions(
     Ok(dropped)
 }
 
-/// Dropping locks the parent, so it waits only briefly: appends that come meanwhile stand behind it.
+/// Drops a table. Dropping locks the parent, so it waits only briefly: appends would queue behind it.
 async fn drop_table(admin: &PgPool, table: &str) -> Result<(), sqlx::Error> {
     let mut transaction = admin.begin().await?;
     sqlx::query("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
-    // The name comes from the catalogue and is one of ours: a parent's name and a date.
+    // The name comes from the catalogue and consists of a parent's name and a date.
     sqlx::query(&format!("DROP TABLE IF EXISTS log.\"{table}\"")).execute(&mut *transaction).await?;
     transaction.commit().await
 }

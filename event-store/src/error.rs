@@ -1,83 +1,82 @@
-//! Why the log did not do what it was asked.
+//! Errors of the log.
 
 use std::sync::Arc;
 
 use crate::claims::StoredClaim;
 
-/// Why a request was not appended. Nothing of it was written, except perhaps after [`AppendError::Unavailable`].
+/// An error of an append. Nothing was written, except perhaps after [`AppendError::Unavailable`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
-    /// The stream moved since the decision was made.
+    /// The stream is not at the expected version.
     #[error("the stream is at version {actual}")]
     Version {
-        /// Where it is now.
+        /// Its version.
         actual: i64,
     },
-    /// A claim is not as the request asserts.
+    /// A claim does not meet the request's precondition.
     #[error("the claim {kind} {key:?} is not as expected")]
     Claim {
-        /// What is claimed.
+        /// Its kind.
         kind: &'static str,
-        /// Which one of it.
+        /// Its key.
         key: String,
-        /// What is there now; `None` if nobody holds it.
+        /// The current claim; `None` if it does not exist.
         found: Option<Box<StoredClaim>>,
     },
-    /// An item that the request rests on is not as it was seen: look again.
+    /// An item that the request depends on has changed; look it up again.
     #[error("an item is not as expected")]
     Item,
-    /// The receipt's key was used before, with other content.
+    /// The receipt's key was used before with other content.
     #[error("the receipt's key was used with other content")]
     ReceiptMismatch,
-    /// The request itself is wrong, and will be wrong again.
+    /// The request itself is invalid, so a retry fails too.
     #[error("invalid append: {0}")]
     Invalid(String),
-    /// The queue is full: try later.
+    /// The queue is full; retry later.
     #[error("too many appends are waiting")]
     Overloaded,
-    /// This process is stopping: try another one.
+    /// This process is stopping; use another one.
     #[error("the log's writer is shutting down")]
     ShuttingDown,
-    /// The database did not answer as it should. Whether the request was written is not known; a receipt makes it safe
-    /// to send it again.
+    /// The database failed. Whether the request was written is unknown; a receipt makes it safe to repeat.
     #[error("the log is unavailable")]
     Unavailable(#[source] Arc<sqlx::Error>),
 }
 
-/// Why a workspace was not opened.
+/// An error of opening a workspace.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenWorkspaceError {
     /// Another workspace has this name.
     #[error("the name {0:?} is taken")]
     NameTaken(String),
-    /// The name is empty or holds what the database cannot store.
+    /// The name is empty or contains what the database cannot store.
     #[error("a workspace's name must not be empty nor hold a NUL")]
     InvalidName,
-    /// The database did not answer as it should.
+    /// The database failed.
     #[error("cannot open a workspace")]
     Database(#[from] sqlx::Error),
 }
 
-/// Why a stream was not loaded.
+/// An error of loading a stream.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// An event of the stream cannot be read.
+    /// An event of the stream is unreadable.
     #[error("event {sequence} of stream {stream_id} cannot be read")]
     Event {
         /// The stream.
         stream_id: String,
-        /// The event's version in it.
+        /// The event's sequence in the stream.
         sequence: i64,
-        /// Why.
+        /// The cause.
         #[source]
         source: crate::codec::DecodeError,
     },
-    /// The database did not answer as it should.
+    /// The database failed.
     #[error("cannot load the stream {stream_id}")]
     Database {
         /// The stream.
         stream_id: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -1,24 +1,24 @@
-//! Finding recorded items again by their ids.
+//! Lookup of recorded items by their ids.
 
 use chrono::NaiveDate;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// An item to look for, on any day of a range.
+/// A lookup of an item on any day of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemQuery {
-    /// The digest of what makes it unique within a day.
+    /// The digest of its identity within a day.
     pub id: Uuid,
-    /// The first UTC day that it may be of.
+    /// The first UTC day of the range.
     pub first_day: NaiveDate,
     /// The last one.
     pub last_day: NaiveDate,
 }
 
-/// An item that is recorded.
+/// A recorded item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredItem {
-    /// The digest of what makes it unique within a day.
+    /// The digest of its identity within a day.
     pub id: Uuid,
     /// The UTC day of the item.
     pub day: NaiveDate,
@@ -28,9 +28,8 @@ pub struct StoredItem {
     pub position: i64,
 }
 
-/// The recorded items of a workspace with these ids: one for each day of the range on which the id was used. Days whose
-/// ids are forgotten have none. What rests on them is asserted by the append
-/// ([`ItemPrecondition`](crate::ItemPrecondition)).
+/// The recorded items of a workspace with these ids, one for each day of the range on which the id was used. Dropped
+/// days have none. An append asserts the items that it depends on ([`ItemPrecondition`](crate::ItemPrecondition)).
 pub async fn find_items(pool: &PgPool, workspace: i32, wanted: &[ItemQuery]) -> Result<Vec<StoredItem>, sqlx::Error> {
     if wanted.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! JSON as text, to and from `json` columns, byte for byte: no parse and no copy through a document.
+//! JSON as text, to and from `json` columns, byte for byte: without parsing or copying through a document.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -10,7 +10,7 @@ use sqlx::{Decode, Encode, Type};
 const JSON: Oid = Oid(114);
 const JSON_ARRAY: Oid = Oid(199);
 
-/// Text that is JSON.
+/// A text that is JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonText<T>(pub(crate) T);
 

@@ -1,25 +1,26 @@
-//! What a request was answered, kept so that the same key gets the same answer.
+//! Receipts: stored outcomes of requests, so that the same key gets the same answer.
 
 use chrono::NaiveDate;
 use sqlx::PgPool;
 
-/// What makes a request safe to repeat: written in the request's own transaction if the request is accepted.
+/// A receipt, which makes a request safe to repeat. It is written in the request's own transaction if the request is
+/// accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The caller's key, unique in the workspace.
     pub key: String,
-    /// A digest of the request's content: the same key with another digest is refused.
+    /// A digest of the request's content. The same key with another digest is rejected.
     pub digest: [u8; 32],
-    /// What to answer, now and when the request comes again. The log does not read it.
+    /// The response for now and for a repetition. The log does not read it.
     pub response: String,
 }
 
-/// A receipt as it is stored, with what only the append could know.
+/// A stored receipt, with the results of the append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReceipt {
     /// The digest of the content that was accepted.
     pub digest: Vec<u8>,
-    /// What was answered.
+    /// The response.
     pub response: String,
     /// The stream's version after the request.
     pub version: Option<i64>,
@@ -31,8 +32,8 @@ pub struct StoredReceipt {
     pub conflicts: Vec<usize>,
 }
 
-/// The receipt of a key, written today or within the two days before. A quick look that spares a decision; the append
-/// itself decides.
+/// The receipt of a key, written today or within the two days before. This lookup only saves a decision; the append
+/// checks again.
 pub async fn find_receipt(
     pool: &PgPool,
     workspace: i32,
@@ -59,7 +60,7 @@ pub async fn find_receipt(
     }))
 }
 
-/// Item indices as the database keeps them.
+/// Converts the database's item indexes.
 pub(crate) fn item_indices(stored: Vec<i32>) -> Vec<usize> {
     stored.into_iter().filter_map(|index| usize::try_from(index).ok()).collect()
 }

@@ -1,5 +1,4 @@
-//! Workspaces: opening the log of one, and finding those that are there. All of it needs the rights of the user that
-//! migrates.
+//! Workspaces: opening the log of one, and finding existing ones. All of it needs the rights of the migrating user.
 
 use std::collections::HashMap;
 
@@ -8,7 +7,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::error::OpenWorkspaceError;
 
-/// A workspace that is there.
+/// An existing workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
     /// Its number.
@@ -17,8 +16,8 @@ pub struct Workspace {
     pub opened_at: DateTime<Utc>,
 }
 
-/// Makes a workspace with an empty log and returns its number. The first event, which says what the workspace is, is
-/// the caller's to append. Needs the rights of the user that migrates, not those of the command role.
+/// Creates a workspace with an empty log and returns its number. The caller appends the first event, which describes
+/// the workspace. It needs the rights of the migrating user, not those of the command role.
 pub async fn open_workspace(
     conn: &mut PgConnection,
     name: &str,
@@ -52,7 +51,7 @@ pub async fn find_workspace(admin: &PgPool, name: &str) -> Result<Option<Workspa
     .await
 }
 
-/// The workspace of this name, else of this number.
+/// The workspace of this name, or else of this number.
 pub async fn find_workspace_by_name_or_number(admin: &PgPool, text: &str) -> Result<Option<Workspace>, sqlx::Error> {
     if let Some(named) = find_workspace(admin, text).await? {
         return Ok(Some(named));

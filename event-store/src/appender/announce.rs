@@ -1,5 +1,5 @@
-//! Telling listeners that logs have grown, after the commits and beside them: inside the transaction, NOTIFY's own lock
-//! would make all lanes of all processes wait for each other.
+//! Notifies listeners that logs have grown, after the commits and on a connection of its own. Inside the transaction,
+//! the lock of NOTIFY would serialise all lanes of all processes.
 
 use std::time::Duration;
 
@@ -7,16 +7,15 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use tokio::sync::watch;
 
-/// The pause before another try when the database does not take a notification.
+/// The pause before a notification is retried.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// Sends one notification after each commit, or one for all that happened while the last was on its way. Ends when the
-/// last lane has.
+/// Sends one notification for all commits since the last one. Ends with the last lane.
 pub(super) async fn notify_commits(pool: PgPool, mut commits: watch::Receiver<()>, pause: Duration) {
     let mut connection = None;
     while commits.changed().await.is_ok() {
         while let Err(error) = notify(&pool, &mut connection).await {
-            // Listeners poll too, so a notification that is lost costs time, not events.
+            // Listeners also poll, so a lost notification costs time, not events.
             tracing::warn!(%error, "cannot announce that the log has grown");
             let ending = commits.has_changed().is_err();
             if ending {
@@ -33,12 +32,12 @@ async fn notify(pool: &PgPool, connection: &mut Option<PoolConnection<Postgres>>
         Some(own) => own,
         None => pool.acquire().await?,
     };
-    // A notification need not survive a crash, so its commit does not wait for the disk that the appends wait for.
-    let told = sqlx::query_scalar!(
+    // A notification need not survive a crash, so its commit does not wait for the disk.
+    let query = sqlx::query_scalar!(
         "SELECT set_config('synchronous_commit', 'off', true) FROM pg_notify($1, '')",
         crate::LOG_CHANNEL
     );
-    match told.fetch_one(&mut *own).await {
+    match query.fetch_one(&mut *own).await {
         Ok(_) => {
             *connection = Some(own);
             Ok(())

@@ -1,4 +1,4 @@
-//! One call of `log.append`, and its answers.
+//! One call of `log.append`, and its outcomes.
 
 use sqlx::PgConnection;
 

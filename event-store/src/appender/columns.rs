@@ -1,7 +1,7 @@
-//! A batch as the columns that `log.append` takes.
+//! A batch as the columns of `log.append`.
 //!
-//! Heads, streams, receipts and claims are sent once each and numbered from 1; whatever mentions one holds its number.
-//! So the database judges with array elements, and looks each of them up once.
+//! Heads, streams, receipts and claims are sent once each, numbered from 1; other columns refer to the numbers. So the
+//! database works on array elements and looks up each of them once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -86,7 +86,7 @@ impl<'a> AppendColumns<'a> {
                 columns.seen_request.push(number(index));
             }
         }
-        // A head's number grows with its workspace, so this is the order in which all processes take the ids.
+        // A head's number grows with its workspace, so all processes take the ids in this order.
         keys.sort_unstable();
         for (head, key, request, first_item, first_event) in keys {
             columns.key_head.push(number(head));
@@ -178,7 +178,7 @@ impl<'a> AppendColumns<'a> {
     }
 }
 
-/// The numbers given to what is sent once.
+/// The numbers of values that are sent once.
 #[derive(Default)]
 struct Interners<'a> {
     streams: Interner<(&'a str, &'a str)>,
@@ -195,26 +195,26 @@ impl<K> Default for Interner<K> {
 }
 
 impl<K: Hash + Eq> Interner<K> {
-    /// The number of a key, and whether it was given just now.
+    /// The number of a key, and whether it is new.
     fn of(&mut self, key: K) -> (i32, bool) {
         let next = number(self.0.len());
-        let given = *self.0.entry(key).or_insert(next);
-        (given, given == next)
+        let number = *self.0.entry(key).or_insert(next);
+        (number, number == next)
     }
 }
 
-/// The database's number, from 1, of what has an index here.
+/// The database's number, from 1, of an index.
 pub(super) fn number(index: usize) -> i32 {
     count(index + 1)
 }
 
-/// Counts and sizes are kept far below this limit by those of a request and a batch.
+/// The limits of requests and batches keep counts and sizes far below the limit of this type.
 fn count(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
-/// The lowest number that a batch of items of this day may have, as `log.first_batch` says: what is below the day is
-/// numbered by the database.
+/// The lowest number that a batch of items of this day may have, like `log.first_batch`. The database assigns the
+/// numbers within a day.
 fn first_batch(day: NaiveDate) -> i64 {
     day.signed_duration_since(NaiveDate::default()).num_days() << 48
 }

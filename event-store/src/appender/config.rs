@@ -1,15 +1,15 @@
-//! How much may wait, and how much is written at once.
+//! The limits of the queues and of a batch.
 
 use std::time::Duration;
 
 /// The limits of an [`Appender`](super::Appender).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppenderConfig {
-    /// How many writers, each with a connection of its own. More than the machine has cores gains nothing.
+    /// The number of writers, each with its own connection. More than the machine's cores gain nothing.
     pub lanes: usize,
-    /// How many requests may wait in a lane.
+    /// The most requests that wait in a lane.
     pub queue_requests: usize,
-    /// How many bytes may wait in a lane.
+    /// The most bytes that wait in a lane.
     pub queue_bytes: usize,
     /// The most requests of one transaction.
     pub batch_requests: usize,
@@ -53,7 +53,7 @@ impl Default for AppenderConfig {
 }
 
 impl AppenderConfig {
-    /// No limit is zero, and whatever is allowed as a request fits into a queue.
+    /// Makes the limits consistent: none is zero, and the largest allowed request fits into a queue.
     pub(super) fn normalized(self) -> Self {
         let queue_bytes = self.queue_bytes.clamp(1, u32::MAX as usize);
         Self {

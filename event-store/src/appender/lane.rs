@@ -1,4 +1,4 @@
-//! One lane: takes what waits, writes it in one transaction, answers each caller.
+//! A lane: collects waiting requests, writes them in one transaction and answers each caller.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::validated_request::ValidatedRequest;
 pub(super) struct QueuedRequest {
     pub(super) prepared: ValidatedRequest,
     pub(super) answer: oneshot::Sender<Result<AppendOutcome, AppendError>>,
-    /// Its share of the bytes that may wait, given back when it is answered.
+    /// Its share of the bytes that may wait. It is released with the answer.
     pub(super) _room: OwnedSemaphorePermit,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Lane {
     waiting: mpsc::Receiver<QueuedRequest>,
     depth: Gauge,
     committed: watch::Sender<()>,
-    /// A request that did not fit into the last batch: it comes first in the next.
+    /// A request that did not fit into the last batch. It comes first in the next one.
     carried: Option<QueuedRequest>,
 }
 
@@ -46,7 +46,7 @@ impl Lane {
         Self { session: Session::new(pool, config, days), config, waiting, depth, committed, carried: None }
     }
 
-    /// Works until the queue is closed, by the last appender's end or by `stop`, and empty.
+    /// Runs until the queue is closed, by the last appender or by `stop`, and empty.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while let Some(first) = self.next(&stop).await {
             let batch = self.collect_batch(first);
@@ -70,8 +70,8 @@ impl Lane {
         Some(queued)
     }
 
-    /// A batch of what waits now. It ends before a request that does not fit, or that shares an item id with an earlier
-    /// one, so that the order of arrival is kept.
+    /// Collects a batch of the waiting requests. The batch ends before a request that does not fit, or that shares an
+    /// item id with an earlier one, so that the order of arrival is kept.
     fn collect_batch(&mut self, first: QueuedRequest) -> Vec<QueuedRequest> {
         let mut rows = first.prepared.rows();
         let mut bytes = first.prepared.bytes;
@@ -143,7 +143,7 @@ impl Lane {
                 }
                 Err(error) => count_refusal(error),
             }
-            // A caller that went away has nobody to tell.
+            // A caller that went away has dropped the receiver.
             drop(queued.answer.send(answer));
         }
         if wrote {

@@ -1,12 +1,11 @@
-//! The way in: requests wait in bounded queues, and a writer takes whatever waits and commits it at once.
+//! The appender. Requests wait in bounded queues, and a writer commits all waiting ones at once.
 //!
-//! One transaction per request would spend the machine on transactions; a batch costs little more than one of its
-//! requests. A workspace always goes through the same lane of a process, so its requests are judged in the order in
-//! which they came; two lanes never wait for each other, and several processes may write the same log, because its head
-//! row orders them.
+//! One transaction per request would be expensive, while a batch costs little more than one request. A workspace always
+//! uses the same lane of a process, so its requests are decided in the order of arrival. Lanes never wait for each
+//! other. Several processes may write the same log, because its head row orders them.
 //!
-//! A caller that goes away changes nothing: what is queued is written. A queue that is full refuses at once. Shutting
-//! down, the lanes refuse what comes and write what waits.
+//! A caller that goes away changes nothing: queued requests are written. A full queue rejects at once. During shutdown,
+//! the lanes reject new requests and write the queued ones.
 
 mod announce;
 mod batch;
@@ -31,10 +30,10 @@ use crate::error::AppendError;
 use crate::validated_request::prepare;
 use lane::{Lane, QueuedRequest};
 
-/// The answer to one request.
+/// The outcome of one request.
 type AppendResult = Result<AppendOutcome, AppendError>;
 
-/// Appends to logs. Cheap to clone; all clones share the queues.
+/// The appender of logs. It is cheap to clone; all clones share the queues.
 #[derive(Clone)]
 pub struct Appender {
     entrances: Arc<[LaneSender]>,
@@ -45,7 +44,7 @@ pub struct Appender {
     injector: Option<crate::fault_injection::FaultInjector>,
 }
 
-/// Where a lane's requests come in.
+/// The queue of a lane.
 struct LaneSender {
     queue: mpsc::Sender<QueuedRequest>,
     room: Arc<Semaphore>,
@@ -59,8 +58,8 @@ impl std::fmt::Debug for Appender {
 }
 
 impl Appender {
-    /// Starts the writers. They stop when `shutdown` is cancelled or the last clone of the appender is gone, each after
-    /// writing what is in its queue; the handle ends when all of it is done, or panics if a writer did.
+    /// Starts the writers. They stop when `shutdown` is cancelled or the last clone of the appender is dropped, after
+    /// each has written its queue. The handle ends after that, or panics if a writer did.
     #[expect(clippy::needless_pass_by_value, reason = "a token is a handle, given away like the pool")]
     pub fn start(pool: PgPool, config: AppenderConfig, shutdown: CancellationToken) -> (Self, JoinHandle<()>) {
         describe_metrics();

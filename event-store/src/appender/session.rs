@@ -1,4 +1,4 @@
-//! A lane's connection: made when needed, made again when lost, and what an error on it means.
+//! A lane's connection: opened on demand, reopened when lost, with a classification of its errors.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,19 +16,19 @@ use super::{AppendResult, batch};
 use crate::error::AppendError;
 use crate::validated_request::ValidatedRequest;
 
-/// A connection that was quiet for longer is asked whether it still lives before a batch is trusted to it.
+/// How long a connection is used without a check. A longer idle one is pinged before a batch.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
-/// How often a batch is tried that the database gave up in favour of another transaction.
+/// The most attempts at a batch that the database aborted in favour of another transaction.
 const ATTEMPTS: usize = 5;
 
-/// What `log.append` needs of its session: every look-up by its key, every plan made once. On the function itself,
-/// these would cost as much at each call as a small batch.
+/// The session settings of `log.append`: every lookup uses a key, and every plan is made once. Settings on the function
+/// itself would cost as much at each call as a small batch.
 const SETTINGS: &str = "SELECT set_config(name, value, false) FROM (VALUES
     ('default_transaction_isolation', 'read committed'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),
     ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'))
     AS setting (name, value)";
 
-/// The days whose partitions this process has seen made.
+/// The days whose partitions this process knows to exist.
 #[derive(Debug, Default)]
 pub(super) struct DayPartitionCache(Mutex<HashSet<NaiveDate>>);
 
@@ -47,11 +47,11 @@ impl DayPartitionCache {
     }
 }
 
-/// Why a batch as a whole was not written.
+/// The error of a whole batch.
 pub(super) enum BatchError {
-    /// The database refused something in it, and wrote nothing.
+    /// The database rejected part of it and wrote nothing.
     Content(sqlx::Error),
-    /// Anything else; whether it was written is not known.
+    /// Another error; whether the batch was written is unknown.
     Database(Arc<sqlx::Error>),
 }
 
@@ -63,13 +63,13 @@ impl BatchError {
         }
     }
 
-    /// What a caller is told whose request failed alone.
+    /// The error for a caller whose request failed alone.
     pub(super) fn into_answer(self) -> AppendError {
         match self {
             Self::Content(sqlx::Error::Database(error)) if !error.code().is_some_and(|code| code.starts_with("23")) => {
                 AppendError::Invalid(error.message().to_owned())
             }
-            // A constraint of the log is ours to keep, not the caller's.
+            // The log must keep its own constraints, so the caller is not at fault.
             Self::Content(error) => AppendError::Unavailable(Arc::new(error)),
             Self::Database(error) => AppendError::Unavailable(error),
         }
@@ -101,7 +101,7 @@ impl Session {
                 ErrorClass::GaveWay if attempt < ATTEMPTS => attempt += 1,
                 ErrorClass::GaveWay => return Err(BatchError::Database(Arc::new(error))),
                 ErrorClass::Content => {
-                    // A partition that is gone (its day was dropped) looks the same: the next attempt makes it again.
+                    // A missing partition, whose day was dropped, looks the same. The next attempt creates it again.
                     self.days.forget();
                     return Err(BatchError::Content(error));
                 }
@@ -121,7 +121,7 @@ impl Session {
             .map_err(|_elapsed| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?
     }
 
-    /// A connection that answers.
+    /// Opens a working connection.
     async fn connect(&mut self) -> Result<(), sqlx::Error> {
         if self.last_used.elapsed() > PING_AFTER_IDLE
             && let Some(connection) = &mut self.connection
@@ -156,7 +156,7 @@ impl Session {
         Ok(answers)
     }
 
-    /// Closes the connection, rather than giving it back to the pool in a state that nobody knows.
+    /// Closes the connection instead of returning it to the pool in an unknown state.
     fn disconnect(&mut self) {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());
@@ -180,7 +180,7 @@ enum ErrorClass {
     Lost,
 }
 
-/// By the class of the error's code: 22 data, 23 constraint, 54 limit; 40 gave way to another transaction.
+/// Classifies an error by its code: 22 data, 23 constraint, 54 limit; 40 aborted in favour of another transaction.
 fn classify(error: &sqlx::Error) -> ErrorClass {
     let code = error.as_database_error().and_then(DatabaseError::code);
     match code.as_deref().and_then(|code| code.get(..2)) {

@@ -1,24 +1,23 @@
-//! From a stored row to a typed event.
+//! Decoding of stored rows into typed events.
 //!
-//! An event type's version is an integer, raised when the payload's shape changes. The log's rows are never rewritten;
-//! whoever knows the events says in an [`Upcast`] how an older payload becomes one of the current version.
+//! An event type's version is an integer, raised when the payload's shape changes. The log's rows are never rewritten.
+//! The owner of the event types provides an [`Upcast`], which converts an older payload to the current version.
 
 use std::collections::HashMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Brings a payload to its type's current version: takes the event type, the version that it is stored in, and the
-/// payload.
+/// Converts a payload to its type's current version, from the event type, its stored version and the payload.
 pub type Upcast = fn(&str, &str, Value) -> Result<Value, UpcastError>;
 
-/// Why a payload could not be brought to its current version, in the words of whoever knows the events.
+/// The error of an [`Upcast`].
 pub type UpcastError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a stored event could not be read.
+/// The error of reading a stored event.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// It has no way to the current version.
+    /// Its payload cannot be converted to the current version.
     #[error("the payload could not be brought to its current version")]
     Upcast(#[source] UpcastError),
     /// The payload does not have the shape of its type.
@@ -29,7 +28,7 @@ pub enum DecodeError {
     Metadata(#[source] serde_json::Error),
 }
 
-/// A typed event from a payload that is parsed already.
+/// Decodes a typed event from a parsed payload.
 pub(crate) fn decode_value<E: DeserializeOwned>(
     upcast: Upcast,
     event_type: &str,
@@ -40,7 +39,7 @@ pub(crate) fn decode_value<E: DeserializeOwned>(
     Ok(serde_json::from_value(current)?)
 }
 
-/// Metadata as cqrs-es knows it.
+/// Decodes metadata for cqrs-es.
 pub(crate) fn decode_metadata(metadata: Value) -> Result<HashMap<String, String>, DecodeError> {
     serde_json::from_value(metadata).map_err(DecodeError::Metadata)
 }

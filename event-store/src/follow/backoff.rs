@@ -1,4 +1,4 @@
-//! Waits after failures: they double, with jitter, so that many processes do not come back at once.
+//! Waits after failures. They double, with jitter, so that many processes do not return at once.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ impl Backoff {
         Self { next: FIRST, longest }
     }
 
-    /// The next wait: between half of the current step and all of it.
+    /// Returns the next wait, from half of the current step to all of it.
     pub fn wait(&mut self) -> Duration {
         let step = self.next;
         self.next = (step * 2).min(self.longest);
         step.mul_f64(rand::random_range(0.5..=1.0))
     }
 
-    /// Starts over, after a success.
+    /// Restarts from the first wait, after a success.
     pub fn reset(&mut self) {
         self.next = FIRST;
     }

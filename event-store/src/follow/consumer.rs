@@ -12,35 +12,35 @@ use super::leases::LogAssignment;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Round {
-    /// Some cursor moved, so that there may be more to do at once.
+    /// Some cursor moved, so there may be more events at once.
     Moved,
-    /// There is nothing more to do before the next wake-up.
+    /// There is nothing to do before the next wake-up.
     Idle,
 }
 
 /// A consumer of logs.
 pub trait Consumer: Send {
-    /// Why a round failed. It is tried again, with growing waits.
+    /// The error of a round. The round is retried, with growing waits.
     type Error: Error + Send + 'static;
 
-    /// Its name, for people who read the log.
+    /// Its name in log lines.
     fn name(&self) -> &str;
 
-    /// Deals with at most one page of every log that is behind. A round that was cancelled or has failed must leave
-    /// nothing half done.
+    /// Processes at most one page of every log that is behind. A cancelled or failed round must leave nothing half
+    /// done.
     fn round(&mut self) -> impl Future<Output = Result<Round, Self::Error>> + Send;
 
-    /// When the next round is due though nothing wakes it.
+    /// The time of the next round without a wake-up.
     fn next_retry(&self) -> Option<Instant> {
         None
     }
 }
 
-/// Runs rounds until shutdown: at once while they move cursors, and otherwise when somebody wakes it, when its share of
-/// the logs changes, or when a retry is due. Each completed round keeps the lease alive.
+/// Runs rounds until shutdown. A round that moved cursors is followed by the next at once. Otherwise the loop waits for
+/// a wake-up, a change of its share of the logs, or a due retry. Each completed round keeps the lease alive.
 pub async fn run<C: Consumer>(
     mut consumer: C,
     assignment: &LogAssignment,

@@ -1,23 +1,23 @@
-//! Which logs go further than a consumer's cursors.
+//! The logs that are ahead of a consumer's cursors.
 
 use sqlx::PgPool;
 
 use super::leases::LogAssignment;
 use crate::log::heads;
 
-/// A log that goes further than a cursor.
+/// A log that is ahead of a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaggingLog {
-    /// Whose log.
+    /// The workspace of the log.
     pub workspace: i32,
-    /// The cursor: the last position that was dealt with.
+    /// The cursor: the last processed position.
     pub after: i64,
     /// The log's last position.
     pub head: i64,
 }
 
-/// The logs of a share that go further than their cursors, by workspace. `cursor` gives the last position that was
-/// dealt with, 0 for a log that is new to the consumer.
+/// The logs of a share that are ahead of their cursors, by workspace. `cursor` returns the last processed position, 0
+/// for a log that is new to the consumer.
 pub async fn lagging_logs(
     pool: &PgPool,
     assignment: &LogAssignment,

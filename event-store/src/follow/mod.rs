@@ -1,23 +1,23 @@
-//! Following logs: what any consumer of logs is made of, whether it fills tables or acts outside.
+//! Following logs: the parts of every consumer of logs, whether it fills tables or acts outside.
 //!
-//! A consumer keeps a cursor for each log, the last position that it has dealt with, and decides itself what is done
-//! with an event and in which transaction its cursor moves. It finds here everything else:
+//! A consumer keeps a cursor for each log, the last position that it has processed. It decides how it processes an
+//! event, and in which transaction its cursor moves. The rest is here:
 //!
-//! - [`lagging_logs`]: which logs of its share go further than their cursors.
+//! - [`lagging_logs`]: the logs of its share that are ahead of their cursors.
 //! - [`read_page`], [`read_pages`]: the next events of a log, or of many, checked for holes ([`LogPage`]).
-//! - [`Leases`]: how the processes of one kind of consumer divide the logs among them.
+//! - [`Leases`]: the division of the logs among the processes of one kind of consumer.
 //! - [`run`]: the loop around a [`Consumer`]'s rounds, with wake-ups and [`Backoff`].
 //!
-//! What wakes a consumer is handed in as a [`Notify`](tokio::sync::Notify): whoever starts it listens on
+//! A consumer gets its wake-ups as a [`Notify`](tokio::sync::Notify). The code that starts it listens on
 //! [`LOG_CHANNEL`] and, for its leases, on [`LEASES_CHANNEL`]. A wake-up is only a hint, so the listener also wakes
 //! slowly without one.
 //!
 //! [`LOG_CHANNEL`]: crate::LOG_CHANNEL
 
-mod backoff; // how long to wait after a failure
+mod backoff; // waits after failures
 mod consumer; // the loop around a consumer's rounds
-mod lagging; // which logs go further than their cursors
-mod leases; // divides the logs among processes
+mod lagging; // the logs that are ahead of their cursors
+mod leases; // division of the logs among processes
 mod page; // the next events of a log, checked for holes
 
 pub use self::backoff::Backoff;

@@ -6,13 +6,13 @@ use sqlx::{PgConnection, PgPool};
 use super::lagging::LaggingLog;
 use crate::log::{self, PageLimit, StoredEvent};
 
-/// Pages that [`read_pages`] reads at the same time.
+/// The number of pages that [`read_pages`] reads at the same time.
 const PAGES_AT_ONCE: usize = 4;
 
 /// Events of one log that directly follow a cursor, without a hole.
 #[derive(Debug)]
 pub struct LogPage {
-    /// Whose log.
+    /// The workspace of the log.
     pub workspace: i32,
     /// The cursor that they follow.
     pub after: i64,
@@ -22,9 +22,9 @@ pub struct LogPage {
 }
 
 impl LogPage {
-    /// Checks a page: it must start right after the cursor and have no hole. What stands before one is kept.
+    /// Checks a page: it must start right after the cursor and have no hole. Events before a hole are kept.
     ///
-    /// `head`: a position that the log is known to reach, so that an empty page before it is a hole too.
+    /// `head` is a position that the log is known to reach, so that an empty page before it is a hole too.
     pub fn check(workspace: i32, after: i64, mut events: Vec<StoredEvent>, head: i64) -> Self {
         let contiguous = (after + 1..).zip(&events).take_while(|(expected, event)| event.position == *expected).count();
         let is_cut = contiguous < events.len();
@@ -43,24 +43,24 @@ impl LogPage {
         &self.events
     }
 
-    /// How much there is to decode.
+    /// The bytes to decode.
     pub fn bytes(&self) -> usize {
         self.events.iter().map(|event| event.payload().len()).sum()
     }
 
-    /// The position of an event that is missing, if the log cannot be followed any further. `None` while events stand
-    /// before the hole: it is met again right after them.
+    /// The position of a missing event, if the log cannot be followed any further. `None` while there are events before
+    /// the hole; it is found again after them.
     pub fn missing(&self) -> Option<i64> {
         (self.has_gap && self.events.is_empty()).then_some(self.after + 1)
     }
 
-    /// The same events, to be tried apart. A hole after them is found again once they are dealt with.
+    /// A copy of the events, to be tried separately. A hole after them is found again once they are processed.
     #[must_use]
     pub fn copy(&self) -> Self {
         Self { workspace: self.workspace, after: self.after, events: self.events.clone(), has_gap: false }
     }
 
-    /// Keeps what stands before an event that is refused; gives the event if nothing does.
+    /// Keeps the events before a rejected one. Returns the rejected event if there are none.
     pub fn truncate_before(&mut self, position: i64) -> Option<StoredEvent> {
         let kept = usize::try_from(position - self.after - 1).unwrap_or(0);
         self.has_gap = false;
@@ -71,7 +71,7 @@ impl LogPage {
         None
     }
 
-    /// Keeps the first half, to find out which event it is that fails.
+    /// Keeps the first half, to find the event that fails.
     pub fn bisect(&mut self) {
         self.events.truncate(self.events.len() / 2);
         self.has_gap = false;
@@ -85,12 +85,12 @@ pub async fn read_page(conn: &mut PgConnection, log: LaggingLog, limit: PageLimi
     Ok(LogPage::check(workspace, after, events, head))
 }
 
-/// Reads the next page of each of these logs, in their order. The limit is for all pages together. Every page is read
-/// to its end, so that the caller holds no connection of the pool afterwards.
+/// Reads the next page of each of these logs, in order. The limit applies to all pages together. Every page is read
+/// completely, so that the caller holds no connection of the pool afterwards.
 pub async fn read_pages(pool: &PgPool, logs: &[LaggingLog], limit: PageLimit) -> Result<Vec<LogPage>, sqlx::Error> {
     let share = i64::try_from(logs.len()).unwrap_or(i64::MAX).max(1);
     let limit = PageLimit { events: limit.events / share, bytes: limit.bytes / share };
-    // Made before they are polled: a stream that borrows a closure is not Send for every lifetime.
+    // Created before they are polled: a stream that borrows a closure is not Send for every lifetime.
     let reads: Vec<_> = logs.iter().map(|&log| read_with(pool, log, limit)).collect();
     stream::iter(reads).buffered(PAGES_AT_ONCE).try_collect().await
 }

@@ -1,29 +1,29 @@
-//! An event as it is stored.
+//! A stored event.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-/// An event as it is stored. Payload and metadata are the text that was appended, in the version that it had then.
+/// A stored event. Payload and metadata are the text that was appended, in the version of that time.
 ///
-/// A replay reads millions of them, so the texts of one stand in one piece of memory.
+/// A replay reads millions of events, so the texts of one share a single allocation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredEvent {
     /// The log.
     pub workspace: i32,
-    /// Its place in the log: 1, 2, 3, …
+    /// Its position in the log: 1, 2, 3, …
     pub position: i64,
-    /// Its place in the stream: 1, 2, 3, …
+    /// Its sequence in the stream: 1, 2, 3, …
     pub sequence: i64,
     /// The time of the append.
     pub recorded_at: DateTime<Utc>,
     /// All its texts, one after the other.
     texts: Box<str>,
-    /// Where each of them ends.
+    /// The end of each of them.
     ends: [usize; PARTS],
 }
 
-/// How many texts an event has.
+/// The number of texts of an event.
 const PARTS: usize = 6;
 
 /// The texts of an event.
@@ -39,7 +39,7 @@ pub struct StoredEventFields<'a> {
     pub event_version: &'a str,
     /// The content: JSON.
     pub payload: &'a str,
-    /// Who, why, when: a JSON object of strings.
+    /// The metadata: a JSON object of strings.
     pub metadata: &'a str,
 }
 
@@ -88,12 +88,12 @@ impl StoredEvent {
         self.text(4)
     }
 
-    /// Who, why, when: a JSON object of strings.
+    /// The metadata: a JSON object of strings.
     pub fn metadata(&self) -> &str {
         self.text(5)
     }
 
-    /// What it takes of the memory.
+    /// The bytes that it takes in memory.
     pub fn size(&self) -> usize {
         size_of::<Self>() + self.texts.len()
     }

@@ -2,15 +2,15 @@
 //!
 //! # Why a reader that has seen position n has seen everything up to n
 //!
-//! An append locks the log's head row, gives its events the positions after the head, writes them, moves the head and
-//! commits. The lock is held until the transaction has ended, and PostgreSQL marks a transaction as committed before it
-//! lets go of its locks. So the next writer, which gets the lock only then and reads the head in a statement of its own
-//! (READ COMMITTED: a new snapshot), sees all events before its own; positions are given in the order of commits; and
-//! a transaction that fails leaves the head where it was, so that no position is lost. A reader's snapshot that holds
-//! position n therefore holds 1 to n. It need not wait for anybody, and it may check: a page that does not begin at the
-//! position after the last one, or has a hole, is a broken log, never a late commit.
+//! An append locks the log's head row. It gives its events the positions after the head, writes them, moves the head
+//! and commits. The lock is held until the transaction has ended, and PostgreSQL marks a transaction as committed
+//! before it releases its locks. The next writer gets the lock only then, and reads the head in a statement of its own
+//! (READ COMMITTED: a new snapshot). So it sees all events before its own, and positions follow the order of commits. A
+//! failed transaction leaves the head unchanged, so no position is lost. A reader's snapshot with position n therefore
+//! contains 1 to n, and the reader need not wait. It may check this: a page that does not begin after the last
+//! position, or has a hole, means a broken log, never a late commit.
 
-mod event; // an event as it is stored
+mod event; // stored events
 mod range; // many events at once
 
 use sqlx::postgres::PgRow;
@@ -20,8 +20,8 @@ pub use self::event::{StoredEvent, StoredEventFields};
 pub use self::range::read_range;
 use crate::json_text::JsonText;
 
-/// A query of events, with the columns that [`raw_event`] takes. It is not checked as it is compiled: such a query
-/// would give each text memory of its own before they are put together.
+/// A query of events, with the columns of [`raw_event`]. It is not checked at compile time, because a checked query
+/// would allocate each text separately first.
 macro_rules! events {
     ($from:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query(concat!(
@@ -33,7 +33,7 @@ macro_rules! events {
     };
 }
 
-/// Which stream: its log, its type and its id.
+/// A stream: its log, its type and its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamKey<'a> {
     /// The log.
@@ -44,7 +44,7 @@ pub struct StreamKey<'a> {
     pub stream_id: &'a str,
 }
 
-/// How much a page may hold.
+/// The limits of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimit {
     /// The most events.
@@ -60,7 +60,7 @@ pub async fn read_after(
     after: i64,
     limit: i64,
 ) -> Result<Vec<StoredEvent>, sqlx::Error> {
-    // Not kept as a prepared statement: a plan made while the log was short would read a long one from its start.
+    // Not a prepared statement: a plan made while the log was short would read a long one from its start.
     events!(
         "FROM log.events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3",
         workspace,
@@ -73,8 +73,8 @@ pub async fn read_after(
     .await
 }
 
-/// Like [`read_after`], but stops before the payloads, as they are stored, sum up to more than `bytes`: events may be
-/// large, and a page has to fit in memory. The first event always comes.
+/// Like [`read_after`], but stops before the stored payloads exceed `bytes` in sum, because events may be large and a
+/// page has to fit in memory. The first event is always returned.
 pub async fn read_page(
     conn: &mut PgConnection,
     workspace: i32,
@@ -100,8 +100,8 @@ pub async fn read_page(
     .await
 }
 
-/// Events of one stream from a sequence on, oldest first, up to a position of the log: at most `limit` of them, and
-/// bounded in bytes as by [`read_page`]. The first one always comes.
+/// Events of one stream from a sequence on, oldest first, up to a position of the log. There are at most `limit`,
+/// bounded in bytes as by [`read_page`]. The first one is always returned.
 pub async fn read_stream(
     conn: &mut PgConnection,
     stream: StreamKey<'_>,

@@ -1,4 +1,4 @@
-//! A request made ready in its caller's task: checked, serialised once, measured. The writer only copies it.
+//! A request prepared in its caller's task: checked, serialised once, measured. The writer only copies it.
 
 mod readable;
 
@@ -13,14 +13,15 @@ use crate::error::AppendError;
 use crate::receipts::Receipt;
 use readable::StorableJson;
 
-/// What an index of the database takes as a key, with room for the columns beside it.
+/// The longest key of an index in the database, with room for the other columns.
 const MAX_KEY_BYTES: usize = 1_024;
-/// A claim's key stands alone in its index but for its kind: a source's name and an external id of the longest fit.
+/// The longest key of a claim. Its index has only the kind besides it, so the longest source name with the longest
+/// external id fits.
 const MAX_CLAIM_KEY_BYTES: usize = 2_048;
-/// The sorting, the sizes and the positions of items are 32-bit in the database.
+/// The most items of a request. Their order, sizes and positions are 32-bit in the database.
 const MAX_ITEMS: usize = 1_000_000;
 
-/// A request that can be written as it is.
+/// A valid request.
 #[derive(Debug)]
 pub(crate) struct ValidatedRequest {
     pub(crate) workspace: i32,
@@ -28,7 +29,7 @@ pub(crate) struct ValidatedRequest {
     pub(crate) stream_id: String,
     pub(crate) expected: Option<i64>,
     pub(crate) events: Vec<ValidatedEvent>,
-    /// Where each item that can be taken is in its event's payload: offset and length in bytes.
+    /// The place of each optional item in its event's payload: offset and length in bytes.
     pub(crate) items: Vec<(usize, usize)>,
     /// The ids of those items, by day and id.
     pub(crate) keys: Vec<ItemKeyRow>,
@@ -37,7 +38,7 @@ pub(crate) struct ValidatedRequest {
     pub(crate) seen: Vec<ItemPrecondition>,
     pub(crate) receipt: Option<Receipt>,
     pub(crate) recorded_at: DateTime<Utc>,
-    /// What it weighs in a queue and in a batch.
+    /// Its size in a queue and in a batch.
     pub(crate) bytes: usize,
 }
 
@@ -45,9 +46,9 @@ pub(crate) struct ValidatedRequest {
 pub(crate) struct ValidatedEvent {
     pub(crate) event_type: String,
     pub(crate) event_version: String,
-    /// With all items.
+    /// The payload with all items.
     pub(crate) payload: String,
-    /// How many of [`ValidatedRequest::items`] are the event's.
+    /// The number of [`ValidatedRequest::items`] that belong to the event.
     pub(crate) items: usize,
     /// The number in the request of the first of them.
     pub(crate) first_item: usize,
@@ -58,15 +59,15 @@ pub(crate) struct ItemKeyRow {
     pub(crate) day: NaiveDate,
     pub(crate) id: Uuid,
     pub(crate) fingerprint: i64,
-    /// Which of [`ValidatedRequest::items`].
+    /// The index in [`ValidatedRequest::items`].
     pub(crate) item: usize,
-    /// Which of [`ValidatedRequest::events`].
+    /// The index in [`ValidatedRequest::events`].
     pub(crate) event: usize,
-    /// Whether the request rests on it being new.
+    /// Whether the request depends on the item being new.
     pub(crate) is_needed: bool,
 }
 
-/// Checks and serialises a request. Whatever the database would refuse for its content is refused here.
+/// Checks and serialises a request. It rejects everything that the database would reject for its content.
 pub(crate) fn prepare(request: AppendRequest) -> Result<ValidatedRequest, AppendError> {
     check_stream(&request)?;
     let mut prepared = ValidatedRequest {
@@ -138,9 +139,9 @@ impl ValidatedRequest {
         Ok(())
     }
 
-    /// The payload with all items, and how many of them can be taken away again: all or none, as one key suffices.
+    /// Writes the payload with all items, and returns how many are optional: all or none, as one key suffices.
     fn join(&mut self, head: &str, items: &[Item], tail: &str) -> Result<(String, usize), AppendError> {
-        // Two strings are well-formed here only where array elements are.
+        // Two strings are valid here only where array elements are.
         check_json("an array of items", &format!(r#"{head}"",""{tail}"#))?;
         let contents: usize = items.iter().map(|item| item.content.len() + 1).sum();
         let mut payload = String::with_capacity(head.len() + contents + tail.len());
@@ -173,7 +174,7 @@ impl ValidatedRequest {
     }
 
     fn weight(&self) -> usize {
-        // What a row costs beside its text.
+        // The size of a row besides its text.
         const ROW: usize = 64;
         let events: usize = self.events.iter().map(|event| ROW + event.payload.len() + self.metadata.len()).sum();
         let claims: usize = self.claims.iter().map(claim_bytes).sum();
@@ -181,7 +182,7 @@ impl ValidatedRequest {
         ROW + events + (self.keys.len() + self.seen.len()) * ROW + claims + receipt
     }
 
-    /// How many rows it writes or looks at, at most, but for its receipt.
+    /// The most rows that it writes or reads, without its receipt.
     pub(crate) fn rows(&self) -> usize {
         self.events.len() + self.keys.len() + self.claims.len() + self.seen.len()
     }
@@ -248,7 +249,7 @@ fn check_text(what: &str, text: &str) -> Result<(), AppendError> {
     if text.contains('\0') { Err(invalid(format!("{what} holds a NUL"))) } else { Ok(()) }
 }
 
-/// The days for which the database can name a partition.
+/// Rejects days for which the database cannot name a partition.
 fn check_day(day: NaiveDate) -> Result<(), AppendError> {
     if (1970..=9999).contains(&day.year()) { Ok(()) } else { Err(invalid(format!("an item of {day}"))) }
 }

@@ -1,12 +1,12 @@
-//! Telling JSON that can be read back from JSON that can only be stored.
+//! The check that stored JSON can be read back.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// JSON that a load will be able to read, which is less than what the database takes: no number beyond a double, no
-/// half of a surrogate pair, not nested too deep; and no NUL, which a text column could not hold.
+/// JSON that a load can read, which is less than the database accepts. It has no number beyond a double, no half of a
+/// surrogate pair and no deep nesting. It has no NUL, which a text column could not hold.
 pub(super) struct StorableJson;
 
 impl<'de> Deserialize<'de> for StorableJson {

@@ -195,7 +195,7 @@ async fn is_delivered(admin: &mut PgConnection) -> bool {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_second_process_takes_over_and_nothing_is_skipped(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn second_process_takes_over_without_skipping(_: PgPoolOptions, connect: PgConnectOptions) {
     let mut admin = admin(&connect).await;
     for statement in [
         "CREATE SCHEMA outside",

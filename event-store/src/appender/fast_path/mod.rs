@@ -1,8 +1,8 @@
-//! What a batch leaves behind if every request in it is accepted.
+//! The predicted outcome of a batch in which every request is accepted.
 //!
-//! Requests of a batch see their predecessors. As long as none contradicts another, what each of them finds follows
-//! from what the first ones expect to find in the log, so only that has to be looked up; `log.append` does. A batch
-//! that contradicts itself, or rests on items that it saw, has no forecast and is judged request by request.
+//! Requests of a batch see their predecessors. If none contradicts another, their outcomes follow from the state that
+//! the first ones expect in the log. So `log.append` has to look up only that state. A batch that contradicts itself,
+//! or depends on items, has no prediction and is checked request by request.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::append::AppendOutcome;
 use crate::claims::{ClaimEffect, ClaimPrecondition};
 use crate::validated_request::ValidatedRequest;
 
-/// The columns that tell `log.append` what a plain batch comes to. All are empty for one that is not.
+/// The columns that describe the predicted outcome to `log.append`. All are empty for a batch without a prediction.
 #[derive(Default)]
 pub(super) struct FastPathPlan {
     pub(super) is_eligible: bool,
@@ -56,7 +56,7 @@ impl FastPathPlan {
             let stream = slot(columns.request_stream[index]);
             let head = slot(columns.stream_head[stream]);
             if let Some(expected) = request.expected {
-                // What it expects at the batch's start, if its predecessors are accepted.
+                // The expected version at the batch's start, if its predecessors are accepted.
                 let expected = expected - i64::from(stream_events[stream]);
                 if forecast.stream_expected[stream].is_some_and(|earlier| earlier != expected) || expected < 0 {
                     return None;
@@ -84,7 +84,7 @@ impl FastPathPlan {
         Some(forecast)
     }
 
-    /// What the callers are answered when all of it came true, from the heads and streams as they were before.
+    /// The outcomes for the callers if the prediction holds, from the heads and streams before the batch.
     pub(super) fn answers(
         &self,
         columns: &AppendColumns<'_>,
@@ -107,8 +107,8 @@ impl FastPathPlan {
         columns.request_stream.iter().zip(moved).map(answer).collect()
     }
 
-    /// Follows each claim through the batch. A request's uses are checked against the state before it, then all are
-    /// made.
+    /// Follows each claim through the batch. The uses of a request are checked against the state before it, then all
+    /// are applied.
     fn foresee_claims(&mut self, requests: &[&ValidatedRequest], columns: &AppendColumns<'_>) -> Option<()> {
         let mut claims: HashMap<usize, ClaimTransition<'_>> = HashMap::with_capacity(columns.claim_key.len());
         let mut next_use = 0;
@@ -158,7 +158,7 @@ impl FastPathPlan {
     }
 }
 
-/// A claim on its way through a batch.
+/// The state of a claim within a batch.
 #[derive(Default)]
 struct ClaimTransition<'a> {
     state: ClaimState<'a>,
@@ -174,7 +174,7 @@ enum ClaimState<'a> {
     Held(&'a str, &'a str),
 }
 
-/// The index here of what the database numbers from 1.
+/// The index of a number of the database, which counts from 1.
 fn slot(number: i32) -> usize {
     usize::try_from(number - 1).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Keeps this process's rows alive, on connections of its own: what the work does to the pool must not look like death.
+//! Renews this process's leases, on its own connections, so that a busy pool does not let them expire.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use uuid::Uuid;
 use super::rows::{self, LiveLease};
 use super::{LeaseConfig, LeaseState, Leases, Shared};
 
-/// Renews a process's leases until shutdown, and gives them back once its consumers have ended.
+/// Renews a process's leases until shutdown, and releases them once its consumers have ended.
 ///
-/// `pool` is a [`lease_pool`]. `name` says where the process runs, for people. `wakeups` come when [`LEASES_CHANNEL`]
-/// is notified.
+/// `pool` is a [`lease_pool`]. `name` describes the process for operators. `wakeups` come when [`LEASES_CHANNEL`] is
+/// notified.
 ///
 /// [`LEASES_CHANNEL`]: super::LEASES_CHANNEL
 pub async fn keep_leases(
@@ -59,13 +59,13 @@ struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
-    /// Renews the lease, unless the work stands still: somebody else may get on.
+    /// Renews the lease, unless the work stands still: then another process should take over.
     async fn renew(&mut self, config: &LeaseConfig) -> Result<(), String> {
         let silence = self.leases.stalled_for();
         if silence > config.standstill {
             return Err(format!("no round was completed for {} s", silence.as_secs()));
         }
-        // Counted from before the database counts, and shorter: this process stops before another begins.
+        // The time starts before the database's and is shorter, so this process stops before another begins.
         let until = Instant::now() + config.lasts.mul_f64(0.8);
         let renewed = tokio::time::timeout(config.lasts.mul_f64(0.4), self.try_renew(config)).await;
         let living = match renewed {
@@ -98,21 +98,21 @@ impl Keeper<'_> {
             rows::leave(&mut session, self.leases.0.holder).await?;
             session.close().await
         };
-        // Whatever is in the way of it ends with the session.
+        // A statement that blocks ends with the session.
         if !matches!(tokio::time::timeout(Duration::from_secs(2), left).await, Ok(Ok(()))) {
-            tracing::debug!("the lease could not be given back: it ends by itself");
+            tracing::debug!("the lease could not be released and expires by itself");
         }
     }
 }
 
-/// A session that is asked nothing but this. A lease need not survive a crash, so its commits do not wait for the disk.
+/// A session for leases only. A lease need not survive a crash, so its commits do not wait for the disk.
 async fn open(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
     let mut session = pool.acquire().await?.detach();
     sqlx::query_scalar!("SELECT set_config('synchronous_commit', 'off', false)").fetch_one(&mut session).await?;
     Ok(session)
 }
 
-/// A pool for leases: like the pool of the work, but never too busy, and its sessions live as long as the process. It
+/// A pool for leases. It is like the pool of the work, but never busy, and its sessions live as long as the process. It
 /// has room for the keeper and for a listener.
 pub fn lease_pool(pool: &PgPool, config: &LeaseConfig) -> PgPool {
     let options: PgPoolOptions = pool.options().clone();
@@ -125,7 +125,7 @@ pub fn lease_pool(pool: &PgPool, config: &LeaseConfig) -> PgPool {
         .connect_lazy_with(pool.connect_options().as_ref().clone())
 }
 
-/// Who shares the logs of each consumer, in one order for everybody.
+/// The holders that share the logs of each consumer, in the same order for every process.
 fn by_consumer(living: Vec<LiveLease>) -> BTreeMap<String, Vec<Uuid>> {
     let mut sharers = BTreeMap::<String, Vec<Uuid>>::new();
     for lease in living {

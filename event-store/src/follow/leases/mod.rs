@@ -1,14 +1,14 @@
 //! Leases: they divide the logs among the processes of one kind of consumer.
 //!
-//! Each process keeps one row alive for each kind of consumer that it runs ([`keeper`]) and deals with those logs that
-//! are its own among the living ([`mod@owner`]). There is no leader, and nothing is written per log. A process whose
-//! row lapses stops by its own clock before the others take its logs over. One that does not notice, because it was
-//! frozen, must meet a compare-and-set of its cursors. So leases save work, and never decide what is right: two owners
-//! of one log for a moment cost a lost transaction, none for a moment costs that moment.
+//! Each process renews one row for each kind of consumer that it runs ([`keeper`]). It processes those logs that it
+//! owns among the living holders ([`mod@owner`]). There is no leader, and nothing is written per log. A process whose
+//! lease expires stops by its own clock before others take its logs over. A frozen process does not notice, so its
+//! cursors move by compare-and-set. Leases thus save work, and never ensure correctness. If a log has two owners for a
+//! moment, one loses a transaction; if it has none, it waits for that moment.
 
-mod keeper; // keeps this process's rows alive
-mod owner; // whose log it is
-mod rows; // log.leases
+mod keeper; // renews this process's leases
+mod owner; // the owner of a log
+mod rows; // the table log.leases
 #[cfg(test)]
 mod tests;
 
@@ -24,14 +24,14 @@ pub use keeper::{keep_leases, lease_pool};
 pub use owner::owner;
 pub use rows::{LEASES_CHANNEL, LeaseStatus, leases};
 
-/// How long leases last.
+/// The durations of leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseConfig {
-    /// After this long without a renewal, others take the logs over.
+    /// The lifetime of a lease. Without a renewal, others take the logs over.
     pub lasts: Duration,
     /// How often it is renewed.
     pub renew_every: Duration,
-    /// A process that has not got on with its work for so long does not renew its lease.
+    /// The longest time without progress. After it, a process does not renew its lease.
     pub standstill: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Default for LeaseConfig {
     }
 }
 
-/// The leases of one process: what its consumers may deal with, and how they get on. Clones look at the same.
+/// The leases of one process: the logs of its consumers, and their progress. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Leases(Arc<Shared>);
 
@@ -52,16 +52,16 @@ struct Shared {
     consumers: Vec<String>,
     config: LeaseConfig,
     state: watch::Sender<LeaseState>,
-    /// When each consumer last got on.
+    /// When each consumer last made progress.
     beats: Mutex<BTreeMap<String, Instant>>,
 }
 
-/// What was true when the leases were last renewed.
+/// The state at the last renewal.
 #[derive(Debug, Default)]
 struct LeaseState {
-    /// Until when this process may act on it.
+    /// The end of its validity.
     until: Option<Instant>,
-    /// Who shares the logs of each consumer.
+    /// The holders that share the logs of each consumer.
     living: BTreeMap<String, Vec<Uuid>>,
 }
 
@@ -72,30 +72,30 @@ impl LeaseState {
 }
 
 impl Leases {
-    /// None yet, for a process with this id that runs these kinds of consumers.
+    /// The leases of a process with this id that runs these kinds of consumers; none is held yet.
     pub fn new(holder: Uuid, consumers: Vec<String>, config: LeaseConfig) -> Self {
         let now = Instant::now();
         let beats = Mutex::new(consumers.iter().map(|consumer| (consumer.clone(), now)).collect());
         Self(Arc::new(Shared { holder, consumers, config, state: watch::Sender::default(), beats }))
     }
 
-    /// The share of the logs that one of its consumers has.
+    /// The share of the logs of one of its consumers.
     pub fn assignment(&self, consumer: &str) -> LogAssignment {
         LogAssignment::Leased { leases: self.clone(), consumer: consumer.to_owned() }
     }
 
-    /// For how long a consumer has completed no round and no part of one: the one that is silent longest.
+    /// The time since the last progress of the consumer that is silent longest.
     pub fn stalled_for(&self) -> Duration {
         let beats = self.0.beats.lock().unwrap_or_else(PoisonError::into_inner);
         beats.values().map(Instant::elapsed).max().unwrap_or_default()
     }
 
-    /// Whether this process has a share of the logs at the moment.
+    /// Whether this process has a share of the logs now.
     pub fn holds(&self) -> bool {
         self.0.state.borrow().holds()
     }
 
-    /// How long they last.
+    /// The durations.
     pub fn config(&self) -> &LeaseConfig {
         &self.0.config
     }
@@ -106,7 +106,7 @@ impl Leases {
         state.holds() && owner(workspace, sharers) == Some(self.0.holder)
     }
 
-    /// Notes a renewal; wakes the consumers if that gives them other logs than before.
+    /// Stores a renewal, and wakes the consumers if it changes their logs.
     fn renewed(&self, new: LeaseState) {
         self.0.state.send_if_modified(|state| {
             let is_other = !state.holds() || state.living != new.living;
@@ -120,22 +120,22 @@ impl Leases {
     }
 }
 
-/// The logs that a consumer may deal with.
+/// The logs of a consumer.
 #[derive(Debug, Clone)]
 pub enum LogAssignment {
-    /// All of them, for one who catches up and goes: whoever else follows loses or wins by compare-and-set.
+    /// All logs, for a consumer that catches up and ends. Any other consumer of them wins or loses by compare-and-set.
     Everything,
-    /// Those that this process has at the moment.
+    /// The logs that this process owns now.
     Leased {
-        /// The process's.
+        /// The leases of the process.
         leases: Leases,
-        /// Which of its consumers.
+        /// The kind of consumer.
         consumer: String,
     },
 }
 
 impl LogAssignment {
-    /// Whether a log is to be dealt with.
+    /// Whether the consumer processes a log.
     pub fn has(&self, workspace: i32) -> bool {
         match self {
             Self::Everything => true,
@@ -143,7 +143,7 @@ impl LogAssignment {
         }
     }
 
-    /// Notes that the work goes on. `false` if it may not, because the lease is over.
+    /// Records progress. `false` if the lease is over, so that the work must stop.
     pub fn heartbeat(&self) -> bool {
         match self {
             Self::Everything => true,
@@ -156,7 +156,7 @@ impl LogAssignment {
         }
     }
 
-    /// Tells when there are other logs to deal with than before. Never, if it is all of them.
+    /// The changes of the share. There are none if it is all logs.
     pub(super) fn changes(&self) -> Changes {
         match self {
             Self::Everything => Changes(None),
@@ -165,12 +165,12 @@ impl LogAssignment {
     }
 }
 
-/// Changes of a share.
+/// The changes of a share.
 #[derive(Debug)]
 pub(super) struct Changes(Option<watch::Receiver<LeaseState>>);
 
 impl Changes {
-    /// Returns at the next one. Cancel-safe.
+    /// Returns at the next change. It is cancel-safe.
     pub(super) async fn next(&mut self) {
         let changed = match &mut self.0 {
             Some(state) => state.changed().await.is_ok(),

@@ -1,14 +1,14 @@
-//! The owner of a log: a function of the living holders and nothing else, by rendezvous hashing. Each holder has a
-//! score for each log; the highest one owns the log. When a holder joins or leaves, only its own logs move.
+//! The owner of a log, computed only from the living holders by rendezvous hashing. Each holder has a score for each
+//! log, and the highest one owns it. When a holder joins or leaves, only its own logs move.
 
 use uuid::Uuid;
 
-/// The one among `living` that owns a log, whatever their order. `None` if nobody lives.
+/// The owner of a log among `living`, whatever their order. `None` if there are none.
 pub fn owner(workspace: i32, living: &[Uuid]) -> Option<Uuid> {
     living.iter().copied().max_by_key(|&holder| (score(holder, workspace), holder))
 }
 
-/// Programs of different builds divide the same logs, so this must never change.
+/// The score of a holder for a log. It must never change, because programs of different builds divide the same logs.
 fn score(holder: Uuid, workspace: i32) -> u64 {
     let (high, low) = holder.as_u64_pair();
     let log = u64::from(workspace.cast_unsigned());

@@ -8,17 +8,17 @@ use uuid::Uuid;
 
 use super::LeaseConfig;
 
-/// The channel that is notified when a holder joined or left, so that the others divide the logs anew at once.
+/// The channel that is notified when a holder joins or leaves, so that the others divide the logs anew at once.
 pub const LEASES_CHANNEL: &str = "highwater_leases";
 
-/// A lease that is not over.
+/// A valid lease.
 #[derive(Debug, Clone)]
 pub(super) struct LiveLease {
     pub(super) consumer: String,
     pub(super) holder: Uuid,
 }
 
-/// Makes a process's rows last as long as a lease from now, and gives all that live. Rows that are not there are made.
+/// Renews a process's rows and returns all valid ones. Missing rows are created.
 pub(super) async fn renew(
     session: &mut PgConnection,
     holder: Uuid,
@@ -39,7 +39,7 @@ pub(super) async fn renew(
     .fetch_all(&mut *session)
     .await?;
     if joined.contains(&true) {
-        // Those of whom nothing was heard for so long are of no interest to anybody any more.
+        // Rows that were not renewed for this long are removed.
         sqlx::query!("DELETE FROM log.leases WHERE renewed_at < clock_timestamp() - interval '1 hour'")
             .execute(&mut *session)
             .await?;
@@ -55,7 +55,7 @@ pub(super) async fn renew(
     .await
 }
 
-/// Removes a process's rows, so that the others have its logs at once.
+/// Removes a process's rows, so that the others get its logs at once.
 pub(super) async fn leave(session: &mut PgConnection, holder: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM log.leases WHERE holder = $1", holder).execute(&mut *session).await?;
     announce(session).await
@@ -69,19 +69,20 @@ async fn announce(session: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// The lease of one process for one kind of consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseStatus {
-    /// The kind of consumer: only those of the same kind share its logs.
+    /// The kind of consumer. Only processes of the same kind share its logs.
     pub consumer: String,
     /// The process's id, new at each start.
     pub holder: Uuid,
-    /// Where it runs, for people.
+    /// The description of the process, for operators.
     pub name: String,
-    /// Since when it takes part.
+    /// The start of its participation.
     pub started_at: DateTime<Utc>,
-    /// When it last said that it lives, by the database's clock.
+    /// The last renewal, by the database's clock.
     pub renewed_at: DateTime<Utc>,
-    /// How long ago that is.
+    /// The time since the last renewal.
     pub silent_for: Duration,
-    /// Whether it has a share of the logs. One that does not was killed, is frozen or cut off, or stands still.
+    /// Whether it has a share of the logs. If not, the process was killed, is frozen or disconnected, or makes no
+    /// progress.
     pub is_living: bool,
 }
 

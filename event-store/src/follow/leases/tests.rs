@@ -23,7 +23,7 @@ proptest! {
     }
 
     #[test]
-    fn only_the_logs_of_one_who_leaves_move(living in (1..=8_usize).prop_flat_map(holders), logs in prop::collection::vec(any::<i32>(), 200)) {
+    fn only_logs_of_a_leaving_holder_move(living in (1..=8_usize).prop_flat_map(holders), logs in prop::collection::vec(any::<i32>(), 200)) {
         let (leaver, stay) = living.split_first().unwrap();
         for log in logs {
             let (before, after) = (owner(log, &living), owner(log, stay));
@@ -41,7 +41,7 @@ proptest! {
 }
 
 #[test]
-fn nobody_owns_anything_among_none() {
+fn log_has_no_owner_without_holders() {
     assert_eq!(owner(1, &[]), None);
 }
 
@@ -63,7 +63,7 @@ fn state(until: Instant, living: &[Uuid]) -> LeaseState {
 }
 
 #[test]
-fn a_lease_ends_by_the_holders_own_clock() {
+fn lease_ends_by_the_holders_own_clock() {
     let me = Uuid::from_u128(7);
     let leases = leases(me);
     let share = leases.assignment(CONSUMER);

@@ -1,7 +1,6 @@
-//! Many events at once, by `COPY … TO STDOUT (FORMAT binary)`: parsed in place, without what a row costs.
+//! Many events at once, by `COPY … TO STDOUT (FORMAT binary)`, parsed in place without the overhead of rows.
 //!
-//! What comes is one message per row, the first one after a header: the number of columns, then each one's length and
-//! bytes.
+//! There is one message per row, the first one after a header: the number of columns, then each one's length and bytes.
 
 use chrono::DateTime;
 use futures_util::stream::BoxStream;
@@ -10,33 +9,33 @@ use sqlx::PgConnection;
 
 use super::event::{StoredEvent, StoredEventFields};
 
-/// What a binary copy begins with; flags and the length of an extension follow, which are none.
+/// The header of a binary copy. Flags and the length of an extension follow; both are zero.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// Where the count of columns would be, at the end.
+/// The end marker, in place of a count of columns.
 const END: i16 = -1;
-/// Position, sequence and time, then the six texts.
+/// The columns: position, sequence and time, then the six texts.
 const COLUMNS: i16 = 9;
-/// From when PostgreSQL counts its microseconds: 2000-01-01, in those that count from 1970.
+/// The origin of PostgreSQL's time, 2000-01-01, in microseconds since 1970.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// The events of a log after one position and up to another, one after the other as the database finds them. In a
-/// transaction they are found by the index, whatever the planner thinks of a sort.
+/// The events of a log after one position and up to another, in the order in which the database finds them. In a
+/// transaction, the index finds them, whatever the planner prefers for a sort.
 ///
-/// A session whose stream is dropped before its end is good for nothing more: it must be closed.
+/// A session whose stream is dropped before its end cannot be used any more and must be closed.
 pub async fn read_range(
     session: &mut PgConnection,
     workspace: i32,
     after: i64,
     through: i64,
 ) -> Result<BoxStream<'_, Result<StoredEvent, sqlx::Error>>, sqlx::Error> {
-    // Sorted, the first event would come when the last one was read, and each would cost twice as much.
+    // With a sort, the first event would come only after the last was read, and each would cost twice as much.
     sqlx::query!(
         "SELECT set_config('enable_sort', 'off', true) AS sort,
                 set_config('max_parallel_workers_per_gather', '0', true) AS workers"
     )
     .fetch_one(&mut *session)
     .await?;
-    // COPY takes no parameters. These are numbers.
+    // COPY takes no parameters; the values are numbers.
     let statement = format!(
         "COPY (SELECT position, sequence, recorded_at, aggregate_type, aggregate_id, event_type, event_version, payload,
                       metadata
@@ -48,7 +47,7 @@ pub async fn read_range(
     Ok(events.try_filter_map(async |event| Ok(event)).boxed())
 }
 
-/// The event of a message; `None` at the end of them.
+/// Parses the event of a message; `None` at the end.
 fn event(workspace: i32, message: &[u8]) -> Result<Option<StoredEvent>, sqlx::Error> {
     let mut row = Row(message.strip_prefix(HEADER).unwrap_or(message));
     let event = match row.take().map(i16::from_be_bytes) {
@@ -59,11 +58,11 @@ fn event(workspace: i32, message: &[u8]) -> Result<Option<StoredEvent>, sqlx::Er
     event.map(Some).ok_or_else(|| sqlx::Error::Protocol("a row of the log did not come as it should".to_owned()))
 }
 
-/// What is left of a row.
+/// The rest of a row.
 struct Row<'a>(&'a [u8]);
 
 impl<'a> Row<'a> {
-    /// `None` if its columns are others.
+    /// `None` if the columns differ.
     fn event(mut self, workspace: i32) -> Option<StoredEvent> {
         let (position, sequence, micros) = (self.number()?, self.number()?, self.number()?);
         let recorded_at = DateTime::from_timestamp_micros(micros.checked_add(EPOCH_MICROS)?)?;
@@ -84,7 +83,7 @@ impl<'a> Row<'a> {
         Some(*taken)
     }
 
-    /// A column's bytes. One that is null has the length -1, and none of these columns can be.
+    /// Reads a column's bytes. The length -1 means null, which none of these columns may be.
     fn column(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(i32::from_be_bytes(self.take()?)).ok()?;
         let (column, rest) = self.0.split_at_checked(length)?;

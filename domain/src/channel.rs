@@ -1,4 +1,4 @@
-//! Where a campaign runs and what a source reports on.
+//! Channels: where a campaign runs and what a source reports on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The channels that have a meaning everywhere. Any other name in the same shape is a custom channel.
+/// The channels with a common meaning. Any other name of the same form is a custom channel.
 pub const KNOWN: [&str; 13] = [
     "paid_search",
     "paid_social",
@@ -28,7 +28,7 @@ pub const KNOWN: [&str; 13] = [
 #[serde(try_from = "String", into = "String")]
 pub struct Channel(String);
 
-/// A text that is no channel name.
+/// The error of a text that is not a channel name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not a channel name: lower-case letters, digits and _, starting with a letter, at most 40")]
 pub struct ChannelError;

@@ -1,4 +1,4 @@
-//! The newtypes that name things. Parsing and printing, nothing else.
+//! Ids as newtypes, with parsing and formatting only.
 
 use std::fmt;
 use std::str::FromStr;

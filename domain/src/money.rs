@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An ISO 4217 code: three capital letters. The list of codes is the sender's business; the shape is ours.
+/// An ISO 4217 code: three capital letters. Only the form is checked, not the list of codes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
 
-/// A text that is no currency code.
+/// The error of a text that is not a currency code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not an ISO 4217 currency code such as EUR")]
 pub struct CurrencyError;
@@ -19,7 +19,7 @@ pub struct CurrencyError;
 impl Currency {
     /// The code, such as `EUR`.
     pub fn code(&self) -> &str {
-        // Only capital ASCII letters get in.
+        // The constructor accepts only capital ASCII letters.
         std::str::from_utf8(&self.0).unwrap_or("XXX")
     }
 }

@@ -1,6 +1,6 @@
 //! Stable codes for the rules of the domain: what a receipt stores and what a caller sees.
 
-/// Gives an error type `code`, exhaustive over its variants, and `CODES`, the list of all codes.
+/// Implements `code`, exhaustive over the variants of an error, and `CODES`, the list of all codes.
 macro_rules! rule_codes {
     ($error:ident { $($rule:pat => $code:literal,)+ }) => {
         impl $error {

@@ -1,4 +1,4 @@
-//! Statements: what a pull source says a total is, as of now. The newest (`stated_at`, then position) wins.
+//! Statements: totals as of now, from a pull source. The newest (`stated_at`, then position) wins.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ use crate::zone::Zone;
 
 pub use crate::catalogue::STATEMENT_STREAM as STREAM_TYPE;
 
-/// A batch of what one source states, in one grain and zone: only what differs from what it stated last.
+/// A batch of one source's statements, in one grain and zone: only what differs from its last statements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatementsRecorded {
-    /// The source that says so.
+    /// The source that stated it.
     pub source: SourceId,
     /// The series of the source that it belongs to; left out of the first one, whose id is the source's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<SourceId>,
     /// The currency of every money value in it.
     pub currency: Currency,
-    /// How long each bucket is.
+    /// The length of each bucket.
     pub grain: Grain,
     /// The zone whose days and hours the buckets are.
     pub time_zone: Zone,
@@ -39,7 +39,7 @@ pub struct StatementsRecorded {
     pub statements: Vec<Statement>,
 }
 
-/// What one campaign's totals are in one bucket. Measures that it does not name stay as they were.
+/// One campaign's totals in one bucket. Measures that are not named stay as they were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Statement {
@@ -70,13 +70,13 @@ impl StatementsRecorded {
 /// The grain and zone in which the buckets of a batch are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BucketSpec {
-    /// How long each bucket is.
+    /// The length of each bucket.
     pub grain: Grain,
     /// The zone whose days and hours the buckets are.
     pub zone: Zone,
 }
 
-/// A statement as it is sent. [`validate`](Self::validate) checks what can be checked of it by itself.
+/// A statement as it is sent. [`validate`](Self::validate) checks it without any lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementInput {
     /// The campaign.
@@ -85,7 +85,7 @@ pub struct StatementInput {
     pub bucket: Bucket,
     /// The totals. Measures that it does not name stay as they were.
     pub measures: BTreeMap<Measure, Amount>,
-    /// As of when the source says so; the moment at which the batch is received, if left out.
+    /// The instant as of which the totals are stated; the time of receipt if left out.
     pub stated_at: Option<DateTime<Utc>>,
 }
 
@@ -112,7 +112,8 @@ impl StatementInput {
         Ok(())
     }
 
-    /// As of when it holds, for a batch that was received at `now`. Cut to the millisecond, as events keep it.
+    /// The instant as of which it is stated, for a batch that was received at `now`. Truncated to the millisecond, as
+    /// in events.
     pub fn stated_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         truncate_to_millis(self.stated_at.unwrap_or(now))
     }
@@ -126,7 +127,7 @@ impl StatementInput {
     }
 }
 
-/// How an error names the amount of a measure.
+/// The name of a measure's amount in errors.
 pub fn measure_field(measure: Measure) -> String {
     format!("measures.{measure}")
 }

@@ -1,30 +1,30 @@
-//! Short texts that people and systems write: one line, bounded, nothing invisible to break a log or a key.
+//! Short texts: one line, of limited length, without control characters.
 
 use thiserror::Error;
 
-/// Why a text is not taken.
+/// The error of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TextError {
-    /// Nothing, or only white space.
+    /// The text is empty or only white space.
     #[error("must not be empty")]
     Empty,
-    /// More characters than allowed.
+    /// The text is too long.
     #[error("has {length} characters, at most {max} are allowed")]
     TooLong {
-        /// How many it has.
+        /// Its length in characters.
         length: usize,
-        /// How many it may have.
+        /// The longest allowed length.
         max: usize,
     },
-    /// A line break, a tab, NUL or another control character.
+    /// The text contains a line break, a tab, NUL or another control character.
     #[error("must not contain control characters such as line breaks")]
     ControlCharacter,
-    /// A name that means something else where names are used.
+    /// The name has another meaning.
     #[error("must be none of *, . and ..")]
     Reserved,
 }
 
-/// Takes a text of 1 to `max` characters without control characters, as it is.
+/// Accepts a text of 1 to `max` characters without control characters, unchanged.
 pub(crate) fn check_line(text: &str, max: usize) -> Result<(), TextError> {
     let length = text.chars().count();
     if text.trim().is_empty() {

@@ -12,7 +12,7 @@ use thiserror::Error;
 #[serde(try_from = "String", into = "String")]
 pub struct Zone(pub Tz);
 
-/// A text that names no time zone.
+/// The error of a text that names no time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not an IANA time zone such as Europe/Berlin or UTC")]
 pub struct ZoneError;

@@ -13,7 +13,7 @@ use crate::zone::Zone;
 /// The most cells that one calendar may have.
 pub const MAX_CELLS: usize = 10_000;
 
-/// How finely a query is cut.
+/// The length of a query's cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Granularity {
@@ -32,7 +32,7 @@ pub enum Granularity {
     All,
 }
 
-/// A name that is no granularity.
+/// The error of a name that is not a granularity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not a granularity: 15m, hour, day, week, month or all")]
 pub struct GranularityError;
@@ -71,7 +71,7 @@ impl FromStr for Granularity {
 /// One cell of a calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportBucket {
-    /// What it is called: the date of its first day in the range, or for hours and quarters its first instant in UTC.
+    /// Its label: the date of its first day in the range, or for hours and quarters its first instant in UTC.
     pub label: String,
     /// Its first instant.
     pub start: DateTime<Utc>,
@@ -92,7 +92,7 @@ pub struct Calendar {
     end: DateTime<Utc>,
 }
 
-/// Why dates were not cut.
+/// The error of cutting dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CalendarError {
     /// The last day comes before the first.
@@ -138,9 +138,9 @@ impl Calendar {
         Ok(Self { cells, start, end })
     }
 
-    /// The same cells at other dates, one for one, to be compared with these. `to` never turns the order of dates
-    /// around. What lies within a day keeps its distance from midnight. A cell is empty where nothing corresponds to
-    /// it: the hour that a day of 25 hours has more, or a date that `to` takes to where the next one goes.
+    /// The same cells at other dates, one for one, for a comparison. `to` keeps the order of dates. Times within a day
+    /// keep their distance from midnight. A cell is empty if nothing corresponds to it: the additional hour of a day of
+    /// 25 hours, or a date that `to` maps to where the next one goes.
     pub fn moved(
         &self,
         granularity: Granularity,
@@ -163,7 +163,7 @@ impl Calendar {
         Ok(Self { cells, start: moved(self.start)?, end: moved(self.end)? })
     }
 
-    /// The cells in order. None only where the zone skipped every date of the range.
+    /// The cells in order. There are none only if the zone skipped every date of the range.
     pub fn cells(&self) -> &[ReportBucket] {
         &self.cells
     }

@@ -1,4 +1,4 @@
-//! Where a zone's hours and days begin. Works from UTC to local time only, which is never ambiguous.
+//! The beginnings of a zone's hours and days. All conversions go from UTC to local time, which is never ambiguous.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
 
@@ -31,7 +31,7 @@ pub fn utc_month(instant: DateTime<Utc>) -> DateTime<Utc> {
 
 fn round_down(instant: DateTime<Utc>, step_s: i64) -> DateTime<Utc> {
     let seconds = instant.timestamp();
-    // Before the first instant that can be represented there is nothing to round down to.
+    // Below the first representable instant, there is nothing to round down to.
     DateTime::from_timestamp(seconds - seconds.rem_euclid(step_s), 0).unwrap_or(instant)
 }
 
@@ -45,10 +45,10 @@ pub fn local_date(instant: DateTime<Utc>, zone: Zone) -> NaiveDate {
     local(instant, zone).date()
 }
 
-/// The first instant of a local date: midnight; where clocks skip midnight, the first instant after it; where midnight
-/// comes twice, the earlier one. A date that the zone skipped begins, and ends, where the next one begins.
+/// The first instant of a local date. It is midnight, or the first instant after a skipped midnight, or the earlier of
+/// two midnights. A date that the zone skipped begins, and ends, where the next one begins.
 ///
-/// Dates outside of [`FIRST_DATE`]..=[`LAST_DATE`] are taken as the nearest of these two.
+/// Dates outside of [`FIRST_DATE`]..=[`LAST_DATE`] count as the nearest of these two.
 pub fn day_start(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
     start_of(date.clamp(FIRST_DATE, LAST_DATE), zone)
 }
@@ -71,7 +71,7 @@ fn start_of(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
 /// The first instant whose local date is not before `date`, where local time jumps over that date's midnight.
 fn first_instant_past_gap(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
     let midnight = date.and_time(chrono::NaiveTime::MIN).and_utc();
-    // No offset has been further from UTC than 16 hours, so the jump lies between these two.
+    // No offset was ever further from UTC than 16 hours, so the jump lies between these two.
     let (mut before, mut past) = (midnight - TimeDelta::hours(16), midnight + TimeDelta::hours(16));
     while (past - before).num_seconds() > 1 {
         let middle = before + TimeDelta::seconds((past - before).num_seconds() / 2);
@@ -84,7 +84,7 @@ fn first_instant_past_gap(date: NaiveDate, zone: Zone) -> DateTime<Utc> {
     past
 }
 
-/// Whether an hour's bucket of this zone starts here: a clock shows a whole hour, or a date begins without one.
+/// Whether an hour's bucket of this zone starts here: the local time is a whole hour, or a date begins at another time.
 pub(super) fn is_hour_start(instant: DateTime<Utc>, zone: Zone) -> bool {
     quarter_hour(instant) == instant
         && (shows_whole_hour(instant, zone) || day_start(local_date(instant, zone), zone) == instant)
@@ -93,7 +93,7 @@ pub(super) fn is_hour_start(instant: DateTime<Utc>, zone: Zone) -> bool {
 /// The first start of an hour's bucket after this one.
 pub(super) fn next_hour(start: DateTime<Utc>, zone: Zone) -> DateTime<Utc> {
     let mut date = local_date(start, zone);
-    // Clocks have never been moved so that two whole hours lay more than 2 hours apart.
+    // No clock change ever put two whole hours more than 2 hours apart.
     for quarters in 1..=8 {
         let edge = start + TimeDelta::seconds(quarters * QUARTER_S);
         let edge_date = local_date(edge, zone);
@@ -110,8 +110,8 @@ fn shows_whole_hour(instant: DateTime<Utc>, zone: Zone) -> bool {
     local.minute() == 0 && local.second() == 0
 }
 
-/// What a clock in this zone shows, its offset from UTC being rounded up to a quarter of an hour. Only offsets of the
-/// 1970s need that; rounding them up moves midnight to the quarter before it, as [`day_start`] does.
+/// The local time in this zone, with its offset from UTC rounded up to a quarter of an hour. Only offsets of the 1970s
+/// need that; rounding them up moves midnight to the quarter before it, as in [`day_start`].
 fn local(instant: DateTime<Utc>, zone: Zone) -> NaiveDateTime {
     let utc = instant.naive_utc();
     let offset_s = i64::from(zone.0.offset_from_utc_datetime(&utc).fix().local_minus_utc());

@@ -1,8 +1,8 @@
-//! Buckets of time: the grains in which numbers are kept, and the calendar cuts of a query.
+//! Buckets of time: the grains of stored numbers, and the calendar cells of a query.
 //!
-//! Increments are kept in 15-minute UTC buckets, because every offset in use today is a multiple of 15 minutes: any
-//! zone's hours and days (30- and 45-minute offsets, days of 23 and 25 hours) are whole numbers of them. Every edge
-//! that this module computes therefore lies on a quarter of an hour in UTC. (Two zones had other offsets in the 1970s,
+//! Increments are kept in 15-minute UTC buckets, because every offset in use today is a multiple of 15 minutes. So the
+//! hours and days of any zone are whole numbers of them, with offsets of 30 and 45 minutes and days of 23 and 25 hours.
+//! Every edge that this module computes lies on a quarter of an hour in UTC. (Two zones had other offsets in the 1970s,
 //! Monrovia and Kiritimati; theirs are rounded.)
 
 mod calendar;
@@ -27,7 +27,7 @@ pub const FIRST_DATE: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("19
 /// The last day that dates and buckets may name.
 pub const LAST_DATE: NaiveDate = NaiveDate::from_ymd_opt(2199, 12, 31).expect("2199-12-31 is a date");
 
-/// How long a stored bucket is.
+/// The length of a stored bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Grain {
@@ -42,7 +42,7 @@ pub enum Grain {
     Day,
 }
 
-/// A name that is no grain.
+/// The error of a name that is not a grain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not a grain: 15m, hour or day")]
 pub struct GrainError;
@@ -60,7 +60,7 @@ impl Grain {
         }
     }
 
-    /// Its usual length. A day in which clocks are changed has an hour more or less.
+    /// Its usual length. A day with a clock change is an hour longer or shorter.
     pub fn seconds(self) -> i64 {
         match self {
             Self::QuarterHour => 900,
@@ -107,7 +107,7 @@ pub struct Span {
     pub date: Option<NaiveDate>,
 }
 
-/// Why a bucket is none of its grain and zone.
+/// The error of a bucket that does not fit its grain and zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BucketError {
     /// A day's bucket is named by its date.
@@ -116,10 +116,10 @@ pub enum BucketError {
     /// A shorter bucket is named by its first instant.
     #[error("must be an instant such as 2026-11-21T10:00:00Z, because the grain is shorter than a day")]
     InstantExpected,
-    /// Not the first instant of any bucket of this grain.
+    /// It is not the first instant of a bucket of this grain.
     #[error("is not the start of a bucket of this grain in this time zone")]
     NotAligned,
-    /// The zone's calendar went past this date.
+    /// The zone's calendar skipped this date.
     #[error("is a date that this time zone skipped")]
     NoSuchDay,
     /// Before [`FIRST_DATE`] or after [`LAST_DATE`].
@@ -128,10 +128,10 @@ pub enum BucketError {
 }
 
 impl Bucket {
-    /// The time that this bucket covers, if it is one of this grain in this zone.
+    /// The time that this bucket covers, if it fits this grain in this zone.
     ///
-    /// An hour's bucket starts where a clock in the zone shows a whole hour, or at the first instant of a date whose
-    /// midnight does not exist. It ends where the next one starts, so an hour in which clocks move by 30 minutes
+    /// An hour's bucket starts where the local time is a whole hour, or at the first instant of a date whose midnight
+    /// does not exist. It ends where the next one starts. So an hour with a clock change of 30 minutes
     /// (`Australia/Lord_Howe`) is 90 minutes long.
     pub fn resolve(self, grain: Grain, zone: Zone) -> Result<Span, BucketError> {
         match (grain, self) {

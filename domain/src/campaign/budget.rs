@@ -1,4 +1,4 @@
-//! What a campaign may spend.
+//! The budget of a campaign.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use thiserror::Error;
 
 use crate::money::Money;
 
-/// What a campaign may spend, and in which time.
+/// What a campaign may spend, and in which period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Budget {
-    /// How much: more than 0, in the campaign's currency.
+    /// The amount: more than 0, in the campaign's currency.
     pub amount: Money,
-    /// In which time it may spend that.
+    /// The period of the amount.
     pub per: BudgetPeriod,
 }
 
-/// The time in which a campaign may spend its budget.
+/// The period of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -29,13 +29,13 @@ pub enum BudgetPeriod {
     Day,
 }
 
-/// A name that is no period of a budget.
+/// The error of a name that is not a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not the period of a budget: total or day")]
 pub struct BudgetPeriodError;
 
 impl Budget {
-    /// So much for the whole campaign.
+    /// A budget for the whole campaign.
     pub fn total(amount: Money) -> Self {
         Self { amount, per: BudgetPeriod::Total }
     }

@@ -1,4 +1,4 @@
-//! What a campaign can be asked to do.
+//! The commands of a campaign.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::ids::CampaignId;
 use crate::money::Currency;
 use crate::zone::Zone;
 
-/// A command to a campaign. `at` is when it was given.
+/// A command to a campaign. `at` is the time of the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CampaignCommand {
-    /// Draft it.
+    /// Create it as a draft.
     Create {
         /// Its id.
         campaign: CampaignId,
         /// Its name.
         name: String,
-        /// Where it is to run; may still be open.
+        /// Its channels; may be empty.
         channels: Vec<Channel>,
         /// The currency of its budget.
         currency: Currency,
@@ -30,40 +30,40 @@ pub enum CampaignCommand {
         starts_on: NaiveDate,
         /// Its last day, if it has one.
         ends_on: Option<NaiveDate>,
-        /// What it may spend; `None`: no limit.
+        /// Its budget; `None`: no limit.
         budget: Option<Budget>,
-        /// What others call it.
+        /// Its ids in other systems.
         external_ids: Vec<ExternalId>,
-        /// Free labels.
+        /// Its labels.
         attributes: BTreeMap<String, String>,
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
-    /// Change some of what it is.
+    /// Change some of its details.
     Edit(CampaignEdit),
     /// Start it on its first day.
     Launch {
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
-    /// Hold it.
+    /// Pause it.
     Pause {
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
-    /// Let it go on.
+    /// Resume it.
     Resume {
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
     /// End it.
     Complete {
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
-    /// Put it away.
+    /// Archive it.
     Archive {
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
     /// Bring it back from the archive.
@@ -73,15 +73,14 @@ pub enum CampaignCommand {
     },
     /// Give it a budget, or none.
     SetBudget {
-        /// What it may spend; `None`: no limit.
+        /// The budget; `None`: no limit.
         budget: Option<Budget>,
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
 }
 
-/// What to change of a campaign. `None` leaves a part as it is; for a part that it may lack, `Some(None)` takes it
-/// away.
+/// The changes of an edit. `None` leaves a detail unchanged; for an optional detail, `Some(None)` removes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignEdit {
     /// Another name.
@@ -102,7 +101,7 @@ pub struct CampaignEdit {
     pub external_ids: Option<Vec<ExternalId>>,
     /// Other labels, all of them.
     pub attributes: Option<BTreeMap<String, String>>,
-    /// When.
+    /// The time of the command.
     pub at: DateTime<Utc>,
 }
 

@@ -1,5 +1,5 @@
 //! Compatibility with cqrs-es: the campaign as its `Aggregate`, for loads and for its test framework. The rules are in
-//! [`decide()`], which commands call by themselves.
+//! [`decide()`], which use cases call directly.
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;

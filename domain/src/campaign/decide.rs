@@ -1,4 +1,4 @@
-//! The rules of a campaign: a state and a command give events or the rule that was broken.
+//! The rules of a campaign: a state and a command give events or a broken rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ const MAX_ATTRIBUTES: usize = 50;
 const MAX_ATTRIBUTE_KEY_LENGTH: usize = 40;
 const MAX_ATTRIBUTE_LENGTH: usize = 500;
 
-/// Decides a command. No events: it asks for what is so already.
+/// Decides on a command. No events means that the campaign already has the requested state.
 pub fn decide(campaign: &Campaign, command: CampaignCommand) -> Result<Vec<CampaignEvent>, CampaignError> {
     let current = campaign.details.as_ref();
     match command {
@@ -124,7 +124,7 @@ fn launch(current: &CampaignDetails, at: DateTime<Utc>) -> Result<Vec<CampaignEv
     }
 }
 
-/// Only what really changes is judged, so that sending the whole campaign back is always allowed.
+/// Checks only actual changes, so that sending the whole campaign back is always allowed.
 fn decide_edit(current: &CampaignDetails, edit: CampaignEdit) -> Result<Vec<CampaignEvent>, CampaignError> {
     let at = edit.at;
     let launched = current.state != CampaignState::Draft;
@@ -180,7 +180,7 @@ fn decide_edit(current: &CampaignDetails, edit: CampaignEdit) -> Result<Vec<Camp
         }
         events.push(CampaignEvent::CampaignBudgetSet { budget, at });
     }
-    // Also without a new budget: the one that it has must not be left in another currency.
+    // Also without a new budget: the current one must not be left in another currency.
     check_budget(new_budget.unwrap_or(current.budget), new_currency.unwrap_or(current.currency))?;
     if let Some(external_ids) = changed(edit.external_ids, &current.external_ids) {
         check_external_ids(&external_ids)?;
@@ -193,8 +193,8 @@ fn decide_edit(current: &CampaignDetails, edit: CampaignEdit) -> Result<Vec<Camp
     Ok(events)
 }
 
-fn changed<T: PartialEq>(asked: Option<T>, current: &T) -> Option<T> {
-    asked.filter(|asked| asked != current)
+fn changed<T: PartialEq>(requested: Option<T>, current: &T) -> Option<T> {
+    requested.filter(|requested| requested != current)
 }
 
 fn check_name(name: &str) -> Result<(), CampaignError> {

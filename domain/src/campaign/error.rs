@@ -1,4 +1,4 @@
-//! Why a campaign refused a command: one variant for each rule.
+//! Rejections by a campaign: one variant for each rule.
 
 use chrono::NaiveDate;
 use thiserror::Error;
@@ -18,22 +18,22 @@ pub enum CampaignError {
     /// It was never created.
     #[error("the campaign does not exist")]
     NotFound,
-    /// Its name is no line of 1 to 200 characters.
+    /// Its name is not one line of 1 to 200 characters.
     #[error("the name {0}")]
     Name(TextError),
     /// A channel is named more than once.
     #[error("the channel {channel} is named more than once")]
     DuplicateChannel {
-        /// Which.
+        /// The channel.
         channel: Channel,
     },
     /// More than 20 channels.
     #[error("{count} channels are too many, at most 20 are allowed")]
     TooManyChannels {
-        /// How many.
+        /// The number of channels.
         count: usize,
     },
-    /// A launch without a channel, or the last channel taken from a launched campaign.
+    /// A launch without a channel, or the removal of the last channel of a launched campaign.
     #[error("a launched campaign needs at least one channel")]
     ChannelRequired,
     /// Its last day comes before its first.
@@ -44,19 +44,19 @@ pub enum CampaignError {
         /// Its last day.
         ends_on: NaiveDate,
     },
-    /// Its first day lies outside of the years that we keep.
+    /// Its first day is not in the supported years.
     #[error("the first day {starts_on} lies outside of the years 1970 to 2199")]
     StartOutOfRange {
         /// Its first day.
         starts_on: NaiveDate,
     },
-    /// Its last day lies outside of the years that we keep.
+    /// Its last day is not in the supported years.
     #[error("the last day {ends_on} lies outside of the years 1970 to 2199")]
     EndOutOfRange {
         /// Its last day.
         ends_on: NaiveDate,
     },
-    /// A launch when its last day is over.
+    /// A launch after its last day.
     #[error("the campaign cannot be launched, because its last day {ends_on} has passed")]
     EndDateInPast {
         /// Its last day.
@@ -65,25 +65,25 @@ pub enum CampaignError {
     /// A launch of anything but a draft.
     #[error("only a draft can be launched, and the campaign is {state}")]
     AlreadyLaunched {
-        /// What it is.
+        /// Its state.
         state: CampaignState,
     },
     /// A pause of a campaign that is not launched.
     #[error("only a launched campaign can be paused, and the campaign is {state}")]
     NotLaunched {
-        /// What it is.
+        /// Its state.
         state: CampaignState,
     },
     /// A resumption of a campaign that is not paused.
     #[error("only a paused campaign can be resumed, and the campaign is {state}")]
     NotPaused {
-        /// What it is.
+        /// Its state.
         state: CampaignState,
     },
     /// A completion of a campaign that was never launched, or is over.
     #[error("only a launched or paused campaign can be completed, and the campaign is {state}")]
     NotUnderway {
-        /// What it is.
+        /// Its state.
         state: CampaignState,
     },
     /// Archiving a campaign that is launched.
@@ -101,7 +101,7 @@ pub enum CampaignError {
     /// A change of where or when a completed campaign ran.
     #[error("the campaign is completed: only its name, external ids and attributes can still change")]
     Completed {
-        /// What was to change.
+        /// The changed field.
         field: &'static str,
     },
     /// Another currency after the launch.
@@ -119,46 +119,46 @@ pub enum CampaignError {
         /// Its first day.
         starts_on: NaiveDate,
     },
-    /// A budget of nothing, or less.
+    /// A budget of 0 or less.
     #[error("the budget must be more than 0")]
     BudgetNotPositive,
     /// A budget in another currency than the campaign's.
     #[error("the budget is in {budget}, and the campaign's currency is {campaign}")]
     BudgetCurrency {
-        /// The budget's.
+        /// The budget's currency.
         budget: Currency,
-        /// The campaign's.
+        /// The campaign's currency.
         campaign: Currency,
     },
-    /// Another budget after completion.
+    /// A change of the budget after completion.
     #[error("the campaign is completed, and its budget is fixed since")]
     BudgetFixed,
     /// An external id is named more than once for the same source.
     #[error("the external id {id} is named more than once")]
     ExternalIdTwice {
-        /// Which.
+        /// The external id.
         id: String,
     },
     /// More than 50 external ids.
     #[error("{count} external ids are too many, at most 50 are allowed")]
     TooManyExternalIds {
-        /// How many.
+        /// The number of external ids.
         count: usize,
     },
-    /// An external id is no line of 1 to 200 characters.
+    /// An external id is not one line of 1 to 200 characters.
     #[error("an external id {0}")]
     ExternalId(TextError),
-    /// An external id's source cannot be the name of a source.
+    /// An external id's source is not a valid name of a source.
     #[error("the source of an external id {0}")]
     ExternalIdSource(TextError),
     /// More than 50 attributes.
     #[error("{count} attributes are too many, at most 50 are allowed")]
     TooManyAttributes {
-        /// How many.
+        /// The number of attributes.
         count: usize,
     },
     /// An attribute's key has another shape than `[a-z][a-z0-9_]{0,39}`.
-    #[error("{key:?} is no key of an attribute: lower-case letters, digits and _, starting with a letter, at most 40")]
+    #[error("{key:?} is not an attribute key: 1 to 40 lower-case letters, digits and _, a letter first")]
     AttributeKey {
         /// The key.
         key: String,
@@ -168,7 +168,7 @@ pub enum CampaignError {
     AttributeTooLong {
         /// The key.
         key: String,
-        /// How many characters its value has.
+        /// The length of its value in characters.
         length: usize,
     },
     /// An attribute's value holds a control character other than a line break or a tab.
@@ -180,7 +180,7 @@ pub enum CampaignError {
 }
 
 impl CampaignError {
-    /// The part of the command that broke the rule, where it was one part.
+    /// The field of the command that broke the rule, if it was one field.
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::AlreadyCreated

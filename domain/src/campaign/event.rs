@@ -1,4 +1,4 @@
-//! What can have happened to a campaign.
+//! The events of a campaign.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ pub enum CampaignEvent {
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A campaign's currency changed, which it can until it is launched.
+    /// A campaign's currency changed, which is possible until its launch.
     CampaignCurrencyChanged {
         /// The new currency.
         currency: Currency,
@@ -98,14 +98,14 @@ pub enum CampaignEvent {
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A campaign is known by other names in other systems.
+    /// A campaign has other ids in other systems.
     CampaignExternalIdsSet {
         /// All of them, those that stay included.
         external_ids: Vec<ExternalId>,
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A campaign was labelled otherwise.
+    /// A campaign has other labels.
     CampaignAttributesSet {
         /// All of them, those that stay included.
         attributes: BTreeMap<String, String>,
@@ -117,17 +117,17 @@ pub enum CampaignEvent {
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A campaign was held.
+    /// A campaign was paused.
     CampaignPaused {
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A held campaign was let go on.
+    /// A paused campaign was resumed.
     CampaignResumed {
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A campaign is over.
+    /// A campaign was completed.
     CampaignCompleted {
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
@@ -147,7 +147,7 @@ pub enum CampaignEvent {
 }
 
 impl CampaignEvent {
-    /// What type of event it is.
+    /// The type of the event.
     pub fn kind(&self) -> EventType {
         match self {
             Self::CampaignCreated { .. } => catalogue::CAMPAIGN_CREATED,

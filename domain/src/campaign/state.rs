@@ -1,4 +1,5 @@
-//! What a campaign is after its events. No rules here: an event that happened is applied, whatever it says.
+//! The state of a campaign after its events. There are no rules here: an event that happened is applied, whatever it
+//! contains.
 
 use std::collections::BTreeMap;
 
@@ -13,25 +14,25 @@ use crate::ids::CampaignId;
 use crate::money::Currency;
 use crate::zone::Zone;
 
-/// A campaign as its events left it. The default is one that was never created.
+/// A campaign after its events. The default is one that was never created.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Campaign {
-    /// What it is, once it was created.
+    /// Its details, once it was created.
     pub details: Option<CampaignDetails>,
 }
 
-/// What a created campaign is.
+/// The details of a created campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CampaignDetails {
     /// Its id.
     pub campaign: CampaignId,
-    /// What was decided of its life.
+    /// Its state in its lifecycle.
     pub state: CampaignState,
     /// While it is archived, the state that it had before. Only commands need it, so tables do not keep it.
     pub archived_from: Option<CampaignState>,
     /// Its name.
     pub name: String,
-    /// Where it runs.
+    /// Its channels.
     pub channels: Vec<Channel>,
     /// The currency of its budget.
     pub currency: Currency,
@@ -41,16 +42,16 @@ pub struct CampaignDetails {
     pub starts_on: NaiveDate,
     /// Its last day, if it has one.
     pub ends_on: Option<NaiveDate>,
-    /// What it may spend; `None`: no limit.
+    /// Its budget; `None`: no limit.
     pub budget: Option<Budget>,
-    /// What others call it.
+    /// Its ids in other systems.
     pub external_ids: Vec<ExternalId>,
-    /// Free labels.
+    /// Its labels.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Campaign {
-    /// Takes in what happened.
+    /// Applies an event.
     pub fn apply(&mut self, event: CampaignEvent) {
         if let CampaignEvent::CampaignCreated {
             campaign,
@@ -92,7 +93,7 @@ impl CampaignDetails {
         starts_at(self.starts_on, self.time_zone)
     }
 
-    /// How it stands at `now`.
+    /// Its status at `now`.
     pub fn status(&self, now: DateTime<Utc>) -> CampaignStatus {
         status(self.state, self.starts_at(), now)
     }

@@ -1,9 +1,9 @@
-//! Every event type that a log can hold: its stream, its current version, and the way there from the older ones.
+//! Every event type that a log can hold: its stream, its current version, and the upcasters from older versions.
 //!
-//! An event type's version is an integer, raised when the shape of the payload changes. What is in a log is never
-//! rewritten; whoever reads it goes through [`Event::decode`](crate::event::Event::decode) or
-//! [`upcast`](crate::event::upcast), which take a payload from the version that it was written in to the current one.
-//! The modules of the streams take their types from here, so this one knows none of them.
+//! An event type's version is an integer, raised when the shape of the payload changes. The events in a log are never
+//! rewritten. All readers use [`Event::decode`](crate::event::Event::decode) or [`upcast`](crate::event::upcast), which
+//! convert a payload from its stored version to the current one. The modules of the streams take their types from here,
+//! so this one depends on none of them.
 
 mod upcasters;
 
@@ -44,7 +44,7 @@ pub struct EventType {
     pub name: &'static str,
     /// The type of the streams that hold it.
     pub stream_type: &'static str,
-    /// The first makes version 2 of version 1, the second 3 of 2, the last the current one.
+    /// The upcasters. The first converts version 1 to 2, the second 2 to 3, the last to the current one.
     pub upcasters: &'static [Upcaster],
 }
 
@@ -97,7 +97,7 @@ impl EventType {
         Self::ALL.iter().find(|known| known.name == name)
     }
 
-    /// The version that is written today.
+    /// The current version, in which events are written.
     pub const fn version(&self) -> usize {
         self.upcasters.len() + 1
     }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// `CampaignCreated` and `CampaignBudgetSet`, 1 to 2. Version 1 knew only what a campaign may spend in all, as a bare
-/// amount `{micros, currency}`; version 2 says in which time it may spend it.
+/// `CampaignCreated` and `CampaignBudgetSet`, 1 to 2. Version 1 had only a budget for the whole campaign, as a bare
+/// amount `{micros, currency}`; version 2 adds its period.
 pub(super) fn budget_v1_to_v2(mut payload: Value) -> Value {
     let body = payload.as_object_mut().and_then(|by_name| by_name.values_mut().next());
     if let Some(budget @ Value::Object(_)) = body.and_then(|body| body.get_mut("budget")) {

@@ -12,21 +12,21 @@ pub const MILLION: i64 = 1_000_000;
 /// Far above any single spend or credit, far below where sums of it could overflow.
 pub const MAX_MILLIONTHS: i64 = 1_000_000_000 * MILLION;
 
-/// Why a text is no decimal of ours.
+/// The error of a text that is not a valid decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecimalError {
-    /// Not digits with an optional sign and point. Exponents, NaN and infinities are not taken.
+    /// It is not digits with an optional sign and point. Exponents, NaN and infinities are invalid.
     #[error("is not a decimal number such as 12 or 12.34")]
     Malformed,
-    /// More than six places, which could not be kept exactly.
+    /// It has more than six decimal places, which could not be kept exactly.
     #[error("has more than six decimal places")]
     TooPrecise,
-    /// Beyond [`MAX_MILLIONTHS`].
+    /// It is beyond [`MAX_MILLIONTHS`].
     #[error("is larger than 1000000000")]
     TooLarge,
 }
 
-/// Reads a plain decimal (`-12.345678`) as millionths, exactly.
+/// Parses a plain decimal (`-12.345678`) as millionths, exactly.
 pub fn parse_millionths(text: &str) -> Result<i64, DecimalError> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -54,7 +54,7 @@ pub fn parse_millionths(text: &str) -> Result<i64, DecimalError> {
     Ok(if negative { -millionths } else { millionths })
 }
 
-/// Prints millionths with all six places: `1234.560000`.
+/// Formats millionths with all six places: `1234.560000`.
 pub fn format_millionths(millionths: i128) -> String {
     let sign = if millionths < 0 { "-" } else { "" };
     let magnitude = millionths.unsigned_abs();
@@ -64,7 +64,7 @@ pub fn format_millionths(millionths: i128) -> String {
 /// `numerator / denominator`, rounded half to even; `None` when the denominator is 0.
 pub fn divide_half_even(numerator: i128, denominator: i128) -> Option<i128> {
     let quotient = numerator.checked_div_euclid(denominator)?;
-    // Never negative, and less than the denominator's magnitude: its double fits without a sign.
+    // The remainder is never negative, and less than the denominator's magnitude, so its double fits without a sign.
     let twice = numerator.checked_rem_euclid(denominator)?.unsigned_abs() * 2;
     let step = if denominator < 0 { -1 } else { 1 };
     Some(match twice.cmp(&denominator.unsigned_abs()) {

@@ -1,4 +1,4 @@
-//! From what is stored to what the code knows: the one way, for loads and for projections.
+//! Decoding of stored events, for loads and for projections alike.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -9,26 +9,26 @@ use crate::catalogue::{EventType, Upcaster};
 use crate::observation::ObservationsRecorded;
 use crate::{campaign, observation, source, statement, sync, workspace};
 
-/// Why a stored event could not be read.
+/// The error of reading a stored event.
 #[derive(Debug, Error)]
 pub enum DecodeError {
-    /// A stream type that nothing here knows. Newer code may.
+    /// The stream type is unknown. Newer code may know it.
     #[error("the stream type {0:?} is not known")]
     StreamType(String),
-    /// An event type that this stream does not have. Newer code may know it.
+    /// The stream type does not have this event type. Newer code may know it.
     #[error("the event type {0:?} is not known in such a stream")]
     EventType(String),
-    /// The version is no integer from 1 on.
+    /// The version is not an integer from 1 on.
     #[error("the version {0:?} of the event is not an integer from 1 on")]
     Version(String),
-    /// A version that this code does not know yet: to be read after the upgrade, and never guessed at.
+    /// This code does not know the version yet. The event can be read after an upgrade, and is never guessed at.
     #[error("{event_type} was written in version {stored} by newer code; this one reads it up to version {known}")]
     UnsupportedVersion {
         /// The event type.
         event_type: &'static str,
         /// The version that it is stored in.
         stored: usize,
-        /// The latest version that is known here.
+        /// The latest version that this code knows.
         known: usize,
     },
     /// The payload does not have the shape of its type.
@@ -37,7 +37,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Whether newer code may read the event: it is not broken, but this code must leave it alone.
+    /// Whether newer code may be able to read the event. Then it is not broken, but this code must leave it alone.
     pub fn requires_newer_version(&self) -> bool {
         match self {
             Self::StreamType(_) | Self::EventType(_) | Self::UnsupportedVersion { .. } => true,
@@ -47,7 +47,7 @@ impl DecodeError {
 }
 
 impl Event {
-    /// Reads a stored event: brought to its type's current version, then read as that.
+    /// Decodes a stored event, after upcasting it to its type's current version.
     pub fn decode(
         stream_type: &str,
         event_type: &str,
@@ -92,7 +92,7 @@ impl Event {
     }
 }
 
-/// A payload that is parsed already, brought to its type's current version.
+/// Upcasts a parsed payload to its type's current version.
 pub fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value, DecodeError> {
     let known = EventType::find(event_type).ok_or_else(|| DecodeError::EventType(event_type.to_owned()))?;
     Ok(upcast_all(steps_from(known, event_version)?, payload))

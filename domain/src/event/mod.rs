@@ -1,4 +1,4 @@
-//! Everything a log can hold: what projections match on, in which versions it is stored, and how it is read.
+//! Every event that a log can hold: its types, their versions and their decoding.
 
 use serde::Serialize;
 
@@ -20,22 +20,22 @@ pub use decode::{DecodeError, upcast};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Event {
-    /// Of the workspace itself.
+    /// An event of the workspace itself.
     Workspace(WorkspaceOpened),
-    /// Of a campaign.
+    /// An event of a campaign.
     Campaign(CampaignEvent),
-    /// Of a source.
+    /// An event of a source.
     Source(SourceEvent),
     /// A batch of observations.
     Observations(ObservationsRecorded),
     /// A batch of statements.
     Statements(StatementsRecorded),
-    /// Of a source's run.
+    /// An event of a source's run.
     Sync(SyncEvent),
 }
 
 impl Event {
-    /// What type of event it is.
+    /// The type of the event.
     pub fn event_type(&self) -> EventType {
         match self {
             Self::Workspace(_) => catalogue::WORKSPACE_OPENED,

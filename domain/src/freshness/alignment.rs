@@ -1,40 +1,40 @@
-//! The clocks of a source beside those of a query.
+//! The alignment of a source's time with that of a query.
 //!
-//! A day that a source states in its own zone is told under its date, uncut, whatever the query's zone. So what is told
-//! of a date is complete when the source's day of that date is, which may be hours before the query's day ends or hours
-//! after it. The same holds for hours, where zones differ by a part of one.
+//! A day that a source states in its own zone counts under its date as a whole, whatever the query's zone. So the
+//! numbers of a date are complete when the source's day of that date is. That may be hours before or after the end of
+//! the query's day. The same holds for hours, where zones differ by a part of one.
 
 use chrono::{DateTime, Days, Offset, TimeDelta, TimeZone, Utc};
 
 use crate::bucket::{Grain, Granularity, day_start, local_date};
 use crate::zone::Zone;
 
-/// How finely a source states, and in whose days or hours.
+/// The grain and the time zone of a source's statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatedGrain {
-    /// How long its buckets are.
+    /// The length of its buckets.
     pub grain: Grain,
-    /// Whose.
+    /// Its time zone.
     pub time_zone: Zone,
 }
 
-/// How the word of a source is taken in the time of a query.
+/// The conversion between the time of a source and the time of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneAlignment {
-    /// The query's.
+    /// The query's time zone.
     time_zone: Zone,
-    /// Other zones in which it states days, of a query that takes days.
+    /// Other zones in which the source states days, for a query that uses days.
     days: Vec<Zone>,
-    /// Other zones in which it states hours, of a query that takes hours.
+    /// Other zones in which the source states hours, for a query that uses hours.
     hours: Vec<Zone>,
     /// Whether some of its numbers are in the query's own time.
     is_shared: bool,
 }
 
 impl ZoneAlignment {
-    /// `pushes`: it also sends observations, which have instants and no days.
+    /// An alignment. `pushes` means that the source also sends observations, which have instants and no days.
     pub fn new(cuts: &[StatedGrain], pushes: bool, granularity: Granularity, time_zone: Zone) -> Self {
-        // What is too coarse for the query's cells is in none of them.
+        // A grain that is too coarse for the query's cells is in none of them.
         let takes = |grain: Grain| match grain {
             Grain::QuarterHour => true,
             Grain::Hour => granularity != Granularity::QuarterHour,
@@ -48,20 +48,20 @@ impl ZoneAlignment {
         Self { time_zone, days: foreign(Grain::Day), hours: foreign(Grain::Hour), is_shared }
     }
 
-    /// Whether its time is the query's.
+    /// Whether the source's time equals the query's.
     pub fn is_aligned(&self) -> bool {
         self.days.is_empty() && self.hours.is_empty()
     }
 
-    /// What of the query's time is covered when the source's is up to this instant.
+    /// The part of the query's time that is covered when the source's time is covered up to this instant.
     pub fn to_query_time(&self, instant: DateTime<Utc>) -> DateTime<Utc> {
         let days = self.days.iter().map(|zone| self.align_days(instant, *zone));
         let hours = self.hours.iter().map(|zone| self.align_hours(instant, *zone));
         days.chain(hours).chain(self.is_shared.then_some(instant)).min().unwrap_or(instant)
     }
 
-    /// The inverse: how far the source's time must be for the query's to be covered up to `edge`, where one of its
-    /// cells ends. `edge <= told(instant)` exactly if `needed(edge) <= instant`.
+    /// The inverse: the source's time that must be covered for the query's time up to `edge`, the end of one of its
+    /// cells. `edge <= to_query_time(instant)` exactly if `to_source_time(edge) <= instant`.
     pub fn to_source_time(&self, edge: DateTime<Utc>) -> DateTime<Utc> {
         let date = local_date(edge, self.time_zone);
         let days = self.days.iter().map(|zone| day_start(date, *zone));
@@ -72,18 +72,18 @@ impl ZoneAlignment {
         days.chain(hours).chain(self.is_shared.then_some(edge)).max().unwrap_or(edge)
     }
 
-    /// The days before the one that it is in are over.
+    /// The days before the current one are over.
     fn align_days(&self, instant: DateTime<Utc>, zone: Zone) -> DateTime<Utc> {
         let date = local_date(instant, zone);
         let start = day_start(date, self.time_zone);
         if local_date(start, self.time_zone) == date {
             return start;
         }
-        // The query's zone skipped this date: it counts with the one before it.
+        // The query's zone skipped this date, so it counts with the one before it.
         day_start(date.checked_sub_days(Days::new(1)).unwrap_or(date), self.time_zone)
     }
 
-    /// The hours before the one that it is in are over.
+    /// The hours before the current one are over.
     fn align_hours(&self, instant: DateTime<Utc>, zone: Zone) -> DateTime<Utc> {
         if self.has_hours_of(instant, zone) { instant } else { instant - offset_into_hour(instant, zone) }
     }
@@ -94,7 +94,7 @@ impl ZoneAlignment {
     }
 }
 
-/// How far into its hour a zone is.
+/// The time since the beginning of the hour in a zone.
 fn offset_into_hour(instant: DateTime<Utc>, zone: Zone) -> TimeDelta {
     let offset_s = zone.0.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc();
     let past_s = (instant.timestamp() + i64::from(offset_s)).rem_euclid(3_600);

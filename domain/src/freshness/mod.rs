@@ -1,9 +1,9 @@
 //! Live, provisional, final: freshness as a pure function of syncs, deadlines and a given now.
 //!
-//! Everything here changes by an event, or by the clock at an instant that [`next_boundary`] names beforehand. Between
+//! Everything here changes by an event, or by the clock at an instant that [`next_boundary`] gives beforehand. Between
 //! two boundaries nothing changes, so that an answer may be kept until the next one.
 
-mod alignment; // whose days and hours a number is made of
+mod alignment; // alignment of a source's time with a query's
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -14,7 +14,7 @@ pub use alignment::{StatedGrain, ZoneAlignment};
 #[cfg(test)]
 mod tests;
 
-/// What a source has said of its own runs.
+/// The reports of a source on its runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceSyncs {
     /// When its newest run started.
@@ -23,37 +23,37 @@ pub struct SourceSyncs {
     pub last_completed_at: Option<DateTime<Utc>>,
     /// When a run last failed.
     pub last_failed_at: Option<DateTime<Utc>>,
-    /// Everything before this instant is there.
+    /// The instant through which it is complete.
     pub complete_through: Option<DateTime<Utc>>,
-    /// Why the last failed run failed.
+    /// The reason of the last failed run.
     pub failure_reason: Option<String>,
-    /// In which steps its completeness moves.
+    /// The steps in which its completeness moves.
     pub grain: Option<Grain>,
 }
 
-/// What decides how fresh one source is.
+/// The inputs of a source's freshness.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceFreshness {
     /// How long after a bucket closes its numbers usually arrive.
     pub expected_delay_s: i64,
-    /// How long after a bucket closes it may still change what it said.
+    /// How long after a bucket closes it may still change its numbers.
     pub restatement_horizon_s: i64,
     /// Its runs.
     pub syncs: SourceSyncs,
 }
 
-/// How a source is doing.
+/// The status of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SourceStatus {
-    /// Complete as far as is expected of it.
+    /// Complete as far as expected.
     Ok,
-    /// A run is underway.
+    /// A run is in progress.
     Running,
-    /// More was expected by now.
+    /// Not complete as far as expected.
     Late,
     /// Its last finished run failed.
     Failed,
-    /// No run of it was ever heard of.
+    /// No run was ever reported.
     Never,
 }
 
@@ -70,7 +70,7 @@ impl SourceStatus {
     }
 }
 
-/// How settled a bucket's numbers are.
+/// The finality of a bucket's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finality {
     /// The bucket is still open.
@@ -93,9 +93,9 @@ impl Finality {
 }
 
 impl SourceFreshness {
-    /// The instant from which it is late unless it says more: one grain after what it is complete through, and its
-    /// expected delay, rounded up to a whole second, so that versions, which name boundaries in seconds, tell it apart.
-    /// A day counts 24 hours here, whatever its clocks do.
+    /// The instant from which it is late without a further report. That is one grain after its completeness, plus its
+    /// expected delay, rounded up to a whole second, because versions name boundaries in seconds. A day counts 24 hours
+    /// here, whatever the clock changes.
     pub fn late_at(&self) -> Option<DateTime<Utc>> {
         let step_s = self.syncs.grain.unwrap_or(Grain::QuarterHour).seconds();
         let complete_through = self.syncs.complete_through?;
@@ -104,11 +104,11 @@ impl SourceFreshness {
         later(whole, step_s.saturating_add(self.expected_delay_s).saturating_add(rounding_s))
     }
 
-    /// How it is doing.
+    /// Its status.
     pub fn status(&self, now: DateTime<Utc>) -> SourceStatus {
         let SourceSyncs { last_started_at, last_completed_at, last_failed_at, complete_through, .. } = self.syncs;
         let last_ended_at = last_completed_at.max(last_failed_at);
-        // `None` is before any instant, so a first run is underway and a first failure is the last end.
+        // `None` is before any instant, so a first run is in progress and a first failure is the last end.
         let underway = last_started_at > last_ended_at;
         if last_failed_at > last_completed_at && !underway {
             SourceStatus::Failed
@@ -123,13 +123,13 @@ impl SourceFreshness {
         }
     }
 
-    /// Everything before this instant is final as far as this source is concerned. It moves with the clock; an answer
-    /// that must not change between boundaries asks for it at its [`last_boundary`].
+    /// The instant before which this source's numbers are final. It moves with the clock, so an answer that must not
+    /// change between boundaries uses its [`last_boundary`].
     pub fn final_through(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         Some(self.syncs.complete_through?.min(earlier(now, self.restatement_horizon_s)?))
     }
 
-    /// What it vouches for in the time of a query.
+    /// Its watermarks in the time of a query.
     pub fn watermarks(&self, reckoning: &ZoneAlignment, now: DateTime<Utc>) -> Watermarks {
         Watermarks {
             complete_through: self.syncs.complete_through.map(|through| reckoning.to_query_time(through)),
@@ -139,19 +139,18 @@ impl SourceFreshness {
     }
 }
 
-/// What a source vouches for, in the time of a query.
+/// The watermarks of a source, in the time of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watermarks {
-    /// Everything before this instant is there.
+    /// The instant through which it is complete.
     pub complete_through: Option<DateTime<Utc>>,
-    /// Everything before this instant is final.
+    /// The instant through which it is final.
     pub final_through: Option<DateTime<Utc>>,
-    /// What its own days and hours make of everything before this instant is over.
+    /// The instant before which all its own days and hours are over.
     pub elapsed_through: DateTime<Utc>,
 }
 
-/// How settled the numbers of a bucket are that ends at `end`. Without a primary source nobody vouches for it, and it
-/// stays provisional.
+/// The finality of a bucket that ends at `end`. Without a primary source it stays provisional.
 pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[Watermarks]) -> Finality {
     let is_final = |source: &Watermarks| source.final_through.is_some_and(|through| through >= end);
     if end > now || primaries.iter().any(|source| source.elapsed_through < end) {
@@ -163,16 +162,16 @@ pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[Watermarks]) -
     }
 }
 
-/// Where the numbers between `start` and `end` begin to be incomplete. It moves by what sources say, never by the
-/// clock.
+/// The first instant between `start` and `end` whose numbers are incomplete. It moves by reports of sources, never by
+/// the clock.
 pub fn first_incomplete(start: DateTime<Utc>, end: DateTime<Utc>, primaries: &[Watermarks]) -> Option<DateTime<Utc>> {
     let complete_through = primaries.iter().map(|source| source.complete_through.unwrap_or(start)).min();
     Some(complete_through.unwrap_or(start).max(start)).filter(|incomplete| *incomplete < end)
 }
 
 /// The last instant up to `now` at which the clock alone may have changed the state of a cell or the status of a
-/// source. `cell_ends` is sorted, and holds what [`ZoneAlignment::to_source_time`] makes of each. `sources` may hold
-/// reference sources too: they add needless boundaries, and lose none.
+/// source. `cell_ends` is sorted, and contains the result of [`ZoneAlignment::to_source_time`] for each. `sources` may
+/// contain reference sources: they add unnecessary boundaries, but omit none.
 pub fn last_boundary(
     now: DateTime<Utc>,
     cell_ends: &[DateTime<Utc>],
@@ -189,7 +188,7 @@ pub fn last_boundary(
 }
 
 /// The first instant after `now` at which the clock alone may change the state of a cell or the status of a source.
-/// `cell_ends` and `sources` as for [`last_boundary`].
+/// `cell_ends` and `sources` are like those of [`last_boundary`].
 pub fn next_boundary(
     now: DateTime<Utc>,
     cell_ends: &[DateTime<Utc>],
@@ -207,8 +206,8 @@ pub fn next_boundary(
     of_sources.flatten().chain(first_end_after(now)).min()
 }
 
-/// Whether a change came after the number that it changed was final: the horizon had passed and the source had
-/// completed past the bucket, both at or before the change.
+/// Whether a change came after its number was final: the horizon had passed and the source had completed past the
+/// bucket, both at or before the change.
 pub fn restated_after_final(
     end: DateTime<Utc>,
     horizon_s: i64,
@@ -220,13 +219,13 @@ pub fn restated_after_final(
 }
 
 impl SourceFreshness {
-    /// When the clock makes it late; a source that failed stays failed.
+    /// The instant at which the clock makes it late. A failed source stays failed.
     fn late_transition(&self) -> Option<DateTime<Utc>> {
         self.late_at().filter(|late_at| self.status(*late_at) == SourceStatus::Late)
     }
 }
 
-/// `None` past the end of time, which never comes.
+/// `None` past the representable time, which never comes.
 fn later(instant: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
     instant.checked_add_signed(TimeDelta::try_seconds(seconds)?)
 }

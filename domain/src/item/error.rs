@@ -1,11 +1,11 @@
-//! Why one item of a batch is rejected.
+//! Rejections of single items of a batch.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 macro_rules! item_error_codes {
     ($($(#[doc = $doc:literal])+ $code:ident,)+) => {
-        /// A stable name for what is wrong with an item.
+        /// The stable code of an item's error.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum ItemErrorCode {
@@ -20,51 +20,51 @@ macro_rules! item_error_codes {
 }
 
 item_error_codes! {
-    /// Not the shape of an item: a missing or unknown member, or one of another type.
+    /// The item has a missing or unknown member, or one of another type.
     Malformed,
-    /// Asks for something that is not offered.
+    /// The item requests something that is not supported.
     Unsupported,
-    /// Longer than an item may be.
+    /// The item is too long.
     TooLong,
     /// The id is empty, too long or holds control characters.
     BadId,
-    /// Names no campaign, names two, or names one in no way that could be an id.
+    /// The item names no campaign, names two, or uses an invalid id.
     BadCampaign,
-    /// No campaign of this workspace goes by that id.
+    /// The workspace has no campaign with that id.
     UnknownCampaign,
     /// No observation type has this name.
     UnknownType,
-    /// Not an instant.
+    /// The text is not an instant.
     BadTime,
-    /// Lies ahead of our clock.
+    /// The instant is in the future.
     InFuture,
     /// Older than the source's acceptance window: its restatement horizon, at least 7 and at most 90 days.
     TooOld,
-    /// Not a count of this type.
+    /// The number is not a valid count of this type.
     BadCount,
-    /// Not a value of this measure.
+    /// The number is not a valid value of this measure.
     BadValue,
-    /// Money in another currency than the source's.
+    /// The money is in another currency than the source's.
     CurrencyMismatch,
     /// This type has no value.
     ValueNotTaken,
-    /// Too many dimensions, or one that is misnamed or too long.
+    /// There are too many dimensions, or one has an invalid name or length.
     BadDimensions,
     /// A correction takes the dimensions of its original.
     DimensionsNotTaken,
-    /// Not the id of an observation, nor an id with a day.
+    /// The member is neither the id of an observation, nor an id with a day.
     BadAdjusts,
     /// No observation of the source and type that could be corrected has this id.
     UnknownObservation,
     /// The id to correct was used on several days.
     AmbiguousObservation,
-    /// A correction cannot be corrected; its original can, again.
+    /// The observation to correct is itself a correction. Its original can be corrected again.
     AdjustsCorrection,
-    /// The observation to correct is another campaign's.
+    /// The observation to correct belongs to another campaign.
     OtherCampaign,
-    /// Not a bucket of the grain and zone.
+    /// The bucket does not fit the grain and zone.
     BadBucket,
-    /// States nothing.
+    /// The statement has no measures.
     NoMeasures,
     /// No measure has this name.
     UnknownMeasure,
@@ -74,21 +74,21 @@ item_error_codes! {
     AlreadyRecorded,
     /// Other content was recorded under the same id.
     OtherContent,
-    /// States what was last stated.
+    /// The statement repeats the latest values.
     Unchanged,
-    /// A newer statement says otherwise.
+    /// A newer statement has other values.
     Superseded,
 }
 
-/// What is wrong with an item, and where.
+/// The error of an item, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{detail}")]
 pub struct ItemError {
     /// The kind of error.
     pub reason: ItemErrorCode,
-    /// The member at fault.
+    /// The member with the error.
     pub field: Option<String>,
-    /// What is wrong with it, as the end of a sentence that begins with the field.
+    /// The error, as the end of a sentence that begins with the field.
     pub detail: String,
 }
 
@@ -104,12 +104,12 @@ impl ItemError {
     }
 }
 
-/// An item that could not be read. It keeps its place in the batch, so that its sender is told what is wrong.
+/// An unreadable item. It keeps its place in the batch, so that its sender gets the error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedItem {
-    /// Its id, where that could be read.
+    /// Its id, if that is readable.
     pub id: Option<String>,
-    /// Why it was rejected.
+    /// The error.
     pub error: ItemError,
 }
 
@@ -119,7 +119,7 @@ impl From<ItemError> for RejectedItem {
     }
 }
 
-/// Cuts a text that quotes the sender: an answer must not grow with what was sent.
+/// Shortens a quoted text, so that an answer does not grow with the request.
 pub fn truncate(text: &str) -> String {
     const MAX_CHARS: usize = 200;
     match text.char_indices().nth(MAX_CHARS) {

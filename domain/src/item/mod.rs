@@ -1,8 +1,8 @@
-//! What the items of a batch are made of, and why one of them is rejected. One bad item never fails its neighbours.
+//! The parts of a batch's items, and their errors. One bad item never fails its neighbours.
 //!
 //! An item is an [`ObservationInput`](crate::observation::ObservationInput) or a
-//! [`StatementInput`](crate::statement::StatementInput). Whoever reads a format of others produces these, or a
-//! [`RejectedItem`] for what cannot be read.
+//! [`StatementInput`](crate::statement::StatementInput). A parser of a format produces these, or a [`RejectedItem`] for
+//! an unreadable one.
 
 mod error;
 
@@ -14,15 +14,15 @@ use crate::money::Currency;
 
 pub use error::{ItemError, ItemErrorCode, RejectedItem, truncate};
 
-/// How far a sender's clock may run ahead of ours.
+/// How far a sender's clock may be ahead of the server's.
 pub const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 const MAX_EXTERNAL_ID: usize = 200;
 
-/// A campaign as an item names it.
+/// The reference to a campaign in an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CampaignRef {
-    /// By our id.
+    /// By Highwater's id.
     Id(CampaignId),
     /// By the id that the item's source uses.
     External(String),
@@ -47,7 +47,7 @@ impl CampaignRef {
 pub struct Amount {
     /// The integer.
     pub value: i64,
-    /// The currency, where the sender names one. Without one, money is in the source's currency.
+    /// The currency, if the sender names one. Otherwise money is in the source's currency.
     pub currency: Option<Currency>,
 }
 
@@ -68,8 +68,8 @@ impl Amount {
     /// The integer, if the amount is in `currency` or names none.
     pub fn in_currency(&self, currency: Currency, field: &str) -> Result<i64, ItemError> {
         match self.currency {
-            Some(given) if given != currency => {
-                let detail = format!("is in {given}, but the source's money is in {currency}");
+            Some(named) if named != currency => {
+                let detail = format!("is in {named}, but the source's money is in {currency}");
                 Err(ItemError::at(ItemErrorCode::CurrencyMismatch, field, detail))
             }
             Some(_) | None => Ok(self.value),
@@ -77,7 +77,7 @@ impl Amount {
     }
 }
 
-/// Reads an RFC 3339 instant. Events keep milliseconds, so finer parts are cut here, for ids and values alike.
+/// Parses an RFC 3339 instant. Events keep milliseconds, so it is truncated here, for ids and values alike.
 pub fn parse_instant(field: &str, text: &str) -> Result<DateTime<Utc>, ItemError> {
     DateTime::parse_from_rfc3339(text).map(|instant| truncate_to_millis(instant.to_utc())).map_err(|_| {
         ItemError::at(ItemErrorCode::BadTime, field, "is not an RFC 3339 instant such as 2026-11-21T22:00:00Z")
@@ -86,11 +86,11 @@ pub fn parse_instant(field: &str, text: &str) -> Result<DateTime<Utc>, ItemError
 
 /// Cuts an instant to the millisecond.
 pub fn truncate_to_millis(instant: DateTime<Utc>) -> DateTime<Utc> {
-    // Every instant has a millisecond that it lies in.
+    // Every instant lies in a millisecond.
     DateTime::from_timestamp_millis(instant.timestamp_millis()).unwrap_or(instant)
 }
 
-/// Rejects an instant that lies further ahead of our clock than a sender's clock may.
+/// Rejects an instant that is further ahead than a sender's clock may be.
 pub fn check_not_ahead(field: &str, instant: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), ItemError> {
     if instant > now + MAX_CLOCK_SKEW {
         let detail = format!("lies more than {} minutes ahead of this server's clock", MAX_CLOCK_SKEW.num_minutes());

@@ -1,4 +1,4 @@
-//! What is counted (measures, additive) and what is computed from it (derived measures, last).
+//! Measures (additive, counted) and derived measures (computed last from sums).
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::decimal::{self, MILLION};
 #[cfg(test)]
 mod tests;
 
-/// How a measure's integer is to be read.
+/// The unit of a measure's integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Whole things.
@@ -36,19 +36,19 @@ impl Unit {
     }
 }
 
-/// Why a name or value was not taken.
+/// The error of a measure's name or value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MeasureError {
     /// No measure has this name.
     #[error("is not a measure; GET /v1/measures of the read API lists them")]
     Unknown,
-    /// A count with a fraction.
+    /// A count has a fraction.
     #[error("must be a whole number")]
     NotWhole,
-    /// Below zero.
+    /// The value is negative.
     #[error("must not be negative")]
     Negative,
-    /// Not a decimal of ours.
+    /// The text is not a valid decimal.
     #[error("{0}")]
     Decimal(#[from] decimal::DecimalError),
 }
@@ -71,7 +71,7 @@ macro_rules! measures {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// How its integer is to be read.
+            /// The unit of its integer.
             pub fn unit(self) -> Unit {
                 match self { $(Self::$variant => Unit::$unit),+ }
             }
@@ -102,7 +102,8 @@ measures! {
 }
 
 impl Measure {
-    /// Reads a value as this measure's integer: counts whole, credits and money with up to six places, none negative.
+    /// Parses a value as this measure's integer. Counts are whole, credits and money have up to six places, and none is
+    /// negative.
     pub fn parse_value(self, text: &str) -> Result<i64, MeasureError> {
         let millionths = decimal::parse_millionths(text)?;
         if millionths < 0 {
@@ -135,11 +136,11 @@ impl FromStr for Measure {
 pub struct DerivedMeasure {
     /// The name on the wire.
     pub name: &'static str,
-    /// What is divided.
+    /// The dividend.
     pub numerator: Measure,
-    /// By what.
+    /// The divisor.
     pub denominator: Measure,
-    /// The numerator is multiplied by this first (CPM: 1000).
+    /// The factor of the numerator (CPM: 1000).
     pub factor: i128,
     /// `Money` or `Ratio`.
     pub unit: Unit,
@@ -178,7 +179,7 @@ impl DerivedMeasure {
         DERIVED.iter().find(|derived| derived.name == name)
     }
 
-    /// What the stored integers of its sides are multiplied by, so that their quotient is in millionths.
+    /// The factors of the stored integers of both sides that make their quotient millionths.
     pub fn times(&self) -> (i128, i128) {
         let whole = |measure: Measure| if measure.unit() == Unit::Count { i128::from(MILLION) } else { 1 };
         (whole(self.numerator) * self.factor * i128::from(MILLION), whole(self.denominator))

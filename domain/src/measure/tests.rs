@@ -12,7 +12,7 @@ fn names_round_trip() {
 }
 
 #[test]
-fn the_catalogue_is_consistent() {
+fn catalogue_is_consistent() {
     let mut names: Vec<&str> = Measure::ALL.iter().map(|measure| measure.name()).collect();
     names.extend(DERIVED.iter().map(|derived| derived.name));
     let count = names.len();

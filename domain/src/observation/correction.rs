@@ -53,11 +53,11 @@ impl NetAmounts {
         Self { count: observation.count, value_micros: observation.value_micros }
     }
 
-    /// The net amounts after a correction with these totals. A type without a count measure keeps its count, which
-    /// means nothing.
+    /// The net amounts after a correction with these totals. A type without a count measure keeps its count, which has
+    /// no meaning.
     #[must_use]
-    pub fn apply_correction(self, kind: ObservationType, said: CorrectionInput) -> Self {
-        match (said.count, said.value_micros) {
+    pub fn apply_correction(self, kind: ObservationType, totals: CorrectionInput) -> Self {
+        match (totals.count, totals.value_micros) {
             (None, None) => Self {
                 count: if kind.count_measure().is_some() { 0 } else { self.count },
                 value_micros: self.value_micros.map(|_| 0),
@@ -68,7 +68,7 @@ impl NetAmounts {
         }
     }
 
-    /// What is to be added to `before` to come to this; a value that stays is `None`. `None` where no integer holds it.
+    /// The difference from `before`; an unchanged value is `None`. `None` if an integer cannot hold it.
     pub fn delta_from(self, before: Self) -> Option<Self> {
         let value_micros = if self.value_micros == before.value_micros {
             None

@@ -1,4 +1,4 @@
-//! The dimensions by which totals are kept. An observation may name others; those are in the log only.
+//! The dimensions with totals. An observation may name others, which are in the log only.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,17 +6,17 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-/// What stands for the values of a dimension that are not kept by themselves.
+/// The value that stands for all values of a dimension without totals of their own.
 pub const OTHER: &str = "(other)";
 
-/// A name that is no kept dimension.
+/// The error of a name that is not a dimension with totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not a dimension by which totals are kept")]
 pub struct DimensionError;
 
 macro_rules! dimensions {
     ($($variant:ident $name:literal;)+) => {
-        /// A dimension of observations by which totals are kept. Stored under its name.
+        /// A dimension of observations with totals. Stored under its name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Dimension {
             $(#[doc = concat!("`", $name, "`")] $variant),+

@@ -1,4 +1,4 @@
-//! Observations as a source sends them: what is known of an item before anything is looked up.
+//! Observations as a source sends them, before any lookup.
 
 use std::collections::BTreeMap;
 
@@ -13,35 +13,35 @@ const MAX_ID: usize = 128;
 const MAX_DIMENSIONS: usize = 16;
 const MAX_DIMENSION_VALUE: usize = 200;
 
-/// An observation as it is sent. [`validate`](Self::validate) checks what can be checked of it by itself.
+/// An observation as it is sent. [`validate`](Self::validate) checks it without any lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservationInput {
     /// Unique per source, type and UTC day of `occurred_at`.
     pub id: String,
-    /// What kind of thing happened.
+    /// Its type.
     pub kind: ObservationType,
     /// When it happened, to the millisecond.
     pub occurred_at: DateTime<Utc>,
-    /// What it was worth or cost. In a correction: the new total.
+    /// Its value or cost. In a correction: the new total.
     pub value: Option<Amount>,
     /// Whether it is new, or corrects an earlier one.
     pub body: ObservationBody,
 }
 
-/// The parts in which a new observation and a correction differ.
+/// The parts that differ between a new observation and a correction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObservationBody {
-    /// Something happened.
+    /// A new observation.
     New {
         /// The campaign.
         campaign: CampaignRef,
-        /// How many, in the unit of the type's count measure; one, if left out.
+        /// Its count, in the unit of the type's count measure; one if left out.
         count: Option<i64>,
-        /// What else is known of it.
+        /// Its dimensions.
         dimensions: BTreeMap<String, String>,
     },
-    /// An earlier observation has another count or value than was said. A total that is left out stays; with neither,
-    /// the earlier observation is retracted.
+    /// A correction of an earlier observation's count or value. A total that is left out stays; without both, the
+    /// earlier observation is retracted.
     Correction {
         /// The earlier observation.
         adjusts: CorrectionTarget,
@@ -52,17 +52,17 @@ pub enum ObservationBody {
     },
 }
 
-/// The observation that a correction is of.
+/// The observation to correct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorrectionTarget {
     /// Its id.
     pub id: String,
-    /// The UTC day on which it occurred. Needed where the id was used on several days.
+    /// The UTC day on which it occurred. Required if the id was used on several days.
     pub day: Option<NaiveDate>,
 }
 
 impl ObservationInput {
-    /// Rejects an observation that no source and campaign could take.
+    /// Rejects an observation that is invalid for every source and campaign.
     pub fn validate(&self, now: DateTime<Utc>) -> Result<(), ItemError> {
         if !is_observation_id(&self.id) {
             let detail = format!("must be 1 to {MAX_ID} characters, none of them a control character");
@@ -129,12 +129,12 @@ impl ObservationInput {
     }
 }
 
-/// The measure that the counts of a type add to, or why none is taken.
+/// The measure that the counts of a type add to, or the error if it has none.
 pub fn count_measure(kind: ObservationType) -> Result<Measure, ItemError> {
     kind.count_measure().ok_or_else(|| bad_count(format!("is not taken by type {}", kind.name())))
 }
 
-/// The measure that the values of a type add to, or why none is taken.
+/// The measure that the values of a type add to, or the error if it has none.
 pub fn value_measure(kind: ObservationType) -> Result<Measure, ItemError> {
     kind.value_measure().ok_or_else(|| {
         ItemError::at(ItemErrorCode::ValueNotTaken, "value", format!("is not taken by type {}", kind.name()))

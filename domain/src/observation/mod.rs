@@ -1,4 +1,4 @@
-//! Observations: what happened, pushed as increments. A batch from one source is one event.
+//! Observations: increments that a push source sends. A batch from one source is one event.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,8 +15,8 @@ use crate::measure::{Measure, Unit};
 use crate::money::Currency;
 
 mod correction; // retracts or restates an earlier one
-mod dimension; // by what totals are kept
-mod fast_decode; // reads a batch in the form in which it is written
+mod dimension; // dimensions with totals
+mod fast_decode; // fast decoding of batches
 mod input; // as a source sends them
 
 #[cfg(test)]
@@ -30,13 +30,13 @@ pub use input::{
 
 pub use crate::catalogue::OBSERVATION_STREAM as STREAM_TYPE;
 
-/// A batch of what one source observed.
+/// A batch of one source's observations.
 ///
 /// Each observation is a compact array (about 60 bytes), so that a batch can be assembled without parsing it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservationsRecorded {
-    /// The source that says so.
+    /// The source that sent it.
     pub source: SourceId,
     /// The series of the source that it belongs to; left out of the first one, whose id is the source's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub struct ObservationsRecorded {
     pub sealed_with: Option<String>,
     /// The campaigns that the observations name by their index, from 0.
     pub campaigns: Vec<CampaignId>,
-    /// What happened.
+    /// The observations.
     pub observations: Vec<Observation>,
 }
 
@@ -98,13 +98,13 @@ impl ObservationsRecorded {
 }
 
 impl Observation {
-    /// The UTC day within which its id is unique: that of when it happened, which for a correction is not its
+    /// The UTC day within which its id is unique. For a correction, it is the day of the correction, not its
     /// original's.
     pub fn day(&self) -> NaiveDate {
         self.correction.as_ref().map_or(self.occurred_at, |correction| correction.at).date_naive()
     }
 
-    /// What this adds, and to which measures. A correction adds nothing to a count that it lets stand.
+    /// The amounts that it adds, by measure. A correction adds nothing to an unchanged count.
     pub fn increments(&self) -> impl Iterator<Item = (Measure, i64)> {
         let counts = self.correction.is_none() || self.count != 0;
         let count = self.kind.count_measure().filter(|_| counts).map(|measure| (measure, self.count));
@@ -115,7 +115,7 @@ impl Observation {
 
 macro_rules! observation_types {
     ($($variant:ident $name:literal count $count:expr, value $value:expr;)+) => {
-        /// What kind of thing happened. Each type adds its count to one measure and its value to another.
+        /// The type of an observation. Each type adds its count to one measure and its value to another.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum ObservationType {
@@ -160,7 +160,7 @@ observation_types! {
     Response "response" count Some(Measure::Responses), value None;
 }
 
-/// A name that is no observation type.
+/// The error of a name that is not an observation type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not an observation type")]
 pub struct ObservationTypeError;
@@ -174,7 +174,7 @@ impl FromStr for ObservationType {
 }
 
 impl ObservationType {
-    /// The count of one such thing, in its measure's unit: 1, or a million millionths of a conversion.
+    /// The count of one occurrence, in its measure's unit: 1, or a million millionths of a conversion.
     pub fn unit_count(self) -> i64 {
         match self.count_measure().map(Measure::unit) {
             Some(Unit::Credit) => crate::decimal::MILLION,
@@ -223,7 +223,7 @@ impl<'de> Deserialize<'de> for Observation {
     }
 }
 
-/// Reads the stored row of an [`Observation`].
+/// The visitor of an [`Observation`]'s stored row.
 struct RowVisitor;
 
 impl<'de> Visitor<'de> for RowVisitor {

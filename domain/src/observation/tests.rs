@@ -117,7 +117,7 @@ fn rejects_rows_of_another_shape() {
 }
 
 #[test]
-fn a_typical_observation_takes_about_60_bytes() {
+fn typical_observation_takes_about_60_bytes() {
     let uuid = Uuid::from_u128(0x0197_0a51_21d0_7000_8000_0000_0000_0001);
     let observations: Vec<_> = (0..500_u32)
         .map(|index| Observation {
@@ -133,7 +133,7 @@ fn a_typical_observation_takes_about_60_bytes() {
 }
 
 #[test]
-fn an_observation_adds_its_count_and_its_value() {
+fn observation_adds_its_count_and_value() {
     let increments = |observation: &Observation| observation.increments().collect::<Vec<_>>();
     assert_eq!(increments(&click("a")), [(Measure::Clicks, 1)]);
     let paid = Observation { value_micros: Some(410_000), ..click("a") };
@@ -145,7 +145,7 @@ fn an_observation_adds_its_count_and_its_value() {
 }
 
 #[test]
-fn a_correction_adds_what_it_changes() {
+fn correction_adds_its_difference() {
     let increments = |observation: &Observation| observation.increments().collect::<Vec<_>>();
     assert_eq!(increments(&refund()), [(Measure::Conversions, -250_000), (Measure::Revenue, -5_000_000)]);
     assert_eq!(increments(&Observation { count: 0, ..refund() }), [(Measure::Revenue, -5_000_000)]);

@@ -1,9 +1,8 @@
-//! Pacing: whether a campaign spends its budget as evenly as its days pass, and where that leads. A pure function of
-//! its dates, its budget, what was spent on each local day, and which day it is.
+//! Pacing: whether a campaign spends its budget evenly over its days, with a projection to its end. A pure function of
+//! its dates, its budget, its spend by local day, and the current day.
 //!
-//! Only whole days are compared: what was spent before today with what should have been spent before today. Today's own
-//! spend counts in `spent`. Divisions are rounded half to even; where there is nothing to divide by, there is no
-//! answer.
+//! Only whole days are compared: the spend before today with the expected spend before today. Today's own spend counts
+//! in `spent`. Divisions are rounded half to even; a division by zero has no result.
 
 use std::collections::BTreeMap;
 
@@ -15,58 +14,58 @@ use crate::decimal::{MILLION, divide_half_even};
 #[cfg(test)]
 mod tests;
 
-/// The whole days that tell how fast a campaign spends.
+/// The number of whole days that determine the pace.
 pub const PACE_DAYS: i64 = 7;
 
-/// What pacing follows from.
+/// The inputs of pacing.
 #[derive(Debug, Clone)]
 pub struct Flight<'a> {
     /// Its first day.
     pub starts_on: NaiveDate,
     /// Its last day, if it has one.
     pub ends_on: Option<NaiveDate>,
-    /// Whether it was completed or archived: nothing more is to be spent.
+    /// Whether it was completed or archived, so that no more is spent.
     pub is_over: bool,
-    /// What it may spend.
+    /// Its budget.
     pub budget: Option<Budget>,
-    /// Today in its zone.
+    /// The current day in its zone.
     pub today: NaiveDate,
-    /// Micros of the budget's currency by local day, up to today. `None` where nobody states them in that currency.
+    /// Micros of the budget's currency by local day, up to today. `None` if no source states spend in that currency.
     pub spend: Option<&'a BTreeMap<NaiveDate, i128>>,
 }
 
-/// How a campaign's spend goes. Amounts are micros of the budget's currency, shares and quotients millionths.
+/// The pacing of a campaign. Amounts are micros of the budget's currency, shares and quotients millionths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pacing {
-    /// From its first day to its last.
+    /// The number of days from its first to its last.
     pub days: Option<i64>,
-    /// Whole days of it before today.
+    /// The number of its whole days before today.
     pub elapsed_days: i64,
     /// Elapsed days by all days.
     pub elapsed_share: Option<i128>,
-    /// Days to come, today included; none once it is over.
+    /// The number of days to come, including today; none once it is over.
     pub remaining_days: Option<i64>,
-    /// What it may spend in all.
+    /// Its whole budget.
     pub budget_total: Option<i128>,
-    /// Spent so far, today included.
+    /// The spend so far, including today.
     pub spent: Option<i128>,
-    /// Spent before today.
+    /// The spend before today.
     pub spent_before_today: Option<i128>,
-    /// What an even spend would have come to before today.
+    /// The spend before today, if it were even.
     pub expected: Option<i128>,
-    /// Spent before today by expected: above one, it spends too fast.
+    /// The ratio of spend to expected spend before today. Above one, it spends too fast.
     pub index: Option<i128>,
-    /// Spent on each of the last whole days, on average.
+    /// The average spend of the last whole days.
     pub daily_pace: Option<i128>,
-    /// What it will have spent at its end, going on at this pace.
+    /// The projected spend at its end, at this pace.
     pub projected: Option<i128>,
     /// The day on which a budget for all days is spent, at this pace; no day if that is after its end.
     pub exhausted_on: Option<NaiveDate>,
-    /// What to spend on each remaining day to spend all of it, and no more.
+    /// The spend on each remaining day that uses exactly the rest of the budget.
     pub daily_needed: Option<i128>,
 }
 
-/// How this flight's spend goes.
+/// The pacing of a flight.
 pub fn pacing(flight: &Flight<'_>) -> Pacing {
     let days = flight.ends_on.map(|ends_on| days_between(flight.starts_on, ends_on) + 1).filter(|days| *days > 0);
     let since_start = days_between(flight.starts_on, flight.today).max(0);
@@ -99,7 +98,7 @@ pub fn pacing(flight: &Flight<'_>) -> Pacing {
 const MICROS: i128 = MILLION as i128;
 
 impl Pacing {
-    /// What follows from the spend.
+    /// Adds the figures that depend on the spend.
     fn follow(&mut self, flight: &Flight<'_>, spend: &BTreeMap<NaiveDate, i128>) {
         let spent = spend.range(..=flight.today).map(|(_, micros)| micros).sum::<i128>();
         let before_today = spend.range(..flight.today).map(|(_, micros)| micros).sum::<i128>();
@@ -120,14 +119,14 @@ impl Pacing {
         let remaining = self.remaining_days.filter(|days| *days > 0);
         self.daily_needed = match (self.budget_total, remaining, flight.budget) {
             (Some(total), Some(days), _) => divide_half_even((total - before_today).max(0), days.into()),
-            // A budget for each day, without an end.
+            // A budget for each day, of a campaign without an end.
             (None, None, Some(budget)) if !flight.is_over => Some(budget.amount.micros.into()),
             _ => None,
         };
     }
 }
 
-/// What was spent on the last whole days.
+/// The spend on the last whole days.
 #[derive(Debug, Clone, Copy)]
 struct RecentSpend {
     micros: i128,
@@ -146,7 +145,7 @@ fn exhausted_on(
     spend: &BTreeMap<NaiveDate, i128>,
     recent: Option<RecentSpend>,
 ) -> Option<NaiveDate> {
-    // A budget for each day begins anew each day.
+    // A budget for each day restarts every day.
     let budget = flight.budget.filter(|budget| budget.per == BudgetPeriod::Total)?;
     let mut left = i128::from(budget.amount.micros);
     for (day, micros) in spend.range(..=flight.today) {
@@ -157,7 +156,7 @@ fn exhausted_on(
     }
     let today = spend.get(&flight.today).copied().unwrap_or_default();
     let RecentSpend { micros, days } = recent.filter(|recent| recent.micros > 0)?;
-    // At the pace before today, today included: the least number of days that spends what was left this morning.
+    // At the pace before today, including today: the least number of days that spends what was left this morning.
     let needed = (left + today) * i128::from(days);
     let more_days = (needed + micros - 1).div_euclid(micros).max(1);
     let day = flight.today.checked_add_days(Days::new(u64::try_from(more_days - 1).ok()?))?;

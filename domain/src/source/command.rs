@@ -1,20 +1,20 @@
-//! What a source can be asked to do.
+//! The commands of a source.
 
 use chrono::{DateTime, Utc};
 
 use super::event::SourceDefinition;
 use crate::ids::SourceId;
 
-/// A command to a source. `at` is when it was given.
+/// A command to a source. `at` is the time of the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceCommand {
-    /// Make it known.
+    /// Register it.
     Register {
         /// Its id.
         source: SourceId,
-        /// What it is.
+        /// Its definition.
         definition: SourceDefinition,
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
 }

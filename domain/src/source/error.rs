@@ -1,4 +1,4 @@
-//! Why a source refused a command: one variant for each rule.
+//! Rejections by a source: one variant for each rule.
 
 use thiserror::Error;
 
@@ -8,7 +8,7 @@ use crate::text::TextError;
 /// A broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SourceError {
-    /// Its name is no line of 1 to 100 characters.
+    /// Its name is not one line of 1 to 100 characters.
     #[error("the name {0}")]
     Name(TextError),
     /// An expected delay below 0 or above 31 days.
@@ -23,7 +23,7 @@ pub enum SourceError {
         /// The horizon.
         seconds: i64,
     },
-    /// It was registered before as something else.
+    /// It is registered with another definition.
     #[error("the source is registered already, with another {field}")]
     ConflictingDefinition {
         /// The first part that differs.
@@ -32,7 +32,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The part of the command that broke the rule, where it was one part.
+    /// The field of the command that broke the rule, if it was one field.
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::Name(_) => Some("name"),

@@ -1,4 +1,4 @@
-//! What can have happened to a source.
+//! The events of a source.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::measure::Measure;
 use crate::money::Currency;
 use crate::zone::Zone;
 
-/// Whether a source pushes what happened or is asked for totals.
+/// Whether a source pushes observations or sends statements of totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -29,9 +29,9 @@ pub enum SourceKind {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SourceRole {
-    /// Counts.
+    /// Counts toward totals.
     Primary,
-    /// Is shown beside them and never added.
+    /// Shown beside totals and never added.
     Reference,
 }
 
@@ -55,7 +55,7 @@ impl SourceRole {
     }
 }
 
-/// Everything that is known of a source by its registration.
+/// The definition of a source, from its registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceDefinition {
@@ -76,7 +76,7 @@ pub struct SourceDefinition {
     pub currency: Currency,
     /// How many seconds after a bucket closes its numbers usually arrive.
     pub expected_delay_s: i64,
-    /// For how many seconds after a bucket closes it may still change what it said.
+    /// For how many seconds after a bucket closes it may still change its numbers.
     pub restatement_horizon_s: i64,
 }
 
@@ -95,7 +95,7 @@ pub enum SourceEvent {
     SourceRegistered {
         /// Its id.
         source: SourceId,
-        /// What it is.
+        /// Its definition.
         definition: SourceDefinition,
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
@@ -103,7 +103,7 @@ pub enum SourceEvent {
 }
 
 impl SourceEvent {
-    /// What type of event it is.
+    /// The type of the event.
     pub fn kind(&self) -> EventType {
         match self {
             Self::SourceRegistered { .. } => catalogue::SOURCE_REGISTERED,

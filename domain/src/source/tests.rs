@@ -88,7 +88,7 @@ fn equivalent_definitions_are_equal() {
 }
 
 #[test]
-fn a_name_is_one_line_of_1_to_100_characters() {
+fn name_is_one_line_of_1_to_100_characters() {
     let named = |name: &str| SourceDefinition { name: name.to_owned(), ..google_ads() };
     for (name, error) in [
         ("", TextError::Empty),

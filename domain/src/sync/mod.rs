@@ -1,4 +1,4 @@
-//! Syncs: a source saying how its own runs go. Completeness is an event, so freshness can be replayed.
+//! Syncs: reports of a source on its own runs. Completeness is an event, so freshness can be replayed.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,33 +11,33 @@ use crate::item::{MAX_CLOCK_SKEW, truncate_to_millis};
 
 pub use crate::catalogue::SYNC_STREAM as STREAM_TYPE;
 
-/// What a source says of a run.
+/// A report of a source on a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum SyncEvent {
-    /// A source says that a run started.
+    /// A source reported that a run started.
     SyncStarted {
         /// The source.
         source: SourceId,
-        /// When we received the word, by our clock.
+        /// When the report was received, by our clock.
         at: DateTime<Utc>,
     },
-    /// A source says that it is complete through an instant.
+    /// A source reported that it is complete through an instant.
     SyncCompleted {
         /// The source.
         source: SourceId,
-        /// When we received the word, by our clock.
+        /// When the report was received, by our clock.
         at: DateTime<Utc>,
-        /// Everything before this instant is there.
+        /// The instant before which everything is there.
         complete_through: DateTime<Utc>,
-        /// In which steps its completeness moves.
+        /// The steps in which its completeness moves.
         grain: Grain,
     },
-    /// A source says that a run failed.
+    /// A source reported that a run failed.
     SyncFailed {
         /// The source.
         source: SourceId,
-        /// When we received the word, by our clock.
+        /// When the report was received, by our clock.
         at: DateTime<Utc>,
         /// Why, in the source's words.
         reason: String,
@@ -54,7 +54,7 @@ impl SyncEvent {
         }
     }
 
-    /// What type of event it is.
+    /// The type of the event.
     pub fn kind(&self) -> EventType {
         match self {
             Self::SyncStarted { .. } => catalogue::SYNC_STARTED,
@@ -66,16 +66,16 @@ impl SyncEvent {
 
 const MAX_REASON: usize = 500;
 
-/// What a source reports of a run, as it is sent.
+/// A report of a source on a run, as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncReport {
     /// The run started.
     Started,
     /// The run ended well.
     Completed {
-        /// Everything before this instant is there.
+        /// The instant before which everything is there.
         complete_through: DateTime<Utc>,
-        /// In which steps completeness moves.
+        /// The steps in which completeness moves.
         grain: Grain,
     },
     /// The run failed.
@@ -85,22 +85,22 @@ pub enum SyncReport {
     },
 }
 
-/// Why a report is not taken.
+/// The error of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SyncReportError {
-    /// Complete through an instant that is still to come.
+    /// It is complete through a future instant.
     #[error("lies ahead of this server's clock")]
     CompleteThroughAhead,
-    /// Complete through an instant outside of the years that we keep.
+    /// It is complete through an instant outside of the supported years.
     #[error("must lie in the years 1970 to 2199")]
     CompleteThroughOutOfRange,
-    /// A reason that is blank, too long, or holds control characters.
+    /// The reason is blank, too long, or contains control characters.
     #[error("must be 1 to {MAX_REASON} characters, none a control character")]
     Reason,
 }
 
 impl SyncReportError {
-    /// The member at fault.
+    /// The member with the error.
     pub fn field(self) -> &'static str {
         match self {
             Self::CompleteThroughAhead | Self::CompleteThroughOutOfRange => "complete_through",
@@ -110,7 +110,7 @@ impl SyncReportError {
 }
 
 impl SyncReport {
-    /// Rejects a report that no source could make at `now`.
+    /// Rejects a report that is invalid for every source at `now`.
     pub fn validate(&self, now: DateTime<Utc>) -> Result<(), SyncReportError> {
         match self {
             Self::Completed { complete_through, .. } if *complete_through > now + MAX_CLOCK_SKEW => {

@@ -18,7 +18,7 @@ fn completeness_does_not_reach_ahead() {
 }
 
 #[test]
-fn a_reason_is_bounded() {
+fn reason_is_bounded() {
     let because =
         |reason: &str| SyncReport::Failed { reason: reason.to_owned() }.validate(now()).map_err(SyncReportError::field);
     assert_eq!(because("quota\nexceeded"), Ok(()));

@@ -1,5 +1,5 @@
-//! Reads a batch in the very form in which it is written: nearly all that a log holds. It gives what serde would give,
-//! in a third of the time, or nothing: then serde reads the payload, and says what is wrong with it.
+//! A fast decoder of batches in their usual written form, which is nearly everything in a log. It gives the same result
+//! as serde, in a third of the time, or nothing. Then serde decodes the payload and reports any error.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{Observation, ObservationsRecorded};
 use crate::ids::{CampaignId, SourceId};
 
-/// Characters of an id: hyphenated, as ids are written.
+/// The length of an id in its hyphenated form.
 const ID: usize = 36;
-/// About the least that an observation takes.
+/// About the shortest length of an observation.
 const LEAST: usize = 40;
 
 impl ObservationsRecorded {
@@ -37,7 +37,7 @@ impl ObservationsRecorded {
     }
 }
 
-/// What is left to read.
+/// The rest of the text.
 struct Text<'a>(&'a str);
 
 impl<'a> Text<'a> {
@@ -46,7 +46,7 @@ impl<'a> Text<'a> {
         Some(())
     }
 
-    /// The elements of an array, whose `[` is read, and its end.
+    /// Reads the elements of an array after its `[`, and its end.
     fn list<T>(&mut self, mut list: Vec<T>, element: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         if self.skip("]").is_some() {
             return Some(list);
@@ -59,7 +59,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// A string that stands for itself: nothing in it is escaped.
+    /// Reads a string without escapes.
     fn string(&mut self) -> Option<&'a str> {
         self.skip("\"")?;
         let end = self.0.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
@@ -86,7 +86,7 @@ impl<'a> Text<'a> {
         let (number, rest) = self.0.split_at(digits);
         self.0 = rest;
         match (is_negative, number.as_bytes()) {
-            // JSON has no leading zeros, and takes a negative one for a fraction.
+            // JSON has no leading zeros, and serde reads a negative zero as a fraction.
             (_, [] | [b'0', _, ..]) | (true, b"0") => None,
             (false, _) => number.parse().ok(),
             (true, _) => {

@@ -1,4 +1,4 @@
-//! Append with retry: what every use case does around its decision.
+//! Append with retry: the steps of every use case around its decision.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::error::CommandError;
 use crate::in_flight::InFlightGuard;
 use crate::outcome::{CommandResult, Outcome};
 
-/// How often a command is tried. Each round of a race has a winner, so this many callers at once all get through.
+/// The most attempts at a command. Each round of a race has a winner, so this many concurrent callers all succeed.
 const MAX_ATTEMPTS: u32 = 24;
 
-/// What a decision wants appended to one stream.
+/// The events that a decision appends to one stream.
 #[derive(Debug)]
 pub(crate) struct Proposal {
     pub(crate) stream_type: &'static str,
@@ -29,7 +29,7 @@ pub(crate) struct Proposal {
     pub(crate) events: Vec<NewEvent>,
     pub(crate) claims: Vec<Claim>,
     pub(crate) item_preconditions: Vec<ItemPrecondition>,
-    /// What the receipt keeps.
+    /// The outcome that the receipt keeps.
     pub(crate) outcome: Outcome,
 }
 
@@ -42,8 +42,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) claims: ClaimReader<'a>,
 }
 
-/// The attempts at one command. A use case looks up, decides and appends in each, and takes the next one when it lost a
-/// race.
+/// The attempts at one command. In each, a use case looks up, decides and appends. After a lost race it takes the next
+/// one.
 #[derive(Debug)]
 pub(crate) struct Attempts<'a> {
     commands: &'a Commands,
@@ -53,8 +53,8 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    /// Begins to carry a command out. Rejected before anything is looked up while a command under the same key is
-    /// carried out, and when the log has more to write than it can: what is rejected for load must not add to it.
+    /// Begins a command. It is rejected at once, without a lookup, while a command under the same key is in flight, and
+    /// while the queue of the log is full. A rejection for load must not add load.
     pub(crate) fn begin(commands: &'a Commands, context: &'a CommandContext) -> Result<Self, CommandError> {
         let workspace = context.workspace().0;
         commands.appender.check_capacity(workspace)?;
@@ -62,7 +62,7 @@ impl<'a> Attempts<'a> {
         Ok(Self { commands, context, started: 0, _in_flight: in_flight })
     }
 
-    /// The next attempt, after a pause that grows; an error when all of them were lost.
+    /// Returns the next attempt, after a growing pause. An error after the last one.
     pub(crate) async fn next(&mut self) -> Result<Attempt<'a>, CommandError> {
         let number = self.started;
         if number == MAX_ATTEMPTS {
@@ -78,7 +78,7 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// Lets others go first before a race is run again: longer each time, and never two callers for equally long.
+/// Pauses before the next attempt. The pause grows, and it is random, so that two callers differ.
 async fn backoff(number: u32) {
     if number > 0 {
         let longest = (1_u64 << number.min(5)) * 1_000;
@@ -88,12 +88,12 @@ async fn backoff(number: u32) {
 }
 
 impl Attempt<'_> {
-    /// The result of the same command, if it was carried out before. Asked once, at the first attempt.
+    /// The result of the same command, if it was carried out before. Only the first attempt looks for it.
     pub(crate) async fn previous_result(&self) -> Result<Option<CommandResult>, CommandError> {
         if self.is_first { find_previous_result(self.commands, self.context).await } else { Ok(None) }
     }
 
-    /// Rejects a source that sends too much. Trying again after a lost race costs nothing.
+    /// Rejects a source above its rate limit. A retry after a lost race is not counted.
     pub(crate) fn check_source_rate(&self, source: SourceId, items: usize) -> Result<(), CommandError> {
         if !self.is_first {
             return Ok(());
@@ -101,7 +101,7 @@ impl Attempt<'_> {
         self.commands.source_rate.check(self.context.workspace(), source, items).map_err(CommandError::RateLimited)
     }
 
-    /// Appends what was decided. `None`: the attempt lost a race.
+    /// Appends the decision. `None` if the attempt lost a race.
     pub(crate) async fn append(&self, proposal: Proposal) -> Result<Option<CommandResult>, CommandError> {
         let Proposal { stream_type, stream_id, expected, events, claims, item_preconditions, outcome } = proposal;
         let request = AppendRequest {
@@ -121,7 +121,7 @@ impl Attempt<'_> {
     }
 }
 
-/// The result of an append. `None`: it lost a race. An error is what another attempt would meet again.
+/// The result of an append. `None` if it lost a race. An error if another attempt would fail in the same way.
 pub(crate) fn classify(
     outcome: Outcome,
     appended: Result<AppendOutcome, AppendError>,
@@ -140,8 +140,8 @@ pub(crate) fn classify(
     }
 }
 
-/// The result of the same command, if it was carried out before. Only saves work: the append looks again, under the
-/// lock.
+/// The result of the same command, if it was carried out before. This only saves work: the append checks again, under
+/// the lock.
 pub(crate) async fn find_previous_result(
     commands: &Commands,
     context: &CommandContext,

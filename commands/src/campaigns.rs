@@ -31,7 +31,7 @@ impl VersionPrecondition {
 }
 
 impl Commands {
-    /// Carries out a command on a campaign, which is made by [`CampaignCommand::Create`] under an id that is new.
+    /// Carries out a command on a campaign. [`CampaignCommand::Create`] creates one, under a new id.
     #[tracing::instrument(
         skip_all,
         fields(workspace = %context.workspace(), campaign.id = %id, correlation_id = context.correlation_id)
@@ -53,7 +53,7 @@ impl Commands {
                 if is_cached {
                     continue;
                 }
-                // The command itself, sent before under the same key, may be what moved the version meanwhile.
+                // The version may have moved because of this command itself, sent before under the same key.
                 match find_previous_result(self, context).await? {
                     Some(result) => break result,
                     None => return Err(CommandError::VersionMismatch { actual: loaded.version }),
@@ -91,8 +91,8 @@ impl Commands {
         })
     }
 
-    /// A campaign of the caller's workspace, and whether it is from the cache: a decision on that must be asserted by
-    /// an append. One that is being created has no stream to read.
+    /// A campaign of the caller's workspace, and whether it is from the cache. A decision on a cached campaign must be
+    /// asserted by an append. A new campaign has no stream to read.
     async fn load_campaign(
         &self,
         context: &CommandContext,

@@ -1,4 +1,4 @@
-//! Who gives a command, in which flow, and under which idempotency key.
+//! The context of a command: its actor, its trace and its idempotency key.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +11,33 @@ use crate::error::CommandError;
 use crate::ids;
 use crate::outcome::Outcome;
 
-/// Who gives a command, when, and in which flow.
+/// The actor, the time and the trace of a command.
 #[derive(Debug, Clone)]
 pub struct CommandContext {
-    /// Who acts, and in which workspace.
+    /// The actor and its workspace.
     pub principal: Principal,
     /// When the command was received.
     pub received_at: DateTime<Utc>,
-    /// The flow that the command belongs to: a W3C trace id.
+    /// The trace that the command belongs to: a W3C trace id.
     pub correlation_id: String,
-    /// The step of the flow that caused it: a W3C span id.
+    /// The span that caused it: a W3C span id.
     pub causation_id: String,
-    /// The command as the parent of what it causes (W3C Trace Context).
+    /// The command as the parent of its effects (W3C Trace Context).
     pub traceparent: String,
-    /// What makes the command safe to send again.
+    /// The idempotency key, which makes the command safe to repeat.
     pub idempotency: Option<Idempotency>,
 }
 
-/// The same key with the same content gets the first answer again; with other content it is an error.
+/// An idempotency key with the digest of its content. The same key with the same content returns the first answer; with
+/// other content it is an error.
 ///
-/// The receipt is written in the transaction of the events that it stands for, so neither exists without the other.
-/// Where a use case looks for it before its append, it only saves work: the append looks again, under the head's lock.
+/// The receipt is written in the transaction of its events, so neither exists without the other. A use case that looks
+/// for it before its append only saves work: the append looks again, under the head's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The key, as the caller chose it.
+    /// The key that the caller chose.
     pub key: String,
-    /// The digest of the content that the key stands for. The caller decides what belongs to the content.
+    /// The digest of the content. The caller decides what belongs to the content.
     pub digest: [u8; 32],
 }
 
@@ -56,7 +57,7 @@ impl CommandContext {
         self.idempotency.as_ref().map(|idempotency| idempotency.key.as_str())
     }
 
-    /// What is stored with every event of the command.
+    /// The metadata of every event of the command.
     pub(crate) fn metadata(&self) -> Metadata {
         Metadata(BTreeMap::from(
             [

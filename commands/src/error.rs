@@ -1,4 +1,4 @@
-//! Why a command was not carried out.
+//! Errors of commands.
 
 use domain::event::DecodeError;
 use domain::source::SourceKind;
@@ -8,10 +8,10 @@ use thiserror::Error;
 
 use crate::rejection::DomainRejection;
 
-/// Why a command was not carried out. Only a rejection by the domain leaves a receipt.
+/// An error of a command. Only a rejection by the domain leaves a receipt.
 #[derive(Debug, Error)]
 pub enum CommandError {
-    /// A rule of the domain does not allow it.
+    /// A rule of the domain rejects the command.
     #[error("{}", rejection.detail)]
     Rejected {
         /// The rule.
@@ -19,7 +19,7 @@ pub enum CommandError {
         /// Whether it was rejected before, under the same idempotency key.
         replayed: bool,
     },
-    /// The caller's workspace has no such thing.
+    /// There is no such resource in the caller's workspace.
     #[error("not found")]
     NotFound,
     /// The campaign is not at a version that the caller accepts.
@@ -28,16 +28,16 @@ pub enum CommandError {
         /// Its version.
         actual: i64,
     },
-    /// Others changed the same thing each time that this command was tried.
+    /// Other requests changed the same data at every attempt.
     #[error("lost the race at every attempt")]
     Contended,
-    /// Another request under the same idempotency key is being carried out.
+    /// Another request under the same idempotency key is in flight.
     #[error("another request under this idempotency key is being carried out")]
     InFlight,
     /// The source sends more than its rate limit allows.
     #[error("too many {}", .0.policy.counts)]
     RateLimited(RateLimitStatus),
-    /// The idempotency key was used for something else.
+    /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
     /// Another source has the name.
@@ -60,7 +60,7 @@ pub enum CommandError {
         /// The name.
         name: String,
     },
-    /// A batch of another kind than the source sends.
+    /// The source sends items of another kind.
     #[error("the source {name:?} is of kind {kind:?}")]
     WrongSourceKind {
         /// The source's name.
@@ -68,25 +68,25 @@ pub enum CommandError {
         /// Its kind.
         kind: SourceKind,
     },
-    /// A batch without items, or with too many.
+    /// A batch is empty or too large.
     #[error("{count} items, but 1 to {most} are taken")]
     BatchSize {
         /// The member that holds the items.
         field: &'static str,
         /// How many were sent.
         count: usize,
-        /// How many are taken.
+        /// The most items of a batch.
         most: usize,
     },
-    /// A member of the input is wrong.
+    /// A member of the input is invalid.
     #[error("{field} {detail}")]
     Invalid {
         /// The member.
         field: &'static str,
-        /// What is wrong with it.
+        /// The error.
         detail: String,
     },
-    /// The log has more to write than it can.
+    /// The queue of the log is full.
     #[error("the log has more to write than it can")]
     Overloaded,
     /// The append failed.
@@ -98,7 +98,7 @@ pub enum CommandError {
     /// The database did not answer.
     #[error("the database did not answer")]
     Database(#[from] sqlx::Error),
-    /// A claim cannot be read.
+    /// A claim is unreadable.
     #[error("the claim {kind} {key:?} cannot be read")]
     BadClaim {
         /// Its kind.
@@ -106,28 +106,28 @@ pub enum CommandError {
         /// Its key.
         key: String,
     },
-    /// An event does not hold the observations that the log's item ids name.
+    /// An event does not contain the observations that the log's item ids name.
     #[error("the event at position {position} does not hold the observations that are recorded with it")]
     BadEvent {
         /// The position.
         position: i64,
     },
-    /// An event that the batch rests on cannot be read.
+    /// An event that the batch depends on is unreadable.
     #[error("the event at position {position} cannot be read")]
     UnreadableEvent {
         /// The position.
         position: i64,
-        /// Why.
+        /// The error of decoding it.
         #[source]
         source: DecodeError,
     },
-    /// A receipt cannot be read, or is of another use case.
+    /// A receipt is unreadable, or is of another use case.
     #[error("the receipt of key {key:?} cannot be read")]
     BadReceipt {
         /// Its key.
         key: String,
     },
-    /// A value of ours could not be written as JSON.
+    /// A value could not be serialised as JSON.
     #[error("cannot be written as JSON")]
     Encoding(#[source] serde_json::Error),
 }
@@ -137,13 +137,13 @@ impl CommandError {
         Self::BadClaim { kind, key: key.to_owned() }
     }
 
-    /// Whether something that the command needs cannot be reached now. Another attempt, or another process, may
+    /// Whether a service that the command needs cannot be reached now. Another attempt, or another process, may
     /// succeed.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Append(error) => matches!(error, AppendError::ShuttingDown | AppendError::Unavailable(_)),
             Self::Load(LoadError::Database { .. }) | Self::Database(_) => true,
-            // While processes are upgraded one after the other, another one may read what this one cannot.
+            // During a rolling upgrade, another process may read what this one cannot.
             Self::Load(LoadError::Event { source: event_store::DecodeError::Upcast(why), .. }) => {
                 why.downcast_ref().is_some_and(DecodeError::requires_newer_version)
             }
@@ -156,7 +156,7 @@ impl CommandError {
 impl From<AppendError> for CommandError {
     fn from(error: AppendError) -> Self {
         match error {
-            // Use cases retry these; one that comes here was met at every attempt.
+            // Use cases retry these errors, so an error here persisted through every attempt.
             AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Self::Contended,
             AppendError::ReceiptMismatch => Self::KeyReused,
             AppendError::Overloaded => Self::Overloaded,

@@ -1,22 +1,21 @@
-//! The idempotency keys that are being carried out in this process. A second command under the same key is rejected
-//! meanwhile: it would do all the work of the first, only to find its receipt. In other processes it does find it, in
-//! the append.
+//! The idempotency keys in flight in this process. A second command under the same key is rejected meanwhile: it would
+//! repeat the work of the first, only to find its receipt. In another process it does so, and the append finds the
+//! receipt.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::CommandError;
 
-/// A key belongs to its workspace.
+/// A workspace and a key in it.
 type Key = (i32, String);
 
-/// The keys that are being carried out. Clones share them.
+/// The keys in flight. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InFlightKeys(Arc<Mutex<HashSet<Key>>>);
 
 impl InFlightKeys {
-    /// Begins to carry out a command under a key. An error while another command under the same key is carried out,
-    /// whatever its content.
+    /// Registers a key. An error while another command under the same key is in flight, whatever its content.
     pub(crate) fn begin(&self, workspace: i32, key: Option<&str>) -> Result<InFlightGuard, CommandError> {
         let key = key.map(|key| (workspace, key.to_owned()));
         if let Some(key) = &key
@@ -32,8 +31,8 @@ impl InFlightKeys {
     }
 }
 
-/// Holds a key until it is dropped. By then there is a receipt, or nothing was done. If the caller went away, the
-/// append may still run; it finds the receipt of whichever command came first.
+/// The registration of a key until it is dropped. By then there is a receipt, or nothing was done. After a caller
+/// disconnects, the append may still run; it finds the receipt of the command that came first.
 #[derive(Debug)]
 #[must_use = "the key is free again when this is dropped"]
 pub(crate) struct InFlightGuard {

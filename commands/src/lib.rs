@@ -1,27 +1,26 @@
-//! The use cases that write: campaigns, sources, and what sources report. They know no HTTP: a route, a webhook and a
-//! broker's consumer call the same functions.
+//! The use cases that write: campaigns, sources, and the reports of sources. They know no HTTP: a route, a webhook and
+//! a broker's consumer call the same functions.
 //!
-//! A use case takes a [`CommandContext`] (who acts, in which flow, under which idempotency key) and typed input. It
-//! looks up what the decision rests on (a stream, or claims), lets the domain decide, and appends events, claims and
-//! receipt in one transaction, again if it lost a race. A key that was used before is answered by its receipt.
+//! A use case takes a [`CommandContext`] (actor, trace, idempotency key) and typed input. It looks up what the decision
+//! depends on (a stream, or claims) and lets the domain decide. It appends events, claims and receipt in one
+//! transaction, and retries after a lost race. A key that was used before is answered by its receipt.
 //!
-//! No use case reads a read table. What a decision must look up beside its own stream is a claim, which the append
-//! asserts.
+//! No use case reads a read table. What a decision needs beyond its own stream is a claim, which the append asserts.
 #![warn(missing_docs)]
 
 mod append; // append with retry
-mod batch_result; // what became of each item of a batch
+mod batch_result; // the result of each item of a batch
 mod campaigns; // create, edit, budget, lifecycle
-mod claims; // what is looked up or kept unique
-mod context; // who acts, in which flow, under which key
+mod claims; // claims: lookups and uniqueness
+mod context; // actor, trace and idempotency key
 mod error;
 mod ids;
-mod in_flight; // keys that are being carried out
-pub mod ingest; // what sources report: observations, statements, syncs
-mod outcome; // what a command did, as its receipt keeps it
-mod rejection; // by the domain
-mod source_rate; // how many items each source may send
-mod sources; // registration
+mod in_flight; // idempotency keys in flight
+pub mod ingest; // observations, statements, syncs
+mod outcome; // the result of a command, as its receipt keeps it
+mod rejection; // rejections by the domain
+mod source_rate; // rate limits of sources
+mod sources; // registration of sources
 
 use std::sync::Arc;
 
@@ -44,7 +43,7 @@ pub use rejection::DomainRejection;
 pub use source_rate::SourceRateLimiter;
 pub use sources::RegisteredSource;
 
-/// How many items one batch may have.
+/// The most items of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The most observations of one batch.
@@ -59,10 +58,10 @@ impl Default for Limits {
     }
 }
 
-/// The use cases, with everything that they work with. Clones share it.
+/// The use cases with their dependencies. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Commands {
-    /// Reads claims, receipts and streams, as the command part.
+    /// A pool that acts as the command role. It reads claims, receipts and streams.
     pool: PgPool,
     appender: Appender,
     campaigns: Arc<AggregateStore<Campaign>>,
@@ -74,7 +73,7 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// `pool` must act as `platform::database::DatabaseRole::Command`. Sources may send without limit.
+    /// Use cases without a limit on sources. `pool` must act as `platform::database::DatabaseRole::Command`.
     pub fn new(pool: PgPool, appender: Appender, clock: SharedClock, limits: Limits) -> Self {
         let campaigns = AggregateStore::new(pool.clone(), appender.clone(), upcast);
         Self {
@@ -89,7 +88,7 @@ impl Commands {
         }
     }
 
-    /// The same with a limit to what each source may send.
+    /// Sets the rate limit of each source.
     #[must_use]
     pub fn with_source_rate(self, source_rate: SourceRateLimiter) -> Self {
         Self { source_rate, ..self }
@@ -100,18 +99,18 @@ impl Commands {
         self.clock.now()
     }
 
-    /// How many items one batch may have.
+    /// The most items of one batch.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 }
 
-/// Loads read old events as projections do.
+/// Loads upcast old events like projections.
 fn upcast(event_type: &str, event_version: &str, payload: Value) -> Result<Value, UpcastError> {
     Ok(event::upcast(event_type, event_version, payload)?)
 }
 
-/// Says what the metrics of the use cases mean.
+/// Describes the metrics of the use cases.
 pub fn describe_metrics() {
     metrics::describe_counter!("highwater_command_items_total", "Items of batches, by kind and status.");
 }

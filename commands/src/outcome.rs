@@ -1,4 +1,4 @@
-//! What a command did: kept with its receipt, so that the same command is answered the same.
+//! The result of a command. Its receipt keeps it, so that the same command gets the same answer.
 
 use domain::ids::{CampaignId, SourceId};
 use event_store::{AppendOutcome, StoredReceipt};
@@ -8,54 +8,54 @@ use crate::batch_result::PreAppendResults;
 use crate::error::CommandError;
 use crate::rejection::DomainRejection;
 
-/// What a receipt keeps. What only the append knows (version, position, duplicates) is beside it.
+/// The part of a result that a receipt keeps. Version, position and duplicates come from the append.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     /// A campaign was created.
     Created(CampaignId),
-    /// A campaign was changed, or was already as asked.
+    /// A campaign was changed, or already had the requested state.
     Changed(CampaignId),
     /// A source was registered.
     Registered(SourceId),
-    /// A source was registered before, as the same.
+    /// A source with the same definition was registered before.
     AlreadyRegistered(SourceId),
     /// A sync was recorded.
     SyncRecorded,
     /// A batch was processed.
     BatchProcessed(PreAppendResults),
-    /// The rules of the domain do not allow it.
+    /// The rules of the domain reject the command.
     Refused(DomainRejection),
 }
 
-/// What a command did, and where that stands in the log.
+/// The result of a command, with its version and position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completed<T> {
-    /// What was done.
+    /// The value of the result.
     pub value: T,
     /// The stream's version.
     pub version: i64,
     /// The position of the log that covers it.
     pub position: i64,
-    /// Whether it was done before, under the same idempotency key.
+    /// Whether it was carried out before, under the same idempotency key.
     pub replayed: bool,
 }
 
 impl<T> Completed<T> {
-    /// The value, and the rest without it.
+    /// Splits the result into its value and the rest.
     pub fn split(self) -> (T, Completed<()>) {
         let Self { value, version, position, replayed } = self;
         (value, Completed { value: (), version, position, replayed })
     }
 }
 
-/// An outcome with what the append made of it.
+/// An outcome with the result of its append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandResult {
     outcome: Outcome,
     version: i64,
     position: i64,
-    /// Items of a batch that were recorded before, numbered among those that the append was given.
+    /// Items that were recorded before, numbered among the items of the append.
     pub(crate) duplicates: Vec<usize>,
     /// Items whose id was recorded before with other content.
     pub(crate) conflicts: Vec<usize>,
@@ -63,12 +63,12 @@ pub(crate) struct CommandResult {
 }
 
 impl CommandResult {
-    /// A result of which nothing is to be remembered.
+    /// A result without an append.
     pub(crate) fn without_append(outcome: Outcome, version: i64) -> Self {
         Self { outcome, version, position: 0, duplicates: Vec::new(), conflicts: Vec::new(), replayed: false }
     }
 
-    /// The result of an append that was given `outcome` to remember.
+    /// The result of an append with `outcome` in its receipt.
     pub(crate) fn appended(outcome: Outcome, appended: AppendOutcome, key: Option<&str>) -> Result<Self, CommandError> {
         let outcome = match appended.response {
             Some(stored) if appended.replayed => read(&stored, key.unwrap_or_default())?,
@@ -84,7 +84,7 @@ impl CommandResult {
         })
     }
 
-    /// The result that a receipt remembers.
+    /// The result from a receipt.
     pub(crate) fn replayed(receipt: StoredReceipt, key: &str) -> Result<Self, CommandError> {
         Ok(Self {
             outcome: read(&receipt.response, key)?,
@@ -96,8 +96,7 @@ impl CommandResult {
         })
     }
 
-    /// The result of one use case, whose outcomes `read` knows. A receipt with any other outcome is of another use
-    /// case.
+    /// The result of one use case. `read` accepts its outcomes; a receipt with another outcome is of another use case.
     pub(crate) fn complete<T>(
         self,
         key: Option<&str>,

@@ -4,14 +4,14 @@ use domain::campaign::CampaignError;
 use domain::source::SourceError;
 use serde::{Deserialize, Serialize};
 
-/// A rule of the domain that does not allow a command.
+/// A rejection of a command by a rule of the domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainRejection {
     /// The rule's stable code.
     pub code: String,
-    /// What is wrong.
+    /// The error.
     pub detail: String,
-    /// The member at fault, if it is one.
+    /// The member with the error, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }

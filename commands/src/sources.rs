@@ -1,4 +1,4 @@
-//! Registration of sources: connectors' feeds, known by their names.
+//! Registration of sources: feeds of connectors, identified by name.
 
 use domain::ids::SourceId;
 use domain::source::{
@@ -15,19 +15,19 @@ use crate::ids;
 use crate::ingest::ResolvedSource;
 use crate::outcome::{CommandResult, Completed, Outcome};
 
-/// A source that is registered.
+/// A registered source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredSource {
     /// Its id.
     pub id: SourceId,
-    /// Its name, without white space around it.
+    /// Its name, without surrounding white space.
     pub name: String,
     /// Whether the command registered it; otherwise the same definition was registered before.
     pub is_new: bool,
 }
 
 impl Commands {
-    /// Registers a source, or finds the one that has the same definition.
+    /// Registers a source, or finds the one with the same definition.
     #[tracing::instrument(
         skip_all,
         fields(workspace = %context.workspace(), source.name = definition.name, correlation_id = context.correlation_id)
@@ -37,7 +37,7 @@ impl Commands {
         context: &CommandContext,
         mut definition: SourceDefinition,
     ) -> Result<Completed<RegisteredSource>, CommandError> {
-        // The rules drop white space around a name; its claim is looked up before they are asked.
+        // The domain trims a name, but its claim is looked up before the domain decides.
         definition.name = definition.name.trim().to_owned();
         let new_id = SourceId(ids::new_id(context.received_at));
         let mut attempts = Attempts::begin(self, context)?;
@@ -94,7 +94,7 @@ impl Commands {
     }
 }
 
-/// Takes the name for a source that is new, and asserts that it is still as it was seen for one that is not.
+/// Takes the name of a new source, or asserts that of a known source.
 fn claims(
     claims: &ClaimReader<'_>,
     id: SourceId,

@@ -1,17 +1,17 @@
-//! What became of each item of a batch. One bad item never fails its neighbours.
+//! The results of a batch, item by item. One bad item never fails its neighbours.
 
 use std::collections::BTreeMap;
 
 use domain::item::{ItemError, ItemErrorCode};
 use serde::{Deserialize, Serialize};
 
-/// What became of one item.
+/// The result of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemStatus {
     /// It is recorded.
     Accepted,
-    /// It says nothing new.
+    /// It changes nothing.
     Duplicate,
     /// Other content was recorded under its id.
     Conflict,
@@ -22,20 +22,20 @@ pub enum ItemStatus {
 /// The result of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemResult {
-    /// Its place in the batch, from 0.
+    /// Its index in the batch, from 0.
     pub index: usize,
     /// Its id, if it has one that could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What became of it.
+    /// Its result.
     pub status: ItemStatus,
     /// Why it was not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<ItemErrorCode>,
-    /// The member at fault.
+    /// The member with the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What is wrong with it.
+    /// The error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -61,27 +61,27 @@ impl ItemResult {
 pub struct BatchResult {
     /// How many items were recorded.
     pub accepted: usize,
-    /// How many said nothing new.
+    /// How many items changed nothing.
     pub duplicates: usize,
-    /// How many said something else under an id that was recorded before.
+    /// How many items had other content than was recorded under their id.
     pub conflicts: usize,
-    /// How many could not be recorded.
+    /// How many items could not be recorded.
     pub rejected: usize,
     /// The items that were not accepted, in the order of the batch.
     pub results: Vec<ItemResult>,
 }
 
-/// What is settled of a batch before its append: kept with the receipt, so that a replay answers the same.
+/// The results that are known before the append. The receipt keeps them, so that a replay gives the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PreAppendResults {
     /// How many items the batch has.
     pub(crate) total: usize,
-    /// The results of those that are not part of the append.
+    /// The results of the items that are not part of the append.
     pub(crate) results: Vec<ItemResult>,
 }
 
 impl PreAppendResults {
-    /// Completes the results by what the append found of the items that were part of it, numbered among themselves.
+    /// Completes the results with those of the append, whose items are numbered among themselves.
     pub(crate) fn complete(
         self,
         id_of: impl Fn(usize) -> Option<String>,

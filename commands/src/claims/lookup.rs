@@ -1,4 +1,4 @@
-//! Finds claims, and caches those that every batch asks for again.
+//! Lookup of claims, with a cache of those that every batch needs.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -20,9 +20,9 @@ pub(crate) struct ClaimValue {
 /// Whether a look-up may use the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CachePolicy {
-    /// It may.
+    /// It may use the cache.
     Cached,
-    /// An append found a cached claim to be stale: read the database.
+    /// It must read the database, because an append found a cached claim to be stale.
     Read,
 }
 
@@ -34,9 +34,9 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 
 /// The claims that were used last, by workspace.
 ///
-/// A stale entry does no harm. Whatever a command relies on is asserted again by its append, which a stale entry makes
-/// fail, and then the claim is read. Only claims that somebody holds are cached: that nobody holds one would not be
-/// asserted.
+/// A stale entry is harmless. The append asserts every claim that a command relies on. So a stale entry makes the
+/// append fail, and then the claim is read. Only claims with an owner are cached, because the absence of an owner is
+/// not asserted.
 #[derive(Debug)]
 pub(crate) struct ClaimCache(Mutex<LruCache<(i32, Key), ClaimValue>>);
 
@@ -64,7 +64,7 @@ impl ClaimCache {
     }
 }
 
-/// Reads claims for one attempt at a command, and remembers what it saw, so that all of it can be asserted.
+/// The reader of claims for one attempt at a command. It keeps what it read, so that all of it can be asserted.
 #[derive(Debug)]
 pub(crate) struct ClaimReader<'a> {
     pool: &'a PgPool,
@@ -79,7 +79,7 @@ impl<'a> ClaimReader<'a> {
         Self { pool, cache, workspace, policy, seen: HashMap::new() }
     }
 
-    /// Finds claims that change seldom, and so are worth caching.
+    /// Finds claims that change seldom, so that they are worth caching.
     pub(crate) async fn find_cached(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
         let mut missing = Vec::new();
         for key in wanted {
@@ -97,7 +97,7 @@ impl<'a> ClaimReader<'a> {
         Ok(())
     }
 
-    /// Takes a claim from the cache. False if it is not there.
+    /// Takes a claim from the cache. False if it is not cached.
     pub(crate) fn take_cached(&mut self, key: &Key) -> bool {
         let cached = match self.policy {
             CachePolicy::Cached => self.cache.get(self.workspace, key),
@@ -152,12 +152,12 @@ impl<'a> ClaimReader<'a> {
         self.seen.get(kind).is_some_and(|keys| keys.contains_key(key))
     }
 
-    /// A claim that was looked up, if anyone holds it.
+    /// A claim that was looked up, if it has an owner.
     pub(crate) fn held(&self, kind: &'static str, key: &str) -> Option<&ClaimValue> {
         self.seen.get(kind)?.get(key)?.as_ref()
     }
 
-    /// Asserts that a claim is still as it was seen, and makes it `then`.
+    /// Asserts that a claim is unchanged, and sets it to `then`.
     pub(crate) fn assert(&self, kind: &'static str, key: &str, then: ClaimEffect) -> Claim {
         let expect = match self.held(kind, key) {
             Some(held) => ClaimPrecondition::Held { owner: held.owner.clone(), state: held.state.clone() },

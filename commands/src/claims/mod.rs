@@ -36,22 +36,22 @@ pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
 /// The state of a campaign.
 const OPEN: &str = "open";
 
-/// The key of an external id. A source's name holds no line feed, so the border is sure.
+/// The key of an external id. A source's name contains no line feed, so the separator is unambiguous.
 pub(crate) fn external_key(source: Option<&str>, id: &str) -> String {
     format!("{}\n{id}", source.unwrap_or("*"))
 }
 
-/// The external id that a key stands for.
+/// The external id in a key.
 pub(crate) fn external_id(key: &str) -> &str {
     key.split_once('\n').map_or(key, |(_, id)| id)
 }
 
-/// The key of what an observation comes to. Days are dropped whole, so the day comes first.
+/// The key of an observation's total. Days are dropped whole, so the day comes first.
 pub(crate) fn correction_key(day: NaiveDate, id: Uuid) -> String {
     format!("{day}/{id}")
 }
 
-/// What the claims become when these events happen to a campaign that had `external_ids` before.
+/// The changes of the claims of a campaign with `external_ids`, given these events.
 pub(crate) fn of_campaign(campaign: CampaignId, external_ids: &[ExternalId], events: &[CampaignEvent]) -> Vec<Claim> {
     let owner = campaign.to_string();
     let before = keys(external_ids);
@@ -93,7 +93,7 @@ fn keys(external_ids: &[ExternalId]) -> BTreeSet<String> {
     external_ids.iter().map(|external| external_key(external.source.as_deref(), &external.id)).collect()
 }
 
-/// Takes what nobody may hold yet.
+/// Takes a claim that must have no owner yet.
 pub(crate) fn take(kind: &'static str, key: String, owner: &str, state: &str) -> Claim {
     Claim {
         kind,

@@ -48,7 +48,7 @@ fn external_ids_are_taken_and_released() {
 }
 
 #[test]
-fn the_same_external_ids_claim_nothing() {
+fn unchanged_external_ids_change_no_claims() {
     let before = [external(None, "a"), external(Some("ads"), "b")];
     let event = external_ids_set(vec![external(Some("ads"), "b"), external(None, "a")]);
     assert_eq!(of_campaign(campaign(), &before, &[event]), []);
@@ -67,7 +67,7 @@ fn other_changes_claim_nothing() {
 }
 
 #[test]
-fn an_external_key_keeps_source_and_id_apart() {
+fn external_key_separates_source_and_id() {
     assert_eq!(external_key(Some("ads"), "1"), "ads\n1");
     assert_eq!(external_key(None, "1"), "*\n1");
     assert_eq!(external_id(&external_key(Some("ads"), "1")), "1");

@@ -1,7 +1,8 @@
-//! What sources report: observations, statements and syncs. A batch is judged item by item, and appended as one event.
+//! The reports of sources: observations, statements and syncs. A batch is checked item by item and appended as one
+//! event.
 
 pub(crate) mod observations;
-mod resolved_refs; // the source and the campaigns that a batch names, as the claims have them
+mod resolved_refs; // the source and the campaigns that a batch names, from the claims
 pub(crate) mod statements;
 pub(crate) mod syncs;
 
@@ -20,7 +21,7 @@ pub fn check_batch_size(field: &'static str, count: usize, most: usize) -> Resul
     if (1..=most).contains(&count) { Ok(()) } else { Err(CommandError::BatchSize { field, count, most }) }
 }
 
-/// The result of a command that recorded a batch of `kind`, whose items have the ids that `id_of` tells.
+/// The result of a command that recorded a batch of `kind`. `id_of` returns the ids of its items.
 fn complete_batch(
     kind: &'static str,
     context: &CommandContext,
@@ -33,7 +34,7 @@ fn complete_batch(
         Outcome::BatchProcessed(settled) => Some(settled.complete(id_of, &duplicates, &conflicts)),
         _ => None,
     })?;
-    // The items of a replay were counted when the batch was recorded.
+    // Items of a replay were counted when the batch was recorded.
     if !completed.replayed {
         count_items(kind, &completed.value);
     }

@@ -1,4 +1,4 @@
-//! The source of a batch and the campaigns that it names, as the claims have them.
+//! The source of a batch and the campaigns that it names, from the claims.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use event_store::{Claim, ClaimEffect};
 use crate::claims::{self, CAMPAIGN, ClaimReader, EXTERNAL_CAMPAIGN, SOURCE_NAME};
 use crate::error::CommandError;
 
-/// A source that is registered.
+/// A registered source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResolvedSource {
     pub(crate) id: SourceId,
@@ -20,7 +20,7 @@ pub(crate) struct ResolvedSource {
 impl ResolvedSource {
     /// Looks a source up by its name.
     pub(crate) async fn find(lookup: &mut ClaimReader<'_>, name: &str) -> Result<Option<Self>, CommandError> {
-        // No source has such a name, and PostgreSQL takes no text with a NUL.
+        // No source has such a name, and PostgreSQL accepts no text with a NUL.
         if name.contains('\0') {
             return Ok(None);
         }
@@ -28,7 +28,7 @@ impl ResolvedSource {
         Self::seen(lookup, name)
     }
 
-    /// Rejects a batch of another kind than the source sends.
+    /// Rejects a batch of a kind that the source does not send.
     pub(crate) fn require(&self, kind: SourceKind) -> Result<(), CommandError> {
         if self.definition.kind == kind {
             return Ok(());
@@ -54,8 +54,8 @@ pub(crate) struct ResolvedRefs<'a> {
 }
 
 impl<'a> ResolvedRefs<'a> {
-    /// Looks up a source and the campaigns that `references` mean when it uses them; `None` when there is no such
-    /// source. A source's own external ids come before the workspace's.
+    /// Looks up a source and the campaigns of its `references`; `None` if there is no such source. A source's own
+    /// external ids take precedence over the workspace's.
     pub(crate) async fn find(
         lookup: &mut ClaimReader<'_>,
         source: &str,
@@ -72,7 +72,7 @@ impl<'a> ResolvedRefs<'a> {
                 CampaignRef::Id(id) => wanted.push((CAMPAIGN, id.to_string())),
                 CampaignRef::External(id) => {
                     let own = (EXTERNAL_CAMPAIGN, claims::external_key(Some(source), id));
-                    // The workspace rarely has such an id, and what it does not have is never cached.
+                    // The workspace rarely has such an id, and absent claims are never cached.
                     if !lookup.take_cached(&own) {
                         wanted.push((EXTERNAL_CAMPAIGN, claims::external_key(None, id)));
                     }
@@ -95,7 +95,7 @@ impl<'a> ResolvedRefs<'a> {
         Ok(Some(Self { source: found, campaigns, relied_on }))
     }
 
-    /// What a test says is known.
+    /// A known source with campaigns, for tests.
     #[cfg(test)]
     pub(crate) fn of<const N: usize>(source: ResolvedSource, campaigns: [(&'a CampaignRef, CampaignId); N]) -> Self {
         Self { source, campaigns: campaigns.into(), relied_on: BTreeSet::new() }
@@ -112,7 +112,7 @@ impl<'a> ResolvedRefs<'a> {
         })
     }
 
-    /// Asserts everything that was relied on, as it was seen.
+    /// Asserts every claim that was relied on.
     pub(crate) fn assertions(&self, lookup: &ClaimReader<'_>) -> Vec<Claim> {
         self.relied_on.iter().map(|(kind, key)| lookup.assert(kind, key, ClaimEffect::Keep)).collect()
     }

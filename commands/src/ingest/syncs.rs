@@ -1,4 +1,4 @@
-//! Syncs: a source reports how its runs go.
+//! Syncs: reports of a source on its runs.
 
 use domain::sync::{STREAM_TYPE, SyncReport};
 use event_store::{ClaimEffect, ExpectedVersion};
@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::outcome::{Completed, Outcome};
 
 impl Commands {
-    /// Records what the source of a name reports of a run.
+    /// Records the report of a run of the named source.
     #[tracing::instrument(
         skip_all,
         fields(workspace = %context.workspace(), source.name = source, correlation_id = context.correlation_id)

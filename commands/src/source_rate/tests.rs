@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::*;
 
 #[test]
-fn a_source_is_counted_in_items() {
+fn source_rate_counts_items() {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let rate = SourceRateLimiter::new(10, 2, clock.shared());
     let (north, south) = (WorkspaceId(1), WorkspaceId(2));

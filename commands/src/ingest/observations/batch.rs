@@ -1,4 +1,4 @@
-//! The items of a batch: each is checked by itself, then judged against its source, its campaigns and the log. Pure.
+//! The items of a batch. Each is checked by itself, then against its source, its campaigns and the log. Pure.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ pub(super) struct ObservationBatch<'a> {
     now: DateTime<Utc>,
     items: &'a [ObservationItem],
     checked: Vec<Result<&'a ObservationInput, ItemError>>,
-    /// Valid items on which the outcome of others depends, because they share an id.
+    /// Valid items that share an id, so that the results of others depend on them.
     repeated: HashSet<(ObservationType, &'a str, NaiveDate)>,
     has_corrections: bool,
 }
@@ -58,17 +58,17 @@ impl<'a> ObservationBatch<'a> {
         self.valid().filter_map(ObservationInput::campaign)
     }
 
-    /// An item's id, as it is shown.
+    /// An item's id, shortened for an answer.
     pub(super) fn id(&self, index: usize) -> Option<String> {
         self.items.get(index).and_then(observation_id)
     }
 
-    /// Whether the batch can only be judged by what the log holds.
+    /// Whether a decision on the batch needs the log.
     pub(super) fn needs_lookup(&self) -> bool {
         self.has_corrections || !self.repeated.is_empty()
     }
 
-    /// What must be known of the log.
+    /// What a decision on the batch needs from the log.
     pub(super) fn prerequisites(&self, source: &ResolvedSource) -> Prerequisites<'a> {
         let window = AcceptanceWindow::of(&source.definition, self.now);
         let mut prerequisites = Prerequisites::new(window);
@@ -87,14 +87,13 @@ impl<'a> ObservationBatch<'a> {
         prerequisites
     }
 
-    /// Whether an item can be part of the append only if it is new: what it means for others is settled before.
+    /// Whether an item can be part of the append only with a new id, because the results of other items depend on it.
     fn requires_new_id(&self, input: &ObservationInput) -> bool {
         let is_repeated = || self.repeated.contains(&(input.kind, input.id.as_str(), input.day()));
         input.is_correction() || !self.repeated.is_empty() && is_repeated()
     }
 
-    /// Judges every item. Duplicates of earlier batches are found by the append, except where other items depend on
-    /// them.
+    /// Decides on every item. The append finds duplicates of earlier batches, except where other items depend on them.
     pub(super) fn decide(
         &self,
         known: &ResolvedRefs<'_>,

@@ -1,4 +1,4 @@
-//! The totals that the corrections of a batch make of their originals, one correction after the other.
+//! The totals of originals after the corrections of a batch, one after the other.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ impl CorrectionTotals {
         self.0.entry((key.day, key.id)).or_insert_with(entry).total = total;
     }
 
-    /// The claims that the append asserts and puts: of corrections that race, all but one are judged again.
+    /// The claims that the append asserts and sets. Of racing corrections, all but one are decided again.
     pub(super) fn claims(&self, source: SourceId) -> Result<Vec<Claim>, CommandError> {
         let claim = |((day, id), entry): (&(NaiveDate, Uuid), &Entry)| {
             let state = serde_json::to_string(&entry.total).map_err(CommandError::Encoding)?;
@@ -48,7 +48,7 @@ impl CorrectionTotals {
         self.0.iter().map(claim).collect()
     }
 
-    /// The observations that must be recorded as they were seen.
+    /// The observations that must still be recorded unchanged.
     pub(super) fn item_preconditions(&self) -> Vec<ItemPrecondition> {
         let precondition = |((day, id), entry): (&(NaiveDate, Uuid), &Entry)| ItemPrecondition {
             day: *day,

@@ -1,5 +1,5 @@
-//! Digests: of what makes an observation unique, and of what tells a duplicate of it from a conflict. Every part is
-//! hashed with its length, so that no two contents share a digest by moving a border between parts.
+//! Digests. One identifies an observation, the other distinguishes a duplicate from a conflict. Every part is hashed
+//! with its length, so that moving a border between parts changes the digest.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
@@ -9,7 +9,7 @@ use event_store::ItemKey;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The digest of what is unique within a UTC day.
+/// The digest of an observation's identity within a UTC day.
 pub(super) fn id(source: SourceId, kind: ObservationType, id: &str) -> Uuid {
     let mut parts = Parts::default();
     parts.put(source.0.as_bytes()).put(kind.name().as_bytes()).put(id.as_bytes());
@@ -30,24 +30,24 @@ pub(super) fn of_new(id: Uuid, campaign: CampaignId, currency: Currency, observa
     key(id, observation.occurred_at, &content)
 }
 
-/// The key of a correction: of what it says, whatever total that makes.
+/// The key of a correction. It depends on the correction as sent, whatever total results.
 pub(super) fn of_correction(
     id: Uuid,
     occurred_at: DateTime<Utc>,
     currency: Currency,
     adjusts: &CorrectionTarget,
-    said: CorrectionInput,
+    restated: CorrectionInput,
 ) -> ItemKey {
     let optional = |part: Option<String>| part.unwrap_or_default();
     let mut content = Parts::default();
     content
-        // A campaign's id has another length, so no correction has the digest of a new observation.
+        // A campaign's id has another length, so a correction never has the digest of a new observation.
         .put(b"adjusts")
         .put(adjusts.id.as_bytes())
         .put(optional(adjusts.day.map(|day| day.to_string())).as_bytes())
         .put(&occurred_at.timestamp_millis().to_be_bytes())
-        .put(optional(said.count.map(|count| count.to_string())).as_bytes())
-        .put(value(said.value_micros, currency).as_bytes());
+        .put(optional(restated.count.map(|count| count.to_string())).as_bytes())
+        .put(value(restated.value_micros, currency).as_bytes());
     key(id, occurred_at, &content)
 }
 

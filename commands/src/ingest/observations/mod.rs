@@ -1,12 +1,12 @@
-//! Observations: what happened, pushed by a source. A batch is one event, whatever campaigns it touches.
+//! Observations: increments that a push source sends. A batch is one event, whatever campaigns it touches.
 
-mod batch; // the items of a batch, and what must be known of the log to judge them
-mod correction_totals; // what corrected observations come to
-mod event_builder; // the items that are left for the event
-mod fingerprint; // what makes an observation unique
-mod prerequisites; // what a batch must know of the log
-mod recorded; // what the log holds of it
-mod window; // how far back a source may go
+mod batch; // the items of a batch, and the decision on them
+mod correction_totals; // the totals of corrected observations
+mod event_builder; // the event of a batch
+mod fingerprint; // the identity and the content of an observation
+mod prerequisites; // what a decision needs from the log
+mod recorded; // what the log holds of a batch
+mod window; // the acceptance window of a source
 
 #[cfg(test)]
 mod tests;
@@ -27,12 +27,12 @@ use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::outcome::{Completed, Outcome};
 
-/// An observation as it was read, or why it could not be read.
+/// An observation, or the error of reading it.
 pub type ObservationItem = Result<ObservationInput, RejectedItem>;
 
 impl Commands {
-    /// Records a batch of observations. The receipt of a batch that was sent before under the same key is found by the
-    /// append: looking for it first would cost every new batch a round trip.
+    /// Records a batch of observations. The append finds the receipt of a batch that was sent before under the same
+    /// key. An earlier lookup would cost every new batch a round trip.
     #[tracing::instrument(
         skip_all,
         fields(workspace = %context.workspace(), source.name = source, correlation_id = context.correlation_id)
@@ -70,7 +70,7 @@ impl Commands {
     }
 }
 
-/// What the log holds already of what a batch is about. Reads nothing for a batch that need not know.
+/// Reads what the log holds of a batch. Reads nothing if the decision does not need it.
 async fn find_recorded(
     attempt: &mut Attempt<'_>,
     source: &str,
@@ -79,14 +79,14 @@ async fn find_recorded(
     if !batch.needs_lookup() {
         return Ok(RecordedItems::default());
     }
-    // That there is no such source is found out with all that the batch names.
+    // A missing source is found together with everything else that the batch names.
     let Some(source) = ResolvedSource::find(&mut attempt.claims, source).await? else {
         return Ok(RecordedItems::default());
     };
     RecordedItems::find(&mut attempt.claims, source.id, &batch.prerequisites(&source)).await
 }
 
-/// The id of an item, as it is shown; cut, so that an answer does not grow with what was sent.
+/// The id of an item, shortened, so that an answer does not grow with the request.
 pub fn observation_id(item: &ObservationItem) -> Option<String> {
     match item {
         Ok(input) => Some(truncate(&input.id)),

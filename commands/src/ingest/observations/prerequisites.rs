@@ -1,5 +1,5 @@
-//! What a batch must know of the log before it can be judged: originals of corrections, and ids on which the outcome of
-//! other items depends.
+//! What a decision on a batch needs from the log: originals of corrections, and ids on which the results of other items
+//! depend.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,22 +10,22 @@ use uuid::Uuid;
 
 use super::window::AcceptanceWindow;
 
-/// What a batch asks of the log.
+/// The lookups of a batch in the log.
 #[derive(Debug)]
 pub(super) struct Prerequisites<'a> {
     window: AcceptanceWindow,
-    /// Whether these are recorded, and with which content.
+    /// The ids to look up, with their content.
     pub(super) items: BTreeSet<(NaiveDate, Uuid)>,
-    /// What these say.
+    /// The originals to read.
     pub(super) originals: BTreeMap<Uuid, OriginalQuery<'a>>,
 }
 
-/// An observation that is to be corrected.
+/// An observation to correct.
 #[derive(Debug)]
 pub(super) struct OriginalQuery<'a> {
     pub(super) kind: ObservationType,
     pub(super) id: &'a str,
-    /// The days that corrections name; `None` for those that name none.
+    /// The days that corrections name; `None` for corrections without a day.
     pub(super) days: BTreeSet<Option<NaiveDate>>,
 }
 

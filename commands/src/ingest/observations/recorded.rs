@@ -1,4 +1,4 @@
-//! What the log holds already of what a batch is about.
+//! The part of the log that a batch refers to.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,14 +13,14 @@ use super::prerequisites::Prerequisites;
 use crate::claims::{self, CORRECTION, ClaimReader};
 use crate::error::CommandError;
 
-/// What the log holds of a batch.
+/// The recorded items and originals of a batch.
 #[derive(Debug, Default)]
 pub(super) struct RecordedItems {
     items: HashMap<Uuid, BTreeMap<NaiveDate, StoredItem>>,
     originals: HashMap<(NaiveDate, Uuid), RecordedOriginal>,
 }
 
-/// An observation that the log holds and a batch corrects.
+/// A recorded observation that a batch corrects.
 #[derive(Debug, Clone)]
 pub(super) struct RecordedOriginal {
     pub(super) key: ItemKey,
@@ -28,15 +28,15 @@ pub(super) struct RecordedOriginal {
     pub(super) observation: Observation,
     /// Its total after the corrections so far.
     pub(super) total: NetAmounts,
-    /// The claim that says so.
+    /// The claim that holds the total.
     pub(super) claim: ClaimPrecondition,
 }
 
-/// What an event holds of the originals, by their own ids: of different types, or days.
+/// The originals of an event by their own ids, which may repeat across types and days.
 type OriginalsById<'a> = HashMap<&'a str, Vec<(ObservationType, StoredItem)>>;
 
 impl RecordedItems {
-    /// Looks up what a batch must know of its source's observations.
+    /// Looks up the prerequisites of a batch.
     pub(super) async fn find(
         claims: &mut ClaimReader<'_>,
         source: SourceId,
@@ -51,14 +51,14 @@ impl RecordedItems {
         Ok(recorded)
     }
 
-    /// Reads the events that hold the originals, one after the other: a batch may touch many, and each may be large.
+    /// Reads the events of the originals one after the other, because a batch may need many, and each may be large.
     async fn read_originals(
         &mut self,
         lookup: &ClaimReader<'_>,
-        asked: &Prerequisites<'_>,
+        prerequisites: &Prerequisites<'_>,
     ) -> Result<(), CommandError> {
         let mut places: BTreeMap<i64, OriginalsById<'_>> = BTreeMap::new();
-        for (id, original) in &asked.originals {
+        for (id, original) in &prerequisites.originals {
             for item in original.days.iter().filter_map(|day| self.only(*id, *day)) {
                 let sought = places.entry(item.position).or_default().entry(original.id).or_default();
                 sought.push((original.kind, item));
@@ -88,7 +88,7 @@ impl RecordedItems {
         Ok(())
     }
 
-    /// Sets the originals to the totals that their corrections so far made.
+    /// Sets the originals to their totals after the corrections so far.
     async fn read_totals(&mut self, lookup: &mut ClaimReader<'_>, source: SourceId) -> Result<(), CommandError> {
         let key = |(day, id): &(NaiveDate, Uuid)| claims::correction_key(*day, *id);
         lookup.find(self.originals.keys().map(|place| (CORRECTION, key(place)))).await?;
@@ -118,7 +118,7 @@ impl RecordedItems {
         self.originals.get(&(day, id))
     }
 
-    /// The one item with this id, on that day if one is given.
+    /// The only item with this id, on that day if one is given.
     fn only(&self, id: Uuid, day: Option<NaiveDate>) -> Option<StoredItem> {
         let days = self.items.get(&id)?;
         match day {
@@ -128,7 +128,7 @@ impl RecordedItems {
         }
     }
 
-    /// What a test says that the log holds.
+    /// A known state of the log, for tests.
     #[cfg(test)]
     pub(super) fn of(items: &[StoredItem], originals: Vec<RecordedOriginal>) -> Self {
         let mut recorded = Self::default();

@@ -124,7 +124,7 @@ pub(super) fn settled(judged: &DecidedBatch) -> Vec<Settled> {
 }
 
 #[test]
-fn a_batch_is_one_event_that_decodes() {
+fn batch_is_one_decodable_event() {
     let (recorded, results) = judge(&[
         observation(&json!({})),
         observation(&json!({"id": "o-2", "campaign_id": null, "external_campaign_id": "winter", "type": "conversion",

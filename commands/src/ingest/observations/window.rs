@@ -1,11 +1,11 @@
-//! The acceptance window of a source: how old its observations may be. Item ids are kept for as long, so that a
-//! duplicate is found.
+//! The acceptance window of a source: the greatest age of its observations. Item ids are kept for as long, so that
+//! duplicates are found.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::item::{ItemError, ItemErrorCode, MAX_CLOCK_SKEW};
 use domain::source::{SourceDefinition, observation_window_s};
 
-/// The times that a source's observations may have.
+/// The range of times that a source's observations may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AcceptanceWindow {
     now: DateTime<Utc>,

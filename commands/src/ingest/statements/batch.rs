@@ -1,5 +1,5 @@
-//! The items of a batch: each is checked by itself, then judged against its source and campaigns, and merged with what
-//! was said before. Pure.
+//! The items of a batch. Each is checked by itself, then against its source and campaigns, and merged with earlier
+//! statements. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,7 +26,7 @@ pub(super) struct StatementBatch<'a> {
     items: Vec<Result<&'a StatementInput, ItemError>>,
 }
 
-/// The items that a source may say of a campaign, and the results of the others.
+/// The items whose campaigns accept them, and the results of the others.
 #[derive(Debug)]
 pub(super) struct ResolvedStatements {
     spec: BucketSpec,
@@ -41,15 +41,15 @@ pub(super) struct ResolvedStatements {
 struct ResolvedStatement {
     campaign: CampaignId,
     bucket: Bucket,
-    said: IndexedStatement,
+    statement: IndexedStatement,
 }
 
-/// What a batch appends, and the results of the items that are not part of it.
+/// The append of a batch, and the results of the items that are not part of it.
 #[derive(Debug)]
 pub(super) struct DecidedStatements {
-    /// What is to be recorded; may be nothing.
+    /// The statements to record; may be empty.
     pub(super) statements: Vec<Statement>,
-    /// What is asserted and remembered of the buckets.
+    /// The claims of the buckets, to assert and set.
     pub(super) claims: Vec<Claim>,
     /// The results of all items that are not recorded.
     pub(super) settled: PreAppendResults,
@@ -70,7 +70,7 @@ impl<'a> StatementBatch<'a> {
         self.items.iter().filter_map(|item| item.as_ref().ok()).map(|input| &input.campaign)
     }
 
-    /// Sorts out what cannot be said, before anything is looked up of what was said before.
+    /// Rejects invalid items, before earlier statements are looked up.
     pub(super) fn resolve(&self, known: &ResolvedRefs<'_>) -> ResolvedStatements {
         let mut items = Vec::new();
         let mut results = Vec::new();
@@ -94,12 +94,12 @@ impl<'a> StatementBatch<'a> {
 }
 
 impl ResolvedStatements {
-    /// The claims that tell what was said before.
+    /// The claims that hold the earlier statements.
     pub(super) fn claim_keys(&self) -> Vec<Key> {
         let mut wanted = Vec::with_capacity(self.items.len() * 2);
         for item in &self.items {
             wanted.push((STATEMENT, self.statement_key(item)));
-            wanted.extend(item.said.measures.keys().map(|measure| self.grain_key(item.campaign, *measure)));
+            wanted.extend(item.statement.measures.keys().map(|measure| self.grain_key(item.campaign, *measure)));
         }
         wanted.sort_unstable();
         wanted.dedup();
@@ -114,7 +114,7 @@ impl ResolvedStatements {
         (STATEMENT_GRAIN, format!("{}/{campaign}/{measure}", self.source))
     }
 
-    /// Merges every item with what was said before, as the claims have it.
+    /// Merges every item with the earlier statements from the claims.
     pub(super) fn decide(self, lookup: &ClaimReader<'_>) -> Result<DecidedStatements, CommandError> {
         let grain_state = format!("{} {}", self.spec.grain, self.spec.zone);
         let mut results = Vec::new();
@@ -123,13 +123,13 @@ impl ResolvedStatements {
         let mut places: HashMap<usize, (CampaignId, Bucket, DateTime<Utc>)> = HashMap::new();
         for item in &self.items {
             let keys =
-                || item.said.measures.keys().map(|measure| (*measure, self.grain_key(item.campaign, *measure).1));
+                || item.statement.measures.keys().map(|measure| (*measure, self.grain_key(item.campaign, *measure).1));
             let conflict = keys().find_map(|(measure, key)| {
                 let held = lookup.held(STATEMENT_GRAIN, &key)?;
                 (held.state != grain_state).then(|| grain_conflict(measure, &held.state))
             });
             if let Some(refusal) = conflict {
-                results.push(ItemResult::rejected(item.said.index, None, refusal));
+                results.push(ItemResult::rejected(item.statement.index, None, refusal));
                 continue;
             }
             for (_, key) in keys() {
@@ -139,8 +139,8 @@ impl ResolvedStatements {
                 };
                 grains.insert(key, then);
             }
-            places.insert(item.said.index, (item.campaign, item.bucket, item.said.stated_at));
-            buckets.entry(self.statement_key(item)).or_default().push(item.said.clone());
+            places.insert(item.statement.index, (item.campaign, item.bucket, item.statement.stated_at));
+            buckets.entry(self.statement_key(item)).or_default().push(item.statement.clone());
         }
 
         let mut claims: Vec<Claim> =
@@ -148,7 +148,7 @@ impl ResolvedStatements {
         let mut changes: BTreeMap<usize, BTreeMap<Measure, Option<i64>>> = BTreeMap::new();
         for (key, said) in &buckets {
             let before = latest_values(lookup, key)?;
-            let merged = merge(&before, said);
+            let merged = merge(&before, statements);
             results.extend(duplicates(&merged));
             let then = if merged.latest == before {
                 ClaimEffect::Keep

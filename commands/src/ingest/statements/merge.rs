@@ -1,4 +1,4 @@
-//! The latest values of one bucket of one campaign, and what the statements of a batch change of them. Pure.
+//! The latest values of one bucket of one campaign, and their changes by the statements of a batch. Pure.
 //!
 //! A value of `None` takes a measure back. A measure that was never stated has no value either.
 //!
@@ -17,13 +17,13 @@ pub(super) type LatestValues = BTreeMap<Measure, (Option<i64>, i64)>;
 /// A statement with its place in the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IndexedStatement {
-    /// Its place in the batch.
+    /// Its index in the batch.
     pub(super) index: usize,
     pub(super) stated_at: DateTime<Utc>,
     pub(super) measures: BTreeMap<Measure, Option<i64>>,
 }
 
-/// What the statements on one bucket change.
+/// The changes of one bucket by its statements.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct MergeResult {
     pub(super) latest: LatestValues,
@@ -31,7 +31,7 @@ pub(super) struct MergeResult {
     pub(super) changes: BTreeMap<usize, BTreeMap<Measure, Option<i64>>>,
     /// The items that repeat the latest values.
     pub(super) unchanged: BTreeSet<usize>,
-    /// The items of which nothing holds, because newer ones differ.
+    /// The items without any value that wins, because newer ones differ.
     pub(super) superseded: BTreeSet<usize>,
 }
 
@@ -40,12 +40,12 @@ fn value_of(stated: Option<(Option<i64>, i64)>) -> Option<i64> {
 }
 
 /// Merges statements into the latest values, in the order of their arrival.
-pub(super) fn merge(before: &LatestValues, said: &[IndexedStatement]) -> MergeResult {
+pub(super) fn merge(before: &LatestValues, statements: &[IndexedStatement]) -> MergeResult {
     let mut latest = before.clone();
-    // Which item last changed a measure away from what it was before the request.
+    // The item that last changed a measure from its value before the request.
     let mut author: BTreeMap<Measure, usize> = BTreeMap::new();
     let mut overruled = BTreeSet::new();
-    for IndexedStatement { index, stated_at, measures } in said {
+    for IndexedStatement { index, stated_at, measures } in statements {
         let stated_at = stated_at.timestamp_millis();
         for (&measure, &value) in measures {
             let last = latest.get(&measure).copied();
@@ -67,9 +67,9 @@ pub(super) fn merge(before: &LatestValues, said: &[IndexedStatement]) -> MergeRe
         let value = latest.get(&measure).map(|(value, _)| (measure, *value));
         changes.entry(index).or_default().extend(value);
     }
-    let (superseded, unchanged) = said
+    let (superseded, unchanged) = statements
         .iter()
-        .map(|said| said.index)
+        .map(|statement| statement.index)
         .filter(|index| !changes.contains_key(index))
         .partition(|index| overruled.contains(index));
     MergeResult { latest, changes, unchanged, superseded }

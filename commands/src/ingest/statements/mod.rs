@@ -1,7 +1,7 @@
-//! Statements: what a pull source says a total is, as of now. Only what changed is recorded.
+//! Statements: totals as of now, from a pull source. Only changes are recorded.
 
-mod batch; // the items of a batch: what may be said, and what it changes
-mod merge; // the newest statement of each measure holds
+mod batch; // the items of a batch, and the decision on them
+mod merge; // the newest statement of each measure
 
 #[cfg(test)]
 mod tests;
@@ -21,11 +21,11 @@ use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::outcome::{Completed, Outcome};
 
-/// A statement as it was read, or why it could not be read.
+/// A statement, or the error of reading it.
 pub type StatementItem = Result<StatementInput, RejectedItem>;
 
 impl Commands {
-    /// Records a batch of statements, whose buckets are cut as `spec` says.
+    /// Records a batch of statements with buckets of `spec`.
     #[tracing::instrument(
         skip_all,
         fields(workspace = %context.workspace(), source.name = source, correlation_id = context.correlation_id)

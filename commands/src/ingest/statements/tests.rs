@@ -37,16 +37,16 @@ fn outcome(merged: &MergeResult) -> (Vec<Change>, Vec<usize>, Vec<usize>) {
 }
 
 #[test]
-fn the_first_statement_is_recorded_whole() {
-    let merged = merge(&LatestValues::new(), &[said(0, 1, &[(Clicks, 5)])]);
+fn records_the_first_statement_whole() {
+    let merged = merge(&LatestValues::new(), &[statement(0, 1, &[(Clicks, 5)])]);
     assert_eq!(outcome(&merged), (vec![(0, vec![(Clicks, 5)])], vec![], vec![]));
     assert_eq!(merged.latest, latest(1, &[(Clicks, 5)]));
 }
 
 #[test]
-fn only_what_changed_is_recorded() {
+fn records_only_changed_measures() {
     let before = latest(1, &[(Clicks, 5), (Impressions, 9)]);
-    let merged = merge(&before, &[said(0, 2, &[(Clicks, 5), (Impressions, 10)])]);
+    let merged = merge(&before, &[statement(0, 2, &[(Clicks, 5), (Impressions, 10)])]);
     assert_eq!(outcome(&merged), (vec![(0, vec![(Impressions, 10)])], vec![], vec![]));
     assert_eq!(merged.latest, latest(2, &[(Clicks, 5), (Impressions, 10)]));
 }
@@ -54,10 +54,10 @@ fn only_what_changed_is_recorded() {
 #[test]
 fn repetitions_are_remembered_as_newer() {
     let before = latest(1, &[(Clicks, 5)]);
-    let repeated = merge(&before, &[said(0, 3, &[(Clicks, 5)])]);
+    let repeated = merge(&before, &[statement(0, 3, &[(Clicks, 5)])]);
     assert_eq!(outcome(&repeated), (vec![], vec![0], vec![]));
     assert_eq!(repeated.latest, latest(3, &[(Clicks, 5)]));
-    let late = merge(&repeated.latest, &[said(0, 2, &[(Clicks, 4)])]);
+    let late = merge(&repeated.latest, &[statement(0, 2, &[(Clicks, 4)])]);
     assert_eq!(outcome(&late), (vec![], vec![], vec![0]));
     assert_eq!(late.latest, repeated.latest);
 }
@@ -65,29 +65,36 @@ fn repetitions_are_remembered_as_newer() {
 #[test]
 fn among_equal_instants_the_later_arrival_holds() {
     let before = latest(1, &[(Clicks, 5)]);
-    assert_eq!(outcome(&merge(&before, &[said(0, 1, &[(Clicks, 6)])])), (vec![(0, vec![(Clicks, 6)])], vec![], vec![]));
+    assert_eq!(
+        outcome(&merge(&before, &[statement(0, 1, &[(Clicks, 6)])])),
+        (vec![(0, vec![(Clicks, 6)])], vec![], vec![])
+    );
 }
 
 #[test]
 fn measures_that_are_not_named_keep_their_value() {
     let before = latest(1, &[(Clicks, 5)]);
-    let merged = merge(&before, &[said(0, 2, &[(Impressions, 1)])]);
+    let merged = merge(&before, &[statement(0, 2, &[(Impressions, 1)])]);
     assert_eq!(merged.latest.get(&Clicks), before.get(&Clicks));
 }
 
 #[test]
-fn only_the_last_values_of_a_batch_are_recorded() {
+fn records_only_the_last_values_of_a_batch() {
     let merged = merge(
         &LatestValues::new(),
-        &[said(0, 1, &[(Clicks, 5), (Impressions, 9)]), said(1, 3, &[(Clicks, 7)]), said(2, 2, &[(Clicks, 6)])],
+        &[
+            statement(0, 1, &[(Clicks, 5), (Impressions, 9)]),
+            statement(1, 3, &[(Clicks, 7)]),
+            statement(2, 2, &[(Clicks, 6)]),
+        ],
     );
     assert_eq!(outcome(&merged), (vec![(0, vec![(Impressions, 9)]), (1, vec![(Clicks, 7)])], vec![], vec![2]));
 }
 
 #[test]
-fn a_change_that_the_batch_reverts_records_nothing() {
+fn change_reverted_in_the_batch_records_nothing() {
     let before = latest(1, &[(Clicks, 5)]);
-    let merged = merge(&before, &[said(0, 2, &[(Clicks, 6)]), said(1, 3, &[(Clicks, 5)])]);
+    let merged = merge(&before, &[statement(0, 2, &[(Clicks, 6)]), statement(1, 3, &[(Clicks, 5)])]);
     assert_eq!(outcome(&merged), (vec![], vec![1], vec![0]));
     assert_eq!(merged.latest, latest(3, &[(Clicks, 5)]));
 }
@@ -103,7 +110,7 @@ proptest! {
         let all: Vec<IndexedStatement> = minutes_and_values
             .iter()
             .enumerate()
-            .map(|(index, (minute, value))| said(index, *minute, &[(Clicks, *value)]))
+            .map(|(index, (minute, value))| statement(index, *minute, &[(Clicks, *value)]))
             .collect();
         let whole = merge(&LatestValues::new(), &all);
         let (first, second) = all.split_at(cut.min(all.len()));

@@ -1,5 +1,5 @@
-//! The event of a batch, built item by item. An item is judged by its source and campaign, by what is recorded, and by
-//! the items before it.
+//! The event of a batch, built item by item. The decision on an item depends on its source and campaign, on the log,
+//! and on the items before it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,13 +21,13 @@ use crate::batch_result::{ItemStatus, PreAppendResults};
 use crate::error::CommandError;
 use crate::ingest::resolved_refs::ResolvedRefs;
 
-/// What stands after the observations in an event.
+/// The end of an event's JSON after the observations.
 const TAIL: &str = "]}";
 
-/// What a batch appends, and the results of the items that are not part of it.
+/// The append of a batch, and the results of the items that are not part of it.
 #[derive(Debug)]
 pub(super) struct DecidedBatch {
-    /// The event's payload; `None` when no item is left for it.
+    /// The event's payload; `None` if it has no items.
     pub(super) payload: Option<Payload>,
     /// The totals of corrected observations.
     pub(super) claims: Vec<Claim>,
@@ -37,7 +37,7 @@ pub(super) struct DecidedBatch {
     pub(super) settled: PreAppendResults,
 }
 
-/// The items that are left for the event.
+/// The builder of the event.
 #[derive(Debug)]
 pub(super) struct EventBuilder<'a> {
     known: &'a ResolvedRefs<'a>,
@@ -46,7 +46,7 @@ pub(super) struct EventBuilder<'a> {
     campaigns: Vec<CampaignId>,
     index_of: HashMap<CampaignId, usize>,
     items: Vec<PendingItem>,
-    /// By day and id: places among `items`.
+    /// The indexes into `items` by day and id.
     places: HashMap<(NaiveDate, Uuid), usize>,
     totals: CorrectionTotals,
 }
@@ -58,7 +58,7 @@ struct PendingItem {
     observation: Observation,
 }
 
-/// An observation that an item means to correct, as it stands.
+/// The current state of an observation that an item corrects.
 #[derive(Debug)]
 struct CorrectedObservation {
     key: ItemKey,
@@ -67,7 +67,7 @@ struct CorrectedObservation {
     dimensions: BTreeMap<String, String>,
     is_correction: bool,
     total: NetAmounts,
-    /// The claim of the log that has the total.
+    /// The claim that holds the total.
     claim: ClaimPrecondition,
 }
 
@@ -85,7 +85,7 @@ impl<'a> EventBuilder<'a> {
         }
     }
 
-    /// Adds an item to the event, unless one of the same id is known to be recorded or was added before it.
+    /// Adds an item to the event, unless its id is known to be recorded or was added before.
     pub(super) fn push(
         &mut self,
         input: &ObservationInput,
@@ -118,12 +118,12 @@ impl<'a> EventBuilder<'a> {
                 (key, observation)
             }
             ObservationBody::Correction { adjusts, campaign, count } => {
-                let said = CorrectionInput { count: *count, value_micros };
-                let key = fingerprint::of_correction(id, input.occurred_at, currency, adjusts, said);
+                let restated = CorrectionInput { count: *count, value_micros };
+                let key = fingerprint::of_correction(id, input.occurred_at, currency, adjusts, restated);
                 if let Some(duplicate) = self.find_duplicate(key) {
                     return Ok(Some(duplicate));
                 }
-                (key, self.correct(input, adjusts, campaign.as_ref(), said)?)
+                (key, self.correct(input, adjusts, campaign.as_ref(), restated)?)
             }
         };
         self.places.insert((key.day, key.id), self.items.len());
@@ -142,7 +142,7 @@ impl<'a> EventBuilder<'a> {
         self.items.get(*self.places.get(&(day, id))?)
     }
 
-    /// What becomes of an item whose id is used already: in the log, where what contradicts it can never be recorded,
+    /// The result of an item whose id is used already: in the log, where contradicting content can never be recorded,
     /// or by an item before it.
     fn find_duplicate(&self, key: ItemKey) -> Option<(ItemStatus, ItemErrorCode)> {
         let recorded = self.recorded.item(key.day, key.id).map(|item| item.fingerprint);
@@ -154,13 +154,13 @@ impl<'a> EventBuilder<'a> {
         })
     }
 
-    /// The observation that records a correction: the difference that it makes to its original.
+    /// The observation that records a correction: the difference from its original.
     fn correct(
         &mut self,
         input: &ObservationInput,
         adjusts: &CorrectionTarget,
         campaign: Option<&CampaignRef>,
-        said: CorrectionInput,
+        restated: CorrectionInput,
     ) -> Result<Observation, ItemError> {
         let original = self.original(input.kind, adjusts)?;
         if original.is_correction {
@@ -173,7 +173,7 @@ impl<'a> EventBuilder<'a> {
             let detail = format!("\"{}\" is of campaign {}", truncate(&adjusts.id), original.campaign);
             return Err(ItemError::at(ItemErrorCode::OtherCampaign, "adjusts", detail));
         }
-        let after = original.total.apply_correction(input.kind, said);
+        let after = original.total.apply_correction(input.kind, restated);
         let change = after.delta_from(original.total).ok_or_else(|| {
             let detail = "makes too great a difference to what the original came to before";
             ItemError { reason: ItemErrorCode::BadValue, field: None, detail: detail.to_owned() }
@@ -197,7 +197,7 @@ impl<'a> EventBuilder<'a> {
         })
     }
 
-    /// The observation that a correction means: the log's, or an item before it that is to be recorded with it.
+    /// The original of a correction: from the log, or an item before it in the batch.
     fn original(&self, kind: ObservationType, adjusts: &CorrectionTarget) -> Result<CorrectedObservation, ItemError> {
         let id = fingerprint::id(self.known.source.id, kind, &adjusts.id);
         let day = self.day_of_original(id, kind, adjusts)?;
@@ -225,7 +225,7 @@ impl<'a> EventBuilder<'a> {
         })
     }
 
-    /// The one day on which the id of an original was used.
+    /// The only day on which the id of an original was used.
     fn day_of_original(
         &self,
         id: Uuid,
@@ -263,7 +263,7 @@ impl<'a> EventBuilder<'a> {
         ItemError::at(ItemErrorCode::UnknownObservation, "adjusts", detail)
     }
 
-    /// What the batch appends, given the results of the items that are not part of it.
+    /// The append of the batch, given the results of the items that are not part of it.
     pub(super) fn finish(self, settled: PreAppendResults) -> Result<DecidedBatch, CommandError> {
         let source = &self.known.source;
         let claims = self.totals.claims(source.id)?;

@@ -1,4 +1,4 @@
-//! A command as a request: its context from the headers, and its body as it was sent.
+//! Commands as requests: the context from the headers, and the body.
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
@@ -31,7 +31,7 @@ impl JsonCommand {
         Ok(json::parse(json::text(&self.body)?)?)
     }
 
-    /// The body of a batch, whose items are kept as they were sent and checked one by one.
+    /// The body of a batch. Its items stay raw text and are checked one by one.
     pub(crate) fn batch<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         Ok(json::parse_envelope(json::text(&self.body)?)?)
     }
@@ -47,7 +47,7 @@ impl FromRequest<ApiState> for JsonCommand {
     }
 }
 
-/// A command of an authenticated caller, whose body is still to be read.
+/// A command of an authenticated caller, before its body is read.
 pub(crate) struct UnreadCommand {
     head: RequestHead,
     request: Request,
@@ -58,7 +58,7 @@ impl UnreadCommand {
         self.request.headers()
     }
 
-    /// The command with its body. `parts` is what belongs to the content of the request beside the body.
+    /// Reads the body. `parts` belong to the content of the request besides the body.
     pub(crate) async fn read(self, state: &ApiState, parts: &[&str]) -> Result<JsonCommand, Problem> {
         let body = body::read_to_end(self.request, state).await?;
         self.head.json_command(parts, body)
@@ -86,17 +86,17 @@ impl FromRequest<ApiState> for UnreadCommand {
 /// A command that is carried out part by part as its body arrives.
 pub(crate) struct StreamingCommand {
     pub(crate) context: CommandContext,
-    /// The id of the request, as problems name it.
+    /// The id of the request, as in problems.
     pub(crate) request_id: String,
     /// The caller's idempotency key.
     pub(crate) key: Option<String>,
-    /// The request's content, still without anything of the body.
+    /// The digest of the request's content, before any of the body.
     pub(crate) content: RequestDigest,
     bearer: String,
 }
 
 impl StreamingCommand {
-    /// The context of one part: at the time of the part, if the caller's key is still valid then.
+    /// The context of one part, at its own time, if the caller's key is still valid.
     pub(crate) async fn part(
         &self,
         state: &ApiState,
@@ -107,7 +107,7 @@ impl StreamingCommand {
     }
 }
 
-/// A command that says everything by its path. Its body is empty, or an empty object.
+/// A command that its path determines. Its body is empty, or an empty object.
 #[derive(Debug)]
 pub(crate) struct EmptyCommand {
     pub(crate) context: CommandContext,
@@ -134,7 +134,7 @@ struct EmptyBody {}
 
 /// The head of an authenticated request.
 struct RequestHead {
-    /// Still without an idempotency key, whose digest needs the body.
+    /// The context without an idempotency key, whose digest needs the body.
     context: CommandContext,
     request_id: String,
     headers: HeaderMap,

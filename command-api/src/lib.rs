@@ -1,8 +1,8 @@
 //! The command API: the use cases of `commands` over HTTP.
 //!
-//! A request goes through these steps. `command` authenticates it and reads its headers and its body into a
-//! `CommandContext`; the route reads the body into typed input and calls the use case; `response` says what was done,
-//! and `problems` why nothing was. `docs/adding-an-endpoint.md` says how to add a command.
+//! A request passes these steps. `command` authenticates it and reads its headers and body into a `CommandContext`. The
+//! route parses the body into typed input and calls the use case. `response` writes the result, and `problems` the
+//! errors. `docs/adding-an-endpoint.md` describes how to add a command.
 
 mod command;
 mod idempotency;
@@ -20,14 +20,14 @@ use http_edge::docs::ApiDocs;
 
 pub use state::{ApiState, StreamLimits};
 
-/// The API without its edge: what `http_edge::edge` wraps.
+/// The API's router without its edge, which `http_edge::edge` adds.
 pub fn router(state: ApiState) -> Router {
     commands::describe_metrics();
     let (router, description) = openapi::described(routes::all());
     router.merge(description.router()).with_state(state)
 }
 
-/// What `/openapi.json` and `/docs` say.
+/// The content of `/openapi.json` and `/docs`.
 pub fn description() -> ApiDocs {
     openapi::described(routes::all()).1
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what the handlers say of themselves, and the headers that all commands have.
+//! The OpenAPI document: the operations of the handlers, and the headers of all commands.
 
 use axum::Router;
 use http_edge::docs::ApiDocs;
@@ -18,9 +18,9 @@ use crate::state::ApiState;
 #[openapi(
     info(
         title = "Highwater command API",
-        description = "Takes commands and records events. Every request carries `Authorization: Bearer <key>`; the key decides \
-                       the workspace. Errors are problem details (RFC 9457) with a stable `type`. A request that got 409, \
-                       429 or 503 with `Retry-After` may be sent again, with the same `Idempotency-Key`."
+        description = "Takes commands and records events. Every request carries `Authorization: Bearer <key>`; the \
+                       key decides the workspace. Errors are problem details (RFC 9457) with a stable `type`. A \
+                       request that got 409, 429 or 503 with `Retry-After` may be sent again, with the same `Idempotency-Key`."
     ),
     components(schemas(Problem)),
     security(("key" = [])),
@@ -32,7 +32,7 @@ use crate::state::ApiState;
 )]
 struct OpenApiDoc;
 
-/// The router, and what describes it.
+/// The router and its description.
 pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, ApiDocs) {
     let (router, paths) = routes.split_for_parts();
     let mut document = OpenApiDoc::openapi();
@@ -64,7 +64,7 @@ pub(crate) struct CampaignHeaders {
     if_match: Option<String>,
 }
 
-/// The response headers of every command that was carried out.
+/// The response headers of every successful command.
 const RESPONSE_HEADERS: [(&str, &str); 2] = [
     ("Consistency-Token", "Makes a read wait for this command"),
     ("Idempotency-Replayed", "`true`, if the request was carried out before"),

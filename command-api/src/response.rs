@@ -1,4 +1,4 @@
-//! What a command did, as an HTTP response.
+//! The result of a command as an HTTP response.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use crate::idempotency::{IDEMPOTENCY_REPLAYED, REPLAYED};
 pub(crate) struct CommandResponse(Response);
 
 impl CommandResponse {
-    /// What was done, with a token that makes a read wait for it.
+    /// The result, with a token that makes a read wait for it.
     pub(crate) fn new<T>(
         status: StatusCode,
         context: &CommandContext,
@@ -27,12 +27,12 @@ impl CommandResponse {
             .with(IDEMPOTENCY_REPLAYED, done.replayed.then_some(REPLAYED))
     }
 
-    /// With the version as `ETag`, which `If-Match` takes.
+    /// Adds the version as `ETag`, which `If-Match` accepts.
     pub(crate) fn with_version(self, version: i64) -> Self {
         self.with(header::ETAG, HeaderValue::from_str(&format!("\"{version}\"")).ok())
     }
 
-    /// With the path of the created resource.
+    /// Adds the path of the created resource.
     pub(crate) fn with_location(self, path: &str) -> Self {
         self.with(header::LOCATION, HeaderValue::from_str(path).ok())
     }

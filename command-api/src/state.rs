@@ -1,4 +1,4 @@
-//! What every handler needs.
+//! The state of the handlers.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use axum::extract::FromRef;
 use commands::Commands;
 use platform::authenticator::Authenticator;
 
-/// How a request is taken that is recorded chunk by chunk as it arrives.
+/// The limits of requests that are recorded chunk by chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// The most lines of a chunk. A chunk's receipt is found again only as long as chunks are cut the same.
+    /// The most lines of a chunk. A chunk's receipt is found only while this stays the same.
     pub chunk_lines: usize,
-    /// A chunk ends with the line that reaches so many bytes.
+    /// The size at which a chunk ends, after the line that reaches it.
     pub chunk_bytes: usize,
-    /// A longer line is rejected by itself.
+    /// The longest line. A longer one is rejected as an item.
     pub line_bytes: usize,
     /// The most lines of one request.
     pub lines: u64,
-    /// The most bytes of one request, after they are unpacked.
+    /// The most bytes of one request, decoded.
     pub bytes: u64,
     /// The most results that its answer lists.
     pub results: usize,
-    /// How long a chunk is tried where the log has no room for it.
+    /// The longest time to retry a chunk while the log's queue is full.
     pub patience: Duration,
 }
 
@@ -39,7 +39,7 @@ impl Default for StreamLimits {
     }
 }
 
-/// What every handler needs.
+/// The state of every handler.
 #[derive(Debug, Clone)]
 pub struct ApiState {
     pub(crate) commands: Commands,
@@ -48,12 +48,12 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// The use cases, for the callers that `authenticator` knows.
+    /// A state with the use cases, for callers that `authenticator` knows.
     pub fn new(commands: Commands, authenticator: Authenticator) -> Self {
         Self { commands, stream: StreamLimits::default(), authenticator }
     }
 
-    /// The same with other limits to streamed requests.
+    /// Sets other limits for streamed requests.
     #[must_use]
     pub fn with_stream_limits(self, stream: StreamLimits) -> Self {
         Self { stream, ..self }

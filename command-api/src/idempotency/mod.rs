@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header, and the digest of the request that a key stands for.
+//! The `Idempotency-Key` header, and the digest of a key's request.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use sha2::{Digest, Sha256};
@@ -6,14 +6,14 @@ use thiserror::Error;
 
 /// The request header.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The header of a response that was given before.
+/// The header of a repeated response.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Its value.
 pub(crate) const REPLAYED: HeaderValue = HeaderValue::from_static("true");
 
 const MAX_KEY: usize = 255;
 
-/// Why a header has no valid key.
+/// The error of a header without a valid key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum IdempotencyKeyError {
     #[error("is given more than once")]
@@ -41,7 +41,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, IdempotencyKeyE
     Ok(Some(key))
 }
 
-/// The text before the closing quote, which must be the end.
+/// The text before the closing quote, which must be the last character.
 fn unquoted(rest: &str) -> Option<String> {
     let mut key = String::with_capacity(rest.len());
     let mut characters = rest.chars();
@@ -57,8 +57,8 @@ fn unquoted(rest: &str) -> Option<String> {
     }
 }
 
-/// The digest of a request's content, computed as the content arrives. Of the query it holds only what belongs to the
-/// content; the rest chooses how a response is shown.
+/// The digest of a request's content, computed as the content arrives. Of the query, it covers only what belongs to the
+/// content; the rest only affects the response.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestDigest(Sha256);
 
@@ -67,15 +67,14 @@ impl RequestDigest {
         Self(Sha256::new()).with(method.as_str()).with(path)
     }
 
-    /// With a part beside the body. Its length goes before it, so that no two requests share a digest by moving a
-    /// border.
+    /// Adds a part besides the body. Its length precedes it, so that moving a border between parts changes the digest.
     pub(crate) fn with(mut self, part: &str) -> Self {
         self.0.update((part.len() as u64).to_be_bytes());
         self.0.update(part);
         self
     }
 
-    /// More of the body, which comes last.
+    /// Adds a piece of the body, which comes last.
     pub(crate) fn add(&mut self, body: &[u8]) {
         self.0.update(body);
     }

@@ -41,7 +41,7 @@ fn digest(parts: &[&str], body: &[u8]) -> [u8; 32] {
 }
 
 #[test]
-fn the_digest_depends_on_method_path_parts_and_body() {
+fn digest_depends_on_method_path_parts_and_body() {
     let whole = |method: &Method, path: &str| RequestDigest::of(method, path).digest();
     let all = [
         whole(&Method::POST, "/v1/a"),

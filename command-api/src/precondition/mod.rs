@@ -4,12 +4,12 @@ use commands::VersionPrecondition;
 use http::{HeaderMap, header};
 use thiserror::Error;
 
-/// The error of a header that is no list of entity tags.
+/// The error of a header that is not a list of entity tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be a quoted version such as \"3\", as the last answer's ETag had it")]
 pub(crate) struct IfMatchError;
 
-/// Reads the header. Tags that are no versions match nothing and are left out.
+/// Reads the header. Tags that are not versions match nothing and are left out.
 pub(crate) fn read(headers: &HeaderMap) -> Result<VersionPrecondition, IfMatchError> {
     let mut versions = Vec::new();
     let mut any = true;
@@ -22,7 +22,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<VersionPrecondition, IfMatchEr
         loop {
             let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |strong| (true, strong));
             let (tag, after) = quoted.strip_prefix('"').and_then(|tag| tag.split_once('"')).ok_or(IfMatchError)?;
-            // If-Match compares strongly, so a weak tag is well-formed and matches nothing.
+            // If-Match uses the strong comparison, so a weak tag is valid but matches nothing.
             versions.extend(tag.parse::<i64>().ok().filter(|_| !weak));
             rest = after.trim_start();
             if rest.is_empty() {

@@ -9,8 +9,8 @@ use super::rules;
 problem_types! {
     pub(crate) ALL;
 
-    /// The campaign changed after the version that `If-Match` names. Nothing was done. `version` is its current version:
-    /// read the campaign again and decide anew.
+    /// The campaign changed after the version that `If-Match` names. Nothing was done. `version` is its current
+    /// version: read the campaign again and decide anew.
     pub(crate) VERSION_MISMATCH = PRECONDITION_FAILED "version-mismatch" "The campaign has changed"
         r#"{"detail": "It is at version 4. Read it again and decide anew.", "version": 4}"#;
 
@@ -38,7 +38,7 @@ problem_types! {
     pub(crate) UNKNOWN_SOURCE = UNPROCESSABLE_ENTITY "unknown-source" "There is no such source"
         r#"{"errors": [{"field": "source", "detail": "\"google_ads\" is not registered: POST /v1/sources first"}]}"#;
 
-    /// A push source sends observations. A pull source is asked for totals and sends statements.
+    /// A push source sends observations. A pull source sends statements.
     pub(crate) WRONG_SOURCE_KIND = UNPROCESSABLE_ENTITY "wrong-source-kind" "This source does not send these"
         r#"{"errors": [{"field": "source", "detail": "\"google_ads\" is a pull source: it sends statements"}]}"#;
 
@@ -47,8 +47,8 @@ problem_types! {
     pub(crate) BATCH_SIZE = UNPROCESSABLE_ENTITY "batch-size" "The batch has no items or too many"
         r#"{"errors": [{"field": "observations", "detail": "has 0 items, but 1 to 5000 are taken"}]}"#;
 
-    /// All events of one request must have one source. Send the events of each source in a request of their own, or name
-    /// one source for all of them in the query.
+    /// All events of one request must have one source. Send the events of each source in a request of their own, or
+    /// name one source for all of them in the query.
     pub(crate) MIXED_SOURCES = UNPROCESSABLE_ENTITY "mixed-sources" "The events are of several sources"
         r#"{"errors": [{"field": "[2].source", "detail": "differs from [0].source"}]}"#;
 
@@ -63,7 +63,8 @@ problem_types! {
 
     /// `If-Match` is `*`, or one or more values of a campaign's `ETag`.
     pub(crate) INVALID_IF_MATCH = BAD_REQUEST "invalid-if-match" "The If-Match header is not valid"
-        r#"{"errors": [{"field": "If-Match", "detail": "must be a quoted version such as \"3\", as the last answer's ETag had it"}]}"#;
+        r#"{"errors": [{"field": "If-Match",
+            "detail": "must be a quoted version such as \"3\", as the last answer's ETag had it"}]}"#;
 }
 
 type Types = &'static [&'static ProblemType];

@@ -1,7 +1,7 @@
-//! Errors to problems: the one place that decides which.
+//! The mapping of errors to problems.
 
 pub(crate) mod kinds; // the problem types that only commands have
-pub(crate) mod rules; // the rules of the domain, as problem types
+pub(crate) mod rules; // the rules of the domain as problem types
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use http_edge::problem::kinds::INVALID_BODY;
 use crate::idempotency::{IDEMPOTENCY_REPLAYED, IdempotencyKeyError, REPLAYED};
 use crate::precondition::IfMatchError;
 
-/// When to try again what was rejected for a race or for load.
+/// The `Retry-After` of a rejection for a race or for load.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The error of a route, answered as a problem.

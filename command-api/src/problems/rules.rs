@@ -51,7 +51,8 @@ problem_types! {
     /// Only the name, the external ids and the attributes of a completed campaign can change.
     pub(crate) CAMPAIGN_COMPLETED = UNPROCESSABLE_ENTITY "campaign-completed" "The campaign is completed"
         r#"{"detail": "the campaign is completed: only its name, external ids and attributes can still change",
-            "errors": [{"field": "channels", "detail": "the campaign is completed: only its name, external ids and attributes can still change"}]}"#;
+            "errors": [{"field": "channels",
+                "detail": "the campaign is completed: only its name, external ids and attributes can still change"}]}"#;
     /// The currency is fixed when the campaign is launched.
     pub(crate) CURRENCY_FIXED = UNPROCESSABLE_ENTITY "currency-fixed" "The currency is fixed"
         r#"{"detail": "the currency EUR is fixed since the launch"}"#;
@@ -86,10 +87,12 @@ problem_types! {
     pub(crate) TOO_MANY_ATTRIBUTES = UNPROCESSABLE_ENTITY "too-many-attributes" "There are too many attributes"
         r#"{"detail": "51 attributes are too many, at most 50 are allowed"}"#;
     /// The key of an attribute is 1 to 40 lower-case letters, digits and `_`, and starts with a letter.
-    pub(crate) INVALID_ATTRIBUTE_KEY = UNPROCESSABLE_ENTITY "invalid-attribute-key" "The key of an attribute cannot be used"
-        r#"{"detail": "\"Region\" is no key of an attribute: lower-case letters, digits and _, starting with a letter, at most 40"}"#;
+    pub(crate) INVALID_ATTRIBUTE_KEY = UNPROCESSABLE_ENTITY "invalid-attribute-key"
+        "The key of an attribute cannot be used"
+        r#"{"detail": "\"Region\" is not an attribute key: 1 to 40 lower-case letters, digits and _, a letter first"}"#;
     /// The value of an attribute has at most 500 characters, and no control characters but line breaks and tabs.
-    pub(crate) INVALID_ATTRIBUTE_VALUE = UNPROCESSABLE_ENTITY "invalid-attribute-value" "The value of an attribute cannot be used"
+    pub(crate) INVALID_ATTRIBUTE_VALUE = UNPROCESSABLE_ENTITY "invalid-attribute-value"
+        "The value of an attribute cannot be used"
         r#"{"detail": "the attribute region has 501 characters, at most 500 are allowed"}"#;
     /// An expected delay is at least 0 and at most 31 days, in seconds.
     pub(crate) EXPECTED_DELAY_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "expected-delay-out-of-range"
@@ -104,13 +107,13 @@ problem_types! {
 problem_types! {
     pub(super) UNLISTED;
 
-    /// A rule that a receipt remembers and this version of the program does not know.
+    /// A rule in a receipt that this version of the program does not know.
     pub(super) FORGOTTEN = UNPROCESSABLE_ENTITY "not-allowed" "The rules do not allow this" "{}";
     /// A campaign is created once: its id is new each time.
     CAMPAIGN_EXISTS = UNPROCESSABLE_ENTITY "campaign-exists" "The campaign exists already" "{}";
-    /// A campaign that does not exist is not found before the rules are asked.
+    /// Not reached: a missing campaign is found before the domain decides.
     CAMPAIGN_NOT_FOUND = UNPROCESSABLE_ENTITY "campaign-not-found" "The campaign does not exist" "{}";
-    /// A source with another definition is an error before the rules are asked.
+    /// Not reached: another definition of a source is found before the domain decides.
     SOURCE_EXISTS = UNPROCESSABLE_ENTITY "source-exists" "The source is registered already" "{}";
 }
 
@@ -150,7 +153,7 @@ pub(super) const OF_STEPS: Types = &[
 /// The rules of sources.
 pub(super) const OF_SOURCES: Types = &[INVALID_NAME, EXPECTED_DELAY_OUT_OF_RANGE, RESTATEMENT_HORIZON_OUT_OF_RANGE];
 
-/// The type of the rule that has this code.
+/// The problem type of the rule with this code.
 pub(super) fn of_code(code: &str) -> &'static ProblemType {
     ALL.iter().chain(UNLISTED).find(|kind| kind.code == code).unwrap_or(&FORGOTTEN)
 }

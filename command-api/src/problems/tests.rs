@@ -45,7 +45,7 @@ fn every_rule_of_the_domain_has_a_problem_type() {
 }
 
 #[test]
-fn a_replayed_rejection_says_so() {
+fn replayed_rejection_is_marked() {
     let rejection = |code: &str| DomainRejection {
         code: code.to_owned(),
         detail: "the name is empty".to_owned(),

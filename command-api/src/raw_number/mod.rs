@@ -1,6 +1,6 @@
-//! JSON numbers, read from their text as integers, without a float in between.
+//! JSON numbers, parsed from their text as integers, without floats.
 
-mod schema; // how they are described
+mod schema; // the schemas of numbers
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 pub(crate) use schema::{Decimal, MeasureValue};
 
-/// A text, borrowed from the body where it holds no escapes.
+/// A text. It is borrowed from the body if it has no escapes.
 #[derive(Debug)]
 pub(crate) struct StrictStr<'a>(pub(crate) Cow<'a, str>);
 
@@ -44,8 +44,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for StrictStr<'a> {
     }
 }
 
-/// An object's members in the order sent. A name given twice is an error: which of the two was meant is not ours to
-/// guess.
+/// An object's members in the order sent. A repeated name is an error, because it is unknown which value was meant.
 #[derive(Debug)]
 pub(crate) struct UniqueKeyMap<'a, V>(pub(crate) Vec<(Cow<'a, str>, V)>);
 
@@ -69,12 +68,12 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for UniqueKeyMap<'a, V> 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<(Cow<'de, str>, V)> = Vec::new();
                 while let Some(StrictStr(name)) = map.next_key()? {
-                    // No object of ours is valid with more members; reading on would only cost.
+                    // No valid object has more members, so the rest is not read.
                     if members.len() == MAX_MEMBERS {
                         return Err(A::Error::custom(format!("more than {MAX_MEMBERS} members")));
                     }
                     if members.iter().any(|(seen, _)| *seen == name) {
-                        return Err(A::Error::custom(format!("`{name}` is given twice")));
+                        return Err(A::Error::custom(format!("`{name}` occurs twice")));
                     }
                     members.push((name, map.next_value()?));
                 }
@@ -93,7 +92,7 @@ const MAX_MEMBERS: usize = 64;
 pub(crate) struct RawAmount<'a> {
     /// The number's own text.
     pub(crate) text: Cow<'a, str>,
-    /// The currency, where one was named.
+    /// The currency, if one was named.
     pub(crate) currency: Option<Currency>,
 }
 
@@ -109,7 +108,7 @@ struct Money<'a> {
 const EXPECTED: &str = "must be a number, a decimal text, or {\"amount\", \"currency\"}";
 
 impl<'a> RawAmount<'a> {
-    /// Reads any of the three forms. The error says what is wrong, as the end of a sentence that names the field.
+    /// Reads any of the three forms. The error is the end of a sentence that begins with the field.
     pub(crate) fn read(raw: &'a RawValue) -> Result<Self, String> {
         if raw.get().starts_with('{') {
             let money: Money<'a> = serde_json::from_str(raw.get()).map_err(|_| EXPECTED.to_owned())?;

@@ -1,4 +1,4 @@
-//! How numbers may be written, for the OpenAPI document.
+//! The schemas of numbers, for the OpenAPI document.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub(crate) struct Decimal;
 #[schema(example = json!({"amount": "25000.00", "currency": "EUR"}))]
 #[expect(dead_code, reason = "amounts are read by quantity; this says what they look like")]
 struct MoneyAmount {
-    /// How much.
+    /// The amount.
     amount: Decimal,
     /// As ISO 4217 writes it.
     currency: String,

@@ -1,10 +1,10 @@
-//! How a JSON item names its campaign: by our id, or by the id that its source uses.
+//! The campaign of a JSON item: by Highwater's id, or by the id that its source uses.
 
 use domain::item::{CampaignRef, ItemError, ItemErrorCode};
 
 use crate::raw_number::StrictStr;
 
-/// Reads the two members of an item of which at most one may be given.
+/// Reads the two members of an item, of which at most one may be given.
 pub(super) fn read_optional(
     id: Option<StrictStr<'_>>,
     external: Option<StrictStr<'_>>,
@@ -12,7 +12,7 @@ pub(super) fn read_optional(
     if id.is_none() && external.is_none() { Ok(None) } else { read(id, external).map(Some) }
 }
 
-/// Reads the two members of an item of which exactly one must be given.
+/// Reads the two members of an item, of which exactly one must be given.
 pub(super) fn read(id: Option<StrictStr<'_>>, external: Option<StrictStr<'_>>) -> Result<CampaignRef, ItemError> {
     let reject = |detail: &str| ItemError::at(ItemErrorCode::BadCampaign, "campaign_id", detail);
     match (id, external) {

@@ -1,4 +1,4 @@
-//! One module for each resource: its request shapes, its handlers and their OpenAPI operations.
+//! The resources, one module each: request schemas, handlers and OpenAPI operations.
 
 pub(crate) mod campaigns;
 pub(crate) mod observations;
@@ -7,7 +7,7 @@ pub(crate) mod statements;
 pub(crate) mod syncs;
 
 mod batch; // the response to a batch
-mod campaign_ref; // how an item names its campaign
+mod campaign_ref; // the campaign of an item
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,4 +1,4 @@
-//! Sources: connectors' feeds, registered by name.
+//! Sources: feeds of connectors, registered by name.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub(crate) struct RegisterSource {
     /// The channel that it reports on.
     #[schema(value_type = String)]
     channel: Channel,
-    /// `push`: sends observations. `pull`: is asked for totals and sends statements.
+    /// `push`: sends observations. `pull`: sends statements of totals.
     #[schema(value_type = String, example = "pull")]
     kind: SourceKind,
     /// `primary`: counts toward totals. `reference`: is shown beside them.

@@ -26,7 +26,7 @@ fn in_all(micros: i64) -> Value {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_is_created(pool: PgPool) {
+async fn creates_a_campaign(pool: PgPool) {
     let api = Api::start(pool).await;
     let mut body = campaign();
     body["ends_on"] = json!("2026-12-31");
@@ -110,7 +110,7 @@ async fn rejects_invalid_campaigns_by_field(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_rejection_names_its_rule(pool: PgPool) {
+async fn rejection_names_its_rule(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     assert_snapshot!(api.call(step(id, "pause")).await, @r#"
@@ -126,7 +126,7 @@ async fn a_rejection_names_its_rule(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_edit_changes_only_the_given_members(pool: PgPool) {
+async fn edit_changes_only_the_given_members(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     assert_snapshot!(api.call(patch(id, &json!({"name": "Spring sale", "ends_on": "2027-01-31"}))).await, @r#"
@@ -169,7 +169,7 @@ async fn an_edit_changes_only_the_given_members(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_goes_through_its_lifecycle(pool: PgPool) {
+async fn campaign_passes_its_lifecycle(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     for (version, name) in [(2, "launch"), (3, "pause"), (4, "resume"), (5, "complete"), (6, "archive")] {
@@ -199,7 +199,7 @@ async fn lifecycle_commands_need_no_body(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_budget_is_set_and_removed(pool: PgPool) {
+async fn sets_and_removes_a_budget(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let reply = api.call(budget(id, &json!({"budget": {"amount": 1500.25, "currency": "EUR"}}))).await;
@@ -259,7 +259,7 @@ async fn if_match_names_the_version_to_change(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_unknown_campaign_is_not_found(pool: PgPool) {
+async fn unknown_campaign_is_not_found(pool: PgPool) {
     let api = Api::start(pool).await;
     for id in [Uuid::from_u128(1).to_string(), "seven".to_owned(), "%00".to_owned()] {
         let reply = api.call(Call::post(&format!("/v1/campaigns/{id}/launch"))).await;
@@ -268,7 +268,7 @@ async fn an_unknown_campaign_is_not_found(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_external_id_has_one_campaign(pool: PgPool) {
+async fn external_id_has_one_campaign(pool: PgPool) {
     let api = Api::start(pool).await;
     let first = api.campaign(&json!([{"source": "ads", "id": "1"}, {"id": "winter"}])).await;
     let mut body = campaign();

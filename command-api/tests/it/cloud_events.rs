@@ -35,7 +35,7 @@ fn batch(events: &[Value]) -> Call {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_event_is_an_observation(pool: PgPool) {
+async fn event_becomes_an_observation(pool: PgPool) {
     let api = start(pool).await;
     let mut sent = event("o-1", "conversion");
     sent["data"] =
@@ -153,7 +153,7 @@ async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_batch_of_events_has_one_source(pool: PgPool) {
+async fn rejects_events_of_several_sources(pool: PgPool) {
     let api = start(pool).await;
     let mut foreign = event("o-2", "click");
     foreign["source"] = json!("https://shop.example.com/tracker");

@@ -51,7 +51,7 @@ async fn sums(api: &Api) -> (i64, i64, usize) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_correction_is_recorded_as_a_difference(pool: PgPool) {
+async fn correction_is_recorded_as_a_difference(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     // The original is not the only one in its event, nor its event the only one.
     let sales: Vec<Value> = (0..5).map(|n| sale(&format!("order-{n}"), campaign)).collect();
@@ -76,7 +76,7 @@ async fn a_correction_is_recorded_as_a_difference(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_same_correction_again_is_a_duplicate(pool: PgPool) {
+async fn repeated_correction_is_a_duplicate(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     api.post("/v1/observations", &batch(&[sale("order-1", campaign)])).await;
     let refund = correction("refund-1", "order-1", &json!({}));
@@ -169,7 +169,7 @@ async fn lines_may_correct_what_earlier_lines_said(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_original_is_found_for_as_long_as_its_source_may_send(pool: PgPool) {
+async fn original_is_found_within_the_window(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     api.post("/v1/observations", &batch(&[sale("order-1", campaign)])).await;
     let late = |id: &str, now: &str| correction(id, "order-1", &json!({"occurred_at": now}));
@@ -337,7 +337,7 @@ fn any_items(rng: &mut StdRng, named: &mut usize) -> Vec<Value> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_log_adds_up_to_the_last_totals(pool: PgPool) {
+async fn log_sums_to_the_last_totals(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let mut rng = StdRng::seed_from_u64(7);
     let (mut model, mut named) = (Model::default(), 0);

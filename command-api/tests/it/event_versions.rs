@@ -48,7 +48,7 @@ async fn decides_on_a_campaign_with_events_of_version_1(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_with_newer_events_is_unavailable(pool: PgPool) {
+async fn campaign_with_newer_events_is_unavailable(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let old = api.another_process().await;

@@ -72,7 +72,7 @@ async fn every_command_is_replayed_by_its_key(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_rejection_by_the_domain_leaves_a_receipt(pool: PgPool) {
+async fn domain_rejection_leaves_a_receipt(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let pause = Call::post(&format!("/v1/campaigns/{id}/pause")).once("pause");
@@ -196,7 +196,7 @@ async fn waits_for_the_head(api: &Api) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_is_free_again_after_a_failure(pool: PgPool) {
+async fn key_is_free_after_a_failure(pool: PgPool) {
     let api = Api::start(pool).await;
     let unknown = Call::post("/v1/sources/ads/syncs").json(&json!({"status": "started"})).once("k");
     assert_eq!(api.call(unknown.clone()).await.code(), "not-found");
@@ -205,7 +205,7 @@ async fn a_key_is_free_again_after_a_failure(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_caller_that_disconnected_finds_its_receipt(pool: PgPool) {
+async fn disconnected_caller_finds_its_receipt(pool: PgPool) {
     let api = Api::start(pool).await;
     let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
     let mut holder = api.pool.begin().await.unwrap();
@@ -229,7 +229,7 @@ async fn a_caller_that_disconnected_finds_its_receipt(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_receipt_is_kept_for_more_than_a_day(pool: PgPool) {
+async fn receipt_is_kept_for_more_than_a_day(pool: PgPool) {
     let api = Api::start(pool).await;
     // Recorded at 22:00 UTC: after 47 hours it is of the day before yesterday.
     let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
@@ -248,7 +248,7 @@ async fn a_receipt_is_kept_for_more_than_a_day(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_receipt_is_found_after_midnight(pool: PgPool) {
+async fn receipt_is_found_after_midnight(pool: PgPool) {
     let api = Api::start(pool).await;
     let call = Call::post("/v1/campaigns").json(&campaign()).once("k");
     let first = api.call(call.clone()).await;

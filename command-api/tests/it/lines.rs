@@ -176,7 +176,7 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_broken_stream_resumes_when_it_is_sent_again(pool: PgPool) {
+async fn repeated_stream_resumes_after_a_break(pool: PgPool) {
     let (api, _) = start(pool).await;
     let whole = clicks(1..=35);
     let (sender, call) = Call::post(SHOP).once("k").arriving(NDJSON);
@@ -278,7 +278,7 @@ async fn errors_before_the_first_chunk_are_plain_problems(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_results_of_a_response_are_bounded(pool: PgPool) {
+async fn bounds_the_results_of_a_response(pool: PgPool) {
     let (api, _) = start(pool).await;
     let reply = api.call(post(&"{}\n".repeat(55))).await;
     let (chunks, last) = reply.lines();

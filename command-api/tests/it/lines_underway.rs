@@ -33,7 +33,7 @@ impl Lines {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_chunk_is_answered_while_the_next_one_arrives(pool: PgPool) {
+async fn answers_a_chunk_while_the_next_arrives(pool: PgPool) {
     let (api, _) = start(pool).await;
     let (sender, call) = Call::post(SHOP).arriving(NDJSON);
     sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
@@ -64,7 +64,7 @@ async fn rejects_a_stream_that_is_too_large(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_disconnected_stream_is_not_read_further(pool: PgPool) {
+async fn stops_reading_a_disconnected_stream(pool: PgPool) {
     let (api, _) = start(pool).await;
     let (sender, call) = Call::post(SHOP).arriving(NDJSON);
     sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_disconnected_stream_is_not_read_further(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_revoked_key_ends_a_stream(pool: PgPool) {
+async fn revoked_key_ends_a_stream(pool: PgPool) {
     let (api, _) = start(pool).await;
     let (sender, call) = Call::post(SHOP).arriving(NDJSON);
     sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
@@ -131,7 +131,7 @@ impl FullLog {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_full_log_slows_the_stream_before_it_fails(pool: PgPool) {
+async fn full_queue_slows_the_stream_before_it_fails(pool: PgPool) {
     let (api, _) = start_with(pool, limits(), FullLog::appender()).await;
     let (sender, call) = Call::post(SHOP).arriving(NDJSON);
     sender.send(Ok(Bytes::from(clicks(1..=10)))).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_full_log_slows_the_stream_before_it_fails(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_caller_that_reads_late_is_not_blocked(pool: PgPool) {
+async fn late_reader_is_not_blocked(pool: PgPool) {
     let (api, _) = start(pool).await;
     let (sender, call) = Call::post(SHOP).arriving(NDJSON);
     sender.send(Ok(Bytes::from("{}\n".repeat(10)))).await.unwrap();
@@ -173,7 +173,7 @@ async fn a_caller_that_reads_late_is_not_blocked(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_stream_fails_when_the_log_stays_full(pool: PgPool) {
+async fn stream_fails_when_the_queue_stays_full(pool: PgPool) {
     let limits = StreamLimits { patience: Duration::from_millis(100), ..limits() };
     let (api, _) = start_with(pool, limits, FullLog::appender()).await;
     let (sender, call) = Call::post(SHOP).once("k").arriving(NDJSON);

@@ -25,7 +25,7 @@ async fn start(pool: PgPool) -> (Api, Uuid) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_batch_is_one_event(pool: PgPool) {
+async fn batch_is_one_event(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let items = [
         click("o-1", campaign),
@@ -84,7 +84,7 @@ async fn a_batch_is_one_event(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_same_again_is_a_duplicate_and_another_content_a_conflict(pool: PgPool) {
+async fn repetition_is_a_duplicate_and_other_content_a_conflict(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let (first, second) = (click("o-1", campaign), click("o-2", campaign));
     assert_eq!(api.post("/v1/observations", &batch(&[first.clone(), second.clone()])).await.counts(), [2, 0, 0, 0]);
@@ -145,7 +145,7 @@ async fn the_same_again_is_a_duplicate_and_another_content_a_conflict(pool: PgPo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_id_is_unique_per_source_type_and_day(pool: PgPool) {
+async fn id_is_unique_per_source_type_and_day(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     api.source("other", "push").await;
     let first = click("o-1", campaign);
@@ -227,7 +227,7 @@ async fn rejects_a_whole_batch_only_for_its_envelope(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_repeated_batch_is_answered_by_its_receipt(pool: PgPool) {
+async fn repeated_batch_is_answered_by_its_receipt(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let mut item = click("o-2", campaign);
     item.as_object_mut().unwrap().remove("campaign_id");

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use crate::support::{Api, Call, add_key, campaign};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_document_needs_no_key(pool: PgPool) {
+async fn document_needs_no_key(pool: PgPool) {
     let api = Api::start(pool).await;
     let reply = api.call(Call::new(Method::GET, "/openapi.json").by(None)).await;
     assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, Some("application/json")));

@@ -38,7 +38,7 @@ async fn one_of_many_sources_gets_a_name(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_same_source_many_times_is_one(pool: PgPool) {
+async fn concurrent_equal_registrations_create_one_source(pool: PgPool) {
     let api = Api::start(pool).await;
     let same = (0..CALLERS).map(|_| Call::post("/v1/sources").json(&source("ads", "pull")));
     let replies = race(&api, same).await;
@@ -107,7 +107,7 @@ async fn one_of_concurrent_changes_with_if_match_succeeds(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_same_observation_many_times_is_one(pool: PgPool) {
+async fn concurrent_equal_observations_are_recorded_once(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("shop", "push").await;
     let id = api.campaign(&json!([])).await;
@@ -159,7 +159,7 @@ async fn activity_races_with_archiving(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_command_sees_what_another_process_did(pool: PgPool) {
+async fn every_command_sees_changes_of_another_process(pool: PgPool) {
     let here = Api::start(pool.clone()).await;
     let there = here.another_process().await;
     let id = here.campaign(&json!([])).await;

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use crate::support::{Api, source};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_source_is_registered(pool: PgPool) {
+async fn registers_a_source(pool: PgPool) {
     let api = Api::start(pool).await;
     let mut body = source("google_ads", "pull");
     body["measure_roles"] = json!({"conversions": "reference"});
@@ -110,7 +110,7 @@ async fn rejects_invalid_sources_by_field(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_location_can_be_followed(pool: PgPool) {
+async fn location_can_be_followed(pool: PgPool) {
     let api = Api::start(pool).await;
     let reply = api.post("/v1/sources", &source("Anzeigen / Süd?", "pull")).await;
     let location = reply.header("location").unwrap();

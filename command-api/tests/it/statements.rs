@@ -75,7 +75,7 @@ async fn totals_are_recorded(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_reverted_total_is_recorded_and_a_repeated_one_is_not(pool: PgPool) {
+async fn records_reverted_but_not_repeated_totals(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let say = |clicks: u32, at: &str| {
         let mut item = day(campaign, "2026-11-20", &json!({"clicks": clicks, "impressions": 100}));
@@ -100,7 +100,7 @@ async fn a_reverted_total_is_recorded_and_a_repeated_one_is_not(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_newest_statement_of_a_bucket_holds(pool: PgPool) {
+async fn newest_statement_of_a_bucket_wins(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let say = |clicks: u32, at: &str| {
         let mut item = day(campaign, "2026-11-20", &json!({"clicks": clicks}));
@@ -117,7 +117,7 @@ async fn the_newest_statement_of_a_bucket_holds(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_measure_is_stated_in_one_grain_and_zone(pool: PgPool) {
+async fn measure_is_stated_in_one_grain_and_zone(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let days = batch(&[day(campaign, "2026-11-20", &json!({"clicks": 5}))]);
     assert_eq!(api.post("/v1/statements", &days).await.counts(), [1, 0, 0, 0]);
@@ -192,7 +192,7 @@ async fn rejects_a_whole_batch_only_for_its_envelope(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_thousand_statements_are_one_event(pool: PgPool) {
+async fn thousand_statements_are_one_event(pool: PgPool) {
     let (api, campaign) = start(pool).await;
     let first: chrono::NaiveDate = "2024-01-01".parse().unwrap();
     let items: Vec<Value> = first

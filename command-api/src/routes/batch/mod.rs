@@ -1,4 +1,4 @@
-//! The response to a batch: what became of each item.
+//! The response to a batch: the result of each item.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ItemResult)]
 pub(crate) struct ItemResponse {
-    /// Its place in the request, from 0.
+    /// Its index in the request, from 0.
     pub(crate) index: usize,
     /// Its id, if it has one that could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,10 +26,10 @@ pub(crate) struct ItemResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ItemErrorCodeSchema>)]
     pub(crate) reason: Option<ItemErrorCode>,
-    /// The member at fault.
+    /// The member with the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) field: Option<String>,
-    /// What is wrong with it.
+    /// The error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }
@@ -54,7 +54,7 @@ impl From<ItemResult> for ItemResponse {
 pub(crate) struct BatchResponse {
     /// How many items were recorded.
     pub(crate) accepted: usize,
-    /// How many said nothing new.
+    /// How many items changed nothing.
     pub(crate) duplicates: usize,
     /// How many had other content than was recorded under their id.
     pub(crate) conflicts: usize,
@@ -67,7 +67,7 @@ pub(crate) struct BatchResponse {
 }
 
 impl BatchResponse {
-    /// The response to a batch whose items have the ids that `id_of` tells.
+    /// The response to a batch. `id_of` returns the ids of its items.
     pub(crate) fn new(
         batch: BatchResult,
         position: i64,
@@ -90,10 +90,10 @@ impl BatchResponse {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ResultsFilter {
-    /// Those that were not accepted.
+    /// The items that were not accepted.
     #[default]
     Problems,
-    /// All.
+    /// All items.
     All,
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct BatchQuery {
     pub(crate) results: ResultsFilter,
 }
 
-/// Describes [`ItemStatus`].
+/// The schema of [`ItemStatus`].
 pub(crate) struct ItemStatusSchema;
 
 impl PartialSchema for ItemStatusSchema {
@@ -125,7 +125,7 @@ impl ToSchema for ItemStatusSchema {
     }
 }
 
-/// Describes [`ItemErrorCode`].
+/// The schema of [`ItemErrorCode`].
 pub(crate) struct ItemErrorCodeSchema;
 
 impl PartialSchema for ItemErrorCodeSchema {

@@ -1,4 +1,4 @@
-//! The steps of a campaign's lifecycle. Each is a path of its own and needs no body.
+//! The steps of a campaign's lifecycle. Each has its own path and needs no body.
 
 use axum::extract::State;
 use domain::campaign::CampaignCommand;

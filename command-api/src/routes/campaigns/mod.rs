@@ -1,4 +1,4 @@
-//! Campaigns: created, changed, and moved through their lifecycle.
+//! The routes of campaigns: create, edit, and the steps of the lifecycle.
 
 pub(crate) mod lifecycle; // launch, pause, resume, complete, archive, unarchive
 mod schema; // request and response shapes
@@ -108,7 +108,7 @@ pub(crate) async fn set_budget(
     change(&state, &command.context, command.if_match, id, budget).await
 }
 
-/// Carries out a command on a campaign that exists.
+/// Carries out a command on an existing campaign.
 async fn change(
     state: &ApiState,
     context: &CommandContext,

@@ -62,35 +62,35 @@ pub(crate) struct CreateCampaign {
 #[expect(clippy::option_option, reason = "left out leaves a part as it is, null takes it away")]
 pub(crate) struct EditCampaign {
     /// One line of 1 to 200 characters.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     name: Option<String>,
     /// All the channels that it runs on.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>, nullable = false)]
     channels: Option<Vec<Channel>>,
     /// Fixed after the launch.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, nullable = false)]
     currency: Option<Currency>,
     /// Fixed after the launch.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, nullable = false)]
     time_zone: Option<Zone>,
     /// Fixed once that day has begun.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     starts_on: Option<NaiveDate>,
     /// `null` removes it.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<NaiveDate>)]
     ends_on: Option<Option<NaiveDate>>,
     /// All of them. `null` removes all.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<ExternalIdInput>>)]
     external_ids: Option<Option<Vec<ExternalIdInput>>>,
     /// All of them. `null` removes all.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     attributes: Option<Option<UniqueKeys<String>>>,
 }
@@ -202,7 +202,7 @@ fn external_ids(sent: Vec<ExternalIdInput>) -> Vec<ExternalId> {
     sent.into_iter().map(Into::into).collect()
 }
 
-/// Reads a member that is given, so that `null` is read as its type reads it and never as "left out".
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// Reads a member that is present, so that `null` is a value of its type and never means "left out".
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

@@ -1,4 +1,4 @@
-//! The format in which observations are sent.
+//! The formats of observations.
 
 use http::HeaderMap;
 use http_edge::body::{media_type, unsupported_media_type};
@@ -39,7 +39,7 @@ impl InputFormat {
         }
     }
 
-    /// Its media type, whichever of its names was sent.
+    /// Its canonical media type.
     pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::Batch => "application/json",
@@ -49,7 +49,7 @@ impl InputFormat {
         }
     }
 
-    /// Rejects a query that names the source twice, or not at all.
+    /// Rejects a request that names its source twice, or not at all.
     pub(super) fn check(self, source: Option<&str>) -> Result<(), Problem> {
         let detail = match (self, source) {
             (Self::Batch, Some(_)) => "is named in the body",

@@ -1,7 +1,7 @@
-//! Observations: what happened, pushed by a source.
+//! Observations: increments that a push source sends.
 //!
 //! They come in several formats: a JSON batch, newline-delimited JSON, and CloudEvents. Each format is read into items,
-//! and all items are recorded by the same use case.
+//! and one use case records all items.
 
 mod cloud_events; // CloudEvents, one or several
 mod format; // the format of a request
@@ -220,7 +220,7 @@ pub(crate) async fn record(
     let ObservationsQuery { results, source } = query;
     let format = InputFormat::of(command.headers())?;
     format.check(source.as_deref())?;
-    // A request that is sent again in another format, or for another source, is another request.
+    // A request in another format, or for another source, is another request.
     let parts = [format.media_type(), source.as_deref().unwrap_or_default()];
     let response = match format {
         InputFormat::Lines => return ndjson::record(state, command, source.unwrap_or_default(), results).await,

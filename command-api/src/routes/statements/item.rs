@@ -1,4 +1,4 @@
-//! One statement, read from JSON.
+//! One statement in JSON.
 
 use std::borrow::Cow;
 
@@ -59,7 +59,7 @@ fn amount(name: &str, raw: &RawValue) -> Result<(Measure, Amount), ItemError> {
 
 fn bucket(text: &str) -> Result<Bucket, ItemError> {
     match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
-        // chrono reads `2019-1-1` as well; a key has one spelling.
+        // chrono also parses `2019-1-1`, but a key must have one spelling.
         (Ok(date), _) if date.to_string() == text => Ok(Bucket::Day(date)),
         (_, Ok(instant)) => Ok(Bucket::Starts(instant.to_utc())),
         (Ok(_) | Err(_), Err(_)) => {

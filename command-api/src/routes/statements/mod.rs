@@ -1,4 +1,4 @@
-//! Statements: what a pull source says a total is, as of now.
+//! Statements: totals as of now, from a pull source.
 
 mod item; // one JSON item
 
@@ -26,7 +26,7 @@ use crate::raw_number::MeasureValue;
 use crate::response::CommandResponse;
 use crate::state::ApiState;
 
-/// A batch as it is sent. Its items stay text until each is read by itself.
+/// A batch as it is sent. Its items stay raw text until each is read by itself.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SentStatements<'a> {

@@ -1,4 +1,4 @@
-//! Syncs: a source reports how its runs go.
+//! Syncs: reports of a source on its runs.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};

@@ -1,7 +1,7 @@
-//! CloudEvents 1.0 in JSON, one (structured mode) or several (batched mode): each event is one observation.
+//! CloudEvents 1.0 in JSON, one (structured mode) or several (batched mode). Each event is one observation.
 //!
-//! Its `id`, the end of its `type`, its `time` and its `data` are the members of an observation. Attributes that we do
-//! not know are ignored, as the specification asks.
+//! Its `id`, the end of its `type`, its `time` and its `data` are the members of an observation. Unknown attributes are
+//! ignored, as the specification requires.
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ use crate::response::CommandResponse;
 use crate::routes::batch::{BatchResponse, ResultsFilter};
 use crate::state::ApiState;
 
-/// The context attributes that matter here, and the data. `null` stands for a member that is not there.
+/// The relevant context attributes, and the data. `null` counts as absent.
 #[derive(Debug, Deserialize)]
 struct Event<'a> {
     #[serde(borrow, default)]
@@ -52,7 +52,7 @@ struct Event<'a> {
     data_base64: Option<IgnoredAny>,
 }
 
-/// The data of an event: the members of an observation that the context does not have.
+/// The data of an event: the members of an observation that the context lacks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Data<'a> {
@@ -70,10 +70,10 @@ struct Data<'a> {
     adjusts: Option<&'a RawValue>,
 }
 
-/// An event as far as it could be read.
+/// An event as far as it is readable.
 struct ReadEvent<'a> {
     source: Option<Cow<'a, str>>,
-    /// Whether the campaign is the one that `subject` names.
+    /// Whether `subject` names the campaign.
     by_subject: bool,
     item: ObservationItem,
 }
@@ -100,7 +100,7 @@ pub(super) async fn record(
     let (batch, done) = recorded.split();
     let mut body = BatchResponse::new(batch, done.position, filter, |index| items.get(index).and_then(observation_id));
     for result in &mut body.results {
-        // The errors of events that could not be read name the attributes already.
+        // Errors of unreadable events name the attributes already.
         if let (Some(Ok(_)), Some(field)) = (items.get(result.index), &mut result.field) {
             *field = field_of_event(field, by_subject.get(result.index).copied().unwrap_or_default());
         }
@@ -108,7 +108,7 @@ pub(super) async fn record(
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }
 
-/// The source of all events that name one.
+/// The common source of the events that name one.
 fn common_source<'a>(sent: &'a [ReadEvent<'_>]) -> Result<&'a str, RouteError> {
     let mut named =
         sent.iter().enumerate().filter_map(|(index, event)| event.source.as_deref().map(|source| (index, source)));
@@ -124,8 +124,8 @@ fn common_source<'a>(sent: &'a [ReadEvent<'_>]) -> Result<&'a str, RouteError> {
         None => Ok(source),
         Some((index, other)) => {
             let detail = format!(
-                "Event {index} names \"{}\", event {first} \"{}\". Send the events of each source in a request of their own, \
-                 or name one source for all of them: ?source=NAME.",
+                "Event {index} names \"{}\", event {first} \"{}\". Send the events of each source in a request of \
+                 their own, or name one source for all of them: ?source=NAME.",
                 truncate(other),
                 truncate(source),
             );
@@ -226,7 +226,7 @@ fn is_json(content_type: &str) -> bool {
     media_type.split_once('/').is_some_and(|(_, subtype)| subtype == "json" || subtype.ends_with("+json"))
 }
 
-/// The attribute of an event that is a member of an observation.
+/// The attribute of an event for a member of an observation.
 fn field_of_event(field: &str, by_subject: bool) -> String {
     match field {
         "id" | "type" => field.to_owned(),

@@ -19,7 +19,7 @@ fn observation(text: &str) -> Result<ObservationInput, (ItemErrorCode, Option<St
 }
 
 #[test]
-fn an_event_is_an_observation() {
+fn event_becomes_an_observation() {
     let as_item =
         |text: &str| crate::routes::observations::item::read(&RawValue::from_string(text.to_owned()).unwrap());
     let expected =

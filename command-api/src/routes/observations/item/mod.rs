@@ -1,4 +1,4 @@
-//! One observation, read from JSON.
+//! One observation in JSON.
 
 use std::borrow::Cow;
 
@@ -40,7 +40,7 @@ pub(super) struct SentObservation<'a> {
     pub(super) adjusts: Option<&'a RawValue>,
 }
 
-/// Reads one item. One that cannot be read is named by its id too, if it has one.
+/// Reads one item. The error of an unreadable item includes its id, if it has one.
 pub(super) fn read(raw: &RawValue) -> ObservationItem {
     match serde_json::from_str::<SentObservation<'_>>(raw.get()) {
         Ok(sent) => {
@@ -51,7 +51,7 @@ pub(super) fn read(raw: &RawValue) -> ObservationItem {
     }
 }
 
-/// The id of an item that cannot be read otherwise.
+/// The id of an item that is otherwise unreadable.
 fn id_of(raw: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     struct Named<'a> {

@@ -1,4 +1,4 @@
-//! The streamed response: a line for each chunk, then one that ends it.
+//! The streamed response: a line for each chunk, and a last line.
 
 use bytes::Bytes;
 use commands::CommandContext;
@@ -29,16 +29,16 @@ pub(crate) struct LineResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ItemErrorCodeSchema>)]
     reason: Option<ItemErrorCode>,
-    /// The member at fault.
+    /// The member with the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
-    /// What is wrong with it.
+    /// The error.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
 impl LineResult {
-    /// The result of an item, by the number of its line in the request.
+    /// The result of an item, with the number of its line in the request.
     fn new(chunk: &Chunk, result: ItemResponse) -> Self {
         let ItemResponse { index, id, status, reason, field, detail } = result;
         let line = chunk.items.get(index).map_or(0, |(number, _)| *number);
@@ -56,7 +56,7 @@ pub(crate) struct ChunkResponse {
     lines: (u64, u64),
     /// How many items were recorded.
     accepted: usize,
-    /// How many said nothing new.
+    /// How many items changed nothing.
     duplicates: usize,
     /// How many had other content than was recorded under their id.
     conflicts: usize,
@@ -79,7 +79,7 @@ pub(crate) struct ChunkResponse {
 pub(crate) struct StreamSummary {
     /// Whether everything that was sent was processed.
     done: bool,
-    /// Why it was not.
+    /// Why not everything was processed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Problem>)]
     problem: Option<Value>,
@@ -103,7 +103,7 @@ pub(crate) struct StreamSummary {
 pub(crate) struct Totals {
     /// How many items were recorded.
     accepted: usize,
-    /// How many said nothing new.
+    /// How many items changed nothing.
     duplicates: usize,
     /// How many had other content than was recorded under their id.
     conflicts: usize,
@@ -115,13 +115,13 @@ pub(crate) struct Totals {
     results_omitted: usize,
 }
 
-/// Writes the lines of one response, and adds them up.
+/// The writer of one response's lines, with the totals.
 #[derive(Debug)]
 pub(super) struct StreamTotals {
     chunks: u64,
     totals: Totals,
-    /// How many results may still be listed. A response waits in memory for a caller who sends everything before it
-    /// reads, so it must not grow with what is sent.
+    /// How many more results may be listed. A response waits in memory while its caller still sends, so its size must
+    /// be bounded.
     room: usize,
 }
 
@@ -166,12 +166,12 @@ impl StreamTotals {
         })
     }
 
-    /// The last line, where everything was processed.
+    /// The last line after everything was processed.
     pub(super) fn end(&self, context: &CommandContext, lines: u64) -> Bytes {
         line(&self.summary(context, lines))
     }
 
-    /// The last line where something went wrong.
+    /// The last line after an error.
     pub(super) fn break_off(
         &self,
         command: &StreamingCommand,
@@ -198,7 +198,7 @@ impl StreamTotals {
 }
 
 fn line(answer: &impl Serialize) -> Bytes {
-    // These are plain structs of numbers and texts, which can all be written.
+    // These are plain structs of numbers and texts, so serialisation cannot fail.
     let mut line = serde_json::to_vec(answer).unwrap_or_default();
     line.push(b'\n');
     line.into()

@@ -1,14 +1,14 @@
 //! Newline-delimited JSON: one observation per line, any number of lines. The body is recorded chunk by chunk as it
-//! arrives, and the response has a line for each chunk, so that neither is ever held whole.
+//! arrives, and the response has a line for each chunk. Neither is ever held whole.
 //!
-//! An error before the first chunk is recorded is a plain problem. After that the status is sent already: an error is
-//! in the last line of the response, with the line to resume from.
+//! An error before the first recorded chunk is a plain problem. After that, the status has been sent. So an error is in
+//! the last line of the response, with the line to resume from.
 //!
-//! Each chunk has a receipt under a key of its own, derived from the caller's. The same request sent again finds the
-//! receipts of the chunks that were recorded, is answered the same for them, and continues with the rest.
+//! Each chunk has a receipt under its own key, derived from the caller's key. A repeated request finds the receipts of
+//! the recorded chunks, returns the same lines for them, and continues with the rest.
 
 pub(crate) mod answer; // the lines of the response
-mod splitter; // bytes to chunks
+mod splitter; // cuts bytes into chunks
 
 #[cfg(test)]
 mod tests;
@@ -76,7 +76,7 @@ pub(super) async fn record(
     Ok((StatusCode::OK, content_type, Body::from_stream(lines)).into_response())
 }
 
-/// Sends the whole response, line by line, unless the caller goes away.
+/// Sends the whole response, line by line, unless the caller disconnects.
 async fn answer(
     mut recording: ChunkRecorder,
     mut chunks: Chunks,
@@ -85,7 +85,7 @@ async fn answer(
     sender: UnboundedSender<Bytes>,
 ) {
     let send = |line| {
-        // It fails only if the caller went away.
+        // It fails only if the caller has disconnected.
         let _ = sender.send(line);
     };
     let mut resume_from = first.lines.1 + 1;
@@ -97,7 +97,7 @@ async fn answer(
                 send(recording.record_patiently(&chunk).await?);
                 Ok(())
             };
-            // While a chunk is appended the next one is read.
+            // The next chunk is read while this one is appended.
             next = both(recorded, chunks.next(), || resume_from = chunk.lines.1 + 1).await?;
         }
         Ok(())
@@ -121,7 +121,7 @@ async fn answer(
     });
 }
 
-/// Runs both at once. If the first one fails, the second is not waited for.
+/// Runs both concurrently. If the first one fails, it does not wait for the second.
 async fn both<T>(
     first: impl Future<Output = Result<(), Problem>>,
     second: impl Future<Output = Result<T, Problem>>,
@@ -145,7 +145,7 @@ async fn both<T>(
 /// The chunks of a body, as they arrive.
 struct Chunks {
     body: BodyStream,
-    /// What arrived and is not cut yet.
+    /// The bytes that arrived and are not split yet.
     piece: Bytes,
     ended: bool,
     cutter: ChunkSplitter,
@@ -179,7 +179,7 @@ impl Chunks {
     }
 }
 
-/// Records the chunks of one request.
+/// The recorder of one request's chunks.
 struct ChunkRecorder {
     state: ApiState,
     command: StreamingCommand,
@@ -188,7 +188,7 @@ struct ChunkRecorder {
     totals: StreamTotals,
 }
 
-/// The pauses before a chunk is retried when the log has no room for it.
+/// The pauses before a chunk is retried when the log's queue is full.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -206,8 +206,8 @@ impl ChunkRecorder {
         Ok(self.totals.chunk(&context, chunk, done.replayed, response))
     }
 
-    /// Retries for a while where the log has no room. Nothing of the body is read meanwhile, so the caller sends more
-    /// slowly.
+    /// Retries for a while when the log's queue is full. Meanwhile it reads nothing of the body, so the caller sends
+    /// more slowly.
     async fn record_patiently(&mut self, chunk: &Chunk) -> Result<Bytes, Problem> {
         let begun = Instant::now();
         let mut longest = FIRST_PAUSE;
@@ -222,19 +222,19 @@ impl ChunkRecorder {
         }
     }
 
-    /// Whether another attempt may succeed, and cannot take an item that was sent once for a duplicate.
+    /// Whether another attempt may succeed without reporting a new item as a duplicate.
     fn may_pass(&self, problem: &Problem) -> bool {
         match problem.code() {
             "overloaded" | "rate-limited" | "concurrent-change" | "request-in-flight" => true,
-            // It is not known then whether the chunk was recorded; its receipt knows.
+            // It is unknown whether the chunk was recorded, but its receipt shows it.
             "unavailable" => self.command.key.is_some(),
             _ => false,
         }
     }
 }
 
-/// The receipt of a chunk. The first one's key is the caller's own, so that it cannot be used for anything else; the
-/// others' hold a space, which no caller's can.
+/// The receipt of a chunk. The first chunk uses the caller's key itself, so that the key cannot be reused. The keys of
+/// the others contain a space, which no caller's key can.
 fn idempotency(key: &str, chunk: &Chunk) -> Idempotency {
     let key = if chunk.number == 1 { key.to_owned() } else { format!("{key} {}", chunk.number) };
     Idempotency { key, digest: chunk.digest() }

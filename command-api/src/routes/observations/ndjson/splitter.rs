@@ -1,25 +1,25 @@
-//! Cuts a body into lines, and lines into chunks. Pure, and blind to how the network cut the body: the same bytes
-//! always come to the same chunks, which is what makes a chunk's receipt answer when the request is sent again.
+//! The splitter of a body into lines and chunks. Pure, and independent of how the network splits the body. The same
+//! bytes always give the same chunks, so a repeated request finds the chunks' receipts.
 
 use std::ops::Range;
 
 use crate::idempotency::RequestDigest;
 
-/// How a body is cut.
+/// The sizes of chunks and lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size {
-    /// The most lines of a chunk, blank ones among them.
+    /// The most lines of a chunk, including blank ones.
     pub(super) lines: usize,
-    /// A chunk ends with the line that reaches so many bytes, line ends among them.
+    /// The size at which a chunk ends, after the line that reaches it, including line ends.
     pub(super) bytes: usize,
-    /// A longer line than this is skipped without being kept.
+    /// The longest line that is kept. A longer line is skipped.
     pub(super) line_bytes: usize,
 }
 
-/// What is in one line, which is never blank.
+/// The content of one line, which is never blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
-    /// This part of the chunk's text.
+    /// This range of the chunk's text.
     Text(Range<usize>),
     /// It was too long to be kept.
     TooLong,
@@ -28,11 +28,11 @@ pub(super) enum Line {
 /// Lines that are appended together.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    /// Counted from 1 in its request.
+    /// The number of the chunk in its request, from 1.
     pub(super) number: u64,
     /// The numbers of its first and last line.
     pub(super) lines: (u64, u64),
-    /// Its lines that are not blank, by their numbers.
+    /// Its lines that are not blank, with their numbers.
     pub(super) items: Vec<(u64, Line)>,
     text: Vec<u8>,
     content: RequestDigest,
@@ -43,26 +43,26 @@ impl Chunk {
         self.text.get(range.clone()).unwrap_or_default()
     }
 
-    /// What its receipt stands for.
+    /// The digest of its receipt.
     pub(super) fn digest(&self) -> [u8; 32] {
         self.content.clone().digest()
     }
 }
 
-/// Cuts one body.
+/// The splitter of one body.
 #[derive(Debug)]
 pub(super) struct ChunkSplitter {
     size: Size,
     content: RequestDigest,
     chunks: u64,
-    /// How many lines are complete.
+    /// The number of complete lines.
     lines: u64,
-    /// All bytes taken so far.
+    /// The number of bytes taken so far.
     bytes: u64,
     open: OpenChunk,
 }
 
-/// The chunk and the line that are not complete yet.
+/// The incomplete chunk and line.
 #[derive(Debug)]
 struct OpenChunk {
     content: RequestDigest,
@@ -70,9 +70,9 @@ struct OpenChunk {
     items: Vec<(u64, Line)>,
     lines: usize,
     bytes: usize,
-    /// Of the line.
+    /// The number of bytes of the line.
     line_bytes: usize,
-    /// Where in the text the line begins.
+    /// The offset of the line in the text.
     line_start: usize,
 }
 
@@ -95,28 +95,28 @@ impl OpenChunk {
 }
 
 impl ChunkSplitter {
-    /// `content` is what the request says beside its body.
+    /// A splitter. `content` is the digest of the request besides its body.
     pub(super) fn new(size: Size, content: RequestDigest) -> Self {
         let open = OpenChunk::new(&content);
         Self { size, content, chunks: 0, lines: 0, bytes: 0, open }
     }
 
-    /// The number of the first line that no complete chunk holds.
+    /// The number of the first line outside all complete chunks.
     pub(super) fn first_open_line(&self) -> u64 {
         self.lines - self.open.lines as u64 + 1
     }
 
-    /// How many lines are complete.
+    /// The number of complete lines.
     pub(super) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// How many bytes were taken.
+    /// The number of bytes taken.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Takes bytes until a chunk is complete, and gives it. `None` when all bytes are taken.
+    /// Takes bytes until a chunk is complete, and returns it. `None` when all bytes are taken.
     pub(super) fn take(&mut self, bytes: &mut &[u8]) -> Option<Chunk> {
         while !bytes.is_empty() {
             let end = bytes.iter().position(|byte| *byte == b'\n');
@@ -127,7 +127,7 @@ impl ChunkSplitter {
             if end.is_some() {
                 self.end_line();
                 if self.open.lines == self.size.lines || self.open.bytes >= self.size.bytes {
-                    // A chunk without items has nothing to be appended.
+                    // A chunk without items needs no append.
                     if let Some(chunk) = self.end_chunk() {
                         return Some(chunk);
                     }
@@ -137,7 +137,7 @@ impl ChunkSplitter {
         None
     }
 
-    /// The last chunk, once all bytes are taken. The last line may lack its end.
+    /// The last chunk, once all bytes are taken. The last line may lack its line end.
     pub(super) fn finish(&mut self) -> Option<Chunk> {
         if self.open.line_bytes > 0 {
             self.end_line();

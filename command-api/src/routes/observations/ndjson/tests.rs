@@ -56,7 +56,7 @@ fn lines_are_counted_as_they_stand_in_the_file() {
 }
 
 #[test]
-fn a_chunk_ends_by_lines_or_bytes_alone() {
+fn chunk_ends_by_lines_or_bytes() {
     assert_eq!(items("1\n2\n3\n4\n5\n"), [(1..=4).map(|n| line(n, &n.to_string())).collect(), vec![line(5, "5")]]);
     let twenty = "x".repeat(20);
     assert_eq!(items(&format!("{twenty}\n{twenty}\n{twenty}\nb")).len(), 2);
@@ -66,7 +66,7 @@ fn a_chunk_ends_by_lines_or_bytes_alone() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_not_kept() {
+fn skips_lines_that_are_too_long() {
     let (fits, long) = ("x".repeat(20), "y".repeat(21));
     assert_eq!(items(&format!("{fits}\n{long}\nb")), [vec![line(1, &fits), (2, None), line(3, "b")]]);
     assert_eq!(items(&long), [vec![(1, None)]]);
@@ -83,7 +83,7 @@ fn a_line_that_is_too_long_is_not_kept() {
 }
 
 #[test]
-fn what_no_chunk_holds_yet_is_where_to_go_on() {
+fn resumes_at_the_first_line_outside_complete_chunks() {
     let mut cutter = ChunkSplitter::new(SIZE, RequestDigest::of(&Method::POST, "/"));
     assert_eq!(cutter.first_open_line(), 1);
     assert!(cutter.take(&mut &b"1\n2\n"[..]).is_none());
@@ -93,7 +93,7 @@ fn what_no_chunk_holds_yet_is_where_to_go_on() {
 }
 
 #[test]
-fn a_digest_stands_for_every_byte_of_its_chunk() {
+fn chunk_digest_covers_every_byte() {
     let digest = |body: &str| cut(body.as_bytes(), &[]).0[0].3;
     assert_eq!(digest("a\nb"), digest("a\nb\n"));
     for (one, other) in [("a\nb", "a\nc"), ("a\nb", "ab"), ("a\nb", "a\n\nb"), ("a", " a"), ("a", "a\r")] {
@@ -110,7 +110,7 @@ fn a_digest_stands_for_every_byte_of_its_chunk() {
 }
 
 #[test]
-fn no_caller_can_send_the_key_of_a_later_chunk() {
+fn keys_of_later_chunks_are_invalid_for_callers() {
     let mut cutter = ChunkSplitter::new(SIZE, RequestDigest::of(&Method::POST, "/"));
     let mut body = &b"1\n2\n3\n4\n5\n6\n7\n8\n"[..];
     let keys: Vec<String> =

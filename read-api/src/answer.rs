@@ -12,13 +12,13 @@ use crate::params::Params;
 use crate::response::{self, ETag, content_location, link_next, write_trace};
 
 impl ReadContext {
-    /// The answer to a query, in JSON.
+    /// Answers a query in JSON.
     pub(crate) async fn answer(self, query: Query, params: &impl Params) -> Result<Response, ApiError> {
         require_json(&self.headers)?;
         self.json(&query, params).await
     }
 
-    /// A page of rows in JSON, or all of them as CSV, in a file of this name.
+    /// Answers with a page of rows in JSON, or with all of them as a CSV file of this name.
     pub(crate) async fn list(self, query: Query, params: &impl Params, file: String) -> Result<Response, ApiError> {
         match Format::of_rows(&self.headers)? {
             Format::Json => self.json(&query, params).await,

@@ -1,4 +1,4 @@
-//! Who asks, and what the caller requires whatever is asked.
+//! The context of a read: its caller, and the requirements in its headers.
 
 use axum::extract::FromRequestParts;
 use http::header::IF_NONE_MATCH;
@@ -17,14 +17,14 @@ use crate::response::{CachePolicy, ETag};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// A caller who may read, and what came with the request whatever is asked.
+/// An authenticated reader, with the parts of its request that every query needs.
 #[derive(Debug)]
 pub(crate) struct ReadContext {
     pub(crate) state: ApiState,
     pub(crate) principal: Principal,
     pub(crate) headers: HeaderMap,
     pub(crate) address: Uri,
-    /// Whether a result that the caller has need not be sent again: 304 is an answer to GET alone (RFC 9110, 13.1.2).
+    /// Whether a 304 is possible, which answers GET alone (RFC 9110, 13.1.2).
     pub(crate) is_conditional: bool,
 }
 
@@ -35,7 +35,7 @@ impl FromRequestParts<ApiState> for ReadContext {
         let caller = Authenticated::from_request_parts(parts, state).await?;
         caller.require(Scope::Read)?;
         let is_conditional = parts.method != Method::POST;
-        // Whoever reads a body looks at them, too; a GET has none.
+        // The extractor of a body reads the headers too; a GET has none.
         let headers = if is_conditional { std::mem::take(&mut parts.headers) } else { parts.headers.clone() };
         Ok(Self { state: state.clone(), principal: caller.0, headers, address: parts.uri.clone(), is_conditional })
     }
@@ -46,18 +46,18 @@ impl ReadContext {
         Access::from(&self.principal)
     }
 
-    /// How fresh the caller requires the answer, by its parameters, `Consistency-Token` and `Prefer`.
-    pub(crate) fn consistency(&self, asked: &ConsistencyParams) -> Result<ConsistencyRequirement, ApiError> {
+    /// The freshness that the caller requires, from its parameters, `Consistency-Token` and `Prefer`.
+    pub(crate) fn consistency(&self, params: &ConsistencyParams) -> Result<ConsistencyRequirement, ApiError> {
         let token = ConsistencyToken::from_headers(&self.headers)
             .map_err(|error| ApiError::consistency_token(error.to_string()))?;
         if token.is_some_and(|token| token.workspace != self.principal.workspace) {
             return Err(ApiError::consistency_token("It was handed out for another workspace."));
         }
         let seen = token.map(|token| token.position);
-        Ok(ConsistencyRequirement::read(asked, seen, preferred_wait(&self.headers))?)
+        Ok(ConsistencyRequirement::read(params, seen, preferred_wait(&self.headers))?)
     }
 
-    /// Whether the caller has this result already, and it need not be sent again.
+    /// Whether the caller has this result already, so that it is not sent again.
     pub(crate) fn holds(&self, id: &ResultId) -> bool {
         self.is_conditional && self.headers.contains_key(IF_NONE_MATCH) && self.has_etag(&ETag::of(id))
     }
@@ -66,7 +66,7 @@ impl ReadContext {
         self.is_conditional && tag.is_held_by(&self.headers)
     }
 
-    /// What caches may do with the answer, if it is no file.
+    /// The cache policy of the answer, unless it is a file.
     pub(crate) fn caching(&self, consistency: ConsistencyRequirement) -> CachePolicy {
         match self.is_conditional {
             true if consistency.is_asked_for() => CachePolicy::NoCache,
@@ -75,13 +75,13 @@ impl ReadContext {
         }
     }
 
-    /// What caches may do with a file.
+    /// The cache policy of a file.
     pub(crate) fn file_caching(&self) -> CachePolicy {
         if self.is_conditional { CachePolicy::NoCache } else { CachePolicy::NoStore }
     }
 }
 
-/// The `wait` of `Prefer: wait=5, …` (RFC 7240). A preference that cannot be read is not one.
+/// The `wait` of `Prefer: wait=5, …` (RFC 7240). An unreadable preference is ignored.
 fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
     let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     let mut each = preferences.flat_map(|value| value.split(','));

@@ -1,4 +1,4 @@
-//! Errors of reads, and the problem that each is answered with.
+//! Errors of reads, and their problems.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use queries::{ReadError, ReadStatus};
 use crate::problems;
 use crate::response::write_status;
 
-/// Why a request is answered with a problem.
+/// The error of a read.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     problem: Problem,
-    /// Where what is not there was looked for.
+    /// The state of the read model in which a resource was not found.
     status: Option<Box<ReadStatus>>,
 }
 
 impl ApiError {
-    /// One wrong field of the query.
+    /// An error in one field of the query.
     pub(crate) fn field(field: &str, detail: impl Into<String>) -> Self {
         Problem::new(INVALID_QUERY).field(field, detail).into()
     }
 
-    /// A consistency token that cannot be used.
+    /// An invalid consistency token.
     pub(crate) fn consistency_token(detail: impl Into<String>) -> Self {
         Problem::new(problems::INVALID_CONSISTENCY_TOKEN).detail(detail).into()
     }
 
-    /// What must not happen.
+    /// An error that must not happen.
     pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Problem::internal(error).into()
     }
@@ -47,7 +47,7 @@ impl From<Problem> for ApiError {
 }
 
 impl From<serde_json::Error> for ApiError {
-    /// What is written is ours, so it always has a JSON form.
+    /// The values are the program's own, so they always serialise.
     fn from(error: serde_json::Error) -> Self {
         Self::internal(error)
     }
@@ -59,8 +59,8 @@ impl From<ReadError> for ApiError {
             ReadError::NotFound(status) => Self { problem: Problem::not_found(), status: Some(status) },
             ReadError::TooSlow(error) => soon(problems::REPORT_TOO_SLOW)
                 .detail(
-                    "The database's work was cancelled. Ask for a shorter range, coarser buckets, fewer groups or a narrower \
-                     filter.",
+                    "The database's work was cancelled. Ask for a shorter range, coarser buckets, fewer groups or a \
+                     narrower filter.",
                 )
                 .with_source(error)
                 .into(),
@@ -85,7 +85,7 @@ fn soon(kind: &'static http_edge::problem::ProblemType) -> Problem {
     Problem::new(kind).retry_after(Duration::from_secs(1))
 }
 
-/// The problem of an error that says nothing of the inside.
+/// The problem of an error. It reveals nothing internal.
 pub(crate) fn problem(error: &ReadError) -> Problem {
     match error {
         ReadError::Query(errors) => {
@@ -109,15 +109,16 @@ pub(crate) fn problem(error: &ReadError) -> Problem {
         ReadError::Building => Problem::new(problems::BUILDING)
             .detail("GET /v1/freshness shows the progress.")
             .retry_after(Duration::from_secs(10)),
-        ReadError::CursorMalformed => Problem::new(INVALID_QUERY)
-            .field("cursor", "is no cursor; pass on next_cursor as it was received"),
+        ReadError::CursorMalformed => {
+            Problem::new(INVALID_QUERY).field("cursor", "is no cursor; pass on next_cursor as it was received")
+        }
         ReadError::CursorMismatch => Problem::new(problems::CURSOR_MISMATCH)
             .detail("Send the cursor with the query that it came from, or send no cursor."),
         ReadError::CursorExpired => Problem::new(problems::CURSOR_EXPIRED)
             .detail("The read model was rebuilt since then. Start again without a cursor."),
         ReadError::ReportTooLarge { limit } => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
-            "It would add up to more than {limit} numbers. Ask for fewer measures or groups, coarser buckets, or a shorter \
-             range."
+            "It would add up to more than {limit} numbers. Ask for fewer measures or groups, coarser buckets, or a \
+             shorter range."
         )),
         ReadError::TooManySubtotals { limit } => Problem::new(problems::REPORT_TOO_LARGE).detail(format!(
             "It would have more than {limit} subtotals. Filter more, or group by that key alone and use pages."

@@ -1,8 +1,8 @@
 //! Rows as CSV: all of them, from one snapshot, written while they are read.
 //!
-//! A task reads page after page in one transaction and hands each to the connection, which takes the next when the last is
-//! sent: however many rows there are, one page is in memory. What goes wrong before the first rows is answered as a problem;
-//! what goes wrong behind them breaks the connection, so that no file that is too short looks whole.
+//! A task reads page after page in one transaction and passes each to the connection. The connection takes the next
+//! page when the last is sent, so only one page is in memory. An error before the first rows is answered as a problem.
+//! A later error breaks the connection, so that an incomplete file never looks complete.
 
 use std::io;
 use std::time::Duration;
@@ -26,35 +26,35 @@ use crate::csv::CsvEncoder;
 use crate::error::ApiError;
 use crate::response::{self, ETag};
 
-/// How many rows are read at a time.
+/// The number of rows that are read at a time.
 const PAGE_SIZE: usize = 1_000;
 
-/// Whoever takes nothing for so long has gone; the snapshot is let go.
+/// The longest time without progress of the caller. After it, the snapshot is released.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The way out for rows.
+/// The channel of a file's rows.
 struct CsvStream {
     head: Option<oneshot::Sender<Result<Response, ApiError>>>,
     pieces: mpsc::Sender<CsvChunk>,
 }
 
-/// What is asked for as a file.
+/// The inputs of a file.
 struct Export {
     caller: ReadContext,
     query: Query,
     consistency: ConsistencyRequirement,
-    /// Whether the caller wants no more rows than a page has.
+    /// Whether the caller limits the rows to those of a page.
     is_limited: bool,
     file: String,
 }
 
 enum CsvChunk {
     Rows(Bytes),
-    /// There are no more. Without it the file is not whole.
+    /// The end of the rows. Without it, the file is incomplete.
     End,
 }
 
-/// All rows of a query, which a task of their own writes.
+/// Answers with all rows of a query, which a task writes.
 pub(crate) async fn export(
     caller: ReadContext,
     query: Query,
@@ -66,7 +66,7 @@ pub(crate) async fn export(
     let (pieces, written) = mpsc::channel(1);
     let stream = CsvStream { head: Some(head), pieces };
     let export = Export { caller, query, consistency, is_limited, file };
-    // Ends with this request until its rows begin; from there on it ends when nobody takes them.
+    // The task ends with this request until its rows begin. Later it ends when the receiver is dropped.
     let writing = tokio::spawn(async move { stream.write(&export).await }.in_current_span());
     let writing = AbortOnDropHandle::new(writing);
     let response = begun.await.map_err(|_| ApiError::internal("an export ended before it began"))??;
@@ -74,11 +74,11 @@ pub(crate) async fn export(
     if response.status() != StatusCode::OK {
         return Ok(response);
     }
-    // Whoever packs the rows may ask again behind their end.
+    // The compression may poll again after the end.
     Ok(response.map(|_empty| Body::from_stream(stream::unfold(Some(written), next).fuse())))
 }
 
-/// The next rows. A task that ends without saying so has failed.
+/// The next rows. A task that ends without an end marker has failed.
 async fn next(
     written: Option<mpsc::Receiver<CsvChunk>>,
 ) -> Option<(io::Result<Bytes>, Option<mpsc::Receiver<CsvChunk>>)> {
@@ -103,9 +103,10 @@ impl CsvStream {
 
     async fn stream_rows(&mut self, export: &Export) -> Result<(), ApiError> {
         let Export { caller, query, consistency, is_limited, file } = export;
-        // Each holds a connection for as long as its caller reads: the others stay for answers that are short.
+        // An export holds a connection while its caller reads, so their number is limited. The rest stays for short
+        // answers.
         let Ok(_room) = caller.state.exports.try_acquire() else { return Err(Problem::overloaded().into()) };
-        // A file is another representation, so that who has the JSON has not this.
+        // A file is another representation, so a cached JSON answer does not match it.
         let holds = |_: &_| false;
         let request = ReadRequest { access: caller.access(), query, consistency: *consistency, client_has: &holds };
         let mut pages = caller.state.model.read_pages(request).await?;
@@ -116,7 +117,7 @@ impl CsvStream {
             return Ok(());
         }
         if !is_limited {
-            // A report is added up whole, so it is read whole.
+            // A report is aggregated as a whole, so it is read as a whole.
             pages.set_page_size(if matches!(query, Query::Report(_)) { MAX_SUMS } else { PAGE_SIZE });
         }
         let mut encoder = CsvEncoder::new(&pages.query.query)?;
@@ -139,12 +140,12 @@ impl CsvStream {
 
     fn begin(&mut self, response: Response) {
         if let Some(head) = self.head.take() {
-            // A caller that is gone wants no head either.
+            // A caller that is gone needs no head.
             drop(head.send(Ok(response)));
         }
     }
 
-    /// False when nobody takes it.
+    /// Sends a chunk. False if the receiver was dropped.
     async fn send(&self, piece: CsvChunk) -> bool {
         matches!(tokio::time::timeout(PATIENCE, self.pieces.send(piece)).await, Ok(Ok(())))
     }

@@ -1,4 +1,4 @@
-//! In which form an answer is wanted: `Accept`, against what there is.
+//! The negotiation of an answer's format by `Accept`.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -10,7 +10,7 @@ use crate::error::ApiError;
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const CSV: &str = "text/csv";
 
-/// The form of an answer.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
@@ -18,7 +18,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Of something that has rows.
+    /// Chooses the format of an answer with rows.
     pub(crate) fn of_rows(headers: &HeaderMap) -> Result<Self, ApiError> {
         match preferred(headers, &[JSON, CSV])? {
             CSV => Ok(Self::Csv),
@@ -27,15 +27,15 @@ impl Format {
     }
 }
 
-/// Refuses (406) a caller that does not take JSON.
+/// Rejects (406) a caller that does not accept JSON.
 pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     preferred(headers, &[JSON]).map(drop)
 }
 
-/// RFC 9110, 12.5.1: what weighs most, the first of those that weigh the same. Whoever accepts nothing in particular gets the
+/// Chooses the format of the highest weight, the first among equals (RFC 9110, 12.5.1). Without `Accept`, it is the
 /// first.
 fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, ApiError> {
-    // Parameters but the weight are not told apart: there is one JSON and one CSV here.
+    // Parameters other than the weight are ignored: there is only one JSON and one CSV.
     let ranges: Vec<_> = weighted_items(headers, ACCEPT).filter(|range| range.name.contains('/')).collect();
     if ranges.is_empty() {
         return offered.first().copied().ok_or_else(|| ApiError::internal("nothing is offered"));
@@ -48,7 +48,7 @@ fn preferred(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'
     }
 }
 
-/// Of the most specific range that holds the media type.
+/// The weight of the most specific range that matches the media type.
 fn weight(ranges: &[WeightedItem], media_type: &str) -> f32 {
     let kind = media_type.split('/').next().unwrap_or_default();
     let by = [media_type.to_owned(), format!("{kind}/*"), "*/*".to_owned()];
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_what_weighs_most() {
+    fn chooses_the_format_of_highest_weight() {
         use Format::{Csv, Json};
         let cases: [(&[&str], Option<Format>); 13] = [
             (&[], Some(Json)),

@@ -1,4 +1,4 @@
-//! Typed results as JSON: the envelope that all share, and the data of each.
+//! Typed results as JSON: the common envelope, and the data of each query.
 
 use std::collections::BTreeMap;
 
@@ -49,8 +49,8 @@ pub(crate) struct Meta<'a> {
     model: &'static str,
     /// The epoch of the read model. Versions of different epochs cannot be compared.
     epoch: i32,
-    /// The result's version: the position of the last event that changed it, and the last instant at which the clock did. A
-    /// count follows once a part of the log was parked.
+    /// The result's version: the position of the last event that changed it, and the last instant at which the clock
+    /// did. A count follows once a part of the log was parked.
     #[schema(example = "1204.1795302000")]
     version: String,
     /// The time zone of days and hours.
@@ -78,8 +78,8 @@ pub(crate) struct Meta<'a> {
 pub(crate) struct ReportBody<'a> {
     /// The rows of the page.
     data: Vec<ReportRow<'a>>,
-    /// With `subtotals`: one row for each value of that key, over all pages, sorted by it. Primary sources only, unless the key
-    /// is `source`.
+    /// With `subtotals`: one row for each value of that key, over all pages, sorted by it. Primary sources only, unless
+    /// the key is `source`.
     #[serde(skip_serializing_if = "Option::is_none")]
     subtotals: Option<Vec<ReportRow<'a>>>,
     /// With `totals`: the sums over all pages, of primary sources only.
@@ -162,7 +162,7 @@ struct Echo<'a, Q> {
     limit: Option<usize>,
 }
 
-/// The body of a result of this query.
+/// Encodes the result of a query.
 pub(crate) fn encode(query: &ResolvedQuery, result: &QueryResult) -> Result<Vec<u8>, ApiError> {
     match (&result.data, &query.query) {
         (Data::Campaigns(campaigns), CanonicalQuery::Campaigns(canonical)) => {
@@ -203,7 +203,7 @@ fn page<D>(result: &TypedResult<D>) -> Page<'_> {
     Page { next_cursor: result.next_cursor.as_deref() }
 }
 
-/// The query as the answer repeats it. `dates`: those that it came to mean when it was read.
+/// The query as the answer repeats it. `dates` are the resolved dates of the read.
 fn echo<Q: Serialize>(query: &Resolved<Q>, dates: Option<(NaiveDate, NaiveDate)>) -> Result<Box<RawValue>, ApiError> {
     let limit = query.paging.as_ref().map(|paging| paging.limit);
     let (date_from, date_to) = dates.unzip();

@@ -1,4 +1,4 @@
-//! The parameters that reads have in common, declared and read in one place.
+//! The common parameters of reads, declared and read in one place.
 
 use queries::CanonicalQuery;
 use queries::consistency::ConsistencyParams;
@@ -7,16 +7,16 @@ use crate::error::ApiError;
 
 /// The parameters of a read.
 pub(crate) trait Params {
-    /// How fresh the answer should be.
+    /// The freshness that the caller requires.
     fn consistency(&self) -> ConsistencyParams;
 
-    /// Whether the caller wants no more rows than a page of its own has.
+    /// Whether the caller limits the rows below a full page.
     fn is_limited(&self) -> bool {
         false
     }
 
-    /// The query string of a GET with the same answer on any day: open dates are replaced by those of the canonical query. With
-    /// a cursor, it is the query string of the next page. `None` for a GET without pages, which needs no such address.
+    /// The query string of a GET with the same answer on any day, with open dates replaced by those of the canonical
+    /// query. With a cursor, it is that of the next page. `None` for a GET without pages, which needs no such address.
     fn to_query_string(&self, _query: &CanonicalQuery, _cursor: Option<String>) -> Result<Option<String>, ApiError> {
         Ok(None)
     }
@@ -27,9 +27,9 @@ pub(crate) fn query_string(params: &impl serde::Serialize) -> Result<String, Api
     serde_urlencoded::to_string(params).map_err(ApiError::internal)
 }
 
-/// Declares the parameters of a read, all of them optional: its own, and those that every read takes. `in pages`: it takes those
-/// of pages too; `pinning dates`: the addresses of further pages name the days of the canonical query, because what is left out
-/// would mean another day tomorrow.
+/// Declares the parameters of a read, all of them optional: its own, and those of every read. `in pages` adds those of
+/// pages. `pinning dates` puts the days of the canonical query into the addresses of further pages, because open dates
+/// would mean other days tomorrow.
 macro_rules! params {
     ($(#[$about:meta])* $visibility:vis struct $name:ident in pages $(pinning $pinned:ident)? { $($own:tt)* }) => {
         $crate::params::params! {
@@ -56,7 +56,7 @@ macro_rules! params {
                 query: &queries::CanonicalQuery,
                 cursor: Option<String>,
             ) -> Result<Option<String>, $crate::error::ApiError> {
-                // The answer that hands out a cursor has reached the position already.
+                // The answer with the cursor has reached the position already.
                 let again = Self { cursor, min_position: None, ..self.clone() };
                 $crate::params::query_string(&again.pinned(query)).map(Some)
             }
@@ -76,30 +76,34 @@ macro_rules! params {
         }
     };
     (@pinned dates) => {
-        /// The same, naming the days of the query.
+        /// The same parameters with the days of the query.
         fn pinned(self, query: &queries::CanonicalQuery) -> Self {
             let Some((date_from, date_to)) = query.dates() else { return self };
             Self { date_from: Some(date_from.to_string()), date_to: Some(date_to.to_string()), ..self }
         }
     };
     (@pinned) => {
-        /// The same: it names no days.
+        /// The same parameters, because they name no days.
         fn pinned(self, _: &queries::CanonicalQuery) -> Self {
             self
         }
     };
-    (@declare $(#[$about:meta])* $visibility:vis struct $name:ident { $($(#[$says:meta])* $own:ident: $type:ty,)* }) => {
+    (@declare
+        $(#[$about:meta])*
+        $visibility:vis struct $name:ident { $($(#[$docs:meta])* $own:ident: $type:ty,)* }
+    ) => {
         $(#[$about])*
         #[derive(Debug, Clone, Default, serde::Deserialize, serde::Serialize, utoipa::IntoParams)]
         #[serde(deny_unknown_fields, default)]
         #[into_params(parameter_in = Query)]
         $visibility struct $name {
             $(
-                $(#[$says])*
+                $(#[$docs])*
                 #[serde(skip_serializing_if = "Option::is_none")]
                 $own: $type,
             )*
-            /// The answer should include the log up to this position. `Prefer: wait=<seconds>` waits for it where a read can wait.
+            /// The answer should include the log up to this position. `Prefer: wait=<seconds>` waits for it where a
+            /// read can wait.
             #[serde(skip_serializing_if = "Option::is_none")]
             min_position: Option<i64>,
             /// The most that the answer may lag: `500ms`, `5s`, `2m`.

@@ -1,4 +1,4 @@
-//! What handlers work with.
+//! The state of the handlers.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use platform::authenticator::Authenticator;
 use queries::ReadModel;
 use tokio::sync::Semaphore;
 
-/// What every handler works with. Each request has a clone of its own, which is one pointer.
+/// The state of every handler. Each request has a clone, which is one pointer.
 #[derive(Debug, Clone)]
 pub struct ApiState(Arc<ApiParts>);
 
@@ -17,7 +17,7 @@ pub struct ApiState(Arc<ApiParts>);
 pub struct ApiParts {
     pub(crate) model: ReadModel,
     authenticator: Authenticator,
-    /// How many callers may read rows as CSV at a time.
+    /// Limits the number of callers that read rows as CSV.
     pub(crate) exports: Arc<Semaphore>,
 }
 

@@ -1,4 +1,4 @@
-//! Lines of CSV (RFC 4180), cell by cell.
+//! CSV (RFC 4180), cell by cell.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,18 +12,18 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 
-/// Lines that are not sent yet.
+/// The buffer of lines that are not sent yet.
 pub(super) struct Lines(Writer<Vec<u8>>);
 
 impl Lines {
-    /// With the names of the columns as the first line.
+    /// Starts with the names of the columns as the first line.
     pub(super) fn new(columns: &[String]) -> Result<Self, ApiError> {
         let mut lines = writer();
         lines.write_record(columns).map_err(ApiError::internal)?;
         Ok(Self(lines))
     }
 
-    /// Takes out what was written.
+    /// Takes the buffered lines.
     pub(super) fn take(&mut self) -> Result<Bytes, ApiError> {
         let written = std::mem::replace(&mut self.0, writer());
         written.into_inner().map(Bytes::from).map_err(|error| ApiError::internal(error.into_error()))
@@ -42,7 +42,8 @@ impl Lines {
         self.cell("")
     }
 
-    /// A text that a spreadsheet would take for a formula has an apostrophe in front: names come from strangers.
+    /// Writes a text. One that a spreadsheet would read as a formula gets a leading apostrophe, because names come from
+    /// untrusted callers.
     pub(super) fn text(&mut self, text: &str) -> Result<(), ApiError> {
         if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) && !is_number(text) {
             self.cell(&format!("'{text}"))
@@ -61,7 +62,7 @@ impl Lines {
         self.text(&texts.join(";"))
     }
 
-    /// A whole number, a date or a name of ours.
+    /// A whole number, a date or a fixed name.
     pub(super) fn plain(&mut self, value: impl Display) -> Result<(), ApiError> {
         self.cell(&value.to_string())
     }
@@ -83,13 +84,13 @@ impl Lines {
         }
     }
 
-    /// What has members of its own, as JSON.
+    /// A value with members, as JSON.
     pub(super) fn json(&mut self, value: &impl Serialize) -> Result<(), ApiError> {
         let json = serde_json::to_string(value).map_err(ApiError::internal)?;
         self.cell(&json)
     }
 
-    /// A map as JSON; an empty cell where it has no members.
+    /// A map as JSON; an empty map is an empty cell.
     pub(super) fn members<K: Serialize, V: Serialize>(&mut self, map: &BTreeMap<K, V>) -> Result<(), ApiError> {
         if map.is_empty() { self.empty() } else { self.json(map) }
     }
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_become_lines() {
+    fn writes_cells_as_lines() {
         let columns = ["name", "channels", "clicks", "ctr", "spend", "spend_currency", "changes"].map(str::to_owned);
         let mut lines = Lines::new(&columns).unwrap();
         lines.text("Winter, \"best\"\nsale").unwrap();

@@ -44,11 +44,11 @@ const CORRECTIONS: [&str; 11] = [
     "totals",
 ];
 
-/// Writes the rows of results of one query.
+/// The encoder of one query's rows.
 pub(crate) struct CsvEncoder(Lines);
 
 impl CsvEncoder {
-    /// With the names of its columns as its first line.
+    /// Starts with the names of the query's columns.
     pub(crate) fn new(query: &CanonicalQuery) -> Result<Self, ApiError> {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let columns = match query {
@@ -82,7 +82,7 @@ impl CsvEncoder {
             (Data::Leaderboard(rows), CanonicalQuery::Leaderboard(query)) => {
                 rows.campaigns.iter().try_for_each(|row| ranked(lines, query, row))
             }
-            // Each variant by name, so that a new list without an arm above does not compile.
+            // Each variant is named, so that a new list without an arm above does not compile.
             (
                 Data::Campaigns(_)
                 | Data::Campaign(_)
@@ -95,13 +95,13 @@ impl CsvEncoder {
         }
     }
 
-    /// Takes out what was written.
+    /// Takes the encoded bytes.
     pub(crate) fn take(&mut self) -> Result<Bytes, ApiError> {
         self.0.take()
     }
 }
 
-/// The columns of a number: that of money has its currency beside it.
+/// The columns of a number. Money has its currency in a second column.
 fn number(name: &str, unit: Unit) -> Vec<String> {
     match unit {
         Unit::Money => vec![name.to_owned(), format!("{name}_currency")],
@@ -137,7 +137,7 @@ fn campaign(lines: &mut Lines, query: &CampaignsQuery, row: &Campaign) -> Result
                 }
                 None => (0..3).try_for_each(|_| lines.empty())?,
             },
-            // A list of no ids is an empty cell, as every list of nothing is.
+            // An empty list is an empty cell.
             "external_ids" if row.external_ids.get().trim() == "[]" => lines.empty()?,
             "external_ids" => lines.json(&row.external_ids)?,
             "attributes" => lines.json(&row.attributes)?,

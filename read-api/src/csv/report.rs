@@ -64,12 +64,12 @@ fn has_money(query: &ReportQuery) -> bool {
     query.measures.iter().flat_map(|measure| measure.parts()).any(|part| part.unit() == Unit::Money)
 }
 
-/// Whether rows wait for different sources.
+/// Whether the rows have a column for missing sources.
 fn has_sources(query: &ReportQuery) -> bool {
     [GroupKey::Channel, GroupKey::Source, GroupKey::Campaign].iter().any(|key| query.groups_by(*key))
 }
 
-/// The columns that a row has by this key.
+/// The columns of a group key.
 fn of_group(key: GroupKey) -> Vec<&'static str> {
     match key {
         GroupKey::Channel => vec!["channel"],
@@ -95,7 +95,8 @@ fn group(lines: &mut Lines, key: GroupKey, row: &ReportRow<'_>) -> Result<(), Ap
     }
 }
 
-/// What a measure was in the other range, and how it changed. Either range may be in a currency of its own, or have none.
+/// The columns of a comparison: a measure in the other range, and its change. Each range may have another currency, or
+/// none.
 fn compared(measure: MeasureColumn) -> Vec<String> {
     let (name, unit) = (measure.name(), measure.unit());
     [
@@ -108,7 +109,7 @@ fn compared(measure: MeasureColumn) -> Vec<String> {
 
 fn comparison(lines: &mut Lines, query: &ReportQuery, compared: Option<&ComparedRow<'_>>) -> Result<(), ApiError> {
     let Some(compared) = compared else {
-        // Each row is compared where the query is.
+        // In a comparison, each row has compared values.
         return Err(ApiError::internal("a row of a comparison is not compared"));
     };
     lines.optional(compared.bucket)?;

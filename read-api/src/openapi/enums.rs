@@ -1,6 +1,6 @@
-//! Members and parameters that have one of a few values: the document lists these, beside what they mean.
+//! Members and parameters with a fixed set of values, which the document lists.
 //!
-//! What may get more values without a new version of the API, as codes of warnings and channels do, is not listed.
+//! Sets that may grow within a version of the API, such as the codes of warnings and the channels, are not listed.
 
 use std::collections::BTreeSet;
 
@@ -20,14 +20,14 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{OpenApi, RefOr};
 
-/// What a member of this name is one of. `beside`: of an object that has this member, too.
+/// The values of a member with this name. `beside` is another member of the same object.
 struct Member {
     name: &'static str,
     beside: Option<&'static str>,
     values: Vec<&'static str>,
 }
 
-/// What a parameter of this name takes: one of these, or several, separated by commas.
+/// The values of a parameter with this name: one of them, or several, separated by commas.
 struct ParameterValues {
     name: &'static str,
     is_list: bool,
@@ -37,10 +37,10 @@ struct ParameterValues {
 const FILLS: [&str; 3] = ["none", "zero", "zero_if_complete"];
 const ON_TIMEOUT: [&str; 2] = ["stale", "error"];
 const WINDOWS: [&str; 2] = ["7d", "30d"];
-/// How an epoch of a projection stands.
+/// The states of a projection's epoch.
 const EPOCHS: [&str; 4] = ["live", "building", "standby", "missing"];
 
-/// Lists the values wherever they are told or taken.
+/// Adds the values to every matching member and parameter.
 pub(super) fn describe(document: &mut OpenApi) {
     let (members, taken) = (members(), taken());
     let schemas = document.components.iter_mut().flat_map(|components| components.schemas.values_mut());
@@ -60,7 +60,7 @@ pub(super) fn describe(document: &mut OpenApi) {
     }
 }
 
-/// The first that fits decides.
+/// The members; the first match counts.
 fn members() -> Vec<Member> {
     let any = |name, values| Member { name, beside: None, values };
     let beside = |name, beside, values| Member { name, beside: Some(beside), values };
@@ -88,7 +88,7 @@ fn taken() -> Vec<ParameterValues> {
     let texts = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
     let one = |name, values: &[&str]| ParameterValues { name, is_list: false, values: texts(values) };
     let several = |name, values: &[&str]| ParameterValues { name, is_list: true, values: texts(values) };
-    // Of one campaign, there are none to tell apart.
+    // An answer about one campaign has no groups by campaign.
     let groups: Vec<_> = groups().filter(|name| *name != GroupKey::Campaign.name()).collect();
     vec![
         one("granularity", &Granularity::ALL.map(Granularity::name)),
@@ -123,7 +123,7 @@ fn source_statuses() -> [&'static str; 5] {
     [Ok, Running, Late, Failed, Never].map(SourceStatus::name)
 }
 
-/// Lists the values of a schema's members, and of theirs.
+/// Adds the values to a schema's members, recursively.
 fn of_schema(schema: &mut RefOr<Schema>, members: &[Member]) {
     let RefOr::T(schema) = schema else { return };
     match schema {
@@ -154,7 +154,7 @@ fn of_object(object: &mut Object, members: &[Member]) {
     }
 }
 
-/// Lists the values of a text, or of each of several. Null is one of them where it may stand.
+/// Adds the values to a text, or to a list of texts. Null is one of them if it is allowed.
 fn list(schema: &mut RefOr<Schema>, values: &[&str]) {
     match schema {
         RefOr::T(Schema::Object(text)) => {

@@ -1,4 +1,4 @@
-//! An example of each parameter that holds a body: that of the body which is posted to the same path.
+//! Examples of parameters that contain a body: the example of the body that is posted to the same path.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterBuilder};
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
-/// The parameter of a GET that holds what is posted.
+/// The parameter of a GET that contains the body.
 const PARAMETER: &str = "query";
 
 pub(super) fn add_examples(document: &mut OpenApi) {
@@ -26,7 +26,7 @@ pub(super) fn add_examples(document: &mut OpenApi) {
     }
 }
 
-/// The name of the schema of what is posted.
+/// The name of the schema of the posted body.
 fn posted(operation: &Operation) -> Option<&str> {
     let Some(RefOr::T(body)) = &operation.request_body else { return None };
     let Some(RefOr::T(content)) = body.content.get("application/json") else { return None };

@@ -1,7 +1,7 @@
-//! The OpenAPI document: its general description, and an example of each answer.
+//! The OpenAPI document: its general description, and an example of each response.
 
-mod conventions; // what every read takes and says in its headers
-mod enums; // members and parameters that have one of a few values
+mod conventions; // the common headers of reads
+mod enums; // members and parameters with a fixed set of values
 mod get_variants; // examples of bodies that are parameters
 
 use axum::Router;
@@ -18,9 +18,10 @@ use crate::{ApiState, problems};
 #[openapi(
     info(
         title = "Highwater read API",
-        description = "Campaigns, their numbers, and how fresh, how complete and how final these are. Every request carries \
-                       `Authorization: Bearer <key>`; the key decides the workspace.\n\nAnswers from the read model carry \
-                       `Data-Position`, `Data-Freshness` and `Consistency-Token`. The `ETag` changes whenever the answer changes.\n\n\
+        description = "Campaigns, their numbers, and how fresh, how complete and how final these are. Every request \
+                       carries `Authorization: Bearer <key>`; the key decides the workspace.\n\nAnswers from the read \
+                       model carry `Data-Position`, `Data-Freshness` and `Consistency-Token`. The `ETag` changes \
+                       whenever the answer changes.\n\n\
                        Lists are returned as paged JSON, or complete as CSV (`Accept: text/csv`)."
     ),
     components(schemas(Problem)),
@@ -45,11 +46,15 @@ impl Modify for BearerKey {
 
 macro_rules! examples {
     ($($operation:literal $media_type:ident $file:literal;)+) => {
-        &[$(Example { operation: $operation, media_type: $media_type, body: include_str!(concat!("examples/", $file)) }),+]
+        &[$(Example {
+            operation: $operation,
+            media_type: $media_type,
+            body: include_str!(concat!("examples/", $file)),
+        }),+]
     };
 }
 
-/// An example of each operation's answer.
+/// An example of each operation's response.
 const EXAMPLES: &[Example] = examples! {
     "list_campaigns" JSON "list_campaigns.json";
     "list_campaigns" CSV "list_campaigns.csv";
@@ -73,7 +78,7 @@ const EXAMPLES: &[Example] = examples! {
     "list_measures" JSON "list_measures.json";
 };
 
-/// The router, and what describes it.
+/// The router and its description.
 pub(crate) fn described(routes: OpenApiRouter<ApiState>) -> (Router<ApiState>, ApiDocs) {
     let (router, paths) = routes.split_for_parts();
     let mut document = Document::openapi();

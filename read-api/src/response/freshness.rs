@@ -1,4 +1,5 @@
-//! What an answer says of itself in its headers, which are structured fields (RFC 9651): where it was read, how fresh it is.
+//! The status of an answer in its headers, which are structured fields (RFC 9651): the epoch and position of the read,
+//! and its freshness.
 
 use std::fmt::Write as _;
 
@@ -29,10 +30,10 @@ fn freshness(status: &ReadStatus) -> HeaderValue {
     if let ReadStatus { satisfied: true, parked: 0, numbers: None, .. } = status
         && status.lag.is_zero()
     {
-        // What most answers without numbers say.
+        // The usual value of answers without numbers.
         return HeaderValue::from_static("lag=0.000, satisfied=?1");
     }
-    // Longer than it can become, so that it need not grow.
+    // More than the longest text, so that it never grows.
     let mut text = String::with_capacity(128);
     if let Some((state, _)) = status.numbers {
         let _ = write!(text, "state={}, ", state.name());
@@ -49,7 +50,7 @@ fn freshness(status: &ReadStatus) -> HeaderValue {
     header(text)
 }
 
-/// Names, digits and signs, which any header may hold.
+/// The text consists of names, digits and signs, which are valid in a header.
 fn header(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }

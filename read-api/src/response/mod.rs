@@ -1,12 +1,12 @@
-//! Headers and ETags around every result.
+//! Headers and ETags of every result.
 //!
-//! The body holds only functions of the result's version. What changes all the time (lag, head, whether the caller's requirement
-//! was met) is in headers, which a 304 refreshes.
+//! The body depends only on the result's version. Everything else (lag, head, whether the caller's requirement was met)
+//! is in headers, which a 304 refreshes.
 
-mod caching; // what caches may do with it
-mod freshness; // where it was read, and how fresh it is
-mod tag; // which result it is
-mod trace; // how it was found
+mod caching; // cache policies
+mod freshness; // position and freshness
+mod tag; // ETags
+mod trace; // cache status and timing
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -21,21 +21,21 @@ pub(crate) use self::freshness::write_status;
 pub(crate) use self::tag::ETag;
 pub(crate) use self::trace::write_trace;
 
-/// A target that is longer is not told: clients and proxies refuse long headers, and the cursor is in the body.
+/// The longest target that is sent. Clients and proxies reject long headers, and the body has the cursor.
 const LONGEST_TARGET: usize = 4_096;
-/// Room for those of an answer and of the edge, so that the map need not grow.
+/// The capacity for the headers of an answer and of the edge, so that the map never grows.
 const HEADERS: usize = 20;
-/// A copy that was made for no token is none for a caller who has one.
+/// The headers that vary an answer. A cached answer to a request without a token does not fit a request with one.
 const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization, Consistency-Token");
 
-/// Inserts a header whose text is made of digits, names and base64url, which any header may hold.
+/// Inserts a header whose text consists of digits, names and base64url, which are valid in a header.
 fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }
 }
 
-/// The caller has this version of the result: only the headers are sent.
+/// Answers 304: the caller has this version of the result, so only the headers are sent.
 pub(crate) fn not_modified(tag: &ETag, status: &ReadStatus, caching: CachePolicy) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -43,7 +43,7 @@ pub(crate) fn not_modified(tag: &ETag, status: &ReadStatus, caching: CachePolicy
     response
 }
 
-/// The result itself.
+/// Answers with the result.
 pub(crate) fn ok(tag: &ETag, status: &ReadStatus, caching: CachePolicy, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     write_headers(response.headers_mut(), tag, status, caching);
@@ -51,7 +51,7 @@ pub(crate) fn ok(tag: &ETag, status: &ReadStatus, caching: CachePolicy, body: By
     response
 }
 
-/// A result that never changes while this process runs.
+/// Answers with a result that never changes while this process runs.
 pub(crate) fn constant<T: Serialize>(model: &str, headers: &HeaderMap, body: &T) -> serde_json::Result<Response> {
     let body = serde_json::to_string(body)?;
     let tag = ETag::constant(model, &body);
@@ -66,7 +66,7 @@ pub(crate) fn constant<T: Serialize>(model: &str, headers: &HeaderMap, body: &T)
     Ok(response)
 }
 
-/// A result that is only true now, and that no cache may keep.
+/// Answers with a result that is true only now, so that no cache may store it.
 pub(crate) fn uncacheable<T: Serialize>(status: &ReadStatus, body: &T) -> serde_json::Result<Response> {
     let body = serde_json::to_string(body)?;
     let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
@@ -75,14 +75,14 @@ pub(crate) fn uncacheable<T: Serialize>(status: &ReadStatus, body: &T) -> serde_
     Ok(response)
 }
 
-/// Says where the next page is.
+/// Adds a link to the next page.
 pub(crate) fn link_next(response: &mut Response, target: &str) {
     if target.len() <= LONGEST_TARGET {
         insert(response.headers_mut(), LINK, &format!("<{target}>; rel=\"next\""));
     }
 }
 
-/// Says which GET answers the same.
+/// Adds the address of the GET with the same answer.
 pub(crate) fn content_location(response: &mut Response, target: &str) {
     if target.len() <= LONGEST_TARGET {
         insert(response.headers_mut(), CONTENT_LOCATION, target);

@@ -5,10 +5,11 @@ use http::{HeaderMap, HeaderValue};
 use queries::ResultId;
 use sha2::{Digest, Sha256};
 
-/// A result's ETag: `W/"<model>:<epoch>:<version>:<query hash>"`. Weak, because a compressing proxy may alter the bytes.
+/// A result's ETag: `W/"<model>:<epoch>:<version>:<query hash>"`. Weak, because a compressing proxy may alter the
+/// bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ETag {
-    /// What stands between the quotes.
+    /// The text between the quotes.
     opaque: String,
     header: HeaderValue,
 }
@@ -18,31 +19,31 @@ impl ETag {
         Self::new(id.to_string())
     }
 
-    /// The ETag of what never changes while this process runs.
+    /// The ETag of a result that never changes while this process runs.
     pub(super) fn constant(model: &str, body: &str) -> Self {
         let digest: [u8; 32] = Sha256::digest(body.as_bytes()).into();
         Self::new(format!("{model}:{}", hex::encode(&digest[..8])))
     }
 
-    /// The same result in another form, which is another representation.
+    /// The ETag of the same result in another format, which is another representation.
     pub(crate) fn in_form(&self, form: &str) -> Self {
         Self::new(format!("{}:{form}", self.opaque))
     }
 
-    /// Names, digits and colons may stand in a header.
+    /// An ETag. The text consists of names, digits and colons, which are valid in a header.
     pub(super) fn new(opaque: String) -> Self {
         let header = HeaderValue::try_from(format!("W/\"{opaque}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
         Self { opaque, header }
     }
 
-    /// As `ETag` says it.
+    /// The value of `ETag`.
     pub(crate) fn header(&self) -> HeaderValue {
         self.header.clone()
     }
 
-    /// Whether the caller says that it has this result already.
+    /// Whether the caller has this result already.
     pub(crate) fn is_held_by(&self, headers: &HeaderMap) -> bool {
-        // Most send one back as it was told them.
+        // Most clients send the ETag back unchanged.
         headers.get_all(IF_NONE_MATCH).iter().any(|value| *value == self.header || self.is_listed_in(value))
     }
 

@@ -12,7 +12,7 @@ fn held(value: &'static str) -> bool {
 }
 
 #[test]
-fn tags_are_compared_weakly() {
+fn compares_etags_weakly() {
     assert!(held("W/\"campaign_metrics:7:1204.0:9f3c\""));
     assert!(held("\"campaign_metrics:7:1204.0:9f3c\""));
     assert!(held("\"x\", W/\"campaign_metrics:7:1204.0:9f3c\" , W/\"y\""));

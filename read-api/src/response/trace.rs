@@ -1,4 +1,4 @@
-//! How an answer got its result, in `Cache-Status` (RFC 9211) and `Server-Timing` (W3C).
+//! The origin of an answer's result, in `Cache-Status` (RFC 9211) and `Server-Timing` (W3C).
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -29,7 +29,8 @@ pub(crate) fn write_trace(trace: &ReadTrace, headers: &mut HeaderMap) {
     }
 }
 
-/// To the microsecond. Each answer tells of two, and floats take longer to write than to measure.
+/// A duration in milliseconds, to the microsecond. Each answer has two, and formatting floats takes longer than
+/// measuring.
 struct Milliseconds(Duration);
 
 impl fmt::Display for Milliseconds {

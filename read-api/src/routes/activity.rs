@@ -1,4 +1,4 @@
-//! Activity of one campaign: who did what to it, and when.
+//! The activity of one campaign: its changes, with actor and time.
 
 use axum::response::Response;
 use http_edge::path::ApiPath;

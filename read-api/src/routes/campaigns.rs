@@ -15,8 +15,8 @@ use crate::problems::ListProblems;
 params! {
     /// The parameters of the list of campaigns.
     pub(crate) struct CampaignsParams in pages {
-        /// Only campaigns that now have one of these statuses, separated by commas: draft, scheduled, active, paused, completed,
-        /// archived.
+        /// Only campaigns that now have one of these statuses, separated by commas: draft, scheduled, active, paused,
+        /// completed, archived.
         status: Option<String>,
         /// Only campaigns that run on one of these channels, separated by commas.
         channel: Option<String>,

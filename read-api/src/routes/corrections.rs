@@ -1,4 +1,4 @@
-//! Corrections of one campaign's numbers: what was retracted or restated, and which buckets that changed.
+//! Corrections of one campaign's numbers: retracted and restated observations, with the changed buckets.
 
 use axum::response::Response;
 use http_edge::path::ApiPath;

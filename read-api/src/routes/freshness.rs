@@ -1,4 +1,4 @@
-//! Projections and sources as they are now: how far the log is applied, and how each source's runs go.
+//! The current state of projections and sources: the applied positions, and the runs of each source.
 
 use axum::response::Response;
 use http_edge::query::ApiQuery;

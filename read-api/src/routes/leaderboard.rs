@@ -27,10 +27,10 @@ params! {
 ///
 /// Ranked by one measure over the workspace's last 7 or 30 days.
 ///
-/// Only primary sources count, and derived measures come from sums over the sources that state both sides, as in reports.
-/// The leaderboard is refreshed on a schedule: `meta.as_of` and `meta.position` say when, and at which position of the log.
-/// `Data-Position`, `Data-Freshness` and `meta.freshness` describe that state. A request does not wait for a refresh. Campaigns
-/// without a value are not listed.
+/// Only primary sources count, and derived measures come from sums over the sources that state both sides, as in
+/// reports. The leaderboard is refreshed on a schedule: `meta.as_of` and `meta.position` say when, and at which
+/// position of the log. `Data-Position`, `Data-Freshness` and `meta.freshness` describe that state. A request does not
+/// wait for a refresh. Campaigns without a value are not listed.
 #[utoipa::path(
     get,
     path = "/v1/leaderboard",

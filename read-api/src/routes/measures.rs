@@ -1,4 +1,4 @@
-//! The catalogue of measures: what is counted, and what is computed from it.
+//! The catalogue of measures, counted and derived.
 
 use axum::response::Response;
 use domain::measure::{DERIVED, Measure};
@@ -19,17 +19,17 @@ pub(crate) struct MeasureEntry {
     /// Its name in queries and answers.
     #[schema(value_type = String, example = "cpc")]
     name: &'static str,
-    /// `count`: whole things. `credit`: things, with up to six decimals. `money`: an amount and its currency. `ratio`: a
-    /// quotient without a unit, with up to six decimals.
+    /// `count`: whole things. `credit`: things, with up to six decimals. `money`: an amount and its currency. `ratio`:
+    /// a quotient without a unit, with up to six decimals.
     #[schema(value_type = String, example = "money")]
     unit: &'static str,
     /// Whether it is a sum. Otherwise it is computed from sums over the sources that state both sides.
     additive: bool,
-    /// What it counts.
+    /// The definition of a counted measure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     description: Option<&'static str>,
-    /// How it is computed.
+    /// The formula of a derived measure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "spend / clicks")]
     formula: Option<&'static str>,

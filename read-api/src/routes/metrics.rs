@@ -34,13 +34,13 @@ params! {
         week_start: Option<String>,
         /// The IANA time zone of the days. Default: the workspace's.
         time_zone: Option<String>,
-        /// Any of `channel` and `source`, and one dimension of observations: `ad`, `creative`, `placement`, `country`, `device`,
-        /// `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`. Separated by commas.
+        /// Any of `channel` and `source`, and one dimension of observations: `ad`, `creative`, `placement`, `country`,
+        /// `device`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`. Separated by commas.
         group_by: Option<String>,
         /// Measures by name, separated by commas.
         measures: Option<String>,
-        /// Adds the numbers of another range to each row: `previous_period`, `previous_year`, or its first and last local day,
-        /// joined by a slash.
+        /// Adds the numbers of another range to each row: `previous_period`, `previous_year`, or its first and last
+        /// local day, joined by a slash.
         #[param(example = "2026-10-01/2026-10-31")]
         compare_to: Option<String>,
         /// Rows for buckets without numbers: `none` (the default), `zero` or `zero_if_complete`.
@@ -55,8 +55,8 @@ params! {
 
 /// Get the numbers of a campaign
 ///
-/// Sums by buckets of local time, sorted by bucket. Only buckets with numbers have rows, unless `fill` asks for more. Totals
-/// sum primary sources only.
+/// Sums by buckets of local time, sorted by bucket. Only buckets with numbers have rows, unless `fill` asks for more.
+/// Totals sum primary sources only.
 #[utoipa::path(
     get,
     path = "/v1/campaigns/{id}/metrics",

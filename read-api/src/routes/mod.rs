@@ -1,17 +1,17 @@
 //! The resources, one file each: its parameters, its handler and its OpenAPI description.
 
-mod activity; // who did what to one campaign
+mod activity; // activity of one campaign
 mod campaign; // one campaign
-mod campaigns; // many of them
-mod corrections; // what corrections did to one campaign
+mod campaigns; // many campaigns
+mod corrections; // corrections of one campaign
 mod dashboards; // many reports at one position
-mod freshness; // projections and sources, as they are now
-mod leaderboard; // campaigns, ranked
-mod measures; // the catalogue
+mod freshness; // projections and sources
+mod leaderboard; // ranked campaigns
+mod measures; // the catalogue of measures
 mod metrics; // the numbers of one campaign
-mod pacing; // whether one campaign spends its budget as its days pass
-mod post_or_get; // what is asked by POST, asked by GET
-mod reports; // the numbers of many
+mod pacing; // pacing of one campaign
+mod post_or_get; // reports by POST or by GET
+mod reports; // reports over many campaigns
 
 use queries::report::query::{DataState, UnknownDataState};
 use serde::Deserialize;
@@ -37,19 +37,20 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(measures::list))
 }
 
-/// Of a route without parameters: any is refused.
+/// The parameters of a route without any: each one is rejected.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoParams {}
 
-/// The values of a parameter that takes several, separated by commas.
+/// The values of a parameter, separated by commas.
 fn values(text: Option<&str>) -> Option<Vec<String>> {
     text.map(|text| text.split(',').map(|value| value.trim().to_owned()).collect())
 }
 
-/// Which buckets are wanted.
+/// Parses the parameter `data_state`.
 fn data_state(text: Option<&str>) -> Result<DataState, ApiError> {
-    let said = text.map(str::parse).transpose();
-    said.map(Option::unwrap_or_default)
+    let parsed = text.map(str::parse).transpose();
+    parsed
+        .map(Option::unwrap_or_default)
         .map_err(|error: UnknownDataState| ApiError::field("data_state", error.to_string()))
 }

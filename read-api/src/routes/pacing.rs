@@ -1,4 +1,4 @@
-//! Pacing: whether one campaign spends its budget as its days pass.
+//! Pacing: whether one campaign spends its budget evenly over its days.
 
 use axum::response::Response;
 use http_edge::path::ApiPath;

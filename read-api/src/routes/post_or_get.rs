@@ -1,4 +1,5 @@
-//! What is asked by POST because it is long can be asked by GET, too, so that caches can keep the answer: the body in base64url.
+//! Requests by POST, because they are long, or by GET, so that caches can keep the answer. The GET contains the body in
+//! base64url.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -28,7 +29,7 @@ params! {
 }
 
 params! {
-    /// The same, with the body itself.
+    /// The parameters of the GET, with the body.
     pub(crate) struct CacheableParams {
         /// The body of the POST to the same path, in base64url.
         #[param(required = true, value_type = String)]
@@ -38,17 +39,17 @@ params! {
     }
 }
 
-/// A request, whichever way it was sent.
+/// A request, sent by POST or by GET.
 #[derive(Debug)]
 pub(crate) struct ReportInput<R> {
     pub(crate) request: R,
-    asked: ConsistencyParams,
+    consistency: ConsistencyParams,
     data_state: Option<String>,
 }
 
-/// A request that may leave days open.
+/// A request that may contain open dates.
 pub(crate) trait PinDates: Serialize {
-    /// Whether it wants no more rows than a page of its own has.
+    /// Whether the caller limits the rows below a full page.
     fn is_limited(&self) -> bool;
 
     /// The same request with its open dates filled in; with a cursor, the request for the next page.
@@ -57,23 +58,24 @@ pub(crate) trait PinDates: Serialize {
 
 impl<R> ReportInput<R> {
     pub(crate) fn by_post(params: PostedParams, request: R) -> Self {
-        Self { asked: params.consistency(), data_state: params.data_state, request }
+        Self { consistency: params.consistency(), data_state: params.data_state, request }
     }
 
-    /// `parse` reads the body.
+    /// Reads the request of a GET; `parse` parses the body.
     pub(crate) fn by_get(
         params: CacheableParams,
         parse: impl FnOnce(&str) -> Result<R, JsonError>,
     ) -> Result<Self, ApiError> {
         let query = params.query.as_deref().ok_or_else(|| ApiError::field("query", "is missing"))?;
         let request = parse(&decode(query)?).map_err(of_query)?;
-        Ok(Self { asked: params.consistency(), data_state: params.data_state, request })
+        Ok(Self { consistency: params.consistency(), data_state: params.data_state, request })
     }
 
-    /// Which buckets are wanted by the address, unless the request `says` it. Both may, if they say the same.
-    pub(crate) fn data_state(&self, says: Option<&str>) -> Result<DataState, ApiError> {
+    /// The requested buckets, from the address or from the request (`in_body`). If both have the parameter, they must
+    /// agree.
+    pub(crate) fn data_state(&self, in_body: Option<&str>) -> Result<DataState, ApiError> {
         let by_address = data_state(self.data_state.as_deref())?;
-        match says.and_then(|says| says.parse::<DataState>().ok()) {
+        match in_body.and_then(|text| text.parse::<DataState>().ok()) {
             Some(other) if self.data_state.is_some() && other != by_address => Err(ApiError::field(
                 "data_state",
                 format!("is {} in the query and {} in the address", other.name(), by_address.name()),
@@ -85,7 +87,7 @@ impl<R> ReportInput<R> {
 
 impl<R: PinDates> Params for ReportInput<R> {
     fn consistency(&self) -> ConsistencyParams {
-        self.asked.clone()
+        self.consistency.clone()
     }
 
     fn is_limited(&self) -> bool {
@@ -105,7 +107,7 @@ fn decode(query: &str) -> Result<String, ApiError> {
     String::from_utf8(bytes).map_err(|_| ApiError::field("query", "does not hold JSON"))
 }
 
-/// What is wrong with the body, as a fault of the parameter that holds it.
+/// The error of the body, reported for the parameter that contains it.
 fn of_query(error: JsonError) -> ApiError {
     match error {
         JsonError::Malformed { detail } => ApiError::field("query", format!("does not hold JSON: {detail}")),

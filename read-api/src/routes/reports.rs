@@ -100,23 +100,23 @@ mod tests {
             Err(JsonError::Invalid(wrong)) => (wrong.field, wrong.detail),
             other => panic!("{other:?}"),
         };
-        let says = |field: &str, detail: &str| (field.to_owned(), detail.to_owned());
+        let error = |field: &str, detail: &str| (field.to_owned(), detail.to_owned());
         assert_eq!(
             field(r#"[["clicks"], "2026-11-01", "2026-11-20", "day"]"#),
-            says("", "must be an object, not a list")
+            error("", "must be an object, not a list")
         );
-        assert_eq!(field("[]"), says("", "must be an object, not a list"));
-        assert_eq!(field(r#"{"filters": [["a"]]}"#), says("filters", "must be an object, not a list"));
+        assert_eq!(field("[]"), error("", "must be an object, not a list"));
+        assert_eq!(field(r#"{"filters": [["a"]]}"#), error("filters", "must be an object, not a list"));
         let inner = r#"{"filters": {"or": [{"not": {"and": [[]]}}]}}"#;
-        assert_eq!(field(inner), says("filters.or[0].not.and[0]", "must be an object, not a list"));
+        assert_eq!(field(inner), error("filters.or[0].not.and[0]", "must be an object, not a list"));
         let dates = field(r#"{"compare_to": ["2026-10-01", "2026-10-02"]}"#);
         assert_eq!(
             dates,
-            says("compare_to", "must be previous_period, previous_year or {date_from, date_to}, not a list")
+            error("compare_to", "must be previous_period, previous_year or {date_from, date_to}, not a list")
         );
-        assert_eq!(field(r#"{"compare_to": {"date_from": "2026-10-01"}}"#), says("compare_to.date_to", "is missing"));
-        assert_eq!(field(r#"{"filters": {"source": "a"}}"#), says("filters.source", "must be a list, not \"a\""));
-        assert_eq!(field(r#"{"limit": 1, "limit": 2}"#), says("limit", "is there more than once"));
-        assert_eq!(field(r#"{"filters": {"ad": [], "ad": []}}"#), says("filters.ad", "is there more than once"));
+        assert_eq!(field(r#"{"compare_to": {"date_from": "2026-10-01"}}"#), error("compare_to.date_to", "is missing"));
+        assert_eq!(field(r#"{"filters": {"source": "a"}}"#), error("filters.source", "must be a list, not \"a\""));
+        assert_eq!(field(r#"{"limit": 1, "limit": 2}"#), error("limit", "is there more than once"));
+        assert_eq!(field(r#"{"filters": {"ad": [], "ad": []}}"#), error("filters.ad", "is there more than once"));
     }
 }

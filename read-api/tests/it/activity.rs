@@ -31,7 +31,7 @@ async fn shop(options: PgPoolOptions, connect: PgConnectOptions) -> World {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_feed_says_who_changed_what_from_what_to_what(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn activity_lists_changes_with_actor_and_values(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 5), budget(None)]).await;
     let position = world.append(world.workspace, [budget(Some(7_000))]).await;
@@ -130,7 +130,7 @@ async fn the_feed_says_who_changed_what_from_what_to_what(options: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn corrections_of_one_request_are_one_happening(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn corrections_of_one_request_are_one_entry(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     let corrects = ("refund-1", "order-1", "2026-11-21T08:00:00Z");
     let refund =
@@ -150,7 +150,7 @@ async fn corrections_of_one_request_are_one_happening(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn pages_are_the_whole_feed(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn pages_contain_the_whole_feed(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given((0..5).map(|n| renamed(&format!("Name {n}")))).await;
     world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 5)]).await;
@@ -181,7 +181,7 @@ async fn pages_are_the_whole_feed(options: PgPoolOptions, connect: PgConnectOpti
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_what_somebody_did_moves_the_version(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn version_moves_with_changes_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 5)]).await;
     let held = world.get(&path("")).await.ok().etag().to_owned();

@@ -40,7 +40,7 @@ fn queries() -> Vec<Value> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_report_told_back_asks_the_same(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn repeated_canonical_report_gives_the_same_result(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     for query in queries() {
         let first = world.report(&query).await.ok();
@@ -60,7 +60,7 @@ async fn a_report_told_back_asks_the_same(options: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_query_and_its_address_say_the_same(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn post_and_get_addresses_are_equivalent(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let by_body = world.report(&json!({"data_state": "final"})).await.ok();
     let settled = json!({"data_state": "final"});

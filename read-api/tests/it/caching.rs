@@ -22,7 +22,7 @@ fn metrics(n: u128) -> String {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_did_not_change_is_not_computed_again(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn unchanged_result_is_not_computed_again(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let path = metrics(1);
     let first = world.get(&path).await.ok();
@@ -48,7 +48,7 @@ async fn what_did_not_change_is_not_computed_again(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_caller_who_has_it_gets_304_from_what_is_kept(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn returns_304_from_the_cache(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let first = send(world.fresh.clone(), "GET", &metrics(1), &[], None).await.ok();
     for status in ["highwater; fwd=stale; fwd-status=304", "highwater; hit"] {
@@ -63,7 +63,7 @@ async fn a_caller_who_has_it_gets_304_from_what_is_kept(options: PgPoolOptions, 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_clock_ends_what_is_kept(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn clock_boundary_ends_a_cached_result(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
     let path = metrics(1);
@@ -83,7 +83,7 @@ async fn the_clock_ends_what_is_kept(options: PgPoolOptions, connect: PgConnectO
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn many_who_ask_the_same_cost_one(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn concurrent_equal_requests_cost_one_computation(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     for round in 0..3 {
         world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 1)]).await;
@@ -100,7 +100,7 @@ async fn many_who_ask_the_same_cost_one(options: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn those_who_ask_at_once_share_a_question(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn concurrent_requests_share_one_lookup(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let paths = [metrics(1), metrics(2), format!("/v1/campaigns/{}", campaign(1))];
     for path in &paths {
@@ -116,7 +116,7 @@ async fn those_who_ask_at_once_share_a_question(options: PgPoolOptions, connect:
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_token_is_honoured_whatever_is_kept(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn cached_result_never_precedes_the_token(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let kept = world.get(&metrics(1)).await.ok();
     let head = world.append(world.workspace, [clicks(1, 1, "2026-11-20T10:00:00Z", 1)]).await;
@@ -134,7 +134,7 @@ async fn a_token_is_honoured_whatever_is_kept(options: PgPoolOptions, connect: P
 
 /// No copy may be shown for longer than it can be trusted, however final its numbers are.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn caches_are_told_what_they_may_do(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn answers_have_cache_policies(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
     let past = metrics(1).replace("2026-11-20", "2026-11-18").replace("2026-11-22", "2026-11-18");

@@ -9,7 +9,7 @@ use crate::given::{at, campaign, changed, clicks, created, pushing};
 use crate::support::World;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_is_shown_as_it_stands(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn campaign_shows_its_current_state(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shoes", &["paid_search", "email"])]).await;
     let reply = world.get(&format!("/v1/campaigns/{}", campaign(1))).await.ok();
@@ -64,7 +64,7 @@ async fn a_campaign_is_shown_as_it_stands(options: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn lists_are_filtered(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn lists_apply_filters(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let now = at("2026-11-22T12:00:00Z");
     let email: Channel = "email".parse().unwrap();
@@ -109,7 +109,7 @@ async fn lists_are_filtered(options: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_list_can_show_some_fields(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn list_shows_only_requested_fields(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shoes", &["paid_search"])]).await;
     let reply = world.get("/v1/campaigns?fields=budget,name,status,name&limit=1").await.ok();

@@ -21,7 +21,7 @@ fn path() -> String {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_reader_waits_for_its_own_write(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn read_waits_for_its_own_write(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let workspace = world.workspace;
     let head = world.append(workspace, [created(1, "Shoes", &["email"])]).await;
@@ -59,7 +59,7 @@ async fn a_reader_waits_for_its_own_write(options: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn without_an_announcement_the_slow_poll_finds_it(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn slow_poll_finds_unannounced_commits(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let head = world.append(world.workspace, [created(1, "Shoes", &["email"])]).await;
     let router = world.router.clone();
@@ -89,7 +89,7 @@ async fn without_an_announcement_the_slow_poll_finds_it(options: PgPoolOptions, 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_wait_that_ends_says_so(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn timed_out_wait_is_reported(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shoes", &["email"])]).await;
     let head = world.append(world.workspace, [created(2, "Hats", &["email"])]).await;
@@ -105,7 +105,7 @@ async fn a_wait_that_ends_says_so(options: PgPoolOptions, connect: PgConnectOpti
     let refused = world.get(&format!("{wished}&on_timeout=error")).await;
     assert_eq!(refused.problem(503), "not-yet-visible");
     assert_eq!(refused.header("retry-after"), "1");
-    let told = format!("Position {head} was asked for, and the answer would hold the log up to {}.", head - 1);
+    let told = format!("Position {head} is required, and the log is applied up to {}.", head - 1);
     assert_eq!(refused.body["detail"], json!(told));
     assert_eq!((&refused.body["asked"], &refused.body["applied"]), (&json!(head), &json!(head - 1)));
 
@@ -116,7 +116,7 @@ async fn a_wait_that_ends_says_so(options: PgPoolOptions, connect: PgConnectOpti
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn tokens_are_checked(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_invalid_tokens(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let head = world.given([created(1, "Shoes", &["email"])]).await;
     let other = world.open("other", "hw_other").await;
@@ -126,7 +126,7 @@ async fn tokens_are_checked(options: PgPoolOptions, connect: PgConnectOptions) {
     assert_eq!(with("not base64url!").await.problem(400), "invalid-consistency-token");
     let ahead = with(&token(world.workspace, head + 1)).await;
     assert_eq!(ahead.problem(400), "unknown-position");
-    let told = format!("Position {} was asked for, and the log's last is {head}.", head + 1);
+    let told = format!("Position {} is required, and the log's last position is {head}.", head + 1);
     assert_eq!(ahead.body["detail"], json!(told));
     assert_eq!((&ahead.body["asked"], &ahead.body["head"]), (&json!(head + 1), &json!(head)));
     let ahead = world.get_with(&format!("{}?min_position={}", path(), i64::MAX), &[("prefer", "wait=30")]).await;
@@ -134,7 +134,7 @@ async fn tokens_are_checked(options: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn staleness_has_a_bound_if_one_is_asked(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_answers_beyond_the_staleness_bound(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shoes", &["email"]), pushing(1, "tracker", "email")]).await;
     let bounded = format!("{}?max_staleness=5s", path());

@@ -23,7 +23,7 @@ async fn shop(options: PgPoolOptions, connect: PgConnectOptions) -> World {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_correction_says_what_it_did_to_which_bucket(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn correction_lists_its_changes_by_bucket(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([refund("refund-1", "2026-11-20T08:07:30Z")]).await;
     let reply = world.get(&path("date_from=2026-11-20&date_to=2026-11-20")).await.ok();
@@ -80,7 +80,7 @@ async fn a_correction_says_what_it_did_to_which_bucket(options: PgPoolOptions, c
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_what_a_correction_changed_is_among_its_changes(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn correction_omits_unchanged_measures(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     let sold = "2026-11-20T08:07:30Z";
     let of = |id| (id, "order-1", "2026-11-21T08:00:00Z");
@@ -108,7 +108,7 @@ async fn only_what_a_correction_changed_is_among_its_changes(options: PgPoolOpti
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_range_is_of_local_days_of_what_was_corrected(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn range_selects_local_days_of_the_originals(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     // The 20th in Berlin is 23:00 of the 19th to 23:00 of the 20th.
     for (id, when) in [
@@ -158,7 +158,7 @@ async fn pages_are_the_whole_list(options: PgPoolOptions, connect: PgConnectOpti
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_version_moves_with_every_correction_of_the_range(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn version_moves_with_corrections_in_the_range(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([refund("refund-1", "2026-11-20T08:07:30Z")]).await;
     let path = path("date_from=2026-11-01&date_to=2026-11-21&time_zone=UTC");
@@ -173,7 +173,7 @@ async fn the_version_moves_with_every_correction_of_the_range(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_that_is_not_there_has_no_corrections(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn unknown_campaign_has_no_corrections(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = shop(options, connect).await;
     let reply = world.get(&format!("/v1/campaigns/{}/corrections", campaign(9))).await;
     assert_eq!(reply.problem(404), "not-found");

@@ -42,7 +42,7 @@ fn tile(more: &Value) -> Value {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn each_report_is_answered_or_refused_by_itself(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_of_a_dashboard_succeed_or_fail_separately(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let by_channel = tile(&json!({"group_by": ["channel"], "totals": true, "limit": 1}));
     let reply = ask(
@@ -93,7 +93,7 @@ async fn each_report_is_answered_or_refused_by_itself(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_no_report_fails_no_other(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn malformed_report_fails_no_other(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let good = tile(&json!({}));
     let alone = world.report(&good).await.ok();
@@ -131,7 +131,7 @@ async fn what_is_no_report_fails_no_other(options: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn its_tag_is_that_of_all_its_reports(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn dashboard_etag_covers_all_reports(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let of = |n: u128| tile(&json!({"filters": {"campaign_id": [campaign(n).to_string()]}}));
     let one = json!({"one": of(1)});
@@ -147,7 +147,7 @@ async fn its_tag_is_that_of_all_its_reports(options: PgPoolOptions, connect: PgC
 
 /// Whatever comes in meanwhile, all reports of a dashboard tell of the same events, and totals are the sum of their rows.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn reports_agree_while_events_come_in(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_share_a_position_while_events_arrive(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let reports = json!({
         "all": tile(&json!({"totals": true})),
@@ -187,7 +187,7 @@ async fn reports_agree_while_events_come_in(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn its_twin_can_be_cached(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn cacheable_get_gives_the_same_answer(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let shoes = json!({"filters": {"campaign_id": [campaign(1).to_string()]}, "measures": ["clicks"]});
     let reports = json!({"misspelt": {"measures": ["clocks"]}, "shoes": shoes});
@@ -230,7 +230,7 @@ async fn its_twin_can_be_cached(options: PgPoolOptions, connect: PgConnectOption
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_reports_have_in_common_is_looked_up_once(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn common_lookups_of_reports_run_once(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let counted = Statements::count();
     let statements = async |reports: &Value, cached: bool| {
@@ -263,7 +263,7 @@ async fn what_reports_have_in_common_is_looked_up_once(options: PgPoolOptions, c
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_refused_only_as_things_stand_is_looked_at_again(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn temporary_rejection_is_rechecked(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let source = |n: u128| pushing(n, &format!("source {n}"), "email");
     // One part of a report for each source that there is.

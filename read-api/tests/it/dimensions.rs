@@ -83,7 +83,7 @@ async fn rows_by_a_dimension_add_up_to_the_total(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_dimension_is_cut_in_any_zone_and_paged(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn dimension_rows_support_zones_and_pages(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     // 10:00 UTC is 15:45 in Kathmandu: its hour begins at 09:15 UTC.
@@ -103,7 +103,7 @@ async fn a_dimension_is_cut_in_any_zone_and_paged(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_not_kept_by_itself_is_other_and_said_to_be(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn overflowing_values_count_as_other_with_a_warning(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::empty(options, connect).await;
     sqlx::query("INSERT INTO read.dimension_limits VALUES ('campaign_model', 2)").execute(&world.admin).await.unwrap();
     world.given([crate::given::opened("Europe/Berlin")]).await;
@@ -132,7 +132,7 @@ async fn what_is_not_kept_by_itself_is_other_and_said_to_be(options: PgPoolOptio
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_value_that_is_called_other_is_no_overflow(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn value_named_other_is_not_overflow(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::empty(options, connect).await;
     sqlx::query("INSERT INTO read.dimension_limits VALUES ('campaign_model', 3)").execute(&world.admin).await.unwrap();
     let seen = [(Click, "2026-11-20T10:00:00Z", 1, None); 4];
@@ -169,7 +169,7 @@ async fn a_value_that_is_called_other_is_no_overflow(options: PgPoolOptions, con
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn dimensions_are_taken_one_at_a_time(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_combined_dimensions(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(options, connect).await;
     for crossed in [
         json!({"group_by": ["country", "device"]}),
@@ -189,7 +189,7 @@ async fn dimensions_are_taken_one_at_a_time(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn numbers_are_chosen_by_values(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn filters_numbers_by_dimension_values(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     let clicks = async |filters: Value, group_by: &[&str]| {

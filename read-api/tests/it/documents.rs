@@ -24,7 +24,7 @@ fn texts(list: &Value) -> Vec<&str> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn campaigns_of_some_members_are_as_it_says(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn partial_campaigns_match_the_schema(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let document = world.get("/openapi.json").await.ok().body;
     let answer =
@@ -45,7 +45,7 @@ async fn campaigns_of_some_members_are_as_it_says(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn each_value_that_it_lists_is_taken(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn accepts_every_documented_value(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let document = world.get("/openapi.json").await.ok().body;
     let mut listing = BTreeSet::new();
@@ -88,7 +88,7 @@ async fn each_value_that_it_lists_is_taken(options: PgPoolOptions, connect: PgCo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_lists_what_members_may_say(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn documents_values_of_members(options: PgPoolOptions, connect: PgConnectOptions) {
     let document = world(options, connect).await.get("/openapi.json").await.ok().body;
     let schemas = &document["components"]["schemas"];
     let states = json!(["live", "provisional", "final"]);
@@ -114,7 +114,7 @@ async fn it_lists_what_members_may_say(options: PgPoolOptions, connect: PgConnec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_names_the_headers_of_each_answer(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn documents_response_headers(options: PgPoolOptions, connect: PgConnectOptions) {
     let document = world(options, connect).await.get("/openapi.json").await.ok().body;
     let told = |path: &str, method: &str| {
         let headers = operation(&document, path, method)["responses"]["200"]["headers"].clone();

@@ -70,7 +70,7 @@ async fn waiting_since(world: &World) -> Option<DateTime<Utc>> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn half_of_the_connections_read_files(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn exports_use_at_most_half_of_the_connections(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let mut reading = Vec::new();
     for _ in 0..AT_A_TIME {
@@ -100,7 +100,7 @@ async fn half_of_the_connections_read_files(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_nobody_reads_on_is_let_go(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn abandoned_export_releases_its_snapshot(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let mut stalled = begun(&world.router).await.unwrap();
     // From here on only this test moves the clock, so that it does not matter how long anything takes.

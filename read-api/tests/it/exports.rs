@@ -25,7 +25,7 @@ fn lines(text: &str) -> Vec<Vec<String>> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_file_of_many_rows_is_what_the_pages_are(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn csv_file_equals_the_pages(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     many(&mut world).await;
     let file = world.get_with("/v1/campaigns?sort=-name", &[CSV]).await.ok();
@@ -67,7 +67,7 @@ async fn a_file_of_many_rows_is_what_the_pages_are(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_file_is_of_one_snapshot_or_breaks(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn csv_file_has_one_snapshot_or_breaks_off(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     many(&mut world).await;
     let read = async |world: &World, change: &'static str| {
@@ -94,7 +94,7 @@ async fn a_file_is_of_one_snapshot_or_breaks(options: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn numbers_are_told_as_a_table(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn csv_has_columns_for_numbers(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world.given([pushing(1, "tracker", "paid_search"), pulled(2, "ads", "paid_search")]).await;
     world.given([created(1, "Shop", &["email"])]).await;
@@ -170,7 +170,7 @@ async fn amounts_of_both_ranges_name_their_currencies(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_not_there_in_a_form_is_refused_with_those_that_are(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn unsupported_format_lists_the_supported_ones(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shop", &["email"])]).await;
     let offered = |reply: &Reply| {

@@ -54,7 +54,7 @@ async fn rows_are_final_provisional_or_live(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_primary_decides_and_no_reference(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn only_primary_sources_decide_finality(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let mut analytics = definition("analytics", "organic_social", SourceKind::Push);
     analytics.role = SourceRole::Reference;
@@ -82,7 +82,7 @@ async fn every_primary_decides_and_no_reference(options: PgPoolOptions, connect:
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_by_campaign_rest_on_their_own_sources(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rows_by_campaign_depend_on_their_own_sources(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     world
         .given([created(2, "Hats", &["email"]), pushing(2, "mailer", "email"), clicks(2, 2, "2026-11-18T10:00:00Z", 1)])
@@ -96,7 +96,7 @@ async fn rows_by_campaign_rest_on_their_own_sources(options: PgPoolOptions, conn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_change_after_the_number_was_final_is_flagged(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn flags_changes_after_final(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let range = "date_from=2026-11-18&date_to=2026-11-20";
     assert_eq!(world.get(&metrics(range)).await.ok().column("restated_after_final"), [json!(null), json!(null)]);
@@ -123,7 +123,7 @@ async fn a_change_after_the_number_was_final_is_flagged(options: PgPoolOptions, 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_day_of_another_zone_is_settled_when_it_is_over_there(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stated_day_is_final_by_its_own_zone(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let mut ads = definition("ads", "paid_search", SourceKind::Pull);
     ads.restatement_horizon_s = 0;
@@ -269,7 +269,7 @@ async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_workspace_that_is_not_projected_is_fully_behind(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn unprojected_workspace_is_fully_behind(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::empty(options, connect).await;
     let nothing = world.get("/v1/campaigns").await.ok();
     assert_eq!(nothing.header("data-position"), "epoch=0, applied=0, head=0");

@@ -203,7 +203,7 @@ impl Cell {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_cell_is_told(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn freshness_matches_the_table(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let cells = cells();
     world.clock.set(minute(-30));

@@ -29,7 +29,7 @@ async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn patterns_are_texts(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn search_treats_patterns_as_text(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     for (q, found) in [
         ("%25", vec!["100% _off_ (.*)+$"]),
@@ -56,7 +56,7 @@ async fn patterns_are_texts(options: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_too_much_is_named(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn oversized_request_names_its_limit(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let many = |n: usize| (0..n).map(|n| format!("s{n}")).collect::<Vec<_>>();
     let list = many(1001).join(",");
@@ -159,7 +159,7 @@ async fn fifty_of_the_largest_reports_are_answered_or_refused(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_cursor_that_was_tampered_with_is_none(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_tampered_cursors(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let id = campaign(1).to_string();
     let (activity, corrections) = (format!("/v1/campaigns/{id}/activity"), format!("/v1/campaigns/{id}/corrections"));

@@ -13,7 +13,7 @@ use crate::given::{at, campaign, clicks, created, days, opened, pulled, pushing}
 use crate::support::{World, report_path};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn nothing_of_another_workspace_is_seen(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn shows_nothing_of_another_workspace(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world
         .given([
@@ -64,7 +64,7 @@ async fn nothing_of_another_workspace_is_seen(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_key_decides(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn key_decides_the_workspace(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(options, connect).await;
     let mut conn = world.admin.acquire().await.unwrap();
     let new = NewKey { workspace: world.workspace, name: "writer", scopes: &[Scope::Command] };
@@ -81,7 +81,7 @@ async fn a_key_decides(options: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_role_reads_the_read_tables_and_no_log(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn read_role_cannot_read_the_log(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(options, connect).await;
     let mut conn = world.admin.acquire().await.unwrap();
     conn.execute("SET ROLE highwater_read").await.unwrap();

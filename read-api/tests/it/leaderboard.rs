@@ -122,7 +122,7 @@ fn warned(reply: &Reply) -> BTreeSet<String> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_says_what_reports_say(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn leaderboard_equals_reports(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let mut random = StdRng::seed_from_u64(7);
     world.given((1..6).map(|n| created(n, &format!("Campaign {n}"), &["email"])).chain(sources())).await;
@@ -165,7 +165,7 @@ async fn shop(options: PgPoolOptions, connect: PgConnectOptions) -> World {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_says_of_which_instant_it_is_true(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn leaderboard_states_its_refresh_time(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     refresh(&world).await;
     let reply = world.get(CLICKS).await.ok();
@@ -265,7 +265,7 @@ async fn it_says_of_which_instant_it_is_true(options: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn days_that_are_not_kept_are_told(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn leaderboard_warns_of_dropped_days(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([clicks(1, 1, "2026-10-30T10:00:00Z", 100)]).await;
     // As if it were December: November and what follows.
@@ -279,7 +279,7 @@ async fn days_that_are_not_kept_are_told(options: PgPoolOptions, connect: PgConn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn pages_are_the_whole_board(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn pages_contain_the_whole_leaderboard(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([created(4, "Belts", &["email"]), clicks(1, 4, "2026-11-20T10:00:00Z", 1)]).await;
     refresh(&world).await;
@@ -302,7 +302,7 @@ async fn pages_are_the_whole_board(options: PgPoolOptions, connect: PgConnectOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn each_workspace_has_its_own_days_and_board(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn leaderboards_use_the_days_of_their_workspace(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     let other = world.open("two", "hw_two").await;
     let headers = [("authorization", "Bearer hw_two")];
@@ -347,7 +347,7 @@ async fn amounts_of_several_currencies_are_never_added(options: PgPoolOptions, c
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_cannot_be_asked_is_named(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_invalid_leaderboard_parameters(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(options, connect).await;
     for (query, fields) in [
         ("", vec!["measure"]),
@@ -362,7 +362,7 @@ async fn what_cannot_be_asked_is_named(options: PgPoolOptions, connect: PgConnec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_database_divides_as_the_program_does(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn database_rounds_quotients_like_the_program(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(options, connect).await;
     let mut random = StdRng::seed_from_u64(3);
     for n in 0..400_i128 {

@@ -51,7 +51,7 @@ fn metrics(query: &str) -> String {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_answer_says_how_fresh_how_complete_and_how_final_it_is(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn answer_states_freshness_completeness_and_finality(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     let reply = world.get(&metrics("time_zone=UTC&measures=impressions,clicks,spend,conversions,cpc,ctr")).await.ok();
@@ -197,7 +197,7 @@ async fn reference_numbers_stand_beside_the_totals(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_measure_of_a_primary_source_can_be_a_reference(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn measure_role_overrides_source_role(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let mut ads = definition("ads", "paid_search", SourceKind::Push);
     ads.measure_roles.insert(Measure::Conversions, SourceRole::Reference);
@@ -224,7 +224,7 @@ async fn a_measure_of_a_primary_source_can_be_a_reference(options: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn quotients_take_sources_that_state_both_sides(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn ratios_use_sources_that_state_both_sides(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world
         .given([
@@ -305,7 +305,7 @@ async fn numbers_beyond_a_float_stay_exact(options: PgPoolOptions, connect: PgCo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn primaries_that_overlap_give_a_warning(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn overlapping_primary_sources_give_a_warning(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world
         .given([
@@ -363,7 +363,7 @@ async fn filters_choose_campaigns_and_sources(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn many_campaigns_are_told_apart_by_name(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rows_of_many_campaigns_have_names(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     world

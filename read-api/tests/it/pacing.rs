@@ -187,7 +187,7 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_moves_at_midnight_of_the_campaign(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn pacing_changes_at_midnight_of_the_campaign(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([spent(1, "2026-11-21T10:00:00Z", 100), spent(1, "2026-11-22T10:00:00Z", 60)]).await;
     let held = world.get(&path()).await.ok();
@@ -216,7 +216,7 @@ async fn it_moves_at_midnight_of_the_campaign(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_cannot_be_told_is_null_and_says_why(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn unavailable_pacing_is_null_with_a_reason(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = shop(options, connect).await;
     world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 5)]).await;
     let reply = world.get(&path()).await.ok();

@@ -42,7 +42,7 @@ fn rows(pages: &[Reply]) -> Vec<Value> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn pages_of_campaigns_are_the_whole_list(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn pages_of_campaigns_contain_the_whole_list(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shops(&mut world).await;
     for sort in ["name", "-name", "created_at", "-changed_at", "starts_on", "-starts_on"] {
@@ -56,7 +56,7 @@ async fn pages_of_campaigns_are_the_whole_list(options: PgPoolOptions, connect: 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn pages_of_a_report_are_the_whole_report(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn pages_of_a_report_contain_the_whole_report(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shops(&mut world).await;
     let query = |order_by: &Value, limit: usize| {
@@ -75,7 +75,7 @@ async fn pages_of_a_report_are_the_whole_report(options: PgPoolOptions, connect:
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_query_too_long_for_a_header_is_paged_by_its_cursor(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn long_query_is_paged_by_cursor_without_link(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shops(&mut world).await;
     let campaigns: Vec<_> = (0..1000).map(|n| campaign(n).to_string()).collect();
@@ -101,7 +101,7 @@ async fn pages_of_metrics_stay_in_their_range(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_come_between_pages_shift_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn new_rows_between_pages_shift_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shops(&mut world).await;
     let first = world.get("/v1/campaigns?limit=3").await.ok();
@@ -117,7 +117,7 @@ async fn rows_that_come_between_pages_shift_nothing(options: PgPoolOptions, conn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_cursor_fits_its_own_query_only(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_cursor_of_another_query(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shops(&mut world).await;
     let page = world.get("/v1/campaigns?limit=3").await.ok();

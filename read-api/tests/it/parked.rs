@@ -49,7 +49,7 @@ fn assert_settled(reply: &Reply) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn numbers_that_lack_something_say_so_until_they_have_it(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn incomplete_numbers_have_a_warning_until_retried(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let before = world.get(&metrics(1)).await.ok();
     assert_settled(&before);
@@ -114,7 +114,7 @@ async fn numbers_that_lack_something_say_so_until_they_have_it(options: PgPoolOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_first_of_a_source_that_waits_is_missed(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn parked_first_event_of_a_source_is_reported(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     forbid(&world).await;
     world.given([pushing(2, "mailer", "email"), clicks(2, 1, "2026-11-18T11:00:00Z", 5)]).await;
@@ -131,7 +131,7 @@ async fn the_first_of_a_source_that_waits_is_missed(options: PgPoolOptions, conn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_whose_changes_wait_says_so(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn campaign_with_parked_changes_has_a_warning(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let renamed = CampaignEvent::CampaignRenamed { name: "Boots".to_owned(), at: at("2026-11-22T12:00:00Z") };
     let head = world.append(world.workspace, [changed(1, renamed)]).await;

@@ -19,7 +19,7 @@ async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn bad_parameters_are_named(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_invalid_parameters_by_name(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let metrics = format!("/v1/campaigns/{}/metrics", campaign(1));
     for (path, query, field) in [
@@ -93,7 +93,7 @@ fn nested(levels: usize) -> Value {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_invalid_reports_by_field(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let many: Vec<String> = (0..1001).map(|n| format!("s{n}")).collect();
     for (query, field) in [
@@ -155,7 +155,7 @@ async fn bad_reports_are_named(options: PgPoolOptions, connect: PgConnectOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn document_describes_every_route(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let document = world.get("/openapi.json").await.ok().body;
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -212,7 +212,7 @@ async fn the_document_describes_every_route(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_catalogue_lists_every_measure(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn catalogue_lists_every_measure(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let reply = world.get("/v1/measures").await.ok();
     let find = |name: &str| {

@@ -75,7 +75,7 @@ async fn filters_are_joined_by_and_or_and_not(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_filters_freshness_is_that_of_what_it_lets_in(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn freshness_covers_filtered_sources_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     world.given([completed(1, "2026-11-22T11:00:00Z", "2026-11-22T11:00:00Z", Grain::QuarterHour)]).await;
@@ -212,7 +212,7 @@ async fn totals_of_final_rows_are_final(options: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn gaps_are_filled_as_asked(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn fills_gaps_as_requested(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     world.given([completed(1, "2026-11-22T11:00:00Z", "2026-11-20T00:00:00Z", Grain::Day)]).await;
@@ -240,7 +240,7 @@ fn added(reply: &Reply, rows: &str) -> i64 {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn totals_are_those_of_all_pages(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn totals_cover_all_pages(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     let mut dollars = definition("dollars", "paid_social", SourceKind::Push);
@@ -280,7 +280,7 @@ async fn totals_are_those_of_all_pages(options: PgPoolOptions, connect: PgConnec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_bucket_that_corresponds_to_none_names_none(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn bucket_without_counterpart_is_null(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     shop(&mut world).await;
     let compared = async |from: &str, to: &str, than: Value| {
@@ -300,7 +300,7 @@ async fn a_bucket_that_corresponds_to_none_names_none(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_takes_too_long_is_cancelled(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn cancels_slow_reports(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect.clone()).await;
     shop(&mut world).await;
     let hasty = world.hasty(&connect).await;
@@ -318,7 +318,7 @@ async fn what_takes_too_long_is_cancelled(options: PgPoolOptions, connect: PgCon
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_nobody_waits_for_any_more_is_ended(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn ends_reports_of_disconnected_callers(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect.clone()).await;
     shop(&mut world).await;
     let router =

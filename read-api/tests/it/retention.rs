@@ -35,7 +35,7 @@ fn query(from: &str, granularity: &str, zone: &str) -> Value {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn who_reaches_back_beyond_what_is_kept_is_told(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn warns_of_dropped_months(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     years(&mut world).await;
     let now = at("2026-11-22T12:00:00Z");
@@ -71,7 +71,7 @@ async fn who_reaches_back_beyond_what_is_kept_is_told(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_was_stated_is_kept_by_itself(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn retention_of_statements_is_separate(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     years(&mut world).await;
     let now = at("2026-11-22T12:00:00Z");
@@ -86,7 +86,7 @@ async fn what_was_stated_is_kept_by_itself(options: PgPoolOptions, connect: PgCo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn corrections_are_kept_by_themselves(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn retention_of_corrections_is_separate(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     years(&mut world).await;
     let (then, now) = ("2025-12-31T10:00:00Z", at("2026-11-22T12:00:00Z"));
@@ -106,7 +106,7 @@ async fn corrections_are_kept_by_themselves(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn coarser_sums_answer_for_longer(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn coarser_sums_are_kept_longer(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     years(&mut world).await;
     let now = at("2026-11-22T12:00:00Z");

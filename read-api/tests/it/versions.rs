@@ -49,7 +49,7 @@ fn assert_unchanged(again: &Reply, before: &Reply) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_304_refreshes_the_headers(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn returns_304_with_current_headers(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let before = world.get(&metrics()).await.ok();
     assert_eq!(before.header("data-position"), "epoch=1, applied=6, head=6");
@@ -68,7 +68,7 @@ async fn a_304_refreshes_the_headers(options: PgPoolOptions, connect: PgConnectO
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_what_touches_a_campaigns_range_moves_it(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn version_moves_with_events_in_the_range_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let before = world.get(&metrics()).await.ok();
     for unrelated in [
@@ -101,7 +101,7 @@ async fn only_what_touches_a_campaigns_range_moves_it(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn days_of_other_zones_move_the_month_that_they_are_shown_in(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn days_of_other_zones_move_their_displayed_month(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let first = format!("/v1/campaigns/{}/metrics?date_from=2026-11-01&date_to=2026-11-01&time_zone=UTC", campaign(1));
     let mut last = world.get(&first).await.ok();
@@ -115,7 +115,7 @@ async fn days_of_other_zones_move_the_month_that_they_are_shown_in(options: PgPo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_clock_moves_it_at_boundaries_only(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn version_moves_with_the_clock_at_boundaries_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
     let path = format!("/v1/campaigns/{}/metrics?date_from=2026-11-20&date_to=2026-11-22&time_zone=UTC", campaign(1));
@@ -140,7 +140,7 @@ async fn the_clock_moves_it_at_boundaries_only(options: PgPoolOptions, connect: 
 
 /// Whatever happens, in whatever order, at whatever time: an ETag that comes again stands for the same body, to the byte.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_body_is_a_function_of_its_version(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn body_depends_on_its_version_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let one = json!([campaign(1).to_string()]);
     let paths = [
@@ -232,7 +232,7 @@ fn anything(random: &mut StdRng, step: i64) -> Given {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_report_of_all_campaigns_moves_with_any(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn report_of_all_campaigns_moves_with_any(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let query =
         json!({"date_from": "2026-11-01", "date_to": "2026-11-30", "time_zone": "UTC", "group_by": ["campaign"]});
@@ -256,7 +256,7 @@ async fn a_report_of_all_campaigns_moves_with_any(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_filter_by_status_moves_with_the_clock(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn filter_by_status_moves_with_the_clock(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     world.given([changed(1, CampaignEvent::CampaignLaunched { at: at("2026-11-22T12:00:00Z") })]).await;
     let active = json!({"date_from": "2026-11-20", "date_to": "2026-11-20", "measures": ["clicks"],
@@ -272,7 +272,7 @@ async fn a_filter_by_status_moves_with_the_clock(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn both_ways_to_ask_have_one_etag(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn post_and_get_have_the_same_etag(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     let one = json!({"measures": ["cpc", "clicks", "clicks"], "group_by": ["source", "channel"], "date_from": "2026-11-01",
                      "date_to": "2026-11-30", "filters": {"channel": ["paid_search", "email"], "source": []}, "limit": 100});

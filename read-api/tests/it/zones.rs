@@ -49,7 +49,7 @@ async fn kathmandus_days_begin_at_a_quarter_past(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_cut_adds_up_to_the_same(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn every_granularity_has_the_same_sum(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     // Clocks change in Lord Howe on 2026-10-04 (30 minutes) and in Berlin on 2026-10-25.
     let start = at("2026-10-01T00:07:00Z");
@@ -225,7 +225,7 @@ async fn coarse_statements_are_left_out_of_finer_rows_and_named(options: PgPoolO
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn hours_that_reach_over_an_edge_stand_where_they_begin(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn hours_across_an_edge_count_where_they_begin(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     let hours: &[(&str, &[(Measure, i64)])] =
         &[("2026-11-20T17:00:00Z", &[(Measure::Clicks, 1)]), ("2026-11-20T18:00:00Z", &[(Measure::Clicks, 10)])];
@@ -240,7 +240,7 @@ async fn hours_that_reach_over_an_edge_stand_where_they_begin(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_date_that_the_zone_skipped_belongs_to_the_day_before(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn skipped_date_belongs_to_the_day_before(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = world(options, connect).await;
     // Apia went from the 29th to the 31st; the source's zone did not.
     world

@@ -1,6 +1,6 @@
-//! A whole dashboard: many reports, all answered at one position from one snapshot; by POST, and by a GET that caches can keep.
+//! Dashboards: many reports, all answered at one position from one snapshot, by POST or by a cacheable GET.
 
-mod request; // the reports, each as it was sent
+mod request; // the reports as sent
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl PinDates for DashboardRequest {
                     let dates = (resolved.query.date_from, resolved.query.date_to);
                     DashboardEntry::Report(Box::new(with_dates(report, dates)))
                 }
-                // What is refused is refused as it was sent.
+                // An invalid report stays as it was sent.
                 _ => entry.clone(),
             };
             (name.clone(), entry)
@@ -44,9 +44,9 @@ impl PinDates for DashboardRequest {
 
 /// Run many reports at one position
 ///
-/// Each report succeeds or fails by itself. Its member of `data` is the answer of `POST /v1/reports` at the same position, or
-/// has the `problem`. `ETag` and `meta.version` cover all reports together. `Content-Location` names the GET with the same
-/// answer, which can be cached and answers 304.
+/// Each report succeeds or fails by itself. Its member of `data` is the answer of `POST /v1/reports` at the same
+/// position, or has the `problem`. `ETag` and `meta.version` cover all reports together. `Content-Location` names the
+/// GET with the same answer, which can be cached and answers 304.
 #[utoipa::path(
     post,
     path = "/v1/dashboards",
@@ -55,7 +55,11 @@ impl PinDates for DashboardRequest {
     params(PostedParams),
     request_body = DashboardRequest,
     responses(
-        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile<'static>>>),
+        (
+            status = 200,
+            description = "The reports, by name.",
+            body = Envelope<'static, BTreeMap<String, Tile<'static>>>,
+        ),
         DashboardProblems,
     )
 )]
@@ -75,7 +79,11 @@ pub(crate) async fn post(
     tag = "numbers",
     params(CacheableParams),
     responses(
-        (status = 200, description = "The reports, by name.", body = Envelope<'static, BTreeMap<String, Tile<'static>>>),
+        (
+            status = 200,
+            description = "The reports, by name.",
+            body = Envelope<'static, BTreeMap<String, Tile<'static>>>,
+        ),
         (status = 304, description = "Nothing changed since the version of `If-None-Match`."),
         DashboardProblems,
     )
@@ -89,7 +97,7 @@ pub(crate) async fn get(
 
 async fn answer(caller: ReadContext, sent: ReportInput<DashboardRequest>) -> Result<Response, ApiError> {
     sent.request.check()?;
-    // What the address says holds for all of them.
+    // The parameters of the address apply to all reports.
     sent.data_state(None)?;
     let entry = |name: &String, entry: &DashboardEntry| {
         let refused = |problem: Problem| dashboard::DashboardEntry::Refused(named_problem(name, problem).into());

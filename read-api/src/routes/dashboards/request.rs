@@ -1,4 +1,4 @@
-//! A dashboard as it was sent. Each report is read by itself, so that one which is none fails no other.
+//! A dashboard as it was sent. Each report is read separately, so that an invalid one fails no other.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,12 +37,12 @@ pub(crate) struct DashboardRequest {
 
 json_objects!(DashboardRequest);
 
-/// The reports by their names, each as it was sent.
+/// The reports by name, each as it was sent.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub(super) struct Reports(pub(super) BTreeMap<String, DashboardEntry>);
 
-/// One report of several.
+/// One report of a dashboard.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub(super) enum DashboardEntry {
@@ -50,7 +50,7 @@ pub(super) enum DashboardEntry {
     Misshapen(MalformedReport),
 }
 
-/// What was sent as a report and is none.
+/// A member that is not a valid report.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub(super) struct MalformedReport {
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Reports {
 }
 
 impl DashboardRequest {
-    /// That it is a dashboard, whatever its reports are.
+    /// Checks the dashboard, but not its reports.
     pub(super) fn check(&self) -> Result<(), ReadError> {
         let mut fields = FieldErrors::default();
         if !(1..=MAX_REPORTS).contains(&self.reports.0.len()) {

@@ -158,7 +158,7 @@ impl Asked {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_statement_goes_by_an_index(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn every_statement_uses_an_index(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(options, connect.clone()).await;
     if let Err(error) = world.admin.execute("LOAD 'auto_explain'").await {
         println!("SKIPPED: PostgreSQL's auto_explain is not there: {error}");

@@ -1,4 +1,4 @@
-//! A client of the command API, as an integrator would write one: it retries what can be retried, with the same key.
+//! A client of the command API, like that of an integrator. It repeats failed requests with the same idempotency key.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -25,48 +25,48 @@ pub struct ApiClient {
     attempts: u32,
 }
 
-/// What the server answered, whether it took the request or not.
+/// The server's answer, a success or an error.
 #[derive(Debug, Clone)]
 pub struct ApiResponse {
-    /// What was asked.
-    pub asked: Url,
+    /// The URL of the request.
+    pub url: Url,
     /// The status.
     pub status: StatusCode,
-    /// The body; null when there was none or it was no JSON.
+    /// The body; null if there was none or it was not JSON.
     pub body: Value,
 }
 
-/// Why there is no answer to go on with.
+/// An error of a request.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// The key cannot stand in a header.
+    /// The key contains characters that are invalid in a header.
     #[error("the API key holds characters that no key has")]
     Key,
-    /// The server's address is no base for the API's paths.
+    /// The server's address cannot be the base of the API's paths.
     #[error("`{0}` is not the address of a server, such as http://127.0.0.1:8081")]
     Address(String),
     /// The client could not be built.
     #[error("cannot prepare the HTTP client")]
     Build(#[source] reqwest::Error),
-    /// The connection failed each time.
+    /// The connection failed at every attempt.
     #[error("no answer from {server} after {attempts} attempts")]
     Lost {
-        /// Where.
+        /// The server's address.
         server: String,
-        /// How often.
+        /// The number of attempts.
         attempts: u32,
-        /// Why, the last time.
+        /// The last error.
         #[source]
         source: reqwest::Error,
     },
-    /// The server answered with a refusal.
-    #[error("{asked} answered {status}: {problem}")]
+    /// The server answered with an error.
+    #[error("{url} answered {status}: {problem}")]
     Refused {
-        /// What was asked.
-        asked: Url,
+        /// The URL of the request.
+        url: Url,
         /// The status.
         status: StatusCode,
-        /// Its words.
+        /// The problem.
         problem: String,
     },
 }
@@ -89,8 +89,8 @@ impl ApiClient {
         Ok(Self { http, base, attempts: attempts.max(1) })
     }
 
-    /// Posts a body. What the server refuses is an answer; what it cannot take now is tried again.
-    /// The path is given in parts, whatever characters they hold.
+    /// Posts a body. An error status is an answer, except a temporary one, which is retried. The path comes in segments
+    /// with any characters.
     pub async fn post(
         &self,
         path: &[&str],
@@ -100,7 +100,7 @@ impl ApiClient {
         self.send(Method::POST, path, body, idempotency_key).await
     }
 
-    /// Puts a body; otherwise as [`Self::post`].
+    /// Puts a body; otherwise like [`Self::post`].
     pub async fn put(
         &self,
         path: &[&str],
@@ -127,20 +127,20 @@ impl ApiClient {
             let answered = match request.send().await {
                 Ok(response) => {
                     let status = response.status();
-                    let asked = retry_after(response.headers());
+                    let requested_pause = retry_after(response.headers());
                     // A body that breaks off is a lost answer, not an empty one.
-                    response.bytes().await.map(|body| (status, asked, body))
+                    response.bytes().await.map(|body| (status, requested_pause, body))
                 }
                 Err(error) => Err(error),
             };
-            let asked = match answered {
-                Ok((status, asked, body)) => {
+            let requested_pause = match answered {
+                Ok((status, requested_pause, body)) => {
                     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                    let answer = ApiResponse { asked: url.clone(), status, body };
+                    let answer = ApiResponse { url: url.clone(), status, body };
                     if attempt == self.attempts || !answer.is_passing() {
                         return Ok(answer);
                     }
-                    asked
+                    requested_pause
                 }
                 Err(error) if error.is_builder() => return Err(ClientError::Build(error)),
                 Err(source) if attempt == self.attempts => {
@@ -148,7 +148,7 @@ impl ApiClient {
                 }
                 Err(_) => None,
             };
-            tokio::time::sleep(asked.unwrap_or_else(|| pause(attempt))).await;
+            tokio::time::sleep(requested_pause.unwrap_or_else(|| pause(attempt))).await;
             attempt += 1;
         }
     }
@@ -163,13 +163,13 @@ impl ApiClient {
 }
 
 impl ApiResponse {
-    /// The body if the server took the request, its refusal as an error otherwise.
+    /// The body of a success, or the problem as an error.
     pub fn accepted(self) -> Result<Value, ClientError> {
         if self.status.is_success() {
             return Ok(self.body);
         }
         let problem = self.problem();
-        Err(ClientError::Refused { asked: self.asked, status: self.status, problem })
+        Err(ClientError::Refused { url: self.url, status: self.status, problem })
     }
 
     /// Whether the same request may succeed a moment later.
@@ -186,12 +186,12 @@ impl ApiResponse {
         overtaken || busy.contains(&self.status)
     }
 
-    /// The stable name of the problem: the last part of its `type`.
+    /// The code of the problem: the last part of its `type`.
     pub fn problem_code(&self) -> &str {
         self.body["type"].as_str().and_then(|kind| kind.rsplit('/').next()).unwrap_or_default()
     }
 
-    /// The problem in a sentence: title, detail and the fields that it names.
+    /// The problem in a sentence: title, detail and fields.
     pub fn problem(&self) -> String {
         let mut words = self.body["title"].as_str().unwrap_or("no problem was named").to_owned();
         if let Some(detail) = self.body["detail"].as_str() {
@@ -211,7 +211,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }
 
-/// Doubles with each attempt; half of it is chance, so that callers who failed together do not come back together.
+/// A pause that doubles with each attempt. Half of it is random, so that callers who failed together do not return
+/// together.
 fn pause(attempt: u32) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_PAUSE);
     let half = whole / 2;

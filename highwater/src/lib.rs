@@ -1,32 +1,32 @@
-//! Highwater as a program: what its binary is made of, and what a test needs to run a whole system in process.
+//! Highwater as a program: the parts of its binary, and what a test needs to run a whole system in process.
 
-pub mod client; // a client of the command API, for the two below
+pub mod client; // a client of the command API
 pub mod commands; // one file each
 pub mod config; // flags over environment over file over defaults
-pub mod demo; // the demo workspace's own life
-pub mod import; // files in
+pub mod demo; // the demo workspace
+pub mod import; // import of files
 pub mod system; // any mix of roles in this process: what `serve`, `dev` and tests run
-pub mod tls; // the provider of cryptography
-pub mod workspace; // opening one
+pub mod tls; // the cryptography provider
+pub mod workspace; // opening a workspace
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A request makes dozens of small allocations, which end on another thread than they began on: a quarter of a kept
-/// read was glibc's malloc.
+/// The allocator. A request makes dozens of small allocations, which are freed on another thread than they were made
+/// on. A quarter of a cached read was spent in glibc's malloc.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Runs a command to its end. What it cannot do is told on stderr, with its causes.
+/// Runs a command. Prints its error to stderr, with the causes.
 pub fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let done =
         tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(command));
     match done {
         Ok(code) => code,
         Err(error) => {
-            // Nobody is left to tell that stderr is gone.
+            // If stderr is closed, there is nowhere to write.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }

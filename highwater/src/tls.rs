@@ -1,7 +1,7 @@
-//! The one provider of cryptography in a process that speaks TLS as a client.
+//! The cryptography provider of a process that uses TLS as a client.
 
-/// Makes ring the process's provider. A second call changes nothing.
+/// Installs ring as the process's provider. A second call changes nothing.
 pub fn install_provider() {
-    // The error only says that a provider is installed.
+    // The error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -18,19 +18,19 @@ use sqlx::PgPool;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-/// Why a workspace was not opened.
+/// The error of opening a workspace.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The database cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Its name cannot be taken.
+    /// Its name is taken or invalid.
     #[error(transparent)]
     Name(#[from] OpenWorkspaceError),
     /// Its first event was not appended.
     #[error("cannot write the workspace's first event")]
     Append(#[from] AppendError),
-    /// Its first event cannot be written down.
+    /// Its first event cannot be serialised.
     #[error("cannot encode the workspace's first event")]
     Encode(#[from] serde_json::Error),
     /// The database failed.
@@ -38,8 +38,8 @@ pub enum OpenError {
     Database(#[from] sqlx::Error),
 }
 
-/// Finds the workspace of this name, or opens it. One whose first event is missing, because its opening broke off, gets
-/// it.
+/// Finds the workspace of this name, or opens it. It also appends a first event that is missing after an interrupted
+/// opening.
 pub async fn find_or_open(
     admin: &PgPool,
     database: &DatabaseConfig,
@@ -52,7 +52,7 @@ pub async fn find_or_open(
     if find_workspace(admin, name).await?.is_none() {
         let mut connection = admin.acquire().await?;
         match open_workspace(&mut connection, name, now).await {
-            // Another process was quicker.
+            // Another process opened it first.
             Ok(_) | Err(OpenWorkspaceError::NameTaken(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -63,7 +63,7 @@ pub async fn find_or_open(
     Ok(workspace)
 }
 
-/// The first event rests on an empty stream, so that it is written once.
+/// Appends the first event to an empty stream, so that it is written once.
 async fn append_first(
     database: &DatabaseConfig,
     workspace: i32,

@@ -207,7 +207,7 @@ async fn operators_commands_work_on_a_running_a_killed_and_a_stopped_system() {
 }
 
 #[tokio::test]
-async fn a_directory_without_a_database_is_refused_and_left_alone() {
+async fn rejects_directory_without_a_database() {
     let directory = data_dir();
     let output = operate(directory.path(), "status").await;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -217,7 +217,7 @@ async fn a_directory_without_a_database_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn the_directory_wins_over_the_environment_and_says_so() {
+async fn data_directory_overrides_the_environment() {
     let directory = data_dir();
     let dev = start(directory.path()).await;
     let output = Command::new(env!("CARGO_BIN_EXE_highwater"))

@@ -104,7 +104,7 @@ async fn importing_a_then_b_then_a_ends_at_a(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_second_run_appends_nothing(pool: PgPool) {
+async fn second_import_appends_nothing(pool: PgPool) {
     let system = start(&pool).await;
     said(&import(&system, A, &["--complete-through", "2026-01-02"]).await, true);
     let after_first = head(&pool).await;
@@ -132,8 +132,8 @@ async fn names_bad_lines_and_sends_the_rest(pool: PgPool) {
     let file = format!("{A}03.01.2026,Ads,Sale,many,\n02.01.2026,Ads,Sale,21,\n");
     let told = said(&import(&system, &file, &["--complete-through", "2026-01-02"]).await, false);
     assert!(told.contains("line 5 clicks `many`"), "{told}");
-    assert!(told.contains("line 6 says the same source, campaign and date as line 3"), "{told}");
-    assert!(told.contains("not said to be complete"), "{told}");
+    assert!(told.contains("line 6 repeats the source, campaign and date of line 3"), "{told}");
+    assert!(told.contains("not reported complete"), "{told}");
     let days: Vec<String> = stated(&pool).await.into_iter().map(|(_, day, ..)| day).collect();
     assert_eq!(days, ["2026-01-01", "2026-01-01", "2026-01-01"]);
     system.shutdown().await.unwrap();

@@ -1,4 +1,4 @@
-//! Lengths of time as people say them.
+//! Durations for people.
 
 use chrono::TimeDelta;
 
@@ -19,9 +19,9 @@ mod tests {
 
     #[test]
     fn age_has_at_most_two_units() {
-        for (seconds, said) in [(-3, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")]
+        for (seconds, text) in [(-3, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")]
         {
-            assert_eq!(age(TimeDelta::seconds(seconds)), said);
+            assert_eq!(age(TimeDelta::seconds(seconds)), text);
         }
     }
 }

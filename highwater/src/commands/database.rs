@@ -1,4 +1,4 @@
-//! Which database an operator's command works on: the configured one, or that of a `highwater dev`.
+//! The database of an operator's command: the configured one, or that of a `highwater dev`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use crate::config::{Config, ConfigSources};
 use crate::system;
 
-/// The exit status of what was interrupted, as shells have it for SIGINT.
+/// The exit status of an interrupted command, as shells use it for SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
 /// The option that names the database of a `highwater dev`.
@@ -28,11 +28,11 @@ pub struct DatabaseArgs {
     data_dir: Option<PathBuf>,
 }
 
-/// Which signal ends a command on a data directory at once.
+/// The signal that ends a command on a data directory at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndsAt {
     FirstSignal,
-    /// At the first one the command itself ends what it does, where it can go on later.
+    /// The second one. At the first, the command stops by itself where it can resume later.
     SecondSignal,
 }
 
@@ -49,8 +49,8 @@ impl DatabaseArgs {
         match &self.data_dir {
             Some(data_dir) => run_in(data_dir, config, ends_at, command).await,
             None if config.database.url.expose_secret().is_empty() => bail!(
-                "which database? Set HIGHWATER_DATABASE_URL, or `database.url` in the file given with --config, or name the data \
-                 directory of a `highwater dev` with --data-dir"
+                "which database? Set HIGHWATER_DATABASE_URL, or `database.url` in the file given with --config, or \
+                 name the data directory of a `highwater dev` with --data-dir"
             ),
             None => {
                 config.database()?;
@@ -72,7 +72,7 @@ async fn run_in(
     let mut stops = signals()?;
     let postgres = tokio::select! {
         attached = AttachedPostgres::attach(LocalPostgresConfig::new(data_dir)) => attached?,
-        // What was started is stopped as it is dropped.
+        // The drop stops what was started.
         _ = stops.next() => return Ok(ExitCode::from(INTERRUPTED)),
     };
     config.database.url = postgres.url();
@@ -96,7 +96,7 @@ async fn run_in(
     Ok(code)
 }
 
-/// A directory that another version of this program left has another schema.
+/// The data directory of another version of this program has another schema.
 async fn check_schema(database: &DatabaseConfig, data_dir: &Path) -> anyhow::Result<()> {
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     let checked = system::check_schema(&admin).await;
@@ -110,13 +110,13 @@ async fn detach(postgres: AttachedPostgres, stopped: impl Future<Output = ()>) -
     }
     tokio::select! {
         detached = postgres.detach() => Ok(detached?),
-        // Stopped as it is dropped.
+        // The drop stops it.
         () = stopped => Ok(()),
     }
 }
 
-/// Tells a person something that is no part of the command's output.
+/// Writes a note that is not part of the command's output.
 fn say(note: &str) {
-    // Nobody is left to tell that stderr is gone.
+    // If stderr is closed, there is nowhere to write.
     let _ = writeln!(std::io::stderr(), "note: {note}");
 }

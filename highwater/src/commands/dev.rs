@@ -28,17 +28,17 @@ use crate::demo::traffic;
 use crate::system::{self, Listeners, RunningSystem, SystemConfig};
 use crate::workspace;
 
-/// The key that everyone knows.
+/// The well-known development key.
 const DEVELOPMENT_KEY: &str = "hw_dev";
-/// What the workspace's key is called.
+/// The name of the workspace's key.
 const KEY_NAME: &str = "highwater dev";
-/// Attempts of the demo's requests: it waits out a restart of its database.
+/// The attempts at the demo's requests, enough for a restart of its database.
 const ATTEMPTS: u32 = 8;
 
-/// A line for each request of the demo's integrations would bury everything else.
+/// The filter of log lines. A line for each request of the demo's integrations would hide all others.
 const FILTER: &str = "info,highwater::request=warn,sqlx::postgres::notice=warn";
 
-/// What `dev` is told.
+/// The arguments of `dev`.
 #[derive(Debug, clap::Args)]
 pub struct DevArgs {
     /// Where the private PostgreSQL keeps everything. The next start goes on with it, and operator's commands take it
@@ -55,7 +55,12 @@ pub struct DevArgs {
     #[arg(long, value_name = "KEY", default_value = DEVELOPMENT_KEY)]
     api_key: SecretString,
     /// Observations a second that the demo's integrations send; 0: no campaigns, no sources, no traffic.
-    #[arg(long, value_name = "EVENTS_PER_SECOND", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(
+        long,
+        value_name = "EVENTS_PER_SECOND",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(0..=100_000),
+    )]
     traffic: u32,
 }
 
@@ -82,11 +87,11 @@ pub async fn run(options: DevArgs, config: Option<&Path>) -> anyhow::Result<Exit
         ..SystemConfig::all_roles(config.database)
     };
     let mut stops = signals()?;
-    // Addresses first: what cannot be listened on should not cost the start of a database.
+    // The addresses come first, so that an address in use fails before the database starts.
     let doors = Listeners::open(&system)?;
     let started = tokio::select! {
         started = start(&options, &data_dir, doors, &mut system) => started?,
-        // What was started is stopped as it is dropped.
+        // The drop stops what was started.
         _ = stops.next() => return Ok(ExitCode::FAILURE),
     };
     let Started { running, workspace, clock } = started;
@@ -123,7 +128,7 @@ async fn start(
     Ok(Started { running, workspace, clock })
 }
 
-/// The demo workspace, with the key that was asked for and no other of ours.
+/// Prepares the demo workspace with the requested key and no other key of `dev`.
 async fn prepare_workspace(
     database: &DatabaseConfig,
     key: &SecretString,
@@ -137,7 +142,7 @@ async fn prepare_workspace(
     let new = NewKey { workspace: workspace.id, name: KEY_NAME, scopes: &Scope::ALL };
     let ours = insert_key(&mut connection, new, key, clock.now()).await?;
     for other in list_keys(&mut connection, Some(workspace.id)).await? {
-        // A key of an earlier start, which was given another one.
+        // A key of an earlier start with another `--api-key`.
         if other.name == KEY_NAME && other.key_id != ours && other.revoked_at.is_none() {
             revoke_key(&mut connection, other.key_id, clock.now()).await?;
         }
@@ -147,7 +152,7 @@ async fn prepare_workspace(
     Ok(workspace)
 }
 
-/// The demo's life. When it cannot go on, everything else does.
+/// Runs the demo. If it fails, everything else continues.
 async fn demo(
     client: ApiClient,
     workspace: Workspace,
@@ -162,7 +167,7 @@ async fn demo(
     Ok(())
 }
 
-/// Root's data is the system's; anyone else's is in their home.
+/// The default data directory: the system's for root, otherwise in the user's home.
 fn default_data_dir() -> Option<PathBuf> {
     if nix::unistd::geteuid().is_root() {
         return Some(PathBuf::from("/var/lib/highwater"));
@@ -172,7 +177,7 @@ fn default_data_dir() -> Option<PathBuf> {
     data.map(|data| data.join("highwater"))
 }
 
-/// How a client on this machine reaches an API.
+/// The URL of an API for a client on this machine.
 fn url(addr: Option<SocketAddr>, system: &SystemConfig) -> anyhow::Result<String> {
     let mut addr = addr.context("an API is not served")?;
     if addr.ip().is_unspecified() {
@@ -187,7 +192,7 @@ fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, d
     let (command, read) = (url(running.command_addr, system)?, url(running.read_addr, system)?);
     let (key, data_dir) = (key.expose_secret(), data_dir.display());
     let today = chrono_tz::Tz::from_utc_datetime(&TIME_ZONE, &SystemClock::shared().now().naive_utc()).date_naive();
-    let told = format!(
+    let text = format!(
         "\nHighwater is running; Ctrl-C stops it.\n\n\
          command API: {command}  (described by {command}/docs)\n\
          read API: {read}  (described by {read}/docs)\n\
@@ -197,10 +202,11 @@ fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, d
          curl -H 'Authorization: Bearer {key}' {read}/v1/campaigns\n\
          curl -H 'Authorization: Bearer {key}' {read}/v1/freshness\n\
          curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' {read}/v1/reports \\\n  \
-         -d '{{\"measures\":[\"clicks\",\"spend\"],\"date_from\":\"{today}\",\"date_to\":\"{today}\",\"granularity\":\"day\",\"group_by\":[\"channel\"]}}'\n\n",
+         -d '{{\"measures\":[\"clicks\",\"spend\"],\"date_from\":\"{today}\",\"date_to\":\"{today}\",\
+         \"granularity\":\"day\",\"group_by\":[\"channel\"]}}'\n\n",
     );
-    // A reader that has gone away, as in `highwater dev | head`, is no reason to stop.
+    // A closed stdout, as in `highwater dev | head`, is no reason to stop.
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(told.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(())
 }

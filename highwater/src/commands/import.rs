@@ -16,7 +16,7 @@ use crate::import::layout::{Columns, DateFormat};
 use crate::import::plan::Plan;
 use crate::import::send;
 
-/// What can be imported.
+/// The kinds of imports.
 #[derive(Debug, clap::Subcommand)]
 pub enum ImportCommand {
     /// Totals by day, as platforms state them: a CSV file with a header line and one row per source, campaign and date.
@@ -84,7 +84,7 @@ fn measure_column(text: &str) -> Result<(Measure, String), String> {
     Ok((measure, column.to_owned()))
 }
 
-/// The source's name may hold a `=`, the channel's cannot: the last one divides.
+/// Parses a source and its channel. A source's name may contain `=`, a channel's cannot, so the last one separates.
 fn source_channel(text: &str) -> Result<(String, Channel), String> {
     match text.rsplit_once('=') {
         Some((source, channel)) if !source.trim().is_empty() => {

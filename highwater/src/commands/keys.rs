@@ -32,7 +32,7 @@ pub struct KeysArgs {
     command: KeysCommand,
 }
 
-/// What can be done with keys.
+/// The subcommands of `keys`.
 #[derive(Debug, clap::Subcommand)]
 enum KeysCommand {
     /// Make a key and print it. This is the only time that it is shown.
@@ -153,11 +153,11 @@ async fn list_all(admin: &PgPool, list: List) -> anyhow::Result<ExitCode> {
 
 async fn revoke_one(admin: &PgPool, id: Uuid) -> anyhow::Result<ExitCode> {
     let mut connection = admin.acquire().await?;
-    let said = match revoke_key(&mut connection, id, SystemClock::shared().now()).await? {
+    let result = match revoke_key(&mut connection, id, SystemClock::shared().now()).await? {
         Revocation::Revoked => "revoked; processes that have seen it let it go within five seconds".to_owned(),
         Revocation::AlreadyRevoked { at } => format!("was revoked before, at {}", at.format("%Y-%m-%d %H:%M:%SZ")),
         Revocation::Unknown => bail!("there is no key {id}: `highwater keys list` shows them"),
     };
-    writeln!(std::io::stdout(), "{id}: {said}")?;
+    writeln!(std::io::stdout(), "{id}: {result}")?;
     Ok(ExitCode::SUCCESS)
 }

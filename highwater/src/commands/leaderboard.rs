@@ -1,4 +1,4 @@
-//! `highwater leaderboard`: refreshes it on demand.
+//! `highwater leaderboard`: refreshes the leaderboard on demand.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct LeaderboardArgs {
     command: LeaderboardCommand,
 }
 
-/// What can be done with the leaderboard.
+/// The subcommands of `leaderboard`.
 #[derive(Debug, Clone, Copy, clap::Subcommand)]
 enum LeaderboardCommand {
     /// Rank every workspace's campaigns anew. Readers go on meanwhile.
@@ -37,7 +37,7 @@ pub async fn run(args: LeaderboardArgs, config: Option<&Path>) -> anyhow::Result
 }
 
 async fn refresh_now(config: Config) -> anyhow::Result<ExitCode> {
-    // Somebody waits for it: the server must not cut it off.
+    // An operator waits for the refresh, so the server must not cancel it.
     let database = DatabaseConfig { max_connections: 1, statement_timeout_ms: 0, ..config.database };
     let pool = connect(&database, DatabaseRole::Projector).await?;
     let started = Instant::now();

@@ -11,7 +11,7 @@ use platform::telemetry;
 
 use crate::config::ConfigSources;
 
-/// PostgreSQL has much to say of tables that are there already.
+/// The filter of log lines. PostgreSQL notes every table that exists already.
 const FILTER: &str = "info,sqlx::postgres::notice=warn";
 
 /// Runs the command.
@@ -28,7 +28,7 @@ pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Applies what is missing. Several at once wait for each other.
+/// Applies missing migrations. Concurrent runs wait for each other.
 pub(super) async fn migrate(database: &DatabaseConfig) -> anyhow::Result<()> {
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     MIGRATOR.run(&admin).await.context("cannot migrate the database")?;

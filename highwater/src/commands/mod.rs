@@ -1,16 +1,16 @@
 //! The commands: one file each, with its arguments and a `run`.
 
-mod age; // lengths of time, for people
-pub mod database; // which one an operator's command works on
+mod age; // durations for people
+pub mod database; // the database of an operator's command
 pub mod dev; // everything on this machine
-pub mod events; // what a log can hold
-pub mod import; // files in
-pub mod keys; // who may call
-pub mod leaderboard; // rank campaigns anew
-pub mod migrate; // the schema
-pub mod parked; // what waits because it cannot be applied
-pub mod replay; // rebuild a projection
-pub mod retention; // for how many months read tables keep their rows
+pub mod events; // types of events and their schemas
+pub mod import; // import of files
+pub mod keys; // API keys
+pub mod leaderboard; // refresh of the leaderboard
+pub mod migrate; // migrations
+pub mod parked; // parked parts
+pub mod replay; // rebuild of a projection
+pub mod retention; // months that the read tables keep
 pub mod serve; // roles against a database
-pub mod status; // how far each projection is
-pub mod verify; // are the rows what the log says
+pub mod status; // progress of the projections
+pub mod verify; // comparison of rows with the log

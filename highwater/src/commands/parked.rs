@@ -1,5 +1,5 @@
-//! `highwater parked`: what of the logs waits because an event cannot be applied; tries it again, or leaves an event
-//! out.
+//! `highwater parked`: lists the parts of logs that wait behind an event that cannot be applied, retries them, or skips
+//! an event.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -28,7 +28,7 @@ pub struct ParkedArgs {
     command: ParkedCommand,
 }
 
-/// What can be done with parked parts.
+/// The subcommands of `parked`.
 #[derive(Debug, clap::Subcommand)]
 enum ParkedCommand {
     /// Show what waits, since when and why.
@@ -75,7 +75,7 @@ pub async fn run(args: ParkedArgs, config: Option<&Path>) -> anyhow::Result<Exit
 }
 
 async fn work(command: ParkedCommand, config: Config) -> anyhow::Result<ExitCode> {
-    // What waits may be much, and is applied in long transactions.
+    // A parked part may be long, and is applied in long transactions.
     let database = DatabaseConfig { max_connections: 2, statement_timeout_ms: 0, ..config.database };
     let pool = connect(&database, DatabaseRole::Projector).await?;
     match command {
@@ -128,14 +128,14 @@ async fn skip_one(pool: &PgPool, skip: Skip) -> anyhow::Result<ExitCode> {
             print_results(pool, &skipped.parts).await
         }
         Err(SkipError::NotParked) => bail!(
-            "{workspace}: {projection} holds back nothing from position {position} on; only an event that is refused can be left \
-             out: `highwater parked list` shows them"
+            "{workspace}: no part of {projection} is parked from position {position} on; only a refused event can be \
+             skipped: `highwater parked list` shows them"
         ),
         Err(error) => Err(error).context("cannot leave the event out"),
     }
 }
 
-/// Says what became of each part. The exit status is 1 if something is still refused.
+/// Prints the result of each part. The exit status is 1 if an event is still refused.
 async fn print_results(pool: &PgPool, tried: &[(ParkedPart, Retried)]) -> anyhow::Result<ExitCode> {
     let names = workspace_names(pool).await?;
     let mut out = std::io::stdout().lock();
@@ -179,13 +179,13 @@ fn table(parts: &[ParkedPart], names: &HashMap<i32, String>) -> Table {
     table
 }
 
-/// Which part, and of which workspace.
+/// The title of a part, with its workspace.
 pub(super) fn title(part: &ParkedPart, names: &HashMap<i32, String>) -> String {
     let campaign = part.campaign_id.map_or_else(String::new, |campaign| format!(", campaign {campaign}"));
     format!("{}: position {} of {}{campaign}", name(part.workspace, names), part.position, stream(part))
 }
 
-/// A stream without its workspace, which stands beside it.
+/// A stream without its workspace, which is printed beside it.
 fn stream(part: &ParkedPart) -> String {
     let id = part.stream_id.split_once('/').map_or(part.stream_id.as_str(), |(_, id)| id);
     format!("{} {id}", part.stream_type)

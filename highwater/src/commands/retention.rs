@@ -1,4 +1,4 @@
-//! `highwater retention`: for how many months the read tables keep their rows. The log is never touched.
+//! `highwater retention`: for how many months the read tables keep their rows. The log stays complete.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub struct RetentionArgs {
     command: RetentionCommand,
 }
 
-/// What can be done with the retention.
+/// The subcommands of `retention`.
 #[derive(Debug, clap::Subcommand)]
 enum RetentionCommand {
     /// Show what each table keeps.
@@ -94,7 +94,7 @@ fn table(kept: &[Retention]) -> Table {
     table
 }
 
-/// What of it holds already.
+/// The part of the retention that is in effect already.
 pub(super) fn standing(kept: &Retention) -> String {
     match kept.dropped_before {
         Some(dropped) if kept.before.is_none_or(|before| before < dropped) => {

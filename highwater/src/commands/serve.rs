@@ -14,7 +14,7 @@ use platform::telemetry;
 use crate::config::ConfigSources;
 use crate::system::{self, ProcessRole, SystemConfig};
 
-/// What `serve` is told.
+/// The arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct ServeArgs {
     /// What this process does.

@@ -27,7 +27,7 @@ use super::database::{DatabaseArgs, EndsAt, INTERRUPTED};
 use super::parked;
 use crate::config::{Config, ConfigSources};
 
-/// What `verify` is told.
+/// The arguments of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// The projection.
@@ -52,9 +52,9 @@ pub struct VerifyArgs {
     database: DatabaseArgs,
 }
 
-/// The exit status when rows differ.
+/// The exit status if rows differ.
 const DIFFERENT: u8 = 1;
-/// The exit status when something could not be verified, and what could be is equal.
+/// The exit status if some rows could not be verified, and all others are equal.
 const UNVERIFIED: u8 = 2;
 
 /// Runs the command. The exit status is 0 if the rows are equal, 1 if some differ, 2 if it could not be found out.
@@ -65,7 +65,7 @@ pub async fn run(options: VerifyArgs, config: Option<&Path>) -> anyhow::Result<E
     match compared {
         Ok(code) => Ok(code),
         Err(error) => {
-            // Not 1: that would say that rows differ. Nobody is left to tell that stderr is gone.
+            // Not 1, which means that rows differ. If stderr is closed, there is nowhere to write.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             Ok(ExitCode::from(UNVERIFIED))
         }
@@ -74,7 +74,7 @@ pub async fn run(options: VerifyArgs, config: Option<&Path>) -> anyhow::Result<E
 
 async fn compare(options: &VerifyArgs, config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.telemetry)?;
-    // The rebuild and the comparison are long statements; the server must not cut them off.
+    // The rebuild and the comparison are long statements, which the server must not cancel.
     let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database.clone() };
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     let names = workspace_names(&admin).await?;
@@ -102,7 +102,7 @@ async fn compare(options: &VerifyArgs, config: Config) -> anyhow::Result<ExitCod
         }
     };
     shown.clear();
-    // The server may be stopped next, and would end the sessions of an open pool with an error.
+    // The server may be stopped next, which would end the sessions of an open pool with an error.
     pool.close().await;
     let verified = verified?;
     let outcome = Outcome::of(&verified.workspaces, verified.interrupted);
@@ -125,7 +125,7 @@ async fn request(options: &VerifyArgs, config: &Config, admin: &PgPool) -> anyho
     Ok(VerifyRequest { workspaces, sample, memory: config.projector.replay_memory() })
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Equal,
@@ -135,7 +135,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    /// A difference that was found is one whatever else happened.
+    /// A difference counts, whatever else happened.
     fn of(workspaces: &[Verification], interrupted: bool) -> Self {
         if workspaces.iter().any(|workspace| workspace.differences() > 0) {
             Self::Different
@@ -167,7 +167,7 @@ impl Outcome {
     }
 }
 
-/// Where findings and progress go: findings to stdout, progress to a terminal only.
+/// The output of a run: findings on stdout, progress on a terminal only.
 struct VerifyProgressView<'a> {
     options: &'a VerifyArgs,
     sample: Option<Sample>,
@@ -209,7 +209,7 @@ impl<'a> VerifyProgressView<'a> {
         let line =
             if self.options.json { as_json(&name, difference).to_string() } else { format!("{name}: {difference}") };
         let print = || {
-            // Whoever read this does not want more; the exit status still says it.
+            // A closed stdout loses the line; the exit status still shows the result.
             let _ = writeln!(std::io::stdout(), "{line}");
         };
         match &self.bar {

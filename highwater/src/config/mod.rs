@@ -1,8 +1,8 @@
-//! What a process is configured by: flags over environment over file over defaults.
+//! The configuration of a process: flags over environment over file over defaults.
 //!
 //! `highwater.example.toml` documents every key. A variable of the environment is named after its key, with `__`
-//! between the section and the field: `HIGHWATER_COMMAND__ADDR`. One has a shorter name besides,
-//! `HIGHWATER_DATABASE_URL`. Variables without `__` are left alone, because orchestrators set such names by themselves.
+//! between the section and the field: `HIGHWATER_COMMAND__ADDR`. `HIGHWATER_DATABASE_URL` is a shorter name for one of
+//! them. Variables without `__` are ignored, because orchestrators set such names by themselves.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,27 +21,27 @@ use thiserror::Error;
 
 use crate::system::ProjectorLimits;
 
-/// Everything that `serve` and the operator's commands need to know.
+/// The configuration of `serve` and of the operator's commands.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// How to reach the database.
+    /// The database.
     #[serde(default)]
     pub database: DatabaseConfig,
     /// Logs.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
-    /// How the command API listens.
+    /// The listener of the command API.
     pub command: HttpConfig,
-    /// How the read API listens.
+    /// The listener of the read API.
     pub read: HttpConfig,
-    /// Results that the read API keeps.
+    /// The cache of the read API.
     #[serde(default)]
     pub results: ResultsConfig,
     /// The projector.
     #[serde(default)]
     pub projector: ProjectorConfig,
-    /// How the process ends.
+    /// The shutdown of the process.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
 }
@@ -50,17 +50,17 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProjectorConfig {
-    /// Where a process answers /healthz, /readyz and /metrics, beside the APIs that it serves.
+    /// The address of /healthz, /readyz and /metrics, besides those of the APIs that the process serves.
     pub health_addr: Option<SocketAddr>,
-    /// A projector that has completed no round over the logs for longer is not ready.
+    /// The longest time without a complete round over the logs. After it, the projector is not ready.
     pub max_silence_s: u64,
-    /// A projector that has not applied an older event of its logs is not ready.
+    /// The greatest age of an unapplied event of its logs. Above it, the projector is not ready.
     pub max_lag_s: u64,
-    /// How often the leaderboard is refreshed; 0: only when asked to.
+    /// How often the leaderboard is refreshed. 0: only on demand.
     pub leaderboard_every_s: u64,
-    /// Who rebuilds what an older version built, and builds what a new projection lacks.
+    /// Who rebuilds the epochs of an older version, and builds those of a new projection.
     pub rebuild: Rebuild,
-    /// What a rebuild or a verify may hold of the memory.
+    /// The memory limit of a rebuild or a verification.
     pub replay_memory_mb: u32,
 }
 
@@ -98,7 +98,7 @@ impl From<Rebuild> for RebuildMode {
 }
 
 impl ProjectorConfig {
-    /// From when on it says that it is not ready.
+    /// The limits of readiness.
     pub fn limits(&self) -> ProjectorLimits {
         ProjectorLimits { silence: Duration::from_secs(self.max_silence_s), lag: Duration::from_secs(self.max_lag_s) }
     }
@@ -108,18 +108,18 @@ impl ProjectorConfig {
         (self.leaderboard_every_s > 0).then(|| Duration::from_secs(self.leaderboard_every_s))
     }
 
-    /// What a rebuild or a verify may hold of the memory.
+    /// The memory limit of a rebuild or a verification.
     pub fn replay_memory(&self) -> ReplayMemory {
-        // Out of bounds it was refused when it was loaded.
+        // Loading has rejected values out of bounds.
         ReplayMemory::of_mib(self.replay_memory_mb).unwrap_or_default()
     }
 }
 
-/// Results that the read API keeps.
+/// The cache of the read API.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResultsConfig {
-    /// How much memory they may take; 0: none is kept.
+    /// The memory limit of the cache. 0: nothing is cached.
     pub max_bytes: usize,
 }
 
@@ -129,11 +129,11 @@ impl Default for ResultsConfig {
     }
 }
 
-/// How the process ends.
+/// The shutdown of the process.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShutdownConfig {
-    /// How long requests and batches under way may take to finish after the first signal.
+    /// The longest time for requests and batches in flight to finish after the first signal.
     pub drain_s: u64,
 }
 
@@ -143,41 +143,41 @@ impl Default for ShutdownConfig {
     }
 }
 
-/// A configuration that cannot be worked with.
+/// An invalid configuration.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// The file that was named cannot be read.
+    /// The named file cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// A key that is not one, a value of another type, or a file that is no TOML.
+    /// An unknown key, a value of another type, or a file that is not TOML.
     #[error("configuration: {0}")]
     Shape(String),
-    /// A value that the section refuses.
+    /// A value that its section rejects.
     #[error("configuration: {0}")]
     Value(String),
 }
 
-/// Where a configuration is read from.
+/// The sources of a configuration.
 #[derive(Debug, Default)]
 pub struct ConfigSources {
     /// A TOML file.
     pub file: Option<PathBuf>,
-    /// Variables, as the process found them.
+    /// The variables of the process.
     pub environment: Vec<(String, String)>,
-    /// What flags say, by the key that they overrule.
+    /// The values of flags, by the key that they override.
     pub flags: Vec<(&'static str, Value)>,
-    /// What a command takes for its defaults instead of ours.
+    /// A command's own defaults, which replace the general ones.
     pub defaults: Vec<(&'static str, Value)>,
 }
 
 impl ConfigSources {
-    /// A file, if one was named, and the environment of this process.
+    /// The named file, if there is one, and the environment of this process.
     pub fn of_process(file: Option<&Path>) -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -185,7 +185,7 @@ impl ConfigSources {
         Self { file: file.map(Path::to_owned), environment, ..Self::default() }
     }
 
-    /// Overrules a key, when the flag was given.
+    /// Overrides a key, if the flag was given.
     #[must_use]
     pub fn flag(mut self, key: &'static str, value: Option<impl Into<Value>>) -> Self {
         if let Some(value) = value {
@@ -194,14 +194,14 @@ impl ConfigSources {
         self
     }
 
-    /// Takes another default for a key.
+    /// Replaces the default of a key.
     #[must_use]
     pub fn default_to(mut self, key: &'static str, value: impl Into<Value>) -> Self {
         self.defaults.push((key, value.into()));
         self
     }
 
-    /// Reads and checks everything but the database's address, which not every command needs.
+    /// Reads and validates everything except the database's address, which not every command needs.
     pub fn load(self) -> Result<Config, LoadError> {
         let mut figment = Figment::from(Serialized::default("command.addr", "127.0.0.1:8081"))
             .merge(Serialized::default("read.addr", "127.0.0.1:8082"));
@@ -225,7 +225,7 @@ impl ConfigSources {
 
 impl Config {
     fn validate(&self) -> Result<(), String> {
-        // An API knows one section `http`; here are two of its kind.
+        // Each API validates one section `http`; this file has two of them.
         let in_section =
             |section: &str, error: HttpConfigError| error.to_string().replace("`http.", &format!("`{section}."));
         self.command.validate().map_err(|error| in_section("command", error))?;
@@ -267,7 +267,7 @@ impl Config {
     }
 }
 
-/// The key, what is wrong with it, and where it was read; never the value, which may be a secret.
+/// The key, the error and the source of the value; never the value, which may be a secret.
 fn describe(error: &figment::Error) -> String {
     use figment::error::Kind;
     let errors: Vec<String> = error
@@ -299,7 +299,7 @@ fn describe(error: &figment::Error) -> String {
     errors.join("; ")
 }
 
-/// A provider under a name that people know it by.
+/// A provider with a readable name.
 struct Named<P>(String, P);
 
 impl<P: Provider> Provider for Named<P> {
@@ -312,7 +312,7 @@ impl<P: Provider> Provider for Named<P> {
     }
 }
 
-/// The variables that are settings.
+/// The environment variables that are settings.
 struct Environment(Vec<(String, String)>);
 
 impl Provider for Environment {
@@ -331,7 +331,7 @@ impl Provider for Environment {
             } else {
                 continue;
             };
-            // A URL or a path stays text, whatever it looks like; `[..]`, numbers and booleans are read as such.
+            // Lists, numbers and booleans are parsed; any other text, such as a URL or a path, stays text.
             let value = match text.parse::<Value>() {
                 Ok(value) if path != "database.url" => value,
                 _ => Value::from(text.clone()),

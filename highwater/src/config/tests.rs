@@ -26,7 +26,7 @@ fn defaults_are_the_documented_ones() {
 }
 
 #[test]
-fn the_example_file_spells_the_defaults() {
+fn example_file_has_the_defaults() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../highwater.example.toml");
     let commented = std::fs::read_to_string(&example).unwrap();
     // Settings that have no default value stand behind `#= `.
@@ -37,7 +37,7 @@ fn the_example_file_spells_the_defaults() {
 }
 
 #[test]
-fn the_example_file_documents_every_setting_and_no_other() {
+fn example_file_documents_exactly_the_settings() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../highwater.example.toml");
     let text = std::fs::read_to_string(&example).unwrap().replace("#= ", "");
     let (_file, sources) = with_file(&text);

@@ -1,9 +1,9 @@
-//! The demo workspace's own life: campaigns on five channels and the sources that feed them, each sending what a real
-//! integration would, through the HTTP API like any integrator.
+//! The traffic of the demo workspace: campaigns on five channels and their sources. Each source sends what a real
+//! integration would, through the HTTP API.
 //!
-//! [`scenario`] says what there is, [`volume`] how much of it an hour has. [`observations`], [`statements`] and
-//! [`schedule`] say what a source sends when; they are pure, and the same instant always gives the same figures, so
-//! that a restart says again what was said. [`setup`] registers it all and [`traffic`] sends.
+//! [`scenario`] defines campaigns and sources, [`volume`] the volume of an hour. [`observations`], [`statements`] and
+//! [`schedule`] compute what a source sends and when. They are pure, and the same instant always gives the same
+//! figures, so that a restart repeats the same data. [`setup`] registers everything and [`traffic`] sends.
 
 pub mod observations;
 pub mod scenario;

@@ -1,4 +1,4 @@
-//! What a push source sends: live observations, and hourly ones for the days before the workspace was opened.
+//! The observations of a push source: live ones, and hourly ones for the days before the workspace was opened.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,42 +10,42 @@ use rand::{RngExt, SeedableRng};
 use super::scenario::{DemoSource, Push};
 use super::volume::{Pace, WHOLE, all_parts, hourly, rhythm};
 
-/// How many sent observations a source remembers, to send some of them again.
+/// The number of sent observations that a source remembers, to repeat some of them.
 const REMEMBERED: usize = 256;
-/// One observation in so many is sent again, as a retrying integrator would.
+/// One observation in this many is sent twice, as by a retrying integrator.
 const SENT_TWICE_IN: u32 = 150;
-/// One observation in so many arrives minutes after it happened.
+/// One observation in this many arrives minutes after it happened.
 const STRAGGLER_IN: u32 = 100;
-/// One observation in so many is followed by the retraction of an earlier one: an invalid click, a refund.
+/// One observation in this many is followed by the retraction of an earlier one: an invalid click, a refund.
 const RETRACTED_IN: u32 = 500;
 
 /// An observation about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// The sender's id of it.
+    /// Its id at the sender.
     pub id: String,
     /// The campaign's external id.
     pub campaign: &'static str,
-    /// What happened.
+    /// Its type.
     pub kind: ObservationType,
-    /// When.
+    /// Its time.
     pub occurred_at: DateTime<Utc>,
-    /// How many.
+    /// Its count.
     pub count: u64,
-    /// What it was worth or cost.
+    /// Its value or cost.
     pub value_micros: Option<u64>,
-    /// What else is known of it.
+    /// Its dimensions.
     pub dimensions: BTreeMap<&'static str, &'static str>,
-    /// The id of what it retracts. All that it says beside is when.
+    /// The id of the observation that it retracts. Besides it, only the time is set.
     pub retracts: Option<String>,
 }
 
-/// A push source's live traffic.
+/// The live traffic of a push source.
 pub struct Pusher {
     source: &'static DemoSource,
     rate: u64,
     rng: StdRng,
-    /// Tells this run's ids from those of another.
+    /// Distinguishes the ids of this run from those of others.
     run: u64,
     sent: u64,
     remembered: VecDeque<Draft>,
@@ -59,7 +59,7 @@ impl Pusher {
         Self { source, rate: rate.into(), rng, run, sent: 0, remembered: VecDeque::new() }
     }
 
-    /// What happened from `from` until `until`.
+    /// The observations from `from` until `until`.
     pub fn between(&mut self, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Draft> {
         let millis = u64::try_from((until - from).num_milliseconds()).unwrap_or_default();
         let mut drafts = Vec::new();
@@ -122,7 +122,7 @@ impl Pusher {
         Some(draft)
     }
 
-    /// Takes back something that was sent lately, now and then. It is forgotten, so that it is taken back once.
+    /// Retracts an earlier observation now and then. It is forgotten, so that it is retracted once.
     fn retraction(&mut self, at: DateTime<Utc>) -> Option<Draft> {
         if !self.rng.random_ratio(1, RETRACTED_IN) {
             return None;
@@ -143,8 +143,8 @@ impl Pusher {
     }
 }
 
-/// What a push source would have sent for one hour of the past: one observation for each kind and campaign, as much as
-/// live traffic has at that time of the day. The same hour always gives the same ones.
+/// The observations of a push source for one past hour: one for each kind and campaign, with the volume of live traffic
+/// at that time of day. The same hour always gives the same ones.
 pub fn of_past_hour(source: &DemoSource, hour: DateTime<Utc>, rate: u32) -> Vec<Draft> {
     let sizes: u64 = source.campaigns().map(|campaign| campaign.size).sum();
     let mut drafts = Vec::new();
@@ -173,7 +173,7 @@ pub fn of_past_hour(source: &DemoSource, hour: DateTime<Utc>, rate: u32) -> Vec<
     drafts
 }
 
-/// Whole cents: nobody is billed in millionths.
+/// Whole cents, the smallest unit of a bill.
 fn cents(micros: u64) -> u64 {
     micros / 10_000 * 10_000
 }

@@ -1,4 +1,4 @@
-//! What the demo workspace holds.
+//! The content of the demo workspace.
 
 use domain::bucket::Grain;
 use domain::measure::Measure;
@@ -7,7 +7,7 @@ use domain::source::{SourceKind, SourceRole};
 
 /// The workspace's name.
 pub const WORKSPACE: &str = "demo";
-/// The zone of its days.
+/// The time zone of its days.
 pub const TIME_ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
 /// The currency of its money.
 pub const CURRENCY: &str = "EUR";
@@ -15,32 +15,32 @@ pub const CURRENCY: &str = "EUR";
 /// A campaign. Days count from the day on which the workspace was opened.
 #[derive(Debug, Clone, Copy)]
 pub struct DemoCampaign {
-    /// What every source calls it.
+    /// Its external id at every source.
     pub external_id: &'static str,
-    /// What people call it.
+    /// Its name.
     pub name: &'static str,
-    /// Where it runs.
+    /// Its channels.
     pub channels: &'static [&'static str],
     /// Its first day.
     pub starts: i64,
     /// Its last day.
     pub ends: Option<i64>,
-    /// What it may spend, in whole units of the currency.
+    /// Its budget, in whole units of the currency.
     pub budget: Option<u32>,
-    /// What became of it.
+    /// Its state.
     pub fate: CampaignLifecycle,
-    /// How large it is beside the others of its channel; 0 has no activity yet.
+    /// Its size relative to the others of its channel; 0 has no activity yet.
     pub size: u64,
 }
 
-/// How far a campaign is brought.
+/// The state that the setup brings a campaign to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CampaignLifecycle {
     /// Only drafted.
     Drafted,
     /// Launched; scheduled until its first day.
     Launched,
-    /// Launched, then held.
+    /// Launched, then paused.
     Paused,
 }
 
@@ -164,7 +164,7 @@ const fn campaign(
     DemoCampaign { external_id, name, channels, starts, ends, budget, fate, size }
 }
 
-/// A source and how it behaves.
+/// A source and its behaviour.
 #[derive(Debug, Clone, Copy)]
 pub struct DemoSource {
     /// Its name.
@@ -179,49 +179,48 @@ pub struct DemoSource {
     pub role: SourceRole,
     /// How long after a bucket closes its numbers usually arrive.
     pub expected_delay_s: i64,
-    /// How long after a bucket closes it may still change what it said.
+    /// How long after a bucket closes it may still change its numbers.
     pub restatement_horizon_s: i64,
-    /// In which steps it says that it is complete.
+    /// The steps in which it reports completeness.
     pub grain: Grain,
-    /// Whether it can be relied upon.
+    /// The pattern of its runs.
     pub habit: SyncPattern,
-    /// What it pushes.
+    /// The observations that it pushes.
     pub pushes: &'static [Push],
-    /// What it states.
+    /// The measures that it states.
     pub states: &'static [State],
 }
 
-/// Whether a source's runs can be relied upon.
+/// The pattern of a source's runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncPattern {
     /// Each run ends well, shortly after its quarter of an hour.
     Punctual,
     /// Every other run takes nearly as long as the quarter of an hour that it reports.
     OftenLate,
-    /// Every other run fails at first and ends well some minutes later.
+    /// Every other run fails first and ends well some minutes later.
     SometimesFails,
 }
 
 /// One kind of observation that a source pushes.
 #[derive(Debug, Clone, Copy)]
 pub struct Push {
-    /// What happened.
+    /// The type.
     pub kind: ObservationType,
-    /// How often, beside the other kinds of all sources, in an average hour.
+    /// How often, relative to the other kinds of all sources, in an average hour.
     pub parts: u64,
-    /// How many at once, at least and at most, in an average hour.
+    /// The least and the greatest count of one observation, in an average hour.
     pub count: (u64, u64),
-    /// What one observation is worth or costs, at least and at most, in micros.
+    /// The least and the greatest value or cost of one observation, in micros.
     pub value_micros: Option<(u64, u64)>,
 }
 
-/// One measure that a source states, for a campaign of size 1 in an average hour, per observation a second that is
-/// asked for.
+/// One measure that a source states, for a campaign of size 1 in an average hour, per requested observation a second.
 #[derive(Debug, Clone, Copy)]
 pub struct State {
-    /// What is stated.
+    /// The measure.
     pub measure: Measure,
-    /// How much, in the measure's unit.
+    /// The amount, in the measure's unit.
     pub hourly: u64,
 }
 
@@ -229,7 +228,7 @@ const fn push(kind: ObservationType, parts: u64, count: (u64, u64), value_micros
     Push { kind, parts, count, value_micros }
 }
 
-/// The sources. No two primary ones say the same measure of the same campaign.
+/// The sources. No two primary ones state the same measure of the same campaign.
 pub const SOURCES: &[DemoSource] = &[
     DemoSource {
         name: "google_ads",

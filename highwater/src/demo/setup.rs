@@ -1,5 +1,5 @@
-//! Registers the demo's sources and campaigns and gives them a history. Each step may be repeated: after a restart, or
-//! a stop half way, what is there already stays as it is.
+//! Registers the demo's sources and campaigns and sends their history. Each step is repeatable: after a restart or an
+//! interrupted setup, what exists already stays.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::source::SourceKind;
@@ -12,16 +12,16 @@ use super::statements::{as_of, history_starts, hours, local_date};
 use super::wire;
 use crate::client::{ApiClient, ApiResponse, ClientError};
 
-/// How many days of observations the workspace starts out with. Their ids are taken for a week.
+/// The number of days of observations before the opening. Their ids are kept for a week.
 const PUSHED_DAYS: i64 = 6;
-/// How many days of statements pull sources have.
+/// The number of days of statements before the opening.
 pub const STATED_DAYS: i64 = 14;
-/// How long after the opening the pushed history may still be sent again without falling out of the window of ids.
+/// How long after the opening the pushed history may be sent again within the window of ids.
 const PUSHED_AGAIN_FOR: TimeDelta = TimeDelta::hours(20);
 /// The most items of one request.
 pub const BATCH: usize = 1_000;
 
-/// Brings the workspace to where live traffic can go on.
+/// Sets the workspace up for live traffic.
 pub async fn run(
     client: &ApiClient,
     opened_at: DateTime<Utc>,
@@ -47,12 +47,13 @@ pub async fn run(
     Ok(())
 }
 
-/// Every step has a key of its own, so that a step that was done is not done again over what a person changed since.
+/// Creates a campaign step by step. Every step has its own key, so that a repetition does not overwrite later changes
+/// of a user.
 async fn create(client: &ApiClient, campaign: &DemoCampaign, opened_at: DateTime<Utc>) -> Result<(), ClientError> {
     let key = |step: &str| format!("demo-{step}-{}", campaign.external_id);
     let body = wire::campaign(campaign, local_date(opened_at));
     let answer = client.post(&["v1", "campaigns"], &body, Some(&key("create"))).await?;
-    // Receipts are kept for two days; later on, that the external id is taken says the same.
+    // Receipts are kept for two days. Later, a taken external id shows the same.
     let Some(body) = tolerate(answer, &[StatusCode::CONFLICT])? else { return Ok(()) };
     let id = body["campaign_id"].as_str().unwrap_or_default();
     let life = |step: &'static str| async move {
@@ -74,12 +75,12 @@ async fn create(client: &ApiClient, campaign: &DemoCampaign, opened_at: DateTime
     Ok(())
 }
 
-/// The body, or none where the refusal says that this was done before.
+/// The body, or none if the error shows that this was done before.
 fn tolerate(answer: ApiResponse, done_before: &[StatusCode]) -> Result<Option<Value>, ClientError> {
     if done_before.contains(&answer.status) { Ok(None) } else { answer.accepted().map(Some) }
 }
 
-/// The days before the workspace was opened. The same ids and contents each time, so repeating it appends nothing.
+/// Sends the days before the opening. Ids and contents are the same each time, so a repetition appends nothing.
 async fn push_history(
     client: &ApiClient,
     source: &DemoSource,
@@ -95,7 +96,7 @@ async fn push_history(
     Ok(())
 }
 
-/// Sends a batch of observations. Items that were refused are told: every one of them is a mistake of the demo's.
+/// Sends a batch of observations. Rejected items are logged, because each is an error of the demo.
 pub async fn push(client: &ApiClient, source: &DemoSource, batch: &[Draft]) -> Result<(), ClientError> {
     let body = wire::observations(source, batch);
     let answer = client.post(&["v1", "observations"], &body, None).await?.accepted()?;
@@ -109,7 +110,7 @@ fn tell_refused(source: &DemoSource, answer: &Value) {
     }
 }
 
-/// States everything from `since` on. What was said before and has not changed appends nothing.
+/// States everything from `since` on. Unchanged totals append nothing.
 pub async fn state(
     client: &ApiClient,
     source: &DemoSource,

@@ -1,4 +1,5 @@
-//! What a pull source states: totals by hour or day that grow while the bucket is open and settle after it has closed.
+//! The statements of a pull source: totals by hour or day that grow while the bucket is open and settle after it has
+//! closed.
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, TimeZone, Utc};
 use domain::bucket::{Bucket, Grain};
@@ -7,9 +8,9 @@ use domain::measure::{Measure, Unit};
 use super::scenario::{DemoSource, TIME_ZONE};
 use super::volume::{WHOLE, hourly};
 
-/// How long a platform goes on finding what belongs to an hour that has passed.
+/// How long a platform keeps finding activity of a past hour.
 const SETTLES_AFTER_S: i64 = 3 * 3_600;
-/// What it has found of an hour when the hour is over, in thousandths.
+/// The share that it has found at the end of the hour, in thousandths.
 const FOUND_AT_FIRST: u64 = 930;
 
 /// A total about to be stated.
@@ -23,7 +24,7 @@ pub struct StatementDraft {
     pub measures: Vec<(Measure, u64)>,
 }
 
-/// What a source says at `now` of every bucket from `since` on.
+/// The statements of a source at `now`, for every bucket from `since` on.
 pub fn as_of(source: &DemoSource, since: DateTime<Utc>, now: DateTime<Utc>, rate: u32) -> Vec<StatementDraft> {
     match source.grain {
         Grain::Day => by_day(source, since, now, rate),
@@ -68,7 +69,7 @@ fn by_day(source: &DemoSource, since: DateTime<Utc>, now: DateTime<Utc>, rate: u
     drafts
 }
 
-/// What is known at `now` of an hour's whole.
+/// The part of an hour's total that is known at `now`.
 fn known(whole: u64, hour: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
     let elapsed = u64::try_from((now - hour).num_seconds().clamp(0, 3_600)).unwrap_or_default();
     let settled = (now - hour).num_seconds().saturating_sub(3_600).clamp(0, SETTLES_AFTER_S);
@@ -77,7 +78,7 @@ fn known(whole: u64, hour: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
     whole * elapsed / 3_600 * found / WHOLE
 }
 
-/// Money is billed in cents.
+/// Rounds money to cents.
 fn rounded(measure: Measure, value: u64) -> u64 {
     match measure.unit() {
         Unit::Money => value / 10_000 * 10_000,
@@ -106,7 +107,7 @@ pub fn local_date(at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&TIME_ZONE).date_naive()
 }
 
-/// The end of the last bucket of the source's grain that is over at `quarter_end`: how far it can be complete.
+/// The end of the last bucket of the source's grain that is over at `quarter_end`.
 pub fn complete_through(grain: Grain, quarter_end: DateTime<Utc>) -> DateTime<Utc> {
     match grain {
         Grain::QuarterHour => quarter_end,
@@ -115,7 +116,7 @@ pub fn complete_through(grain: Grain, quarter_end: DateTime<Utc>) -> DateTime<Ut
     }
 }
 
-/// The first day of the history that a pull source has.
+/// The first day of a pull source's history.
 pub fn history_starts(now: DateTime<Utc>, days: i64) -> DateTime<Utc> {
     let first = local_date(now).num_days_from_ce() - i32::try_from(days).unwrap_or(i32::MAX);
     NaiveDate::from_num_days_from_ce_opt(first).and_then(|date| hours_of(date).next()).unwrap_or(now)

@@ -169,7 +169,7 @@ fn completes_each_quarter_hour_once() {
         let words = messages_between(source, noon(), noon() + TimeDelta::hours(24));
         let completed: Vec<_> = words
             .iter()
-            .filter_map(|word| match word.said {
+            .filter_map(|message| match message.kind {
                 MessageKind::Completed { quarter_end } => Some(quarter_end),
                 MessageKind::Started | MessageKind::Failed { .. } => None,
             })
@@ -198,11 +198,11 @@ fn one_source_is_sometimes_late_and_one_sometimes_fails() {
     let adserver = SOURCES.iter().find(|source| source.habit == SyncPattern::OftenLate).unwrap();
     let late = day(adserver)
         .iter()
-        .filter(|word| matches!(word.said, MessageKind::Completed { quarter_end } if word.at > quarter_end + TimeDelta::seconds(adserver.expected_delay_s)))
+        .filter(|message| matches!(message.kind, MessageKind::Completed { quarter_end } if message.at > quarter_end + TimeDelta::seconds(adserver.expected_delay_s)))
         .count();
     assert!((20..=75).contains(&late), "{late}");
     let network = SOURCES.iter().find(|source| source.habit == SyncPattern::SometimesFails).unwrap();
-    let failed = day(network).iter().filter(|word| matches!(word.said, MessageKind::Failed { .. })).count();
+    let failed = day(network).iter().filter(|message| matches!(message.kind, MessageKind::Failed { .. })).count();
     assert!((20..=75).contains(&failed), "{failed}");
 }
 

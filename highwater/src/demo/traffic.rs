@@ -1,4 +1,4 @@
-//! Keeps the demo's sources going: each sends what is due, once a second, and says how its runs go.
+//! The traffic of the demo's sources: each sends what is due, once a second, and reports its runs.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::client::{ApiClient, ClientError};
 
 /// How often a source sends.
 const TICK: Duration = Duration::from_secs(1);
-/// How far back a source that starts says how its runs went.
+/// How far back a starting source reports its runs.
 const LOOKS_BACK: TimeDelta = TimeDelta::minutes(40);
-/// How far back a pull source states again at each run: platforms correct the last days.
+/// How far back a pull source states again at each run, because platforms correct the last days.
 const STATED_AGAIN: TimeDelta = TimeDelta::hours(30);
 
 /// Sets the workspace up and sends `rate` observations a second until `stop`.
@@ -45,7 +45,7 @@ pub async fn run(
     Ok(())
 }
 
-/// One source's life. What cannot be sent is lost, as with any integration that keeps no queue; it shows as a gap.
+/// Runs one source. What cannot be sent is lost, as with any integration without a queue, and shows as a gap.
 async fn follow(
     client: ApiClient,
     source: &'static DemoSource,
@@ -95,12 +95,12 @@ async fn send(
             setup::push(client, source, batch).await?;
         }
     }
-    for word in messages_between(source, span.said_until, span.now) {
-        if source.kind == SourceKind::Pull && matches!(word.said, MessageKind::Completed { .. }) {
+    for message in messages_between(source, span.said_until, span.now) {
+        if source.kind == SourceKind::Pull && matches!(message.kind, MessageKind::Completed { .. }) {
             setup::state(client, source, span.now - STATED_AGAIN, span.now, rate).await?;
         }
         client
-            .post(&["v1", "sources", source.name, "syncs"], &wire::sync(source, &word.said), None)
+            .post(&["v1", "sources", source.name, "syncs"], &wire::sync(source, &message.kind), None)
             .await?
             .accepted()?;
     }

@@ -1,4 +1,4 @@
-//! How much an hour has: a day's rhythm and a little chance that is the same each time it is asked for.
+//! The volume of an hour: a daily rhythm and a pseudo-random part that is always the same.
 
 use chrono::{DateTime, Timelike, Utc};
 use domain::observation::ObservationType;
@@ -14,7 +14,7 @@ pub const RHYTHM: [u64; 24] = [
     1_600, 1_750, 1_840, 1_680, 1_180, 640,
 ];
 
-/// The rhythm at an instant, in thousandths: between the hours it glides.
+/// The rhythm at an instant, in thousandths, interpolated between the hours.
 pub fn rhythm(at: DateTime<Utc>) -> u64 {
     let local = at.with_timezone(&TIME_ZONE);
     let hour = local.hour() as usize % 24;
@@ -24,13 +24,13 @@ pub fn rhythm(at: DateTime<Utc>) -> u64 {
 
 /// How often one kind of observation is sent and how many it counts, at an hour of this rhythm.
 ///
-/// The number of observations a second is what was asked for at any hour, so not all kinds can follow the day's rhythm
-/// in number: what comes in bulk, impressions, fills up what the others leave and follows the rhythm by its counts.
+/// The number of observations a second is constant, so not all kinds can follow the daily rhythm in number. Impressions
+/// fill up the rest and follow the rhythm by their counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Millionths of an observation a second, of each part, for each observation a second that is asked for.
+    /// Millionths of an observation a second, of each part, for each requested observation a second.
     pub per_part: u64,
-    /// What counts are multiplied by, in thousandths.
+    /// The factor of counts, in thousandths.
     pub counts: u64,
 }
 
@@ -40,7 +40,7 @@ impl Pace {
         let bulk = bulk_parts();
         let steady = all_parts() - bulk;
         if kind == BULK {
-            // The rhythm's peak leaves room: a test says so.
+            // The peak of the rhythm leaves room, as a test asserts.
             let left = (all_parts() * WHOLE).saturating_sub(steady * rhythm);
             Self { per_part: left * 1_000 / bulk / all_parts(), counts: rhythm * bulk * WHOLE / left.max(1) }
         } else {
@@ -49,10 +49,11 @@ impl Pace {
     }
 }
 
-/// The kind that comes in bulk.
+/// The kind that fills up the rest.
 const BULK: ObservationType = ObservationType::Impression;
 
-/// The parts of everything that is pushed: a source's [`Push::parts`](super::scenario::Push::parts) are of this.
+/// The sum of the parts of everything that is pushed; a source's [`Push::parts`](super::scenario::Push::parts) are a
+/// share of it.
 pub fn all_parts() -> u64 {
     SOURCES.iter().flat_map(|source| source.pushes).map(|push| push.parts).sum()
 }
@@ -61,9 +62,9 @@ fn bulk_parts() -> u64 {
     SOURCES.iter().flat_map(|source| source.pushes).filter(|push| push.kind == BULK).map(|push| push.parts).sum()
 }
 
-/// A number that looks like chance and is always the same for the same words.
+/// A pseudo-random number that is always the same for the same words.
 pub fn chance(words: &[&str], number: i64) -> u64 {
-    // FNV-1a over the words, then splitmix64's finish, which spreads neighbouring numbers.
+    // FNV-1a over the words, then the finish of splitmix64, which spreads neighbouring numbers.
     let mut state = 0xcbf2_9ce4_8422_2325_u64;
     for byte in words.iter().flat_map(|word| word.bytes().chain([0])).chain(number.to_le_bytes()) {
         state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -73,12 +74,12 @@ pub fn chance(words: &[&str], number: i64) -> u64 {
     state ^ (state >> 31)
 }
 
-/// From 850 to 1150 thousandths, always the same for the same words.
+/// A factor from 850 to 1150 thousandths, always the same for the same words.
 pub fn noise(words: &[&str], number: i64) -> u64 {
     850 + chance(words, number) % 301
 }
 
-/// A figure for an hour: `average` of the day, bent by the rhythm and by chance.
+/// A figure for an hour: the daily `average`, changed by the rhythm and by chance.
 pub fn hourly(average: u64, words: &[&str], hour: DateTime<Utc>) -> u64 {
     let number = hour.timestamp() / 3_600;
     average.saturating_mul(rhythm(hour)) / WHOLE * noise(words, number) / WHOLE

@@ -1,4 +1,4 @@
-//! The demo's things as the command API wants them said.
+//! The demo's data as bodies of the command API.
 
 use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
 use domain::bucket::{Bucket, Grain};
@@ -114,9 +114,9 @@ fn stated(measure: Measure, value: u64) -> (String, Value) {
     (measure.name().to_owned(), value)
 }
 
-/// The body that says how a run went.
-pub fn sync(source: &DemoSource, said: &MessageKind) -> Value {
-    match said {
+/// The body that reports on a run.
+pub fn sync(source: &DemoSource, kind: &MessageKind) -> Value {
+    match kind {
         MessageKind::Started => json!({ "status": "started" }),
         MessageKind::Completed { quarter_end } => json!({
             "status": "completed",

@@ -1,4 +1,4 @@
-//! The second reading of the file: its good lines, gathered by source into batches.
+//! The second pass over the file: gathers its good lines by source into batches.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,9 +12,9 @@ use super::lines::Lines;
 use super::row::Row;
 use super::scan::{FileSummary, SurveyError, next_record, reader};
 
-/// How many statements one request carries.
+/// The number of statements in one request.
 pub const BATCH: usize = 1_000;
-/// How many lines may wait in half-filled batches, whatever the number of sources.
+/// The most lines that wait in partial batches, whatever the number of sources.
 const WAITING: usize = 20 * BATCH;
 
 /// Statements of one source, in the order of the file.
@@ -22,18 +22,18 @@ const WAITING: usize = 20 * BATCH;
 pub struct Batch {
     /// Counts the batches of a file, from 0.
     pub number: u64,
-    /// Who states them.
+    /// The source that states them.
     pub source: String,
-    /// What is stated.
+    /// The statements.
     pub statements: Vec<LineStatement>,
 }
 
 /// A line's statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineStatement {
-    /// The line that it stood on.
+    /// Its line number.
     pub line: u64,
-    /// The campaign, by the name that the file gives it.
+    /// The campaign's name in the file.
     pub campaign: String,
     /// The day.
     pub date: NaiveDate,
@@ -41,7 +41,7 @@ pub struct LineStatement {
     pub measures: Vec<(Measure, i64)>,
 }
 
-/// Reads batches from a surveyed file.
+/// The reader of batches from a scanned file.
 pub struct Batches<'a, R> {
     reader: Reader<Lines<R>>,
     layout: Layout,
@@ -49,7 +49,7 @@ pub struct Batches<'a, R> {
     waiting: BTreeMap<String, Vec<LineStatement>>,
     count: usize,
     next_number: u64,
-    /// Good lines that state nothing, because each of their cells is empty.
+    /// Good lines that state nothing, because all their cells are empty.
     pub silent: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Which columns of the file say what.
+//! The columns of the file.
 
 use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
@@ -9,29 +9,29 @@ use thiserror::Error;
 /// The columns that the operator named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
-    /// Names the source.
+    /// The column of the source.
     pub source: String,
-    /// Names the campaign.
+    /// The column of the campaign.
     pub campaign: String,
-    /// Holds the day.
+    /// The column of the day.
     pub date: String,
-    /// How the day is written.
+    /// The format of the day.
     pub date_format: DateFormat,
-    /// Where each measure stands.
+    /// The columns of the measures.
     pub measures: Vec<(Measure, String)>,
 }
 
-/// A `strftime` format that spells a whole date, and nothing that a date does not have.
+/// A `strftime` format of a whole date, without specifiers that a date does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DateFormat(String);
 
-/// A format that is no [`DateFormat`].
+/// The error of a format that is not a [`DateFormat`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DateFormatError {
-    /// It holds a specifier that strftime does not know.
+    /// It contains an unknown specifier.
     #[error("holds an unknown specifier")]
     Unknown,
-    /// What it prints cannot be read back as the same day.
+    /// Its output cannot be parsed back to the same day.
     #[error("does not spell a whole date; %Y-%m-%d and %d.%m.%Y do")]
     NotADate,
 }
@@ -44,8 +44,8 @@ impl std::str::FromStr for DateFormat {
             return Err(DateFormatError::Unknown);
         }
         let format = Self(text.to_owned());
-        // A day that tells year, month and day apart. Written by hand: chrono's `format` panics on what a date does not
-        // have.
+        // A day whose year, month and day differ. It is formatted by hand, because chrono's `format` panics on a
+        // specifier that a date does not have.
         let known = NaiveDate::from_ymd_opt(2031, 12, 28).ok_or(DateFormatError::NotADate)?;
         let mut written = String::new();
         let printed = std::fmt::Write::write_fmt(&mut written, format_args!("{}", known.format(text))).is_ok();
@@ -54,13 +54,13 @@ impl std::str::FromStr for DateFormat {
 }
 
 impl DateFormat {
-    /// The day that a cell spells.
+    /// Parses the day of a cell.
     pub fn read(&self, cell: &str) -> Option<NaiveDate> {
         NaiveDate::parse_from_str(cell, &self.0).ok()
     }
 }
 
-/// Where the named columns stand in this file.
+/// The indexes of the named columns in this file.
 #[derive(Debug, Clone)]
 pub struct Layout {
     pub(super) source: usize,
@@ -70,19 +70,19 @@ pub struct Layout {
     pub(super) measures: Vec<(Measure, usize)>,
 }
 
-/// Why the first line does not fit what was asked for.
+/// The error of a header that lacks the named columns.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LayoutError {
-    /// A column that was named is not there.
+    /// A named column is missing.
     #[error("the file has no column `{wanted}`; its columns: {there}")]
     Missing { wanted: String, there: String },
-    /// A column that was named is there more than once.
+    /// A named column occurs more than once.
     #[error("the file has more than one column `{0}`")]
     Ambiguous(String),
 }
 
 impl Layout {
-    /// Finds the columns in the file's first line.
+    /// Finds the columns in the file's header.
     pub fn find(columns: &Columns, header: &ByteRecord) -> Result<Self, LayoutError> {
         let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let position = |wanted: &str| {

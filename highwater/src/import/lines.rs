@@ -1,10 +1,10 @@
-//! Line numbers as an editor shows them. The CSV reader's own are off after `\r\n` and after empty lines, which it
+//! Line numbers as an editor shows them. Those of the CSV reader are wrong after `\r\n` and after empty lines, which it
 //! skips.
 
 use std::collections::VecDeque;
 use std::io::Read;
 
-/// Passes a file on and remembers where its lines break, as far as nobody has asked yet.
+/// A reader that passes a file on and remembers its line breaks until they are used.
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     file: R,
@@ -32,8 +32,7 @@ impl<R> Lines<R> {
         self.file
     }
 
-    /// The line of the record that was read from `offset` on, where breaks may still stand before it.
-    /// Offsets must be asked for in the order of the file.
+    /// The line of the record at `offset`, which line breaks may precede. Offsets must come in the order of the file.
     pub(super) fn line_of(&mut self, offset: u64) -> u64 {
         let mut start = offset;
         while let Some((at, byte)) = self.breaks.front().copied() {
@@ -44,7 +43,7 @@ impl<R> Lines<R> {
                 start += 1;
             }
             self.breaks.pop_front();
-            // `\r\n` is one break; a `\r` alone is one too.
+            // `\r\n` is one break, and so is a single `\r`.
             let halfway = byte == b'\r' && self.breaks.front() == Some(&(at + 1, b'\n'));
             self.line += u64::from(!halfway);
         }

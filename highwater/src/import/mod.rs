@@ -1,9 +1,9 @@
-//! `highwater import statements`: a file of totals by day, sent to the command API like any integrator would.
+//! `highwater import statements`: sends a file of totals by day to the command API.
 //!
-//! The file is read twice. The [`scan`] looks at every line first: it finds bad lines and keys given twice, and learns
-//! which sources and campaigns the file names, so that they exist before the first statement. Then the [`batches`] are
-//! read and [`send`] posts them. What is kept in memory grows with the number of distinct keys (about 40 bytes each),
-//! never with the lines in flight.
+//! The file is read twice. First the [`scan`] checks every line: it finds bad lines and duplicate keys, and collects
+//! the sources and campaigns of the file, so that they exist before the first statement. Then [`batches`] are read and
+//! [`send`] posts them. The memory grows with the number of distinct keys (about 40 bytes each), never with the lines
+//! in flight.
 
 pub mod batches;
 pub mod layout;

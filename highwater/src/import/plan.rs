@@ -1,4 +1,4 @@
-//! What the file and the operator's words come to, as the command API wants it said.
+//! The request bodies of an import, from the file and the operator's options.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,21 +15,21 @@ use super::batches::Batch;
 use super::layout::Columns;
 use super::scan::CampaignSummary;
 
-/// How long after a day its numbers are expected: files like these come once a day, for the day before.
+/// The expected delay of a day's numbers: such files come once a day, for the day before.
 const EXPECTED_DELAY_S: i64 = 86_400;
-/// How long after a day platforms usually go on correcting it.
+/// How long platforms usually correct a day.
 const RESTATEMENT_HORIZON_S: i64 = 7 * 86_400;
-/// What a source reports on when nobody said.
+/// The default channel of a source.
 const UNASSIGNED: &str = "unassigned";
 
-/// What the operator asked for.
+/// The operator's options.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Which columns say what.
+    /// The columns of the file.
     pub columns: Columns,
     /// The channels of sources.
     pub channels: BTreeMap<String, Channel>,
-    /// The sources whose numbers are never added.
+    /// The reference sources.
     pub reference: BTreeSet<String>,
     /// The zone of the days.
     pub time_zone: Zone,
@@ -40,7 +40,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Sources that the operator named and the file does not: most likely misspelt.
+    /// Sources that the operator named but the file does not; most likely misspelt.
     pub fn unknown_names<'a>(&'a self, found: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
         let named = self.channels.keys().chain(&self.reference).collect::<BTreeSet<_>>();
         named.into_iter().filter(|name| !found.contains(*name)).map(String::as_str)
@@ -64,7 +64,7 @@ impl Plan {
         self.channels.get(source).map_or(UNASSIGNED, Channel::name)
     }
 
-    /// The body that creates a campaign: it runs where its primary sources report on.
+    /// The body that creates a campaign on the channels of its primary sources.
     pub fn campaign(&self, name: &str, seen: &CampaignSummary) -> Value {
         let primary: BTreeSet<&str> =
             seen.sources.iter().filter(|source| !self.reference.contains(*source)).map(|it| self.channel(it)).collect();
@@ -80,7 +80,7 @@ impl Plan {
         })
     }
 
-    /// The body that states a batch, as of when it arrives.
+    /// The body that states a batch, as of its arrival.
     pub fn statements(&self, batch: &Batch) -> Value {
         let statements: Vec<Value> = batch
             .statements
@@ -103,14 +103,14 @@ impl Plan {
         })
     }
 
-    /// The body that says that a source is complete to the end of a day.
+    /// The body that reports a source complete to the end of a day.
     pub fn completed(&self, last: NaiveDate) -> Result<Value, BucketError> {
         let day = Bucket::Day(last).resolve(Grain::Day, self.time_zone)?;
         Ok(json!({ "status": "completed", "complete_through": instant(day.end), "grain": "day" }))
     }
 }
 
-/// A value as JSON: counts are numbers; what has places is a decimal text, so that it stays exact.
+/// A value as JSON. Counts are numbers; a value with decimals is a text, so that it stays exact.
 fn stated(measure: Measure, value: i64) -> (String, Value) {
     let value = match measure.unit() {
         Unit::Count => json!(value),

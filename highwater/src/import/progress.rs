@@ -1,10 +1,10 @@
-//! How far an import is: a bar on a terminal, a line for each part elsewhere.
+//! Progress of an import: a bar on a terminal, a line for each phase elsewhere.
 
 use std::io::{IsTerminal, Write as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-/// Shows the parts of the work one after the other, on stderr.
+/// Shows the phases of the work one after the other, on stderr.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -12,7 +12,7 @@ pub struct Progress {
 }
 
 impl Default for Progress {
-    /// Nothing has begun.
+    /// The state before the first phase.
     fn default() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -20,7 +20,7 @@ impl Default for Progress {
         let style = ProgressStyle::with_template("{prefix:>10} [{bar:40}] {human_pos}/{human_len} {rate} {eta}");
         if let Ok(style) = style {
             let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-                // A bar that cannot be drawn is no reason to stop.
+                // A failure to draw the bar is no reason to stop.
                 let _ = write!(out, "{:.0}/s", state.per_sec());
             };
             bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
@@ -30,7 +30,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// The next part begins, of this length.
+    /// Begins the next phase, of this length.
     pub fn phase(&self, name: &'static str, length: u64) {
         self.bar.reset();
         self.bar.set_length(length);
@@ -40,25 +40,25 @@ impl Progress {
         }
     }
 
-    /// This much of the part is done.
+    /// Sets the progress of the phase.
     pub fn at(&self, done: u64) {
         self.bar.set_position(done);
     }
 
-    /// This much more of the part is done.
+    /// Adds to the progress of the phase.
     pub fn step(&self, more: u64) {
         self.bar.inc(more);
     }
 
-    /// A line that stays.
+    /// Prints a permanent line.
     pub fn say(&self, line: &str) {
         self.bar.suspend(|| {
-            // Nobody is left to tell that stderr is gone.
+            // If stderr is closed, there is nowhere to write.
             let _ = writeln!(std::io::stderr(), "{line}");
         });
     }
 
-    /// All parts are done.
+    /// Ends the last phase.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! One line of the file, read and judged.
+//! One line of the file, parsed and checked.
 
 use chrono::NaiveDate;
 use csv::ByteRecord;
@@ -7,55 +7,55 @@ use thiserror::Error;
 
 use super::layout::Layout;
 
-/// What a good line says.
+/// The content of a good line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row<'a> {
-    /// Who says it.
+    /// The source.
     pub source: &'a str,
-    /// Of which campaign.
+    /// The campaign.
     pub campaign: &'a str,
-    /// Of which day.
+    /// The day.
     pub date: NaiveDate,
-    /// The totals, as integers in each measure's unit. An empty cell is a measure not stated.
+    /// The totals, as integers in each measure's unit. An empty cell is a measure that is not stated.
     pub measures: Vec<(Measure, i64)>,
 }
 
-/// What is wrong with a line.
+/// The error of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RowError {
-    /// More or fewer fields than the header.
+    /// It has more or fewer fields than the header.
     #[error("has {found} fields where the header has {expected}")]
     Fields { expected: u64, found: u64 },
-    /// Bytes that are no UTF-8.
+    /// It is not UTF-8.
     #[error("{column} is not UTF-8 text")]
     NotText { column: &'static str },
-    /// Nothing where a name must stand.
+    /// A name is empty.
     #[error("{column} is empty")]
     Empty { column: &'static str },
-    /// Not a day in the format that was given.
+    /// It is not a day in the given format.
     #[error("`{0}` is not a date in the given format")]
     Date(String),
-    /// Not a value of the measure.
+    /// It is not a value of the measure.
     #[error("{measure} `{cell}` {reason}")]
     Value { measure: Measure, cell: String, reason: MeasureError },
-    /// Its source, campaign and date stood on an earlier line already.
-    #[error("says the same source, campaign and date as line {first}: `{source_name}`, `{campaign}`, {date}")]
+    /// An earlier line has its source, campaign and date.
+    #[error("repeats the source, campaign and date of line {first}: `{source_name}`, `{campaign}`, {date}")]
     Twice { first: u64, source_name: String, campaign: String, date: NaiveDate },
 }
 
-/// A line that will not be sent, and why.
+/// A line that is not sent, with its error.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {line} {error}")]
 pub struct BadLine {
-    /// Where it starts in the file; the header is line 1.
+    /// Its line number; the header is line 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The error.
     #[source]
     pub error: RowError,
 }
 
 impl<'a> Row<'a> {
-    /// Reads a line. Spaces around a cell mean nothing.
+    /// Parses a line. Spaces around a cell are ignored.
     pub fn read(layout: &Layout, record: &'a ByteRecord) -> Result<Self, RowError> {
         let source = name(record, layout.source, "the source")?;
         let campaign = name(record, layout.campaign, "the campaign")?;

@@ -1,4 +1,4 @@
-//! The first reading of the file: every line is judged, and what the file names is learnt.
+//! The first pass over the file: checks every line and collects what the file names.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Read;
@@ -12,7 +12,7 @@ use super::layout::{Columns, Layout, LayoutError};
 use super::lines::Lines;
 use super::row::{BadLine, Row, RowError};
 
-/// What the file holds.
+/// The summary of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileSummary {
     /// Lines after the header, good and bad.
@@ -23,11 +23,11 @@ pub struct FileSummary {
     pub sources: BTreeSet<String>,
     /// The campaigns of the good lines.
     pub campaigns: BTreeMap<String, CampaignSummary>,
-    /// The digest of the file's bytes: the same file can be recognised.
+    /// The digest of the file's bytes, which identifies the file.
     pub digest: [u8; 32],
 }
 
-/// What the good lines say of a campaign.
+/// The summary of a campaign's good lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignSummary {
     /// The first day that it has numbers for.
@@ -36,26 +36,26 @@ pub struct CampaignSummary {
     pub sources: BTreeSet<String>,
 }
 
-/// Why a file cannot be read at all.
+/// The error of a file that cannot be read.
 #[derive(Debug, Error)]
 pub enum SurveyError {
-    /// The first line does not fit.
+    /// The header does not fit.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The disk, or something like it.
+    /// Reading failed.
     #[error("cannot read the file")]
     Read(#[source] csv::Error),
-    /// It changed between the readings.
+    /// The file changed between the passes.
     #[error("the file changed while it was read: line {0} was good and is not any more")]
     Changed(u64),
 }
 
-/// A reader for files with a header line. Lines of another length are for [`next_record`] to report.
+/// A reader for files with a header. [`next_record`] reports lines of another length.
 pub(super) fn reader<R: Read>(file: R) -> Reader<Lines<R>> {
     ReaderBuilder::new().has_headers(true).from_reader(Lines::new(file))
 }
 
-/// A line that was read: its number, and what is wrong with its shape, if something is.
+/// The number of a line, and the error in its shape, if there is one.
 pub(super) type Line = (u64, Result<(), RowError>);
 
 /// Reads one line. `None` at the end.
@@ -77,7 +77,8 @@ pub(super) fn next_record<R: Read>(
     Ok(Some((reader.get_mut().line_of(offset), shape)))
 }
 
-/// Reads the whole file. `report` is told of each bad line as it is found, `progress` of the bytes read so far.
+/// Reads the whole file. It passes each bad line to `report` as it is found, and the number of bytes read so far to
+/// `progress`.
 pub fn survey<R: Read>(
     file: R,
     columns: &Columns,
@@ -96,7 +97,7 @@ pub fn survey<R: Read>(
         }
         let judged = shape.and_then(|()| Row::read(&layout, &record)).and_then(|row| {
             keys.take(&row, line).map_err(|first| {
-                // The file does not say which of the two is right, so neither is sent.
+                // It is unknown which of the two lines is right, so neither is sent.
                 found.bad.insert(first);
                 RowError::Twice {
                     first,
@@ -116,7 +117,7 @@ pub fn survey<R: Read>(
     Ok(found)
 }
 
-/// The keys seen so far. Names are kept once and keys hold their numbers.
+/// The keys seen so far. Names are stored once, and keys hold their numbers.
 #[derive(Default)]
 struct Keys {
     sources: HashMap<String, u32>,
@@ -125,7 +126,7 @@ struct Keys {
 }
 
 impl Keys {
-    /// Takes a row's key; the line that has it already otherwise.
+    /// Adds a row's key, or returns the line that has it already.
     fn take(&mut self, row: &Row<'_>, line: u64) -> Result<(), u64> {
         let key = (
             number(&mut self.sources, row.source),
@@ -141,7 +142,7 @@ impl Keys {
         }
     }
 
-    /// Tells what the good lines name. A key given twice is on no good line.
+    /// Adds the names of the good lines to the summary. A duplicate key is on no good line.
     fn tell(self, found: &mut FileSummary) {
         let sources = names(self.sources);
         let campaigns = names(self.campaigns);
@@ -169,7 +170,7 @@ fn number(names: &mut HashMap<String, u32>, name: &str) -> u32 {
     if let Some(number) = names.get(name) {
         return *number;
     }
-    // Four thousand million names would not fit in memory before this saturates.
+    // So many names (four thousand million) would not fit in memory.
     let number = u32::try_from(names.len()).unwrap_or(u32::MAX);
     names.insert(name.to_owned(), number);
     number
@@ -181,7 +182,7 @@ fn names(numbers: HashMap<String, u32>) -> Vec<String> {
     pairs.into_iter().map(|(name, _)| name).collect()
 }
 
-/// Hashes what passes through.
+/// A reader that hashes the bytes it passes on.
 struct Hashing<R> {
     file: R,
     digest: Sha256,

@@ -1,4 +1,4 @@
-//! Sends a surveyed file to the command API.
+//! Sends a scanned file to the command API.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,14 +20,14 @@ use super::progress::Progress;
 use super::scan::{FileSummary, survey};
 use crate::client::{ApiClient, ClientError};
 
-/// Requests under way at once: enough to fill the server's group commits, few enough not to crowd others out.
+/// The number of requests in flight: enough to fill the server's group commits, but not to crowd out others.
 const AT_ONCE: usize = 16;
-/// Batches of statements under way at once.
+/// The number of batches of statements in flight.
 const BATCHES_AT_ONCE: usize = 4;
-/// A minute and a half in all, which a restart of the server takes less than.
+/// The attempts at a request. They take a minute and a half in all, longer than a restart of the server.
 const ATTEMPTS: u32 = 14;
 
-/// What became of the file.
+/// The result of the import.
 #[derive(Debug, Default)]
 struct Summary {
     rows: u64,
@@ -40,7 +40,7 @@ struct Summary {
     rejected: u64,
 }
 
-/// Imports a file. The exit status is 1 when a line was not sent or not taken.
+/// Imports a file. The exit status is 1 if a line was not sent or not accepted.
 pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let client = ApiClient::new(server, key, ATTEMPTS)?;
@@ -78,7 +78,7 @@ fn open(path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Registers the sources that are not there yet. How many there are, and how many were made.
+/// Registers the missing sources. Returns how many there are, and how many were created.
 async fn create_sources(
     client: &ApiClient,
     plan: &Plan,
@@ -99,7 +99,7 @@ async fn create_sources(
     Ok((survey.sources.len(), made))
 }
 
-/// Creates the campaigns that are not there yet.
+/// Creates the missing campaigns.
 async fn create_campaigns(
     client: &ApiClient,
     plan: &Plan,
@@ -122,11 +122,11 @@ async fn create_campaigns(
     Ok((survey.campaigns.len(), made))
 }
 
-/// One run. As of when its batches are stated is for the server to say: this machine's clock may be another.
+/// One run. The server sets the time of its statements, because this machine's clock may differ.
 struct Import<'a> {
     client: &'a ApiClient,
     plan: &'a Plan,
-    /// Tells this run from others of the same file.
+    /// Distinguishes this run from others of the same file.
     run: u64,
     digest: String,
 }
@@ -161,7 +161,8 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The key names the run and the batch, so that a batch whose answer was lost is answered again as it was.
+    /// Sends a batch. The key contains the run and the batch, so that a batch whose answer was lost gets the same
+    /// answer again.
     async fn send_batch(&self, batch: Batch) -> Result<(Batch, Value), ClientError> {
         let key = format!("import-{}-{:016x}-{}", self.digest, self.run, batch.number);
         let body = self.plan.statements(&batch);
@@ -169,7 +170,7 @@ impl Import<'_> {
         Ok((batch, answer))
     }
 
-    /// The same file says the same thing again, so its key is the file's: a second run appends nothing.
+    /// Reports the sources complete. The key depends only on the file, so a second run appends nothing.
     async fn send_completions(
         &self,
         survey: &FileSummary,
@@ -178,12 +179,12 @@ impl Import<'_> {
     ) -> anyhow::Result<()> {
         let Some(last) = self.plan.complete_through else { return Ok(()) };
         if summary.bad + summary.rejected > 0 {
-            progress.say(&format!("lines are missing, so the sources were not said to be complete through {last}"));
+            progress.say(&format!("lines are missing, so the sources were not reported complete through {last}"));
             return Ok(());
         }
         let body = self.plan.completed(last)?;
         for name in &survey.sources {
-            // A key is visible ASCII and short, a name need not be.
+            // A key is short visible ASCII, but a name need not be.
             let named = hex::encode(&Sha256::digest(name.as_bytes())[..8]);
             let key = format!("import-{}-{last}-{}-{named}", self.digest, self.plan.time_zone);
             self.client.post(&["v1", "sources", name, "syncs"], &body, Some(&key)).await?.accepted()?;
@@ -196,13 +197,12 @@ fn results(answer: &Value) -> impl Iterator<Item = &Value> {
     answer["results"].as_array().into_iter().flatten()
 }
 
-/// Whether something that was stated as of later stands: another sender said so of its own, or the server's clock went
-/// back.
+/// Whether a newer statement wins: of another sender, or because the server's clock went back.
 fn is_superseded(result: &Value) -> bool {
     result["reason"] == "superseded"
 }
 
-/// The lines that the server did not take, and why. What says nothing new was taken before.
+/// The lines that the server did not accept, with the reasons. A duplicate was accepted before.
 fn not_taken(batch: &Batch, answer: &Value) -> BTreeMap<u64, String> {
     let mut lines = BTreeMap::new();
     for result in results(answer) {

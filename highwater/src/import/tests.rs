@@ -70,7 +70,7 @@ fn finds_sources_and_the_first_day_of_each_campaign() {
 #[test]
 fn duplicate_key_names_both_lines_and_sends_neither() {
     let lines = "01.01.2019,A,One,1,1,\n01.01.2019,B,One,1,1,\n01.01.2019,A,One,2,2,\n";
-    reports(lines, &["line 4 says the same source, campaign and date as line 2: `A`, `One`, 2019-01-01"]);
+    reports(lines, &["line 4 repeats the source, campaign and date of line 2: `A`, `One`, 2019-01-01"]);
     let (found, _) = surveyed(lines);
     assert_eq!(found.bad, BTreeSet::from([2, 4]));
     let (sent, _) = batches(lines);
@@ -82,7 +82,7 @@ fn duplicate_key_names_both_lines_and_sends_neither() {
 fn ignores_spaces_around_cells() {
     reports(
         "01.01.2019,A,One,1,1,\n 01.01.2019 ,A , One,2,2,\n",
-        &["line 3 says the same source, campaign and date as line 2: `A`, `One`, 2019-01-01"],
+        &["line 3 repeats the source, campaign and date of line 2: `A`, `One`, 2019-01-01"],
     );
 }
 

@@ -1,4 +1,4 @@
-//! Where the APIs listen.
+//! The listeners of the APIs.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +8,7 @@ use http_edge::{ServeError, TlsConfig, bind, bind_policy};
 
 use super::{ProcessRole, StartError, SystemConfig};
 
-/// The addresses of a system, taken.
+/// The bound addresses of a system.
 #[derive(Debug)]
 pub struct Listeners {
     pub(super) command: Option<BoundListener>,
@@ -16,7 +16,7 @@ pub struct Listeners {
     pub(super) health: Option<BoundListener>,
 }
 
-/// One address, taken, and how it speaks.
+/// A bound address, with its TLS configuration.
 #[derive(Debug)]
 pub(super) struct BoundListener {
     pub(super) listener: TcpListener,
@@ -25,14 +25,14 @@ pub(super) struct BoundListener {
 }
 
 impl BoundListener {
-    /// The address with its real port.
+    /// The address with its actual port.
     pub(super) fn addr(&self) -> SocketAddr {
         self.addr
     }
 }
 
 impl Listeners {
-    /// Takes the addresses that the roles need. Refuses those that would expose what must not be.
+    /// Binds the addresses that the roles need. Rejects exposed addresses without TLS or a proxy.
     pub fn open(config: &SystemConfig) -> Result<Self, StartError> {
         let open_for = |role, http: &HttpConfig, flag| {
             config.roles.contains(&role).then(|| open(http, flag, config.development_key)).transpose()

@@ -1,5 +1,5 @@
-//! Background maintenance of partitions. By day, of the log's ids and receipts, with what was remembered of
-//! corrections; by month, of the read tables.
+//! Background maintenance of partitions. The log's ids and receipts have partitions by day, with the claims of
+//! corrections. The read tables have partitions by month.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,23 +13,22 @@ use projections::retention;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-/// How often the partitions are looked at.
+/// How often the partitions are checked.
 const EVERY: Duration = Duration::from_mins(30);
 
-/// Maintains the day partitions until `stop`. An append makes by itself what is missing.
+/// Maintains the day partitions until `stop`. An append creates missing ones by itself.
 pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationToken) {
     let maintain = || maintain_days(&admin, clock.now().date_naive());
     repeat("day partitions of ids and receipts", maintain, stop).await;
 }
 
-/// Maintains the month partitions of the read tables until `stop`. A projector makes by itself what is missing.
+/// Maintains the month partitions of the read tables until `stop`. A projector creates missing ones by itself.
 pub(super) async fn run_months(admin: PgPool, clock: SharedClock, stop: CancellationToken) {
     let maintain = || retention::look_after(&admin, clock.now());
     repeat("month partitions of read tables", maintain, stop).await;
 }
 
-/// Calls `maintain`, which returns the tables that it dropped, now and then until `stop`. What fails is tried again
-/// next time.
+/// Calls `maintain` periodically until `stop`. It returns the tables that it dropped, and is retried after a failure.
 async fn repeat<F, E>(partitions: &str, maintain: impl Fn() -> F, stop: CancellationToken)
 where
     F: Future<Output = Result<Vec<String>, E>>,
@@ -53,9 +52,9 @@ where
     }
 }
 
-/// Makes and drops the day partitions that are due, and returns the tables that were dropped. A claim of kind
-/// `correction` holds what an observation comes to. Once the observation's id is gone, nobody can correct it and the
-/// claim goes too.
+/// Creates and drops the day partitions that are due, and returns the dropped tables. A claim of kind `correction`
+/// holds the total of an observation. Once the observation's id is dropped, it cannot be corrected any more, so the
+/// claim is removed too.
 pub async fn maintain_days(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>, sqlx::Error> {
     let dropped = maintain_day_partitions(admin, today, MAX_OBSERVATION_WINDOW_DAYS).await?;
     if let Some(oldest_day) = oldest_item_day(today, MAX_OBSERVATION_WINDOW_DAYS) {

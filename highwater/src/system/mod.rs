@@ -1,13 +1,13 @@
-//! A running Highwater in this process: any mix of roles against one database. `serve` and `dev` run it, and so do tests.
+//! A running Highwater in this process: any mix of roles against one database. `serve`, `dev` and tests run it.
 //!
-//! [`Listeners::open`] takes the addresses first, so that what cannot be listened on fails before anything else is touched.
-//! [`start`] does that, and then starts the roles behind them. What is started belongs to a [`Lifecycle`]: the APIs stop first,
-//! then appender and projector, which their requests need.
+//! [`Listeners::open`] binds the addresses first, so that an unusable address fails before anything else happens.
+//! [`start`] calls it and then starts the roles. The tasks belong to a [`Lifecycle`]: the APIs stop first, then
+//! appender and projector, which their requests need.
 
-mod listeners; // where the APIs listen
-pub mod maintenance; // partitions by day and by month, made ahead and dropped
-mod readiness; // whether this process can do its work
-mod schema; // whether the database fits this program
+mod listeners; // the listeners of the APIs
+pub mod maintenance; // partitions by day and by month
+mod readiness; // the readiness of this process
+mod schema; // the check of the database's schema
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -44,7 +44,7 @@ pub use listeners::Listeners;
 pub use readiness::ProjectorLimits;
 pub use schema::{SchemaError, check as check_schema};
 
-/// What a process does.
+/// A role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum ProcessRole {
     /// Takes commands and writes the log.
@@ -55,39 +55,39 @@ pub enum ProcessRole {
     Read,
 }
 
-/// What a system is told.
+/// The configuration of a system.
 #[derive(Debug, Clone)]
 pub struct SystemConfig {
-    /// The database; migrated.
+    /// The database, which must be migrated.
     pub database: DatabaseConfig,
-    /// What this process does.
+    /// The roles of this process.
     pub roles: BTreeSet<ProcessRole>,
-    /// How the command API listens.
+    /// The listener of the command API.
     pub command: HttpConfig,
-    /// How the read API listens.
+    /// The listener of the read API.
     pub read: HttpConfig,
-    /// Where a process answers for its health that serves no API, if anywhere.
+    /// The address of the health routes in a process without an API, if any.
     pub health_addr: Option<SocketAddr>,
-    /// How long a projector may go on doing badly before it says that it is not ready.
+    /// The limits of a projector's readiness.
     pub projector_limits: ProjectorLimits,
-    /// How often a projector refreshes the leaderboard; never by itself if `None`.
+    /// How often a projector refreshes the leaderboard. Never by itself if `None`.
     pub leaderboard_every: Option<Duration>,
     /// Who builds what this version of a projection lacks.
     pub rebuild: RebuildMode,
-    /// How many bytes of results the read API keeps.
+    /// The memory limit of the read API's cache, in bytes.
     pub results_bytes: usize,
-    /// What building one may hold of the memory.
+    /// The memory limit of a rebuild.
     pub replay_memory: ReplayMemory,
-    /// Whether the key that everyone knows works here.
+    /// Whether the development key is accepted.
     pub development_key: bool,
-    /// How much may wait to be written, and how much is written at once.
+    /// The limits of the appender's queue and batches.
     pub appender: AppenderConfig,
-    /// How long requests and batches under way may take to finish.
+    /// The longest time for requests and batches in flight to finish.
     pub drain: Duration,
 }
 
 impl SystemConfig {
-    /// All roles on free ports of loopback.
+    /// A configuration of all roles on free loopback ports.
     pub fn all_roles(database: DatabaseConfig) -> Self {
         Self {
             database,
@@ -107,35 +107,35 @@ impl SystemConfig {
     }
 }
 
-/// Why a system did not start.
+/// The error of starting a system.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// An address must not be listened on.
+    /// An address must not be exposed.
     #[error("{flag}")]
     Exposed {
         /// The flag that sets the address.
         flag: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: ExposureError,
     },
     /// The certificate or its key is unusable.
     #[error("TLS")]
     Tls(#[from] TlsError),
-    /// Somebody else listens there.
+    /// Another process listens on the address.
     #[error("{addr} is in use: choose another address with {flag}")]
     AddressInUse {
-        /// Where.
+        /// The address.
         addr: SocketAddr,
         /// The flag that sets the address.
         flag: &'static str,
     },
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     #[error("{flag}")]
     Listen {
         /// The flag that sets the address.
         flag: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: ServeError,
     },
@@ -145,19 +145,19 @@ pub enum StartError {
     /// The database does not fit this program.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// Metrics cannot be kept.
+    /// Metrics cannot be recorded.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
 }
 
-/// A started system.
+/// A running system.
 #[derive(Debug)]
 pub struct RunningSystem {
-    /// Where the command API listens, if this process serves it.
+    /// The address of the command API, if this process serves it.
     pub command_addr: Option<SocketAddr>,
-    /// Where the read API listens, if this process serves it.
+    /// The address of the read API, if this process serves it.
     pub read_addr: Option<SocketAddr>,
-    /// Where the process answers for its health alone, if anywhere.
+    /// The address of the health routes alone, if any.
     pub health_addr: Option<SocketAddr>,
     lifecycle: Lifecycle,
     drain: Duration,
@@ -170,13 +170,13 @@ pub async fn start(config: SystemConfig, clock: SharedClock) -> Result<RunningSy
     start_with_listeners(doors, config, clock).await
 }
 
-/// Starts a system behind addresses that were taken before.
+/// Starts a system on bound listeners.
 pub async fn start_with_listeners(
     doors: Listeners,
     config: SystemConfig,
     clock: SharedClock,
 ) -> Result<RunningSystem, StartError> {
-    // Readiness, the lag and the upkeep of partitions, none of which may wait for another.
+    // One connection each for readiness, lag and partitions, so that none waits for another.
     let watch = DatabaseConfig { max_connections: 3, ..config.database.clone() };
     let admin = connect(&watch, DatabaseRole::Admin).await?;
     schema::check(&admin).await?;
@@ -204,14 +204,14 @@ pub async fn start_with_listeners(
     Ok(RunningSystem { command_addr, read_addr, health_addr, lifecycle, drain: config.drain, released })
 }
 
-/// How often each process measures how far the read tables are behind.
+/// How often each process measures the lag of the read tables.
 const MEASURED_EVERY: Duration = Duration::from_secs(2);
-/// How long what the requests left behind may take to be written once they are done.
+/// The longest time to write the queued events after the last request.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
-/// How long connections may take to come back once nothing uses them any more.
+/// The longest time for connections to return after their last use.
 const RELEASED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Closes the connections when everything that used them has ended, and says so.
+/// Closes the connections when everything that used them has ended, and signals it.
 async fn release(pools: Vec<PgPool>, stop: CancellationToken, released: CancellationToken) -> Result<(), Infallible> {
     stop.cancelled().await;
     let closed = join_all(pools.iter().map(PgPool::close));
@@ -222,13 +222,13 @@ async fn release(pools: Vec<PgPool>, stop: CancellationToken, released: Cancella
     Ok(())
 }
 
-/// Where this process runs, for people who look for it.
+/// The name of this process for operators.
 fn process_name() -> String {
     let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
     format!("{} pid {}", host.as_deref().unwrap_or("?"), std::process::id())
 }
 
-/// What every role is started with.
+/// The common inputs of all roles.
 struct SystemBuilder {
     lifecycle: Lifecycle,
     admin: PgPool,
@@ -239,7 +239,8 @@ struct SystemBuilder {
 }
 
 impl SystemBuilder {
-    /// Begins to measure how far the read tables are behind: whatever this process does, it tells if nobody else can.
+    /// Begins to measure the lag of the read tables. Every process does, whatever its roles, so that one always reports
+    /// it.
     async fn measure(&self) {
         if let Err(error) = self.meter.measure(&self.admin).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the projections' lag could not be measured");
@@ -287,7 +288,7 @@ impl SystemBuilder {
         Ok(leases)
     }
 
-    /// The health of everything that this process does.
+    /// The readiness and the metrics of this process.
     fn health(&self, door: BoundListener, config: &SystemConfig, leases: Option<Leases>) -> Result<(), StartError> {
         let (admin, meter) = (self.admin.clone(), self.meter.clone());
         let (readiness, metrics) = match leases {
@@ -313,7 +314,7 @@ impl SystemBuilder {
         let pool = self.pool(&config.database, DatabaseRole::Command).await?;
         let stop = self.lifecycle.token(Stage::Core);
         let (appender, writers) = Appender::start(pool.clone(), config.appender, stop.clone());
-        // The writers end with the last appender, and the API drops its own before they are told to end.
+        // The writers end with the last appender, and the API drops its own before they must end.
         let held = appender.clone();
         self.lifecycle.spawn(Stage::Core, "appender", async move {
             let ended = writers.await;
@@ -357,17 +358,19 @@ impl SystemBuilder {
 }
 
 impl RunningSystem {
-    /// The tasks, so that more can join them.
+    /// The tasks, so that more can be added.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }
 
-    /// Cancelled when nothing of this system uses the database any more: whoever runs the database may stop it then.
+    /// The token that is cancelled when nothing of this system uses the database any more. Then the database may be
+    /// stopped.
     pub fn released(&self) -> CancellationToken {
         self.released.clone()
     }
 
-    /// Runs until the first of `stops` or until a task dies, then drains. A second of `stops` drops what is left.
+    /// Runs until the first of `stops` or until a task ends, then drains. A second of `stops` drops the remaining
+    /// tasks.
     pub async fn run(self, stops: impl Stream<Item = &'static str>) -> Result<(), LifecycleError> {
         self.lifecycle.run(stops, self.drain + WRITTEN_WITHIN).await
     }

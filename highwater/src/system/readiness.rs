@@ -1,8 +1,8 @@
-//! Whether this process can do its work: what `/readyz` asks.
+//! Whether this process can do its work, for `/readyz`.
 //!
-//! One log that cannot be applied past an event is no reason to take a process away from every other workspace: it
-//! shows in `/v1/freshness`, in the metrics and in `highwater status`. Nor are rows that are behind: readers are told
-//! so in each answer. A projector is not ready when its work stands still.
+//! A log that cannot be applied past an event affects one workspace only, so the process stays ready. It shows in
+//! `/v1/freshness`, in the metrics and in `highwater status`. Rows that are behind leave it ready too, because each
+//! answer says so. A projector is not ready if its work stands still.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use sqlx::PgPool;
 
 use super::schema::{self, SchemaError};
 
-/// An older measurement does not tell how far the tables are behind.
+/// The greatest age of a measurement of the lag.
 const MEASURED_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long a projector may go on doing badly before it says that it is not ready.
+/// The limits of a projector's readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProjectorLimits {
-    /// Without completing a round over the logs.
+    /// The longest time without a complete round over the logs.
     pub silence: Duration,
-    /// The age of an event that it has not applied, of a log that is its own and could go on.
+    /// The greatest age of an unapplied event of its own logs that can progress.
     pub lag: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Default for ProjectorLimits {
     }
 }
 
-/// The database is reachable and fits.
+/// Readiness of the command role: the database is reachable and its schema fits.
 pub(super) fn of_commands(admin: PgPool) -> Readiness {
     Readiness::new(move || {
         let admin = admin.clone();
@@ -39,7 +39,7 @@ pub(super) fn of_commands(admin: PgPool) -> Readiness {
     })
 }
 
-/// And it is known how far the read tables are behind the true heads.
+/// Readiness of the read role: also, the lag of the read tables is known.
 pub(super) fn of_reads(admin: PgPool, meter: LagMonitor) -> Readiness {
     Readiness::new(move || {
         let (admin, meter) = (admin.clone(), meter.clone());
@@ -50,7 +50,7 @@ pub(super) fn of_reads(admin: PgPool, meter: LagMonitor) -> Readiness {
     })
 }
 
-/// And this process applies its share of the logs.
+/// Readiness of the projector: also, this process applies its share of the logs.
 pub(super) fn of_projector(admin: PgPool, meter: LagMonitor, leases: Leases, limits: ProjectorLimits) -> Readiness {
     Readiness::new(move || {
         let (admin, meter, leases) = (admin.clone(), meter.clone(), leases.clone());

@@ -1,4 +1,4 @@
-//! Whether the database fits this program.
+//! The check of the database's schema.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,27 @@ use sqlx::PgPool;
 use sqlx::migrate::{Migrate, MigrateError};
 use thiserror::Error;
 
-/// Why it does not.
+/// The error of the check.
 #[derive(Debug, Error)]
 pub enum SchemaError {
     /// Migrations are missing.
     #[error("the database's schema is not up to date ({missing} migrations are missing): run `highwater migrate`")]
     NotMigrated {
-        /// How many.
+        /// The number of missing migrations.
         missing: usize,
     },
-    /// A migration was begun and did not end.
+    /// A migration is unfinished.
     #[error("migration {version} of the database's schema did not end: repair it, then run `highwater migrate`")]
     HalfMigrated {
-        /// Which.
+        /// Its version.
         version: i64,
     },
-    /// A migration is not the one that this program has.
+    /// A migration differs from this program's.
     #[error(
         "migration {version} of the database's schema is not the one of this program: they belong to different versions"
     )]
     Foreign {
-        /// Which.
+        /// Its version.
         version: i64,
     },
     /// The database failed.
@@ -35,11 +35,11 @@ pub enum SchemaError {
     Database(#[source] MigrateError),
 }
 
-/// PostgreSQL's code for a table that is not there.
+/// PostgreSQL's code of a missing table.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// Refuses a database that lacks migrations of ours. One that has more is fine: newer programs extend before they
-/// change.
+/// Rejects a database that lacks migrations of this program. Additional migrations are accepted, because newer programs
+/// extend the schema before they change it.
 pub async fn check(pool: &PgPool) -> Result<(), SchemaError> {
     let failed = |error: sqlx::Error| SchemaError::Database(error.into());
     let mut connection = pool.acquire().await.map_err(failed)?;

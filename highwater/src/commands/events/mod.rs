@@ -1,4 +1,4 @@
-//! `highwater events`: what a log can hold, for whoever reads one. Needs no database.
+//! `highwater events`: the types of events and their schemas. It needs no database.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,17 +8,17 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use domain::catalogue::EventType;
 
-/// Type, version, and the JSON Schema of the payload: of every version that was ever written.
+/// The type, the version and the JSON Schema of the payload, for every version that was ever written.
 const SCHEMAS: &[(&str, usize, &str)] = include!(concat!(env!("OUT_DIR"), "/event_schemas.rs"));
 
-/// What to tell about events.
+/// The subcommands of `events`.
 #[derive(Debug, clap::Subcommand)]
 pub enum EventsCommand {
     /// Print the JSON Schema of an event's payload, or list the types of events.
     Schema(SchemaOptions),
 }
 
-/// Which schema.
+/// The arguments of `events schema`.
 #[derive(Debug, clap::Args)]
 pub struct SchemaOptions {
     /// The type of event, such as CampaignCreated. All are listed when left out.

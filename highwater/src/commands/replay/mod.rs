@@ -1,7 +1,7 @@
-//! `highwater replay`: rebuilds projections from the log, beside the live ones, and switches to them; goes back; drops what
-//! is no longer needed; tells what epochs there are.
+//! `highwater replay`: rebuilds projections from the log, beside the live ones, and switches to them. It also rolls
+//! back, drops old epochs and lists them.
 
-mod progress; // how far it is
+mod progress; // progress
 mod status; // a table of the epochs
 
 use std::io::Write as _;
@@ -26,7 +26,7 @@ use crate::config::{Config, ConfigSources};
 use progress::ReplayProgressView;
 pub(super) use status::build;
 
-/// What `replay` is told.
+/// The arguments of `replay`.
 #[derive(Debug, clap::Args)]
 pub struct ReplayArgs {
     /// The projection; all of them if none is named.
@@ -43,7 +43,8 @@ pub struct ReplayArgs {
     /// Switch although the new rows differ in number from the old ones, which the same version built.
     #[arg(long)]
     allow_differences: bool,
-    /// Compare the new rows with the old ones as `highwater verify` does, and switch a workspace only if they are equal.
+    /// Compare the new rows with the old ones as `highwater verify` does, and switch a workspace only if they are
+    /// equal.
     #[arg(long, conflicts_with = "allow_differences")]
     verify: bool,
     #[command(flatten)]
@@ -52,7 +53,7 @@ pub struct ReplayArgs {
     database: DatabaseArgs,
 }
 
-/// What else is done with epochs.
+/// The other actions on epochs.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct ReplayMode {
@@ -67,8 +68,8 @@ struct ReplayMode {
     status: bool,
 }
 
-/// Runs the command. Its bar and the log would write over each other, so only warnings are logged. The first Ctrl-C ends it
-/// where it can go on, the second at once.
+/// Runs the command. The progress bar and the log share the terminal, so only warnings are logged. The first Ctrl-C
+/// stops it where it can resume, the second at once.
 pub async fn run(options: ReplayArgs, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let sources = ConfigSources::of_process(config).default_to("telemetry.filter", "warn");
     options.database.run(sources, EndsAt::SecondSignal, async |config| work(&options, config).await).await
@@ -77,7 +78,7 @@ pub async fn run(options: ReplayArgs, config: Option<&Path>) -> anyhow::Result<E
 async fn work(options: &ReplayArgs, config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.telemetry)?;
     let named = projections_named(options.projection.as_deref())?;
-    // A replay is one long statement after the other; the server must not cut them off.
+    // A replay consists of long statements, which the server must not cancel.
     let database = DatabaseConfig { statement_timeout_ms: 0, ..config.database };
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     if options.instead.status {
@@ -87,7 +88,7 @@ async fn work(options: &ReplayArgs, config: Config) -> anyhow::Result<ExitCode> 
     if options.instead.drop_old {
         return drop_all(&pool, &named).await;
     }
-    let told = ReplayOptions {
+    let replay_options = ReplayOptions {
         workspaces: chosen(&admin, &options.workspaces).await?,
         keep_old: options.keep_old,
         allow_parked: options.allow_parked,
@@ -99,15 +100,15 @@ async fn work(options: &ReplayArgs, config: Config) -> anyhow::Result<ExitCode> 
     let mut stops = signals()?;
     for projection in named {
         let went_on = if options.instead.rollback {
-            go_back(&pool, &admin, projection, &told).await?
+            go_back(&pool, &admin, projection, &replay_options).await?
         } else {
-            fill(&pool, projection, &told, &mut stops).await?
+            fill(&pool, projection, &replay_options, &mut stops).await?
         };
         if !went_on {
             return Ok(ExitCode::from(INTERRUPTED));
         }
     }
-    // The server may be stopped next, and would end the sessions of an open pool with an error.
+    // The server may be stopped next, which would end the sessions of an open pool with an error.
     pool.close().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -125,12 +126,12 @@ fn projections_named(name: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
 }
 
 /// The workspaces of these names or numbers; `None` if none is given.
-async fn chosen(admin: &PgPool, given: &[String]) -> anyhow::Result<Option<Vec<i32>>> {
-    if given.is_empty() {
+async fn chosen(admin: &PgPool, named: &[String]) -> anyhow::Result<Option<Vec<i32>>> {
+    if named.is_empty() {
         return Ok(None);
     }
     let mut chosen = Vec::new();
-    for text in given {
+    for text in named {
         let found = find_workspace_by_name_or_number(admin, text).await?;
         chosen.push(found.with_context(|| format!("there is no workspace `{text}`"))?.id);
     }
@@ -143,13 +144,13 @@ async fn chosen(admin: &PgPool, given: &[String]) -> anyhow::Result<Option<Vec<i
 async fn fill(
     pool: &PgPool,
     projection: &str,
-    told: &ReplayOptions,
+    replay_options: &ReplayOptions,
     stops: &mut (impl Stream<Item = &'static str> + Unpin),
 ) -> anyhow::Result<bool> {
     let shutdown = CancellationToken::new();
     let shown = ReplayProgressView::new();
     let tell = |progress: ReplayProgress| shown.tell(progress);
-    let work = replay(pool, projection, told, &tell, shutdown.clone());
+    let work = replay(pool, projection, replay_options, &tell, shutdown.clone());
     tokio::pin!(work);
     let outcome = tokio::select! {
         outcome = &mut work => outcome,
@@ -166,8 +167,9 @@ async fn fill(
     match outcome? {
         ReplayOutcome::Completed { epoch, workspaces, events } => {
             let seconds = shown.started.elapsed().as_secs_f64();
-            let who = if told.workspaces.is_some() { "every workspace that was named" } else { "every workspace" };
-            let proved = if told.verify { ", every row of which was compared before" } else { "" };
+            let who =
+                if replay_options.workspaces.is_some() { "every workspace that was named" } else { "every workspace" };
+            let proved = if replay_options.verify { ", every row of which was compared before" } else { "" };
             writeln!(out, "{projection}: {who} now reads epoch {epoch}{proved}")?;
             writeln!(out, "workspaces: {workspaces}\nevents: {events}\nseconds: {seconds:.1}")?;
             Ok(true)
@@ -179,8 +181,13 @@ async fn fill(
     }
 }
 
-async fn go_back(pool: &PgPool, admin: &PgPool, projection: &str, told: &ReplayOptions) -> anyhow::Result<bool> {
-    let went = rollback(pool, projection, told, CancellationToken::new()).await?;
+async fn go_back(
+    pool: &PgPool,
+    admin: &PgPool,
+    projection: &str,
+    replay_options: &ReplayOptions,
+) -> anyhow::Result<bool> {
+    let went = rollback(pool, projection, replay_options, CancellationToken::new()).await?;
     let names = workspace_names(admin).await?;
     let mut out = std::io::stdout().lock();
     for back in went {
@@ -204,7 +211,7 @@ async fn drop_all(pool: &PgPool, named: &[&str]) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A number and its unit.
+/// Parses a number with its unit.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

@@ -1,4 +1,4 @@
-//! How far a replay is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of a replay: a bar on a terminal, a line now and then elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use projections::ReplayProgress;
 
-/// How often a line is written where there is no terminal.
+/// How often a line is written without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// A bar on a terminal, a line now and then elsewhere.
+/// The progress as a bar on a terminal, or a line now and then elsewhere.
 pub(super) struct ReplayProgressView {
     pub(super) started: Instant,
     bar: Option<ProgressBar>,
@@ -44,7 +44,7 @@ impl ReplayProgressView {
         if last.elapsed() >= LINE_EVERY {
             *last = Instant::now();
             let line = format!("{done} of {total} events {}", rest(progress, total.saturating_sub(done)));
-            // Nobody is left to tell that stderr is gone.
+            // If stderr is closed, there is nowhere to write.
             let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
@@ -56,7 +56,7 @@ impl ReplayProgressView {
     }
 }
 
-/// The rate, the time that is left, and how many workspaces have switched.
+/// The rate, the remaining time, and how many workspaces have switched.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! `highwater replay --status`: every epoch, who lives there, and how far it is.
+//! `highwater replay --status`: every epoch, its workspaces and its progress.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -53,13 +53,13 @@ fn table(epochs: &[EpochStatus], now: DateTime<Utc>) -> Table {
     table
 }
 
-/// How much of its logs it has applied.
+/// The share of its logs that it has applied.
 pub(crate) fn complete(epoch: &EpochStatus) -> String {
     let Some(hundredths) = (100 * epoch.applied).checked_div(epoch.events) else { return "-".to_owned() };
     format!("{hundredths} %")
 }
 
-/// What is being built, or was left half built, in a line.
+/// The build that runs or is unfinished, in a line.
 pub(crate) fn build(epoch: &EpochStatus) -> Option<String> {
     (epoch.state == EpochState::Building).then(|| {
         format!(

@@ -1,4 +1,4 @@
-//! What `status --json` prints: what the tables show, by names that stay.
+//! The output of `status --json`: the content of the tables, with stable names.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::state;
 
-/// What there is to tell.
+/// The inputs of the report.
 pub(super) struct StatusReport<'a> {
     pub(super) logs: &'a [LogStatus],
     pub(super) names: &'a HashMap<i32, String>,
@@ -22,10 +22,10 @@ pub(super) struct StatusReport<'a> {
     pub(super) retention: &'a [Retention],
 }
 
-/// Everything.
+/// The report.
 #[derive(Debug, Serialize)]
 pub(super) struct Status<'a> {
-    /// When this was true.
+    /// The time of the report.
     at: DateTime<Utc>,
     logs: Vec<Log<'a>>,
     projectors: Vec<Projector<'a>>,
@@ -59,7 +59,7 @@ struct Stopped<'a> {
     reason: &'a str,
 }
 
-/// One projector process.
+/// A projector process.
 #[derive(Debug, Serialize)]
 struct Projector<'a> {
     id: Uuid,
@@ -69,11 +69,11 @@ struct Projector<'a> {
     renewed_at: DateTime<Utc>,
     silent_s: f64,
     follows: &'a [String],
-    /// How many logs it has, by projection.
+    /// How many logs it holds, by projection.
     logs: BTreeMap<&'a str, usize>,
 }
 
-/// One built instance of a projection: live, being built by a replay, or kept.
+/// A built instance of a projection: live, being built by a replay, or kept.
 #[derive(Debug, Serialize)]
 struct EpochInfo<'a> {
     projection: &'a str,
@@ -82,14 +82,14 @@ struct EpochInfo<'a> {
     version: i32,
     /// Workspaces whose readers see it.
     workspaces: i64,
-    /// Events that it has applied, of so many.
+    /// Events that it has applied, of the total.
     applied: i64,
     events: i64,
     created_at: DateTime<Utc>,
     drop_at: Option<DateTime<Utc>>,
 }
 
-/// When the rows were last proved.
+/// The last verification of the rows.
 #[derive(Debug, Serialize)]
 struct Verified<'a> {
     projection: &'a str,
@@ -117,28 +117,28 @@ struct ParkedInfo<'a> {
     reason: &'a str,
 }
 
-/// What is kept of a table.
+/// The retention of a table.
 #[derive(Debug, Serialize)]
 struct Limit<'a> {
     projection: &'a str,
     table: &'a str,
     keep_months: Option<i32>,
     kept_from: Option<DateTime<Utc>>,
-    /// What lies before this is gone until a replay.
+    /// Rows before this instant are dropped until a replay.
     dropped_before: Option<DateTime<Utc>>,
 }
 
 impl<'a> Status<'a> {
-    pub(super) fn new(told: &StatusReport<'a>, now: DateTime<Utc>) -> Self {
-        let name = |workspace: i32| told.names.get(&workspace).map(String::as_str);
+    pub(super) fn new(report: &StatusReport<'a>, now: DateTime<Utc>) -> Self {
+        let name = |workspace: i32| report.names.get(&workspace).map(String::as_str);
         Self {
             at: now,
-            logs: told.logs.iter().map(|log| Log::new(log, name(log.workspace), now)).collect(),
-            projectors: told.projectors.iter().map(Projector::new).collect(),
-            epochs: told.epochs.iter().map(EpochInfo::new).collect(),
-            verifications: told.verified.iter().map(Verified::new).collect(),
-            parked: told.parked.iter().map(|part| ParkedInfo::new(part, name(part.workspace))).collect(),
-            retention: told.retention.iter().map(Limit::new).collect(),
+            logs: report.logs.iter().map(|log| Log::new(log, name(log.workspace), now)).collect(),
+            projectors: report.projectors.iter().map(Projector::new).collect(),
+            epochs: report.epochs.iter().map(EpochInfo::new).collect(),
+            verifications: report.verified.iter().map(Verified::new).collect(),
+            parked: report.parked.iter().map(|part| ParkedInfo::new(part, name(part.workspace))).collect(),
+            retention: report.retention.iter().map(Limit::new).collect(),
         }
     }
 }

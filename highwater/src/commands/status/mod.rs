@@ -1,6 +1,6 @@
-//! `highwater status`: how far each projection has applied each workspace's log, and who does it.
+//! `highwater status`: how far each projection has applied each workspace's log, and which projectors do it.
 
-mod json; // the same for machines
+mod json; // the same as JSON
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use super::database::{DatabaseArgs, EndsAt};
 use super::{replay, retention};
 use crate::config::{Config, ConfigSources};
 
-/// What `status` is told.
+/// The arguments of `status`.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// Print JSON, for machines.
@@ -55,7 +55,7 @@ async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> 
     let now = SystemClock.now();
     if options.json {
         let parked = projections::parked::list(&admin).await.context("cannot read what is parked")?;
-        let told = json::StatusReport {
+        let report = json::StatusReport {
             logs: &logs,
             names: &names,
             projectors: &projectors,
@@ -64,7 +64,7 @@ async fn show(options: &StatusArgs, config: Config) -> anyhow::Result<ExitCode> 
             parked: &parked,
             retention: &kept,
         };
-        serde_json::to_writer_pretty(&mut out, &json::Status::new(&told, now))?;
+        serde_json::to_writer_pretty(&mut out, &json::Status::new(&report, now))?;
         writeln!(out)?;
         return Ok(exit);
     }
@@ -154,17 +154,17 @@ fn projector_table(projectors: &[ProjectorStatus], now: DateTime<Utc>) -> Table 
     table
 }
 
-/// When the rows of a projection were last proved to be what the logs say.
+/// When the rows of a projection were last verified.
 fn verified(last: &LastVerified, now: DateTime<Utc>) -> String {
     let LastVerified { projection, sampled, passed_at, differences, problems } = last;
     let what = if *sampled { "a sample of every workspace" } else { "every workspace" };
     let since = age(now - *passed_at);
-    let said = match (differences, problems) {
+    let suffix = match (differences, problems) {
         (0, 0) => String::new(),
         (0, problems) => format!("; {problems} workspaces could not be verified the last time"),
         (rows, _) => format!("; {rows} rows differed the last time"),
     };
-    format!("{projection}: {what} was proved equal to a rebuild within the last {since}{said}")
+    format!("{projection}: {what} was proved equal to a rebuild within the last {since}{suffix}")
 }
 
 #[cfg(test)]

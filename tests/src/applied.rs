@@ -1,4 +1,4 @@
-//! Waiting until projections have applied what is in a log.
+//! Waits until projections have applied a log.
 
 use std::time::{Duration, Instant};
 
@@ -7,19 +7,19 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::time::timeout;
 
-/// A projector that is killed behind its commit announces nothing.
+/// How often to check. A projector that is killed after its commit sends no notification.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Whose checkpoint has to get there.
+/// The epochs to wait for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Epochs {
-    /// That of the one which readers see.
+    /// The live epoch.
     Live,
-    /// That of each one which is kept applied.
+    /// Every epoch that is kept applied.
     All,
 }
 
-/// Waits until a workspace's log is applied up to `head`. Looks again whenever a projector has committed something.
+/// Waits until a workspace's log is applied up to `head`. Checks again after every commit of a projector.
 pub(crate) async fn until_applied(pool: &PgPool, epochs: Epochs, (workspace, head): (i32, i64), within: Duration) {
     let position = match epochs {
         Epochs::Live => {
@@ -30,7 +30,7 @@ pub(crate) async fn until_applied(pool: &PgPool, epochs: Epochs, (workspace, hea
         Epochs::All => "SELECT coalesce(min(position), 0) FROM read.checkpoints WHERE workspace = $1 AND following",
     };
     let deadline = Instant::now() + within;
-    // It looks by the connection that it listens on: many may wait at once, and a pool of few has one for each in turn.
+    // The checks use the connection that listens: many tests may wait at once on a small pool.
     let mut commits = PgListener::connect_with(pool).await.unwrap();
     commits.listen(READ_CHANNEL).await.unwrap();
     loop {
@@ -45,7 +45,7 @@ pub(crate) async fn until_applied(pool: &PgPool, epochs: Epochs, (workspace, hea
     }
 }
 
-/// Waits until every epoch that is kept applied has everything that is in any log now.
+/// Waits until every epoch that is kept applied has all events that are in any log now.
 pub async fn until_all_is_applied(pool: &PgPool, within: Duration) {
     let deadline = Instant::now() + within;
     let heads: Vec<(i32, i64)> =

@@ -16,7 +16,7 @@ use crate::applied::{Epochs, until_applied};
 
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Where a system listens.
+/// The addresses of a system.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// The command API.
@@ -25,7 +25,7 @@ pub struct Addresses {
     pub read: SocketAddr,
 }
 
-/// Somebody with a key, calling the command API for what changes and the read API for what does not.
+/// A caller with a key. It uses the command API for changes and the read API for reads.
 #[derive(Clone)]
 pub struct Caller {
     client: Client,
@@ -35,18 +35,18 @@ pub struct Caller {
     key: String,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     headers: HeaderMap,
-    /// The body, `null` when there was none.
+    /// The body; `null` if there was none.
     pub body: Value,
 }
 
 impl Answer {
-    /// Asserts the status and shows the body when it is another.
+    /// Asserts the status, and shows the body if it differs.
     #[track_caller]
     #[expect(clippy::return_self_not_must_use, reason = "a call for its assertion alone is fine")]
     pub fn expect(self, status: u16) -> Self {
@@ -54,7 +54,7 @@ impl Answer {
         self
     }
 
-    /// A header's text, empty when it is not there.
+    /// A header's text; empty if it is missing.
     pub fn header(&self, name: &str) -> String {
         self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     }
@@ -86,7 +86,7 @@ impl Caller {
         Self { client, addresses, pool, workspace, key }
     }
 
-    /// The same caller, talking to another process.
+    /// The same caller of another process.
     #[must_use]
     pub fn on(&self, addresses: Addresses) -> Self {
         Self { addresses, ..self.clone() }
@@ -98,7 +98,7 @@ impl Caller {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// The same workspace's caller with only these scopes.
+    /// A caller of the same workspace with only these scopes.
     pub async fn with_scopes(&self, scopes: &[&str]) -> Self {
         self.with_key(&create_key(&self.pool, self.workspace, scopes).await)
     }
@@ -177,17 +177,17 @@ impl Caller {
         self.post("/v1/sources", &body).await.expect(201).header("consistency-token")
     }
 
-    /// Registers a source that pushes; gives the answer's token.
+    /// Registers a push source and returns its consistency token.
     pub async fn push_source(&self, name: &str) -> String {
         self.source(name, "push").await
     }
 
-    /// Registers a source that is pulled; gives the answer's token.
+    /// Registers a pull source and returns its consistency token.
     pub async fn pull_source(&self, name: &str) -> String {
         self.source(name, "pull").await
     }
 
-    /// Drafts a campaign; gives its id.
+    /// Drafts a campaign and returns its id.
     pub async fn campaign(&self, name: &str) -> String {
         let body = json!({
             "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC", "starts_on": "2026-11-01"
@@ -214,30 +214,30 @@ impl Caller {
             .unwrap()
     }
 
-    /// Waits until the live epoch has applied everything that is in the log now.
+    /// Waits until the live epoch has applied all events that are in the log now.
     pub async fn caught_up(&self) {
         self.caught_up_within(CAUGHT_UP_WITHIN).await;
     }
 
-    /// The same, for logs with which that takes its time.
+    /// Like `caught_up`, for logs that take longer.
     pub async fn caught_up_within(&self, within: Duration) {
         let head = self.head().await;
         until_applied(&self.pool, Epochs::Live, (self.workspace, head), within).await;
     }
 
-    /// Waits until every epoch that is kept applied has everything that is in the log now.
+    /// Waits until every epoch that is kept applied has all events that are in the log now.
     pub async fn caught_up_in_every_epoch(&self) {
         self.caught_up_in_every_epoch_within(CAUGHT_UP_WITHIN).await;
     }
 
-    /// The same, for logs with which that takes its time.
+    /// Like `caught_up_in_every_epoch`, for logs that take longer.
     pub async fn caught_up_in_every_epoch_within(&self, within: Duration) {
         let head = self.head().await;
         until_applied(&self.pool, Epochs::All, (self.workspace, head), within).await;
     }
 }
 
-/// Makes a key with these scopes.
+/// Creates a key with these scopes.
 pub(crate) async fn create_key(pool: &PgPool, workspace: i32, scopes: &[&str]) -> String {
     let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
     let mut connection = pool.acquire().await.unwrap();

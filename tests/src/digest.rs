@@ -1,4 +1,4 @@
-//! A digest of every row of an epoch, so that two rebuilds can be compared to the byte.
+//! A digest of every row of an epoch, to compare two rebuilds byte by byte.
 
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, Row};

@@ -1,5 +1,4 @@
-//! Writes to a log past the APIs: observations that are there already, as fast as they can be written, and events that
-//! nothing can decode.
+//! Writes to a log without the APIs: many observations, as fast as possible, and undecodable events.
 
 use std::collections::BTreeMap;
 
@@ -14,26 +13,26 @@ use uuid::Uuid;
 
 use crate::Caller;
 
-/// Observations of one append.
+/// The observations in one append.
 const AT_ONCE: u64 = 5_000;
 
-/// What a log is filled with.
+/// The observations to write.
 #[derive(Debug, Clone, Copy)]
 pub struct Fill<'a> {
-    /// The push source that observed it, by name.
+    /// The push source, by name.
     pub source: &'a str,
-    /// Over which campaigns it is spread, one after the other.
+    /// The campaigns, used in turn.
     pub campaigns: &'a [String],
-    /// How many observations.
+    /// The number of observations.
     pub observations: u64,
-    /// How many of them an event holds.
+    /// The number of observations in one event.
     pub per_event: u64,
-    /// Between which instants they happened, in order.
+    /// The range of their times, in order.
     pub between: (DateTime<Utc>, DateTime<Utc>),
 }
 
 impl Fill<'_> {
-    /// Appends it to the log of `caller`'s workspace. Three of four observations are impressions, the fourth is a
+    /// Appends them to the log of `caller`'s workspace. Three of four observations are impressions, the fourth is a
     /// click.
     pub async fn append(self, pool: &PgPool, caller: &Caller) {
         let workspace = WorkspaceId(caller.workspace());
@@ -78,7 +77,7 @@ impl Fill<'_> {
     }
 }
 
-/// Appends an event to what a push source observed that no view can decode. Gives its position.
+/// Appends an event to a push source's observations that no view can decode, and returns its position.
 pub async fn poison(pool: &PgPool, caller: &Caller, source: &str, at: DateTime<Utc>) -> i64 {
     let workspace = WorkspaceId(caller.workspace());
     let source = source_id(pool, workspace, source).await;
@@ -121,14 +120,14 @@ fn request(
     }
 }
 
-/// Gives the position of the last event.
+/// Appends requests and returns the position of the last event.
 async fn append(pool: &PgPool, requests: impl IntoIterator<Item = AppendRequest>) -> i64 {
     let (appender, writers) = Appender::start(pool.clone(), AppenderConfig::default(), CancellationToken::new());
     let mut position = 0;
     for request in requests {
         position = appender.append(request).await.unwrap().position;
     }
-    // The writers end when nobody can give them more.
+    // The writers end when the last appender is dropped.
     drop(appender);
     writers.await.unwrap();
     position

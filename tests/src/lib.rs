@@ -1,6 +1,6 @@
-//! The system harness: a whole Highwater on a database and a clock of its own, and callers with keys; and the fault
-//! harness: clients that write down what they were answered, and a checker that decides whether it can be true
-//! (docs/testing.md).
+//! The system harness and the fault harness. The first runs a whole Highwater on its own database and clock, with
+//! callers and keys. The second runs clients that record their answers, and a checker that decides whether these can be
+//! true (docs/testing.md).
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod applied;

@@ -1,4 +1,4 @@
-//! The program as its users run it: a child process with its own PostgreSQL in a directory of its own.
+//! The program as its users run it: a child process with its own PostgreSQL in its own directory.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -22,7 +22,7 @@ pub struct Program {
     read: SocketAddr,
 }
 
-/// The binary that was built with these tests: beside the folder that they run from.
+/// The binary of the same build, next to the folder of the tests.
 pub(crate) fn binary() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let built = here.parent().and_then(Path::parent).unwrap().join("highwater");
@@ -47,7 +47,7 @@ fn spawn(data: &Path, log: &Path, command: SocketAddr, read: SocketAddr) -> Chil
         .unwrap()
 }
 
-/// What the program says.
+/// The program's log.
 fn log(scratch: &TempDir) -> PathBuf {
     scratch.path().join("program.log")
 }
@@ -63,8 +63,8 @@ impl Program {
         Self::start_in(scratch, data).await
     }
 
-    /// A directory that goes with the program. Under /tmp, so that the user whom PostgreSQL runs as can reach it when
-    /// the tests run as root.
+    /// A directory that is deleted with the program. It is under /tmp, so that PostgreSQL's user can enter it when the
+    /// tests run as root.
     pub fn scratch() -> TempDir {
         let scratch = tempfile::Builder::new().prefix("highwater-faults-").tempdir_in("/tmp").unwrap();
         crate::open_to_all(scratch.path());
@@ -80,7 +80,7 @@ impl Program {
         program
     }
 
-    /// On the same directory and addresses as before, once the last one has ended.
+    /// Starts on the same directory and addresses again, after the program has ended.
     pub async fn start_again(&mut self) {
         self.child.wait().await.unwrap();
         self.child = spawn(&self.data, &log(&self.scratch), self.command, self.read);
@@ -97,7 +97,7 @@ impl Program {
         let deadline = Instant::now() + Duration::from_mins(2);
         for address in [self.command, self.read] {
             let url = format!("http://{address}/readyz");
-            // Nothing tells that a door has opened.
+            // The program does not signal that it listens.
             while !client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
                 assert!(Instant::now() < deadline, "{url} is not ready");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -105,21 +105,21 @@ impl Program {
         }
     }
 
-    /// Where its command API answers.
+    /// The URL of its command API.
     pub fn command_url(&self) -> String {
         format!("http://{}", self.command)
     }
 
-    /// How much memory the program has, in MiB, where the system tells (Linux).
+    /// The resident memory of the program in MiB, where the system provides it (Linux).
     pub fn resident_mib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib / 1_024)
     }
 
-    /// `kill -9` of the program alone: its PostgreSQL goes on without it.
+    /// `kill -9` of the program alone; its PostgreSQL continues.
     pub fn kill(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended by itself.
         self.child.start_kill().ok();
     }
 
@@ -129,20 +129,20 @@ impl Program {
         std::fs::read_to_string(file).unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect()
     }
 
-    /// `kill -9` of this program's own PostgreSQL, unless it is down already.
+    /// `kill -9` of this program's own PostgreSQL, unless it has ended.
     pub fn kill_postgres(&self) {
         if let Some(pid) = self.postmaster().first().and_then(|line| line.parse().ok()) {
-            // It may have ended since the file was read.
+            // PostgreSQL may have ended since the file was read.
             kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
         }
     }
 
-    /// A connection past the program, to look at the log itself.
+    /// A direct connection to its database, to read the log.
     pub async fn database(&self) -> PgConnection {
         self.try_database().await.unwrap()
     }
 
-    /// The same, while PostgreSQL may be down.
+    /// Like `database`, while PostgreSQL may be down.
     pub async fn try_database(&self) -> Result<PgConnection, sqlx::Error> {
         let lines = self.postmaster();
         let (Some(port), Some(socket)) = (lines.get(3).and_then(|port| port.parse().ok()), lines.get(4)) else {
@@ -167,7 +167,7 @@ impl Program {
         command
     }
 
-    /// Ctrl-C, and nothing is left running.
+    /// Stops it with Ctrl-C, and checks that nothing keeps running.
     pub async fn stop(&mut self) {
         let postmaster: i32 = self.postmaster()[0].parse().unwrap();
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
@@ -181,10 +181,10 @@ impl Program {
 impl Drop for Program {
     #[expect(clippy::print_stderr, reason = "a failed test shows it")]
     fn drop(&mut self) {
-        // A failed test leaves no server behind: the program is killed by `kill_on_drop`, its PostgreSQL here.
+        // A failed test must leave no server behind. `kill_on_drop` ends the program, and this its PostgreSQL.
         self.kill_postgres();
         if std::thread::panicking() {
-            eprintln!("the program said:\n{}", std::fs::read_to_string(log(&self.scratch)).unwrap_or_default());
+            eprintln!("log of the program:\n{}", std::fs::read_to_string(log(&self.scratch)).unwrap_or_default());
         }
     }
 }

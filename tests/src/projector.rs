@@ -1,4 +1,4 @@
-//! A projector in a process of its own, as its users run it, on a database that is already there.
+//! A projector in its own process, as its users run it, on an existing database.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::program::{binary, free_address};
 
-/// `highwater serve --roles projector`.
+/// A process `highwater serve --roles projector`.
 pub struct ProjectorProcess {
     url: String,
     health: SocketAddr,
@@ -45,7 +45,7 @@ impl ProjectorProcess {
         process
     }
 
-    /// Once the last one has ended.
+    /// Starts it again, after it has ended.
     pub async fn start_again(&mut self) {
         self.child.wait().await.unwrap();
         self.child = spawn(&self.url, self.health, &self.log);
@@ -55,19 +55,19 @@ impl ProjectorProcess {
     async fn ready(&self) {
         let client = crate::client(Duration::from_secs(5));
         let (url, deadline) = (self.url_of("/readyz"), Instant::now() + Duration::from_mins(1));
-        // Nothing tells that a door has opened.
+        // The process does not signal that it listens.
         while !client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
             assert!(Instant::now() < deadline, "{url} is not ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Where it answers for its health.
+    /// The URL of its health routes.
     pub fn url_of(&self, path: &str) -> String {
         format!("http://{}{path}", self.health)
     }
 
-    /// Whether `name`, as `log.leases` has it, is this process.
+    /// Whether `name` in `log.leases` is this process.
     pub fn is_named(&self, name: &str) -> bool {
         self.child.id().is_some_and(|id| name.ends_with(&format!(" pid {id}")))
     }
@@ -82,17 +82,17 @@ impl ProjectorProcess {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Holds it wherever it is.
+    /// Suspends it (SIGSTOP).
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn thaw(&self) {
         self.signal(Signal::SIGCONT);
     }
 
-    /// As a service manager stops it.
+    /// Stops it like a service manager.
     pub async fn stop(&mut self) {
         self.signal(Signal::SIGTERM);
         let status = tokio::time::timeout(Duration::from_mins(1), self.child.wait()).await.unwrap().unwrap();
@@ -104,7 +104,7 @@ impl Drop for ProjectorProcess {
     #[expect(clippy::print_stderr, reason = "a failed test shows it")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("a projector said:\n{}", std::fs::read_to_string(self.log.path()).unwrap_or_default());
+            eprintln!("log of a projector:\n{}", std::fs::read_to_string(self.log.path()).unwrap_or_default());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stands between a program and PostgreSQL, and cuts one connection where it hurts most: at the statement that commits.
+//! A proxy between a program and PostgreSQL. It cuts one connection at the statement that commits.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// At which statement to cut.
+/// The statement to cut at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum At {
     /// The call that appends to the log, which is a transaction of its own.
@@ -17,16 +17,16 @@ pub enum At {
     Commit,
 }
 
-/// On which side of it.
+/// The side of the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The server never sees it.
+    /// The server never receives it.
     Before,
     /// The server carries it out, and its answer is lost.
     After,
 }
 
-/// A proxy. It ends with the runtime that it was started in.
+/// A proxy. It ends with its runtime.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -42,14 +42,14 @@ struct Cut {
     done: oneshot::Sender<()>,
 }
 
-/// What tells the kind of a message from a client: a byte, then its length with itself.
+/// The kinds of messages from a client. A kind is one byte, followed by the length, which includes itself.
 const PARSE: u8 = b'P';
 const BIND: u8 = b'B';
 const SYNC: u8 = b'S';
 const QUERY: u8 = b'Q';
 
 impl Proxy {
-    /// In front of a server.
+    /// Starts a proxy in front of a server.
     pub async fn to(host: String, port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -65,13 +65,13 @@ impl Proxy {
         Self { address, armed }
     }
 
-    /// Where it listens.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Cuts the next connection that comes to such a statement; returns when that is done, and with `Side::After` when
-    /// the server has carried it out.
+    /// Cuts the next connection at such a statement. Returns after the cut, and with `Side::After` when the server has
+    /// carried the statement out.
     pub async fn cut(&self, at: At, side: Side) {
         let (done, cut) = oneshot::channel();
         *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Cut { at, side, done });
@@ -79,17 +79,17 @@ impl Proxy {
     }
 }
 
-/// One connection, until either side ends it or it is cut.
+/// Relays one connection until either side ends it or it is cut.
 async fn relay(mut client: TcpStream, mut server: TcpStream, armed: Armed) {
     let mut questions = Questions::default();
-    let (mut asked, mut answered) = ([0; 16 << 10], [0; 16 << 10]);
+    let (mut sent, mut answered) = ([0; 16 << 10], [0; 16 << 10]);
     loop {
         tokio::select! {
-            Ok(length) = client.read(&mut asked) => {
+            Ok(length) = client.read(&mut sent) => {
                 if length == 0 {
                     return;
                 }
-                questions.unread.extend_from_slice(&asked[..length]);
+                questions.unread.extend_from_slice(&sent[..length]);
                 while let Some(message) = questions.next() {
                     let cut = questions.cut_at(&message, &armed);
                     let passes = cut.as_ref().is_none_or(|cut| cut.side == Side::After);
@@ -102,7 +102,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, armed: Armed) {
                             hear_out(&mut server).await;
                         }
                         drop(server);
-                        // Who armed it may have given up.
+                        // The test may have given up.
                         cut.done.send(()).ok();
                         return;
                     }
@@ -118,7 +118,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, armed: Armed) {
     }
 }
 
-/// Reads the server's messages until it is ready for the next question.
+/// Reads the server's messages until it is ready for the next query.
 async fn hear_out(server: &mut TcpStream) {
     const READY: u8 = b'Z';
     while let Ok(kind) = server.read_u8().await {
@@ -130,15 +130,15 @@ async fn hear_out(server: &mut TcpStream) {
     }
 }
 
-/// What a client sends, message by message.
+/// The messages of a client.
 #[derive(Debug, Default)]
 struct Questions {
     unread: Vec<u8>,
-    /// The first message, which tells who the client is, has no kind.
+    /// Whether the first message, which has no kind, was read.
     introduced: bool,
     /// The names of prepared statements that append.
     appending: HashSet<Vec<u8>>,
-    /// An append is on its way and its end is awaited.
+    /// Whether an append is in flight.
     in_append: bool,
 }
 
@@ -155,7 +155,7 @@ impl Questions {
         Some(self.unread.drain(..length).collect())
     }
 
-    /// Whether to cut here: the armed cut, taken. Of an append the server needs everything up to its end.
+    /// Whether to cut at this message; if so, takes the cut. The server needs every message of an append.
     fn cut_at(&mut self, message: &[u8], armed: &Armed) -> Option<Cut> {
         let mut texts = message.get(5..)?.split(|byte| *byte == 0);
         let at = match message[0] {

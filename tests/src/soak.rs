@@ -1,9 +1,9 @@
-//! What the longer tests are told by the environment.
+//! The parameters of long tests, from the environment.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How often a scenario runs, and on which random numbers.
+/// The rounds and the seeds of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Soak {
     /// How many rounds.
@@ -13,8 +13,8 @@ pub struct Soak {
 }
 
 impl Soak {
-    /// One round on the seed of a scenario, or in `make soak` as many as `HIGHWATER_SOAK_ROUNDS` says, on seeds that
-    /// are new each time. `HIGHWATER_SEED` repeats a run that failed.
+    /// One round with the seed of a scenario. In `make soak` there are `HIGHWATER_SOAK_ROUNDS` rounds with new seeds.
+    /// `HIGHWATER_SEED` repeats a failed run.
     pub fn of_environment(seed: u64) -> Self {
         let rounds = number("HIGHWATER_SOAK_ROUNDS");
         let rotating = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(seed, |since| since.as_secs());
@@ -22,8 +22,7 @@ impl Soak {
         Self { rounds: rounds.unwrap_or(1), seed }
     }
 
-    /// How many observations there are in a long story; `None` unless `make soak` says it with
-    /// `HIGHWATER_SOAK_OBSERVATIONS`.
+    /// The number of observations in a long story; `None` unless `make soak` sets `HIGHWATER_SOAK_OBSERVATIONS`.
     pub fn observations() -> Option<u64> {
         number("HIGHWATER_SOAK_OBSERVATIONS")
     }
@@ -38,7 +37,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var_os(name)?.to_str()?.parse().ok()
 }
 
-/// Lets every user enter a directory: a private PostgreSQL runs as another user when the tests run as root.
+/// Lets every user enter a directory, because a private PostgreSQL runs as another user when the tests run as root.
 pub fn open_to_all(directory: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,4 +1,4 @@
-//! A whole Highwater in this process, on a database and a clock of its own.
+//! A whole Highwater in this process, on its own database and clock.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::caller::{Addresses, Caller, create_key};
 
 /// A running system.
 pub struct TestSystem {
-    /// What it takes for now.
+    /// Its clock.
     pub clock: ManualClock,
     whole_clock: SharedClock,
     pool: PgPool,
@@ -34,7 +34,7 @@ impl TestSystem {
         Self::with_roles(pool, now, &[ProcessRole::Command, ProcessRole::Projector, ProcessRole::Read]).await
     }
 
-    /// The two APIs alone: nothing is projected but by [`Self::catch_up`].
+    /// Starts the two APIs without a projector: only [`Self::catch_up`] applies events.
     pub async fn start_without_projector(pool: &PgPool, now: &str) -> Self {
         Self::with_roles(pool, now, &[ProcessRole::Command, ProcessRole::Read]).await
     }
@@ -45,15 +45,15 @@ impl TestSystem {
         Self::run(pool, clock.clone(), clock.shared(), config).await
     }
 
-    /// For clients that work on while the date stands still or steps: only the date is the test's, durations are real.
-    /// All roles, but as `change` wants it.
+    /// Starts a system for concurrent clients: the test sets the date, and durations are real. All roles, changed by
+    /// `change`.
     pub async fn start_at_work(pool: &PgPool, now: &str, change: impl FnOnce(SystemConfig) -> SystemConfig) -> Self {
         let date = manual(now);
         let config = change(SystemConfig::all_roles(database(pool)));
         Self::run(pool, date.clone(), Arc::new(Date(date)), config).await
     }
 
-    /// All roles, but as `change` wants it; no time passes by itself.
+    /// Starts all roles, changed by `change`. Time passes only by the test.
     pub async fn start_as(pool: &PgPool, now: &str, change: impl FnOnce(SystemConfig) -> SystemConfig) -> Self {
         let clock = manual(now);
         let config = change(SystemConfig::all_roles(database(pool)));
@@ -66,13 +66,13 @@ impl TestSystem {
         Self { clock, whole_clock, pool, database, running, client: client(Duration::from_mins(1)) }
     }
 
-    /// Another process on the same database and clock.
+    /// Starts another process on the same database and clock.
     pub async fn second_process(&self) -> Self {
         let config = SystemConfig::all_roles(self.database.clone());
         Self::run(&self.pool, self.clock.clone(), self.whole_clock.clone(), config).await
     }
 
-    /// Stops, and starts again with nothing but the database.
+    /// Stops, and starts again on the same database.
     #[must_use]
     pub async fn restart(self) -> Self {
         let (pool, clock, whole_clock) = (self.pool.clone(), self.clock.clone(), self.whole_clock.clone());
@@ -81,22 +81,22 @@ impl TestSystem {
         Self::run(&pool, clock, whole_clock, config).await
     }
 
-    /// Where its command API answers.
+    /// The URL of its command API.
     pub fn command_url(&self) -> String {
         format!("http://{}", self.addresses().command)
     }
 
-    /// Where its read API answers.
+    /// The URL of its read API.
     pub fn read_url(&self) -> String {
         format!("http://{}", self.addresses().read)
     }
 
-    /// Where it listens.
+    /// Its addresses.
     pub fn addresses(&self) -> Addresses {
         Addresses { command: self.running.command_addr.unwrap(), read: self.running.read_addr.unwrap() }
     }
 
-    /// Opens a workspace (UTC, EUR); gives a caller with every scope.
+    /// Opens a workspace (UTC, EUR) and returns a caller with every scope.
     pub async fn workspace(&self, name: &str) -> Caller {
         let currency: Currency = "EUR".parse().unwrap();
         let opened =
@@ -106,13 +106,13 @@ impl TestSystem {
         Caller::new(self.client.clone(), self.addresses(), self.pool.clone(), id, key)
     }
 
-    /// As an operator's command connects: the server does not cut off what takes long.
+    /// A pool like that of an operator's command, without a statement timeout.
     async fn projector_pool(&self) -> PgPool {
         let database = DatabaseConfig { statement_timeout_ms: 0, ..self.database.clone() };
         connect(&database, DatabaseRole::Projector).await.unwrap()
     }
 
-    /// Applies what is in the log now, for a system without a projector.
+    /// Applies the log as it is now, for a system without a projector.
     pub async fn catch_up(&self) {
         let pool = self.projector_pool().await;
         projections::catch_up(&pool).await.unwrap();
@@ -127,7 +127,7 @@ impl TestSystem {
         pool.close().await;
     }
 
-    /// Proves that every live row is what the log says.
+    /// Checks that every live row equals a rebuild.
     pub async fn verify(&self) {
         let pool = self.projector_pool().await;
         let found = Mutex::new(Vec::new());
@@ -144,7 +144,7 @@ impl TestSystem {
         pool.close().await;
     }
 
-    /// The epoch that a workspace's readers see.
+    /// The live epoch of a workspace.
     pub async fn live_epoch(&self, caller: &Caller) -> i32 {
         sqlx::query_scalar("SELECT epoch FROM read.live_epochs WHERE workspace = $1")
             .bind(caller.workspace())
@@ -168,7 +168,7 @@ fn database(pool: &PgPool) -> DatabaseConfig {
     DatabaseConfig { max_connections: 6, ..DatabaseConfig::at(SecretString::from(url)) }
 }
 
-/// A clock whose date is set by hand, and by which time passes all the same.
+/// A clock with a date set by the test, while time passes.
 #[derive(Debug)]
 struct Date(ManualClock);
 
@@ -182,7 +182,7 @@ impl Clock for Date {
     }
 }
 
-/// An HTTP client whose requests take this long at most.
+/// An HTTP client with this timeout.
 pub fn client(timeout: Duration) -> reqwest::Client {
     tls::install_provider();
     reqwest::Client::builder().timeout(timeout).build().unwrap()

@@ -1,8 +1,8 @@
-//! `with-postgres COMMAND [ARGUMENT …]`: runs a command beside a private PostgreSQL that is thrown away afterwards, and
-//! whose new databases are migrated.
+//! `with-postgres COMMAND [ARGUMENT …]`: runs a command beside a private PostgreSQL, whose new databases are migrated.
+//! Afterwards the PostgreSQL is deleted.
 //!
-//! The command finds it in DATABASE_URL. SQLX_OFFLINE is set unless it is there already, so that a build inside the
-//! command takes its queries from `.sqlx/`. Signals are passed on to the command, and its exit status is ours.
+//! The command finds its URL in DATABASE_URL. SQLX_OFFLINE is set unless it is set already, so that a build inside the
+//! command uses `.sqlx/`. Signals are passed on to the command, and its exit status is returned.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -25,20 +25,20 @@ type Failure = Box<dyn std::error::Error>;
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(std::env::args_os().skip(1).collect()).await {
-        // A command that a signal ended has the status that a shell gives it.
+        // A command that a signal ended gets the status that a shell reports.
         Ok(status) => {
             let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
             ExitCode::from(u8::try_from(code).unwrap_or(1))
         }
         Err(error) => {
             let mut cause: Option<&dyn std::error::Error> = Some(&*error);
-            let mut said = "with-postgres".to_owned();
+            let mut message = "with-postgres".to_owned();
             while let Some(error) = cause {
-                said = format!("{said}: {error}");
+                message = format!("{message}: {error}");
                 cause = error.source();
             }
-            // Nobody is left to tell that stderr is gone.
-            let _ = writeln!(std::io::stderr(), "{said}");
+            // If stderr is closed, there is nowhere to write.
+            let _ = writeln!(std::io::stderr(), "{message}");
             ExitCode::FAILURE
         }
     }
@@ -53,7 +53,7 @@ async fn run(line: Vec<OsString>) -> Result<ExitStatus, Failure> {
         durable: false,
         max_connections: 500,
         shared_buffers_mb: 128,
-        // Tests may change the database's name in the URL, which is simplest in one with host and port.
+        // Tests replace the database's name in the URL, which is simplest with host and port.
         loopback_port: true,
         ..LocalPostgresConfig::new(&scratch.0)
     };
@@ -72,8 +72,8 @@ async fn run(line: Vec<OsString>) -> Result<ExitStatus, Failure> {
     ended
 }
 
-/// Every database that the command makes is a copy of this one, and so is migrated already: the tests make hundreds,
-/// and migrating takes longer than copying.
+/// Migrates the template, of which every database of the command is a copy. The tests create hundreds of databases, and
+/// a migration takes longer than a copy.
 async fn migrate_template(url: &str) -> Result<(), Failure> {
     let template = PgConnectOptions::from_str(url)?.database("template1");
     let mut connection = PgConnection::connect_with(&template).await?;
@@ -83,7 +83,7 @@ async fn migrate_template(url: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for the command's end, and lets it have our signals.
+/// Waits for the command's end, and passes signals on to it.
 async fn wait(mut child: Child) -> Result<ExitStatus, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -96,13 +96,13 @@ async fn wait(mut child: Child) -> Result<ExitStatus, Failure> {
             _ = hangup.recv() => Signal::SIGHUP,
         };
         if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()) {
-            // It may have ended in between; `wait` says so.
+            // The command may have ended meanwhile; `wait` reports it.
             let _ = kill(Pid::from_raw(id), passed_on);
         }
     }
 }
 
-/// A directory that goes when we do.
+/// A directory that is deleted on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {

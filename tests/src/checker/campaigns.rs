@@ -1,5 +1,4 @@
-//! What commands made of campaigns: each that was acknowledged is one event, at the version that was answered, and on
-//! the version that was asked for.
+//! Checks of campaigns. Each acknowledged command is one event, at the answered version, after the expected version.
 
 use std::collections::HashMap;
 
@@ -11,17 +10,17 @@ use super::{Findings, Rule};
 use crate::evidence::{CampaignRow, Event, What};
 use crate::history::{Acknowledged, Attempt, Change, Operation, Reply, Request};
 
-/// Every state that each campaign was in; the state after its first event comes first.
+/// Every state of each campaign, from the state after its first event.
 pub(super) type Lives = HashMap<Uuid, Vec<CampaignRow>>;
 
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     let lives = lives(facts.evidence.events.iter(), findings);
     for request in &facts.history.requests {
-        if !matches!(request.asks, Operation::Create { .. } | Operation::Change { .. }) {
+        if !matches!(request.operation, Operation::Create { .. } | Operation::Change { .. }) {
             continue;
         }
         for (_, event) in facts.written_for(request) {
-            if !is_asked(request, event) {
+            if !is_requested(request, event) {
                 let detail = format!("position {} holds something else than {}", event.position, request.name());
                 findings.add(Rule::NoUnrequestedWrites, detail);
             }
@@ -38,7 +37,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     }
 }
 
-/// Folds the log. What no campaign can go through is found on the way.
+/// Folds the log, and reports impossible transitions.
 pub(super) fn lives<'a>(events: impl Iterator<Item = &'a Event>, findings: &mut Findings) -> Lives {
     let mut lives = Lives::new();
     for event in events {
@@ -73,17 +72,17 @@ pub(super) fn lives<'a>(events: impl Iterator<Item = &'a Event>, findings: &mut 
     lives
 }
 
-/// Whether an event is what a request asks for.
-fn is_asked(request: &Request, event: &Event) -> bool {
+/// Whether an event carries out a request.
+fn is_requested(request: &Request, event: &Event) -> bool {
     let What::Campaign { campaign, event } = &event.what else { return false };
-    match &request.asks {
-        Operation::Create { name: asked } => {
-            matches!(event, CampaignEvent::CampaignCreated { name, .. } if name == asked)
+    match &request.operation {
+        Operation::Create { name: requested } => {
+            matches!(event, CampaignEvent::CampaignCreated { name, .. } if name == requested)
         }
-        Operation::Change { campaign: asked, change, .. } => {
-            asked == campaign
+        Operation::Change { campaign: requested, change, .. } => {
+            requested == campaign
                 && match (change, event) {
-                    (Change::Rename(asked), CampaignEvent::CampaignRenamed { name, .. }) => asked == name,
+                    (Change::Rename(requested), CampaignEvent::CampaignRenamed { name, .. }) => requested == name,
                     (Change::Launch, CampaignEvent::CampaignLaunched { .. })
                     | (Change::Pause, CampaignEvent::CampaignPaused { .. })
                     | (Change::Resume, CampaignEvent::CampaignResumed { .. }) => true,
@@ -102,12 +101,12 @@ fn check_reply(
     reply: &Reply,
     findings: &mut Findings,
 ) {
-    let Acknowledged::Campaign { campaign, version } = reply.says else {
+    let Acknowledged::Campaign { campaign, version } = reply.content else {
         findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
         return;
     };
-    if let Operation::Change { campaign: asked, .. } = &request.asks
-        && *asked != campaign
+    if let Operation::Change { campaign: requested, .. } = &request.operation
+        && *requested != campaign
     {
         findings.add(Rule::Receipt, format!("answered for {campaign}: {}", request.name()));
         return;
@@ -133,34 +132,35 @@ fn check_reply(
         );
         findings.add(Rule::Campaign, detail);
     }
-    if let Operation::Change { if_match: Some(asked), .. } = request.asks
-        && event.sequence != asked + 1
+    if let Operation::Change { if_match: Some(requested), .. } = request.operation
+        && event.sequence != requested + 1
     {
-        let detail = format!("meant for version {asked} but became version {}: {}", event.sequence, request.name());
+        let detail = format!("meant for version {requested} but became version {}: {}", event.sequence, request.name());
         findings.add(Rule::Campaign, detail);
     }
 }
 
 /// Whether nothing had to be written, because an earlier attempt had given the campaign this name.
 fn already_so(lives: &Lives, request: &Request, campaign: Uuid, version: i64) -> bool {
-    let Operation::Change { change: Change::Rename(name), if_match, .. } = &request.asks else { return false };
+    let Operation::Change { change: Change::Rename(name), if_match, .. } = &request.operation else { return false };
     let at_version = lives.get(&campaign).and_then(|life| life.iter().find(|row| row.version == version));
-    if_match.is_none_or(|asked| asked == version) && at_version.is_some_and(|row| row.name == *name)
+    if_match.is_none_or(|requested| requested == version) && at_version.is_some_and(|row| row.name == *name)
 }
 
-/// Whom the version did not suit is told another one, and one that there was.
-fn check_version_refused(lives: &Lives, request: &Request, told: Option<i64>, findings: &mut Findings) {
-    let (Operation::Change { campaign, if_match, .. }, Some(told)) = (&request.asks, told) else { return };
-    let exists = lives.get(campaign).is_some_and(|life| life.iter().any(|row| row.version == told));
-    if Some(told) == *if_match || !exists {
-        findings.add(Rule::Campaign, format!("refused as being at version {told}: {}", request.name()));
+/// A version mismatch must answer with a version that the campaign had and that differs from the expected one.
+fn check_version_refused(lives: &Lives, request: &Request, answered: Option<i64>, findings: &mut Findings) {
+    let (Operation::Change { campaign, if_match, .. }, Some(answered)) = (&request.operation, answered) else { return };
+    let exists = lives.get(campaign).is_some_and(|life| life.iter().any(|row| row.version == answered));
+    if Some(answered) == *if_match || !exists {
+        findings.add(Rule::Campaign, format!("refused as being at version {answered}: {}", request.name()));
     }
 }
 
-/// What a rule refused was not possible in some state that the campaign may have been in by then: the last one that was
-/// known when the request was first sent, or a later one.
+/// A rejection by a rule must hold in some state that the campaign may have had by then: the last state that was known
+/// when the request was first sent, or a later one.
 fn check_rule_refused(facts: &Facts<'_>, lives: &Lives, request: &Request, findings: &mut Findings) {
-    let (Operation::Change { campaign, change, .. }, Some(first)) = (&request.asks, request.attempts.first()) else {
+    let (Operation::Change { campaign, change, .. }, Some(first)) = (&request.operation, request.attempts.first())
+    else {
         return;
     };
     let needed = match change {

@@ -1,5 +1,5 @@
-//! Corrections: each row holds the exact difference between what its original came to before and after it, in the
-//! original's campaign and at the original's time.
+//! Checks of corrections. Each row is the exact difference between the totals of its original before and after it, in
+//! the original's campaign and at the original's time.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::facts::{Facts, ItemKey, Recorded};
 use super::{Findings, Rule};
 use crate::evidence::What;
 
-/// What an original comes to.
+/// The total of an original.
 #[derive(Debug, Clone, Copy)]
 struct Total<'a> {
     original: Recorded<'a>,
@@ -20,7 +20,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     for event in &facts.evidence.events {
         let What::Observations { source, rows } = &event.what else { continue };
         for row in rows {
-            // Of a correction, the original's key: it has the original's time.
+            // A correction has the original's key, because it has the original's time.
             let id = row.corrects.as_ref().map_or(row.id.as_str(), |correction| correction.of.as_str());
             let key = ItemKey { source: *source, kind: row.kind, id, day: row.occurred_at.date_naive() };
             let Some(correction) = &row.corrects else {

@@ -1,4 +1,4 @@
-//! A history and a log, joined by the trace ids that attempts were sent with and by the ids of observations.
+//! A history and a log, joined by the trace ids of attempts and by the ids of observations.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::{Findings, Rule};
 use crate::evidence::{Event, Evidence, Row, What};
 use crate::history::{Attempt, History, Observation, ObservationOp, Operation, Outcome, Refusal, Request};
 
-/// What makes an observation unique.
+/// The identity of an observation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ItemKey<'a> {
     pub(super) source: Uuid,
@@ -56,17 +56,17 @@ impl<'a> Facts<'a> {
         Self { history, evidence, attempts, written, recorded }
     }
 
-    /// What one attempt wrote.
+    /// The events that one attempt wrote.
     pub(super) fn written_by(&self, attempt: &Attempt) -> &[&'a Event] {
         self.written.get(attempt.trace.as_str()).map_or(&[], Vec::as_slice)
     }
 
-    /// What all attempts of a request wrote.
+    /// The events that all attempts of a request wrote.
     pub(super) fn written_for(&self, request: &'a Request) -> impl Iterator<Item = (&'a Attempt, &'a Event)> {
         request.attempts.iter().flat_map(|attempt| self.written_by(attempt).iter().map(move |event| (attempt, *event)))
     }
 
-    /// The attempts that may have written what one of them was answered for: all under a key, else that one alone.
+    /// The attempts that may have written the events of an answer: all under the same key, otherwise only the one.
     pub(super) fn under_the_same_key(request: &'a Request, attempt: &'a Attempt) -> &'a [Attempt] {
         if request.key.is_some() { &request.attempts } else { std::slice::from_ref(attempt) }
     }
@@ -81,19 +81,20 @@ impl<'a> Facts<'a> {
         self.recorded.get(&ItemKey::of(source, item)).and_then(|rows| rows.first()).copied()
     }
 
-    /// Whether the answer to what wrote an event was there before an attempt began.
+    /// Whether the answer for an event had arrived before an attempt began.
     pub(super) fn was_known(&self, event: &Event, attempt: &Attempt) -> bool {
         self.attempts
             .get(event.trace.as_str())
             .is_some_and(|(_, writer)| is_done(writer) && writer.ended < attempt.began)
     }
 
-    /// Events that nobody wrote, and what was written although it was refused or more often than it was asked for.
-    pub(super) fn unasked(&self, findings: &mut Findings) {
+    /// Reports events without a request, and events of a request that was refused or that wrote more than was
+    /// requested.
+    pub(super) fn unrequested(&self, findings: &mut Findings) {
         for event in &self.evidence.events {
             if !matches!(event.what, What::Other) && !self.attempts.contains_key(event.trace.as_str()) {
                 findings
-                    .add(Rule::NoUnrequestedWrites, format!("nobody sent the event at position {}", event.position));
+                    .add(Rule::NoUnrequestedWrites, format!("no client sent the event at position {}", event.position));
             }
         }
         for request in &self.history.requests {
@@ -121,12 +122,12 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Every request of a history is sound, so few things can be held against it.
+    /// Checks a refusal. Every request of a history is valid, so few refusals are possible.
     fn check_refusal(request: &Request, refusal: &Refusal, findings: &mut Findings) {
-        let possible = match (refusal.status, &request.asks) {
+        let possible = match (refusal.status, &request.operation) {
             (409 | 429 | 503, _) | (422, Operation::Change { .. }) => true,
             (412, Operation::Change { if_match, .. }) => if_match.is_some(),
-            // Campaigns are changed after their creation was acknowledged.
+            // Campaigns are changed only after their creation was acknowledged.
             (404, Operation::Change { .. }) => {
                 findings.add(Rule::AcknowledgedIsDurable, format!("the campaign is not found: {}", request.name()));
                 return;
@@ -150,14 +151,13 @@ impl<'a> ItemKey<'a> {
     }
 }
 
-/// Whether a row says what was sent. Of a correction, which holds a difference, whether it says the totals that were
-/// sent.
-pub(super) fn says_the_same(row: &Row, item: &Observation) -> bool {
+/// Whether a row has the content that was sent. A correction's row holds a difference, so its totals are compared.
+pub(super) fn has_same_content(row: &Row, item: &Observation) -> bool {
     let at: DateTime<Utc> = row.at();
     row.id == item.id
         && row.kind == item.kind
         && at == item.at
-        && match (&item.says, &row.corrects) {
+        && match (&item.content, &row.corrects) {
             (ObservationOp::Happened { campaign, count, value }, None) => {
                 (row.campaign, row.count, row.value) == (*campaign, *count, *value)
             }
@@ -173,12 +173,12 @@ pub(super) fn says_the_same(row: &Row, item: &Observation) -> bool {
         }
 }
 
-/// Whether a reason says that an item came too late or too early for the clock.
+/// Whether an item was rejected because of its time.
 pub(super) fn is_for_the_clock(reason: &str) -> bool {
     matches!(reason, "too_old" | "in_future")
 }
 
-/// Whether an attempt was answered at all.
+/// Whether an attempt was answered.
 pub(super) fn is_done(attempt: &Attempt) -> bool {
     matches!(attempt.outcome, Outcome::Done(_))
 }

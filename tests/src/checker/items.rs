@@ -1,7 +1,7 @@
-//! What batches of observations were answered: each item is in the log once if it was accepted, and is as it was said
-//! to be if it was not.
+//! Checks of batches of observations. An accepted item is in the log once. Any other item has the state that its answer
+//! states.
 
-use super::facts::{Facts, ItemKey, is_for_the_clock, says_the_same};
+use super::facts::{Facts, ItemKey, has_same_content, is_for_the_clock};
 use super::{Findings, Rule};
 use crate::evidence::{Event, Row, What};
 use crate::history::{
@@ -23,9 +23,9 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
         }
     }
     for request in &facts.history.requests {
-        let Operation::Observe { source, items, .. } = &request.asks else { continue };
+        let Operation::Observe { source, items, .. } = &request.operation else { continue };
         for (attempt, reply) in request.done() {
-            let Acknowledged::Batch(fates) = &reply.says else {
+            let Acknowledged::Batch(fates) = &reply.content else {
                 findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
                 continue;
             };
@@ -42,20 +42,20 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     }
 }
 
-/// Whether a row of the log was sent, as it is there, by the attempt that wrote it.
+/// Whether a row of the log was sent, unchanged, by the attempt that wrote it.
 fn check_sent(facts: &Facts<'_>, event: &Event, source: uuid::Uuid, row: &Row, findings: &mut Findings) {
-    let sent = facts.request_of(event).is_some_and(|request| match &request.asks {
+    let sent = facts.request_of(event).is_some_and(|request| match &request.operation {
         Operation::Observe { source: sender, items, .. } => {
-            sender.id == source && items.iter().any(|item| says_the_same(row, item))
+            sender.id == source && items.iter().any(|item| has_same_content(row, item))
         }
         Operation::Create { .. } | Operation::Change { .. } | Operation::State { .. } => false,
     });
     if !sent {
-        findings.add(Rule::NoUnrequestedWrites, format!("nobody sent {row:?} of position {}", event.position));
+        findings.add(Rule::NoUnrequestedWrites, format!("no client sent {row:?} of position {}", event.position));
     }
 }
 
-/// A batch that was answered.
+/// An answered batch.
 struct AnsweredBatch<'a> {
     facts: &'a Facts<'a>,
     request: &'a Request,
@@ -90,16 +90,17 @@ impl AnsweredBatch<'_> {
                 }
                 Some(_) => {}
             },
-            ItemOutcome::Duplicate if !covered().any(|row| says_the_same(row.row, item)) => {
+            ItemOutcome::Duplicate if !covered().any(|row| has_same_content(row.row, item)) => {
                 untrue(findings, "no such content was recorded by then");
             }
-            ItemOutcome::Conflict if !covered().any(|row| !says_the_same(row.row, item)) => {
+            ItemOutcome::Conflict if !covered().any(|row| !has_same_content(row.row, item)) => {
                 untrue(findings, "no other content was recorded by then");
             }
             ItemOutcome::Duplicate | ItemOutcome::Conflict | ItemOutcome::Doubtful => {}
             ItemOutcome::Rejected(reason) => {
-                // Under a key, or of twins in one batch, another of the same id may well have been taken.
-                if by_this.is_some() && rows.iter().any(|row| says_the_same(row.row, item)) {
+                // With a key, or with two items of one id in the batch, another item of the same id may have been
+                // accepted.
+                if by_this.is_some() && rows.iter().any(|row| has_same_content(row.row, item)) {
                     let detail = format!("{key:?} was rejected ({reason}) but is there");
                     findings.add(Rule::Refused, detail);
                 }
@@ -110,9 +111,9 @@ impl AnsweredBatch<'_> {
         }
     }
 
-    /// Whether what a correction is about may not have been there yet when it was judged.
+    /// Whether the original of a correction may have been missing when the decision was made.
     fn lacks_its_original(&self, item: &Observation, reason: &str) -> bool {
-        let ObservationOp::Corrects { of, day, .. } = &item.says else { return false };
+        let ObservationOp::Corrects { of, day, .. } = &item.content else { return false };
         let key = ItemKey { source: self.source.id, kind: item.kind, id: of, day: *day };
         let rows = self.facts.recorded.get(&key).map_or(&[][..], Vec::as_slice);
         reason == "unknown_observation" && !rows.iter().any(|row| self.facts.was_known(row.event, self.attempt))

@@ -1,4 +1,4 @@
-//! Positions and versions have no hole, and stand in one order.
+//! Checks of positions and versions: both have no gap, and they have the same order.
 
 use std::collections::HashMap;
 

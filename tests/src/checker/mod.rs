@@ -1,15 +1,15 @@
-//! Decides whether a history can be true of a system that keeps its promises: pure, from what clients were answered and
-//! what the log and the read tables hold.
+//! Decides whether a history is consistent with the promises of the system. Pure: it uses the answers to clients, the
+//! log and the read tables.
 
-mod campaigns; // what commands made of campaigns
-mod corrections; // observations that take others back
+mod campaigns; // campaigns after commands
+mod corrections; // corrections of observations
 mod facts; // history and log, joined
-mod items; // what batches of observations were answered
+mod items; // batches of observations
 mod log; // positions and versions
-mod order; // what was answered first stands first
-mod receipts; // the same key, the same answer
-mod statements; // the last word
-mod tables; // the totals
+mod order; // the order of acknowledged requests
+mod receipts; // receipts
+mod statements; // statements
+mod tables; // the read tables
 #[cfg(test)]
 mod tests;
 
@@ -19,45 +19,45 @@ use crate::evidence::Evidence;
 use crate::history::History;
 use facts::Facts;
 
-/// A promise that was broken.
+/// A rule that every history keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// Positions are 1, 2, 3, … up to the head.
     Contiguous,
     /// Versions of a stream are 1, 2, 3, … in the order of positions.
     Versions,
-    /// What was acknowledged is in the log.
+    /// An acknowledged event is in the log.
     AcknowledgedIsDurable,
     /// Nothing is in the log twice.
     NoDuplicates,
-    /// What was refused is not in the log.
+    /// A refused request wrote nothing.
     Refused,
-    /// The log holds only what was asked for, as it was asked.
+    /// The log contains only what was requested, unchanged.
     NoUnrequestedWrites,
-    /// The same key is always given the same answer.
+    /// The same key always gets the same answer.
     Receipt,
-    /// A campaign has the version that was answered, and was changed only at the version that was named.
+    /// A campaign has the answered version, and was changed only at the expected version.
     Campaign,
-    /// What was answered before something else was asked stands before it in the log.
+    /// A request that was answered before another was sent precedes it in the log.
     Order,
-    /// An item is a duplicate, in conflict or rejected only if it is.
+    /// An item is a duplicate, in conflict or rejected only for a valid reason.
     ItemOutcomeIsJustified,
-    /// A correction is the exact difference to what held before it.
+    /// A correction is the exact difference from the value before it.
     Correction,
-    /// The newest statement holds.
+    /// The newest statement wins.
     NewestStatementWins,
-    /// The read tables hold what the log, and what the answers, add up to.
+    /// The read tables equal the sums of the log, and the sums of the answers.
     Tables,
-    /// An answer is one that such a request can have.
+    /// An answer is possible for its request.
     Answer,
 }
 
-/// A broken promise, and where.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which promise.
+    /// The rule.
     pub rule: Rule,
-    /// Where, and how.
+    /// The place and the difference.
     pub detail: String,
 }
 
@@ -67,12 +67,12 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Everything that is wrong.
+/// Finds all violations.
 pub fn check(history: &History, evidence: &Evidence) -> Vec<Violation> {
     let facts = Facts::of(history, evidence);
     let mut findings = Findings::default();
     log::check(&facts, &mut findings);
-    facts.unasked(&mut findings);
+    facts.unrequested(&mut findings);
     campaigns::check(&facts, &mut findings);
     items::check(&facts, &mut findings);
     corrections::check(&facts, &mut findings);
@@ -83,7 +83,7 @@ pub fn check(history: &History, evidence: &Evidence) -> Vec<Violation> {
     findings.0
 }
 
-/// What was found so far.
+/// The violations found so far.
 #[derive(Debug, Default)]
 struct Findings(Vec<Violation>);
 

@@ -1,4 +1,4 @@
-//! What was acknowledged before something else was sent stands before it in the log.
+//! Checks of the order: a request that was acknowledged before another was sent precedes it in the log.
 
 use super::facts::Facts;
 use super::{Findings, Rule};

@@ -1,4 +1,4 @@
-//! The same key is always given the same answer, and only the first attempt does anything.
+//! Checks of receipts: the same key always gets the same answer, and only the first attempt has an effect.
 
 use serde_json::Value;
 
@@ -27,13 +27,13 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     }
 }
 
-/// The part of an answer that is kept under the key; of what nothing is kept, nothing.
+/// The part of an answer that the receipt keeps; `None` for an answer without a receipt.
 fn kept(attempt: &Attempt) -> Option<Value> {
     match &attempt.outcome {
         Outcome::Done(reply) => Some(reply.body.clone()),
         Outcome::Refused(refusal) if refusal.is_kept() => {
             let mut body = refusal.body.clone();
-            // Names the attempt, not what became of it.
+            // The member names the attempt, not the result.
             body.as_object_mut().map(|problem| problem.remove("instance"));
             Some(body)
         }
@@ -41,11 +41,11 @@ fn kept(attempt: &Attempt) -> Option<Value> {
     }
 }
 
-/// What was answered of an item once is answered of it always.
+/// The answer for one item must be the same in every answer.
 fn check_parts(request: &Request, findings: &mut Findings) {
     let mut known: Vec<ItemOutcome> = Vec::new();
     for (_, reply) in request.done() {
-        let Acknowledged::Batch(fates) = &reply.says else { continue };
+        let Acknowledged::Batch(fates) = &reply.content else { continue };
         known.resize(fates.len(), ItemOutcome::Doubtful);
         for (index, (known, fate)) in known.iter_mut().zip(fates).enumerate() {
             if *known == ItemOutcome::Doubtful {
@@ -58,7 +58,7 @@ fn check_parts(request: &Request, findings: &mut Findings) {
     }
 }
 
-/// An attempt that began after another had been acknowledged says that it only repeats.
+/// An attempt that began after another had been acknowledged must be marked as a replay.
 fn check_carried_out_once(request: &Request, findings: &mut Findings) {
     let first_done = request.attempts.iter().filter(|attempt| is_done(attempt)).map(|attempt| attempt.ended).min();
     let Some(first_done) = first_done else { return };

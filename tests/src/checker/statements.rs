@@ -1,4 +1,4 @@
-//! Statements: what was acknowledged is in the log once or changed nothing, and the newest holds.
+//! Checks of statements. An acknowledged one is in the log once or changed nothing, and the newest wins.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use super::{Findings, Rule};
 use crate::evidence::{LastWord, StatementKey, StatementRow, What};
 use crate::history::{Acknowledged, ItemOutcome, Operation, Request, Statement};
 
-/// A total that a client stated of a key.
+/// A total that a client stated for a key.
 #[derive(Debug, Clone, Copy)]
 struct StatedTotal {
     as_of: DateTime<Utc>,
@@ -22,7 +22,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     check_written(facts, findings);
     let mut stated: HashMap<StatementKey, Vec<StatedTotal>> = HashMap::new();
     for request in &facts.history.requests {
-        let Operation::State { source, items } = &request.asks else { continue };
+        let Operation::State { source, items } = &request.operation else { continue };
         let fates = check_fates(facts, request, source.id, items, findings);
         for (index, item) in items.iter().enumerate() {
             let fate = fates.as_ref().and_then(|fates| fates.get(index));
@@ -46,7 +46,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     }
 }
 
-/// What the log comes to: the newest by the instant it is stated as of, then by position.
+/// The final values of the log: the newest by `stated_at`, then by position.
 pub(super) fn last_words(facts: &Facts<'_>) -> BTreeMap<StatementKey, LastWord> {
     let mut words: BTreeMap<StatementKey, LastWord> = BTreeMap::new();
     for event in &facts.evidence.events {
@@ -65,20 +65,21 @@ pub(super) fn last_words(facts: &Facts<'_>) -> BTreeMap<StatementKey, LastWord> 
     words
 }
 
-/// Every row was sent by the attempt that wrote it, and stands there once.
+/// Every row was sent by the attempt that wrote it, and occurs once.
 fn check_written(facts: &Facts<'_>, findings: &mut Findings) {
     let mut places: HashMap<(Uuid, &StatementRow), i64> = HashMap::new();
     for event in &facts.evidence.events {
         let What::Statements { source, rows } = &event.what else { continue };
         for row in rows {
-            let sent = facts.request_of(event).is_some_and(|request| match &request.asks {
+            let sent = facts.request_of(event).is_some_and(|request| match &request.operation {
                 Operation::State { source: sender, items } => {
                     sender.id == *source && items.iter().any(|item| is_part_of(row, item))
                 }
                 Operation::Create { .. } | Operation::Change { .. } | Operation::Observe { .. } => false,
             });
             if !sent {
-                findings.add(Rule::NoUnrequestedWrites, format!("nobody sent {row:?} of position {}", event.position));
+                findings
+                    .add(Rule::NoUnrequestedWrites, format!("no client sent {row:?} of position {}", event.position));
             }
             if let Some(earlier) = places.insert((*source, row), event.position) {
                 findings.add(Rule::NoDuplicates, format!("{row:?} stands at {earlier} and at {}", event.position));
@@ -87,13 +88,13 @@ fn check_written(facts: &Facts<'_>, findings: &mut Findings) {
     }
 }
 
-/// Only what changed of a statement is recorded.
+/// Whether a row is part of a statement, of which only changes are recorded.
 fn is_part_of(row: &StatementRow, item: &Statement) -> bool {
     (row.campaign, row.day, row.stated_at) == (item.campaign, item.day, item.stated_at)
         && row.measures.iter().all(|(measure, value)| item.measures.get(measure) == Some(value))
 }
 
-/// What a request was last answered of its items, each of which is in the log if it was accepted.
+/// The last answer for the items of a request. Each accepted one must be in the log.
 fn check_fates(
     facts: &Facts<'_>,
     request: &Request,
@@ -103,7 +104,7 @@ fn check_fates(
 ) -> Option<Vec<ItemOutcome>> {
     let mut last = None;
     for (attempt, reply) in request.done() {
-        let fates = match &reply.says {
+        let fates = match &reply.content {
             Acknowledged::Batch(fates) if fates.len() == items.len() => fates,
             Acknowledged::Batch(_) | Acknowledged::Campaign { .. } => {
                 findings.add(Rule::Answer, format!("{} for {}", reply.body, request.name()));
@@ -145,7 +146,7 @@ fn check_fates(
     last
 }
 
-/// What holds is what the newest acknowledged statement says, unless a newer one, of which nobody knows, says so.
+/// The final value is that of the newest acknowledged statement, unless an unanswered statement is newer.
 fn check_last(key: StatementKey, stated: &[StatedTotal], held: Option<&LastWord>, findings: &mut Findings) {
     let acknowledged = stated.iter().filter(|stated| stated.acknowledged).max_by_key(|stated| stated.as_of);
     let fits = match held {

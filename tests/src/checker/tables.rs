@@ -1,4 +1,4 @@
-//! The read tables hold what the log adds up to, and what the answers that clients were given add up to.
+//! Checks of the read tables: they equal the sums of the log, and the sums of the answers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
@@ -8,7 +8,7 @@ use domain::measure::Measure;
 use uuid::Uuid;
 
 use super::campaigns::lives;
-use super::facts::{Facts, ItemKey, says_the_same};
+use super::facts::{Facts, ItemKey, has_same_content};
 use super::statements::last_words;
 use super::{Findings, Rule};
 use crate::evidence::{CampaignRow, Cell, CorrectionRow, What};
@@ -27,7 +27,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
         findings.add(Rule::Tables, detail);
         return;
     }
-    // Transitions that cannot be are found where campaigns are checked.
+    // The checks of campaigns report impossible transitions.
     let campaigns: BTreeMap<Uuid, CampaignRow> = lives(facts.evidence.events.iter(), &mut Findings::default())
         .into_iter()
         .filter_map(|(campaign, life)| Some((campaign, life.last()?.clone())))
@@ -40,7 +40,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
     compare("what was answered", &sums_of_the_answers(facts), &shown, findings);
 }
 
-/// What each correction did, by its place.
+/// The effect of each correction, by its place.
 fn corrections_of_the_log(facts: &Facts<'_>) -> BTreeMap<(i64, i32), CorrectionRow> {
     let mut corrections = BTreeMap::new();
     for event in &facts.evidence.events {
@@ -62,7 +62,7 @@ fn corrections_of_the_log(facts: &Facts<'_>) -> BTreeMap<(i64, i32), CorrectionR
     corrections
 }
 
-/// Adds up the rows.
+/// Sums the rows of the log.
 fn sums_of_the_log(facts: &Facts<'_>) -> Sums {
     let mut sums = Sums::new();
     for event in &facts.evidence.events {
@@ -77,22 +77,22 @@ fn sums_of_the_log(facts: &Facts<'_>) -> Sums {
     without_zeros(sums)
 }
 
-/// Adds up what was sent: everything that was accepted, and of what nobody knows that which is in the log. Of the log
-/// only the order of corrections is taken.
+/// Sums the sent items: all accepted ones, and the unanswered ones that are in the log. Only the order of corrections
+/// comes from the log.
 fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
     let mut originals = BTreeMap::new();
     let mut corrections = Vec::new();
     let mut seen = HashSet::new();
     for request in &facts.history.requests {
-        let Operation::Observe { source, items, .. } = &request.asks else { continue };
+        let Operation::Observe { source, items, .. } = &request.operation else { continue };
         for (index, item) in items.iter().enumerate() {
-            let accepted = request.done().any(|(_, reply)| match &reply.says {
+            let accepted = request.done().any(|(_, reply)| match &reply.content {
                 Acknowledged::Batch(fates) => fates.get(index).is_some_and(crate::history::ItemOutcome::is_recorded),
                 Acknowledged::Campaign { .. } => false,
             });
             let recorded = facts.recorded(source.id, item);
             let counts = if request.is_doubtful() && !accepted {
-                recorded.is_some_and(|recorded| says_the_same(recorded.row, item))
+                recorded.is_some_and(|recorded| has_same_content(recorded.row, item))
             } else {
                 accepted
             };
@@ -100,7 +100,7 @@ fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
             if !counts || !seen.insert(key.clone()) {
                 continue;
             }
-            match &item.says {
+            match &item.content {
                 ObservationOp::Happened { campaign, count, value } => {
                     originals.insert(key, (*campaign, item, *count, *value));
                 }
@@ -111,10 +111,10 @@ fn sums_of_the_answers(facts: &Facts<'_>) -> Sums {
             }
         }
     }
-    // Corrections of one event were sent in the order in which they stand in it.
+    // Corrections of one event were sent in their order in the event.
     corrections.sort_by_key(|(position, _, _)| *position);
     for (_, source, item) in corrections {
-        let ObservationOp::Corrects { of, day, count, value, .. } = &item.says else { continue };
+        let ObservationOp::Corrects { of, day, count, value, .. } = &item.content else { continue };
         let key = ItemKey { source, kind: item.kind, id: of, day: *day };
         if let Some((_, _, total, worth)) = originals.get_mut(&key) {
             if count.is_none() && value.is_none() {

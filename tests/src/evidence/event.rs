@@ -1,4 +1,4 @@
-//! One event of the log. Batches are read here from their JSON, not by the program's own code, which is under test.
+//! One event of the log. Batches are parsed here from their JSON, not by the code under test.
 
 use std::collections::BTreeMap;
 
@@ -14,43 +14,43 @@ use uuid::Uuid;
 /// An event as it is stored.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Its place in the log.
+    /// Its position in the log.
     pub position: i64,
     /// Its stream, with the stream's type.
     pub stream: String,
-    /// Its place in the stream.
+    /// Its sequence in the stream.
     pub sequence: i64,
     /// The trace id of the attempt that wrote it.
     pub trace: String,
-    /// What it says.
+    /// Its content.
     pub what: What,
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// Something of a campaign.
+    /// A campaign's event.
     Campaign {
-        /// Which.
+        /// The campaign.
         campaign: Uuid,
-        /// What.
+        /// The event.
         event: CampaignEvent,
     },
     /// A batch of observations.
     Observations {
-        /// Who saw them.
+        /// The source.
         source: Uuid,
-        /// What.
+        /// The observations.
         rows: Vec<Row>,
     },
     /// A batch of statements.
     Statements {
-        /// Who says so.
+        /// The source.
         source: Uuid,
-        /// What.
+        /// The statements.
         rows: Vec<StatementRow>,
     },
-    /// What no client of a history writes: workspaces, sources, syncs, and what nothing can decode.
+    /// Events that no client of a history writes: workspaces, sources, syncs, and undecodable ones.
     Other,
 }
 
@@ -59,30 +59,30 @@ pub enum What {
 pub struct Row {
     /// Its id.
     pub id: String,
-    /// What kind of thing.
+    /// Its type.
     pub kind: ObservationType,
-    /// To which campaign it happened.
+    /// Its campaign.
     pub campaign: Uuid,
-    /// When it happened; of a correction, when the original did.
+    /// Its time; for a correction, the original's.
     pub occurred_at: DateTime<Utc>,
-    /// How many; of a correction, the difference.
+    /// Its count; for a correction, the difference.
     pub count: i64,
-    /// What it was worth or cost; of a correction, the difference.
+    /// Its value or cost; for a correction, the difference.
     pub value: Option<i64>,
-    /// What it corrects.
+    /// The correction, if it is one.
     pub corrects: Option<Correction>,
 }
 
-/// What a correction says of itself.
+/// The correction in an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correction {
     /// The original's id.
     pub of: String,
-    /// When it was corrected.
+    /// The time of the correction.
     pub at: DateTime<Utc>,
-    /// The original's count from now on.
+    /// The original's count after it.
     pub count: i64,
-    /// The original's value from now on.
+    /// The original's value after it.
     pub value: Option<i64>,
 }
 
@@ -93,7 +93,7 @@ pub struct StatementRow {
     pub campaign: Uuid,
     /// The day, in UTC.
     pub day: NaiveDate,
-    /// As of when.
+    /// The instant as of which it was stated.
     pub stated_at: DateTime<Utc>,
     /// The totals.
     pub measures: BTreeMap<Measure, i64>,
@@ -129,7 +129,7 @@ struct Corrects {
 }
 
 impl What {
-    /// Reads an event: its stream's type, its stream, its own type and version, its payload.
+    /// Parses an event from its stream's type, its stream, its own type and version, and its payload.
     pub fn read(stream_type: &str, stream: &str, (event_type, version): (&str, &str), payload: &str) -> Self {
         match stream_type {
             domain::campaign::STREAM_TYPE => {
@@ -139,7 +139,7 @@ impl What {
                     other => panic!("no event of a campaign: {other:?} {payload}"),
                 }
             }
-            // What no client can have written: a test did.
+            // An event that a test wrote, not a client.
             domain::observation::STREAM_TYPE if event_type != OBSERVATIONS_RECORDED.name => Self::Other,
             domain::observation::STREAM_TYPE => {
                 let ObservationsPayload { source, campaigns, observations } = serde_json::from_str(payload).unwrap();
@@ -159,7 +159,7 @@ impl What {
 }
 
 impl Row {
-    /// `[id, campaign, type, occurred_at, count?, value?, dimensions?, correction?]`.
+    /// Parses `[id, campaign, type, occurred_at, count?, value?, dimensions?, correction?]`.
     fn read(row: &[Value], campaigns: &[Uuid]) -> Self {
         let part = |index: usize| row.get(index).filter(|part| !part.is_null());
         let kind: ObservationType = part(2).and_then(Value::as_str).unwrap().parse().unwrap();
@@ -178,12 +178,12 @@ impl Row {
         }
     }
 
-    /// The instant by which its id is unique: when it happened, or when it was corrected.
+    /// The instant of its id's uniqueness: its own time, or that of the correction.
     pub fn at(&self) -> DateTime<Utc> {
         self.corrects.as_ref().map_or(self.occurred_at, |correction| correction.at)
     }
 
-    /// What it adds to which measures.
+    /// The amounts that it adds, by measure.
     pub fn adds(&self) -> impl Iterator<Item = (Measure, i128)> {
         let count = self.kind.count_measure().map(|measure| (measure, i128::from(self.count)));
         let value = self.kind.value_measure().zip(self.value.map(i128::from));

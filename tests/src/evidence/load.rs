@@ -1,4 +1,4 @@
-//! Reads the log and the tables from the database.
+//! Loads the log and the tables from the database.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use super::{CampaignRow, Cell, CorrectionRow, Event, Evidence, LastWord, Stateme
 
 const PROJECTION: &str = "campaign_model";
 
-/// Waits until the tables have applied the whole log, or cannot. Nobody writes meanwhile.
+/// Waits until the tables have applied the whole log, or stopped. There are no writers meanwhile.
 pub async fn settled(database: &mut PgConnection, workspace: i32, within: Duration) {
     let deadline = Instant::now() + within;
-    // Nothing tells of a stop.
+    // A stop sends no notification.
     loop {
         let (head, applied, stopped): (i64, i64, bool) = sqlx::query_as(
             "SELECT h.position, coalesce(c.position, 0), s.position IS NOT NULL
@@ -37,7 +37,7 @@ pub async fn settled(database: &mut PgConnection, workspace: i32, within: Durati
     }
 }
 
-/// Everything, from one snapshot.
+/// Loads everything from one snapshot.
 pub async fn load(database: &mut PgConnection, workspace: i32) -> Evidence {
     let mut snapshot = database.begin().await.unwrap();
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *snapshot).await.unwrap();

@@ -1,7 +1,7 @@
-//! What a system left behind: the whole log of a workspace and its read tables, read past the program.
+//! The final state of a system: the log of a workspace and its read tables, read directly from the database.
 
 mod event; // one event of the log
-mod load; // both, from the database
+mod load; // the log and the tables, from the database
 
 use std::collections::BTreeMap;
 
@@ -12,48 +12,48 @@ use uuid::Uuid;
 pub use event::{Correction, Event, Row, StatementRow, What};
 pub use load::{load, settled};
 
-/// The log of one workspace and what the live epoch made of it, of one moment.
+/// The log of one workspace and the rows of its live epoch, from one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// The log's head.
     pub head: i64,
     /// All of its events, by position.
     pub events: Vec<Event>,
-    /// What readers see.
+    /// The read tables.
     pub tables: Tables,
 }
 
 /// The rows of the live epoch.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
-    /// How far they go.
+    /// The position up to which they are applied.
     pub applied: i64,
-    /// Why they go no further, if they cannot.
+    /// The reason for a stop, if there is one.
     pub stopped: Option<String>,
     /// The campaigns.
     pub campaigns: BTreeMap<Uuid, CampaignRow>,
     /// The sums of observations.
     pub increments: BTreeMap<Cell, i128>,
-    /// What corrections did, by the position and place of each in the log.
+    /// The effects of corrections, by the position and index of each in the log.
     pub corrections: BTreeMap<(i64, i32), CorrectionRow>,
-    /// The last statements.
+    /// The latest statements.
     pub statements: BTreeMap<StatementKey, LastWord>,
 }
 
-/// A campaign as the tables have it.
+/// A campaign in the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignRow {
     /// Its name.
     pub name: String,
-    /// What was decided of it last.
+    /// Its last state.
     pub state: String,
-    /// How many events it has.
+    /// The number of its events.
     pub version: i64,
-    /// The position of the last one.
+    /// The position of its last event.
     pub position: i64,
 }
 
-/// What observations are summed by.
+/// The key of a sum of observations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
     /// The campaign.
@@ -66,7 +66,7 @@ pub struct Cell {
     pub measure: Measure,
 }
 
-/// What one correction did.
+/// The effect of one correction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorrectionRow {
     /// The campaign.
@@ -79,11 +79,11 @@ pub struct CorrectionRow {
     pub of: String,
     /// The differences in count and value.
     pub changes: (i64, Option<i64>),
-    /// Count and value from then on.
+    /// Count and value after it.
     pub total: (i64, Option<i64>),
 }
 
-/// What one statement replaces another by.
+/// The key by which one statement replaces another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatementKey {
     /// The campaign.
@@ -96,13 +96,13 @@ pub struct StatementKey {
     pub measure: Measure,
 }
 
-/// What holds of a statement's key.
+/// The latest statement of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastWord {
     /// The total.
     pub value: i128,
-    /// As of when.
+    /// The instant as of which it was stated.
     pub stated_at: DateTime<Utc>,
-    /// The event that says so.
+    /// The position of its event.
     pub position: i64,
 }

@@ -1,7 +1,7 @@
-//! What clients asked of a system and what it answered: all that a user can know of it.
+//! The requests of clients and their answers, as far as a user can know them.
 //!
-//! A request is tried once or several times. Each attempt has a trace id of its own, which the system keeps with every
-//! event that the attempt writes; so the log itself tells which attempt wrote what.
+//! A request has one or several attempts. Each attempt has its own trace id, which the system stores with every event
+//! of the attempt. So the log itself shows which attempt wrote an event.
 
 mod recorder;
 
@@ -15,15 +15,15 @@ use uuid::Uuid;
 
 pub use recorder::{Recorder, Trace};
 
-/// Everything that clients did to one workspace.
+/// The history of one workspace.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// Their requests, in the order in which they were first sent.
+    /// The requests, in the order in which they were first sent.
     pub requests: Vec<Request>,
 }
 
 impl History {
-    /// How often each thing happened, so that a run in which little did does not pass for a sound one.
+    /// The number of each kind of result. A test requires minimum numbers, so that a run with little activity fails.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally { requests: self.requests.len(), ..Tally::default() };
         for request in &self.requests {
@@ -32,11 +32,12 @@ impl History {
             tally.repeated += usize::from(request.done().any(|(_, reply)| reply.replayed));
             let Some((_, reply)) = request.done().next() else { continue };
             tally.acknowledged += 1;
-            let (Operation::Observe { items, .. }, Acknowledged::Batch(fates)) = (&request.asks, &reply.says) else {
+            let (Operation::Observe { items, .. }, Acknowledged::Batch(fates)) = (&request.operation, &reply.content)
+            else {
                 continue;
             };
             for (item, fate) in items.iter().zip(fates) {
-                match (fate, &item.says) {
+                match (fate, &item.content) {
                     (ItemOutcome::Accepted, ObservationOp::Happened { .. }) => tally.observations += 1,
                     (ItemOutcome::Accepted, ObservationOp::Corrects { .. }) => tally.corrections += 1,
                     (ItemOutcome::Duplicate, _) => tally.duplicates += 1,
@@ -50,18 +51,18 @@ impl History {
     }
 }
 
-/// What a history comes to.
+/// The counts of a history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Requests.
     pub requests: usize,
     /// Those that were acknowledged.
     pub acknowledged: usize,
-    /// Those of which an attempt was not answered.
+    /// Those with an unanswered attempt.
     pub doubtful: usize,
     /// Those that were carried out in parts.
     pub in_parts: usize,
-    /// Those that were answered again by their receipt.
+    /// Those that a receipt answered again.
     pub repeated: usize,
     /// Observations that were accepted.
     pub observations: usize,
@@ -75,18 +76,18 @@ pub struct Tally {
     pub rejected: usize,
 }
 
-/// Something that a client wants done.
+/// A request of a client.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Its idempotency key, under which every attempt is sent.
+    /// Its idempotency key, the same for every attempt.
     pub key: Option<String>,
-    /// What is to be done.
-    pub asks: Operation,
-    /// How often it was tried, in turn.
+    /// The operation.
+    pub operation: Operation,
+    /// Its attempts, in order.
     pub attempts: Vec<Attempt>,
 }
 
-/// What is to be done.
+/// An operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Draft a campaign. No two have the same name.
@@ -96,44 +97,44 @@ pub enum Operation {
     },
     /// Change a campaign.
     Change {
-        /// Which.
+        /// The campaign.
         campaign: Uuid,
-        /// How.
+        /// The change.
         change: Change,
-        /// The version that the change is meant for.
+        /// The expected version.
         if_match: Option<i64>,
     },
-    /// Record what happened.
+    /// Record observations.
     Observe {
-        /// Who saw it.
+        /// The source.
         source: Source,
-        /// How it is sent.
+        /// The format.
         form: Form,
-        /// What, in the order sent.
+        /// The observations, in the order sent.
         items: Vec<Observation>,
     },
-    /// Record what totals are.
+    /// Record statements.
     State {
-        /// Who says so.
+        /// The source.
         source: Source,
-        /// What, in the order sent.
+        /// The statements, in the order sent.
         items: Vec<Statement>,
     },
 }
 
-/// How observations are sent.
+/// The format of observations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// One JSON document: recorded whole or not at all.
+    /// One JSON document, recorded as a whole.
     Batch,
-    /// Newline-delimited JSON: recorded and answered chunk by chunk.
+    /// Newline-delimited JSON, recorded and answered chunk by chunk.
     Lines,
 }
 
-/// A change of a campaign. Each that is carried out is one event.
+/// A change of a campaign. Each successful one is one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// To a name that no other request gives.
+    /// To a name that no other request uses.
     Rename(String),
     /// From draft.
     Launch,
@@ -157,42 +158,42 @@ pub struct Source {
 pub struct Observation {
     /// Its id.
     pub id: String,
-    /// What kind of thing.
+    /// Its type.
     pub kind: ObservationType,
-    /// When it happened, or when it was corrected.
+    /// Its time, or that of the correction.
     pub at: DateTime<Utc>,
-    /// What it says.
-    pub says: ObservationOp,
+    /// Its content.
+    pub content: ObservationOp,
 }
 
-/// What an observation says. Numbers are in the units of the type's measures.
+/// The content of an observation. Numbers are in the units of the type's measures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObservationOp {
-    /// Something happened.
+    /// A new observation.
     Happened {
-        /// To which campaign.
+        /// Its campaign.
         campaign: Uuid,
-        /// How many.
+        /// Its count.
         count: i64,
-        /// What it was worth or cost.
+        /// Its value or cost.
         value: Option<i64>,
     },
-    /// An earlier observation was wrong. What is not given stays; nothing given takes it all back.
+    /// A correction of an earlier observation. A missing total stays; without both, it is a retraction.
     Corrects {
         /// The id of the earlier one.
         of: String,
         /// The day on which it happened.
         day: NaiveDate,
-        /// Whether the day is said: an id that was used on one day only needs none.
-        says_day: bool,
-        /// How many there were.
+        /// Whether to send the day, which is optional for an id that was used on one day only.
+        names_day: bool,
+        /// The new count.
         count: Option<i64>,
-        /// What it was worth or cost.
+        /// The new value or cost.
         value: Option<i64>,
     },
 }
 
-/// A statement of one day of one campaign. No two of a bucket are stated as of the same instant.
+/// A statement of one day of one campaign. All statements of a bucket have different times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The campaign.
@@ -201,106 +202,106 @@ pub struct Statement {
     pub day: NaiveDate,
     /// The totals.
     pub measures: BTreeMap<Measure, i64>,
-    /// As of when.
+    /// The instant as of which it is stated.
     pub stated_at: DateTime<Utc>,
 }
 
-/// One sending of a request.
+/// An attempt at a request.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// The trace id that it was sent with.
+    /// Its trace id.
     pub trace: String,
     /// When it was sent, in ticks of the history.
     pub began: u64,
-    /// When its answer was there, or was given up.
+    /// When it was answered or given up.
     pub ended: u64,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What became of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It was done; of lines, as many as were answered.
+    /// Success; for lines, of those that were answered.
     Done(Reply),
-    /// It was not done.
+    /// A refusal.
     Refused(Refusal),
-    /// Nobody knows: the connection was lost, nothing came in time, or the server said that it does not know either.
+    /// Unknown: the connection was lost, there was no answer in time, or the server does not know either.
     Unknown,
 }
 
-/// An answer that acknowledges.
+/// A successful answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// What it says.
-    pub says: Acknowledged,
+    /// Its content.
+    pub content: Acknowledged,
     /// The log's position that covers it.
     pub position: i64,
-    /// Whether it says that it repeats an earlier answer.
+    /// Whether it is marked as a replay.
     pub replayed: bool,
-    /// The body as it came.
+    /// The body.
     pub body: Value,
 }
 
 impl Reply {
-    /// Whether it answers everything that was sent.
+    /// Whether it covers everything that was sent.
     pub fn is_whole(&self) -> bool {
-        match &self.says {
+        match &self.content {
             Acknowledged::Campaign { .. } => true,
             Acknowledged::Batch(fates) => !fates.contains(&ItemOutcome::Doubtful),
         }
     }
 }
 
-/// What was acknowledged.
+/// The content of a successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acknowledged {
-    /// A campaign was made or changed, or was already as asked.
+    /// A campaign was created or changed, or already had the requested state.
     Campaign {
-        /// Which.
+        /// The campaign.
         campaign: Uuid,
         /// Its version.
         version: i64,
     },
-    /// A batch was judged: how each item fared.
+    /// A batch was processed: the outcome of each item.
     Batch(Vec<ItemOutcome>),
 }
 
-/// How an item fared.
+/// The outcome of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemOutcome {
     /// It is recorded.
     Accepted,
-    /// It says nothing new.
+    /// It changes nothing.
     Duplicate,
     /// Its id was recorded with other content.
     Conflict,
-    /// It is not recorded, and why.
+    /// It is not recorded, for this reason.
     Rejected(String),
-    /// Nobody knows: the answer broke off before it.
+    /// Unknown: the answer broke off before it.
     Doubtful,
 }
 
-/// An answer that refuses.
+/// A refusal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The campaign's version, where that was the reason.
+    /// The campaign's version, for a version mismatch.
     pub version: Option<i64>,
-    /// The body as it came.
+    /// The body.
     pub body: Value,
 }
 
 impl Refusal {
-    /// Whether the rules of a campaign refused: such an answer is kept under the key, like an acknowledgement.
+    /// Whether a rule of a campaign rejected the request. Such an answer has a receipt, like a success.
     pub fn is_kept(&self) -> bool {
         self.status == 422
     }
 }
 
 impl Request {
-    /// The answers that acknowledge, each with its attempt.
+    /// The successful answers, each with its attempt.
     pub fn done(&self) -> impl Iterator<Item = (&Attempt, &Reply)> {
         self.attempts.iter().filter_map(|attempt| match &attempt.outcome {
             Outcome::Done(reply) => Some((attempt, reply)),
@@ -308,7 +309,7 @@ impl Request {
         })
     }
 
-    /// The answers that refuse, each with its attempt.
+    /// The refusals, each with its attempt.
     pub fn refused(&self) -> impl Iterator<Item = (&Attempt, &Refusal)> {
         self.attempts.iter().filter_map(|attempt| match &attempt.outcome {
             Outcome::Refused(refusal) => Some((attempt, refusal)),
@@ -316,7 +317,7 @@ impl Request {
         })
     }
 
-    /// Whether nobody knows of at least one attempt what became of it.
+    /// Whether the outcome of an attempt is unknown.
     pub fn is_doubtful(&self) -> bool {
         self.attempts.iter().any(|attempt| match &attempt.outcome {
             Outcome::Done(reply) => !reply.is_whole(),
@@ -327,12 +328,12 @@ impl Request {
 
     /// Whether it is carried out in parts, each of which may be written or not.
     pub fn is_in_parts(&self) -> bool {
-        matches!(self.asks, Operation::Observe { form: Form::Lines, .. })
+        matches!(self.operation, Operation::Observe { form: Form::Lines, .. })
     }
 
-    /// What to call it in a finding.
+    /// Its name in a violation.
     pub fn name(&self) -> String {
-        let what = match &self.asks {
+        let what = match &self.operation {
             Operation::Create { name } => format!("create {name}"),
             Operation::Change { campaign, change, if_match } => format!("{change:?} of {campaign} if {if_match:?}"),
             Operation::Observe { source, form, items } => {
@@ -346,7 +347,7 @@ impl Request {
 }
 
 impl ItemOutcome {
-    /// Whether the item is in the log by this answer.
+    /// Whether this outcome means that the item is in the log.
     pub fn is_recorded(&self) -> bool {
         matches!(self, Self::Accepted)
     }

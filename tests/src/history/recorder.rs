@@ -1,4 +1,4 @@
-//! Writes a history down while many clients make it.
+//! Records a history while many clients run.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{Attempt, History, Operation, Outcome, Request};
 
-/// Where clients write down what they do. Clones write the same history.
+/// The recorder of a history. Clones record the same one.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
     written: Arc<Mutex<Written>>,
@@ -20,14 +20,14 @@ struct Written {
     traces: u64,
 }
 
-/// How many attempts came to what so far.
+/// The number of attempts by outcome so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) done: u64,
     pub(crate) unknown: u64,
 }
 
-/// An attempt that was begun.
+/// A started attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     /// Its trace id: 32 hexadecimal digits.
@@ -40,16 +40,16 @@ impl Recorder {
         with(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A request that is about to be sent; gives its number.
-    pub fn asks(&self, key: Option<String>, asks: Operation) -> usize {
+    /// Records a request before it is sent, and returns its number.
+    pub fn add_request(&self, key: Option<String>, operation: Operation) -> usize {
         self.write(|written| {
-            written.history.requests.push(Request { key, asks, attempts: Vec::new() });
+            written.history.requests.push(Request { key, operation, attempts: Vec::new() });
             written.history.requests.len() - 1
         })
     }
 
-    /// An attempt begins. It is doubtful until it has an answer, also if its client never comes back.
-    pub fn begins(&self, request: usize) -> Trace {
+    /// Records the start of an attempt. Its outcome is unknown until it is answered.
+    pub fn begin(&self, request: usize) -> Trace {
         self.write(|written| {
             written.tick += 1;
             written.traces += 1;
@@ -64,8 +64,8 @@ impl Recorder {
         })
     }
 
-    /// An attempt has ended.
-    pub fn ends(&self, request: usize, trace: &Trace, outcome: Outcome) {
+    /// Records the end of an attempt.
+    pub fn end(&self, request: usize, trace: &Trace, outcome: Outcome) {
         let count: fn(&mut Counts) = match outcome {
             Outcome::Done(ref reply) if reply.is_whole() => |counts| counts.done += 1,
             Outcome::Refused(_) => |_| {},
@@ -83,7 +83,7 @@ impl Recorder {
         self.counts.send_modify(count);
     }
 
-    /// What was written down so far.
+    /// The history so far.
     pub fn history(&self) -> History {
         self.write(|written| written.history.clone())
     }

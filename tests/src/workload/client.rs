@@ -1,4 +1,4 @@
-//! One client: asks for one thing after another, and tries again what it was not answered.
+//! One client: sends one request after another, and repeats those without an answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::plan::{Planner, World};
 use super::send::Sender;
 use crate::history::{Operation, Outcome, Recorder};
 
-/// Pauses before a request is sent again grow up to this.
+/// The longest pause before a request is repeated.
 const LONGEST_PAUSE: u64 = 200;
 
 pub(super) struct Client {
@@ -53,21 +53,21 @@ impl Client {
         }
     }
 
-    /// One request, to its end: an answer, or giving up.
+    /// Sends one request until it is answered or given up.
     async fn request(&mut self) {
-        let (key, asks) = self.planner.next(&self.world, &mut self.random);
-        let number = self.recorder.asks(key.clone(), asks.clone());
+        let (key, operation) = self.planner.next(&self.world, &mut self.random);
+        let number = self.recorder.add_request(key.clone(), operation.clone());
         let mut attempt = 0;
         loop {
             let target = self.number + attempt;
-            let trace = self.recorder.begins(number);
-            let outcome = self.sender.send(target, &asks, key.as_deref(), &trace).await;
-            self.recorder.ends(number, &trace, outcome.clone());
+            let trace = self.recorder.begin(number);
+            let outcome = self.sender.send(target, &operation, key.as_deref(), &trace).await;
+            self.recorder.end(number, &trace, outcome.clone());
             if let Outcome::Done(reply) = &outcome {
-                self.world.learn(&asks, reply);
+                self.world.learn(&operation, reply);
             }
             attempt += 1;
-            if !self.tries_again(&asks, key.is_some(), &outcome) {
+            if !self.tries_again(&operation, key.is_some(), &outcome) {
                 return;
             }
             if !matches!(outcome, Outcome::Done(_)) {
@@ -77,10 +77,11 @@ impl Client {
         }
     }
 
-    /// Most integrators repeat what was not answered, or put off, until it is; some repeat what was.
-    fn tries_again(&mut self, asks: &Operation, keyed: bool, outcome: &Outcome) -> bool {
-        // Without a key, a creation would be done twice.
-        let safe = keyed || !matches!(asks, Operation::Create { .. });
+    /// Whether to repeat a request. Most integrators repeat what was not answered or postponed; some also repeat what
+    /// was answered.
+    fn tries_again(&mut self, operation: &Operation, keyed: bool, outcome: &Outcome) -> bool {
+        // Without a key, a repeated creation would create a second campaign.
+        let safe = keyed || !matches!(operation, Operation::Create { .. });
         safe && match outcome {
             Outcome::Done(reply) if reply.is_whole() => self.random.random_bool(self.repeats),
             Outcome::Refused(refusal) => matches!(refusal.status, 409 | 429 | 503) && self.random.random_bool(0.7),

@@ -1,10 +1,10 @@
-//! Clients of the command API, each with an id of its own, who do what integrations do: create and change campaigns,
-//! push observations with gaps, duplicates and conflicts, correct them, and restate totals; and who try again when they
-//! are not answered, with the same keys and ids.
+//! Clients of the command API that act like integrations. They create and change campaigns, push observations with
+//! gaps, duplicates and conflicts, correct them, and restate totals. They repeat unanswered requests with the same keys
+//! and ids.
 
-mod client; // one client's life
-mod plan; // what it does next
-mod send; // a request over HTTP, and what its answer means
+mod client; // one client
+mod plan; // the next request of a client
+mod send; // a request over HTTP, and the outcome of its answer
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,25 +22,24 @@ use send::Sender;
 
 const CLIENTS: usize = 6;
 
-/// How long a workload waits for progress before it says that there is none.
+/// The longest wait for progress. After it, the test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A workload on one workspace.
 pub struct Workload {
-    /// How likely a client repeats what it was answered, from 0 to 1.
+    /// The probability that a client repeats an answered request, from 0 to 1.
     pub repeats: f64,
     recorder: Recorder,
     world: World,
     sender: Sender,
     clients: JoinSet<()>,
     stop: CancellationToken,
-    /// Held by each request from its first attempt to its last.
+    /// A lock that each request holds from its first attempt to its last.
     at_work: Arc<RwLock<()>>,
 }
 
 impl Workload {
-    /// Registers the sources. `targets` are where the command API answers, `now` is what its clock says at about this
-    /// time.
+    /// Registers the sources. `targets` are the URLs of the command API, `now` is the time of its clock.
     pub async fn prepare(targets: Vec<String>, key: &str, now: DateTime<Utc>) -> Self {
         let sender = Sender::new(targets, key);
         let tracker = register(&sender, "tracker", "push").await;
@@ -57,7 +56,7 @@ impl Workload {
         }
     }
 
-    /// Lets clients begin whose decisions follow from `seed`.
+    /// Starts clients whose decisions follow from `seed`.
     pub fn start(&mut self, seed: u64) {
         self.stop = CancellationToken::new();
         for number in 0..CLIENTS {
@@ -73,14 +72,14 @@ impl Workload {
         self.wait(async move { counts.wait_for(|counts| counts.done >= goal).await.is_ok() }, "is acknowledged").await;
     }
 
-    /// Waits for this many more attempts of which nobody knows what became of them.
+    /// Waits for this many more attempts with an unknown outcome.
     pub async fn doubt_more(&mut self, count: u64) {
         let mut counts = self.recorder.counts();
         let goal = counts.borrow().unknown + count;
         self.wait(async move { counts.wait_for(|counts| counts.unknown >= goal).await.is_ok() }, "fails").await;
     }
 
-    /// A client that dies ends the wait with what it died of.
+    /// Waits for progress, and fails with the error of a client that ends.
     async fn wait(&mut self, progress: impl Future<Output = bool>, what: &str) {
         tokio::select! {
             waited = tokio::time::timeout(PATIENCE, progress) => {
@@ -93,19 +92,19 @@ impl Workload {
         }
     }
 
-    /// What the requests that were sent last were answered last.
+    /// The last outcomes of the latest requests.
     fn last_answers(&self) -> Vec<(String, Option<Outcome>)> {
         let history = self.history();
         let last = history.requests.iter().rev().take(CLIENTS);
         last.map(|request| (request.name(), request.attempts.last().map(|attempt| attempt.outcome.clone()))).collect()
     }
 
-    /// Waits until no request is under way, and holds the clients until the guard is dropped.
+    /// Waits until no request is in flight, and pauses the clients until the guard is dropped.
     pub async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
         Arc::clone(&self.at_work).write_owned().await
     }
 
-    /// Lets every client finish its request, retries and all.
+    /// Lets every client finish its request, including retries.
     pub async fn finish(&mut self) {
         self.stop.cancel();
         while let Some(ended) = self.clients.join_next().await {
@@ -113,7 +112,7 @@ impl Workload {
         }
     }
 
-    /// What was done so far.
+    /// The history so far.
     pub fn history(&self) -> History {
         self.recorder.history()
     }

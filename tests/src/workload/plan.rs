@@ -1,4 +1,4 @@
-//! What a client does next, chosen by its own random numbers from what all clients have learnt.
+//! The next request of a client, chosen at random from the common knowledge of all clients.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,13 +14,13 @@ use crate::history::{
     Acknowledged, Change, Form, ItemOutcome, Observation, ObservationOp, Operation, Reply, Source, Statement,
 };
 
-/// The most that is remembered, so that what clients meet on stays small.
+/// The most campaigns that are remembered, so that clients share them.
 const CAMPAIGNS: usize = 12;
 const OBSERVATIONS: usize = 400;
-/// How many days are restated.
+/// The number of days that are restated.
 const DAYS: u64 = 5;
 
-/// What clients know in common.
+/// The common knowledge of the clients.
 #[derive(Debug, Clone)]
 pub(super) struct World {
     push: Vec<Source>,
@@ -31,9 +31,9 @@ pub(super) struct World {
 
 #[derive(Debug, Default)]
 struct Learnt {
-    /// With the version that was last answered.
+    /// The campaigns, with the last answered version.
     campaigns: Vec<(Uuid, i64)>,
-    /// What was recorded, with its source.
+    /// The recorded observations, with their sources.
     observed: Vec<(usize, Observation)>,
     statements: i64,
     races: u64,
@@ -41,7 +41,7 @@ struct Learnt {
 
 impl World {
     pub(super) fn new(push: Vec<Source>, pull: Source, now: DateTime<Utc>) -> Self {
-        // The log keeps milliseconds.
+        // The log has a precision of milliseconds.
         let now = DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now);
         Self { push, pull, now, learnt: Arc::default() }
     }
@@ -50,9 +50,9 @@ impl World {
         read(&mut self.learnt.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes in an acknowledgement.
-    pub(super) fn learn(&self, asks: &Operation, reply: &Reply) {
-        self.with(|learnt| match (asks, &reply.says) {
+    /// Adds an acknowledged operation.
+    pub(super) fn learn(&self, operation: &Operation, reply: &Reply) {
+        self.with(|learnt| match (operation, &reply.content) {
             (_, Acknowledged::Campaign { campaign, version }) => {
                 let known = learnt.campaigns.iter().position(|(known, _)| known == campaign);
                 match known {
@@ -64,9 +64,9 @@ impl World {
             (Operation::Observe { source, items, .. }, Acknowledged::Batch(fates)) => {
                 let Some(source) = self.push.iter().position(|known| known == source) else { return };
                 for (item, fate) in items.iter().zip(fates) {
-                    let original = matches!(item.says, ObservationOp::Happened { .. });
+                    let original = matches!(item.content, ObservationOp::Happened { .. });
                     if *fate == ItemOutcome::Accepted && original && !reply.replayed {
-                        // The oldest goes, somewhere; which one does not matter.
+                        // An old one is dropped; which one does not matter.
                         if learnt.observed.len() == OBSERVATIONS {
                             learnt.observed.remove(0);
                         }
@@ -80,7 +80,7 @@ impl World {
     }
 }
 
-/// A client's own names and numbers.
+/// The generator of a client's names and numbers.
 #[derive(Debug)]
 pub(super) struct Planner {
     client: usize,
@@ -93,29 +93,29 @@ impl Planner {
         Self { client, name: format!("{seed:x}-c{client}"), next: 0 }
     }
 
-    /// Never the same twice, and with gaps.
+    /// A unique text, with gaps between the numbers.
     fn unique(&mut self, random: &mut StdRng) -> String {
         self.next += random.random_range(1..=3);
         format!("{}-{}", self.name, self.next)
     }
 
-    /// The key under which it is sent, if any, and what it is.
+    /// The next operation, with its idempotency key, if any.
     pub(super) fn next(&mut self, world: &World, random: &mut StdRng) -> (Option<String>, Operation) {
         let (campaigns, observed) = world.with(|learnt| (learnt.campaigns.clone(), learnt.observed.len()));
         let what = if campaigns.len() < 2 { 0 } else { random.random_range(0..100) };
-        let asks = match what {
+        let operation = match what {
             0..8 => Operation::Create { name: format!("created {}", self.unique(random)) },
             8..36 => self.change(&campaigns, random),
             36..72 => self.observe(world, &campaigns, random),
             72..84 if observed > 0 => self.correct(world, random),
             _ => restatement(world, &campaigns, random),
         };
-        let keyed = match asks {
+        let keyed = match operation {
             Operation::Create { .. } => 0.95,
             Operation::Change { .. } => 0.75,
             Operation::Observe { .. } | Operation::State { .. } => 0.5,
         };
-        (random.random_bool(keyed).then(|| format!("key-{}", self.unique(random))), asks)
+        (random.random_bool(keyed).then(|| format!("key-{}", self.unique(random))), operation)
     }
 
     fn change(&mut self, campaigns: &[(Uuid, i64)], random: &mut StdRng) -> Operation {
@@ -129,7 +129,7 @@ impl Planner {
         let if_match = match random.random_range(0..100) {
             0..45 => None,
             45..90 => Some(version),
-            // Seen a while ago.
+            // A version read a while ago.
             _ => Some((version - 1).max(1)),
         };
         Operation::Change { campaign, change, if_match }
@@ -144,14 +144,14 @@ impl Planner {
                 66..72 => Some(self.race(world, campaigns)),
                 72..86 => known(world, source, random)
                     .map(|known| if random.random_bool(0.6) { known } else { otherwise(known) }),
-                // Of the one before it, a twin.
+                // A duplicate of the item before it.
                 86..94 => {
                     items.last().cloned().map(|twin| if random.random_bool(0.5) { twin } else { otherwise(twin) })
                 }
-                // Wrong from the start.
+                // An invalid item.
                 _ => {
                     let original =
-                        items.last().filter(|last| matches!(last.says, ObservationOp::Happened { .. })).cloned();
+                        items.last().filter(|last| matches!(last.content, ObservationOp::Happened { .. })).cloned();
                     original.map(|original| self.correction(world, original, random))
                 }
             };
@@ -175,10 +175,10 @@ impl Planner {
                 Some(random.random_range(0..90_000_000)),
             ),
         };
-        Observation { id: self.unique(random), kind, at, says: ObservationOp::Happened { campaign, count, value } }
+        Observation { id: self.unique(random), kind, at, content: ObservationOp::Happened { campaign, count, value } }
     }
 
-    /// An id that other clients send at about the same time, half of them with other content.
+    /// An observation with an id that other clients send at about the same time, half of them with other content.
     fn race(&self, world: &World, campaigns: &[(Uuid, i64)]) -> Observation {
         let race = world.with(|learnt| {
             learnt.races += 1;
@@ -189,7 +189,7 @@ impl Planner {
             id: format!("race-{race}"),
             kind: ObservationType::Click,
             at: world.now - TimeDelta::hours(1),
-            says: ObservationOp::Happened { campaign: campaigns[0].0, count, value: None },
+            content: ObservationOp::Happened { campaign: campaigns[0].0, count, value: None },
         }
     }
 
@@ -216,12 +216,12 @@ impl Planner {
             2 if original.kind.value_measure().is_some() => (None, Some(random.random_range(0..2_000_000))),
             _ => (Some(random.random_range(1..2_000)), None),
         };
-        let (day, says_day) = (original.at.date_naive(), random.random_bool(0.7));
+        let (day, names_day) = (original.at.date_naive(), random.random_bool(0.7));
         Observation {
             id: format!("fix-{}", self.unique(random)),
             kind: original.kind,
             at: world.now,
-            says: ObservationOp::Corrects { of: original.id, day, says_day, count, value },
+            content: ObservationOp::Corrects { of: original.id, day, names_day, count, value },
         }
     }
 }
@@ -236,7 +236,7 @@ fn restatement(world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) ->
     for _ in 0..random.random_range(1..=6) {
         let (campaign, _) = campaigns[random.random_range(0..campaigns.len())];
         let day = world.now.date_naive() - Days::new(2 + random.random_range(0..DAYS));
-        // Few values, so that some change nothing.
+        // Few different values, so that some statements change nothing.
         let mut measures = BTreeMap::from([(Measure::Clicks, random.random_range(0..3))]);
         if random.random_bool(0.5) {
             measures.insert(Measure::Impressions, random.random_range(0..3));
@@ -245,7 +245,7 @@ fn restatement(world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) ->
             learnt.statements += 1;
             learnt.statements
         });
-        // Some come late; none is as of the same instant as another.
+        // Some arrive late; each has its own time.
         let late = if random.random_bool(0.25) { random.random_range(1..40) } else { 0 };
         let millis = (number - late) * 1_000 + if late == 0 { 0 } else { 1 + number % 997 };
         let stated_at = world.now - TimeDelta::days(5) + TimeDelta::milliseconds(millis);
@@ -254,7 +254,7 @@ fn restatement(world: &World, campaigns: &[(Uuid, i64)], random: &mut StdRng) ->
     Operation::State { source: world.pull.clone(), items }
 }
 
-/// Something that a source is known to have recorded.
+/// A recorded observation of a source.
 fn known(world: &World, source: usize, random: &mut StdRng) -> Option<Observation> {
     world.with(|learnt| {
         let of_source: Vec<&Observation> =
@@ -265,7 +265,7 @@ fn known(world: &World, source: usize, random: &mut StdRng) -> Option<Observatio
 
 /// The same id with other content.
 fn otherwise(mut item: Observation) -> Observation {
-    if let ObservationOp::Happened { count, .. } = &mut item.says {
+    if let ObservationOp::Happened { count, .. } = &mut item.content {
         *count += 1;
     }
     item

@@ -96,7 +96,7 @@ async fn taken_over(pool: &PgPool, lost: &ProjectorProcess, other: &ProjectorPro
 
 /// Frozen where it hurts most: it holds a checkpoint's lock, and the session that would tell of its end.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn projector_frozen_in_a_transaction_blocks_nobody_for_long(pool: PgPool) {
+async fn frozen_projector_blocks_others_briefly(pool: PgPool) {
     let system = apis(&pool).await;
     let frozen = ProjectorProcess::start(&pool).await;
     let acme = system.workspace("acme").await;

@@ -73,7 +73,7 @@ async fn prepared(system: &TestSystem) -> Caller {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_million_lines_take_no_more_memory_than_a_few(pool: PgPool) {
+async fn million_lines_take_no_more_memory_than_a_few(pool: PgPool) {
     const AT_ONCE: usize = 500;
     // The whole million in `make soak`.
     let count = if Soak::of_environment(0).rounds > 1 { 1_000_000 } else { 30_000 };

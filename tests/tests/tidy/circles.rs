@@ -103,7 +103,7 @@ fn finds_a_circle_of_two_files_whatever_the_spelling() {
 }
 
 #[test]
-fn finds_a_circle_of_three_and_leaves_out_who_only_looks_on() {
+fn finds_a_circle_of_three_without_its_users() {
     let files = [
         ("a/src/lib.rs", "mod one; mod two; mod three; mod above; mod below;"),
         ("a/src/above.rs", "use crate::one::A;"),

@@ -66,7 +66,7 @@ fn files_with(extension: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn crates_depend_only_on_whom_they_may() {
+fn crates_have_only_allowed_dependencies() {
     let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
     let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
     let mut forbidden = Vec::new();
@@ -148,7 +148,7 @@ fn every_dependency_says_what_it_is_for() {
 }
 
 #[test]
-fn file_names_say_something() {
+fn file_names_are_specific() {
     let vague = ["utils", "util", "helpers", "helper", "common", "misc", "types"];
     let found: Vec<_> = files_with("rs")
         .into_iter()
@@ -158,7 +158,7 @@ fn file_names_say_something() {
 }
 
 #[test]
-fn files_are_one_thing() {
+fn files_are_at_most_400_lines() {
     let long: Vec<_> = files_with("rs")
         .into_iter()
         .filter(|path| std::fs::read_to_string(path).unwrap().lines().count() > 400)
@@ -184,7 +184,7 @@ fn lines_fit_into_120_columns() {
 }
 
 #[test]
-fn modules_say_what_they_are_for() {
+fn modules_have_a_module_doc() {
     let silent: Vec<_> = files_with("rs")
         .into_iter()
         .filter(|path| ["lib.rs", "mod.rs", "main.rs"].contains(&path.file_name().unwrap().to_string_lossy().as_ref()))

@@ -73,7 +73,7 @@ fn poor_names(found: &Crate) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn types_have_names_of_their_own() {
+fn public_type_names_are_unique() {
     let mut poor = BTreeMap::new();
     for found in Crate::all(&crate::root()) {
         for (name, modules) in poor_names(&found) {

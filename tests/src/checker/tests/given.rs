@@ -27,14 +27,14 @@ pub(super) fn at(minute: i64) -> DateTime<Utc> {
 }
 
 pub(super) fn click(id: &str, count: i64) -> Observation {
-    let says = ObservationOp::Happened { campaign: CAMPAIGN, count, value: None };
-    Observation { id: id.to_owned(), kind: ObservationType::Click, at: at(0), says }
+    let content = ObservationOp::Happened { campaign: CAMPAIGN, count, value: None };
+    Observation { id: id.to_owned(), kind: ObservationType::Click, at: at(0), content }
 }
 
 pub(super) fn correction(id: &str, of: &str, count: Option<i64>) -> Observation {
-    let says =
-        ObservationOp::Corrects { of: of.to_owned(), day: at(0).date_naive(), says_day: true, count, value: None };
-    Observation { id: id.to_owned(), kind: ObservationType::Click, at: at(50), says }
+    let content =
+        ObservationOp::Corrects { of: of.to_owned(), day: at(0).date_naive(), names_day: true, count, value: None };
+    Observation { id: id.to_owned(), kind: ObservationType::Click, at: at(50), content }
 }
 
 pub(super) fn statement(minute: i64, clicks: i64) -> Statement {
@@ -64,21 +64,28 @@ impl Given {
     }
 
     /// A request with one attempt, which wrote `what` and was answered.
-    fn step(&mut self, key: Option<&str>, asks: Operation, stream: &str, what: What, fates: Option<usize>) -> usize {
+    fn step(
+        &mut self,
+        key: Option<&str>,
+        operation: Operation,
+        stream: &str,
+        what: What,
+        fates: Option<usize>,
+    ) -> usize {
         let position = i64::try_from(self.events.len()).unwrap() + 1;
         let sequence = self.events.iter().filter(|event| event.stream == stream).count();
         let version = i64::try_from(sequence).unwrap() + 1;
         let trace = format!("{position:04}");
         self.events.push(Event { position, stream: stream.to_owned(), sequence: version, trace: trace.clone(), what });
-        let says = match fates {
+        let content = match fates {
             Some(items) => Acknowledged::Batch(vec![ItemOutcome::Accepted; items]),
             None => Acknowledged::Campaign { campaign: CAMPAIGN, version },
         };
         let body = json!({ "position": position });
-        let outcome = Outcome::Done(Reply { says, position, replayed: false, body });
+        let outcome = Outcome::Done(Reply { content, position, replayed: false, body });
         self.tick += 2;
         let attempts = vec![Attempt { trace, began: self.tick, ended: self.tick + 1, outcome }];
-        self.history.requests.push(Request { key: key.map(str::to_owned), asks, attempts });
+        self.history.requests.push(Request { key: key.map(str::to_owned), operation, attempts });
         self.settle();
         self.history.requests.len() - 1
     }
@@ -97,8 +104,8 @@ impl Given {
             attributes: std::collections::BTreeMap::new(),
             at: at(0),
         };
-        let asks = Operation::Create { name: name.to_owned() };
-        self.step(Some("k0"), asks, "campaign 1", What::Campaign { campaign: CAMPAIGN, event }, None)
+        let operation = Operation::Create { name: name.to_owned() };
+        self.step(Some("k0"), operation, "campaign 1", What::Campaign { campaign: CAMPAIGN, event }, None)
     }
 
     pub(super) fn changes(&mut self, change: Change, if_match: Option<i64>) -> usize {
@@ -109,16 +116,16 @@ impl Given {
             Change::Pause => CampaignEvent::CampaignPaused { at },
             Change::Resume => CampaignEvent::CampaignResumed { at },
         };
-        let asks = Operation::Change { campaign: CAMPAIGN, change, if_match };
-        self.step(None, asks, "campaign 1", What::Campaign { campaign: CAMPAIGN, event }, None)
+        let operation = Operation::Change { campaign: CAMPAIGN, change, if_match };
+        self.step(None, operation, "campaign 1", What::Campaign { campaign: CAMPAIGN, event }, None)
     }
 
     /// A correction's row is the difference to its original's first count.
     pub(super) fn observes(&mut self, key: Option<&str>, items: Vec<Observation>) -> usize {
         let rows = items.iter().map(|item| self.row(item)).collect();
         let fates = Some(items.len());
-        let asks = Operation::Observe { source: Self::source(), form: Form::Batch, items };
-        self.step(key, asks, "observations 2", What::Observations { source: SOURCE, rows }, fates)
+        let operation = Operation::Observe { source: Self::source(), form: Form::Batch, items };
+        self.step(key, operation, "observations 2", What::Observations { source: SOURCE, rows }, fates)
     }
 
     fn row(&self, item: &Observation) -> Row {
@@ -131,7 +138,7 @@ impl Given {
             value: None,
             corrects: None,
         };
-        match &item.says {
+        match &item.content {
             ObservationOp::Happened { count, .. } => Row { count: *count, ..row },
             ObservationOp::Corrects { of, count, .. } => {
                 let count = count.unwrap_or(0);
@@ -194,12 +201,12 @@ impl Given {
 
     /// Sends the observations of a request as lines, and the last attempt's answer broke off before the last one.
     pub(super) fn breaks_off(&mut self, request: usize) {
-        let Operation::Observe { form, items, .. } = &mut self.history.requests[request].asks else { panic!() };
+        let Operation::Observe { form, items, .. } = &mut self.history.requests[request].operation else { panic!() };
         *form = Form::Lines;
         let mut fates = vec![ItemOutcome::Accepted; items.len()];
         *fates.last_mut().unwrap() = ItemOutcome::Doubtful;
         let last = self.history.requests[request].attempts.len() - 1;
-        self.reply(request, last).says = Acknowledged::Batch(fates);
+        self.reply(request, last).content = Acknowledged::Batch(fates);
     }
 
     pub(super) fn reply(&mut self, request: usize, attempt: usize) -> &mut Reply {

@@ -80,8 +80,8 @@ fn detects_changed_ndjson_response_for_same_key() {
     let request = given.observes(Some("k2"), vec![click("c", 1), click("d", 1)]);
     let repeated = given.repeats(request);
     given.breaks_off(request);
-    given.reply(request, 0).says = Acknowledged::Batch(vec![ItemOutcome::Duplicate, ItemOutcome::Accepted]);
-    assert!(matches!(given.reply(request, repeated).says, Acknowledged::Batch(_)));
+    given.reply(request, 0).content = Acknowledged::Batch(vec![ItemOutcome::Duplicate, ItemOutcome::Accepted]);
+    assert!(matches!(given.reply(request, repeated).content, Acknowledged::Batch(_)));
     assert_only(&given, Rule::Receipt);
 }
 
@@ -143,7 +143,7 @@ fn detects_lost_statement() {
     let request = given.states(vec![statement(3, 30)]);
     given.events.pop();
     given.settle();
-    assert!(matches!(given.history.requests[request].asks, Operation::State { .. }));
+    assert!(matches!(given.history.requests[request].operation, Operation::State { .. }));
     assert_eq!(broken(&given), [Rule::AcknowledgedIsDurable, Rule::NewestStatementWins]);
 }
 
@@ -213,14 +213,14 @@ fn detects_second_original_response_for_same_key() {
 fn detects_other_campaign_for_same_key() {
     let mut given = sound();
     let request = given.changes(Change::Launch, None);
-    given.reply(request, 0).says = Acknowledged::Campaign { campaign: Uuid::from_u128(99), version: 3 };
+    given.reply(request, 0).content = Acknowledged::Campaign { campaign: Uuid::from_u128(99), version: 3 };
     assert_only(&given, Rule::Receipt);
 }
 
 #[test]
 fn detects_wrong_version() {
     let mut given = sound();
-    given.reply(4, 0).says = Acknowledged::Campaign { campaign: CAMPAIGN, version: 3 };
+    given.reply(4, 0).content = Acknowledged::Campaign { campaign: CAMPAIGN, version: 3 };
     assert_only(&given, Rule::Campaign);
 }
 
@@ -277,7 +277,7 @@ fn detects_false_duplicates_and_conflicts() {
         let request = given.observes(None, vec![click("new", 1)]);
         given.events.pop();
         given.settle();
-        given.reply(request, 0).says = Acknowledged::Batch(vec![fate]);
+        given.reply(request, 0).content = Acknowledged::Batch(vec![fate]);
         assert_only(&given, Rule::ItemOutcomeIsJustified);
     }
     // The other way round: the same content is no conflict, other content no duplicate.
@@ -286,7 +286,7 @@ fn detects_false_duplicates_and_conflicts() {
         let request = given.observes(None, vec![click("b", count)]);
         given.events.pop();
         given.settle();
-        given.reply(request, 0).says = Acknowledged::Batch(vec![fate]);
+        given.reply(request, 0).content = Acknowledged::Batch(vec![fate]);
         assert_only(&given, Rule::ItemOutcomeIsJustified);
     }
 }
@@ -298,7 +298,7 @@ fn detects_item_rejected_without_reason() {
         let request = given.observes(None, vec![click("new", 1)]);
         given.events.pop();
         given.settle();
-        given.reply(request, 0).says = Acknowledged::Batch(vec![ItemOutcome::Rejected(reason.to_owned())]);
+        given.reply(request, 0).content = Acknowledged::Batch(vec![ItemOutcome::Rejected(reason.to_owned())]);
         assert_eq!(broken(&given), broken_rules);
     }
 }
@@ -328,7 +328,7 @@ fn detects_rejected_correction_of_known_original() {
         let request = given.observes(None, vec![correction("late", of, Some(1))]);
         given.events.pop();
         given.settle();
-        given.reply(request, 0).says =
+        given.reply(request, 0).content =
             Acknowledged::Batch(vec![ItemOutcome::Rejected("unknown_observation".to_owned())]);
         assert_eq!(broken(&given), broken_rules);
     }

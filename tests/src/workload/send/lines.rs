@@ -1,5 +1,4 @@
-//! Observations as lines: recorded and answered chunk by chunk, so an answer that breaks off still acknowledges what it
-//! says.
+//! Observations as lines, recorded and answered chunk by chunk. An answer that breaks off still acknowledges its lines.
 
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -7,10 +6,10 @@ use serde_json::{Value, json};
 use super::fate;
 use crate::history::{Acknowledged, ItemOutcome, Outcome, Reply};
 
-/// A chunk ends with so many bytes, half a MiB: lines of this length make several of few.
+/// The length of a line. A chunk ends at half a MiB, so few lines of this length make several chunks.
 const LENGTH: usize = 60_000;
 
-/// One observation a line, each filled up with white space.
+/// A body of one observation a line, padded with white space.
 pub(super) fn body(items: impl Iterator<Item = Value>) -> String {
     let mut body = String::new();
     for item in items {
@@ -22,7 +21,7 @@ pub(super) fn body(items: impl Iterator<Item = Value>) -> String {
     body
 }
 
-/// What came of so many lines.
+/// The outcome of this many lines.
 pub(super) async fn outcome(mut response: Response, count: usize) -> Outcome {
     let mut answer = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
@@ -30,7 +29,7 @@ pub(super) async fn outcome(mut response: Response, count: usize) -> Outcome {
     }
     let mut fates = vec![ItemOutcome::Doubtful; count];
     let (mut position, mut replayed) = (0, false);
-    // A line that broke off says nothing.
+    // An incomplete line is ignored.
     for line in answer.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
         let Ok(line) = serde_json::from_slice::<Value>(line) else { return Outcome::Unknown };
         let Some(results) = line["results"].as_array() else { continue };
@@ -38,8 +37,8 @@ pub(super) async fn outcome(mut response: Response, count: usize) -> Outcome {
         replayed |= line["replayed"] == json!(true);
         for result in results {
             let place = result["line"].as_u64().and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
-            if let (Some(told), Some(fate)) = (place.and_then(|place| fates.get_mut(place)), fate(result)) {
-                *told = fate;
+            if let (Some(outcome), Some(fate)) = (place.and_then(|place| fates.get_mut(place)), fate(result)) {
+                *outcome = fate;
             }
         }
     }
@@ -47,5 +46,5 @@ pub(super) async fn outcome(mut response: Response, count: usize) -> Outcome {
         return Outcome::Unknown;
     }
     let body = json!(String::from_utf8_lossy(&answer));
-    Outcome::Done(Reply { says: Acknowledged::Batch(fates), position, replayed, body })
+    Outcome::Done(Reply { content: Acknowledged::Batch(fates), position, replayed, body })
 }

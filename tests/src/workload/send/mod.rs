@@ -1,4 +1,4 @@
-//! A request over HTTP, and what its answer means.
+//! A request over HTTP, and the outcome of its answer.
 
 mod lines; // newline-delimited JSON
 
@@ -14,7 +14,7 @@ use crate::history::{
     Trace,
 };
 
-/// Longer than the server ever takes, with a dead database, to say that it does not know.
+/// Longer than the server takes, with a dead database, to answer that the outcome is unknown.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone)]
@@ -34,15 +34,15 @@ impl Sender {
         self.client.request(method, format!("{base}{path}")).bearer_auth(&self.key)
     }
 
-    /// Outside any history.
+    /// Posts a body outside any history.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Value {
         let answer = self.request(0, Method::POST, path).json(body).send().await.unwrap();
         answer.json().await.unwrap()
     }
 
     /// One attempt.
-    pub(super) async fn send(&self, target: usize, asks: &Operation, key: Option<&str>, trace: &Trace) -> Outcome {
-        let (method, path, body) = wire(asks);
+    pub(super) async fn send(&self, target: usize, operation: &Operation, key: Option<&str>, trace: &Trace) -> Outcome {
+        let (method, path, body) = wire(operation);
         let mut request =
             self.request(target, method, &path).header("traceparent", format!("00-{}-00000000000000a1-01", trace.id));
         request = match body {
@@ -53,16 +53,16 @@ impl Sender {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        if let Operation::Change { if_match: Some(version), .. } = asks {
+        if let Operation::Change { if_match: Some(version), .. } = operation {
             request = request.header("if-match", format!("\"{version}\""));
         }
         let Ok(response) = request.send().await else { return Outcome::Unknown };
         let status = response.status().as_u16();
-        if let (200, Operation::Observe { form: Form::Lines, items, .. }) = (status, asks) {
+        if let (200, Operation::Observe { form: Form::Lines, items, .. }) = (status, operation) {
             return lines::outcome(response, items.len()).await;
         }
         let replayed = response.headers().contains_key("idempotency-replayed");
-        // An answer that breaks off is none.
+        // An answer that breaks off counts as none.
         let Ok(body) = response.bytes().await else { return Outcome::Unknown };
         let Ok(body) = serde_json::from_slice::<Value>(&body) else { return Outcome::Unknown };
         outcome(status, replayed, body)
@@ -73,7 +73,7 @@ fn outcome(status: u16, replayed: bool, body: Value) -> Outcome {
     let overloaded = || body["type"].as_str().is_some_and(|kind| kind.ends_with("/overloaded"));
     if (200..300).contains(&status) {
         return match (acknowledged(&body), body["position"].as_i64()) {
-            (Some(says), Some(position)) => Outcome::Done(Reply { says, position, replayed, body }),
+            (Some(content), Some(position)) => Outcome::Done(Reply { content, position, replayed, body }),
             _ => Outcome::Refused(Refusal { status, version: None, body }),
         };
     }
@@ -100,7 +100,7 @@ fn fate(result: &Value) -> Option<ItemOutcome> {
     })
 }
 
-/// What newline-delimited JSON is called.
+/// The media type of newline-delimited JSON.
 const LINES: &str = "application/x-ndjson";
 
 enum Body {
@@ -109,8 +109,8 @@ enum Body {
     Lines(String),
 }
 
-fn wire(asks: &Operation) -> (Method, String, Body) {
-    match asks {
+fn wire(operation: &Operation) -> (Method, String, Body) {
+    match operation {
         Operation::Create { name } => {
             let body = json!({
                 "name": name, "channels": ["paid_search"], "currency": "EUR", "time_zone": "UTC",
@@ -149,13 +149,13 @@ fn observation(item: &Observation) -> Value {
     sent.insert("id".to_owned(), json!(item.id));
     sent.insert("type".to_owned(), json!(item.kind.name()));
     sent.insert("occurred_at".to_owned(), json!(item.at));
-    let (count, value) = match &item.says {
+    let (count, value) = match &item.content {
         ObservationOp::Happened { campaign, count, value } => {
             sent.insert("campaign_id".to_owned(), json!(campaign));
             (Some(*count), *value)
         }
-        ObservationOp::Corrects { of, day, says_day, count, value } => {
-            let adjusts = if *says_day { json!({ "id": of, "day": day }) } else { json!(of) };
+        ObservationOp::Corrects { of, day, names_day, count, value } => {
+            let adjusts = if *names_day { json!({ "id": of, "day": day }) } else { json!(of) };
             sent.insert("adjusts".to_owned(), adjusts);
             (*count, *value)
         }
@@ -169,7 +169,7 @@ fn observation(item: &Observation) -> Value {
     Value::Object(sent)
 }
 
-/// A number of ours as its measure is written.
+/// A number in the notation of its measure.
 fn quantity(kind: ObservationType, measure: Option<Measure>, number: i64) -> Value {
     let sign = if number < 0 { "-" } else { "" };
     let decimal = format!("{sign}{}.{:06}", (number / 1_000_000).abs(), (number % 1_000_000).abs());

@@ -5,7 +5,7 @@ use domain::money::Money;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Given, at, campaign, changed, clicks, created, pushing, sale_corrected};
+use crate::support::given::{Given, at, campaign, changed, clicks, created, pushing, sale_corrected};
 use crate::support::{Reply, World};
 
 const NOON: &str = "2026-11-22T12:00:00Z";

@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{campaign, clicks, completed, created, pushing};
 use crate::statements::Statements;
+use crate::support::given::{campaign, clicks, completed, created, pushing};
 use crate::support::{World, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {

@@ -5,8 +5,8 @@ use domain::channel::Channel;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{at, campaign, changed, clicks, created, pushing};
 use crate::support::World;
+use crate::support::given::{at, campaign, changed, clicks, created, pushing};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn campaign_shows_its_current_state(options: PgPoolOptions, connect: PgConnectOptions) {

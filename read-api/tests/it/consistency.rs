@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::given::{campaign, clicks, created, pushing};
+use crate::support::given::{campaign, clicks, created, pushing};
 use crate::support::{World, send};
 
 fn token(workspace: i32, position: i64) -> String {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Given, campaign, clicks, created, pushing, sale_corrected};
+use crate::support::given::{Given, campaign, clicks, created, pushing, sale_corrected};
 use crate::support::{Reply, World};
 
 fn path(query: &str) -> String {

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{campaign, clicks, created, pushing};
 use crate::statements::Statements;
+use crate::support::given::{campaign, clicks, created, pushing};
 use crate::support::{Reply, World, post, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {

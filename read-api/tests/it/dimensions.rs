@@ -5,7 +5,7 @@ use domain::observation::ObservationType::{Click, Conversion, Impression};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{campaign, created, days, naming, observed, pulled, pushing};
+use crate::support::given::{campaign, created, days, naming, observed, pulled, pushing};
 use crate::support::{Reply, World};
 
 /// A campaign that a tracker pushes for, with countries, and of which another source states days.
@@ -106,7 +106,7 @@ async fn dimension_rows_support_zones_and_pages(options: PgPoolOptions, connect:
 async fn overflowing_values_count_as_other_with_a_warning(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::empty(options, connect).await;
     sqlx::query("INSERT INTO read.dimension_limits VALUES ('campaign_model', 2)").execute(&world.admin).await.unwrap();
-    world.given([crate::given::opened("Europe/Berlin")]).await;
+    world.given([crate::support::given::opened("Europe/Berlin")]).await;
     let seen = [(Click, "2026-11-20T10:00:00Z", 1, None); 4];
     let ads: &[&[(&str, &str)]] = &[&[("ad", "b")], &[("ad", "a")], &[("ad", "d")], &[("ad", "c")]];
     world
@@ -140,7 +140,7 @@ async fn value_named_other_is_not_overflow(options: PgPoolOptions, connect: PgCo
     let many: &[&[(&str, &str)]] = &[&[("ad", "a")], &[("ad", "b")], &[("ad", "c")], &[("ad", "d")]];
     world
         .given([
-            crate::given::opened("Europe/Berlin"),
+            crate::support::given::opened("Europe/Berlin"),
             created(1, "Shoes", &["paid_search"]),
             created(2, "Boots", &["paid_search"]),
             pushing(1, "analytics", "paid_search"),

@@ -10,7 +10,7 @@ use http::{Request, StatusCode, header};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 
-use crate::given::created;
+use crate::support::given::created;
 use crate::support::{CSV, KEY, World, send};
 
 /// Half of the connections that the reader's pool has.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 
-use crate::given::{campaign, clicks, created, days, definition, pulled, pushing, registered};
+use crate::support::given::{campaign, clicks, created, days, definition, pulled, pushing, registered};
 use crate::support::{CSV, KEY, Reply, World, send};
 
 /// As many campaigns as three pages of an export hold.

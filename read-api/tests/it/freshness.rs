@@ -6,7 +6,9 @@ use domain::source::{SourceKind, SourceRole};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{campaign, clicks, completed, created, days, definition, failed, pulled, pushing, registered};
+use crate::support::given::{
+    campaign, clicks, completed, created, days, definition, failed, pulled, pushing, registered,
+};
 use crate::support::{World, report_path};
 
 fn metrics(query: &str) -> String {
@@ -127,8 +129,9 @@ async fn stated_day_is_final_by_its_own_zone(options: PgPoolOptions, connect: Pg
     let mut world = World::new(options, connect).await;
     let mut ads = definition("ads", "paid_search", SourceKind::Pull);
     ads.restatement_horizon_s = 0;
-    let stated =
-        |clicks| crate::given::stated(1, 1, Grain::Day, "UTC", &[("2026-11-22", &[(Measure::Clicks, clicks)])]);
+    let stated = |clicks| {
+        crate::support::given::stated(1, 1, Grain::Day, "UTC", &[("2026-11-22", &[(Measure::Clicks, clicks)])])
+    };
     world.given([created(1, "Shoes", &["paid_search"]), registered(1, ads), stated(22)]).await;
     world.given([completed(1, "2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z", Grain::Hour)]).await;
 
@@ -176,7 +179,7 @@ async fn history_that_arrives_late_was_never_final_before(options: PgPoolOptions
     let reply = world.get(&path).await.ok();
     assert_eq!(reply.body["data"], json!([{"bucket": "2019-01-01", "clicks": 1, "state": "final"}]));
     world.set_clock("2026-11-22T12:00:02Z");
-    let restated = crate::given::stated(1, 1, Grain::Day, "UTC", &[("2019-01-01", &[(Measure::Clicks, 2)])]);
+    let restated = crate::support::given::stated(1, 1, Grain::Day, "UTC", &[("2019-01-01", &[(Measure::Clicks, 2)])]);
     world.given([restated]).await;
     let reply = world.get(&path).await.ok();
     assert_eq!(
@@ -273,7 +276,7 @@ async fn unprojected_workspace_is_fully_behind(options: PgPoolOptions, connect: 
     let mut world = World::empty(options, connect).await;
     let nothing = world.get("/v1/campaigns").await.ok();
     assert_eq!(nothing.header("data-position"), "epoch=0, applied=0, head=0");
-    world.append(world.workspace, [crate::given::opened("Asia/Tokyo"), created(1, "Shoes", &["email"])]).await;
+    world.append(world.workspace, [crate::support::given::opened("Asia/Tokyo"), created(1, "Shoes", &["email"])]).await;
     world.set_clock("2026-11-22T12:10:00Z");
     let freshness = world.get("/v1/freshness").await.ok();
     assert_eq!(

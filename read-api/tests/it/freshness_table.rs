@@ -8,7 +8,7 @@ use domain::source::SourceKind::{self, Pull, Push};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{
+use crate::support::given::{
     Given, campaign, clicks, completed, created, definition, failed, registered, source, started, stated,
 };
 use crate::support::{Reply, World};

@@ -6,7 +6,7 @@ use domain::observation::ObservationType::Click;
 use serde_json::{Map, Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Given, campaign, clicks, created, observed, pushing, sale_corrected};
+use crate::support::given::{Given, campaign, clicks, created, observed, pushing, sale_corrected};
 use crate::support::{World, report_path, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {

@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{at, campaign, clicks, created, days, opened, pulled, pushing};
+use crate::support::given::{at, campaign, clicks, created, days, opened, pulled, pushing};
 use crate::support::{World, report_path};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

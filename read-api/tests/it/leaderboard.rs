@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{
+use crate::support::given::{
     Given, at, changed, clicks, completed, created, days, definition, observed, opened, pulled, pushing, registered,
     sale_corrected, stated,
 };

@@ -7,8 +7,10 @@ use domain::source::{SourceKind, SourceRole};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{campaign, clicks, completed, created, days, definition, observed, pulled, pushing, registered};
 use crate::support::World;
+use crate::support::given::{
+    campaign, clicks, completed, created, days, definition, observed, pulled, pushing, registered,
+};
 
 /// A campaign with a push source, a pulled one, and a reference.
 async fn shop(world: &mut World) {

@@ -9,11 +9,11 @@ use domain::source::{SourceKind, SourceRole};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{
+use crate::support::World;
+use crate::support::given::{
     Given, at, campaign, changed, clicks, created, date, days, definition, observed, pulled, pushing, registered,
     stated,
 };
-use crate::support::World;
 
 const NOON: &str = "2026-11-22T12:00:00Z";
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{at, campaign, clicks, created, observed, pushing};
+use crate::support::given::{at, campaign, clicks, created, observed, pushing};
 use crate::support::{Reply, World, report_path};
 
 async fn shops(world: &mut World) {

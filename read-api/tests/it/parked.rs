@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{at, campaign, changed, clicks, completed, created, pushing};
+use crate::support::given::{at, campaign, changed, clicks, completed, created, pushing};
 use crate::support::{Reply, World};
 
 const THE_18TH: &str = "date_from=2026-11-18&date_to=2026-11-18&time_zone=UTC&measures=clicks";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{campaign, clicks, created, pushing};
+use crate::support::given::{campaign, clicks, created, pushing};
 use crate::support::{World, post, report_path, send};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _};
 
-use crate::given::{campaign, clicks, completed, created, days, definition, observed, pulled, pushing, registered};
+use crate::support::given::{
+    campaign, clicks, completed, created, days, definition, observed, pulled, pushing, registered,
+};
 use crate::support::{Reply, World, report_path};
 
 /// Three campaigns and three sources in three channels, over two months.

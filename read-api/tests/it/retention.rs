@@ -6,7 +6,7 @@ use projections::retention;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{at, created, days, naming, observed, pulled, pushing, sale_corrected};
+use crate::support::given::{at, created, days, naming, observed, pulled, pushing, sale_corrected};
 use crate::support::{Reply, World};
 
 async fn years(world: &mut World) {

@@ -12,7 +12,9 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Given, at, campaign, changed, clicks, completed, created, days, failed, pulled, pushing, stated};
+use crate::support::given::{
+    Given, at, campaign, changed, clicks, completed, created, days, failed, pulled, pushing, stated,
+};
 use crate::support::{Reply, World, report_path, send};
 
 const NOVEMBER: &str = "date_from=2026-11-01&date_to=2026-11-30&time_zone=UTC&granularity=day";

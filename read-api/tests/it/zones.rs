@@ -7,8 +7,8 @@ use domain::observation::ObservationType;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{at, campaign, clicks, created, date, days, observed, pulled, pushing, stated};
 use crate::support::World;
+use crate::support::given::{at, campaign, clicks, created, date, days, observed, pulled, pushing, stated};
 
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
     let mut world = World::new(options, connect).await;

@@ -1,5 +1,7 @@
 //! A workspace, its log and its readers. The clock stands still at noon of 2026-11-22 until a test moves it.
 
+pub(crate) mod given; // events as the command side writes them
+
 use std::collections::HashMap;
 use std::fmt;
 
@@ -23,7 +25,7 @@ use sqlx::{Executor, PgPool};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
-use crate::given::{Given, at, opened};
+use self::given::{Given, at, opened};
 
 /// The key of the first workspace.
 pub(crate) const KEY: &str = "hw_one";

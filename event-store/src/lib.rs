@@ -1,29 +1,29 @@
-//! The log: the only code that writes or reads its rows. It knows no campaign, and no event: their shapes are the
-//! business of whoever appends and reads them.
+//! The log: the only code that writes or reads its rows. It knows no campaign and no type of event; the crates that
+//! append and read events define their shapes.
 //!
-//! What it promises:
+//! Its guarantees:
 //!
 //! 1. **One log per workspace, ordered and whole.** Every event has a position: 1, 2, 3, … with no gap, in the order of
-//!    commits. A reader that sees position n sees everything up to n ([`log`] says why). Nothing crosses workspaces,
+//!    commits. A reader that sees position n sees everything up to n ([`log`] explains why). Nothing crosses workspaces,
 //!    and no row of the log is ever changed.
 //! 2. **All or nothing.** The events, claims, item ids and receipt of one [`AppendRequest`] are written together or not
 //!    at all, and are on disk before the answer.
-//! 3. **Versions.** A stream's events are numbered 1, 2, 3, …; of several requests that rest on the same version one is
-//!    accepted and the others get [`AppendError::Version`].
-//! 4. **Repeating is safe.** A request with a [`Receipt`] that was accepted is answered again as it was, for two days,
-//!    and writes nothing; the same key with other content is [`AppendError::ReceiptMismatch`]. That holds for a request
-//!    without events too. A refused request leaves no receipt.
-//! 5. **Claims.** What a decision looked up beside its stream it can assert, take or release in the same transaction
-//!    ([`claims`]).
+//! 3. **Versions.** A stream's events are numbered 1, 2, 3, …. Of several requests on the same version, one is accepted
+//!    and the others get [`AppendError::Version`].
+//! 4. **Repeating is safe.** An accepted request with a [`Receipt`] gets the same answer again for two days, and writes
+//!    nothing. The same key with other content is [`AppendError::ReceiptMismatch`]. This includes a request without
+//!    events. A rejected request leaves no receipt.
+//! 5. **Claims.** A decision can assert, take or release what it looked up besides its stream, in the same
+//!    transaction ([`claims`]).
 //! 6. **Items.** An [`Item`] with a key is written once: later ones are reported as duplicates (same fingerprint) or
-//!    conflicts (another one) and left out. The ids of a refused request are free again. What is recorded is found by
-//!    its id ([`find_items`]), and a request may rest on it ([`ItemPrecondition`]).
+//!    conflicts (another one) and left out. The ids of a rejected request are free again. Recorded items are found by
+//!    id ([`find_items`]), and a request may depend on them ([`ItemPrecondition`]).
 //! 7. **One bad request never fails its neighbours**, though many share a transaction ([`appender`]).
-//! 8. **Old events stay readable.** Each has a type and a version, and no load reads one past its [`Upcast`]
+//! 8. **Old events stay readable.** Each has a type and a version, and every load applies its [`Upcast`]
 //!    ([`codec`]).
 //!
-//! It promises no order between logs, and no delivery: readers follow the log by position, at their own pace
-//! ([`log::read_after`], or all of [`follow`]). A notification on [`LOG_CHANNEL`] only tells them when to look.
+//! There is no order between logs, and no delivery: readers follow the log by position, at their own pace
+//! ([`log::read_after`], or all of [`follow`]). A notification on [`LOG_CHANNEL`] is only a hint to read.
 
 #![warn(missing_docs)]
 

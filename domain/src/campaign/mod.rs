@@ -1,4 +1,4 @@
-//! The campaign aggregate: what a team decided to run, where, when and for how much.
+//! The campaign aggregate: a plan of channels, days and budget, with its lifecycle.
 //!
 //! ```text
 //! draft --launch--> launched --pause--> paused        draft     --archive--> archived
@@ -9,11 +9,11 @@
 //!
 //! A launched campaign is shown as scheduled until its first day begins in its zone, and as active from then on.
 //!
-//! 1. It is created once, as a draft; nothing else is done to one that was not created.
-//! 2. Its name is one line of 1 to 200 characters; white space around it is dropped.
+//! 1. It is created once, as a draft; no other command is accepted before.
+//! 2. Its name is one line of 1 to 200 characters; surrounding white space is removed.
 //! 3. Its channels are distinct, 20 at most; a launched one has at least one.
 //! 4. Its days lie in 1970 to 2199, the last not before the first.
-//! 5. Only a draft is launched, and not after its last day; a second launch is refused, not ignored.
+//! 5. Only a draft is launched, and not after its last day; a second launch is rejected, not ignored.
 //! 6. Only a launched one is paused, only a paused one resumed; either can be completed.
 //! 7. All but a launched one can be archived. An archived one takes no command but the one that brings it back, into
 //!    the state that it had before.
@@ -22,8 +22,7 @@
 //!    fixed, like its channels and days. Name, external ids and attributes can still change, because late data and
 //!    tidying come afterwards.
 //! 10. External ids are distinct per source, 50 at most; attributes 50 at most, with keys like `region` or `team_2`.
-//! 11. An edit is taken whole or not at all, and gives one event for each concern that it really changes: none, if
-//!     none.
+//! 11. An edit is accepted as a whole or not at all. It gives one event for each concern that it actually changes.
 
 mod budget;
 mod command;

@@ -1,9 +1,9 @@
-//! The source aggregate: one connector's feed, and what its numbers mean.
+//! The source aggregate: one connector's feed, with the meaning of its numbers.
 //!
-//! 1. Its name is one line of 1 to 100 characters; white space around it is dropped; `*`, `.` and `..` are none.
+//! 1. Its name is one line of 1 to 100 characters; surrounding white space is removed; `*`, `.` and `..` are invalid.
 //! 2. Its expected delay is at most 31 days, its restatement horizon at most 400.
-//! 3. It is registered once. The same definition again changes nothing, another one is refused: what was recorded under
-//!    a zone, a currency and a role keeps its meaning.
+//! 3. It is registered once. The same definition again changes nothing, and another one is rejected, so that recorded
+//!    numbers keep their zone, currency and role.
 
 mod command;
 mod cqrs_es;

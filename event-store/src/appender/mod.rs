@@ -81,7 +81,7 @@ impl Appender {
             .collect();
         #[cfg(feature = "fault-injection")]
         let injector = config.injected_fault.map(|plan| crate::fault_injection::FaultInjector::new(plan, pool.clone()));
-        // The announcer ends when the last lane, and with it the last sender, is gone.
+        // The announcer ends with the last lane, which holds the last sender.
         drop(committed);
         writers.spawn(announce::notify_commits(pool, commits, config.notify_pause));
         let appender = Self {
@@ -95,8 +95,7 @@ impl Appender {
         (appender, tokio::spawn(supervise(writers, stop)))
     }
 
-    /// Appends a request, and returns when it is on disk or refused. Dropping the future does not take the request
-    /// back.
+    /// Appends a request, and returns when it is on disk or rejected. Dropping the future does not cancel the request.
     pub async fn append(&self, request: AppendRequest) -> AppendResult {
         #[cfg(feature = "fault-injection")]
         if let Some(injector) = &self.injector {
@@ -117,8 +116,8 @@ impl Appender {
             .unwrap_or_else(|_writer_is_gone| Err(AppendError::Unavailable(Arc::new(sqlx::Error::WorkerCrashed))))
     }
 
-    /// Refuses, as an append would, when the queue of a workspace's lane is full: for a caller who has to look much up
-    /// before it knows what to append.
+    /// Rejects, like an append, if the queue of a workspace's lane is full. It is for a caller with many lookups before
+    /// its append.
     pub fn check_capacity(&self, workspace: i32) -> Result<(), AppendError> {
         let entrance = self.lane_for(workspace);
         if entrance.queue.capacity() == 0 || entrance.room.available_permits() == 0 {
@@ -161,7 +160,7 @@ impl Appender {
     }
 }
 
-/// Waits for all writers. If one dies, the others finish and the panic goes on.
+/// Waits for all writers. If one panics, the others finish and the panic is resumed.
 async fn supervise(mut writers: JoinSet<()>, stop: CancellationToken) {
     let mut died = None;
     while let Some(ended) = writers.join_next().await {

@@ -20,7 +20,8 @@ use crate::state::ApiState;
         title = "Highwater command API",
         description = "Takes commands and records events. Every request carries `Authorization: Bearer <key>`; the \
                        key decides the workspace. Errors are problem details (RFC 9457) with a stable `type`. A \
-                       request that got 409, 429 or 503 with `Retry-After` may be sent again, with the same `Idempotency-Key`."
+                       request that got 409, 429 or 503 with `Retry-After` may be sent again, with the same \
+                       `Idempotency-Key`."
     ),
     components(schemas(Problem)),
     security(("key" = [])),

@@ -35,7 +35,7 @@ pub struct StatementsRecorded {
     /// The id of the key that opens the sealed parts of the statements; left out if nothing is sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_with: Option<String>,
-    /// What was said.
+    /// The statements.
     pub statements: Vec<Statement>,
 }
 
@@ -50,7 +50,7 @@ pub struct Statement {
     /// Of each dimension of the batch's breakdown, in its order, the value that the totals are of; left out of totals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
-    /// As of when the source says so. Of two statements about the same the one with the later instant holds.
+    /// The instant as of which the totals are stated. Of two statements about the same measure, the later one wins.
     pub stated_at: DateTime<Utc>,
     /// The totals, as integers in each measure's unit: things, millionths of a conversion, micros of the currency.
     /// Null: the source takes back what it stated.

@@ -4,8 +4,8 @@
 //! Its guarantees:
 //!
 //! 1. **One log per workspace, ordered and whole.** Every event has a position: 1, 2, 3, … with no gap, in the order of
-//!    commits. A reader that sees position n sees everything up to n ([`log`] explains why). Nothing crosses workspaces,
-//!    and no row of the log is ever changed.
+//!    commits. A reader that sees position n sees everything up to n ([`log`] explains why). Nothing crosses
+//!    workspaces, and no row of the log is ever changed.
 //! 2. **All or nothing.** The events, claims, item ids and receipt of one [`AppendRequest`] are written together or not
 //!    at all, and are on disk before the answer.
 //! 3. **Versions.** A stream's events are numbered 1, 2, 3, …. Of several requests on the same version, one is accepted

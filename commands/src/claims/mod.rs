@@ -9,7 +9,7 @@
 //! | `correction` | `<UTC day>/<item id>` of a corrected observation | source | `[count, value]` that it comes to |
 //! | `statement_grain` | `<series>/<campaign>/<measure>` | source | `<grain> <zone>` |
 
-mod lookup; // finds claims, caches those that change seldom
+mod lookup; // lookup of claims, with a cache
 mod statement_keys; // the keys of what a source states
 
 #[cfg(test)]

@@ -68,10 +68,10 @@ pub enum CampaignCommand {
     },
     /// Bring it back from the archive.
     Unarchive {
-        /// When.
+        /// The time of the command.
         at: DateTime<Utc>,
     },
-    /// Give it a budget, or none.
+    /// Set or remove its budget.
     SetBudget {
         /// The budget; `None`: no limit.
         budget: Option<Budget>,

@@ -95,10 +95,10 @@ pub enum CampaignError {
     /// Bringing back a campaign that is not archived.
     #[error("only an archived campaign can be unarchived, and the campaign is {state}")]
     NotArchived {
-        /// What it is.
+        /// Its state.
         state: CampaignState,
     },
-    /// A change of where or when a completed campaign ran.
+    /// A change of the channels or days of a completed campaign.
     #[error("the campaign is completed: only its name, external ids and attributes can still change")]
     Completed {
         /// The changed field.

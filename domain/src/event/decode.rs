@@ -65,7 +65,7 @@ impl Event {
         };
         let steps = steps_from(known, event_version)?;
         if steps.iter().all(|step| matches!(step, Upcaster::Unchanged)) {
-            // Most events: read without a detour, and most of them without serde.
+            // Most events need no upcast, and most of them no serde.
             if known.stream_type == observation::STREAM_TYPE
                 && let Some(batch) = ObservationsRecorded::try_fast_decode(payload)
             {

@@ -103,7 +103,7 @@ impl RecordedItems {
         Ok(())
     }
 
-    /// An item, if it was asked for and is recorded.
+    /// An item, if it was looked up and is recorded.
     pub(super) fn item(&self, day: NaiveDate, id: Uuid) -> Option<&StoredItem> {
         self.items.get(&id)?.get(&day)
     }

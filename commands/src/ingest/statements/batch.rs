@@ -79,8 +79,8 @@ impl<'a> StatementBatch<'a> {
                 let campaign = known.campaign(&input.campaign)?;
                 let measures = input.values(known.source.definition.currency)?;
                 let measures = measures.into_iter().map(|(measure, value)| (measure, Some(value))).collect();
-                let said = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
-                Ok(ResolvedStatement { campaign, bucket: input.bucket, said })
+                let statement = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
+                Ok(ResolvedStatement { campaign, bucket: input.bucket, statement })
             });
             match resolved {
                 Ok(resolved) => items.push(resolved),
@@ -146,7 +146,7 @@ impl ResolvedStatements {
         let mut claims: Vec<Claim> =
             grains.into_iter().map(|(key, then)| lookup.assert(STATEMENT_GRAIN, &key, then)).collect();
         let mut changes: BTreeMap<usize, BTreeMap<Measure, Option<i64>>> = BTreeMap::new();
-        for (key, said) in &buckets {
+        for (key, statements) in &buckets {
             let before = latest_values(lookup, key)?;
             let merged = merge(&before, statements);
             results.extend(duplicates(&merged));

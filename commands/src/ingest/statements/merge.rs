@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::measure::Measure;
 
-/// The latest value of each measure, and as of which millisecond it was stated.
+/// The latest value of each measure, with the millisecond as of which it was stated.
 pub(super) type LatestValues = BTreeMap<Measure, (Option<i64>, i64)>;
 
 /// A statement with its place in the batch.
@@ -27,7 +27,7 @@ pub(super) struct IndexedStatement {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct MergeResult {
     pub(super) latest: LatestValues,
-    /// What is to be recorded of which item.
+    /// The values to record, by item.
     pub(super) changes: BTreeMap<usize, BTreeMap<Measure, Option<i64>>>,
     /// The items that repeat the latest values.
     pub(super) unchanged: BTreeSet<usize>,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::merge::{IndexedStatement, LatestValues, MergeResult, merge};
 
-fn said(index: usize, minute: i64, measures: &[(Measure, i64)]) -> IndexedStatement {
+fn statement(index: usize, minute: i64, measures: &[(Measure, i64)]) -> IndexedStatement {
     IndexedStatement {
         index,
         stated_at: instant(minute),

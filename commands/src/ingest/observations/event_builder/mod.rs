@@ -276,7 +276,7 @@ impl<'a> EventBuilder<'a> {
         if items.is_empty() {
             return Ok(DecidedBatch { payload: None, claims, item_preconditions, settled });
         }
-        // The observations come last in the event, so an event without any is what stands around them.
+        // The observations come last in the event, so an event without any gives the JSON around them.
         let empty = ObservationsRecorded::new(source.id, source.definition.currency, self.campaigns, Vec::new());
         let mut head = serde_json::to_string(&empty).map_err(CommandError::Encoding)?;
         head.truncate(head.len() - TAIL.len());

@@ -91,13 +91,13 @@ pub async fn verify(
 pub mod parked {
     use super::{PROJECTIONS, PgPool};
     use crate::engine::parked;
-    pub use crate::engine::parked::{ParkedPart, Retried, SkipError, Skipped, count, list};
+    pub use crate::engine::parked::{ParkedPart, RetryOutcome, SkipError, Skipped, count, list};
 
     /// Tries parts again, those that fit `wanted`.
     pub async fn retry_all(
         pool: &PgPool,
         wanted: impl Fn(&ParkedPart) -> bool,
-    ) -> Result<Vec<(ParkedPart, Retried)>, sqlx::Error> {
+    ) -> Result<Vec<(ParkedPart, RetryOutcome)>, sqlx::Error> {
         parked::retry_all(pool, PROJECTIONS, wanted).await
     }
 
@@ -121,7 +121,7 @@ pub mod retention {
     pub use crate::engine::retention::{Retention, RetentionError, list};
 
     /// Keeps so many whole months before the current one, of one table or of all whose rows belong to a time; `None`: all
-    /// months, from the next rebuild on. What lies before is left to [`look_after`].
+    /// months, from the next rebuild on. What lies before is left to [`maintain`].
     pub async fn set(
         pool: &PgPool,
         table: Option<&str>,
@@ -138,7 +138,7 @@ pub mod retention {
 
     /// Moves the bounds on with the months, drops what lies behind them, and makes the months that are to come. Returns the
     /// partitions that were dropped, and those of which rows were deleted. What readers hold is left for the next time.
-    pub async fn look_after(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
-        retention::look_after(pool, PROJECTIONS, now).await
+    pub async fn maintain(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+        retention::maintain(pool, PROJECTIONS, now).await
     }
 }

@@ -13,7 +13,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use event_store::{find_workspace_by_name_or_number, workspace_names};
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
-use projections::parked::{self, ParkedPart, Retried, SkipError};
+use projections::parked::{self, ParkedPart, RetryOutcome, SkipError};
 use sqlx::PgPool;
 
 use super::database::{DatabaseArgs, EndsAt};
@@ -136,22 +136,22 @@ async fn skip_one(pool: &PgPool, skip: Skip) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints the result of each part. The exit status is 1 if an event is still refused.
-async fn print_results(pool: &PgPool, tried: &[(ParkedPart, Retried)]) -> anyhow::Result<ExitCode> {
+async fn print_results(pool: &PgPool, tried: &[(ParkedPart, RetryOutcome)]) -> anyhow::Result<ExitCode> {
     let names = workspace_names(pool).await?;
     let mut out = std::io::stdout().lock();
     for (part, retried) in tried {
         let title = title(part, &names);
         match retried {
-            Retried::Applied => writeln!(out, "{title}: applied")?,
-            Retried::Refused { position, reason } => {
+            RetryOutcome::Applied => writeln!(out, "{title}: applied")?,
+            RetryOutcome::Refused { position, reason } => {
                 writeln!(out, "{title}: refused at position {position}: {reason}")?;
             }
-            Retried::OtherVersion => {
+            RetryOutcome::OtherVersion => {
                 writeln!(out, "{title}: epoch {} was built by another version of this program: replay it", part.epoch)?;
             }
         }
     }
-    let all_applied = tried.iter().all(|(_, retried)| *retried == Retried::Applied);
+    let all_applied = tried.iter().all(|(_, retried)| *retried == RetryOutcome::Applied);
     Ok(if all_applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

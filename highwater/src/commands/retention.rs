@@ -71,7 +71,7 @@ async fn work(command: RetentionCommand, config: Config) -> anyhow::Result<ExitC
             retention::limit_dimensions(&admin, values).await?;
             writeln!(out, "dimension values: {values}, from the next replay on")?;
         }
-        let dropped = retention::look_after(&admin, now).await?;
+        let dropped = retention::maintain(&admin, now).await?;
         writeln!(out, "dropped: {}", if dropped.is_empty() { "nothing yet".to_owned() } else { dropped.join(", ") })?;
     }
     writeln!(out, "{}", table(&retention::list(&admin).await?))?;

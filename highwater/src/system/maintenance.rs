@@ -24,7 +24,7 @@ pub(super) async fn run(admin: PgPool, clock: SharedClock, stop: CancellationTok
 
 /// Maintains the month partitions of the read tables until `stop`. A projector creates missing ones by itself.
 pub(super) async fn run_months(admin: PgPool, clock: SharedClock, stop: CancellationToken) {
-    let maintain = || retention::look_after(&admin, clock.now());
+    let maintain = || retention::maintain(&admin, clock.now());
     repeat("month partitions of read tables", maintain, stop).await;
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct GroupOutcome {
     /// Parts that were parked.
     pub(crate) parked: usize,
     /// Another projector was faster somewhere.
-    pub(crate) lost: bool,
+    pub(crate) conflict: bool,
     /// Logs that cannot go on, and in which epochs.
     pub(crate) stopped: Vec<(Vec<i32>, RejectedEvent)>,
 }
@@ -92,7 +92,7 @@ pub(crate) async fn apply(
                     continue;
                 }
                 Ok(CommitOutcome::Conflict) => {
-                    outcome.lost = true;
+                    outcome.conflict = true;
                     continue;
                 }
                 Err(WriteError::Refused(refused)) if group.epochs.len() == 1 => group.isolate(&refused),
@@ -173,13 +173,13 @@ impl PoisonEvent {
     ) -> Result<(), sqlx::Error> {
         for epoch in self.epochs {
             match park::park_and_advance(pool, projection, epoch, &self.event, &self.batch.parked).await? {
-                ParkOutcome::Gone { parked } => {
+                ParkOutcome::Advanced { parked } => {
                     outcome.parked += parked;
                     outcome.transactions += 1;
                     outcome.moved.push(self.event.workspace);
                     notifier.notify();
                 }
-                ParkOutcome::Lost => outcome.lost = true,
+                ParkOutcome::Conflict => outcome.conflict = true,
                 ParkOutcome::Stopped(refused) => outcome.stopped.push((vec![epoch], refused)),
             }
         }

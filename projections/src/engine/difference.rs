@@ -55,9 +55,9 @@ impl fmt::Display for Difference {
         }
         f.write_str(": ")?;
         match &self.row {
-            RowDifference::Changed(columns) => write!(f, "{}", Listed(columns, "; ")),
-            RowDifference::Missing(rest) => write!(f, "the row is missing: {}", Listed(rest, " ")),
-            RowDifference::Extra(rest) => write!(f, "a row too many: {}", Listed(rest, " ")),
+            RowDifference::Changed(columns) => write!(f, "{}", joined(columns, "; ")),
+            RowDifference::Missing(rest) => write!(f, "the row is missing: {}", joined(rest, " ")),
+            RowDifference::Extra(rest) => write!(f, "a row too many: {}", joined(rest, " ")),
         }
     }
 }
@@ -75,17 +75,8 @@ impl fmt::Display for Changed {
     }
 }
 
-/// Things one after the other, with something between them.
-struct Listed<'a, T>(&'a [T], &'static str);
-
-impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, one) in self.0.iter().enumerate() {
-            f.write_str(if n == 0 { "" } else { self.1 })?;
-            write!(f, "{one}")?;
-        }
-        Ok(())
-    }
+fn joined<T: fmt::Display>(items: &[T], separator: &str) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(separator)
 }
 
 fn or_null(value: Option<&str>) -> &str {

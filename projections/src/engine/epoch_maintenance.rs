@@ -17,7 +17,7 @@ use super::replay::{self, ReplayOutcome};
 use super::{Projection, Registry};
 
 /// How much of a build is told at once, in hundredths.
-const TOLD_EVERY: i64 = 10;
+const REPORT_EVERY: i64 = 10;
 
 /// How a projector looks after epochs.
 #[derive(Debug, Clone)]
@@ -94,19 +94,19 @@ async fn look(
     shutdown: &CancellationToken,
 ) -> Result<(), ReplayError> {
     if upkeep.rebuild == RebuildMode::Automatic {
-        let told = AtomicI64::new(0);
-        let tell = |progress: ReplayProgress| {
+        let reported = AtomicI64::new(0);
+        let report = |progress: ReplayProgress| {
             let hundredths = 100 * progress.events_done / progress.events_total.max(1);
-            if hundredths >= told.load(Ordering::Relaxed) + TOLD_EVERY {
-                told.store(hundredths, Ordering::Relaxed);
+            if hundredths >= reported.load(Ordering::Relaxed) + REPORT_EVERY {
+                reported.store(hundredths, Ordering::Relaxed);
                 tracing::info!(projection = projection.name, hundredths, "building");
             }
         };
         let built =
-            replay::build_missing(pool, projection, upkeep.memory, &upkeep.clock, &tell, shutdown.clone()).await?;
+            replay::build_missing(pool, projection, upkeep.memory, &upkeep.clock, &report, shutdown.clone()).await?;
         if let Some(ReplayOutcome::Completed { epoch, workspaces, events }) = built {
             tracing::info!(projection = projection.name, epoch, workspaces, events, "built an epoch in the background");
         }
     }
-    replay::look_after(pool, projection, upkeep.clock.now()).await
+    replay::maintain_epochs(pool, projection, upkeep.clock.now()).await
 }

@@ -114,8 +114,8 @@ pub(crate) async fn catch_up(pool: &PgPool, registry: Registry) -> Result<(), Pr
         let share = LogAssignment::Everything;
         let mut follower = LogFollower::new(pool.clone(), projection, BootstrapPolicy::AtOnce, share, notifier);
         loop {
-            let PollResult { moved, lost, stopped } = follower.poll().await?;
-            if !moved && !lost {
+            let PollResult { moved, conflict, stopped } = follower.poll().await?;
+            if !moved && !conflict {
                 first_stopped = first_stopped.or(stopped);
                 break;
             }

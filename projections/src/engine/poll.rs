@@ -14,7 +14,7 @@ use super::batch::IndexedPage;
 use super::checkpoint::{self, BootstrapPolicy, LaggingEpoch};
 use super::commit_group::{self, CommitGroup};
 use super::event::RejectedEvent;
-use super::parked::retry_schedule::Retries;
+use super::parked::retry_schedule::RetrySchedule;
 use super::parked_index::{self, ParkedIndex};
 use super::stop::StoppedLogs;
 
@@ -32,7 +32,7 @@ pub(crate) struct LogFollower {
     share: LogAssignment,
     notifier: CommitNotifier,
     stops: StoppedLogs,
-    retries: Retries,
+    retries: RetrySchedule,
 }
 
 /// What a round came to.
@@ -41,7 +41,7 @@ pub(crate) struct PollResult {
     /// Some checkpoint moved, so there may be more to do.
     pub(crate) moved: bool,
     /// Another projector was faster somewhere.
-    pub(crate) lost: bool,
+    pub(crate) conflict: bool,
     /// A log that cannot go on.
     pub(crate) stopped: Option<RejectedEvent>,
 }
@@ -64,7 +64,7 @@ impl LogFollower {
         share: LogAssignment,
         notifier: CommitNotifier,
     ) -> Self {
-        let (stops, retries) = (StoppedLogs::default(), Retries::default());
+        let (stops, retries) = (StoppedLogs::default(), RetrySchedule::default());
         Self { pool, projection, first, share, notifier, stops, retries }
     }
 
@@ -132,7 +132,7 @@ impl LogFollower {
     async fn apply(&mut self, group: CommitGroup, round: &mut PollResult) -> Result<Vec<i32>, sqlx::Error> {
         let outcome = commit_group::apply(&self.pool, self.projection, group, &self.notifier).await?;
         round.moved |= !outcome.moved.is_empty();
-        round.lost |= outcome.lost;
+        round.conflict |= outcome.conflict;
         if outcome.parked > 0 {
             self.retries.note();
         }
@@ -155,8 +155,8 @@ impl Consumer for LogFollower {
     }
 
     async fn round(&mut self) -> Result<Round, sqlx::Error> {
-        let PollResult { moved, lost, .. } = self.poll().await?;
-        Ok(if moved || lost { Round::Moved } else { Round::Idle })
+        let PollResult { moved, conflict, .. } = self.poll().await?;
+        Ok(if moved || conflict { Round::Moved } else { Round::Idle })
     }
 
     /// When something that could not go on should be tried again.

@@ -51,7 +51,7 @@ pub enum RetentionError {
 }
 
 /// Keeps so many whole months before the current one, of one table or of all whose rows belong to a time; `None`: all
-/// months, from the next rebuild on. What lies before is left to [`look_after`].
+/// months, from the next rebuild on. What lies before is left to [`maintain`].
 pub async fn set(
     pool: &PgPool,
     registry: Registry,
@@ -121,7 +121,7 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Retention>, sqlx::Error> {
 
 /// Moves the bounds on with the months, drops what lies behind them, and makes the months that are to come. Returns the
 /// partitions that were dropped, and those of which rows were deleted. What readers hold is left for the next time.
-pub async fn look_after(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
+pub async fn maintain(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
     advance(pool, registry, now).await?;
     make_months(pool, registry, now).await?;
     let mut dropped = drop_months(pool).await?;

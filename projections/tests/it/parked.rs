@@ -6,7 +6,7 @@ use domain::campaign::CampaignEvent;
 use domain::measure::Measure;
 use domain::observation::ObservationType::Conversion;
 use projections::catch_up;
-use projections::parked::{Retried, SkipError, retry_all, skip};
+use projections::parked::{RetryOutcome, SkipError, retry_all, skip};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -148,12 +148,12 @@ async fn one_campaign_of_a_batch_waits_while_the_others_go_on(options: PgPoolOpt
     // Trying again changes nothing while the reason lasts.
     let before = live_rows(&admin, log.workspace).await;
     let tried = retry_all(&pool, |part| part.is_live).await.unwrap();
-    assert!(tried.iter().all(|(_, retried)| matches!(retried, Retried::Refused { .. })), "{tried:?}");
+    assert!(tried.iter().all(|(_, retried)| matches!(retried, RetryOutcome::Refused { .. })), "{tried:?}");
     assert_eq!((live_rows(&admin, log.workspace).await, parked(&pool).await), (before, waiting.to_vec()));
 
     allow(&admin).await;
     let tried = retry_all(&pool, |_| true).await.unwrap();
-    assert!(tried.iter().all(|(_, retried)| *retried == Retried::Applied), "{tried:?}");
+    assert!(tried.iter().all(|(_, retried)| *retried == RetryOutcome::Applied), "{tried:?}");
     assert_eq!(parked(&pool).await, []);
     as_rebuilt(&admin, &pool, log.workspace).await;
 }
@@ -240,7 +240,7 @@ async fn a_retry_goes_as_far_as_it_can(options: PgPoolOptions, connect: PgConnec
         .unwrap();
     repair(&admin, first, &good).await;
     let tried = retry_all(&pool, |_| true).await.unwrap();
-    assert!(matches!(&tried[0].1, Retried::Refused { position, .. } if *position == second), "{tried:?}");
+    assert!(matches!(&tried[0].1, RetryOutcome::Refused { position, .. } if *position == second), "{tried:?}");
     assert_eq!((parked(&pool).await, counted(&admin, log.workspace).await), (vec![(second, None, 2)], 4));
     as_rebuilt(&admin, &pool, log.workspace).await;
     repair(&admin, second, &good).await;
@@ -264,7 +264,7 @@ async fn what_is_left_out_is_left_out_of_every_rebuild(options: PgPoolOptions, c
 
     assert!(matches!(skip(&pool, MODEL, log.workspace, poison + 1, "why").await, Err(SkipError::NotParked)));
     let skipped = skip(&pool, MODEL, log.workspace, poison, "sent by mistake").await.unwrap();
-    assert_eq!(skipped.parts.iter().map(|(_, retried)| retried).collect::<Vec<_>>(), [&Retried::Applied]);
+    assert_eq!(skipped.parts.iter().map(|(_, retried)| retried).collect::<Vec<_>>(), [&RetryOutcome::Applied]);
     let skipped = skip(&pool, MODEL, log.workspace, share, "counted twice").await.unwrap();
     assert_eq!(skipped.parts.len(), 1);
     assert_eq!(parked(&pool).await, []);

@@ -1,7 +1,7 @@
 //! Very many parked parts, and very much that waits behind one.
 
 use domain::campaign::CampaignEvent;
-use projections::parked::{Retried, retry_all, skip};
+use projections::parked::{RetryOutcome, retry_all, skip};
 use projections::{ProjectorError, catch_up};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -79,7 +79,7 @@ async fn what_waits_is_applied_in_order_however_much_it_is(options: PgPoolOption
         .unwrap();
     repair(&admin, poison, &good).await;
     let tried = retry_all(&pool, |_| true).await.unwrap();
-    assert!(tried.iter().all(|(_, retried)| *retried == Retried::Applied), "{tried:?}");
+    assert!(tried.iter().all(|(_, retried)| *retried == RetryOutcome::Applied), "{tried:?}");
     assert_eq!((parked(&pool).await, counted(&admin, log.workspace).await), (vec![], WAITING + 1));
     let kept: Vec<(String, i32)> =
         sqlx::query_as("SELECT value, rank FROM read.dimension_values ORDER BY rank").fetch_all(&admin).await.unwrap();

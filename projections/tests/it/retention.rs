@@ -32,7 +32,7 @@ async fn a_rebuild_gives_what_is_kept_and_no_more(options: PgPoolOptions, connec
     catch_up(&pool).await.unwrap();
     let now = at("2026-11-22T12:00:00Z");
     retention::set(&admin, None, Some(2), now).await.unwrap();
-    let dropped = retention::look_after(&admin, now).await.unwrap();
+    let dropped = retention::maintain(&admin, now).await.unwrap();
     assert_eq!(dropped.len(), 2 * 4, "{dropped:?}");
     assert_eq!(counted(&admin, log.workspace).await, 3);
 
@@ -42,7 +42,7 @@ async fn a_rebuild_gives_what_is_kept_and_no_more(options: PgPoolOptions, connec
     clicked_in(&mut log, &["2026-07"]).await;
     catch_up(&pool).await.unwrap();
     assert_eq!(counted(&admin, log.workspace).await, 4);
-    assert_eq!(retention::look_after(&admin, now).await.unwrap(), Vec::<String>::new());
+    assert_eq!(retention::maintain(&admin, now).await.unwrap(), Vec::<String>::new());
     let before = live_rows(&admin, log.workspace).await;
     // Values are counted whatever is kept of their numbers.
     assert!(before.contains("2026-07,1)"), "{before}");
@@ -51,7 +51,7 @@ async fn a_rebuild_gives_what_is_kept_and_no_more(options: PgPoolOptions, connec
 
     // A month later the bound has moved on, in every epoch.
     let later = at("2026-12-01T00:00:00Z");
-    assert_eq!(retention::look_after(&admin, later).await.unwrap().len(), 2 * 4);
+    assert_eq!(retention::maintain(&admin, later).await.unwrap().len(), 2 * 4);
     assert_eq!(counted(&admin, log.workspace).await, 2);
     let before = live_rows(&admin, log.workspace).await;
     assert_eq!(everything(&admin, log.workspace, 1, &[]).await, before);
@@ -68,7 +68,7 @@ async fn what_was_dropped_comes_back_from_the_log(options: PgPoolOptions, connec
     let whole = live_rows(&admin, log.workspace).await;
     let now = at("2026-11-22T12:00:00Z");
     retention::set(&admin, None, Some(6), now).await.unwrap();
-    retention::look_after(&admin, now).await.unwrap();
+    retention::maintain(&admin, now).await.unwrap();
     assert_eq!(counted(&admin, log.workspace).await, 1);
 
     // The epoch stays as it is, whatever arrives late: half a month would be worse than none.
@@ -94,11 +94,11 @@ async fn months_stay_while_a_reader_does_not_know_the_bound(options: PgPoolOptio
     let mut reader = admin.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.unwrap();
     sqlx::query("SELECT count(*) FROM read.epoch_retention").execute(&mut *reader).await.unwrap();
     retention::set(&admin, None, Some(6), now).await.unwrap();
-    assert_eq!(retention::look_after(&admin, now).await.unwrap(), Vec::<String>::new());
+    assert_eq!(retention::maintain(&admin, now).await.unwrap(), Vec::<String>::new());
     let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM read.rollup_15m").fetch_one(&mut *reader).await.unwrap();
     assert_eq!(seen, 2);
     reader.rollback().await.unwrap();
-    assert_eq!(retention::look_after(&admin, now).await.unwrap().len(), 4);
+    assert_eq!(retention::maintain(&admin, now).await.unwrap().len(), 4);
     assert_eq!(counted(&admin, log.workspace).await, 1);
 }
 

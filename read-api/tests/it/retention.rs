@@ -56,7 +56,7 @@ async fn warns_of_dropped_months(options: PgPoolOptions, connect: PgConnectOptio
 
     // Before its months are dropped, too: from one version on it is the same.
     assert_eq!(clicks(&told), (json!(2), true));
-    let dropped = retention::look_after(&world.admin, now).await.unwrap();
+    let dropped = retention::maintain(&world.admin, now).await.unwrap();
     assert_eq!(
         dropped,
         [
@@ -77,7 +77,7 @@ async fn retention_of_statements_is_separate(options: PgPoolOptions, connect: Pg
     let now = at("2026-11-22T12:00:00Z");
     let whole = query("2025-01-01", "all", "UTC");
     retention::set(&world.admin, Some("statements"), Some(10), now).await.unwrap();
-    assert_eq!(retention::look_after(&world.admin, now).await.unwrap(), ["statements_e1"]);
+    assert_eq!(retention::maintain(&world.admin, now).await.unwrap(), ["statements_e1"]);
     let told = world.report(&whole).await.ok();
     assert_eq!(clicks(&told), (json!(3), true));
     let detail = told.body["meta"]["warnings"][0]["detail"].as_str().unwrap();
@@ -99,7 +99,7 @@ async fn retention_of_corrections_is_separate(options: PgPoolOptions, connect: P
     let before = world.get(&path("2025-12-01")).await.ok();
     assert_eq!((before.column("correction_id"), before.warnings().len()), (vec![json!("c")], 0));
     retention::set(&world.admin, Some("corrections"), Some(10), now).await.unwrap();
-    assert_eq!(retention::look_after(&world.admin, now).await.unwrap(), ["corrections_e1"]);
+    assert_eq!(retention::maintain(&world.admin, now).await.unwrap(), ["corrections_e1"]);
     let told = world.get_with(&path("2025-12-01"), &[("if-none-match", before.etag())]).await.ok();
     assert_eq!((&told.body["data"], told.warnings()), (&json!([]), vec!["beyond_retention"]));
     assert_eq!(world.get(&path("2026-01-01")).await.ok().warnings().len(), 0);
@@ -113,7 +113,7 @@ async fn coarser_sums_are_kept_longer(options: PgPoolOptions, connect: PgConnect
     for table in ["rollup_15m", "dimension_totals"] {
         retention::set(&world.admin, Some(table), Some(1), now).await.unwrap();
     }
-    retention::look_after(&world.admin, now).await.unwrap();
+    retention::maintain(&world.admin, now).await.unwrap();
     assert_eq!(clicks(&world.report(&query("2025-01-01", "all", "UTC")).await.ok()), (json!(103), false));
     assert_eq!(clicks(&world.report(&query("2025-01-01", "all", "Europe/Berlin")).await.ok()), (json!(103), false));
     // Kathmandu's days need the quarters: what is left of them, and what was stated.

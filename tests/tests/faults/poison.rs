@@ -2,7 +2,7 @@
 //! stands behind such an event in its stream waits, everything else flows, and once it is skipped or repaired the rows
 //! are what the log and the answers add up to, and equal a fresh rebuild.
 
-use projections::parked::{Retried, list, retry_all, skip};
+use projections::parked::{RetryOutcome, list, retry_all, skip};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sqlx::PgPool;
@@ -61,8 +61,8 @@ async fn undecodable_event_parks_alone(pool: PgPool) {
             let skipped = skip(&pool, MODEL, acme.workspace(), *position, "no event of ours").await.unwrap();
             let [(_, retried)] = skipped.parts.as_slice() else { panic!("{skipped:?}") };
             match next {
-                Some(next) => assert!(matches!(retried, Retried::Refused { position, .. } if position == next)),
-                None => assert_eq!(*retried, Retried::Applied),
+                Some(next) => assert!(matches!(retried, RetryOutcome::Refused { position, .. } if position == next)),
+                None => assert_eq!(*retried, RetryOutcome::Applied),
             }
         }
         repair(&pool, &quiet, &of_quiet).await;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::parked_index::ParkedKey;
 use super::super::{Projection, Registry, announce};
-use super::retry::{RetryOutcome, retry};
+use super::retry::{PartRetryOutcome, retry};
 
 /// A part that waits in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl ParkedPart {
 
 /// What trying a part again came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Retried {
+pub enum RetryOutcome {
     /// What waited is applied.
     Applied,
     /// An event of it is still refused, perhaps a later one than before.
@@ -66,7 +66,7 @@ pub enum Retried {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The parts that it was the first of, with what became of what waited behind it.
-    pub parts: Vec<(ParkedPart, Retried)>,
+    pub parts: Vec<(ParkedPart, RetryOutcome)>,
 }
 
 /// Why an event was not left out.
@@ -144,7 +144,7 @@ pub async fn retry_all(
     pool: &PgPool,
     registry: Registry,
     wanted: impl Fn(&ParkedPart) -> bool,
-) -> Result<Vec<(ParkedPart, Retried)>, sqlx::Error> {
+) -> Result<Vec<(ParkedPart, RetryOutcome)>, sqlx::Error> {
     let mut tried = Vec::new();
     for part in list(pool).await?.into_iter().filter(wanted) {
         if let Some(retried) = retry_one(pool, registry, &part).await? {
@@ -211,7 +211,7 @@ pub async fn skip(
     let mut tried = Vec::new();
     for part in parts {
         // A part that is gone by now was applied by a projector, which retries by its own schedule.
-        let retried = retry_one(pool, registry, &part).await?.unwrap_or(Retried::Applied);
+        let retried = retry_one(pool, registry, &part).await?.unwrap_or(RetryOutcome::Applied);
         tried.push((part, retried));
     }
     announce::announce(pool).await?;
@@ -219,7 +219,11 @@ pub async fn skip(
 }
 
 /// `None` if it does not wait any more.
-async fn retry_one(pool: &PgPool, registry: Registry, parked: &ParkedPart) -> Result<Option<Retried>, sqlx::Error> {
+async fn retry_one(
+    pool: &PgPool,
+    registry: Registry,
+    parked: &ParkedPart,
+) -> Result<Option<RetryOutcome>, sqlx::Error> {
     let version = sqlx::query_scalar!(
         "SELECT version FROM read.epochs WHERE projection = $1 AND epoch = $2",
         parked.projection,
@@ -229,11 +233,11 @@ async fn retry_one(pool: &PgPool, registry: Registry, parked: &ParkedPart) -> Re
     .await?;
     let projection: Option<&Projection> = registry.iter().copied().find(|known| known.name == parked.projection);
     let Some(projection) = projection.filter(|projection| version == Some(projection.version)) else {
-        return Ok(Some(Retried::OtherVersion));
+        return Ok(Some(RetryOutcome::OtherVersion));
     };
     Ok(match retry(pool, projection, parked.epoch, parked.workspace, &parked.part()).await? {
-        RetryOutcome::Applied => Some(Retried::Applied),
-        RetryOutcome::Refused { position, reason, moved: _ } => Some(Retried::Refused { position, reason }),
-        RetryOutcome::Gone => None,
+        PartRetryOutcome::Applied => Some(RetryOutcome::Applied),
+        PartRetryOutcome::Refused { position, reason, moved: _ } => Some(RetryOutcome::Refused { position, reason }),
+        PartRetryOutcome::NotParked => None,
     })
 }

@@ -60,7 +60,7 @@ async fn try_shares(
     let without = {
         let mut holds = holds.clone();
         for campaign in &campaigns {
-            holds.leave(raw.position, Some(*campaign));
+            holds.skip(raw.position, Some(*campaign));
         }
         holds
     };

@@ -20,7 +20,7 @@ pub(crate) mod park; // takes a log past a refused event
 pub(crate) mod retry; // applies what waits
 pub(crate) mod retry_schedule; // when a projector tries again by itself
 
-pub use admin::{ParkedPart, Retried, SkipError, Skipped, count, list, retry_all, skip};
+pub use admin::{ParkedPart, RetryOutcome, SkipError, Skipped, count, list, retry_all, skip};
 
 /// The most parts that one log may have parked. More of them are not poison events, but a fault of the program or of the
 /// database: then the log stops.

@@ -14,12 +14,12 @@ use super::isolate::{RefusedShare, apply_partially};
 #[derive(Debug)]
 pub(crate) enum ParkOutcome {
     /// The checkpoint is past it: its parts are parked, or it was applied after all.
-    Gone {
+    Advanced {
         /// How many parts were parked.
         parked: usize,
     },
     /// Somebody else was faster; nothing was written.
-    Lost,
+    Conflict,
     /// So much is parked that the log has to stop.
     Stopped(RejectedEvent),
 }
@@ -37,7 +37,7 @@ pub(crate) async fn park_and_advance(
     let step = CheckpointAdvance { workspace, from: position - 1, to: position, revision: holds.revision };
     if !checkpoint::advance(&mut tx, projection.name, epoch, &[step]).await? {
         tx.rollback().await?;
-        return Ok(ParkOutcome::Lost);
+        return Ok(ParkOutcome::Conflict);
     }
     let refused = apply_partially(&mut tx, projection, epoch, raw, holds).await?;
     if holds.parts() + refused.len() > MOST_PARTS {
@@ -69,7 +69,7 @@ pub(crate) async fn park_and_advance(
             "parked a part of a log that cannot be applied"
         );
     }
-    Ok(ParkOutcome::Gone { parked: refused.len() })
+    Ok(ParkOutcome::Advanced { parked: refused.len() })
 }
 
 /// Whether anybody reads an epoch or will, rather than that it is compared and dropped.

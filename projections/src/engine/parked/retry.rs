@@ -23,7 +23,7 @@ const PAGE_BYTES: i64 = 1024 * 1024;
 
 /// What became of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RetryOutcome {
+pub(crate) enum PartRetryOutcome {
     /// Nothing of it waits any more.
     Applied,
     /// An event of it is still refused.
@@ -34,14 +34,14 @@ pub(crate) enum RetryOutcome {
         moved: bool,
     },
     /// It is not parked.
-    Gone,
+    NotParked,
 }
 
 /// How far one transaction came.
-enum StepOutcome {
+enum RetryStep {
     /// There is more to do.
-    On,
-    End(RetryOutcome),
+    Incomplete,
+    Finished(PartRetryOutcome),
 }
 
 /// Applies what waits of a part.
@@ -51,17 +51,17 @@ pub(crate) async fn retry(
     epoch: i32,
     workspace: i32,
     part: &ParkedKey,
-) -> Result<RetryOutcome, sqlx::Error> {
+) -> Result<PartRetryOutcome, sqlx::Error> {
     let mut has_moved = false;
     loop {
         match step(pool, projection, epoch, workspace, part).await? {
-            StepOutcome::On => has_moved = true,
-            StepOutcome::End(RetryOutcome::Gone) if has_moved => return Ok(RetryOutcome::Applied),
-            StepOutcome::End(RetryOutcome::Refused { position, reason, moved }) => {
-                return Ok(RetryOutcome::Refused { position, reason, moved: moved || has_moved });
+            RetryStep::Incomplete => has_moved = true,
+            RetryStep::Finished(PartRetryOutcome::NotParked) if has_moved => return Ok(PartRetryOutcome::Applied),
+            RetryStep::Finished(PartRetryOutcome::Refused { position, reason, moved }) => {
+                return Ok(PartRetryOutcome::Refused { position, reason, moved: moved || has_moved });
             }
-            StepOutcome::End(end) => {
-                if end == RetryOutcome::Applied {
+            RetryStep::Finished(end) => {
+                if end == PartRetryOutcome::Applied {
                     tracing::info!(
                         projection = projection.name,
                         epoch,
@@ -78,7 +78,7 @@ pub(crate) async fn retry(
     }
 }
 
-/// A part as it is noted.
+/// A part as it is stored.
 struct ParkedRow {
     position: i64,
     sequence: i64,
@@ -91,7 +91,7 @@ async fn step(
     epoch: i32,
     workspace: i32,
     part: &ParkedKey,
-) -> Result<StepOutcome, sqlx::Error> {
+) -> Result<RetryStep, sqlx::Error> {
     let mut tx = pool.begin().await?;
     let checkpoint = sqlx::query_scalar!(
         "SELECT position FROM read.checkpoints WHERE projection = $1 AND epoch = $2 AND workspace = $3 FOR UPDATE",
@@ -101,9 +101,9 @@ async fn step(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(checkpoint) = checkpoint else { return Ok(StepOutcome::End(RetryOutcome::Gone)) };
-    let Some(noted) = find(&mut tx, projection.name, epoch, workspace, part).await? else {
-        return Ok(StepOutcome::End(RetryOutcome::Gone));
+    let Some(checkpoint) = checkpoint else { return Ok(RetryStep::Finished(PartRetryOutcome::NotParked)) };
+    let Some(row) = find(&mut tx, projection.name, epoch, workspace, part).await? else {
+        return Ok(RetryStep::Finished(PartRetryOutcome::NotParked));
     };
     let mut holds = parked_index::load(&mut tx, projection.name, &[epoch], &[workspace]).await?;
     let mut holds = holds.remove(&(epoch, workspace)).unwrap_or_default();
@@ -112,43 +112,43 @@ async fn step(
     let through = with_stream.map_or(checkpoint, |from| checkpoint.min(from - 1));
     holds.remove(part);
 
-    let mut walk = RetryPass { projection, epoch, part, holds, sequence: noted.sequence, taken: 0 };
-    let end = walk.go(&mut tx, workspace, through, &noted).await?;
+    let mut pass = RetryPass { projection, epoch, part, holds, sequence: row.sequence, released: 0 };
+    let end = pass.run(&mut tx, workspace, through, &row).await?;
     match end {
-        PassEnd::Reached => {
+        PassOutcome::Completed => {
             remove(&mut tx, projection.name, epoch, workspace, part).await?;
             checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
             tx.commit().await?;
-            Ok(StepOutcome::End(RetryOutcome::Applied))
+            Ok(RetryStep::Finished(PartRetryOutcome::Applied))
         }
-        PassEnd::Paused(next) => {
-            walk.wait_from(&mut tx, &next, &noted.reason).await?;
+        PassOutcome::Paused(next) => {
+            pass.wait_from(&mut tx, &next, &row.reason).await?;
             checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
             tx.commit().await?;
-            Ok(StepOutcome::On)
+            Ok(RetryStep::Incomplete)
         }
-        PassEnd::Missing => {
+        PassOutcome::Missing => {
             let reason = "its stream does not have the event any more from which on it waits".to_owned();
-            Ok(StepOutcome::End(RetryOutcome::Refused { position: noted.position, reason, moved: false }))
+            Ok(RetryStep::Finished(PartRetryOutcome::Refused { position: row.position, reason, moved: false }))
         }
-        PassEnd::Refused(raw, reason) => {
-            let (position, moved) = (raw.position, walk.taken > 0);
-            if (position, &reason) != (noted.position, &noted.reason) {
-                walk.wait_from(&mut tx, &raw, &reason).await?;
+        PassOutcome::Refused(raw, reason) => {
+            let (position, moved) = (raw.position, pass.released > 0);
+            if (position, &reason) != (row.position, &row.reason) {
+                pass.wait_from(&mut tx, &raw, &reason).await?;
                 if moved {
                     checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
                 }
                 tx.commit().await?;
             }
-            Ok(StepOutcome::End(RetryOutcome::Refused { position, reason, moved }))
+            Ok(RetryStep::Finished(PartRetryOutcome::Refused { position, reason, moved }))
         }
     }
 }
 
 /// Where one transaction ends.
-enum PassEnd {
+enum PassOutcome {
     /// Everything that waited is applied.
-    Reached,
+    Completed,
     /// Enough for one transaction; the stream goes on with this event.
     Paused(StoredEvent),
     /// This event is refused.
@@ -167,32 +167,32 @@ struct RetryPass<'a> {
     /// The next event's.
     sequence: i64,
     /// Events of the part that do not wait any more.
-    taken: i64,
+    released: i64,
 }
 
 impl RetryPass<'_> {
-    async fn go(
+    async fn run(
         &mut self,
         conn: &mut PgConnection,
         workspace: i32,
         through: i64,
-        noted: &ParkedRow,
-    ) -> Result<PassEnd, sqlx::Error> {
+        row: &ParkedRow,
+    ) -> Result<PassOutcome, sqlx::Error> {
         let stream = StreamKey { workspace, stream_type: &self.part.stream_type, stream_id: &self.part.stream_id };
         let mut left = STEP_EVENTS;
         loop {
             let limit = PageLimit { events: PAGE_EVENTS, bytes: PAGE_BYTES };
             let page = event_store::read_stream(conn, stream, self.sequence, through, limit).await?;
-            let is_first = self.sequence == noted.sequence;
-            let Some(first) = page.first().filter(|first| !is_first || first.position == noted.position) else {
-                return Ok(if is_first { PassEnd::Missing } else { PassEnd::Reached });
+            let is_first = self.sequence == row.sequence;
+            let Some(first) = page.first().filter(|first| !is_first || first.position == row.position) else {
+                return Ok(if is_first { PassOutcome::Missing } else { PassOutcome::Completed });
             };
             if left <= 0 {
-                return Ok(PassEnd::Paused(first.clone()));
+                return Ok(PassOutcome::Paused(first.clone()));
             }
             left -= i64::try_from(page.len()).unwrap_or(i64::MAX);
             if let Some((raw, reason)) = self.apply_page(conn, &page).await? {
-                return Ok(PassEnd::Refused(raw, reason));
+                return Ok(PassOutcome::Refused(raw, reason));
             }
         }
     }
@@ -225,10 +225,10 @@ impl RetryPass<'_> {
         events: &[StoredEvent],
     ) -> Result<Option<String>, sqlx::Error> {
         let mut fold = Accumulator::new(self.projection);
-        let mut taken = 0;
+        let mut released = 0;
         for raw in events {
             match self.absorb(&mut fold, raw) {
-                Ok(is_of_part) => taken += i64::from(is_of_part),
+                Ok(is_of_part) => released += i64::from(is_of_part),
                 Err(refusal) => return Ok(Some(refusal.full_text())),
             }
         }
@@ -236,7 +236,7 @@ impl RetryPass<'_> {
         let refusal = match apply::rows(&mut savepoint, self.projection, self.epoch, &fold).await {
             Ok(()) => {
                 savepoint.commit().await?;
-                self.taken += taken;
+                self.released += released;
                 self.sequence = events.last().map_or(self.sequence, |last| last.sequence + 1);
                 return Ok(None);
             }
@@ -265,7 +265,7 @@ impl RetryPass<'_> {
         match self.holds.disposition_of(raw) {
             Disposition::Apply | Disposition::Defer => false,
             Disposition::Skip => true,
-            Disposition::ApplyPart(share) => share.leaves(campaign),
+            Disposition::ApplyPart(share) => share.skips(campaign),
         }
     }
 
@@ -293,7 +293,7 @@ impl RetryPass<'_> {
         for (campaign, _) in refused {
             self.holds.add(&ParkedKey::of(raw, campaign), raw.position);
         }
-        self.taken += 1;
+        self.released += 1;
         self.sequence = raw.sequence + 1;
         Ok(None)
     }
@@ -314,7 +314,7 @@ impl RetryPass<'_> {
             raw.position,
             raw.sequence,
             park::storable(reason),
-            self.taken
+            self.released
         )
         .execute(conn)
         .await?;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::super::Projection;
 use super::super::parked_index::ParkedKey;
-use super::retry::{RetryOutcome, retry};
+use super::retry::{PartRetryOutcome, retry};
 
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// How long parts that somebody else parked may go unnoticed.
@@ -23,7 +23,7 @@ const MOST_KNOWN: i64 = 10_000;
 
 /// What this projector knows of parked parts, by (epoch, workspace, part).
 #[derive(Debug, Default)]
-pub(crate) struct Retries {
+pub(crate) struct RetrySchedule {
     known: HashMap<(i32, i32, ParkedKey), Retry>,
     look_at: Option<Instant>,
     /// Parts that are new to it were parked by itself just now.
@@ -36,7 +36,7 @@ struct Retry {
     backoff: Backoff,
 }
 
-impl Retries {
+impl RetrySchedule {
     /// It parked something.
     pub(crate) fn note(&mut self) {
         self.look_at = None;
@@ -75,9 +75,9 @@ impl Retries {
                     "a parked part could not be tried again"
                 );
             }
-            changed |= matches!(tried, Ok(RetryOutcome::Applied | RetryOutcome::Refused { moved: true, .. }));
+            changed |= matches!(tried, Ok(PartRetryOutcome::Applied | PartRetryOutcome::Refused { moved: true, .. }));
             match self.known.get_mut(&key) {
-                Some(retry) if matches!(tried, Ok(RetryOutcome::Refused { .. }) | Err(_)) => {
+                Some(retry) if matches!(tried, Ok(PartRetryOutcome::Refused { .. }) | Err(_)) => {
                     retry.at = Instant::now() + retry.backoff.wait();
                 }
                 Some(_) | None => drop(self.known.remove(&key)),

@@ -84,18 +84,18 @@ pub(crate) struct PartialDisposition<'a> {
 impl PartialDisposition<'_> {
     /// Whether a campaign's share waits.
     pub(crate) fn waits(&self, campaign: CampaignId) -> bool {
-        !self.leaves(campaign)
+        !self.skips(campaign)
             && self.waiting.and_then(|all| all.get(&campaign)).is_some_and(|from| *from <= self.position)
     }
 
     /// Whether a campaign's share is left out.
-    pub(crate) fn leaves(&self, campaign: CampaignId) -> bool {
+    pub(crate) fn skips(&self, campaign: CampaignId) -> bool {
         self.left.is_some_and(|all| all.contains(&campaign))
     }
 
     /// Whether a campaign's share is not to be taken.
     pub(crate) fn excludes(&self, campaign: CampaignId) -> bool {
-        self.waits(campaign) || self.leaves(campaign)
+        self.waits(campaign) || self.skips(campaign)
     }
 }
 
@@ -151,7 +151,7 @@ impl ParkedIndex {
     }
 
     /// Leaves out an event, or a campaign's share of it.
-    pub(super) fn leave(&mut self, position: i64, campaign: Option<CampaignId>) {
+    pub(super) fn skip(&mut self, position: i64, campaign: Option<CampaignId>) {
         match (campaign, self.skips.entry(position).or_insert_with(|| SkippedEvent::Campaigns(BTreeSet::new()))) {
             (None, left) => *left = SkippedEvent::Whole,
             (Some(_), SkippedEvent::Whole) => {}
@@ -191,7 +191,7 @@ pub(crate) async fn load(
         let campaign = row.campaign_id.map(CampaignId);
         match row.stream_type.zip(row.stream_id) {
             Some((stream_type, stream_id)) => holds.add(&ParkedKey { stream_type, stream_id, campaign }, row.position),
-            None => holds.leave(row.position, campaign),
+            None => holds.skip(row.position, campaign),
         }
     }
     Ok(loaded)

@@ -33,7 +33,7 @@ fn shares(holds: &ParkedIndex, position: i64) -> Option<(Vec<u128>, Vec<u128>)> 
     let raw = event(position);
     let Disposition::ApplyPart(share) = holds.disposition_of(&raw) else { return None };
     let those = |is: &dyn Fn(CampaignId) -> bool| (1..=3).filter(|n| is(campaign(*n))).collect();
-    Some((those(&|id| share.waits(id)), those(&|id| share.leaves(id))))
+    Some((those(&|id| share.waits(id)), those(&|id| share.skips(id))))
 }
 
 #[test]
@@ -67,12 +67,12 @@ fn a_campaign_waits_alone_and_with_its_stream() {
 #[test]
 fn what_is_left_out_neither_waits_nor_is_taken() {
     let mut holds = ParkedIndex::default();
-    holds.leave(3, Some(campaign(1)));
+    holds.skip(3, Some(campaign(1)));
     holds.add(&part(Some(campaign(1))), 3);
     holds.add(&part(Some(campaign(2))), 3);
     assert_eq!(shares(&holds, 3), Some((vec![2], vec![1])));
     assert_eq!(shares(&holds, 4), Some((vec![1, 2], vec![])));
-    holds.leave(3, None);
-    holds.leave(3, Some(campaign(2)));
+    holds.skip(3, None);
+    holds.skip(3, Some(campaign(2)));
     assert!(matches!(holds.disposition_of(&event(3)), Disposition::Skip));
 }

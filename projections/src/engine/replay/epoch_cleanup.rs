@@ -18,7 +18,7 @@ const DETACH_ATTEMPTS: u32 = 60;
 pub(crate) async fn drop_old(pool: &PgPool, projection: &'static Projection) -> Result<Vec<i32>, ReplayError> {
     let lock = lock(pool, projection).await?;
     let dropped = async {
-        let condemned = condemn(pool, projection, Which::All).await?;
+        let condemned = mark_dropping(pool, projection, Selection::All).await?;
         drop_condemned(pool, projection).await?;
         Ok(condemned)
     }
@@ -29,7 +29,7 @@ pub(crate) async fn drop_old(pool: &PgPool, projection: &'static Projection) -> 
 
 /// Finishes what a replay left that died after its last switch, dates epochs that nobody reads, and drops those whose date has
 /// come. A replay that runs does this itself.
-pub(in super::super) async fn look_after(
+pub(in super::super) async fn maintain_epochs(
     pool: &PgPool,
     projection: &Projection,
     now: DateTime<Utc>,
@@ -60,7 +60,7 @@ pub(in super::super) async fn look_after(
         let mut tx = pool.begin().await?;
         checkpoint::lock_epochs(&mut tx).await?;
         let keep_old_s = i64::try_from(KEEP_OLD.as_secs()).unwrap_or(i64::MAX);
-        epochs::set_dates(&mut tx, projection.name, keep_old_s, now).await?;
+        epochs::set_drop_dates(&mut tx, projection.name, keep_old_s, now).await?;
         tx.commit().await?;
         drop_due(pool, projection, now).await
     }
@@ -71,13 +71,13 @@ pub(in super::super) async fn look_after(
 
 /// Drops epochs whose date has come.
 pub(super) async fn drop_due(pool: &PgPool, projection: &Projection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    condemn(pool, projection, Which::Due(now)).await?;
+    mark_dropping(pool, projection, Selection::Due(now)).await?;
     drop_condemned(pool, projection).await
 }
 
 /// Drops what a replay need not keep: epochs that nobody reads and that are nobody's way back, and half-built ones of another
 /// version, unless a workspace already lives there.
-pub(super) async fn clear_away(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
+pub(super) async fn drop_unneeded(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE read.epochs e SET state = CASE WHEN l.epoch IS NULL THEN 'dropping' ELSE 'applied' END
          FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
@@ -88,27 +88,27 @@ pub(super) async fn clear_away(pool: &PgPool, projection: &Projection) -> Result
     )
     .execute(pool)
     .await?;
-    condemn(pool, projection, Which::NobodysWayBack).await?;
+    mark_dropping(pool, projection, Selection::NoRollbackTarget).await?;
     drop_condemned(pool, projection).await
 }
 
 /// Which of the epochs that nobody reads are condemned.
 #[derive(Debug, Clone, Copy)]
-enum Which {
+enum Selection {
     /// All of them, half-built ones too.
     All,
     /// Those whose date has come.
     Due(DateTime<Utc>),
     /// Those that no workspace could go to from where it is.
-    NobodysWayBack,
+    NoRollbackTarget,
 }
 
 /// Takes epochs away from the projector: without a checkpoint it cannot write to them any more. Says which.
-async fn condemn(pool: &PgPool, projection: &Projection, which: Which) -> Result<Vec<i32>, sqlx::Error> {
+async fn mark_dropping(pool: &PgPool, projection: &Projection, which: Selection) -> Result<Vec<i32>, sqlx::Error> {
     let (states, due, keeps_ways_back) = match which {
-        Which::All => (["applied", "building"].as_slice(), None, false),
-        Which::Due(now) => (["applied"].as_slice(), Some(now), false),
-        Which::NobodysWayBack => (["applied"].as_slice(), None, true),
+        Selection::All => (["applied", "building"].as_slice(), None, false),
+        Selection::Due(now) => (["applied"].as_slice(), Some(now), false),
+        Selection::NoRollbackTarget => (["applied"].as_slice(), None, true),
     };
     let states: Vec<String> = states.iter().map(|&state| state.to_owned()).collect();
     let mut tx = pool.begin().await?;

@@ -122,7 +122,7 @@ pub(super) async fn finish(
         )
         .fetch_one(&mut *tx)
         .await?;
-        set_dates(&mut tx, projection.name, keep_old_s, now).await?;
+        set_drop_dates(&mut tx, projection.name, keep_old_s, now).await?;
     }
     tx.commit().await?;
     Ok(is_complete)
@@ -130,7 +130,7 @@ pub(super) async fn finish(
 
 /// Dates the epochs that nobody reads, and takes the date from those that somebody reads again. The one that new workspaces
 /// start on has none.
-pub(super) async fn set_dates(
+pub(super) async fn set_drop_dates(
     conn: &mut PgConnection,
     projection: &str,
     keep_old_s: i64,

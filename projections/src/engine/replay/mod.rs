@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::build::build_missing;
 pub(crate) use self::epoch_cleanup::drop_old;
-pub(super) use self::epoch_cleanup::look_after;
+pub(super) use self::epoch_cleanup::maintain_epochs;
 pub(crate) use self::epoch_status::epochs;
 pub use self::epoch_status::{EpochState, EpochStatus};
 pub use self::rollback::RolledBack;
@@ -127,10 +127,10 @@ async fn replay_alone(
 ) -> Result<ReplayOutcome, ReplayError> {
     let only = options.workspaces.as_deref();
     if let Some(wanted) = only {
-        known(pool, wanted).await?;
+        require_workspaces(pool, wanted).await?;
     }
     checkpoint::bootstrap(pool, projection, checkpoint::BootstrapPolicy::Never).await?;
-    epoch_cleanup::clear_away(pool, projection).await?;
+    epoch_cleanup::drop_unneeded(pool, projection).await?;
     let epoch = epochs::begin(pool, projection, only, options.keep_old).await?;
     let proof = if options.verify {
         Some(SwitchVerifier::prepare(pool, projection, options.clock.clone()).await?)
@@ -159,20 +159,21 @@ async fn replay_alone(
             None => return Ok(ReplayOutcome::Interrupted { epoch }),
         }
     }
-    epoch_cleanup::clear_away(pool, projection).await?;
+    epoch_cleanup::drop_unneeded(pool, projection).await?;
     if options.keep_old.is_zero() {
         epoch_cleanup::drop_due(pool, projection, options.clock.now()).await?;
     }
     Ok(ReplayOutcome::Completed { epoch, workspaces: switched, events: rebuild.tally.events() })
 }
 
-/// Refuses workspaces that are not there.
-async fn known(pool: &PgPool, wanted: &[i32]) -> Result<(), ReplayError> {
-    let there: BTreeSet<i32> = sqlx::query_scalar!("SELECT workspace FROM log.heads WHERE workspace = ANY($1)", wanted)
-        .fetch_all(pool)
-        .await?
-        .into_iter()
-        .collect();
-    let missing: Vec<i32> = wanted.iter().copied().filter(|workspace| !there.contains(workspace)).collect();
+/// Refuses workspaces that do not exist.
+async fn require_workspaces(pool: &PgPool, wanted: &[i32]) -> Result<(), ReplayError> {
+    let existing: BTreeSet<i32> =
+        sqlx::query_scalar!("SELECT workspace FROM log.heads WHERE workspace = ANY($1)", wanted)
+            .fetch_all(pool)
+            .await?
+            .into_iter()
+            .collect();
+    let missing: Vec<i32> = wanted.iter().copied().filter(|workspace| !existing.contains(workspace)).collect();
     if missing.is_empty() { Ok(()) } else { Err(ReplayError::UnknownWorkspaces(missing)) }
 }

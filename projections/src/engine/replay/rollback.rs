@@ -11,10 +11,10 @@ use super::super::error::ReplayError;
 use super::super::rebuild::{PendingWorkspace, ProgressTracker, Rebuild};
 use super::super::{Projection, checkpoint};
 use super::switch_guard::SwitchPolicy;
-use super::{ReplayOptions, epochs, known, lock, logs};
+use super::{ReplayOptions, epochs, lock, logs, require_workspaces};
 
 /// How often an epoch that only another version's projector applies is looked at before it counts as behind.
-const LOOKS: u32 = 10;
+const ATTEMPTS: u32 = 10;
 
 /// A workspace whose readers see an older epoch again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub(crate) async fn rollback(
     shutdown: CancellationToken,
 ) -> Result<Vec<RolledBack>, ReplayError> {
     let lock = lock(pool, projection).await?;
-    let went = rollback_alone(pool, projection, options, shutdown).await;
+    let rolled_back = rollback_alone(pool, projection, options, shutdown).await;
     lock.release().await;
-    went
+    rolled_back
 }
 
 async fn rollback_alone(
@@ -48,36 +48,36 @@ async fn rollback_alone(
     shutdown: CancellationToken,
 ) -> Result<Vec<RolledBack>, ReplayError> {
     if let Some(wanted) = &options.workspaces {
-        known(pool, wanted).await?;
+        require_workspaces(pool, wanted).await?;
     }
-    let ways = ways_back(pool, projection, options.workspaces.as_deref()).await?;
+    let plans = rollback_plans(pool, projection, options.workspaces.as_deref()).await?;
     let mut by_epoch: BTreeMap<(i32, i32), Vec<i32>> = BTreeMap::new();
-    for way in &ways {
-        by_epoch.entry((way.to, way.version)).or_default().push(way.workspace);
+    for plan in &plans {
+        by_epoch.entry((plan.to, plan.version)).or_default().push(plan.workspace);
     }
     // Whoever goes back has a reason to: nothing is compared with what the readers see now.
     let allowed = SwitchPolicy { parked: true, differences: true, proof: None };
-    let mut went = Vec::new();
+    let mut rolled_back = Vec::new();
     for ((epoch, version), workspaces) in by_epoch {
         let tally = ProgressTracker::new(&|_| {});
         let rebuild = Rebuild::new((pool, projection), epoch, (options.memory, options.cut), tally, shutdown.clone());
         if version != projection.version {
             for &workspace in &workspaces {
-                until_level(&rebuild, workspace, version).await?;
+                wait_until_caught_up(&rebuild, workspace, version).await?;
             }
         }
         let elsewhere = epochs::live_elsewhere(pool, projection, epoch, Some(&workspaces)).await?;
         if logs::fill_and_switch_all(&rebuild, &elsewhere, allowed).await?.is_none() {
             break;
         }
-        went.extend(ways.iter().filter(|way| way.to == epoch).map(|way| RolledBack {
-            workspace: way.workspace,
-            from: way.from,
+        rolled_back.extend(plans.iter().filter(|plan| plan.to == epoch).map(|plan| RolledBack {
+            workspace: plan.workspace,
+            from: plan.from,
             to: epoch,
         }));
     }
-    leave(pool, projection, options).await?;
-    Ok(went)
+    date_unread_epochs(pool, projection, options).await?;
+    Ok(rolled_back)
 }
 
 /// Where a workspace goes.
@@ -88,7 +88,7 @@ struct RollbackPlan {
     version: i32,
 }
 
-async fn ways_back(
+async fn rollback_plans(
     pool: &PgPool,
     projection: &Projection,
     only: Option<&[i32]>,
@@ -108,25 +108,25 @@ async fn ways_back(
     )
     .fetch_all(pool)
     .await?;
-    let stuck = found.iter().find(|way| way.to.is_none()).map(|way| way.workspace);
-    let ways: Vec<RollbackPlan> = found
+    let without_plan = found.iter().find(|plan| plan.to.is_none()).map(|plan| plan.workspace);
+    let plans: Vec<RollbackPlan> = found
         .into_iter()
-        .filter_map(|way| {
-            let (to, version) = way.to.zip(way.version)?;
-            Some(RollbackPlan { workspace: way.workspace, from: way.from, to, version })
+        .filter_map(|plan| {
+            let (to, version) = plan.to.zip(plan.version)?;
+            Some(RollbackPlan { workspace: plan.workspace, from: plan.from, to, version })
         })
         .collect();
-    match stuck {
-        Some(workspace) if only.is_some() || ways.is_empty() => Err(ReplayError::NoWayBack(workspace)),
-        _ => Ok(ways),
+    match without_plan {
+        Some(workspace) if only.is_some() || plans.is_empty() => Err(ReplayError::NoWayBack(workspace)),
+        _ => Ok(plans),
     }
 }
 
 /// Waits a little for an epoch that this program cannot apply: a projector of its version may be about to.
-async fn until_level(rebuild: &Rebuild<'_>, workspace: i32, version: i32) -> Result<(), ReplayError> {
+async fn wait_until_caught_up(rebuild: &Rebuild<'_>, workspace: i32, version: i32) -> Result<(), ReplayError> {
     let mut backoff = Backoff::up_to(Duration::from_millis(500));
     let mut log = rebuild.gap(workspace).await?;
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         if log.filled >= log.live {
             return Ok(());
         }
@@ -148,7 +148,11 @@ fn behind(rebuild: &Rebuild<'_>, log: PendingWorkspace, version: i32) -> ReplayE
 
 /// Dates what nobody reads any more. An epoch that somebody came back from is as complete as it will get: the next replay
 /// fills a new one.
-async fn leave(pool: &PgPool, projection: &Projection, options: &ReplayOptions) -> Result<(), sqlx::Error> {
+async fn date_unread_epochs(
+    pool: &PgPool,
+    projection: &Projection,
+    options: &ReplayOptions,
+) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
     checkpoint::lock_epochs(&mut tx).await?;
     sqlx::query!(
@@ -160,6 +164,6 @@ async fn leave(pool: &PgPool, projection: &Projection, options: &ReplayOptions) 
     .execute(&mut *tx)
     .await?;
     let keep_old_s = i64::try_from(options.keep_old.as_secs()).unwrap_or(i64::MAX);
-    epochs::set_dates(&mut tx, projection.name, keep_old_s, options.clock.now()).await?;
+    epochs::set_drop_dates(&mut tx, projection.name, keep_old_s, options.clock.now()).await?;
     tx.commit().await
 }

@@ -21,7 +21,7 @@ const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 enum CatchUpOutcome {
     Even,
     /// Somebody moved its checkpoint all the same.
-    Lost,
+    Conflict,
     /// Something that it lacks is refused.
     Refused,
 }
@@ -43,9 +43,9 @@ pub(super) async fn switch(
         tx.rollback().await?;
         return Ok(false);
     }
-    match level(&mut tx, rebuild, locked).await? {
+    match catch_up(&mut tx, rebuild, locked).await? {
         CatchUpOutcome::Even => {}
-        CatchUpOutcome::Lost => {
+        CatchUpOutcome::Conflict => {
             tx.rollback().await?;
             return Ok(false);
         }
@@ -105,7 +105,11 @@ async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) ->
 }
 
 /// Applies what the other epoch lacks. It may also be ahead: of a live epoch that lost its checkpoint and started over, or that only another version can apply; then readers move forward.
-async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -> Result<CatchUpOutcome, ReplayError> {
+async fn catch_up(
+    conn: &mut PgConnection,
+    rebuild: &Rebuild<'_>,
+    locked: Locked,
+) -> Result<CatchUpOutcome, ReplayError> {
     let Locked { workspace, position, filled, .. } = locked;
     let projection = rebuild.projection;
     let parked = parked_index::of_log(conn, projection.name, rebuild.epoch, workspace).await?;
@@ -125,7 +129,7 @@ async fn level(conn: &mut PgConnection, rebuild: &Rebuild<'_>, locked: Locked) -
     }
     match apply::write(conn, projection, &[rebuild.epoch], &fold).await {
         Ok(apply::CommitOutcome::Written) => Ok(CatchUpOutcome::Even),
-        Ok(apply::CommitOutcome::Conflict) => Ok(CatchUpOutcome::Lost),
+        Ok(apply::CommitOutcome::Conflict) => Ok(CatchUpOutcome::Conflict),
         Err(error) if error.is_data_error() => Ok(CatchUpOutcome::Refused),
         Err(error) => Err(error.into()),
     }

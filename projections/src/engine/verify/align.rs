@@ -12,9 +12,9 @@ use super::snapshot::LiveSnapshot;
 use super::{Problem, VerifyRun, shadow_epoch};
 
 /// How often a live side that is behind the rebuild is looked at again before it is called odd.
-const LOOKS: u32 = 20;
+const POSITION_ATTEMPTS: u32 = 20;
 /// How often both sides are looked at again while other parts are parked on one than on the other.
-const LOOKS_AT_PARTS: u32 = 6;
+const PARKED_ATTEMPTS: u32 = 6;
 
 /// Both sides where they can be compared.
 pub(super) struct AlignedSides {
@@ -26,25 +26,25 @@ pub(super) struct AlignedSides {
 impl VerifyRun<'_> {
     /// Fills the aside epoch up to where a snapshot of the live side stands, and gives that snapshot. Parts that are parked on
     /// one side only may be on their way: the reason may be gone for one side, and the other not have tried again yet.
-    pub(super) async fn meet(&self, workspace: i32) -> Result<AlignedSides, Problem> {
+    pub(super) async fn align(&self, workspace: i32) -> Result<AlignedSides, Problem> {
         let Rebuild { pool, projection, epoch, .. } = self.rebuild;
-        let left_out = shadow_epoch::left_out(&self.rebuild, workspace).await?;
+        let skipped = shadow_epoch::skipped_events(&self.rebuild, workspace).await?;
         fill::start(&self.rebuild, workspace).await.map_err(rebuild_failed)?;
         let mut backoff = Backoff::up_to(Duration::from_millis(500));
-        let mut looks = 0;
+        let mut attempts = 0;
         loop {
-            let live = self.reach(workspace).await?;
+            let live = self.catch_up(workspace).await?;
             let rebuilt = {
                 let mut conn = pool.acquire().await?;
                 Parts::read(&mut conn, projection, epoch, workspace).await?
             };
-            if shadow_epoch::left_out(&self.rebuild, workspace).await? != left_out {
+            if shadow_epoch::skipped_events(&self.rebuild, workspace).await? != skipped {
                 return Err(Problem::LeftOut);
             }
-            if live.parked.is_same_as(&rebuilt) || looks == LOOKS_AT_PARTS {
+            if live.parked.is_same_as(&rebuilt) || attempts == PARKED_ATTEMPTS {
                 return Ok(AlignedSides { live, rebuilt });
             }
-            looks += 1;
+            attempts += 1;
             for part in rebuilt.difference(&live.parked) {
                 retry(pool, projection, epoch, workspace, part).await?;
             }
@@ -54,17 +54,17 @@ impl VerifyRun<'_> {
         }
     }
 
-    async fn reach(&self, workspace: i32) -> Result<LiveSnapshot, Problem> {
+    async fn catch_up(&self, workspace: i32) -> Result<LiveSnapshot, Problem> {
         let mut backoff = Backoff::up_to(Duration::from_millis(500));
-        let mut looks = 0;
+        let mut attempts = 0;
         loop {
             let filled = shadow_epoch::filled(&self.rebuild, workspace).await?;
             let live = LiveSnapshot::take(self.rebuild.pool, self.rebuild.projection, workspace).await?;
             self.rebuild.tally.reached(workspace, filled, live.position.max(filled));
             if live.position < filled {
                 // Readers were switched to an epoch that is not quite there yet, or its checkpoint was lost.
-                looks += 1;
-                if looks > LOOKS {
+                attempts += 1;
+                if attempts > POSITION_ATTEMPTS {
                     return Err(Problem::WentBack { filled, live: live.position });
                 }
                 tokio::time::sleep(backoff.wait()).await;

@@ -215,7 +215,7 @@ async fn verify_alone(
     watch: VerifyObserver<'_>,
     shutdown: CancellationToken,
 ) -> Result<Verified, VerifyError> {
-    shadow_epoch::drop_left(pool, projection).await?;
+    shadow_epoch::drop_leftovers(pool, projection).await?;
     let shapes = TableSchema::of_all(pool, projection).await?;
     let logs = shadow_epoch::live_logs(pool, projection, &request.workspaces).await?;
     let mut bench = VerifyRun {
@@ -234,7 +234,7 @@ async fn verify_alone(
     };
     let verified = bench.verify_all(logs).await;
     // Also after a failure: what is left is only in the way.
-    let dropped = shadow_epoch::drop_left(pool, projection).await;
+    let dropped = shadow_epoch::drop_leftovers(pool, projection).await;
     let verified = verified?;
     dropped?;
     Ok(verified)
@@ -268,7 +268,7 @@ impl VerifyRun<'_> {
             self.baseline_epoch = live;
             self.rebuild.tally.expect(&logs);
             verified.interrupted = !self.verify_logs(&logs, &mut verified.workspaces).await?;
-            shadow_epoch::drop_left(pool, projection).await?;
+            shadow_epoch::drop_leftovers(pool, projection).await?;
             if verified.interrupted {
                 break;
             }
@@ -294,7 +294,7 @@ impl VerifyRun<'_> {
 
     async fn verify_one(&self, verification: &mut Verification) -> Result<(), Problem> {
         let projection = self.rebuild.projection;
-        let AlignedSides { mut live, rebuilt: parked } = self.meet(verification.workspace).await?;
+        let AlignedSides { mut live, rebuilt: parked } = self.align(verification.workspace).await?;
         verification.epoch = live.epoch;
         verification.position = live.position;
         if live.version != projection.version {

@@ -84,7 +84,7 @@ pub(super) async fn have_same_inputs(
 
 /// Drops the epoch of this run, and what a killed one left. The caller is the only one that verifies this projection. What
 /// cannot be dropped in time, because somebody reads for very long, is left for next time.
-pub(super) async fn drop_left(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
+pub(super) async fn drop_leftovers(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
     let left = sqlx::query!(
         "SELECT epoch, tables FROM read.epochs WHERE projection = $1 AND state = 'verifying' ORDER BY epoch",
         projection.name
@@ -187,7 +187,7 @@ pub(super) async fn filled(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64,
 }
 
 /// How much of a log operators have left out. It only ever grows.
-pub(super) async fn left_out(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
+pub(super) async fn skipped_events(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "skips!" FROM read.skipped_events WHERE projection = $1 AND workspace = $2"#,
         rebuild.projection.name,

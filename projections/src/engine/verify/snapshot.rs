@@ -7,7 +7,7 @@ use super::parts::Parts;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// While the other side sorts a large table this one waits, for longer than a transaction may elsewhere.
-const MAY_WAIT: &str = "SET LOCAL idle_in_transaction_session_timeout = '1h'";
+const IDLE_TIMEOUT: &str = "SET LOCAL idle_in_transaction_session_timeout = '1h'";
 
 pub(super) struct LiveSnapshot {
     /// Not of the pool: given up in the middle of a long answer, it is closed, not read to its end.
@@ -28,7 +28,7 @@ impl LiveSnapshot {
     pub(super) async fn take(pool: &PgPool, projection: &Projection, workspace: i32) -> Result<Self, sqlx::Error> {
         let mut session = pool.acquire().await?.detach();
         sqlx::query(BEGIN).execute(&mut session).await?;
-        sqlx::query(MAY_WAIT).execute(&mut session).await?;
+        sqlx::query(IDLE_TIMEOUT).execute(&mut session).await?;
         let live = sqlx::query!(
             r#"SELECT l.epoch, e.version, coalesce(c.position, 0) AS "position!", s.position AS "stopped_at?",
                       s.reason AS "reason?"

@@ -1,11 +1,12 @@
 //! Refreshes the leaderboard, `read.leaderboard`: a materialized view over the live rows of every workspace.
 //!
-//! It is no view of a projection: ranks are about all campaigns at once, and the days that it covers move with the clock. So it
-//! is computed anew, by one statement in one snapshot, and says of which instant, epochs and positions it is true. Calendar
-//! and catalogue are the domain's: a refresh hands them to the statement in tables.
+//! It is no view of a projection, because ranks concern all campaigns at once, and its days move with the clock. So one
+//! statement computes it anew in one snapshot, and stores the instant, epochs and positions that it is true of.
+//! Calendar and catalogue are the domain's: a refresh passes them to the statement in tables.
 //!
-//! Readers go on meanwhile (CONCURRENTLY). One process refreshes at a time, under an advisory lock. The statement holds the
-//! read tables as any reader does: dropping an epoch waits for it in short tries, and nobody waits behind those.
+//! Readers continue meanwhile (CONCURRENTLY). One process refreshes at a time, under an advisory lock. The statement
+//! locks the read tables as any reader does. Dropping an epoch waits for it in short tries, behind which no session
+//! waits.
 
 use std::time::Duration;
 
@@ -23,20 +24,20 @@ use crate::views::CAMPAIGN_MODEL;
 
 /// The days of the longest window, today included.
 const DAYS: u64 = 30;
-/// How often it is looked whether a refresh is due.
+/// How often a process checks whether a refresh is due.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A refresh is followed by a pause of at least this many times what it took, so that it never takes most of a processor.
+/// The pause after a refresh, as a multiple of its duration, so that refreshes never take most of a processor.
 const PAUSES: u32 = 9;
 
 /// Why the leaderboard was not refreshed.
 #[derive(Debug, Error)]
 pub enum RefreshError {
-    /// A workspace's zone is none.
+    /// A workspace's time zone is unknown.
     #[error("the zone of workspace {workspace} is not known")]
     Zone {
-        /// Which workspace.
+        /// The workspace.
         workspace: i32,
-        /// Why.
+        /// The cause.
         #[source]
         source: ZoneError,
     },
@@ -45,17 +46,16 @@ pub enum RefreshError {
     Database(#[from] sqlx::Error),
 }
 
-/// What a refresh came to.
+/// The result of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refreshed {
     /// The instant that it is true of.
     pub as_of: DateTime<Utc>,
-    /// How many workspaces it ranks.
+    /// The number of workspaces that it ranks.
     pub workspaces: i64,
 }
 
-/// Refreshes whenever `every` has passed since anybody did, or a workspace is not in it yet, until shutdown. What fails is tried
-/// again after `every`.
+/// Refreshes until shutdown, whenever [`refresh_if_due`] finds it due. A failure is retried after `every`.
 pub async fn run(pool: PgPool, clock: SharedClock, every: Duration, shutdown: CancellationToken) {
     describe();
     loop {
@@ -83,7 +83,7 @@ pub async fn run(pool: PgPool, clock: SharedClock, every: Duration, shutdown: Ca
     }
 }
 
-/// Refreshes now, after whoever is at it.
+/// Refreshes now, after a refresh that is running.
 pub async fn refresh(pool: &PgPool, now: DateTime<Utc>) -> Result<Refreshed, RefreshError> {
     let mut tx = pool.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('highwater.leaderboard'))").execute(&mut *tx).await?;
@@ -92,7 +92,8 @@ pub async fn refresh(pool: &PgPool, now: DateTime<Utc>) -> Result<Refreshed, Ref
     Ok(refreshed)
 }
 
-/// Refreshes if `every` has passed since anybody did, or a workspace is not in it yet. `false` if neither, or if somebody is at it.
+/// Refreshes if `every` has passed since the last refresh, or if it lacks a workspace. Returns `false` if neither is
+/// true, or if another process refreshes.
 pub async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) -> Result<bool, RefreshError> {
     let mut tx = pool.begin().await?;
     let is_alone =
@@ -102,11 +103,11 @@ pub async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) 
     if !is_alone {
         return Ok(false);
     }
-    // An instant that lies ahead is another process' clock, or one that was set back: it does not count.
+    // An instant in the future comes from another process' clock, or from one that was set back: it does not count.
     let last = last(&mut *tx).await?.filter(|last| *last <= now);
     let is_fresh = last.is_some_and(|last| (now - last).to_std().is_ok_and(|age| age < every));
     if is_fresh && !lacks_a_workspace(&mut tx).await? {
-        // Now, not once the connection is used again: until then nobody else could be at it.
+        // Rolled back at once, because the lock would otherwise stay until the connection is used again.
         tx.rollback().await?;
         return Ok(false);
     }
@@ -115,7 +116,7 @@ pub async fn refresh_if_due(pool: &PgPool, now: DateTime<Utc>, every: Duration) 
     Ok(true)
 }
 
-/// Whether a workspace could be in it that is not: one that began since the last refresh.
+/// Whether the leaderboard lacks a workspace that began since the last refresh.
 async fn lacks_a_workspace(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (
@@ -123,7 +124,8 @@ async fn lacks_a_workspace(conn: &mut PgConnection) -> Result<bool, sqlx::Error>
                JOIN read.checkpoints c USING (projection, epoch, workspace)
                JOIN read.workspaces w ON w.epoch = l.epoch AND w.workspace = l.workspace
                WHERE l.projection = $1
-                 AND NOT EXISTS (SELECT FROM read.leaderboard b WHERE b.workspace = l.workspace AND b.days = 7 AND b.measure = '')
+                 AND NOT EXISTS (SELECT FROM read.leaderboard b
+                                 WHERE b.workspace = l.workspace AND b.days = 7 AND b.measure = '')
            ) AS "lacks!""#,
         CAMPAIGN_MODEL.name
     )
@@ -136,10 +138,11 @@ async fn last<'c>(db: impl sqlx::PgExecutor<'c>) -> Result<Option<DateTime<Utc>>
 }
 
 async fn refresh_locked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Refreshed, RefreshError> {
-    // Versions name instants in seconds, so what an answer is true of is a whole one.
+    // Versions have instants in seconds, so the leaderboard's instant is a whole one.
     let as_of = now.trunc_subsecs(0);
     sqlx::query!(
-        "INSERT INTO read.leaderboard_refresh (as_of) VALUES ($1) ON CONFLICT (single) DO UPDATE SET as_of = excluded.as_of",
+        "INSERT INTO read.leaderboard_refresh (as_of) VALUES ($1)
+         ON CONFLICT (single) DO UPDATE SET as_of = excluded.as_of",
         as_of
     )
     .execute(&mut *conn)
@@ -154,7 +157,7 @@ async fn refresh_locked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<R
     Ok(Refreshed { as_of, workspaces })
 }
 
-/// The catalogue as the statement takes it. Rows that say the same already are left alone.
+/// Writes the catalogue's measures for the statement. Rows that are the same already stay.
 async fn hand_over_measures(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let is_money = |measure: Measure| measure.unit() == Unit::Money;
     let (mut names, mut numerators, mut denominators) = (Vec::new(), Vec::new(), Vec::new());
@@ -180,16 +183,16 @@ async fn hand_over_measures(conn: &mut PgConnection) -> Result<(), sqlx::Error> 
         times.into_iter().map(|(numerator, denominator)| (numerator.to_string(), denominator.to_string())).unzip();
     sqlx::query!("DELETE FROM read.leaderboard_measures WHERE measure <> ALL($1)", &names).execute(&mut *conn).await?;
     sqlx::query!(
-        "INSERT INTO read.leaderboard_measures AS m (measure, numerator, denominator, numerator_times, denominator_times,
-                                                     needs_currency, is_money)
+        "INSERT INTO read.leaderboard_measures AS m (measure, numerator, denominator, numerator_times,
+                                                     denominator_times, needs_currency, is_money)
          SELECT n.measure, n.numerator, n.denominator, n.numerator_times::numeric, n.denominator_times::numeric,
                 n.needs_currency, n.is_money
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::boolean[])
               AS n (measure, numerator, denominator, numerator_times, denominator_times, needs_currency, is_money)
          ON CONFLICT (measure) DO UPDATE
-         SET numerator = excluded.numerator, denominator = excluded.denominator, numerator_times = excluded.numerator_times,
-             denominator_times = excluded.denominator_times, needs_currency = excluded.needs_currency,
-             is_money = excluded.is_money
+         SET numerator = excluded.numerator, denominator = excluded.denominator,
+             numerator_times = excluded.numerator_times, denominator_times = excluded.denominator_times,
+             needs_currency = excluded.needs_currency, is_money = excluded.is_money
          WHERE (m.*) IS DISTINCT FROM (excluded.*)",
         &names,
         &numerators,
@@ -204,7 +207,7 @@ async fn hand_over_measures(conn: &mut PgConnection) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-/// The last days of every workspace for which another day has begun since they were handed over.
+/// Writes the last days of every workspace in which a new day began since they were written.
 async fn hand_over_days(conn: &mut PgConnection, as_of: DateTime<Utc>) -> Result<(), RefreshError> {
     let due = sqlx::query!(
         "SELECT l.workspace, w.time_zone FROM read.live_epochs l

@@ -1,17 +1,17 @@
-//! Projections: turn each workspace's log into the read tables, once and in order.
+//! Projections: they turn each workspace's log into the read tables, once and in order.
 //!
-//! [`engine`] runs the projections that it is given: it follows the logs, keeps checkpoints, stops visibly rather than skip, and
-//! rebuilds beside the live rows. [`views`] holds the read models, one file each. [`registry`] lists the projections of this
-//! program and hands them to the engine.
+//! [`engine`] runs the projections that it is given. It follows the logs, keeps checkpoints, and rebuilds beside the
+//! live rows. At a missing event it stops visibly and never skips. [`views`] holds the read models, one file each.
+//! [`registry`] lists the projections of this program and hands them to the engine.
 //!
-//! What readers may rely on: rows and checkpoint commit together, so one snapshot that reads `read.live_epochs`,
-//! `read.checkpoints` and rows sees exactly the events up to that position, if it is taken before the statement that reads
-//! rows is planned; and the same log gives the same rows to the byte, however it was cut into batches and however often it
-//! was replayed.
+//! Readers may rely on two guarantees. Rows and checkpoint commit together: a snapshot that reads `read.live_epochs`,
+//! `read.checkpoints` and rows sees exactly the events up to that position. The snapshot must be taken before the
+//! statement that reads rows is planned. And the same log gives the same rows to the byte, however it was cut into
+//! batches and however often it was replayed.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod engine; // runs any projection
-pub mod leaderboard; // ranks campaigns, anew each time
+pub mod leaderboard; // refreshes the ranking of campaigns
 pub mod registry; // the projections of this program
 pub mod views; // the read models
 

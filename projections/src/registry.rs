@@ -1,6 +1,7 @@
 //! The registry: the projections of this program, and the engine's operations on all of them or on one by its name.
 //!
-//! The engine and the views do not know this list. Whoever runs the engine with other projections hands it another one.
+//! The engine and the views do not know this list. A caller that runs the engine with other projections passes another
+//! one.
 
 use chrono::{DateTime, Utc};
 use platform::clock::SharedClock;
@@ -28,7 +29,8 @@ fn replayed(name: &str) -> Result<&'static Projection, ReplayError> {
     named(name).ok_or_else(|| ReplayError::UnknownProjection(name.to_owned()))
 }
 
-/// Applies everything that is committed now, then returns. An error if a log cannot be followed to its end; the others are.
+/// Applies everything that is committed now, then returns. If a log cannot be followed to its end, the result is an
+/// error, and the other logs are applied all the same.
 pub async fn catch_up(pool: &PgPool) -> Result<(), ProjectorError> {
     follow::catch_up(pool, PROJECTIONS).await
 }
@@ -48,7 +50,7 @@ pub async fn projectors(pool: &PgPool) -> Result<Vec<ProjectorStatus>, sqlx::Err
     projectors::projectors(pool, PROJECTIONS).await
 }
 
-/// Fills a new epoch of a projection and switches workspaces to it. `progress` is told of each step.
+/// Fills a new epoch of a projection and switches workspaces to it. `progress` is called after each step.
 pub async fn replay(
     pool: &PgPool,
     projection: &str,
@@ -59,7 +61,7 @@ pub async fn replay(
     replay::replay(pool, replayed(projection)?, options, progress, shutdown).await
 }
 
-/// Lets workspaces' readers see the epoch before the one that they see now.
+/// Switches workspaces back to the epoch before their live one.
 pub async fn rollback(
     pool: &PgPool,
     projection: &str,
@@ -69,12 +71,13 @@ pub async fn rollback(
     replay::rollback(pool, replayed(projection)?, options, shutdown).await
 }
 
-/// Drops every epoch of a projection that nobody reads, whatever its date, and what an interrupted replay left. Says which.
+/// Drops every epoch of a projection that no workspace reads, whatever its drop date, and what an interrupted replay
+/// left. Returns the dropped epochs.
 pub async fn drop_old(pool: &PgPool, projection: &str) -> Result<Vec<i32>, ReplayError> {
     replay::drop_old(pool, replayed(projection)?).await
 }
 
-/// Compares the live rows of a projection with a rebuild, and stores what came out.
+/// Compares the live rows of a projection with a rebuild, and stores the result.
 pub async fn verify(
     pool: &PgPool,
     projection: &str,
@@ -87,13 +90,13 @@ pub async fn verify(
     verify::verify(pool, projection, request, clock, watch, shutdown).await
 }
 
-/// Parts of logs that wait because an event cannot be applied.
+/// Parts of logs that are parked because an event cannot be applied.
 pub mod parked {
     use super::{PROJECTIONS, PgPool};
     use crate::engine::parked;
     pub use crate::engine::parked::{ParkedPart, RetryOutcome, SkipError, Skipped, count, list};
 
-    /// Tries parts again, those that fit `wanted`.
+    /// Retries the parked parts that `wanted` selects.
     pub async fn retry_all(
         pool: &PgPool,
         wanted: impl Fn(&ParkedPart) -> bool,
@@ -101,8 +104,8 @@ pub mod parked {
         parked::retry_all(pool, PROJECTIONS, wanted).await
     }
 
-    /// Leaves an event out for good, or the share of the campaigns for which it is refused; then applies what waited behind
-    /// it. Every epoch leaves it out from now on, so that rebuilds give the same rows.
+    /// Skips an event for good, or the share of the campaigns for which it is refused. Then applies the events that
+    /// waited behind it. Every epoch skips it from now on, so that rebuilds give the same rows.
     pub async fn skip(
         pool: &PgPool,
         projection: &str,
@@ -114,14 +117,14 @@ pub mod parked {
     }
 }
 
-/// What is kept of tables whose rows belong to a time.
+/// Retention of the tables whose rows belong to a time.
 pub mod retention {
     use super::{DateTime, PROJECTIONS, PgPool, Utc};
     use crate::engine::retention;
     pub use crate::engine::retention::{Retention, RetentionError, list};
 
-    /// Keeps so many whole months before the current one, of one table or of all whose rows belong to a time; `None`: all
-    /// months, from the next rebuild on. What lies before is left to [`maintain`].
+    /// Keeps `keep_months` whole months before the current one, of one table or of all tables with a retention. `None`
+    /// keeps all months, from the next rebuild on. [`maintain`] drops the earlier ones.
     pub async fn set(
         pool: &PgPool,
         table: Option<&str>,
@@ -136,8 +139,8 @@ pub mod retention {
         retention::limit_dimensions(pool, PROJECTIONS, values).await
     }
 
-    /// Moves the bounds on with the months, drops what lies behind them, and makes the months that are to come. Returns the
-    /// partitions that were dropped, and those of which rows were deleted. What readers hold is left for the next time.
+    /// Advances the bounds month by month, drops what lies before them, and creates the coming months. Returns the
+    /// dropped partitions, and those of which rows were deleted. What readers still use is left for the next call.
     pub async fn maintain(pool: &PgPool, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
         retention::maintain(pool, PROJECTIONS, now).await
     }

@@ -1,5 +1,5 @@
-//! Tells readers that rows moved: NOTIFY on [`READ_CHANNEL`], after the commit and outside it, because a NOTIFY inside a
-//! transaction makes commits queue for one lock.
+//! Notifies readers of new rows on [`READ_CHANNEL`], after the commit and outside of its transaction. A NOTIFY inside
+//! would make commits queue for one lock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Tells readers now.
+/// Notifies readers now.
 pub(crate) async fn announce(pool: &PgPool) -> Result<(), sqlx::Error> {
     // A notification need not survive a crash, so its commit does not wait for the disk.
     sqlx::query_scalar!("SELECT set_config('synchronous_commit', 'off', true) FROM pg_notify($1, '')", READ_CHANNEL)
@@ -18,7 +18,7 @@ pub(crate) async fn announce(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Asks [`run`] to tell readers. Calls that come while it is busy become one.
+/// A handle that asks [`run`] to notify readers. Calls that come while it is busy become one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CommitNotifier(Arc<Notify>);
 
@@ -28,7 +28,7 @@ impl CommitNotifier {
     }
 }
 
-/// Announces every commit that it is notified of, until shutdown; a last time if one came before.
+/// Announces every commit that it is notified of, until shutdown. A commit right before shutdown is announced too.
 pub(crate) async fn run(pool: PgPool, notifier: CommitNotifier, shutdown: CancellationToken) {
     loop {
         let stopping = tokio::select! {
@@ -40,8 +40,9 @@ pub(crate) async fn run(pool: PgPool, notifier: CommitNotifier, shutdown: Cancel
             return;
         }
         if let Err(error) = announce(&pool).await {
-            // Readers also poll, so a lost announcement only costs time; it is made up for as soon as the database answers.
-            tracing::warn!(error = &error as &dyn std::error::Error, "readers could not be told of new rows");
+            // Readers also poll, so a lost announcement only costs time. It is repeated as soon as the database
+            // answers.
+            tracing::warn!(error = &error as &dyn std::error::Error, "readers could not be notified of new rows");
             notifier.notify();
             tokio::select! {
                 () = shutdown.cancelled() => return,

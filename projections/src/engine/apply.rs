@@ -6,12 +6,12 @@ use super::batch::Accumulator;
 use super::error::WriteError;
 use super::{Projection, checkpoint, parked_index};
 
-/// What became of a fold.
+/// The outcome of committing a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommitOutcome {
-    /// Its rows and checkpoints are written.
+    /// Rows and checkpoints are written.
     Written,
-    /// Somebody else moved a checkpoint first; nothing was written.
+    /// Another process moved a checkpoint first, and nothing was written.
     Conflict,
 }
 
@@ -25,8 +25,8 @@ pub(crate) async fn commit(
     commit_in(pool.begin().await?, projection, epochs, fold).await
 }
 
-/// The same for an epoch that is being filled, without waiting for the disk: what a crash takes, rows and checkpoint together,
-/// is filled again. Commits reach the disk in their order, and the switch waits for its own.
+/// Like [`commit`] for an epoch that is being filled, without waiting for the disk. What a crash loses, rows and
+/// checkpoint together, is filled again. Commits reach the disk in their order, and the switch waits for its own.
 pub(crate) async fn commit_filled(
     pool: &PgPool,
     projection: &Projection,
@@ -52,9 +52,9 @@ async fn commit_in(
     Ok(applied)
 }
 
-/// Applies a fold inside the caller's transaction, which must be rolled back when it was [`CommitOutcome::Conflict`].
+/// Applies a fold inside the caller's transaction, which must be rolled back after [`CommitOutcome::Conflict`].
 ///
-/// Checkpoint rows are locked by epoch, then workspace: everybody who locks several of them does it in this order.
+/// Checkpoint rows are locked by epoch, then workspace. Every process that locks several of them uses this order.
 pub(crate) async fn write(
     conn: &mut PgConnection,
     projection: &Projection,
@@ -72,7 +72,7 @@ pub(crate) async fn write(
     Ok(CommitOutcome::Written)
 }
 
-/// Writes the rows of a fold to one epoch, and how much joined what waits there. The caller holds the checkpoints.
+/// Writes the rows of a fold to one epoch, and the number of deferred events. The caller holds the checkpoints.
 pub(crate) async fn rows(
     conn: &mut PgConnection,
     projection: &Projection,

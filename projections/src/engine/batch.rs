@@ -11,7 +11,7 @@ use super::event::{ApplyError, EventEnvelope, RejectedEvent};
 use super::parked_index::{DeferredCount, Disposition, ParkedIndex, ParkedKey, PartialDisposition};
 use super::{Projection, View};
 
-/// A page of a log, with what of the log is parked: it is folded under that.
+/// A page of a log, with the index of what of the log is parked. The page is folded under this index.
 #[derive(Debug)]
 pub(crate) struct IndexedPage {
     pub(crate) page: LogPage,
@@ -19,29 +19,29 @@ pub(crate) struct IndexedPage {
 }
 
 impl IndexedPage {
-    /// The same events, to be tried apart.
+    /// A copy, to be applied separately.
     pub(crate) fn copy(&self) -> Self {
         Self { page: self.page.copy(), parked: Arc::clone(&self.parked) }
     }
 }
 
-/// Why a log cannot go on at all after a page.
+/// The error if the log has a hole after a page.
 pub(crate) fn gap_error(page: &LogPage) -> Option<RejectedEvent> {
     let workspace = page.workspace;
     page.missing().map(|position| RejectedEvent { workspace, position, reason: ApplyError::Hole })
 }
 
-/// How far one log's checkpoint moves.
+/// The move of one log's checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CheckpointAdvance {
     pub(crate) workspace: i32,
     pub(crate) from: i64,
     pub(crate) to: i64,
-    /// What the checkpoint's count of changes to what waits must still be.
+    /// The revision that the checkpoint must still have.
     pub(crate) revision: i32,
 }
 
-/// Row changes of one or many batches, with the moves of the checkpoints that cover them.
+/// The row changes of one or many batches, with the moves of the checkpoints that cover them.
 pub(crate) struct Accumulator {
     views: Vec<Box<dyn View>>,
     moves: Vec<CheckpointAdvance>,
@@ -54,14 +54,14 @@ impl Accumulator {
         Self { views: (projection.views)(), moves: Vec::new(), waiting: BTreeMap::new(), events: 0 }
     }
 
-    /// A fold of a log of which the epoch has nothing yet.
+    /// A fold of a log of which the epoch has no event yet.
     pub(crate) fn of_new_log(projection: &Projection) -> Self {
         let mut first = Self::new(projection);
         first.views.iter_mut().for_each(|view| view.resume_after(None));
         first
     }
 
-    /// Ends this one: gives the fold of the events after it, which knows what this one writes.
+    /// Creates the fold of the events after these, which knows what this one writes.
     pub(crate) fn successor(&self, projection: &Projection) -> Self {
         let mut next = Self::new(projection);
         for (view, before) in next.views.iter_mut().zip(&self.views) {
@@ -70,7 +70,7 @@ impl Accumulator {
         next
     }
 
-    /// Takes in what was folded of the events right after its own.
+    /// Adds the fold of the events right after its own.
     pub(crate) fn merge(&mut self, later: Self) {
         for (view, later) in self.views.iter_mut().zip(later.views) {
             view.merge(later);
@@ -86,7 +86,7 @@ impl Accumulator {
         self.events += later.events;
     }
 
-    /// Takes in a batch. After a refusal the fold is useless: some views may have taken in what others refused.
+    /// Applies a batch. After a refusal the fold is useless: some views may have applied what others refused.
     pub(crate) fn absorb(&mut self, batch: &IndexedPage) -> Result<(), RejectedEvent> {
         let IndexedPage { page, parked } = batch;
         for raw in page.events() {
@@ -113,7 +113,7 @@ impl Accumulator {
         }
     }
 
-    /// Takes in what is not held of one event; counts what joins those that wait.
+    /// Applies what is not parked or skipped of one event, and counts the deferred events.
     pub(crate) fn absorb_event(&mut self, raw: &StoredEvent, holds: &ParkedIndex) -> Result<(), ApplyError> {
         match holds.disposition_of(raw) {
             Disposition::Apply => self.take(&EventEnvelope::decode(raw)?),
@@ -131,7 +131,7 @@ impl Accumulator {
         }
     }
 
-    /// Takes in some campaigns' share of one event, and nothing else of it.
+    /// Applies some campaigns' share of one event, and nothing else of it.
     pub(crate) fn absorb_share(
         &mut self,
         raw: &StoredEvent,
@@ -160,12 +160,12 @@ impl Accumulator {
         waiting.last = raw.position;
     }
 
-    /// What joined those that wait.
+    /// The deferred events, by parked part.
     pub(crate) fn waiting(&self) -> &BTreeMap<(i32, ParkedKey), DeferredCount> {
         &self.waiting
     }
 
-    /// How many rows are waiting to be written.
+    /// The number of rows to write.
     pub(crate) fn rows(&self) -> usize {
         self.views.iter().map(|view| view.pending_rows()).sum()
     }

@@ -1,4 +1,5 @@
-//! Epochs and checkpoints that must exist, the logs that are ahead of them, and the compare-and-set that moves them.
+//! Creates missing epochs and checkpoints, finds the logs that are ahead of them, and moves checkpoints by
+//! compare-and-set.
 
 use event_store::follow::LogAssignment;
 use sqlx::{PgConnection, PgPool};
@@ -6,22 +7,22 @@ use sqlx::{PgConnection, PgPool};
 use super::Projection;
 use super::batch::CheckpointAdvance;
 
-/// A log that goes further than an epoch's checkpoint.
+/// An epoch whose checkpoint is behind its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaggingEpoch {
     pub(crate) workspace: i32,
     pub(crate) epoch: i32,
     pub(crate) position: i64,
     pub(crate) head: i64,
-    /// Whether it is noted that it could not go on.
+    /// Whether the log is recorded as stopped.
     pub(crate) was_stopped: bool,
-    /// Counts the changes to what of the log waits.
+    /// The number of changes to what of the log is parked.
     pub(crate) revision: i32,
-    /// Whether something of the log may wait or be left out.
+    /// Whether something of the log may be parked or skipped.
     pub(crate) may_hold: bool,
 }
 
-/// Followed epochs of the projection's own version that are behind a log of the share, by workspace.
+/// The followed epochs of the projection's own version that are behind an assigned log, by workspace.
 pub(crate) async fn pending(
     pool: &PgPool,
     projection: &Projection,
@@ -29,8 +30,8 @@ pub(crate) async fn pending(
 ) -> Result<Vec<LaggingEpoch>, sqlx::Error> {
     let mut pending = sqlx::query_as!(
         LaggingEpoch,
-        r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!", c.revision,
-                  c.revision > 0 OR EXISTS (
+        r#"SELECT c.workspace, c.epoch, c.position, h.position AS head, s.position IS NOT NULL AS "was_stopped!",
+               c.revision, c.revision > 0 OR EXISTS (
                       SELECT FROM read.skipped_events k WHERE k.projection = c.projection AND k.workspace = c.workspace
                   ) AS "may_hold!"
            FROM read.checkpoints c
@@ -49,11 +50,11 @@ pub(crate) async fn pending(
     Ok(pending)
 }
 
-/// Moves the checkpoints of one epoch. `false` if any of them is not where it was thought to be, or if something of its log
-/// was parked or let go meanwhile.
+/// Moves the checkpoints of one epoch. Returns `false` if any of them is not at its expected position, or if something
+/// of its log was parked or released meanwhile.
 ///
-/// The inner select locks the rows in order of workspace, so that two projectors never wait for each other in a circle;
-/// a row that another one moved meanwhile no longer matches.
+/// The inner select locks the rows in order of workspace, so that two projectors never deadlock. A row that another
+/// projector moved meanwhile no longer matches.
 pub(crate) async fn advance(
     conn: &mut PgConnection,
     projection: &str,
@@ -89,7 +90,7 @@ pub(crate) async fn advance(
     Ok(moved.rows_affected() == moves.len() as u64)
 }
 
-/// Counts a change to what of a log waits in one epoch, in the transaction that makes it. The row is locked, or locked here.
+/// Counts a change to what of a log is parked in one epoch, in the transaction that makes it. Locks the row.
 pub(crate) async fn bump_revision(
     conn: &mut PgConnection,
     projection: &str,
@@ -108,22 +109,22 @@ pub(crate) async fn bump_revision(
     Ok(())
 }
 
-/// Whether a projection that has no epoch yet is given one that readers see while it fills.
+/// Whether a projection without an epoch gets one that readers see while it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BootstrapPolicy {
-    /// Whatever the logs hold.
+    /// Yes, whatever the logs hold.
     AtOnce,
-    /// If the logs are so short that readers would rather see it fill than wait for a build.
+    /// Only if the logs are so short that filling it takes less time than a build.
     IfShort,
-    /// It is built aside.
+    /// No: the epoch is built in the background.
     Never,
 }
 
-/// Events that all logs together may hold for [`BootstrapPolicy::IfShort`].
+/// The largest number of events in all logs for [`BootstrapPolicy::IfShort`].
 const SHORT: i64 = 1_000;
 
-/// Sees to it that the projection has an applied epoch, if `first` lets it, and every workspace a live epoch with a checkpoint,
-/// if there is one to live on.
+/// Creates an applied epoch if `first` allows it. Then gives every workspace a live epoch with a checkpoint, if there
+/// is an epoch for it.
 pub(crate) async fn bootstrap(
     pool: &PgPool,
     projection: &Projection,
@@ -164,7 +165,8 @@ pub(crate) async fn bootstrap(
     }
     sqlx::query!(
         "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following)
-         SELECT projection, epoch, workspace, 0, true FROM read.live_epochs WHERE projection = $1 ON CONFLICT DO NOTHING",
+         SELECT projection, epoch, workspace, 0, true FROM read.live_epochs WHERE projection = $1
+         ON CONFLICT DO NOTHING",
         projection.name
     )
     .execute(&mut *tx)
@@ -172,13 +174,13 @@ pub(crate) async fn bootstrap(
     tx.commit().await
 }
 
-/// Serialises those who make, finish or drop epochs, or choose one for a workspace, until the transaction ends.
+/// Locks the epochs until the transaction ends, against everyone who creates, finishes, drops or assigns one.
 pub(crate) async fn lock_epochs(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('highwater.epochs'))").execute(conn).await?;
     Ok(())
 }
 
-/// Makes an epoch with its tables, in state `building`.
+/// Creates an epoch with its tables, in state `building`.
 pub(crate) async fn create_epoch(conn: &mut PgConnection, projection: &Projection) -> Result<i32, sqlx::Error> {
     let tables: Vec<String> = projection.tables.iter().map(|&table| table.to_owned()).collect();
     sqlx::query_scalar!(
@@ -191,12 +193,13 @@ pub(crate) async fn create_epoch(conn: &mut PgConnection, projection: &Projectio
     .await
 }
 
-/// The epoch that a new workspace starts on: the newest applied one that others live on, so that it is not one from which
-/// everybody went back.
+/// The epoch of a new workspace: the newest applied one that other workspaces read. So it is never one that every
+/// workspace has left by a rollback.
 pub(crate) async fn start_epoch(conn: &mut PgConnection, projection: &str) -> Result<Option<i32>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT e.epoch FROM read.epochs e WHERE e.projection = $1 AND e.state = 'applied'
-         ORDER BY EXISTS (SELECT FROM read.live_epochs l WHERE l.projection = $1 AND l.epoch = e.epoch) DESC, e.epoch DESC
+         ORDER BY EXISTS (SELECT FROM read.live_epochs l WHERE l.projection = $1 AND l.epoch = e.epoch) DESC,
+                  e.epoch DESC
          LIMIT 1",
         projection
     )
@@ -204,7 +207,7 @@ pub(crate) async fn start_epoch(conn: &mut PgConnection, projection: &str) -> Re
     .await
 }
 
-/// Makes the projection's first epoch, if it may be followed at once and nobody is building one.
+/// Creates the projection's first epoch, if it may be followed at once and no process is building one.
 async fn first_epoch(
     conn: &mut PgConnection,
     projection: &Projection,
@@ -227,11 +230,11 @@ async fn first_epoch(
     }
     let epoch = create_epoch(conn, projection).await?;
     mark_applied(conn, projection.name, epoch).await?;
-    tracing::info!(projection = projection.name, epoch, "made the first epoch");
+    tracing::info!(projection = projection.name, epoch, "created the first epoch");
     Ok(Some(epoch))
 }
 
-/// Marks an epoch as one that workspaces may live on.
+/// Marks an epoch as applied: workspaces may read it.
 pub(crate) async fn mark_applied(conn: &mut PgConnection, projection: &str, epoch: i32) -> Result<(), sqlx::Error> {
     sqlx::query!("UPDATE read.epochs SET state = 'applied' WHERE projection = $1 AND epoch = $2", projection, epoch)
         .execute(conn)
@@ -239,8 +242,8 @@ pub(crate) async fn mark_applied(conn: &mut PgConnection, projection: &str, epoc
     Ok(())
 }
 
-/// A live epoch without a checkpoint has applied nothing, by definition. Rows that are there all the same would be
-/// counted twice, so they go before the checkpoint starts at 0.
+/// Deletes the rows of live epochs without a checkpoint, which by definition have applied nothing. Such rows would be
+/// counted twice when the checkpoint starts at 0.
 async fn reset_orphaned_rows(conn: &mut PgConnection, projection: &Projection) -> Result<(), sqlx::Error> {
     let unmarked = sqlx::query!(
         "SELECT l.epoch, l.workspace FROM read.live_epochs l
@@ -255,7 +258,7 @@ async fn reset_orphaned_rows(conn: &mut PgConnection, projection: &Projection) -
             projection = projection.name,
             epoch = lost.epoch,
             workspace = lost.workspace,
-            "the checkpoint is missing: starting over"
+            "the checkpoint is missing: the log is applied from its start"
         );
         sqlx::query!(
             "DELETE FROM read.parked WHERE projection = $1 AND epoch = $2 AND workspace = $3",
@@ -266,7 +269,7 @@ async fn reset_orphaned_rows(conn: &mut PgConnection, projection: &Projection) -
         .execute(&mut *conn)
         .await?;
         for table in projection.tables {
-            // The shape really is dynamic: the table's name comes from the projection's constant.
+            // The statement is dynamic, because the table's name comes from the projection's constant.
             sqlx::query(&format!("DELETE FROM read.{table} WHERE epoch = $1 AND workspace = $2"))
                 .bind(lost.epoch)
                 .bind(lost.workspace)

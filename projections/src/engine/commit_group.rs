@@ -1,4 +1,5 @@
-//! Batches that share a transaction: applied together, and split to find out what fails, so that nothing else is held up.
+//! Batches that share a transaction. They are applied together, and split to isolate a failure, so that nothing else
+//! waits for it.
 
 use event_store::follow::{LaggingLog, read_page};
 use event_store::{PageLimit, StoredEvent};
@@ -12,39 +13,39 @@ use super::event::RejectedEvent;
 use super::parked::park::{self, ParkOutcome};
 use super::{Projection, parked_index};
 
-/// Folding more than this would hold up the runtime's thread.
+/// Payloads above this size are folded off the runtime's thread, which they would block.
 const INLINE_BYTES: usize = 64 * 1024;
-/// Events of a page of one log, and their payloads as stored.
+/// The limits of a page of one log: events, and bytes of their payloads as stored.
 const PAGE_EVENTS: i64 = 1_000;
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 
-/// Batches to apply in one transaction to the same epochs, which hold back the same.
+/// Batches to apply in one transaction to the same epochs, under the same parked index.
 pub(crate) struct CommitGroup {
     pub(crate) epochs: Vec<i32>,
     pub(crate) batches: Vec<IndexedPage>,
 }
 
-/// What applying a group came to.
+/// The outcome of a group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupOutcome {
-    /// Logs whose checkpoints moved.
+    /// The logs whose checkpoints moved.
     pub(crate) moved: Vec<i32>,
-    /// Transactions that moved them.
+    /// The transactions that moved them.
     pub(crate) transactions: u64,
-    /// Events that they applied.
+    /// The events that were applied.
     pub(crate) events: u64,
-    /// Parts that were parked.
+    /// The parts that were parked.
     pub(crate) parked: usize,
-    /// Another projector was faster somewhere.
+    /// Another projector moved a checkpoint first.
     pub(crate) conflict: bool,
-    /// Logs that cannot go on, and in which epochs.
+    /// The events at which logs stopped, and in which epochs.
     pub(crate) stopped: Vec<(Vec<i32>, RejectedEvent)>,
 }
 
-/// What is left to be done with a group of which something failed.
+/// The work that is left of a group after a failure.
 type Remainder = (Vec<CommitGroup>, Option<PoisonEvent>);
 
-/// An event that is refused, right after the checkpoints of these epochs.
+/// A refused event, right after the checkpoints of these epochs.
 struct PoisonEvent {
     epochs: Vec<i32>,
     event: StoredEvent,
@@ -70,8 +71,8 @@ pub(crate) async fn apply_page(
     apply(pool, projection, CommitGroup { epochs: vec![epoch], batches: vec![batch] }, &CommitNotifier::default()).await
 }
 
-/// Applies a group. What is refused is parked, and the log goes on. A log stops at a gap in its positions, or when more than
-/// [`MOST_PARTS`](super::parked::MOST_PARTS) of its parts would be parked.
+/// Applies a group. Refused events are parked, and the log continues. A log stops at a gap in its positions, or when
+/// more than [`MOST_PARTS`](super::parked::MOST_PARTS) of its parts would be parked.
 pub(crate) async fn apply(
     pool: &PgPool,
     projection: &'static Projection,
@@ -111,7 +112,7 @@ pub(crate) async fn apply(
 }
 
 impl CommitGroup {
-    /// Sets the logs aside that cannot go on. `None` if nothing is left.
+    /// Removes and reports the logs that are stopped. `None` if nothing is left.
     fn remove_stopped_logs(self, outcome: &mut GroupOutcome) -> Option<Self> {
         let Self { epochs, batches } = self;
         let (batches, empty): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| !batch.page.events().is_empty());
@@ -120,7 +121,7 @@ impl CommitGroup {
         (!batches.is_empty()).then_some(Self { epochs, batches })
     }
 
-    /// Keeps what stands before the refused event; takes that event out, if nothing does.
+    /// Keeps the events before the refused one. If there is none, takes the refused event out.
     fn isolate(mut self, refused: &RejectedEvent) -> Remainder {
         let Some(place) = self.batches.iter().position(|batch| batch.page.workspace == refused.workspace) else {
             return (vec![self], None);
@@ -134,15 +135,15 @@ impl CommitGroup {
         (vec![self], Some(poison))
     }
 
-    /// One group per epoch: an old epoch must not hold up the live one.
+    /// Splits the group by epoch, because an old epoch must not block the live one.
     fn split_epochs(self) -> Vec<Self> {
         let Self { epochs, batches } = self;
         let copy = || batches.iter().map(IndexedPage::copy).collect();
         epochs.iter().map(|&epoch| Self { epochs: vec![epoch], batches: copy() }).collect()
     }
 
-    /// The parts of a group whose rows the database refuses: epochs, then logs, then halves of a log's events, until one
-    /// event is left, which is the one that is refused.
+    /// Splits a group whose rows the database refuses. The order is: epochs, then logs, then halves of a log's events.
+    /// The last single event is the refused one.
     fn split_rows(mut self) -> Remainder {
         if self.epochs.len() > 1 {
             return (self.split_epochs(), None);
@@ -187,7 +188,7 @@ impl PoisonEvent {
     }
 }
 
-/// Folds a group, away from the runtime's threads if it is large. A refusal gives the group back, to be cut.
+/// Folds a group, off the runtime's threads if it is large. A refusal returns the group, to be split.
 async fn fold(
     projection: &'static Projection,
     group: CommitGroup,
@@ -198,7 +199,7 @@ async fn fold(
     }
     match tokio::task::spawn_blocking(move || fold_here(projection, group)).await {
         Ok(folded) => folded,
-        // Never cancelled, so it panicked: a bug, which goes on its way.
+        // The task is never cancelled, so it panicked: the panic continues here.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -1,17 +1,17 @@
-//! What a comparison may find.
+//! The differences that a comparison of rows finds.
 
 use std::fmt;
 
-/// A row of the live tables that is not what the log says.
+/// A row of the live tables that differs from the rebuilt one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Whose row.
+    /// The workspace of the row.
     pub workspace: i32,
     /// The table, in schema `read`.
     pub table: &'static str,
     /// The row's key, without epoch and workspace.
     pub key: Vec<Cell>,
-    /// What is wrong with it.
+    /// How the row differs.
     pub row: RowDifference,
 }
 
@@ -38,11 +38,11 @@ pub enum RowDifference {
 /// A column that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Its name.
+    /// The column's name.
     pub column: String,
-    /// What the live row has.
+    /// The value of the live row.
     pub live: Option<String>,
-    /// What the rebuilt row has.
+    /// The value of the rebuilt row.
     pub rebuilt: Option<String>,
 }
 

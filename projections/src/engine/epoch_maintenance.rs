@@ -1,5 +1,5 @@
-//! Background maintenance of a projector: builds an epoch that its version of a projection lacks, and drops epochs past
-//! their retention. One projector at a time holds a projection's lock.
+//! Background maintenance of a projector. It builds an epoch that its version of a projection lacks, and drops epochs
+//! past their retention. One projector at a time holds a projection's lock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::rebuild::{ReplayMemory, ReplayProgress};
 use super::replay::{self, ReplayOutcome};
 use super::{Projection, Registry};
 
-/// How much of a build is told at once, in hundredths.
+/// The step, in hundredths, at which a build logs its progress.
 const REPORT_EVERY: i64 = 10;
 
-/// How a projector looks after epochs.
+/// The configuration of epoch maintenance.
 #[derive(Debug, Clone)]
 pub struct EpochMaintenance {
-    /// Tells when an old epoch's time has come.
+    /// The clock that drop dates refer to.
     pub clock: SharedClock,
-    /// Who builds what this version of a projection lacks.
+    /// Who builds a missing epoch.
     pub rebuild: RebuildMode,
-    /// What building one may hold of the memory.
+    /// The memory limit of a build.
     pub memory: ReplayMemory,
-    /// How often it is looked whether something is to be built or dropped.
+    /// The interval between the checks.
     pub every: Duration,
 }
 
@@ -50,7 +50,7 @@ impl EpochMaintenance {
     }
 }
 
-/// Looks after every projection until shutdown.
+/// Maintains the epochs of every projection until shutdown.
 pub(crate) async fn run(
     pool: &PgPool,
     registry: Registry,
@@ -63,7 +63,7 @@ pub(crate) async fn run(
     join_all(each).await;
 }
 
-/// What fails is tried again at the next look.
+/// Maintains the epochs of one projection until shutdown. A failure is retried at the next tick.
 async fn maintain(
     pool: &PgPool,
     projection: &'static Projection,
@@ -81,7 +81,7 @@ async fn maintain(
             tracing::warn!(
                 projection = projection.name,
                 error = &error as &dyn std::error::Error,
-                "the projection's epochs could not be looked after"
+                "the maintenance of the projection's epochs failed"
             );
         }
     }

@@ -1,23 +1,23 @@
-//! Why rows were not written, and why an epoch was not rebuilt or not switched to.
+//! Errors of writes, and of replays and switches.
 
 use thiserror::Error;
 
 use super::difference::Difference;
 use super::event::RejectedEvent;
 
-/// Why a view did not write.
+/// The error of a view that did not write.
 #[derive(Debug, Error)]
 pub enum WriteError {
-    /// An event does not fit the rows that are there.
+    /// An event that contradicts the stored rows.
     #[error(transparent)]
     Refused(#[from] RejectedEvent),
-    /// The database said no, or did not answer.
+    /// An error of the database or of the connection to it.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
 
 impl WriteError {
-    /// Whether what was to be written is refused, rather than that the database failed.
+    /// Whether the data is refused, rather than that the database failed.
     pub(crate) fn is_data_error(&self) -> bool {
         match self {
             Self::Refused(_) => true,
@@ -26,9 +26,9 @@ impl WriteError {
     }
 }
 
-/// Whether the database refused what it was given, rather than failed: trying again would change nothing.
-/// Classes 21 (cardinality violation), 22 (data exception), 23 (constraint violation) and 54 (limit exceeded), and rows of the
-/// same log that this code cannot read back.
+/// Whether the database refused the data, so that a retry would change nothing. These are classes 21 (cardinality
+/// violation), 22 (data exception), 23 (constraint violation) and 54 (limit exceeded), and rows of the same log that
+/// this code cannot read back.
 pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
     if matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }) {
         return true;
@@ -37,48 +37,49 @@ pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["21", "22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
-/// Why a replay did not complete. Workspaces that had switched stay on the new epoch; the next replay goes on from here.
+/// The error of a replay that did not complete. Workspaces that had switched stay on the new epoch, and the next replay
+/// continues from here.
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// No projection has this name.
     #[error("there is no projection {0:?}")]
     UnknownProjection(String),
-    /// Workspaces that were named are not there.
+    /// The requested workspaces do not exist.
     #[error("there is no workspace {}", numbers(.0))]
     UnknownWorkspaces(Vec<i32>),
     /// Another process replays this projection.
     #[error("another replay of this projection is running")]
     AlreadyRunning,
-    /// A log has a hole, or too much of it is parked; the other logs were rebuilt.
+    /// A log has a hole, or too much of it is parked. The other logs were rebuilt.
     #[error("a log could not be replayed")]
     Stopped(#[source] RejectedEvent),
     /// The new epoch of a workspace was filled, but the workspace was not switched to it. The others were.
     #[error("workspace {workspace} was not switched to the new epoch")]
     SwitchBlocked {
-        /// Which.
+        /// The workspace.
         workspace: i32,
         /// Why.
         #[source]
         reason: SwitchBlocked,
     },
-    /// There is nothing to go back to.
+    /// The workspace has no older epoch for a rollback.
     #[error("workspace {0} has no older epoch to go back to")]
     NoWayBack(i32),
-    /// The older epoch was built by another version of the projection, and only that version can bring it up to date.
+    /// The older epoch was built by another version of the projection. Only that version can bring it up to date.
     #[error(
-        "workspace {workspace} cannot go back: version {version} of the projection built epoch {epoch}, which stands at \
+        "workspace {workspace} cannot go back: version {version} of the projection built epoch {epoch}, which is at \
          position {position} of {live}; let a projector of that version catch up first"
     )]
     OldVersionBehind {
-        /// Whose readers would go back.
+        /// The workspace.
         workspace: i32,
-        /// To which epoch.
+        /// The epoch of the rollback.
         epoch: i32,
-        /// Which version built it.
+        /// The version that built it.
         version: i32,
-        /// How far it has come.
+        /// Its checkpoint.
         position: i64,
-        /// How far the live one has come.
+        /// The checkpoint of the live epoch.
         live: i64,
     },
     /// The database failed.
@@ -86,7 +87,7 @@ pub enum ReplayError {
     Database(#[from] sqlx::Error),
 }
 
-/// How a filled epoch is unlike the live one, so that nobody should read it before somebody has looked.
+/// Why a workspace was not switched: the filled epoch differs from the live one, or could not be compared with it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SwitchBlocked {
     /// More parts of the log are parked.
@@ -100,22 +101,22 @@ pub enum SwitchBlocked {
     /// The same version of the projection gave another number of rows.
     #[error("the new epoch has {filled} rows in {table}, the live one, of the same version, has {live}")]
     Rows {
-        /// Of which table.
+        /// The table.
         table: &'static str,
         /// In the live epoch.
         live: i64,
         /// In the new one.
         filled: i64,
     },
-    /// Rows differ, as a comparison found that was asked for.
+    /// The requested comparison found rows that differ.
     #[error("{rows} of its rows differ between the live epoch and the new one, the first: {first}")]
     Differs {
         /// How many.
         rows: u64,
-        /// One of them.
+        /// The first of them.
         first: Box<Difference>,
     },
-    /// A comparison was asked for and cannot be made.
+    /// The requested comparison is not possible.
     #[error("its new rows cannot be compared with the live ones: {reason}")]
     Unverified {
         /// Why.

@@ -1,4 +1,4 @@
-//! A decoded event, and why one is refused.
+//! A decoded event, and the reasons to refuse one.
 
 use std::collections::BTreeSet;
 
@@ -15,36 +15,36 @@ use thiserror::Error;
 /// An event as a view sees it.
 #[derive(Debug, Clone)]
 pub struct EventEnvelope<'a> {
-    /// Whose log it is in.
+    /// The workspace of the log.
     pub workspace: i32,
-    /// Where in that log.
+    /// The position in the log.
     pub position: i64,
     /// The stream, named `<workspace>/<id>`.
     pub stream_id: &'a str,
-    /// Where in that stream: after this event the stream's version is this.
+    /// The place in the stream: after this event, the stream's version is this.
     pub sequence: i64,
-    /// When it was taken into the log.
+    /// When it was appended to the log.
     pub recorded_at: DateTime<Utc>,
-    /// Who, why, when, as it is stored: views that want it read it with [`EventEnvelope::metadata`], the others need not pay.
+    /// The metadata as stored. A view that needs it calls [`EventEnvelope::metadata`]; the others save the parsing.
     pub stored_metadata: &'a str,
-    /// What happened. Of a batch, what is to be taken: a share of it that waits or is left out is not there.
+    /// The event. A batch lacks the shares that are parked or skipped.
     pub event: Event,
-    /// The places in the batch of the items that are there, if some are not.
+    /// The places in the recorded batch of the items that are left, if some were removed.
     places: Option<Vec<usize>>,
 }
 
-/// What the command side noted of the request that an event came by. `None` where it did not say.
+/// The request that an event came by, as the command side recorded it. A member that was not recorded is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RequestMetadata {
-    /// Who sent the request. An actor of an unknown kind is `None`: it is no reason to hold numbers back.
+    /// Who sent the request. An actor of an unknown kind is `None`, because numbers must not wait for it.
     #[serde(deserialize_with = "known_actor")]
     pub actor: Option<Actor>,
-    /// The trace: the same for everything that one flow did.
+    /// The trace, which is the same for all of one flow.
     pub correlation_id: Option<String>,
     /// The span that caused the request.
     pub causation_id: Option<String>,
-    /// The request itself, as W3C Trace Context names it.
+    /// The request, in the form of W3C Trace Context.
     pub traceparent: Option<String>,
 }
 
@@ -52,55 +52,55 @@ fn known_actor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Acto
     Ok(Option::<String>::deserialize(deserializer)?.and_then(|actor| actor.parse().ok()))
 }
 
-/// Why an event cannot be applied, or a log not be followed further.
+/// Why an event cannot be applied, or a log cannot be followed further.
 #[derive(Debug, Error)]
 pub enum ApplyError {
-    /// The log has no event at this position, but later ones.
+    /// The log lacks this position, but has later ones.
     #[error("the log has a hole here")]
     Hole,
-    /// The stored event is none that this code can read.
+    /// This code cannot decode the stored event.
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The stream's name holds no campaign id.
     #[error("the stream {0:?} is not named after a campaign")]
     StreamId(String),
-    /// A statement's bucket is none of its grain and zone.
+    /// A statement's bucket does not fit its grain and zone.
     #[error("a statement's bucket is not valid")]
     Bucket(#[from] BucketError),
-    /// An observation names a campaign by an index that the batch does not have.
+    /// An observation refers to a campaign by an index that the batch does not have.
     #[error("an observation names campaign {index} of {campaigns}")]
     CampaignIndex {
-        /// What it names.
+        /// The index.
         index: usize,
-        /// How many the batch has.
+        /// The number of the batch's campaigns.
         campaigns: usize,
     },
-    /// A campaign changed that was never created.
+    /// A campaign changed before it was created.
     #[error("campaign {0} changed before it was created")]
     NotCreated(CampaignId),
-    /// So many parts of the log are parked that this is no matter of single events any more.
+    /// Too many parts of the log are parked: the cause is not single events.
     #[error("too many parts of the log are parked, the last one because: {0}")]
     TooManyParked(String),
-    /// The database does not take the rows that this event makes.
+    /// The database refuses the rows of this event.
     #[error("the database refuses its rows")]
     Rows(#[source] sqlx::Error),
 }
 
-/// A refusal, and of which event.
+/// A refused event, and the reason.
 #[derive(Debug, Error)]
 #[error("workspace {workspace}, position {position}: {reason}")]
 pub struct RejectedEvent {
-    /// Whose log.
+    /// The workspace of the log.
     pub workspace: i32,
-    /// The event that cannot be passed.
+    /// The event's position.
     pub position: i64,
-    /// Why.
+    /// The reason.
     #[source]
     pub reason: ApplyError,
 }
 
 impl RejectedEvent {
-    /// Whether there is an event, and it is refused: then it can be parked.
+    /// Whether it can be parked: the event exists and is refused.
     pub(crate) fn is_parkable(&self) -> bool {
         !matches!(self.reason, ApplyError::Hole | ApplyError::TooManyParked(_))
     }
@@ -122,17 +122,19 @@ impl<'a> EventEnvelope<'a> {
         })
     }
 
-    /// Who did it, and in which flow. Metadata of another shape says nothing: it is no reason to hold numbers back.
+    /// The request that caused the event. Metadata of another shape counts as empty, because numbers must not wait for
+    /// it.
     pub fn metadata(&self) -> RequestMetadata {
         serde_json::from_str(self.stored_metadata).unwrap_or_default()
     }
 
-    /// The place in its batch, as recorded, of the item that is the `n`th here.
+    /// The place in the recorded batch of the `n`th item of this event.
     pub fn item_index(&self, n: usize) -> usize {
         self.places.as_ref().map_or(n, |places| places.get(n).copied().unwrap_or(n))
     }
 
-    /// The campaigns that a batch has numbers of. `None` if it is no batch, or names one that it does not list.
+    /// The campaigns of a batch that has numbers for them. `None` for other events, and for a batch with an invalid
+    /// index.
     pub(crate) fn campaigns(&self) -> Option<BTreeSet<CampaignId>> {
         match &self.event {
             Event::Observations(batch) => {
@@ -143,7 +145,7 @@ impl<'a> EventEnvelope<'a> {
         }
     }
 
-    /// Takes some campaigns' share out of a batch.
+    /// Removes some campaigns' share from a batch.
     pub(crate) fn exclude_campaigns(&mut self, is_out: impl Fn(CampaignId) -> bool) {
         let mut places = Vec::new();
         let mut place = 0;
@@ -166,7 +168,7 @@ impl<'a> EventEnvelope<'a> {
         self.places = Some(places);
     }
 
-    /// The campaign whose stream this is.
+    /// The campaign of the event's stream.
     pub fn campaign(&self) -> Result<CampaignId, ApplyError> {
         let id = self.stream_id.split_once('/').and_then(|(_, id)| id.parse().ok());
         id.ok_or_else(|| ApplyError::StreamId(self.stream_id.to_owned()))
@@ -174,7 +176,7 @@ impl<'a> EventEnvelope<'a> {
 }
 
 impl ApplyError {
-    /// The reason with all that caused it, in one line.
+    /// The reason with its causes, in one line.
     pub(crate) fn full_text(&self) -> String {
         error_chain(self)
     }

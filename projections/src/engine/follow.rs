@@ -1,4 +1,4 @@
-//! Keeps every log's rows up to date.
+//! Keeps the rows of every log up to date.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,18 +19,18 @@ use super::epoch_maintenance::{self, EpochMaintenance};
 use super::event::RejectedEvent;
 use super::poll::{LogFollower, PollResult};
 
-/// How to follow the logs.
+/// The configuration of a projector.
 #[derive(Clone)]
 pub struct ProjectorConfig {
     /// The projections that are kept up to date.
     pub registry: Registry,
-    /// How often the logs are looked at though nobody said that they moved.
+    /// How often the logs are polled without a notification.
     pub poll: Duration,
-    /// Where this process runs, for people who look for it.
+    /// The process and host name, for operators.
     pub name: String,
-    /// What it may apply.
+    /// The leases, which decide the logs that it may apply.
     pub leases: Leases,
-    /// What it does beside following. Without it, nothing is built in the background or dropped.
+    /// Epoch maintenance. Without it, nothing is built or dropped in the background.
     pub upkeep: Option<EpochMaintenance>,
 }
 
@@ -40,7 +40,7 @@ impl ProjectorConfig {
         Self::with_lease(registry, projector, name, LeaseConfig::default())
     }
 
-    /// The same, with leases that last otherwise.
+    /// The defaults, with another lease configuration.
     pub fn with_lease(registry: Registry, projector: Uuid, name: String, lease: LeaseConfig) -> Self {
         let consumers = registry.iter().map(|projection| projection.consumer()).collect();
         let leases = Leases::new(projector, consumers, lease);
@@ -51,7 +51,7 @@ impl ProjectorConfig {
 /// Why the logs could not be followed.
 #[derive(Debug, Error)]
 pub enum ProjectorError {
-    /// A log has an event that cannot be passed.
+    /// A log has an event that can be neither applied nor parked.
     #[error("a projection stopped following a log")]
     Stopped(#[source] RejectedEvent),
     /// The database failed.
@@ -59,14 +59,14 @@ pub enum ProjectorError {
     Database(#[from] sqlx::Error),
 }
 
-/// Follows this process's share of the logs until shutdown, and gives it back then. Whatever fails is retried; only shutdown
-/// ends it.
+/// Follows this process's share of the logs until shutdown, and then gives it back. Every failure is retried: only
+/// shutdown ends it.
 pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationToken) -> Result<(), ProjectorError> {
     metrics::describe_counter!("highwater_projection_batches_total", "Transactions that moved checkpoints.");
     metrics::describe_counter!("highwater_projection_events_total", "Events applied.");
     let ProjectorConfig { registry, poll, name, leases, upkeep } = config;
     let notifier = CommitNotifier::default();
-    // Where nobody builds aside, readers see the first epoch fill.
+    // Without background builds, readers see the first epoch fill.
     let first = if upkeep.is_some() { BootstrapPolicy::IfShort } else { BootstrapPolicy::AtOnce };
     let mut grown = Vec::new();
     let followers = registry.iter().map(|&projection| {
@@ -97,7 +97,7 @@ pub async fn run(pool: PgPool, config: ProjectorConfig, shutdown: CancellationTo
     Ok(())
 }
 
-/// Hands a listener's wake-ups on until shutdown.
+/// Forwards a listener's notifications until shutdown.
 async fn wake(mut listener: NotificationListener, sleepers: &[Arc<Notify>], shutdown: &CancellationToken) {
     while shutdown.run_until_cancelled(listener.changed()).await.is_some() {
         for sleeper in sleepers {
@@ -106,7 +106,8 @@ async fn wake(mut listener: NotificationListener, sleepers: &[Arc<Notify>], shut
     }
 }
 
-/// Applies everything that is committed now, then returns. An error if a log cannot be followed to its end; the others are.
+/// Applies everything that is committed now, then returns. If a log cannot be followed to its end, the result is an
+/// error, and the other logs are applied all the same.
 pub(crate) async fn catch_up(pool: &PgPool, registry: Registry) -> Result<(), ProjectorError> {
     let mut first_stopped = None;
     for &projection in registry {

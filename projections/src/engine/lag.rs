@@ -1,6 +1,6 @@
-//! How far the rows are behind the true heads, measured beside the work by every process, whatever else that does: so it is
-//! told when the work stands still, and told truly. What is shown is made when somebody looks: ages grow on though the
-//! measuring fails, and how old the measurement is stands beside them.
+//! The lag of the rows behind the true heads. Every process measures it, independent of the projectors, so the lag is
+//! reported correctly while they stand still. Ages are computed when they are read. So they grow while the measuring
+//! fails, and the age of the measurement is reported beside them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,12 +17,13 @@ use super::status::{LogStatus, behind};
 use super::verify::{LastVerified, last_verified};
 use super::{Projection, Registry, projectors};
 
-/// Logs that have gauges of their own, by projection: those that are furthest behind. The others are in the sums.
+/// The number of logs with gauges of their own, by projection: those that are furthest behind. The others are in the
+/// sums.
 const SHOWN: usize = 10;
 /// A measurement that takes longer has failed.
 const MEASURED_WITHIN: Duration = Duration::from_secs(10);
 
-/// The last measurement of this process. Clones look at the same.
+/// The last measurement of this process. Clones share it.
 #[derive(Debug, Clone)]
 pub struct LagMonitor(Arc<Shared>);
 
@@ -35,35 +36,35 @@ struct Shared {
     verified: Mutex<Vec<LastVerified>>,
 }
 
-/// How one projection stands to all logs.
+/// The lag of one projection over all logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectionLag {
-    /// Which.
+    /// Its name.
     pub projection: &'static str,
-    /// How many logs there are.
+    /// The number of logs.
     pub logs: i64,
-    /// How many living projectors follow it.
+    /// The number of living projectors that follow it.
     pub projectors: usize,
-    /// How many parts of logs wait because they cannot be applied.
+    /// The number of parked parts of logs.
     pub parked: i64,
-    /// Those logs that are behind or cannot go on.
+    /// The logs that are behind or stopped.
     pub behind: Vec<LogStatus>,
     consumer: String,
 }
 
-/// Why nothing was measured.
+/// Why the lag was not measured.
 #[derive(Debug, Error)]
 pub enum MeterError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
-    /// It took too long.
+    /// The timeout passed.
     #[error("the database did not answer in time")]
     TooSlow,
 }
 
 impl LagMonitor {
-    /// Nothing is measured yet. `clock` tells the age of events that are not applied.
+    /// A monitor without a measurement. `clock` gives the age of events that are not applied.
     pub fn new(registry: Registry, clock: SharedClock) -> Self {
         Self(Arc::new(Shared {
             registry,
@@ -106,23 +107,23 @@ impl LagMonitor {
         Ok(())
     }
 
-    /// The last measurement; `None` if none has succeeded yet.
+    /// The last measurement; `None` before the first success.
     pub fn last(&self) -> Option<Arc<Vec<ProjectionLag>>> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, all)| Arc::clone(all))
     }
 
-    /// How old the last measurement is; before the first, for how long there has been none.
+    /// The age of the last measurement; before the first, the time since the start.
     pub fn age(&self) -> Duration {
         let last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().map_or(self.0.made_at, |(measured_at, _)| *measured_at).elapsed()
     }
 
-    /// What the clock says that the ages are told by.
+    /// The time of the monitor's clock, which the ages refer to.
     pub fn now(&self) -> DateTime<Utc> {
         self.0.clock.now()
     }
 
-    /// Sets the gauges of the lag and of what was verified, for whoever looks at them now. Their labels come and go.
+    /// Sets the gauges of the lag and of verification, for a scrape. Their labels come and go.
     pub fn set_gauges(&self) {
         metrics::describe_gauge!(
             "highwater_projection_measured_age_seconds",
@@ -157,13 +158,13 @@ async fn lag_of(pool: &PgPool, projection: &Projection) -> Result<ProjectionLag,
 }
 
 impl ProjectionLag {
-    /// Those of the logs behind that belong to the process with these leases.
+    /// The logs behind that are assigned to the process with these leases.
     pub fn owned_by<'a>(&'a self, leases: &Leases) -> impl Iterator<Item = &'a LogStatus> {
         let share = leases.assignment(&self.consumer);
         self.behind.iter().filter(move |log| share.has(log.workspace))
     }
 
-    /// How many logs cannot go on.
+    /// The number of stopped logs.
     pub fn stopped(&self) -> usize {
         self.behind.iter().filter(|log| log.stopped.is_some()).count()
     }

@@ -1,4 +1,4 @@
-//! Locks in the database: the advisory lock of a session, and statements that are tried again when a lock does not come in time.
+//! Locks in the database: a session's advisory lock, and statements that are retried when a lock does not come in time.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use event_store::follow::Backoff;
 use sqlx::postgres::PgQueryResult;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
-/// How long others may have to queue behind one try.
+/// How long one try waits for a lock, and so how long other sessions may queue behind it.
 const LOCK_TIMEOUT: &str = "50ms";
 
-/// A session that holds an advisory lock. It ends with the session, also when this is dropped.
+/// A session that holds an advisory lock. The lock ends with the session, also when this is dropped.
 pub(crate) struct SessionLock(PgConnection);
 
 impl SessionLock {
@@ -22,8 +22,7 @@ impl SessionLock {
         Ok(is_ours.then_some(Self(session)))
     }
 
-    /// Gives the lock back, so that whoever comes next finds it free. The end of the session alone would do so, but only some
-    /// time later.
+    /// Releases the lock at once. Closing the session alone would release it only some time later.
     pub(crate) async fn release(mut self) {
         let unlocked = sqlx::query!("SELECT pg_advisory_unlock_all()").execute(&mut self.0).await;
         if let Err(error) = unlocked.and(self.0.close().await) {
@@ -32,7 +31,8 @@ impl SessionLock {
     }
 }
 
-/// Tries of a statement that needs a strong lock: each waits for it only shortly, so that nobody queues behind it for long.
+/// The tries of a statement that needs a strong lock. Each try waits only shortly, so that no session queues behind it
+/// for long.
 pub(crate) struct ShortLockWaits {
     left: u32,
     backoff: Backoff,
@@ -43,7 +43,7 @@ impl ShortLockWaits {
         Self { left: attempts, backoff: Backoff::up_to(Duration::from_secs(1)) }
     }
 
-    /// Begins the transaction of the next try. `None` if there is none left.
+    /// Begins the transaction of the next try. `None` if no try is left.
     pub(crate) async fn begin(&mut self, pool: &PgPool) -> Result<Option<Transaction<'static, Postgres>>, sqlx::Error> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
@@ -52,7 +52,7 @@ impl ShortLockWaits {
         Ok(Some(tx))
     }
 
-    /// Commits a try. `false` if the lock did not come in time: after a wait, the next one may begin.
+    /// Commits a try. Returns `false` after a wait if the lock did not come in time, and the next try may begin.
     pub(crate) async fn finish(
         &mut self,
         tx: Transaction<'static, Postgres>,

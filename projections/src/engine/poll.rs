@@ -1,4 +1,5 @@
-//! One round over the logs that are behind: a page of each, the pages of many logs in one transaction.
+//! One round over the logs that are behind. It takes a page of each, and applies the pages of many logs in one
+//! transaction.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,16 +19,16 @@ use super::parked::retry_schedule::RetrySchedule;
 use super::parked_index::{self, ParkedIndex};
 use super::stop::StoppedLogs;
 
-/// Logs that share a transaction at most.
+/// The most logs that share a transaction.
 const LOGS_TOGETHER: usize = 64;
-/// What the pages of logs that share a transaction may have together.
+/// The limit of all pages that share a transaction.
 const PAGES_TOGETHER: PageLimit = PageLimit { events: 4_000, bytes: 8 * 1024 * 1024 };
 
 /// Follows the logs for one projection.
 pub(crate) struct LogFollower {
     pool: PgPool,
     projection: &'static Projection,
-    /// How a projection without epochs gets its first one.
+    /// Whether a projection without an epoch gets its first one at once.
     first: BootstrapPolicy,
     share: LogAssignment,
     notifier: CommitNotifier,
@@ -35,19 +36,19 @@ pub(crate) struct LogFollower {
     retries: RetrySchedule,
 }
 
-/// What a round came to.
+/// The outcome of a round.
 #[derive(Debug, Default)]
 pub(crate) struct PollResult {
-    /// Some checkpoint moved, so there may be more to do.
+    /// Some checkpoint moved, so there may be more to apply.
     pub(crate) moved: bool,
-    /// Another projector was faster somewhere.
+    /// Another projector moved a checkpoint first.
     pub(crate) conflict: bool,
-    /// A log that cannot go on.
+    /// The event at which a log stopped.
     pub(crate) stopped: Option<RejectedEvent>,
 }
 
-/// A log behind which some epochs are, all at the same position and with the same held back: its page is read and folded once
-/// for them.
+/// A log that some epochs are behind, all at the same position and with the same parked index. Its page is read and
+/// folded once for all of them.
 #[derive(Debug, PartialEq, Eq)]
 struct PendingLog {
     log: LaggingLog,
@@ -87,8 +88,8 @@ impl LogFollower {
             if !self.share.heartbeat() {
                 return Ok(round);
             }
-            // Read to the end before anything is applied: a page that is being read holds a connection, and waiting for
-            // another one meanwhile could be for ever.
+            // All pages are read before anything is applied. A read in progress holds a connection, and waiting for
+            // another one meanwhile could deadlock.
             let logs: Vec<LaggingLog> = together.iter().map(|pending| pending.log).collect();
             let pages = read_pages(&self.pool, &logs, PAGES_TOGETHER).await?;
             let mut groups: BTreeMap<(&[i32], bool), Vec<IndexedPage>> = BTreeMap::new();
@@ -106,7 +107,7 @@ impl LogFollower {
         Ok(round)
     }
 
-    /// What is held back of each log.
+    /// Adds the parked index of each log.
     async fn with_holds(
         &self,
         pending: Vec<LaggingEpoch>,
@@ -120,7 +121,7 @@ impl LogFollower {
             parked_index::load(&mut conn, self.projection.name, &epochs, &workspaces).await?
         };
         let with_holds = pending.into_iter().map(|log| {
-            // The revision was read before what is held: if that changed in between, the checkpoint does not move.
+            // The revision was read before the index. If the index changed in between, the checkpoint does not move.
             let mut holds = loaded.remove(&(log.epoch, log.workspace)).unwrap_or_default();
             holds.revision = log.revision;
             (log, Arc::new(holds))
@@ -128,7 +129,7 @@ impl LogFollower {
         Ok(with_holds.collect())
     }
 
-    /// Applies a group and notes what became of it. Gives the logs that moved.
+    /// Applies a group and records its outcome. Returns the logs that advanced.
     async fn apply(&mut self, group: CommitGroup, round: &mut PollResult) -> Result<Vec<i32>, sqlx::Error> {
         let outcome = commit_group::apply(&self.pool, self.projection, group, &self.notifier).await?;
         round.moved |= !outcome.moved.is_empty();
@@ -159,13 +160,13 @@ impl Consumer for LogFollower {
         Ok(if moved || conflict { Round::Moved } else { Round::Idle })
     }
 
-    /// When something that could not go on should be tried again.
+    /// When the next retry is due, of a stopped log or a parked part.
     fn next_retry(&self) -> Option<Instant> {
         self.stops.next_retry().into_iter().chain(self.retries.next_retry()).min()
     }
 }
 
-/// Joins epochs that are behind the same log at the same position, and hold back the same.
+/// Joins epochs that are behind the same log at the same position with the same parked index.
 fn merge(pending: Vec<(LaggingEpoch, Arc<ParkedIndex>)>) -> Vec<PendingLog> {
     let mut behind: Vec<PendingLog> = Vec::new();
     for (epoch, holds) in pending {

@@ -1,4 +1,4 @@
-//! The projector processes of a database: who shares the logs of each projection.
+//! The projector processes of a database, which share the logs of each projection.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use super::{PROJECTION_CONSUMER, Projection, Registry};
 pub struct ProjectorStatus {
     /// Its id, new at each start.
     pub projector: Uuid,
-    /// Where it runs, for people.
+    /// The process and host name, for operators.
     pub name: String,
-    /// Since when it takes part.
+    /// When it started.
     pub started_at: DateTime<Utc>,
-    /// When it last said that it lives, by the database's clock.
+    /// When it last renewed its leases, by the database's clock.
     pub renewed_at: DateTime<Utc>,
     /// How long ago that is.
     pub silent_for: Duration,
-    /// Whether it has a share of the logs. One that does not was killed, is frozen or cut off, or stands still.
+    /// Whether it has a share of the logs. A projector without one was killed, is frozen, is cut off, or hangs.
     pub is_living: bool,
-    /// What it follows: each projection with its version.
+    /// The projections that it follows, with their versions.
     pub follows: Vec<String>,
-    /// How many logs belong to it, by projection.
+    /// The number of its logs, by projection.
     pub logs: Vec<(&'static str, usize)>,
 }
 
-/// Every projector that takes part or did so within the last hour, the oldest first.
+/// Every projector that renewed its leases within the last hour, the oldest first.
 pub(crate) async fn projectors(pool: &PgPool, registry: Registry) -> Result<Vec<ProjectorStatus>, sqlx::Error> {
     let mut leases = follow::leases(pool).await?;
     leases.retain(|lease| followed(&lease.consumer).is_some());
@@ -66,7 +66,7 @@ pub(crate) async fn projectors(pool: &PgPool, registry: Registry) -> Result<Vec<
     Ok(projectors)
 }
 
-/// Sets the gauges of this process, for whoever looks at them now.
+/// Sets the gauges of this process, for a scrape.
 pub fn set_lease_gauges(leases: &Leases) {
     metrics::describe_gauge!("highwater_projector_silence_seconds", "For how long this projector has not got on.");
     metrics::describe_gauge!("highwater_projector_lease", "1 while this projector has a share of the logs.");
@@ -74,7 +74,7 @@ pub fn set_lease_gauges(leases: &Leases) {
     metrics::gauge!("highwater_projector_lease").set(f64::from(u8::from(leases.holds())));
 }
 
-/// How many living projectors share the logs of a projection.
+/// The number of living projectors that share the logs of a projection.
 pub(crate) async fn count_living(pool: &PgPool, projection: &Projection) -> Result<usize, sqlx::Error> {
     Ok(living(&follow::leases(pool).await?, projection).len())
 }
@@ -84,7 +84,7 @@ fn living(leases: &[LeaseStatus], projection: &Projection) -> Vec<Uuid> {
     leases.iter().filter(|lease| lease.is_living && lease.consumer == consumer).map(|lease| lease.holder).collect()
 }
 
-/// The projection, with its version, that a kind of consumer follows.
+/// The projection, with its version, that a consumer name stands for.
 fn followed(consumer: &str) -> Option<&str> {
     consumer.strip_prefix(PROJECTION_CONSUMER)?.strip_prefix(' ')
 }

@@ -1,9 +1,9 @@
-//! What is kept of the tables whose rows belong to a time. The log is never touched: a rebuild under a wider rule has the months
-//! again.
+//! Retention of the tables whose rows belong to a time. The log is never touched: a rebuild under a wider rule has the
+//! months again.
 //!
-//! A bound is stored before anything is dropped, and readers are told by it; what lies behind it is dropped once every
-//! reader from before it is gone: partitions by month, and of tables with few rows, the rows.
-//! Views read it in the transaction that writes; a new epoch begins with it.
+//! A bound is stored before anything is dropped, and readers report it. What lies before it is dropped once every older
+//! reader is gone: partitions by month, or rows of the tables with few rows. Views read the bound in the transaction
+//! that writes. A new epoch begins with it.
 
 use chrono::{DateTime, Months, Utc};
 use domain::bucket::utc_month;
@@ -13,36 +13,36 @@ use thiserror::Error;
 use super::locks::ShortLockWaits;
 use super::{Projection, Registry, checkpoint};
 
-/// Months for which partitions are made before anything is written there.
+/// The number of coming months whose partitions are created in advance.
 const MONTHS_AHEAD: u32 = 2;
-/// Rows that one transaction deletes at most.
+/// The most rows that one transaction deletes.
 const ROWS_AT_ONCE: i64 = 10_000;
 const DROP_ATTEMPTS: u32 = 20;
 
-/// What is kept of a table.
+/// The retention of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    /// Of which projection.
+    /// The projection.
     pub projection: String,
     /// Its name in schema `read`.
     pub table: String,
-    /// How many whole months before the current one are kept; `None`: the bound stands where it is.
+    /// The number of whole months before the current one that are kept; `None`: the bound stays where it is.
     pub keep_months: Option<i32>,
-    /// Rows of earlier buckets are kept neither now nor by the next rebuild.
+    /// The bound: rows of earlier buckets are kept neither now nor by the next rebuild.
     pub before: Option<DateTime<Utc>>,
-    /// The same for the rows that are there now: it is later while months that are to be kept again wait for a rebuild.
+    /// The bound of the existing rows. It is later than `before` while months that are to be kept again need a rebuild.
     pub dropped_before: Option<DateTime<Utc>>,
 }
 
 /// Why a retention was not set.
 #[derive(Debug, Error)]
 pub enum RetentionError {
-    /// Not a table whose rows belong to a time.
+    /// The table has no retention.
     #[error("{table:?} is not a table that is kept by month; those are {}", tables.join(", "))]
     UnknownTable {
-        /// What was asked for.
+        /// The requested table.
         table: String,
-        /// What there is.
+        /// The tables with a retention.
         tables: Vec<String>,
     },
     /// The database failed.
@@ -50,8 +50,8 @@ pub enum RetentionError {
     Database(#[from] sqlx::Error),
 }
 
-/// Keeps so many whole months before the current one, of one table or of all whose rows belong to a time; `None`: all
-/// months, from the next rebuild on. What lies before is left to [`maintain`].
+/// Keeps `keep_months` whole months before the current one, of one table or of all tables with a retention. `None`
+/// keeps all months, from the next rebuild on. [`maintain`] drops the earlier ones.
 pub async fn set(
     pool: &PgPool,
     registry: Registry,
@@ -90,7 +90,7 @@ pub async fn set(
     Ok(())
 }
 
-/// How many values of a dimension an epoch keeps, from the next rebuild on.
+/// Limits how many values of a dimension an epoch keeps, from the next rebuild on.
 pub async fn limit_dimensions(pool: &PgPool, registry: Registry, values: u32) -> Result<(), sqlx::Error> {
     let values = i32::try_from(values).unwrap_or(i32::MAX);
     for projection in registry {
@@ -106,7 +106,7 @@ pub async fn limit_dimensions(pool: &PgPool, registry: Registry, values: u32) ->
     Ok(())
 }
 
-/// What is kept of each table for which that was ever said.
+/// The retention of each table that ever had one.
 pub async fn list(pool: &PgPool) -> Result<Vec<Retention>, sqlx::Error> {
     sqlx::query_as!(
         Retention,
@@ -119,8 +119,8 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Retention>, sqlx::Error> {
     .await
 }
 
-/// Moves the bounds on with the months, drops what lies behind them, and makes the months that are to come. Returns the
-/// partitions that were dropped, and those of which rows were deleted. What readers hold is left for the next time.
+/// Advances the bounds month by month, drops what lies before them, and creates the coming months. Returns the dropped
+/// partitions, and those of which rows were deleted. What readers still use is left for the next call.
 pub async fn maintain(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> Result<Vec<String>, sqlx::Error> {
     advance(pool, registry, now).await?;
     make_months(pool, registry, now).await?;
@@ -129,7 +129,7 @@ pub async fn maintain(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> 
     Ok(dropped)
 }
 
-/// The first month that is kept beside so many whole ones before the current one.
+/// The first month that is kept, so many whole months before the current one.
 fn first_kept(now: DateTime<Utc>, months: u32) -> Option<DateTime<Utc>> {
     utc_month(now).checked_sub_months(Months::new(months))
 }
@@ -178,7 +178,7 @@ async fn advance(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> Resul
     Ok(())
 }
 
-/// Takes bounds that moved on over to the epochs that there are. Never back: those months are not there any more.
+/// Copies advanced bounds to the existing epochs. A bound there never moves back, because the months are gone.
 async fn carry_over(
     conn: &mut sqlx::PgConnection,
     projection: &Projection,
@@ -208,7 +208,8 @@ async fn make_months(pool: &PgPool, registry: Registry, now: DateTime<Utc>) -> R
         let own: Vec<String> =
             tables.iter().filter(|name| projection.tables.contains(&name.as_str())).cloned().collect();
         let epochs = sqlx::query_scalar!(
-            "SELECT epoch FROM read.epochs WHERE projection = $1 AND state <> 'dropping' AND tables @> $2 ORDER BY epoch",
+            "SELECT epoch FROM read.epochs WHERE projection = $1 AND state <> 'dropping' AND tables @> $2
+             ORDER BY epoch",
             projection.name,
             &own
         )
@@ -225,7 +226,8 @@ async fn drop_months(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     // A reader from before the bound was set does not know it, and must find the rows.
     let over = sqlx::query!(
         r#"SELECT r.table_name, r.epoch, m.name AS "name!"
-           FROM read.epoch_retention r CROSS JOIN LATERAL read.months_before(r.table_name, r.epoch, r.before) AS m (name)
+           FROM read.epoch_retention r
+           CROSS JOIN LATERAL read.months_before(r.table_name, r.epoch, r.before) AS m (name)
            WHERE NOT EXISTS (SELECT FROM pg_stat_activity a
                              WHERE a.datname = current_database() AND a.backend_type = 'client backend'
                                AND a.pid <> pg_backend_pid()
@@ -239,14 +241,14 @@ async fn drop_months(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
         if drop_month(pool, &month.table_name, month.epoch, &month.name).await? {
             dropped.push(month.name);
         } else {
-            tracing::warn!(table = month.name, "readers are busy: a month that is not kept is dropped later");
+            tracing::warn!(table = month.name, "readers are busy: the month is dropped later");
         }
     }
     Ok(dropped)
 }
 
-/// Deletes what is not kept of tables that have no partitions by month. A writer that did not know the bound yet may leave rows
-/// behind it: they go the next time.
+/// Deletes the rows that are not kept of tables without partitions by month. A writer that did not know the bound yet
+/// may leave rows before it. The next run deletes them.
 async fn delete_rows(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     let over = sqlx::query!(
         r#"SELECT r.table_name, r.epoch, r.before FROM read.epoch_retention r
@@ -279,7 +281,7 @@ async fn delete_rows(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     Ok(emptied)
 }
 
-/// Rows that are being written are left for the next time, so that nobody waits in a circle.
+/// Skips rows that are being written, so that no session deadlocks. The next run deletes them.
 async fn delete_statements(pool: &PgPool, epoch: i32, before: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "DELETE FROM read.statements WHERE epoch = $1 AND ctid = ANY(ARRAY(
@@ -309,13 +311,13 @@ async fn delete_corrections(pool: &PgPool, epoch: i32, before: DateTime<Utc>) ->
 /// The condition under which a retention that begins at `before` keeps a row of a table.
 pub(crate) fn kept_from(table: &str, before: &str) -> String {
     match table {
-        // A day of some zone may begin in one month and end in the next: it is kept whole with the later one.
+        // A day of some zone may begin in one month and end in the next. It is kept as a whole with the later one.
         "statements" => format!("bucket_end > {before}"),
         _ => format!("bucket >= {before}"),
     }
 }
 
-/// Drops one partition. `false` if readers kept it busy all the time.
+/// Drops one partition. Returns `false` if readers used it all the time.
 async fn drop_month(pool: &PgPool, table: &str, epoch: i32, month: &str) -> Result<bool, sqlx::Error> {
     let mut tries = ShortLockWaits::new(DROP_ATTEMPTS);
     while let Some(mut tx) = tries.begin(pool).await? {

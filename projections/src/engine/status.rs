@@ -1,4 +1,4 @@
-//! How far the rows are behind the logs, measured against the true heads.
+//! The lag of the rows behind the true heads of the logs.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use sqlx::PgPool;
 
 use super::{Projection, Registry};
 
-/// How one projection stands to one log.
+/// The status of one projection on one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStatus {
-    /// Whose log.
+    /// The workspace of the log.
     pub workspace: i32,
-    /// Which projection.
+    /// The projection.
     pub projection: String,
-    /// The epoch that its readers see; `None` until the projector has met the log.
+    /// The live epoch; `None` until a projector has met the log.
     pub epoch: Option<i32>,
     /// The log's last position.
     pub head: i64,
-    /// The position up to which the rows go. A checkpoint that is missing counts as 0.
+    /// The checkpoint. A missing one counts as 0.
     pub checkpoint: i64,
     /// Head minus checkpoint.
     pub lag_events: i64,
     /// When the oldest event that is not applied was recorded.
     pub oldest_unapplied: Option<DateTime<Utc>>,
-    /// Why it does not go on, if it cannot.
+    /// Why the log is stopped, if it is.
     pub stopped: Option<Stop>,
-    /// What of it waits because it cannot be applied, while the rest goes on.
+    /// What of the log is parked, while the rest continues.
     pub parked: Parked,
 }
 
-/// What of a log waits.
+/// The parked parts of a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Parked {
-    /// Streams, and campaigns' shares of streams.
+    /// The number of parts: streams, and campaigns' shares of streams.
     pub parts: i64,
-    /// Their events.
+    /// The number of their events.
     pub events: i64,
 }
 
@@ -46,12 +46,12 @@ impl LogStatus {
     }
 }
 
-/// What a log's projection cannot get past.
+/// The event at which a log's projection stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
-    /// The event that is missing or refused.
+    /// The position of the missing or refused event.
     pub position: i64,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn status(pool: &PgPool, registry: Registry) -> Result<Vec<LogS
     Ok(all)
 }
 
-/// The logs that a projection is behind, or cannot follow.
+/// The logs that a projection is behind, or on which it is stopped.
 pub(crate) async fn behind(pool: &PgPool, projection: &Projection) -> Result<Vec<LogStatus>, sqlx::Error> {
     status_of(pool, projection, true).await
 }

@@ -1,5 +1,5 @@
-//! Logs that cannot go on: noted where operators and readers can see it, and tried again with growing waits, because
-//! newer code or a repaired log can get past what stopped them.
+//! Stopped logs. They are recorded where operators and readers see them. They are retried with growing waits, because
+//! newer code or a repaired log can get past the event.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::event::RejectedEvent;
 
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// What this projector knows of stopped logs, by (epoch, workspace).
+/// The stopped logs that this projector knows, by (epoch, workspace).
 #[derive(Debug, Default)]
 pub(crate) struct StoppedLogs(HashMap<(i32, i32), Retry>);
 
@@ -25,22 +25,22 @@ struct Retry {
 }
 
 impl StoppedLogs {
-    /// Whether the log should rest for now.
+    /// Whether the next retry of a log is not due yet.
     pub(crate) fn is_backing_off(&self, epoch: i32, workspace: i32) -> bool {
         self.0.get(&(epoch, workspace)).is_some_and(|retry| retry.at > Instant::now())
     }
 
-    /// Forgets logs that somebody else took further, or that are no longer followed.
+    /// Forgets logs that another projector advanced, or that are no longer followed.
     pub(crate) fn keep(&mut self, pending: &[LaggingEpoch]) {
         self.0.retain(|key, _| pending.iter().any(|log| (log.epoch, log.workspace) == *key));
     }
 
-    /// When the next one should be tried again.
+    /// When the next retry is due.
     pub(crate) fn next_retry(&self) -> Option<Instant> {
         self.0.values().map(|retry| retry.at).min()
     }
 
-    /// Notes that a log stopped. Says so once, not at each try.
+    /// Records that a log stopped. Logs it once, not at each retry.
     pub(crate) async fn note(
         &mut self,
         pool: &PgPool,
@@ -83,7 +83,7 @@ impl StoppedLogs {
         Ok(())
     }
 
-    /// Forgets a stop that the log got past.
+    /// Deletes the record of a log that continues.
     pub(crate) async fn clear(
         &mut self,
         pool: &PgPool,
@@ -102,7 +102,7 @@ impl StoppedLogs {
         )
         .execute(pool)
         .await?;
-        tracing::info!(projection = projection.name, workspace, "a stopped log goes on");
+        tracing::info!(projection = projection.name, workspace, "a stopped log continues");
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
-//! `read.activity`: who did what to a campaign, for people: what was decided of it, and what corrections did to its numbers.
+//! `read.activity`: the changes of a campaign and their authors, including what corrections did to its numbers.
 //!
-//! A row says what one event did to one campaign, and is named by its place in the log: there is nothing to combine.
-//! Observations and statements are left out, and so are the runs of sources: they would drown everything else, and the
-//! numbers and their freshness tell of them.
+//! A row describes what one event did to one campaign, and its key is the event's position. So nothing is combined.
+//! Observations, statements and the syncs of sources are left out: they would drown everything else, and the numbers
+//! and their freshness show them.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::observed::observed_campaign;
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
-/// The columns of the rows, each as long as the others.
+/// The columns of the rows, all of the same length.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     workspaces: Vec<i32>,
@@ -37,12 +37,12 @@ pub(super) struct Activity {
     to_values: Vec<String>,
 }
 
-/// What the corrections of one event did to one campaign.
+/// The corrections of one event in one campaign.
 #[derive(Debug, Default)]
 struct Corrected {
-    /// How many, by type.
+    /// Their number, by type.
     corrections: BTreeMap<&'static str, i64>,
-    /// What they added to the measures that they changed.
+    /// Their changes of measures.
     changes: BTreeMap<Measure, i128>,
 }
 
@@ -93,12 +93,12 @@ impl View for Activity {
                 return Ok(());
             }
             sqlx::query!(
-                "INSERT INTO read.activity (epoch, workspace, campaign_id, position, kind, recorded_at, source_id, actor_kind,
-                                            actor_id, correlation_id, causation_id, traceparent, to_values)
+                "INSERT INTO read.activity (epoch, workspace, campaign_id, position, kind, recorded_at, source_id,
+                                            actor_kind, actor_id, correlation_id, causation_id, traceparent, to_values)
                  SELECT $1, a.workspace, a.campaign_id, a.position, a.kind, a.recorded_at, a.source_id, a.actor_kind,
                         a.actor_id, a.correlation_id, a.causation_id, a.traceparent, a.to_values::json
-                 FROM unnest($2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::uuid[], $8::text[],
-                             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
+                 FROM unnest($2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::uuid[],
+                             $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
                       AS a (workspace, campaign_id, position, kind, recorded_at, source_id, actor_kind, actor_id,
                             correlation_id, causation_id, traceparent, to_values)",
                 epoch,
@@ -146,7 +146,7 @@ impl Activity {
     }
 }
 
-/// What happened, as people say it.
+/// The kind of change, as the API names it.
 fn kind(event: &CampaignEvent) -> &'static str {
     match event {
         CampaignEvent::CampaignCreated { .. } => "created",
@@ -167,8 +167,8 @@ fn kind(event: &CampaignEvent) -> &'static str {
     }
 }
 
-/// What the event made of the campaign's fields: its own members but those that say whose they are, when, and what the
-/// kind of the row says already.
+/// The new values of the campaign's fields: the event's own members, except its subject, its time and what the row's
+/// kind already says.
 fn to_values(event: &CampaignEvent) -> Map<String, Value> {
     // The variant's name, with its members.
     let Ok(Value::Object(named)) = serde_json::to_value(event) else { return Map::new() };

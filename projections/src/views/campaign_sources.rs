@@ -1,6 +1,7 @@
-//! `read.campaign_sources`: which sources feed a campaign, because they ever sent a number of it, and since which event.
+//! `read.campaign_sources`: the sources that ever sent a number for a campaign, and the position of the first such
+//! event.
 //!
-//! A set only grows, and a least position does not depend on batches.
+//! A set only grows, and a minimum of positions does not depend on batches.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 pub(super) struct CampaignSources {
     /// The position of the first event.
     firsts: HashMap<Feed, i64, foldhash::fast::RandomState>,
-    /// By campaign of the batch at hand: whether an observation was seen that names it.
+    /// Whether an observation refers to a campaign, by its index in the current batch.
     is_fed: Vec<bool>,
 }
 
@@ -28,7 +29,7 @@ impl View for CampaignSources {
     fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Observations(batch) => {
-                // A campaign that the batch lists but no observation names was not fed.
+                // A campaign that the batch lists but no observation refers to gets no row.
                 self.is_fed.clear();
                 self.is_fed.resize(batch.campaigns.len(), false);
                 for observation in &batch.observations {

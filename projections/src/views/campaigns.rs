@@ -1,7 +1,7 @@
-//! `read.campaigns`: each campaign as its events left it.
+//! `read.campaigns`: the state of each campaign after its events.
 //!
-//! Campaigns that changed are loaded, the domain folds their events, and the rows are written whole: the fold does not see
-//! where a batch ended. Only the campaign's own stream is read.
+//! Campaigns that changed are loaded, the domain folds their events, and the rows are written as a whole. So the fold
+//! does not depend on where a batch ended. Only the campaign's own stream is read.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ struct PendingEvent {
     event: CampaignEvent,
 }
 
-/// A campaign as far as it is known: nothing before its creation.
+/// A campaign; empty before its creation.
 #[derive(Debug, Default)]
 struct LoadedCampaign {
     campaign: Campaign,
@@ -188,7 +188,7 @@ impl Row {
     }
 }
 
-/// A row that this view wrote itself does not read back.
+/// The error of a row that this view wrote and cannot read.
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
 }
@@ -206,7 +206,8 @@ async fn load(
                   c.external_ids AS "external_ids: Json<Vec<ExternalId>>",
                   c.attributes AS "attributes: Json<BTreeMap<String, String>>", c.created_at, c.changed_at
            FROM unnest($2::integer[], $3::uuid[]) AS wanted (workspace, campaign_id)
-           JOIN read.campaigns c ON c.epoch = $1 AND c.workspace = wanted.workspace AND c.campaign_id = wanted.campaign_id"#,
+           JOIN read.campaigns c ON c.epoch = $1 AND c.workspace = wanted.workspace
+               AND c.campaign_id = wanted.campaign_id"#,
         epoch,
         &workspaces,
         &campaigns
@@ -216,7 +217,7 @@ async fn load(
     rows.into_iter().map(Row::into_known).collect()
 }
 
-/// Sent as one JSON document, because the channels of each row are a list of their own.
+/// Writes the rows. They are sent as one JSON document, because the channels of each row are a list.
 async fn store(rows: &[Row], conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let document = serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query!(
@@ -226,7 +227,8 @@ async fn store(rows: &[Row], conn: &mut PgConnection) -> Result<(), sqlx::Error>
              channels = excluded.channels, currency = excluded.currency, time_zone = excluded.time_zone,
              starts_on = excluded.starts_on, ends_on = excluded.ends_on, starts_at = excluded.starts_at,
              budget_micros = excluded.budget_micros, budget_per = excluded.budget_per,
-             external_ids = excluded.external_ids, attributes = excluded.attributes, created_at = excluded.created_at, changed_at = excluded.changed_at",
+             external_ids = excluded.external_ids, attributes = excluded.attributes, created_at = excluded.created_at,
+             changed_at = excluded.changed_at",
         document
     )
     .execute(conn)

@@ -1,7 +1,7 @@
-//! `read.corrections`: what each correction did, and to which bucket.
+//! `read.corrections`: the effect of each correction, and the bucket that it changed.
 //!
-//! A row says what one observation of one event says, and is named by its place in the log: there is nothing to combine.
-//! What lies before what a retention keeps is left out: a stored input, which a rebuild reads as well.
+//! A row describes one observation of one event, and its key is their place in the log. So nothing is combined. Rows
+//! before the retention bound are left out. The bound is a stored input, which a rebuild reads too.
 
 use chrono::{DateTime, Utc};
 use domain::bucket::quarter_hour;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::observed::observed_campaign;
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
-/// The columns of the rows, each as long as the others.
+/// The columns of the rows, all of the same length.
 #[derive(Debug, Default)]
 pub(super) struct Corrections {
     workspaces: Vec<i32>,
@@ -103,8 +103,8 @@ impl View for Corrections {
                                             $7::uuid[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
                                             $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::bigint[],
                                             $16::bigint[], $17::bigint[])
-                      AS n (workspace, campaign_id, bucket, position, item, source_id, type, original_id, occurred_at, correction_id,
-                            corrected_at, recorded_at, count_change, value_change, count, value)
+                      AS n (workspace, campaign_id, bucket, position, item, source_id, type, original_id, occurred_at,
+                            correction_id, corrected_at, recorded_at, count_change, value_change, count, value)
                  WHERE n.bucket >= coalesce((SELECT r.before FROM read.epoch_retention r
                                              WHERE r.table_name = 'corrections' AND r.epoch = $1), '-infinity')",
                 epoch,

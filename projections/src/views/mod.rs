@@ -1,20 +1,20 @@
 //! The read models, one file each, and the projection that they make up.
 //!
-//! Every view's file says what its rows are, and why they depend neither on how the log was cut into batches nor on the
-//! order between streams.
+//! Every view's file says what its rows are. It also says why they depend neither on how the log was cut into batches
+//! nor on the order between streams.
 
-mod activity; // who did what to a campaign
-mod campaign_sources; // which sources feed a campaign
+mod activity; // the changes of a campaign, and their authors
+mod campaign_sources; // the sources that feed a campaign
 mod campaigns;
-mod corrections; // what each correction of an observation did
+mod corrections; // the effect of each correction of an observation
 mod dimensions; // pushed observations by one dimension at a time
-mod insert_hint; // which rows cannot be there yet
+mod insert_hint; // which rows are certainly new
 mod months; // months of tables, made before rows are written
-mod observed; // what a batch of observations names
+mod observed; // the campaigns and months of a batch of observations
 mod rollups; // pushed observations, summed
 mod scope_marks; // the last event that touched each scope
-mod source_completions; // when a source said that it was complete, through when
-mod source_grains; // in which grains and zones a source states its totals
+mod source_completions; // when a source reported completeness through an instant
+mod source_grains; // the grains and zones in which a source states totals
 mod source_syncs; // a source's own runs
 mod sources;
 mod statements; // stated totals, the newest per key
@@ -22,7 +22,7 @@ mod workspaces;
 
 use crate::engine::{Projection, View};
 
-/// The core one: what readers combine into campaigns, metrics and freshness, under one checkpoint.
+/// The core projection: the tables that readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
     version: 6,

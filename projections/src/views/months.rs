@@ -1,5 +1,5 @@
-//! Months of the tables that are partitioned by month: made before anything is written to them, and left out where a
-//! retention keeps no more of them.
+//! Months of the tables that are partitioned by month: created before rows are written, except those before a retention
+//! bound.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::bucket::utc_month;
 use sqlx::PgConnection;
 
-/// From when on a table keeps rows.
+/// The bound before which a table keeps no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RetentionBound(Option<DateTime<Utc>>);
 
@@ -18,8 +18,8 @@ impl RetentionBound {
     }
 }
 
-/// Makes what is missing of the months of these buckets, in the transaction that is to write there. Tells what each of the
-/// tables keeps: a stored input, which a rebuild of the epoch reads as well.
+/// Creates the missing months of these buckets, in the transaction that writes the rows. Returns the bound of each
+/// table. It is a stored input, which a rebuild of the epoch reads too.
 pub(super) async fn prepare<const N: usize>(
     epoch: i32,
     tables: [&str; N],

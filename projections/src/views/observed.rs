@@ -1,4 +1,4 @@
-//! What a batch of observations names: its campaigns, and the months in which each is named.
+//! The campaigns and months of a batch of observations.
 
 use std::fmt;
 use std::ops::Range;
@@ -21,7 +21,7 @@ impl Month {
         Self { year: instant.year(), month: instant.month() }
     }
 
-    /// Its instants; `None` where the calendar ends.
+    /// The month's instants; `None` at the end of the calendar.
     fn instants(self) -> Option<Range<DateTime<Utc>>> {
         let first = NaiveDate::from_ymd_opt(self.year, self.month, 1)?;
         let next = first.checked_add_months(Months::new(1))?;
@@ -35,7 +35,7 @@ impl fmt::Display for Month {
     }
 }
 
-/// The campaign that an observation of a batch names.
+/// The campaign of an observation in a batch.
 pub(super) fn observed_campaign(
     batch: &ObservationsRecorded,
     observation: &Observation,
@@ -44,13 +44,13 @@ pub(super) fn observed_campaign(
     named.ok_or(ApplyError::CampaignIndex { index: observation.campaign, campaigns: batch.campaigns.len() })
 }
 
-/// Finds the campaigns that a batch's observations name, with the months of what they report. Each pair comes once: what is
-/// noted by campaign and month need not be noted by observation.
+/// Finds the campaigns of a batch's observations, and the months in which they were observed. Each pair comes once, so
+/// that callers need not handle every observation.
 #[derive(Debug, Default)]
 pub(super) struct ObservedMonths {
-    /// The month that was met last, with its instants: nearly always the next one's, too.
+    /// The month of the last observation, with its instants: nearly always also the next one's.
     met: Option<(Month, Range<DateTime<Utc>>)>,
-    /// By campaign of the batch: the month of its last observation.
+    /// The month of the last observation, by campaign of the batch.
     last: Vec<Option<Month>>,
     found: Vec<(CampaignId, Month)>,
 }

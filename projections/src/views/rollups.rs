@@ -1,9 +1,9 @@
 //! `read.rollup_15m`, `read.rollup_hourly` and `read.rollup_daily`: pushed observations, summed into UTC buckets of 15
 //! minutes, hours and days.
 //!
-//! A sum does not depend on batches, nor does a maximum: `changed_at` is the latest `recorded_at` of the events that touched
-//! the cell. The quarters of a batch are folded once, and added up to hours, and those to days, when they are written: an
-//! hour of sums and maxima is what its quarters come to.
+//! Neither a sum nor a maximum depends on batches: `changed_at` is the latest `recorded_at` of the events that touched
+//! the cell. The 15-minute buckets of a batch are folded once. They are rolled up to hours, and those to days, when
+//! they are written. This is exact, because a sum of sums is a sum, and a maximum of maxima is a maximum.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,17 +21,18 @@ use super::months::{self, RetentionBound};
 use super::observed::observed_campaign;
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast, downcast_ref};
 
-/// Cells are found by few bytes, since one is looked up for nearly every observation: feeds have numbers, and so do quarters.
+/// The sums of pushed observations. Nearly every observation looks up a cell, so keys are small: numbers stand for
+/// series and for buckets.
 #[derive(Debug, Default)]
 pub(super) struct Rollups {
     feeds: HashMap<SeriesKey, u32, foldhash::fast::RandomState>,
     sums: HashMap<CellKey, Sum, foldhash::fast::RandomState>,
-    /// By campaign of the batch at hand: the number of its feed.
+    /// The number of the series, by campaign of the current batch.
     numbers: Vec<Option<u32>>,
     written: InsertHint,
 }
 
-/// What a source sends about a campaign.
+/// The series of one source and one campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct SeriesKey {
     workspace: i32,
@@ -39,7 +40,7 @@ struct SeriesKey {
     source: SourceId,
 }
 
-/// A cell's place among those that a batch touches.
+/// The compact key of a cell within a fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct CellKey {
     feed: u32,
@@ -57,7 +58,7 @@ struct Cell {
     measure: Measure,
 }
 
-/// What a cell comes to.
+/// The sum of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) value: i128,
@@ -65,7 +66,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    /// Both together.
+    /// Adds another sum.
     pub(super) fn add(&mut self, more: Self) {
         self.value += more.value;
         self.changed_at = self.changed_at.max(more.changed_at);
@@ -149,12 +150,12 @@ impl Rollups {
         self.sums.entry(slot).and_modify(|sum| sum.add(more)).or_insert(more);
     }
 
-    /// What is known of the tables once this is written.
+    /// The insert hint once these rows are written.
     fn all_written(&self) -> InsertHint {
         self.written.and(self.sums.keys().filter_map(|slot| DateTime::from_timestamp(slot.bucket, 0)))
     }
 
-    /// In key order, so that neighbours in the index are written together.
+    /// The cells in key order, so that neighbours in the index are written together.
     fn cells(&self) -> Vec<(Cell, Sum)> {
         let feeds: HashMap<u32, SeriesKey> = self.feeds.iter().map(|(feed, number)| (*number, *feed)).collect();
         let cell = |(slot, sum): (&CellKey, &Sum)| {
@@ -168,8 +169,8 @@ impl Rollups {
     }
 }
 
-/// Cells in key order, in coarser buckets. Cells of one of them stand together, whatever their measures: it is closed when
-/// the next one begins.
+/// Rolls cells in key order up to coarser buckets. Cells of one coarser bucket are adjacent, whatever their measures.
+/// So a bucket is complete when the next one begins.
 fn roll_up(cells: &[(Cell, Sum)], grain: Grain) -> Vec<(Cell, Sum)> {
     let mut coarser = Vec::new();
     let mut open: BTreeMap<Cell, Sum> = BTreeMap::new();
@@ -185,7 +186,7 @@ fn roll_up(cells: &[(Cell, Sum)], grain: Grain) -> Vec<(Cell, Sum)> {
     coarser
 }
 
-/// Rows that cannot be in the table yet, and the others.
+/// Rows that are certainly new, and the others.
 #[derive(Debug, Default)]
 struct Rows {
     new: Columns,
@@ -202,7 +203,7 @@ impl Rows {
     }
 }
 
-/// The columns of the rows, each as long as the others.
+/// The columns of the rows, all of the same length.
 #[derive(Debug, Default)]
 struct Columns {
     workspaces: Vec<i32>,
@@ -227,12 +228,13 @@ impl Columns {
     }
 }
 
-/// One statement that gives rows to one of the tables.
+/// One INSERT into one of the tables.
 macro_rules! insert {
     ($into:literal, $on_conflict:literal, $epoch:ident, $rows:expr, $conn:ident) => {
         if !$rows.workspaces.is_empty() {
             sqlx::query!(
-                "INSERT INTO " + $into + " AS i (epoch, workspace, campaign_id, source_id, bucket, measure, value, changed_at)
+                "INSERT INTO " + $into + " AS i (epoch, workspace, campaign_id, source_id, bucket,
+                                                 measure, value, changed_at)
                  SELECT $1, n.workspace, n.campaign_id, n.source_id, n.bucket, n.measure, n.value::numeric, n.changed_at
                  FROM unnest($2::integer[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[], $7::text[],
                              $8::timestamptz[])
@@ -252,7 +254,7 @@ macro_rules! insert {
     };
 }
 
-/// Writes rows to one of the tables: those that are new, then those that may be there.
+/// Writes rows to one of the tables: the new ones, then those that may exist.
 macro_rules! write_to {
     ($name:ident, $into:literal) => {
         async fn $name(epoch: i32, rows: &Rows, conn: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -1,7 +1,7 @@
-//! `read.scope_marks`: the position of the last event that touched each scope: what a result's version is made of.
+//! `read.scope_marks`: the position of the last event that touched each scope, from which a result's version is made.
 //!
-//! A mark may move though nothing in its scope changed (a statement that loses against a newer one); it never stays when
-//! something did. A maximum does not depend on batches.
+//! A mark may move although nothing in its scope changed, for example by a statement that loses against a newer one. It
+//! always moves when something changed. A maximum does not depend on batches.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -20,14 +20,15 @@ use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
 pub(super) struct ScopeMarks {
-    /// By (workspace, scope): the position. What marks a campaign's month marks the campaign and the month, and is noted once.
+    /// Positions by (workspace, scope). The mark of a campaign's month also marks the campaign and the month, and is
+    /// stored once.
     marks: HashMap<(i32, Scope), i64, foldhash::fast::RandomState>,
-    /// By workspace: the position. Every event marks its workspace, so the last one is at hand.
+    /// Positions by workspace. Every event marks its workspace, so the last one is kept at hand.
     workspaces: Vec<(i32, i64)>,
     months: ObservedMonths,
 }
 
-/// Something that results are about.
+/// A scope of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Scope {
     Workspace,
@@ -87,7 +88,8 @@ impl View for ScopeMarks {
             sqlx::query!(
                 "INSERT INTO read.scope_marks AS m (epoch, workspace, scope, position)
                  SELECT $1, * FROM unnest($2::integer[], $3::text[], $4::bigint[])
-                 ON CONFLICT (epoch, workspace, scope) DO UPDATE SET position = greatest(m.position, excluded.position)",
+                 ON CONFLICT (epoch, workspace, scope)
+                 DO UPDATE SET position = greatest(m.position, excluded.position)",
                 epoch,
                 &workspaces,
                 &scopes,
@@ -112,7 +114,7 @@ impl ScopeMarks {
         self.marks.insert((recorded.workspace, scope), recorded.position);
     }
 
-    /// With the scopes in which a marked one lies.
+    /// The marks, with those of the scopes that contain them.
     fn all(&self) -> BTreeMap<(i32, Scope), i64> {
         let mut all = BTreeMap::new();
         let mut mark = |workspace: i32, scope: Scope, position: i64| {

@@ -1,5 +1,6 @@
-//! `read.source_completions`: one row for each instant that a source said it was complete through, with when it first said
-//! so. When a source had first completed past some `end` is the least `completed_at` over `complete_through >= end`.
+//! `read.source_completions`: one row for each instant through which a source reported completeness, with the first
+//! report. The time at which a source first completed past some `end` is the minimum of `completed_at` over
+//! `complete_through >= end`.
 //!
 //! A minimum per key does not depend on batches. Only the source's own sync stream is read.
 
@@ -18,7 +19,7 @@ use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 /// Workspace, source, complete through.
 type Key = (i32, SourceId, DateTime<Utc>);
 
-/// When it first said so.
+/// The time of the first report.
 #[derive(Debug, Default)]
 pub(super) struct SourceCompletions(BTreeMap<Key, DateTime<Utc>>);
 
@@ -32,7 +33,7 @@ impl View for SourceCompletions {
     fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Sync(SyncEvent::SyncCompleted { source, at, complete_through, grain: _ }) => {
-                // As exact as the database keeps instants: two that are one there must be one key here.
+                // Truncated to the database's precision: instants that are equal there must be one key here.
                 let key = (recorded.workspace, *source, complete_through.trunc_subsecs(6));
                 let at = at.trunc_subsecs(6);
                 self.complete(key, at);

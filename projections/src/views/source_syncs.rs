@@ -1,7 +1,7 @@
-//! `read.source_syncs`: what each source last said of its own runs.
+//! `read.source_syncs`: the last syncs that each source reported.
 //!
-//! Every column is a maximum, and `failure_reason` and `grain` go with the maximum that they belong to; of equal ones the
-//! later counts. A maximum does not depend on batches. Only the source's own sync stream is read.
+//! Every column is a maximum. `failure_reason` and `grain` belong to one of these maxima; of equal ones the later
+//! counts. A maximum does not depend on batches. Only the source's own sync stream is read.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,8 @@ struct SyncState {
 }
 
 impl SyncState {
-    /// Instants are compared as exactly as the database keeps them, so that a batch and its rows agree on what is later.
+    /// Applies a sync. Instants are truncated to the database's precision, so that a batch and its rows agree on the
+    /// order.
     fn absorb(&mut self, event: &SyncEvent) {
         let kept = |instant: &DateTime<Utc>| instant.trunc_subsecs(6);
         match event {
@@ -101,8 +102,8 @@ impl View for SourceSyncs {
             sqlx::query!(
                 "INSERT INTO read.source_syncs AS s (epoch, workspace, source_id, last_started_at, last_completed_at,
                                                      last_failed_at, failure_reason, complete_through, grain)
-                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
-                                          $7::text[], $8::timestamptz[], $9::text[])
+                 SELECT $1, * FROM unnest($2::integer[], $3::uuid[], $4::timestamptz[], $5::timestamptz[],
+                                          $6::timestamptz[], $7::text[], $8::timestamptz[], $9::text[])
                  ON CONFLICT (epoch, workspace, source_id) DO UPDATE
                  SET last_started_at = greatest(s.last_started_at, excluded.last_started_at),
                      last_completed_at = greatest(s.last_completed_at, excluded.last_completed_at),

@@ -1,6 +1,6 @@
-//! `read.sources`: what each source was registered as.
+//! `read.sources`: the definition with which each source was registered.
 //!
-//! One event registers a source, so there is nothing to combine.
+//! One event registers a source, so nothing is combined.
 
 use std::collections::BTreeMap;
 
@@ -50,18 +50,20 @@ impl View for Sources {
             let delays: Vec<i64> = self.0.values().map(|source| source.expected_delay_s).collect();
             let horizons: Vec<i64> = self.0.values().map(|source| source.restatement_horizon_s).collect();
             sqlx::query!(
-                "INSERT INTO read.sources (epoch, workspace, source_id, name, channel, kind, role, measure_roles, time_zone,
-                                           currency, expected_delay_s, restatement_horizon_s)
-                 SELECT $1, s.workspace, s.source_id, s.name, s.channel, s.kind, s.role, s.measure_roles::json, s.time_zone,
-                        s.currency, s.expected_delay_s, s.restatement_horizon_s
+                "INSERT INTO read.sources (epoch, workspace, source_id, name, channel, kind, role, measure_roles,
+                                           time_zone, currency, expected_delay_s, restatement_horizon_s)
+                 SELECT $1, s.workspace, s.source_id, s.name, s.channel, s.kind, s.role, s.measure_roles::json,
+                     s.time_zone, s.currency, s.expected_delay_s, s.restatement_horizon_s
                  FROM unnest($2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::text[], $11::bigint[], $12::bigint[])
                       AS s (workspace, source_id, name, channel, kind, role, measure_roles, time_zone, currency,
                             expected_delay_s, restatement_horizon_s)
                  ON CONFLICT (epoch, workspace, source_id) DO UPDATE
                  SET name = excluded.name, channel = excluded.channel, kind = excluded.kind, role = excluded.role,
-                     measure_roles = excluded.measure_roles, time_zone = excluded.time_zone, currency = excluded.currency,
-                     expected_delay_s = excluded.expected_delay_s, restatement_horizon_s = excluded.restatement_horizon_s",
+                     measure_roles = excluded.measure_roles, time_zone = excluded.time_zone,
+                     currency = excluded.currency,
+                     expected_delay_s = excluded.expected_delay_s,
+                     restatement_horizon_s = excluded.restatement_horizon_s",
                 epoch,
                 &workspaces,
                 &ids,
@@ -96,7 +98,7 @@ fn role(role: SourceRole) -> &'static str {
     }
 }
 
-/// `{"clicks":"reference"}`: names that need no escape.
+/// The roles as JSON, such as `{"clicks":"reference"}`. The names need no escape.
 fn measure_roles(source: &SourceDefinition) -> String {
     let roles = source.measure_roles.iter().map(|(measure, of)| format!(r#""{measure}":"{}""#, role(*of)));
     format!("{{{}}}", roles.collect::<Vec<_>>().join(","))

@@ -1,9 +1,10 @@
-//! `read.statements`: what pull sources state, the newest (`stated_at`, position) per key.
+//! `read.statements`: the totals that pull sources state, the newest (`stated_at`, position) per key.
 //!
-//! Buckets that end before what a retention keeps are left out, and stay out: a stored input, which a rebuild reads as well.
+//! Buckets that end before the retention bound are left out for good. The bound is a stored input, which a rebuild
+//! reads too.
 //!
-//! A maximum does not depend on batches; within one event the later of two equal ones counts. A key belongs to one source,
-//! and so to one stream. `changed_at` is the time of the event that won.
+//! A maximum does not depend on batches; within one event the later of two equal ones counts. A key belongs to one
+//! source, and so to one stream. `changed_at` is the time of the event that won.
 
 use std::collections::HashMap;
 
@@ -123,13 +124,14 @@ impl Statements {
         let positions: Vec<i64> = rows.iter().map(|(_, total)| total.position).collect();
         let changed: Vec<DateTime<Utc>> = rows.iter().map(|(_, total)| total.changed_at).collect();
         sqlx::query!(
-            "INSERT INTO read.statements AS s (epoch, workspace, campaign_id, source_id, measure, grain, time_zone, bucket_start,
-                                               bucket_end, bucket_date, value, stated_at, position, changed_at)
+            "INSERT INTO read.statements AS s (epoch, workspace, campaign_id, source_id, measure, grain, time_zone,
+                                               bucket_start, bucket_end, bucket_date, value, stated_at, position,
+                                               changed_at)
              SELECT $1, n.* FROM unnest($2::integer[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-                                        $8::timestamptz[], $9::timestamptz[], $10::date[], $11::bigint[], $12::timestamptz[],
-                                        $13::bigint[], $14::timestamptz[])
-                  AS n (workspace, campaign_id, source_id, measure, grain, time_zone, bucket_start, bucket_end, bucket_date, value,
-                        stated_at, position, changed_at)
+                                        $8::timestamptz[], $9::timestamptz[], $10::date[], $11::bigint[],
+                                        $12::timestamptz[], $13::bigint[], $14::timestamptz[])
+                  AS n (workspace, campaign_id, source_id, measure, grain, time_zone, bucket_start, bucket_end,
+                        bucket_date, value, stated_at, position, changed_at)
              WHERE n.bucket_end > coalesce((SELECT r.before FROM read.epoch_retention r
                                             WHERE r.table_name = 'statements' AND r.epoch = $1), '-infinity')
              ON CONFLICT (epoch, workspace, campaign_id, source_id, measure, grain, time_zone, bucket_start) DO UPDATE

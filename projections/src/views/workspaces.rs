@@ -1,6 +1,6 @@
 //! `read.workspaces`: the defaults that a workspace was opened with.
 //!
-//! One event opens a workspace, so there is nothing to combine.
+//! One event opens a workspace, so nothing is combined.
 
 use std::collections::BTreeMap;
 

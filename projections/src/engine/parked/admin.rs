@@ -1,4 +1,4 @@
-//! What operators see of parked parts, and what they decide: to try again, or to leave an event out for good.
+//! The operators' view of parked parts, and their decisions: to retry, or to skip an event for good.
 
 use chrono::{DateTime, Utc};
 use domain::ids::CampaignId;
@@ -10,32 +10,32 @@ use super::super::parked_index::ParkedKey;
 use super::super::{Projection, Registry, announce};
 use super::retry::{PartRetryOutcome, retry};
 
-/// A part that waits in one epoch.
+/// A part that is parked in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedPart {
-    /// Which projection.
+    /// The projection.
     pub projection: String,
-    /// In which epoch.
+    /// The epoch.
     pub epoch: i32,
-    /// Whether that is the epoch that the workspace's readers see.
+    /// Whether this is the workspace's live epoch.
     pub is_live: bool,
-    /// Whose log.
+    /// The workspace of the log.
     pub workspace: i32,
-    /// The kind of stream.
+    /// The stream's type.
     pub stream_type: String,
     /// The stream, named `<workspace>/<id>`.
     pub stream_id: String,
-    /// The campaign whose share of the stream waits; `None` for all of it.
+    /// The campaign whose share of the stream is parked; `None` for the whole stream.
     pub campaign_id: Option<Uuid>,
-    /// The first event that waits.
+    /// The position of the first parked event.
     pub position: i64,
-    /// The last one.
+    /// The position of the last one.
     pub last_position: i64,
-    /// How many there are.
+    /// The number of parked events.
     pub waiting: i64,
     /// Why the first one is refused.
     pub reason: String,
-    /// Since when.
+    /// When it was parked.
     pub parked_at: DateTime<Utc>,
 }
 
@@ -46,33 +46,33 @@ impl ParkedPart {
     }
 }
 
-/// What trying a part again came to.
+/// The outcome of retrying a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetryOutcome {
-    /// What waited is applied.
+    /// Everything that was parked is applied.
     Applied,
     /// An event of it is still refused, perhaps a later one than before.
     Refused {
-        /// Which one.
+        /// The event's position.
         position: i64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Another version of this program built its epoch: only that can write there.
+    /// Another version of the projection built its epoch, and only that version can write there.
     OtherVersion,
 }
 
-/// What leaving an event out came to.
+/// The outcome of skipping an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// The parts that it was the first of, with what became of what waited behind it.
+    /// The parts that the event was the first of, with the outcome of retrying them.
     pub parts: Vec<(ParkedPart, RetryOutcome)>,
 }
 
-/// Why an event was not left out.
+/// Why an event was not skipped.
 #[derive(Debug, Error)]
 pub enum SkipError {
-    /// Only what is refused can be left out.
+    /// No part begins at this position, and only refused events can be skipped.
     #[error("no part is parked at this position")]
     NotParked,
     /// The database failed.
@@ -80,7 +80,7 @@ pub enum SkipError {
     Database(#[from] sqlx::Error),
 }
 
-/// Every part that waits, in every epoch that is kept. What is rebuilt only to be compared is nobody's to decide on.
+/// Every parked part of every epoch, except shadow epochs, which are only compared and dropped.
 pub async fn list(pool: &PgPool) -> Result<Vec<ParkedPart>, sqlx::Error> {
     sqlx::query_as!(
         ParkedPart,
@@ -97,7 +97,7 @@ pub async fn list(pool: &PgPool) -> Result<Vec<ParkedPart>, sqlx::Error> {
     .await
 }
 
-/// The parts of one log that wait in one epoch.
+/// The parked parts of one log in one epoch.
 pub(crate) async fn of_log(
     conn: &mut PgConnection,
     projection: &str,
@@ -121,7 +121,7 @@ pub(crate) async fn of_log(
     .await
 }
 
-/// How many parts wait in one epoch: of one workspace, or of all.
+/// The number of parked parts in one epoch, of one workspace or of all.
 pub async fn count(
     conn: &mut PgConnection,
     projection: &str,
@@ -139,7 +139,7 @@ pub async fn count(
     .await
 }
 
-/// Tries parts again, those that fit `wanted`.
+/// Retries the parked parts that `wanted` selects.
 pub async fn retry_all(
     pool: &PgPool,
     registry: Registry,
@@ -155,8 +155,8 @@ pub async fn retry_all(
     Ok(tried)
 }
 
-/// Leaves an event out for good, or the share of the campaigns for which it is refused; then applies what waited behind it.
-/// Every epoch leaves it out from now on, so that rebuilds give the same rows.
+/// Skips an event for good, or the share of the campaigns for which it is refused. Then applies the events that waited
+/// behind it. Every epoch skips it from now on, so that rebuilds give the same rows.
 pub async fn skip(
     pool: &PgPool,
     registry: Registry,
@@ -168,7 +168,7 @@ pub async fn skip(
     let is_first =
         |part: &ParkedPart| part.projection == projection && part.workspace == workspace && part.position == position;
     let mut tx = pool.begin().await?;
-    // In the order that everybody keeps. Whoever folded under what was held before cannot commit any more.
+    // Checkpoints are locked in the usual order. A fold under the old index cannot commit any more.
     sqlx::query!(
         "SELECT FROM read.checkpoints WHERE projection = $1 AND workspace = $2 ORDER BY epoch FOR UPDATE",
         projection,
@@ -193,7 +193,8 @@ pub async fn skip(
         return Err(SkipError::NotParked);
     }
     sqlx::query!(
-        "UPDATE read.checkpoints SET revision = revision + 1, revised_at = position WHERE projection = $1 AND workspace = $2",
+        "UPDATE read.checkpoints SET revision = revision + 1, revised_at = position
+         WHERE projection = $1 AND workspace = $2",
         projection,
         workspace
     )
@@ -206,11 +207,11 @@ pub async fn skip(
         position,
         reason,
         shares = left_out.rows_affected(),
-        "left out an event for good"
+        "skipped an event for good"
     );
     let mut tried = Vec::new();
     for part in parts {
-        // A part that is gone by now was applied by a projector, which retries by its own schedule.
+        // A part that is not parked any more was applied by a projector, which retries on its own schedule.
         let retried = retry_one(pool, registry, &part).await?.unwrap_or(RetryOutcome::Applied);
         tried.push((part, retried));
     }
@@ -218,7 +219,7 @@ pub async fn skip(
     Ok(Skipped { parts: tried })
 }
 
-/// `None` if it does not wait any more.
+/// `None` if the part is not parked any more.
 async fn retry_one(
     pool: &PgPool,
     registry: Registry,

@@ -1,5 +1,5 @@
-//! Applies what it can of an event that is refused as a whole, and tells what of it is refused: the share of some campaigns, if
-//! the batch can be read, else all of it.
+//! Applies what it can of a refused event, and finds what of it is refused. That is the share of some campaigns if the
+//! batch can be decoded, else all of it.
 
 use std::collections::BTreeSet;
 
@@ -13,13 +13,13 @@ use super::super::event::{ApplyError, EventEnvelope};
 use super::super::parked_index::{Disposition, ParkedIndex};
 use super::super::{Projection, apply};
 
-/// The most campaigns of one event that are parked one by one. If more are refused, it is the event.
+/// The most campaigns of one event that are parked one by one. If more are refused, the whole event is parked.
 const MOST_CAMPAIGNS: usize = 100;
 
-/// What of an event is refused, and why. `None`: all of it.
+/// A refused share of an event, and the reason. `None` stands for all of it.
 pub(super) type RefusedShare = (Option<CampaignId>, String);
 
-/// Applies an event to one epoch, as far as it goes, inside the caller's transaction. The event is not one that waits.
+/// Applies an event to one epoch, as far as possible, inside the caller's transaction. The event must not be parked.
 pub(super) async fn apply_partially(
     conn: &mut PgConnection,
     projection: &Projection,
@@ -56,7 +56,7 @@ async fn try_shares(
     holds: &ParkedIndex,
     campaigns: BTreeSet<CampaignId>,
 ) -> Result<Vec<RefusedShare>, sqlx::Error> {
-    // First what is no campaign's, which also counts what waits.
+    // First the part that belongs to no campaign, which also counts the deferred events.
     let without = {
         let mut holds = holds.clone();
         for campaign in &campaigns {
@@ -89,7 +89,7 @@ async fn try_shares(
     Ok(refused)
 }
 
-/// Folds and writes in a savepoint. Gives the reason of a refusal, which leaves nothing behind.
+/// Folds and writes in a savepoint. Returns the reason of a refusal, which leaves nothing behind.
 async fn attempt(
     conn: &mut PgConnection,
     projection: &Projection,

@@ -1,4 +1,4 @@
-//! Takes a log past a refused event: what of it is refused is parked, in the transaction that moves the checkpoint.
+//! Advances a log past a refused event. What is refused of it is parked, in the transaction that moves the checkpoint.
 
 use event_store::StoredEvent;
 use sqlx::{PgConnection, PgPool};
@@ -10,21 +10,21 @@ use super::super::{Projection, checkpoint};
 use super::MOST_PARTS;
 use super::isolate::{RefusedShare, apply_partially};
 
-/// What became of a refused event.
+/// The outcome of parking an event.
 #[derive(Debug)]
 pub(crate) enum ParkOutcome {
-    /// The checkpoint is past it: its parts are parked, or it was applied after all.
+    /// The checkpoint is past the event: its parts are parked, or it was applied after all.
     Advanced {
-        /// How many parts were parked.
+        /// The number of parked parts.
         parked: usize,
     },
-    /// Somebody else was faster; nothing was written.
+    /// Another projector moved the checkpoint first, and nothing was written.
     Conflict,
-    /// So much is parked that the log has to stop.
+    /// So many parts are parked that the log has to stop.
     Stopped(RejectedEvent),
 }
 
-/// Takes one epoch past an event that directly follows its checkpoint and is refused.
+/// Advances one epoch past a refused event that directly follows its checkpoint.
 pub(crate) async fn park_and_advance(
     pool: &PgPool,
     projection: &Projection,
@@ -53,7 +53,7 @@ pub(crate) async fn park_and_advance(
     if !refused.is_empty() {
         checkpoint::bump_revision(&mut tx, projection.name, epoch, workspace).await?;
     }
-    // What is rebuilt only to be compared holds nothing back from anybody: the comparison tells of it.
+    // Only the comparison reads a shadow epoch, and it reports parked parts itself.
     let is_seen = refused.is_empty() || is_for_readers(&mut tx, projection, epoch).await?;
     tx.commit().await?;
     for (campaign, reason) in refused.iter().filter(|_| is_seen) {
@@ -72,7 +72,7 @@ pub(crate) async fn park_and_advance(
     Ok(ParkOutcome::Advanced { parked: refused.len() })
 }
 
-/// Whether anybody reads an epoch or will, rather than that it is compared and dropped.
+/// Whether an epoch is for readers. A shadow epoch is only compared and dropped.
 async fn is_for_readers(conn: &mut PgConnection, projection: &Projection, epoch: i32) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT state <> 'verifying' AS "is_for_readers!" FROM read.epochs WHERE projection = $1 AND epoch = $2"#,
@@ -83,7 +83,7 @@ async fn is_for_readers(conn: &mut PgConnection, projection: &Projection, epoch:
     .await
 }
 
-/// Parks what is refused of an event. The caller holds the checkpoint.
+/// Parks the refused shares of an event. The caller holds the checkpoint.
 pub(super) async fn add(
     conn: &mut PgConnection,
     projection: &str,
@@ -93,8 +93,8 @@ pub(super) async fn add(
 ) -> Result<(), sqlx::Error> {
     for (campaign, reason) in refused {
         sqlx::query!(
-            "INSERT INTO read.parked (projection, epoch, workspace, stream_type, stream_id, campaign_id, position, sequence,
-                                      waiting, last_position, reason)
+            "INSERT INTO read.parked (projection, epoch, workspace, stream_type, stream_id, campaign_id, position,
+                                      sequence, waiting, last_position, reason)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $7, $9)",
             projection,
             epoch,
@@ -112,7 +112,7 @@ pub(super) async fn add(
     Ok(())
 }
 
-/// A reason may quote what an event holds, and that may hold what no text of the database can.
+/// The reason as the database can store it: a quote of the event may hold characters that no text of the database can.
 pub(super) fn storable(reason: &str) -> String {
     const LONGEST: usize = 1_000;
     reason.chars().filter(|c| *c != '\0').take(LONGEST).collect()

@@ -1,7 +1,9 @@
-//! Applies what waits of a part, in order, up to where the log is applied. Rows come out as if nothing had ever waited.
+//! Applies the parked events of a part, in order, up to the log's checkpoint. The rows are those of a log in which
+//! nothing was ever parked.
 //!
-//! Each step is a transaction that holds the checkpoint: the rows of some of the part's events, and what still waits. If an
-//! event is refused again, the part waits from there on; a share of it that can be applied by now is.
+//! Each step is one transaction that holds the checkpoint. It writes the rows of some of the part's events, and what is
+//! still parked. If an event is refused again, the part stays parked from there on. The shares of it that can be
+//! applied by now are applied.
 
 use domain::ids::CampaignId;
 use event_store::{PageLimit, StoredEvent, StreamKey};
@@ -15,36 +17,36 @@ use super::super::{Projection, apply, checkpoint};
 use super::isolate::apply_partially;
 use super::{MOST_PARTS, park};
 
-/// Events of the stream that one transaction goes through at most: so long the log waits.
+/// The most events of the stream that one transaction reads. The log waits that long.
 const STEP_EVENTS: i64 = 10_000;
-/// Those that are written together, and their payloads as stored.
+/// The limits of events that are written together: their number, and bytes of their payloads as stored.
 const PAGE_EVENTS: i64 = 500;
 const PAGE_BYTES: i64 = 1024 * 1024;
 
-/// What became of a part.
+/// The outcome of retrying a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PartRetryOutcome {
-    /// Nothing of it waits any more.
+    /// Nothing of the part is parked any more.
     Applied,
     /// An event of it is still refused.
     Refused {
         position: i64,
         reason: String,
-        /// Whether events before it were applied now.
+        /// Whether events before it were applied by this retry.
         moved: bool,
     },
-    /// It is not parked.
+    /// The part is not parked.
     NotParked,
 }
 
-/// How far one transaction came.
+/// The outcome of one transaction.
 enum RetryStep {
-    /// There is more to do.
+    /// There are more events to apply.
     Incomplete,
     Finished(PartRetryOutcome),
 }
 
-/// Applies what waits of a part.
+/// Applies the parked events of a part.
 pub(crate) async fn retry(
     pool: &PgPool,
     projection: &Projection,
@@ -69,7 +71,7 @@ pub(crate) async fn retry(
                         stream = part.stream_id,
                         stream_type = part.stream_type,
                         campaign = part.campaign.map(tracing::field::display),
-                        "applied what waited of a parked part"
+                        "applied the parked events of a part"
                     );
                 }
                 return Ok(end);
@@ -78,7 +80,7 @@ pub(crate) async fn retry(
     }
 }
 
-/// A part as it is stored.
+/// A part as stored.
 struct ParkedRow {
     position: i64,
     sequence: i64,
@@ -107,7 +109,7 @@ async fn step(
     };
     let mut holds = parked_index::load(&mut tx, projection.name, &[epoch], &[workspace]).await?;
     let mut holds = holds.remove(&(epoch, workspace)).unwrap_or_default();
-    // From where all of the stream waits, a campaign's share waits with it.
+    // Where the whole stream is parked, a campaign's share waits with it.
     let with_stream = part.campaign.and_then(|_| holds.stream_from(part));
     let through = with_stream.map_or(checkpoint, |from| checkpoint.min(from - 1));
     holds.remove(part);
@@ -128,7 +130,7 @@ async fn step(
             Ok(RetryStep::Incomplete)
         }
         PassOutcome::Missing => {
-            let reason = "its stream does not have the event any more from which on it waits".to_owned();
+            let reason = "its stream lacks the first parked event".to_owned();
             Ok(RetryStep::Finished(PartRetryOutcome::Refused { position: row.position, reason, moved: false }))
         }
         PassOutcome::Refused(raw, reason) => {
@@ -145,28 +147,28 @@ async fn step(
     }
 }
 
-/// Where one transaction ends.
+/// Where a pass over the part's events ends.
 enum PassOutcome {
-    /// Everything that waited is applied.
+    /// Every parked event is applied.
     Completed,
-    /// Enough for one transaction; the stream goes on with this event.
+    /// The limit of one transaction is reached, and this event is next.
     Paused(StoredEvent),
     /// This event is refused.
     Refused(StoredEvent, String),
-    /// The log does not have the event from which on the part waits.
+    /// The log lacks the first parked event.
     Missing,
 }
 
-/// Goes through a part's events.
+/// A pass over a part's events in one transaction.
 struct RetryPass<'a> {
     projection: &'a Projection,
     epoch: i32,
     part: &'a ParkedKey,
-    /// What else is held back.
+    /// The index of everything else that is parked.
     holds: ParkedIndex,
-    /// The next event's.
+    /// The sequence of the next event.
     sequence: i64,
-    /// Events of the part that do not wait any more.
+    /// The number of events of the part that are not parked any more.
     released: i64,
 }
 
@@ -197,7 +199,7 @@ impl RetryPass<'_> {
         }
     }
 
-    /// Applies a page; if it is refused, by halves, to find out which event it is.
+    /// Applies a page. If it is refused, applies halves of it, to find the refused event.
     async fn apply_page(
         &mut self,
         conn: &mut PgConnection,
@@ -218,7 +220,7 @@ impl RetryPass<'_> {
         Ok(None)
     }
 
-    /// Folds and writes events in a savepoint. Gives the reason of a refusal, which leaves nothing behind.
+    /// Folds and writes events in a savepoint. Returns the reason of a refusal, which leaves nothing behind.
     async fn attempt(
         &mut self,
         conn: &mut PgConnection,
@@ -248,7 +250,7 @@ impl RetryPass<'_> {
         Ok(Some(refusal.full_text()))
     }
 
-    /// Takes in the part's share of an event. Tells whether there is one.
+    /// Applies the part's share of an event. Returns whether there is one.
     fn absorb(&self, fold: &mut Accumulator, raw: &StoredEvent) -> Result<bool, ApplyError> {
         let Some(campaign) = self.part.campaign else {
             fold.absorb_event(raw, &self.holds)?;
@@ -269,8 +271,8 @@ impl RetryPass<'_> {
         }
     }
 
-    /// Of an event of a whole stream, what of it can be applied is: only the rest waits on, and the stream goes on. Gives the
-    /// reason if that is not possible.
+    /// Applies what it can of an event of a fully parked stream. The rest stays parked by campaign, and the stream
+    /// continues. Returns the reason if that is not possible.
     async fn apply_share(
         &mut self,
         conn: &mut PgConnection,
@@ -298,7 +300,7 @@ impl RetryPass<'_> {
         Ok(None)
     }
 
-    /// The part waits from this event on.
+    /// Parks the part from this event on.
     async fn wait_from(&self, conn: &mut PgConnection, raw: &StoredEvent, reason: &str) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "UPDATE read.parked

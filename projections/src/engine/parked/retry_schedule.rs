@@ -1,5 +1,6 @@
-//! When a projector tries parked parts again by itself: each once as soon as it meets it, because its code may be newer than
-//! the one that parked it, and then with growing waits, because what was wrong may have been repaired.
+//! The schedule by which a projector retries parked parts. It retries each part as soon as it finds it, because its
+//! code may be newer than the code that parked it. Then it retries with growing waits, because the cause may be
+//! repaired.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,19 +15,19 @@ use super::super::parked_index::ParkedKey;
 use super::retry::{PartRetryOutcome, retry};
 
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
-/// How long parts that somebody else parked may go unnoticed.
+/// How long a part that another process parked may go unnoticed.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Parts that are tried in one go, so that they do not hold up the logs.
+/// The most parts of one run, so that they do not delay the logs.
 const AT_ONCE: usize = 8;
-/// Parts that are known at a time; further ones get their turn when some of these are gone.
+/// The most parts of the schedule. Further parts follow when some of these are done.
 const MOST_KNOWN: i64 = 10_000;
 
-/// What this projector knows of parked parts, by (epoch, workspace, part).
+/// The parked parts that this projector knows, by (epoch, workspace, part).
 #[derive(Debug, Default)]
 pub(crate) struct RetrySchedule {
     known: HashMap<(i32, i32, ParkedKey), Retry>,
     look_at: Option<Instant>,
-    /// Parts that are new to it were parked by itself just now.
+    /// Whether new parts were parked by this projector just now.
     are_ours: bool,
 }
 
@@ -37,18 +38,18 @@ struct Retry {
 }
 
 impl RetrySchedule {
-    /// It parked something.
+    /// Records that this projector parked a part.
     pub(crate) fn note(&mut self) {
         self.look_at = None;
         self.are_ours = true;
     }
 
-    /// When it should try again, if anything is parked.
+    /// When the next retry is due, if anything is parked.
     pub(crate) fn next_retry(&self) -> Option<Instant> {
         self.look_at.filter(|_| !self.known.is_empty())
     }
 
-    /// Tries the parts whose time has come. Tells whether any rows changed.
+    /// Retries the parts that are due. Returns whether any rows changed.
     pub(crate) async fn run(
         &mut self,
         pool: &PgPool,
@@ -66,13 +67,13 @@ impl RetrySchedule {
             let (epoch, workspace, part) = &key;
             let tried = retry(pool, projection, *epoch, *workspace, part).await;
             if let Err(error) = &tried {
-                // The logs themselves go on, or fail by themselves.
+                // A failure here does not affect the logs.
                 tracing::warn!(
                     projection = projection.name,
                     epoch,
                     workspace,
                     error = error as &dyn std::error::Error,
-                    "a parked part could not be tried again"
+                    "the retry of a parked part failed"
                 );
             }
             changed |= matches!(tried, Ok(PartRetryOutcome::Applied | PartRetryOutcome::Refused { moved: true, .. }));
@@ -89,7 +90,7 @@ impl RetrySchedule {
         Ok(changed)
     }
 
-    /// Learns which parts of its logs are parked in the epochs that this program follows.
+    /// Loads the parked parts of its logs in the epochs that this program follows.
     async fn look(&mut self, pool: &PgPool, projection: &Projection, share: &LogAssignment) -> Result<(), sqlx::Error> {
         let rows = sqlx::query!(
             "SELECT p.epoch, p.workspace, p.stream_type, p.stream_id, p.campaign_id

@@ -1,7 +1,7 @@
-//! The index of what waits of one log in one epoch, and of what is left out of it for good.
+//! The index of what is parked of one log in one epoch, and of what is skipped for good.
 //!
-//! Every batch is folded under one of these. The checkpoint's `revision` is compared when it moves, so that nobody folds under
-//! an outdated one.
+//! Every batch is folded under such an index. The checkpoint's `revision` is compared when the checkpoint moves, so
+//! that no process commits a fold under an outdated index.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use event_store::StoredEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// What is held back as one: a stream, or what one campaign has in a stream of batches.
+/// The key of a parked part: a stream, or one campaign's share of a stream of batches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ParkedKey {
     pub(crate) stream_type: String,
     /// Named `<workspace>/<id>`.
     pub(crate) stream_id: String,
-    /// `None`: all of the stream.
+    /// `None` for the whole stream.
     pub(crate) campaign: Option<CampaignId>,
 }
 
@@ -28,17 +28,17 @@ impl ParkedKey {
     }
 }
 
-/// Events of a parked part that joined those that wait.
+/// The deferred events of a parked part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DeferredCount {
     pub(crate) events: i64,
     pub(crate) last: i64,
 }
 
-/// What a log is folded under.
+/// The index that a log is folded under.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ParkedIndex {
-    /// The checkpoint's count of changes to what waits. It is compared when the checkpoint moves.
+    /// The number of changes to what is parked. It is compared when the checkpoint moves.
     pub(crate) revision: i32,
     /// By the stream's id, then its type.
     streams: HashMap<String, BTreeMap<String, ParkedStream>>,
@@ -46,34 +46,34 @@ pub(crate) struct ParkedIndex {
     skips: BTreeMap<i64, SkippedEvent>,
 }
 
-/// What waits of one stream, and from which position on.
+/// What is parked of one stream, and from which position on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ParkedStream {
     whole: Option<i64>,
     campaigns: BTreeMap<CampaignId, i64>,
 }
 
-/// What is left out of one event.
+/// What is skipped of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum SkippedEvent {
     Whole,
     Campaigns(BTreeSet<CampaignId>),
 }
 
-/// What is to be done with one event.
+/// The disposition of one event.
 #[derive(Debug)]
 pub(crate) enum Disposition<'a> {
-    /// Nothing of it is held.
+    /// All of it is applied.
     Apply,
-    /// It waits with its stream.
+    /// It is deferred with its stream.
     Defer,
-    /// It is left out.
+    /// It is skipped.
     Skip,
-    /// Some campaigns' share of it is held.
+    /// Some campaigns' share of it is deferred or skipped.
     ApplyPart(PartialDisposition<'a>),
 }
 
-/// Which campaigns' share of an event is held.
+/// The campaigns whose share of an event is deferred or skipped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PartialDisposition<'a> {
     position: i64,
@@ -82,18 +82,18 @@ pub(crate) struct PartialDisposition<'a> {
 }
 
 impl PartialDisposition<'_> {
-    /// Whether a campaign's share waits.
+    /// Whether a campaign's share is deferred.
     pub(crate) fn waits(&self, campaign: CampaignId) -> bool {
         !self.skips(campaign)
             && self.waiting.and_then(|all| all.get(&campaign)).is_some_and(|from| *from <= self.position)
     }
 
-    /// Whether a campaign's share is left out.
+    /// Whether a campaign's share is skipped.
     pub(crate) fn skips(&self, campaign: CampaignId) -> bool {
         self.left.is_some_and(|all| all.contains(&campaign))
     }
 
-    /// Whether a campaign's share is not to be taken.
+    /// Whether a campaign's share is not applied.
     pub(crate) fn excludes(&self, campaign: CampaignId) -> bool {
         self.waits(campaign) || self.skips(campaign)
     }
@@ -120,18 +120,18 @@ impl ParkedIndex {
         }
     }
 
-    /// From which position on all of a stream waits.
+    /// The position from which on the whole stream of a part is parked.
     pub(crate) fn stream_from(&self, part: &ParkedKey) -> Option<i64> {
         self.streams.get(&part.stream_id)?.get(&part.stream_type)?.whole
     }
 
-    /// How many parts wait.
+    /// The number of parked parts.
     pub(crate) fn parts(&self) -> usize {
         let held = self.streams.values().flat_map(BTreeMap::values);
         held.map(|held| usize::from(held.whole.is_some()) + held.campaigns.len()).sum()
     }
 
-    /// One more part waits.
+    /// Adds a parked part.
     pub(crate) fn add(&mut self, part: &ParkedKey, position: i64) {
         let held = self.streams.entry(part.stream_id.clone()).or_default().entry(part.stream_type.clone()).or_default();
         match part.campaign {
@@ -140,7 +140,7 @@ impl ParkedIndex {
         }
     }
 
-    /// A part waits no more.
+    /// Removes a part.
     pub(crate) fn remove(&mut self, part: &ParkedKey) {
         let types = self.streams.get_mut(&part.stream_id);
         let Some(held) = types.and_then(|types| types.get_mut(&part.stream_type)) else { return };
@@ -150,7 +150,7 @@ impl ParkedIndex {
         }
     }
 
-    /// Leaves out an event, or a campaign's share of it.
+    /// Skips an event, or a campaign's share of it.
     pub(super) fn skip(&mut self, position: i64, campaign: Option<CampaignId>) {
         match (campaign, self.skips.entry(position).or_insert_with(|| SkippedEvent::Campaigns(BTreeSet::new()))) {
             (None, left) => *left = SkippedEvent::Whole,
@@ -160,10 +160,10 @@ impl ParkedIndex {
     }
 }
 
-/// Holds by (epoch, workspace). What is not there has never held anything.
+/// Indexes by (epoch, workspace). A log without an entry has nothing parked or skipped.
 pub(crate) type Loaded = HashMap<(i32, i32), ParkedIndex>;
 
-/// What is held of these logs in these epochs; the two lists go together.
+/// Loads the indexes of these logs in these epochs. The two lists belong together.
 pub(crate) async fn load(
     conn: &mut PgConnection,
     projection: &str,
@@ -197,14 +197,14 @@ pub(crate) async fn load(
     Ok(loaded)
 }
 
-/// What is held of one log in one epoch, as of its checkpoint's revision.
+/// The index of one log in one epoch, as of its checkpoint's revision.
 pub(crate) async fn of_log(
     conn: &mut PgConnection,
     projection: &str,
     epoch: i32,
     workspace: i32,
 ) -> Result<Arc<ParkedIndex>, sqlx::Error> {
-    // Read first: what changes after it makes the checkpoint's move fail.
+    // The revision is read first: a change after it makes the checkpoint's move fail.
     let revision = sqlx::query_scalar!(
         "SELECT revision FROM read.checkpoints WHERE projection = $1 AND epoch = $2 AND workspace = $3",
         projection,
@@ -219,7 +219,7 @@ pub(crate) async fn of_log(
     Ok(Arc::new(holds))
 }
 
-/// Counts events that joined those that wait. The caller holds the checkpoint.
+/// Counts deferred events. The caller holds the checkpoint.
 pub(crate) async fn defer(
     conn: &mut PgConnection,
     projection: &str,

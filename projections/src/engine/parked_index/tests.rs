@@ -37,7 +37,7 @@ fn shares(holds: &ParkedIndex, position: i64) -> Option<(Vec<u128>, Vec<u128>)> 
 }
 
 #[test]
-fn what_waits_waits_from_its_first_event_on() {
+fn part_is_deferred_from_its_first_event() {
     let mut holds = ParkedIndex::default();
     assert!(matches!(holds.disposition_of(&event(5)), Disposition::Apply));
     holds.add(&part(None), 5);
@@ -52,7 +52,7 @@ fn what_waits_waits_from_its_first_event_on() {
 }
 
 #[test]
-fn a_campaign_waits_alone_and_with_its_stream() {
+fn campaign_is_deferred_alone_and_with_its_stream() {
     let mut holds = ParkedIndex::default();
     holds.add(&part(Some(campaign(1))), 3);
     holds.add(&part(Some(campaign(2))), 5);
@@ -65,7 +65,7 @@ fn a_campaign_waits_alone_and_with_its_stream() {
 }
 
 #[test]
-fn what_is_left_out_neither_waits_nor_is_taken() {
+fn skipped_event_is_neither_deferred_nor_applied() {
     let mut holds = ParkedIndex::default();
     holds.skip(3, Some(campaign(1)));
     holds.add(&part(Some(campaign(1))), 3);

@@ -1,6 +1,6 @@
-//! Fills one log's part of the new epoch. Three stages work at the same time, each a step ahead of the next: pages are
-//! read; several are folded at once, each on a thread of its own, and joined in their order; and what has gathered is written
-//! when, after a page was joined to it, it is worth a transaction and nothing else is being written.
+//! Fills one log's part of the new epoch. Three stages run at the same time: read, fold and write. Several pages are
+//! folded at once, each on a thread of its own, and merged in their order. A write begins after a merge, when the fold
+//! is worth a transaction and no other write is running.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ use super::Rebuild;
 use super::memory::MemoryBudget;
 use super::pages::{self, Page};
 
-/// Pages read ahead of the fold.
+/// The number of pages that are read ahead of the fold.
 const PAGES_AHEAD: usize = 4;
-/// Pages of one log that are folded at the same time: one for each core of a small machine.
+/// The number of pages of one log that are folded at once: one for each core of a small machine.
 const SEGMENTS: usize = 2;
 
-/// What is to be written, and the turn to write it: given back when it is.
+/// A fold to write, and the permit to write it, which is released afterwards.
 type ToWrite = (Accumulator, OwnedSemaphorePermit);
 
-/// Makes the checkpoint of a log that is to be filled.
+/// Creates the checkpoint of a log to fill.
 pub(in super::super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), ReplayError> {
     sqlx::query!(
         "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following) VALUES ($1, $2, $3, 0, false)
@@ -39,7 +39,7 @@ pub(in super::super) async fn start(rebuild: &Rebuild<'_>, workspace: i32) -> Re
     Ok(())
 }
 
-/// Applies a log's events after `filled` up to `through`. Returns early when shutdown comes.
+/// Applies a log's events after `filled` up to `through`. Returns early on shutdown.
 pub(in super::super) async fn fill(
     rebuild: &Rebuild<'_>,
     workspace: i32,
@@ -52,7 +52,7 @@ pub(in super::super) async fn fill(
     };
     let (read, pages_read) = mpsc::channel(PAGES_AHEAD);
     let (folds, mut folded) = mpsc::channel(1);
-    // Dropped on every way out, which ends both stages.
+    // Dropped on every return, which ends both stages.
     let mut stages = JoinSet::new();
     let room = rebuild.room.clone();
     stages.spawn(pages::read(rebuild.pool.clone(), room.clone(), (workspace, filled, through), read));
@@ -77,7 +77,7 @@ pub(in super::super) async fn fill(
                     rebuild.tally.applied(workspace, step.from, step.to);
                 }
             }
-            // Somebody moved this checkpoint: start again from where it is.
+            // Another process moved this checkpoint: the fill restarts from there.
             Ok(apply::CommitOutcome::Conflict) => return Ok(()),
         }
         if rebuild.shutdown.is_cancelled() {
@@ -92,7 +92,7 @@ pub(in super::super) async fn fill(
     Ok(())
 }
 
-/// Folds pages at the same time, each by itself, and joins what they fold to in their order.
+/// Folds pages in parallel, and merges the folds in the order of the pages.
 async fn fold_pages(
     (projection, mut fold): (&'static Projection, Accumulator),
     holds: Arc<ParkedIndex>,
@@ -118,7 +118,7 @@ async fn fold_pages(
         match segment {
             Ok(segment) => fold.merge(segment),
             Err(error) => {
-                // Nobody listening is no loss: then the replay has ended already.
+                // A closed channel loses nothing: the replay has ended already.
                 let _ = folds.send(Err(error)).await;
                 return;
             }
@@ -137,7 +137,7 @@ async fn fold_pages(
             }
         }
     }
-    // Never closed.
+    // The semaphore is never closed.
     if fold.events > 0
         && let Ok(turn) = turns.acquire_owned().await
     {
@@ -159,7 +159,7 @@ async fn fold_segment(
     });
     match folding.await {
         Ok(folded) => folded,
-        // Never cancelled, so it panicked: a bug, which goes on its way.
+        // The task is never cancelled, so it panicked: the panic continues here.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -1,13 +1,12 @@
-//! Fills an epoch from the log: for a replay, whose workspaces switch to it, or for a verify, which compares it with the live
-//! rows.
+//! Fills an epoch from the log. A replay switches workspaces to it; a verify compares it with the live rows.
 //!
-//! [`fill`] reads, folds and writes one log; [`small_logs`] does many small ones in one transaction. [`pages`] reads ahead of
-//! the fold, [`memory`] bounds what is held meanwhile, and [`progress`] counts.
+//! [`fill`] reads, folds and writes one log. [`small_logs`] does so with many small ones in one transaction. [`pages`]
+//! reads ahead of the fold, [`memory`] bounds the memory in use, and [`progress`] counts.
 
 pub(super) mod fill; // reads, folds and writes one log
-mod memory; // how much it holds at a time
+mod memory; // bounds the memory in use
 mod pages; // reads a log ahead of the fold
-mod progress; // what a progress bar shows
+mod progress; // counts for a progress bar
 pub(super) mod small_logs; // many small logs in one transaction
 
 use sqlx::PgPool;
@@ -20,30 +19,30 @@ pub use self::progress::ReplayProgress;
 use super::error::ReplayError;
 use super::{Projection, commit_group};
 
-/// Logs that are filled at the same time: one reads while another writes.
+/// The number of logs that are filled at once: one reads while another writes.
 pub(super) const LOGS_AT_ONCE: usize = 2;
-/// The most events that may be applied while the live checkpoint is locked, or while a snapshot of the live rows is held.
+/// The most events to apply while the live checkpoint is locked, or while a snapshot of the live rows is open.
 pub(super) const LARGEST_GAP: i64 = 1_000;
 
-/// A log whose readers do not see the new epoch yet.
+/// A workspace that does not read the new epoch yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PendingWorkspace {
     pub(super) workspace: i32,
-    /// How far the new epoch is filled.
+    /// The new epoch's checkpoint.
     pub(super) filled: i64,
-    /// How far it is to be filled: up to where the live one has come. Where no epoch is live, or where this program cannot
-    /// apply the live one, up to the head.
+    /// The position to fill it to: the live checkpoint. Without a live epoch, or with one that this program cannot
+    /// apply, the head.
     pub(super) live: i64,
 }
 
-/// An epoch that is being filled: by a replay, or to be compared with the live rows.
+/// An epoch that is being filled, for a replay or to be compared with the live rows.
 pub(super) struct Rebuild<'a> {
     pub(super) pool: &'a PgPool,
     pub(super) projection: &'static Projection,
     pub(super) epoch: i32,
     pub(super) shutdown: CancellationToken,
     pub(super) tally: ProgressTracker<'a>,
-    /// What it may hold of the memory.
+    /// The memory budget.
     room: MemoryBudget,
 }
 
@@ -58,7 +57,7 @@ impl<'a> Rebuild<'a> {
         Self { pool, projection, epoch, shutdown, tally, room: MemoryBudget::of(memory, cut, LOGS_AT_ONCE) }
     }
 
-    /// The same rebuild, of whose progress nobody is told.
+    /// The same rebuild, without progress reports.
     pub(super) fn without_progress(&self) -> Self {
         let Self { pool, projection, epoch, .. } = *self;
         Self {
@@ -71,7 +70,7 @@ impl<'a> Rebuild<'a> {
         }
     }
 
-    /// How far one log's new epoch is behind its live one.
+    /// Compares the checkpoints of one log in the new epoch and in the live one.
     pub(super) async fn gap(&self, workspace: i32) -> Result<PendingWorkspace, sqlx::Error> {
         sqlx::query_as!(
             PendingWorkspace,
@@ -92,7 +91,7 @@ impl<'a> Rebuild<'a> {
         .await
     }
 
-    /// Applies a log's events up to a position page by page, because one of them is refused: it is parked.
+    /// Applies a log's events page by page up to a position, because one of them is refused: it is parked.
     pub(super) async fn apply_serially(&self, workspace: i32, through: i64) -> Result<(), ReplayError> {
         loop {
             if self.shutdown.is_cancelled() {

@@ -1,4 +1,5 @@
-//! Reads a log's pages ahead of the fold: a range of positions by one statement, whose rows are cut into pages as they arrive.
+//! Reads a log's pages ahead of the fold. One statement reads a range of positions, whose rows are cut into pages as
+//! they arrive.
 
 use event_store::StoredEvent;
 use event_store::follow::LogPage;
@@ -11,21 +12,22 @@ use super::super::batch::gap_error;
 use super::super::error::ReplayError;
 use super::memory::MemoryBudget;
 
-/// Positions of the first statement, when nothing is known of the events' size, and of the longest.
+/// The number of positions of the first statement, when the events' size is unknown, and of the longest.
 const FIRST_RANGE: i64 = 250;
 const LONGEST_RANGE: i64 = 50_000;
-/// Events that one statement should give: it is held open while what it gives is folded and written, and must end long
-/// before the database would cancel it.
+/// The payload bytes that one statement should read. It stays open while its rows are folded and written, and must end
+/// long before the database would cancel it.
 const RANGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Events of a log that directly follow those of the page before.
 pub(super) struct Page {
     pub(super) page: LogPage,
-    /// To be given back when the page is folded.
+    /// The memory permit, released when the page is folded.
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads the events after `resume_after` up to `through`, until all are sent, nobody wants more, or one cannot be had.
+/// Reads the events after `resume_after` up to `through`. It ends when all are sent, the receiver is gone, or a read
+/// fails.
 pub(super) async fn read(
     pool: PgPool,
     room: MemoryBudget,
@@ -34,7 +36,7 @@ pub(super) async fn read(
 ) {
     let mut reader = Reader { room, workspace, after, through, pages };
     if let Err(error) = reader.read(&pool).await {
-        // A closed channel means that nobody wants to know.
+        // A closed channel means that the receiver is gone.
         let _ = reader.pages.send(Err(error)).await;
     }
 }
@@ -63,8 +65,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Sends the events up to `last` and says how large they were; `None` when nobody wants more. A hole is an error, once
-    /// what stands before it is sent.
+    /// Sends the events up to `last` and returns their size; `None` when the receiver is gone. A hole is an error,
+    /// after the events before it are sent.
     async fn range(&mut self, conn: &mut PgConnection, last: i64) -> Result<Option<usize>, ReplayError> {
         let mut transaction = conn.begin().await?;
         let mut events = event_store::read_range(&mut transaction, self.workspace, self.after, last).await?;
@@ -88,7 +90,7 @@ impl Reader {
         Ok(Some(bytes + page_bytes))
     }
 
-    /// `false` when nobody wants more.
+    /// `false` when the receiver is gone.
     async fn send(&mut self, events: Vec<StoredEvent>, bytes: usize) -> Result<bool, ReplayError> {
         let read_to = events.last().map_or(self.after, |event| event.position);
         let page = LogPage::check(self.workspace, self.after, events, read_to);
@@ -101,19 +103,19 @@ impl Reader {
         Ok(is_wanted)
     }
 
-    /// The log is known to reach `position`: if not everything up to it was there, it has a hole.
+    /// Checks for a hole: the log is known to reach `position`.
     fn expect(&self, position: i64) -> Result<(), ReplayError> {
         let missing = gap_error(&LogPage::check(self.workspace, self.after, Vec::new(), position));
         missing.map_or(Ok(()), |refused| Err(ReplayError::Stopped(refused)))
     }
 }
 
-/// A session that reads ranges. What is dropped in the middle of one is not used again, because what it still has to say
-/// would answer somebody else's question.
+/// A session that reads ranges. If it is dropped in the middle of one, it is not reused, because the rest of that
+/// result would answer the next query.
 struct Session(Option<PoolConnection<Postgres>>);
 
 impl Session {
-    /// Everything was read: others may use it.
+    /// Returns the session to the pool, because everything was read.
     fn give_back(mut self) {
         drop(self.0.take());
     }
@@ -125,7 +127,7 @@ impl Drop for Session {
     }
 }
 
-/// As many positions as should give [`RANGE_BYTES`], growing step by step.
+/// The number of positions that should give [`RANGE_BYTES`], growing step by step.
 fn next_range(range: i64, bytes: usize) -> i64 {
     let events = usize::try_from(range).unwrap_or(1);
     let fitting = events.saturating_mul(RANGE_BYTES) / bytes.max(1);

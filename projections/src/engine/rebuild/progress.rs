@@ -1,4 +1,4 @@
-//! What a progress bar shows.
+//! The progress of a rebuild, as a progress bar shows it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::PendingWorkspace;
 
-/// How far a replay has come.
+/// The progress of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplayProgress {
     /// Workspaces that read the new epoch.
@@ -16,13 +16,13 @@ pub struct ReplayProgress {
     pub workspaces: usize,
     /// Events that the new epoch has applied, those of an interrupted run included.
     pub events_done: i64,
-    /// Events that it has to apply; grows while logs grow.
+    /// Events that it has to apply. The number grows while logs grow.
     pub events_total: i64,
-    /// Events that this run applied, by the second.
+    /// Events that this run applied, per second.
     pub events_per_second: f64,
 }
 
-/// Counts a replay's steps and tells them.
+/// Counts the steps of a replay and reports them.
 pub(in super::super) struct ProgressTracker<'a> {
     tell: &'a (dyn Fn(ReplayProgress) + Send + Sync),
     started: Instant,
@@ -47,7 +47,7 @@ impl<'a> ProgressTracker<'a> {
         Self { tell, started: Instant::now(), counts: Mutex::default() }
     }
 
-    /// These logs are to be rebuilt.
+    /// Adds the logs to rebuild.
     pub(in super::super) fn expect(&self, logs: &[PendingWorkspace]) {
         self.change(|counts| {
             for log in logs {
@@ -56,7 +56,7 @@ impl<'a> ProgressTracker<'a> {
         });
     }
 
-    /// A log is filled up to `done` of `total`.
+    /// Records that a log is filled up to `done` of `total`.
     pub(in super::super) fn reached(&self, workspace: i32, done: i64, total: i64) {
         self.change(|counts| {
             let log = counts.logs.entry(workspace).or_default();
@@ -65,7 +65,7 @@ impl<'a> ProgressTracker<'a> {
         });
     }
 
-    /// Events of a log were applied.
+    /// Records that events of a log were applied.
     pub(in super::super) fn applied(&self, workspace: i32, from: i64, to: i64) {
         self.change(|counts| {
             counts.applied += to - from;
@@ -75,7 +75,7 @@ impl<'a> ProgressTracker<'a> {
         });
     }
 
-    /// A workspace reads the new epoch.
+    /// Records that a workspace reads the new epoch.
     pub(in super::super) fn switched(&self, workspace: i32) {
         self.change(|counts| counts.logs.entry(workspace).or_default().switched = true);
     }
@@ -87,7 +87,7 @@ impl<'a> ProgressTracker<'a> {
 
     fn change(&self, change: impl FnOnce(&mut Counts)) {
         let progress = {
-            // Counts are plain numbers: whatever a panicking holder left is still worth showing.
+            // Counts are plain numbers, which stay valid when a holder of the lock panics.
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             change(&mut counts);
             ReplayProgress {

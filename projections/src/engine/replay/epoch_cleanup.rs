@@ -1,8 +1,8 @@
-//! How long epochs are kept when nobody reads them any more, and how they are dropped.
+//! Retention of epochs that no workspace reads, and how they are dropped.
 //!
-//! An epoch that nobody reads gets a date. Until then it is kept applied, as the way back; the projector drops it when the date
-//! has come, or an operator before. A replay clears away what is nobody's way back at once, so that there is never more than
-//! one old epoch for any workspace. What cannot be dropped now because readers are busy is dropped later.
+//! An epoch that no workspace reads gets a drop date. Until then it is kept applied, for a rollback. The projector
+//! drops it at that date, or an operator earlier. A replay at once drops the epochs that no workspace could roll back
+//! to, so that every workspace has at most one old epoch. Epochs that readers still use are dropped later.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -14,7 +14,8 @@ use super::{KEEP_OLD, epochs, lock};
 
 const DETACH_ATTEMPTS: u32 = 60;
 
-/// Drops every epoch of a projection that nobody reads, whatever its date, and what an interrupted replay left. Says which.
+/// Drops every epoch of a projection that no workspace reads, whatever its drop date, and what an interrupted replay
+/// left. Returns the dropped epochs.
 pub(crate) async fn drop_old(pool: &PgPool, projection: &'static Projection) -> Result<Vec<i32>, ReplayError> {
     let lock = lock(pool, projection).await?;
     let dropped = async {
@@ -27,8 +28,8 @@ pub(crate) async fn drop_old(pool: &PgPool, projection: &'static Projection) -> 
     dropped
 }
 
-/// Finishes what a replay left that died after its last switch, dates epochs that nobody reads, and drops those whose date has
-/// come. A replay that runs does this itself.
+/// Finishes a replay that died after its last switch, sets drop dates, and drops the epochs that are due. A running
+/// replay does this itself.
 pub(in super::super) async fn maintain_epochs(
     pool: &PgPool,
     projection: &Projection,
@@ -37,7 +38,8 @@ pub(in super::super) async fn maintain_epochs(
     let has_work = sqlx::query_scalar!(
         r#"SELECT EXISTS (
                SELECT FROM read.epochs e
-               WHERE e.projection = $1 AND (e.state = 'dropping' OR e.drop_at <= $2 OR e.state = 'applied' AND (e.drop_at IS NULL)
+               WHERE e.projection = $1 AND (
+                   e.state = 'dropping' OR e.drop_at <= $2 OR e.state = 'applied' AND (e.drop_at IS NULL)
                    = NOT EXISTS (SELECT FROM read.live_epochs l WHERE l.projection = $1 AND l.epoch = e.epoch))
            ) AS "has_work!""#,
         projection.name,
@@ -69,18 +71,19 @@ pub(in super::super) async fn maintain_epochs(
     Ok(done?)
 }
 
-/// Drops epochs whose date has come.
+/// Drops the epochs that are due.
 pub(super) async fn drop_due(pool: &PgPool, projection: &Projection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     mark_dropping(pool, projection, Selection::Due(now)).await?;
     drop_condemned(pool, projection).await
 }
 
-/// Drops what a replay need not keep: epochs that nobody reads and that are nobody's way back, and half-built ones of another
-/// version, unless a workspace already lives there.
+/// Drops what a replay need not keep: epochs that no workspace reads or could roll back to, and half-built ones of
+/// another version, unless a workspace already reads them.
 pub(super) async fn drop_unneeded(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE read.epochs e SET state = CASE WHEN l.epoch IS NULL THEN 'dropping' ELSE 'applied' END
-         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
+         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l
+              USING (projection, epoch)
          WHERE e.projection = b.projection AND e.epoch = b.epoch
            AND b.projection = $1 AND b.state = 'building' AND b.version <> $2",
         projection.name,
@@ -92,18 +95,19 @@ pub(super) async fn drop_unneeded(pool: &PgPool, projection: &Projection) -> Res
     drop_condemned(pool, projection).await
 }
 
-/// Which of the epochs that nobody reads are condemned.
+/// Which of the epochs that no workspace reads are dropped.
 #[derive(Debug, Clone, Copy)]
 enum Selection {
     /// All of them, half-built ones too.
     All,
-    /// Those whose date has come.
+    /// Those whose drop date has come.
     Due(DateTime<Utc>),
-    /// Those that no workspace could go to from where it is.
+    /// Those that no workspace could roll back to.
     NoRollbackTarget,
 }
 
-/// Takes epochs away from the projector: without a checkpoint it cannot write to them any more. Says which.
+/// Marks epochs as dropping and deletes their checkpoints, without which the projector cannot write to them. Returns
+/// them.
 async fn mark_dropping(pool: &PgPool, projection: &Projection, which: Selection) -> Result<Vec<i32>, sqlx::Error> {
     let (states, due, keeps_ways_back) = match which {
         Selection::All => (["applied", "building"].as_slice(), None, false),
@@ -123,7 +127,8 @@ async fn mark_dropping(pool: &PgPool, projection: &Projection, which: Selection)
                SELECT FROM read.checkpoints c WHERE c.projection = $1 AND c.epoch = e.epoch AND c.following
                AND NOT EXISTS (
                    SELECT FROM read.checkpoints newer
-                   JOIN read.epochs n ON n.projection = newer.projection AND n.epoch = newer.epoch AND n.state = 'applied'
+                   JOIN read.epochs n ON n.projection = newer.projection AND n.epoch = newer.epoch
+                       AND n.state = 'applied'
                    LEFT JOIN read.live_epochs l
                        ON l.projection = $1 AND l.workspace = newer.workspace AND l.epoch = newer.epoch
                    WHERE newer.projection = $1 AND newer.workspace = c.workspace AND newer.following
@@ -137,7 +142,7 @@ async fn mark_dropping(pool: &PgPool, projection: &Projection, which: Selection)
     )
     .fetch_all(&mut *tx)
     .await?;
-    // In the projector's order, so that neither waits for the other in a circle.
+    // In the projector's order, so that they never deadlock.
     sqlx::query!(
         "WITH condemned AS MATERIALIZED (
              SELECT c.epoch, c.workspace FROM read.checkpoints c JOIN read.epochs e USING (projection, epoch)
@@ -174,14 +179,14 @@ async fn drop_condemned(pool: &PgPool, projection: &Projection) -> Result<(), sq
             tracing::warn!(
                 projection = projection.name,
                 epoch = stale.epoch,
-                "readers are busy: an epoch is dropped later"
+                "readers are busy: the epoch is dropped later"
             );
         }
     }
     Ok(())
 }
 
-/// Detaches and drops one table of an epoch. `false` if readers kept it busy all the time.
+/// Detaches and drops one table of an epoch. Returns `false` if readers used it all the time.
 async fn drop_table(pool: &PgPool, table: &str, epoch: i32) -> Result<bool, sqlx::Error> {
     let mut tries = ShortLockWaits::new(DETACH_ATTEMPTS);
     while let Some(mut tx) = tries.begin(pool).await? {

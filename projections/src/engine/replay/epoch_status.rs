@@ -8,43 +8,43 @@ use super::super::{Projection, Registry};
 /// One built instance of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochStatus {
-    /// Of which projection.
+    /// The projection.
     pub projection: String,
-    /// Its number.
+    /// The number of the epoch.
     pub epoch: i32,
-    /// What it is for.
+    /// The state of the epoch.
     pub state: EpochState,
-    /// The projection's version that builds it.
+    /// The projection's version that built it.
     pub version: i32,
-    /// Workspaces whose readers see it.
+    /// The number of workspaces that read it.
     pub workspaces: i64,
-    /// Events that it has applied, of the logs that it is for.
+    /// Events that it has applied, of the logs that it covers.
     pub applied: i64,
     /// Events of these logs.
     pub events: i64,
     /// When it is dropped.
     pub drop_at: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
 }
 
-/// What an epoch is for.
+/// The state of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochState {
-    /// It is being filled. Workspaces that are filled may live there already.
+    /// It is being filled. Workspaces that are filled may read it already.
     Building,
-    /// Workspaces live there, or will when they are opened.
+    /// Workspaces read it, or will when they are opened.
     Live,
-    /// It is kept applied, for the way back.
+    /// It is kept applied, for a rollback.
     Kept,
-    /// It is filled aside, to be compared.
+    /// It is a shadow epoch, filled to be compared.
     Verifying,
-    /// It is going.
+    /// It is being dropped.
     Dropping,
 }
 
 impl EpochState {
-    /// Its name, as operators and readers see it.
+    /// The name that operators and readers see.
     pub fn name(self) -> &'static str {
         match self {
             Self::Building => "building",
@@ -68,7 +68,8 @@ pub(crate) async fn epochs(pool: &PgPool, registry: Registry) -> Result<Vec<Epoc
 async fn epochs_of(pool: &PgPool, projection: &Projection) -> Result<Vec<EpochStatus>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT e.epoch, e.state, e.version, e.drop_at, e.created_at,
-                  (SELECT count(*) FROM read.live_epochs l WHERE l.projection = $1 AND l.epoch = e.epoch) AS "workspaces!",
+                  (SELECT count(*) FROM read.live_epochs l
+                   WHERE l.projection = $1 AND l.epoch = e.epoch) AS "workspaces!",
                   coalesce(sum(least(c.position, h.position)), 0)::bigint AS "applied!",
                   coalesce(sum(h.position), 0)::bigint AS "events!"
            FROM read.epochs e

@@ -1,5 +1,5 @@
-//! Begins and finishes epochs, and tells which logs are still to come to one. Who lives where is read and changed under one
-//! lock ([`checkpoint::lock_epochs`]).
+//! Begins and finishes epochs, and finds the workspaces that do not read one yet. The live epochs are read and changed
+//! under one lock ([`checkpoint::lock_epochs`]).
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::super::error::ReplayError;
 use super::super::rebuild::{PendingWorkspace, Rebuild};
 use super::super::{Projection, checkpoint};
 
-/// The epoch to fill: one of this version that was left half built; for some workspaces also the newest one that none of them
-/// has ever lived on; else a new one.
+/// The epoch to fill. The first choice is a half-built one of this version. For some workspaces it is the newest one
+/// that none of them ever read. Otherwise it is a new one.
 pub(super) async fn begin(
     pool: &PgPool,
     projection: &Projection,
@@ -48,7 +48,7 @@ pub(super) async fn begin(
     )
     .execute(&mut *tx)
     .await?;
-    // What there is to do is known from the start: that is what progress is measured against.
+    // The checkpoints are created at once, because progress is measured against all of them.
     sqlx::query!(
         "INSERT INTO read.checkpoints (projection, epoch, workspace, position, following)
          SELECT $1, $2, h.workspace, 0, false FROM log.heads h
@@ -64,7 +64,7 @@ pub(super) async fn begin(
     Ok(epoch)
 }
 
-/// Logs whose readers do not see an epoch: of all workspaces, or of some.
+/// The logs whose workspaces read another epoch: of all workspaces, or of some.
 pub(super) async fn live_elsewhere(
     pool: &PgPool,
     projection: &Projection,
@@ -91,8 +91,8 @@ pub(super) async fn live_elsewhere(
     .await
 }
 
-/// Marks the new epoch applied, if every workspace that was to switch reads it. From then on new workspaces start on it, and
-/// the time of those that it replaced runs out.
+/// Marks the new epoch applied, if every workspace that was to switch reads it. From then on new workspaces start on
+/// it, and the epochs that it replaced get drop dates.
 pub(super) async fn finish(
     pool: &PgPool,
     projection: &Projection,
@@ -128,8 +128,8 @@ pub(super) async fn finish(
     Ok(is_complete)
 }
 
-/// Dates the epochs that nobody reads, and takes the date from those that somebody reads again. The one that new workspaces
-/// start on has none.
+/// Sets the drop dates of the epochs that no workspace reads, and clears those of epochs that one reads again. The
+/// epoch of new workspaces has none.
 pub(super) async fn set_drop_dates(
     conn: &mut PgConnection,
     projection: &str,
@@ -140,7 +140,8 @@ pub(super) async fn set_drop_dates(
     sqlx::query!(
         "UPDATE read.epochs e
          SET drop_at = CASE WHEN l.epoch IS NULL THEN coalesce(e.drop_at, $3) END
-         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l USING (projection, epoch)
+         FROM read.epochs b LEFT JOIN (SELECT DISTINCT projection, epoch FROM read.live_epochs) l
+              USING (projection, epoch)
          WHERE e.projection = b.projection AND e.epoch = b.epoch
            AND b.projection = $1 AND b.state = 'applied' AND (l.epoch IS NULL) = (b.drop_at IS NULL)
            AND b.epoch IS DISTINCT FROM $2",
@@ -153,12 +154,12 @@ pub(super) async fn set_drop_dates(
     Ok(())
 }
 
-/// When what is kept from now on is dropped. What is kept for longer than a thousand years is kept for a thousand years.
+/// The drop date. A duration of more than a thousand years counts as a thousand years.
 fn until(now: DateTime<Utc>, keep_s: i64) -> DateTime<Utc> {
     now + TimeDelta::seconds(keep_s.clamp(0, 365_250 * 86_400))
 }
 
-/// An epoch that every workspace reads, but that is still called half built: its replay died after its last switch.
+/// The epoch that every workspace reads but that is still marked as half built: its replay died after its last switch.
 pub(super) async fn finish_if_complete(pool: &PgPool, projection: &Projection) -> Result<Option<i32>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT e.epoch FROM read.epochs e
@@ -171,7 +172,7 @@ pub(super) async fn finish_if_complete(pool: &PgPool, projection: &Projection) -
     .await
 }
 
-/// Notes why a workspace does not come to the new epoch, where operators and readers look. The note goes when it does.
+/// Records why a workspace was not switched, where operators and readers look. The record is deleted by the switch.
 pub(super) async fn note(rebuild: &Rebuild<'_>, workspace: i32, error: &ReplayError) -> Result<(), sqlx::Error> {
     let (position, reason) = match error {
         ReplayError::Stopped(refused) => (refused.position, refused.reason.full_text()),

@@ -11,18 +11,18 @@ use super::super::rebuild::{LARGEST_GAP, LOGS_AT_ONCE, PendingWorkspace, Rebuild
 use super::switch_guard::SwitchPolicy;
 use super::{epochs, switch};
 
-/// How often in a row one log may fail for the database's sake.
+/// The attempts in a row for one log when the database fails.
 const ATTEMPTS: u32 = 6;
 
-/// What became of one log.
+/// The outcome for one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rebuilt {
     Switched,
     Interrupted,
 }
 
-/// Fills logs and switches their workspaces; says how many. `None` if shutdown came first. One that fails does not hold up
-/// the others; the first failure is given in the end.
+/// Fills logs and switches their workspaces. Returns how many; `None` on shutdown. A failure does not block the other
+/// logs, and the first one is returned in the end.
 pub(super) async fn fill_and_switch_all(
     rebuild: &Rebuild<'_>,
     logs: &[PendingWorkspace],
@@ -43,8 +43,8 @@ pub(super) async fn fill_and_switch_all(
     Ok(Some(switched))
 }
 
-/// Fills one log and switches its workspace, however often the database fails in between, within reason. What is wrong
-/// with the log or with what it gave is noted, for whoever looks.
+/// Fills one log and switches its workspace, with a few attempts if the database fails. An error in the log or in its
+/// rows is recorded for operators.
 async fn fill_and_switch_retrying(
     rebuild: &Rebuild<'_>,
     workspace: i32,
@@ -60,7 +60,7 @@ async fn fill_and_switch_retrying(
                 tracing::warn!(
                     workspace,
                     error = &error as &dyn std::error::Error,
-                    "the replay of a log failed: trying again"
+                    "the replay of a log failed: it is retried"
                 );
                 tokio::select! {
                     () = rebuild.shutdown.cancelled() => return Ok(Rebuilt::Interrupted),

@@ -1,21 +1,21 @@
-//! Rebuilds a projection beside its live rows, and what operators do with the epochs that this makes.
+//! Rebuilds a projection beside its live rows, and the operators' commands on epochs.
 //!
-//! A new epoch is filled from the start of every log, in large folds, while the projector goes on with the live one. Each
-//! workspace then switches alone ([`switch`]): readers see the old rows or the new ones, at the same position, and never
-//! wait. The old epoch stays applied and followed, the way back ([`mod@rollback`]), until it is dropped ([`epoch_cleanup`]). Nothing is
-//! lost when a replay is interrupted: the next one goes on with the same epoch, as long as the projection's version is the
-//! same.
+//! A new epoch is filled from the start of every log, in large folds, while the projector goes on with the live one.
+//! Each workspace then switches alone ([`switch`]). Readers see the old rows or the new ones, at the same position, and
+//! never wait. The old epoch stays applied and followed, for a rollback ([`mod@rollback`]), until it is dropped
+//! ([`epoch_cleanup`]). An interrupted replay loses nothing: the next one continues the same epoch, as long as the
+//! projection's version is the same.
 //!
-//! One process at a time holds a projection's lock, and only it makes, fills, switches or drops epochs of it. Projectors need
-//! no lock: a checkpoint's compare-and-set keeps them apart from a replay.
+//! One process at a time holds a projection's lock, and only it creates, fills, switches or drops epochs of it.
+//! Projectors need no lock, because a checkpoint's compare-and-set separates them from a replay.
 
 mod build; // builds what this program's version lacks
 mod epoch_cleanup; // how long epochs are kept, and how they are dropped
-mod epoch_status; // what epochs there are
+mod epoch_status; // the list of epochs
 mod epochs; // begins and finishes epochs
 mod logs; // fills logs and switches workspaces
-mod rollback; // goes back to the epoch before
-mod switch; // lets a workspace's readers see the new epoch
+mod rollback; // switches back to the epoch before
+mod switch; // switches a workspace to another epoch
 mod switch_guard; // whether a workspace may switch
 
 use std::collections::BTreeSet;
@@ -39,32 +39,34 @@ use super::rebuild::{ProgressTracker, Rebuild, ReplayMemory, ReplayProgress, Seg
 use super::verify::SwitchVerifier;
 use super::{Projection, checkpoint};
 
-/// How long an old epoch is kept applied unless somebody says otherwise.
+/// How long an old epoch is kept applied by default.
 pub const KEEP_OLD: Duration = Duration::from_hours(24);
 
-/// What a replay is told.
+/// The options of a replay.
 #[derive(Debug, Clone)]
 pub struct ReplayOptions {
-    /// Only these workspaces switch; the others stay where they are. `None`: all of them.
+    /// The workspaces that switch; `None`: all of them.
     pub workspaces: Option<Vec<i32>>,
-    /// For how long epochs that nobody reads any more are kept applied.
+    /// For how long epochs that no workspace reads any more are kept applied.
     pub keep_old: Duration,
-    /// Switch although more parts of a log are parked in the new epoch than in the live one.
+    /// Whether to switch although more parts of a log are parked in the new epoch than in the live one.
     pub allow_parked: bool,
-    /// Switch although the new epoch has another number of rows than the live one, which the same version built.
+    /// Whether to switch although the new epoch has another number of rows than the live one, which the same version
+    /// built.
     pub allow_differences: bool,
-    /// Compare each workspace's new rows with its live ones, as a verify does, and switch it only if they are equal.
+    /// Whether to compare each workspace's new rows with its live ones, as a verify does, and to switch only if they
+    /// are equal.
     pub verify: bool,
-    /// What it may hold of the memory.
+    /// The memory limit.
     pub memory: ReplayMemory,
     /// How logs are cut.
     pub cut: SegmentSize,
-    /// Tells from when on the old epoch is kept.
+    /// The clock that drop dates refer to.
     pub clock: SharedClock,
 }
 
 impl ReplayOptions {
-    /// All workspaces; nothing questionable is allowed.
+    /// All workspaces, without any exception allowed.
     pub fn new(clock: SharedClock) -> Self {
         Self {
             workspaces: None,
@@ -79,26 +81,26 @@ impl ReplayOptions {
     }
 }
 
-/// What became of a replay.
+/// The outcome of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayOutcome {
     /// Every workspace that was to switch reads the new epoch.
     Completed {
         /// The new epoch.
         epoch: i32,
-        /// How many workspaces switched.
+        /// The number of workspaces that switched.
         workspaces: usize,
-        /// How many events this run applied.
+        /// The number of events that this run applied.
         events: i64,
     },
-    /// Shutdown came first. The next replay goes on from here.
+    /// Shutdown came first. The next replay continues from here.
     Interrupted {
-        /// The epoch that is half built.
+        /// The half-built epoch.
         epoch: i32,
     },
 }
 
-/// Fills a new epoch of a projection and switches workspaces to it. `progress` is told of each step.
+/// Fills a new epoch of a projection and switches workspaces to it. `progress` is called after each step.
 pub(crate) async fn replay(
     pool: &PgPool,
     projection: &'static Projection,
@@ -112,7 +114,7 @@ pub(crate) async fn replay(
     outcome
 }
 
-/// Takes the right to change a projection's epochs.
+/// Takes the lock that allows changes to a projection's epochs.
 async fn lock(pool: &PgPool, projection: &Projection) -> Result<SessionLock, ReplayError> {
     let lock = SessionLock::take(pool, &format!("highwater.replay.{}", projection.name)).await?;
     lock.ok_or(ReplayError::AlreadyRunning)
@@ -148,7 +150,7 @@ async fn replay_alone(
     );
     let mut switched = 0;
     loop {
-        // Workspaces that appear meanwhile start on the old epoch; they are met by the next turn of this loop.
+        // New workspaces start on the old epoch, and the next turn of this loop finds them.
         checkpoint::bootstrap(pool, projection, checkpoint::BootstrapPolicy::Never).await?;
         let elsewhere = epochs::live_elsewhere(pool, projection, epoch, only).await?;
         if elsewhere.is_empty() && epochs::finish(pool, projection, epoch, only, options.clock.now()).await? {
@@ -166,7 +168,7 @@ async fn replay_alone(
     Ok(ReplayOutcome::Completed { epoch, workspaces: switched, events: rebuild.tally.events() })
 }
 
-/// Refuses workspaces that do not exist.
+/// Returns an error if workspaces do not exist.
 async fn require_workspaces(pool: &PgPool, wanted: &[i32]) -> Result<(), ReplayError> {
     let existing: BTreeSet<i32> =
         sqlx::query_scalar!("SELECT workspace FROM log.heads WHERE workspace = ANY($1)", wanted)

@@ -1,4 +1,5 @@
-//! Goes back: each workspace to the newest older epoch that is kept applied for it. The same flip as forward.
+//! Rollback: each workspace switches to the newest older epoch that is kept applied for it, by the same switch as
+//! forward.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,22 +14,22 @@ use super::super::{Projection, checkpoint};
 use super::switch_guard::SwitchPolicy;
 use super::{ReplayOptions, epochs, lock, logs, require_workspaces};
 
-/// How often an epoch that only another version's projector applies is looked at before it counts as behind.
+/// The attempts before an epoch that only another version's projector applies counts as behind.
 const ATTEMPTS: u32 = 10;
 
-/// A workspace whose readers see an older epoch again.
+/// A workspace that was switched back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RolledBack {
-    /// Which.
+    /// The workspace.
     pub workspace: i32,
-    /// The epoch that they saw.
+    /// The epoch before the rollback.
     pub from: i32,
-    /// The one that they see now.
+    /// The epoch after it.
     pub to: i32,
 }
 
-/// Lets workspaces' readers see the epoch before. What they saw is kept for `options.keep_old`. All of them, or none if one has
-/// no way back; where no workspaces are named, those that have none stay.
+/// Switches workspaces back to the epoch before. The epoch that they leave is kept for `options.keep_old`. All of them
+/// switch, or none if one has no older epoch. Without named workspaces, those that have none stay.
 pub(crate) async fn rollback(
     pool: &PgPool,
     projection: &'static Projection,
@@ -55,7 +56,7 @@ async fn rollback_alone(
     for plan in &plans {
         by_epoch.entry((plan.to, plan.version)).or_default().push(plan.workspace);
     }
-    // Whoever goes back has a reason to: nothing is compared with what the readers see now.
+    // An operator has a reason for a rollback, so nothing is compared with the live rows.
     let allowed = SwitchPolicy { parked: true, differences: true, proof: None };
     let mut rolled_back = Vec::new();
     for ((epoch, version), workspaces) in by_epoch {
@@ -80,7 +81,7 @@ async fn rollback_alone(
     Ok(rolled_back)
 }
 
-/// Where a workspace goes.
+/// The rollback of one workspace.
 struct RollbackPlan {
     workspace: i32,
     from: i32,
@@ -98,7 +99,8 @@ async fn rollback_plans(
            FROM read.live_epochs l
            LEFT JOIN LATERAL (
                SELECT e.epoch, e.version FROM read.checkpoints c JOIN read.epochs e USING (projection, epoch)
-               WHERE c.projection = $1 AND c.workspace = l.workspace AND c.following AND e.state = 'applied' AND e.epoch < l.epoch
+               WHERE c.projection = $1 AND c.workspace = l.workspace AND c.following AND e.state = 'applied'
+                   AND e.epoch < l.epoch
                ORDER BY e.epoch DESC LIMIT 1
            ) back ON true
            WHERE l.projection = $1 AND ($2::integer[] IS NULL OR l.workspace = ANY($2))
@@ -122,7 +124,7 @@ async fn rollback_plans(
     }
 }
 
-/// Waits a little for an epoch that this program cannot apply: a projector of its version may be about to.
+/// Waits shortly for an epoch that this program cannot apply, because a projector of its version may do so.
 async fn wait_until_caught_up(rebuild: &Rebuild<'_>, workspace: i32, version: i32) -> Result<(), ReplayError> {
     let mut backoff = Backoff::up_to(Duration::from_millis(500));
     let mut log = rebuild.gap(workspace).await?;
@@ -146,8 +148,8 @@ fn behind(rebuild: &Rebuild<'_>, log: PendingWorkspace, version: i32) -> ReplayE
     }
 }
 
-/// Dates what nobody reads any more. An epoch that somebody came back from is as complete as it will get: the next replay
-/// fills a new one.
+/// Sets the drop dates of epochs that no workspace reads any more. An epoch that was rolled back from stays as it is:
+/// the next replay fills a new one.
 async fn date_unread_epochs(
     pool: &PgPool,
     projection: &Projection,

@@ -1,6 +1,6 @@
-//! Lets one workspace's readers see another epoch, in one transaction: both checkpoint rows are locked, the small rest that
-//! the other epoch lacks is applied, so that both stand at the same position, and one row changes. Readers take their
-//! snapshot before it or after it; nobody waits for a table, and the log's head is not touched.
+//! Switches one workspace to another epoch, in one transaction. It locks both checkpoint rows, applies the few events
+//! that the other epoch lacks, so that both are at the same position, and changes one row. Readers take their snapshot
+//! before or after it. Nobody waits for a table, and the log's head is not touched.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use super::super::rebuild::{LARGEST_GAP, Rebuild};
 use super::super::{announce, apply, parked_index};
 use super::switch_guard::{self, Locked, SwitchPolicy};
 
-/// Payloads, as stored, that are read at once meanwhile.
+/// The bytes of payloads, as stored, that are read at once meanwhile.
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
 
-/// Whether the other epoch has what the live one has.
+/// Whether the other epoch reached the live position.
 enum CatchUpOutcome {
     Even,
-    /// Somebody moved its checkpoint all the same.
+    /// Another process moved its checkpoint all the same.
     Conflict,
-    /// Something that it lacks is refused.
+    /// An event that it lacks is refused.
     Refused,
 }
 
-/// Switches a workspace. `false` if the new epoch has fallen too far behind meanwhile, or shutdown came.
+/// Switches a workspace. Returns `false` if the new epoch has fallen too far behind meanwhile, or on shutdown.
 pub(super) async fn switch(
     rebuild: &Rebuild<'_>,
     workspace: i32,
@@ -71,7 +71,7 @@ pub(super) async fn switch(
     Ok(true)
 }
 
-/// Locks the two checkpoints by epoch: the order that everybody keeps.
+/// Locks the two checkpoints by epoch, the usual order.
 async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) -> Result<Locked, sqlx::Error> {
     let projection = rebuild.projection;
     let live = sqlx::query!(
@@ -104,7 +104,8 @@ async fn lock(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) ->
     })
 }
 
-/// Applies what the other epoch lacks. It may also be ahead: of a live epoch that lost its checkpoint and started over, or that only another version can apply; then readers move forward.
+/// Applies the events that the other epoch lacks. It may also be ahead of a live epoch that lost its checkpoint and
+/// started again, or that only another version can apply. Then readers move forward.
 async fn catch_up(
     conn: &mut PgConnection,
     rebuild: &Rebuild<'_>,
@@ -135,7 +136,7 @@ async fn catch_up(
     }
 }
 
-/// Changes the one row, and hands the epoch to the projector.
+/// Changes the live epoch, and lets the projector follow the new one.
 async fn flip(conn: &mut PgConnection, rebuild: &Rebuild<'_>, workspace: i32) -> Result<(), sqlx::Error> {
     let projection = rebuild.projection.name;
     sqlx::query!(

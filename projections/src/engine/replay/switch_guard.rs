@@ -1,6 +1,7 @@
-//! Whether a workspace may switch. That the new epoch has no hole, and stands where the live one stands, the batches and the
-//! switch see to; this asks, while both checkpoints are locked, what else can be told cheaply: that not more is parked, and
-//! that the same version, of the same inputs, gave as many rows. Row by row, a [`SwitchVerifier`] compares, before anything is locked.
+//! Checks whether a workspace may switch. Batches and switch already guarantee that the new epoch has no hole and is at
+//! the live position. While both checkpoints are locked, this adds two cheap checks: not more parts are parked, and the
+//! same version with the same inputs gave as many rows. A [`SwitchVerifier`] compares row by row, before anything is
+//! locked.
 
 use sqlx::{PgConnection, Row};
 
@@ -9,31 +10,31 @@ use super::super::rebuild::Rebuild;
 use super::super::verify::SwitchVerifier;
 use super::super::{parked, retention};
 
-/// Rows of a table that are counted: while they are, nobody can apply anything to the workspace.
+/// The most rows of a table that are counted: meanwhile, nobody can apply anything to the workspace.
 const MOST_COUNTED: i64 = 20_000;
 
-/// Where a workspace is and where it goes, locked.
+/// The state of a workspace before its switch, locked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Locked {
     pub(super) workspace: i32,
-    /// The epoch that its readers see; `None` if there is none yet.
+    /// The live epoch; `None` if there is none yet.
     pub(super) live: Option<i32>,
-    /// Whether this program's version built that one.
+    /// Whether this program's version built the live epoch.
     pub(super) is_same_version: bool,
-    /// How far the live epoch has come.
+    /// The checkpoint of the live epoch.
     pub(super) position: i64,
-    /// How far the other one has.
+    /// The checkpoint of the other one.
     pub(super) filled: i64,
 }
 
-/// What is switched to all the same.
+/// What a switch accepts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SwitchPolicy<'a> {
-    /// More parked parts.
+    /// More parked parts than in the live epoch.
     pub(super) parked: bool,
-    /// Another number of rows.
+    /// Another number of rows than in the live epoch.
     pub(super) differences: bool,
-    /// Nothing but what this proves, if it is there.
+    /// If present, only epochs that this verifier proves.
     pub(super) proof: Option<&'a SwitchVerifier>,
 }
 
@@ -67,8 +68,9 @@ pub(super) async fn may_switch(
     Ok(())
 }
 
-/// Whether two epochs at one position are to have the same rows, where both keep them: what they depend on beside the log may
-/// have been changed since the live one was made. What is left out for good may be in it still, if only a later one refused it.
+/// Whether two epochs at one position must have the same rows, in the months that both keep. Their stored inputs may
+/// have been changed since the live one was created. The live one may still have an event that was skipped later, if
+/// only a newer epoch refused it.
 async fn have_same_inputs(
     conn: &mut PgConnection,
     rebuild: &Rebuild<'_>,
@@ -105,7 +107,8 @@ async fn kept_in_part(conn: &mut PgConnection, rebuild: &Rebuild<'_>, live: i32)
     .await
 }
 
-/// Compares how many rows each table has. A table that has more than can be counted quickly in either is passed over.
+/// Compares the number of rows of each table. A table with more rows than can be counted quickly, in either epoch, is
+/// not compared.
 async fn same_rows(
     conn: &mut PgConnection,
     rebuild: &Rebuild<'_>,
@@ -115,23 +118,26 @@ async fn same_rows(
     let tables = rebuild.projection.tables;
     let kept_in_part = kept_in_part(conn, rebuild, live).await?;
     let counts = tables.iter().map(|table| {
-        // Only months that both keep: what is not kept any more is dropped from one epoch after the other.
+        // Only months that both epochs keep: retention drops months from one epoch after the other.
         let kept = if kept_in_part.iter().any(|name| name == table) {
-            let before =
-                format!("(SELECT max(before) FROM read.epoch_retention WHERE table_name = '{table}' AND epoch IN ($1, $2))");
+            let before = format!(
+                "(SELECT max(before) FROM read.epoch_retention
+                      WHERE table_name = '{table}' AND epoch IN ($1, $2))"
+            );
             format!(" AND {}", retention::kept_from(table, &before))
         } else {
             String::new()
         };
         let count = |epoch: &str| {
             format!(
-                "(SELECT count(*) FROM (SELECT FROM read.{table} WHERE epoch = {epoch} AND workspace = $3{kept} LIMIT $4) c)"
+                "(SELECT count(*) FROM (SELECT FROM read.{table}
+                 WHERE epoch = {epoch} AND workspace = $3{kept} LIMIT $4) c)"
             )
         };
         format!("SELECT {}, {}", count("$1"), count("$2"))
     });
     let counts: Vec<String> = counts.collect();
-    // The shape really is dynamic: the tables' names come from the projection's constant.
+    // The statement is dynamic, because the tables' names come from the projection's constant.
     let rows = sqlx::query(&counts.join(" UNION ALL "))
         .bind(live)
         .bind(rebuild.epoch)

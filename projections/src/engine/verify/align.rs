@@ -1,4 +1,4 @@
-//! Brings both sides to one position, with the same of the log parked.
+//! Brings both sides of a comparison to one position, with the same parts of the log parked.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::parts::Parts;
 use super::snapshot::LiveSnapshot;
 use super::{Problem, VerifyRun, shadow_epoch};
 
-/// How often a live side that is behind the rebuild is looked at again before it is called odd.
+/// The attempts before a live side that is behind the rebuild is an error.
 const POSITION_ATTEMPTS: u32 = 20;
-/// How often both sides are looked at again while other parts are parked on one than on the other.
+/// The attempts while other parts are parked on one side than on the other.
 const PARKED_ATTEMPTS: u32 = 6;
 
-/// Both sides where they can be compared.
+/// Both sides, ready to be compared.
 pub(super) struct AlignedSides {
     pub(super) live: LiveSnapshot,
     /// What is parked in the rebuild.
@@ -24,8 +24,8 @@ pub(super) struct AlignedSides {
 }
 
 impl VerifyRun<'_> {
-    /// Fills the aside epoch up to where a snapshot of the live side stands, and gives that snapshot. Parts that are parked on
-    /// one side only may be on their way: the reason may be gone for one side, and the other not have tried again yet.
+    /// Fills the shadow epoch up to the position of a live snapshot, and returns that snapshot. A part that is parked
+    /// on one side only may be in transition: the reason may be gone, and the other side has not retried yet.
     pub(super) async fn align(&self, workspace: i32) -> Result<AlignedSides, Problem> {
         let Rebuild { pool, projection, epoch, .. } = self.rebuild;
         let skipped = shadow_epoch::skipped_events(&self.rebuild, workspace).await?;
@@ -48,7 +48,7 @@ impl VerifyRun<'_> {
             for part in rebuilt.difference(&live.parked) {
                 retry(pool, projection, epoch, workspace, part).await?;
             }
-            // A snapshot is not held while nothing is compared.
+            // The snapshot is released while nothing is compared.
             drop(live);
             tokio::time::sleep(backoff.wait()).await;
         }
@@ -62,7 +62,7 @@ impl VerifyRun<'_> {
             let live = LiveSnapshot::take(self.rebuild.pool, self.rebuild.projection, workspace).await?;
             self.rebuild.tally.reached(workspace, filled, live.position.max(filled));
             if live.position < filled {
-                // Readers were switched to an epoch that is not quite there yet, or its checkpoint was lost.
+                // The workspace was switched to an epoch that is not quite there yet, or its checkpoint was lost.
                 attempts += 1;
                 if attempts > POSITION_ATTEMPTS {
                     return Err(Problem::WentBack { filled, live: live.position });
@@ -71,7 +71,7 @@ impl VerifyRun<'_> {
                 continue;
             }
             let gap = live.position - filled;
-            // A snapshot that waits for a long fill would keep the database from tidying up.
+            // A snapshot that stays open during a long fill would keep the database from vacuuming.
             let kept = if gap > LARGEST_GAP { Err(live.position) } else { Ok(live) };
             let through = kept.as_ref().map_or_else(|position| *position, |live| live.position);
             if gap > 0 {

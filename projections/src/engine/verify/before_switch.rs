@@ -1,5 +1,5 @@
-//! The proof of an epoch before a workspace's readers see it. It is the comparison of every verify, with the new epoch in the
-//! place of the shadow epoch. It comes before the switch, so that nobody sees rows that differ and the old ones stay.
+//! Verification of an epoch before its switch. It is the comparison of every verify, with the new epoch in the place of
+//! the shadow epoch. It precedes the switch, so that no reader sees rows that differ, and the old ones stay.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +14,8 @@ use super::super::rebuild::Rebuild;
 use super::shape::TableSchema;
 use super::{Problem, Verification, VerifyObserver, VerifyRequest, VerifyRun, record, shadow_epoch};
 
-/// What a replay proves. A workspace that was proved once stays proved: what comes later is applied to both epochs by the same
-/// code, and comparing again might never end while much arrives.
+/// The verifier of a replay. A verified workspace stays verified, because later events are applied to both epochs by
+/// the same code. Comparing again might never end under a high event rate.
 #[derive(Debug)]
 pub(in super::super) struct SwitchVerifier {
     shapes: Vec<TableSchema>,
@@ -32,7 +32,8 @@ impl SwitchVerifier {
         Ok(Self { shapes: TableSchema::of_all(pool, projection).await?, clock, proved: Mutex::default() })
     }
 
-    /// Compares the new epoch of a workspace with the live one, at one position. `false` if shutdown came first.
+    /// Compares the new epoch of a workspace with the live one, at one position. Returns `false` if shutdown came
+    /// first.
     pub(in super::super) async fn holds(&self, rebuild: &Rebuild<'_>, workspace: i32) -> Result<bool, ReplayError> {
         if self.proved().contains(&workspace) {
             return Ok(true);
@@ -82,12 +83,12 @@ impl SwitchVerifier {
     }
 
     fn proved(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {
-        // A set of numbers: whatever a panicking holder left is whole.
+        // A set of numbers stays valid when a holder of the lock panics.
         self.proved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a workspace's readers see, if rows of it can be compared. `None` if they see nothing yet.
+/// The live epoch of a workspace, if its rows can be compared. `None` if there is none yet.
 async fn live_epoch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<Option<i32>, ReplayError> {
     let Rebuild { pool, projection, epoch, .. } = *rebuild;
     let live = sqlx::query!(
@@ -110,7 +111,7 @@ async fn live_epoch(rebuild: &Rebuild<'_>, workspace: i32) -> Result<Option<i32>
     Ok(Some(live.epoch))
 }
 
-/// What hinders the comparison hinders the switch.
+/// Converts a problem of the comparison to the error of the switch.
 fn refusal(workspace: i32, problem: Problem) -> ReplayError {
     match problem {
         Problem::Log(refused) => ReplayError::Stopped(refused),

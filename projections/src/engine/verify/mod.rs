@@ -1,24 +1,25 @@
-//! Proves that the live rows are what the log says: a rebuild aside, compared with them row by row.
+//! Verifies that the live rows follow from the log. It compares them row by row with a rebuild.
 //!
-//! For each live epoch, one that nobody reads ([`shadow_epoch`]) is filled as a replay fills one, up to near the live checkpoint. Then
-//! a snapshot of the live side is opened ([`snapshot`]). It fixes the position to compare at; the aside epoch is filled exactly
-//! to it ([`align`]). Both sides are then read in the order of their keys and merged ([`compare`]), each in a session of its own.
+//! For each live epoch, a shadow epoch ([`shadow_epoch`]) is filled as a replay fills one, up to near the live
+//! checkpoint. Then a snapshot of the live side is opened ([`snapshot`]), which fixes the position of the comparison.
+//! The shadow epoch is filled exactly to it ([`align`]). Both sides are then read in the order of their keys and merged
+//! ([`compare`]), each in a session of its own.
 //!
-//! Nobody waits for it. The snapshot only reads; the aside epoch has a checkpoint that no projector follows; live rows are
-//! never written. Workspaces come one after the other, so that a snapshot is short and the trouble of one does not hide
-//! the others'. Memory is bounded by one row of each side.
+//! Nothing waits for it. The snapshot only reads, no projector follows the shadow epoch, and live rows are never
+//! written. Workspaces are verified one by one. So a snapshot is short, and a problem of one workspace does not hide
+//! others. Memory is bounded by one row of each side.
 //!
-//! What cannot be applied is parked in the rebuild too. The same parts on both sides are no difference, and are told; a part
-//! that waits on one side only is one ([`parts`]).
+//! What cannot be applied is parked in the rebuild too. The same parts on both sides are no difference, and are
+//! reported. A part that is parked on one side only is a difference ([`parts`]).
 //!
-//! Stored inputs of the rows (what an operator skipped, what retention dropped, how many values of a dimension are kept) are those
-//! of the live epoch, and are honoured because the fill is the replay's.
+//! The rebuild has the stored inputs of the live epoch: skipped events, dropped months, and the limit of a dimension's
+//! values. They are honoured because the fill is the replay's.
 
 mod align; // brings both sides to one position
-mod before_switch; // an epoch that is about to be switched to
+mod before_switch; // verifies an epoch before its switch
 mod compare; // two ordered streams of rows, merged
-mod parts; // what of the log is parked on either side
-mod record; // when it last passed
+mod parts; // compares the parked parts of both sides
+mod record; // stores the results
 mod sample; // some campaigns instead of all
 mod shadow_epoch; // the epoch to compare with
 mod shape; // columns and keys of a table
@@ -44,105 +45,105 @@ use super::locks::SessionLock;
 use super::parked::ParkedPart;
 use super::rebuild::{PendingWorkspace, ProgressTracker, Rebuild, ReplayMemory, ReplayProgress, SegmentSize};
 
-/// What to verify.
+/// The request of a verify.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyRequest {
-    /// Only these workspaces; all if empty.
+    /// The workspaces; all if empty.
     pub workspaces: Vec<i32>,
-    /// Only some campaigns of each; all if `None`.
+    /// A sample of each workspace's campaigns; all if `None`.
     pub sample: Option<Sample>,
-    /// What the rebuild may hold of the memory.
+    /// The memory limit of the rebuild.
     pub memory: ReplayMemory,
 }
 
-/// Who is told of what while it goes on.
+/// The callbacks of a verify.
 #[derive(Clone, Copy)]
 pub struct VerifyObserver<'a> {
-    /// How far it has come: workspaces that are compared count as done.
+    /// Called with the progress. Workspaces that are compared count as done.
     pub progress: &'a (dyn Fn(ReplayProgress) + Send + Sync),
-    /// Every difference, as it is found.
+    /// Called with every difference when it is found.
     pub difference: &'a (dyn Fn(&Difference) + Send + Sync),
 }
 
-/// What verifying one workspace came to.
+/// The result for one workspace.
 #[derive(Debug)]
 pub struct Verification {
-    /// Whose rows.
+    /// The workspace.
     pub workspace: i32,
-    /// The epoch that its readers saw; 0 if nothing could be looked at.
+    /// The live epoch; 0 if nothing could be compared.
     pub epoch: i32,
-    /// Up to where both sides had applied the log.
+    /// The position up to which both sides had applied the log.
     pub position: i64,
-    /// What was compared, table by table.
+    /// The counts of each table.
     pub tables: Vec<TableCount>,
-    /// What of the log waits in the live epoch, because an event cannot be applied. No row says anything of it.
+    /// What of the log is parked in the live epoch. The rows lack these events.
     pub parked: Vec<ParkedPart>,
-    /// Why it was not carried out to its end.
+    /// Why the comparison did not complete, if so.
     pub problem: Option<Problem>,
 }
 
-/// How one table of one workspace compared.
+/// The counts of one table of one workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableCount {
     /// The table, in schema `read`.
     pub table: &'static str,
-    /// Keys that either side has.
+    /// The number of keys that either side has.
     pub rows: u64,
-    /// Keys whose rows differ, or that one side lacks.
+    /// The number of keys whose rows differ, or that one side lacks.
     pub differences: u64,
 }
 
-/// Every workspace that was looked at.
+/// The result of a verify.
 #[derive(Debug)]
 pub struct Verified {
-    /// In order of workspace.
+    /// The compared workspaces, in their order.
     pub workspaces: Vec<Verification>,
-    /// Shutdown came before the last one.
+    /// Whether shutdown came before the last one.
     pub interrupted: bool,
 }
 
-/// Why a workspace could not be verified to its end.
+/// Why a workspace could not be verified completely.
 #[derive(Debug, Error)]
 pub enum Problem {
-    /// The log does not give the rows again: it has a hole, or too much of it would be parked.
+    /// The log cannot be replayed: it has a hole, or too much of it would be parked.
     #[error("the log cannot be replayed past position {}: {}", .0.position - 1, .0.reason.full_text())]
     Log(super::RejectedEvent),
-    /// The live rows end before an event that they cannot take in. What stands before it was compared.
+    /// The live rows end before an event at which the log stopped. The rows before it were compared.
     #[error("the live rows stop before position {position}: {reason}")]
     Stopped {
-        /// The event.
+        /// The event's position.
         position: i64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The live rows were built by other code.
+    /// The live rows were built by another version of the projection.
     #[error(
         "the live rows were built by version {built} of the projection, this program has version {ours}: replay it"
     )]
     Version {
-        /// Theirs.
+        /// The version that built them.
         built: i32,
-        /// Of this program.
+        /// The version of this program.
         ours: i32,
     },
-    /// The live checkpoint went back, or stands still behind a position that it had.
+    /// The live checkpoint moved back, or stays behind a position that it had.
     #[error("the live rows went back to position {live}, from {filled}")]
     WentBack {
-        /// Where they had been.
+        /// The earlier position.
         filled: i64,
-        /// Where they are.
+        /// The present position.
         live: i64,
     },
-    /// Its readers were switched to an epoch whose rows depend on something else than the rebuild's.
+    /// The workspace was switched to an epoch whose rows have other stored inputs than the rebuild's.
     #[error("its readers were switched to epoch {epoch} meanwhile, which keeps other values: verify again")]
     Switched {
-        /// Which one they see now.
+        /// The epoch that it reads now.
         epoch: i32,
     },
-    /// What is left out was changed while the rebuild was filled, which may have taken it in before.
-    #[error("an operator left events of the log out meanwhile: verify again")]
+    /// An operator skipped an event while the rebuild was filled, which may have applied it before.
+    #[error("an operator skipped events of the log meanwhile: verify again")]
     LeftOut,
-    /// Two rows of one key, or keys that the database orders otherwise than their bytes.
+    /// Two rows have one key, or the database orders keys differently from their bytes.
     #[error("the rows of read.{0} did not come in the order of their keys")]
     Order(&'static str),
     /// The rebuild failed otherwise.
@@ -168,30 +169,30 @@ pub enum VerifyError {
 }
 
 impl Problem {
-    /// The problem with all that caused it, in one line.
+    /// The problem with its causes, in one line.
     pub fn full_text(&self) -> String {
         platform::error_chain(self)
     }
 }
 
 impl Verification {
-    /// Rows that differ.
+    /// The number of rows that differ.
     pub fn differences(&self) -> u64 {
         self.tables.iter().map(|table| table.differences).sum()
     }
 
-    /// Keys that were compared.
+    /// The number of keys that were compared.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
-    /// Whether the rows are proved to be what the log says.
+    /// Whether the rows are verified to follow from the log.
     pub fn passed(&self) -> bool {
         self.problem.is_none() && self.differences() == 0
     }
 }
 
-/// Compares the live rows of a projection with a rebuild, and stores what came out.
+/// Compares the live rows of a projection with a rebuild, and stores the result.
 pub(crate) async fn verify(
     pool: &PgPool,
     projection: &'static Projection,
@@ -233,22 +234,22 @@ async fn verify_alone(
         watch,
     };
     let verified = bench.verify_all(logs).await;
-    // Also after a failure: what is left is only in the way.
+    // Also after a failure, because the shadow epoch is useless then.
     let dropped = shadow_epoch::drop_leftovers(pool, projection).await;
     let verified = verified?;
     dropped?;
     Ok(verified)
 }
 
-/// Which rows are compared.
+/// The rows that are compared.
 #[derive(Debug, Clone, Copy)]
 struct Scope<'a> {
     workspace: i32,
-    /// Of tables whose rows belong to campaigns, only the rows of these.
+    /// In tables with a campaign id, only the rows of these campaigns.
     campaigns: Option<&'a [Uuid]>,
 }
 
-/// A verify under way.
+/// A running verify.
 struct VerifyRun<'a> {
     rebuild: Rebuild<'a>,
     /// The live epoch whose stored inputs the rebuild has.
@@ -277,7 +278,7 @@ impl VerifyRun<'_> {
         Ok(verified)
     }
 
-    /// `false` if shutdown came before the last one.
+    /// Returns `false` if shutdown came before the last one.
     async fn verify_logs(&self, logs: &[PendingWorkspace], done: &mut Vec<Verification>) -> Result<bool, VerifyError> {
         let Rebuild { pool, projection, shutdown, tally, .. } = &self.rebuild;
         for log in logs {

@@ -1,4 +1,4 @@
-//! What of the log is parked on either side: compared like the rows of one more table.
+//! Comparison of the parked parts of both sides, like the rows of one more table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use super::super::parked::admin::of_log;
 use super::super::parked_index::ParkedKey;
 use super::{TableCount, VerifyObserver};
 
-/// The table that differences are told of.
+/// The table name in reported differences.
 const TABLE: &str = "parked";
 
-/// What of one log is parked in one epoch.
+/// The parked parts of one log in one epoch.
 #[derive(Debug)]
 pub(super) struct Parts(BTreeMap<ParkedKey, ParkedPart>);
 
@@ -36,7 +36,7 @@ impl Parts {
         parts
     }
 
-    /// Parts that wait here and there not at all, or from another position on.
+    /// The parts that are not parked in `other`, or from another position on.
     pub(super) fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a ParkedKey> {
         self.0.iter().filter_map(|(part, parked)| {
             let is_same = other.0.get(part).is_some_and(|other| other.position == parked.position);
@@ -48,7 +48,7 @@ impl Parts {
         self.0.len() == other.0.len() && self.difference(other).next().is_none()
     }
 
-    /// Compares what is parked in the live epoch with what is parked in the rebuild.
+    /// Compares the parked parts of the live epoch with those of the rebuild.
     pub(super) fn compare(&self, rebuilt: &Self, workspace: i32, watch: VerifyObserver<'_>) -> TableCount {
         let parts: BTreeSet<&ParkedKey> = self.0.keys().chain(rebuilt.0.keys()).collect();
         let mut count = TableCount { table: TABLE, rows: parts.len() as u64, differences: 0 };

@@ -1,4 +1,4 @@
-//! When the rows were last proved, stored so that every process can say it.
+//! The stored results of verification, which every process can report.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -6,23 +6,23 @@ use sqlx::PgPool;
 use super::super::Projection;
 use super::{Problem, Verification};
 
-/// How a projection stands to its last comparisons.
+/// The last results for a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastVerified {
-    /// Which projection.
+    /// The projection.
     pub projection: String,
     /// Whether only some campaigns were compared.
     pub sampled: bool,
-    /// Every workspace has passed at this time or later. One that never has counts as of its opening, when its log and its
-    /// rows were empty.
+    /// The time since which every workspace has passed once. One that never has counts from its opening, when its log
+    /// and its rows were empty.
     pub passed_at: DateTime<Utc>,
-    /// Rows that differed when each workspace was last looked at.
+    /// The rows that differed in each workspace's last comparison.
     pub differences: i64,
-    /// Workspaces that could not be verified when they were last looked at.
+    /// The workspaces whose last comparison did not complete.
     pub problems: i64,
 }
 
-/// The projections that were ever verified.
+/// The last results of every projection that was ever verified.
 pub async fn last_verified(pool: &PgPool) -> Result<Vec<LastVerified>, sqlx::Error> {
     sqlx::query_as!(
         LastVerified,
@@ -39,7 +39,7 @@ pub async fn last_verified(pool: &PgPool) -> Result<Vec<LastVerified>, sqlx::Err
     .await
 }
 
-/// Stores what a comparison came to.
+/// Stores the result of a comparison.
 pub(super) async fn store(
     pool: &PgPool,
     projection: &Projection,
@@ -73,7 +73,7 @@ pub(super) async fn store(
 }
 
 impl LastVerified {
-    /// Sets the gauges: whatever process verified, every one says it.
+    /// Sets the gauges. Every process reports them, whichever process verified.
     pub(crate) fn set_gauges(&self) {
         describe();
         let scope = if self.sampled { "sample" } else { "whole" };

@@ -1,24 +1,25 @@
-//! Some campaigns instead of all, the same ones whenever the same seed is given.
+//! A sample of campaigns: the same ones whenever the same seed is given.
 //!
-//! The rebuild is whole all the same: any event may hold rows of any campaign. What a sample spares is reading and
-//! comparing the live rows of all others, most of what there is to read. Tables whose rows belong to no campaign are compared whole.
+//! The rebuild is complete all the same, because any event may hold rows of any campaign. A sample saves reading and
+//! comparing the live rows of all other campaigns, which are most of the work. Tables without a campaign id are
+//! compared completely.
 
 use domain::campaign::STREAM_TYPE;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// How many campaigns of each workspace are compared, and which.
+/// The size and the seed of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// How many of each workspace.
+    /// The number of campaigns of each workspace.
     pub campaigns: u32,
-    /// Decides which.
+    /// The seed, which decides the campaigns.
     pub seed: i64,
 }
 
-/// The campaigns of a workspace that are in the sample. As the log knows them: one whose rows are lost can be in it too.
+/// The sample's campaigns of a workspace. They come from the log: so a campaign whose rows are lost can be among them.
 pub(super) async fn choose(pool: &PgPool, sample: Sample, workspace: i32) -> Result<Vec<Uuid>, sqlx::Error> {
-    // '0' follows '/': all streams of the workspace, by the key of the log.
+    // '0' follows '/' in ASCII: the range is all streams of the workspace, by the key of the log.
     let streams = sqlx::query_scalar!(
         r#"SELECT substr(aggregate_id, strpos(aggregate_id, '/') + 1) AS "id!" FROM log.events
            WHERE workspace = $1 AND aggregate_type = $2 AND sequence = 1

@@ -1,5 +1,5 @@
-//! The shadow epoch that a verify compares with: filled, compared, dropped. There is one for each live epoch, because rows
-//! depend on what is stored with it. No workspace ever lives there.
+//! The shadow epoch of a verify, which is filled, compared and dropped. There is one for each live epoch, because rows
+//! depend on its stored inputs. No workspace ever reads it.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use super::super::locks::is_lock_timeout;
 use super::super::rebuild::{PendingWorkspace, Rebuild};
 use super::super::{Projection, checkpoint};
 
-/// How long making the tables may wait for somebody else's change of the same tables.
+/// How long creating the tables may wait for another change of the same tables.
 const LOCK_TIMEOUT: &str = "5s";
 /// How long dropping them waits for a transaction that may read them.
 const LONGEST_READ: &str = "30s";
 
-/// Makes the epoch, to be compared with the live epoch `baseline_epoch`.
+/// Creates a shadow epoch, to be compared with the live epoch `like`.
 pub(super) async fn begin(pool: &PgPool, projection: &Projection, like: i32) -> Result<i32, sqlx::Error> {
     let mut tx = pool.begin().await?;
     sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
     checkpoint::lock_epochs(&mut tx).await?;
     let epoch = checkpoint::create_epoch(&mut tx, projection).await?;
-    // In the same transaction, so that no replay ever sees it as one to go on with.
+    // In the same transaction, so that no replay ever continues it.
     sqlx::query!(
         "UPDATE read.epochs SET state = 'verifying' WHERE projection = $1 AND epoch = $2",
         projection.name,
@@ -33,7 +33,7 @@ pub(super) async fn begin(pool: &PgPool, projection: &Projection, like: i32) -> 
     Ok(epoch)
 }
 
-/// What rows depend on beside the log is that of the live epoch, not what was said since for the next one.
+/// Copies the stored inputs of the live epoch, not those that were set since for the next one.
 async fn take_over_inputs(
     conn: &mut PgConnection,
     projection: &Projection,
@@ -65,7 +65,7 @@ async fn take_over_inputs(
     Ok(())
 }
 
-/// Whether rows of two epochs depend on the same beside the log. Not asked for months: where one epoch keeps fewer, fewer are
+/// Whether two epochs have the same stored inputs. Months are not compared: where one epoch keeps fewer, fewer are
 /// compared.
 pub(super) async fn have_same_inputs(
     pool: &PgPool,
@@ -82,8 +82,8 @@ pub(super) async fn have_same_inputs(
     .await
 }
 
-/// Drops the epoch of this run, and what a killed one left. The caller is the only one that verifies this projection. What
-/// cannot be dropped in time, because somebody reads for very long, is left for next time.
+/// Drops the epoch of this run, and what a killed one left. The caller holds the lock of this projection's verify. What
+/// cannot be dropped in time, because of a very long read, is dropped by the next run.
 pub(super) async fn drop_leftovers(pool: &PgPool, projection: &Projection) -> Result<(), sqlx::Error> {
     let left = sqlx::query!(
         "SELECT epoch, tables FROM read.epochs WHERE projection = $1 AND state = 'verifying' ORDER BY epoch",
@@ -109,7 +109,7 @@ pub(super) async fn drop_leftovers(pool: &PgPool, projection: &Projection) -> Re
                 tracing::warn!(
                     projection = projection.name,
                     epoch = aside.epoch,
-                    "somebody reads for very long: what was rebuilt aside is dropped by the next verify"
+                    "a read takes very long: the next verify drops the shadow epoch"
                 );
             }
             Err(error) => return Err(error),
@@ -118,8 +118,8 @@ pub(super) async fn drop_leftovers(pool: &PgPool, projection: &Projection) -> Re
     Ok(())
 }
 
-/// Takes tables out of sight, then drops them. Detached concurrently, because then nobody waits: it is this session that waits
-/// for those who read while it began.
+/// Detaches tables, then drops them. They are detached concurrently: only this session waits, for the reads that began
+/// before it.
 async fn drop_tables(pool: &PgPool, tables: &[String], epoch: i32) -> Result<(), sqlx::Error> {
     let mut session = pool.acquire().await?.detach();
     sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", LONGEST_READ).fetch_one(&mut session).await?;
@@ -134,7 +134,7 @@ async fn drop_tables(pool: &PgPool, tables: &[String], epoch: i32) -> Result<(),
         )
         .fetch_one(&mut session)
         .await?;
-        // The shape really is dynamic: the names come from what was made for the epoch.
+        // The statement is dynamic, because the names come from the epoch's record.
         if state.is_attached {
             let how = if state.is_half_detached { "FINALIZE" } else { "CONCURRENTLY" };
             let detach = format!("ALTER TABLE read.{table} DETACH PARTITION read.{child} {how}");
@@ -147,7 +147,7 @@ async fn drop_tables(pool: &PgPool, tables: &[String], epoch: i32) -> Result<(),
     session.close().await
 }
 
-/// The logs whose rows readers see, by live epoch, with nothing rebuilt of them yet.
+/// The logs with live rows, by live epoch, with nothing rebuilt of them yet.
 pub(super) async fn live_logs(
     pool: &PgPool,
     projection: &Projection,
@@ -174,7 +174,7 @@ pub(super) async fn live_logs(
     Ok(logs)
 }
 
-/// How far a log's rebuild has come.
+/// The checkpoint of a log's rebuild.
 pub(super) async fn filled(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT position FROM read.checkpoints WHERE projection = $1 AND epoch = $2 AND workspace = $3",
@@ -186,7 +186,7 @@ pub(super) async fn filled(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64,
     .await
 }
 
-/// How much of a log operators have left out. It only ever grows.
+/// The number of rows in `read.skipped_events` of a log, which only grows.
 pub(super) async fn skipped_events(rebuild: &Rebuild<'_>, workspace: i32) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "skips!" FROM read.skipped_events WHERE projection = $1 AND workspace = $2"#,

@@ -1,8 +1,8 @@
-//! What a table's rows look like, as the catalogue says.
+//! The shape of a table's rows, as the catalogue describes it.
 //!
-//! Rows are read as text, column by column, in the order of their key. The two sides of a comparison must agree with this
-//! program on that order, whatever the database's collation: texts are ordered by their bytes, and every key column comes in
-//! PostgreSQL's binary form too, whose bytes order as the values do once the sign of a number is turned.
+//! Rows are read as text, column by column, in the order of their key. Both sides of a comparison must agree with this
+//! program on that order, whatever the database's collation. So texts are ordered by their bytes. Every key column is
+//! also read in PostgreSQL's binary form, whose bytes order as the values do after the sign of a number is flipped.
 
 use sqlx::PgPool;
 
@@ -12,22 +12,22 @@ use super::super::{Projection, retention};
 #[derive(Debug)]
 pub(super) struct TableSchema {
     pub(super) table: &'static str,
-    /// The columns that are compared: all but epoch and workspace, which every row of a comparison shares.
+    /// The columns that are compared: all except epoch and workspace, which are the same in every row of a comparison.
     pub(super) columns: Vec<String>,
-    /// Places in `columns` that make up the key.
+    /// The indexes in `columns` of the key.
     pub(super) key: Vec<usize>,
-    /// For each of them, whether its binary form is a signed number.
+    /// For each key column, whether its binary form is a signed number.
     pub(super) signed: Vec<bool>,
     selected: String,
     ordered: String,
 }
 
-/// A column as the catalogue has it.
+/// A column of the catalogue.
 struct Column {
     name: String,
     quoted: String,
     r#type: String,
-    /// The function that gives its binary form.
+    /// The function that returns its binary form.
     send: String,
     /// Whether it is text, whose order depends on the collation.
     is_text: bool,
@@ -80,13 +80,13 @@ impl TableSchema {
         Self { table, columns, key, signed, selected, ordered }
     }
 
-    /// Reads the rows of the workspace `$1` in one epoch; of those that belong to campaigns, if `is_sampled`, only those of
-    /// the campaigns `$2`. From the epoch's own table: a lock on its parent could be in the way of one who drops another epoch.
-    /// Of months, only those that both epochs keep: what is not kept any more is dropped from one after the other.
+    /// The query of the rows of the workspace `$1` in one epoch. With `is_sampled`, rows of campaigns are limited to
+    /// the campaigns `$2`. It reads the epoch's own table, because a lock on its parent could block a drop of another
+    /// epoch. It reads only months that both epochs keep: retention drops months from one epoch after the other.
     pub(super) fn query(&self, epoch: i32, other: i32, is_sampled: bool) -> String {
         let Self { table, selected, ordered, .. } = self;
         let has_campaign = self.columns.iter().any(|column| column == "campaign_id");
-        // The campaigns are named in any case, so that every statement has the same parameters.
+        // Every statement uses both parameters.
         let only = if is_sampled && has_campaign { "campaign_id = ANY ($2::uuid[])" } else { "$2::uuid[] IS NOT NULL" };
         let kept = if self.columns.iter().any(|column| column == "bucket" || column == "bucket_end") {
             let before = format!(
@@ -120,7 +120,7 @@ impl Column {
 
 #[cfg(test)]
 impl TableSchema {
-    /// A table that no database has.
+    /// A table for tests, which no database has.
     pub(super) fn of_tests(table: &'static str, columns: &[&str], key: &[usize]) -> Self {
         let columns = columns.iter().map(|&column| column.to_owned()).collect();
         let (selected, ordered) = (String::new(), String::new());

@@ -1,4 +1,4 @@
-//! The live side at one position: a session whose every statement sees the same rows.
+//! A snapshot of the live side at one position: a session in which every statement sees the same rows.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -6,21 +6,21 @@ use super::super::Projection;
 use super::parts::Parts;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// While the other side sorts a large table this one waits, for longer than a transaction may elsewhere.
+/// This session is idle while the other side sorts a large table, longer than transactions may usually be.
 const IDLE_TIMEOUT: &str = "SET LOCAL idle_in_transaction_session_timeout = '1h'";
 
 pub(super) struct LiveSnapshot {
-    /// Not of the pool: given up in the middle of a long answer, it is closed, not read to its end.
+    /// A session outside of the pool: if it is dropped in the middle of a long result, it is closed at once.
     pub(super) session: PgConnection,
-    /// What the workspace's readers see.
+    /// The live epoch of the workspace.
     pub(super) epoch: i32,
-    /// Of the code that built it.
+    /// The version of the code that built it.
     pub(super) version: i32,
-    /// Up to where its rows go. A checkpoint that is missing means that nothing is applied.
+    /// The checkpoint. A missing one means that nothing is applied.
     pub(super) position: i64,
-    /// What of the log waits.
+    /// The parked parts of the log.
     pub(super) parked: Parts,
-    /// What the projector cannot get past, and why.
+    /// The position at which the log stopped, and why.
     pub(super) stop: Option<(i64, String)>,
 }
 

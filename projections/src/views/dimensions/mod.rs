@@ -1,9 +1,9 @@
 //! `read.dimension_values` and `read.dimension_totals`: pushed observations by one dimension at a time.
 //!
-//! Of each (campaign, source, dimension) the first values are kept, as many as the epoch says; what names a later one is added
-//! to `(other)`. A source's observations are one stream, so "first" depends on the order within one stream only; and the
-//! values of a batch are counted on from those that are stored, in the order in which they came, so it does not depend on
-//! batches. A sum and a maximum do not either. An observation that names no value of a dimension makes no row of it.
+//! For each (campaign, source, dimension) the first values are kept, up to the epoch's limit. Later values are summed
+//! in `(other)`. A source's observations are one stream, so "first" depends on the order within one stream only. The
+//! ranks of a batch's values continue from the stored ones, in their order, so they do not depend on batches. Neither
+//! do a sum and a maximum. An observation without a value of a dimension makes no row of it.
 
 mod values; // which values are kept
 
@@ -28,14 +28,14 @@ use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast, downc
 
 #[derive(Debug)]
 pub(super) struct Dimensions {
-    /// Whose epochs say how many values are kept.
+    /// The projection whose epochs store the limit of values.
     projection: &'static str,
     groups: HashMap<Group, Values, foldhash::fast::RandomState>,
     rows: usize,
     written: InsertHint,
 }
 
-/// Within which values are counted.
+/// The group within which values are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Group {
     workspace: i32,
@@ -47,7 +47,7 @@ struct Group {
 /// Sums by bucket and measure.
 type Cells = HashMap<(DateTime<Utc>, Measure), Sum, foldhash::fast::RandomState>;
 
-/// The values of a group, in the order in which they came.
+/// The values of a group, in the order of their first observation.
 #[derive(Debug, Default)]
 struct Values {
     places: HashMap<String, usize, foldhash::fast::RandomState>,
@@ -66,17 +66,17 @@ impl Values {
     }
 }
 
-/// One statement that gives rows to the table of totals.
+/// One INSERT into the table of totals.
 macro_rules! insert {
     ($on_conflict:literal, $epoch:ident, $rows:ident, $conn:ident) => {
         if !$rows.workspaces.is_empty() {
             sqlx::query!(
-                "INSERT INTO read.dimension_totals AS t (epoch, workspace, dimension, campaign_id, source_id, bucket, value,
-                                                         measure, sum, changed_at)
+                "INSERT INTO read.dimension_totals AS t (epoch, workspace, dimension, campaign_id, source_id, bucket,
+                                                         value, measure, sum, changed_at)
                  SELECT $1, n.workspace, n.dimension, n.campaign_id, n.source_id, n.bucket, n.value, n.measure,
                         n.sum::numeric, n.changed_at
-                 FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[], $8::text[],
-                             $9::text[], $10::timestamptz[])
+                 FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[],
+                             $8::text[], $9::text[], $10::timestamptz[])
                       AS n (workspace, dimension, campaign_id, source_id, bucket, value, measure, sum, changed_at) "
                     + $on_conflict,
                 $epoch,
@@ -175,7 +175,7 @@ impl View for Dimensions {
 }
 
 impl Dimensions {
-    /// Fresh, as part of this projection.
+    /// A new view of this projection.
     pub(super) fn of(projection: &'static str) -> Self {
         Self { projection, groups: HashMap::default(), rows: 0, written: InsertHint::default() }
     }
@@ -186,30 +186,30 @@ impl Dimensions {
     }
 }
 
-/// Adds to a cell; says whether it is a new one.
+/// Adds to a cell. Returns whether it is new.
 fn add(cells: &mut Cells, place: (DateTime<Utc>, Measure), more: Sum) -> bool {
     let before = cells.len();
     cells.entry(place).and_modify(|sum| sum.add(more)).or_insert(more);
     cells.len() > before
 }
 
-/// A group as it is to be written.
+/// A group, ready to be written.
 #[derive(Debug)]
 struct RetainedValues<'a> {
     group: Group,
-    /// Values that are kept from now on, with their ranks.
+    /// The values that are kept from now on, with their ranks.
     added: Vec<(&'a str, i32)>,
-    /// By bucket, value and measure: rows in key order.
+    /// Rows in key order, by bucket, value and measure.
     rows: BTreeMap<(DateTime<Utc>, &'a str, Measure), Sum>,
 }
 
-/// Which values stand by themselves: the first ones to come, counted on from those that are stored.
+/// Chooses the values that are kept: the first ones, counting on from those that are stored.
 fn choose<'a>(group: Group, values: &'a Values, known: &RetainedValueIndex) -> RetainedValues<'a> {
     let mut chosen = RetainedValues { group, added: Vec::new(), rows: BTreeMap::new() };
     let mut count = known.count;
     for (place, (value, cells)) in values.in_order.iter().enumerate() {
         let is_kept = known.kept.get(place).copied().unwrap_or(false);
-        // Who names a value like that gets what it says.
+        // A value that is itself `(other)` is summed there.
         let is_added = !is_kept && value != OTHER && count < known.most;
         if is_added {
             count += 1;
@@ -223,7 +223,7 @@ fn choose<'a>(group: Group, values: &'a Values, known: &RetainedValueIndex) -> R
     chosen
 }
 
-/// The columns of the totals' rows, each as long as the others.
+/// The columns of the totals' rows, all of the same length.
 #[derive(Debug, Default)]
 struct Columns {
     workspaces: Vec<i32>,
@@ -239,7 +239,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// Those of rows that cannot be in the table yet, and of the others.
+    /// The columns of the rows that are certainly new, and of the others.
     fn of(chosen: &[RetainedValues<'_>], kept: RetentionBound, written: InsertHint) -> (Self, Self) {
         let (mut new, mut others) = (Self::default(), Self::default());
         for RetainedValues { group, rows, .. } in chosen {

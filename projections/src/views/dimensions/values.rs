@@ -1,4 +1,4 @@
-//! `read.dimension_values`: which values of a group stand by themselves, and in which order they came.
+//! `read.dimension_values`: the values of a group that are kept, in the order of their first observation.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use uuid::Uuid;
 
 use super::{Group, RetainedValues, Values};
 
-/// What is stored of a group.
+/// The stored values of a group.
 #[derive(Debug, Default)]
 pub(super) struct RetainedValueIndex {
-    /// Which of the batch's values are kept already, by their places.
+    /// Whether each of the batch's values is kept already, by index.
     pub(super) kept: Vec<bool>,
-    /// How many values are kept.
+    /// The number of values that are kept.
     pub(super) count: i32,
-    /// How many may be.
+    /// The limit of kept values.
     pub(super) most: i32,
 }
 
-/// What is stored of each group. A group is counted only where the batch names a value that is not kept.
+/// Loads the stored values of each group. A group is counted only if the batch has a value that is not kept.
 pub(super) async fn known(
     projection: &str,
     epoch: i32,
@@ -47,7 +47,8 @@ pub(super) async fn known(
            FROM unnest($2::integer[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::integer[], $8::integer[])
                 AS a (workspace, dimension, campaign_id, source_id, value, of_group, place)
            JOIN read.dimension_values v
-             ON v.epoch = $1 AND v.workspace = a.workspace AND v.campaign_id = a.campaign_id AND v.source_id = a.source_id
+             ON v.epoch = $1 AND v.workspace = a.workspace AND v.campaign_id = a.campaign_id
+                 AND v.source_id = a.source_id
             AND v.dimension = a.dimension AND v.value = a.value"#,
         epoch,
         &asked.workspaces,
@@ -71,7 +72,7 @@ pub(super) async fn known(
     Ok(known)
 }
 
-/// Counts the groups in which the batch names a value that is not kept.
+/// Counts the values of the groups in which the batch has one that is not kept.
 async fn count(
     epoch: i32,
     groups: &BTreeMap<&Group, &Values>,

@@ -1,25 +1,25 @@
-//! Which rows cannot be in a table yet: those are inserted as new, which costs much less than an upsert.
+//! Hints which rows are certainly new. Those are inserted without an upsert, which costs much less.
 
 use chrono::{DateTime, Utc};
 
-/// What is known, while an epoch is filled, of the buckets that one log has rows of in a table.
+/// What is known, while an epoch is filled, of the buckets of one log's rows in a table.
 ///
-/// It saves work and decides nothing: were a row there all the same, the database would refuse to insert it, and what was
-/// refused is applied again by whoever knows nothing.
+/// It only saves work: if a row existed all the same, the database would refuse the insert, and the refused batch would
+/// be applied again without a hint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum InsertHint {
-    /// Nothing is known: any row may be there.
+    /// Nothing is known, and any row may exist.
     #[default]
     Unknown,
-    /// There is no row.
+    /// No row exists.
     Nothing,
-    /// There is no row of a later bucket.
+    /// No row of a later bucket exists.
     UpTo(DateTime<Utc>),
 }
 
 impl InsertHint {
-    /// Whether no row of this bucket can be there. It holds for coarser buckets too: one that begins later than the newest
-    /// one of the finest holds none of them.
+    /// Whether no row of this bucket can exist. This also holds for coarser buckets: one that begins after the newest
+    /// finest bucket contains none of them.
     pub(super) fn is_certainly_new(self, bucket: DateTime<Utc>) -> bool {
         match self {
             Self::Unknown => false,
@@ -28,7 +28,7 @@ impl InsertHint {
         }
     }
 
-    /// What is known once rows of these buckets are written too.
+    /// The hint after rows of these buckets are written too.
     pub(super) fn and(self, buckets: impl Iterator<Item = DateTime<Utc>>) -> Self {
         match (self, buckets.max()) {
             (Self::Unknown, _) => Self::Unknown,

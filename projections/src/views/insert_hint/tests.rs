@@ -8,7 +8,7 @@ fn quarter(n: i32) -> DateTime<Utc> {
 }
 
 #[test]
-fn rows_after_the_newest_are_new() {
+fn rows_after_newest_bucket_are_new() {
     let written = InsertHint::Nothing.and([quarter(3), quarter(7), quarter(5)].into_iter());
     assert_eq!(written, InsertHint::UpTo(quarter(7)));
     assert!(!written.is_certainly_new(quarter(7)) && written.is_certainly_new(quarter(8)));
@@ -17,7 +17,7 @@ fn rows_after_the_newest_are_new() {
 }
 
 #[test]
-fn an_hour_is_new_if_none_of_its_quarters_was_written() {
+fn hour_is_new_if_no_quarter_of_it_was_written() {
     for newest in 0..12 {
         let written = InsertHint::Nothing.and([quarter(newest)].into_iter());
         for next in newest..12 {
@@ -32,7 +32,7 @@ fn an_hour_is_new_if_none_of_its_quarters_was_written() {
 }
 
 #[test]
-fn where_nothing_is_known_nothing_is_new() {
+fn nothing_is_new_without_knowledge() {
     assert!(!InsertHint::Unknown.and([quarter(1)].into_iter()).is_certainly_new(quarter(9)));
     assert!(InsertHint::Nothing.is_certainly_new(quarter(0)));
 }

@@ -1,4 +1,4 @@
-//! How much a replay holds at a time: what was read and is not folded yet, and what was folded and is not written yet.
+//! The memory of a replay: pages that are read and not folded yet, and rows that are folded and not written yet.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::batch::Accumulator;
 
-/// What a replay may hold of the memory at a time, roughly: how much it reads ahead and how many rows it writes at once
-/// follow from it. One event is held beside that, however large it is.
+/// The memory limit of a replay, roughly. It decides how much is read ahead and how many rows are written at once. One
+/// event is held beside that, however large it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayMemory(u32);
 
 impl ReplayMemory {
-    /// The least that it takes, in MiB.
+    /// The smallest limit, in MiB.
     pub const LEAST_MIB: u32 = 16;
-    /// The most that makes sense, in MiB: rows that are written at once are locked at once.
+    /// The largest limit, in MiB: rows that are written at once are locked at once.
     pub const MOST_MIB: u32 = 16_384;
 
-    /// So many MiB, if it is from [`Self::LEAST_MIB`] to [`Self::MOST_MIB`].
+    /// A limit in MiB, if it is from [`Self::LEAST_MIB`] to [`Self::MOST_MIB`].
     pub fn of_mib(mib: u32) -> Option<Self> {
         (Self::LEAST_MIB..=Self::MOST_MIB).contains(&mib).then_some(Self(mib))
     }
@@ -36,13 +36,13 @@ impl fmt::Display for ReplayMemory {
     }
 }
 
-/// How a log is cut while it is replayed. Its rows do not depend on it.
+/// How a log is cut while it is replayed. The rows do not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentSize {
-    /// Events that are read and folded by themselves, at most; fewer if they are large.
+    /// The most events of a page, which is read and folded by itself. Large events make smaller pages.
     pub page_events: usize,
-    /// Events that are written in one transaction, about, so that progress shows and an interruption costs little; fewer if
-    /// they make many rows.
+    /// About how many events are written in one transaction, so that progress shows and an interruption costs little.
+    /// Events that make many rows are fewer.
     pub fold_events: u64,
 }
 
@@ -53,25 +53,25 @@ impl Default for SegmentSize {
 }
 
 const KIB: usize = 1024;
-/// The largest page: what is folded at once on one core.
+/// The largest page, in bytes, that one core folds at once.
 const LARGEST_PAGE: usize = 2 * KIB * KIB;
-/// What a row takes on its way from the fold to the database, in all the forms that stand at the same time: in the fold that
-/// gathers and in the one that is written, there also as columns and as they are sent.
+/// The bytes of a row between fold and database, in all forms that exist at once. The row is in the fold that grows or
+/// in the one that is written, there also as columns and as message.
 const ROW_BYTES: usize = 768;
-/// One part in so many of the rows that there is room for is worth a transaction: less would write too many rows of the same
-/// buckets twice.
+/// The divisor of the row limit that makes a fold worth a transaction. A smaller fold would write too many rows of the
+/// same buckets twice.
 const PARTS_WORTH_WRITING: usize = 4;
 
-/// How the memory is shared out among the logs that are filled at the same time, and how these are cut.
+/// How the memory is shared among the logs that are filled at once, and how these are cut.
 #[derive(Debug, Clone)]
 pub(super) struct MemoryBudget {
-    /// KiB that are free for pages. A quarter of the memory; what they fold to takes as much at most.
+    /// Free KiB for pages: a quarter of the memory. Their folds take at most as much.
     pages: Arc<Semaphore>,
     all: u32,
-    /// Events of one page: enough to keep a core busy for a moment, and a small part of what there is room for.
+    /// The bytes of one page: enough to keep a core busy for a moment, and a small part of the page memory.
     page_bytes: usize,
-    /// Rows of one log's fold that make it full. Half of the memory, together. The page that is joined last may bring more than
-    /// are missing: a fold may pass this by its rows.
+    /// The rows that make one log's fold full: half of the memory for all folds together. The page that is merged last
+    /// may exceed this by its rows.
     fold_rows: usize,
     cut: SegmentSize,
 }
@@ -89,27 +89,27 @@ impl MemoryBudget {
         }
     }
 
-    /// Whether a page is as large as it may be.
+    /// Whether a page has its full size.
     pub(super) fn is_page(&self, events: usize, bytes: usize) -> bool {
         events >= self.cut.page_events || bytes >= self.page_bytes
     }
 
-    /// Whether a fold is to be written, if nothing else is.
+    /// Whether a fold is worth a write, if no other write is running.
     pub(super) fn should_flush(&self, fold: &Accumulator) -> bool {
         fold.rows() >= self.fold_rows / PARTS_WORTH_WRITING || fold.events >= self.cut.fold_events
     }
 
-    /// Whether a fold is to be written before anything more is joined to it. It is asked between pages, so that a full one may
-    /// have a page's rows more than there is room for.
+    /// Whether a fold must be written before anything more is merged. This is checked between pages, so that a full
+    /// fold may exceed the limit by a page's rows.
     pub(super) fn is_full(&self, fold: &Accumulator) -> bool {
         fold.rows() >= self.fold_rows
     }
 
-    /// Waits until there is room for a page. Given back when what is returned is dropped. One that is larger than all the
-    /// room has it alone.
+    /// Waits for the memory of a page. Dropping the permit releases it. A page that is larger than all the memory gets
+    /// it alone.
     pub(super) async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let kib = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).min(self.all);
-        // Never closed.
+        // The semaphore is never closed.
         Arc::clone(&self.pages).acquire_many_owned(kib).await.ok()
     }
 }

@@ -17,7 +17,7 @@ fn memory_has_bounds() {
 }
 
 #[tokio::test]
-async fn pages_wait_until_there_is_room() {
+async fn page_waits_for_memory() {
     let room = room(16);
     let mut held = Vec::new();
     while let Some(Some(page)) = room.take(room.page_bytes).now_or_never() {
@@ -30,7 +30,7 @@ async fn pages_wait_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_page_larger_than_the_room_has_it_alone() {
+async fn oversized_page_takes_all_memory() {
     let room = room(16);
     let small = room.take(1).await;
     assert!(room.take(100 * MIB).now_or_never().is_none());
@@ -40,7 +40,7 @@ async fn a_page_larger_than_the_room_has_it_alone() {
 }
 
 #[test]
-fn more_memory_is_more_rows_at_once_and_no_larger_pages() {
+fn more_memory_allows_more_rows_but_no_larger_pages() {
     let (least, default, most) = (room(16), room(64), room(ReplayMemory::MOST_MIB));
     assert_eq!((least.page_bytes, default.page_bytes, most.page_bytes), (MIB / 2, 2 * MIB, 2 * MIB));
     assert_eq!(default.fold_rows / least.fold_rows, 4);

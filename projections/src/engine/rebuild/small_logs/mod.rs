@@ -1,5 +1,6 @@
-//! Many small logs at once: their events are folded together and written in one transaction, as the projector does with
-//! logs that are behind. What is left of a log, or wrong with it, is left to [`super::fill`], which takes it alone.
+//! Fills many small logs at once. Their events are folded together and written in one transaction, as a projector does
+//! with logs that are behind. The rest of a log, and any failure of it, is left to [`super::fill`], which takes it
+//! alone.
 
 use std::sync::Arc;
 
@@ -12,16 +13,16 @@ use super::super::error::ReplayError;
 use super::super::parked_index;
 use super::{PendingWorkspace, Rebuild};
 
-/// Events of a log that counts as small.
+/// The most events of a small log.
 const SMALL: i64 = 2_000;
-/// Logs that share a transaction at most.
+/// The most logs that share a transaction.
 const TOGETHER: usize = 200;
-/// Events that they have together at most.
+/// The most events of a transaction.
 const EVENTS_TOGETHER: i64 = 50_000;
-/// Payloads, as stored, of one small log: what is larger is not small.
+/// The most bytes of one small log's payloads, as stored.
 const PAGE_BYTES: i64 = 1024 * 1024;
 
-/// Fills small logs, many in a transaction. Failing is no loss: each log is met again alone.
+/// Fills small logs, many in a transaction. A failure costs nothing: each log is filled alone later.
 pub(in super::super) async fn fill(rebuild: &Rebuild<'_>, logs: &[PendingWorkspace]) {
     let small: Vec<PendingWorkspace> =
         logs.iter().copied().filter(|log| (1..=SMALL).contains(&(log.live - log.filled))).collect();
@@ -43,7 +44,7 @@ pub(in super::super) async fn fill(rebuild: &Rebuild<'_>, logs: &[PendingWorkspa
     }
 }
 
-/// Cuts logs into neighbours that share a transaction.
+/// Groups neighbouring logs that share a transaction.
 fn group(mut logs: &[PendingWorkspace]) -> Vec<&[PendingWorkspace]> {
     let mut groups = Vec::new();
     while !logs.is_empty() {
@@ -65,7 +66,8 @@ async fn fill_group(rebuild: &Rebuild<'_>, logs: &[PendingWorkspace]) -> Result<
         let mut conn = rebuild.pool.acquire().await?;
         let workspaces: Vec<i32> = logs.iter().map(|log| log.workspace).collect();
         let epochs = vec![rebuild.epoch; logs.len()];
-        // As if nothing was ever parked in this epoch. If something was, the checkpoint does not move.
+        // The revision is assumed to be 0, as if nothing was ever parked in this epoch. If something was, the
+        // checkpoint does not move.
         let mut held = parked_index::load(&mut conn, rebuild.projection.name, &epochs, &workspaces).await?;
         for log in logs {
             let limit = PageLimit { events: log.live - log.filled, bytes: PAGE_BYTES };
@@ -85,7 +87,7 @@ async fn fill_group(rebuild: &Rebuild<'_>, logs: &[PendingWorkspace]) -> Result<
     });
     let fold = match folding.await {
         Ok(fold) => fold?,
-        // Never cancelled, so it panicked: a bug, which goes on its way.
+        // The task is never cancelled, so it panicked: the panic continues here.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
     if apply::commit_filled(rebuild.pool, projection, rebuild.epoch, &fold).await? == CommitOutcome::Written {

@@ -5,7 +5,7 @@ fn log(workspace: i32, events: i64) -> PendingWorkspace {
 }
 
 #[test]
-fn neighbours_share_a_transaction_until_it_is_full() {
+fn groups_neighbours_until_transaction_is_full() {
     let sizes = |logs: &[PendingWorkspace]| group(logs).iter().map(|group| group.len()).collect::<Vec<_>>();
     assert_eq!(sizes(&[]), Vec::<usize>::new());
     assert_eq!(sizes(&[log(1, EVENTS_TOGETHER - 1), log(2, 1), log(3, 1)]), [2, 1]);

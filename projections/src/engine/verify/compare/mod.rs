@@ -1,4 +1,4 @@
-//! Two streams of rows, both in the order of their keys, merged into what differs.
+//! Merges two streams of rows, both in the order of their keys, into the differences.
 
 use futures_util::{Stream, TryStreamExt};
 use sqlx::PgConnection;
@@ -7,14 +7,14 @@ use super::super::difference::{Cell, Changed, Difference, RowDifference};
 use super::shape::TableSchema;
 use super::{Problem, Scope, TableCount};
 
-/// A row: what its key orders by, and every column as text.
+/// A row: the sort key, and every column as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     order: Vec<Vec<u8>>,
     values: Vec<Option<String>>,
 }
 
-/// Compares one table of a workspace: the live epoch's rows, and the rebuilt ones.
+/// Compares one table of a workspace in the live epoch and in the rebuilt one.
 pub(super) async fn table(
     shape: &TableSchema,
     scope: Scope<'_>,
@@ -28,7 +28,7 @@ pub(super) async fn table(
     merge(shape, rows(shape, &live_rows, scope, live), rows(shape, &rebuilt_rows, scope, rebuilt), found).await
 }
 
-/// The shape really is dynamic: tables and columns come from the projection's constant and the catalogue.
+/// The statement is dynamic: tables and columns come from the projection's constant and the catalogue.
 fn rows<'a>(
     shape: &'a TableSchema,
     sql: &'a str,
@@ -43,7 +43,7 @@ fn rows<'a>(
         .map_ok(|(binary, values)| Row { order: ordering(binary, &shape.signed), values })
 }
 
-/// Binary forms, with the sign of numbers turned so that bytes order as values do.
+/// The sort key of binary forms, with the sign of numbers flipped so that bytes order as values do.
 fn ordering(mut binary: Vec<Vec<u8>>, signed: &[bool]) -> Vec<Vec<u8>> {
     for (bytes, _) in binary.iter_mut().zip(signed).filter(|(_, is_signed)| **is_signed) {
         if let Some(first) = bytes.first_mut() {
@@ -95,7 +95,7 @@ async fn merge(
     }
 }
 
-/// A stream and the row that it is at.
+/// A stream and its current row.
 struct Side<S> {
     table: &'static str,
     rows: S,
@@ -107,7 +107,7 @@ impl<S: Stream<Item = Result<Row, sqlx::Error>> + Unpin> Side<S> {
         Self { table: shape.table, rows, row: None }
     }
 
-    /// Goes to the next row. Out of order, rows that are on both sides would seem to be on one.
+    /// Advances to the next row. The order is checked, because rows out of order would be reported as missing or extra.
     async fn step(&mut self) -> Result<(), Problem> {
         let next = self.rows.try_next().await?;
         if let (Some(last), Some(next)) = (&self.row, &next)

@@ -27,7 +27,7 @@ fn value(value: Option<&str>) -> Vec<Cell> {
 }
 
 #[test]
-fn every_difference_is_told_with_its_key() {
+fn reports_every_difference_with_its_key() {
     let live = vec![row(-2, Some("a")), row(-1, Some("b")), row(3, None), row(4, Some("d"))];
     let rebuilt = vec![row(-1, Some("b")), row(3, Some("c")), row(4, Some("d")), row(5, None)];
     let (count, found) = merged(live, rebuilt).unwrap();
@@ -44,14 +44,14 @@ fn every_difference_is_told_with_its_key() {
 }
 
 #[test]
-fn rows_out_of_order_are_no_differences() {
+fn rejects_rows_out_of_order() {
     let found = merged(vec![row(2, None), row(1, None)], vec![row(1, None), row(2, None)]);
     assert!(matches!(found, Err(Problem::Order("clicks"))), "{found:?}");
 }
 
 proptest! {
     #[test]
-    fn as_many_differences_as_two_maps_have(
+    fn finds_same_differences_as_map_comparison(
         live in proptest::collection::btree_map(-9..9_i32, 0..3_u8, 0..12),
         rebuilt in proptest::collection::btree_map(-9..9_i32, 0..3_u8, 0..12),
     ) {

@@ -8,7 +8,7 @@ use event_store::follow::{
     self, Consumer, LeaseConfig, Leases, LogAssignment, LogPage, Round, lagging_logs, read_pages,
 };
 use event_store::{AppendRequest, Appender, PageLimit};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -20,6 +20,9 @@ use crate::support::{Writer, admin, one_lane, request, workspace};
 /// Nothing here takes longer, on however busy a machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 const CONSUMER: &str = "recorder 1";
+/// Notified by each delivery.
+const DELIVERIES: &str = "deliveries";
+const RENEW_EVERY: Duration = Duration::from_millis(100);
 /// Less than the tests append to a log in one go, so that it takes several pages.
 const PAGES: PageLimit = PageLimit { events: 8, bytes: 1024 * 1024 };
 
@@ -55,6 +58,7 @@ impl Recorder {
                 .execute(&mut *tx)
                 .await?;
         }
+        sqlx::query("SELECT pg_notify($1, '')").bind(DELIVERIES).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -103,11 +107,7 @@ impl Process {
             .await
             .unwrap();
         // It ends by itself only long after the test: what is missed sooner is the lost session.
-        let config = LeaseConfig {
-            lasts: Duration::from_hours(1),
-            renew_every: Duration::from_millis(100),
-            ..LeaseConfig::default()
-        };
+        let config = LeaseConfig { lasts: Duration::from_hours(1), renew_every: RENEW_EVERY, ..LeaseConfig::default() };
         let leases = Leases::new(Uuid::now_v7(), vec![CONSUMER.to_owned()], config);
         let (wakeups, stop, own_name) = (Arc::new(Notify::new()), CancellationToken::new(), name.to_owned());
         let (woken, stopping) = (Arc::clone(&wakeups), stop.clone());
@@ -153,7 +153,13 @@ async fn append(appender: &Appender, workspaces: &[i32], times: usize) {
 }
 
 /// Appends until exactly the processes that are named have shared the work of a round, and everything is delivered.
-async fn until_shared_by(processes: &[&Process], appender: &Appender, workspaces: &[i32], admin: &mut PgConnection) {
+async fn until_shared_by(
+    processes: &[&Process],
+    appender: &Appender,
+    workspaces: &[i32],
+    admin: &mut PgConnection,
+    deliveries: &mut PgListener,
+) {
     let names: BTreeSet<String> = processes.iter().map(|process| process.name.clone()).collect();
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -167,7 +173,8 @@ async fn until_shared_by(processes: &[&Process], appender: &Appender, workspaces
         }
         while !is_delivered(admin).await {
             assert!(Instant::now() < deadline, "not everything is delivered in time");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Shares change with a renewal, which no delivery follows by itself.
+            let _ = tokio::time::timeout(RENEW_EVERY, deliveries.recv()).await;
             for process in processes {
                 process.wakeups.notify_one();
             }
@@ -213,13 +220,16 @@ async fn second_process_takes_over_without_skipping(_: PgPoolOptions, connect: P
         workspaces.push(workspace(&connect, &format!("workspace {nth}")).await);
     }
     append(&writer.appender, &workspaces, 20).await;
+    let listening = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await.unwrap();
+    let mut deliveries = PgListener::connect_with(&listening).await.unwrap();
+    deliveries.listen(DELIVERIES).await.unwrap();
 
     let first = Process::start(&connect, "first").await;
     let second = Process::start(&connect, "second").await;
-    until_shared_by(&[&first, &second], &writer.appender, &workspaces, &mut admin).await;
+    until_shared_by(&[&first, &second], &writer.appender, &workspaces, &mut admin, &mut deliveries).await;
     second.kill(&mut admin).await;
     append(&writer.appender, &workspaces, 20).await;
-    until_shared_by(&[&first], &writer.appender, &workspaces, &mut admin).await;
+    until_shared_by(&[&first], &writer.appender, &workspaces, &mut admin, &mut deliveries).await;
     first.stop().await;
 
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM log.leases").fetch_one(&mut admin).await.unwrap();

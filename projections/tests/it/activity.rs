@@ -8,12 +8,12 @@ use projections::catch_up;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, changed, clicked, corrected, created, eur, pools, registered, source};
-use crate::replaying::rebuild;
-use crate::then::{everything, live_epoch, rows};
+use crate::support::logs::{Log, at, campaign, changed, clicked, corrected, created, eur, pools, registered, source};
+use crate::support::replaying::rebuild;
+use crate::support::rows::{everything, live_epoch, rows};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn decisions_say_who_and_what_they_set(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn records_actor_and_values_of_each_decision(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let (id, when) = (campaign(1), at("2026-11-22T00:00:00Z"));
@@ -63,10 +63,7 @@ async fn decisions_say_who_and_what_they_set(options: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn corrections_of_one_event_are_one_happening_of_each_campaign(
-    options: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+async fn groups_corrections_of_one_event_by_campaign(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let from = source(1);
@@ -90,7 +87,7 @@ async fn corrections_of_one_event_are_one_happening_of_each_campaign(
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn applying_it_all_again_changes_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuild_gives_same_activity(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let when = at("2026-11-22T00:00:00Z");

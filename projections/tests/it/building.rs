@@ -9,9 +9,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, pools, source};
-use crate::replaying::{MODEL, applied, epochs, looking_after, noon, of_all, varied};
-use crate::then::{checkpoint, live_epoch, live_rows};
+use crate::support::logs::{Log, at, campaign, clicked, pools, source};
+use crate::support::replaying::{MODEL, applied, epochs, looking_after, noon, of_all, varied};
+use crate::support::rows::{checkpoint, live_epoch, live_rows};
 
 fn config(rebuild: RebuildMode) -> ProjectorConfig {
     let clock = ManualClock::new(noon()).shared();
@@ -56,7 +56,7 @@ async fn outdate(admin: &PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_of_an_older_version_are_rebuilt(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuilds_rows_of_older_version(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (mut log, other) = (varied(&admin, 30).await, varied(&admin, 3).await);
     catch_up(&pool).await.unwrap();
@@ -92,7 +92,7 @@ async fn rows_of_an_older_version_are_rebuilt(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn whoever_was_taken_back_stays_there(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn leaves_rolled_back_workspace_where_it_is(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -114,7 +114,7 @@ async fn whoever_was_taken_back_stays_there(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_first_epoch_is_built_aside_where_logs_are_long(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn builds_first_epoch_in_background_for_long_logs(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 1_200).await;
     let mut blocker = admin.acquire().await.unwrap().detach();
@@ -137,12 +137,12 @@ async fn a_first_epoch_is_built_aside_where_logs_are_long(options: PgPoolOptions
     projector.stop().await;
     // Nobody saw it fill: it was live from its end on.
     let rows = live_rows(&admin, log.workspace).await;
-    crate::replaying::rebuild(&pool).await;
+    crate::support::replaying::rebuild(&pool).await;
     assert_eq!(live_rows(&admin, log.workspace).await, rows);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_short_log_is_followed_at_once(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn follows_short_log_at_once(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 3).await;
     let projector = Projector::start(&pool, RebuildMode::Manual);

@@ -17,20 +17,20 @@ use proptest::test_runner::TestRunner;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{
-    Given, Log, at, campaign, changed, corrected, created, date, naming, observed, opened, pools, recorded_at,
+use crate::support::logs::{
+    Log, TestEvent, at, campaign, changed, corrected, created, date, naming, observed, opened, pools, recorded_at,
     registered,
 };
-use crate::given::{source, stated, synced};
-use crate::replaying::{of_all, rebuild_with};
-use crate::then::{everything, live_epoch, live_rows};
+use crate::support::logs::{source, stated, synced};
+use crate::support::replaying::{of_all, rebuild_with};
+use crate::support::rows::{everything, live_epoch, live_rows};
 
 const CASES: usize = 25;
 /// Cases that are also applied one event at a time, the finest cut.
 const SINGLE_CASES: usize = 2;
 
 /// What may happen after everything was created.
-pub(crate) fn happening() -> impl Strategy<Value = Given> {
+pub(crate) fn happening() -> impl Strategy<Value = TestEvent> {
     let instant = (0..6_000_i64).prop_map(|minutes| at("2026-10-23T20:00:00Z") + TimeDelta::minutes(minutes));
     let observation = (0..3_u128, 0..4_usize, instant, -3..5_i64, proptest::option::of(-9..9_i64)).prop_map(
         |(id, kind, occurred_at, count, value)| {
@@ -121,7 +121,7 @@ async fn keep_few_values(admin: &PgPool) {
 }
 
 /// A whole log, with the time at which each event is recorded.
-pub(crate) fn log(happenings: Vec<Given>) -> Vec<(Given, DateTime<Utc>)> {
+pub(crate) fn log(happenings: Vec<TestEvent>) -> Vec<(TestEvent, DateTime<Utc>)> {
     let mut events = vec![opened()];
     events.extend((0..3).map(|n| created(campaign(n))));
     events.extend((0..2).map(|n| registered(source(n), SourceKind::Push)));
@@ -131,7 +131,7 @@ pub(crate) fn log(happenings: Vec<Given>) -> Vec<(Given, DateTime<Utc>)> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn any_cut_gives_the_same_rows(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rows_do_not_depend_on_batches(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     keep_few_values(&admin).await;
     let mut runner = TestRunner::deterministic();
@@ -175,7 +175,7 @@ async fn any_cut_gives_the_same_rows(options: PgPoolOptions, connect: PgConnectO
 const LONG: usize = 1_100;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn segments_that_are_folded_at_once_give_the_same_rows(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rows_do_not_depend_on_parallel_segments(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     keep_few_values(&admin).await;
     let mut runner = TestRunner::deterministic();
@@ -192,7 +192,7 @@ async fn segments_that_are_folded_at_once_give_the_same_rows(options: PgPoolOpti
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_order_between_streams_does_not_matter(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rows_do_not_depend_on_order_between_streams(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     keep_few_values(&admin).await;
     let mut runner = TestRunner::deterministic();
@@ -216,8 +216,8 @@ async fn the_order_between_streams_does_not_matter(options: PgPoolOptions, conne
 }
 
 /// The same streams, each in its own order, in another order between them.
-fn interleaved(events: &[(Given, DateTime<Utc>)], picks: &[Index]) -> Vec<(Given, DateTime<Utc>)> {
-    let mut streams: HashMap<_, Vec<(Given, DateTime<Utc>)>> = HashMap::new();
+fn interleaved(events: &[(TestEvent, DateTime<Utc>)], picks: &[Index]) -> Vec<(TestEvent, DateTime<Utc>)> {
+    let mut streams: HashMap<_, Vec<(TestEvent, DateTime<Utc>)>> = HashMap::new();
     for event in events.iter().rev() {
         let key = (std::mem::discriminant(&event.0.event), event.0.stream);
         streams.entry(key).or_default().push(event.clone());

@@ -7,13 +7,13 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Given, Log, at, campaign, corrected, naming, observed, pools, source};
-use crate::then::{everything, live_rows, rows};
+use crate::support::logs::{Log, TestEvent, at, campaign, corrected, naming, observed, pools, source};
+use crate::support::rows::{everything, live_rows, rows};
 
 const TOTALS: &str = "dimension, value, measure, sum, bucket AT TIME ZONE 'UTC' AS bucket";
 
 /// Clicks on one campaign at one time, each on an ad.
-pub(crate) fn clicks_on(from: u128, ads: &[&str]) -> Given {
+pub(crate) fn clicks_on(from: u128, ads: &[&str]) -> TestEvent {
     let seen = vec![(campaign(1), ObservationType::Click, at("2026-11-21T10:07:00Z"), 1, None); ads.len()];
     let named: Vec<[(&str, &str); 1]> = ads.iter().map(|&ad| [("ad", ad)]).collect();
     let named: Vec<&[(&str, &str)]> = named.iter().map(<[_; 1]>::as_slice).collect();
@@ -32,7 +32,7 @@ pub(crate) async fn keep(admin: &PgPool, values: i32) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn observations_are_summed_by_each_kept_dimension(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn sums_observations_by_each_kept_dimension(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let sold = at("2026-11-21T10:07:00Z");
@@ -64,10 +64,7 @@ async fn observations_are_summed_by_each_kept_dimension(options: PgPoolOptions, 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_first_values_of_a_source_are_kept_and_the_rest_is_other(
-    options: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+async fn keeps_first_values_of_source_and_sums_rest_as_other(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     keep(&admin, 3).await;
     let mut log = Log::opened(&admin).await;
@@ -96,13 +93,15 @@ async fn the_first_values_of_a_source_are_kept_and_the_rest_is_other(
     catch_up(&pool).await.unwrap();
     assert_eq!(live_rows(&admin, log.workspace).await, before);
     let rebuilt =
-        replay(&pool, "campaign_model", &crate::replaying::of_all(), &|_| {}, CancellationToken::new()).await.unwrap();
+        replay(&pool, "campaign_model", &crate::support::replaying::of_all(), &|_| {}, CancellationToken::new())
+            .await
+            .unwrap();
     assert!(matches!(rebuilt, ReplayOutcome::Completed { epoch: 2, .. }));
     assert_eq!(everything(&admin, log.workspace, 2, &[]).await, before);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn another_limit_comes_with_a_rebuild_only(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn new_limit_applies_from_next_rebuild(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     keep(&admin, 1).await;
     let mut log = Log::opened(&admin).await;
@@ -119,7 +118,9 @@ async fn another_limit_comes_with_a_rebuild_only(options: PgPoolOptions, connect
         totals(&[("(other)", 3), ("a", 1)])
     );
 
-    replay(&pool, "campaign_model", &crate::replaying::of_all(), &|_| {}, CancellationToken::new()).await.unwrap();
+    replay(&pool, "campaign_model", &crate::support::replaying::of_all(), &|_| {}, CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(
         rows(&admin, log.workspace, "dimension_totals", "value, sum").await,
         totals(&[("(other)", 1), ("a", 1), ("b", 2)])

@@ -6,8 +6,8 @@ use projections::catch_up;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, changed, created, eur, pools, source};
-use crate::then::rows;
+use crate::support::logs::{Log, at, campaign, changed, created, eur, pools, source};
+use crate::support::rows::rows;
 
 /// A campaign's payloads as version 1 wrote them.
 fn version_1(micros: i64) -> [(&'static str, Value); 2] {
@@ -22,7 +22,7 @@ fn version_1(micros: i64) -> [(&'static str, Value); 2] {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn budgets_of_version_1_are_for_the_whole_campaign(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reads_version_1_budget_as_total(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     for (event_type, payload) in version_1(5_000_000) {
@@ -35,7 +35,7 @@ async fn budgets_of_version_1_are_for_the_whole_campaign(options: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_budget_is_for_a_day_or_in_all(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stores_daily_and_total_budgets(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append(created(campaign(1))).await;
@@ -73,7 +73,7 @@ async fn batches_of_version_1_give_the_rows_of_version_2(options: PgPoolOptions,
     }
     catch_up(&pool).await.unwrap();
     let shown = async |log: &Log| {
-        let increments = rows(&admin, log.workspace, "increments", "measure, value::text").await;
+        let increments = rows(&admin, log.workspace, "rollup_15m", "measure, value::text").await;
         let corrections = rows(&admin, log.workspace, "corrections", "original_id, count").await;
         (increments, corrections, rows(&admin, log.workspace, "statements", "bucket_date, measure, value::text").await)
     };
@@ -83,7 +83,7 @@ async fn batches_of_version_1_give_the_rows_of_version_2(options: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_newer_code_wrote_is_not_applied(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn parks_events_of_newer_versions(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append(created(campaign(1))).await;

@@ -7,8 +7,8 @@ use projections::{ProjectorError, catch_up};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, clicked, created, opened, pools, registered, source};
-use crate::then::{checkpoint, counted, live_rows};
+use crate::support::logs::{Log, at, campaign, clicked, created, opened, pools, registered, source};
+use crate::support::rows::{checkpoint, counted, live_rows};
 
 /// The log at which catching up stopped, and where.
 async fn stopped(pool: &PgPool) -> (i32, i64, String) {
@@ -32,7 +32,7 @@ async fn with_clicks(admin: &PgPool, clicks: usize) -> Log {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_hole_stops_its_log_and_shows(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn hole_stops_its_log_and_is_reported(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let torn = with_clicks(&admin, 5).await;
     let whole = with_clicks(&admin, 5).await;
@@ -45,7 +45,7 @@ async fn a_hole_stops_its_log_and_shows(options: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_missing_end_is_a_hole(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn missing_last_event_is_a_hole(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let torn = with_clicks(&admin, 2).await;
     torn.tear_out(3).await;
@@ -54,7 +54,7 @@ async fn a_missing_end_is_a_hole(options: PgPoolOptions, connect: PgConnectOptio
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_log_goes_on_when_its_hole_is_mended(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn log_continues_after_hole_is_filled(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = with_clicks(&admin, 3).await;
     sqlx::query("CREATE TABLE torn AS SELECT * FROM log.events WHERE position = 3").execute(&admin).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_log_goes_on_when_its_hole_is_mended(options: PgPoolOptions, connect: 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_crash_between_rows_and_commit_leaves_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn crash_before_commit_leaves_no_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = with_clicks(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_crash_between_rows_and_commit_leaves_nothing(options: PgPoolOptions, 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_commit_that_fails_leaves_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn failed_commit_leaves_no_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     catch_up(&pool).await.unwrap();
     sqlx::raw_sql(
@@ -112,7 +112,7 @@ async fn a_commit_that_fails_leaves_nothing(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rivals_apply_nothing_twice(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn competing_projectors_apply_each_event_once(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut logs = vec![with_clicks(&admin, 0).await, with_clicks(&admin, 0).await, with_clicks(&admin, 0).await];
     for round in 1..=15 {
@@ -132,7 +132,7 @@ async fn rivals_apply_nothing_twice(options: PgPoolOptions, connect: PgConnectOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_lost_checkpoint_starts_over_without_counting_twice(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn lost_checkpoint_restarts_log_without_double_count(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = with_clicks(&admin, 3).await;
     log.append_all([created(campaign(1)), registered(source(1), SourceKind::Push)]).await;
@@ -145,7 +145,7 @@ async fn a_lost_checkpoint_starts_over_without_counting_twice(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_epoch_of_another_version_is_not_followed(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn does_not_follow_epoch_of_another_version(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = with_clicks(&admin, 1).await;
     catch_up(&pool).await.unwrap();

@@ -13,9 +13,9 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Given, Log, at, campaign, observed, pools, source};
-use crate::replaying::{MODEL, epochs, of_all, rebuild, rebuild_with, unseen, varied};
-use crate::then::{live_epoch, live_rows};
+use crate::support::logs::{Log, TestEvent, at, campaign, observed, pools, source};
+use crate::support::replaying::{MODEL, epochs, of_all, rebuild, rebuild_with, unseen, varied};
+use crate::support::rows::{live_epoch, live_rows};
 
 /// Events that a replay does not leave to the switch, and has to fill.
 const LONG: usize = 1_100;
@@ -23,7 +23,7 @@ const LONG: usize = 1_100;
 const CAMPAIGNS: u128 = 4;
 
 /// An event of a quarter of its own but for its last observation, which comes late, and of four thousand bytes.
-fn quarter(n: usize) -> Given {
+fn quarter(n: usize) -> TestEvent {
     let start = |n: usize| at("2026-11-01T00:00:00Z") + TimeDelta::minutes(15 * i64::try_from(n).unwrap());
     let seen: Vec<_> = (0..CAMPAIGNS)
         .map(|id| {
@@ -31,12 +31,12 @@ fn quarter(n: usize) -> Given {
             (campaign(id), ObservationType::Click, occurred_at, 1, Some(i64::try_from(n).unwrap()))
         })
         .collect();
-    let Given { stream, event } = observed(source(1), &seen);
+    let TestEvent { stream, event } = observed(source(1), &seen);
     let Event::Observations(mut batch) = event else { unreachable!("a batch of observations") };
     for one in &mut batch.observations {
         one.id = format!("{:0>1000}", one.id);
     }
-    Given { stream, event: Event::Observations(batch) }
+    TestEvent { stream, event: Event::Observations(batch) }
 }
 
 /// Replays everything with so much memory; says in how many steps a log was filled.
@@ -53,7 +53,7 @@ async fn steps(pool: &PgPool, mib: u32) -> usize {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn little_memory_gives_the_same_rows_in_more_steps(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn little_memory_gives_same_rows_in_more_transactions(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all((0..LONG).map(quarter)).await;
@@ -90,7 +90,7 @@ async fn with_a_stray_row(admin: &PgPool, pool: &PgPool, workspace: i32, value: 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_are_there_already_are_added_to(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn adds_to_existing_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, LONG).await;
     catch_up(&pool).await.unwrap();
@@ -104,7 +104,7 @@ async fn rows_that_are_there_already_are_added_to(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn numbers_that_are_there_already_do_not_pass_a_proof(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn verification_fails_on_rows_left_in_new_epoch(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, LONG).await;
     catch_up(&pool).await.unwrap();

@@ -12,20 +12,20 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::given::{Log, at, campaign, clicked, pools, projector_pool, recorded_at, source};
-use crate::replaying::of_all;
-use crate::then::{checkpoint, counted, parked};
+use crate::support::logs::{Log, at, campaign, clicked, pools, projector_pool, recorded_at, source};
+use crate::support::replaying::of_all;
+use crate::support::rows::{checkpoint, counted, parked};
 
 fn projector() -> ProjectorConfig {
     ProjectorConfig::new(PROJECTIONS, Uuid::now_v7(), "test".to_owned())
 }
 
-fn click() -> crate::given::Given {
+fn click() -> crate::support::logs::TestEvent {
     clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn nothing_to_do_is_done(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn catch_up_without_events_succeeds(options: PgPoolOptions, connect: PgConnectOptions) {
     let (_, pool) = pools(options, connect).await;
     catch_up(&pool).await.unwrap();
     catch_up(&pool).await.unwrap();
@@ -33,7 +33,7 @@ async fn nothing_to_do_is_done(options: PgPoolOptions, connect: PgConnectOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn status_is_measured_against_the_true_head(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn measures_status_against_true_head(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append(click()).await;
@@ -68,7 +68,7 @@ async fn small_logs_share_a_transaction(options: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_long_log_is_applied_page_by_page(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn applies_long_log_page_by_page(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all((0..2_500).map(|_| click())).await;
@@ -77,7 +77,7 @@ async fn a_long_log_is_applied_page_by_page(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn pages_are_cut_to_a_size(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn limits_page_size(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all((0..9).map(|_| click())).await;
@@ -95,7 +95,7 @@ async fn pages_are_cut_to_a_size(options: PgPoolOptions, connect: PgConnectOptio
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_running_projector_follows_retries_and_ends(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn running_projector_follows_retries_and_ends(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut readers = PgListener::connect_with(&admin).await.unwrap();
     readers.listen(READ_CHANNEL).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_running_projector_follows_retries_and_ends(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_running_projector_outlives_its_connections(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn running_projector_survives_lost_connections(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let config = ProjectorConfig { poll: Duration::from_millis(20), ..projector() };
     let shutdown = CancellationToken::new();
@@ -168,7 +168,7 @@ async fn a_running_projector_outlives_its_connections(options: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_fewest_connections_are_enough(_: PgPoolOptions, connect: PgConnectOptions) {
+async fn works_with_fewest_connections(_: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, _) = pools(PgPoolOptions::new(), connect.clone()).await;
     let mut logs = Vec::new();
     for clicks in [1, 2, 3, 1_500] {
@@ -192,7 +192,7 @@ async fn until_rendered(render: impl Fn() -> String, lines: &[&str]) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn metrics_tell_of_lag_stops_and_parked_parts(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn metrics_report_lag_stops_and_parked_parts(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append(click()).await;
@@ -247,7 +247,7 @@ async fn metrics_tell_of_lag_stops_and_parked_parts(options: PgPoolOptions, conn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn gauges_do_not_grow_with_the_number_of_logs(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn number_of_gauges_is_bounded(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, _) = pools(options, connect).await;
     let mut logs = Vec::new();
     for clicks in 0..30 {

@@ -9,14 +9,14 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{at, campaign, clicked, pools, source};
-use crate::replaying::{
+use crate::support::logs::{at, campaign, clicked, pools, source};
+use crate::support::replaying::{
     MODEL, applied, epochs, looking_after, noon, of_all, only, rebuild, rebuild_with, unseen, varied,
 };
-use crate::then::{counted, live_epoch};
+use crate::support::rows::{counted, live_epoch};
 
 /// Runs a projector at an instant until these are the epochs.
-async fn look_after(admin: &PgPool, pool: &PgPool, clock: &ManualClock, expected: &[i32]) {
+async fn maintain_until(admin: &PgPool, pool: &PgPool, clock: &ManualClock, expected: &[i32]) {
     let shutdown = CancellationToken::new();
     let upkeep = EpochMaintenance { every: Duration::from_millis(10), ..EpochMaintenance::new(clock.shared()) };
     let config = looking_after(upkeep);
@@ -33,7 +33,7 @@ async fn dated(pool: &PgPool, epoch: i32) -> Option<chrono::DateTime<chrono::Utc
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_old_epoch_is_followed_until_its_time_has_come(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn follows_old_epoch_until_its_drop_date(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -44,7 +44,7 @@ async fn an_old_epoch_is_followed_until_its_time_has_come(options: PgPoolOptions
 
     clock.advance(TimeDelta::minutes(119));
     log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
-    look_after(&admin, &pool, &clock, &[1, 2]).await;
+    maintain_until(&admin, &pool, &clock, &[1, 2]).await;
     catch_up(&pool).await.unwrap();
     let old: i64 = sqlx::query_scalar("SELECT coalesce(sum(value), 0)::bigint FROM read.rollup_15m WHERE epoch = 1")
         .fetch_one(&admin)
@@ -53,12 +53,12 @@ async fn an_old_epoch_is_followed_until_its_time_has_come(options: PgPoolOptions
     assert_eq!(old, 4);
 
     clock.advance(TimeDelta::minutes(1));
-    look_after(&admin, &pool, &clock, &[2]).await;
+    maintain_until(&admin, &pool, &clock, &[2]).await;
     assert_eq!((live_epoch(&admin, log.workspace).await, counted(&admin, log.workspace).await), (2, 4));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn nothing_is_kept_if_nothing_is_to_be(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn keeps_no_old_epoch_if_told_so(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -67,7 +67,7 @@ async fn nothing_is_kept_if_nothing_is_to_be(options: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_operator_drops_what_nobody_reads(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn drops_unread_epochs_on_request(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let logs = [varied(&admin, 30).await, varied(&admin, 30).await];
     catch_up(&pool).await.unwrap();
@@ -89,7 +89,7 @@ async fn an_operator_drops_what_nobody_reads(options: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_somebodys_way_back_is_kept(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn keeps_rollback_targets(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (one, _other) = (varied(&admin, 3).await, varied(&admin, 3).await);
     catch_up(&pool).await.unwrap();
@@ -106,7 +106,7 @@ async fn what_is_somebodys_way_back_is_kept(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_replay_that_died_at_its_last_step_is_finished(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn maintenance_finishes_replay_that_died_at_its_last_step(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -114,10 +114,10 @@ async fn a_replay_that_died_at_its_last_step_is_finished(options: PgPoolOptions,
     // Dead between its last switch and its end.
     sqlx::query("UPDATE read.epochs SET state = 'building' WHERE epoch = 2").execute(&admin).await.unwrap();
     sqlx::query("UPDATE read.epochs SET drop_at = NULL").execute(&admin).await.unwrap();
-    look_after(&admin, &pool, &ManualClock::new(noon()), &[1, 2]).await;
+    maintain_until(&admin, &pool, &ManualClock::new(noon()), &[1, 2]).await;
     assert_eq!(dated(&pool, 1).await, Some(noon() + TimeDelta::hours(24)));
     // And dead between condemning an epoch and dropping its tables.
     sqlx::query("UPDATE read.epochs SET state = 'dropping' WHERE epoch = 1").execute(&admin).await.unwrap();
     sqlx::query("SELECT read.drop_epoch_table('campaigns', 1)").execute(&admin).await.unwrap();
-    look_after(&admin, &pool, &ManualClock::new(noon()), &[2]).await;
+    maintain_until(&admin, &pool, &ManualClock::new(noon()), &[2]).await;
 }

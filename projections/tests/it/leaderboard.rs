@@ -11,8 +11,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, created, observed, opened_in, pools, registered, source};
-use crate::replaying::rebuild;
+use crate::support::logs::{Log, at, campaign, clicked, created, observed, opened_in, pools, registered, source};
+use crate::support::replaying::rebuild;
 
 const NOON: &str = "2026-11-22T12:00:00Z";
 
@@ -36,7 +36,7 @@ async fn ranked(pool: &PgPool) -> Vec<(i32, i32, i64, i64)> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_live_rows_are_ranked(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn ranks_live_rows_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (one, other) = (clicked_log(&admin, 3).await, clicked_log(&admin, 5).await);
     catch_up(&pool).await.unwrap();
@@ -49,7 +49,7 @@ async fn only_live_rows_are_ranked(options: PgPoolOptions, connect: PgConnectOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn refreshes_take_turns_and_leave_alone_what_stays(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn concurrent_refreshes_take_turns_and_keep_unchanged_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     clicked_log(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -65,7 +65,7 @@ async fn refreshes_take_turns_and_leave_alone_what_stays(options: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn readers_and_the_projector_go_on_during_a_refresh(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn refresh_blocks_neither_readers_nor_projector(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = clicked_log(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -89,7 +89,7 @@ async fn readers_and_the_projector_go_on_during_a_refresh(options: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_is_refreshed_by_itself(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn refreshes_periodically(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     clicked_log(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -104,7 +104,7 @@ async fn it_is_refreshed_by_itself(options: PgPoolOptions, connect: PgConnectOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_is_due_as_time_passes_and_when_a_workspace_begins(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn refresh_is_due_after_interval_and_for_new_workspace(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let first = clicked_log(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -147,7 +147,7 @@ async fn added_up(admin: &PgPool, workspace: i32, days: i32) -> Vec<(uuid::Uuid,
 
 /// Days are added up from days, hours and quarters of UTC, whichever fit.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_adds_up_whatever_the_zone(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn sums_match_in_every_zone(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     // The clocks of Lord Howe are set by half an hour; those of Berlin and New York were within the 30 days.
     let zones =

@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::given::{Given, Log, at, campaign, clicked, pools, source};
+use crate::support::logs::{Log, TestEvent, at, campaign, clicked, pools, source};
 
 /// Nothing here takes longer, on however busy a machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn click() -> Given {
+fn click() -> TestEvent {
     clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))
 }
 
@@ -89,7 +89,7 @@ struct Freezable {
 impl Freezable {
     fn start(connect: &PgConnectOptions, lease: LeaseConfig) -> Self {
         let (config, connect, stop) = (config(lease), connect.clone(), CancellationToken::new());
-        let (name, told) = (config.name.clone(), stop.clone());
+        let (name, shutdown) = (config.name.clone(), stop.clone());
         let (freeze, mut freezes) = tokio::sync::mpsc::unbounded_channel::<mpsc::Receiver<()>>();
         let own_name = name.clone();
         let thread = thread::spawn(move || {
@@ -103,7 +103,7 @@ impl Freezable {
                     }
                 };
                 tokio::select! {
-                    ended = projections::run(pool, config, told) => ended.unwrap(),
+                    ended = projections::run(pool, config, shutdown) => ended.unwrap(),
                     () = frozen => {}
                 }
             });
@@ -231,10 +231,7 @@ impl World {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn two_projectors_share_the_logs_and_neither_does_the_others_work(
-    options: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+async fn two_projectors_share_logs_without_overlap(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect, 24).await;
     let first = Running::start(&world.connect, endless()).await;
     world.applied().await;
@@ -252,13 +249,13 @@ async fn two_projectors_share_the_logs_and_neither_does_the_others_work(
     }
     assert!(owners.values().all(|owners| owners.len() == 1), "{owners:?}");
 
-    let told = projectors(&world.admin).await.unwrap();
-    for projector in &told {
+    let found = projectors(&world.admin).await.unwrap();
+    for projector in &found {
         assert!(projector.is_living, "{projector:?}");
         let owned = owners.values().filter(|owners| owners.contains(&projector.name)).count();
         assert_eq!(projector.logs, [("campaign_model", owned)]);
     }
-    assert_eq!(told.len(), 2);
+    assert_eq!(found.len(), 2);
     second.stop().await;
     first.stop().await;
     assert!(projectors(&world.admin).await.unwrap().is_empty(), "who leaves is gone");
@@ -266,7 +263,7 @@ async fn two_projectors_share_the_logs_and_neither_does_the_others_work(
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_who_leaves_gives_its_logs_away_at_once(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stopped_projector_releases_its_logs_at_once(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect, 16).await;
     // They look at each other only when they are told: once an hour would do.
     let lease = LeaseConfig { renew_every: Duration::from_hours(1), ..endless() };
@@ -281,7 +278,7 @@ async fn one_who_leaves_gives_its_logs_away_at_once(options: PgPoolOptions, conn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_who_is_killed_is_missed_before_its_lease_is_over(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn killed_projector_is_replaced_before_its_lease_ends(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect, 16).await;
     let stays = Running::start(&world.connect, endless()).await;
     let killed = Running::start(&world.connect, endless()).await;
@@ -293,7 +290,7 @@ async fn one_who_is_killed_is_missed_before_its_lease_is_over(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_who_is_frozen_loses_its_logs_and_wakes_up_harmless(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn frozen_projector_loses_its_logs_and_resumes_without_harm(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect, 16).await;
     let lease = LeaseConfig { lasts: Duration::from_secs(2), renew_every: Duration::from_millis(200), ..endless() };
     let stays = Running::start(&world.connect, lease).await;
@@ -304,8 +301,8 @@ async fn one_who_is_frozen_loses_its_logs_and_wakes_up_harmless(options: PgPoolO
     world.append().await;
     world.applied().await;
     world.living(1).await;
-    let told = projectors(&world.admin).await.unwrap();
-    assert!(told.iter().all(|projector| projector.is_living == (projector.name == stays.name)), "{told:?}");
+    let found = projectors(&world.admin).await.unwrap();
+    assert!(found.iter().all(|projector| projector.is_living == (projector.name == stays.name)), "{found:?}");
     world.until_shared_by(&[&stays.name]).await;
     drop(thaw);
     world.until_shared_by(&[&stays.name, &frozen.name]).await;
@@ -315,7 +312,7 @@ async fn one_who_is_frozen_loses_its_logs_and_wakes_up_harmless(options: PgPoolO
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_who_cannot_renew_stops_by_itself(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn projector_that_cannot_renew_stops_applying(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect, 8).await;
     let lease = LeaseConfig { lasts: Duration::from_secs(2), renew_every: Duration::from_millis(200), ..endless() };
     let alone = Running::start(&world.connect, lease).await;
@@ -339,7 +336,7 @@ async fn one_who_cannot_renew_stops_by_itself(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_whose_work_stands_still_gives_its_logs_away(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn hanging_projector_loses_its_logs(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect, 16).await;
     let lease = LeaseConfig {
         lasts: Duration::from_secs(2),
@@ -364,7 +361,7 @@ async fn one_whose_work_stands_still_gives_its_logs_away(options: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn those_of_another_version_have_no_part_in_our_logs(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn projectors_of_another_version_share_no_logs(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect, 8).await;
     let ours = Running::start(&world.connect, endless()).await;
     world.applied().await;
@@ -383,9 +380,9 @@ async fn those_of_another_version_have_no_part_in_our_logs(options: PgPoolOption
     world.forget_moves().await;
     world.append().await;
     world.applied().await;
-    let told = projectors(&world.admin).await.unwrap();
+    let found = projectors(&world.admin).await.unwrap();
     let shares: BTreeMap<&str, usize> =
-        told.iter().map(|projector| (projector.name.as_str(), projector.logs[0].1)).collect();
+        found.iter().map(|projector| (projector.name.as_str(), projector.logs[0].1)).collect();
     assert_eq!(shares, BTreeMap::from([(ours.name.as_str(), 8), ("newer", 0)]));
     ours.stop().await;
     world.assert_once().await;

@@ -9,22 +9,19 @@ mod event_versions; // logs that older or newer code wrote
 mod failures; // crashes, holes, rivals
 mod filling; // how a new epoch is filled
 mod follow; // catch_up, run, status
-mod given; // logs to project
 mod keeping; // how long epochs are kept
 mod leaderboard; // campaigns, ranked anew each time
 mod leases; // several projectors on one database
 mod months; // partitions by month: hours and days, months on demand, retention
 mod parked; // events that cannot be applied, and what waits behind them
 mod parked_many; // very many of them
-mod parking; // what tests of parked parts share
-mod replaying; // what tests of replays share
 mod replays; // rebuilding beside the live rows
 mod retention; // what is kept of months, and what a rebuild makes of it
 mod rollbacks; // going back
 mod some_workspaces; // rebuilding some of them
 mod statements; // stated totals, and what is taken back
+mod support; // logs, rows and what else tests share
 mod switching; // what a workspace does not switch to unasked
-mod then; // rows as they came out
 mod upgrade; // databases that earlier migrations made
 mod verify; // comparing the live rows with a rebuild
 mod verify_inputs; // where epochs keep different values

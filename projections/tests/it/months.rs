@@ -9,8 +9,8 @@ use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, clicked, observed, pools, source};
-use crate::then::{counted, rows};
+use crate::support::logs::{Log, at, campaign, clicked, observed, pools, source};
+use crate::support::rows::{counted, rows};
 
 /// Partitions by their names, of one table's epoch.
 async fn months(admin: &PgPool, table: &str) -> Vec<String> {
@@ -25,7 +25,7 @@ async fn months(admin: &PgPool, table: &str) -> Vec<String> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn hours_and_days_add_up_their_quarters(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn hours_and_days_sum_their_quarters(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let seen = |when, count| (campaign(1), ObservationType::Click, at(when), count, Some(count * 10));
@@ -64,7 +64,7 @@ async fn hours_and_days_add_up_their_quarters(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_changed_last_is_the_latest_whatever_a_clock_does(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn changed_at_never_moves_back(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let click = || clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"));
@@ -82,7 +82,7 @@ async fn what_changed_last_is_the_latest_whatever_a_clock_does(options: PgPoolOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_month_is_made_when_something_is_written_to_it(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn creates_month_on_first_write(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append(clicked(source(1), campaign(1), at("2026-11-21T10:00:00Z"))).await;
@@ -109,7 +109,7 @@ async fn a_month_is_made_when_something_is_written_to_it(options: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn making_months_holds_up_neither_readers_nor_projectors(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn creating_months_blocks_neither_readers_nor_projectors(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut logs = Vec::new();
     for _ in 0..4 {

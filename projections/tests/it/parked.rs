@@ -10,12 +10,12 @@ use projections::parked::{RetryOutcome, SkipError, retry_all, skip};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{
-    Given, Log, at, campaign, changed, clicked, corrected, created, date, observed, pools, source, stated,
+use crate::support::logs::{
+    Log, TestEvent, at, campaign, changed, clicked, corrected, created, date, observed, pools, source, stated,
 };
-use crate::parking::{FORBIDDEN, NOON, allow, bad, click, forbid, garbled, renamed_to_nul, repair, varied};
-use crate::replaying::{MODEL, rebuild};
-use crate::then::{checkpoint, counted, everything, live_epoch, live_rows, parked};
+use crate::support::parking::{FORBIDDEN, NOON, allow, bad, click, forbid, garbled, renamed_to_nul, repair, varied};
+use crate::support::replaying::{MODEL, rebuild};
+use crate::support::rows::{checkpoint, counted, everything, live_epoch, live_rows, parked};
 
 /// The live rows, which must be those of a rebuild.
 async fn as_rebuilt(admin: &PgPool, pool: &PgPool, workspace: i32) -> String {
@@ -26,7 +26,7 @@ async fn as_rebuilt(admin: &PgPool, pool: &PgPool, workspace: i32) -> String {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_batch_that_does_not_decode_parks_its_stream(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn undecodable_batch_parks_its_stream(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all([clicked(source(1), campaign(1), at(NOON)), clicked(source(2), campaign(1), at(NOON))]).await;
@@ -53,7 +53,7 @@ async fn a_batch_that_does_not_decode_parks_its_stream(options: PgPoolOptions, c
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_stream_of_an_unknown_type_waits(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn parks_stream_of_unknown_type(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let poison = log.append_raw("meteors", "m", "MeteorFell", "{}").await;
@@ -67,7 +67,7 @@ async fn a_stream_of_an_unknown_type_waits(options: PgPoolOptions, connect: PgCo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_observation_of_no_listed_campaign_parks_its_stream(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn observation_of_unlisted_campaign_parks_its_stream(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let id = source(1);
@@ -79,7 +79,7 @@ async fn an_observation_of_no_listed_campaign_parks_its_stream(options: PgPoolOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_that_changes_before_it_is_created_waits_alone(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn campaign_changed_before_creation_is_parked_alone(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let launched = || CampaignEvent::CampaignLaunched { at: at("2026-11-01T00:00:00Z") };
@@ -96,7 +96,7 @@ async fn a_campaign_that_changes_before_it_is_created_waits_alone(options: PgPoo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_the_database_refuses_are_traced_to_their_event(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn finds_event_of_refused_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all((0..20).map(|_| clicked(source(1), campaign(1), at(NOON)))).await;
@@ -117,7 +117,7 @@ async fn rows_that_the_database_refuses_are_traced_to_their_event(options: PgPoo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_campaign_of_a_batch_waits_while_the_others_go_on(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn parks_one_campaign_of_a_batch(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -129,13 +129,13 @@ async fn one_campaign_of_a_batch_waits_while_the_others_go_on(options: PgPoolOpt
     let other = log.append(clicked(source(3), campaign(1), at(FORBIDDEN))).await;
     // A correction is named by its place in its batch, which is the same whatever else of the batch waits.
     let sale = (campaign(2), Conversion, at(NOON), -1_000_000, None);
-    let Given { stream, event } = corrected(source(1), ("r", "o", at(NOON)), sale, (0, None));
+    let TestEvent { stream, event } = corrected(source(1), ("r", "o", at(NOON)), sale, (0, None));
     let domain::event::Event::Observations(mut batch) = event else { unreachable!() };
     batch.campaigns.push(campaign(1));
     let mut moved = batch.observations[0].clone();
     (moved.campaign, moved.correction) = (1, None);
     batch.observations.insert(0, moved);
-    log.append(Given { stream, event: domain::event::Event::Observations(batch) }).await;
+    log.append(TestEvent { stream, event: domain::event::Event::Observations(batch) }).await;
 
     catch_up(&pool).await.unwrap();
     let waiting = [(first, Some(campaign(1)), 3), (other, Some(campaign(1)), 1)];
@@ -159,7 +159,7 @@ async fn one_campaign_of_a_batch_waits_while_the_others_go_on(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaigns_statements_wait_too_and_the_newest_wins(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn parks_statements_of_campaign_and_applies_newest(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -186,7 +186,7 @@ async fn a_campaigns_statements_wait_too_and_the_newest_wins(options: PgPoolOpti
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_that_waits_goes_on_waiting_with_its_stream(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn parked_campaign_stays_parked_with_its_stream(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -224,7 +224,7 @@ async fn a_campaign_that_waits_goes_on_waiting_with_its_stream(options: PgPoolOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_retry_goes_as_far_as_it_can(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn retry_applies_events_up_to_next_refusal(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let first = garbled(&mut log, 1).await;
@@ -250,7 +250,7 @@ async fn a_retry_goes_as_far_as_it_can(options: PgPoolOptions, connect: PgConnec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_left_out_is_left_out_of_every_rebuild(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuild_honours_skipped_events(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -280,7 +280,7 @@ async fn what_is_left_out_is_left_out_of_every_rebuild(options: PgPoolOptions, c
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_rebuild_parks_again_what_it_meets(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuild_parks_refused_events(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all((0..1_500).map(|_| clicked(source(1), campaign(1), at(NOON)))).await;
@@ -305,7 +305,7 @@ async fn a_rebuild_parks_again_what_it_meets(options: PgPoolOptions, connect: Pg
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_failure_of_the_database_parks_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn database_failure_parks_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     catch_up(&pool).await.unwrap();
     sqlx::raw_sql(
@@ -342,7 +342,7 @@ async fn a_failure_of_the_database_parks_nothing(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rivals_and_retries_apply_nothing_twice_and_lose_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn concurrent_retries_apply_each_event_once(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     catch_up(&pool).await.unwrap();

@@ -6,10 +6,10 @@ use projections::{ProjectorError, catch_up};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, changed, clicked, created, naming, pools, source};
-use crate::parking::{NOON, garbled, repair};
-use crate::replaying::{MODEL, rebuild};
-use crate::then::{checkpoint, counted, live_rows, parked};
+use crate::support::logs::{Log, at, campaign, changed, clicked, created, naming, pools, source};
+use crate::support::parking::{NOON, garbled, repair};
+use crate::support::replaying::{MODEL, rebuild};
+use crate::support::rows::{checkpoint, counted, live_rows, parked};
 
 /// As if so many parts of a log had been parked one by one.
 async fn park(admin: &PgPool, log: &Log, parts: i32) {
@@ -26,7 +26,7 @@ async fn park(admin: &PgPool, log: &Log, parts: i32) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_log_of_which_too_much_is_parked_stops_and_says_why(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn log_with_too_many_parked_parts_stops(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (mut log, mut other) = (Log::opened(&admin).await, Log::opened(&admin).await);
     catch_up(&pool).await.unwrap();
@@ -54,7 +54,7 @@ async fn a_log_of_which_too_much_is_parked_stops_and_says_why(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_waits_is_applied_in_order_however_much_it_is(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn retry_applies_many_parked_events_in_order(options: PgPoolOptions, connect: PgConnectOptions) {
     const WAITING: i64 = 10_200;
     let (admin, pool) = pools(options, connect).await;
     // Which values are kept, and which are `(other)`, tells the order.

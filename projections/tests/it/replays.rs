@@ -8,12 +8,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, pools, source};
-use crate::replaying::{MODEL, applied, epochs, of_all, rebuild, unseen, varied};
-use crate::then::{checkpoint, counted, everything, live_epoch, live_rows};
+use crate::support::logs::{Log, at, campaign, clicked, pools, source};
+use crate::support::replaying::{MODEL, applied, epochs, of_all, rebuild, unseen, varied};
+use crate::support::rows::{checkpoint, counted, everything, live_epoch, live_rows};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_replay_gives_the_same_rows_to_the_byte(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn replay_gives_identical_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut logs = Vec::new();
     for clicks in [0, 60, 2_500] {
@@ -41,7 +41,7 @@ async fn a_replay_gives_the_same_rows_to_the_byte(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn both_epochs_are_followed_until_the_older_is_dropped(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn follows_both_epochs_until_older_is_dropped(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -65,7 +65,7 @@ async fn both_epochs_are_followed_until_the_older_is_dropped(options: PgPoolOpti
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_old_epoch_is_dropped_past_busy_readers(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn drops_old_epoch_beside_busy_readers(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -85,7 +85,7 @@ async fn an_old_epoch_is_dropped_past_busy_readers(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_replay_keeps_up_with_appends_and_readers_see_no_hole(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn keeps_up_with_appends_during_replay(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     for _ in 0..50 {
@@ -145,7 +145,7 @@ async fn snapshot(admin: &PgPool, workspace: i32) -> (i64, i64) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_interrupted_replay_goes_on_next_time(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn next_replay_continues_interrupted_one(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut logs = Vec::new();
     for _ in 0..4 {
@@ -196,7 +196,7 @@ async fn an_interrupted_replay_goes_on_next_time(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_replay_that_dies_goes_on_next_time(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn next_replay_continues_killed_one(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 20).await;
     catch_up(&pool).await.unwrap();
@@ -229,7 +229,7 @@ async fn a_replay_that_dies_goes_on_next_time(options: PgPoolOptions, connect: P
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_workspace_that_appears_during_a_replay_is_not_lost(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn replay_includes_workspace_opened_meanwhile(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 20).await;
     catch_up(&pool).await.unwrap();
@@ -260,7 +260,7 @@ async fn a_workspace_that_appears_during_a_replay_is_not_lost(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_log_that_cannot_be_replayed_stays_where_it_is(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn log_with_hole_stays_on_old_epoch(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut broken = varied(&admin, 5).await;
     let whole = varied(&admin, 5).await;
@@ -279,7 +279,7 @@ async fn a_log_that_cannot_be_replayed_stays_where_it_is(options: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_projections_are_replayed(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_replay_of_unknown_projection(options: PgPoolOptions, connect: PgConnectOptions) {
     let (_, pool) = pools(options, connect).await;
     let unknown = replay(&pool, "horoscopes", &of_all(), &unseen, CancellationToken::new()).await;
     assert!(matches!(unknown, Err(ReplayError::UnknownProjection(name)) if name == "horoscopes"));

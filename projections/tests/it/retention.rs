@@ -5,9 +5,9 @@ use projections::{ReplayOutcome, catch_up};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, clicked, naming, pools, source};
-use crate::replaying;
-use crate::then::{counted, everything, live_rows};
+use crate::support::logs::{Log, at, campaign, clicked, naming, pools, source};
+use crate::support::replaying;
+use crate::support::rows::{counted, everything, live_rows};
 
 /// A click in each of these months, on an ad of its own.
 async fn clicked_in(log: &mut Log, months: &[&str]) {
@@ -25,7 +25,7 @@ async fn rebuild(pool: &PgPool) -> i32 {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_rebuild_gives_what_is_kept_and_no_more(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuild_gives_kept_months_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     clicked_in(&mut log, &["2026-07", "2026-08", "2026-09", "2026-10", "2026-11"]).await;
@@ -60,7 +60,7 @@ async fn a_rebuild_gives_what_is_kept_and_no_more(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_was_dropped_comes_back_from_the_log(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuild_restores_dropped_months(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     clicked_in(&mut log, &["2025-11", "2026-11"]).await;
@@ -84,7 +84,7 @@ async fn what_was_dropped_comes_back_from_the_log(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn months_stay_while_a_reader_does_not_know_the_bound(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn keeps_months_for_readers_older_than_the_bound(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     clicked_in(&mut log, &["2025-11", "2026-11"]).await;
@@ -103,7 +103,7 @@ async fn months_stay_while_a_reader_does_not_know_the_bound(options: PgPoolOptio
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_tables_of_months_have_a_retention(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_retention_of_tables_without_time(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, _) = pools(options, connect).await;
     let refused = retention::set(&admin, Some("campaigns"), Some(6), at("2026-11-22T12:00:00Z")).await;
     match refused {

@@ -5,9 +5,9 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, pools, source};
-use crate::replaying::{MODEL, epochs, of_all, only, rebuild, varied};
-use crate::then::{checkpoint, counted, live_epoch, live_rows};
+use crate::support::logs::{Log, at, campaign, clicked, pools, source};
+use crate::support::replaying::{MODEL, epochs, of_all, only, rebuild, varied};
+use crate::support::rows::{checkpoint, counted, live_epoch, live_rows};
 
 async fn back(pool: &PgPool, options: &ReplayOptions) -> Result<Vec<RolledBack>, ReplayError> {
     rollback(pool, MODEL, options, CancellationToken::new()).await
@@ -18,7 +18,7 @@ async fn click(log: &mut Log) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn going_back_is_the_same_flip(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rollback_restores_old_epoch(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = varied(&admin, 5).await;
     catch_up(&pool).await.unwrap();
@@ -43,7 +43,7 @@ async fn going_back_is_the_same_flip(options: PgPoolOptions, connect: PgConnectO
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_the_older_epoch_lacks_is_applied_on_the_way(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rollback_applies_missing_events_first(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 1_500).await;
     catch_up(&pool).await.unwrap();
@@ -61,7 +61,7 @@ async fn what_the_older_epoch_lacks_is_applied_on_the_way(options: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_workspace_goes_back_alone(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rolls_back_one_workspace_alone(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (one, other) = (varied(&admin, 3).await, varied(&admin, 3).await);
     catch_up(&pool).await.unwrap();
@@ -81,24 +81,24 @@ async fn one_workspace_goes_back_alone(options: PgPoolOptions, connect: PgConnec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_replay_after_going_back_fills_a_new_epoch(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn replay_after_rollback_fills_new_epoch(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 3).await;
     let torn = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
     torn.tear_out(4).await;
     // One log switches, the other cannot be read.
-    crate::replaying::rebuild_with(&pool, &of_all()).await.unwrap_err();
+    crate::support::replaying::rebuild_with(&pool, &of_all()).await.unwrap_err();
     assert_eq!((live_epoch(&admin, log.workspace).await, live_epoch(&admin, torn.workspace).await), (2, 1));
     back(&pool, &only(&[log.workspace])).await.unwrap();
     assert_eq!(live_epoch(&admin, log.workspace).await, 1);
-    crate::replaying::rebuild_with(&pool, &only(&[log.workspace])).await.unwrap();
+    crate::support::replaying::rebuild_with(&pool, &only(&[log.workspace])).await.unwrap();
     assert_eq!(live_epoch(&admin, log.workspace).await, 3);
     assert!(epochs(&admin).await.iter().all(|(_, state)| state == "applied"));
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_of_another_version_must_be_level(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rollback_rejects_lagging_rows_of_another_version(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();

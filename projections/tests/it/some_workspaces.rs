@@ -3,12 +3,12 @@
 use projections::{ReplayError, ReplayOutcome, catch_up};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::pools;
-use crate::replaying::{applied, epochs, of_all, only, rebuild, rebuild_with, varied};
-use crate::then::{counted, live_epoch, live_rows};
+use crate::support::logs::pools;
+use crate::support::replaying::{applied, epochs, of_all, only, rebuild, rebuild_with, varied};
+use crate::support::rows::{counted, live_epoch, live_rows};
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_others_stay_and_come_later(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn partial_replay_leaves_other_workspaces(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let logs = [varied(&admin, 3).await, varied(&admin, 3).await, varied(&admin, 3).await];
     let [one, two, three] = logs.each_ref().map(|log| log.workspace);
@@ -35,7 +35,7 @@ async fn the_others_stay_and_come_later(options: PgPoolOptions, connect: PgConne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn many_small_logs_are_filled_together(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn fills_small_logs_together(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut logs = Vec::new();
     for _ in 0..25 {

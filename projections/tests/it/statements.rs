@@ -6,12 +6,12 @@ use projections::catch_up;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{Log, at, campaign, date, pools, source, stated, taking_back};
-use crate::replaying::rebuild;
-use crate::then::rows;
+use crate::support::logs::{Log, at, campaign, date, pools, source, stated, taking_back};
+use crate::support::replaying::rebuild;
+use crate::support::rows::rows;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn the_newest_statement_wins(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn newest_statement_wins(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let (id, from) = (campaign(1), source(1));

@@ -6,10 +6,10 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, created, pools, source};
-use crate::parking::garbled;
-use crate::replaying::{MODEL, of_all, rebuild, rebuild_with, varied};
-use crate::then::{counted, live_epoch};
+use crate::support::logs::{Log, at, campaign, clicked, created, pools, source};
+use crate::support::parking::garbled;
+use crate::support::replaying::{MODEL, of_all, rebuild, rebuild_with, varied};
+use crate::support::rows::{counted, live_epoch};
 
 async fn notes(admin: &PgPool) -> Vec<(i32, String)> {
     sqlx::query_as("SELECT epoch, reason FROM read.stopped_logs").fetch_all(admin).await.unwrap()
@@ -50,7 +50,7 @@ async fn write(admin: &PgPool, log: &Log, position: i64, payload: &str) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_differ_in_number(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_switch_to_different_row_counts(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 3).await;
     catch_up(&pool).await.unwrap();
@@ -68,7 +68,7 @@ async fn rows_that_differ_in_number(options: PgPoolOptions, connect: PgConnectOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_with_more_parked(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_switch_to_more_parked_parts(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (log, spoilt) = spoilt(&admin, &pool).await;
     // Another workspace is not held up.
@@ -95,7 +95,7 @@ async fn rows_with_more_parked(options: PgPoolOptions, connect: PgConnectOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_left_out_since_may_go(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn allows_switch_after_skip(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (log, spoilt) = spoilt(&admin, &pool).await;
     rebuild_with(&pool, &ReplayOptions { allow_parked: true, ..of_all() }).await.unwrap();
@@ -112,7 +112,7 @@ async fn what_is_left_out_since_may_go(options: PgPoolOptions, connect: PgConnec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_are_compared_and_differ(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_switch_to_rows_that_differ(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (log, fine) = (varied(&admin, 3).await, varied(&admin, 2).await);
     catch_up(&pool).await.unwrap();
@@ -142,7 +142,7 @@ async fn rows_that_are_compared_and_differ(options: PgPoolOptions, connect: PgCo
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_cannot_be_compared(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_switch_to_rows_that_cannot_be_compared(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 1).await;
     catch_up(&pool).await.unwrap();
@@ -157,7 +157,7 @@ async fn rows_that_cannot_be_compared(options: PgPoolOptions, connect: PgConnect
 
 /// What is parked on both sides is no difference, and what comes while it is compared is applied before the switch.
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_that_are_compared_and_equal(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn switches_to_equal_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = varied(&admin, 3).await;
     garbled(&mut log, 3).await;

@@ -17,9 +17,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::cuts::{happening, log};
-use crate::given::{Log, at, campaign, clicked, created, pools, source};
-use crate::replaying::varied;
-use crate::then::{checkpoint, live_rows};
+use crate::support::logs::{Log, at, campaign, clicked, created, pools, source};
+use crate::support::replaying::varied;
+use crate::support::rows::{checkpoint, live_rows};
 
 const MODEL: &str = "campaign_model";
 
@@ -63,7 +63,7 @@ async fn epochs(admin: &PgPool) -> (Vec<(i32, String)>, i64) {
 }
 
 /// A difference in a few words: table, key, what.
-pub(crate) fn told(difference: &Difference) -> (&'static str, String, String) {
+pub(crate) fn summary(difference: &Difference) -> (&'static str, String, String) {
     let key: Vec<&str> = difference.key.iter().map(|cell| cell.value.as_deref().unwrap_or("NULL")).collect();
     let row = match &difference.row {
         RowDifference::Missing(_) => "missing".to_owned(),
@@ -85,7 +85,7 @@ async fn tamper(admin: &PgPool, sql: &str, workspace: i32) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn random_histories_are_equal(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn verifies_random_histories(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut runner = TestRunner::deterministic();
     let cases = proptest::collection::vec(happening(), 1..60);
@@ -115,7 +115,7 @@ async fn random_histories_are_equal(options: PgPoolOptions, connect: PgConnectOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_is_equal_at_every_instant_while_a_projector_goes_on(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn verifies_beside_running_projector(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = varied(&admin, 60).await;
     catch_up(&pool).await.unwrap();
@@ -144,7 +144,7 @@ async fn it_is_equal_at_every_instant_while_a_projector_goes_on(options: PgPoolO
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_value_a_missing_row_and_one_too_many_are_named(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_changed_missing_and_extra_rows(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (tampered, fine) = (varied(&admin, 12).await, varied(&admin, 12).await);
     catch_up(&pool).await.unwrap();
@@ -158,10 +158,10 @@ async fn a_value_a_missing_row_and_one_too_many_are_named(options: PgPoolOptions
 
     let (verified, differences) = verified(&admin, &pool).await;
     let (one, two) = (campaign(1).to_string(), source(1).to_string());
-    let mut told: Vec<_> = differences.iter().map(told).collect();
-    told.sort();
+    let mut summaries: Vec<_> = differences.iter().map(summary).collect();
+    summaries.sort();
     assert_eq!(
-        told,
+        summaries,
         [
             ("campaigns", one.clone(), format!("name Other for Campaign {one}, ends_on NULL for 2026-12-31")),
             ("rollup_15m", format!("{one} {two} 2026-11-21 10:00:00+00 clicks"), "value 13 for 12".to_owned()),
@@ -178,7 +178,7 @@ async fn a_value_a_missing_row_and_one_too_many_are_named(options: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_without_a_checkpoint_are_too_many(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_rows_without_checkpoint_as_extra(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 1).await;
     catch_up(&pool).await.unwrap();
@@ -190,7 +190,7 @@ async fn rows_without_a_checkpoint_are_too_many(options: PgPoolOptions, connect:
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_hole_is_named_and_hides_nothing_else(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_hole_and_verifies_other_workspaces(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (torn, tampered) = (varied(&admin, 5).await, varied(&admin, 5).await);
     catch_up(&pool).await.unwrap();
@@ -204,7 +204,7 @@ async fn a_hole_is_named_and_hides_nothing_else(options: PgPoolOptions, connect:
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn rows_of_another_version_are_not_compared(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn does_not_compare_rows_of_another_version(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     varied(&admin, 1).await;
     catch_up(&pool).await.unwrap();
@@ -215,7 +215,7 @@ async fn rows_of_another_version_are_not_compared(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_the_wanted_workspaces_are_looked_at(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn verifies_requested_workspaces_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let (one, two) = (varied(&admin, 1).await, varied(&admin, 1).await);
     catch_up(&pool).await.unwrap();
@@ -226,7 +226,7 @@ async fn only_the_wanted_workspaces_are_looked_at(options: PgPoolOptions, connec
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_sample_is_of_some_campaigns_by_its_seed(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn sample_depends_on_its_seed(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all((0..12).map(|n| created(campaign(n)))).await;
@@ -255,7 +255,7 @@ async fn a_sample_is_of_some_campaigns_by_its_seed(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_run_that_dies_is_cleaned_up_by_the_next(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn next_run_cleans_up_killed_one(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     varied(&admin, 20).await;
     catch_up(&pool).await.unwrap();
@@ -285,7 +285,7 @@ async fn a_run_that_dies_is_cleaned_up_by_the_next(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn one_run_at_a_time(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_second_run(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut rival = admin.acquire().await.unwrap();
     sqlx::query("SELECT pg_advisory_lock(hashtext('highwater.verify.campaign_model'))")
@@ -297,7 +297,7 @@ async fn one_run_at_a_time(options: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn nobody_waits_for_a_long_reader_because_of_it(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn blocks_nobody_behind_long_reader(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = varied(&admin, 20).await;
     catch_up(&pool).await.unwrap();
@@ -341,7 +341,7 @@ pub(crate) async fn until_somebody_waits(admin: &PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn an_interrupted_run_says_so_and_leaves_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn interrupted_run_leaves_nothing(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     varied(&admin, 2).await;
     varied(&admin, 2).await;
@@ -362,7 +362,7 @@ async fn an_interrupted_run_says_so_and_leaves_nothing(options: PgPoolOptions, c
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn it_is_stored_when_every_workspace_last_passed(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stores_when_every_workspace_last_passed(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = varied(&admin, 2).await;
     catch_up(&pool).await.unwrap();
@@ -384,7 +384,7 @@ async fn it_is_stored_when_every_workspace_last_passed(options: PgPoolOptions, c
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn only_projections_are_verified(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rejects_verify_of_unknown_projection(options: PgPoolOptions, connect: PgConnectOptions) {
     let (_, pool) = pools(options, connect).await;
     let watch = VerifyObserver { progress: &|_| {}, difference: &|_| {} };
     let unknown =

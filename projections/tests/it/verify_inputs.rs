@@ -6,9 +6,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::dimensions::{clicks_on, keep};
-use crate::given::{Log, pools};
-use crate::replaying::{only, rebuild, rebuild_with};
-use crate::then::live_epoch;
+use crate::support::logs::{Log, pools};
+use crate::support::replaying::{only, rebuild, rebuild_with};
+use crate::support::rows::live_epoch;
 use crate::verify::{try_verify, until_somebody_waits, verified};
 
 async fn clicked(admin: &PgPool) -> i32 {
@@ -22,7 +22,7 @@ fn found(verified: &Verified) -> Vec<(i32, i32, bool)> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn each_workspace_is_compared_with_what_its_epoch_keeps(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn compares_each_workspace_under_inputs_of_its_epoch(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     keep(&admin, 1).await;
     let (one, two, three) = (clicked(&admin).await, clicked(&admin).await, clicked(&admin).await);
@@ -48,7 +48,7 @@ async fn each_workspace_is_compared_with_what_its_epoch_keeps(options: PgPoolOpt
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_switch_to_other_values_meanwhile_is_no_difference(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn switch_to_other_inputs_during_verify_is_a_problem(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     keep(&admin, 1).await;
     let workspace = clicked(&admin).await;

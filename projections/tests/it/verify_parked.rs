@@ -1,15 +1,15 @@
-//! Comparing logs of which something is parked: equal if a rebuild parks the same, and told in any case.
+//! Comparing logs of which something is parked: equal if a rebuild parks the same, and reported in any case.
 
 use projections::parked::{retry_all, skip};
 use projections::{Problem, Verification, catch_up};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::given::{Log, at, campaign, clicked, observed, pools, source};
-use crate::parking::{NOON, allow, bad, click, forbid, garbled, repair, varied};
-use crate::replaying::MODEL;
-use crate::then::{live_rows, parked};
-use crate::verify::{told, try_verify, until_somebody_waits, verified};
+use crate::support::logs::{Log, at, campaign, clicked, observed, pools, source};
+use crate::support::parking::{NOON, allow, bad, click, forbid, garbled, repair, varied};
+use crate::support::replaying::MODEL;
+use crate::support::rows::{live_rows, parked};
+use crate::verify::{summary, try_verify, until_somebody_waits, verified};
 
 /// What it tells of parked parts: where, whose share, and how many events wait.
 fn waiting(verification: &Verification) -> Vec<(i64, Option<uuid::Uuid>, i64)> {
@@ -17,7 +17,7 @@ fn waiting(verification: &Verification) -> Vec<(i64, Option<uuid::Uuid>, i64)> {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_log_of_which_the_same_is_parked_is_equal(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn same_parked_parts_are_no_difference(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -42,7 +42,7 @@ async fn a_log_of_which_the_same_is_parked_is_equal(options: PgPoolOptions, conn
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn events_that_nothing_decodes_are_told_with_their_place(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_position_of_undecodable_events(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let unknown = log.append_raw("meteors", "m", "MeteorFell", "{}").await;
@@ -50,18 +50,18 @@ async fn events_that_nothing_decodes_are_told_with_their_place(options: PgPoolOp
     catch_up(&pool).await.unwrap();
     let (verified, differences) = verified(&admin, &pool).await;
     assert_eq!(differences, []);
-    let told: Vec<_> = verified.workspaces[0]
+    let parked: Vec<_> = verified.workspaces[0]
         .parked
         .iter()
         .map(|part| (part.position, part.stream_type.as_str(), part.reason.as_str()))
         .collect();
-    assert_eq!(told[0], (unknown, "meteors", "the stream type \"meteors\" is not known"));
-    assert_eq!((told[1].0, told[1].1, told.len()), (newer, "campaign", 2));
-    assert!(told[1].2.contains("99"), "{}", told[1].2);
+    assert_eq!(parked[0], (unknown, "meteors", "the stream type \"meteors\" is not known"));
+    assert_eq!((parked[1].0, parked[1].1, parked.len()), (newer, "campaign", 2));
+    assert!(parked[1].2.contains("99"), "{}", parked[1].2);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_parked_on_one_side_only_is_named(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_parts_parked_on_one_side_only(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -73,7 +73,7 @@ async fn what_is_parked_on_one_side_only_is_named(options: PgPoolOptions, connec
     allow(&admin).await;
     let part = format!("observations {}/{} {}", log.workspace, source(1), campaign(1));
     let (found, differences) = verified(&admin, &pool).await;
-    let first = told(&differences[0]);
+    let first = summary(&differences[0]);
     assert_eq!(first, ("parked", part.clone(), "extra".to_owned()));
     assert!(differences.iter().any(|difference| difference.table == "rollup_15m"), "{differences:?}");
     assert!(!found.workspaces[0].passed());
@@ -85,12 +85,12 @@ async fn what_is_parked_on_one_side_only_is_named(options: PgPoolOptions, connec
     // Now a rebuild would park what the live rows hold.
     forbid(&admin, campaign(1)).await;
     let (found, differences) = verified(&admin, &pool).await;
-    assert_eq!(told(&differences[0]), ("parked", part, "missing".to_owned()));
+    assert_eq!(summary(&differences[0]), ("parked", part, "missing".to_owned()));
     assert_eq!(waiting(&found.workspaces[0]), []);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_part_that_waits_from_another_position_on_is_named(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn reports_parts_parked_from_another_position(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let good = log.append(clicked(source(1), campaign(1), at(NOON))).await;
@@ -105,12 +105,12 @@ async fn a_part_that_waits_from_another_position_on_is_named(options: PgPoolOpti
     repair(&admin, first, &payload).await;
     let (found, differences) = verified(&admin, &pool).await;
     let part = format!("observations {}/{} NULL", log.workspace, source(1));
-    assert_eq!(told(&differences[0]), ("parked", part, format!("position {first} for {second}")));
+    assert_eq!(summary(&differences[0]), ("parked", part, format!("position {first} for {second}")));
     assert_eq!(waiting(&found.workspaces[0]), [(first, None, 2)]);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_rebuild_that_parked_too_early_tries_again(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuild_retries_parts_that_it_parked_too_early(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -130,7 +130,7 @@ async fn a_rebuild_that_parked_too_early_tries_again(options: PgPoolOptions, con
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_operators_left_out_is_left_out_of_the_rebuild(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn rebuild_honours_skips_of_operators(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;
@@ -150,7 +150,7 @@ async fn what_operators_left_out_is_left_out_of_the_rebuild(options: PgPoolOptio
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn what_is_left_out_meanwhile_is_no_difference(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn skip_during_verify_is_a_problem(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append_all(varied()).await;

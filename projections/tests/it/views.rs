@@ -1,4 +1,4 @@
-//! Given events, then rows: one view at a time.
+//! TestEvent events, then rows: one view at a time.
 
 use domain::bucket::{Bucket, Grain};
 use domain::campaign::CampaignEvent;
@@ -10,14 +10,14 @@ use projections::catch_up;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::given::{
+use crate::support::logs::{
     Log, at, campaign, changed, clicked, completed, corrected, created, date, observed, pools, registered, source,
     stated, synced,
 };
-use crate::then::rows;
+use crate::support::rows::rows;
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_workspace_has_its_defaults(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stores_defaults_of_workspace(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let log = Log::opened(&admin).await;
     catch_up(&pool).await.unwrap();
@@ -28,7 +28,7 @@ async fn a_workspace_has_its_defaults(options: PgPoolOptions, connect: PgConnect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_campaign_is_what_its_events_left(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stores_campaign_as_its_events_left_it(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let id = campaign(1);
@@ -88,7 +88,7 @@ async fn a_campaign_is_what_its_events_left(options: PgPoolOptions, connect: PgC
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_source_is_what_it_was_registered_as(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stores_source_as_registered(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     log.append(registered(source(1), SourceKind::Pull)).await;
@@ -111,7 +111,7 @@ async fn a_source_is_what_it_was_registered_as(options: PgPoolOptions, connect: 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_source_tells_of_its_runs(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stores_last_syncs_of_source(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let id = source(1);
@@ -142,7 +142,7 @@ async fn a_source_tells_of_its_runs(options: PgPoolOptions, connect: PgConnectOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_completion_keeps_when_it_was_first_said(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn keeps_first_report_of_completion(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let id = source(1);
@@ -171,7 +171,7 @@ async fn a_completion_keeps_when_it_was_first_said(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_source_tells_in_whose_days_and_hours_it_states(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn stores_grains_and_zones_of_source(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let said = |day| [(campaign(1), Bucket::Day(day), at("2026-11-21T00:00:00Z"), &[(Measure::Clicks, 1)][..])];
@@ -192,7 +192,7 @@ async fn a_source_tells_in_whose_days_and_hours_it_states(options: PgPoolOptions
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn observations_are_summed_by_quarter_hour(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn sums_observations_by_quarter_hour(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let (id, from) = (campaign(1), source(1));
@@ -232,10 +232,7 @@ async fn observations_are_summed_by_quarter_hour(options: PgPoolOptions, connect
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn a_correction_counts_where_its_original_happened_and_says_what_it_did(
-    options: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+async fn correction_counts_in_bucket_of_its_original(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let sold = at("2026-11-20T09:07:30Z");
@@ -288,7 +285,7 @@ async fn a_correction_counts_where_its_original_happened_and_says_what_it_did(
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn sources_feed_the_campaigns_that_they_name(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn source_feeds_campaigns_of_its_observations(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let hour = Bucket::Starts(at("2026-11-21T10:00:00Z"));
@@ -312,7 +309,7 @@ async fn sources_feed_the_campaigns_that_they_name(options: PgPoolOptions, conne
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn every_touched_scope_is_marked(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn marks_every_touched_scope(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let (one, two, from) = (campaign(1), campaign(2), source(1));

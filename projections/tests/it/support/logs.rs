@@ -68,18 +68,18 @@ impl Log {
     }
 
     /// Appends an event; recorded a second after the one before it.
-    pub(crate) async fn append(&mut self, event: Given) -> i64 {
+    pub(crate) async fn append(&mut self, event: TestEvent) -> i64 {
         self.append_all([event]).await
     }
 
     /// Appends events; each recorded a second after the one before it.
-    pub(crate) async fn append_all(&mut self, events: impl IntoIterator<Item = Given>) -> i64 {
+    pub(crate) async fn append_all(&mut self, events: impl IntoIterator<Item = TestEvent>) -> i64 {
         let timed = events.into_iter().zip(self.head + 1..).map(|(event, position)| (event, recorded_at(position)));
         self.append_timed(timed).await
     }
 
     /// Appends events that are recorded when the test says.
-    pub(crate) async fn append_timed(&mut self, events: impl IntoIterator<Item = (Given, DateTime<Utc>)>) -> i64 {
+    pub(crate) async fn append_timed(&mut self, events: impl IntoIterator<Item = (TestEvent, DateTime<Utc>)>) -> i64 {
         let stored: Vec<Stored> = events.into_iter().map(|(event, recorded_at)| event.stored(recorded_at)).collect();
         self.append_stored(&stored).await
     }
@@ -153,7 +153,7 @@ impl Log {
     }
 
     /// Appends an event with this metadata.
-    pub(crate) async fn append_noted(&mut self, event: Given, metadata: &str) -> i64 {
+    pub(crate) async fn append_noted(&mut self, event: TestEvent, metadata: &str) -> i64 {
         let stored = event.stored(recorded_at(self.head + 1));
         self.append_stored(&[Stored { metadata: metadata.to_owned(), ..stored }]).await
     }
@@ -172,7 +172,7 @@ impl Log {
 
 /// An event and the stream that it belongs to.
 #[derive(Debug, Clone)]
-pub(crate) struct Given {
+pub(crate) struct TestEvent {
     pub(crate) stream: Uuid,
     pub(crate) event: Event,
 }
@@ -188,7 +188,7 @@ pub(crate) struct Stored {
     recorded_at: DateTime<Utc>,
 }
 
-impl Given {
+impl TestEvent {
     /// One batch of observations that holds those of both; they must be of the same campaigns.
     pub(crate) fn and(mut self, other: Self) -> Self {
         let (Event::Observations(batch), Event::Observations(more)) = (&mut self.event, other.event) else {
@@ -237,17 +237,17 @@ pub(crate) fn source(n: u128) -> SourceId {
     SourceId(Uuid::from_u128(0x5000 + n))
 }
 
-pub(crate) fn opened() -> Given {
+pub(crate) fn opened() -> TestEvent {
     opened_in("Europe/Berlin")
 }
 
 /// A workspace with this time zone.
-pub(crate) fn opened_in(zone: &str) -> Given {
+pub(crate) fn opened_in(zone: &str) -> TestEvent {
     let event = WorkspaceOpened { name: "Acme".into(), time_zone: zone.parse().unwrap(), currency: eur() };
-    Given { stream: Uuid::nil(), event: Event::Workspace(event) }
+    TestEvent { stream: Uuid::nil(), event: Event::Workspace(event) }
 }
 
-pub(crate) fn created(id: CampaignId) -> Given {
+pub(crate) fn created(id: CampaignId) -> TestEvent {
     changed(
         id,
         CampaignEvent::CampaignCreated {
@@ -266,11 +266,11 @@ pub(crate) fn created(id: CampaignId) -> Given {
     )
 }
 
-pub(crate) fn changed(id: CampaignId, event: CampaignEvent) -> Given {
-    Given { stream: id.0, event: Event::Campaign(event) }
+pub(crate) fn changed(id: CampaignId, event: CampaignEvent) -> TestEvent {
+    TestEvent { stream: id.0, event: Event::Campaign(event) }
 }
 
-pub(crate) fn registered(id: SourceId, kind: SourceKind) -> Given {
+pub(crate) fn registered(id: SourceId, kind: SourceKind) -> TestEvent {
     let definition = SourceDefinition {
         name: format!("source_{}", id.0.as_u128()),
         channel: "paid_search".parse().unwrap(),
@@ -283,7 +283,7 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> Given {
         restatement_horizon_s: 259_200,
     };
     let event = SourceEvent::SourceRegistered { source: id, definition, at: at("2026-10-20T09:00:00Z") };
-    Given { stream: id.0, event: Event::Source(event) }
+    TestEvent { stream: id.0, event: Event::Source(event) }
 }
 
 /// Campaign, type, occurred at, count, value in micros.
@@ -293,7 +293,7 @@ pub(crate) type Seen = (CampaignId, ObservationType, DateTime<Utc>, i64, Option<
 pub(crate) type Said<'a> = (CampaignId, Bucket, DateTime<Utc>, &'a [(Measure, i64)]);
 
 /// A batch of observations.
-pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
+pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> TestEvent {
     let mut campaigns: Vec<CampaignId> = Vec::new();
     let mut rows = Vec::new();
     for (n, &(id, kind, occurred_at, count, value_micros)) in observations.iter().enumerate() {
@@ -314,17 +314,17 @@ pub(crate) fn observed(from: SourceId, observations: &[Seen]) -> Given {
         });
     }
     let event = ObservationsRecorded::new(from, eur(), campaigns, rows);
-    Given { stream: from.0, event: Event::Observations(event) }
+    TestEvent { stream: from.0, event: Event::Observations(event) }
 }
 
 /// The same observations, each naming its dimensions.
-pub(crate) fn naming(given: Given, dimensions: &[&[(&str, &str)]]) -> Given {
-    let Given { stream, event } = given;
+pub(crate) fn naming(given: TestEvent, dimensions: &[&[(&str, &str)]]) -> TestEvent {
+    let TestEvent { stream, event } = given;
     let Event::Observations(mut batch) = event else { unreachable!("a batch of observations") };
     for (observation, named) in batch.observations.iter_mut().zip(dimensions) {
         observation.dimensions = named.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
     }
-    Given { stream, event: Event::Observations(batch) }
+    TestEvent { stream, event: Event::Observations(batch) }
 }
 
 /// A correction of an observation of `seen`: (id, original's id, happened at), and what the original comes to with it.
@@ -334,21 +334,21 @@ pub(crate) fn corrected(
     (id, of, at): (&str, &str, DateTime<Utc>),
     seen: Seen,
     (count, value_micros): (i64, Option<i64>),
-) -> Given {
-    let Given { stream, event } = observed(from, &[seen]);
+) -> TestEvent {
+    let TestEvent { stream, event } = observed(from, &[seen]);
     let Event::Observations(mut batch) = event else { unreachable!("a batch of observations") };
     id.clone_into(&mut batch.observations[0].id);
     batch.observations[0].correction = Some(Box::new(Correction { of: of.to_owned(), at, count, value_micros }));
-    Given { stream, event: Event::Observations(batch) }
+    TestEvent { stream, event: Event::Observations(batch) }
 }
 
 /// One click.
-pub(crate) fn clicked(from: SourceId, id: CampaignId, occurred_at: DateTime<Utc>) -> Given {
+pub(crate) fn clicked(from: SourceId, id: CampaignId, occurred_at: DateTime<Utc>) -> TestEvent {
     observed(from, &[(id, ObservationType::Click, occurred_at, 1, None)])
 }
 
 /// A batch of statements.
-pub(crate) fn stated(from: SourceId, grain: Grain, time_zone: &str, statements: &[Said<'_>]) -> Given {
+pub(crate) fn stated(from: SourceId, grain: Grain, time_zone: &str, statements: &[Said<'_>]) -> TestEvent {
     let event = StatementsRecorded {
         source: from,
         series: None,
@@ -369,20 +369,20 @@ pub(crate) fn stated(from: SourceId, grain: Grain, time_zone: &str, statements: 
             })
             .collect(),
     };
-    Given { stream: from.0, event: Event::Statements(event) }
+    TestEvent { stream: from.0, event: Event::Statements(event) }
 }
 
 /// The same statements, each taking back what it names.
-pub(crate) fn taking_back(mut given: Given) -> Given {
+pub(crate) fn taking_back(mut given: TestEvent) -> TestEvent {
     let Event::Statements(batch) = &mut given.event else { unreachable!("a batch of statements") };
     batch.statements.iter_mut().flat_map(|one| one.measures.values_mut()).for_each(|value| *value = None);
     given
 }
 
-pub(crate) fn synced(event: SyncEvent) -> Given {
-    Given { stream: event.source().0, event: Event::Sync(event) }
+pub(crate) fn synced(event: SyncEvent) -> TestEvent {
+    TestEvent { stream: event.source().0, event: Event::Sync(event) }
 }
 
-pub(crate) fn completed(from: SourceId, said_at: &str, through: &str, grain: Grain) -> Given {
+pub(crate) fn completed(from: SourceId, said_at: &str, through: &str, grain: Grain) -> TestEvent {
     synced(SyncEvent::SyncCompleted { source: from, at: at(said_at), complete_through: at(through), grain })
 }

@@ -14,7 +14,7 @@ use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::given::{Log, at, campaign, clicked, completed, created, date, registered, source, stated};
+use crate::support::logs::{Log, at, campaign, clicked, completed, created, date, registered, source, stated};
 
 pub(crate) const MODEL: &str = "campaign_model";
 

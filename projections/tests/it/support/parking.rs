@@ -7,7 +7,9 @@ use domain::observation::ObservationType::Click;
 use domain::source::SourceKind;
 use sqlx::PgPool;
 
-use crate::given::{Given, Log, Seen, at, campaign, completed, created, date, observed, registered, source, stated};
+use crate::support::logs::{
+    Log, Seen, TestEvent, at, campaign, completed, created, date, observed, registered, source, stated,
+};
 
 pub(crate) const NOON: &str = "2026-11-21T12:00:00Z";
 /// What is forbidden of a campaign are numbers of this time.
@@ -63,7 +65,7 @@ pub(crate) async fn allow(admin: &PgPool) {
 }
 
 /// Events of every kind, for two campaigns and three sources.
-pub(crate) fn varied() -> Vec<Given> {
+pub(crate) fn varied() -> Vec<TestEvent> {
     let both = [click(campaign(1)), click(campaign(2))];
     let day = Bucket::Day(date("2026-11-20"));
     let spent = [(Measure::Spend, 7_000_000)];

@@ -2,6 +2,7 @@
 
 use domain::event::DecodeError;
 use domain::source::SourceKind;
+use domain::statement::ReplacementError;
 use event_store::{AppendError, LoadError};
 use platform::rate_limit::RateLimitStatus;
 use thiserror::Error;
@@ -78,6 +79,12 @@ pub enum CommandError {
         /// The most items of a batch.
         most: usize,
     },
+    /// A batch of statements would take back more values than one batch may.
+    #[error("more than {most} values would be taken back")]
+    ReplacementTooLarge {
+        /// How many it may take back.
+        most: usize,
+    },
     /// A member of the input is invalid.
     #[error("{field} {detail}")]
     Invalid {
@@ -150,6 +157,12 @@ impl CommandError {
             Self::UnreadableEvent { source, .. } => source.requires_newer_version(),
             _ => false,
         }
+    }
+}
+
+impl From<ReplacementError> for CommandError {
+    fn from(error: ReplacementError) -> Self {
+        Self::Invalid { field: error.field(), detail: error.to_string() }
     }
 }
 

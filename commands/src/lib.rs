@@ -50,11 +50,13 @@ pub struct Limits {
     pub observations: usize,
     /// The most statements of one batch.
     pub statements: usize,
+    /// The most values that one batch of statements takes back by replacing.
+    pub retractions: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { observations: 5_000, statements: 5_000 }
+        Self { observations: 5_000, statements: 5_000, retractions: 20_000 }
     }
 }
 

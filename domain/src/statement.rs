@@ -1,11 +1,12 @@
 //! Statements: totals as of now, from a pull source. The newest (`stated_at`, then position) wins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use crate::bucket::{Bucket, Grain};
+use crate::bucket::{Bucket, BucketError, Grain};
 use crate::ids::{CampaignId, SourceId};
 use crate::item::{Amount, CampaignRef, ItemError, ItemErrorCode, check_not_ahead, truncate_to_millis};
 use crate::measure::Measure;
@@ -83,8 +84,8 @@ pub struct StatementInput {
     pub campaign: CampaignRef,
     /// The bucket, by its local day or its first instant.
     pub bucket: Bucket,
-    /// The totals. Measures that it does not name stay as they were.
-    pub measures: BTreeMap<Measure, Amount>,
+    /// The totals; `None` takes back what was stated. Measures that it does not name stay as they were.
+    pub measures: BTreeMap<Measure, Option<Amount>>,
     /// The instant as of which the totals are stated; the time of receipt if left out.
     pub stated_at: Option<DateTime<Utc>>,
 }
@@ -107,7 +108,9 @@ impl StatementInput {
             return Err(ItemError::at(ItemErrorCode::NoMeasures, "measures", "must name at least one measure"));
         }
         for (measure, amount) in &self.measures {
-            amount.validate(*measure, &measure_field(*measure))?;
+            if let Some(amount) = amount {
+                amount.validate(*measure, &measure_field(*measure))?;
+            }
         }
         Ok(())
     }
@@ -119,11 +122,66 @@ impl StatementInput {
     }
 
     /// The totals as integers, once the source's currency is known.
-    pub fn values(&self, currency: Currency) -> Result<BTreeMap<Measure, i64>, ItemError> {
-        self.measures
-            .iter()
-            .map(|(measure, amount)| Ok((*measure, amount.in_currency(currency, &measure_field(*measure))?)))
-            .collect()
+    pub fn values(&self, currency: Currency) -> Result<BTreeMap<Measure, Option<i64>>, ItemError> {
+        let value = |(measure, amount): (&Measure, &Option<Amount>)| {
+            let value = amount.map(|amount| amount.in_currency(currency, &measure_field(*measure))).transpose()?;
+            Ok((*measure, value))
+        };
+        self.measures.iter().map(value).collect()
+    }
+}
+
+/// The part of a source's statements that a batch makes whole: what was stated there, and the batch does not name, is
+/// taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The first bucket.
+    pub from: Bucket,
+    /// The last bucket, inclusive.
+    pub to: Bucket,
+    /// The only campaigns that are made whole, if not all are.
+    pub campaigns: Option<BTreeSet<CampaignId>>,
+    /// The measures that are made whole, if they are not those that the batch names anywhere.
+    pub measures: Option<BTreeSet<Measure>>,
+}
+
+/// Why a part of a source's statements cannot be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ReplacementError {
+    /// A bucket is none of the grain.
+    #[error("{error}")]
+    Bucket {
+        /// The member.
+        field: &'static str,
+        /// What is wrong with it.
+        error: BucketError,
+    },
+    /// The range ends before it begins.
+    #[error("lies before `from`")]
+    Reversed,
+    /// Neither the batch nor the replacement names a measure.
+    #[error("must name the measures, because no statement does")]
+    NoMeasures,
+}
+
+impl ReplacementError {
+    /// The member at fault.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Bucket { field, .. } => field,
+            Self::Reversed => "replace.to",
+            Self::NoMeasures => "replace.measures",
+        }
+    }
+}
+
+impl Replacement {
+    /// Rejects a range that is none of buckets of the grain and zone.
+    pub fn validate(&self, spec: BucketSpec) -> Result<(), ReplacementError> {
+        for (field, bucket) in [("replace.from", self.from), ("replace.to", self.to)] {
+            bucket.resolve(spec.grain, spec.zone).map_err(|error| ReplacementError::Bucket { field, error })?;
+        }
+        if self.to < self.from { Err(ReplacementError::Reversed) } else { Ok(()) }
     }
 }
 

@@ -86,6 +86,43 @@ pub async fn find_claims(
     .await
 }
 
+/// Which claims of a kind to find by their keys' order.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimRange<'a> {
+    /// The least key.
+    pub first: &'a str,
+    /// What all keys sort before.
+    pub end: &'a str,
+    /// The only ids that a key may end in, if not all are wanted.
+    pub endings: Option<&'a [String]>,
+    /// How many to find at most.
+    pub most: i32,
+}
+
+/// The claims of a kind in a range of keys, in the keys' order.
+pub async fn find_claims_between(
+    pool: &PgPool,
+    workspace: i32,
+    kind: &str,
+    range: ClaimRange<'_>,
+) -> Result<Vec<StoredClaim>, sqlx::Error> {
+    let ClaimRange { first, end, endings, most } = range;
+    let found = sqlx::query!(
+        r#"SELECT key AS "key!", owner AS "owner!", state AS "state!"
+           FROM log.find_claims_between($1, $2, $3, $4, $5, $6)"#,
+        workspace,
+        kind,
+        first,
+        end,
+        endings as _,
+        most,
+    )
+    .fetch_all(pool)
+    .await?;
+    let of_kind = |key, owner, state| StoredClaim { kind: kind.to_owned(), key, owner, state };
+    Ok(found.into_iter().map(|row| of_kind(row.key, row.owner, row.state)).collect())
+}
+
 /// Removes the claims of a kind whose keys sort before `key`, in every workspace. It needs the rights of the migrating
 /// user.
 pub async fn remove_claims_before(admin: &PgPool, kind: &str, key: &str) -> Result<(), sqlx::Error> {

@@ -52,13 +52,16 @@ pub use append::{
     Payload,
 };
 pub use appender::{Appender, AppenderConfig};
-pub use claims::{Claim, ClaimEffect, ClaimPrecondition, StoredClaim, find_claims, remove_claims_before};
+pub use claims::{
+    Claim, ClaimEffect, ClaimPrecondition, ClaimRange, StoredClaim, find_claims, find_claims_between,
+    remove_claims_before,
+};
 pub use codec::{DecodeError, Upcast, UpcastError};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
 pub use items::{ItemQuery, StoredItem, find_items};
 pub use log::{
     PageLimit, StoredEvent, StoredEventFields, StreamKey, heads, read_after, read_event, read_page, read_range,
-    read_stream,
+    read_stream, stream_version,
 };
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
 pub use workspaces::{Workspace, find_workspace, find_workspace_by_name_or_number, open_workspace, workspace_names};

@@ -69,12 +69,13 @@ async fn head(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT position FROM log.heads").fetch_one(pool).await.unwrap()
 }
 
-/// What the sources now say: campaign, day, measure, value.
+/// What the sources now say and have not taken back: campaign, day, measure, value.
 async fn stated(pool: &PgPool) -> Vec<(String, String, String, i64)> {
     projections::catch_up(pool).await.unwrap();
     sqlx::query_as(
         "SELECT c.name, s.bucket_date::text, s.measure, s.value::bigint
          FROM read.statements s JOIN read.campaigns c USING (epoch, workspace, campaign_id) JOIN read.sources o USING (epoch, workspace, source_id)
+         WHERE s.value IS NOT NULL
          ORDER BY o.name, 1, 2, 3",
     )
     .fetch_all(pool)
@@ -146,5 +147,36 @@ async fn explains_a_wrong_key_or_server(pool: PgPool) {
     assert!(told.contains("401"), "{told}");
     let told = said(&import_at("localhost:8081", KEY, A, &[]).await, false);
     assert!(told.contains("http://127.0.0.1:8081"), "{told}");
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn replacing_a_then_b_then_a_ends_at_a_for_lines_too(pool: PgPool) {
+    let system = start(&pool).await;
+    let replace = ["--replace", "2026-01-01..2026-01-02"];
+    said(&import(&system, A, &replace).await, true);
+    let at_a = stated(&pool).await;
+    assert_eq!(at_a.len(), 4);
+
+    // Of Ads, the second day is gone and the first has no cost any more. The file says nothing of Web.
+    let b = "Date,Source,Campaign,Clicks,Cost\n01.01.2026,Ads,Sale,12,\n03.01.2026,Ads,Other,1,\n";
+    let told = said(&import(&system, b, &replace).await, true);
+    assert!(told.contains("statements: 2 accepted, 0 unchanged, 0 rejected"), "{told}");
+    assert!(told.contains("values taken back: 2"), "{told}");
+    let values: Vec<i64> = stated(&pool).await.into_iter().map(|(.., value)| value).collect();
+    assert_eq!(values, [1, 12, 11], "Other, Sale of Ads, Sale of Web");
+
+    said(&import(&system, A, &["--replace", "2026-01-01..2026-01-03"]).await, true);
+    assert_eq!(stated(&pool).await, at_a);
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_file_with_a_bad_line_replaces_nothing(pool: PgPool) {
+    let system = start(&pool).await;
+    let file = format!("{A}03.01.2026,Ads,Sale,many,\n");
+    let told = said(&import(&system, &file, &["--replace", "2026-01-01..2026-01-02"]).await, false);
+    assert!(told.contains("nothing was sent"), "{told}");
+    assert_eq!(head(&pool).await, 1, "the workspace was opened");
     system.shutdown().await.unwrap();
 }

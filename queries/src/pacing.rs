@@ -147,7 +147,8 @@ impl PacedCampaign {
                           (SELECT min(bucket) FROM read.rollup_15m
                            WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend'),
                           (SELECT min(bucket_start) FROM read.statements
-                           WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend')
+                           WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend'
+                             AND value IS NOT NULL)
                       ) AS first_spent
                FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3"#,
             epoch,

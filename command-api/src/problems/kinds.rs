@@ -47,6 +47,13 @@ problem_types! {
     pub(crate) BATCH_SIZE = UNPROCESSABLE_ENTITY "batch-size" "The batch has no items or too many"
         r#"{"errors": [{"field": "observations", "detail": "has 0 items, but 1 to 5000 are taken"}]}"#;
 
+    /// A batch of statements takes back at most the number of values that `errors` says. Nothing was done. Replace day
+    /// by day, or some campaigns at a time.
+    pub(crate) REPLACEMENT_TOO_LARGE = UNPROCESSABLE_ENTITY "replacement-too-large"
+        "Too many values would be taken back"
+        r#"{"detail": "Nothing was done. Replace day by day, or some campaigns at a time.",
+            "errors": [{"field": "replace", "detail": "holds too much: at most 20000 values are taken back"}]}"#;
+
     /// All events of one request must have one source. Send the events of each source in a request of their own, or
     /// name one source for all of them in the query.
     pub(crate) MIXED_SOURCES = UNPROCESSABLE_ENTITY "mixed-sources" "The events are of several sources"
@@ -90,7 +97,7 @@ problem_responses! {
     /// Problems of a batch of observations.
     pub(crate) ObservationProblems = COMMAND, BATCH, &[MIXED_SOURCES];
     /// Problems of a batch of statements.
-    pub(crate) StatementProblems = COMMAND, BATCH;
+    pub(crate) StatementProblems = COMMAND, BATCH, &[REPLACEMENT_TOO_LARGE];
     /// Problems of a sync.
     pub(crate) SyncProblems = COMMAND, &[NOT_FOUND];
 }

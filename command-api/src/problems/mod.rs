@@ -81,6 +81,9 @@ impl From<CommandError> for RouteError {
             CommandError::BatchSize { field, count, most } => {
                 Problem::new(kinds::BATCH_SIZE).field(field, format!("has {count} items, but 1 to {most} are taken"))
             }
+            CommandError::ReplacementTooLarge { most } => Problem::new(kinds::REPLACEMENT_TOO_LARGE)
+                .detail("Nothing was done. Replace day by day, or some campaigns at a time.")
+                .field("replace", format!("holds too much: at most {most} values are taken back")),
             CommandError::Invalid { field, detail } => Problem::new(INVALID_BODY).field(field, detail),
             error if error.is_unavailable() => Problem::unavailable(error),
             CommandError::Append(_)

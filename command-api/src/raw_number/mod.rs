@@ -13,7 +13,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-pub(crate) use schema::{Decimal, MeasureValue};
+pub(crate) use schema::{Decimal, MeasureValue, StatedValue};
 
 /// A text. It is borrowed from the body if it has no escapes.
 #[derive(Debug)]

@@ -55,6 +55,30 @@ impl PartialSchema for MeasureValue {
     }
 }
 
+/// What a statement says of a measure.
+pub(crate) struct StatedValue;
+
+impl PartialSchema for StatedValue {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .item(Ref::from_schema_name(MeasureValue::name()))
+            .item(ObjectBuilder::new().schema_type(SchemaType::new(Type::Null)))
+            .description(Some("The total; null takes back what was stated."))
+            .into()
+    }
+}
+
+impl ToSchema for StatedValue {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("StatedValue")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((MeasureValue::name().into_owned(), MeasureValue::schema()));
+        MeasureValue::schemas(schemas);
+    }
+}
+
 impl ToSchema for MeasureValue {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("MeasureValue")

@@ -16,6 +16,7 @@ mod lines_underway;
 mod observations;
 mod openapi;
 mod races;
+mod replacing; // statements that are taken back
 mod sources;
 mod statements;
 mod syncs;

@@ -60,7 +60,8 @@ async fn totals_are_recorded(pool: PgPool) {
           "reason": "bad_value",
           "status": "rejected"
         }
-      ]
+      ],
+      "retracted": 0
     }
     "#);
     assert_eq!(
@@ -143,7 +144,8 @@ async fn measure_is_stated_in_one_grain_and_zone(pool: PgPool) {
           "reason": "grain_conflict",
           "status": "rejected"
         }
-      ]
+      ],
+      "retracted": 0
     }
     "#);
     let mut elsewhere = days.clone();

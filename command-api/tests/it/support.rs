@@ -69,7 +69,7 @@ impl Api {
         let shutdown = CancellationToken::new();
         let (appender, _writers) = Appender::start(writes, appender, shutdown.clone());
         let authenticator = Authenticator::new(reads.clone(), clock.shared());
-        let limits = Limits { observations: 50, ..Limits::default() };
+        let limits = Limits { observations: 50, retractions: 10, ..Limits::default() };
         let commands = Commands::new(reads.clone(), appender, clock.shared(), limits);
         let state = ApiState::new(commands, authenticator).with_stream_limits(stream);
         Self { clock, pool, reads, shutdown, router: command_api::router(state) }

@@ -67,6 +67,8 @@ pub struct BatchResult {
     pub conflicts: usize,
     /// How many items could not be recorded.
     pub rejected: usize,
+    /// How many values were taken back.
+    pub retracted: usize,
     /// The items that were not accepted, in the order of the batch.
     pub results: Vec<ItemResult>,
 }
@@ -78,6 +80,9 @@ pub(crate) struct PreAppendResults {
     pub(crate) total: usize,
     /// The results of the items that are not part of the append.
     pub(crate) results: Vec<ItemResult>,
+    /// How many values are taken back.
+    #[serde(default)]
+    pub(crate) retracted: usize,
 }
 
 impl PreAppendResults {
@@ -106,6 +111,7 @@ impl PreAppendResults {
             duplicates: count(ItemStatus::Duplicate),
             conflicts: count(ItemStatus::Conflict),
             rejected: count(ItemStatus::Rejected),
+            retracted: self.retracted,
             results: results.into_values().collect(),
         }
     }

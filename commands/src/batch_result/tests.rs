@@ -5,7 +5,7 @@ use crate::outcome::Outcome;
 
 fn settled(results: &[(usize, ItemStatus, ItemErrorCode)], total: usize) -> PreAppendResults {
     let results = results.iter().map(|(index, status, reason)| ItemResult::with_reason(*index, None, *status, *reason));
-    PreAppendResults { total, results: results.collect() }
+    PreAppendResults { total, results: results.collect(), retracted: 0 }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use event_store::{Claim, ClaimEffect, ClaimPrecondition, ItemQuery, StoredEvent, StoredItem};
+use event_store::{Claim, ClaimEffect, ClaimPrecondition, ClaimRange, ItemQuery, StoredEvent, StoredItem};
 use lru::LruCache;
 use sqlx::PgPool;
 
@@ -114,6 +114,25 @@ impl<'a> ClaimReader<'a> {
     pub(crate) async fn find(&mut self, wanted: impl IntoIterator<Item = Key>) -> Result<(), sqlx::Error> {
         let missing: Vec<Key> = wanted.into_iter().filter(|key| !self.has_seen(key)).collect();
         self.read(&missing).await
+    }
+
+    /// Finds the claims of a range of keys, and gives their keys.
+    pub(crate) async fn find_between(
+        &mut self,
+        kind: &'static str,
+        range: ClaimRange<'_>,
+    ) -> Result<Vec<String>, sqlx::Error> {
+        let found = event_store::find_claims_between(self.pool, self.workspace, kind, range).await?;
+        let keys = found.iter().map(|claim| claim.key.clone()).collect();
+        for claim in found {
+            self.record_seen((kind, claim.key), Some(ClaimValue { owner: claim.owner, state: claim.state }));
+        }
+        Ok(keys)
+    }
+
+    /// Reads how many events a stream has.
+    pub(crate) async fn stream_version(&self, stream_type: &str, stream_id: &str) -> Result<i64, sqlx::Error> {
+        event_store::stream_version(self.pool, self.workspace, stream_type, stream_id).await
     }
 
     /// Finds recorded items.

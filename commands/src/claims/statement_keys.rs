@@ -1,7 +1,7 @@
 //! The keys of what a source states: the bucket stands before the campaign, so that a range of buckets is a range of
 //! keys.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat};
 use domain::bucket::Bucket;
 use domain::ids::{CampaignId, SourceId};
 use domain::statement::BucketSpec;
@@ -21,6 +21,20 @@ impl StatementKeys {
     /// The key of one campaign's bucket.
     pub(crate) fn key(&self, bucket: Bucket, campaign: CampaignId) -> String {
         format!("{}{}/{campaign}", self.prefix, bucket_key(bucket))
+    }
+
+    /// The first key of a range of buckets, and what all of its keys sort before. The last bucket belongs to it.
+    pub(crate) fn range(&self, from: Bucket, to: Bucket) -> (String, String) {
+        // What follows a bucket is a slash, and a zero is the next character.
+        (format!("{}{}/", self.prefix, bucket_key(from)), format!("{}{}0", self.prefix, bucket_key(to)))
+    }
+
+    /// The bucket and the campaign of a key; `None` if it is none of these.
+    pub(crate) fn read(&self, key: &str) -> Option<(Bucket, CampaignId)> {
+        let (bucket, campaign) = key.strip_prefix(&self.prefix)?.split_once('/')?;
+        let day = bucket.parse().map(Bucket::Day).ok();
+        let start = || DateTime::parse_from_rfc3339(bucket).ok().map(|start| Bucket::Starts(start.to_utc()));
+        Some((day.or_else(start)?, campaign.parse().ok()?))
     }
 }
 
@@ -50,6 +64,36 @@ mod tests {
         let key = keys().key(Bucket::Day("2026-11-21".parse().unwrap()), CampaignId(Uuid::from_u128(3)));
         let id = |number: u32| format!("00000000-0000-0000-0000-{number:012}");
         assert_eq!(key, format!("{}/{}/day/UTC/2026-11-21/{}", id(1), id(2), id(3)));
+    }
+
+    #[test]
+    fn range_holds_the_keys_of_its_buckets_alone() {
+        let campaign = |number| CampaignId(Uuid::from_u128(number));
+        let day = |text: &str| Bucket::Day(text.parse().unwrap());
+        let (first, end) = keys().range(day("2026-11-20"), day("2026-11-21"));
+        let is_within = |key: &str| first.as_str() <= key && key < end.as_str();
+        for (bucket, expected) in [
+            ("2026-11-19", false),
+            ("2026-11-20", true),
+            ("2026-11-21", true),
+            ("2026-11-22", false),
+            ("2027-11-20", false),
+        ] {
+            for number in [0, u128::MAX] {
+                assert_eq!(is_within(&keys().key(day(bucket), campaign(number))), expected, "{bucket}");
+            }
+        }
+    }
+
+    #[test]
+    fn reads_back_its_keys() {
+        let campaign = CampaignId(Uuid::from_u128(3));
+        for bucket in
+            [Bucket::Day("2026-11-21".parse().unwrap()), Bucket::Starts("2026-11-21T21:45:00Z".parse().unwrap())]
+        {
+            assert_eq!(keys().read(&keys().key(bucket, campaign)), Some((bucket, campaign)));
+        }
+        assert_eq!(keys().read("other/2026-11-21/x"), None);
     }
 
     #[test]

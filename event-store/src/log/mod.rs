@@ -141,6 +141,18 @@ pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<
         .await
 }
 
+/// How many events a stream has; 0 if it does not exist.
+pub async fn stream_version(
+    pool: &PgPool,
+    workspace: i32,
+    stream_type: &str,
+    stream_id: &str,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT log.stream_version($1, $2, $3) AS "version!""#, workspace, stream_type, stream_id)
+        .fetch_one(pool)
+        .await
+}
+
 fn raw_event(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
     let (JsonText(payload), JsonText(metadata)) = (row.try_get(7)?, row.try_get(8)?);
     let texts = StoredEventFields {

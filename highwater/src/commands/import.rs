@@ -14,6 +14,7 @@ use secrecy::SecretString;
 
 use crate::import::layout::{Columns, DateFormat};
 use crate::import::plan::Plan;
+use crate::import::replacing::ReplacedDays;
 use crate::import::send;
 
 /// The kinds of imports.
@@ -22,8 +23,9 @@ pub enum ImportCommand {
     /// Totals by day, as platforms state them: a CSV file with a header line and one row per source, campaign and date.
     ///
     /// Creates the sources and campaigns that the file names. An empty measure cell states nothing. A second run of the
-    /// same file appends nothing; importing A, then B, then A ends at A. Lines that cannot be sent are reported with
-    /// their numbers, the others are sent, and the exit status is then 1.
+    /// same file appends nothing; importing A, then B, then A ends at A. With --replace this holds for lines that are
+    /// gone, too. Lines that cannot be sent are reported with their numbers, the others are sent, and the exit status
+    /// is then 1.
     Statements(Statements),
 }
 
@@ -62,6 +64,10 @@ pub struct Statements {
     /// Says that each source of the file is complete to the end of this day (YYYY-MM-DD).
     #[arg(long, value_name = "DATE")]
     complete_through: Option<NaiveDate>,
+    /// Says that the file is all that its sources state of these days (YYYY-MM-DD..YYYY-MM-DD). What they stated
+    /// before, in the named columns, and the file does not have, is taken back. Nothing is sent if a line is bad.
+    #[arg(long, value_name = "FROM..TO")]
+    replace: Option<ReplacedDays>,
     /// The command API.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081", env = "HIGHWATER_SERVER")]
     server: String,
@@ -116,6 +122,7 @@ pub async fn run(command: ImportCommand) -> anyhow::Result<ExitCode> {
         time_zone: options.time_zone,
         currency: options.currency,
         complete_through: options.complete_through,
+        replace: options.replace,
     };
     send::import(&options.file, &plan, &options.server, &options.api_key).await
 }

@@ -24,6 +24,8 @@ pub struct Batch {
     pub number: u64,
     /// The source that states them.
     pub source: String,
+    /// The day that they make whole, if they do.
+    pub replaces: Option<NaiveDate>,
     /// The statements.
     pub statements: Vec<LineStatement>,
 }
@@ -102,6 +104,6 @@ impl<'a, R: Read> Batches<'a, R> {
         self.count -= statements.len();
         let number = self.next_number;
         self.next_number += 1;
-        Some(Batch { number, source, statements })
+        Some(Batch { number, source, replaces: None, statements })
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::batches::Batch;
 use super::layout::Columns;
+use super::replacing::ReplacedDays;
 use super::scan::CampaignSummary;
 
 /// The expected delay of a day's numbers: such files come once a day, for the day before.
@@ -37,6 +38,8 @@ pub struct Plan {
     pub currency: Currency,
     /// The last day that the sources are complete for.
     pub complete_through: Option<NaiveDate>,
+    /// The days of which the file is all that its sources state.
+    pub replace: Option<ReplacedDays>,
 }
 
 impl Plan {
@@ -95,12 +98,17 @@ impl Plan {
                 })
             })
             .collect();
-        json!({
+        let mut body = json!({
             "source": batch.source,
             "grain": "day",
             "time_zone": self.time_zone.name(),
             "statements": statements,
-        })
+        });
+        if let Some(date) = batch.replaces {
+            let measures: Vec<&str> = self.columns.measures.iter().map(|(measure, _)| measure.name()).collect();
+            body["replace"] = json!({ "from": date, "to": date, "measures": measures });
+        }
+        body
     }
 
     /// The body that reports a source complete to the end of a day.

@@ -38,6 +38,7 @@ struct Summary {
     accepted: u64,
     unchanged: u64,
     rejected: u64,
+    retracted: u64,
 }
 
 /// Imports a file. The exit status is 1 if a line was not sent or not accepted.
@@ -47,6 +48,10 @@ pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) 
     let progress = Progress::default();
 
     let survey = read(path, plan, &progress)?;
+    anyhow::ensure!(
+        plan.replace.is_none() || survey.bad.is_empty(),
+        "nothing was sent: lines cannot be read, so the file is not all that its sources state"
+    );
     for name in plan.unknown_names(&survey.sources) {
         progress.say(&format!("warning: the file has no source `{name}`"));
     }
@@ -58,7 +63,7 @@ pub async fn import(path: &Path, plan: &Plan, server: &str, key: &SecretString) 
     import.send_completions(&survey, &summary, &progress).await?;
     progress.finish();
 
-    write_summary(&summary, started.elapsed().as_secs_f64())?;
+    write_summary(&summary, plan.replace.is_some(), started.elapsed().as_secs_f64())?;
     Ok(if summary.bad + summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -142,13 +147,22 @@ impl Import<'_> {
         progress.phase("statements", survey.rows - survey.bad.len() as u64);
         let mut batches = Batches::new(open(path)?, &self.plan.columns, survey)?;
         {
-            let read = stream::iter(std::iter::from_fn(|| batches.next_batch().transpose()));
+            let read = std::iter::from_fn(|| batches.next_batch().transpose());
+            // Batches that replace would only wait for each other.
+            let (read, at_once): (Box<dyn Iterator<Item = _>>, _) = match self.plan.replace {
+                None => (Box::new(read), BATCHES_AT_ONCE),
+                Some(days) => {
+                    let gathered = days.gather(read.collect::<Result<_, _>>()?, &survey.sources)?;
+                    (Box::new(gathered.into_iter().map(Ok)), 1)
+                }
+            };
             let mut sent =
-                read.map(|batch| async { anyhow::Ok(self.send_batch(batch?).await?) }).buffered(BATCHES_AT_ONCE);
+                stream::iter(read).map(|batch| async { anyhow::Ok(self.send_batch(batch?).await?) }).buffered(at_once);
             while let Some((batch, answer)) = sent.try_next().await? {
                 let count = |name: &str| answer[name].as_u64().unwrap_or_default();
                 let superseded = results(&answer).filter(|result| is_superseded(result)).count() as u64;
                 summary.accepted += count("accepted");
+                summary.retracted += count("retracted");
                 summary.unchanged += count("duplicates").saturating_sub(superseded);
                 summary.rejected += count("rejected") + count("conflicts") + superseded;
                 for (line, why) in not_taken(&batch, &answer) {
@@ -219,13 +233,16 @@ fn not_taken(batch: &Batch, answer: &Value) -> BTreeMap<u64, String> {
     lines
 }
 
-fn write_summary(summary: &Summary, seconds: f64) -> anyhow::Result<()> {
+fn write_summary(summary: &Summary, replaces: bool, seconds: f64) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let Summary { rows, bad, silent, sources, campaigns, accepted, unchanged, rejected } = summary;
+    let Summary { rows, bad, silent, sources, campaigns, accepted, unchanged, rejected, retracted } = summary;
     writeln!(out, "rows: {rows} ({bad} not sent, {silent} that state nothing)")?;
     writeln!(out, "sources: {} ({} created)", sources.0, sources.1)?;
     writeln!(out, "campaigns: {} ({} created)", campaigns.0, campaigns.1)?;
     writeln!(out, "statements: {accepted} accepted, {unchanged} unchanged, {rejected} rejected")?;
+    if replaces {
+        writeln!(out, "values taken back: {retracted}")?;
+    }
     writeln!(out, "seconds: {seconds:.1}")?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::batches::{Batch, Batches, LineStatement};
 use super::layout::{Columns, DateFormat, DateFormatError};
 use super::plan::Plan;
+use super::replacing::ReplacedDays;
 use super::scan::{FileSummary, SurveyError, survey};
 
 fn columns() -> Columns {
@@ -143,7 +144,7 @@ fn empty_cell_states_nothing_but_zero_does() {
         date: date("2019-01-01"),
         measures: vec![(Measure::Clicks, 0), (Measure::Spend, 1_250_000)],
     };
-    assert_eq!(sent, [Batch { number: 0, source: "A".to_owned(), statements: vec![statement] }]);
+    assert_eq!(sent, [Batch { number: 0, source: "A".to_owned(), replaces: None, statements: vec![statement] }]);
 }
 
 #[test]
@@ -199,6 +200,7 @@ fn plan() -> Plan {
         time_zone: "Europe/Berlin".parse().unwrap(),
         currency: "EUR".parse().unwrap(),
         complete_through: None,
+        replace: None,
     }
 }
 
@@ -267,4 +269,31 @@ fn numbers_lines_as_an_editor_does() {
         survey(file.as_bytes(), &columns(), &mut |bad| reported.push(bad.line), &|_| ()).unwrap();
         assert_eq!(reported, [3, 6], "{line_break:?}");
     }
+}
+
+#[test]
+fn replaced_days_are_two_dates_in_order() {
+    for wrong in ["", "2019-01-01", "2019-01-02..2019-01-01", "2019-01-01..soon", "..2019-01-01"] {
+        assert!(wrong.parse::<ReplacedDays>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn each_source_and_day_is_replaced_by_one_batch() {
+    let lines = "02.01.2019,A,One,3,,\n01.01.2019,A,One,1,,\n04.01.2019,B,One,4,,\n01.01.2019,A,Two,2,,\n";
+    let (found, _) = surveyed(lines);
+    let days: ReplacedDays = "2019-01-01..2019-01-02".parse().unwrap();
+    let gathered = days.gather(batches(lines).0, &found.sources).unwrap();
+    let shown: Vec<_> = gathered
+        .iter()
+        .map(|batch| (batch.number, batch.source.as_str(), batch.replaces, batch.statements.len()))
+        .collect();
+    let (first, second) = (Some(date("2019-01-01")), Some(date("2019-01-02")));
+    assert_eq!(
+        shown,
+        [(0, "A", first, 2), (1, "A", second, 1), (2, "B", first, 0), (3, "B", second, 0), (4, "B", None, 1)]
+    );
+    let replace = json!({ "from": "2019-01-01", "to": "2019-01-01", "measures": ["clicks", "impressions", "spend"] });
+    assert_eq!(plan().statements(&gathered[0])["replace"], replace);
+    assert_eq!(plan().statements(&gathered[4])["replace"], json!(null));
 }

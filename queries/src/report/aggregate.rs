@@ -96,8 +96,8 @@ macro_rules! sums {
                UNION ALL
                SELECT width_bucket(s.bucket_start, $3), CASE WHEN $4 THEN s.campaign_id END,
                       s.source_id, s.measure, s.grain, s.time_zone, sum(s.value)::text, max(s.changed_at),
-                      bool_or(width_bucket(s.bucket_end - interval '1 microsecond', $3)
-                              <> width_bucket(s.bucket_start, $3))
+                      bool_or(s.value IS NOT NULL AND width_bucket(s.bucket_end - interval '1 microsecond', $3)
+                                                      <> width_bucket(s.bucket_start, $3))
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2 AND s.bucket_start >= $5 AND s.bucket_start < $6
                  AND s.grain = ANY($9) AND s.measure = ANY($7) AND s.source_id = ANY($8)
@@ -106,7 +106,8 @@ macro_rules! sums {
                UNION ALL
                SELECT d.cell, CASE WHEN $4 THEN s.campaign_id END,
                       s.source_id, s.measure, s.grain, s.time_zone, sum(s.value)::text, max(s.changed_at),
-                      bool_or(s.bucket_start IS DISTINCT FROM d.starts OR s.bucket_end IS DISTINCT FROM d.ends)
+                      bool_or(s.value IS NOT NULL
+                              AND (s.bucket_start IS DISTINCT FROM d.starts OR s.bucket_end IS DISTINCT FROM d.ends))
                FROM unnest($11::date[], $12::integer[], $13::timestamptz[], $14::timestamptz[])
                     AS d (date, cell, starts, ends)
                JOIN read.statements s ON s.bucket_date = d.date
@@ -121,7 +122,7 @@ macro_rules! sums {
                WHERE s.epoch = $1 AND s.workspace = $2
                  AND s.bucket_start >= $5 - interval '2 days' AND s.bucket_start < $6 AND s.bucket_end > $5
                  AND s.grain = ANY($10) AND s.measure = ANY($7) AND s.source_id = ANY($8)
-                 AND s.bucket_end > $16 "# + $of_statements + r#"
+                 AND s.value IS NOT NULL AND s.bucket_end > $16 "# + $of_statements + r#"
                GROUP BY 3, 4, 5, 6
                LIMIT 200001"#,
             $($argument),+

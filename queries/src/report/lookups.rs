@@ -199,7 +199,7 @@ macro_rules! stating {
                FROM read.statements s
                WHERE s.epoch = $1 AND s.workspace = $2
                  AND s.bucket_start >= $6 - interval '2 days' AND s.bucket_start < $7 AND s.bucket_end > $6
-                 AND s.source_id = ANY($3) AND s.measure = ANY($5)
+                 AND s.source_id = ANY($3) AND s.measure = ANY($5) AND s.value IS NOT NULL
                  AND ($4::uuid[] IS NULL OR s.campaign_id = ANY($4))
                  AND ($8::uuid[] IS NULL OR s.campaign_id <> ALL($8))
            ), together AS (

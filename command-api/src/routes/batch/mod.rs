@@ -60,6 +60,9 @@ pub(crate) struct BatchResponse {
     pub(crate) conflicts: usize,
     /// How many could not be recorded.
     pub(crate) rejected: usize,
+    /// Of statements: how many values were taken back, by null or by `replace`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retracted: Option<usize>,
     /// The position of the log that covers the batch.
     pub(crate) position: i64,
     /// The items that were not accepted, or all of them with `results=all`.
@@ -74,7 +77,7 @@ impl BatchResponse {
         filter: ResultsFilter,
         id_of: impl Fn(usize) -> Option<String>,
     ) -> Self {
-        let BatchResult { accepted, duplicates, conflicts, rejected, mut results } = batch;
+        let BatchResult { accepted, duplicates, conflicts, rejected, retracted: _, mut results } = batch;
         if filter == ResultsFilter::All {
             let others: HashSet<usize> = results.iter().map(|result| result.index).collect();
             let indexes = (0..accepted + others.len()).filter(|index| !others.contains(index));
@@ -82,7 +85,7 @@ impl BatchResponse {
             results.sort_by_key(|result| result.index);
         }
         let results = results.into_iter().map(ItemResponse::from).collect();
-        Self { accepted, duplicates, conflicts, rejected, position, results }
+        Self { accepted, duplicates, conflicts, rejected, retracted: None, position, results }
     }
 }
 

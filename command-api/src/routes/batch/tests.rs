@@ -11,6 +11,7 @@ fn batch(accepted: usize, not_accepted: &[(usize, ItemStatus)]) -> BatchResult {
         duplicates: count(ItemStatus::Duplicate),
         conflicts: count(ItemStatus::Conflict),
         rejected: count(ItemStatus::Rejected),
+        retracted: 0,
         results: not_accepted.iter().map(result).collect(),
     }
 }

@@ -48,16 +48,21 @@ impl SentStatement<'_> {
     }
 }
 
-fn amount(name: &str, raw: &RawValue) -> Result<(Measure, Amount), ItemError> {
+/// An amount, or null for one that is taken back.
+fn amount(name: &str, raw: &RawValue) -> Result<(Measure, Option<Amount>), ItemError> {
     let measure: Measure = name.parse().map_err(|error| {
         ItemError::at(ItemErrorCode::UnknownMeasure, "measures", format!("\"{}\" {error}", truncate(name)))
     })?;
+    if raw.get() == "null" {
+        return Ok((measure, None));
+    }
     let field = measure_field(measure);
     let amount = RawAmount::read(raw).map_err(|detail| ItemError::at(ItemErrorCode::BadValue, &field, detail))?;
-    Ok((measure, amount.amount(measure, &field)?))
+    Ok((measure, Some(amount.amount(measure, &field)?)))
 }
 
-fn bucket(text: &str) -> Result<Bucket, ItemError> {
+/// Reads a day or the first instant of a shorter bucket.
+pub(super) fn bucket(text: &str) -> Result<Bucket, ItemError> {
     match (text.parse::<NaiveDate>(), DateTime::parse_from_rfc3339(text)) {
         // chrono also parses `2019-1-1`, but a key must have one spelling.
         (Ok(date), _) if date.to_string() == text => Ok(Bucket::Day(date)),

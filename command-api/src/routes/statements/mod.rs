@@ -1,6 +1,7 @@
 //! Statements: totals as of now, from a pull source.
 
 mod item; // one JSON item
+mod replace; // the part that a batch makes whole
 
 #[cfg(test)]
 mod tests;
@@ -18,11 +19,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use self::replace::{ReplaceSent, SentReplace};
 use super::batch::{BatchQuery, BatchResponse};
 use crate::command::JsonCommand;
 use crate::problems::RouteError;
 use crate::problems::kinds::StatementProblems;
-use crate::raw_number::MeasureValue;
+use crate::raw_number::StatedValue;
 use crate::response::CommandResponse;
 use crate::state::ApiState;
 
@@ -36,6 +38,8 @@ struct SentStatements<'a> {
     time_zone: Zone,
     #[serde(borrow)]
     statements: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    replace: Option<SentReplace<'a>>,
 }
 
 /// A batch of statements of one pull source.
@@ -59,8 +63,10 @@ pub(crate) struct RecordStatements {
     grain: String,
     /// The IANA time zone in which the buckets are cut.
     time_zone: String,
-    /// 1 to 5,000 statements.
+    /// 1 to 5,000 statements; with `replace`, there may be none.
     statements: Vec<StatementSent>,
+    /// The part that the batch makes whole.
+    replace: Option<ReplaceSent>,
 }
 
 /// The totals of one campaign in one bucket. One of `campaign_id` and `external_campaign_id` must be given.
@@ -80,8 +86,8 @@ struct StatementSent {
     /// With grain `day` a date, otherwise the bucket's first instant.
     #[schema(example = "2026-11-20")]
     bucket: String,
-    /// The totals by measure. Measures that are not named stay as they were.
-    #[schema(value_type = std::collections::BTreeMap<String, MeasureValue>)]
+    /// The totals by measure. Null takes back what was stated. Measures that are not named stay as they were.
+    #[schema(value_type = std::collections::BTreeMap<String, StatedValue>)]
     measures: String,
     /// As of when the totals hold. Now, if left out.
     stated_at: Option<chrono::DateTime<chrono::Utc>>,
@@ -92,6 +98,11 @@ struct StatementSent {
 /// Each item has a result of its own. The newest statement of a measure holds: by `stated_at`, and among equal instants
 /// by arrival. A statement that changes nothing is a duplicate. A source states one measure of a campaign in one grain
 /// and time zone.
+///
+/// Null takes a value back: the bucket has no number then, which is not 0. With `replace`, the batch is all that the
+/// source states in these buckets: what it stated there before, and the batch does not name, is taken back. If an item
+/// cannot be read, nothing is taken back, because it may name anything. `retracted` counts the values that were taken
+/// back.
 #[utoipa::path(
     post,
     path = "/v1/statements",
@@ -110,11 +121,16 @@ pub(crate) async fn record(
     command: JsonCommand,
 ) -> Result<CommandResponse, RouteError> {
     let sent: SentStatements<'_> = command.batch()?;
-    check_batch_size("statements", sent.statements.len(), state.commands.limits().statements)?;
+    let replacement = sent.replace.map(SentReplace::into_replacement).transpose()?;
+    if replacement.is_none() || !sent.statements.is_empty() {
+        check_batch_size("statements", sent.statements.len(), state.commands.limits().statements)?;
+    }
     let spec = BucketSpec { grain: sent.grain, zone: sent.time_zone };
     let items: Vec<StatementItem> = sent.statements.iter().map(|raw| item::read(raw)).collect();
-    let recorded = state.commands.record_statements(&command.context, &sent.source, spec, &items).await?;
+    let recorded =
+        state.commands.record_statements(&command.context, &sent.source, spec, &items, replacement.as_ref()).await?;
     let (batch, done) = recorded.split();
-    let body = BatchResponse::new(batch, done.position, query.results, |_| None);
+    let retracted = Some(batch.retracted);
+    let body = BatchResponse { retracted, ..BatchResponse::new(batch, done.position, query.results, |_| None) };
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }

@@ -27,13 +27,16 @@ fn statement(bucket: &str, measures: &str, more: &str) -> String {
 
 #[test]
 fn reads_valid_statements() {
-    let body = statement("2026-11-20", r#"{"clicks": 3, "spend": "1.5"}"#, "");
+    let body = statement("2026-11-20", r#"{"clicks": 3, "spend": "1.5", "opens": null}"#, "");
     let raw: Box<RawValue> = serde_json::from_str(&body).unwrap();
     let input = item::read(&raw).unwrap();
     assert_eq!(input.bucket, Bucket::Day("2026-11-20".parse().unwrap()));
     assert_eq!(input.stated_at(now()), "2026-11-21T22:00:00.123Z".parse::<DateTime<Utc>>().unwrap());
     let values = input.values("EUR".parse().unwrap()).unwrap();
-    assert_eq!(values.into_iter().collect::<Vec<_>>(), [(Clicks, 3), (Measure::Spend, 1_500_000)]);
+    assert_eq!(
+        values.into_iter().collect::<Vec<_>>(),
+        [(Clicks, Some(3)), (Measure::Spend, Some(1_500_000)), (Measure::Opens, None)]
+    );
 }
 
 #[test]
@@ -68,7 +71,7 @@ fn rejects_invalid_statements() {
     assert_eq!(of("{}", ""), Some((ItemErrorCode::NoMeasures, field("measures"))));
     assert_eq!(of(r#"{"klicks": 1}"#, ""), Some((ItemErrorCode::UnknownMeasure, field("measures"))));
     assert_eq!(of(r#"{"clicks": true}"#, ""), Some((ItemErrorCode::BadValue, field("measures.clicks"))));
-    assert_eq!(of(r#"{"clicks": null}"#, ""), Some((ItemErrorCode::BadValue, field("measures.clicks"))));
+    assert_eq!(of(r#"{"clicks": [null]}"#, ""), Some((ItemErrorCode::BadValue, field("measures.clicks"))));
     assert_eq!(of(r#"{"clicks": 1, "clicks": 2}"#, "").map(|(reason, _)| reason), Some(ItemErrorCode::Malformed));
     assert_eq!(
         of(r#"{"clicks": 1}"#, r#", "stated_at": "yesterday""#),

@@ -116,6 +116,6 @@ impl<'a> ObservationBatch<'a> {
                 Err(error) => results.push(ItemResult::rejected(index, self.id(index), error)),
             }
         }
-        builder.finish(PreAppendResults { total: self.items.len(), results })
+        builder.finish(PreAppendResults { total: self.items.len(), results, retracted: 0 })
     }
 }

@@ -1,18 +1,19 @@
 //! The items of a batch. Each is checked by itself, then against its source and campaigns, and merged with earlier
 //! statements. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::Bucket;
 use domain::ids::{CampaignId, SourceId};
-use domain::item::{CampaignRef, ItemError, ItemErrorCode};
+use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate_to_millis};
 use domain::measure::Measure;
 use domain::statement::{BucketSpec, Statement, StatementInput, measure_field};
 use event_store::{Claim, ClaimEffect};
 
 use super::StatementItem;
 use super::merge::{IndexedStatement, LatestValues, MergeResult, merge};
+use super::replaced::{NamedValues, ReplacedPart};
 use crate::batch_result::{ItemResult, ItemStatus, PreAppendResults};
 use crate::claims::{ClaimReader, Key, STATEMENT, STATEMENT_GRAIN, StatementKeys};
 use crate::error::CommandError;
@@ -34,6 +35,8 @@ pub(super) struct ResolvedStatements {
     keys: StatementKeys,
     total: usize,
     items: Vec<ResolvedStatement>,
+    /// What the items name, whatever becomes of them.
+    named: NamedValues,
     results: Vec<ItemResult>,
 }
 
@@ -70,15 +73,34 @@ impl<'a> StatementBatch<'a> {
         self.items.iter().filter_map(|item| item.as_ref().ok()).map(|input| &input.campaign)
     }
 
+    /// Whether every item could be read, so that what the batch does not name is not stated.
+    pub(super) fn is_whole(&self) -> bool {
+        self.items.iter().all(Result::is_ok)
+    }
+
+    /// The measures that the items name.
+    pub(super) fn measures(&self) -> BTreeSet<Measure> {
+        self.items.iter().flatten().flat_map(|input| input.measures.keys().copied()).collect()
+    }
+
+    /// As of when the batch holds: the newest instant that an item names, or now.
+    pub(super) fn stated_at(&self) -> DateTime<Utc> {
+        let newest = self.items.iter().flatten().map(|input| input.stated_at(self.now)).max();
+        newest.unwrap_or_else(|| truncate_to_millis(self.now))
+    }
+
     /// Rejects invalid items, before earlier statements are looked up.
     pub(super) fn resolve(&self, known: &ResolvedRefs<'_>) -> ResolvedStatements {
+        let source = known.source.id;
+        let keys = StatementKeys::new(source, source, self.spec);
         let mut items = Vec::new();
+        let mut named = NamedValues::default();
         let mut results = Vec::new();
         for (index, item) in self.items.iter().enumerate() {
             let resolved = item.as_ref().map_err(ItemError::clone).and_then(|input| {
                 let campaign = known.campaign(&input.campaign)?;
+                named.add(keys.key(input.bucket, campaign), input.measures.keys().copied());
                 let measures = input.values(known.source.definition.currency)?;
-                let measures = measures.into_iter().map(|(measure, value)| (measure, Some(value))).collect();
                 let statement = IndexedStatement { index, stated_at: input.stated_at(self.now), measures };
                 Ok(ResolvedStatement { campaign, bucket: input.bucket, statement })
             });
@@ -87,9 +109,7 @@ impl<'a> StatementBatch<'a> {
                 Err(error) => results.push(ItemResult::rejected(index, None, error)),
             }
         }
-        let source = known.source.id;
-        let keys = StatementKeys::new(source, source, self.spec);
-        ResolvedStatements { spec: self.spec, source, keys, total: self.items.len(), items, results }
+        ResolvedStatements { spec: self.spec, source, keys, total: self.items.len(), items, named, results }
     }
 }
 
@@ -114,8 +134,17 @@ impl ResolvedStatements {
         (STATEMENT_GRAIN, format!("{}/{campaign}/{measure}", self.source))
     }
 
-    /// Merges every item with the earlier statements from the claims.
-    pub(super) fn decide(self, lookup: &ClaimReader<'_>) -> Result<DecidedStatements, CommandError> {
+    /// The keys of the statements in a range of buckets.
+    pub(super) fn key_range(&self, from: Bucket, to: Bucket) -> (String, String) {
+        self.keys.range(from, to)
+    }
+
+    /// Merges every item with the earlier statements from the claims. Takes back what is replaced and not named.
+    pub(super) fn decide(
+        self,
+        lookup: &ClaimReader<'_>,
+        replaced: Option<&ReplacedPart>,
+    ) -> Result<DecidedStatements, CommandError> {
         let grain_state = format!("{} {}", self.spec.grain, self.spec.zone);
         let mut results = Vec::new();
         let mut grains: BTreeMap<String, ClaimEffect> = BTreeMap::new();
@@ -132,15 +161,32 @@ impl ResolvedStatements {
                 results.push(ItemResult::rejected(item.statement.index, None, refusal));
                 continue;
             }
-            for (_, key) in keys() {
-                let then = match lookup.held(STATEMENT_GRAIN, &key) {
-                    Some(_) => ClaimEffect::Keep,
-                    None => ClaimEffect::Put { owner: self.source.to_string(), state: grain_state.clone() },
+            for (measure, value) in &item.statement.measures {
+                let (_, key) = self.grain_key(item.campaign, *measure);
+                let then = match (lookup.held(STATEMENT_GRAIN, &key), value) {
+                    (Some(_), _) => ClaimEffect::Keep,
+                    (None, Some(_)) => ClaimEffect::Put { owner: self.source.to_string(), state: grain_state.clone() },
+                    // What is taken back in no grain is in none afterwards.
+                    (None, None) => continue,
                 };
                 grains.insert(key, then);
             }
             places.insert(item.statement.index, (item.campaign, item.bucket, item.statement.stated_at));
             buckets.entry(self.statement_key(item)).or_default().push(item.statement.clone());
+        }
+
+        if let Some(part) = replaced {
+            // They stand behind the items, and have no results.
+            for (index, key) in (self.total..).zip(&part.keys) {
+                let measures = self.named.missing(part, key, &latest_values(lookup, key)?);
+                if !measures.is_empty() {
+                    let (bucket, campaign) =
+                        self.keys.read(key).ok_or_else(|| CommandError::bad_claim(STATEMENT, key))?;
+                    let stated_at = part.stated_at;
+                    places.insert(index, (campaign, bucket, stated_at));
+                    buckets.entry(key.clone()).or_default().push(IndexedStatement { index, stated_at, measures });
+                }
+            }
         }
 
         let mut claims: Vec<Claim> =
@@ -149,7 +195,7 @@ impl ResolvedStatements {
         for (key, statements) in &buckets {
             let before = latest_values(lookup, key)?;
             let merged = merge(&before, statements);
-            results.extend(duplicates(&merged));
+            results.extend(duplicates(&merged).filter(|result| result.index < self.total));
             let then = if merged.latest == before {
                 ClaimEffect::Keep
             } else {
@@ -159,6 +205,7 @@ impl ResolvedStatements {
             claims.push(lookup.assert(STATEMENT, key, then));
             changes.extend(merged.changes);
         }
+        let retracted = changes.values().flat_map(BTreeMap::values).filter(|value| value.is_none()).count();
         let statements = changes
             .into_iter()
             .filter_map(|(index, measures)| {
@@ -167,7 +214,11 @@ impl ResolvedStatements {
             })
             .collect();
         results.extend(self.results);
-        Ok(DecidedStatements { statements, claims, settled: PreAppendResults { total: self.total, results } })
+        Ok(DecidedStatements {
+            statements,
+            claims,
+            settled: PreAppendResults { total: self.total, results, retracted },
+        })
     }
 }
 

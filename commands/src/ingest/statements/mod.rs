@@ -2,21 +2,28 @@
 
 mod batch; // the items of a batch, and the decision on them
 mod merge; // the newest statement of each measure
+mod replaced; // what a batch makes whole, and does not name
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
 use domain::catalogue::STATEMENTS_RECORDED;
 use domain::item::RejectedItem;
+use domain::measure::Measure;
 use domain::source::SourceKind;
-use domain::statement::{BucketSpec, STREAM_TYPE, StatementInput, StatementsRecorded};
-use event_store::ExpectedVersion;
+use domain::statement::{BucketSpec, Replacement, ReplacementError, STREAM_TYPE, StatementInput, StatementsRecorded};
+use event_store::{ClaimRange, ExpectedVersion};
 
-use self::batch::StatementBatch;
+use self::batch::{ResolvedStatements, StatementBatch};
+use self::replaced::ReplacedPart;
 use super::resolved_refs::ResolvedRefs;
 use super::{BatchResult, complete_batch};
 use crate::Commands;
 use crate::append::{Attempts, Proposal, new_json_event};
+use crate::claims::{ClaimReader, STATEMENT};
 use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::outcome::{Completed, Outcome};
@@ -26,6 +33,9 @@ pub type StatementItem = Result<StatementInput, RejectedItem>;
 
 impl Commands {
     /// Records a batch of statements with buckets of `spec`.
+    ///
+    /// With a `replacement`, what the source stated in that part before, and the batch does not name, is taken back.
+    /// Nothing is if an item cannot be read, because it may name anything.
     #[tracing::instrument(
         skip_all,
         fields(workspace = %context.workspace(), source.name = source, correlation_id = context.correlation_id)
@@ -36,8 +46,11 @@ impl Commands {
         source: &str,
         spec: BucketSpec,
         items: &[StatementItem],
+        replacement: Option<&Replacement>,
     ) -> Result<Completed<BatchResult>, CommandError> {
         let batch = StatementBatch::new(items, spec, context.received_at);
+        let replaces = replacement.map(|part| replaced_part(part, spec, &batch)).transpose()?;
+        let replaces = replaces.filter(|_| batch.is_whole());
         let mut attempts = Attempts::begin(self, context)?;
         let result = loop {
             let mut attempt = attempts.next().await?;
@@ -48,9 +61,23 @@ impl Commands {
             let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Pull)?;
             attempt.check_source_rate(known.source.id, items.len())?;
+            let stream_id = known.source.id.stream(context.workspace());
             let resolved = batch.resolve(&known);
+            // What is stated after the version was read makes the append fail.
+            let expected = match replaces {
+                Some(_) => ExpectedVersion::Exact(attempt.claims.stream_version(STREAM_TYPE, &stream_id).await?),
+                None => ExpectedVersion::Any,
+            };
             attempt.claims.find(resolved.claim_keys()).await?;
-            let decided = resolved.decide(&attempt.claims)?;
+            let most = self.limits.retractions;
+            let replaced = match &replaces {
+                Some(replaces) => Some(find_replaced(&mut attempt.claims, replaces, &resolved, most).await?),
+                None => None,
+            };
+            let decided = resolved.decide(&attempt.claims, replaced.as_ref())?;
+            if replaced.is_some() && decided.settled.retracted > most {
+                return Err(CommandError::ReplacementTooLarge { most });
+            }
             let mut events = Vec::new();
             if !decided.statements.is_empty() {
                 let recorded = StatementsRecorded {
@@ -67,8 +94,8 @@ impl Commands {
             }
             let proposal = Proposal {
                 stream_type: STREAM_TYPE,
-                stream_id: known.source.id.stream(context.workspace()),
-                expected: ExpectedVersion::Any,
+                stream_id,
+                expected,
                 events,
                 claims: known.assertions(&attempt.claims).into_iter().chain(decided.claims).collect(),
                 item_preconditions: Vec::new(),
@@ -80,4 +107,47 @@ impl Commands {
         };
         complete_batch("statements", context, result, |_| None)
     }
+}
+
+/// What a batch replaces, before it is looked up what was stated there.
+#[derive(Debug)]
+struct Replaces<'a> {
+    replacement: &'a Replacement,
+    measures: BTreeSet<Measure>,
+    stated_at: DateTime<Utc>,
+}
+
+fn replaced_part<'a>(
+    replacement: &'a Replacement,
+    spec: BucketSpec,
+    batch: &StatementBatch<'_>,
+) -> Result<Replaces<'a>, ReplacementError> {
+    replacement.validate(spec)?;
+    let measures = replacement.measures.clone().unwrap_or_else(|| batch.measures());
+    if measures.is_empty() && batch.is_whole() {
+        return Err(ReplacementError::NoMeasures);
+    }
+    Ok(Replaces { replacement, measures, stated_at: batch.stated_at() })
+}
+
+/// Looks up what the source stated in the part that a batch replaces. Some of it is named, or was taken back before, so
+/// more claims are read than may be taken back; but not any number.
+async fn find_replaced(
+    claims: &mut ClaimReader<'_>,
+    replaces: &Replaces<'_>,
+    resolved: &ResolvedStatements,
+    most: usize,
+) -> Result<ReplacedPart, CommandError> {
+    const READ_FOR_EACH: usize = 3;
+    let Replacement { from, to, campaigns, .. } = replaces.replacement;
+    let (first, end) = resolved.key_range(*from, *to);
+    let endings: Option<Vec<String>> = campaigns.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect());
+    let read_at_most = most.saturating_mul(READ_FOR_EACH);
+    let limit = i32::try_from(read_at_most).unwrap_or(i32::MAX).saturating_add(1);
+    let range = ClaimRange { first: &first, end: &end, endings: endings.as_deref(), most: limit };
+    let keys = claims.find_between(STATEMENT, range).await?;
+    if keys.len() > read_at_most {
+        return Err(CommandError::ReplacementTooLarge { most });
+    }
+    Ok(ReplacedPart { keys, measures: replaces.measures.clone(), stated_at: replaces.stated_at })
 }

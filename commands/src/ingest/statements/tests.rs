@@ -3,6 +3,7 @@ use domain::measure::Measure::{self, Clicks, Impressions};
 use proptest::prelude::*;
 
 use super::merge::{IndexedStatement, LatestValues, MergeResult, merge};
+use super::replaced::{NamedValues, ReplacedPart};
 
 fn statement(index: usize, minute: i64, measures: &[(Measure, i64)]) -> IndexedStatement {
     IndexedStatement {
@@ -99,7 +100,83 @@ fn change_reverted_in_the_batch_records_nothing() {
     assert_eq!(merged.latest, latest(3, &[(Clicks, 5)]));
 }
 
+fn taken_back(index: usize, minute: i64, measure: Measure) -> IndexedStatement {
+    IndexedStatement { index, stated_at: instant(minute), measures: [(measure, None)].into() }
+}
+
+#[test]
+fn what_is_taken_back_has_no_value() {
+    let merged = merge(&latest(1, &[(Clicks, 0), (Impressions, 9)]), &[taken_back(0, 2, Clicks)]);
+    assert_eq!(merged.changes, [(0, [(Clicks, None)].into())].into());
+    assert_eq!(merged.latest[&Clicks], (None, instant(2).timestamp_millis()));
+    assert_eq!(merged.latest[&Impressions].0, Some(9));
+    // It is a statement like others: an older one loses, a newer one holds.
+    let late = merge(&merged.latest, &[statement(0, 1, &[(Clicks, 7)])]);
+    assert_eq!(outcome(&late), (vec![], vec![], vec![0]));
+    let again = merge(&merged.latest, &[statement(0, 3, &[(Clicks, 0)])]);
+    assert_eq!(outcome(&again), (vec![(0, vec![(Clicks, 0)])], vec![], vec![]));
+}
+
+#[test]
+fn taking_back_what_was_never_stated_records_nothing() {
+    let merged = merge(&LatestValues::new(), &[taken_back(0, 2, Clicks)]);
+    assert_eq!(outcome(&merged), (vec![], vec![0], vec![]));
+    let late = merge(&merged.latest, &[statement(0, 1, &[(Clicks, 7)])]);
+    assert_eq!(outcome(&late), (vec![], vec![], vec![0]));
+    let twice = merge(&LatestValues::new(), &[statement(0, 1, &[(Clicks, 7)]), taken_back(1, 2, Clicks)]);
+    assert_eq!(twice.changes, [].into());
+}
+
+#[test]
+fn what_a_part_holds_and_the_batch_does_not_name_is_missing() {
+    let part = ReplacedPart { keys: Vec::new(), measures: [Clicks, Impressions].into(), stated_at: instant(5) };
+    let mut named = NamedValues::default();
+    named.add("a".to_owned(), [Clicks].into_iter());
+    let stated = latest(5, &[(Clicks, 1), (Impressions, 2), (Measure::Spend, 3)]);
+    let missing =
+        |key, stated: &LatestValues| -> Vec<Measure> { named.missing(&part, key, stated).into_keys().collect() };
+    assert_eq!(missing("a", &stated), [Impressions]);
+    assert_eq!(missing("b", &stated), [Impressions, Clicks]);
+    assert_eq!(missing("b", &latest(6, &[(Clicks, 1)])), [], "a newer one holds");
+    assert_eq!(missing("b", &merge(&stated, &[taken_back(0, 5, Clicks)]).latest), [Impressions]);
+}
+
 proptest! {
+    /// In whatever order the same statements arrive, the newest of each instant holds, taken back or not.
+    #[test]
+    fn merging_does_not_depend_on_the_order_of_arrival(
+        values in prop::collection::btree_map(0..20_i64, prop::option::of(0..3_i64), 1..10),
+        seed in prop::collection::vec(any::<u32>(), 10),
+    ) {
+        let mut all: Vec<IndexedStatement> = values
+            .iter()
+            .enumerate()
+            .map(|(index, (minute, value))| IndexedStatement {
+                index,
+                stated_at: instant(*minute),
+                measures: [(Clicks, *value)].into(),
+            })
+            .collect();
+        let merge_all = |all: &[IndexedStatement]| {
+            let mut latest = LatestValues::new();
+            for one in all {
+                latest = merge(&latest, std::slice::from_ref(one)).latest;
+            }
+            latest
+        };
+        let in_order = merge_all(&all);
+        all.sort_by_key(|one| seed[one.index % seed.len()]);
+        let mut latest = LatestValues::new();
+        let mut recorded = None;
+        for one in &all {
+            let merged = merge(&latest, std::slice::from_ref(one));
+            recorded = merged.changes.values().next().map_or(recorded, |change| change[&Clicks]);
+            latest = merged.latest;
+        }
+        prop_assert_eq!(&latest, &in_order);
+        prop_assert_eq!(recorded, latest[&Clicks].0, "what was recorded last is what holds");
+    }
+
     /// However statements are cut into requests, the last word is the same, and replaying what was recorded gives its
     /// values.
     #[test]

@@ -138,7 +138,7 @@ impl StreamTotals {
         replayed: bool,
         response: BatchResponse,
     ) -> Bytes {
-        let BatchResponse { accepted, duplicates, conflicts, rejected, position, results } = response;
+        let BatchResponse { accepted, duplicates, conflicts, rejected, retracted: _, position, results } = response;
         let found = results.len();
         let listed: Vec<LineResult> =
             results.into_iter().take(self.room).map(|result| LineResult::new(chunk, result)).collect();

@@ -17,6 +17,7 @@ mod observations;
 mod openapi;
 mod races;
 mod replacing; // statements that are taken back
+mod signs; // negative amounts, and bounds
 mod sources;
 mod statements;
 mod syncs;

@@ -83,7 +83,7 @@ event_types! {
     CAMPAIGN_COMPLETED = "CampaignCompleted" of CAMPAIGN_STREAM;
     CAMPAIGN_ARCHIVED = "CampaignArchived" of CAMPAIGN_STREAM;
     CAMPAIGN_UNARCHIVED = "CampaignUnarchived" of CAMPAIGN_STREAM;
-    SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM;
+    SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM, upcasters [Upcaster::Unchanged];
     OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM, upcasters [Upcaster::Unchanged];
     STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM, upcasters [Upcaster::Unchanged];
     SYNC_STARTED = "SyncStarted" of SYNC_STREAM;

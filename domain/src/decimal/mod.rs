@@ -8,9 +8,14 @@ mod tests;
 /// Millionths in one.
 pub const MILLION: i64 = 1_000_000;
 
-/// The largest magnitude that one input value may have: a billion, in millionths.
-/// Far above any single spend or credit, far below where sums of it could overflow.
-pub const MAX_MILLIONTHS: i64 = 1_000_000_000 * MILLION;
+/// The largest magnitude of a decimal: a million million, in millionths. A difference of two of them still fits.
+pub const MAX_MILLIONTHS: i64 = MAX_DECIMAL * MILLION;
+
+/// The largest magnitude of a decimal.
+const MAX_DECIMAL: i64 = 1_000_000_000_000;
+
+/// The largest magnitude of a whole number. Every JSON reader keeps it exactly.
+pub const MAX_WHOLE: i64 = 1_000_000_000_000_000;
 
 /// The error of a text that is not a valid decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -21,37 +26,72 @@ pub enum DecimalError {
     /// It has more than six decimal places, which could not be kept exactly.
     #[error("has more than six decimal places")]
     TooPrecise,
-    /// It is beyond [`MAX_MILLIONTHS`].
-    #[error("is larger than 1000000000")]
-    TooLarge,
+    /// It is beyond the largest magnitude.
+    #[error("must lie between -{most} and {most}")]
+    TooLarge {
+        /// The largest magnitude.
+        most: i64,
+    },
+}
+
+/// The digits of a decimal, without zeros that say nothing.
+struct Digits<'a> {
+    is_negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+}
+
+impl<'a> Digits<'a> {
+    fn split(text: &'a str) -> Result<Self, DecimalError> {
+        let (is_negative, digits) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !plain(whole) || !plain(fraction) {
+            return Err(DecimalError::Malformed);
+        }
+        Ok(Self { is_negative, whole: whole.trim_start_matches('0'), fraction: fraction.trim_end_matches('0') })
+    }
+
+    /// The whole part, if it is no more than `most`.
+    fn whole(&self, most: i64) -> Result<i64, DecimalError> {
+        // A longer one would not fit.
+        let whole = if self.whole.len() < 19 { number(self.whole) } else { i64::MAX };
+        if whole > most { Err(DecimalError::TooLarge { most }) } else { Ok(whole) }
+    }
+
+    fn signed(&self, magnitude: i64) -> i64 {
+        if self.is_negative { -magnitude } else { magnitude }
+    }
+}
+
+fn number(digits: &str) -> i64 {
+    digits.bytes().fold(0_i64, |sum, byte| sum * 10 + i64::from(byte - b'0'))
 }
 
 /// Parses a plain decimal (`-12.345678`) as millionths, exactly.
 pub fn parse_millionths(text: &str) -> Result<i64, DecimalError> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !plain(whole) || !plain(fraction) {
-        return Err(DecimalError::Malformed);
-    }
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.len() > 6 {
+    let digits = Digits::split(text)?;
+    if digits.fraction.len() > 6 {
         return Err(DecimalError::TooPrecise);
     }
-    let whole = whole.trim_start_matches('0');
-    if whole.len() > 10 {
-        return Err(DecimalError::TooLarge);
-    }
-    let number = |part: &str| part.bytes().fold(0_i64, |sum, byte| sum * 10 + i64::from(byte - b'0'));
-    let scale = 10_i64.pow(6 - u32::try_from(fraction.len()).unwrap_or(6));
-    let millionths = number(whole) * MILLION + number(fraction) * scale;
+    let scale = 10_i64.pow(6 - u32::try_from(digits.fraction.len()).unwrap_or(6));
+    let millionths = digits.whole(MAX_DECIMAL)? * MILLION + number(digits.fraction) * scale;
     if millionths > MAX_MILLIONTHS {
-        return Err(DecimalError::TooLarge);
+        return Err(DecimalError::TooLarge { most: MAX_DECIMAL });
     }
-    Ok(if negative { -millionths } else { millionths })
+    Ok(digits.signed(millionths))
+}
+
+/// Reads a whole number, which may be written with a fraction of zeros. `None`: it has another fraction.
+pub fn parse_whole(text: &str) -> Result<Option<i64>, DecimalError> {
+    let digits = Digits::split(text)?;
+    if !digits.fraction.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(digits.signed(digits.whole(MAX_WHOLE)?)))
 }
 
 /// Formats millionths with all six places: `1234.560000`.

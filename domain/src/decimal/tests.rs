@@ -13,8 +13,9 @@ fn parses_plain_decimals_exactly() {
         ("0.000001", 1),
         ("1.50000000000", 1_500_000),
         ("000000000000012", 12_000_000),
-        ("1000000000", MAX_MILLIONTHS),
-        ("-1000000000.000000", -MAX_MILLIONTHS),
+        ("1000000000000", MAX_MILLIONTHS),
+        ("-1000000000000.000000", -MAX_MILLIONTHS),
+        ("999999999999.999999", MAX_MILLIONTHS - 1),
     ] {
         assert_eq!(parse_millionths(text), Ok(millionths), "{text}");
     }
@@ -26,8 +27,28 @@ fn rejects_other_text_with_a_reason() {
         assert_eq!(parse_millionths(text), Err(DecimalError::Malformed), "{text}");
     }
     assert_eq!(parse_millionths("0.0000001"), Err(DecimalError::TooPrecise));
-    for text in ["1000000000.000001", "-1000000001", "99999999999999999999999999999999999999999"] {
-        assert_eq!(parse_millionths(text), Err(DecimalError::TooLarge), "{text}");
+    let too_large = DecimalError::TooLarge { most: 1_000_000_000_000 };
+    for text in [
+        "1000000000000.000001",
+        "-1000000000001",
+        "9223372036854.775808",
+        "9999999999999999999",
+        "99999999999999999999999999999999999999999",
+    ] {
+        assert_eq!(parse_millionths(text), Err(too_large), "{text}");
+    }
+    assert_eq!(too_large.to_string(), "must lie between -1000000000000 and 1000000000000");
+}
+
+#[test]
+fn parses_whole_numbers_to_a_larger_bound() {
+    assert_eq!(parse_whole("12.000"), Ok(Some(12)));
+    assert_eq!(parse_whole("-3000000000"), Ok(Some(-3_000_000_000)));
+    assert_eq!(parse_whole("1000000000000000"), Ok(Some(MAX_WHOLE)));
+    assert_eq!(parse_whole("0.5"), Ok(None));
+    assert_eq!(parse_whole("1e3"), Err(DecimalError::Malformed));
+    for text in ["1000000000000001", "-1000000000000001", "9223372036854775808", "99999999999999999999999999"] {
+        assert_eq!(parse_whole(text), Err(DecimalError::TooLarge { most: MAX_WHOLE }), "{text}");
     }
 }
 

@@ -54,7 +54,7 @@ pub struct Amount {
 impl Amount {
     /// Rejects an amount that `measure` cannot have, whatever its source. `field` names the amount in the error.
     pub fn validate(&self, measure: Measure, field: &str) -> Result<(), ItemError> {
-        if self.value < 0 {
+        if self.value < 0 && !measure.may_be_negative() {
             return Err(ItemError::at(ItemErrorCode::BadValue, field, MeasureError::Negative.to_string()));
         }
         match (measure.unit(), self.currency) {

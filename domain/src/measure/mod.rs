@@ -48,6 +48,12 @@ pub enum MeasureError {
     /// The value is negative.
     #[error("must not be negative")]
     Negative,
+    /// It is beyond the bound of a measure that is never negative.
+    #[error("must not be larger than {most}")]
+    TooLarge {
+        /// The bound.
+        most: i64,
+    },
     /// The text is not a valid decimal.
     #[error("{0}")]
     Decimal(#[from] decimal::DecimalError),
@@ -99,21 +105,31 @@ measures! {
     VideoViews "video_views" Count "Video views as the platform counts them.",
     Leads "leads" Count "Contacts won.",
     Responses "responses" Count "Survey responses.",
+    Refunds "refunds" Money "Money that was paid back, on the day that it was.",
+    Discounts "discounts" Money "Money that was taken off prices, on the day of the sale.",
+    OpensTotal "opens_total" Count "Every time a message was opened.",
+    ClicksTotal "clicks_total" Count "Every click on a link of a message.",
+    MachineOpens "machine_opens" Count "Messages that a machine opened, as the provider marks them.",
 }
 
 impl Measure {
-    /// Parses a value as this measure's integer. Counts are whole, credits and money have up to six places, and none is
-    /// negative.
+    /// Whether a value may be below zero: platforms credit spend, and take conversions and revenue back on a later day.
+    pub fn may_be_negative(self) -> bool {
+        matches!(self, Self::Spend | Self::Revenue | Self::Conversions)
+    }
+
+    /// Reads a value as this measure's integer: counts whole, credits and money with up to six places.
     pub fn parse_value(self, text: &str) -> Result<i64, MeasureError> {
-        let millionths = decimal::parse_millionths(text)?;
-        if millionths < 0 {
-            return Err(MeasureError::Negative);
-        }
-        match self.unit() {
-            Unit::Count if millionths % MILLION != 0 => Err(MeasureError::NotWhole),
-            Unit::Count => Ok(millionths / MILLION),
-            Unit::Credit | Unit::Money | Unit::Ratio => Ok(millionths),
-        }
+        let parsed = match self.unit() {
+            Unit::Count => decimal::parse_whole(text).map(|whole| whole.ok_or(MeasureError::NotWhole)),
+            Unit::Credit | Unit::Money | Unit::Ratio => decimal::parse_millionths(text).map(Ok),
+        };
+        let is_signed = self.may_be_negative();
+        let value = parsed.map_err(|error| match error {
+            decimal::DecimalError::TooLarge { most } if !is_signed => MeasureError::TooLarge { most },
+            error => MeasureError::Decimal(error),
+        })??;
+        if value < 0 && !is_signed { Err(MeasureError::Negative) } else { Ok(value) }
     }
 }
 

@@ -39,8 +39,32 @@ fn parses_values_in_the_measures_unit() {
     assert_eq!(Measure::Clicks.parse_value("12.5"), Err(MeasureError::NotWhole));
     assert_eq!(Measure::Conversions.parse_value("12.5"), Ok(12_500_000));
     assert_eq!(Measure::Spend.parse_value("3.41"), Ok(3_410_000));
-    assert_eq!(Measure::Spend.parse_value("-3.41"), Err(MeasureError::Negative));
+    for signed in [Measure::Spend, Measure::Revenue, Measure::Conversions] {
+        assert_eq!(signed.parse_value("-3.41"), Ok(-3_410_000));
+    }
     assert_eq!(Measure::Spend.parse_value("3.4100001"), Err(MeasureError::Decimal(decimal::DecimalError::TooPrecise)));
+}
+
+#[test]
+fn counts_and_what_is_paid_back_are_never_negative() {
+    for measure in Measure::ALL.iter().filter(|measure| !measure.may_be_negative()) {
+        assert_eq!(measure.parse_value("-1"), Err(MeasureError::Negative), "{measure}");
+        assert_eq!(measure.parse_value("-0"), Ok(0), "{measure}");
+    }
+    assert_eq!(Measure::Refunds.parse_value("3.41"), Ok(3_410_000));
+}
+
+#[test]
+fn bounds_follow_the_unit() {
+    assert_eq!(Measure::Impressions.parse_value("3000000000"), Ok(3_000_000_000));
+    assert_eq!(Measure::Impressions.parse_value("1000000000000000"), Ok(1_000_000_000_000_000));
+    assert_eq!(Measure::Conversions.parse_value("1000000000000"), Ok(1_000_000_000_000_000_000));
+    assert_eq!(Measure::Spend.parse_value("-1000000000000"), Ok(-1_000_000_000_000_000_000));
+    let told = |measure: Measure, text: &str| measure.parse_value(text).unwrap_err().to_string();
+    assert_eq!(told(Measure::Clicks, "1000000000000001"), "must not be larger than 1000000000000000");
+    assert_eq!(told(Measure::Refunds, "1000000000000.01"), "must not be larger than 1000000000000");
+    assert_eq!(told(Measure::Spend, "1000000000000.01"), "must lie between -1000000000000 and 1000000000000");
+    assert_eq!(told(Measure::Conversions, "-1000000000001"), "must lie between -1000000000000 and 1000000000000");
 }
 
 #[track_caller]

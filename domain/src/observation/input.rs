@@ -73,8 +73,8 @@ impl ObservationInput {
             value.validate(value_measure(self.kind)?, "value")?;
         }
         if let Some(count) = self.count() {
-            count_measure(self.kind)?;
-            if count < 0 {
+            let measure = count_measure(self.kind)?;
+            if count < 0 && !measure.may_be_negative() {
                 return Err(bad_count(MeasureError::Negative.to_string()));
             }
         }
@@ -85,7 +85,8 @@ impl ObservationInput {
                     return Err(ItemError::at(ItemErrorCode::BadValue, "value", detail));
                 }
                 if *count == Some(0) {
-                    return Err(bad_count("must be greater than 0"));
+                    let is_signed = self.kind.count_measure().is_some_and(Measure::may_be_negative);
+                    return Err(bad_count(if is_signed { "must not be 0" } else { "must be greater than 0" }));
                 }
                 campaign.validate()?;
                 check_dimensions(dimensions)

@@ -158,6 +158,11 @@ observation_types! {
     VideoView "video_view" count Some(Measure::VideoViews), value Some(Measure::Spend);
     Lead "lead" count Some(Measure::Leads), value Some(Measure::Revenue);
     Response "response" count Some(Measure::Responses), value None;
+    Refund "refund" count None, value Some(Measure::Refunds);
+    Discount "discount" count None, value Some(Measure::Discounts);
+    OpenTotal "open_total" count Some(Measure::OpensTotal), value None;
+    ClickTotal "click_total" count Some(Measure::ClicksTotal), value None;
+    MachineOpen "machine_open" count Some(Measure::MachineOpens), value None;
 }
 
 /// The error of a name that is not an observation type.

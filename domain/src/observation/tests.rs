@@ -256,7 +256,7 @@ fn any_correction() -> impl Strategy<Value = Correction> {
 
 /// What a correction can say, as the API takes it.
 fn any_restated() -> impl Strategy<Value = CorrectionInput> {
-    let number = || prop::option::of(0..=crate::decimal::MAX_MILLIONTHS);
+    let number = || prop::option::of(-crate::decimal::MAX_MILLIONTHS..=crate::decimal::MAX_MILLIONTHS);
     (number(), number()).prop_map(|(count, value_micros)| CorrectionInput { count, value_micros })
 }
 
@@ -272,8 +272,8 @@ proptest! {
     fn corrections_add_up_to_the_last_total(
         kind in prop::sample::select(ObservationType::ALL.to_vec()),
         said in prop::collection::vec(any_restated(), 0..20),
-        count in 1..=crate::decimal::MAX_MILLIONTHS,
-        value_micros in prop::option::of(0..=crate::decimal::MAX_MILLIONTHS),
+        count in -crate::decimal::MAX_MILLIONTHS..=crate::decimal::MAX_MILLIONTHS,
+        value_micros in prop::option::of(-crate::decimal::MAX_MILLIONTHS..=crate::decimal::MAX_MILLIONTHS),
     ) {
         let sent = Observation { kind, count, value_micros, ..click("a1") };
         let mut sums: BTreeMap<Measure, i128> = BTreeMap::new();

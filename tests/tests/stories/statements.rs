@@ -84,3 +84,41 @@ async fn what_is_taken_back_has_no_number(pool: PgPool) {
     assert!(read["data"].as_array().unwrap().iter().all(|row| row["opens"].is_null()), "{read}");
     system.stop().await;
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn returns_make_a_day_negative_and_sums_exact(pool: PgPool) {
+    let system = TestSystem::start(&pool, "2026-11-20T10:00:00Z").await;
+    let acme = system.workspace("acme").await;
+    prepare(&acme).await;
+    let day = |bucket: &str, measures: serde_json::Value| json!({"external_campaign_id": "winter", "bucket": bucket, "measures": measures});
+    let body = json!({"source": "mail", "grain": "day", "time_zone": "UTC", "statements": [
+        day("2026-11-18", json!({"revenue": "100", "conversions": 2, "spend": 10, "refunds": 0, "impressions": 900_000_000_000_000_u64})),
+        day("2026-11-19", json!({"revenue": "-20.5", "conversions": "-1", "spend": "-2.25", "refunds": "20.5", "impressions": 900_000_000_000_000_u64})),
+    ]});
+    assert_eq!(acme.post("/v1/statements", &body).await.expect(200).body["accepted"], 2);
+    let shop = json!({
+        "name": "shop", "channel": "email", "kind": "push", "role": "primary",
+        "time_zone": "UTC", "currency": "EUR", "expected_delay_s": 0, "restatement_horizon_s": 0
+    });
+    acme.post("/v1/sources", &shop).await.expect(201);
+    let credit = json!({"source": "shop", "observations": [
+        {"id": "credit-1", "external_campaign_id": "winter", "type": "spend", "value": "-0.75", "occurred_at": "2026-11-19T08:00:00Z"},
+        {"id": "discount-1", "external_campaign_id": "winter", "type": "discount", "value": 3, "occurred_at": "2026-11-19T08:00:00Z"},
+    ]});
+    assert_eq!(acme.post("/v1/observations", &credit).await.expect(200).body["accepted"], 2);
+    acme.caught_up().await;
+
+    let measures = ["revenue", "conversions", "spend", "refunds", "discounts", "impressions"];
+    let report = json!({
+        "measures": measures, "date_from": "2026-11-18", "date_to": "2026-11-19", "granularity": "day", "time_zone": "UTC",
+        "group_by": [], "totals": true
+    });
+    let read = acme.post_read("/v1/reports", &report).await.expect(200).body;
+    let number = |value: &serde_json::Value| value["amount"].as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let shown = |row: &serde_json::Value| measures.map(|measure| number(&row[measure]));
+    let second = read["data"].as_array().unwrap().last().unwrap();
+    assert_eq!(shown(second), ["-20.500000", "-1", "-3.000000", "20.500000", "3.000000", "900000000000000"], "{read}");
+    let totals = shown(&read["totals"]);
+    assert_eq!(totals, ["79.500000", "1", "7.000000", "20.500000", "3.000000", "1800000000000000"], "{read}");
+    system.stop().await;
+}

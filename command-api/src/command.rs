@@ -3,6 +3,7 @@
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use commands::{CommandContext, Idempotency, VersionPrecondition};
+use domain::note::{CommandNote, NoteUrl, Reason};
 use http::HeaderMap;
 use http_edge::auth::{self, Authenticated};
 use http_edge::body::{self, BodyStream};
@@ -12,6 +13,7 @@ use http_edge::trace::TraceContext;
 use platform::authenticator::Authenticator;
 use platform::principal::Scope;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::idempotency::{self, RequestDigest};
 use crate::precondition::{self, IfMatchError};
@@ -107,30 +109,44 @@ impl StreamingCommand {
     }
 }
 
-/// A command that its path determines. Its body is empty, or an empty object.
+/// A command that its path determines. Its body is empty, or a [`Note`].
 #[derive(Debug)]
-pub(crate) struct EmptyCommand {
+pub(crate) struct StepCommand {
     pub(crate) context: CommandContext,
     pub(crate) if_match: Result<VersionPrecondition, IfMatchError>,
 }
 
-impl FromRequest<ApiState> for EmptyCommand {
+impl FromRequest<ApiState> for StepCommand {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let (request, head) = RequestHead::read(request, state).await?;
         let body = body::read_to_end(request, state).await?;
-        if !body.trim_ascii().is_empty() {
-            let EmptyBody {} = json::parse(json::text(&body)?)?;
-        }
+        let note: Note = if body.trim_ascii().is_empty() { Note::default() } else { json::parse(json::text(&body)?)? };
         let JsonCommand { context, if_match, .. } = head.json_command(&[], body)?;
-        Ok(Self { context, if_match })
+        Ok(Self { context: noted(context, note.reason, note.note_url), if_match })
     }
 }
 
-#[derive(Deserialize)]
+/// Why a step is taken.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct EmptyBody {}
+#[schema(example = json!({"reason": "Stock is gone until 12 December", "note_url": "https://tracker.example/T-17"}))]
+pub(crate) struct Note {
+    /// Why: 1 to 500 characters, shown by the campaign's activity.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    note_url: Option<NoteUrl>,
+}
+
+/// The context of a command with what its body notes beside it.
+pub(crate) fn noted(context: CommandContext, reason: Option<Reason>, url: Option<NoteUrl>) -> CommandContext {
+    CommandContext { note: CommandNote { reason, url }, ..context }
+}
 
 /// The head of an authenticated request.
 struct RequestHead {
@@ -155,6 +171,7 @@ impl RequestHead {
                 correlation_id: trace.correlation_id,
                 causation_id: trace.causation_id,
                 traceparent: trace.traceparent,
+                note: CommandNote::default(),
                 idempotency: None,
             },
             headers: parts.headers.clone(),

@@ -1,9 +1,8 @@
 //! The context of a command: its actor, its trace and its idempotency key.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::ids::{CampaignId, WorkspaceId};
+use domain::note::CommandNote;
 use event_store::{Metadata, Receipt};
 use platform::principal::Principal;
 
@@ -24,6 +23,8 @@ pub struct CommandContext {
     pub causation_id: String,
     /// The command as the parent of its effects (W3C Trace Context).
     pub traceparent: String,
+    /// The reason that the caller gives.
+    pub note: CommandNote,
     /// The idempotency key, which makes the command safe to repeat.
     pub idempotency: Option<Idempotency>,
 }
@@ -59,16 +60,16 @@ impl CommandContext {
 
     /// The metadata of every event of the command.
     pub(crate) fn metadata(&self) -> Metadata {
-        Metadata(BTreeMap::from(
-            [
-                ("actor", self.principal.actor.to_string()),
-                ("correlation_id", self.correlation_id.clone()),
-                ("causation_id", self.causation_id.clone()),
-                ("traceparent", self.traceparent.clone()),
-                ("received_at", self.received_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        ))
+        let known = [
+            ("actor", self.principal.actor.to_string()),
+            ("correlation_id", self.correlation_id.clone()),
+            ("causation_id", self.causation_id.clone()),
+            ("traceparent", self.traceparent.clone()),
+            ("received_at", self.received_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        ];
+        let reason = self.note.reason.as_ref().map(|reason| ("reason", reason.as_str().to_owned()));
+        let url = self.note.url.as_ref().map(|url| ("note_url", url.as_str().to_owned()));
+        Metadata(known.into_iter().chain(reason).chain(url).map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     /// The receipt of an outcome, if the command has an idempotency key.

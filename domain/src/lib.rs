@@ -29,6 +29,7 @@ pub mod ids;
 pub mod item;
 pub mod measure;
 pub mod money;
+pub mod note;
 pub mod observation;
 pub mod pacing;
 mod rule_codes;

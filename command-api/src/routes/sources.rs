@@ -6,6 +6,7 @@ use axum::extract::State;
 use commands::CommandError;
 use domain::channel::Channel;
 use domain::money::Currency;
+use domain::note::{NoteUrl, Reason};
 use domain::source::{SourceDefinition, SourceKind, SourceRole};
 use domain::zone::Zone;
 use http::StatusCode;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::command::JsonCommand;
+use crate::command::{JsonCommand, noted};
 use crate::problems::RouteError;
 use crate::problems::kinds::SourceProblems;
 use crate::raw_number::UniqueKeys;
@@ -59,6 +60,14 @@ pub(crate) struct RegisterSource {
     expected_delay_s: i64,
     /// For how many seconds after a bucket closes the source may still change its numbers; at most 400 days.
     restatement_horizon_s: i64,
+    /// Why: 1 to 500 characters, kept in the log.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    note_url: Option<NoteUrl>,
 }
 
 /// A source that is registered.
@@ -105,13 +114,14 @@ pub(crate) async fn register(
     State(state): State<ApiState>,
     command: JsonCommand,
 ) -> Result<CommandResponse, RouteError> {
-    let body: RegisterSource = command.body()?;
-    let (source, done) = state.commands.register_source(&command.context, body.into_definition()?).await?.split();
+    let mut body: RegisterSource = command.body()?;
+    let context = noted(command.context, body.reason.take(), body.note_url.take());
+    let (source, done) = state.commands.register_source(&context, body.into_definition()?).await?.split();
     let status = if source.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/sources/{}", path_segment(&source.name));
     let body =
         SourceResponse { source_id: source.id.0, name: source.name, version: done.version, position: done.position };
-    let response = CommandResponse::new(status, &command.context, &done, &body).with_version(done.version);
+    let response = CommandResponse::new(status, &context, &done, &body).with_version(done.version);
     Ok(if source.is_new { response.with_location(&location) } else { response })
 }
 

@@ -16,6 +16,7 @@ mod lines_underway;
 mod observations;
 mod openapi;
 mod races;
+mod reasons; // why commands were given
 mod replacing; // statements that are taken back
 mod signs; // negative amounts, and bounds
 mod sources;

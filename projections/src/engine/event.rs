@@ -46,6 +46,10 @@ pub struct RequestMetadata {
     pub causation_id: Option<String>,
     /// The request, in the form of W3C Trace Context.
     pub traceparent: Option<String>,
+    /// Why, as the caller said.
+    pub reason: Option<String>,
+    /// Where more is written, as the caller said.
+    pub note_url: Option<String>,
 }
 
 fn known_actor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Actor>, D::Error> {

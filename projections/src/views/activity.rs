@@ -34,6 +34,8 @@ pub(super) struct Activity {
     correlations: Vec<Option<String>>,
     causations: Vec<Option<String>>,
     traceparents: Vec<Option<String>>,
+    reasons: Vec<Option<String>>,
+    note_urls: Vec<Option<String>>,
     to_values: Vec<String>,
 }
 
@@ -80,6 +82,8 @@ impl View for Activity {
         self.correlations.extend(later.correlations);
         self.causations.extend(later.causations);
         self.traceparents.extend(later.traceparents);
+        self.reasons.extend(later.reasons);
+        self.note_urls.extend(later.note_urls);
         self.to_values.extend(later.to_values);
     }
 
@@ -94,13 +98,16 @@ impl View for Activity {
             }
             sqlx::query!(
                 "INSERT INTO read.activity (epoch, workspace, campaign_id, position, kind, recorded_at, source_id,
-                                            actor_kind, actor_id, correlation_id, causation_id, traceparent, to_values)
+                                            actor_kind, actor_id, correlation_id, causation_id, traceparent, reason,
+                                            note_url, to_values)
                  SELECT $1, a.workspace, a.campaign_id, a.position, a.kind, a.recorded_at, a.source_id, a.actor_kind,
-                        a.actor_id, a.correlation_id, a.causation_id, a.traceparent, a.to_values::json
+                        a.actor_id, a.correlation_id, a.causation_id, a.traceparent, a.reason, a.note_url,
+                        a.to_values::json
                  FROM unnest($2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::uuid[],
-                             $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
+                             $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
+                             $15::text[])
                       AS a (workspace, campaign_id, position, kind, recorded_at, source_id, actor_kind, actor_id,
-                            correlation_id, causation_id, traceparent, to_values)",
+                            correlation_id, causation_id, traceparent, reason, note_url, to_values)",
                 epoch,
                 &self.workspaces,
                 &self.campaigns,
@@ -113,6 +120,8 @@ impl View for Activity {
                 &self.correlations as _,
                 &self.causations as _,
                 &self.traceparents as _,
+                &self.reasons as _,
+                &self.note_urls as _,
                 &self.to_values,
             )
             .execute(conn)
@@ -142,6 +151,8 @@ impl Activity {
         self.correlations.push(said.correlation_id);
         self.causations.push(said.causation_id);
         self.traceparents.push(said.traceparent);
+        self.reasons.push(said.reason);
+        self.note_urls.push(said.note_url);
         self.to_values.push(to_values.to_string());
     }
 }

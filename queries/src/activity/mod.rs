@@ -49,6 +49,13 @@ pub struct ActivityEntry {
     pub position: i64,
     /// The actor. Null if the log has none.
     pub actor: Option<Actor>,
+    /// Why, as the caller of the command said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "More stock than planned")]
+    pub reason: Option<String>,
+    /// Where more is written, as the caller of the command said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note_url: Option<String>,
     /// The source, by name, whose observations were corrected or whose numbers began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -111,7 +118,8 @@ impl ActivityEntry {
         /// A member of a map, with a small value.
         const MEMBER: usize = 64;
         let members = self.changes.len() * 4 + self.corrections.len() + self.added.len();
-        let texts = [&self.source, &self.correlation_id, &self.causation_id, &self.request_id];
+        let texts =
+            [&self.source, &self.reason, &self.note_url, &self.correlation_id, &self.causation_id, &self.request_id];
         size_of::<Self>() + members * MEMBER + texts.into_iter().flatten().map(String::len).sum::<usize>()
     }
 }

@@ -15,13 +15,15 @@ use queries::{CanonicalQuery, Data, QueryResult};
 use self::cells::Lines;
 use crate::error::ApiError;
 
-const ACTIVITY: [&str; 13] = [
+const ACTIVITY: [&str; 15] = [
     "kind",
     "recorded_at",
     "position",
     "actor_kind",
     "actor_id",
     "actor_name",
+    "reason",
+    "note_url",
     "source",
     "changes",
     "corrections",
@@ -157,7 +159,9 @@ fn activity(lines: &mut Lines, row: &ActivityEntry) -> Result<(), ApiError> {
     lines.optional(actor.map(|actor| actor.kind.as_str()))?;
     lines.optional(actor.map(|actor| actor.id.as_str()))?;
     lines.optional(actor.and_then(|actor| actor.name.as_deref()))?;
-    lines.optional(row.source.as_deref())?;
+    for text in [&row.reason, &row.note_url, &row.source] {
+        lines.optional(text.as_deref())?;
+    }
     lines.members(&row.changes)?;
     lines.members(&row.corrections)?;
     lines.members(&row.added)?;

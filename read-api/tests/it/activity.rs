@@ -40,7 +40,8 @@ async fn activity_lists_changes_with_actor_and_values(options: PgPoolOptions, co
     sqlx::query("UPDATE log.events SET metadata = $1::json WHERE workspace = $2 AND position = $3")
         .bind(
             json!({"actor": format!("key:{key}"), "correlation_id": trace, "causation_id": "b7ad6b7169203331",
-                   "traceparent": format!("00-{trace}-{span}-01")})
+                   "traceparent": format!("00-{trace}-{span}-01"), "reason": "More stock\nthan planned",
+                   "note_url": "https://tracker.example/T-17"})
             .to_string(),
         )
         .bind(world.workspace)
@@ -74,7 +75,9 @@ async fn activity_lists_changes_with_actor_and_values(options: PgPoolOptions, co
           },
           "correlation_id": "4bf92f3577b34da6a3ce929d0e0e4736",
           "kind": "budget_changed",
+          "note_url": "https://tracker.example/T-17",
           "position": 7,
+          "reason": "More stock\nthan planned",
           "recorded_at": "2026-11-22T12:00:00Z",
           "request_id": "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"
         },

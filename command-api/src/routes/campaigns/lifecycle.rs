@@ -1,4 +1,4 @@
-//! The steps of a campaign's lifecycle. Each has its own path and needs no body.
+//! The steps of a campaign's lifecycle. Each has its own path, and its body only gives a reason.
 
 use axum::extract::State;
 use domain::campaign::CampaignCommand;
@@ -6,7 +6,7 @@ use http_edge::path::ApiPath;
 use uuid::Uuid;
 
 use super::{CampaignResponse, change};
-use crate::command::EmptyCommand;
+use crate::command::{Note, StepCommand};
 use crate::openapi::CampaignHeaders;
 use crate::problems::RouteError;
 use crate::problems::kinds::LifecycleProblems;
@@ -21,6 +21,7 @@ macro_rules! lifecycle_routes {
             path = $path,
             operation_id = concat!(stringify!($name), "_campaign"),
             tag = "campaigns",
+            request_body = Option<Note>,
             params(
                 ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
                 CampaignHeaders,
@@ -35,7 +36,7 @@ macro_rules! lifecycle_routes {
         pub(crate) async fn $name(
             State(state): State<ApiState>,
             ApiPath(id): ApiPath<Uuid>,
-            EmptyCommand { context, if_match }: EmptyCommand,
+            StepCommand { context, if_match }: StepCommand,
         ) -> Result<CommandResponse, RouteError> {
             let command = CampaignCommand::$command { at: context.received_at };
             change(&state, &context, if_match, id, command).await

@@ -11,7 +11,7 @@ use http::StatusCode;
 use http_edge::path::ApiPath;
 use uuid::Uuid;
 
-use crate::command::JsonCommand;
+use crate::command::{JsonCommand, noted};
 use crate::openapi::CampaignHeaders;
 use crate::precondition::IfMatchError;
 use crate::problems::RouteError;
@@ -40,8 +40,8 @@ pub(crate) use schema::{CampaignResponse, CreateCampaign, EditCampaign, SetBudge
     )
 )]
 pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) -> Result<CommandResponse, RouteError> {
-    let body: CreateCampaign = command.body()?;
-    let context = &command.context;
+    let mut body: CreateCampaign = command.body()?;
+    let context = &noted(command.context, body.reason.take(), body.note_url.take());
     let id = context.new_campaign_id();
     let create = body.into_command(id, context.received_at);
     let created = state.commands.execute_campaign_command(context, id, &VersionPrecondition::Any, create).await?;
@@ -75,9 +75,10 @@ pub(crate) async fn edit(
     ApiPath(id): ApiPath<Uuid>,
     command: JsonCommand,
 ) -> Result<CommandResponse, RouteError> {
-    let body: EditCampaign = command.body()?;
-    let edit = CampaignCommand::Edit(body.into_edit(command.context.received_at));
-    change(&state, &command.context, command.if_match, id, edit).await
+    let mut body: EditCampaign = command.body()?;
+    let context = noted(command.context, body.reason.take(), body.note_url.take());
+    let edit = CampaignCommand::Edit(body.into_edit(context.received_at));
+    change(&state, &context, command.if_match, id, edit).await
 }
 
 /// Set or remove a campaign's budget
@@ -103,9 +104,10 @@ pub(crate) async fn set_budget(
     ApiPath(id): ApiPath<Uuid>,
     command: JsonCommand,
 ) -> Result<CommandResponse, RouteError> {
-    let SetBudget { budget } = command.body()?;
-    let budget = CampaignCommand::SetBudget { budget: budget.map(Into::into), at: command.context.received_at };
-    change(&state, &command.context, command.if_match, id, budget).await
+    let SetBudget { budget, reason, note_url } = command.body()?;
+    let context = noted(command.context, reason, note_url);
+    let budget = CampaignCommand::SetBudget { budget: budget.map(Into::into), at: context.received_at };
+    change(&state, &context, command.if_match, id, budget).await
 }
 
 /// Carries out a command on an existing campaign.

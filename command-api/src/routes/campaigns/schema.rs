@@ -5,6 +5,7 @@ use domain::campaign::{Budget, BudgetPeriod, CampaignCommand, CampaignEdit, Exte
 use domain::channel::Channel;
 use domain::ids::CampaignId;
 use domain::money::{Currency, Money};
+use domain::note::{NoteUrl, Reason};
 use domain::zone::Zone;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -53,6 +54,14 @@ pub(crate) struct CreateCampaign {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     attributes: UniqueKeys<String>,
+    /// Why: 1 to 500 characters, shown by the campaign's activity.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    pub(super) reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    pub(super) note_url: Option<NoteUrl>,
 }
 
 /// The changes to a campaign.
@@ -93,6 +102,14 @@ pub(crate) struct EditCampaign {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     attributes: Option<Option<UniqueKeys<String>>>,
+    /// Why: 1 to 500 characters, shown by the campaign's activity.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    pub(super) reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    pub(super) note_url: Option<NoteUrl>,
 }
 
 /// A campaign's budget.
@@ -104,6 +121,14 @@ pub(crate) struct SetBudget {
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required = true)]
     pub(super) budget: Option<BudgetInput>,
+    /// Why: 1 to 500 characters, shown by the campaign's activity.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    pub(super) reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    pub(super) note_url: Option<NoteUrl>,
 }
 
 /// What a campaign may spend, and in which period.

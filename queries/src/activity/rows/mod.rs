@@ -49,6 +49,8 @@ pub(super) struct ActivityRow {
     correlation_id: Option<String>,
     causation_id: Option<String>,
     traceparent: Option<String>,
+    reason: Option<String>,
+    note_url: Option<String>,
     to_values: sqlx::types::Json<Map<String, Json>>,
     /// The values that the row before it set of the same fields.
     from_values: Option<sqlx::types::Json<Map<String, Json>>>,
@@ -88,6 +90,8 @@ impl ActivityRow {
             recorded_at: self.recorded_at,
             position: self.position,
             actor: self.actor_kind.zip(self.actor_id).map(|(kind, id)| Actor { kind, id, name: self.actor_name }),
+            reason: self.reason,
+            note_url: self.note_url,
             source: self.source,
             changes: changes(to_values, self.from_values.map(|before| before.0)),
             corrections: corrected.corrections,
@@ -141,13 +145,13 @@ pub(super) async fn page(
         ActivityRow,
         r#"WITH happened AS (
                (SELECT a.position, a.kind, a.recorded_at, a.source_id, a.actor_kind, a.actor_id, a.correlation_id,
-                       a.causation_id, a.traceparent, a.to_values
+                       a.causation_id, a.traceparent, a.reason, a.note_url, a.to_values
                 FROM read.activity a
                 WHERE a.epoch = $1 AND a.workspace = $2 AND a.campaign_id = $3 AND (a.position, a.kind) < ($4, $5)
                 ORDER BY a.position DESC, a.kind DESC LIMIT $6)
                UNION ALL
                (SELECT f.position, 'first_data_received', log.recorded_at_of($2, f.position), f.source_id,
-                       NULL, NULL, NULL, NULL, NULL, '{}'
+                       NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}'
                 FROM read.campaign_sources f
                 WHERE f.epoch = $1 AND f.workspace = $2 AND f.campaign_id = $3
                   AND (f.position, 'first_data_received') < ($4, $5)
@@ -155,7 +159,7 @@ pub(super) async fn page(
            )
            SELECT h.position AS "position!", h.kind AS "kind!", h.recorded_at AS "recorded_at!", s.name AS "source?",
                   s.currency AS "currency?", h.actor_kind, h.actor_id, k.name AS "actor_name?", h.correlation_id,
-                  h.causation_id, h.traceparent, h.to_values AS "to_values!: _",
+                  h.causation_id, h.traceparent, h.reason, h.note_url, h.to_values AS "to_values!: _",
                   coalesce(same.to_values, made.to_values) AS "from_values: _"
            FROM happened h
            LEFT JOIN read.sources s ON s.epoch = $1 AND s.workspace = $2 AND s.source_id = h.source_id

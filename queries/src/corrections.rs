@@ -96,6 +96,7 @@ fn beyond_retention(bound: RetentionBound) -> Warning {
         ),
         sources: Vec::new(),
         measures: Vec::new(),
+        spend: None,
     }
 }
 

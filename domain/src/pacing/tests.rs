@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use chrono::NaiveDate;
 
@@ -15,6 +16,12 @@ fn budget(euros: i64, per: BudgetPeriod) -> Budget {
     Budget { amount: Money { micros: euros * 1_000_000, currency: "EUR".parse().unwrap() }, per }
 }
 
+fn plan(euros: i64, per: BudgetPeriod) -> DailyPlan {
+    DailyPlan::constant(Some(budget(euros, per)))
+}
+
+static IN_ALL: LazyLock<DailyPlan> = LazyLock::new(|| plan(2_000, BudgetPeriod::Total));
+
 /// The first to the tenth, on the morning of the fifth: 100 EUR on each day before.
 fn spend() -> BTreeMap<NaiveDate, i128> {
     (1..=4).map(|n| (day(n), 100 * EUR)).collect()
@@ -25,7 +32,7 @@ fn flight(spend: &BTreeMap<NaiveDate, i128>) -> Flight<'_> {
         starts_on: day(1),
         ends_on: Some(day(10)),
         is_over: false,
-        budget: Some(budget(2_000, BudgetPeriod::Total)),
+        plan: &IN_ALL,
         today: day(5),
         spend: Some(spend),
     }
@@ -40,6 +47,7 @@ fn compares_whole_days_before_today() {
         Pacing {
             days: Some(10),
             elapsed_days: 4,
+            paused_days: 0,
             elapsed_share: Some(400_000),
             remaining_days: Some(6),
             budget_total: Some(2_000 * EUR),
@@ -59,11 +67,11 @@ fn compares_whole_days_before_today() {
 fn exhausted_on_is_the_day_of_the_last_spend() {
     let spend = spend();
     for (euros, on) in [(401, Some(5)), (500, Some(5)), (501, Some(6)), (1_000, Some(10)), (1_001, None)] {
-        let flight = Flight { budget: Some(budget(euros, BudgetPeriod::Total)), ..flight(&spend) };
+        let flight = Flight { plan: &plan(euros, BudgetPeriod::Total), ..flight(&spend) };
         assert_eq!(pacing(&flight).exhausted_on, on.map(day), "{euros}");
     }
     // It is spent already.
-    let flight = Flight { budget: Some(budget(250, BudgetPeriod::Total)), ..flight(&spend) };
+    let flight = Flight { plan: &plan(250, BudgetPeriod::Total), ..flight(&spend) };
     assert_eq!((pacing(&flight).exhausted_on, pacing(&flight).daily_needed), (Some(day(3)), Some(0)));
 }
 
@@ -79,11 +87,11 @@ fn pace_uses_the_last_week() {
 #[test]
 fn daily_budget_needs_no_end() {
     let spend = spend();
-    let with_end = pacing(&Flight { budget: Some(budget(120, BudgetPeriod::Day)), ..flight(&spend) });
+    let with_end = pacing(&Flight { plan: &plan(120, BudgetPeriod::Day), ..flight(&spend) });
     assert_eq!((with_end.budget_total, with_end.expected), (Some(1_200 * EUR), Some(480 * EUR)));
     assert_eq!((with_end.index, with_end.exhausted_on), (Some(833_333), None));
     assert_eq!(with_end.daily_needed, Some(133_333_333));
-    let endless = pacing(&Flight { budget: Some(budget(120, BudgetPeriod::Day)), ends_on: None, ..flight(&spend) });
+    let endless = pacing(&Flight { plan: &plan(120, BudgetPeriod::Day), ends_on: None, ..flight(&spend) });
     assert_eq!((endless.days, endless.budget_total, endless.projected), (None, None, None));
     assert_eq!(
         (endless.expected, endless.index, endless.daily_needed),

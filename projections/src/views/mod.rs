@@ -11,6 +11,7 @@ mod dimensions; // pushed observations by one dimension at a time
 mod insert_hint; // which rows are certainly new
 mod months; // months of tables, made before rows are written
 mod observed; // the campaigns and months of a batch of observations
+mod plan_changes; // the changes of a campaign's budget and state
 mod rollups; // pushed observations, summed
 mod scope_marks; // the last event that touched each scope
 mod source_completions; // when a source reported completeness through an instant
@@ -42,6 +43,7 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "corrections",
         "statements",
         "activity",
+        "plan_changes",
         "scope_marks",
     ],
     views: campaign_model,
@@ -61,6 +63,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(corrections::Corrections::default()),
         Box::new(statements::Statements::default()),
         Box::new(activity::Activity::default()),
+        Box::new(plan_changes::PlanChanges::default()),
         Box::new(scope_marks::ScopeMarks::default()),
     ]
 }

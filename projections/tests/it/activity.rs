@@ -19,8 +19,8 @@ async fn records_actor_and_values_of_each_decision(options: PgPoolOptions, conne
     let (id, when) = (campaign(1), at("2026-11-22T00:00:00Z"));
     log.append(created(id)).await;
     let budget = Some(Budget::total(Money { micros: 7_000_000_000, currency: eur() }));
-    let noted = r#"{"actor": "user:u-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t", "received_at": "r",
-            "reason": "more stock", "note_url": "https://a.example"}"#;
+    let noted = r#"{"actor": "user:u-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t",
+            "received_at": "r", "reason": "more stock", "note_url": "https://a.example"}"#;
     log.append_noted(changed(id, CampaignEvent::CampaignBudgetSet { budget, at: when }), noted).await;
     // Metadata of a shape that nobody writes is no reason to stop.
     log.append_noted(changed(id, CampaignEvent::CampaignLaunched { at: when }), r#"{"actor": 1}"#).await;
@@ -37,25 +37,29 @@ async fn records_actor_and_values_of_each_decision(options: PgPoolOptions, conne
             log.workspace,
             "activity",
             "position, campaign_id, kind, recorded_at AT TIME ZONE 'UTC' AS at, source_id, actor_kind,
-             actor_id, correlation_id, causation_id, traceparent, reason, note_url, CASE WHEN kind <> 'created' THEN to_values END AS to_values"
+             actor_id, correlation_id, causation_id, traceparent, reason, note_url,
+             CASE WHEN kind <> 'created' THEN to_values END AS to_values"
         )
         .await,
         json!([
             {"position": 2, "campaign_id": id.to_string(), "kind": "created", "at": "2026-11-22T00:00:02", "source_id": null,
-             "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": null, "reason": null, "note_url": null,
+             "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": null,
+             "reason": null, "note_url": null,
              "to_values": null},
             {"position": 3, "campaign_id": id.to_string(), "kind": "budget_changed", "at": "2026-11-22T00:00:03",
              "source_id": null, "actor_kind": "user", "actor_id": "u-1", "correlation_id": "c", "causation_id": "d", "traceparent": "t",
              "reason": "more stock", "note_url": "https://a.example",
              "to_values": {"budget": {"amount": {"micros": 7_000_000_000_i64, "currency": "EUR"}, "per": "total"}}},
             {"position": 4, "campaign_id": id.to_string(), "kind": "launched", "at": "2026-11-22T00:00:04", "source_id": null,
-             "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": null, "reason": null, "note_url": null,
+             "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": null,
+             "reason": null, "note_url": null,
              "to_values": {}},
             {"position": 5, "campaign_id": id.to_string(), "kind": "paused", "at": "2026-11-22T00:00:05", "source_id": null,
              "actor_kind": null, "actor_id": null, "correlation_id": null, "causation_id": null, "traceparent": "t",
              "reason": null, "note_url": null, "to_values": {}},
             {"position": 6, "campaign_id": id.to_string(), "kind": "resumed", "at": "2026-11-22T00:00:06", "source_id": null,
-             "actor_kind": "key", "actor_id": "key-1", "correlation_id": null, "causation_id": null, "traceparent": null, "reason": null, "note_url": null,
+             "actor_kind": "key", "actor_id": "key-1", "correlation_id": null, "causation_id": null, "traceparent": null,
+             "reason": null, "note_url": null,
              "to_values": {}},
         ])
     );

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::bucket::{Bucket, Grain};
-use domain::campaign::CampaignEvent;
+use domain::campaign::{CampaignEvent, CampaignState};
 use domain::measure::Measure;
 use domain::observation::ObservationType;
 use domain::source::SourceKind;
@@ -108,6 +108,8 @@ pub(crate) fn happening() -> impl Strategy<Value = TestEvent> {
                 2 => CampaignEvent::CampaignTimeZoneChanged { time_zone: "Asia/Kathmandu".parse().unwrap(), at },
                 3 => CampaignEvent::CampaignBudgetSet { budget: None, at },
                 4 => CampaignEvent::CampaignLaunched { at },
+                5 => CampaignEvent::CampaignArchived { at },
+                6 => CampaignEvent::CampaignUnarchived { state: CampaignState::Draft, at },
                 _ => CampaignEvent::CampaignPaused { at },
             },
         )

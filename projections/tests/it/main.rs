@@ -15,6 +15,7 @@ mod leases; // several projectors on one database
 mod months; // partitions by month: hours and days, months on demand, retention
 mod parked; // events that cannot be applied, and what waits behind them
 mod parked_many; // very many of them
+mod plan_changes; // the changes of a campaign's budget and state
 mod replays; // rebuilding beside the live rows
 mod retention; // what is kept of months, and what a rebuild makes of it
 mod rollbacks; // going back

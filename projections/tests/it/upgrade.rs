@@ -18,6 +18,9 @@ const RENAMED: [(&str, &str); 4] = [
     ("source_cuts", "source_grains"),
 ];
 
+/// Tables of later migrations.
+const LATER: [&str; 1] = ["plan_changes"];
+
 /// As the projector, which owns the epochs.
 async fn execute(pool: &PgPool, sql: &str) {
     let sql = format!("SET ROLE highwater_projector; {sql}; RESET ROLE");
@@ -42,7 +45,7 @@ async fn renames_tables_of_existing_databases(pool: PgPool) {
     sqlx::raw_sql(empty).execute(&pool).await.unwrap();
     let earlier = event_store::MIGRATOR.iter().filter(|migration| migration.version < NAMES).cloned().collect();
     Migrator { migrations: Cow::Owned(earlier), ..Migrator::DEFAULT }.run(&pool).await.unwrap();
-    let old_tables = CAMPAIGN_MODEL.tables.iter().map(|table| {
+    let old_tables = CAMPAIGN_MODEL.tables.iter().filter(|table| !LATER.contains(table)).map(|table| {
         let old = RENAMED.iter().find(|(_, new)| new == table);
         old.map_or(*table, |(old, _)| old)
     });
@@ -91,7 +94,8 @@ async fn renames_tables_of_existing_databases(pool: PgPool) {
     let left: Vec<_> = upgraded.iter().filter(|name| old.iter().any(|word| name.contains(word))).collect();
     assert!(left.is_empty(), "{left:?}");
 
-    assert_eq!(texts(&pool, "SELECT unnest(tables) FROM read.epochs WHERE epoch = 1").await, CAMPAIGN_MODEL.tables);
+    let tables: Vec<_> = CAMPAIGN_MODEL.tables.iter().filter(|table| !LATER.contains(table)).copied().collect();
+    assert_eq!(texts(&pool, "SELECT unnest(tables) FROM read.epochs WHERE epoch = 1").await, tables);
     assert_eq!(
         texts(&pool, "SELECT read.months_before('rollup_15m', 1, '2026-12-01Z')").await,
         ["rollup_15m_e1_202611"]

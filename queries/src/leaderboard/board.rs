@@ -73,6 +73,7 @@ impl LeaderboardSnapshot {
                 detail: "The leaderboard was not refreshed since this workspace was created.".to_owned(),
                 sources: Vec::new(),
                 measures: Vec::new(),
+                spend: None,
             }]);
         }
         let LeaderboardNotes { overlaps, uncut, mixed } = LeaderboardNotes::load(snapshot, query, measures).await?;
@@ -86,6 +87,7 @@ impl LeaderboardSnapshot {
             ),
             sources: Vec::new(),
             measures: vec![query.measure.name()],
+            spend: None,
         }));
         all.sort_unstable();
         Ok(all)
@@ -101,6 +103,7 @@ impl LeaderboardSnapshot {
             ),
             sources: vec![name],
             measures: measures.into_iter().collect(),
+            spend: None,
         })
     }
 }
@@ -164,5 +167,6 @@ fn beyond_retention(kept_from: DateTime<Utc>) -> Warning {
         detail: format!("Numbers before {instant} are no longer kept, or not all of them: what is later counts."),
         sources: Vec::new(),
         measures: Vec::new(),
+        spend: None,
     }
 }

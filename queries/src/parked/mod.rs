@@ -149,6 +149,7 @@ impl Parked {
                 .to_owned(),
             sources: names.into_iter().collect(),
             measures: Vec::new(),
+            spend: None,
         })
     }
 }

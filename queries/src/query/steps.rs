@@ -77,8 +77,8 @@ pub(crate) async fn load(
         (CanonicalQuery::Corrections(query), Prepared::Corrections(range)) => {
             corrections::load(snapshot, query, page()?, version, range).await?.map(Data::Corrections)
         }
-        (CanonicalQuery::Pacing(query), Prepared::Pacing(inputs)) => {
-            pacing::load(snapshot, query.campaign_id, version, *inputs).await?.map(|body| Data::Pacing(Box::new(body)))
+        (CanonicalQuery::Pacing(_), Prepared::Pacing(inputs)) => {
+            pacing::load(snapshot, version, *inputs).await?.map(|body| Data::Pacing(Box::new(body)))
         }
         (CanonicalQuery::Report { query, .. }, Prepared::Report(context)) => {
             report::load(&context, snapshot, query, page()?).await?.map(|report| Data::Report(Box::new(report)))

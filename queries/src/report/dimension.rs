@@ -41,5 +41,6 @@ pub(super) fn of_others(dimension: Dimension, sums: &[Sum], rollup: RollupChoice
         ),
         sources: Vec::new(),
         measures: Vec::new(),
+        spend: None,
     })
 }

@@ -126,8 +126,13 @@ impl RollupChoice {
     /// The warnings about numbers that are not kept.
     pub(crate) fn warnings(self, query: &ReportQuery) -> Vec<Warning> {
         let instant = |bound: RetentionBound| bound.before.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-        let warn =
-            |detail: String| Warning { code: "beyond_retention", detail, sources: Vec::new(), measures: Vec::new() };
+        let warn = |detail: String| Warning {
+            code: "beyond_retention",
+            detail,
+            sources: Vec::new(),
+            measures: Vec::new(),
+            spend: None,
+        };
         let of_sums = self.beyond.map(|bound| {
             warn(format!(
                 "Pushed numbers before {} are no longer kept for these buckets: rows that reach back further hold only \

@@ -49,7 +49,7 @@ pub(crate) fn of_grains(query: &ReportQuery, mismatches: &BTreeSet<GrainMismatch
                  begins, uncut."
             ),
         };
-        Warning { code: "grain_mismatch", detail, sources: vec![source], measures: names(&measures) }
+        Warning { code: "grain_mismatch", detail, sources: vec![source], measures: names(&measures), spend: None }
     });
     warnings.collect()
 }
@@ -66,6 +66,7 @@ pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Opti
         detail: "Amounts of different currencies are never added: by_currency has each of them.".to_owned(),
         sources: Vec::new(),
         measures: measures.into_iter().collect(),
+        spend: None,
     })
 }
 
@@ -90,6 +91,7 @@ pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Ve
                 .to_owned(),
         sources,
         measures: names(&measures),
+        spend: None,
     });
     warnings.collect()
 }
@@ -117,6 +119,7 @@ pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns
         detail: format!("The workspace has no campaign {}.", unknown_campaigns.join(", ")),
         sources: Vec::new(),
         measures: Vec::new(),
+        spend: None,
     });
     sources::unknown_sources(&query.filters.sources(), sources).into_iter().chain(of_campaigns).collect()
 }
@@ -136,6 +139,7 @@ pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &B
         detail: "Reference sources count toward no total; group by source to see them.".to_owned(),
         sources: references,
         measures: Vec::new(),
+        spend: None,
     })
 }
 
@@ -148,6 +152,7 @@ pub(crate) fn of_totals_without(dimension: Dimension, stating: &[&Source]) -> Op
         detail: format!("Pull sources state totals, which name no {dimension}: the filter leaves them out."),
         sources: names,
         measures: Vec::new(),
+        spend: None,
     })
 }
 

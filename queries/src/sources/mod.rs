@@ -167,6 +167,7 @@ pub(crate) fn unknown_sources(names: &BTreeSet<String>, sources: &Sources) -> Op
         detail: "The workspace has no source of this name.".to_owned(),
         sources: unknown,
         measures: Vec::new(),
+        spend: None,
     })
 }
 

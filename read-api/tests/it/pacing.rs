@@ -1,5 +1,6 @@
 //! Whether a campaign spends its budget as its days pass.
 
+use chrono::{DateTime, Utc};
 use domain::bucket::Grain;
 use domain::campaign::{Budget, BudgetPeriod, CampaignEvent};
 use domain::measure::Measure;
@@ -8,6 +9,7 @@ use domain::observation::ObservationType::Spend;
 use domain::source::{SourceKind, SourceRole};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::World;
 use crate::support::given::{
@@ -101,6 +103,7 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
           "currency": "EUR"
         },
         "index": 0.5,
+        "paused_days": 0,
         "projected": {
           "amount": "2500.000000",
           "currency": "EUR"
@@ -184,6 +187,74 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
     }
     "#);
     assert!(reply.header("data-freshness").starts_with("state=live"));
+}
+
+fn decided(event: impl FnOnce(DateTime<Utc>) -> CampaignEvent, when: &str) -> Given {
+    changed(1, event(at(when)))
+}
+
+fn budget_at(euros: i64, per: BudgetPeriod, when: &str) -> Given {
+    let amount = Money { micros: euros * 1_000_000, currency: "EUR".parse().unwrap() };
+    decided(|at| CampaignEvent::CampaignBudgetSet { budget: Some(Budget { amount, per }), at }, when)
+}
+
+/// A campaign of the 6th to the 25th in Berlin with 100 EUR a day, which spent 100 EUR on each day before today.
+async fn running(options: PgPoolOptions, connect: PgConnectOptions) -> World {
+    let mut world = World::new(options, connect).await;
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            flight("2026-11-06", Some("2026-11-25")),
+            budget_at(100, BudgetPeriod::Day, "2026-11-05T09:00:00Z"),
+            decided(|at| CampaignEvent::CampaignLaunched { at }, "2026-11-05T10:00:00Z"),
+            pushing(1, "tracker", "paid_search"),
+        ])
+        .await;
+    world.given((6..22).map(|day| spent(1, &format!("2026-11-{day:02}T10:00:00Z"), 100))).await;
+    world
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn each_day_has_the_budget_that_stood_on_it(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = running(options, connect).await;
+    let held = world.get(&path()).await.ok();
+    assert_eq!((&held.body["data"]["expected"], &held.body["data"]["index"]), (&eur("1600.000000"), &json!(1)));
+    world.given([budget_at(200, BudgetPeriod::Day, "2026-11-22T08:00:00Z")]).await;
+    let raised = world.get_with(&path(), &[("if-none-match", held.etag())]).await.ok();
+    let data = &raised.body["data"];
+    assert_eq!((&data["expected"], &data["index"]), (&eur("1600.000000"), &json!(1)));
+    assert_eq!((&data["budget_total"], &data["daily_needed"]), (&eur("2400.000000"), &eur("200.000000")));
+    // A replay gives the same answer.
+    let stop = CancellationToken::new();
+    projections::replay(&world.projector, "campaign_model", &world.replaying(), &|_| {}, stop).await.unwrap();
+    assert_eq!(&world.get(&path()).await.ok().body["data"], data);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn paused_days_count_nothing_and_their_spend_is_a_warning(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = running(options, connect).await;
+    assert_eq!(world.get(&path()).await.ok().warnings(), Vec::<&str>::new());
+    world
+        .given([
+            decided(|at| CampaignEvent::CampaignPaused { at }, "2026-11-17T12:00:00Z"),
+            decided(|at| CampaignEvent::CampaignResumed { at }, "2026-11-20T12:00:00Z"),
+        ])
+        .await;
+    let reply = world.get(&path()).await.ok();
+    let data = &reply.body["data"];
+    assert_eq!((&data["elapsed_days"], &data["paused_days"]), (&json!(16), &json!(2)));
+    assert_eq!((&data["expected"], &data["index"]), (&eur("1400.000000"), &json!(1.142_857)));
+    assert_eq!(
+        reply.body["meta"]["warnings"],
+        json!([{
+            "code": "spend_while_paused",
+            "detail": "The campaign spent 200.000000 EUR on 2 days on which it was paused, archived or completed all day.",
+            "measures": ["spend"],
+            "campaign_id": campaign(1).to_string(),
+            "amount": eur("200.000000"),
+            "dates": ["2026-11-18", "2026-11-19"]
+        }])
+    );
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -1,0 +1,88 @@
+//! The pacing of one campaign: its spend is a report of its own.
+
+use std::collections::BTreeSet;
+
+use chrono::{Days, NaiveDate};
+use domain::bucket::{Granularity, local_date};
+use domain::measure::Measure;
+use uuid::Uuid;
+
+use super::MODEL;
+use super::body::PacingBody;
+use super::campaign::PacedCampaign;
+use super::spend::Spend;
+use crate::database::snapshot::Snapshot;
+use crate::error::ReadError;
+use crate::probe::Probe;
+use crate::report::filter::Filter;
+use crate::report::query::{DataState, Fill, MeasureColumn, ReportQuery};
+use crate::report::{ReportContext, SnapshotLookups, prepare};
+use crate::result::{ResultMeta, TypedResult};
+use crate::version::Version;
+
+/// The most days before today whose spend counts.
+const MAX_DAYS: u64 = 9_999;
+
+/// What a probe has loaded for pacing.
+pub struct PacingInputs {
+    campaign: PacedCampaign,
+    /// The report of its spend.
+    query: ReportQuery,
+    spend: ReportContext,
+}
+
+pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Probe<PacingInputs>>, ReadError> {
+    let Some(campaign) = PacedCampaign::find(snapshot, id).await? else { return Ok(None) };
+    let query = daily_spend(id, &campaign, local_date(snapshot.now, campaign.zone));
+    let mut shared = SnapshotLookups::load(snapshot).await?;
+    // Its version has the last midnight and holds until the next one, because both are edges of its days.
+    let spend = prepare(snapshot, &mut shared, &query).await?.into_probe(snapshot);
+    Ok(Some(spend.map(|spend| PacingInputs { campaign, query, spend })))
+}
+
+pub(crate) async fn load(
+    snapshot: &mut Snapshot,
+    version: Version,
+    inputs: PacingInputs,
+) -> Result<TypedResult<PacingBody>, ReadError> {
+    let PacingInputs { campaign, query, spend: context } = inputs;
+    let (rows, mut warnings) = context.rows_and_warnings(snapshot, &query).await?;
+    let spend = Spend::of(&rows, &context);
+    let body = campaign.body(&spend, snapshot.now, query.date_to);
+    warnings.extend(campaign.warnings(&spend));
+    warnings.extend(campaign.spend_while_paused(&spend, query.date_to));
+    warnings.sort_unstable();
+    let (time_zone, freshness) = (campaign.zone, Some(context.freshness(snapshot.now)));
+    let meta = ResultMeta { time_zone, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
+    Ok(TypedResult { meta, next_cursor: None, data: body })
+}
+
+impl std::fmt::Debug for PacingInputs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PacingInputs").field("query", &self.query).finish_non_exhaustive()
+    }
+}
+
+/// The report of the spend of every day so far, in the campaign's zone.
+fn daily_spend(id: Uuid, campaign: &PacedCampaign, today: NaiveDate) -> ReportQuery {
+    // A day of another zone may belong to the date before.
+    let first = campaign.first_spent.map(|at| local_date(at, campaign.zone)).and_then(|day| day.pred_opt());
+    let earliest = today.checked_sub_days(Days::new(MAX_DAYS)).unwrap_or(today);
+    let date_from = first.map_or(campaign.starts_on, |first| first.min(campaign.starts_on));
+    ReportQuery {
+        measures: vec![MeasureColumn::Additive(Measure::Spend)],
+        date_from: date_from.min(today).max(earliest),
+        date_to: today,
+        granularity: Granularity::Day,
+        week_start: None,
+        time_zone: campaign.zone,
+        group_by: BTreeSet::new(),
+        filters: Filter::of_campaigns([id]),
+        order_by: Vec::new(),
+        data_state: DataState::All,
+        compare_to: None,
+        fill: Fill::None,
+        totals: false,
+        subtotals: None,
+    }
+}

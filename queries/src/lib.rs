@@ -54,7 +54,7 @@ pub mod campaigns; // many campaigns
 pub mod corrections; // the corrections of one campaign's numbers
 pub mod dashboard; // many reports at one position
 pub mod leaderboard; // campaigns, ranked
-pub mod pacing; // budget and spend of one campaign
+pub mod pacing; // budgets and spend of campaigns
 
 mod query; // all queries: their forms, steps and data
 

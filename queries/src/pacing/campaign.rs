@@ -1,13 +1,14 @@
 //! What pacing needs to know of a campaign, and what it comes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::campaign::{Budget, CampaignState, status};
+use domain::campaign::{Budget, CampaignState, CampaignStatus, status};
+use domain::channel::Channel;
 use domain::decimal::format_millionths;
 use domain::measure::Measure;
 use domain::money::Currency;
-use domain::pacing::{DailyPlan, Flight, Pacing, pacing};
+use domain::pacing::{DailyPlan, Flight, Pacing, PlanChange, pacing};
 use domain::zone::Zone;
 use uuid::Uuid;
 
@@ -17,12 +18,48 @@ use super::spend::Spend;
 use crate::campaign::{BudgetBody, budget};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::report::lookups::states_of;
 use crate::report::value::Value;
 use crate::warning::{CampaignSpend, SpendAmount, Warning};
+
+/// A campaign as its table has it.
+struct CampaignRow {
+    campaign_id: Uuid,
+    name: String,
+    state: String,
+    time_zone: String,
+    currency: String,
+    starts_on: NaiveDate,
+    ends_on: Option<NaiveDate>,
+    starts_at: DateTime<Utc>,
+    budget_micros: Option<i64>,
+    budget_per: Option<String>,
+}
+
+impl CampaignRow {
+    fn with_changes(self, changes: &mut HashMap<Uuid, Vec<PlanChange>>) -> Result<PacedCampaign, ReadError> {
+        let currency = self.currency.parse().map_err(ReadError::corrupt)?;
+        let zone = self.time_zone.parse().map_err(ReadError::corrupt)?;
+        let budget = budget(self.budget_micros, self.budget_per.as_deref(), currency)?;
+        Ok(PacedCampaign {
+            id: self.campaign_id,
+            name: self.name,
+            state: self.state.parse().map_err(ReadError::corrupt)?,
+            zone,
+            currency,
+            starts_on: self.starts_on,
+            ends_on: self.ends_on,
+            starts_at: self.starts_at,
+            budget,
+            plan: plans::plan(changes.remove(&self.campaign_id), zone, budget),
+        })
+    }
+}
 
 /// The properties of a campaign that pacing uses.
 pub(super) struct PacedCampaign {
     pub id: Uuid,
+    pub name: String,
     pub state: CampaignState,
     pub zone: Zone,
     pub currency: Currency,
@@ -32,23 +69,16 @@ pub(super) struct PacedCampaign {
     budget: Option<Budget>,
     /// The plan of its days.
     plan: DailyPlan,
-    /// The first bucket with spend.
-    pub first_spent: Option<DateTime<Utc>>,
 }
 
 impl PacedCampaign {
     pub(super) async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Self>, ReadError> {
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-        let row = sqlx::query!(
-            r#"SELECT state, time_zone, currency, starts_on, ends_on, starts_at, budget_micros, budget_per,
-                      least(
-                          (SELECT min(bucket) FROM read.rollup_15m
-                           WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend'),
-                          (SELECT min(bucket_start) FROM read.statements
-                           WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend'
-                             AND value IS NOT NULL)
-                      ) AS first_spent
-               FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3"#,
+        let row = sqlx::query_as!(
+            CampaignRow,
+            "SELECT campaign_id, name, state, time_zone, currency, starts_on, ends_on, starts_at, budget_micros,
+                    budget_per
+             FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3",
             epoch,
             workspace,
             id,
@@ -56,22 +86,43 @@ impl PacedCampaign {
         .fetch_optional(snapshot.db())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let currency = row.currency.parse().map_err(ReadError::corrupt)?;
-        let zone = row.time_zone.parse().map_err(ReadError::corrupt)?;
-        let budget = budget(row.budget_micros, row.budget_per.as_deref(), currency)?;
-        let changes = plans::of(snapshot, &[id]).await?.remove(&id);
-        Ok(Some(Self {
-            id,
-            state: row.state.parse().map_err(ReadError::corrupt)?,
-            zone,
-            currency,
-            starts_on: row.starts_on,
-            ends_on: row.ends_on,
-            starts_at: row.starts_at,
-            budget,
-            plan: plans::plan(changes, zone, budget),
-            first_spent: row.first_spent,
-        }))
+        let mut changes = plans::of(snapshot, &[id]).await?;
+        row.with_changes(&mut changes).map(Some)
+    }
+
+    /// Those with one of these statuses that run on one of these channels; no status or no channel: any.
+    pub(super) async fn select(
+        snapshot: &mut Snapshot,
+        status: &BTreeSet<CampaignStatus>,
+        channel: &BTreeSet<Channel>,
+    ) -> Result<Vec<Self>, ReadError> {
+        let (epoch, workspace, now) = (snapshot.epoch, snapshot.workspace, snapshot.now);
+        let (states, started, not_started) = states_of(status);
+        let channels: Vec<_> = channel.iter().map(|channel| channel.name().to_owned()).collect();
+        let rows = sqlx::query_as!(
+            CampaignRow,
+            "SELECT campaign_id, name, state, time_zone, currency, starts_on, ends_on, starts_at, budget_micros,
+                    budget_per
+             FROM read.campaigns
+             WHERE epoch = $1 AND workspace = $2
+               AND ($3::boolean OR state = ANY($4) OR state = 'launched'
+                    AND CASE WHEN starts_at <= $5 THEN $6::boolean ELSE $7::boolean END)
+               AND ($8::boolean OR channels && $9)",
+            epoch,
+            workspace,
+            status.is_empty(),
+            &states,
+            now,
+            started,
+            not_started,
+            channel.is_empty(),
+            &channels,
+        )
+        .fetch_all(snapshot.db())
+        .await?;
+        let ids: Vec<_> = rows.iter().map(|row| row.campaign_id).collect();
+        let mut changes = plans::of(snapshot, &ids).await?;
+        rows.into_iter().map(|row| row.with_changes(&mut changes)).collect()
     }
 
     pub(super) fn body(&self, spend: &Spend, now: DateTime<Utc>, today: NaiveDate) -> PacingBody {

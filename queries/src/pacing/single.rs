@@ -1,27 +1,22 @@
 //! The pacing of one campaign: its spend is a report of its own.
 
-use std::collections::BTreeSet;
-
-use chrono::{Days, NaiveDate};
-use domain::bucket::{Granularity, local_date};
-use domain::measure::Measure;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use domain::bucket::local_date;
 use uuid::Uuid;
 
 use super::MODEL;
 use super::body::PacingBody;
 use super::campaign::PacedCampaign;
+use super::query::{MAX_DAYS, spend_query};
 use super::spend::Spend;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::probe::Probe;
 use crate::report::filter::Filter;
-use crate::report::query::{DataState, Fill, MeasureColumn, ReportQuery};
+use crate::report::query::ReportQuery;
 use crate::report::{ReportContext, SnapshotLookups, prepare};
 use crate::result::{ResultMeta, TypedResult};
 use crate::version::Version;
-
-/// The most days before today whose spend counts.
-const MAX_DAYS: u64 = 9_999;
 
 /// What a probe has loaded for pacing.
 pub struct PacingInputs {
@@ -33,7 +28,8 @@ pub struct PacingInputs {
 
 pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Probe<PacingInputs>>, ReadError> {
     let Some(campaign) = PacedCampaign::find(snapshot, id).await? else { return Ok(None) };
-    let query = daily_spend(id, &campaign, local_date(snapshot.now, campaign.zone));
+    let first_spent = first_spent(snapshot, id).await?;
+    let query = daily_spend(&campaign, first_spent, local_date(snapshot.now, campaign.zone));
     let mut shared = SnapshotLookups::load(snapshot).await?;
     // Its version has the last midnight and holds until the next one, because both are edges of its days.
     let spend = prepare(snapshot, &mut shared, &query).await?.into_probe(snapshot);
@@ -64,25 +60,29 @@ impl std::fmt::Debug for PacingInputs {
 }
 
 /// The report of the spend of every day so far, in the campaign's zone.
-fn daily_spend(id: Uuid, campaign: &PacedCampaign, today: NaiveDate) -> ReportQuery {
+fn daily_spend(campaign: &PacedCampaign, first_spent: Option<DateTime<Utc>>, today: NaiveDate) -> ReportQuery {
     // A day of another zone may belong to the date before.
-    let first = campaign.first_spent.map(|at| local_date(at, campaign.zone)).and_then(|day| day.pred_opt());
+    let first = first_spent.map(|at| local_date(at, campaign.zone)).and_then(|day| day.pred_opt());
     let earliest = today.checked_sub_days(Days::new(MAX_DAYS)).unwrap_or(today);
     let date_from = first.map_or(campaign.starts_on, |first| first.min(campaign.starts_on));
-    ReportQuery {
-        measures: vec![MeasureColumn::Additive(Measure::Spend)],
-        date_from: date_from.min(today).max(earliest),
-        date_to: today,
-        granularity: Granularity::Day,
-        week_start: None,
-        time_zone: campaign.zone,
-        group_by: BTreeSet::new(),
-        filters: Filter::of_campaigns([id]),
-        order_by: Vec::new(),
-        data_state: DataState::All,
-        compare_to: None,
-        fill: Fill::None,
-        totals: false,
-        subtotals: None,
-    }
+    spend_query(Filter::of_campaigns([campaign.id]), campaign.zone, (date_from.min(today).max(earliest), today))
+}
+
+/// The start of the first bucket with spend.
+async fn first_spent(snapshot: &mut Snapshot, campaign: Uuid) -> Result<Option<DateTime<Utc>>, ReadError> {
+    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
+    let first = sqlx::query_scalar!(
+        "SELECT least(
+             (SELECT min(bucket) FROM read.rollup_15m
+              WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend'),
+             (SELECT min(bucket_start) FROM read.statements
+              WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3 AND measure = 'spend' AND value IS NOT NULL)
+         )",
+        epoch,
+        workspace,
+        campaign,
+    )
+    .fetch_one(snapshot.db())
+    .await?;
+    Ok(first)
 }

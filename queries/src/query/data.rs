@@ -8,7 +8,7 @@ use crate::corrections::Correction;
 use crate::dashboard::ReportResult;
 use crate::error::ReadError;
 use crate::leaderboard::Leaderboard;
-use crate::pacing::PacingBody;
+use crate::pacing::{CampaignPacing, PacingBody};
 use crate::report::ReportData;
 use crate::result::TypedResult;
 
@@ -23,6 +23,7 @@ pub enum Data {
     Activity(Vec<ActivityEntry>),
     Corrections(Vec<Correction>),
     Pacing(Box<PacingBody>),
+    PacingList(Vec<CampaignPacing>),
     Report(Box<ReportData>),
     Dashboard(BTreeMap<String, ReportResult>),
     Leaderboard(Leaderboard),
@@ -37,6 +38,7 @@ impl Data {
             Self::Activity(entries) => entries.iter().map(ActivityEntry::weight).sum(),
             Self::Corrections(corrections) => corrections.iter().map(Correction::weight).sum(),
             Self::Pacing(_) => size_of::<PacingBody>(),
+            Self::PacingList(campaigns) => campaigns.iter().map(CampaignPacing::weight).sum(),
             Self::Report(report) => report.weight(),
             Self::Dashboard(reports) => {
                 let each = |(name, report): (&String, &ReportResult)| {

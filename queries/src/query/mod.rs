@@ -17,6 +17,7 @@ use crate::dashboard::{DashboardQuery, DashboardRequest};
 use crate::database::defaults::QueryDefaults;
 use crate::error::ReadError;
 use crate::leaderboard::{LeaderboardQuery, LeaderboardRequest};
+use crate::pacing::{PacingListQuery, PacingListRequest};
 use crate::parked::ResourceScope;
 use crate::report::query::ReportQuery;
 use crate::report::{self, Report};
@@ -34,6 +35,7 @@ pub enum Query {
     Activity(ActivityRequest),
     Corrections(CorrectionsRequest),
     Pacing { id: Uuid },
+    PacingList(PacingListRequest),
     Report(Box<Report>),
     Dashboard(DashboardRequest),
     Leaderboard(LeaderboardRequest),
@@ -47,6 +49,7 @@ pub enum CanonicalQuery {
     Activity(CampaignQuery),
     Corrections(CorrectionsQuery),
     Pacing(CampaignQuery),
+    PacingList(PacingListQuery),
     /// `campaign`: the one that it is about, which must exist.
     Report {
         query: ReportQuery,
@@ -66,7 +69,7 @@ impl Query {
             Self::Campaigns(_) | Self::Campaign { .. } => campaign::MODEL,
             Self::Activity(_) => activity::MODEL,
             Self::Corrections(_) => corrections::MODEL,
-            Self::Pacing { .. } => pacing::MODEL,
+            Self::Pacing { .. } | Self::PacingList(_) => pacing::MODEL,
             Self::Report(_) => report::MODEL,
             Self::Dashboard(_) => dashboard::MODEL,
             Self::Leaderboard(_) => leaderboard::MODEL,
@@ -88,7 +91,7 @@ impl Query {
             | Self::Pacing { id } => ResourceScope::numbers([*id]),
             Self::Report(report) => ResourceScope::numbers(report.request.named_campaigns()),
             Self::Dashboard(dashboard) => dashboard.scope(),
-            Self::Leaderboard(_) => ResourceScope::numbers([]),
+            Self::Leaderboard(_) | Self::PacingList(_) => ResourceScope::numbers([]),
         }
     }
 
@@ -109,6 +112,10 @@ impl Query {
                 (CanonicalQuery::Corrections(query), Some(paging))
             }
             Self::Pacing { id } => (CanonicalQuery::Pacing(CampaignQuery { campaign_id: *id }), None),
+            Self::PacingList(request) => {
+                let (query, paging) = request.canonical()?;
+                (CanonicalQuery::PacingList(query), Some(paging))
+            }
             Self::Report(report) => {
                 let (query, paging) = report.canonical(defaults)?;
                 (CanonicalQuery::Report { query, campaign: report.campaign }, Some(paging))
@@ -140,6 +147,7 @@ impl Serialize for CanonicalQuery {
             Self::Campaigns(query) => query.serialize(serializer),
             Self::Campaign(query) | Self::Activity(query) | Self::Pacing(query) => query.serialize(serializer),
             Self::Corrections(query) => query.serialize(serializer),
+            Self::PacingList(query) => query.serialize(serializer),
             Self::Report { query, .. } => query.serialize(serializer),
             Self::Dashboard(query) => query.serialize(serializer),
             Self::Leaderboard(query) => query.serialize(serializer),

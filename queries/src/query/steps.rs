@@ -15,6 +15,7 @@ pub(crate) enum Prepared {
     Activity,
     Corrections(corrections::CorrectionsRange),
     Pacing(Box<pacing::PacingInputs>),
+    PacingList(Box<pacing::PacingListInputs>),
     Report(Box<report::ReportContext>),
     Dashboard(dashboard::DashboardContexts),
     Leaderboard(Box<leaderboard::LeaderboardInputs>),
@@ -39,8 +40,11 @@ pub(crate) async fn probe(
             corrections::probe(snapshot, query).await?.map(|probe| probe.map(Prepared::Corrections))
         }
         CanonicalQuery::Pacing(query) => {
-            let found = pacing::probe(snapshot, query.campaign_id).await?;
+            let found = pacing::single::probe(snapshot, query.campaign_id).await?;
             found.map(|probe| probe.map(|inputs| Prepared::Pacing(Box::new(inputs))))
+        }
+        CanonicalQuery::PacingList(_) => {
+            Some(pacing::list::probe(snapshot).await?.map(|inputs| Prepared::PacingList(Box::new(inputs))))
         }
         CanonicalQuery::Report { query, campaign } => {
             let found = report::probe(snapshot, query, *campaign).await?;
@@ -78,7 +82,10 @@ pub(crate) async fn load(
             corrections::load(snapshot, query, page()?, version, range).await?.map(Data::Corrections)
         }
         (CanonicalQuery::Pacing(_), Prepared::Pacing(inputs)) => {
-            pacing::load(snapshot, version, *inputs).await?.map(|body| Data::Pacing(Box::new(body)))
+            pacing::single::load(snapshot, version, *inputs).await?.map(|body| Data::Pacing(Box::new(body)))
+        }
+        (CanonicalQuery::PacingList(query), Prepared::PacingList(inputs)) => {
+            pacing::list::load(snapshot, query, page()?, version, *inputs).await?.map(Data::PacingList)
         }
         (CanonicalQuery::Report { query, .. }, Prepared::Report(context)) => {
             report::load(&context, snapshot, query, page()?).await?.map(|report| Data::Report(Box::new(report)))
@@ -96,6 +103,7 @@ pub(crate) async fn load(
             | CanonicalQuery::Activity(_)
             | CanonicalQuery::Corrections(_)
             | CanonicalQuery::Pacing(_)
+            | CanonicalQuery::PacingList(_)
             | CanonicalQuery::Report { .. }
             | CanonicalQuery::Dashboard(_)
             | CanonicalQuery::Leaderboard(_),

@@ -80,7 +80,7 @@ impl EpochLimits {
     }
 
     /// The retention of a table, if a range that begins here begins before it.
-    fn beyond(&self, table: &str, start: DateTime<Utc>) -> Option<RetentionBound> {
+    pub(crate) fn beyond(&self, table: &str, start: DateTime<Utc>) -> Option<RetentionBound> {
         let bound = self.kept.iter().find(|(name, _)| name == table).map(|(_, bound)| *bound);
         bound.filter(|bound| start < bound.before)
     }

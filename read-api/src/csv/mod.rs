@@ -1,6 +1,7 @@
 //! Typed results as CSV: the columns follow from the query, and each row is written cell by cell.
 
 mod cells; // lines, cell by cell
+mod pacing; // rows of pacing
 mod report; // rows of reports
 
 use bytes::Bytes;
@@ -58,6 +59,7 @@ impl CsvEncoder {
             CanonicalQuery::Activity(_) => names(&ACTIVITY),
             CanonicalQuery::Corrections(_) => names(&CORRECTIONS),
             CanonicalQuery::Report { query, .. } => report::columns(query),
+            CanonicalQuery::PacingList(_) => pacing::columns(),
             CanonicalQuery::Leaderboard(query) => {
                 let value = number("value", query.measure.unit());
                 names(&["rank", "campaign_id", "campaign"]).into_iter().chain(value).collect()
@@ -78,6 +80,7 @@ impl CsvEncoder {
             }
             (Data::Activity(rows), _) => rows.iter().try_for_each(|row| activity(lines, row)),
             (Data::Corrections(rows), _) => rows.iter().try_for_each(|row| correction(lines, row)),
+            (Data::PacingList(rows), _) => rows.iter().try_for_each(|row| pacing::write(lines, row)),
             (Data::Report(rows), CanonicalQuery::Report { query, .. }) => {
                 rows.rows().try_for_each(|row| report::write(lines, query, &row))
             }

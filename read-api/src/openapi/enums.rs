@@ -12,6 +12,7 @@ use domain::measure::Unit;
 use domain::observation::{Dimension, ObservationType};
 use domain::source::{SourceKind, SourceRole};
 use queries::campaigns::{FIELDS as CAMPAIGN_FIELDS, orders as campaign_orders};
+use queries::pacing::PaceSort;
 use queries::report::query::{DataState, GroupKey, weekday_name};
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterIn, ParameterStyle};
@@ -30,6 +31,8 @@ struct Member {
 /// The values of a parameter with this name: one of them, or several, separated by commas.
 struct ParameterValues {
     name: &'static str,
+    /// The one operation whose parameter it is; `None`: every one that has it.
+    operation: Option<&'static str>,
     is_list: bool,
     values: Vec<String>,
 }
@@ -40,6 +43,12 @@ const WINDOWS: [&str; 2] = ["7d", "30d"];
 /// The states of a projection's epoch.
 const EPOCHS: [&str; 4] = ["live", "building", "standby", "missing"];
 
+impl ParameterValues {
+    fn is_of(&self, parameter: &str, operation: Option<&str>) -> bool {
+        self.name == parameter && self.operation.is_none_or(|own| operation == Some(own))
+    }
+}
+
 /// Adds the values to every matching member and parameter.
 pub(super) fn describe(document: &mut OpenApi) {
     let (members, taken) = (members(), taken());
@@ -49,10 +58,11 @@ pub(super) fn describe(document: &mut OpenApi) {
     }
     let items = document.paths.paths.values_mut();
     for operation in items.flat_map(|item| [&mut item.get, &mut item.post]).flatten() {
+        let id = operation.operation_id.clone();
         for parameter in operation.parameters.iter_mut().flatten() {
             if let RefOr::T(parameter) = parameter
                 && parameter.parameter_in == ParameterIn::Query
-                && let Some(taken) = taken.iter().find(|taken| taken.name == parameter.name)
+                && let Some(taken) = taken.iter().find(|taken| taken.is_of(&parameter.name, id.as_deref()))
             {
                 of_parameter(parameter, taken);
             }
@@ -86,8 +96,10 @@ fn members() -> Vec<Member> {
 
 fn taken() -> Vec<ParameterValues> {
     let texts = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-    let one = |name, values: &[&str]| ParameterValues { name, is_list: false, values: texts(values) };
-    let several = |name, values: &[&str]| ParameterValues { name, is_list: true, values: texts(values) };
+    let one = |name, values: &[&str]| ParameterValues { name, operation: None, is_list: false, values: texts(values) };
+    let several =
+        |name, values: &[&str]| ParameterValues { name, operation: None, is_list: true, values: texts(values) };
+    let sort = |operation, values| ParameterValues { name: "sort", operation: Some(operation), is_list: false, values };
     // An answer about one campaign has no groups by campaign.
     let groups: Vec<_> = groups().filter(|name| *name != GroupKey::Campaign.name()).collect();
     vec![
@@ -97,7 +109,8 @@ fn taken() -> Vec<ParameterValues> {
         one("data_state", &data_states()),
         one("on_timeout", &ON_TIMEOUT),
         one("window", &WINDOWS),
-        ParameterValues { name: "sort", is_list: false, values: campaign_orders() },
+        sort("list_campaigns", campaign_orders()),
+        sort("list_pacing", PaceSort::all()),
         several("status", &CampaignStatus::ALL.map(CampaignStatus::name)),
         several("fields", &CAMPAIGN_FIELDS),
         several("group_by", &groups),

@@ -66,6 +66,8 @@ const EXAMPLES: &[Example] = examples! {
     "list_corrections" JSON "list_corrections.json";
     "list_corrections" CSV "list_corrections.csv";
     "get_pacing" JSON "get_pacing.json";
+    "list_pacing" JSON "list_pacing.json";
+    "list_pacing" CSV "list_pacing.csv";
     "run_report" JSON "report.json";
     "run_report" CSV "report.csv";
     "get_report" JSON "report.json";

@@ -30,6 +30,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(metrics::show))
         .routes(routes!(corrections::list))
         .routes(routes!(pacing::show))
+        .routes(routes!(pacing::list))
         .routes(routes!(reports::post, reports::get))
         .routes(routes!(dashboards::post, dashboards::get))
         .routes(routes!(leaderboard::list))

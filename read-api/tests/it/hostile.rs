@@ -79,6 +79,8 @@ async fn oversized_request_names_its_limit(options: PgPoolOptions, connect: PgCo
         (&metrics, format!("compare_to=1970-01-01/{far}"), "compare_to.date_to"),
         (&metrics, format!("limit={far}"), "limit"),
         ("/v1/leaderboard", format!("measure={list}"), "measure"),
+        ("/v1/pacing", format!("status={list}"), "status"),
+        ("/v1/pacing", "sort=starts_on".to_owned(), "sort"),
         ("/v1/leaderboard", "measure=clicks&window=9999999d".to_owned(), "window"),
     ] {
         let reply = world.get(&format!("{path}?{query}")).await;

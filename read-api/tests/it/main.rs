@@ -19,6 +19,7 @@ mod isolation; // nothing crosses workspaces
 mod leaderboard; // campaigns, ranked
 mod numbers; // sums, roles, currencies, quotients
 mod pacing; // budgets and days
+mod pacing_list; // the pacing of all campaigns
 mod paging; // cursors
 mod parked; // parked events
 mod plans; // every statement uses an index

@@ -172,6 +172,7 @@ async fn document_describes_every_route(options: PgPoolOptions, connect: PgConne
             "/v1/freshness",
             "/v1/leaderboard",
             "/v1/measures",
+            "/v1/pacing",
             "/v1/reports"
         ]
     );

@@ -1,0 +1,38 @@
+//! The report of spend by day, from which pacing takes its version and its freshness.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use domain::bucket::Granularity;
+use domain::measure::Measure;
+use domain::zone::Zone;
+
+use crate::report::filter::Filter;
+use crate::report::query::{DataState, Fill, MeasureColumn, ReportQuery};
+
+/// The most days before today whose spend counts.
+pub(super) const MAX_DAYS: u64 = 9_999;
+
+/// The report of the spend of these days, each by itself.
+pub(super) fn spend_query(
+    filters: Filter,
+    time_zone: Zone,
+    (date_from, date_to): (NaiveDate, NaiveDate),
+) -> ReportQuery {
+    ReportQuery {
+        measures: vec![MeasureColumn::Additive(Measure::Spend)],
+        date_from,
+        date_to,
+        granularity: Granularity::Day,
+        week_start: None,
+        time_zone,
+        group_by: BTreeSet::new(),
+        filters,
+        order_by: Vec::new(),
+        data_state: DataState::All,
+        compare_to: None,
+        fill: Fill::None,
+        totals: false,
+        subtotals: None,
+    }
+}

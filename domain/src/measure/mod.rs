@@ -125,9 +125,9 @@ impl Measure {
             Unit::Credit | Unit::Money | Unit::Ratio => decimal::parse_millionths(text).map(Ok),
         };
         let is_signed = self.may_be_negative();
-        let value = parsed.map_err(|error| match error {
-            decimal::DecimalError::TooLarge { most } if !is_signed => MeasureError::TooLarge { most },
-            error => MeasureError::Decimal(error),
+        let value = parsed.map_err(|error| match (error, is_signed) {
+            (decimal::DecimalError::TooLarge { most }, false) => MeasureError::TooLarge { most },
+            (error, _) => MeasureError::Decimal(error),
         })??;
         if value < 0 && !is_signed { Err(MeasureError::Negative) } else { Ok(value) }
     }

@@ -33,6 +33,11 @@ impl JsonCommand {
         Ok(json::parse(json::text(&self.body)?)?)
     }
 
+    /// The body, checked whole; an empty one says nothing.
+    pub(crate) fn body_or_default<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Problem> {
+        if self.body.trim_ascii().is_empty() { Ok(T::default()) } else { self.body() }
+    }
+
     /// The body of a batch. Its items stay raw text and are checked one by one.
     pub(crate) fn batch<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         Ok(json::parse_envelope(json::text(&self.body)?)?)
@@ -106,6 +111,21 @@ impl StreamingCommand {
     ) -> Result<CommandContext, Problem> {
         auth::authenticate_again(&Authenticator::from_ref(state), &self.bearer).await?.require(Scope::Command)?;
         Ok(CommandContext { received_at: state.commands.now(), idempotency, ..self.context.clone() })
+    }
+}
+
+/// A read of what commands rest on, by a caller who may command.
+#[derive(Debug)]
+pub(crate) struct ReadCommand {
+    pub(crate) context: CommandContext,
+}
+
+impl FromRequest<ApiState> for ReadCommand {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let (_, head) = RequestHead::read(request, state).await?;
+        Ok(Self { context: head.context })
     }
 }
 

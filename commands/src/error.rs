@@ -1,5 +1,6 @@
 //! Errors of commands.
 
+use chrono::{DateTime, Utc};
 use domain::event::DecodeError;
 use domain::source::SourceKind;
 use domain::statement::ReplacementError;
@@ -48,6 +49,18 @@ pub enum CommandError {
         name: String,
         /// The first part in which the two definitions differ.
         field: &'static str,
+    },
+    /// A run is reported as complete through less than an earlier one.
+    #[error("the source is complete through {through} already")]
+    CompletenessMovesBack {
+        /// What it is complete through.
+        through: DateTime<Utc>,
+    },
+    /// Completeness is taken back to an instant that it never reached.
+    #[error("the source is not complete through that instant")]
+    NotCompleteThrough {
+        /// What it is complete through, if anything.
+        through: Option<DateTime<Utc>>,
     },
     /// Another campaign has an external id.
     #[error("the external id {id:?} is taken")]

@@ -20,7 +20,7 @@ pub mod ingest; // observations, statements, syncs
 mod outcome; // the result of a command, as its receipt keeps it
 mod rejection; // rejections by the domain
 mod source_rate; // rate limits of sources
-mod sources; // registration of sources
+mod sources; // registration, changes and ends of sources
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub use error::CommandError;
 pub use outcome::Completed;
 pub use rejection::DomainRejection;
 pub use source_rate::SourceRateLimiter;
-pub use sources::RegisteredSource;
+pub use sources::{RegisteredSource, SourceSnapshot};
 
 /// The most items of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

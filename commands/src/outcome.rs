@@ -20,6 +20,8 @@ pub(crate) enum Outcome {
     Registered(SourceId),
     /// A source with the same definition was registered before.
     AlreadyRegistered(SourceId),
+    /// A source was changed, or was already as asked.
+    SourceChanged(SourceId),
     /// A sync was recorded.
     SyncRecorded,
     /// A batch was processed.

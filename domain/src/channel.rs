@@ -33,10 +33,57 @@ pub struct Channel(String);
 #[error("is not a channel name: lower-case letters, digits and _, starting with a letter, at most 40")]
 pub struct ChannelError;
 
+/// Names that people give to known channels: what is counted under them stands beside the channel that is meant.
+const ALIASES: [(&str, &str); 33] = [
+    ("search", "paid_search"),
+    ("sem", "paid_search"),
+    ("ppc", "paid_search"),
+    ("cpc", "paid_search"),
+    ("google", "paid_search"),
+    ("google_ads", "paid_search"),
+    ("adwords", "paid_search"),
+    ("bing", "paid_search"),
+    ("bing_ads", "paid_search"),
+    ("microsoft_ads", "paid_search"),
+    ("social", "paid_social"),
+    ("facebook", "paid_social"),
+    ("facebook_ads", "paid_social"),
+    ("meta", "paid_social"),
+    ("meta_ads", "paid_social"),
+    ("instagram", "paid_social"),
+    ("linkedin", "paid_social"),
+    ("tiktok", "paid_social"),
+    ("snapchat", "paid_social"),
+    ("pinterest", "paid_social"),
+    ("banner", "display"),
+    ("programmatic", "display"),
+    ("youtube", "video"),
+    ("tv", "video"),
+    ("mail", "email"),
+    ("e_mail", "email"),
+    ("newsletter", "email"),
+    ("mailchimp", "email"),
+    ("text", "sms"),
+    ("affiliates", "affiliate"),
+    ("partner", "affiliate"),
+    ("referrals", "referral"),
+    ("surveys", "survey"),
+];
+
 impl Channel {
     /// The name.
     pub fn name(&self) -> &str {
         &self.0
+    }
+
+    /// The known channel that a custom one looks like: another name or spelling of it.
+    pub fn looks_like(&self) -> Option<&'static str> {
+        if KNOWN.contains(&self.0.as_str()) {
+            return None;
+        }
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == self.0).map(|(_, known)| *known);
+        let letters = |name: &str| name.replace('_', "");
+        alias.or_else(|| KNOWN.into_iter().find(|known| letters(known) == letters(&self.0)))
     }
 }
 
@@ -67,5 +114,23 @@ impl From<Channel> for String {
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn custom_names_of_known_channels_are_recognised() {
+        let looks_like = |name: &str| name.parse::<Channel>().unwrap().looks_like();
+        for (name, known) in
+            [("facebook", "paid_social"), ("paidsearch", "paid_search"), ("organicsocial", "organic_social")]
+        {
+            assert_eq!(looks_like(name), Some(known), "{name}");
+        }
+        assert!(KNOWN.iter().all(|known| looks_like(known).is_none()));
+        assert_eq!(looks_like("podcast"), None);
+        assert!(ALIASES.iter().all(|(_, known)| KNOWN.contains(known)));
     }
 }

@@ -123,6 +123,18 @@ pub async fn find_claims_between(
     Ok(found.into_iter().map(|row| of_kind(row.key, row.owner, row.state)).collect())
 }
 
+/// The claims of a kind that are held in a workspace, by key.
+pub async fn list_claims(pool: &PgPool, workspace: i32, kind: &str) -> Result<Vec<StoredClaim>, sqlx::Error> {
+    sqlx::query_as!(
+        StoredClaim,
+        "SELECT kind, key, owner, state FROM log.claims WHERE workspace = $1 AND kind = $2 ORDER BY key",
+        workspace,
+        kind,
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// Removes the claims of a kind whose keys sort before `key`, in every workspace. It needs the rights of the migrating
 /// user.
 pub async fn remove_claims_before(admin: &PgPool, kind: &str, key: &str) -> Result<(), sqlx::Error> {

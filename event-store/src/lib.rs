@@ -53,7 +53,7 @@ pub use append::{
 };
 pub use appender::{Appender, AppenderConfig};
 pub use claims::{
-    Claim, ClaimEffect, ClaimPrecondition, ClaimRange, StoredClaim, find_claims, find_claims_between,
+    Claim, ClaimEffect, ClaimPrecondition, ClaimRange, StoredClaim, find_claims, find_claims_between, list_claims,
     remove_claims_before,
 };
 pub use codec::{DecodeError, Upcast, UpcastError};

@@ -128,6 +128,19 @@ async fn complete_through_is_the_end_of_the_day_in_the_zone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn earlier_file_reads_days_again_without_moving_completeness_back(pool: PgPool) {
+    let system = start(&pool).await;
+    said(&import(&system, B, &["--complete-through", "2026-01-02"]).await, true);
+    let told = said(&import(&system, A, &["--complete-through", "2026-01-01"]).await, true);
+    assert!(told.contains("only reads days again"), "{told}");
+    projections::catch_up(&pool).await.unwrap();
+    let through: (DateTime<Utc>,) =
+        sqlx::query_as("SELECT max(complete_through) FROM read.source_syncs").fetch_one(&pool).await.unwrap();
+    assert_eq!(through.0, "2026-01-03T00:00:00Z".parse::<DateTime<Utc>>().unwrap());
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn names_bad_lines_and_sends_the_rest(pool: PgPool) {
     let system = start(&pool).await;
     let file = format!("{A}03.01.2026,Ads,Sale,many,\n02.01.2026,Ads,Sale,21,\n");

@@ -1,10 +1,11 @@
 //! Freshness of a workspace now: how far the log is applied in each projection, and how the runs of each source go. It
 //! changes with the clock, so it has no version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use domain::measure::Measure;
+use domain::measure::{Measure, MeasureGroup};
+use domain::source::Horizons;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -99,20 +100,31 @@ pub struct SourceStatusBody {
     pub measure_roles: BTreeMap<Measure, &'static str>,
     pub time_zone: String,
     pub currency: String,
-    /// `ok`, `running`, `late`, `failed` or `never`.
+    /// `ok`, `running`, `late`, `failed`, `never` or `ended`.
     #[schema(value_type = String)]
     pub status: &'static str,
     /// The source is complete up to this instant.
     pub complete_through: Option<DateTime<Utc>>,
     /// The source's numbers are final up to this instant.
     pub final_through: Option<DateTime<Utc>>,
+    /// The same by group: `delivery` (impressions, clicks, spend, video views, sends) and `conversions` (the rest).
+    #[schema(value_type = BTreeMap<String, Option<DateTime<Utc>>>)]
+    pub final_through_by: BTreeMap<&'static str, Option<DateTime<Utc>>>,
+    /// The start of the run that last read numbers whose horizon has passed since: they are final once a later run has
+    /// read them again.
+    pub not_reread_since: Option<DateTime<Utc>>,
+    /// When it ended, if nothing is expected of it from then on.
+    pub ended_at: Option<DateTime<Utc>>,
     /// The grain of its completeness.
     #[schema(value_type = Option<String>)]
     pub grain: Option<&'static str>,
     /// When it becomes late, unless it reports before.
     pub late_at: Option<DateTime<Utc>>,
     pub expected_delay_s: i64,
-    pub restatement_horizon_s: i64,
+    /// For how long after a bucket closes its numbers may still change, in seconds, or as a rule such as `month_end +
+    /// 40d`.
+    #[schema(value_type = Object)]
+    pub horizons: Horizons,
     pub last_started_at: Option<DateTime<Utc>>,
     pub last_completed_at: Option<DateTime<Utc>>,
     pub last_failed_at: Option<DateTime<Utc>>,
@@ -145,10 +157,20 @@ impl ReadModel {
 
 impl SourceStatusBody {
     fn new(source: Source, parked: u64, now: DateTime<Utc>) -> Self {
-        let Source { id, definition, freshness, stated_grains: _, last_position: _, has_data: feeds } = source;
+        let Source { id, definition, freshness, has_data: feeds, .. } = source;
+        let final_through = |measures: &[Measure]| {
+            let measures = measures.iter().copied().collect();
+            freshness.final_through(&measures, now).filter(|_| parked == 0)
+        };
+        let all: BTreeSet<_> = Measure::ALL.iter().copied().collect();
+        // A measure stands for its group, whatever single measures have of their own.
+        let groups = [(MeasureGroup::Delivery, Measure::Spend), (MeasureGroup::Conversions, Measure::Conversions)];
         Self {
             status: freshness.status(now).name(),
-            final_through: freshness.final_through(now).filter(|_| parked == 0),
+            final_through: final_through(Measure::ALL),
+            final_through_by: groups.into_iter().map(|(group, of)| (group.name(), final_through(&[of]))).collect(),
+            not_reread_since: freshness.not_reread_since(&all, (None, now), now),
+            ended_at: freshness.ended_at(),
             late_at: freshness.late_at(),
             source: definition.name,
             source_id: id,
@@ -160,8 +182,8 @@ impl SourceStatusBody {
             currency: definition.currency.into(),
             complete_through: freshness.syncs.complete_through,
             grain: freshness.syncs.grain.map(domain::bucket::Grain::name),
-            expected_delay_s: freshness.expected_delay_s,
-            restatement_horizon_s: freshness.restatement_horizon_s,
+            expected_delay_s: definition.expected_delay_s,
+            horizons: definition.horizons,
             last_started_at: freshness.syncs.last_started_at,
             last_completed_at: freshness.syncs.last_completed_at,
             last_failed_at: freshness.syncs.last_failed_at,

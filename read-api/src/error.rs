@@ -96,11 +96,11 @@ pub(crate) fn problem(error: &ReadError) -> Problem {
         ReadError::Unreadable(why) => Problem::new(INVALID_QUERY).detail(why.to_string()),
         ReadError::NotFound(_) => Problem::not_found(),
         ReadError::UnknownPosition { requested, head } => Problem::new(problems::UNKNOWN_POSITION)
-            .detail(format!("Position {requested} was asked for, and the log's last is {head}."))
+            .detail(format!("Position {requested} is required, and the log's last position is {head}."))
             .extension("asked", *requested)
             .extension("head", *head),
         ReadError::NotYetVisible { requested, applied } => soon(problems::NOT_YET_VISIBLE)
-            .detail(format!("Position {requested} was asked for, and the answer would hold the log up to {applied}."))
+            .detail(format!("Position {requested} is required, and the log is applied up to {applied}."))
             .extension("asked", *requested)
             .extension("applied", *applied),
         ReadError::StalenessBoundUnmet { lag } => soon(problems::STALENESS_BOUND_UNMET)

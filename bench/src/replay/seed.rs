@@ -10,7 +10,7 @@ use domain::catalogue::EventType;
 use domain::catalogue::{OBSERVATIONS_RECORDED, WORKSPACE_OPENED};
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
-use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::workspace::WorkspaceOpened;
 use domain::zone::Zone;
 use domain::{campaign, observation, source, workspace};
@@ -84,10 +84,15 @@ impl Log {
             kind: SourceKind::Push,
             role: SourceRole::Primary,
             measure_roles: BTreeMap::new(),
+            measures: [].into(),
+            platform: None,
             time_zone: Zone::UTC,
             currency,
             expected_delay_s: 300,
-            restatement_horizon_s: 86_400,
+            horizons: Horizons::uniform(Horizon::Seconds(86_400)),
+            complete_after_s: None,
+            expected_from: None,
+            observation_window_s: None,
         };
         let registered = SourceEvent::SourceRegistered { source: SOURCE, definition, at };
         let events = vec![event(registered.kind(), &registered)?];

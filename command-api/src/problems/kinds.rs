@@ -29,6 +29,20 @@ problem_types! {
         r#"{"detail": "The source \"google_ads\" is registered with another currency.",
             "errors": [{"field": "currency", "detail": "differs from what is registered under this name"}]}"#;
 
+    /// A run is reported as complete through less than an earlier one. Completeness never moves back in silence.
+    /// `complete_through` is what the source is complete through. Send `covers` without `complete_through` to say that
+    /// a range was read again, and the status `reopened` to take completeness back.
+    pub(crate) COMPLETENESS_MOVES_BACK = CONFLICT "completeness-would-move-back"
+        "The source is complete through more already"
+        r#"{"detail": "The source is complete through 2026-11-29T00:00:00Z.",
+            "complete_through": "2026-11-29T00:00:00Z",
+            "errors": [{"field": "complete_through", "detail": "lies before what the source said earlier"}]}"#;
+
+    /// Completeness can be taken back only to an instant that the source was complete through.
+    pub(crate) NOT_COMPLETE_THROUGH = UNPROCESSABLE_ENTITY "not-complete-through"
+        "The source is not complete through that"
+        r#"{"errors": [{"field": "complete_through", "detail": "lies after what the source is complete through"}]}"#;
+
     /// Another campaign of the workspace has this external id.
     pub(crate) EXTERNAL_ID_TAKEN = CONFLICT "external-id-taken" "Another campaign has this external id"
         r#"{"detail": "The external id \"1234567890\" belongs to another campaign.",
@@ -80,6 +94,8 @@ type Types = &'static [&'static ProblemType];
 const COMMAND: Types = &[INVALID_IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_FLIGHT, CONCURRENT_CHANGE];
 /// The types of a command on a campaign that exists.
 const CHANGE: Types = &[NOT_FOUND, INVALID_IF_MATCH, VERSION_MISMATCH, rules::CAMPAIGN_ARCHIVED];
+/// The types of what is found by a name in the path.
+const NAMED: Types = &[NOT_FOUND];
 /// The types of a batch.
 const BATCH: Types = &[UNKNOWN_SOURCE, WRONG_SOURCE_KIND, BATCH_SIZE];
 
@@ -94,10 +110,14 @@ problem_responses! {
     pub(crate) LifecycleProblems = COMMAND, CHANGE, rules::OF_STEPS, OF_BODIES;
     /// Problems of registering a source.
     pub(crate) SourceProblems = COMMAND, &[SOURCE_NAME_TAKEN], rules::OF_SOURCES;
+    /// Problems of a command on a registered source.
+    pub(crate) SourceCommandProblems = COMMAND, &[NOT_FOUND], rules::OF_SOURCES, rules::OF_SOURCE_CHANGES;
+    /// Problems of reading a source.
+    pub(crate) ReadSourceProblems = NAMED;
     /// Problems of a batch of observations.
     pub(crate) ObservationProblems = COMMAND, BATCH, &[MIXED_SOURCES];
     /// Problems of a batch of statements.
     pub(crate) StatementProblems = COMMAND, BATCH, &[REPLACEMENT_TOO_LARGE];
     /// Problems of a sync.
-    pub(crate) SyncProblems = COMMAND, &[NOT_FOUND];
+    pub(crate) SyncProblems = COMMAND, &[NOT_FOUND, COMPLETENESS_MOVES_BACK, NOT_COMPLETE_THROUGH];
 }

@@ -6,6 +6,7 @@ pub(crate) mod rules; // the rules of the domain as problem types
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
 use commands::{CommandError, DomainRejection};
 use domain::item::truncate;
 use domain::source::SourceKind;
@@ -64,6 +65,15 @@ impl From<CommandError> for RouteError {
             CommandError::SourceNameTaken { name, field } => Problem::new(kinds::SOURCE_NAME_TAKEN)
                 .detail(format!("The source \"{}\" is registered with another {field}.", truncate(&name)))
                 .field(field, "differs from what is registered under this name"),
+            CommandError::CompletenessMovesBack { through } => Problem::new(kinds::COMPLETENESS_MOVES_BACK)
+                .detail(format!("The source is complete through {}.", instant(through)))
+                .extension("complete_through", instant(through))
+                .field("complete_through", "lies before what the source said earlier"),
+            CommandError::NotCompleteThrough { through } => {
+                let holds = through.map_or_else(|| "nothing yet".to_owned(), instant);
+                Problem::new(kinds::NOT_COMPLETE_THROUGH)
+                    .field("complete_through", format!("lies after what the source is complete through: {holds}"))
+            }
             CommandError::ExternalIdTaken { id } => Problem::new(kinds::EXTERNAL_ID_TAKEN)
                 .detail(format!("The external id \"{}\" belongs to another campaign.", truncate(&id)))
                 .field("external_ids", format!("\"{}\" is taken", truncate(&id))),
@@ -122,6 +132,10 @@ impl From<IfMatchError> for RouteError {
     fn from(error: IfMatchError) -> Self {
         Self(Problem::new(kinds::INVALID_IF_MATCH).field("If-Match", error.to_string()))
     }
+}
+
+fn instant(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 fn key_reused() -> Problem {

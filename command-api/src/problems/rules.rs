@@ -98,10 +98,38 @@ problem_types! {
     pub(crate) EXPECTED_DELAY_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "expected-delay-out-of-range"
         "The expected delay is out of range"
         r#"{"detail": "the expected delay of -1 s lies outside of 0 to 2678400 s, which is 31 days"}"#;
-    /// A restatement horizon is at least 0 and at most 400 days, in seconds.
+    /// A horizon is at least 0 and at most 400 days.
     pub(crate) RESTATEMENT_HORIZON_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "restatement-horizon-out-of-range"
-        "The restatement horizon is out of range"
-        r#"{"detail": "the restatement horizon of -1 s lies outside of 0 to 34560000 s, which is 400 days"}"#;
+        "A restatement horizon is out of range"
+        r#"{"detail": "the horizon -1s of delivery lies outside of 0 to 400 days"}"#;
+    /// The table of platforms is in docs/sources.md. A source of another platform gives its delay and horizons itself.
+    pub(crate) UNKNOWN_PLATFORM = UNPROCESSABLE_ENTITY "unknown-platform" "The platform is not known"
+        r#"{"detail": "the platform is not known; leave it out, and give expected_delay_s and horizons"}"#;
+    /// Only a push source is complete by the clock.
+    pub(crate) COMPLETE_AFTER_OF_PULL = UNPROCESSABLE_ENTITY "complete-after-of-pull"
+        "A pull source is complete when a run says so"
+        r#"{"detail": "complete_after_s belongs to push sources; a pull source is complete when a run says so"}"#;
+    /// A time to completeness is at least 0 and at most 31 days, in seconds.
+    pub(crate) COMPLETE_AFTER_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "complete-after-out-of-range"
+        "The time to completeness is out of range"
+        r#"{"detail": "complete_after_s of -1 s lies outside of 0 to 2678400 s, which is 31 days"}"#;
+    /// Ids of observations are kept for 7 to 90 days, so that is how late a source may send them.
+    pub(crate) OBSERVATION_WINDOW_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "observation-window-out-of-range"
+        "The observation window is out of range"
+        r#"{"detail": "the observation window of 1 s lies outside of 604800 to 7776000 s, which is 7 to 90 days"}"#;
+    /// `expected_from` lies in the years 1970 to 2199.
+    pub(crate) EXPECTED_FROM_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "expected-from-out-of-range"
+        "The expected start is out of range"
+        r#"{"detail": "expected_from must lie in the years 1970 to 2199"}"#;
+    /// Settings change from a date in the years 1970 to 2199 on.
+    pub(crate) FROM_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "from-out-of-range" "The date is out of range"
+        r#"{"detail": "from must lie in the years 1970 to 2199"}"#;
+    /// A source ends at an instant in the years 1970 to 2199.
+    pub(crate) END_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "end-out-of-range" "The end is out of range"
+        r#"{"detail": "at must lie in the years 1970 to 2199"}"#;
+    /// Only a source that has ended can resume.
+    pub(crate) SOURCE_NOT_ENDED = UNPROCESSABLE_ENTITY "source-not-ended" "The source has not ended"
+        r#"{"detail": "the source has not ended, so it cannot resume"}"#;
 }
 
 problem_types! {
@@ -113,6 +141,8 @@ problem_types! {
     CAMPAIGN_EXISTS = UNPROCESSABLE_ENTITY "campaign-exists" "The campaign exists already" "{}";
     /// Not reached: a missing campaign is found before the domain decides.
     CAMPAIGN_NOT_FOUND = UNPROCESSABLE_ENTITY "campaign-not-found" "The campaign does not exist" "{}";
+    /// A command on a source that is not registered finds none.
+    SOURCE_NOT_REGISTERED = UNPROCESSABLE_ENTITY "source-not-registered" "The source is not registered" "{}";
     /// Not reached: another definition of a source is found before the domain decides.
     SOURCE_EXISTS = UNPROCESSABLE_ENTITY "source-exists" "The source is registered already" "{}";
 }
@@ -151,7 +181,18 @@ pub(super) const OF_STEPS: Types = &[
     NOT_ARCHIVED,
 ];
 /// The rules of sources.
-pub(super) const OF_SOURCES: Types = &[INVALID_NAME, EXPECTED_DELAY_OUT_OF_RANGE, RESTATEMENT_HORIZON_OUT_OF_RANGE];
+pub(super) const OF_SOURCES: Types = &[
+    INVALID_NAME,
+    UNKNOWN_PLATFORM,
+    EXPECTED_DELAY_OUT_OF_RANGE,
+    RESTATEMENT_HORIZON_OUT_OF_RANGE,
+    COMPLETE_AFTER_OF_PULL,
+    COMPLETE_AFTER_OUT_OF_RANGE,
+    OBSERVATION_WINDOW_OUT_OF_RANGE,
+    EXPECTED_FROM_OUT_OF_RANGE,
+];
+/// The rules of a registered source.
+pub(super) const OF_SOURCE_CHANGES: Types = &[FROM_OUT_OF_RANGE, END_OUT_OF_RANGE, SOURCE_NOT_ENDED];
 
 /// The problem type of the rule with this code.
 pub(super) fn of_code(code: &str) -> &'static ProblemType {

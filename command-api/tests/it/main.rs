@@ -19,6 +19,7 @@ mod races;
 mod reasons; // why commands were given
 mod replacing; // statements that are taken back
 mod signs; // negative amounts, and bounds
+mod source_life; // changes, ends, completeness
 mod sources;
 mod statements;
 mod syncs;

@@ -27,6 +27,9 @@ async fn document_needs_no_key(pool: PgPool) {
             "/v1/campaigns/{id}/unarchive",
             "/v1/observations",
             "/v1/sources",
+            "/v1/sources/{name}",
+            "/v1/sources/{name}/end",
+            "/v1/sources/{name}/resume",
             "/v1/sources/{name}/syncs",
             "/v1/statements",
         ]
@@ -38,17 +41,22 @@ async fn document_needs_no_key(pool: PgPool) {
         names,
         [
             "archive_campaign",
+            "change_source",
             "complete_campaign",
             "create_campaign",
             "edit_campaign",
+            "end_source",
             "launch_campaign",
+            "list_sources",
             "pause_campaign",
             "record_observations",
             "record_statements",
             "register_source",
             "report_sync",
             "resume_campaign",
+            "resume_source",
             "set_budget",
+            "show_source",
             "unarchive_campaign",
         ]
     );

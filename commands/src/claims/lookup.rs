@@ -8,7 +8,7 @@ use event_store::{Claim, ClaimEffect, ClaimPrecondition, ClaimRange, ItemQuery, 
 use lru::LruCache;
 use sqlx::PgPool;
 
-use super::{CAMPAIGN, CORRECTION, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
+use super::{CAMPAIGN, COMPLETENESS, CORRECTION, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
 
 /// A claim's owner and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl<'a> ClaimReader<'a> {
         for key in missing {
             self.record_seen(key.clone(), None);
         }
-        let kinds = [SOURCE_NAME, CAMPAIGN, EXTERNAL_CAMPAIGN, STATEMENT, STATEMENT_GRAIN, CORRECTION];
+        let kinds = [SOURCE_NAME, COMPLETENESS, CAMPAIGN, EXTERNAL_CAMPAIGN, STATEMENT, STATEMENT_GRAIN, CORRECTION];
         for claim in found {
             if let Some(kind) = kinds.into_iter().find(|kind| *kind == claim.kind) {
                 self.record_seen((kind, claim.key), Some(ClaimValue { owner: claim.owner, state: claim.state }));

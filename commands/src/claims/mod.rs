@@ -2,7 +2,8 @@
 //!
 //! | kind | key | owner | state |
 //! | --- | --- | --- | --- |
-//! | `source_name` | the name | source | its definition |
+//! | `source_name` | the name | source | its definition, how that changed, its version |
+//! | `completeness` | source | source | the instant that it is complete through |
 //! | `campaign` | campaign | campaign | `open`; in older logs also `archived <instant>`, which means the same |
 //! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
 //! | `statement` | `<source>/<series>/<grain>/<zone>/<bucket>/<campaign>` | source | measure -> [value?, stated ms] |
@@ -17,7 +18,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use domain::campaign::{CampaignEvent, ExternalId};
 use domain::ids::CampaignId;
 use event_store::{Claim, ClaimEffect, ClaimPrecondition};
@@ -27,6 +28,7 @@ pub(crate) use lookup::{CachePolicy, ClaimCache, ClaimReader, Key};
 pub(crate) use statement_keys::StatementKeys;
 
 pub(crate) const SOURCE_NAME: &str = "source_name";
+pub(crate) const COMPLETENESS: &str = "completeness";
 pub(crate) const CAMPAIGN: &str = "campaign";
 pub(crate) const EXTERNAL_CAMPAIGN: &str = "external_campaign";
 pub(crate) const STATEMENT: &str = "statement";
@@ -35,6 +37,11 @@ pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
 
 /// The state of a campaign.
 const OPEN: &str = "open";
+
+/// How the claim of a source's completeness writes the instant.
+pub(crate) fn completeness(through: DateTime<Utc>) -> String {
+    through.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
 
 /// The key of an external id. A source's name contains no line feed, so the separator is unambiguous.
 pub(crate) fn external_key(source: Option<&str>, id: &str) -> String {

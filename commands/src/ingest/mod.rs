@@ -10,7 +10,7 @@ pub use crate::batch_result::{BatchResult, ItemResult, ItemStatus};
 pub use observations::{ObservationItem, observation_id};
 pub use statements::StatementItem;
 
-pub(crate) use resolved_refs::ResolvedSource;
+pub(crate) use resolved_refs::{ResolvedSource, SourceState};
 
 use crate::context::CommandContext;
 use crate::error::CommandError;

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate};
-use domain::source::{SourceDefinition, SourceKind};
+use domain::source::{SourceDefinition, SourceDetails, SourceKind};
 use event_store::{Claim, ClaimEffect};
+use serde::{Deserialize, Serialize};
 
 use crate::claims::{self, CAMPAIGN, ClaimReader, EXTERNAL_CAMPAIGN, SOURCE_NAME};
 use crate::error::CommandError;
@@ -14,7 +16,21 @@ use crate::error::CommandError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResolvedSource {
     pub(crate) id: SourceId,
+    /// What it was registered as.
     pub(crate) definition: SourceDefinition,
+    /// The same, with how it changed since.
+    pub(crate) details: SourceDetails,
+    /// The version of its stream.
+    pub(crate) version: i64,
+}
+
+/// What the claim of a source's name keeps.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SourceState {
+    /// The version of its stream.
+    pub(crate) version: i64,
+    #[serde(flatten)]
+    pub(crate) details: SourceDetails,
 }
 
 impl ResolvedSource {
@@ -28,6 +44,10 @@ impl ResolvedSource {
         Self::seen(lookup, name)
     }
 
+    pub(crate) fn of_state(SourceState { version, details }: SourceState) -> Self {
+        Self { id: details.source, definition: details.definition.clone(), details, version }
+    }
+
     /// Rejects a batch of a kind that the source does not send.
     pub(crate) fn require(&self, kind: SourceKind) -> Result<(), CommandError> {
         if self.definition.kind == kind {
@@ -36,12 +56,20 @@ impl ResolvedSource {
         Err(CommandError::WrongSourceKind { name: self.definition.name.clone(), kind: self.definition.kind })
     }
 
+    /// Rejects an item of a time of which nothing is expected: the source had ended.
+    pub(crate) fn check_expected(&self, field: &str, at: DateTime<Utc>) -> Result<(), ItemError> {
+        if !self.details.is_paused_at(at) {
+            return Ok(());
+        }
+        let detail = "lies after the end of this source; POST /v1/sources/{name}/resume brings it back";
+        Err(ItemError::at(ItemErrorCode::SourceEnded, field, detail.to_owned()))
+    }
+
     /// The source that was looked up under this name.
     fn seen(lookup: &ClaimReader<'_>, name: &str) -> Result<Option<Self>, CommandError> {
         let Some(held) = lookup.held(SOURCE_NAME, name) else { return Ok(None) };
-        let id = held.owner.parse().map_err(|_| CommandError::bad_claim(SOURCE_NAME, name))?;
-        let definition = serde_json::from_str(&held.state).map_err(|_| CommandError::bad_claim(SOURCE_NAME, name))?;
-        Ok(Some(Self { id, definition }))
+        let state = serde_json::from_str(&held.state).map_err(|_| CommandError::bad_claim(SOURCE_NAME, name))?;
+        Ok(Some(Self::of_state(state)))
     }
 }
 

@@ -3,46 +3,66 @@
 //! Everything here changes by an event, or by the clock at an instant that [`next_boundary`] gives beforehand. Between
 //! two boundaries nothing changes, so that an answer may be kept until the next one.
 
-mod alignment; // alignment of a source's time with a query's
+mod alignment; // whose days and hours a number is made of
+mod reads; // which buckets were read when
+mod syncs; // what a source has said of its runs
+mod watermarks; // what sources vouch for, and how settled that makes numbers
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use crate::bucket::Grain;
+use crate::bucket::{Grain, day_start};
+use crate::measure::Measure;
+use crate::source::{Horizon, Horizons, SourceDetails, SourceKind};
+use crate::zone::Zone;
 
 pub use alignment::{StatedGrain, ZoneAlignment};
+pub use reads::ReadHistory;
+pub use syncs::{RunRecord, SourceSyncs};
+pub use watermarks::{Watermarks, final_through, first_incomplete, state};
+
+use watermarks::{EndSpan, intersect, unite};
 
 #[cfg(test)]
+mod reread_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod zone_tests;
 
-/// The reports of a source on its runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SourceSyncs {
-    /// When its newest run started.
-    pub last_started_at: Option<DateTime<Utc>>,
-    /// When a run last ended well.
-    pub last_completed_at: Option<DateTime<Utc>>,
-    /// When a run last failed.
-    pub last_failed_at: Option<DateTime<Utc>>,
-    /// The instant through which it is complete.
-    pub complete_through: Option<DateTime<Utc>>,
-    /// The reason of the last failed run.
-    pub failure_reason: Option<String>,
-    /// The steps in which its completeness moves.
-    pub grain: Option<Grain>,
-}
+/// The longest that a horizon or delay reaches is far below this; it stands for the end of time.
+const END_OF_TIME: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
 
 /// The inputs of a source's freshness.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceFreshness {
-    /// How long after a bucket closes its numbers usually arrive.
-    pub expected_delay_s: i64,
-    /// How long after a bucket closes it may still change its numbers.
-    pub restatement_horizon_s: i64,
+    /// Whether it sends what happens. Its numbers settle by the clock. Those of a source that is asked for totals
+    /// settle when they are read again.
+    pub is_push: bool,
+    /// Whose months its horizons count by.
+    pub time_zone: Option<Zone>,
+    /// What is expected of its buckets, by the first instant of which each holds. Sorted; the first has no instant.
+    pub terms: Vec<DeliveryTerms>,
+    /// The times of which nothing is expected, in order: from the first instant of each (`None`: the beginning of time)
+    /// to the first after it (`None`: the end).
+    pub unexpected: Vec<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)>,
     /// Its runs.
     pub syncs: SourceSyncs,
 }
 
-/// The status of a source.
+/// How late a source may be, and for how long it may restate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryTerms {
+    /// The first instant of which they hold; `None` for the first terms.
+    pub from: Option<DateTime<Utc>>,
+    /// How long after a bucket closes its numbers usually arrive.
+    pub expected_delay_s: i64,
+    /// How long after a bucket closes its numbers may still change.
+    pub horizons: Horizons,
+}
+
+/// How a source is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SourceStatus {
     /// Complete as far as expected.
@@ -55,6 +75,8 @@ pub enum SourceStatus {
     Failed,
     /// No run was ever reported.
     Never,
+    /// Nothing is expected of it any more.
+    Ended,
 }
 
 impl SourceStatus {
@@ -66,6 +88,7 @@ impl SourceStatus {
             Self::Late => "late",
             Self::Failed => "failed",
             Self::Never => "never",
+            Self::Ended => "ended",
         }
     }
 }
@@ -75,9 +98,9 @@ impl SourceStatus {
 pub enum Finality {
     /// The bucket is still open.
     Live,
-    /// Closed, but a primary source has not completed past it, or may still restate it.
+    /// Closed, but an expected primary source has not completed past it, or has not read it again after its horizon.
     Provisional,
-    /// Every primary source has completed past it, and its restatement horizon has passed since.
+    /// Every expected primary source has completed past it, and can change it no longer.
     Final,
 }
 
@@ -93,15 +116,51 @@ impl Finality {
 }
 
 impl SourceFreshness {
-    /// The instant from which it is late without a further report. That is one grain after its completeness, plus its
-    /// expected delay, rounded up to a whole second, because versions name boundaries in seconds. A day counts 24 hours
-    /// here, whatever the clock changes.
+    /// What decides how fresh a source is, from what it is and what it has said.
+    pub fn new(details: &SourceDetails, syncs: SourceSyncs) -> Self {
+        let terms = details.timeline().into_iter().map(|(from, definition)| DeliveryTerms {
+            from,
+            expected_delay_s: definition.expected_delay_s,
+            horizons: definition.horizons,
+        });
+        let zone = details.definition.time_zone;
+        let before = details.definition.expected_from.map(|date| (None, Some(day_start(date, zone))));
+        let pauses = details.pauses.iter().map(|pause| (Some(pause.from), pause.until));
+        Self {
+            is_push: details.definition.kind == SourceKind::Push,
+            time_zone: Some(zone),
+            terms: terms.collect(),
+            unexpected: before.into_iter().chain(pauses).collect(),
+            syncs,
+        }
+    }
+}
+
+impl SourceFreshness {
+    /// The terms of the bucket that ends at `end`.
+    fn terms_at(&self, end: DateTime<Utc>) -> Option<&DeliveryTerms> {
+        self.terms.iter().rev().find(|terms| terms.from.is_none_or(|from| from < end))
+    }
+
+    fn zone(&self) -> Zone {
+        self.time_zone.unwrap_or(Zone::UTC)
+    }
+
+    /// The instant from which it is late unless it says more: one grain after what it is complete through, and its
+    /// expected delay, rounded up to a whole second, so that versions, which name boundaries in seconds, tell it apart.
+    /// A day counts 24 hours here, whatever its clocks do.
     pub fn late_at(&self) -> Option<DateTime<Utc>> {
         let step_s = self.syncs.grain.unwrap_or(Grain::QuarterHour).seconds();
-        let complete_through = self.syncs.complete_through?;
+        let complete_through = self.complete_through()?;
+        let delay_s = self.terms_at(complete_through)?.expected_delay_s;
         let whole = complete_through.trunc_subsecs(0);
         let rounding_s = i64::from(whole < complete_through);
-        later(whole, step_s.saturating_add(self.expected_delay_s).saturating_add(rounding_s))
+        later(whole, step_s.saturating_add(delay_s).saturating_add(rounding_s))
+    }
+
+    /// When it ended, if nothing is expected of it from then on.
+    pub fn ended_at(&self) -> Option<DateTime<Utc>> {
+        self.unexpected.iter().find(|(_, until)| until.is_none()).and_then(|(from, _)| *from)
     }
 
     /// Its status.
@@ -110,7 +169,9 @@ impl SourceFreshness {
         let last_ended_at = last_completed_at.max(last_failed_at);
         // `None` is before any instant, so a first run is in progress and a first failure is the last end.
         let underway = last_started_at > last_ended_at;
-        if last_failed_at > last_completed_at && !underway {
+        if self.ended_at().is_some_and(|ended_at| ended_at <= now) {
+            SourceStatus::Ended
+        } else if last_failed_at > last_completed_at && !underway {
             SourceStatus::Failed
         } else if self.late_at().is_some_and(|late_at| now >= late_at) {
             SourceStatus::Late
@@ -123,50 +184,91 @@ impl SourceFreshness {
         }
     }
 
-    /// The instant before which this source's numbers are final. It moves with the clock, so an answer that must not
-    /// change between boundaries uses its [`last_boundary`].
-    pub fn final_through(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        Some(self.syncs.complete_through?.min(earlier(now, self.restatement_horizon_s)?))
+    /// The instant through which everything that is expected of it is there. Where nothing is expected of what follows,
+    /// it is there too.
+    pub fn complete_through(&self) -> Option<DateTime<Utc>> {
+        let skip = |through: Option<DateTime<Utc>>, (from, until): &(Option<DateTime<Utc>>, Option<DateTime<Utc>>)| {
+            if *from <= through { through.max(Some(until.unwrap_or(END_OF_TIME))) } else { through }
+        };
+        self.unexpected.iter().fold(self.syncs.complete_through, skip)
     }
 
-    /// Its watermarks in the time of a query.
-    pub fn watermarks(&self, reckoning: &ZoneAlignment, now: DateTime<Utc>) -> Watermarks {
+    /// The spans of buckets whose numbers of these measures can change no longer, as far as it is complete. For a push
+    /// source they grow with the clock; an answer that must not change between boundaries asks at its
+    /// [`last_boundary`].
+    pub fn final_spans(&self, measures: &BTreeSet<Measure>, now: DateTime<Utc>) -> Vec<EndSpan> {
+        let mut spans: Vec<EndSpan> = Vec::new();
+        let ends = self.terms.iter().skip(1).map(|terms| terms.from).chain([None]);
+        for (terms, until) in self.terms.iter().zip(ends) {
+            let window = [(terms.from, until.unwrap_or(END_OF_TIME))];
+            let of_measures = measures.iter().map(|measure| self.settled(*measure, terms.horizons.of(*measure), now));
+            let settled = of_measures.reduce(|all, of| intersect(&all, &of)).unwrap_or_default();
+            spans.extend(intersect(&window, &settled));
+        }
+        let complete = self.syncs.complete_through.map(|through| (None, through));
+        let spans = intersect(&unite(spans), complete.as_slice());
+        let unexpected = self.unexpected.iter().map(|(from, until)| (*from, until.unwrap_or(END_OF_TIME)));
+        unite(spans.into_iter().chain(unexpected).collect())
+    }
+
+    /// The spans of buckets whose numbers of one measure have settled.
+    fn settled(&self, measure: Measure, horizon: Horizon, now: DateTime<Utc>) -> Vec<EndSpan> {
+        let mut spans = if self.is_push {
+            horizon.settled_through(now, self.zone()).map(|through| (None, through)).into_iter().collect()
+        } else {
+            self.syncs.reads.settled(horizon, self.zone())
+        };
+        spans.extend(self.syncs.final_through.of(measure.group()).map(|through| (None, through)));
+        unite(spans)
+    }
+
+    /// Every bucket that ends up to this instant is final for these measures.
+    pub fn final_through(&self, measures: &BTreeSet<Measure>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let first = self.final_spans(measures, now).into_iter().next();
+        first.map(|(_, through)| through).filter(|through| *through < END_OF_TIME)
+    }
+
+    /// The start of the run that last read the latest number of a range whose horizon has passed, if that number was
+    /// not read again since.
+    pub fn not_reread_since(
+        &self,
+        measures: &BTreeSet<Measure>,
+        (start, end): EndSpan,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        if self.is_push {
+            return None;
+        }
+        let horizons = measures
+            .iter()
+            .filter_map(|measure| self.terms.last()?.horizons.of(*measure).settled_through(now, self.zone()));
+        let passed = horizons.min()?.min(self.syncs.complete_through?).min(end);
+        if start.is_some_and(|start| passed <= start) {
+            return None;
+        }
+        let is_final = |span: &EndSpan| span.0.is_none_or(|from| from < passed) && passed <= span.1;
+        if self.final_spans(measures, now).iter().any(is_final) { None } else { self.syncs.reads.last_read(passed) }
+    }
+
+    /// What it vouches for in the time of a query.
+    pub fn watermarks(
+        &self,
+        reckoning: &ZoneAlignment,
+        measures: &BTreeSet<Measure>,
+        now: DateTime<Utc>,
+    ) -> Watermarks {
+        let told = |instant: DateTime<Utc>| {
+            if instant == END_OF_TIME { instant } else { reckoning.to_query_time(instant) }
+        };
+        let final_spans = self.final_spans(measures, now);
+        let unexpected = self.unexpected.iter().map(|(from, until)| (from.map(told), until.map(told)));
         Watermarks {
-            complete_through: self.syncs.complete_through.map(|through| reckoning.to_query_time(through)),
-            final_through: self.final_through(now).map(|through| reckoning.to_query_time(through)),
-            elapsed_through: reckoning.to_query_time(now),
+            complete_through: self.syncs.complete_through.map(told),
+            unexpected: unexpected.collect(),
+            final_spans: final_spans.into_iter().map(|(from, to)| (from.map(told), told(to))).collect(),
+            elapsed_through: told(now),
         }
     }
-}
-
-/// The watermarks of a source, in the time of a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watermarks {
-    /// The instant through which it is complete.
-    pub complete_through: Option<DateTime<Utc>>,
-    /// The instant through which it is final.
-    pub final_through: Option<DateTime<Utc>>,
-    /// The instant before which all its own days and hours are over.
-    pub elapsed_through: DateTime<Utc>,
-}
-
-/// The finality of a bucket that ends at `end`. Without a primary source it stays provisional.
-pub fn state(end: DateTime<Utc>, now: DateTime<Utc>, primaries: &[Watermarks]) -> Finality {
-    let is_final = |source: &Watermarks| source.final_through.is_some_and(|through| through >= end);
-    if end > now || primaries.iter().any(|source| source.elapsed_through < end) {
-        Finality::Live
-    } else if !primaries.is_empty() && primaries.iter().all(is_final) {
-        Finality::Final
-    } else {
-        Finality::Provisional
-    }
-}
-
-/// The first instant between `start` and `end` whose numbers are incomplete. It moves by reports of sources, never by
-/// the clock.
-pub fn first_incomplete(start: DateTime<Utc>, end: DateTime<Utc>, primaries: &[Watermarks]) -> Option<DateTime<Utc>> {
-    let complete_through = primaries.iter().map(|source| source.complete_through.unwrap_or(start)).min();
-    Some(complete_through.unwrap_or(start).max(start)).filter(|incomplete| *incomplete < end)
 }
 
 /// The last instant up to `now` at which the clock alone may have changed the state of a cell or the status of a
@@ -180,11 +282,14 @@ pub fn last_boundary(
     debug_assert!(cell_ends.is_sorted());
     let last_end_up_to = |limit| cell_ends.get(..cell_ends.partition_point(|end| *end <= limit))?.last().copied();
     let of_sources = sources.iter().flat_map(|source| {
-        let horizon_passed =
-            source.final_through(now).and_then(last_end_up_to).and_then(|end| later(end, source.restatement_horizon_s));
-        [horizon_passed, source.late_transition().filter(|late_at| *late_at <= now)]
+        let passed = source.horizons().filter_map(move |horizon| {
+            // The last cell whose horizon has passed. Its own horizon may differ from the one that it is found by.
+            let through = horizon.settled_through(now, source.zone())?.min(source.syncs.complete_through?);
+            horizon.settles_at(last_end_up_to(through)?, source.zone())
+        });
+        passed.chain(source.transitions()).filter(|boundary| *boundary <= now)
     });
-    of_sources.flatten().chain(last_end_up_to(now)).max()
+    of_sources.chain(last_end_up_to(now)).max()
 }
 
 /// The first instant after `now` at which the clock alone may change the state of a cell or the status of a source.
@@ -197,29 +302,38 @@ pub fn next_boundary(
     debug_assert!(cell_ends.is_sorted());
     let first_end_after = |limit| cell_ends.get(cell_ends.partition_point(|end| *end <= limit)).copied();
     let of_sources = sources.iter().flat_map(|source| {
-        let horizon_passes = earlier(now, source.restatement_horizon_s)
-            .and_then(first_end_after)
-            .filter(|end| source.syncs.complete_through >= Some(*end))
-            .and_then(|end| later(end, source.restatement_horizon_s));
-        [horizon_passes, source.late_transition().filter(|late_at| *late_at > now)]
+        let passes = source.horizons().filter_map(move |horizon| {
+            let end = first_end_after(horizon.settled_through(now, source.zone())?)?;
+            if source.syncs.complete_through < Some(end) {
+                return None;
+            }
+            horizon.settles_at(end, source.zone())
+        });
+        passes.chain(source.transitions()).filter(|boundary| *boundary > now)
     });
-    of_sources.flatten().chain(first_end_after(now)).min()
-}
-
-/// Whether a change came after its number was final: the horizon had passed and the source had completed past the
-/// bucket, both at or before the change.
-pub fn restated_after_final(
-    end: DateTime<Utc>,
-    horizon_s: i64,
-    changed_at: DateTime<Utc>,
-    first_completed_past_end: Option<DateTime<Utc>>,
-) -> bool {
-    let horizon_had_passed = later(end, horizon_s).is_some_and(|passes| changed_at >= passes);
-    horizon_had_passed && first_completed_past_end.is_some_and(|completed_at| completed_at <= changed_at)
+    of_sources.chain(first_end_after(now)).min()
 }
 
 impl SourceFreshness {
-    /// The instant at which the clock makes it late. A failed source stays failed.
+    /// When the numbers of these measures settle of the bucket that ends at `end`. `None` past the end of time.
+    pub fn settles_at(&self, measures: &BTreeSet<Measure>, end: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let horizons = &self.terms_at(end)?.horizons;
+        let instants = measures.iter().map(|measure| horizons.of(*measure).settles_at(end, self.zone()));
+        instants.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Every horizon that any of its numbers has.
+    fn horizons(&self) -> impl Iterator<Item = Horizon> {
+        self.terms.iter().flat_map(|terms| terms.horizons.by_member().map(|(_, horizon)| horizon))
+    }
+
+    /// When the clock makes it late, begins other terms, and ends it.
+    fn transitions(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        let terms = self.terms.iter().filter_map(|terms| terms.from);
+        self.late_transition().into_iter().chain(terms).chain(self.ended_at())
+    }
+
+    /// When the clock makes it late, unless it failed or has ended.
     fn late_transition(&self) -> Option<DateTime<Utc>> {
         self.late_at().filter(|late_at| self.status(*late_at) == SourceStatus::Late)
     }
@@ -228,8 +342,4 @@ impl SourceFreshness {
 /// `None` past the representable time, which never comes.
 fn later(instant: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
     instant.checked_add_signed(TimeDelta::try_seconds(seconds)?)
-}
-
-fn earlier(instant: DateTime<Utc>, seconds: i64) -> Option<DateTime<Utc>> {
-    instant.checked_sub_signed(TimeDelta::try_seconds(seconds)?)
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::bucket::{Granularity, day_start, local_date};
+use crate::bucket::Granularity;
 use crate::zone::Zone;
 
 /// An instant, in minutes of some day.
@@ -9,10 +9,11 @@ fn minute(minutes: i64) -> DateTime<Utc> {
     "2026-11-21T00:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
 }
 
+/// A push source with these runs, a delay of half an hour and horizons of two hours.
 fn runs(started: Option<i64>, completed: Option<i64>, failed: Option<i64>, through: Option<i64>) -> SourceFreshness {
     SourceFreshness {
-        expected_delay_s: 30 * 60,
-        restatement_horizon_s: 120 * 60,
+        is_push: true,
+        terms: vec![terms(30, 120)],
         syncs: SourceSyncs {
             last_started_at: started.map(minute),
             last_completed_at: completed.map(minute),
@@ -20,8 +21,23 @@ fn runs(started: Option<i64>, completed: Option<i64>, failed: Option<i64>, throu
             complete_through: through.map(minute),
             failure_reason: failed.map(|_| "quota exceeded".to_owned()),
             grain: Some(Grain::QuarterHour),
+            ..SourceSyncs::default()
         },
+        ..SourceFreshness::default()
     }
+}
+
+/// Terms from the beginning of time, in minutes.
+pub(super) fn terms(delay: i64, horizon: i64) -> DeliveryTerms {
+    DeliveryTerms {
+        from: None,
+        expected_delay_s: delay * 60,
+        horizons: Horizons::uniform(Horizon::Seconds(horizon * 60)),
+    }
+}
+
+pub(super) fn spend() -> BTreeSet<Measure> {
+    BTreeSet::from([Measure::Spend])
 }
 
 fn never() -> SourceFreshness {
@@ -30,11 +46,17 @@ fn never() -> SourceFreshness {
 
 /// The state of a bucket that ends at this minute, at another, where all sources have the query's time.
 fn state_at(end: i64, now: i64, primaries: &[&SourceFreshness]) -> Finality {
-    state(minute(end), minute(now), &vouched(now, primaries))
+    state_of((end - 15, end), now, primaries)
+}
+
+/// The state of a range between two minutes.
+fn state_of((start, end): (i64, i64), now: i64, primaries: &[&SourceFreshness]) -> Finality {
+    let vouched = vouched(now, primaries);
+    state((minute(start), minute(end)), minute(now), &vouched.iter().collect::<Vec<_>>())
 }
 
 fn vouched(now: i64, sources: &[&SourceFreshness]) -> Vec<Watermarks> {
-    sources.iter().map(|source| source.watermarks(&shared(), minute(now))).collect()
+    sources.iter().map(|source| source.watermarks(&shared(), &spend(), minute(now))).collect()
 }
 
 /// That of a source whose time is the query's.
@@ -151,8 +173,8 @@ fn finality_follows_the_clock_and_the_primary_source() {
 
 #[test]
 fn finality_waits_for_every_primary_source() {
-    let quick = SourceFreshness { restatement_horizon_s: 0, ..runs(None, Some(62), None, Some(60)) };
-    let slow = SourceFreshness { restatement_horizon_s: 600 * 60, ..runs(None, Some(62), None, Some(60)) };
+    let quick = SourceFreshness { terms: vec![terms(30, 0)], ..runs(None, Some(62), None, Some(60)) };
+    let slow = SourceFreshness { terms: vec![terms(30, 600)], ..runs(None, Some(62), None, Some(60)) };
     assert_eq!(state_at(60, 60, &[&quick]), Finality::Final);
     assert_eq!(state_at(60, 659, &[&quick, &slow]), Finality::Provisional);
     assert_eq!(state_at(60, 660, &[&quick, &slow]), Finality::Final);
@@ -164,9 +186,9 @@ fn finality_waits_for_every_primary_source() {
 #[test]
 fn final_through_is_the_earlier_of_watermark_and_horizon() {
     let source = runs(None, Some(62), None, Some(60));
-    assert_eq!(source.final_through(minute(150)), Some(minute(30)));
-    assert_eq!(source.final_through(minute(500)), Some(minute(60)));
-    assert_eq!(never().final_through(minute(500)), None);
+    assert_eq!(source.final_through(&spend(), minute(150)), Some(minute(30)));
+    assert_eq!(source.final_through(&spend(), minute(500)), Some(minute(60)));
+    assert_eq!(never().final_through(&spend(), minute(500)), None);
 }
 
 #[test]
@@ -174,7 +196,8 @@ fn first_incomplete_follows_the_slowest_primary_source() {
     let at_30 = runs(None, Some(31), None, Some(30));
     let at_60 = runs(None, Some(61), None, Some(60));
     let incomplete = |start, end, primaries: &[&SourceFreshness]| {
-        first_incomplete(minute(start), minute(end), &vouched(1_000, primaries))
+        let vouched = vouched(1_000, primaries);
+        first_incomplete((minute(start), minute(end)), &vouched.iter().collect::<Vec<_>>())
     };
     assert_eq!(incomplete(0, 90, &[&at_60]), Some(minute(60)));
     assert_eq!(incomplete(0, 90, &[&at_30, &at_60]), Some(minute(30)));
@@ -209,29 +232,19 @@ fn boundaries_are_cell_ends_horizons_and_deadlines() {
 }
 
 #[test]
-fn flags_a_change_only_after_finality() {
-    let flagged = |changed_at, completed: Option<i64>| {
-        restated_after_final(minute(60), 120 * 60, minute(changed_at), completed.map(minute))
-    };
-    assert!(flagged(180, Some(62)));
-    assert!(flagged(180, Some(180)));
-    assert!(!flagged(179, Some(62)));
-    assert!(!flagged(500, Some(501)));
-    assert!(!flagged(500, None));
-}
-
-#[test]
 fn largest_instants_do_not_panic() {
     let mut source = runs(None, Some(62), None, None);
     source.syncs.complete_through = Some(DateTime::<Utc>::MAX_UTC);
-    source.restatement_horizon_s = i64::MAX;
-    source.expected_delay_s = i64::MAX;
+    source.terms = vec![DeliveryTerms {
+        from: None,
+        expected_delay_s: i64::MAX,
+        horizons: Horizons::uniform(Horizon::Seconds(i64::MAX)),
+    }];
     assert_eq!(source.late_at(), None);
     check_status(&source, 100, SourceStatus::Ok);
-    assert_eq!(source.final_through(minute(100)), None);
+    assert_eq!(source.final_through(&spend(), minute(100)), None);
     assert_eq!(state_at(60, 100, &[&source]), Finality::Provisional);
     assert_eq!(next_boundary(minute(0), &[minute(60)], &[&source]), Some(minute(60)));
-    assert!(!restated_after_final(minute(60), i64::MAX, minute(100), Some(minute(62))));
 }
 
 fn any_source() -> impl Strategy<Value = SourceFreshness> {
@@ -241,8 +254,7 @@ fn any_source() -> impl Strategy<Value = SourceFreshness> {
         |(started, completed, failed, through, grain, delay, horizon)| {
             let mut source = runs(started, completed, failed, through);
             source.syncs.grain = grain;
-            source.expected_delay_s = delay * 60;
-            source.restatement_horizon_s = horizon * 60;
+            source.terms = vec![terms(delay, horizon)];
             source
         },
     )
@@ -266,6 +278,22 @@ proptest! {
     }
 
     #[test]
+    fn wider_question_is_never_more_settled(
+        sources in prop::collection::vec((any_source(), any::<bool>()), 1..5),
+        (start, length) in (0_i64..500, 15_i64..200),
+        more in 0_i64..200,
+        now in 0_i64..2_500,
+    ) {
+        let all: Vec<_> = sources.iter().map(|(source, _)| source).collect();
+        let some: Vec<_> = sources.iter().filter(|(_, is_admitted)| *is_admitted).map(|(source, _)| source).collect();
+        let range = (start, start + length);
+        // Where nobody is expected, nobody vouches.
+        prop_assume!(!some.is_empty());
+        prop_assert!(state_of(range, now, &all) <= state_of(range, now, &some));
+        prop_assert!(state_of((start, start + length + more), now, &all) <= state_of(range, now, &all));
+    }
+
+    #[test]
     fn states_change_only_at_boundaries(
         sources in prop::collection::vec((any_source(), any::<bool>()), 0..4),
         ends in any_ends(),
@@ -284,10 +312,12 @@ proptest! {
         let within = |part: f64| from + TimeDelta::seconds(((to - from).num_seconds() as f64 * part) as i64);
         let seen = |instant: DateTime<Utc>| {
             let vouched: Vec<_> =
-                primaries.iter().map(|source| source.watermarks(&shared(), instant)).collect();
-            let states: Vec<_> = ends.iter().map(|end| state(*end, instant, &vouched)).collect();
+                primaries.iter().map(|source| source.watermarks(&shared(), &spend(), instant)).collect();
+            let vouched: Vec<_> = vouched.iter().collect();
+            let states: Vec<_> =
+                ends.iter().map(|end| state((*end - TimeDelta::minutes(15), *end), instant, &vouched)).collect();
             let statuses: Vec<_> = all.iter().map(|source| source.status(instant)).collect();
-            let incomplete = first_incomplete(minute(0), minute(600), &vouched);
+            let incomplete = first_incomplete((minute(0), minute(600)), &vouched);
             let boundaries = (last_boundary(instant, &ends, &all), next_boundary(instant, &ends, &all));
             (states, statuses, incomplete, boundaries)
         };
@@ -296,88 +326,5 @@ proptest! {
         if let Some(next) = next {
             prop_assert_eq!(last_boundary(next, &ends, &all), Some(next));
         }
-    }
-}
-
-fn zone(name: &str) -> Zone {
-    name.parse().unwrap()
-}
-
-/// A source that states days of a zone and nothing else, of a query by day in another.
-fn days_of(source: &str, query: &str) -> ZoneAlignment {
-    let cuts = [StatedGrain { grain: Grain::Day, time_zone: zone(source) }];
-    ZoneAlignment::new(&cuts, false, Granularity::Day, zone(query))
-}
-
-fn at(text: &str) -> DateTime<Utc> {
-    text.parse().unwrap()
-}
-
-#[test]
-fn day_of_another_zone_is_final_when_it_ends_there() {
-    let source = SourceFreshness {
-        restatement_horizon_s: 0,
-        syncs: SourceSyncs { complete_through: Some(at("2026-11-22T21:33:00Z")), ..SourceSyncs::default() },
-        ..SourceFreshness::default()
-    };
-    // Auckland's 22nd ended at 11:00Z; that of UTC, which is told under this date, is still on.
-    let (auckland, end) = (days_of("UTC", "Pacific/Auckland"), at("2026-11-22T11:00:00Z"));
-    let vouched = source.watermarks(&auckland, at("2026-11-22T21:33:00Z"));
-    assert_eq!(state(end, at("2026-11-22T21:33:00Z"), &[vouched]), Finality::Live);
-    assert_eq!(first_incomplete(at("2026-11-21T11:00:00Z"), end, &[vouched]), Some(at("2026-11-21T11:00:00Z")));
-    assert_eq!(auckland.to_source_time(end), at("2026-11-23T00:00:00Z"));
-    let past = at("2026-11-23T00:00:00Z");
-    assert_eq!(state(end, past, &[source.watermarks(&auckland, past)]), Finality::Provisional);
-
-    // New York's 12th ends at 05:00Z on the 13th; the source's word ends with its own 12th, and is enough.
-    let (new_york, end) = (days_of("UTC", "America/New_York"), at("2026-11-13T05:00:00Z"));
-    let mut said = source.clone();
-    said.syncs.complete_through = Some(at("2026-11-13T00:00:00Z"));
-    assert_eq!(
-        state(end, at("2026-11-13T06:00:00Z"), &[said.watermarks(&new_york, at("2026-11-13T06:00:00Z"))]),
-        Finality::Final
-    );
-    // Beside days it also pushes, and its word says nothing of the five hours that are missing.
-    let cuts = [StatedGrain { grain: Grain::Day, time_zone: Zone::UTC }];
-    let both = ZoneAlignment::new(&cuts, true, Granularity::Day, zone("America/New_York"));
-    let vouched = said.watermarks(&both, at("2026-11-13T06:00:00Z"));
-    assert_eq!(state(end, at("2026-11-13T06:00:00Z"), &[vouched]), Finality::Provisional);
-}
-
-#[test]
-fn aligns_hours_of_zones_with_other_offsets() {
-    let hours = |granularity, query| {
-        let cuts = [StatedGrain { grain: Grain::Hour, time_zone: Zone::UTC }];
-        ZoneAlignment::new(&cuts, false, granularity, zone(query))
-    };
-    let kathmandu = |granularity| hours(granularity, "Asia/Kathmandu");
-    // The day ends at 18:15Z; the hour that began within it, at 19:00Z.
-    assert_eq!(kathmandu(Granularity::Day).to_source_time(at("2026-11-21T18:15:00Z")), at("2026-11-21T19:00:00Z"));
-    assert_eq!(kathmandu(Granularity::Day).to_query_time(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:00:00Z"));
-    // They are in no quarter.
-    assert_eq!(
-        kathmandu(Granularity::QuarterHour).to_source_time(at("2026-11-21T18:15:00Z")),
-        at("2026-11-21T18:15:00Z")
-    );
-    let berlin = hours(Granularity::Day, "Europe/Berlin");
-    assert_eq!(berlin.to_query_time(at("2026-11-21T18:59:00Z")), at("2026-11-21T18:59:00Z"));
-}
-
-proptest! {
-    #[test]
-    fn source_time_is_the_inverse_of_query_time(
-        source in prop::sample::select(vec!["UTC", "Pacific/Auckland", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"]),
-        query in prop::sample::select(vec!["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia"]),
-        grain in prop::sample::select(vec![Grain::Day, Grain::Hour]),
-        // Around a change of clocks, and around a date that Apia skipped.
-        day in prop_oneof![20_387_i64..20_395, 15_335_i64..15_341],
-        minutes in -3_000_i64..3_000,
-    ) {
-        let noon = DateTime::from_timestamp(day * 86_400 + 43_200, 0).unwrap();
-        let (cuts, query) = ([StatedGrain { grain, time_zone: zone(source) }], zone(query));
-        let reckoning = ZoneAlignment::new(&cuts, false, Granularity::Day, query);
-        let edge = day_start(local_date(noon, query), query);
-        let instant = noon + TimeDelta::minutes(minutes);
-        prop_assert_eq!(edge <= reckoning.to_query_time(instant), reckoning.to_source_time(edge) <= instant);
     }
 }

@@ -32,6 +32,8 @@ item_error_codes! {
     BadCampaign,
     /// The workspace has no campaign with that id.
     UnknownCampaign,
+    /// Of a time after the end of its source.
+    SourceEnded,
     /// No observation type has this name.
     UnknownType,
     /// The text is not an instant.

@@ -112,7 +112,34 @@ measures! {
     MachineOpens "machine_opens" Count "Messages that a machine opened, as the provider marks them.",
 }
 
+/// The clock by which the numbers of a measure settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MeasureGroup {
+    /// What was shown, sent and spent: it settles within days.
+    Delivery,
+    /// What came of it: it settles when the attribution window has passed.
+    Conversions,
+}
+
+impl MeasureGroup {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Conversions => "conversions",
+        }
+    }
+}
+
 impl Measure {
+    /// The clock by which its numbers settle.
+    pub fn group(self) -> MeasureGroup {
+        match self {
+            Self::Impressions | Self::Clicks | Self::Spend | Self::VideoViews | Self::Sends => MeasureGroup::Delivery,
+            _ => MeasureGroup::Conversions,
+        }
+    }
+
     /// Whether a value may be below zero: platforms credit spend, and take conversions and revenue back on a later day.
     pub fn may_be_negative(self) -> bool {
         matches!(self, Self::Spend | Self::Revenue | Self::Conversions)

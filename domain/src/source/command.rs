@@ -1,8 +1,9 @@
 //! The commands of a source.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
-use super::event::SourceDefinition;
+use super::change::SourceChange;
+use super::definition::SourceDefinition;
 use crate::ids::SourceId;
 
 /// A command to a source. `at` is the time of the command.
@@ -15,6 +16,29 @@ pub enum SourceCommand {
         /// Its definition.
         definition: SourceDefinition,
         /// The time of the command.
+        at: DateTime<Utc>,
+    },
+    /// Change settings for buckets from a date on.
+    Change {
+        /// The settings.
+        change: SourceChange,
+        /// The first local date of which they hold; left out: the date of the command.
+        from: Option<NaiveDate>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// End it.
+    End {
+        /// The first instant of which nothing is expected; left out: the instant of the command.
+        ends_at: Option<DateTime<Utc>>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// Bring it back.
+    Resume {
+        /// The first local date of which something is expected again; left out: the date of the command.
+        from: Option<NaiveDate>,
+        /// When.
         at: DateTime<Utc>,
     },
 }

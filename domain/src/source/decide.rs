@@ -1,26 +1,69 @@
 //! The rules of a source: a state and a command give events or a broken rule.
 
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::change::SourceChange;
 use super::command::SourceCommand;
+use super::definition::{SourceDefinition, SourceKind};
 use super::error::SourceError;
-use super::event::{SourceDefinition, SourceEvent};
-use super::state::Source;
+use super::event::SourceEvent;
+use super::platform::Platform;
+use super::state::{DatedChange, Source, SourceDetails};
+use crate::bucket::{day_start, is_in_range, local_date};
 use crate::text::{TextError, check_line};
 
 const DAY_S: i64 = 86_400;
 const MAX_NAME_LENGTH: usize = 100;
 const MAX_EXPECTED_DELAY_S: i64 = 31 * DAY_S;
-const MAX_RESTATEMENT_HORIZON_S: i64 = 400 * DAY_S;
 const MIN_OBSERVATION_WINDOW_S: i64 = 7 * DAY_S;
 /// The longest window in which any source may send observations, in days. Their ids are kept for as long.
 pub const MAX_OBSERVATION_WINDOW_DAYS: u32 = 90;
+const MAX_OBSERVATION_WINDOW_S: i64 = MAX_OBSERVATION_WINDOW_DAYS as i64 * DAY_S;
 
 /// Decides on a command. No events means that the source already has this definition.
 pub fn decide(source: &Source, command: SourceCommand) -> Result<Vec<SourceEvent>, SourceError> {
-    let SourceCommand::Register { source: id, definition, at } = command;
-    let definition = normalise(definition);
+    match (&source.details, command) {
+        (registered, SourceCommand::Register { source, definition, at }) => {
+            register(registered.as_ref(), source, definition, at)
+        }
+        (None, _) => Err(SourceError::NotRegistered),
+        (Some(details), SourceCommand::Change { change, from, at }) => {
+            let from = from.unwrap_or_else(|| local_date(at, details.definition.time_zone));
+            self::change(details, change, from, at)
+        }
+        (Some(details), SourceCommand::End { ends_at, at }) => {
+            let ends_at = ends_at.unwrap_or(at);
+            if !is_in_range(ends_at.date_naive()) {
+                return Err(SourceError::EndOutOfRange);
+            }
+            let is_so = details.ended_at() == Some(ends_at);
+            let event = SourceEvent::SourceEnded { source: details.source, ends_at, at };
+            Ok(if is_so { Vec::new() } else { vec![event] })
+        }
+        (Some(details), SourceCommand::Resume { from, at }) => {
+            let from = from.unwrap_or_else(|| local_date(at, details.definition.time_zone));
+            check_date(from)?;
+            if details.ended_at().is_none() {
+                return Err(SourceError::NotEnded);
+            }
+            let resumes_at = day_start(from, details.definition.time_zone);
+            Ok(vec![SourceEvent::SourceResumed { source: details.source, resumes_at, at }])
+        }
+    }
+}
+
+fn register(
+    registered: Option<&SourceDetails>,
+    source: crate::ids::SourceId,
+    mut definition: SourceDefinition,
+    at: DateTime<Utc>,
+) -> Result<Vec<SourceEvent>, SourceError> {
+    definition.normalise();
     check(&definition)?;
-    match &source.details {
-        None => Ok(vec![SourceEvent::SourceRegistered { source: id, definition, at }]),
+    match registered {
+        None => Ok(vec![SourceEvent::SourceRegistered { source, definition, at }]),
+        // The definition of today, too: whoever registers at each start need not know that it was changed.
+        Some(details) if details.definition_at(at) == definition => Ok(Vec::new()),
         Some(details) => match difference(&details.definition, &definition) {
             None => Ok(Vec::new()),
             Some(field) => Err(SourceError::ConflictingDefinition { field }),
@@ -28,10 +71,29 @@ pub fn decide(source: &Source, command: SourceCommand) -> Result<Vec<SourceEvent
     }
 }
 
-/// How far back, in seconds, the source may send observations. It is the restatement horizon, at least 7 days, which
-/// late deliveries need, and at most [`MAX_OBSERVATION_WINDOW_DAYS`].
+fn change(
+    details: &SourceDetails,
+    mut change: SourceChange,
+    from: NaiveDate,
+    at: DateTime<Utc>,
+) -> Result<Vec<SourceEvent>, SourceError> {
+    check_date(from)?;
+    if let Some(horizons) = &mut change.horizons {
+        horizons.normalise();
+    }
+    check(&change.apply(&details.definition_on(from)))?;
+    let mut after = details.clone();
+    after.changes.push(DatedChange { from, change: change.clone() });
+    let is_so = after.timeline() == details.timeline();
+    let event = SourceEvent::SourceChanged { source: details.source, change, from, at };
+    Ok(if is_so { Vec::new() } else { vec![event] })
+}
+
+/// How far back, in seconds, the source may send observations: what it says itself, else its longest horizon, within 7
+/// days, which is what late deliveries need, and [`MAX_OBSERVATION_WINDOW_DAYS`].
 pub fn observation_window_s(definition: &SourceDefinition) -> i64 {
-    definition.restatement_horizon_s.clamp(MIN_OBSERVATION_WINDOW_S, i64::from(MAX_OBSERVATION_WINDOW_DAYS) * DAY_S)
+    let wanted = definition.observation_window_s.unwrap_or_else(|| definition.horizons.longest_s());
+    wanted.clamp(MIN_OBSERVATION_WINDOW_S, MAX_OBSERVATION_WINDOW_S)
 }
 
 /// Accepts a valid name of a source: one line of 1 to 100 characters. Names with another meaning are invalid: `*` for
@@ -41,20 +103,47 @@ pub fn check_name(name: &str) -> Result<(), TextError> {
     if matches!(name, "*" | "." | "..") { Err(TextError::Reserved) } else { Ok(()) }
 }
 
-/// Makes equivalent definitions equal: removes white space around the name, and roles that equal the default.
-fn normalise(definition: SourceDefinition) -> SourceDefinition {
-    let mut normal = SourceDefinition { name: definition.name.trim().to_owned(), ..definition };
-    normal.measure_roles.retain(|_, role| *role != normal.role);
-    normal
+impl SourceDefinition {
+    /// Makes two definitions that say the same equal: no white space around the name, no role or horizon that holds
+    /// anyway.
+    pub(super) fn normalise(&mut self) {
+        self.name = self.name.trim().to_owned();
+        let role = self.role;
+        self.measure_roles.retain(|_, of| *of != role);
+        self.horizons.normalise();
+    }
+}
+
+fn check_date(date: NaiveDate) -> Result<(), SourceError> {
+    if is_in_range(date) { Ok(()) } else { Err(SourceError::FromOutOfRange) }
 }
 
 fn check(definition: &SourceDefinition) -> Result<(), SourceError> {
     check_name(&definition.name).map_err(SourceError::Name)?;
+    if definition.platform.as_deref().is_some_and(|name| Platform::find(name).is_none()) {
+        return Err(SourceError::UnknownPlatform);
+    }
     if !(0..=MAX_EXPECTED_DELAY_S).contains(&definition.expected_delay_s) {
         return Err(SourceError::ExpectedDelay { seconds: definition.expected_delay_s });
     }
-    if !(0..=MAX_RESTATEMENT_HORIZON_S).contains(&definition.restatement_horizon_s) {
-        return Err(SourceError::RestatementHorizon { seconds: definition.restatement_horizon_s });
+    if let Some((member, horizon)) = definition.horizons.by_member().find(|(_, horizon)| !horizon.is_in_range()) {
+        return Err(SourceError::Horizon { member, horizon });
+    }
+    if let Some(seconds) = definition.complete_after_s {
+        if definition.kind == SourceKind::Pull {
+            return Err(SourceError::CompleteAfterOfPull);
+        }
+        if !(0..=MAX_EXPECTED_DELAY_S).contains(&seconds) {
+            return Err(SourceError::CompleteAfter { seconds });
+        }
+    }
+    if let Some(seconds) = definition.observation_window_s
+        && !(MIN_OBSERVATION_WINDOW_S..=MAX_OBSERVATION_WINDOW_S).contains(&seconds)
+    {
+        return Err(SourceError::ObservationWindow { seconds });
+    }
+    if definition.expected_from.is_some_and(|date| !is_in_range(date)) {
+        return Err(SourceError::ExpectedFromOutOfRange);
     }
     Ok(())
 }
@@ -67,10 +156,15 @@ fn difference(registered: &SourceDefinition, requested: &SourceDefinition) -> Op
         ("kind", registered.kind == requested.kind),
         ("role", registered.role == requested.role),
         ("measure_roles", registered.measure_roles == requested.measure_roles),
+        ("measures", registered.measures == requested.measures),
+        ("platform", registered.platform == requested.platform),
         ("time_zone", registered.time_zone == requested.time_zone),
         ("currency", registered.currency == requested.currency),
         ("expected_delay_s", registered.expected_delay_s == requested.expected_delay_s),
-        ("restatement_horizon_s", registered.restatement_horizon_s == requested.restatement_horizon_s),
+        ("horizons", registered.horizons == requested.horizons),
+        ("complete_after_s", registered.complete_after_s == requested.complete_after_s),
+        ("expected_from", registered.expected_from == requested.expected_from),
+        ("observation_window_s", registered.observation_window_s == requested.observation_window_s),
     ];
     parts.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
 }

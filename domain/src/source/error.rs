@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::horizon::Horizon;
 use crate::rule_codes::rule_codes;
 use crate::text::TextError;
 
@@ -11,19 +12,54 @@ pub enum SourceError {
     /// Its name is not one line of 1 to 100 characters.
     #[error("the name {0}")]
     Name(TextError),
+    /// A platform that is not in the table.
+    #[error("the platform is not known; leave it out, and give expected_delay_s and horizons")]
+    UnknownPlatform,
     /// An expected delay below 0 or above 31 days.
     #[error("the expected delay of {seconds} s lies outside of 0 to 2678400 s, which is 31 days")]
     ExpectedDelay {
         /// The delay.
         seconds: i64,
     },
-    /// A restatement horizon below 0 or above 400 days.
-    #[error("the restatement horizon of {seconds} s lies outside of 0 to 34560000 s, which is 400 days")]
-    RestatementHorizon {
+    /// A horizon below 0 or above 400 days.
+    #[error("the horizon {horizon} of {member} lies outside of 0 to 400 days")]
+    Horizon {
+        /// Of which measures.
+        member: &'static str,
         /// The horizon.
+        horizon: Horizon,
+    },
+    /// A pull source says by its runs how far it is complete.
+    #[error("complete_after_s belongs to push sources; a pull source is complete when a run says so")]
+    CompleteAfterOfPull,
+    /// A time to completeness below 0 or above 31 days.
+    #[error("complete_after_s of {seconds} s lies outside of 0 to 2678400 s, which is 31 days")]
+    CompleteAfter {
+        /// The time.
         seconds: i64,
     },
-    /// It is registered with another definition.
+    /// An observation window below 7 or above 90 days.
+    #[error("the observation window of {seconds} s lies outside of 604800 to 7776000 s, which is 7 to 90 days")]
+    ObservationWindow {
+        /// The window.
+        seconds: i64,
+    },
+    /// An expected start outside of the dates that we keep.
+    #[error("expected_from must lie in the years 1970 to 2199")]
+    ExpectedFromOutOfRange,
+    /// A change from a date outside of those that we keep.
+    #[error("from must lie in the years 1970 to 2199")]
+    FromOutOfRange,
+    /// An end outside of the years that we keep.
+    #[error("at must lie in the years 1970 to 2199")]
+    EndOutOfRange,
+    /// Only a source that has ended can resume.
+    #[error("the source has not ended, so it cannot resume")]
+    NotEnded,
+    /// Only a registered source can be changed.
+    #[error("the source is not registered")]
+    NotRegistered,
+    /// It was registered before as something else.
     #[error("the source is registered already, with another {field}")]
     ConflictingDefinition {
         /// The first part that differs.
@@ -36,8 +72,15 @@ impl SourceError {
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::Name(_) => Some("name"),
+            Self::UnknownPlatform => Some("platform"),
             Self::ExpectedDelay { .. } => Some("expected_delay_s"),
-            Self::RestatementHorizon { .. } => Some("restatement_horizon_s"),
+            Self::Horizon { .. } => Some("horizons"),
+            Self::CompleteAfterOfPull | Self::CompleteAfter { .. } => Some("complete_after_s"),
+            Self::ObservationWindow { .. } => Some("observation_window_s"),
+            Self::ExpectedFromOutOfRange => Some("expected_from"),
+            Self::FromOutOfRange => Some("from"),
+            Self::EndOutOfRange => Some("at"),
+            Self::NotEnded | Self::NotRegistered => None,
             Self::ConflictingDefinition { field } => Some(field),
         }
     }
@@ -45,7 +88,16 @@ impl SourceError {
 
 rule_codes!(SourceError {
     Self::Name(_) => "invalid-name",
+    Self::UnknownPlatform => "unknown-platform",
     Self::ExpectedDelay { .. } => "expected-delay-out-of-range",
-    Self::RestatementHorizon { .. } => "restatement-horizon-out-of-range",
+    Self::Horizon { .. } => "restatement-horizon-out-of-range",
+    Self::CompleteAfterOfPull => "complete-after-of-pull",
+    Self::CompleteAfter { .. } => "complete-after-out-of-range",
+    Self::ObservationWindow { .. } => "observation-window-out-of-range",
+    Self::ExpectedFromOutOfRange => "expected-from-out-of-range",
+    Self::FromOutOfRange => "from-out-of-range",
+    Self::EndOutOfRange => "end-out-of-range",
+    Self::NotEnded => "source-not-ended",
+    Self::NotRegistered => "source-not-registered",
     Self::ConflictingDefinition { .. } => "source-exists",
 });

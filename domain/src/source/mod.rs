@@ -1,23 +1,34 @@
 //! The source aggregate: one connector's feed, with the meaning of its numbers.
 //!
-//! 1. Its name is one line of 1 to 100 characters; surrounding white space is removed; `*`, `.` and `..` are invalid.
-//! 2. Its expected delay is at most 31 days, its restatement horizon at most 400.
-//! 3. It is registered once. The same definition again changes nothing, and another one is rejected, so that recorded
-//!    numbers keep their zone, currency and role.
+//! 1. Its name is one line of 1 to 100 characters; white space around it is dropped; `*`, `.` and `..` are none.
+//! 2. Its expected delay is at most 31 days, its horizons at most 400.
+//! 3. It is registered once. The same definition again changes nothing, and neither does the one that holds today;
+//!    another one is refused.
+//! 4. Settings that do not change what a recorded number means (measures, delays, horizons) change for buckets from a
+//!    local date on. The past keeps what it had. Zone, currency and kind stay.
+//! 5. It ends at an instant: nothing is expected of later buckets, and nothing of them is accepted. It may resume.
 
+mod change;
 mod command;
 mod cqrs_es;
 mod decide;
+mod definition;
 mod error;
 mod event;
+mod horizon; // for how long numbers may still change
+mod platform; // what known platforms begin with
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use change::SourceChange;
 pub use command::SourceCommand;
 pub use decide::{MAX_OBSERVATION_WINDOW_DAYS, check_name, decide, observation_window_s};
+pub use definition::{SourceDefinition, SourceKind, SourceRole};
 pub use error::SourceError;
-pub use event::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
-pub use state::{Source, SourceDetails};
+pub use event::SourceEvent;
+pub use horizon::{Horizon, HorizonError, Horizons};
+pub use platform::{PLATFORMS, Platform, ZoneRule};
+pub use state::{DatedChange, DeliveryPause, Source, SourceDetails};
 
 pub use crate::catalogue::SOURCE_STREAM as STREAM_TYPE;

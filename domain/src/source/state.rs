@@ -1,9 +1,13 @@
 //! The state of a source after its events. There are no rules here: an event that happened is applied, whatever it
 //! contains.
 
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::event::{SourceDefinition, SourceEvent};
+use super::change::SourceChange;
+use super::definition::SourceDefinition;
+use super::event::SourceEvent;
+use crate::bucket::{day_start, local_date};
 use crate::ids::SourceId;
 
 /// A source after its events. The default is one that was never registered.
@@ -13,22 +17,119 @@ pub struct Source {
     pub details: Option<SourceDetails>,
 }
 
-/// The details of a registered source.
+/// A registered source: its definition, how that changed from which date on, and when nothing is expected of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceDetails {
     /// Its id.
     pub source: SourceId,
     /// Its definition.
     pub definition: SourceDefinition,
+    /// The changes of its settings, in the order in which they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<DatedChange>,
+    /// The times of which nothing is expected, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<DeliveryPause>,
+}
+
+/// A change of settings, with the first local date of which it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedChange {
+    /// The first local date of which it holds.
+    pub from: NaiveDate,
+    /// The settings.
+    pub change: SourceChange,
+}
+
+/// A time of which nothing is expected of a source: from its end until it resumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryPause {
+    /// The first instant of which nothing is expected.
+    pub from: DateTime<Utc>,
+    /// The first instant of which something is expected again; none while the source has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl SourceDetails {
+    /// A source as it is registered.
+    pub fn new(source: SourceId, definition: SourceDefinition) -> Self {
+        Self { source, definition, changes: Vec::new(), pauses: Vec::new() }
+    }
+
+    /// Its definition for buckets of a local date.
+    pub fn definition_on(&self, date: NaiveDate) -> SourceDefinition {
+        let in_force = self.changes.iter().filter(|dated| dated.from <= date);
+        in_force.fold(self.definition.clone(), |definition, dated| dated.change.apply(&definition))
+    }
+
+    /// Its definition for what happens at an instant.
+    pub fn definition_at(&self, instant: DateTime<Utc>) -> SourceDefinition {
+        self.definition_on(local_date(instant, self.definition.time_zone))
+    }
+
+    /// Its definitions, each with the first instant of which it holds: none for the first.
+    pub fn timeline(&self) -> Vec<(Option<DateTime<Utc>>, SourceDefinition)> {
+        let mut dates: Vec<_> = self.changes.iter().map(|dated| dated.from).collect();
+        dates.sort_unstable();
+        dates.dedup();
+        let mut timeline = vec![(None, self.definition.clone())];
+        for date in dates {
+            let definition = self.definition_on(date);
+            if timeline.last().is_none_or(|(_, last)| *last != definition) {
+                timeline.push((Some(day_start(date, self.definition.time_zone)), definition));
+            }
+        }
+        timeline
+    }
+
+    /// When it ended, unless it has resumed since.
+    pub fn ended_at(&self) -> Option<DateTime<Utc>> {
+        self.pauses.last().filter(|pause| pause.until.is_none()).map(|pause| pause.from)
+    }
+
+    /// Whether nothing is expected of an instant.
+    pub fn is_paused_at(&self, instant: DateTime<Utc>) -> bool {
+        self.pauses.iter().any(|pause| pause.from <= instant && pause.until.is_none_or(|until| instant < until))
+    }
+
+    fn end(&mut self, ends_at: DateTime<Utc>) {
+        if self.ended_at().is_some() {
+            self.pauses.pop();
+        }
+        self.pauses.push(DeliveryPause { from: ends_at, until: None });
+    }
+
+    fn resume(&mut self, resumes_at: DateTime<Utc>) {
+        let Some(ended_at) = self.ended_at() else { return };
+        self.pauses.pop();
+        if ended_at < resumes_at {
+            self.pauses.push(DeliveryPause { from: ended_at, until: Some(resumes_at) });
+        }
+    }
+
+    /// Takes in what happened after the registration.
+    pub fn apply(&mut self, event: SourceEvent) {
+        match event {
+            SourceEvent::SourceRegistered { source, definition, at: _ } => *self = Self::new(source, definition),
+            SourceEvent::SourceChanged { source: _, change, from, at: _ } => {
+                self.changes.push(DatedChange { from, change });
+            }
+            SourceEvent::SourceEnded { source: _, ends_at, at: _ } => self.end(ends_at),
+            SourceEvent::SourceResumed { source: _, resumes_at, at: _ } => self.resume(resumes_at),
+        }
+    }
 }
 
 impl Source {
     /// Applies an event.
     pub fn apply(&mut self, event: SourceEvent) {
-        match event {
-            SourceEvent::SourceRegistered { source, definition, at: _ } => {
-                self.details = Some(SourceDetails { source, definition });
+        match (&mut self.details, event) {
+            (details, SourceEvent::SourceRegistered { source, definition, at: _ }) => {
+                *details = Some(SourceDetails::new(source, definition));
             }
+            (Some(details), event) => details.apply(event),
+            (None, _) => {}
         }
     }
 }

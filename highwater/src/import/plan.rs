@@ -116,6 +116,13 @@ impl Plan {
         let day = Bucket::Day(last).resolve(Grain::Day, self.time_zone)?;
         Ok(json!({ "status": "completed", "complete_through": instant(day.end), "grain": "day" }))
     }
+
+    /// The body that reports that days were read again, of a source that is complete through more already.
+    pub fn read_again(&self, first: NaiveDate, last: NaiveDate) -> Result<Value, BucketError> {
+        let resolve = |date| Bucket::Day(date).resolve(Grain::Day, self.time_zone);
+        let covers = json!({ "from": instant(resolve(first)?.start), "to": instant(resolve(last)?.end) });
+        Ok(json!({ "status": "completed", "covers": covers, "grain": "day" }))
+    }
 }
 
 /// A value as JSON. Counts are numbers; a value with decimals is a text, so that it stays exact.

@@ -201,7 +201,17 @@ impl Import<'_> {
             // A key is short visible ASCII, but a name need not be.
             let named = hex::encode(&Sha256::digest(name.as_bytes())[..8]);
             let key = format!("import-{}-{last}-{}-{named}", self.digest, self.plan.time_zone);
-            self.client.post(&["v1", "sources", name, "syncs"], &body, Some(&key)).await?.accepted()?;
+            let path = ["v1", "sources", name, "syncs"];
+            let answer = self.client.post(&path, &body, Some(&key)).await?;
+            if answer.problem_code() != "completeness-would-move-back" {
+                answer.accepted()?;
+                continue;
+            }
+            let through = answer.body["complete_through"].as_str().unwrap_or("later");
+            progress.say(&format!("{name}: is complete through {through} already, so this file only reads days again"));
+            let first = survey.campaigns.values().map(|campaign| campaign.first_date).min().unwrap_or(last);
+            let again = self.plan.read_again(first.min(last), last)?;
+            self.client.post(&path, &again, Some(&format!("{key}-again"))).await?.accepted()?;
         }
         Ok(())
     }

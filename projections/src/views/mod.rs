@@ -14,8 +14,8 @@ mod observed; // the campaigns and months of a batch of observations
 mod plan_changes; // the changes of a campaign's budget and state
 mod rollups; // pushed observations, summed
 mod scope_marks; // the last event that touched each scope
-mod source_completions; // when a source reported completeness through an instant
-mod source_grains; // the grains and zones in which a source states totals
+mod source_grains; // in which grains and zones a source states its totals
+mod source_measures; // which measures a source states
 mod source_syncs; // a source's own runs
 mod sources;
 mod statements; // stated totals, the newest per key
@@ -32,7 +32,9 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "campaigns",
         "sources",
         "source_syncs",
-        "source_completions",
+        "source_runs",
+        "source_changes",
+        "source_measures",
         "source_grains",
         "campaign_sources",
         "rollup_15m",
@@ -55,7 +57,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(campaigns::Campaigns::default()),
         Box::new(sources::Sources::default()),
         Box::new(source_syncs::SourceSyncs::default()),
-        Box::new(source_completions::SourceCompletions::default()),
+        Box::new(source_measures::SourceMeasures::default()),
         Box::new(source_grains::SourceGrains::default()),
         Box::new(campaign_sources::CampaignSources::default()),
         Box::new(rollups::Rollups::default()),

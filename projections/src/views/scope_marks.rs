@@ -10,7 +10,6 @@ use chrono::TimeDelta;
 use domain::event::Event;
 use domain::ids::{CampaignId, SourceId};
 use domain::observation::ObservationsRecorded;
-use domain::source::SourceEvent;
 use domain::statement::StatementsRecorded;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
@@ -56,7 +55,7 @@ impl View for ScopeMarks {
         match &recorded.event {
             Event::Workspace(_) => {}
             Event::Campaign(_) => self.mark(recorded, Scope::Campaign(recorded.campaign()?)),
-            Event::Source(SourceEvent::SourceRegistered { source, .. }) => self.mark(recorded, Scope::Source(*source)),
+            Event::Source(event) => self.mark(recorded, Scope::Source(event.source())),
             Event::Sync(event) => self.mark(recorded, Scope::Source(event.source())),
             Event::Observations(batch) => self.mark_observations(recorded, batch)?,
             Event::Statements(batch) => self.mark_statements(recorded, batch)?,

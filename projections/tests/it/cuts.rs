@@ -8,7 +8,7 @@ use domain::campaign::{CampaignEvent, CampaignState};
 use domain::measure::Measure;
 use domain::observation::ObservationType;
 use domain::source::SourceKind;
-use domain::sync::SyncEvent;
+use domain::sync::{FinalThrough, SyncEvent};
 use projections::{ReplayOptions, SegmentSize, catch_up};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -88,12 +88,21 @@ pub(crate) fn happening() -> impl Strategy<Value = TestEvent> {
     });
     // Few hours, so that ties are common.
     let hour = (0..4_i64).prop_map(|hours| at("2026-10-23T20:00:00Z") + TimeDelta::hours(hours));
-    let sync = (0..4_u128, 0..3_usize, hour.clone(), hour, 0..9).prop_map(|(from, kind, said, through, n)| {
+    let sync = (0..4_u128, 0..4_usize, hour.clone(), hour, 0..9).prop_map(|(from, kind, said, through, n)| {
         let source = source(from);
         let grain = if n % 2 == 0 { Grain::Day } else { Grain::Hour };
         synced(match kind {
             0 => SyncEvent::SyncStarted { source, at: said },
-            1 => SyncEvent::SyncCompleted { source, at: said, complete_through: through, grain },
+            1 => SyncEvent::SyncCompleted {
+                source,
+                at: said,
+                complete_through: Some(through),
+                grain,
+                covers: None,
+                lookback_s: 3_600,
+                final_through: FinalThrough::default(),
+            },
+            2 => SyncEvent::SyncReopened { source, at: said, complete_through: through },
             _ => SyncEvent::SyncFailed { source, at: said, reason: format!("reason {n}") },
         })
     });

@@ -2,17 +2,18 @@
 
 use domain::bucket::{Bucket, Grain};
 use domain::campaign::CampaignEvent;
+use domain::event::Event;
 use domain::measure::Measure;
 use domain::observation::ObservationType;
-use domain::source::SourceKind;
+use domain::source::{SourceEvent, SourceKind};
 use domain::sync::SyncEvent;
 use projections::catch_up;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::logs::{
-    Log, at, campaign, changed, clicked, completed, corrected, created, date, observed, pools, registered, source,
-    stated, synced,
+    Log, TestEvent, at, campaign, changed, clicked, completed, corrected, created, date, observed, pools, registered,
+    source, stated, synced,
 };
 use crate::support::rows::rows;
 
@@ -94,18 +95,16 @@ async fn stores_source_as_registered(options: PgPoolOptions, connect: PgConnectO
     log.append(registered(source(1), SourceKind::Pull)).await;
     catch_up(&pool).await.unwrap();
     assert_eq!(
-        rows(
-            &admin,
-            log.workspace,
-            "sources",
-            "source_id, name, channel, kind, role, measure_roles, time_zone, currency,
-            expected_delay_s, restatement_horizon_s"
-        )
-        .await,
+        rows(&admin, log.workspace, "sources", "source_id, name, channel, role, measure_roles, currency, definition")
+            .await,
         json!([{
-            "source_id": source(1).to_string(), "name": "source_20481", "channel": "paid_search", "kind": "pull",
-            "role": "primary", "measure_roles": {"conversions": "reference"}, "time_zone": "America/New_York",
-            "currency": "EUR", "expected_delay_s": 3600, "restatement_horizon_s": 259_200
+            "source_id": source(1).to_string(), "name": "source_20481", "channel": "paid_search", "role": "primary",
+            "measure_roles": {"conversions": "reference"}, "currency": "EUR",
+            "definition": {
+                "name": "source_20481", "channel": "paid_search", "kind": "pull", "role": "primary",
+                "measure_roles": {"conversions": "reference"}, "time_zone": "America/New_York", "currency": "EUR",
+                "expected_delay_s": 3600, "horizons": {"delivery": 259_200, "conversions": 259_200}
+            }
         }])
     );
 }
@@ -142,31 +141,70 @@ async fn stores_last_syncs_of_source(options: PgPoolOptions, connect: PgConnectO
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn keeps_first_report_of_completion(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn records_each_run_that_ended_well_or_reopened(options: PgPoolOptions, connect: PgConnectOptions) {
     let (admin, pool) = pools(options, connect).await;
     let mut log = Log::opened(&admin).await;
     let id = source(1);
-    log.append(completed(id, "2026-11-21T01:00:00Z", "2026-11-20T00:00:00Z", Grain::Day)).await;
+    log.append(synced(SyncEvent::SyncStarted { source: id, at: at("2026-11-21T00:50:00Z") })).await;
     catch_up(&pool).await.unwrap();
+    // The start is known from the row: the batch does not hold it.
     log.append_all([
-        completed(id, "2026-11-21T02:00:00Z", "2026-11-20T00:00:00Z", Grain::Day),
-        // One instant to the database, which keeps microseconds.
-        completed(id, "2026-11-22T01:00:00Z", "2026-11-21T00:00:00.0000001Z", Grain::Day),
-        completed(id, "2026-11-22T02:00:00Z", "2026-11-21T00:00:00.0000002Z", Grain::Day),
+        completed(id, "2026-11-21T01:00:00Z", "2026-11-20T00:00:00Z", Grain::Day),
+        completed(id, "2026-11-22T01:00:00Z", "2026-11-21T00:00:00Z", Grain::Day),
+        synced(SyncEvent::SyncReopened {
+            source: id,
+            at: at("2026-11-22T02:00:00Z"),
+            complete_through: at("2026-11-20T00:00:00Z"),
+        }),
+    ])
+    .await;
+    catch_up(&pool).await.unwrap();
+    let columns = "completed_at AT TIME ZONE 'UTC' AS at, started_at AT TIME ZONE 'UTC' AS started,
+                   covers_from AT TIME ZONE 'UTC' AS \"from\", covers_to AT TIME ZONE 'UTC' AS \"to\", is_reopening";
+    assert_eq!(
+        rows(&admin, log.workspace, "source_runs", columns).await,
+        json!([
+            {"at": "2026-11-21T01:00:00", "started": "2026-11-21T00:50:00", "from": null, "to": "2026-11-20T00:00:00",
+             "is_reopening": false},
+            {"at": "2026-11-22T01:00:00", "started": "2026-11-22T01:00:00", "from": "2026-11-17T00:00:00",
+             "to": "2026-11-21T00:00:00", "is_reopening": false},
+            {"at": "2026-11-22T02:00:00", "started": "2026-11-22T02:00:00", "from": null, "to": "2026-11-20T00:00:00",
+             "is_reopening": true},
+        ])
+    );
+    assert_eq!(
+        rows(&admin, log.workspace, "source_syncs", "complete_through AT TIME ZONE 'UTC' AS through").await,
+        json!([{"through": "2026-11-20T00:00:00"}])
+    );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn keeps_changes_of_sources_and_the_measures_that_they_state(options: PgPoolOptions, connect: PgConnectOptions) {
+    let (admin, pool) = pools(options, connect).await;
+    let mut log = Log::opened(&admin).await;
+    let id = source(1);
+    let ended =
+        SourceEvent::SourceEnded { source: id, ends_at: at("2026-11-21T00:00:00Z"), at: at("2026-11-21T09:00:00Z") };
+    log.append_all([
+        registered(id, SourceKind::Push),
+        TestEvent { stream: id.0, event: Event::Source(ended.clone()) },
+        observed(
+            id,
+            &[
+                (campaign(1), ObservationType::Click, at("2026-11-20T10:00:00Z"), 1, None),
+                (campaign(1), ObservationType::Conversion, at("2026-11-20T10:00:00Z"), 1_000_000, Some(5)),
+            ],
+        ),
     ])
     .await;
     catch_up(&pool).await.unwrap();
     assert_eq!(
-        rows(
-            &admin,
-            log.workspace,
-            "source_completions",
-            "complete_through AT TIME ZONE 'UTC' AS through,
-            completed_at AT TIME ZONE 'UTC' AS said"
-        )
-        .await,
-        json!([{"through": "2026-11-20T00:00:00", "said": "2026-11-21T01:00:00"},
-               {"through": "2026-11-21T00:00:00", "said": "2026-11-22T01:00:00"}])
+        rows(&admin, log.workspace, "source_changes", "source_id, event").await,
+        json!([{"source_id": id.to_string(), "event": serde_json::to_value(&ended).unwrap()}])
+    );
+    assert_eq!(
+        rows(&admin, log.workspace, "source_measures", "measure").await,
+        json!([{"measure": "clicks"}, {"measure": "conversions"}, {"measure": "revenue"}])
     );
 }
 

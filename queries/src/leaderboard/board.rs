@@ -47,8 +47,9 @@ impl LeaderboardSnapshot {
             let (kept_from, sources) = (None, Sources::new());
             return Ok(Self { epoch, position: 0, as_of: None, dates: None, range, kept_from, sources });
         };
+        let row_as_of = row.as_of;
         let feeding = row.feeding.map(|feeding| feeding.0).unwrap_or_default();
-        let sources = feeding.into_iter().map(|row| row.into_source().map(|source| (source.id, source)));
+        let sources = feeding.into_iter().map(|row| row.into_source(row_as_of).map(|source| (source.id, source)));
         Ok(Self {
             epoch: row.epoch,
             position: row.position,

@@ -8,7 +8,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::Granularity;
 use domain::measure::{Measure, Unit};
 use domain::money::Currency;
-use domain::source::SourceRole;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -24,7 +23,7 @@ use crate::probe::{Probe, Validity};
 use crate::report::query::MeasureColumn;
 use crate::report::value::{NumberOrMoney, Value};
 use crate::result::{ResultMeta, TypedResult};
-use crate::sources::{self, Freshness};
+use crate::sources::{self, Freshness, FreshnessRange, Source};
 use crate::version::Version;
 
 /// The model that the leaderboard is read from, as answers name it.
@@ -129,18 +128,21 @@ pub(crate) async fn probe(
     consistent.snapshot.show_older(board.epoch, board.position).await?;
     consistent.check(&about)?;
     let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
-    let feeding: Vec<_> = board.sources.values().collect();
+    let states = |source: &&Source| measures.iter().any(|measure| source.states(*measure));
+    let expected: Vec<_> =
+        board.sources.values().filter(|source| source.is_awaited() || source.has_data && states(source)).collect();
     let (revision, parked) = (consistent.snapshot.revision, &consistent.snapshot.parked);
-    let is_primary =
-        |id| board.sources.get(&id).is_none_or(|source| source.role_among(&measures) == SourceRole::Primary);
+    let is_primary = |id| board.sources.get(&id).is_none_or(|source| !source.counted_among(&measures).is_empty());
     // Events that were parked at its refresh may be applied since, but the board still lacks them.
     let is_unsettled = parked.affects_finality(&about, is_primary) || revision.position > board.position;
     let query_grain = (Granularity::All, consistent.snapshot.time_zone);
     let freshness = board.as_of.map(|as_of| {
         let parked = (|id| parked.events_of(id, &about), is_unsettled);
-        sources::freshness(&feeding, &measures, parked, (board.range, query_grain), as_of, as_of)
+        let edges = [board.range.0, board.range.1];
+        let range = FreshnessRange { span: board.range, grain: query_grain, edges: &edges };
+        sources::freshness(&expected, &measures, parked, &range, as_of, as_of)
     });
-    let complete_through = sources::complete_through(&feeding, &measures, query_grain);
+    let complete_through = sources::complete_through(&expected, &measures, query_grain);
     let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
     let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
     let epoch = board.epoch;

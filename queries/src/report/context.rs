@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::freshness::{SourceFreshness, ZoneAlignment, last_boundary, next_boundary};
-use domain::source::SourceRole;
+use domain::source::{SourceKind, SourceRole};
 use uuid::Uuid;
 
 use super::aggregate::{Aggregates, Selection, gather};
 use super::data::ComparedRange;
+use super::expected;
 use super::filter::Filter;
 use super::filter::parts::{DisjointPart, InclusionSet, TooManyParts, may_match_source, partition};
 use super::lookups;
@@ -25,7 +26,7 @@ use crate::error::ReadError;
 use crate::last_change::{LastChange, Scope};
 use crate::parked::{Parked, ResourceScope};
 use crate::probe::{Probe, Validity};
-use crate::sources::{self, Freshness, Source, Sources};
+use crate::sources::{self, Freshness, FreshnessRange, Source, Sources};
 use crate::version::Version;
 
 /// What is known of a report before its sums are computed.
@@ -46,6 +47,8 @@ pub(crate) struct ReportContext {
     sources_by_campaign: SourcesByCampaign,
     /// The sources with numbers that the filters admit.
     contributing_sources: BTreeSet<Uuid>,
+    /// The sources that have delivered nothing yet, and are expected to deliver what the filters let in.
+    awaited_sources: BTreeSet<Uuid>,
     pub version: Version,
     /// The next instant at which the clock changes the result.
     pub until: Option<DateTime<Utc>>,
@@ -132,7 +135,7 @@ pub(crate) async fn prepare(
     let sources_by_campaign =
         if listed.is_empty() { BTreeMap::new() } else { shared.sources_by_campaign(snapshot, &listed).await? };
     let contributing_sources = contributing_sources(snapshot, &parts, &all_sources, &sources_by_campaign).await?;
-
+    let awaited_sources = expected::awaited(snapshot, &sources, campaigns.as_ref(), &query.additive()).await?;
     let scope = Scope::of(query.filters.campaign_bound().into_iter().flatten());
     let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
     let months: BTreeSet<_> = plans().flat_map(Plan::months).collect();
@@ -142,8 +145,9 @@ pub(crate) async fn prepare(
     let by_status = !query.filters.statuses().is_empty();
     let feeding: BTreeSet<_> = sources_by_campaign.values().flatten().collect();
     let watched: Vec<_> = match scope {
+        // One that has delivered nothing yet may begin to, or end.
         Scope::Campaigns(_) if !by_source && !by_status => {
-            all_sources.values().filter(|source| feeding.contains(&source.id)).collect()
+            all_sources.values().filter(|source| feeding.contains(&source.id) || source.is_awaited()).collect()
         }
         Scope::Campaigns(_) | Scope::Workspace => all_sources.values().collect(),
     };
@@ -170,6 +174,7 @@ pub(crate) async fn prepare(
         campaigns,
         sources_by_campaign,
         contributing_sources,
+        awaited_sources,
         version,
         until,
         parked,
@@ -269,11 +274,14 @@ impl ReportContext {
     /// The admitted sources that decide on finality: those that feed its campaigns, and those that may.
     fn authoritative_sources(&self) -> Vec<&Source> {
         let about = self.about();
-        // A parked event may be the first of a source about these campaigns.
-        let feeds = |source: &&Source| {
-            self.contributing_sources.contains(&source.id) || self.parked.events_of(source.id, &about) > 0
+        let states = |source: &Source| self.own.plan.measures.iter().any(|measure| source.states(*measure));
+        // What waits may be the first that a source says of them.
+        let is_expected = |source: &&Source| {
+            self.awaited_sources.contains(&source.id)
+                || self.contributing_sources.contains(&source.id) && states(source)
+                || self.parked.events_of(source.id, &about) > 0
         };
-        self.sources.values().filter(feeds).collect()
+        self.sources.values().filter(is_expected).collect()
     }
 
     /// What the result is about.
@@ -283,7 +291,7 @@ impl ReportContext {
 
     /// Whether a parked part would decide on the finality of the whole result.
     fn is_unsettled(&self) -> bool {
-        let is_primary = |source: &Source| source.role_among(&self.own.plan.measures) == SourceRole::Primary;
+        let is_primary = |source: &Source| !source.counted_among(&self.own.plan.measures).is_empty();
         self.parked.affects_finality(&self.about(), |id| self.sources.get(&id).is_none_or(is_primary))
     }
 
@@ -292,17 +300,11 @@ impl ReportContext {
     }
 
     fn freshness_of(&self, plan: &Plan, now: DateTime<Utc>) -> Freshness {
-        let range = (plan.calendar.start(), plan.calendar.end());
+        let span = (plan.calendar.start(), plan.calendar.end());
+        let range = FreshnessRange { span, grain: plan.query_grain, edges: &plan.edges };
         let about = self.about();
         let parked = (|id| self.parked.events_of(id, &about), self.is_unsettled());
-        sources::freshness(
-            &self.authoritative_sources(),
-            &plan.measures,
-            parked,
-            (range, plan.query_grain),
-            now,
-            self.version.as_of(),
-        )
+        sources::freshness(&self.authoritative_sources(), &plan.measures, parked, &range, now, self.version.as_of())
     }
 
     /// The range that it is compared with, and its finality.
@@ -322,10 +324,8 @@ impl ReportContext {
 
     /// The admitted primary sources that state totals without dimensions.
     pub(crate) fn pull_sources(&self) -> Vec<&Source> {
-        let states = |source: &&Source| {
-            source.definition.kind == domain::source::SourceKind::Pull
-                && source.role_among(&self.own.plan.measures) == SourceRole::Primary
-        };
+        let counts = |source: &Source| !source.counted_among(&self.own.plan.measures).is_empty();
+        let states = |source: &&Source| source.definition.kind == SourceKind::Pull && counts(source);
         self.authoritative_sources().into_iter().filter(states).collect()
     }
 
@@ -370,6 +370,7 @@ impl ReportContext {
             let campaigns: BTreeSet<_> = sums.filter_map(|sum| sum.campaign).collect();
             sources::sources_by_campaign(snapshot, &campaigns.into_iter().collect::<Vec<_>>()).await?
         };
+        expected::add_awaited(snapshot, &mut by_campaign, &self.awaited_sources, &self.sources).await?;
         for (campaign, ids) in &mut by_campaign {
             ids.retain(|id| self.parts.iter().any(|part| part.contains(*id, *campaign)));
         }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use domain::bucket::{Grain, ReportBucket};
+use chrono::{DateTime, Utc};
+use domain::bucket::Grain;
 use domain::campaign::{CampaignState, CampaignStatus};
-use domain::freshness::{ZoneAlignment, restated_after_final};
+use domain::freshness::ZoneAlignment;
 use domain::measure::Measure;
 use uuid::Uuid;
 
@@ -92,14 +92,13 @@ pub(crate) async fn restated<'a>(
     let (granularity, time_zone) = plan.query_grain;
     let aligned_sources =
         sources.iter().map(|(id, source)| (*id, (source, source.zone_alignment(granularity, time_zone)))).collect();
-    let changes: Vec<_> =
-        rows.into_iter().flat_map(|row| changes_past_horizon(row, plan.cells(), &aligned_sources)).collect();
-    let candidates: BTreeSet<_> = changes.iter().map(|(_, change)| change.key()).collect();
-    let completed = completions_before(snapshot, &candidates).await?;
+    let of_row = |row: &'a Row| late_changes(row, plan, &aligned_sources);
+    let changes: Vec<_> = rows.into_iter().flat_map(of_row).collect();
+    let asked: BTreeSet<_> = changes.iter().map(|(_, change)| *change).collect();
+    let final_before = changes_after_finality(snapshot, &asked).await?;
     let mut restated = RestatedRows::new();
     for (row, change) in changes {
-        let completed_at = completed.get(&change.key()).copied();
-        if restated_after_final(change.end, change.horizon_s, change.changed_at, completed_at) {
+        if final_before.contains(&change) {
             restated.entry(row.clone()).or_default().insert(change.source);
         }
     }
@@ -109,71 +108,81 @@ pub(crate) async fn restated<'a>(
 /// The sources that changed rows after these were final.
 pub(crate) type RestatedRows = BTreeMap<RowKey, BTreeSet<Uuid>>;
 
-/// A change that came after the horizon of its bucket.
-struct Change {
+/// A change that came when the horizons of its bucket had passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct LateChange {
     source: Uuid,
     /// The end of the bucket in the source's zone.
     end: DateTime<Utc>,
-    horizon_s: i64,
+    settles_at: DateTime<Utc>,
+    /// Whether the clock alone settles it; otherwise a run that starts after that does.
+    is_push: bool,
     changed_at: DateTime<Utc>,
 }
 
-impl Change {
-    fn key(&self) -> Completion {
-        (self.source, self.end, self.changed_at)
-    }
-}
-
-/// A source, an instant that it may have completed past, and the change before which it may have done so.
-type Completion = (Uuid, DateTime<Utc>, DateTime<Utc>);
-
-fn changes_past_horizon<'a>(
+fn late_changes<'a>(
     row: &'a Row,
-    cells: &[ReportBucket],
+    plan: &Plan,
     sources: &BTreeMap<Uuid, (&Source, ZoneAlignment)>,
-) -> Vec<(&'a RowKey, Change)> {
-    let Some(cell) = cells.get(row.key.cell) else { return Vec::new() };
+) -> Vec<(&'a RowKey, LateChange)> {
+    let Some(cell) = plan.cells().get(row.key.cell) else { return Vec::new() };
     let change = |(id, changed_at): (&Uuid, &DateTime<Utc>)| {
         let (source, zone_alignment) = sources.get(id)?;
-        let (end, horizon_s) = (zone_alignment.to_source_time(cell.end), source.freshness.restatement_horizon_s);
-        let passed_at = end.checked_add_signed(TimeDelta::try_seconds(horizon_s)?)?;
-        let change = Change { source: *id, end, horizon_s, changed_at: *changed_at };
-        (*changed_at >= passed_at).then_some((&row.key, change))
+        let end = zone_alignment.to_source_time(cell.end);
+        let settles_at = source.freshness.settles_at(&plan.measures, end)?;
+        let (is_push, changed_at) = (source.freshness.is_push, *changed_at);
+        let change = LateChange { source: *id, end, settles_at, is_push, changed_at };
+        (changed_at >= settles_at).then_some((&row.key, change))
     };
     row.changes.iter().filter_map(change).collect()
 }
 
-/// When a source reported that it was complete past an instant, if it did so before the change. Any one of several
-/// reports will do, and the first one found mostly does.
-async fn completions_before(
+/// Those changes before which a run had made the bucket final, and none had opened it again.
+async fn changes_after_finality(
     snapshot: &mut Snapshot,
-    candidates: &BTreeSet<Completion>,
-) -> Result<BTreeMap<Completion, DateTime<Utc>>, ReadError> {
-    if candidates.is_empty() {
-        return Ok(BTreeMap::new());
+    asked: &BTreeSet<LateChange>,
+) -> Result<BTreeSet<LateChange>, ReadError> {
+    if asked.is_empty() {
+        return Ok(BTreeSet::new());
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let ids: Vec<_> = candidates.iter().map(|(source, ..)| *source).collect();
-    let ends: Vec<_> = candidates.iter().map(|(_, end, _)| *end).collect();
-    let changes: Vec<_> = candidates.iter().map(|(.., changed_at)| *changed_at).collect();
-    let rows = sqlx::query!(
-        r#"SELECT a.source_id AS "source_id!", a.ends AS "ends!", a.changed_at AS "changed_at!", c.completed_at
-           FROM unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[]) AS a (source_id, ends, changed_at)
+    let asked: Vec<_> = asked.iter().copied().collect();
+    let ids: Vec<_> = asked.iter().map(|change| change.source).collect();
+    let ends: Vec<_> = asked.iter().map(|change| change.end).collect();
+    let settle: Vec<_> =
+        asked.iter().map(|change| if change.is_push { change.end } else { change.settles_at }).collect();
+    let pushes: Vec<_> = asked.iter().map(|change| change.is_push).collect();
+    let changes: Vec<_> = asked.iter().map(|change| change.changed_at).collect();
+    // A run ends after it started, and after what it is complete through: the first that qualifies is one of the first.
+    let numbers = sqlx::query_scalar!(
+        r#"SELECT a.number AS "number!"
+           FROM unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::boolean[], $7::timestamptz[])
+                WITH ORDINALITY a (source_id, ends, settles_at, is_push, changed_at, number)
            CROSS JOIN LATERAL (
-               SELECT c.completed_at FROM read.source_completions c
-               WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = a.source_id
-                 AND c.complete_through >= a.ends AND c.completed_at <= a.changed_at
-               ORDER BY c.complete_through LIMIT 1
+               SELECT r.position FROM read.source_runs r
+               WHERE r.epoch = $1 AND r.workspace = $2 AND r.source_id = a.source_id
+                 AND r.completed_at >= a.settles_at AND r.completed_at <= a.changed_at AND NOT r.is_reopening
+                 AND r.covers_to >= a.ends AND (r.covers_from IS NULL OR r.covers_from < a.ends)
+                 AND (a.is_push OR r.started_at >= a.settles_at)
+                 AND NOT EXISTS (
+                     SELECT FROM read.source_runs o
+                     WHERE o.epoch = $1 AND o.workspace = $2 AND o.source_id = a.source_id
+                       AND o.completed_at >= r.completed_at AND o.completed_at <= a.changed_at
+                       AND o.position > r.position AND o.is_reopening AND o.covers_to < a.ends)
+               ORDER BY r.completed_at LIMIT 1
            ) c"#,
         epoch,
         workspace,
         &ids,
         &ends,
+        &settle,
+        &pushes,
         &changes,
     )
     .fetch_all(snapshot.db())
     .await?;
-    Ok(rows.into_iter().map(|row| ((row.source_id, row.ends, row.changed_at), row.completed_at)).collect())
+    let of_number = |number: i64| asked.get(usize::try_from(number).ok()?.checked_sub(1)?).copied();
+    Ok(numbers.into_iter().filter_map(of_number).collect())
 }
 
 /// A measure, and the sources that state it of one campaign.

@@ -14,6 +14,7 @@ mod compare; // rows compared with those of another range
 mod context; // what is known before sums are computed
 pub mod data; // rows as columns
 mod dimension; // sums by the values of one dimension
+mod expected; // sources that have delivered nothing yet
 mod fill; // rows for cells without numbers
 pub mod filter; // which numbers count
 mod load; // one report, from its query to its rows

@@ -95,8 +95,8 @@ pub(crate) struct RowContext<'a> {
 
 /// The watermarks of each source in the time of a query.
 pub(crate) fn watermarks(sources: &Sources, query: &ReportQuery, now: DateTime<Utc>) -> BTreeMap<Uuid, Watermarks> {
-    let of =
-        |source: &Source| source.freshness.watermarks(&source.zone_alignment(query.granularity, query.time_zone), now);
+    let (measures, grain) = (query.additive(), (query.granularity, query.time_zone));
+    let of = |source: &Source| source.watermarks(&measures, grain, now);
     sources.iter().map(|(id, source)| (*id, of(source))).collect()
 }
 
@@ -175,23 +175,23 @@ impl RowContext<'_> {
 
     /// The finality of a row, which follows from its own sources.
     pub(crate) fn state(&self, key: &RowKey) -> Finality {
-        let Some((_, end)) = self.span(key.cell) else { return Finality::Live };
-        let state = freshness::state(end, self.now, &self.deciding_watermarks(key));
+        let Some(span) = self.span(key.cell) else { return Finality::Live };
+        let state = freshness::state(span, self.now, &self.deciding_watermarks(key));
         if self.is_unsettled(key) { state.min(Finality::Provisional) } else { state }
     }
 
     /// The instant from which the numbers of a row are incomplete.
     pub(crate) fn first_incomplete(&self, key: &RowKey) -> Option<DateTime<Utc>> {
-        let (start, end) = self.span(key.cell)?;
+        let span = self.span(key.cell)?;
         if self.is_unsettled(key) {
-            return Some(start);
+            return Some(span.0);
         }
-        freshness::first_incomplete(start, end, &self.deciding_watermarks(key))
+        freshness::first_incomplete(span, &self.deciding_watermarks(key))
     }
 
     /// The watermarks of the sources that decide on the finality of a row.
-    fn deciding_watermarks(&self, key: &RowKey) -> Vec<Watermarks> {
-        self.deciding(key).into_iter().filter_map(|source| self.watermarks.get(&source.id)).copied().collect()
+    fn deciding_watermarks(&self, key: &RowKey) -> Vec<&Watermarks> {
+        self.deciding(key).into_iter().filter_map(|source| self.watermarks.get(&source.id)).collect()
     }
 
     /// The sources that decide on the finality of a row: its own source, or the primaries that feed it.
@@ -208,7 +208,7 @@ impl RowContext<'_> {
     }
 
     fn decides(&self, key: &RowKey, source: &Source) -> bool {
-        source.role_among(self.measures) == SourceRole::Primary
+        !source.counted_among(self.measures).is_empty()
             && key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
     }
 

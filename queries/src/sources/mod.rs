@@ -1,29 +1,34 @@
 //! Sources: their definitions, and how fresh they and their numbers are.
 
+mod load; // from the read tables
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-use domain::bucket::{Grain, Granularity};
-use domain::freshness::{self, Finality, SourceFreshness, SourceSyncs, StatedGrain, Watermarks, ZoneAlignment};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::bucket::{Granularity, local_date};
+use domain::freshness::{self, Finality, SourceFreshness, StatedGrain, Watermarks, ZoneAlignment};
 use domain::measure::Measure;
 use domain::source::{SourceDefinition, SourceKind, SourceRole};
 use domain::zone::Zone;
-use serde::{Deserialize, Serialize};
-use sqlx::types::Json;
+use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::database::snapshot::Snapshot;
-use crate::error::ReadError;
 use crate::warning::Warning;
+
+pub(crate) use load::channels_by_campaign;
+pub use load::{SourceRow, feeding_others, load, sources_by_campaign};
 
 /// A source in a snapshot.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub id: Uuid,
+    /// As it is now.
     pub definition: SourceDefinition,
     pub freshness: SourceFreshness,
-    /// The grains and zones in which it states totals.
+    /// The measures that it ever stated, of any campaign.
+    pub stated: BTreeSet<Measure>,
+    /// In which grains and zones it states.
     pub stated_grains: Vec<StatedGrain>,
     /// The position of the last event that touched it.
     pub last_position: i64,
@@ -44,8 +49,27 @@ pub struct Freshness {
     pub state: Finality,
     /// The instant from which the numbers of the range are incomplete.
     pub first_incomplete: Option<DateTime<Utc>>,
-    /// The sources that feed these campaigns, by name.
+    /// The last bucket up to which all numbers are complete: its date, or its last instant where buckets are shorter
+    /// than a day. Null where the first bucket is incomplete.
+    pub complete_through: Option<BucketEdge>,
+    /// The last bucket up to which all numbers are final, as for `complete_through`.
+    pub final_through: Option<BucketEdge>,
+    /// By measure, the last bucket up to which its numbers are final. Measures settle by different horizons.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, BucketEdge>)]
+    pub final_through_by_measure: BTreeMap<&'static str, Option<BucketEdge>>,
+    /// The sources of which these numbers are expected, by name.
     pub sources: Vec<SourceFreshnessBody>,
+}
+
+/// A bucket up to which something holds: its local date, or its end where it is shorter than a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum BucketEdge {
+    /// The last date.
+    Date(NaiveDate),
+    /// The end of the last bucket.
+    Instant(DateTime<Utc>),
 }
 
 /// The freshness of one source.
@@ -55,12 +79,16 @@ pub struct SourceFreshnessBody {
     source: String,
     /// `primary` when it counts toward the totals of this answer and decides on its state, else `reference`.
     role: &'static str,
-    /// `ok`, `running`, `late`, `failed` or `never`.
+    /// `ok`, `running`, `late`, `failed`, `never` or `ended`.
     status: &'static str,
     /// The source is complete up to this instant.
     complete_through: Option<DateTime<Utc>>,
-    /// The source's numbers are final up to this instant.
+    /// The source's numbers of the measures asked for are final up to this instant.
     final_through: Option<DateTime<Utc>>,
+    /// The start of the run that last read numbers whose horizon has passed since: they are final once a later run has
+    /// read them again. Left out where none wait for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_reread_since: Option<DateTime<Utc>>,
     /// The number of its events that are parked, because they could not be applied.
     parked: u64,
 }
@@ -80,26 +108,73 @@ impl Source {
         if counts { SourceRole::Primary } else { SourceRole::Reference }
     }
 
-    /// How its buckets align with those of a query.
+    /// Whether it states this measure: because it says so, else because it ever did. One that has delivered nothing yet
+    /// and says nothing is expected to state every measure.
+    pub fn states(&self, measure: Measure) -> bool {
+        let declared = &self.definition.measures;
+        match (declared.is_empty(), self.stated.is_empty()) {
+            (false, _) => declared.contains(&measure),
+            (true, false) => self.stated.contains(&measure),
+            (true, true) => true,
+        }
+    }
+
+    /// The measures among these that count toward totals and that it states: those by which it decides.
+    pub fn counted_among(&self, measures: &BTreeSet<Measure>) -> BTreeSet<Measure> {
+        let counts =
+            |measure: &Measure| self.definition.role_of(*measure) == SourceRole::Primary && self.states(*measure);
+        measures.iter().copied().filter(counts).collect()
+    }
+
+    /// Whether it has delivered nothing yet, and is expected to.
+    pub fn is_awaited(&self) -> bool {
+        !self.has_data && self.freshness.ended_at().is_none()
+    }
+
+    /// How its word is taken in the time of a query.
     pub fn zone_alignment(&self, granularity: Granularity, time_zone: Zone) -> ZoneAlignment {
         ZoneAlignment::new(&self.stated_grains, self.definition.kind == SourceKind::Push, granularity, time_zone)
     }
 
-    /// Its freshness in an answer. `boundary`: the last instant at which the clock changed the result.
+    /// The measures by which it vouches for numbers: those that count, else those that it states, else all.
+    fn vouched_measures(&self, measures: &BTreeSet<Measure>) -> BTreeSet<Measure> {
+        let counted = self.counted_among(measures);
+        if !counted.is_empty() {
+            return counted;
+        }
+        let stated: BTreeSet<_> = measures.iter().copied().filter(|measure| self.states(*measure)).collect();
+        if stated.is_empty() { measures.clone() } else { stated }
+    }
+
+    /// What it vouches for in the time of a query for these measures.
+    pub(crate) fn watermarks(
+        &self,
+        measures: &BTreeSet<Measure>,
+        (granularity, time_zone): QueryGrain,
+        now: DateTime<Utc>,
+    ) -> Watermarks {
+        let zone_alignment = self.zone_alignment(granularity, time_zone);
+        self.freshness.watermarks(&zone_alignment, &self.vouched_measures(measures), now)
+    }
+
+    /// `boundary`: the last instant at which the clock changed anything, as of which the answer is true.
     fn freshness_body(
         &self,
         measures: &BTreeSet<Measure>,
         parked: u64,
+        (start, end): (DateTime<Utc>, DateTime<Utc>),
         now: DateTime<Utc>,
         boundary: DateTime<Utc>,
     ) -> SourceFreshnessBody {
+        let vouched = self.vouched_measures(measures);
         SourceFreshnessBody {
             source: self.definition.name.clone(),
             role: self.role_among(measures).name(),
             status: self.freshness.status(now).name(),
             complete_through: self.freshness.syncs.complete_through,
-            // Parked events may belong to any earlier bucket.
-            final_through: self.freshness.final_through(boundary).filter(|_| parked == 0),
+            // What waits may lie anywhere before.
+            final_through: self.freshness.final_through(&vouched, boundary).filter(|_| parked == 0),
+            not_reread_since: self.freshness.not_reread_since(&vouched, (Some(start), end), boundary),
             parked,
         }
     }
@@ -108,49 +183,88 @@ impl Source {
 /// The granularity and the time zone of a query.
 pub type QueryGrain = (Granularity, Zone);
 
-/// How fresh the numbers of a range are. The primary sources decide; references are listed. `parked`: how many events
-/// of a source are parked. `unsettled`: whether parked events decide on finality.
-pub fn freshness(
-    feeding: &[&Source],
+/// A range whose freshness is asked for.
+#[derive(Debug)]
+pub(crate) struct FreshnessRange<'a> {
+    /// Its first instant, and the first after it.
+    pub span: (DateTime<Utc>, DateTime<Utc>),
+    /// The days or hours that its numbers are told in.
+    pub grain: QueryGrain,
+    /// Where its buckets end, and its days; sorted.
+    pub edges: &'a [DateTime<Utc>],
+}
+
+impl FreshnessRange<'_> {
+    /// The last bucket that ends up to an instant.
+    fn edge(&self, through: Option<DateTime<Utc>>) -> Option<BucketEdge> {
+        let (start, end) = self.span;
+        let through = through?.min(end);
+        let last = *self.edges.get(..self.edges.partition_point(|edge| *edge <= through))?.last()?;
+        let (granularity, zone) = self.grain;
+        (last > start).then(|| match granularity {
+            Granularity::QuarterHour | Granularity::Hour => BucketEdge::Instant(last),
+            _ => BucketEdge::Date(local_date(last - TimeDelta::nanoseconds(1), zone)),
+        })
+    }
+}
+
+/// How fresh the numbers of a range are. Of the sources that are expected, the primaries decide; references are listed.
+/// `parked`: how many events of a source wait; `unsettled`: whether something waits that decides.
+pub(crate) fn freshness(
+    expected: &[&Source],
     measures: &BTreeSet<Measure>,
     (parked, unsettled): (impl Fn(Uuid) -> u64, bool),
-    (range, query_grain): ((DateTime<Utc>, DateTime<Utc>), QueryGrain),
+    range: &FreshnessRange<'_>,
     now: DateTime<Utc>,
     boundary: DateTime<Utc>,
 ) -> Freshness {
-    let deciding: Vec<Watermarks> = authoritative(feeding, measures, query_grain)
-        .map(|(source, alignment)| source.watermarks(&alignment, now))
+    let deciding: Vec<&Source> =
+        expected.iter().copied().filter(|source| !source.counted_among(measures).is_empty()).collect();
+    let of = |measures: &BTreeSet<Measure>| -> Vec<Watermarks> {
+        let stating = deciding.iter().filter(|source| !source.counted_among(measures).is_empty());
+        stating.map(|source| source.watermarks(measures, range.grain, now)).collect()
+    };
+    let final_through = |measures: &BTreeSet<Measure>| {
+        let watermarks = of(measures);
+        let through = freshness::final_through(range.span, &watermarks.iter().collect::<Vec<_>>());
+        range.edge(through.filter(|_| !unsettled && !watermarks.is_empty()))
+    };
+    let mut sources: Vec<_> = expected
+        .iter()
+        .map(|source| source.freshness_body(measures, parked(source.id), range.span, now, boundary))
         .collect();
-    let mut sources: Vec<_> =
-        feeding.iter().map(|source| source.freshness_body(measures, parked(source.id), now, boundary)).collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
-    let state = freshness::state(range.1, now, &deciding);
-    let first_incomplete = freshness::first_incomplete(range.0, range.1, &deciding);
+    let watermarks = of(measures);
+    let watermarks: Vec<_> = watermarks.iter().collect();
+    let state = freshness::state(range.span, now, &watermarks);
+    let first_incomplete = if unsettled {
+        Some(range.span.0).filter(|start| *start < range.span.1)
+    } else {
+        freshness::first_incomplete(range.span, &watermarks)
+    };
+    let by_measure = measures.iter().map(|measure| (measure.name(), final_through(&BTreeSet::from([*measure]))));
     Freshness {
         state: if unsettled { state.min(Finality::Provisional) } else { state },
-        first_incomplete: if unsettled { Some(range.0).filter(|start| *start < range.1) } else { first_incomplete },
+        first_incomplete,
+        complete_through: range.edge(Some(first_incomplete.unwrap_or(range.span.1))),
+        final_through: final_through(measures),
+        final_through_by_measure: if measures.len() > 1 { by_measure.collect() } else { BTreeMap::new() },
         sources,
     }
 }
 
-/// The primary sources of these measures, each with its alignment.
-fn authoritative<'a>(
-    feeding: &[&'a Source],
+/// The instant through which every deciding source is complete; `None` when one never said, or none decides.
+pub(crate) fn complete_through(
+    expected: &[&Source],
     measures: &BTreeSet<Measure>,
     (granularity, time_zone): QueryGrain,
-) -> impl Iterator<Item = (&'a SourceFreshness, ZoneAlignment)> {
-    let primary = feeding.iter().filter(|source| source.role_among(measures) == SourceRole::Primary);
-    primary.map(move |source| (&source.freshness, source.zone_alignment(granularity, time_zone)))
-}
-
-/// The instant through which every primary source is complete. `None` if one never reported it, or if there is none.
-pub fn complete_through(
-    feeding: &[&Source],
-    measures: &BTreeSet<Measure>,
-    query_grain: QueryGrain,
 ) -> Option<DateTime<Utc>> {
-    let deciding = authoritative(feeding, measures, query_grain);
-    deciding.map(|(source, alignment)| Some(alignment.to_query_time(source.syncs.complete_through?))).min().flatten()
+    let deciding = expected.iter().filter(|source| !source.counted_among(measures).is_empty());
+    let through = deciding.map(|source| {
+        let through = source.freshness.syncs.complete_through?;
+        Some(source.zone_alignment(granularity, time_zone).to_query_time(through))
+    });
+    through.min().flatten()
 }
 
 /// The name of each source of a workspace, by id.
@@ -169,165 +283,6 @@ pub(crate) fn unknown_sources(names: &BTreeSet<String>, sources: &Sources) -> Op
         measures: Vec::new(),
         spend: None,
     })
-}
-
-/// Every source of the workspace.
-pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
-    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let rows = sqlx::query_as!(
-        SourceRow,
-        r#"SELECT s.source_id, s.name, s.channel, s.kind, s.role,
-                  s.measure_roles AS "measure_roles: Json<BTreeMap<Measure, SourceRole>>",
-                  s.time_zone, s.currency, s.expected_delay_s, s.restatement_horizon_s,
-                  y.last_started_at AS "last_started_at?", y.last_completed_at AS "last_completed_at?",
-                  y.last_failed_at AS "last_failed_at?", y.failure_reason AS "failure_reason?",
-                  y.complete_through AS "complete_through?", y.grain AS "grain?",
-                  ARRAY(SELECT c.grain || ' ' || c.time_zone FROM read.source_grains c
-                        WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id ORDER BY 1) AS "cuts!",
-                  coalesce(m.position, 0) AS "mark!",
-                  f.feeds IS NOT NULL AS "feeds!"
-           FROM read.sources s
-           LEFT JOIN read.source_syncs y ON y.epoch = $1 AND y.workspace = $2 AND y.source_id = s.source_id
-           -- One probe for each source: LIMIT avoids a scan of all marks, ORDER BY a look-up of all campaigns.
-           LEFT JOIN LATERAL (
-               SELECT position FROM read.scope_marks
-               WHERE epoch = $1 AND workspace = $2 AND scope = 'source:' || s.source_id LIMIT 1
-           ) m ON true
-           LEFT JOIN LATERAL (
-               SELECT true AS feeds FROM read.campaign_sources
-               WHERE epoch = $1 AND workspace = $2 AND source_id = s.source_id ORDER BY campaign_id LIMIT 1
-           ) f ON true
-           WHERE s.epoch = $1 AND s.workspace = $2"#,
-        epoch,
-        workspace,
-    )
-    .fetch_all(snapshot.db())
-    .await?;
-    rows.into_iter().map(|row| row.into_source().map(|source| (source.id, source))).collect()
-}
-
-/// A source as the tables have it.
-#[derive(Debug, Deserialize)]
-pub struct SourceRow {
-    source_id: Uuid,
-    name: String,
-    channel: String,
-    kind: String,
-    role: String,
-    measure_roles: Json<BTreeMap<Measure, SourceRole>>,
-    time_zone: String,
-    currency: String,
-    expected_delay_s: i64,
-    restatement_horizon_s: i64,
-    last_started_at: Option<DateTime<Utc>>,
-    last_completed_at: Option<DateTime<Utc>>,
-    last_failed_at: Option<DateTime<Utc>>,
-    failure_reason: Option<String>,
-    complete_through: Option<DateTime<Utc>>,
-    grain: Option<String>,
-    /// The grain and the zone of each, separated by a blank.
-    cuts: Vec<String>,
-    mark: i64,
-    feeds: bool,
-}
-
-impl SourceRow {
-    pub fn into_source(self) -> Result<Source, ReadError> {
-        let definition = SourceDefinition {
-            name: self.name,
-            channel: self.channel.parse().map_err(ReadError::corrupt)?,
-            kind: kind(&self.kind)?,
-            role: role(&self.role)?,
-            measure_roles: self.measure_roles.0,
-            time_zone: self.time_zone.parse().map_err(ReadError::corrupt)?,
-            currency: self.currency.parse().map_err(ReadError::corrupt)?,
-            expected_delay_s: self.expected_delay_s,
-            restatement_horizon_s: self.restatement_horizon_s,
-        };
-        let syncs = SourceSyncs {
-            last_started_at: self.last_started_at,
-            last_completed_at: self.last_completed_at,
-            last_failed_at: self.last_failed_at,
-            complete_through: self.complete_through,
-            failure_reason: self.failure_reason,
-            grain: self.grain.as_deref().map(str::parse::<Grain>).transpose().map_err(ReadError::corrupt)?,
-        };
-        let freshness = SourceFreshness {
-            expected_delay_s: self.expected_delay_s,
-            restatement_horizon_s: self.restatement_horizon_s,
-            syncs,
-        };
-        let stated_grains = self.cuts.iter().map(|cut| stated_grain(cut)).collect::<Result<_, _>>()?;
-        Ok(Source {
-            id: self.source_id,
-            definition,
-            freshness,
-            stated_grains,
-            last_position: self.mark,
-            has_data: self.feeds,
-        })
-    }
-}
-
-/// The sources that feed each of these campaigns.
-pub async fn sources_by_campaign(
-    snapshot: &mut Snapshot,
-    campaigns: &[Uuid],
-) -> Result<BTreeMap<Uuid, BTreeSet<Uuid>>, ReadError> {
-    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let pairs = sqlx::query!(
-        "SELECT campaign_id, source_id FROM read.campaign_sources
-         WHERE epoch = $1 AND workspace = $2 AND campaign_id = ANY($3)",
-        epoch,
-        workspace,
-        campaigns,
-    )
-    .fetch_all(snapshot.db())
-    .await?;
-    let mut feeding: BTreeMap<Uuid, BTreeSet<Uuid>> = BTreeMap::new();
-    for pair in pairs {
-        feeding.entry(pair.campaign_id).or_default().insert(pair.source_id);
-    }
-    Ok(feeding)
-}
-
-/// The sources among these that feed any campaign except those.
-pub async fn feeding_others(
-    snapshot: &mut Snapshot,
-    sources: &[Uuid],
-    campaigns: &[Uuid],
-) -> Result<Vec<Uuid>, ReadError> {
-    let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-    let ids = sqlx::query_scalar!(
-        r#"SELECT s.id AS "id!" FROM unnest($3::uuid[]) AS s (id)
-           WHERE EXISTS (SELECT FROM read.campaign_sources f
-                         WHERE f.epoch = $1 AND f.workspace = $2 AND f.source_id = s.id AND f.campaign_id <> ALL($4))"#,
-        epoch,
-        workspace,
-        sources,
-        campaigns,
-    )
-    .fetch_all(snapshot.db())
-    .await?;
-    Ok(ids)
-}
-
-fn stated_grain(cut: &str) -> Result<StatedGrain, ReadError> {
-    let (grain, zone) = cut.split_once(' ').ok_or_else(|| ReadError::corrupt(format!("cut {cut}")))?;
-    Ok(StatedGrain {
-        grain: grain.parse().map_err(ReadError::corrupt)?,
-        time_zone: zone.parse().map_err(ReadError::corrupt)?,
-    })
-}
-
-fn role(name: &str) -> Result<SourceRole, ReadError> {
-    let roles = [SourceRole::Primary, SourceRole::Reference];
-    roles.into_iter().find(|role| role.name() == name).ok_or_else(|| ReadError::corrupt(format!("role {name}")))
-}
-
-fn kind(name: &str) -> Result<SourceKind, ReadError> {
-    let kinds = [SourceKind::Push, SourceKind::Pull];
-    kinds.into_iter().find(|kind| kind.name() == name).ok_or_else(|| ReadError::corrupt(format!("kind {name}")))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

@@ -1,6 +1,11 @@
 //! The table of freshness: each state of a source, at each time of a bucket, with and without parked events.
 
 use chrono::TimeDelta;
+use domain::bucket::Grain;
+use domain::freshness::SourceSyncs;
+use domain::ids::SourceId;
+use domain::source::{Horizon, Horizons, SourceDetails};
+use domain::sync::{FinalThrough, SyncEvent};
 
 use super::*;
 
@@ -106,25 +111,48 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         kind,
         role: SourceRole::Primary,
         measure_roles: BTreeMap::new(),
+        measures: BTreeSet::new(),
+        platform: None,
         time_zone: "UTC".parse().unwrap(),
         currency: "EUR".parse().unwrap(),
         expected_delay_s: DELAY_S,
-        restatement_horizon_s: HORIZON_S,
+        horizons: Horizons::uniform(Horizon::Seconds(HORIZON_S)),
+        complete_after_s: None,
+        expected_from: None,
+        observation_window_s: None,
     };
     let [started, completed, failed, through] = runs.map(|minutes| minutes.map(minute));
-    let syncs = SourceSyncs {
-        last_started_at: started,
-        last_completed_at: completed,
-        last_failed_at: failed,
-        complete_through: through,
-        failure_reason: failed.map(|_| "quota exceeded".to_owned()),
+    let id = SourceId(Uuid::from_u128(1));
+    let mut events: Vec<(DateTime<Utc>, SyncEvent)> = Vec::new();
+    events.extend(started.map(|at| (at, SyncEvent::SyncStarted { source: id, at })));
+    events.extend(failed.map(|at| (at, SyncEvent::SyncFailed { source: id, at, reason: "quota exceeded".to_owned() })));
+    events.extend(completed.map(|at| {
+        let event = SyncEvent::SyncCompleted {
+            source: id,
+            at,
+            complete_through: through,
+            grain: Grain::QuarterHour,
+            covers: None,
+            lookback_s: HORIZON_S,
+            final_through: FinalThrough::default(),
+        };
+        (at, event)
+    }));
+    events.sort_by_key(|(at, _)| *at);
+    let mut syncs = SourceSyncs {
+        complete_through: through.filter(|_| completed.is_none()),
         grain: Some(Grain::QuarterHour),
+        ..SourceSyncs::default()
     };
-    let freshness = SourceFreshness { expected_delay_s: DELAY_S, restatement_horizon_s: HORIZON_S, syncs };
+    for (_, event) in &events {
+        syncs.apply(event);
+    }
+    let freshness = SourceFreshness::new(&SourceDetails::new(id, definition.clone()), syncs);
     Source {
-        id: Uuid::from_u128(1),
+        id: id.0,
         definition,
         freshness,
+        stated: BTreeSet::from([Measure::Clicks]),
         stated_grains: Vec::new(),
         last_position: 0,
         has_data: true,
@@ -141,8 +169,9 @@ fn freshness_in_every_case() {
                     let now = minute(time.now());
                     let source = source(kind, (case.runs)(time.now()));
                     let range = (minute(-60), minute(0));
-                    let answer =
-                        freshness(&[&source], &measures, (|_| parked, parked > 0), (range, QUERY_GRAIN), now, now);
+                    let edges = [minute(-60), minute(0)];
+                    let range_of_answer = FreshnessRange { span: range, grain: QUERY_GRAIN, edges: &edges };
+                    let answer = freshness(&[&source], &measures, (|_| parked, parked > 0), &range_of_answer, now, now);
                     let cell = format!("{}, {kind:?}, {time:?}, {parked} parked", case.name);
                     let body = &answer.sources[0];
                     assert_eq!(body.status, case.status, "{cell}");
@@ -158,8 +187,11 @@ fn freshness_in_every_case() {
                     } else {
                         assert_eq!(answer.state.name(), case.states[index], "{cell}");
                         assert_eq!(answer.first_incomplete, case.incomplete[index].map(minute), "{cell}");
-                        let horizon = now - TimeDelta::seconds(HORIZON_S);
-                        assert_eq!(body.final_through, through.map(|through| through.min(horizon)), "{cell}");
+                        let read_at =
+                            if kind == SourceKind::Push { Some(now) } else { source.freshness.syncs.last_read_at };
+                        let settled = read_at.map(|read_at| read_at - TimeDelta::seconds(HORIZON_S));
+                        let expected = through.zip(settled).map(|(through, settled)| through.min(settled));
+                        assert_eq!(body.final_through, expected, "{cell}");
                     }
                 }
             }
@@ -174,8 +206,9 @@ fn references_do_not_affect_finality() {
     let done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
     let measures = BTreeSet::from([Measure::Clicks]);
     let now = minute(PastHorizon.now());
-    let answer =
-        freshness(&[&reference, &done], &measures, (|_| 0, false), ((minute(-60), minute(0)), QUERY_GRAIN), now, now);
-    assert_eq!((answer.state, answer.first_incomplete), (Finality::Final, None));
-    assert_eq!(answer.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
+    let edges = [minute(-60), minute(0)];
+    let range = FreshnessRange { span: (edges[0], edges[1]), grain: QUERY_GRAIN, edges: &edges };
+    let told = freshness(&[&reference, &done], &measures, (|_| 0, false), &range, now, now);
+    assert_eq!((told.state, told.first_incomplete), (Finality::Final, None));
+    assert_eq!(told.sources.iter().map(|source| source.status).collect::<Vec<_>>(), ["never", "ok"]);
 }

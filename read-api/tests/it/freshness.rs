@@ -2,7 +2,7 @@
 
 use domain::bucket::Grain;
 use domain::measure::Measure;
-use domain::source::{SourceKind, SourceRole};
+use domain::source::{Horizons, SourceKind, SourceRole};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -42,6 +42,8 @@ async fn rows_are_final_provisional_or_live(options: PgPoolOptions, connect: PgC
         json!({
             "state": "live",
             "first_incomplete": "2026-11-22T12:00:00Z",
+            "complete_through": "2026-11-21",
+            "final_through": "2026-11-18",
             "sources": [{"source": "tracker", "role": "primary", "status": "ok", "complete_through": "2026-11-22T12:00:00Z",
                          "final_through": "2026-11-19T00:00:00Z", "parked": 0}],
         })
@@ -71,6 +73,9 @@ async fn only_primary_sources_decide_finality(options: PgPoolOptions, connect: P
     assert_eq!((&sources[0]["role"], &sources[0]["status"]), (&json!("reference"), &json!("never")));
 
     world.given([pulled(3, "google_ads", "paid_search"), days(3, 1, &[("2026-09-01", &[(Measure::Spend, 1)])])]).await;
+    // It states nothing of what is asked.
+    assert_eq!(world.get(&metrics(range)).await.ok().column("state"), [json!("final")]);
+    world.given([days(3, 1, &[("2026-09-01", &[(Measure::Clicks, 1)])])]).await;
     let waiting = world.get(&metrics(range)).await.ok();
     assert_eq!(waiting.column("state"), [json!("provisional")]);
     assert_eq!(waiting.body["meta"]["freshness"]["first_incomplete"], json!("2026-11-18T00:00:00Z"));
@@ -128,7 +133,7 @@ async fn flags_changes_after_final(options: PgPoolOptions, connect: PgConnectOpt
 async fn stated_day_is_final_by_its_own_zone(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let mut ads = definition("ads", "paid_search", SourceKind::Pull);
-    ads.restatement_horizon_s = 0;
+    ads.horizons = Horizons::default();
     let stated = |clicks| {
         crate::support::given::stated(1, 1, Grain::Day, "UTC", &[("2026-11-22", &[(Measure::Clicks, clicks)])])
     };
@@ -223,19 +228,28 @@ async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect
             "channel": "paid_search",
             "complete_through": null,
             "currency": "EUR",
+            "ended_at": null,
             "expected_delay_s": 3600,
             "failure_reason": "quota exceeded",
             "feeds_campaigns": false,
             "final_through": null,
+            "final_through_by": {
+              "conversions": null,
+              "delivery": null
+            },
             "grain": null,
+            "horizons": {
+              "conversions": 259200,
+              "delivery": 259200
+            },
             "kind": "pull",
             "last_completed_at": null,
             "last_failed_at": "2026-11-22T12:01:00Z",
             "last_started_at": null,
             "late_at": null,
             "measure_roles": {},
+            "not_reread_since": null,
             "parked": 0,
-            "restatement_horizon_s": 259200,
             "role": "primary",
             "source": "google_ads",
             "source_id": "00000000-0000-0000-0000-000000005002",
@@ -246,19 +260,28 @@ async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect
             "channel": "paid_search",
             "complete_through": "2026-11-22T12:00:00Z",
             "currency": "EUR",
+            "ended_at": null,
             "expected_delay_s": 3600,
             "failure_reason": null,
             "feeds_campaigns": true,
             "final_through": "2026-11-19T12:05:01.500Z",
+            "final_through_by": {
+              "conversions": "2026-11-19T12:05:01.500Z",
+              "delivery": "2026-11-19T12:05:01.500Z"
+            },
             "grain": "15m",
+            "horizons": {
+              "conversions": 259200,
+              "delivery": 259200
+            },
             "kind": "push",
             "last_completed_at": "2026-11-22T12:05:00Z",
             "last_failed_at": null,
             "last_started_at": null,
             "late_at": "2026-11-22T13:15:00Z",
             "measure_roles": {},
+            "not_reread_since": null,
             "parked": 0,
-            "restatement_horizon_s": 259200,
             "role": "primary",
             "source": "tracker",
             "source_id": "00000000-0000-0000-0000-000000005001",

@@ -5,6 +5,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::source::SourceKind::{self, Pull, Push};
+use domain::source::{Horizon, Horizons};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -125,7 +126,8 @@ fn cells() -> Vec<Cell> {
 impl Cell {
     fn begins(&self) -> Vec<Given> {
         let mut definition = definition(&format!("source {}", self.n), "paid_search", self.kind);
-        (definition.expected_delay_s, definition.restatement_horizon_s) = (1_800, HORIZON_S);
+        definition.expected_delay_s = 1_800;
+        definition.horizons = Horizons::uniform(Horizon::Seconds(HORIZON_S));
         vec![created(self.n, &format!("Campaign {}", self.n), &["email"]), registered(self.n, definition), self.says(1)]
     }
 
@@ -155,29 +157,52 @@ impl Cell {
             Completed(_, through) => Some(minute(through)),
             Started(_) | Failed(_) => None,
         });
+        // The run that is complete was announced as underway a look before, when it could not yet be final.
+        let read_early = self.kind == Pull && self.case.name == "running" && time > 0;
         let (state, incomplete) = if self.is_parked {
             // What waits may belong anywhere: nothing is complete, and nothing final.
             (if time == 0 { "live" } else { "provisional" }, Some(DAY))
+        } else if read_early {
+            ("provisional", self.case.incomplete[time])
         } else {
             (self.case.states[time], self.case.incomplete[time])
         };
         // The body tells it as of the last instant at which the clock changed anything.
         let version = reply.body["meta"]["version"].as_str().unwrap();
         let as_of = DateTime::from_timestamp(version.split('.').nth(1).unwrap().parse().unwrap(), 0).unwrap();
-        let final_through = through.map(|through| through.min(as_of - TimeDelta::seconds(HORIZON_S)));
+        // A push source settles by the clock, a pull source by the start of the run that read it.
+        let started = (self.case.runs)(now).into_iter().find_map(|run| match run {
+            Started(at) if !self.case.name.starts_with("failed") && self.case.name != "running" => Some(at),
+            _ => None,
+        });
+        let completed = (self.case.runs)(now).into_iter().find_map(|run| match run {
+            Completed(at, _) => Some(at),
+            Started(_) | Failed(_) => None,
+        });
+        let underway = TIMES[time.saturating_sub(1)].1 - 1;
+        let read_at = if read_early { Some(underway) } else { started.or(completed) };
+        let read_at = if self.kind == Push { Some(as_of) } else { read_at.map(minute) };
+        let final_through = through.zip(read_at).map(|(through, at)| through.min(at - TimeDelta::seconds(HORIZON_S)));
+        let mut source = json!({
+            "source": format!("source {}", self.n),
+            "role": "primary",
+            "status": self.case.status,
+            "complete_through": through.map(text),
+            "final_through": final_through.filter(|_| !self.is_parked).map(text),
+            "parked": i32::from(self.is_parked),
+        });
+        if read_early && time == 2 {
+            source["not_reread_since"] = json!(text(minute(underway)));
+        }
+        let is_complete = incomplete.is_none() && state != "live";
         assert_eq!(
             reply.body["meta"]["freshness"],
             json!({
                 "state": state,
                 "first_incomplete": incomplete.map(|minutes| text(minute(minutes))),
-                "sources": [{
-                    "source": format!("source {}", self.n),
-                    "role": "primary",
-                    "status": self.case.status,
-                    "complete_through": through.map(text),
-                    "final_through": final_through.filter(|_| !self.is_parked).map(text),
-                    "parked": i32::from(self.is_parked),
-                }],
+                "complete_through": is_complete.then_some("2026-11-20"),
+                "final_through": (state == "final").then_some("2026-11-20"),
+                "sources": [source],
             }),
             "{cell}"
         );

@@ -12,6 +12,7 @@ mod dimensions; // numbers by dimensions of observations
 mod documents; // the OpenAPI document
 mod export_limits; // limits of concurrent and slow exports
 mod exports; // rows as CSV, and unsupported formats
+mod finality; // horizons, reads, expected sources
 mod freshness; // states, sources, what was final
 mod freshness_table; // every state of a source
 mod hostile; // hostile requests

@@ -94,6 +94,14 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
         "currency": "EUR",
         "epoch": 1,
         "freshness": {
+          "complete_through": "2026-11-21",
+          "final_through": null,
+          "final_through_by_measure": {
+            "clicks": null,
+            "conversions": null,
+            "impressions": null,
+            "spend": null
+          },
           "first_incomplete": null,
           "sources": [
             {
@@ -106,7 +114,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
             },
             {
               "complete_through": "2026-11-22T00:00:00Z",
-              "final_through": "2026-11-19T00:00:00Z",
+              "final_through": "2026-11-19T06:00:00Z",
               "parked": 0,
               "role": "primary",
               "source": "google_ads",

@@ -125,6 +125,8 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
         "currency": "EUR",
         "epoch": 1,
         "freshness": {
+          "complete_through": null,
+          "final_through": null,
           "first_incomplete": "2026-11-15T23:00:00Z",
           "sources": [
             {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use commands::CommandError;
 use domain::bucket::Grain;
-use domain::sync::SyncReport;
+use domain::sync::{CompletedRun, Coverage, FinalThrough, SyncReport};
 use http::StatusCode;
 use http_edge::path::ApiPath;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub(crate) enum SyncStatus {
     Started,
     /// It ended well.
     Completed,
+    /// Completeness is taken back to an instant.
+    Reopened,
     /// It failed.
     Failed,
 }
@@ -35,16 +37,58 @@ pub(crate) enum SyncStatus {
 pub(crate) struct ReportSync {
     /// The status of the run.
     status: SyncStatus,
-    /// With `completed`: everything before this instant is there.
+    /// With `completed`: everything before this instant is there. It never moves back. With `reopened`: everything
+    /// before this instant is still there, and nothing after it.
     #[serde(default)]
     complete_through: Option<DateTime<Utc>>,
     /// With `completed`: the steps in which completeness moves, `15m` (if left out), `hour` or `day`.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     grain: Option<Grain>,
+    /// With `completed`: the range that the run read again. If left out: from what was complete before it, less the
+    /// longest horizon. Without `complete_through`, the run moves no completeness.
+    #[serde(default)]
+    covers: Option<CoverageBody>,
+    /// With `completed`: up to where the source itself calls its numbers final, for all measures or by group.
+    #[serde(default)]
+    final_through: Option<FinalThroughBody>,
     /// With `failed`: why, in 1 to 500 characters.
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// A range that a run read again.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Coverage, example = json!({"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}))]
+pub(crate) struct CoverageBody {
+    /// Its first instant.
+    from: DateTime<Utc>,
+    /// The first instant after it.
+    to: DateTime<Utc>,
+}
+
+/// Up to where a source calls its numbers final.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = FinalThrough)]
+pub(crate) enum FinalThroughBody {
+    /// Of every measure.
+    All(DateTime<Utc>),
+    /// By group.
+    ByGroup(FinalThroughGroups),
+}
+
+/// Up to where a source calls its numbers final, by group.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FinalThroughGroups {
+    /// Impressions, clicks, spend, video views and sends.
+    #[serde(default)]
+    delivery: Option<DateTime<Utc>>,
+    /// Every other measure.
+    #[serde(default)]
+    conversions: Option<DateTime<Utc>>,
 }
 
 /// A sync that is recorded.
@@ -83,26 +127,44 @@ impl ReportSync {
     /// The report, whose members must belong to its status.
     fn into_report(self) -> Result<SyncReport, CommandError> {
         let reject = |field, detail: String| Err(CommandError::Invalid { field, detail });
-        let strays = [
-            ("complete_through", self.complete_through.is_some(), SyncStatus::Completed, "completed"),
-            ("grain", self.grain.is_some(), SyncStatus::Completed, "completed"),
-            ("reason", self.reason.is_some(), SyncStatus::Failed, "failed"),
+        let Self { status, complete_through, grain, covers, final_through, reason } = self;
+        let moves = [SyncStatus::Completed, SyncStatus::Reopened];
+        let strays: [(_, _, &[SyncStatus], _); 5] = [
+            ("complete_through", complete_through.is_some(), &moves, "completed or reopened"),
+            ("grain", grain.is_some(), &moves[..1], "completed"),
+            ("covers", covers.is_some(), &moves[..1], "completed"),
+            ("final_through", final_through.is_some(), &moves[..1], "completed"),
+            ("reason", reason.is_some(), &[SyncStatus::Failed], "failed"),
         ];
-        for (field, is_given, status, name) in strays {
-            if is_given && self.status != status {
-                return reject(field, format!("belongs to status {name}"));
+        for (field, is_given, statuses, names) in strays {
+            if is_given && !statuses.contains(&status) {
+                return reject(field, format!("belongs to status {names}"));
             }
         }
-        match (self.status, self.complete_through, self.reason) {
+        match (status, complete_through, reason) {
             (SyncStatus::Started, ..) => Ok(SyncReport::Started),
-            (SyncStatus::Completed, Some(complete_through), _) => {
-                Ok(SyncReport::Completed { complete_through, grain: self.grain.unwrap_or(Grain::QuarterHour) })
+            (SyncStatus::Completed, None, _) if covers.is_none() => {
+                reject("complete_through", "is needed with status completed, unless covers is given".to_owned())
             }
+            (SyncStatus::Completed, complete_through, _) => Ok(SyncReport::Completed(CompletedRun {
+                complete_through,
+                grain: grain.unwrap_or(Grain::QuarterHour),
+                covers: covers.map(|CoverageBody { from, to }| Coverage { from, to }),
+                final_through: final_through.map(FinalThroughBody::into_groups).unwrap_or_default(),
+            })),
+            (SyncStatus::Reopened, Some(complete_through), _) => Ok(SyncReport::Reopened { complete_through }),
+            (SyncStatus::Reopened, None, _) => reject("complete_through", "is needed with status reopened".to_owned()),
             (SyncStatus::Failed, _, Some(reason)) => Ok(SyncReport::Failed { reason }),
-            (SyncStatus::Completed, None, _) => {
-                reject("complete_through", "is needed with status completed".to_owned())
-            }
             (SyncStatus::Failed, _, None) => reject("reason", "is needed with status failed".to_owned()),
+        }
+    }
+}
+
+impl FinalThroughBody {
+    fn into_groups(self) -> FinalThrough {
+        match self {
+            Self::All(instant) => FinalThrough { delivery: Some(instant), conversions: Some(instant) },
+            Self::ByGroup(FinalThroughGroups { delivery, conversions }) => FinalThrough { delivery, conversions },
         }
     }
 }

@@ -70,7 +70,7 @@ impl<'a> ObservationBatch<'a> {
 
     /// What a decision on the batch needs from the log.
     pub(super) fn prerequisites(&self, source: &ResolvedSource) -> Prerequisites<'a> {
-        let window = AcceptanceWindow::of(&source.definition, self.now);
+        let window = AcceptanceWindow::of(&source.details.definition_at(self.now), self.now);
         let mut prerequisites = Prerequisites::new(window);
         for input in self.valid().filter(|input| window.check(input.occurred_at).is_ok()) {
             if self.requires_new_id(input) {
@@ -99,11 +99,13 @@ impl<'a> ObservationBatch<'a> {
         known: &ResolvedRefs<'_>,
         recorded: &RecordedItems,
     ) -> Result<DecidedBatch, CommandError> {
-        let window = AcceptanceWindow::of(&known.source.definition, self.now);
+        let window = AcceptanceWindow::of(&known.source.details.definition_at(self.now), self.now);
         let mut builder = EventBuilder::new(known, recorded, window);
         let mut results = Vec::new();
         for (index, item) in self.checked.iter().enumerate() {
+            let expected = |input: &ObservationInput| known.source.check_expected("occurred_at", input.occurred_at);
             let pushed = match item {
+                Ok(input) if expected(input).is_err() => expected(input).map(|()| None),
                 Ok(input) if self.requires_new_id(input) => builder.push(input, OnDuplicate::FailRequest),
                 Ok(input) => builder.push(input, OnDuplicate::Skip),
                 Err(error) => Err(error.clone()),

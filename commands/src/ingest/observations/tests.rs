@@ -5,7 +5,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::item::{Amount, CampaignRef, ItemError, ItemErrorCode, RejectedItem};
 use domain::measure::Measure;
 use domain::observation::{CorrectionTarget, ObservationBody, ObservationInput, ObservationType, ObservationsRecorded};
-use domain::source::{SourceDefinition, SourceKind, SourceRole};
+use domain::source::{Horizons, SourceDefinition, SourceDetails, SourceKind, SourceRole};
 use domain::zone::Zone;
 use event_store::Payload;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ use super::batch::ObservationBatch;
 use super::event_builder::DecidedBatch;
 use super::recorded::RecordedItems;
 use crate::ingest::ItemStatus;
-use crate::ingest::resolved_refs::{ResolvedRefs, ResolvedSource};
+use crate::ingest::resolved_refs::{ResolvedRefs, ResolvedSource, SourceState};
 
 pub(super) const FIRST: Uuid = Uuid::from_u128(1);
 pub(super) const SECOND: Uuid = Uuid::from_u128(2);
@@ -33,12 +33,18 @@ pub(super) fn source() -> ResolvedSource {
         kind: SourceKind::Push,
         role: SourceRole::Primary,
         measure_roles: [].into(),
+        measures: [].into(),
+        platform: None,
         time_zone: Zone::UTC,
         currency: "EUR".parse().unwrap(),
         expected_delay_s: 0,
-        restatement_horizon_s: 0,
+        horizons: Horizons::default(),
+        complete_after_s: None,
+        expected_from: None,
+        observation_window_s: None,
     };
-    ResolvedSource { id: SourceId(Uuid::from_u128(9)), definition }
+    let details = SourceDetails::new(SourceId(Uuid::from_u128(9)), definition);
+    ResolvedSource::of_state(SourceState { version: 1, details })
 }
 
 /// An item that is valid except for what `changes` says; `null` removes a member.

@@ -98,6 +98,9 @@ impl<'a> StatementBatch<'a> {
         let mut results = Vec::new();
         for (index, item) in self.items.iter().enumerate() {
             let resolved = item.as_ref().map_err(ItemError::clone).and_then(|input| {
+                if let Ok(span) = input.bucket.resolve(self.spec.grain, self.spec.zone) {
+                    known.source.check_expected("bucket", span.start)?;
+                }
                 let campaign = known.campaign(&input.campaign)?;
                 named.add(keys.key(input.bucket, campaign), input.measures.keys().copied());
                 let measures = input.values(known.source.definition.currency)?;

@@ -17,9 +17,9 @@ use crate::ids::{CampaignId, SourceId};
 use crate::measure::Measure;
 use crate::money::{Currency, Money};
 use crate::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use crate::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use crate::source::{Horizon, Horizons, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use crate::statement::{Statement, StatementsRecorded};
-use crate::sync::SyncEvent;
+use crate::sync::{Coverage, FinalThrough, SyncEvent};
 use crate::workspace::WorkspaceOpened;
 use crate::zone::Zone;
 
@@ -129,9 +129,18 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
     let measure_roles = prop::collection::btree_map(one_of(Measure::ALL), one_of(&roles), 0..3);
     let kind = one_of(&[SourceKind::Push, SourceKind::Pull]);
     let what = (any::<String>(), channels(), kind, one_of(&roles), measure_roles, zone(), currency());
-    (source_id(), what, any::<i64>(), any::<i64>(), instant()).prop_filter_map(
+    let more = (
+        prop::collection::btree_set(one_of(Measure::ALL), 0..3),
+        any::<Option<String>>(),
+        horizons(),
+        any::<Option<i64>>(),
+        prop::option::of(date()),
+        any::<Option<i64>>(),
+    );
+    (source_id(), what, any::<i64>(), more, instant()).prop_filter_map(
         "a channel",
-        |(source, what, expected_delay_s, restatement_horizon_s, at)| {
+        |(source, what, expected_delay_s, more, at)| {
+            let (measures, platform, horizons, complete_after_s, expected_from, observation_window_s) = more;
             let (name, channels, kind, role, measure_roles, time_zone, currency) = what;
             let channel = channels.into_iter().next()?;
             let definition = SourceDefinition {
@@ -140,14 +149,53 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
                 kind,
                 role,
                 measure_roles,
+                measures,
+                platform,
                 time_zone,
                 currency,
                 expected_delay_s,
-                restatement_horizon_s,
+                horizons,
+                complete_after_s,
+                expected_from,
+                observation_window_s,
             };
             Some(SourceEvent::SourceRegistered { source, definition, at })
         },
     )
+}
+
+fn horizon() -> impl Strategy<Value = Horizon> {
+    prop_oneof![any::<i64>().prop_map(Horizon::Seconds), any::<u16>().prop_map(|days| Horizon::MonthEnd { days })]
+}
+
+fn horizons() -> impl Strategy<Value = Horizons> {
+    (horizon(), horizon(), prop::collection::btree_map(one_of(Measure::ALL), horizon(), 0..3))
+        .prop_map(|(delivery, conversions, measures)| Horizons { delivery, conversions, measures })
+}
+
+fn of_a_source() -> impl Strategy<Value = SourceEvent> {
+    let changed = (registered(), any::<[bool; 8]>(), date()).prop_map(|(event, given, from)| {
+        let SourceEvent::SourceRegistered { source, definition, at } = event else { unreachable!() };
+        let change = SourceChange {
+            channel: given[0].then_some(definition.channel),
+            role: given[1].then_some(definition.role),
+            measure_roles: given[2].then_some(definition.measure_roles),
+            measures: given[3].then_some(definition.measures),
+            expected_delay_s: given[4].then_some(definition.expected_delay_s),
+            horizons: given[5].then_some(definition.horizons),
+            complete_after_s: definition.complete_after_s.filter(|_| given[6]),
+            observation_window_s: definition.observation_window_s.filter(|_| given[7]),
+        };
+        SourceEvent::SourceChanged { source, change, from, at }
+    });
+    prop_oneof![
+        3 => registered(),
+        3 => changed,
+        1 => (source_id(), instant(), instant())
+            .prop_map(|(source, ends_at, at)| SourceEvent::SourceEnded { source, ends_at, at }),
+        1 => (source_id(), instant(), instant())
+            .prop_map(|(source, resumes_at, at)| SourceEvent::SourceResumed { source, resumes_at, at }),
+    ]
 }
 
 fn observed() -> impl Strategy<Value = ObservationsRecorded> {
@@ -213,10 +261,15 @@ fn stated() -> impl Strategy<Value = StatementsRecorded> {
 }
 
 fn of_a_run() -> impl Strategy<Value = SyncEvent> {
-    (source_id(), instant(), instant(), one_of(&Grain::ALL), any::<String>(), 0..3).prop_map(
-        |(source, at, complete_through, grain, reason, kind)| match kind {
+    let coverage = (instant(), instant()).prop_map(|(from, to)| Coverage { from, to });
+    let completed = (prop::option::of(instant()), one_of(&Grain::ALL), prop::option::of(coverage), any::<i64>());
+    let word = (prop::option::of(instant()), prop::option::of(instant()))
+        .prop_map(|(delivery, conversions)| FinalThrough { delivery, conversions });
+    (source_id(), instant(), completed, word, any::<String>(), 0..4).prop_map(
+        |(source, at, (complete_through, grain, covers, lookback_s), final_through, reason, kind)| match kind {
             0 => SyncEvent::SyncStarted { source, at },
-            1 => SyncEvent::SyncCompleted { source, at, complete_through, grain },
+            1 => SyncEvent::SyncCompleted { source, at, complete_through, grain, covers, lookback_s, final_through },
+            2 => SyncEvent::SyncReopened { source, at, complete_through: complete_through.unwrap_or(at) },
             _ => SyncEvent::SyncFailed { source, at, reason },
         },
     )
@@ -228,7 +281,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => opened,
         8 => of_a_campaign().prop_map(Event::Campaign),
-        2 => registered().prop_map(Event::Source),
+        4 => of_a_source().prop_map(Event::Source),
         4 => observed().prop_map(Event::Observations),
         3 => stated().prop_map(Event::Statements),
         2 => of_a_run().prop_map(Event::Sync),

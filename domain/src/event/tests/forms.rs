@@ -8,6 +8,7 @@ use crate::channel::Channel;
 use crate::measure::Measure;
 use crate::money::Currency;
 use crate::observation::{Correction, Observation, ObservationType};
+use crate::source::Horizon;
 use crate::zone::Zone;
 
 macro_rules! form {
@@ -45,6 +46,11 @@ form!(Measure, _generator => json_schema!({
     "description": "A measure, by its name.",
     "type": "string",
     "enum": Measure::ALL.iter().map(|measure| measure.name()).collect::<Vec<_>>()
+}));
+
+form!(Horizon, _generator => json_schema!({
+    "description": "For how long after a bucket closes its numbers may change: seconds, or a rule such as month_end + 40d.",
+    "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": "^month_end \\+ [0-9]+d$" }]
 }));
 
 form!(ObservationType, _generator => json_schema!({

@@ -12,9 +12,9 @@ use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::{Currency, Money};
 use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
-use domain::sync::SyncEvent;
+use domain::sync::{FinalThrough, SyncEvent};
 use domain::workspace::{self, WorkspaceOpened};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
@@ -277,10 +277,15 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> TestEvent {
         kind,
         role: SourceRole::Primary,
         measure_roles: BTreeMap::from([(Measure::Conversions, SourceRole::Reference)]),
+        measures: [].into(),
+        platform: None,
         time_zone: "America/New_York".parse().unwrap(),
         currency: eur(),
         expected_delay_s: 3_600,
-        restatement_horizon_s: 259_200,
+        horizons: Horizons::uniform(Horizon::Seconds(259_200)),
+        complete_after_s: None,
+        expected_from: None,
+        observation_window_s: None,
     };
     let event = SourceEvent::SourceRegistered { source: id, definition, at: at("2026-10-20T09:00:00Z") };
     TestEvent { stream: id.0, event: Event::Source(event) }
@@ -288,7 +293,6 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> TestEvent {
 
 /// Campaign, type, occurred at, count, value in micros.
 pub(crate) type Seen = (CampaignId, ObservationType, DateTime<Utc>, i64, Option<i64>);
-
 /// Campaign, bucket, stated at, measures.
 pub(crate) type Said<'a> = (CampaignId, Bucket, DateTime<Utc>, &'a [(Measure, i64)]);
 
@@ -384,5 +388,13 @@ pub(crate) fn synced(event: SyncEvent) -> TestEvent {
 }
 
 pub(crate) fn completed(from: SourceId, said_at: &str, through: &str, grain: Grain) -> TestEvent {
-    synced(SyncEvent::SyncCompleted { source: from, at: at(said_at), complete_through: at(through), grain })
+    synced(SyncEvent::SyncCompleted {
+        source: from,
+        at: at(said_at),
+        complete_through: Some(at(through)),
+        grain,
+        covers: None,
+        lookback_s: 3 * 86_400,
+        final_through: FinalThrough::default(),
+    })
 }

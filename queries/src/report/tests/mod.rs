@@ -8,13 +8,14 @@ mod planning;
 mod querying;
 mod splitting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::ReportBucket;
-use domain::freshness::SourceFreshness;
+use domain::freshness::{SourceFreshness, SourceSyncs};
+use domain::ids::SourceId;
 use domain::measure::Measure;
-use domain::source::{SourceDefinition, SourceKind, SourceRole};
+use domain::source::{Horizons, SourceDefinition, SourceDetails, SourceKind, SourceRole};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -55,15 +56,22 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
         kind: SourceKind::Push,
         role,
         measure_roles: BTreeMap::new(),
+        measures: BTreeSet::new(),
+        platform: None,
         time_zone: "UTC".parse().unwrap(),
         currency: currency.parse().unwrap(),
         expected_delay_s: 0,
-        restatement_horizon_s: 0,
+        horizons: Horizons::default(),
+        complete_after_s: None,
+        expected_from: None,
+        observation_window_s: None,
     };
+    let details = SourceDetails::new(SourceId(id(n)), definition.clone());
     Source {
         id: id(n),
         definition,
-        freshness: SourceFreshness::default(),
+        freshness: SourceFreshness::new(&details, SourceSyncs::default()),
+        stated: BTreeSet::new(),
         stated_grains: Vec::new(),
         last_position: 0,
         has_data: true,

@@ -46,15 +46,26 @@ SELECT 1, workspace, campaign_id, 3, n, 'Campaign ' || lpad((n * 7919 % 100003):
        '[]', '{}', '2026-01-01'::timestamptz + (n * 7919 % 2003) * interval '1 hour', '2026-06-01'::timestamptz + (n * 104729 % 2003) * interval '1 hour'
 FROM filled;
 -- Twenty sources in each workspace. The first pushes, the second is pulled; others feed a campaign now and then.
-INSERT INTO read.sources
-SELECT 1, w, pg_temp.id('50', w, n), 'source ' || n, CASE n WHEN 1 THEN 'paid_search' ELSE 'email' END,
-       CASE n WHEN 2 THEN 'pull' ELSE 'push' END, 'primary', '{}', 'UTC', 'EUR', 3600, 259200
+INSERT INTO read.sources (epoch, workspace, source_id, name, channel, role, measure_roles, currency, definition)
+SELECT 1, w, pg_temp.id('50', w, n), 'source ' || n, CASE n WHEN 1 THEN 'paid_search' ELSE 'email' END, 'primary', '{}', 'EUR',
+       json_build_object('name', 'source ' || n, 'channel', CASE n WHEN 1 THEN 'paid_search' ELSE 'email' END,
+                         'kind', CASE n WHEN 2 THEN 'pull' ELSE 'push' END, 'role', 'primary', 'time_zone', 'UTC', 'currency', 'EUR',
+                         'expected_delay_s', 3600, 'horizons', '{"delivery": 259200, "conversions": 259200}'::json)
 FROM generate_series(1, 20) w, generate_series(1, 20) n;
-INSERT INTO read.source_syncs
-SELECT 1, w, pg_temp.id('50', w, n), NULL, '2026-11-22 11:50', NULL, NULL, '2026-11-22 11:45', '15m'
+INSERT INTO read.source_changes
+SELECT 1, w, pg_temp.id('50', w, n), 100 + n, json_build_object('SourceChanged', json_build_object(
+       'source', pg_temp.id('50', w, n), 'change', '{"expected_delay_s": 3600}'::json, 'from', '2026-11-01', 'at', '2026-11-01T00:00:00Z'))
 FROM generate_series(1, 20) w, generate_series(1, 20) n;
-INSERT INTO read.source_completions
-SELECT 1, w, pg_temp.id('50', w, s), '2026-11-22'::timestamptz - n * interval '1 hour', '2026-11-22 00:05'::timestamptz - n * interval '1 hour'
+INSERT INTO read.source_measures
+SELECT 1, w, pg_temp.id('50', w, n), m, 50 + n FROM generate_series(1, 20) w, generate_series(1, 20) n, unnest(ARRAY['clicks', 'impressions', 'spend']) m;
+INSERT INTO read.source_syncs (epoch, workspace, source_id, last_completed_at, complete_through, grain, last_read_at, reads)
+SELECT 1, w, pg_temp.id('50', w, n), '2026-11-22 11:50', '2026-11-22 11:45', '15m', '2026-11-22 11:50',
+       '[{"to": "2026-11-22T11:45:00Z", "started_at": "2026-11-22T11:50:00Z"}]'
+FROM generate_series(1, 20) w, generate_series(1, 20) n;
+INSERT INTO read.source_runs
+SELECT 1, w, pg_temp.id('50', w, s), 1000 + n, '2026-11-22 00:05'::timestamptz - n * interval '1 hour',
+       '2026-11-22 00:00'::timestamptz - n * interval '1 hour', '2026-11-18'::timestamptz - n * interval '1 hour',
+       '2026-11-22'::timestamptz - n * interval '1 hour', false
 FROM generate_series(1, 4) w, generate_series(1, 2) s, generate_series(0, 299) n;
 INSERT INTO read.source_grains
 SELECT 1, w, pg_temp.id('50', w, n), 'day', zone FROM generate_series(1, 20) w, generate_series(1, 20) n, unnest(ARRAY['UTC', 'Asia/Tokyo']) zone;
@@ -107,7 +118,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY (SELECT tables FROM read.epochs WHERE epoch = 1) LOOP
         columns := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
-                    WHERE a.attrelid = ('read.' || name)::regclass AND a.attnum > 0 AND a.attname <> 'epoch');
+                    WHERE a.attrelid = ('read.' || name)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'epoch');
         EXECUTE format('INSERT INTO read.%I (epoch, %s) SELECT 2, %s FROM read.%I WHERE epoch = 1', name, columns, columns, name);
     END LOOP;
 END $$;

@@ -11,9 +11,9 @@ use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::Money;
 use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use domain::source::{SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
-use domain::sync::SyncEvent;
+use domain::sync::{FinalThrough, SyncEvent};
 use domain::workspace::{self, WorkspaceOpened};
 use uuid::Uuid;
 
@@ -90,11 +90,21 @@ pub(crate) fn definition(name: &str, channel: &str, kind: SourceKind) -> SourceD
         kind,
         role: SourceRole::Primary,
         measure_roles: BTreeMap::new(),
+        measures: [].into(),
+        platform: None,
         time_zone: "UTC".parse().unwrap(),
         currency: "EUR".parse().unwrap(),
         expected_delay_s: 3_600,
-        restatement_horizon_s: 3 * 86_400,
+        horizons: Horizons::uniform(Horizon::Seconds(3 * 86_400)),
+        complete_after_s: None,
+        expected_from: None,
+        observation_window_s: None,
     }
+}
+
+/// What happened to a source after its registration.
+pub(crate) fn source_event(n: u128, event: SourceEvent) -> Given {
+    Given { stream: source(n).0, event: Event::Source(event) }
 }
 
 pub(crate) fn registered(n: u128, definition: SourceDefinition) -> Given {
@@ -191,8 +201,15 @@ pub(crate) fn days(from: u128, of: u128, buckets: &[(&str, &[(Measure, i64)])]) 
 }
 
 pub(crate) fn completed(from: u128, said_at: &str, through: &str, grain: Grain) -> Given {
-    let event =
-        SyncEvent::SyncCompleted { source: source(from), at: at(said_at), complete_through: at(through), grain };
+    let event = SyncEvent::SyncCompleted {
+        source: source(from),
+        at: at(said_at),
+        complete_through: Some(at(through)),
+        grain,
+        covers: None,
+        lookback_s: 3 * 86_400,
+        final_through: FinalThrough::default(),
+    };
     Given { stream: source(from).0, event: Event::Sync(event) }
 }
 

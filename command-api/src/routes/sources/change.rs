@@ -1,0 +1,233 @@
+//! Commands on a source that is registered: change its settings from a date on, end it, resume it.
+
+use axum::extract::State;
+use chrono::{DateTime, NaiveDate, Utc};
+use commands::{CommandContext, CommandError};
+use domain::note::{NoteUrl, Reason};
+use domain::source::{SourceChange, SourceCommand};
+use http::StatusCode;
+use http_edge::path::ApiPath;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{HorizonsBody, SourceResponse, horizons, measures};
+use crate::command::{JsonCommand, noted};
+use crate::problems::RouteError;
+use crate::problems::kinds::SourceCommandProblems;
+use crate::response::CommandResponse;
+use crate::state::ApiState;
+
+/// Settings of a source that change for buckets from a date on. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"horizons": {"conversions": "30d"}, "from": "2026-11-01"}))]
+pub(crate) struct ChangeSource {
+    /// The measures that it states: all of them, including those that stay.
+    #[serde(default)]
+    measures: Option<Vec<String>>,
+    /// How many seconds after a bucket closes its numbers usually arrive.
+    #[serde(default)]
+    expected_delay_s: Option<i64>,
+    /// For how long after a bucket closes its numbers may still change. Members that are left out stay.
+    #[serde(default)]
+    horizons: Option<HorizonsBody>,
+    /// One horizon for every measure, in seconds.
+    #[serde(default)]
+    restatement_horizon_s: Option<i64>,
+    /// How many seconds after it happened it may send an observation.
+    #[serde(default)]
+    observation_window_s: Option<i64>,
+    /// The first date of which the settings hold, in the source's time zone; today, if left out.
+    #[serde(default)]
+    from: Option<NaiveDate>,
+    /// Why: 1 to 500 characters, kept in the log.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    note_url: Option<NoteUrl>,
+    /// Cannot change.
+    #[serde(default)]
+    #[schema(ignore)]
+    time_zone: Option<Value>,
+    #[serde(default)]
+    #[schema(ignore)]
+    currency: Option<Value>,
+    #[serde(default)]
+    #[schema(ignore)]
+    kind: Option<Value>,
+    #[serde(default)]
+    #[schema(ignore)]
+    name: Option<Value>,
+    #[serde(default)]
+    #[schema(ignore)]
+    channel: Option<Value>,
+    #[serde(default)]
+    #[schema(ignore)]
+    role: Option<Value>,
+    #[serde(default)]
+    #[schema(ignore)]
+    measure_roles: Option<Value>,
+}
+
+impl ChangeSource {
+    fn into_change(self, before: &domain::source::Horizons) -> Result<SourceChange, CommandError> {
+        let fixed = [
+            ("time_zone", self.time_zone.is_some()),
+            ("currency", self.currency.is_some()),
+            ("kind", self.kind.is_some()),
+            ("name", self.name.is_some()),
+            ("channel", self.channel.is_some()),
+            ("role", self.role.is_some()),
+            ("measure_roles", self.measure_roles.is_some()),
+        ];
+        if let Some((field, _)) = fixed.into_iter().find(|(_, is_given)| *is_given) {
+            let detail = "cannot change: recorded numbers keep its meaning. End this source, and register another";
+            return Err(CommandError::Invalid { field, detail: detail.to_owned() });
+        }
+        Ok(SourceChange {
+            measures: self.measures.map(measures).transpose()?,
+            expected_delay_s: self.expected_delay_s,
+            horizons: horizons(self.horizons, self.restatement_horizon_s, Some(before))?,
+            observation_window_s: self.observation_window_s,
+            ..SourceChange::default()
+        })
+    }
+}
+
+/// When a source ends.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"at": "2026-11-30T23:00:00Z"}))]
+pub(crate) struct EndSource {
+    /// The first instant of which nothing is expected; now, if left out.
+    #[serde(default)]
+    at: Option<DateTime<Utc>>,
+    /// Why: 1 to 500 characters, kept in the log.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    note_url: Option<NoteUrl>,
+}
+
+/// When a source resumes.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"from": "2026-12-01"}))]
+pub(crate) struct ResumeSource {
+    /// The first date of which something is expected again, in the source's time zone; today, if left out.
+    #[serde(default)]
+    from: Option<NaiveDate>,
+    /// Why: 1 to 500 characters, kept in the log.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
+    reason: Option<Reason>,
+    /// Where more is written: an `http` or `https` URL.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^https?://", max_length = 2000)]
+    note_url: Option<NoteUrl>,
+}
+
+/// Change a source from a date on
+///
+/// Buckets before `from` keep the settings that they had. Name, kind, channel, roles, time zone and currency cannot
+/// change.
+#[utoipa::path(
+    patch,
+    path = "/v1/sources/{name}",
+    operation_id = "change_source",
+    tag = "sources",
+    request_body = ChangeSource,
+    params(("name" = String, Path, description = "The source", example = "google_ads")),
+    responses(
+        (status = 200, description = "The source has these settings", body = SourceResponse, headers(
+            ("ETag" = String, description = "The version"),
+        )),
+        SourceCommandProblems,
+    )
+)]
+pub(crate) async fn change(
+    State(state): State<ApiState>,
+    ApiPath(name): ApiPath<String>,
+    command: JsonCommand,
+) -> Result<CommandResponse, RouteError> {
+    let mut body: ChangeSource = command.body()?;
+    let context = noted(command.context.clone(), body.reason.take(), body.note_url.take());
+    let (from, at) = (body.from, command.context.received_at);
+    let details = state.commands.source(&command.context, &name).await?.details;
+    let before = from.map_or_else(|| details.definition_at(at), |from| details.definition_on(from)).horizons;
+    let change = body.into_change(&before)?;
+    execute(&state, &context, name, SourceCommand::Change { change, from, at }).await
+}
+
+/// End a source
+///
+/// Buckets from its end on do not wait for it, and it sends nothing of them. What it delivered stays.
+#[utoipa::path(
+    post,
+    path = "/v1/sources/{name}/end",
+    operation_id = "end_source",
+    tag = "sources",
+    request_body = EndSource,
+    params(("name" = String, Path, description = "The source", example = "google_ads")),
+    responses(
+        (status = 200, description = "The source has ended", body = SourceResponse, headers(
+            ("ETag" = String, description = "The version"),
+        )),
+        SourceCommandProblems,
+    )
+)]
+pub(crate) async fn end(
+    State(state): State<ApiState>,
+    ApiPath(name): ApiPath<String>,
+    command: JsonCommand,
+) -> Result<CommandResponse, RouteError> {
+    let EndSource { at: ends_at, reason, note_url } = command.body_or_default()?;
+    let context = noted(command.context.clone(), reason, note_url);
+    let at = command.context.received_at;
+    execute(&state, &context, name, SourceCommand::End { ends_at, at }).await
+}
+
+/// Resume a source that has ended
+#[utoipa::path(
+    post,
+    path = "/v1/sources/{name}/resume",
+    operation_id = "resume_source",
+    tag = "sources",
+    request_body = ResumeSource,
+    params(("name" = String, Path, description = "The source", example = "google_ads")),
+    responses(
+        (status = 200, description = "The source delivers again", body = SourceResponse, headers(
+            ("ETag" = String, description = "The version"),
+        )),
+        SourceCommandProblems,
+    )
+)]
+pub(crate) async fn resume(
+    State(state): State<ApiState>,
+    ApiPath(name): ApiPath<String>,
+    command: JsonCommand,
+) -> Result<CommandResponse, RouteError> {
+    let ResumeSource { from, reason, note_url } = command.body_or_default()?;
+    let context = noted(command.context.clone(), reason, note_url);
+    let at = command.context.received_at;
+    execute(&state, &context, name, SourceCommand::Resume { from, at }).await
+}
+
+async fn execute(
+    state: &ApiState,
+    context: &CommandContext,
+    name: String,
+    source_command: SourceCommand,
+) -> Result<CommandResponse, RouteError> {
+    let (id, done) = state.commands.execute_source_command(context, &name, source_command).await?.split();
+    let body =
+        SourceResponse { source_id: id.0, name, version: done.version, position: done.position, warnings: Vec::new() };
+    Ok(CommandResponse::new(StatusCode::OK, context, &done, &body).with_version(done.version))
+}

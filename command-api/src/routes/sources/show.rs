@@ -1,0 +1,176 @@
+//! Sources as commands see them: their definitions, how those change, and when nothing is expected.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, NaiveDate, Utc};
+use commands::SourceSnapshot;
+use domain::measure::Measure;
+use domain::source::{DatedChange, DeliveryPause, Horizons, SourceDefinition, observation_window_s};
+use http_edge::path::ApiPath;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::command::ReadCommand;
+use crate::problems::RouteError;
+use crate::problems::kinds::ReadSourceProblems;
+use crate::state::ApiState;
+
+/// Every source.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SourcesBody {
+    /// By name.
+    data: Vec<SourceBody>,
+}
+
+/// A source.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SourceBody {
+    /// Its id.
+    source_id: Uuid,
+    /// Its name.
+    name: String,
+    /// The number of its events.
+    version: i64,
+    /// `push` or `pull`.
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// The time zone of its days.
+    time_zone: String,
+    /// The currency of its money.
+    currency: String,
+    /// The platform that it reads.
+    platform: Option<String>,
+    /// The first date of which anything is expected.
+    expected_from: Option<NaiveDate>,
+    /// The settings of today.
+    settings: SourceSettings,
+    /// The settings by date, the first one from the beginning of time.
+    history: Vec<DatedSettings>,
+    /// When it ended, unless it has resumed since.
+    ended_at: Option<DateTime<Utc>>,
+    /// The times of which nothing is expected.
+    pauses: Vec<PauseBody>,
+}
+
+/// The settings of a source that may change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SourceSettings {
+    /// The channel that it reports on.
+    channel: String,
+    /// `primary` or `reference`.
+    #[schema(value_type = String)]
+    role: &'static str,
+    /// The roles of single measures, where they differ.
+    #[schema(value_type = BTreeMap<String, String>)]
+    measure_roles: BTreeMap<Measure, &'static str>,
+    /// The measures that it states; none where that is learned.
+    #[schema(value_type = Vec<String>)]
+    measures: BTreeSet<Measure>,
+    /// How many seconds after a bucket closes its numbers usually arrive.
+    expected_delay_s: i64,
+    /// For how long after a bucket closes its numbers may still change: seconds, or a rule.
+    #[schema(value_type = BTreeMap<String, super::HorizonBody>)]
+    horizons: Horizons,
+    /// How many seconds after it happened it may send an observation.
+    observation_window_s: i64,
+}
+
+/// Settings, with the first date of which they hold.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DatedSettings {
+    /// Null for the first settings.
+    from: Option<NaiveDate>,
+    #[serde(flatten)]
+    settings: SourceSettings,
+}
+
+/// A time of which nothing is expected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PauseBody {
+    /// Its first instant.
+    from: DateTime<Utc>,
+    /// The first instant after it; null while the source has ended.
+    until: Option<DateTime<Utc>>,
+}
+
+/// List the sources
+///
+/// What commands rest on: definitions and their history. `GET /v1/freshness` of the read API says how each source does.
+#[utoipa::path(
+    get,
+    path = "/v1/sources",
+    operation_id = "list_sources",
+    tag = "sources",
+    responses((status = 200, description = "Every source, by name", body = SourcesBody))
+)]
+pub(crate) async fn list(State(state): State<ApiState>, read: ReadCommand) -> Result<Json<SourcesBody>, RouteError> {
+    let sources = state.commands.sources(&read.context).await?;
+    let now = read.context.received_at;
+    Ok(Json(SourcesBody { data: sources.into_iter().map(|source| SourceBody::new(source, now)).collect() }))
+}
+
+/// Show a source
+#[utoipa::path(
+    get,
+    path = "/v1/sources/{name}",
+    operation_id = "show_source",
+    tag = "sources",
+    params(("name" = String, Path, description = "The source", example = "google_ads")),
+    responses((status = 200, description = "The source", body = SourceBody), ReadSourceProblems)
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    ApiPath(name): ApiPath<String>,
+    read: ReadCommand,
+) -> Result<Json<SourceBody>, RouteError> {
+    let source = state.commands.source(&read.context, &name).await?;
+    Ok(Json(SourceBody::new(source, read.context.received_at)))
+}
+
+impl SourceBody {
+    fn new(SourceSnapshot { version, details }: SourceSnapshot, now: DateTime<Utc>) -> Self {
+        let definition = &details.definition;
+        let mut dates: Vec<_> = details.changes.iter().map(|DatedChange { from, .. }| *from).collect();
+        dates.sort_unstable();
+        dates.dedup();
+        let changed = dates
+            .into_iter()
+            .map(|from| DatedSettings { from: Some(from), settings: SourceSettings::new(details.definition_on(from)) });
+        let first = DatedSettings { from: None, settings: SourceSettings::new(definition.clone()) };
+        Self {
+            source_id: details.source.0,
+            name: definition.name.clone(),
+            version,
+            kind: definition.kind.name(),
+            time_zone: definition.time_zone.to_string(),
+            currency: definition.currency.to_string(),
+            platform: definition.platform.clone(),
+            expected_from: definition.expected_from,
+            settings: SourceSettings::new(details.definition_at(now)),
+            history: std::iter::once(first).chain(changed).collect(),
+            ended_at: details.ended_at(),
+            pauses: details
+                .pauses
+                .iter()
+                .map(|DeliveryPause { from, until }| PauseBody { from: *from, until: *until })
+                .collect(),
+        }
+    }
+}
+
+impl SourceSettings {
+    fn new(definition: SourceDefinition) -> Self {
+        Self {
+            observation_window_s: observation_window_s(&definition),
+            channel: definition.channel.into(),
+            role: definition.role.name(),
+            measure_roles: definition.measure_roles.into_iter().map(|(measure, role)| (measure, role.name())).collect(),
+            measures: definition.measures,
+            expected_delay_s: definition.expected_delay_s,
+            horizons: definition.horizons,
+        }
+    }
+}

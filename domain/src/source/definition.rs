@@ -1,0 +1,102 @@
+//! What a source is: its definition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::horizon::Horizons;
+use crate::channel::Channel;
+use crate::measure::Measure;
+use crate::money::Currency;
+use crate::zone::Zone;
+
+/// Whether a source pushes observations or sends statements of totals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// Sends observations.
+    Push,
+    /// Sends statements.
+    Pull,
+}
+
+/// Whether a source's numbers count toward totals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SourceRole {
+    /// Counts toward totals.
+    Primary,
+    /// Shown beside totals and never added.
+    Reference,
+}
+
+impl SourceKind {
+    /// The name on the wire and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Pull => "pull",
+        }
+    }
+}
+
+impl SourceRole {
+    /// The name on the wire and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Reference => "reference",
+        }
+    }
+}
+
+/// The definition of a source, from its registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SourceDefinition {
+    /// Its name, unique in the workspace.
+    pub name: String,
+    /// The channel that it reports on.
+    pub channel: Channel,
+    /// Whether it sends observations or statements.
+    pub kind: SourceKind,
+    /// Its role, for every measure that `measure_roles` does not name.
+    pub role: SourceRole,
+    /// Roles of single measures; left out where there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measure_roles: BTreeMap<Measure, SourceRole>,
+    /// The measures that it states; left out where that is learned from what it states.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub measures: BTreeSet<Measure>,
+    /// The platform that it reads, by its name in our table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The zone of its days.
+    pub time_zone: Zone,
+    /// The currency of its money, as ISO 4217 writes it.
+    pub currency: Currency,
+    /// How many seconds after a bucket closes its numbers usually arrive.
+    pub expected_delay_s: i64,
+    /// For how long after a bucket closes its numbers may still change.
+    pub horizons: Horizons,
+    /// For a push source that never says that it is complete: how many seconds after a bucket closes it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_after_s: Option<i64>,
+    /// The first local date of which anything is expected; left out: of every date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_from: Option<NaiveDate>,
+    /// How many seconds after it happened it may send an observation; left out: the longest horizon, within 7 and 90
+    /// days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation_window_s: Option<i64>,
+}
+
+impl SourceDefinition {
+    /// The role of one of its measures.
+    pub fn role_of(&self, measure: Measure) -> SourceRole {
+        self.measure_roles.get(&measure).copied().unwrap_or(self.role)
+    }
+}

@@ -37,7 +37,7 @@ fn duplicates_are_numbered_among_the_items_of_the_append() {
 fn receipts_keep_what_was_settled_before_the_append() {
     let settled = settled(&[(0, ItemStatus::Rejected, ItemErrorCode::BadId)], 1);
     let stored = serde_json::to_string(&Outcome::BatchProcessed(settled.clone())).unwrap();
-    let expected = r#"{"batch_processed":{"total":1,"results":[{"index":0,"status":"rejected","reason":"bad_id"}]}}"#;
+    let expected = r#"{"batch_processed":{"total":1,"results":[{"index":0,"status":"rejected","reason":"bad_id"}],"retracted":0}}"#;
     assert_eq!(stored, expected);
     assert_eq!(serde_json::from_str::<Outcome>(&stored).unwrap(), Outcome::BatchProcessed(settled));
 }

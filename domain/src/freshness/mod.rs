@@ -34,6 +34,10 @@ mod zone_tests;
 /// The longest that a horizon or delay reaches is far below this; it stands for the end of time.
 const END_OF_TIME: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
 
+/// A time of which nothing is expected: from its first instant (`None`: the beginning of time) to the first after it
+/// (`None`: the end).
+pub type UnexpectedTime = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// The inputs of a source's freshness.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceFreshness {
@@ -44,9 +48,8 @@ pub struct SourceFreshness {
     pub time_zone: Option<Zone>,
     /// What is expected of its buckets, by the first instant of which each holds. Sorted; the first has no instant.
     pub terms: Vec<DeliveryTerms>,
-    /// The times of which nothing is expected, in order: from the first instant of each (`None`: the beginning of time)
-    /// to the first after it (`None`: the end).
-    pub unexpected: Vec<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)>,
+    /// The times of which nothing is expected, in order.
+    pub unexpected: Vec<UnexpectedTime>,
     /// Its runs.
     pub syncs: SourceSyncs,
 }
@@ -187,7 +190,7 @@ impl SourceFreshness {
     /// The instant through which everything that is expected of it is there. Where nothing is expected of what follows,
     /// it is there too.
     pub fn complete_through(&self) -> Option<DateTime<Utc>> {
-        let skip = |through: Option<DateTime<Utc>>, (from, until): &(Option<DateTime<Utc>>, Option<DateTime<Utc>>)| {
+        let skip = |through: Option<DateTime<Utc>>, (from, until): &UnexpectedTime| {
             if *from <= through { through.max(Some(until.unwrap_or(END_OF_TIME))) } else { through }
         };
         self.unexpected.iter().fold(self.syncs.complete_through, skip)

@@ -79,7 +79,9 @@ impl ReadHistory {
             }
         }
         push(&mut kept, ReadSpan { from, to, read: LastRead::StartedAt(started_at) });
-        later.into_iter().for_each(|span| push(&mut kept, span));
+        for span in later {
+            push(&mut kept, span);
+        }
         self.0 = kept;
     }
 

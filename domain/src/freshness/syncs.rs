@@ -84,8 +84,7 @@ impl SourceSyncs {
                         self.reads.record((before, through), started_at, *lookback_s);
                         covers
                     }
-                    (Some(covers), _) => covers,
-                    (None, Some(covers)) => covers,
+                    (Some(covers), _) | (None, Some(covers)) => covers,
                     (None, None) => return None,
                 };
                 self.reads.record(read, started_at, *lookback_s);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Finality;
+use super::{Finality, UnexpectedTime};
 
 /// A span of buckets by their ends: after the first instant (`None`: every earlier one), and up to the second.
 pub(super) type EndSpan = (Option<DateTime<Utc>>, DateTime<Utc>);
@@ -13,7 +13,7 @@ pub struct Watermarks {
     /// The instant through which it is complete.
     pub complete_through: Option<DateTime<Utc>>,
     /// The times of which nothing is expected.
-    pub unexpected: Vec<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)>,
+    pub unexpected: Vec<UnexpectedTime>,
     /// The buckets that are final, by their ends.
     pub final_spans: Vec<EndSpan>,
     /// What its own days and hours make of everything before this instant is over.

@@ -136,7 +136,20 @@ impl Measure {
     pub fn group(self) -> MeasureGroup {
         match self {
             Self::Impressions | Self::Clicks | Self::Spend | Self::VideoViews | Self::Sends => MeasureGroup::Delivery,
-            _ => MeasureGroup::Conversions,
+            Self::Visits
+            | Self::Conversions
+            | Self::Revenue
+            | Self::Refunds
+            | Self::Discounts
+            | Self::Deliveries
+            | Self::Opens
+            | Self::OpensTotal
+            | Self::ClicksTotal
+            | Self::MachineOpens
+            | Self::Bounces
+            | Self::Unsubscribes
+            | Self::Leads
+            | Self::Responses => MeasureGroup::Conversions,
         }
     }
 

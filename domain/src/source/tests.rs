@@ -194,7 +194,9 @@ fn changes_settings_from_a_date_on() {
     given(vec![registered(google_ads()), demoted.clone()]).when(demote).then_expect_events(vec![]);
 
     let mut source = Source::default();
-    [registered(google_ads()), demoted].into_iter().for_each(|event| source.apply(event));
+    for event in [registered(google_ads()), demoted] {
+        source.apply(event);
+    }
     let details = source.details.unwrap();
     assert_eq!(details.definition_on(date("2026-10-31")).role, SourceRole::Primary);
     assert_eq!(details.definition_on(date("2026-11-01")).role, SourceRole::Reference);
@@ -249,7 +251,9 @@ fn ends_and_resumes() {
     given(vec![]).when(end(None)).then_expect_error(SourceError::NotRegistered);
 
     let mut source = Source::default();
-    gone.into_iter().for_each(|event| source.apply(event));
+    for event in gone {
+        source.apply(event);
+    }
     let mut details = source.details.unwrap();
     let instant = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     assert_eq!(details.ended_at(), Some(instant("2026-11-10T00:00:00Z")));

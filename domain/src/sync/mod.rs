@@ -87,7 +87,6 @@ pub struct FinalThrough {
 
 impl FinalThrough {
     /// Whether nothing is said.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -101,6 +100,7 @@ impl FinalThrough {
     }
 
     /// Both, each by an operation.
+    #[must_use]
     pub fn map(self, change: impl Fn(DateTime<Utc>) -> DateTime<Utc>) -> Self {
         Self { delivery: self.delivery.map(&change), conversions: self.conversions.map(change) }
     }

@@ -29,6 +29,29 @@ const CASES: usize = 25;
 /// Cases that are also applied one event at a time, the finest cut.
 const SINGLE_CASES: usize = 2;
 
+/// A run of a source, reported at a few hours, so that ties are common.
+fn any_sync() -> impl Strategy<Value = TestEvent> {
+    let hour = (0..4_i64).prop_map(|hours| at("2026-10-23T20:00:00Z") + TimeDelta::hours(hours));
+    (0..4_u128, 0..4_usize, hour.clone(), hour, 0..9).prop_map(|(from, kind, said, through, n)| {
+        let source = source(from);
+        let grain = if n % 2 == 0 { Grain::Day } else { Grain::Hour };
+        synced(match kind {
+            0 => SyncEvent::SyncStarted { source, at: said },
+            1 => SyncEvent::SyncCompleted {
+                source,
+                at: said,
+                complete_through: Some(through),
+                grain,
+                covers: None,
+                lookback_s: 3_600,
+                final_through: FinalThrough::default(),
+            },
+            2 => SyncEvent::SyncReopened { source, at: said, complete_through: through },
+            _ => SyncEvent::SyncFailed { source, at: said, reason: format!("reason {n}") },
+        })
+    })
+}
+
 /// What may happen after everything was created.
 pub(crate) fn happening() -> impl Strategy<Value = TestEvent> {
     let instant = (0..6_000_i64).prop_map(|minutes| at("2026-10-23T20:00:00Z") + TimeDelta::minutes(minutes));
@@ -86,26 +109,7 @@ pub(crate) fn happening() -> impl Strategy<Value = TestEvent> {
             rows.iter().map(|(id, day, said, measures)| (*id, *day, *said, measures.as_slice())).collect();
         stated(source(from), Grain::Day, "Europe/Berlin", &rows)
     });
-    // Few hours, so that ties are common.
-    let hour = (0..4_i64).prop_map(|hours| at("2026-10-23T20:00:00Z") + TimeDelta::hours(hours));
-    let sync = (0..4_u128, 0..4_usize, hour.clone(), hour, 0..9).prop_map(|(from, kind, said, through, n)| {
-        let source = source(from);
-        let grain = if n % 2 == 0 { Grain::Day } else { Grain::Hour };
-        synced(match kind {
-            0 => SyncEvent::SyncStarted { source, at: said },
-            1 => SyncEvent::SyncCompleted {
-                source,
-                at: said,
-                complete_through: Some(through),
-                grain,
-                covers: None,
-                lookback_s: 3_600,
-                final_through: FinalThrough::default(),
-            },
-            2 => SyncEvent::SyncReopened { source, at: said, complete_through: through },
-            _ => SyncEvent::SyncFailed { source, at: said, reason: format!("reason {n}") },
-        })
-    });
+    let sync = any_sync();
     let change = (0..3_u128, 0..6_usize, 1..28_u32).prop_map(|(id, kind, day)| {
         let at = at("2026-10-21T00:00:00Z");
         let starts_on = date(&format!("2026-11-{day:02}"));

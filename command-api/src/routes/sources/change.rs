@@ -89,7 +89,7 @@ impl ChangeSource {
             return Err(CommandError::Invalid { field, detail: detail.to_owned() });
         }
         Ok(SourceChange {
-            measures: self.measures.map(measures).transpose()?,
+            measures: self.measures.as_deref().map(measures).transpose()?,
             expected_delay_s: self.expected_delay_s,
             horizons: horizons(self.horizons, self.restatement_horizon_s, Some(before))?,
             observation_window_s: self.observation_window_s,

@@ -260,7 +260,7 @@ impl RegisterSource {
         let of_platform = platform.map(Platform::horizons);
         Ok(SourceDefinition {
             measure_roles: measure_roles(self.measure_roles)?,
-            measures: self.measures.map(measures).transpose()?.unwrap_or_default(),
+            measures: self.measures.as_deref().map(measures).transpose()?.unwrap_or_default(),
             time_zone: self
                 .time_zone
                 .or(is_utc.then_some(Zone::UTC))
@@ -320,7 +320,7 @@ fn measure_roles(roles: UniqueKeys<SourceRole>) -> Result<BTreeMap<Measure, Sour
     roles.0.into_iter().map(role).collect()
 }
 
-fn measures(names: Vec<String>) -> Result<BTreeSet<Measure>, CommandError> {
+fn measures(names: &[String]) -> Result<BTreeSet<Measure>, CommandError> {
     names.iter().map(|name| measure("measures", name)).collect()
 }
 

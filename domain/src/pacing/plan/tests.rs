@@ -22,6 +22,7 @@ fn local(n: u32, hour: u32) -> DateTime<Utc> {
     zone().0.from_local_datetime(&local).unwrap().to_utc()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a plan's budget is optional")]
 fn money(euros: i64, per: BudgetPeriod) -> Option<Budget> {
     Some(Budget { amount: Money { micros: euros * EUR, currency: "EUR".parse().unwrap() }, per })
 }

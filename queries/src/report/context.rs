@@ -135,7 +135,6 @@ pub(crate) async fn prepare(
     let sources_by_campaign =
         if listed.is_empty() { BTreeMap::new() } else { shared.sources_by_campaign(snapshot, &listed).await? };
     let contributing_sources = contributing_sources(snapshot, &parts, &all_sources, &sources_by_campaign).await?;
-    let awaited_sources = expected::awaited(snapshot, &sources, campaigns.as_ref(), &query.additive()).await?;
     let scope = Scope::of(query.filters.campaign_bound().into_iter().flatten());
     let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
     let months: BTreeSet<_> = plans().flat_map(Plan::months).collect();
@@ -144,10 +143,12 @@ pub(crate) async fn prepare(
     let by_source = query.filters.is_by_source();
     let by_status = !query.filters.statuses().is_empty();
     let feeding: BTreeSet<_> = sources_by_campaign.values().flatten().collect();
+    let candidates = expected::candidates(snapshot, &all_sources, &feeding, campaigns.as_ref()).await?;
+    let awaited_sources = expected::awaited(&candidates, &sources, &query.additive());
     let watched: Vec<_> = match scope {
-        // One that has delivered nothing yet may begin to, or end.
         Scope::Campaigns(_) if !by_source && !by_status => {
-            all_sources.values().filter(|source| feeding.contains(&source.id) || source.is_awaited()).collect()
+            let matters = |source: &&Source| feeding.contains(&source.id) || candidates.contains(&source.id);
+            all_sources.values().filter(matters).collect()
         }
         Scope::Campaigns(_) | Scope::Workspace => all_sources.values().collect(),
     };

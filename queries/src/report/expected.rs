@@ -9,26 +9,30 @@ use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::sources::{self, Source, Sources};
 
-/// The sources that have delivered nothing yet and are expected to: primaries of what is asked. Where the question is
-/// of some campaigns, only those on whose channel one of these runs.
-pub(super) async fn awaited(
+/// The sources that may have to be waited for, though they feed nothing that is asked: where the question is of some
+/// campaigns, those on whose channel one of these runs. Whether one of them still delivers nothing may change, so the
+/// version rests on each.
+pub(super) async fn candidates(
     snapshot: &mut Snapshot,
-    sources: &Sources,
+    all: &Sources,
+    feeding: &BTreeSet<&Uuid>,
     campaigns: Option<&BTreeSet<Uuid>>,
-    measures: &BTreeSet<Measure>,
 ) -> Result<BTreeSet<Uuid>, ReadError> {
-    let is_awaited = |source: &&Source| source.is_awaited() && !source.counted_among(measures).is_empty();
-    let awaited: Vec<_> = sources.values().filter(is_awaited).collect();
-    let on_channel: Box<dyn Fn(&Source) -> bool> = match campaigns {
-        Some(ids) if !awaited.is_empty() => {
-            let ids: Vec<_> = ids.iter().copied().collect();
-            let channels = sources::channels_by_campaign(snapshot, &ids).await?;
-            let channels: BTreeSet<String> = channels.into_values().flatten().collect();
-            Box::new(move |source| channels.contains(source.definition.channel.name()))
-        }
-        Some(_) | None => Box::new(|_| true),
+    let others: Vec<_> = all.values().filter(|source| !feeding.contains(&source.id)).collect();
+    let Some(campaigns) = campaigns.filter(|_| !others.is_empty()) else {
+        return Ok(others.into_iter().map(|source| source.id).collect());
     };
-    Ok(awaited.into_iter().filter(|source| on_channel(source)).map(|source| source.id).collect())
+    let ids: Vec<_> = campaigns.iter().copied().collect();
+    let channels: BTreeSet<_> = sources::channels_by_campaign(snapshot, &ids).await?.into_values().flatten().collect();
+    let on_channel = |source: &&Source| channels.contains(source.definition.channel.name());
+    Ok(others.into_iter().filter(on_channel).map(|source| source.id).collect())
+}
+
+/// Those of the candidates that have delivered nothing yet and are expected to: primaries of what is asked.
+pub(super) fn awaited(candidates: &BTreeSet<Uuid>, admitted: &Sources, measures: &BTreeSet<Measure>) -> BTreeSet<Uuid> {
+    let is_awaited = |source: &&Source| source.is_awaited() && !source.counted_among(measures).is_empty();
+    let sources = candidates.iter().filter_map(|id| admitted.get(id));
+    sources.filter(is_awaited).map(|source| source.id).collect()
 }
 
 /// Adds them to the sources of each campaign that runs on their channel.

@@ -162,8 +162,8 @@ async fn changes_after_finality(
                SELECT r.position FROM read.source_runs r
                WHERE r.epoch = $1 AND r.workspace = $2 AND r.source_id = a.source_id
                  AND r.completed_at >= a.settles_at AND r.completed_at <= a.changed_at AND NOT r.is_reopening
-                 AND r.covers_to >= a.ends AND (r.covers_from IS NULL OR r.covers_from < a.ends)
-                 AND (a.is_push OR r.started_at >= a.settles_at)
+                 AND r.covers_to >= a.ends
+                 AND (a.is_push OR r.started_at >= a.settles_at AND coalesce(r.covers_from < a.ends, true))
                  AND NOT EXISTS (
                      SELECT FROM read.source_runs o
                      WHERE o.epoch = $1 AND o.workspace = $2 AND o.source_id = a.source_id

@@ -196,6 +196,8 @@ async fn leaderboard_states_its_refresh_time(options: PgPoolOptions, connect: Pg
         "currency": "EUR",
         "epoch": 1,
         "freshness": {
+          "complete_through": null,
+          "final_through": null,
           "first_incomplete": "2026-11-15T23:00:00Z",
           "sources": [
             {

@@ -388,7 +388,7 @@ async fn rows_of_many_campaigns_have_names(options: PgPoolOptions, connect: PgCo
             {"campaign_id": campaign(2).to_string(), "campaign": "Hats", "clicks": 3, "state": "provisional",
              "sources": ["mailer"], "first_incomplete": "2026-11-20T00:00:00Z"},
             {"campaign_id": campaign(1).to_string(), "campaign": "Shoes", "clicks": 40, "state": "provisional",
-             "sources": ["google_ads", "tracker"]},
+             "sources": ["google_ads"]},
         ])
     );
 }

@@ -64,7 +64,8 @@ SELECT 1, w, pg_temp.id('50', w, n), '2026-11-22 11:50', '2026-11-22 11:45', '15
 FROM generate_series(1, 20) w, generate_series(1, 20) n;
 INSERT INTO read.source_runs
 SELECT 1, w, pg_temp.id('50', w, s), 1000 + n, '2026-11-22 00:05'::timestamptz - n * interval '1 hour',
-       '2026-11-22 00:00'::timestamptz - n * interval '1 hour', '2026-11-18'::timestamptz - n * interval '1 hour',
+       '2026-11-22 00:00'::timestamptz - n * interval '1 hour',
+       CASE WHEN n < 299 THEN '2026-11-18'::timestamptz - n * interval '1 hour' END,
        '2026-11-22'::timestamptz - n * interval '1 hour', false
 FROM generate_series(1, 4) w, generate_series(1, 2) s, generate_series(0, 299) n;
 INSERT INTO read.source_grains

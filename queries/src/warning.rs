@@ -21,7 +21,7 @@ pub struct Warning {
     #[schema(value_type = Vec<String>)]
     pub measures: Vec<&'static str>,
     /// The spend concerned.
-    #[serde(flatten)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub spend: Option<CampaignSpend>,
 }
 

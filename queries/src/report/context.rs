@@ -1,8 +1,7 @@
 //! The context of a report: the sources and campaigns that its filters admit, and everything that its version and its
 //! freshness follow from. It is known before any number is added up.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -18,12 +17,13 @@ use super::filter::parts::{DisjointPart, InclusionSet, TooManyParts, may_match_s
 use super::lookups;
 use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
-use super::rollup::{EpochLimits, RollupChoice};
+use super::rollup::RollupChoice;
 use super::rows::{AuthoritativeSources, RowContext, watermarks};
+use super::snapshot_lookups::{SnapshotLookups, SourcesByCampaign};
 use super::sum::Sum;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::last_change::{LastChange, Scope};
+use crate::last_change::Scope;
 use crate::parked::{Parked, ResourceScope};
 use crate::probe::{Probe, Validity};
 use crate::sources::{self, Freshness, FreshnessRange, Source, Sources};
@@ -63,56 +63,6 @@ pub(crate) struct ReportRange {
     pub rollup: RollupChoice,
 }
 
-/// What the reports of a snapshot have in common, looked up once.
-pub(crate) struct SnapshotLookups {
-    sources: Arc<Sources>,
-    limits: EpochLimits,
-    /// By scope and months.
-    last_changes: HashMap<(Scope, Vec<String>), LastChange>,
-    /// By the campaigns.
-    sources_by_campaign: HashMap<Vec<Uuid>, SourcesByCampaign>,
-}
-
-/// The sources that feed each campaign.
-type SourcesByCampaign = BTreeMap<Uuid, BTreeSet<Uuid>>;
-
-impl SnapshotLookups {
-    pub(crate) async fn load(snapshot: &mut Snapshot) -> Result<Self, ReadError> {
-        let (sources, limits) = (Arc::new(sources::load(snapshot).await?), EpochLimits::load(snapshot).await?);
-        Ok(Self { sources, limits, last_changes: HashMap::new(), sources_by_campaign: HashMap::new() })
-    }
-
-    async fn last_change(
-        &mut self,
-        snapshot: &mut Snapshot,
-        scope: &Scope,
-        months: Vec<String>,
-    ) -> Result<LastChange, ReadError> {
-        Ok(match self.last_changes.entry((scope.clone(), months)) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(unknown) => {
-                let (scope, months) = unknown.key();
-                let last_change = scope.last_change(snapshot, months).await?;
-                *unknown.insert(last_change)
-            }
-        })
-    }
-
-    async fn sources_by_campaign(
-        &mut self,
-        snapshot: &mut Snapshot,
-        campaigns: &BTreeSet<Uuid>,
-    ) -> Result<SourcesByCampaign, ReadError> {
-        Ok(match self.sources_by_campaign.entry(campaigns.iter().copied().collect()) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(unknown) => {
-                let sources_by_campaign = sources::sources_by_campaign(snapshot, unknown.key()).await?;
-                unknown.insert(sources_by_campaign).clone()
-            }
-        })
-    }
-}
-
 /// Loads everything that the version and the freshness of a report follow from.
 pub(crate) async fn prepare(
     snapshot: &mut Snapshot,
@@ -143,7 +93,8 @@ pub(crate) async fn prepare(
     let by_source = query.filters.is_by_source();
     let by_status = !query.filters.statuses().is_empty();
     let feeding: BTreeSet<_> = sources_by_campaign.values().flatten().collect();
-    let candidates = expected::candidates(snapshot, &all_sources, &feeding, campaigns.as_ref()).await?;
+    let channels = &mut shared.campaign_channels;
+    let candidates = expected::candidates(snapshot, channels, &all_sources, &feeding, campaigns.as_ref()).await?;
     let awaited_sources = expected::awaited(&candidates, &sources, &query.additive());
     let watched: Vec<_> = match scope {
         Scope::Campaigns(_) if !by_source && !by_status => {

@@ -1,6 +1,7 @@
 //! The sources that have delivered nothing yet, and are expected to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::measure::Measure;
 use uuid::Uuid;
@@ -9,11 +10,32 @@ use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::sources::{self, Source, Sources};
 
+/// The channels on which campaigns run, looked up once for all reports of a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct CampaignChannels(HashMap<Vec<Uuid>, BTreeSet<String>>);
+
+impl CampaignChannels {
+    async fn of(
+        &mut self,
+        snapshot: &mut Snapshot,
+        campaigns: &BTreeSet<Uuid>,
+    ) -> Result<&BTreeSet<String>, ReadError> {
+        Ok(match self.0.entry(campaigns.iter().copied().collect()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let channels = sources::channels_by_campaign(snapshot, unknown.key()).await?;
+                unknown.insert(channels.into_values().flatten().collect())
+            }
+        })
+    }
+}
+
 /// The sources that may have to be waited for, though they feed nothing that is asked: where the question is of some
 /// campaigns, those on whose channel one of these runs. Whether one of them still delivers nothing may change, so the
 /// version rests on each.
 pub(super) async fn candidates(
     snapshot: &mut Snapshot,
+    known: &mut CampaignChannels,
     all: &Sources,
     feeding: &BTreeSet<&Uuid>,
     campaigns: Option<&BTreeSet<Uuid>>,
@@ -22,8 +44,7 @@ pub(super) async fn candidates(
     let Some(campaigns) = campaigns.filter(|_| !others.is_empty()) else {
         return Ok(others.into_iter().map(|source| source.id).collect());
     };
-    let ids: Vec<_> = campaigns.iter().copied().collect();
-    let channels: BTreeSet<_> = sources::channels_by_campaign(snapshot, &ids).await?.into_values().flatten().collect();
+    let channels = known.of(snapshot, campaigns).await?;
     let on_channel = |source: &&Source| channels.contains(source.definition.channel.name());
     Ok(others.into_iter().filter(on_channel).map(|source| source.id).collect())
 }

@@ -9,7 +9,7 @@ use domain::source::SourceRole;
 use uuid::Uuid;
 
 use super::aggregate::Aggregates;
-use super::context::{ReportContext, SnapshotLookups, prepare};
+use super::context::{ReportContext, prepare};
 use super::data::{DataBuilder, ReportData};
 use super::filter::parts::InclusionSet;
 use super::lookups::RestatedRows;
@@ -17,6 +17,7 @@ use super::order::{self, PageOfRows};
 use super::query::{DataState, GroupKey, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{AuthoritativeSources, Row, RowContext, RowTotals};
+use super::snapshot_lookups::SnapshotLookups;
 use super::{compare, dimension, fill, lookups, totals, warnings};
 use crate::database::defaults::QueryDefaults;
 use crate::database::snapshot::Snapshot;

@@ -27,6 +27,7 @@ pub mod request; // the request as it was sent
 pub(crate) mod rollup; // which table of sums is read, and what it keeps
 pub mod row; // rows one by one, as they are written
 pub(crate) mod rows; // from sums to rows
+mod snapshot_lookups; // what the reports of a snapshot have in common
 mod sum; // one sum and its key
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,8 @@ pub mod value; // exact numbers
 pub(crate) mod warnings; // warnings about the numbers
 
 pub use aggregate::MAX_SUMS;
-pub(crate) use context::{ReportContext, SnapshotLookups, prepare};
+pub(crate) use context::{ReportContext, prepare};
 pub use data::ReportData;
 pub use load::{MODEL, Report};
 pub(crate) use load::{canonical, load, probe};
+pub(crate) use snapshot_lookups::SnapshotLookups;

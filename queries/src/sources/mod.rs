@@ -51,19 +51,21 @@ pub struct Freshness {
     pub first_incomplete: Option<DateTime<Utc>>,
     /// The last bucket up to which all numbers are complete: its date, or its last instant where buckets are shorter
     /// than a day. Null where the first bucket is incomplete.
+    #[schema(value_type = Option<String>, example = "2026-11-21")]
     pub complete_through: Option<BucketEdge>,
     /// The last bucket up to which all numbers are final, as for `complete_through`.
+    #[schema(value_type = Option<String>, example = "2026-11-19")]
     pub final_through: Option<BucketEdge>,
     /// By measure, the last bucket up to which its numbers are final. Measures settle by different horizons.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = BTreeMap<String, BucketEdge>)]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
     pub final_through_by_measure: BTreeMap<&'static str, Option<BucketEdge>>,
     /// The sources of which these numbers are expected, by name.
     pub sources: Vec<SourceFreshnessBody>,
 }
 
 /// A bucket up to which something holds: its local date, or its end where it is shorter than a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum BucketEdge {
     /// The last date.

@@ -252,9 +252,11 @@ async fn paused_days_count_nothing_and_their_spend_is_a_warning(options: PgPoolO
             "code": "spend_while_paused",
             "detail": "The campaign spent 200.000000 EUR on 2 days on which it was paused, archived or completed all day.",
             "measures": ["spend"],
-            "campaign_id": campaign(1).to_string(),
-            "amount": eur("200.000000"),
-            "dates": ["2026-11-18", "2026-11-19"]
+            "spend": {
+                "campaign_id": campaign(1).to_string(),
+                "amount": eur("200.000000"),
+                "dates": ["2026-11-18", "2026-11-19"]
+            }
         }])
     );
 }

@@ -124,7 +124,7 @@ async fn every_row_is_what_its_campaign_answers(options: PgPoolOptions, connect:
         let warnings = reply.body["meta"]["warnings"].as_array().unwrap();
         assert_eq!(warnings.len(), paused.len());
         for warning in warnings {
-            assert_eq!(Some(warning), paused.get(warning["campaign_id"].as_str().unwrap()));
+            assert_eq!(Some(warning), paused.get(warning["spend"]["campaign_id"].as_str().unwrap()));
         }
     }
 }

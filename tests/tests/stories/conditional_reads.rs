@@ -14,6 +14,11 @@ async fn etag_of_one_campaign_survives_changes_of_another(pool: PgPool) {
     let quiet = acme.campaign("Quiet").await;
     let busy = acme.campaign("Busy").await;
     acme.observe("tracker", &quiet, 1, 3).await;
+    // The first number of a measure tells all campaigns of its source that more is expected: it comes before the tags.
+    let (of_busy, now) = ([busy.clone()], system.clock.now());
+    let fill =
+        |observations, between| Fill { source: "tracker", campaigns: &of_busy, observations, per_event: 1, between };
+    fill(10, (now - TimeDelta::hours(2), now - TimeDelta::hours(1))).append(&pool, &acme).await;
     acme.caught_up().await;
 
     let paths = [
@@ -26,11 +31,7 @@ async fn etag_of_one_campaign_survives_changes_of_another(pool: PgPool) {
         tags.push((path, answer.header("etag"), answer.applied()));
     }
 
-    let (of_busy, now) = ([busy.clone()], system.clock.now());
-    let between = (now - TimeDelta::hours(1), now);
-    Fill { source: "tracker", campaigns: &of_busy, observations: 1_000, per_event: 1, between }
-        .append(&pool, &acme)
-        .await;
+    fill(1_000, (now - TimeDelta::hours(1), now)).append(&pool, &acme).await;
     acme.caught_up().await;
 
     let elsewhere = system.second_process().await;

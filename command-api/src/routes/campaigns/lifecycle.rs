@@ -21,7 +21,13 @@ macro_rules! lifecycle_routes {
             path = $path,
             operation_id = concat!(stringify!($name), "_campaign"),
             tag = "campaigns",
-            request_body = Option<Note>,
+            request_body(
+                content = Option<Note>,
+                example = json!({
+                    "reason": "Stock is gone until 12 December",
+                    "note_url": "https://tracker.example/T-17"
+                }),
+            ),
             params(
                 ("id" = Uuid, Path, description = "The campaign", example = "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62"),
                 CampaignHeaders,

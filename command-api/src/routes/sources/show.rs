@@ -10,6 +10,7 @@ use domain::measure::Measure;
 use domain::source::{DatedChange, DeliveryPause, Horizons, SourceDefinition, observation_window_s};
 use http_edge::path::ApiPath;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use crate::state::ApiState;
 
 /// Every source.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"data": [example()]}))]
 pub(crate) struct SourcesBody {
     /// By name.
     data: Vec<SourceBody>,
@@ -27,6 +29,7 @@ pub(crate) struct SourcesBody {
 
 /// A source.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = example)]
 pub(crate) struct SourceBody {
     /// Its id.
     source_id: Uuid,
@@ -173,4 +176,26 @@ impl SourceSettings {
             horizons: definition.horizons,
         }
     }
+}
+
+/// A source whose horizon changed once.
+fn example() -> Value {
+    let settings = |horizon: &str| {
+        json!({
+            "channel": "paid_search", "role": "primary", "measure_roles": {},
+            "measures": ["clicks", "impressions", "spend"], "expected_delay_s": 10_800,
+            "horizons": {"delivery": horizon, "conversions": "30d"}, "observation_window_s": 2_592_000
+        })
+    };
+    let dated = |from: Option<&str>, horizon: &str| {
+        let mut dated = settings(horizon);
+        dated["from"] = from.into();
+        dated
+    };
+    json!({
+        "source_id": "01a20311-b2f9-7457-9fb3-42c67d09ab99", "name": "google_ads", "version": 2, "kind": "pull",
+        "time_zone": "Europe/Berlin", "currency": "EUR", "platform": "google_ads", "expected_from": "2026-10-01",
+        "settings": settings("3d"), "history": [dated(None, "7d"), dated(Some("2026-11-01"), "3d")],
+        "ended_at": null, "pauses": []
+    })
 }

@@ -57,7 +57,7 @@ SELECT 1, w, pg_temp.id('50', w, n), 100 + n, json_build_object('SourceChanged',
        'source', pg_temp.id('50', w, n), 'change', '{"expected_delay_s": 3600}'::json, 'from', '2026-11-01', 'at', '2026-11-01T00:00:00Z'))
 FROM generate_series(1, 20) w, generate_series(1, 20) n;
 INSERT INTO read.source_measures
-SELECT 1, w, pg_temp.id('50', w, n), m, 50 + n FROM generate_series(1, 20) w, generate_series(1, 20) n, unnest(ARRAY['clicks', 'impressions', 'spend']) m;
+SELECT 1, w, pg_temp.id('50', w, n), m, 50 + n FROM generate_series(1, 20) w, generate_series(1, 20) n, unnest(ARRAY['clicks', 'spend']) m;
 INSERT INTO read.source_syncs (epoch, workspace, source_id, last_completed_at, complete_through, grain, last_read_at, reads)
 SELECT 1, w, pg_temp.id('50', w, n), '2026-11-22 11:50', '2026-11-22 11:45', '15m', '2026-11-22 11:50',
        '[{"to": "2026-11-22T11:45:00Z", "started_at": "2026-11-22T11:50:00Z"}]'

@@ -187,7 +187,7 @@ impl FromStr for Measure {
     }
 }
 
-/// A quotient of two measures, computed last, from sums over the sources that state both sides.
+/// A quotient of two measures, computed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DerivedMeasure {
     /// The name on the wire.
@@ -202,37 +202,128 @@ pub struct DerivedMeasure {
     pub unit: Unit,
     /// The formula, for people.
     pub formula: &'static str,
+    /// What its sides are summed over.
+    pub family: RatioFamily,
+    /// The names on the wire of what is divided, numerator first.
+    operands: [&'static str; 2],
 }
 
-/// The catalogue of derived measures.
-pub const DERIVED: &[DerivedMeasure] = &[
-    derived("ctr", Measure::Clicks, Measure::Impressions, 1, Unit::Ratio, "clicks / impressions"),
-    derived("cvr", Measure::Conversions, Measure::Clicks, 1, Unit::Ratio, "conversions / clicks"),
-    derived("cpc", Measure::Spend, Measure::Clicks, 1, Unit::Money, "spend / clicks"),
-    derived("cpm", Measure::Spend, Measure::Impressions, 1000, Unit::Money, "1000 * spend / impressions"),
-    derived("cpa", Measure::Spend, Measure::Conversions, 1, Unit::Money, "spend / conversions"),
-    derived("roas", Measure::Revenue, Measure::Spend, 1, Unit::Ratio, "revenue / spend"),
-    derived("aov", Measure::Revenue, Measure::Conversions, 1, Unit::Money, "revenue / conversions"),
-    derived("delivery_rate", Measure::Deliveries, Measure::Sends, 1, Unit::Ratio, "deliveries / sends"),
-    derived("open_rate", Measure::Opens, Measure::Deliveries, 1, Unit::Ratio, "opens / deliveries"),
-    derived("click_to_open", Measure::Clicks, Measure::Opens, 1, Unit::Ratio, "clicks / opens"),
-];
+/// What both sides of a ratio are summed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RatioFamily {
+    /// All that is asked for: spend that won nothing counts.
+    Efficiency,
+    /// The places that have both sides.
+    Rate(MeetingPlace),
+}
 
-const fn derived(
-    name: &'static str,
-    numerator: Measure,
-    denominator: Measure,
-    factor: i128,
-    unit: Unit,
-    formula: &'static str,
-) -> DerivedMeasure {
-    DerivedMeasure { name, numerator, denominator, factor, unit, formula }
+/// Where both sides of a ratio meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeetingPlace {
+    /// One source, which states both sides.
+    Source,
+    /// One cell: a campaign, a channel and a currency, of which primary sources state both sides.
+    Cell,
+}
+
+/// A side of a ratio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The dividend.
+    Numerator,
+    /// The divisor.
+    Denominator,
+}
+
+macro_rules! ratios {
+    ($($name:literal = $($factor:literal *)? $numerator:ident $numerator_name:literal
+       / $denominator:ident $denominator_name:literal: $unit:ident, $family:expr;)+) => {
+        /// The catalogue of derived measures.
+        pub const DERIVED: &[DerivedMeasure] = &[$(DerivedMeasure {
+            name: $name,
+            numerator: Measure::$numerator,
+            denominator: Measure::$denominator,
+            factor: 1 $(* $factor)?,
+            unit: Unit::$unit,
+            formula: concat!($($factor, " * ",)? $numerator_name, " / ", $denominator_name),
+            family: $family,
+            operands: [concat!($name, ".", $numerator_name), concat!($name, ".", $denominator_name)],
+        }),+];
+    };
+}
+
+const EFFICIENCY: RatioFamily = RatioFamily::Efficiency;
+const RATE_OF_SOURCE: RatioFamily = RatioFamily::Rate(MeetingPlace::Source);
+const RATE_OF_CELL: RatioFamily = RatioFamily::Rate(MeetingPlace::Cell);
+
+ratios! {
+    "ctr" = Clicks "clicks" / Impressions "impressions": Ratio, RATE_OF_SOURCE;
+    "cvr" = Conversions "conversions" / Clicks "clicks": Ratio, RATE_OF_CELL;
+    "cpc" = Spend "spend" / Clicks "clicks": Money, RATE_OF_CELL;
+    "cpm" = 1000 * Spend "spend" / Impressions "impressions": Money, RATE_OF_CELL;
+    "cpa" = Spend "spend" / Conversions "conversions": Money, EFFICIENCY;
+    "cost_per_lead" = Spend "spend" / Leads "leads": Money, EFFICIENCY;
+    "roas" = Revenue "revenue" / Spend "spend": Ratio, EFFICIENCY;
+    "aov" = Revenue "revenue" / Conversions "conversions": Money, RATE_OF_CELL;
+    "delivery_rate" = Deliveries "deliveries" / Sends "sends": Ratio, RATE_OF_SOURCE;
+    "open_rate" = Opens "opens" / Deliveries "deliveries": Ratio, RATE_OF_SOURCE;
+    "click_to_open" = Clicks "clicks" / Opens "opens": Ratio, RATE_OF_SOURCE;
+}
+
+impl RatioFamily {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Efficiency => "efficiency",
+            Self::Rate(_) => "rate",
+        }
+    }
+
+    /// Where both sides meet, if only what they cover counts.
+    pub fn place(self) -> MeetingPlace {
+        match self {
+            Self::Efficiency => MeetingPlace::Cell,
+            Self::Rate(place) => place,
+        }
+    }
+}
+
+impl MeetingPlace {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Cell => "cell",
+        }
+    }
+}
+
+impl Side {
+    /// Both sides.
+    pub const ALL: [Self; 2] = [Self::Numerator, Self::Denominator];
 }
 
 impl DerivedMeasure {
     /// The derived measure of this name.
     pub fn find(name: &str) -> Option<&'static Self> {
         DERIVED.iter().find(|derived| derived.name == name)
+    }
+
+    /// The measure of a side.
+    pub fn side(&self, side: Side) -> Measure {
+        match side {
+            Side::Numerator => self.numerator,
+            Side::Denominator => self.denominator,
+        }
+    }
+
+    /// The name of what is divided of a side: `cpc.spend`.
+    pub fn operand(&self, side: Side) -> &'static str {
+        let [numerator, denominator] = self.operands;
+        match side {
+            Side::Numerator => numerator,
+            Side::Denominator => denominator,
+        }
     }
 
     /// The factors of the stored integers of both sides that make their quotient millionths.

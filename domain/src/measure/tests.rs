@@ -21,6 +21,10 @@ fn catalogue_is_consistent() {
     assert_eq!(names.len(), count, "a name is used twice");
     for derived in DERIVED {
         assert_eq!(DerivedMeasure::find(derived.name), Some(derived));
+        for side in Side::ALL {
+            assert_eq!(derived.operand(side), format!("{}.{}", derived.name, derived.side(side)));
+        }
+        assert!(derived.formula.ends_with(&format!("{} / {}", derived.numerator, derived.denominator)));
         assert!(matches!(derived.unit, Unit::Money | Unit::Ratio), "{}", derived.name);
         let money_by_money = derived.numerator.unit() == Unit::Money && derived.denominator.unit() == Unit::Money;
         assert_eq!(
@@ -79,6 +83,7 @@ fn quotients_come_out_in_millionths() {
     check("cpc", 3_410_000, 12, Some(284_167));
     check("cpm", 3_410_000, 1_000, Some(3_410_000));
     check("cpa", 9_000_000, 1_500_000, Some(6_000_000));
+    check("cost_per_lead", 9_000_000, 4, Some(2_250_000));
     check("roas", 7_000_000, 2_000_000, Some(3_500_000));
     check("aov", 90_000_000, 1_500_000, Some(60_000_000));
     check("open_rate", 1, 3, Some(333_333));

@@ -1,7 +1,7 @@
 //! The catalogue of measures, counted and derived.
 
 use axum::response::Response;
-use domain::measure::{DERIVED, Measure};
+use domain::measure::{DERIVED, Measure, Side};
 use http_edge::query::ApiQuery;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,7 +23,7 @@ pub(crate) struct MeasureEntry {
     /// a quotient without a unit, with up to six decimals.
     #[schema(value_type = String, example = "money")]
     unit: &'static str,
-    /// Whether it is a sum. Otherwise it is computed from sums over the sources that state both sides.
+    /// Whether it is a sum. Otherwise it is a quotient of sums.
     additive: bool,
     /// The definition of a counted measure.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,6 +37,20 @@ pub(crate) struct MeasureEntry {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     inputs: Vec<&'static str>,
+    /// Of a quotient, `efficiency`: of all that is asked for, or `rate`: of the places of which primary sources state
+    /// both sides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "rate")]
+    family: Option<&'static str>,
+    /// The place where both sides of a quotient meet: one `source`, or one `cell` of campaign, channel and currency. An
+    /// efficiency is computed over it with `ratios` `covered` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "cell")]
+    meets_in: Option<&'static str>,
+    /// The names by which a report returns what a quotient divides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, example = json!(["cpc.spend", "cpc.clicks"]))]
+    operands: Vec<&'static str>,
 }
 
 /// The catalogue.
@@ -70,6 +84,9 @@ fn catalogue() -> Catalogue {
         description: Some(measure.description()),
         formula: None,
         inputs: Vec::new(),
+        family: None,
+        meets_in: None,
+        operands: Vec::new(),
     });
     let derived = DERIVED.iter().map(|derived| MeasureEntry {
         name: derived.name,
@@ -78,6 +95,9 @@ fn catalogue() -> Catalogue {
         description: None,
         formula: Some(derived.formula),
         inputs: vec![derived.numerator.name(), derived.denominator.name()],
+        family: Some(derived.family.name()),
+        meets_in: Some(derived.family.place().name()),
+        operands: Side::ALL.map(|side| derived.operand(side)).into(),
     });
     Catalogue { data: additive.chain(derived).collect() }
 }

@@ -227,8 +227,10 @@ async fn catalogue_lists_every_measure(options: PgPoolOptions, connect: PgConnec
     assert_eq!(
         find("cpm"),
         json!({"name": "cpm", "unit": "money", "additive": false, "formula": "1000 * spend / impressions",
-               "inputs": ["spend", "impressions"]})
+               "inputs": ["spend", "impressions"], "family": "rate", "meets_in": "cell",
+               "operands": ["cpm.spend", "cpm.impressions"]})
     );
+    assert_eq!((&find("roas")["family"], &find("ctr")["meets_in"]), (&json!("efficiency"), &json!("source")));
     let again = world.get_with("/v1/measures", &[("if-none-match", reply.etag())]).await;
     assert_eq!(again.status.as_u16(), 304);
 }

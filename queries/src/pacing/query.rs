@@ -8,7 +8,7 @@ use domain::measure::Measure;
 use domain::zone::Zone;
 
 use crate::report::filter::Filter;
-use crate::report::query::{DataState, Fill, MeasureColumn, ReportQuery};
+use crate::report::query::{DataState, Fill, MeasureColumn, RatioBasis, ReportQuery};
 
 /// The most days before today whose spend counts.
 pub(super) const MAX_DAYS: u64 = 9_999;
@@ -32,6 +32,7 @@ pub(super) fn spend_query(
         data_state: DataState::All,
         compare_to: None,
         fill: Fill::None,
+        ratios: RatioBasis::Printed,
         totals: false,
         subtotals: None,
     }

@@ -10,10 +10,13 @@ use domain::source::{SourceKind, SourceRole};
 use uuid::Uuid;
 
 use super::aggregate::{Aggregates, Selection, gather};
+use super::coverage::Coverage;
 use super::data::ComparedRange;
 use super::expected;
 use super::filter::Filter;
-use super::filter::parts::{DisjointPart, InclusionSet, TooManyParts, may_match_source, partition};
+use super::filter::parts::{
+    DisjointPart, InclusionSet, TooManyParts, admitted_campaigns, listed_campaigns, may_match_source, partition,
+};
 use super::lookups;
 use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
@@ -49,6 +52,7 @@ pub(crate) struct ReportContext {
     contributing_sources: BTreeSet<Uuid>,
     /// The sources that have delivered nothing yet, and are expected to deliver what the filters let in.
     awaited_sources: BTreeSet<Uuid>,
+    coverage: Coverage,
     pub version: Version,
     /// The next instant at which the clock changes the result.
     pub until: Option<DateTime<Utc>>,
@@ -85,6 +89,7 @@ pub(crate) async fn prepare(
     let sources_by_campaign =
         if listed.is_empty() { BTreeMap::new() } else { shared.sources_by_campaign(snapshot, &listed).await? };
     let contributing_sources = contributing_sources(snapshot, &parts, &all_sources, &sources_by_campaign).await?;
+    let coverage = Coverage::of(query, &sources);
     let scope = Scope::of(query.filters.campaign_bound().into_iter().flatten());
     let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
     let months: BTreeSet<_> = plans().flat_map(Plan::months).collect();
@@ -127,6 +132,7 @@ pub(crate) async fn prepare(
         sources_by_campaign,
         contributing_sources,
         awaited_sources,
+        coverage,
         version,
         until,
         parked,
@@ -157,30 +163,6 @@ async fn parts(snapshot: &mut Snapshot, filter: &Filter, sources: &Sources) -> R
     partition(filter, sources, &by_status).map_err(|TooManyParts| {
         ReadError::field("filters", "tells too many sources, campaigns and values apart; ask in several reports")
     })
-}
-
-/// The campaigns that the parts admit; `None` for all.
-fn admitted_campaigns(parts: &[DisjointPart], filter: &Filter) -> Option<BTreeSet<Uuid>> {
-    if parts.is_empty() {
-        return filter.campaign_bound();
-    }
-    let ids: Option<Vec<_>> = parts
-        .iter()
-        .map(|part| match &part.campaigns {
-            InclusionSet::Only(ids) => Some(ids),
-            InclusionSet::Except(_) => None,
-        })
-        .collect();
-    ids.map(|ids| ids.into_iter().flatten().copied().collect())
-}
-
-/// The campaigns of the parts that list theirs.
-fn listed_campaigns(parts: &[DisjointPart]) -> BTreeSet<Uuid> {
-    let each = parts.iter().filter_map(|part| match &part.campaigns {
-        InclusionSet::Only(ids) => Some(ids),
-        InclusionSet::Except(_) => None,
-    });
-    each.flatten().copied().collect()
 }
 
 /// The sources with numbers in any of these parts.
@@ -301,6 +283,7 @@ impl ReportContext {
             dimension: query.dimensions().first().copied(),
             by_value: query.dimension().is_some(),
             rollup: range.rollup,
+            coverage: &self.coverage,
         };
         gather(snapshot, &selection).await
     }
@@ -342,6 +325,7 @@ impl ReportContext {
             cells: plan.cells(),
             measures: &plan.measures,
             sources: &self.sources,
+            coverage: &self.coverage,
             watermarks: watermarks(&self.sources, query, now),
             authoritative,
             parked: &self.parked,

@@ -367,7 +367,9 @@ fn reference_measures(source: &Source, row_context: &RowContext<'_>) -> Vec<&'st
     let is_reference = |measure: &Measure| source.definition.role_of(*measure) == SourceRole::Reference;
     let stated = row_context.measures.iter().filter(|measure| is_reference(measure)).map(|measure| measure.name());
     let computed = row_context.query.measures.iter().filter_map(|column| match column {
-        MeasureColumn::Derived(derived) => column.parts().iter().any(is_reference).then_some(derived.name),
+        MeasureColumn::Derived(_) | MeasureColumn::Operand(..) => {
+            column.parts().iter().any(is_reference).then_some(column.name())
+        }
         MeasureColumn::Additive(_) => None,
     });
     stated.chain(computed).collect()

@@ -6,13 +6,15 @@ use domain::measure::Measure;
 use uuid::Uuid;
 
 use super::aggregate::MAX_SUMS;
+use super::coverage::RatioSet;
 use super::query::Fill;
 use super::rows::{RowContext, RowKey, RowTotals};
 use super::sum::overflow;
 use crate::error::ReadError;
 
-/// Groups of rows, by the key of their first cell: the measures with numbers in any cell, and their sources.
-pub(super) type Groups = BTreeMap<RowKey, BTreeMap<Measure, BTreeSet<Uuid>>>;
+/// Groups of rows, by the key of their first cell: the measures with numbers in any cell, and their sources
+/// with what they are covered for.
+pub(super) type Groups = BTreeMap<RowKey, BTreeMap<Measure, BTreeSet<(Uuid, RatioSet)>>>;
 
 /// The groups of these rows. A report that groups by nothing has one, even without numbers.
 pub(super) fn groups<'a>(row_context: &RowContext<'_>, tallies: impl IntoIterator<Item = &'a RowTotals>) -> Groups {
@@ -22,8 +24,8 @@ pub(super) fn groups<'a>(row_context: &RowContext<'_>, tallies: impl IntoIterato
     }
     for (key, parts) in tallies.into_iter().flatten() {
         let stated = groups.entry(RowKey { cell: 0, ..key.clone() }).or_default();
-        for (source, measure, _) in parts.stated() {
-            stated.entry(measure).or_default().insert(source);
+        for (source, measure, covered, _) in parts.stated() {
+            stated.entry(measure).or_default().insert((source, covered));
         }
     }
     groups
@@ -43,13 +45,13 @@ pub(super) fn fill(row_context: &RowContext<'_>, groups: &Groups, tally: &mut Ro
         for (cell, span) in row_context.cells.iter().enumerate().filter(|(_, span)| span.start < span.end) {
             let parts = tally.entry(RowKey { cell, ..group.clone() }).or_default();
             for (measure, sources) in stated {
-                let is_complete = |id: &Uuid| {
+                let is_complete = |(id, _): &(Uuid, RatioSet)| {
                     row_context.watermarks.get(id).is_some_and(|source| source.complete_through >= Some(span.end))
                 };
                 let is_zero = row_context.query.fill == Fill::Zero || !is_unsettled && sources.iter().all(is_complete);
                 if is_zero && !parts.states(*measure) {
-                    for source in sources {
-                        parts.add_value(*source, *measure, 0).ok_or_else(overflow)?;
+                    for (source, covered) in sources {
+                        parts.add_value(*source, *measure, *covered, 0).ok_or_else(overflow)?;
                     }
                 }
             }

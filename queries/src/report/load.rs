@@ -18,7 +18,7 @@ use super::query::{DataState, GroupKey, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{AuthoritativeSources, Row, RowContext, RowTotals};
 use super::snapshot_lookups::SnapshotLookups;
-use super::{compare, dimension, fill, lookups, totals, warnings};
+use super::{compare, dimension, fill, lookups, partial, totals, warnings};
 use crate::database::defaults::QueryDefaults;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
@@ -96,8 +96,8 @@ pub(crate) async fn load(
 ) -> Result<TypedResult<ReportData>, ReadError> {
     let now = snapshot.now;
     let computed = context.compute(snapshot, query).await?;
-    let mixed = warnings::of_currencies(computed.all_rows());
-    let Computed { aggregates, authoritative, rows, totals, subtotals } = computed;
+    let of_numbers = computed.warnings();
+    let Computed { aggregates, authoritative, rows, totals, subtotals, .. } = computed;
     let (plan, sources) = (&context.own.plan, &context.sources);
     // A total is restated if any of its rows is, on whatever page.
     let has_totals = query.totals || query.subtotals.is_some();
@@ -108,7 +108,7 @@ pub(crate) async fn load(
 
     let shown = rows.iter().chain(subtotals.iter().flatten());
     let names = context.names(snapshot, query, shown).await?;
-    let warnings = context.warnings(snapshot, query, &aggregates, &names, mixed).await?;
+    let warnings = context.warnings(snapshot, query, &aggregates, &names, of_numbers).await?;
     let row_context = context.row_context(query, plan, &authoritative, now);
     let restated_totals = totals::restated(&row_context, &restated);
     let compared = context.compared.as_ref().map_or(&[][..], |range| range.plan.cells());
@@ -128,6 +128,8 @@ pub(crate) async fn load(
 pub(super) struct Computed {
     /// The sums of the report's own range, and of the range that it is compared with.
     aggregates: Vec<Aggregates>,
+    /// The warnings about the ratios of its own range.
+    partial: Vec<Warning>,
     authoritative: AuthoritativeSources,
     pub rows: Vec<Row>,
     totals: Option<Row>,
@@ -137,6 +139,11 @@ pub(super) struct Computed {
 impl Computed {
     fn all_rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().chain(&self.totals).chain(self.subtotals.iter().flatten())
+    }
+
+    /// The warnings that follow from its numbers.
+    fn warnings(&self) -> Vec<Warning> {
+        self.partial.iter().cloned().chain(warnings::of_currencies(self.all_rows())).collect()
     }
 }
 
@@ -148,9 +155,9 @@ impl ReportContext {
         query: &ReportQuery,
     ) -> Result<(Vec<Row>, Vec<Warning>), ReadError> {
         let computed = self.compute(snapshot, query).await?;
-        let mixed = warnings::of_currencies(computed.all_rows());
+        let of_numbers = computed.warnings();
         let names = self.names(snapshot, query, computed.rows.iter()).await?;
-        let warnings = self.warnings(snapshot, query, &computed.aggregates, &names, mixed).await?;
+        let warnings = self.warnings(snapshot, query, &computed.aggregates, &names, of_numbers).await?;
         Ok((computed.rows, warnings))
     }
 
@@ -196,12 +203,15 @@ impl ReportContext {
             let each = row_contexts.iter().zip(&tallies).map(|(row_context, tally)| fold(row_context, tally));
             paired(&each.collect::<Result<Vec<_>, ReadError>>()?)
         };
+        let own = row_contexts.first().zip(tallies.first());
+        let partial = own.map(|(own, tally)| partial::of_ratios(own.coverage, own.sources, &tally.values()));
+        let partial = partial.transpose()?.unwrap_or_default();
         let rows = paired(&tallies)?;
         let totals = if query.totals { folded(&totals::totals)?.pop() } else { None };
         let by = query.subtotals;
         let subtotals =
             by.map(|by| folded(&|row_context, tally| totals::subtotals(row_context, tally, by))).transpose()?;
-        Ok(Computed { aggregates, authoritative, rows, totals, subtotals })
+        Ok(Computed { aggregates, partial, authoritative, rows, totals, subtotals })
     }
 
     async fn names(
@@ -222,7 +232,7 @@ impl ReportContext {
         query: &ReportQuery,
         aggregates: &[Aggregates],
         names: &BTreeMap<Uuid, String>,
-        mixed: Option<Warning>,
+        of_numbers: Vec<Warning>,
     ) -> Result<Vec<Warning>, ReadError> {
         let known = names.keys().copied().collect();
         let ranges = [Some(&self.own), self.compared.as_ref()].into_iter().flatten();
@@ -238,7 +248,7 @@ impl ReportContext {
         {
             all.extend(warnings::of_totals_without(*dimension, &self.pull_sources()));
         }
-        all.extend(mixed);
+        all.extend(of_numbers);
         all.extend(self.parked.warning(&self.about(), sources::name_of(&self.all_sources)));
         all.extend(warnings::of_references(query, &self.sources, &self.own.plan.measures));
         all.extend(warnings::of_unknown(query, &self.all_sources, &known));

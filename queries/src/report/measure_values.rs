@@ -1,24 +1,25 @@
-//! The values of one row. Derived measures are computed last, from sums over the sources that state both sides. Amounts
-//! of different currencies are never added.
+//! The values of one row. Derived measures are computed last: an efficiency from all numbers of the row, a rate from
+//! the covered ones. Amounts of different currencies are never added.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::measure::{DerivedMeasure, Measure, Unit};
+use domain::measure::{DerivedMeasure, Measure, Side, Unit};
 use domain::money::Currency;
 use uuid::Uuid;
 
+use super::coverage::{Coverage, RatioSet};
 use super::query::MeasureColumn;
 use super::sum::{Sum, overflow};
 use super::value::Value;
 use crate::error::ReadError;
-use crate::sources::Sources;
+use crate::sources::{Source, Sources};
 
-/// The numbers of one source in one row.
-type ValuesBySource = BTreeMap<Measure, i128>;
+/// The numbers of one source in one row, by the ratios that they are covered for.
+type ValuesBySource = BTreeMap<(Measure, RatioSet), i128>;
 
 /// By currency, the values of the measures that have several.
-pub(super) type ByCurrency = BTreeMap<Currency, BTreeMap<&'static str, Value>>;
+pub(crate) type ByCurrency = BTreeMap<Currency, BTreeMap<&'static str, Value>>;
 
 /// The numbers of all sources in one row.
 #[derive(Debug, Clone, Default)]
@@ -28,47 +29,83 @@ pub(crate) struct MeasureTotals {
     pub changes: BTreeMap<Uuid, DateTime<Utc>>,
 }
 
+/// What the values of a row follow from beside its numbers.
+pub(crate) struct ValueContext<'a> {
+    pub sources: &'a Sources,
+    pub coverage: &'a Coverage,
+    /// Whether the row is of one source, so that only its own sides meet.
+    pub is_of_one_source: bool,
+    /// The currencies of the sources of the row that state a measure: without a number, they say 0. With a currency,
+    /// only of sources with this one.
+    pub stating: &'a dyn Fn(Measure, Option<Currency>) -> BTreeSet<Currency>,
+}
+
+/// What a ratio divides.
+struct Operands {
+    /// `None`: there is no number, and no source that states it.
+    numerator: Option<i128>,
+    denominator: Option<i128>,
+    /// The currencies of both.
+    currencies: BTreeSet<Currency>,
+}
+
 /// The error of a value whose amounts have several currencies.
 #[derive(Debug, Clone, Copy)]
 struct MixedCurrencies;
 
 impl MeasureTotals {
-    /// Adds a sum. `None` if the result does not fit.
-    pub(crate) fn add(&mut self, sum: &Sum) -> Option<()> {
-        self.add_value(sum.source, sum.measure, sum.value)?;
+    /// Adds a sum that is covered for these ratios. `None` if the result does not fit.
+    pub(crate) fn add(&mut self, sum: &Sum, covered: RatioSet) -> Option<()> {
+        self.add_value(sum.source, sum.measure, covered, sum.value)?;
         let changed_at = self.changes.entry(sum.source).or_insert(sum.changed_at);
         *changed_at = sum.changed_at.max(*changed_at);
         Some(())
     }
 
-    pub(crate) fn add_value(&mut self, source: Uuid, measure: Measure, value: i128) -> Option<()> {
-        let stated = self.by_source.entry(source).or_default().entry(measure).or_default();
+    pub(crate) fn add_value(&mut self, source: Uuid, measure: Measure, covered: RatioSet, value: i128) -> Option<()> {
+        let stated = self.by_source.entry(source).or_default().entry((measure, covered)).or_default();
         *stated = stated.checked_add(value)?;
         Some(())
     }
 
-    /// The numbers, by source and measure.
-    pub(crate) fn stated(&self) -> impl Iterator<Item = (Uuid, Measure, i128)> {
+    /// The numbers, by source, measure and what they are covered for.
+    pub(crate) fn stated(&self) -> impl Iterator<Item = (Uuid, Measure, RatioSet, i128)> {
         let each = self.by_source.iter();
-        each.flat_map(|(source, stated)| stated.iter().map(|(measure, value)| (*source, *measure, *value)))
+        each.flat_map(|(source, stated)| {
+            stated.iter().map(|((measure, covered), value)| (*source, *measure, *covered, *value))
+        })
+    }
+
+    /// The numbers of a measure, by source and what they are covered for.
+    pub(super) fn entries(&self, measure: Measure) -> impl Iterator<Item = (Uuid, RatioSet, i128)> + Clone {
+        let range = (measure, RatioSet::NONE)..=(measure, RatioSet::ALL);
+        let each = self.by_source.iter();
+        each.flat_map(move |(source, stated)| {
+            stated.range(range.clone()).map(|((_, covered), value)| (*source, *covered, *value))
+        })
     }
 
     pub(crate) fn states(&self, measure: Measure) -> bool {
-        self.by_source.values().any(|stated| stated.contains_key(&measure))
+        self.entries(measure).next().is_some()
+    }
+
+    /// Whether it has any number of a source.
+    pub(super) fn is_of(&self, source: Uuid) -> bool {
+        self.by_source.contains_key(&source)
     }
 
     /// The values of these measures, in their order.
     pub(crate) fn values(
         &self,
         columns: &[MeasureColumn],
-        sources: &Sources,
+        context: &ValueContext<'_>,
     ) -> Result<(Vec<Value>, ByCurrency), ReadError> {
         let mut values = Vec::with_capacity(columns.len());
         let mut by_currency = ByCurrency::new();
         for column in columns {
-            let value = self.value(*column, sources, None)?;
+            let value = self.value(*column, context, None)?;
             if value.is_err() {
-                self.split_by_currency(*column, sources, &mut by_currency)?;
+                self.split_by_currency(*column, context, &mut by_currency)?;
             }
             values.push(value.unwrap_or(Value::Null));
         }
@@ -76,11 +113,15 @@ impl MeasureTotals {
     }
 
     /// The values with money, in each currency, even in one alone.
-    pub(crate) fn by_currency(&self, columns: &[MeasureColumn], sources: &Sources) -> Result<ByCurrency, ReadError> {
+    pub(crate) fn by_currency(
+        &self,
+        columns: &[MeasureColumn],
+        context: &ValueContext<'_>,
+    ) -> Result<ByCurrency, ReadError> {
         let mut by_currency = ByCurrency::new();
         for column in columns {
             if column.parts().iter().any(|part| part.unit() == Unit::Money) {
-                self.split_by_currency(*column, sources, &mut by_currency)?;
+                self.split_by_currency(*column, context, &mut by_currency)?;
             }
         }
         Ok(by_currency)
@@ -89,13 +130,12 @@ impl MeasureTotals {
     fn split_by_currency(
         &self,
         column: MeasureColumn,
-        sources: &Sources,
+        context: &ValueContext<'_>,
         into: &mut ByCurrency,
     ) -> Result<(), ReadError> {
-        let currencies: BTreeSet<_> =
-            self.by_source.keys().filter_map(|id| sources.get(id)).map(|source| source.definition.currency).collect();
+        let currencies: BTreeSet<_> = self.by_source.keys().filter_map(|id| context.currency(*id)).collect();
         for currency in currencies {
-            let value = self.value(column, sources, Some(currency))?.unwrap_or(Value::Null);
+            let value = self.value(column, context, Some(currency))?.unwrap_or(Value::Null);
             if value != Value::Null {
                 into.entry(currency).or_default().insert(column.name(), value);
             }
@@ -107,63 +147,119 @@ impl MeasureTotals {
     fn value(
         &self,
         column: MeasureColumn,
-        sources: &Sources,
+        context: &ValueContext<'_>,
         only: Option<Currency>,
     ) -> Result<Result<Value, MixedCurrencies>, ReadError> {
-        let currency_of = |id: &Uuid| sources.get(id).map(|source| source.definition.currency);
-        let each = self.by_source.iter();
-        let counted: Vec<_> = each.filter(|(id, _)| only.is_none_or(|one| currency_of(id) == Some(one))).collect();
-        let currency = |ids: &mut dyn Iterator<Item = &Uuid>| {
-            let currencies: BTreeSet<_> = ids.filter_map(currency_of).collect();
-            if currencies.len() > 1 { Err(MixedCurrencies) } else { Ok(currencies.first().copied()) }
-        };
         match column {
             MeasureColumn::Additive(measure) => {
-                let stating: Vec<_> =
-                    counted.iter().filter_map(|(id, stated)| Some((*id, *stated.get(&measure)?))).collect();
-                if stating.is_empty() {
-                    return Ok(Ok(Value::Null));
-                }
-                let total = total(stating.iter().map(|(_, value)| *value))?;
-                Ok(match measure.unit() {
-                    Unit::Count => Ok(Value::Count(total)),
-                    Unit::Credit | Unit::Ratio => Ok(Value::Millionths(total)),
-                    Unit::Money => currency(&mut stating.iter().map(|(id, _)| *id)).map(|one| money(total, one)),
-                })
+                let numbers = context.of_currency(self.entries(measure), only);
+                let Some(total) = total(numbers.clone())? else { return Ok(Ok(Value::Null)) };
+                Ok(figure(measure.unit(), total, || context.currencies(numbers)))
             }
-            MeasureColumn::Derived(derived) => {
-                let both = |stated: &ValuesBySource| {
-                    Some((*stated.get(&derived.numerator)?, *stated.get(&derived.denominator)?))
-                };
-                let stating: Vec<_> = counted.iter().filter_map(|(id, stated)| Some((*id, both(stated)?))).collect();
-                let quotient = quotient(derived, stating.iter().map(|(_, sides)| *sides))?;
+            MeasureColumn::Derived(ratio) => {
+                let Operands { numerator, denominator, currencies } = self.operands(ratio, context, only)?;
+                let quotient = numerator.zip(denominator).and_then(|(above, below)| ratio.millionths(above, below));
                 let Some(quotient) = quotient else { return Ok(Ok(Value::Null)) };
-                if ![derived.numerator, derived.denominator].iter().any(|side| side.unit() == Unit::Money) {
-                    return Ok(Ok(Value::Millionths(quotient)));
+                let has_money = Side::ALL.iter().any(|side| ratio.side(*side).unit() == Unit::Money);
+                if has_money && currencies.len() > 1 {
+                    return Ok(Err(MixedCurrencies));
                 }
-                Ok(currency(&mut stating.iter().map(|(id, _)| *id)).map(|one| match derived.unit {
-                    Unit::Money => money(quotient, one),
-                    Unit::Ratio | Unit::Credit | Unit::Count => Value::Millionths(quotient),
-                }))
+                Ok(figure(ratio.unit, quotient, || currencies))
             }
+            MeasureColumn::Operand(ratio, side) => {
+                let Operands { numerator, denominator, currencies } = self.operands(ratio, context, only)?;
+                let operand = if side == Side::Numerator { numerator } else { denominator };
+                let Some(operand) = operand else { return Ok(Ok(Value::Null)) };
+                Ok(figure(ratio.side(side).unit(), operand, || currencies))
+            }
+        }
+    }
+
+    /// What a ratio divides: all numbers, or those that are covered. A covered side without a number is 0.
+    fn operands(
+        &self,
+        ratio: &DerivedMeasure,
+        context: &ValueContext<'_>,
+        only: Option<Currency>,
+    ) -> Result<Operands, ReadError> {
+        let (mut sums, mut currencies) = ([None; 2], BTreeSet::new());
+        let covered_only = context.coverage.covered_only(ratio);
+        for (side, sum) in Side::ALL.into_iter().zip(&mut sums) {
+            let measure = ratio.side(side);
+            let is_covered = |source: Uuid, covered: RatioSet| match covered_only {
+                None => true,
+                Some(index) if context.is_of_one_source => context.coverage.alone(source).contains(index),
+                Some(index) => covered.contains(index),
+            };
+            let entries = self.entries(measure).filter(|(source, covered, _)| is_covered(*source, *covered));
+            let numbers = context.of_currency(entries, only);
+            *sum = total(numbers.clone())?;
+            let counts_currencies = covered_only.is_some() || measure.unit() == Unit::Money;
+            if covered_only.is_none() && sum.is_none() {
+                let stating = (context.stating)(measure, only);
+                *sum = (!stating.is_empty()).then_some(0);
+                currencies.extend(stating.into_iter().filter(|_| counts_currencies));
+            } else if counts_currencies {
+                currencies.extend(context.currencies(numbers));
+            }
+        }
+        let [mut numerator, mut denominator] = sums;
+        if covered_only.is_some() && (numerator.is_some() || denominator.is_some()) {
+            numerator.get_or_insert(0);
+            denominator.get_or_insert(0);
+        }
+        Ok(Operands { numerator, denominator, currencies })
+    }
+}
+
+impl ValueContext<'_> {
+    fn currency(&self, source: Uuid) -> Option<Currency> {
+        self.sources.get(&source).map(|source| source.definition.currency)
+    }
+
+    fn of_currency(
+        &self,
+        numbers: impl Iterator<Item = (Uuid, RatioSet, i128)> + Clone,
+        only: Option<Currency>,
+    ) -> impl Iterator<Item = (Uuid, RatioSet, i128)> + Clone {
+        numbers.filter(move |(source, ..)| only.is_none_or(|one| self.currency(*source) == Some(one)))
+    }
+
+    fn currencies(&self, numbers: impl Iterator<Item = (Uuid, RatioSet, i128)>) -> BTreeSet<Currency> {
+        numbers.filter_map(|(source, ..)| self.currency(source)).collect()
+    }
+}
+
+/// The currencies of the sources that state a measure, if they say anything at all; with `only`, of the sources of this
+/// currency.
+pub(crate) fn currencies_stating<'a>(
+    sources: impl Iterator<Item = &'a Source>,
+    measure: Measure,
+    only: Option<Currency>,
+) -> BTreeSet<Currency> {
+    let stating = sources.filter(|source| source.has_data && source.states(measure));
+    let currencies = stating.map(|source| source.definition.currency);
+    currencies.filter(|currency| only.is_none_or(|one| one == *currency)).collect()
+}
+
+/// A number in its unit. Money needs one currency.
+fn figure(unit: Unit, number: i128, currencies: impl FnOnce() -> BTreeSet<Currency>) -> Result<Value, MixedCurrencies> {
+    match unit {
+        Unit::Count => Ok(Value::Count(number)),
+        Unit::Credit | Unit::Ratio => Ok(Value::Millionths(number)),
+        Unit::Money => {
+            let currencies = currencies();
+            if currencies.len() > 1 {
+                return Err(MixedCurrencies);
+            }
+            Ok(currencies.first().map_or(Value::Null, |currency| Value::Money(number, *currency)))
         }
     }
 }
 
-/// The quotient of the sums of both sides. Without any, the denominator is an empty sum.
-fn quotient(
-    derived: &DerivedMeasure,
-    sides: impl Iterator<Item = (i128, i128)> + Clone,
-) -> Result<Option<i128>, ReadError> {
-    let numerator = total(sides.clone().map(|(numerator, _)| numerator))?;
-    let denominator = total(sides.map(|(_, denominator)| denominator))?;
-    Ok(derived.millionths(numerator, denominator))
-}
-
-fn money(micros: i128, currency: Option<Currency>) -> Value {
-    currency.map_or(Value::Null, |currency| Value::Money(micros, currency))
-}
-
-fn total(values: impl Iterator<Item = i128>) -> Result<i128, ReadError> {
-    values.into_iter().try_fold(0_i128, i128::checked_add).ok_or_else(overflow)
+/// The sum of numbers; `None` without any.
+fn total(numbers: impl Iterator<Item = (Uuid, RatioSet, i128)>) -> Result<Option<i128>, ReadError> {
+    numbers.into_iter().try_fold(None, |total: Option<i128>, (.., value)| {
+        total.unwrap_or(0).checked_add(value).map(Some).ok_or_else(overflow)
+    })
 }

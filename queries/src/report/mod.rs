@@ -12,6 +12,7 @@
 mod aggregate; // sums from the tables
 mod compare; // rows compared with those of another range
 mod context; // what is known before sums are computed
+pub(crate) mod coverage; // which numbers ratios are computed from
 pub mod data; // rows as columns
 mod dimension; // sums by the values of one dimension
 mod expected; // sources that have delivered nothing yet
@@ -19,8 +20,9 @@ mod fill; // rows for cells without numbers
 pub mod filter; // which numbers count
 mod load; // one report, from its query to its rows
 pub(crate) mod lookups; // names, statuses, restatements and overlaps
-mod measure_values; // the values of one row
+pub(crate) mod measure_values; // the values of one row
 mod order; // sorting and pages
+pub(crate) mod partial; // warnings about what ratios do not cover
 pub(crate) mod plan; // the calendar of a query and what it reads
 pub mod query; // the canonical query
 pub mod request; // the request as it was sent

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono::{NaiveDate, Weekday};
 use domain::bucket::Granularity;
-use domain::measure::{DerivedMeasure, Measure, Unit};
+use domain::measure::{DERIVED, DerivedMeasure, Measure, Side, Unit};
 use domain::observation::Dimension;
 use domain::zone::Zone;
 use serde::ser::SerializeStruct;
@@ -35,6 +35,8 @@ pub struct ReportQuery {
     pub compare_to: Option<CompareTo>,
     #[serde(skip_serializing_if = "Fill::is_none")]
     pub fill: Fill,
+    #[serde(skip_serializing_if = "RatioBasis::is_printed")]
+    pub ratios: RatioBasis,
     /// Whether totals are added.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub totals: bool,
@@ -48,6 +50,8 @@ pub struct ReportQuery {
 pub enum MeasureColumn {
     Additive(Measure),
     Derived(&'static DerivedMeasure),
+    /// What a derived measure divides.
+    Operand(&'static DerivedMeasure, Side),
 }
 
 /// A key that rows are grouped by, beside their bucket.
@@ -88,6 +92,17 @@ pub enum CompareTo {
     PreviousYear,
     /// Other dates, cell by cell in their order.
     Range { date_from: NaiveDate, date_to: NaiveDate },
+}
+
+/// The numbers that efficiencies are computed from. Rates are computed from covered numbers in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RatioBasis {
+    /// All that a row shows.
+    #[default]
+    Printed,
+    /// The numbers of cells of which primary sources state both sides.
+    Covered,
 }
 
 /// The rows of cells without numbers.
@@ -157,6 +172,15 @@ impl MeasureColumn {
         match self {
             Self::Additive(measure) => measure.name(),
             Self::Derived(derived) => derived.name,
+            Self::Operand(derived, side) => derived.operand(side),
+        }
+    }
+
+    /// The ratio that it is, or is an operand of.
+    pub fn ratio(self) -> Option<&'static DerivedMeasure> {
+        match self {
+            Self::Additive(_) => None,
+            Self::Derived(derived) | Self::Operand(derived, _) => Some(derived),
         }
     }
 
@@ -165,6 +189,7 @@ impl MeasureColumn {
         match self {
             Self::Additive(measure) => measure.unit(),
             Self::Derived(derived) => derived.unit,
+            Self::Operand(derived, side) => derived.side(side).unit(),
         }
     }
 
@@ -172,13 +197,22 @@ impl MeasureColumn {
     pub fn parts(self) -> Vec<Measure> {
         match self {
             Self::Additive(measure) => vec![measure],
-            Self::Derived(derived) => vec![derived.numerator, derived.denominator],
+            Self::Derived(derived) | Self::Operand(derived, _) => vec![derived.numerator, derived.denominator],
         }
     }
 
     pub fn find(name: &str) -> Option<Self> {
-        let additive = name.parse::<Measure>().ok().map(Self::Additive);
-        additive.or_else(|| DerivedMeasure::find(name).map(Self::Derived))
+        Self::all().find(|column| column.name() == name)
+    }
+
+    /// All of them in catalogue order, each derived measure before its operands.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let additive = Measure::ALL.iter().copied().map(Self::Additive);
+        let derived = DERIVED.iter().flat_map(|derived| {
+            let operands = Side::ALL.map(|side| Self::Operand(derived, side));
+            std::iter::once(Self::Derived(derived)).chain(operands)
+        });
+        additive.chain(derived)
     }
 }
 
@@ -212,6 +246,13 @@ impl FromStr for DataState {
 
     fn from_str(text: &str) -> Result<Self, UnknownDataState> {
         [Self::All, Self::Final].into_iter().find(|state| state.name() == text).ok_or(UnknownDataState)
+    }
+}
+
+impl RatioBasis {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    fn is_printed(&self) -> bool {
+        *self == Self::Printed
     }
 }
 

@@ -6,10 +6,12 @@ use chrono::{DateTime, Utc};
 use domain::bucket::ReportBucket;
 use domain::freshness::{self, Finality, Watermarks};
 use domain::measure::Measure;
+use domain::money::Currency;
 use domain::source::SourceRole;
 use uuid::Uuid;
 
-use super::measure_values::{ByCurrency, MeasureTotals};
+use super::coverage::Coverage;
+use super::measure_values::{ByCurrency, MeasureTotals, ValueContext, currencies_stating};
 use super::query::{DataState, GroupKey, ReportQuery};
 use super::sum::{DimensionValue, Sum, overflow};
 use super::value::Value;
@@ -85,6 +87,8 @@ pub(crate) struct RowContext<'a> {
     pub measures: &'a BTreeSet<Measure>,
     /// The sources that the query admits.
     pub sources: &'a Sources,
+    /// Which of their numbers its ratios are computed from.
+    pub coverage: &'a Coverage,
     /// Their watermarks in the query's time.
     pub watermarks: BTreeMap<Uuid, Watermarks>,
     pub authoritative: &'a AuthoritativeSources,
@@ -110,7 +114,8 @@ impl RowContext<'_> {
         for sum in sums {
             let Some(source) = self.sources.get(&sum.source) else { continue };
             if self.is_shown(source, sum.measure) {
-                tally.entry(self.key(sum, source)).or_default().add(sum).ok_or_else(overflow)?;
+                let covered = sum.covered.union(self.coverage.everywhere(sum.source));
+                tally.entry(self.key(sum, source)).or_default().add(sum, covered).ok_or_else(overflow)?;
             }
         }
         Ok(tally)
@@ -148,14 +153,37 @@ impl RowContext<'_> {
     }
 
     fn row(&self, key: &RowKey, parts: &MeasureTotals) -> Result<Row, ReadError> {
-        let (values, by_currency) = parts.values(&self.query.measures, self.sources)?;
+        let context = ValueContext {
+            sources: self.sources,
+            coverage: self.coverage,
+            is_of_one_source: key.source.is_some(),
+            stating: &|measure, only| self.stating(key, parts, measure, only),
+        };
+        let (values, by_currency) = parts.values(&self.query.measures, &context)?;
         let is_compared = self.query.compare_to.is_some();
-        let money_by_currency = is_compared.then(|| parts.by_currency(&self.query.measures, self.sources));
+        let money_by_currency = is_compared.then(|| parts.by_currency(&self.query.measures, &context));
         let money_by_currency = money_by_currency.transpose()?.unwrap_or_default();
         // If only final buckets are requested, every row is made of them.
         let is_final = self.query.data_state == DataState::Final;
         let (state, changes) = (if is_final { Finality::Final } else { self.state(key) }, parts.changes.clone());
         Ok(Row { key: key.clone(), values, state, changes, by_currency, money_by_currency, compared: None })
+    }
+
+    /// The currencies of the sources of a row that state a measure; with `only`, of the sources of this currency. Of a
+    /// value of a dimension, only the sources that have numbers there say anything.
+    fn stating(
+        &self,
+        key: &RowKey,
+        parts: &MeasureTotals,
+        measure: Measure,
+        only: Option<Currency>,
+    ) -> BTreeSet<Currency> {
+        let by_value = !self.query.dimensions().is_empty();
+        let counts = |source: &&Source| {
+            (key.source.is_some() || source.definition.role_of(measure) == SourceRole::Primary)
+                && (!by_value || parts.is_of(source.id))
+        };
+        currencies_stating(self.deciding(key).into_iter().filter(counts), measure, only)
     }
 
     /// The time of a cell, or of the whole range.

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use domain::measure::Measure;
 use uuid::Uuid;
 
+use super::coverage::RatioSet;
 use crate::error::ReadError;
 
-/// The number of one source for one cell and measure.
+/// The number of one source for one cell, measure and set of covered ratios.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sum {
     /// Index of the cell.
@@ -17,6 +18,8 @@ pub(crate) struct Sum {
     pub dimension_value: Option<DimensionValue>,
     pub source: Uuid,
     pub measure: Measure,
+    /// The ratios that its campaign and source are covered for, where that depends on the campaign.
+    pub covered: RatioSet,
     /// In the measure's smallest unit.
     pub value: i128,
     /// When it last changed.
@@ -25,12 +28,12 @@ pub(crate) struct Sum {
     pub overflows: bool,
 }
 
-/// The key of a sum without its dimension value: cell, campaign, source, measure.
-pub(crate) type SumKey = (usize, Option<Uuid>, Uuid, Measure);
+/// The key of a sum without its dimension value: cell, campaign, source, measure, and what it is covered for.
+pub(crate) type SumKey = (usize, Option<Uuid>, Uuid, Measure, RatioSet);
 
 impl Sum {
     pub(crate) fn key(&self) -> SumKey {
-        (self.cell, self.campaign, self.source, self.measure)
+        (self.cell, self.campaign, self.source, self.measure, self.covered)
     }
 }
 

@@ -90,13 +90,13 @@ fn folded(
     };
     let mut folded = RowTotals::new();
     for (key, parts) in tally {
-        let mut counted = parts.stated().filter(|(source, measure, _)| counts(*source, *measure)).peekable();
+        let mut counted = parts.stated().filter(|(source, measure, ..)| counts(*source, *measure)).peekable();
         if counted.peek().is_none() {
             continue;
         }
         let total = folded.entry(total_of(key)).or_default();
-        for (source, measure, value) in counted {
-            total.add_value(source, measure, value).ok_or_else(overflow)?;
+        for (source, measure, covered, value) in counted {
+            total.add_value(source, measure, covered, value).ok_or_else(overflow)?;
         }
     }
     Ok(folded)

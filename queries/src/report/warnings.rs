@@ -70,24 +70,27 @@ pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Opti
     })
 }
 
-/// Primary sources that state the same measure of the same campaign. If they count the same thing, totals have it
-/// twice.
+/// Primary sources of one channel that state the same measure of the same campaign. If they count the same thing,
+/// totals have it twice.
 pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Vec<Warning> {
     let mut alike: BTreeMap<Vec<String>, BTreeSet<Measure>> = BTreeMap::new();
     for (measure, ids) in overlaps {
         let primary = ids.iter().filter_map(|id| sources.get(id));
         let primary = primary.filter(|source| source.definition.role_of(*measure) == SourceRole::Primary);
-        let mut primary: Vec<_> = primary.map(|source| source.definition.name.clone()).collect();
-        primary.sort_unstable();
-        if primary.len() > 1 {
-            alike.entry(primary).or_default().insert(*measure);
+        let mut by_channel: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for source in primary {
+            by_channel.entry(&source.definition.channel).or_default().push(source.definition.name.clone());
+        }
+        for mut names in by_channel.into_values().filter(|names| names.len() > 1) {
+            names.sort_unstable();
+            alike.entry(names).or_default().insert(*measure);
         }
     }
     let warnings = alike.into_iter().map(|(sources, measures)| Warning {
         code: "overlapping_primaries",
         detail:
-            "These primary sources state the same measures of the same campaign, so totals add them. If they count the \
-                 same thing, all but one of them should have the role reference."
+            "These primary sources state the same measures of the same campaign and channel, so totals add them. If \
+                 they count the same thing, all but one of them should have the role reference."
                 .to_owned(),
         sources,
         measures: names(&measures),

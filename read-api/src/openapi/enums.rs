@@ -38,6 +38,7 @@ struct ParameterValues {
 }
 
 const FILLS: [&str; 3] = ["none", "zero", "zero_if_complete"];
+const RATIOS: [&str; 2] = ["printed", "covered"];
 const ON_TIMEOUT: [&str; 2] = ["stale", "error"];
 const WINDOWS: [&str; 2] = ["7d", "30d"];
 /// The states of a projection's epoch.
@@ -78,6 +79,7 @@ fn members() -> Vec<Member> {
         any("granularity", Granularity::ALL.map(Granularity::name).into()),
         any("week_start", weekdays().into()),
         any("fill", FILLS.into()),
+        any("ratios", RATIOS.into()),
         any("data_state", data_states().into()),
         any("group_by", groups().collect()),
         any("subtotals", ["bucket"].into_iter().chain(groups()).collect()),
@@ -106,6 +108,7 @@ fn taken() -> Vec<ParameterValues> {
         one("granularity", &Granularity::ALL.map(Granularity::name)),
         one("week_start", &weekdays()),
         one("fill", &FILLS),
+        one("ratios", &RATIOS),
         one("data_state", &data_states()),
         one("on_timeout", &ON_TIMEOUT),
         one("window", &WINDOWS),

@@ -46,6 +46,10 @@ params! {
         /// Rows for buckets without numbers: `none` (the default), `zero` or `zero_if_complete`.
         #[param(example = "zero_if_complete")]
         fill: Option<String>,
+        /// The numbers that `roas`, `cpa` and `cost_per_lead` are computed from: `printed` (the default), or `covered`
+        /// for those of channels of which primary sources state both sides.
+        #[param(example = "covered")]
+        ratios: Option<String>,
         /// Whether to return totals over the rows of all pages.
         totals: Option<bool>,
         /// `all` (the default), or `final` for final buckets only.
@@ -99,6 +103,7 @@ fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
         week_start: params.week_start.clone(),
         compare_to: params.compare_to.as_deref().map(CompareRequest::of_text),
         fill: params.fill.clone(),
+        ratios: params.ratios.clone(),
         totals: params.totals,
         subtotals: None,
     }

@@ -289,12 +289,12 @@ async fn currencies_are_never_added(options: PgPoolOptions, connect: PgConnectOp
                 "by_currency": {"EUR": {"spend": amount("2.000000", "EUR"), "cpc": amount("2.000000", "EUR")},
                                 "USD": {"spend": amount("3.000000", "USD"), "cpc": amount("3.000000", "USD")}}}])
     );
-    assert_eq!(mixed.warnings(), ["mixed_currency", "overlapping_primaries"]);
+    assert_eq!(mixed.warnings(), ["mixed_currency"]);
     assert_eq!(mixed.body["meta"]["warnings"][0]["measures"], json!(["cpc", "spend"]));
 
     let apart = world.get(&metrics("granularity=all&measures=spend&group_by=channel")).await.ok();
     assert_eq!(apart.column("spend"), [amount("2.000000", "EUR"), amount("3.000000", "USD")]);
-    assert_eq!(apart.warnings(), ["overlapping_primaries"]);
+    assert!(apart.warnings().is_empty());
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
@@ -331,8 +331,8 @@ async fn overlapping_primary_sources_give_a_warning(options: PgPoolOptions, conn
         .await;
     let expected = json!([{
         "code": "overlapping_primaries",
-        "detail": "These primary sources state the same measures of the same campaign, so totals add them. If they count the \
-                   same thing, all but one of them should have the role reference.",
+        "detail": "These primary sources state the same measures of the same campaign and channel, so totals add them. If they \
+                   count the same thing, all but one of them should have the role reference.",
         "sources": ["google_ads", "pixel"],
         "measures": ["clicks"],
     }]);

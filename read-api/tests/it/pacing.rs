@@ -175,7 +175,7 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
           },
           {
             "code": "overlapping_primaries",
-            "detail": "These primary sources state the same measures of the same campaign, so totals add them. If they count the same thing, all but one of them should have the role reference.",
+            "detail": "These primary sources state the same measures of the same campaign and channel, so totals add them. If they count the same thing, all but one of them should have the role reference.",
             "measures": [
               "spend"
             ],

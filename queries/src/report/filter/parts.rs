@@ -106,6 +106,48 @@ impl DisjointPart {
     }
 }
 
+/// The campaigns that the parts admit; `None` for all.
+pub fn admitted_campaigns(parts: &[DisjointPart], filter: &Filter) -> Option<BTreeSet<Uuid>> {
+    if parts.is_empty() {
+        return filter.campaign_bound();
+    }
+    let ids: Option<Vec<_>> = parts
+        .iter()
+        .map(|part| match &part.campaigns {
+            InclusionSet::Only(ids) => Some(ids),
+            InclusionSet::Except(_) => None,
+        })
+        .collect();
+    ids.map(|ids| ids.into_iter().flatten().copied().collect())
+}
+
+/// The campaigns of the parts that list theirs.
+pub fn listed_campaigns(parts: &[DisjointPart]) -> BTreeSet<Uuid> {
+    let each = parts.iter().filter_map(|part| match &part.campaigns {
+        InclusionSet::Only(ids) => Some(ids),
+        InclusionSet::Except(_) => None,
+    });
+    each.flatten().copied().collect()
+}
+
+/// The parts, cut so that the same sources are admitted for all campaigns of one, and these sources.
+pub fn cut_by_admission(parts: &[DisjointPart]) -> Vec<(DisjointPart, BTreeSet<Uuid>)> {
+    let mut all = Vec::new();
+    for part in parts {
+        let mut cut = vec![(part.campaigns.clone(), part.sources.clone())];
+        for other in parts.iter().filter(|other| *other != part) {
+            let divided = cut.into_iter().flat_map(|(campaigns, admitted)| {
+                let both = admitted.union(&other.sources).copied().collect();
+                let inside = campaigns.clone().and(&other.campaigns);
+                [(inside, both), (campaigns.and(&other.campaigns.clone().complement()), admitted)]
+            });
+            cut = divided.filter(|(campaigns, _)| !campaigns.is_nothing()).collect();
+        }
+        all.extend(cut.into_iter().map(|(campaigns, admitted)| (DisjointPart { campaigns, ..part.clone() }, admitted)));
+    }
+    all
+}
+
 /// Whether a filter may admit numbers of a source.
 pub fn may_match_source(filter: &Filter, source: &Source) -> bool {
     match filter {

@@ -31,7 +31,8 @@ const DEFAULT_DAYS: u64 = 30;
     "time_zone": "Europe/Berlin", "group_by": ["channel"], "filters": {"status": ["active"]}, "limit": 2
 }))]
 pub struct ReportRequest {
-    /// Measures by name, additive or derived, as `GET /v1/measures` lists them.
+    /// Measures by name, additive or derived, as `GET /v1/measures` lists them, and what derived ones divide, such as
+    /// `cpc.spend`.
     #[schema(example = json!(["clicks", "spend", "cpc"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measures: Option<Vec<String>>,
@@ -74,6 +75,11 @@ pub struct ReportRequest {
     #[schema(example = "zero_if_complete")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill: Option<String>,
+    /// The numbers that `roas`, `cpa` and `cost_per_lead` are computed from. `printed` (the default): all that the row
+    /// shows. `covered`: those of campaigns and channels of which primary sources state both sides.
+    #[schema(example = "covered")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratios: Option<String>,
     /// Whether to return `totals`: the sums over the rows of all pages.
     #[schema(example = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +205,7 @@ impl ReportRequest {
         let week_start = fields.week_start(self.week_start.as_deref());
         let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
         let fill = fields.fill(self.fill.as_deref());
+        let ratios = fields.ratios(self.ratios.as_deref());
         let subtotals = fields.subtotals(self.subtotals.as_deref(), &group_by, granularity);
         let data_state = fields.parse("data_state", self.data_state.as_deref()).unwrap_or(data_state);
         let paging = fields.paging(self.limit, self.cursor.as_deref());
@@ -215,6 +222,7 @@ impl ReportRequest {
             data_state,
             compare_to,
             fill,
+            ratios,
             totals: self.totals.unwrap_or(false),
             subtotals,
         };

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use chrono::{NaiveDate, Weekday};
 use domain::bucket::{Granularity, is_in_range};
-use domain::measure::{DERIVED, Measure};
 use domain::observation::Dimension;
 
 use super::CompareRequest;
 use crate::fields::FieldErrors;
-use crate::report::query::{CompareTo, Fill, GroupKey, MeasureColumn, Order, OrderBy, SubtotalKey, weekday_name};
+use crate::report::query::{
+    CompareTo, Fill, GroupKey, MeasureColumn, Order, OrderBy, RatioBasis, SubtotalKey, weekday_name,
+};
 
 /// The default measures of a report.
 const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "spend", "revenue"];
@@ -39,9 +40,7 @@ impl FieldErrors {
         }
         // Catalogue order, so that the order of the request does not matter.
         let is_requested = |name: &str| names.iter().any(|requested| requested == name);
-        let additive = Measure::ALL.iter().copied().map(MeasureColumn::Additive);
-        let derived = DERIVED.iter().map(MeasureColumn::Derived);
-        additive.chain(derived).filter(|column| is_requested(column.name())).collect()
+        MeasureColumn::all().filter(|column| is_requested(column.name())).collect()
     }
 
     pub(super) fn group_by(&mut self, names: &[String]) -> BTreeSet<GroupKey> {
@@ -127,6 +126,17 @@ impl FieldErrors {
             Some(_) => {
                 self.push("fill", "is none of none, zero and zero_if_complete");
                 Fill::None
+            }
+        }
+    }
+
+    pub(super) fn ratios(&mut self, name: Option<&str>) -> RatioBasis {
+        match name {
+            None | Some("printed") => RatioBasis::Printed,
+            Some("covered") => RatioBasis::Covered,
+            Some(_) => {
+                self.push("ratios", "is neither printed nor covered");
+                RatioBasis::Printed
             }
         }
     }

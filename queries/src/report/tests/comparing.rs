@@ -16,7 +16,7 @@ use super::super::rows::{AuthoritativeSources, Row, RowContext, watermarks};
 use super::super::sum::Sum;
 use super::super::totals::{subtotals, totals};
 use super::super::value;
-use super::{ads, at, query, source, sources, sum, written};
+use super::{ads, at, coverage, learned, query, source, sources, sum, written};
 use crate::parked::Parked;
 use crate::sources::Sources;
 
@@ -127,6 +127,8 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
     let query = query(request);
     let own = Plan::new(&query).unwrap();
     let before = Plan::compared(&query, &own).unwrap();
+    let sources = &learned(sources, &[now, then].concat());
+    let coverage = coverage(&query, sources);
     let authoritative =
         AuthoritativeSources { together: sources.keys().copied().collect(), by_campaign: BTreeMap::new() };
     let parked = Parked::default();
@@ -144,6 +146,7 @@ fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (
             cells,
             measures,
             sources,
+            coverage: &coverage,
             watermarks: watermarks(sources, &query, *now),
             authoritative: &authoritative,
             parked: &parked,

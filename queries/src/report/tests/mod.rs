@@ -6,6 +6,7 @@ mod filtering;
 mod ordering;
 mod planning;
 mod querying;
+mod ratios;
 mod splitting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use domain::source::{Horizons, SourceDefinition, SourceDetails, SourceKind, Sour
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::coverage::{Coverage, RatioSet};
 use super::data::DataBuilder;
 use super::query::{DataState, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
@@ -93,10 +95,24 @@ fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
         dimension_value: None,
         source: id(source),
         measure,
+        covered: RatioSet::NONE,
         value,
         changed_at: at("2026-11-20T00:00:00Z"),
         overflows: false,
     }
+}
+
+/// The sources, each of which states what it has sums of, unless it is said what it states.
+fn learned(sources: &Sources, sums: &[Sum]) -> Sources {
+    let mut sources = sources.clone();
+    for source in sources.values_mut().filter(|source| source.stated.is_empty()) {
+        source.stated = sums.iter().filter(|sum| sum.source == source.id).map(|sum| sum.measure).collect();
+    }
+    sources
+}
+
+fn coverage(query: &ReportQuery, sources: &Sources) -> Coverage {
+    Coverage::of(query, sources)
 }
 
 /// Rows as they are written, from their columns.

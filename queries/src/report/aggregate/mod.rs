@@ -1,0 +1,168 @@
+//! The sums of a report from the tables: one statement for each part, grouped by cell, source and measure.
+//!
+//! The domain's calendar computes the edges of the cells, so that the database needs no time zones.
+
+mod statements; // the statements of sums, and their rows
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::bucket::Grain;
+use domain::measure::Measure;
+use domain::observation::Dimension;
+use uuid::Uuid;
+
+use super::coverage::{Coverage, CoveringPair};
+use super::dimension::split;
+use super::filter::parts::{DisjointPart, InclusionSet, cut_by_admission};
+use super::plan::Plan;
+use super::rollup::RollupChoice;
+use super::sum::{DimensionValue, Sum, SumKey, overflow};
+use crate::database::snapshot::Snapshot;
+use crate::error::ReadError;
+
+/// The most sums of one report. Statements stop at one more, which is the literal in their SQL.
+pub const MAX_SUMS: usize = 200_000;
+
+/// Statements of a source that do not fit the cells of the query.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GrainMismatch {
+    pub source: Uuid,
+    pub measure: Measure,
+    pub grain: Grain,
+    pub time_zone: String,
+    /// Whether they are too coarse for the cells, and so in none of them.
+    pub left_out: bool,
+}
+
+/// The sums of a range, and the statements that do not fit its cells.
+#[derive(Debug, Default)]
+pub(crate) struct Aggregates {
+    pub sums: Vec<Sum>,
+    pub mismatches: BTreeSet<GrainMismatch>,
+}
+
+/// What the sums of a range are selected by.
+#[derive(Debug)]
+pub(super) struct Selection<'a> {
+    pub plan: &'a Plan,
+    /// What the filters admit.
+    pub parts: &'a [DisjointPart],
+    /// The sources that rows are made of.
+    pub shown: &'a BTreeSet<Uuid>,
+    /// Whether campaigns have sums of their own.
+    pub by_campaign: bool,
+    /// The dimension of groups or filters.
+    pub dimension: Option<Dimension>,
+    /// Whether the values of the dimension have sums of their own.
+    pub by_value: bool,
+    /// Which table of sums is read.
+    pub rollup: RollupChoice,
+    /// By it, covered numbers have sums of their own.
+    pub coverage: &'a Coverage,
+}
+
+/// One part of a selection, and its sources.
+#[derive(Debug)]
+struct PartQuery<'a> {
+    selection: &'a Selection<'a>,
+    part: &'a DisjointPart,
+    sources: Vec<Uuid>,
+    /// What these sources are covered for in the campaigns that another one feeds.
+    pairs: Vec<CoveringPair>,
+}
+
+/// Loads the sums of a selection.
+pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -> Result<Aggregates, ReadError> {
+    let mut aggregates = Aggregates::default();
+    if selection.plan.cells().is_empty() {
+        return Ok(aggregates);
+    }
+    snapshot.plan_for_values().await?;
+    // Only where covered numbers have sums of their own, it matters which sources are admitted beside each other.
+    let cut = selection.coverage.depends_on_campaigns().then(|| cut_by_admission(selection.parts));
+    let parts: Vec<_> = match &cut {
+        Some(cut) => cut.iter().map(|(part, admitted)| (part, Some(admitted))).collect(),
+        None => selection.parts.iter().map(|part| (part, None)).collect(),
+    };
+    for (part, admitted) in parts {
+        let sources: Vec<_> = part.sources.intersection(selection.shown).copied().collect();
+        if sources.is_empty() {
+            continue;
+        }
+        let pairs = admitted.map_or_else(Vec::new, |admitted| selection.coverage.pairs(&sources, admitted));
+        let sums = PartQuery { selection, part, sources, pairs }.gather(snapshot, &mut aggregates.mismatches).await?;
+        if aggregates.sums.len() + sums.len() > MAX_SUMS {
+            return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
+        }
+        aggregates.sums.extend(sums);
+    }
+    Ok(aggregates)
+}
+
+impl PartQuery<'_> {
+    async fn gather(
+        &self,
+        snapshot: &mut Snapshot,
+        mismatches: &mut BTreeSet<GrainMismatch>,
+    ) -> Result<Vec<Sum>, ReadError> {
+        let values = &self.part.values;
+        let Some(dimension) = self.selection.dimension.filter(|_| self.selection.by_value || !values.is_everything())
+        else {
+            return self.totals(snapshot, mismatches).await;
+        };
+        if !values.contains(&None) {
+            return self.by_value(snapshot, dimension, values).await;
+        }
+        // The sums without a value are the rest of the totals beside all sums with one.
+        let totals = self.totals(snapshot, mismatches).await?;
+        if self.selection.by_value {
+            let by_value = self.by_value(snapshot, dimension, &InclusionSet::everything()).await?;
+            let is_admitted = |sum: &Sum| {
+                sum.dimension_value.as_ref().is_none_or(|value| values.contains(&value.text().map(str::to_owned)))
+            };
+            return Ok(split(totals, by_value)?.into_iter().filter(is_admitted).collect());
+        }
+        let excluded = self.by_value(snapshot, dimension, &values.clone().complement()).await?;
+        let rest = split(totals, excluded)?.into_iter().filter(|sum| sum.dimension_value == Some(DimensionValue::None));
+        Ok(rest.map(|sum| Sum { dimension_value: None, ..sum }).collect())
+    }
+
+    async fn totals(
+        &self,
+        snapshot: &mut Snapshot,
+        mismatches: &mut BTreeSet<GrainMismatch>,
+    ) -> Result<Vec<Sum>, ReadError> {
+        let rows = self.select(snapshot).await?;
+        if rows.len() > MAX_SUMS {
+            return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
+        }
+        let mut sums: Vec<Sum> = Vec::new();
+        let mut positions: BTreeMap<SumKey, usize> = BTreeMap::new();
+        for row in rows {
+            let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
+            if row.mismatch
+                && let (Some(grain), Some(time_zone)) = (&row.grain, &row.time_zone)
+            {
+                let grain = grain.parse().map_err(ReadError::corrupt)?;
+                let (time_zone, left_out) = (time_zone.clone(), row.cell.is_none());
+                mismatches.insert(GrainMismatch { source: row.source_id, measure, grain, time_zone, left_out });
+            }
+            let Some(sum) = row.sum(self.selection.plan, measure)? else { continue };
+            // Increments and statements of several grains may belong to one cell.
+            match positions.entry(sum.key()) {
+                Entry::Occupied(index) => {
+                    if let Some(before) = sums.get_mut(*index.get()) {
+                        before.value = before.value.checked_add(sum.value).ok_or_else(overflow)?;
+                        before.changed_at = before.changed_at.max(sum.changed_at);
+                    }
+                }
+                Entry::Vacant(index) => {
+                    index.insert(sums.len());
+                    sums.push(sum);
+                }
+            }
+        }
+        Ok(sums)
+    }
+}

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, SubsecRound, Utc};
 use domain::bucket::{day_end, day_start, local_date};
-use domain::measure::{DERIVED, Measure, Unit};
 use domain::zone::{Zone, ZoneError};
 use platform::clock::SharedClock;
 use sqlx::{PgConnection, PgPool};
@@ -147,7 +146,6 @@ async fn refresh_locked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<R
     )
     .execute(&mut *conn)
     .await?;
-    hand_over_measures(conn).await?;
     hand_over_days(conn, as_of).await?;
     sqlx::query!("REFRESH MATERIALIZED VIEW CONCURRENTLY read.leaderboard").execute(&mut *conn).await?;
     let workspaces =
@@ -155,56 +153,6 @@ async fn refresh_locked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<R
             .fetch_one(&mut *conn)
             .await?;
     Ok(Refreshed { as_of, workspaces })
-}
-
-/// Writes the catalogue's measures for the statement. Rows that are the same already stay.
-async fn hand_over_measures(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let is_money = |measure: Measure| measure.unit() == Unit::Money;
-    let (mut names, mut numerators, mut denominators) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut times, mut needs_currency, mut money) = (Vec::new(), Vec::new(), Vec::new());
-    for measure in Measure::ALL {
-        names.push(measure.name().to_owned());
-        numerators.push(measure.name().to_owned());
-        denominators.push(None);
-        times.push((1, 1));
-        needs_currency.push(is_money(*measure));
-        money.push(is_money(*measure));
-    }
-    for derived in DERIVED {
-        names.push(derived.name.to_owned());
-        numerators.push(derived.numerator.name().to_owned());
-        denominators.push(Some(derived.denominator.name().to_owned()));
-        times.push(derived.times());
-        needs_currency.push(is_money(derived.numerator) || is_money(derived.denominator));
-        money.push(derived.unit == Unit::Money);
-    }
-    // As text: no integer of PostgreSQL holds an i128.
-    let (numerator_times, denominator_times): (Vec<String>, Vec<String>) =
-        times.into_iter().map(|(numerator, denominator)| (numerator.to_string(), denominator.to_string())).unzip();
-    sqlx::query!("DELETE FROM read.leaderboard_measures WHERE measure <> ALL($1)", &names).execute(&mut *conn).await?;
-    sqlx::query!(
-        "INSERT INTO read.leaderboard_measures AS m (measure, numerator, denominator, numerator_times,
-                                                     denominator_times, needs_currency, is_money)
-         SELECT n.measure, n.numerator, n.denominator, n.numerator_times::numeric, n.denominator_times::numeric,
-                n.needs_currency, n.is_money
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::boolean[])
-              AS n (measure, numerator, denominator, numerator_times, denominator_times, needs_currency, is_money)
-         ON CONFLICT (measure) DO UPDATE
-         SET numerator = excluded.numerator, denominator = excluded.denominator,
-             numerator_times = excluded.numerator_times, denominator_times = excluded.denominator_times,
-             needs_currency = excluded.needs_currency, is_money = excluded.is_money
-         WHERE (m.*) IS DISTINCT FROM (excluded.*)",
-        &names,
-        &numerators,
-        &denominators as _,
-        &numerator_times,
-        &denominator_times,
-        &needs_currency,
-        &money
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Writes the last days of every workspace in which a new day began since they were written.

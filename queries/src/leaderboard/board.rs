@@ -1,16 +1,16 @@
 //! The board: the state of the workspace that the ranks show, and the warnings about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::measure::Measure;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::numbers::{LeaderboardNumbers, Ranking};
 use super::{LeaderboardQuery, Window};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::report::warnings::{self, Overlap};
+use crate::report::warnings;
 use crate::sources::{SourceRow, Sources};
 use crate::warning::Warning;
 
@@ -62,36 +62,38 @@ impl LeaderboardSnapshot {
     }
 
     /// The warnings about the ranks.
-    pub(super) async fn warnings(
+    pub(super) fn warnings(
         &self,
-        snapshot: &mut Snapshot,
         query: &LeaderboardQuery,
-        measures: &BTreeSet<Measure>,
-    ) -> Result<Vec<Warning>, ReadError> {
+        numbers: &LeaderboardNumbers,
+        ranking: &Ranking,
+    ) -> Vec<Warning> {
         if self.as_of.is_none() {
-            return Ok(vec![Warning {
+            return vec![Warning {
                 code: "not_refreshed",
                 detail: "The leaderboard was not refreshed since this workspace was created.".to_owned(),
                 sources: Vec::new(),
                 measures: Vec::new(),
                 spend: None,
-            }]);
+            }];
         }
-        let LeaderboardNotes { overlaps, uncut, mixed } = LeaderboardNotes::load(snapshot, query, measures).await?;
-        let mut all: Vec<_> = uncut.into_iter().filter_map(|(id, measures)| self.uncut(id, measures)).collect();
+        let mut all: Vec<_> =
+            numbers.uncut.iter().filter_map(|(id, measures)| self.uncut(*id, measures.clone())).collect();
         all.extend(self.kept_from.map(beyond_retention));
-        all.extend(warnings::of_overlaps(&overlaps, &self.sources));
-        all.extend((mixed > 0).then(|| Warning {
+        all.extend(warnings::of_overlaps(&numbers.overlaps(), &self.sources));
+        all.extend(ranking.partial.iter().cloned());
+        all.extend((ranking.mixed > 0).then(|| Warning {
             code: "mixed_currency",
             detail: format!(
-                "{mixed} campaigns have amounts of different currencies, which are never added: they have no rank."
+                "{} campaigns have amounts of different currencies, which are never added: they have no rank.",
+                ranking.mixed
             ),
             sources: Vec::new(),
             measures: vec![query.measure.name()],
             spend: None,
         }));
         all.sort_unstable();
-        Ok(all)
+        all
     }
 
     /// The warning about a source whose days are not those of the workspace.
@@ -106,58 +108,6 @@ impl LeaderboardSnapshot {
             measures: measures.into_iter().collect(),
             spend: None,
         })
-    }
-}
-
-/// The facts about rows that warnings follow from.
-#[derive(Debug)]
-struct LeaderboardNotes {
-    overlaps: BTreeSet<Overlap>,
-    /// By source, the measures that it states for days other than the workspace's.
-    uncut: BTreeMap<Uuid, BTreeSet<&'static str>>,
-    /// How many campaigns have amounts of different currencies.
-    mixed: i64,
-}
-
-impl LeaderboardNotes {
-    async fn load(
-        snapshot: &mut Snapshot,
-        query: &LeaderboardQuery,
-        measures: &BTreeSet<Measure>,
-    ) -> Result<Self, ReadError> {
-        let (workspace, days) = (snapshot.workspace, query.window.days());
-        let parts: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
-        let stating = sqlx::query!(
-            r#"SELECT DISTINCT measure AS "measure!", sources AS "sources!", uncut FROM read.leaderboard
-               WHERE workspace = $1 AND days = $2 AND measure = ANY($3)
-                 AND (cardinality(sources) > 1 OR uncut IS NOT NULL)"#,
-            workspace,
-            days,
-            &parts,
-        )
-        .fetch_all(snapshot.db())
-        .await?;
-        let mixed = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM read.leaderboard
-               WHERE workspace = $1 AND days = $2 AND measure = $3 AND value IS NULL"#,
-            workspace,
-            days,
-            query.measure.name(),
-        )
-        .fetch_one(snapshot.db())
-        .await?;
-        let mut overlaps = BTreeSet::new();
-        let mut uncut: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for row in stating {
-            let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
-            for source in row.uncut.unwrap_or_default() {
-                uncut.entry(source).or_default().insert(measure.name());
-            }
-            if row.sources.len() > 1 {
-                overlaps.insert((measure, row.sources.into_iter().collect()));
-            }
-        }
-        Ok(Self { overlaps, uncut, mixed })
     }
 }
 

@@ -1,18 +1,19 @@
 //! The leaderboard: the workspace's campaigns, ranked by one measure over its last days.
 
 mod board; // the state of the workspace that the ranks show
+mod numbers; // sums by campaign, and their ranks
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::bucket::Granularity;
-use domain::measure::{Measure, Unit};
-use domain::money::Currency;
+use domain::measure::Measure;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::board::LeaderboardSnapshot;
+use self::numbers::{LeaderboardNumbers, RankKey};
 use crate::consistency::ConsistentSnapshot;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
@@ -158,9 +159,14 @@ pub(crate) async fn load(
     inputs: LeaderboardInputs,
 ) -> Result<TypedResult<Leaderboard>, ReadError> {
     let LeaderboardInputs { board, measures, freshness } = inputs;
-    let (rows, next_cursor) = rows(snapshot, query, page).await?;
-    let campaigns = rows.into_iter().map(|row| row.into_ranked(query.measure)).collect::<Result<_, _>>()?;
-    let mut warnings = board.warnings(snapshot, query, &measures).await?;
+    let coverage = numbers::coverage(query, &board.sources);
+    let numbers = LeaderboardNumbers::load(snapshot, query, (&measures, &board.sources), &coverage).await?;
+    let mut ranking = numbers.ranking(query, &board.sources, &coverage)?;
+    let mut warnings = board.warnings(query, &numbers, &ranking);
+    let after: RankKey = page.after()?.unwrap_or_default();
+    let begin = ranking.campaigns.partition_point(|(key, _)| *key <= after);
+    let (campaigns, next_cursor) = page.into_page(ranking.campaigns.split_off(begin), |(key, _)| key.clone());
+    let campaigns = campaigns.into_iter().map(|(_, campaign)| campaign).collect();
     warnings.extend(snapshot.parked.warning(&ResourceScope::numbers([]), sources::name_of(&board.sources)));
     let meta =
         ResultMeta { epoch: board.epoch, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
@@ -175,61 +181,4 @@ impl Window {
             Self::Month => 30,
         }
     }
-}
-
-/// A ranked campaign as the materialized view has it.
-struct Row {
-    campaign_id: Uuid,
-    name: String,
-    currency: String,
-    rank: i64,
-    value: String,
-}
-
-/// The sort key of a row: currency, rank, campaign.
-type Key = (String, i64, Uuid);
-
-impl Row {
-    fn key(&self) -> Key {
-        (self.currency.clone(), self.rank, self.campaign_id)
-    }
-
-    fn into_ranked(self, column: MeasureColumn) -> Result<RankedCampaign, ReadError> {
-        let number: i128 = self.value.parse().map_err(ReadError::corrupt)?;
-        let value = match column.unit() {
-            Unit::Count => Value::Count(number),
-            Unit::Credit | Unit::Ratio => Value::Millionths(number),
-            Unit::Money => Value::Money(number, self.currency.parse::<Currency>().map_err(ReadError::corrupt)?),
-        };
-        Ok(RankedCampaign { rank: self.rank, campaign_id: self.campaign_id, campaign: self.name, value })
-    }
-}
-
-/// The page's rows, and the cursor behind its last one.
-async fn rows(
-    snapshot: &mut Snapshot,
-    query: &LeaderboardQuery,
-    page: PageRequest<'_>,
-) -> Result<(Vec<Row>, Option<String>), ReadError> {
-    let (workspace, days) = (snapshot.workspace, query.window.days());
-    let (currency, rank, campaign): Key = page.after()?.unwrap_or_default();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT campaign_id AS "campaign_id!", name AS "name!", currency AS "currency!", rank AS "rank!",
-                  value::text AS "value!"
-           FROM read.leaderboard
-           WHERE workspace = $1 AND days = $2 AND measure = $3 AND value IS NOT NULL
-             AND (currency, rank, campaign_id) > ($4, $5, $6)
-           ORDER BY currency, rank, campaign_id LIMIT $7"#,
-        workspace,
-        days,
-        query.measure.name(),
-        currency,
-        rank,
-        campaign,
-        page.fetch_limit(),
-    )
-    .fetch_all(snapshot.db())
-    .await?;
-    Ok(page.into_page(rows, Row::key))
 }

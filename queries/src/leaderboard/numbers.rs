@@ -1,0 +1,173 @@
+//! The numbers of the leaderboard by campaign, and the ranks that follow from them as the values of reports do.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::measure::Measure;
+use domain::money::Currency;
+use domain::source::SourceRole;
+use uuid::Uuid;
+
+use super::{LeaderboardQuery, RankedCampaign};
+use crate::database::snapshot::Snapshot;
+use crate::error::ReadError;
+use crate::report::coverage::{Coverage, RatioSet};
+use crate::report::measure_values::{MeasureTotals, ValueContext, currencies_stating};
+use crate::report::partial;
+use crate::report::query::RatioBasis;
+use crate::report::value::Value;
+use crate::report::warnings::Overlap;
+use crate::sources::Sources;
+use crate::warning::Warning;
+
+/// The numbers of a workspace's campaigns over a window, and what warnings follow from them.
+#[derive(Debug, Default)]
+pub(super) struct LeaderboardNumbers {
+    campaigns: BTreeMap<Uuid, CampaignNumbers>,
+    /// By source, the measures that it states for days other than the workspace's.
+    pub(super) uncut: BTreeMap<Uuid, BTreeSet<&'static str>>,
+}
+
+/// The numbers of one campaign.
+#[derive(Debug, Default)]
+struct CampaignNumbers {
+    name: String,
+    /// The sources that ever fed it.
+    feeding: BTreeSet<Uuid>,
+    totals: MeasureTotals,
+}
+
+/// The ranked campaigns, and what warnings follow from their values.
+#[derive(Debug)]
+pub(super) struct Ranking {
+    /// By currency and rank.
+    pub(super) campaigns: Vec<(RankKey, RankedCampaign)>,
+    /// How many campaigns have amounts of different currencies.
+    pub(super) mixed: usize,
+    /// The warnings about a ratio.
+    pub(super) partial: Vec<Warning>,
+}
+
+/// The sort key of a ranked campaign: currency, rank, campaign.
+pub(super) type RankKey = (String, i64, Uuid);
+
+impl LeaderboardNumbers {
+    /// The numbers of the query's measures by primary sources.
+    pub(super) async fn load(
+        snapshot: &mut Snapshot,
+        query: &LeaderboardQuery,
+        (measures, sources): (&BTreeSet<Measure>, &Sources),
+        coverage: &Coverage,
+    ) -> Result<Self, ReadError> {
+        let (workspace, days) = (snapshot.workspace, query.window.days());
+        let names: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
+        let rows = sqlx::query!(
+            r#"SELECT s.campaign_id AS "campaign_id!", s.source_id AS "source_id!", s.measure AS "measure!",
+                      s.value::text AS "value!", s.uncut AS "uncut!", c.name AS "name!", c.sources AS "sources!"
+               FROM read.leaderboard s
+               JOIN read.leaderboard c
+                 ON c.workspace = $1 AND c.days = 0 AND c.measure = '' AND c.campaign_id = s.campaign_id
+               WHERE s.workspace = $1 AND s.days = $2 AND s.measure = ANY($3)"#,
+            workspace,
+            days,
+            &names,
+        )
+        .fetch_all(snapshot.db())
+        .await?;
+        let mut numbers = Self::default();
+        for row in rows {
+            let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
+            let is_primary = sources
+                .get(&row.source_id)
+                .is_some_and(|source| source.definition.role_of(measure) == SourceRole::Primary);
+            if !is_primary {
+                continue;
+            }
+            if row.uncut {
+                numbers.uncut.entry(row.source_id).or_default().insert(measure.name());
+            }
+            let campaign = numbers.campaigns.entry(row.campaign_id).or_insert_with(|| CampaignNumbers {
+                name: row.name,
+                feeding: row.sources.into_iter().collect(),
+                totals: MeasureTotals::default(),
+            });
+            let covered: RatioSet = coverage.among(row.source_id, &campaign.feeding);
+            let value = row.value.parse().map_err(ReadError::corrupt)?;
+            let added = campaign.totals.add_value(row.source_id, measure, covered, value);
+            added.ok_or_else(|| ReadError::corrupt("a sum does not fit 128 bits"))?;
+        }
+        Ok(numbers)
+    }
+
+    /// The sources that state the same measure of the same campaign.
+    pub(super) fn overlaps(&self) -> BTreeSet<Overlap> {
+        let mut overlaps = BTreeSet::new();
+        for campaign in self.campaigns.values() {
+            let mut stating: BTreeMap<Measure, BTreeSet<Uuid>> = BTreeMap::new();
+            for (source, measure, ..) in campaign.totals.stated() {
+                stating.entry(measure).or_default().insert(source);
+            }
+            overlaps.extend(stating.into_iter().filter(|(_, sources)| sources.len() > 1));
+        }
+        overlaps
+    }
+
+    /// The campaigns with a value, each currency ranked by itself. Equal values share a rank.
+    pub(super) fn ranking(
+        &self,
+        query: &LeaderboardQuery,
+        sources: &Sources,
+        coverage: &Coverage,
+    ) -> Result<Ranking, ReadError> {
+        let (mut valued, mut mixed) = (BTreeMap::<Option<Currency>, Vec<_>>::new(), 0);
+        for (id, campaign) in &self.campaigns {
+            let (values, by_currency) = campaign.totals.values(
+                &[query.measure],
+                &ValueContext {
+                    sources,
+                    coverage,
+                    is_of_one_source: false,
+                    stating: &|measure, only| campaign.stating(sources, measure, only),
+                },
+            )?;
+            mixed += usize::from(!by_currency.is_empty());
+            for value in values {
+                let (currency, number) = match value {
+                    Value::Null => continue,
+                    Value::Count(number) | Value::Millionths(number) => (None, number),
+                    Value::Money(number, currency) => (Some(currency), number),
+                };
+                valued.entry(currency).or_default().push((Reverse(number), *id, value, campaign));
+            }
+        }
+        let mut campaigns = Vec::new();
+        for (currency, mut valued) in valued {
+            valued.sort_unstable_by_key(|(number, id, ..)| (*number, *id));
+            let currency = currency.map_or_else(String::new, String::from);
+            let (mut rank, mut last) = (0, None);
+            for (place, (number, campaign_id, value, campaign)) in (1..).zip(valued) {
+                if last.replace(number) != Some(number) {
+                    rank = place;
+                }
+                let ranked = RankedCampaign { rank, campaign_id, campaign: campaign.name.clone(), value };
+                campaigns.push(((currency.clone(), rank, campaign_id), ranked));
+            }
+        }
+        let numbers = self.campaigns.values().map(|campaign| &campaign.totals);
+        Ok(Ranking { campaigns, mixed, partial: partial::of_ratios(coverage, sources, &numbers)? })
+    }
+}
+
+impl CampaignNumbers {
+    /// The currencies of the primary sources that feed it and state a measure.
+    fn stating(&self, sources: &Sources, measure: Measure, only: Option<Currency>) -> BTreeSet<Currency> {
+        let feeding = self.feeding.iter().filter_map(|id| sources.get(id));
+        let primary = feeding.filter(|source| source.definition.role_of(measure) == SourceRole::Primary);
+        currencies_stating(primary, measure, only)
+    }
+}
+
+/// The coverage of the measure by the sources of the board.
+pub(super) fn coverage(query: &LeaderboardQuery, sources: &Sources) -> Coverage {
+    Coverage::new(&[query.measure], RatioBasis::Printed, sources, false)
+}

@@ -24,7 +24,7 @@ pub(crate) trait Params {
 
 /// Parameters as a query string.
 pub(crate) fn query_string(params: &impl serde::Serialize) -> Result<String, ApiError> {
-    serde_urlencoded::to_string(params).map_err(ApiError::internal)
+    http_edge::query::to_string(params).map_err(ApiError::internal)
 }
 
 /// Declares the parameters of a read, all of them optional: its own, and those of every read. `in pages` adds those of

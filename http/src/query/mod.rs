@@ -1,11 +1,18 @@
 //! Query strings. An unknown, missing or wrong parameter is rejected (400) by name.
 
+mod list;
+mod value;
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
 
+use self::value::{EncodedValue, decoded};
 use super::problem::{FieldError, Problem, kinds};
 use super::words;
+
+pub use list::{CommaList, to_string};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ApiQuery<T>(pub T);
@@ -21,21 +28,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
 /// Parses a query string as `ApiQuery` does.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let refused = |wrong: FieldError| Problem::new(kinds::INVALID_QUERY).field(wrong.field, wrong.detail);
-    // The parser accepts any bytes and puts `\u{fffd}` in place of invalid UTF-8.
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs: Vec<(&str, &str)> = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    // Decoding accepts any bytes and puts `\u{fffd}` in place of invalid UTF-8.
+    for (name, value) in &pairs {
         for text in [name, value] {
-            check(text).map_err(|detail| refused(words::field_error(&shown(name), detail)))?;
+            check(text).map_err(|detail| refused(words::field_error(&decoded(name), detail)))?;
         }
     }
-    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
-    serde_path_to_error::deserialize(pairs)
+    let pairs = pairs.into_iter().map(|(name, value)| (decoded(name), EncodedValue(value)));
+    serde_path_to_error::deserialize(MapDeserializer::new(pairs))
         .map_err(|error| refused(words::field_error(&error.path().to_string(), &error.inner().to_string())))
-}
-
-/// The name of a parameter, decoded as the parser does.
-fn shown(name: &str) -> String {
-    form_urlencoded::parse(name.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
 }
 
 /// Checks that percent-encoded bytes are text.

@@ -51,3 +51,41 @@ fn decodes_percent_encoded_text() {
     assert_eq!((params.q.as_deref(), params.limit, params.totals), (Some("é 100%,x"), Some(7), Some(true)));
     assert!(parse::<Params>("").is_ok());
 }
+
+#[derive(Debug, Default, PartialEq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct Lists {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<CommaList>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    q: Option<String>,
+}
+
+#[track_caller]
+fn sources(query: &str) -> CommaList {
+    parse::<Lists>(query).unwrap().source.unwrap()
+}
+
+#[test]
+fn lists_are_split_before_they_are_decoded() {
+    assert_eq!(sources("source=a,b%2Cc,%20d+e%20").names(), ["a", "b,c", "d e"]);
+    assert_eq!(sources("source=").names(), [""]);
+    assert_eq!(sources("source=a%2Cb,%20c").words(), ["a", "b", "c"]);
+    let other: Lists = parse("q=a,b%2Cc").unwrap();
+    assert_eq!(other.q.as_deref(), Some("a,b,c"));
+}
+
+#[test]
+fn lists_keep_their_commas_in_the_address_of_the_next_page() {
+    let params: Lists = parse("source=a%2Cb,c&q=x%2Cy,z").unwrap();
+    let again = to_string(&params).unwrap();
+    assert_eq!(again, "source=a%2Cb,c&q=x%2Cy%2Cz");
+    assert_eq!(parse::<Lists>(&again).unwrap(), params);
+}
+
+#[test]
+fn pairs_without_name_or_value_are_read_as_before() {
+    assert_eq!(wrong::<Params>("&limit&"), ("limit".to_owned(), "is not a whole number".to_owned()));
+    assert_eq!(wrong::<Params>("=1"), (String::new(), "is not known; known are q, limit, totals".to_owned()));
+    assert_eq!(parse::<Params>("&&q=a=b&").unwrap().q.as_deref(), Some("a=b"));
+}

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use domain::bucket::Granularity;
 use http_edge::path::ApiPath;
-use http_edge::query::ApiQuery;
+use http_edge::query::{ApiQuery, CommaList};
 use queries::Query;
 use queries::report::Report;
 use queries::report::filter::request::FilterRequest;
@@ -11,7 +11,7 @@ use queries::report::request::{CompareRequest, ReportRequest};
 use uuid::Uuid;
 
 use super::campaign::CampaignPath;
-use super::{data_state, values};
+use super::{data_state, words};
 use crate::context::ReadContext;
 use crate::error::ApiError;
 use crate::json::ReportBody;
@@ -36,9 +36,11 @@ params! {
         time_zone: Option<String>,
         /// Any of `channel` and `source`, and one dimension of observations: `ad`, `creative`, `placement`, `country`,
         /// `device`, `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` or `utm_content`. Separated by commas.
-        group_by: Option<String>,
+        #[param(value_type = Option<String>)]
+        group_by: Option<CommaList>,
         /// Measures by name, separated by commas.
-        measures: Option<String>,
+        #[param(value_type = Option<String>)]
+        measures: Option<CommaList>,
         /// Adds the numbers of another range to each row: `previous_period`, `previous_year`, or its first and last
         /// local day, joined by a slash.
         #[param(example = "2026-10-01/2026-10-31")]
@@ -89,12 +91,12 @@ pub(crate) async fn show(
 
 fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
     ReportRequest {
-        measures: values(params.measures.as_deref()),
+        measures: words(params.measures.as_ref()),
         date_from: params.date_from.clone(),
         date_to: params.date_to.clone(),
         granularity: params.granularity.clone(),
         time_zone: params.time_zone.clone(),
-        group_by: values(params.group_by.as_deref()),
+        group_by: words(params.group_by.as_ref()),
         filters: Some(FilterRequest { campaign_id: vec![id.to_string()], ..FilterRequest::default() }),
         order_by: None,
         data_state: None,

@@ -13,6 +13,7 @@ mod pacing; // pacing of one campaign
 mod post_or_get; // reports by POST or by GET
 mod reports; // reports over many campaigns
 
+use http_edge::query::CommaList;
 use queries::report::query::{DataState, UnknownDataState};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -43,9 +44,9 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoParams {}
 
-/// The values of a parameter, separated by commas.
-fn values(text: Option<&str>) -> Option<Vec<String>> {
-    text.map(|text| text.split(',').map(|value| value.trim().to_owned()).collect())
+/// The words of a list.
+fn words(list: Option<&CommaList>) -> Option<Vec<String>> {
+    list.map(CommaList::words)
 }
 
 /// Parses the parameter `data_state`.

@@ -2,12 +2,12 @@
 
 use axum::response::Response;
 use http_edge::path::ApiPath;
-use http_edge::query::ApiQuery;
+use http_edge::query::{ApiQuery, CommaList};
 use queries::Query;
 use queries::pacing::{CampaignPacing, PacingBody, PacingListRequest};
 
 use super::campaign::{CampaignParams, CampaignPath};
-use super::values;
+use super::words;
 use crate::context::ReadContext;
 use crate::error::ApiError;
 use crate::json::Envelope;
@@ -19,9 +19,11 @@ params! {
     pub(crate) struct PacingListParams in pages {
         /// Only campaigns that now have one of these statuses, separated by commas: draft, scheduled, active, paused,
         /// completed, archived.
-        status: Option<String>,
+        #[param(value_type = Option<String>)]
+        status: Option<CommaList>,
         /// Only campaigns that run on one of these channels, separated by commas.
-        channel: Option<String>,
+        #[param(value_type = Option<String>)]
+        channel: Option<CommaList>,
         /// `-index` (the default: those that spend too fast come first), `index`, `name` or `-name`. Campaigns without
         /// an index come last.
         sort: Option<String>,
@@ -78,7 +80,7 @@ pub(crate) async fn list(
     caller: ReadContext,
     ApiQuery(params): ApiQuery<PacingListParams>,
 ) -> Result<Response, ApiError> {
-    let list = |text: &Option<String>| values(text.as_deref()).unwrap_or_default();
+    let list = |list: &Option<CommaList>| words(list.as_ref()).unwrap_or_default();
     let request = PacingListRequest {
         status: list(&params.status),
         channel: list(&params.channel),

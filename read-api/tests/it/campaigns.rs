@@ -109,6 +109,29 @@ async fn lists_apply_filters(options: PgPoolOptions, connect: PgConnectOptions) 
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn names_of_sources_may_hold_commas(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            created(2, "Hats", &["email"]),
+            pushing(1, "Shoes, EU | Smart", "paid_search"),
+            pushing(2, "EU | Smart", "email"),
+            clicks(1, 1, "2026-11-20T10:00:00Z", 1),
+            clicks(2, 2, "2026-11-20T10:00:00Z", 1),
+        ])
+        .await;
+    let names = async |query: &str| world.get(&format!("/v1/campaigns?{query}")).await.ok().column("name");
+    assert_eq!(names("source=Shoes%2C%20EU%20%7C%20Smart").await, [json!("Shoes")]);
+    assert_eq!(names("source=Shoes%2C+EU+%7C+Smart,EU+%7C+Smart").await, [json!("Hats"), json!("Shoes")]);
+    assert_eq!(names("channel=email%2Cpaid_search").await.len(), 2);
+
+    let first = world.get("/v1/campaigns?source=Shoes%2C+EU+%7C+Smart,EU+%7C+Smart&limit=1").await.ok();
+    let next = first.header("link");
+    assert!(next.contains("source=Shoes%2C+EU+%7C+Smart,EU+%7C+Smart&"), "{next}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn list_shows_only_requested_fields(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     world.given([created(1, "Shoes", &["paid_search"])]).await;

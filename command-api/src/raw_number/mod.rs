@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use domain::decimal::Rounded;
 use domain::item::{Amount, ItemError, ItemErrorCode};
-use domain::measure::Measure;
+use domain::measure::{Measure, MeasureError};
 use domain::money::Currency;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -120,12 +121,26 @@ impl<'a> RawAmount<'a> {
     }
 
     /// The amount of `measure`. `field` names it in the error.
-    pub(crate) fn amount(&self, measure: Measure, field: &str) -> Result<Amount, ItemError> {
-        let value = measure
-            .parse_value(&self.text)
+    pub(crate) fn amount(&self, measure: Measure, field: &str, rounding: &mut Rounding) -> Result<Amount, ItemError> {
+        let value = self
+            .value(measure, rounding)
             .map_err(|error| ItemError::at(ItemErrorCode::BadValue, field, error.to_string()))?;
         Ok(Amount { value, currency: self.currency })
     }
+
+    /// The integer of `measure`.
+    pub(crate) fn value(&self, measure: Measure, rounding: &mut Rounding) -> Result<i64, MeasureError> {
+        let Rounded { value, is_exact } = measure.parse_value(&self.text)?;
+        rounding.count += usize::from(!is_exact);
+        Ok(value)
+    }
+}
+
+/// The values of a batch that were rounded to six decimal places.
+#[derive(Debug, Default)]
+pub(crate) struct Rounding {
+    /// How many there are.
+    pub(crate) count: usize,
 }
 
 /// The text of a JSON number or string; `None` for anything else.
@@ -138,7 +153,7 @@ fn number_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A decimal with up to six places, read exactly from a number or a text, as millionths.
+/// A decimal with up to six places, read exactly from a number or a text, as millionths. One with more is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Millionths(pub(crate) i64);
 

@@ -27,13 +27,15 @@ impl PartialSchema for Decimal {
     fn schema() -> RefOr<Schema> {
         let text = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::String))
-            .pattern(Some(r"^-?[0-9]+(\.[0-9]+)?$"))
+            .pattern(Some(r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"))
             .examples(["12.50"]);
         OneOfBuilder::new()
             .item(ObjectBuilder::new().schema_type(SchemaType::new(Type::Number)))
             .item(text)
             .description(Some(
-                "A decimal with up to six places, read exactly: as a number without an exponent, or as text.",
+                "A decimal, as a number or as text, read exactly. Six decimal places are kept: in observations and \
+                 statements, further ones are rounded half to even and counted in the answer's `rounded`; in a budget \
+                 they are an error.",
             ))
             .into()
     }

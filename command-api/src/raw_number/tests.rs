@@ -45,7 +45,10 @@ fn rejects_malformed_amounts() {
 fn amounts_are_integers_of_their_measure() {
     let of = |json: &str, measure| {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        let amount = RawAmount::read(raw).unwrap().amount(measure, "value").map_err(|error| error.reason)?;
+        let amount = RawAmount::read(raw)
+            .unwrap()
+            .amount(measure, "value", &mut Rounding::default())
+            .map_err(|error| error.reason)?;
         Ok((amount.value, amount.currency.map(|currency| currency.to_string())))
     };
     assert_eq!(of("12.5", Measure::Spend), Ok((12_500_000, None)));
@@ -54,9 +57,25 @@ fn amounts_are_integers_of_their_measure() {
     assert_eq!(of("12", Measure::Clicks), Ok((12, None)));
     assert_eq!(of("12.000", Measure::Clicks), Ok((12, None)));
     assert_eq!(of("0.25", Measure::Conversions), Ok((250_000, None)));
-    for bad in ["12.5", "-1", "1e3", "99999999999999999999999999", "\"\"", "\"NaN\"", "\" 1\""] {
+    assert_eq!(of("1.2e1", Measure::Clicks), Ok((12, None)));
+    assert_eq!(of("\" 1\"", Measure::Clicks), Err(ItemErrorCode::BadValue));
+    for bad in ["12.5", "-1", "99999999999999999999999999", "\"\"", "\"NaN\""] {
         assert_eq!(of(bad, Measure::Clicks), Err(ItemErrorCode::BadValue), "{bad}");
     }
+}
+
+#[test]
+fn counts_the_values_that_are_rounded() {
+    let mut rounding = Rounding::default();
+    let mut value = |json: &str, measure| {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        RawAmount::read(raw).unwrap().amount(measure, "value", &mut rounding).unwrap().value
+    };
+    assert_eq!(value("0.3333333333333333", Measure::Conversions), 333_333);
+    assert_eq!(value("5.5200001", Measure::Spend), 5_520_000);
+    assert_eq!(value("5.52000000", Measure::Spend), 5_520_000);
+    assert_eq!(value("\".22\"", Measure::Spend), 220_000);
+    assert_eq!(rounding.count, 2);
 }
 
 #[test]
@@ -77,7 +96,8 @@ fn millionths_are_exact_and_errors_name_their_field() {
     let amount = |text: &str| json::parse::<Body>(text).map(|body| body.amount.0);
     assert_eq!(amount(r#"{"amount": 0.1}"#).unwrap(), 100_000);
     assert_eq!(amount(r#"{"amount": "1234.567891"}"#).unwrap(), 1_234_567_891);
-    for bad in [r#"{"amount": 1e2}"#, r#"{"amount": null}"#, r#"{"amount": {}}"#, r#"{"amount": "1.0000001"}"#] {
+    assert_eq!(amount(r#"{"amount": 1e2}"#).unwrap(), 100_000_000);
+    for bad in [r#"{"amount": null}"#, r#"{"amount": {}}"#, r#"{"amount": "1.0000001"}"#] {
         let json::JsonError::Invalid(error) = amount(bad).unwrap_err() else { panic!("{bad} is JSON") };
         assert_eq!(error.field, "amount", "{bad}");
     }

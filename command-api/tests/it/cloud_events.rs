@@ -146,7 +146,8 @@ async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
           "reason": "already_recorded",
           "status": "duplicate"
         }
-      ]
+      ],
+      "rounded": 0
     }
     "#);
     assert_eq!(api.last_payload().await["observations"].as_array().unwrap().len(), 2);

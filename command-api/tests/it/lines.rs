@@ -109,7 +109,8 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
         "rejected": 0,
         "replayed": false,
         "results": [],
-        "results_omitted": 0
+        "results_omitted": 0,
+        "rounded": 0
       },
       {
         "accepted": 1,
@@ -156,7 +157,8 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
             "status": "rejected"
           }
         ],
-        "results_omitted": 0
+        "results_omitted": 0,
+        "rounded": 0
       },
       {
         "accepted": 10,
@@ -168,7 +170,8 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
         "lines": 16,
         "position": 4,
         "rejected": 4,
-        "results_omitted": 0
+        "results_omitted": 0,
+        "rounded": 0
       }
     ]
     "#);

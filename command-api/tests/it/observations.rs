@@ -64,7 +64,8 @@ async fn batch_is_one_event(pool: PgPool) {
           "reason": "malformed",
           "status": "rejected"
         }
-      ]
+      ],
+      "rounded": 0
     }
     "#);
     assert_eq!(
@@ -133,7 +134,8 @@ async fn repetition_is_a_duplicate_and_other_content_a_conflict(pool: PgPool) {
           "reason": "already_recorded",
           "status": "duplicate"
         }
-      ]
+      ],
+      "rounded": 0
     }
     "#);
     assert_eq!(api.last_payload().await["observations"].as_array().unwrap().len(), 1);

@@ -61,7 +61,8 @@ async fn totals_are_recorded(pool: PgPool) {
           "status": "rejected"
         }
       ],
-      "retracted": 0
+      "retracted": 0,
+      "rounded": 0
     }
     "#);
     assert_eq!(
@@ -145,7 +146,8 @@ async fn measure_is_stated_in_one_grain_and_zone(pool: PgPool) {
           "status": "rejected"
         }
       ],
-      "retracted": 0
+      "retracted": 0,
+      "rounded": 0
     }
     "#);
     let mut elsewhere = days.clone();
@@ -231,4 +233,20 @@ async fn what_was_claimed_before_series_is_still_known(pool: PgPool) {
     sqlx::raw_sql(migration).execute(&api.pool).await.unwrap();
     assert_eq!(sqlx::query_scalar::<_, String>(keys).fetch_all(&api.pool).await.unwrap(), written);
     assert_eq!(api.post("/v1/statements", &batch(&items)).await.counts(), [0, 2, 0, 0]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn rounds_values_half_to_even_and_counts_them(pool: PgPool) {
+    let (api, campaign) = start(pool).await;
+    let first = day(campaign, "2026-11-20", &json!({"conversions": 0.333_333_333_333_333_3, "spend": "5.5200005"}));
+    let second = day(campaign, "2026-11-19", &json!({"clicks": "1.2e1", "spend": ".220000000"}));
+    let reply = api.post("/v1/statements", &batch(&[first.clone(), second])).await;
+    assert_eq!(reply.counts(), [2, 0, 0, 0]);
+    assert_eq!(reply.body["rounded"], 2);
+    let statements = &api.last_payload().await["statements"];
+    assert_eq!(statements[0]["measures"], json!({"conversions": 333_333, "spend": 5_520_000}));
+    assert_eq!(statements[1]["measures"], json!({"clicks": 12, "spend": 220_000}));
+
+    let again = api.post("/v1/statements", &batch(&[first])).await;
+    assert_eq!((again.counts(), &again.body["rounded"]), ([0, 1, 0, 0], &json!(2)), "the rounded value is the same");
 }

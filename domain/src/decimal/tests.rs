@@ -23,7 +23,11 @@ fn parses_plain_decimals_exactly() {
 
 #[test]
 fn rejects_other_text_with_a_reason() {
-    for text in ["", "-", "+1", ".5", "5.", "1e3", "NaN", "inf", " 1", "1 ", "1,5", "0x10", "1.2.3", "--1", "١"] {
+    for text in
+        ["", "-", "+", ".", "-.", "e3", ".e3", "1e", "1e+", "1e1.5", "NaN", "inf", " 1", "1 ", "1,5", "0x10", "1.2.3"]
+            .into_iter()
+            .chain(["--1", "+-1", "١", "1_000"])
+    {
         assert_eq!(parse_millionths(text), Err(DecimalError::Malformed), "{text}");
     }
     assert_eq!(parse_millionths("0.0000001"), Err(DecimalError::TooPrecise));
@@ -41,14 +45,76 @@ fn rejects_other_text_with_a_reason() {
 }
 
 #[test]
+fn reads_numbers_as_programs_print_them() {
+    for (text, millionths) in [
+        ("+1", 1_000_000),
+        (".22", 220_000),
+        ("12.", 12_000_000),
+        ("-.5", -500_000),
+        ("1e3", 1_000_000_000),
+        ("1.5E+2", 150_000_000),
+        ("25e-7", 2),
+        ("0.000001e6", 1_000_000),
+        ("0e999999999999999999999", 0),
+    ] {
+        assert_eq!(round_millionths(text, PowerOfTen::default()).map(|it| it.value), Ok(millionths), "{text}");
+    }
+    let too_large = DecimalError::TooLarge { most: 1_000_000_000_000 };
+    for text in ["1e13", "1e99999999999999999999", "-1e400", "1000000000000.0000005000001"] {
+        assert_eq!(round_millionths(text, PowerOfTen::default()), Err(too_large), "{text}");
+    }
+}
+
+#[test]
+fn rounds_half_to_even_at_the_sixth_place() {
+    for (text, millionths, is_exact) in [
+        ("5.5200001", 5_520_000, false),
+        ("0.30000000000000004", 300_000, false),
+        ("38.63999999", 38_640_000, false),
+        ("0.0000005", 0, false),
+        ("0.0000015", 2, false),
+        ("0.0000025", 2, false),
+        ("-0.0000015", -2, false),
+        ("0.00000250000000000000000000000000000000000000001", 3, false),
+        ("0.1000000000000000055511151231257827021181583404541015625", 100_000, false),
+        ("9e-8", 0, false),
+        ("1e-99999999999999999999", 0, false),
+        ("0.9999999", 1_000_000, false),
+        ("1.50000000000000000000", 1_500_000, true),
+        ("0.000000", 0, true),
+    ] {
+        assert_eq!(
+            round_millionths(text, PowerOfTen::default()),
+            Ok(Rounded { value: millionths, is_exact }),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn moves_the_point_by_a_power_of_ten() {
+    let micros = |text| round_millionths(text, PowerOfTen(-6));
+    assert_eq!(micros("36150000"), Ok(Rounded { value: 36_150_000, is_exact: true }));
+    assert_eq!(micros("0.5"), Ok(Rounded { value: 0, is_exact: false }));
+    assert_eq!(micros("1.5"), Ok(Rounded { value: 2, is_exact: false }));
+    assert_eq!(micros("999999999999000000").map(|it| it.value), Ok(999_999_999_999_000_000));
+    assert_eq!(round_millionths("1.25", PowerOfTen(2)), Ok(Rounded { value: 125_000_000, is_exact: true }));
+    assert_eq!(round_whole("1.2", PowerOfTen(3)), Ok(Some(Rounded { value: 1_200, is_exact: true })));
+}
+
+#[test]
 fn parses_whole_numbers_to_a_larger_bound() {
-    assert_eq!(parse_whole("12.000"), Ok(Some(12)));
-    assert_eq!(parse_whole("-3000000000"), Ok(Some(-3_000_000_000)));
-    assert_eq!(parse_whole("1000000000000000"), Ok(Some(MAX_WHOLE)));
-    assert_eq!(parse_whole("0.5"), Ok(None));
-    assert_eq!(parse_whole("1e3"), Err(DecimalError::Malformed));
-    for text in ["1000000000000001", "-1000000000000001", "9223372036854775808", "99999999999999999999999999"] {
-        assert_eq!(parse_whole(text), Err(DecimalError::TooLarge { most: MAX_WHOLE }), "{text}");
+    let whole = |text| round_whole(text, PowerOfTen::default());
+    let exact = |value| Ok(Some(Rounded { value, is_exact: true }));
+    assert_eq!(whole("12.000"), exact(12));
+    assert_eq!(whole("1e3"), exact(1_000));
+    assert_eq!(whole("-3000000000"), exact(-3_000_000_000));
+    assert_eq!(whole("1000000000000000"), exact(MAX_WHOLE));
+    assert_eq!(whole("11.99999999999998"), Ok(Some(Rounded { value: 12, is_exact: false })));
+    assert_eq!(whole("0.5"), Ok(None));
+    assert_eq!(whole("0.000001"), Ok(None));
+    for text in ["1000000000000001", "-1000000000000001", "9223372036854775808", "99999999999999999999999999", "1e99"] {
+        assert_eq!(whole(text), Err(DecimalError::TooLarge { most: MAX_WHOLE }), "{text}");
     }
 }
 
@@ -108,10 +174,52 @@ proptest! {
     }
 
     #[test]
-    fn parsing_never_panics(text in ".{0,30}|-?[0-9]{0,25}\\.?[0-9]{0,12}") {
-        if let Ok(millionths) = parse_millionths(&text) {
-            prop_assert!(millionths.abs() <= MAX_MILLIONTHS);
+    fn parsing_never_panics(text in ".{0,30}|[-+]?[0-9]{0,25}\\.?[0-9]{0,12}([eE][-+]?[0-9]{0,25})?", scale: i8) {
+        if let Ok(rounded) = round_millionths(&text, PowerOfTen(scale)) {
+            prop_assert!(rounded.value.abs() <= MAX_MILLIONTHS);
         }
+        if let Ok(Some(rounded)) = round_whole(&text, PowerOfTen(scale)) {
+            prop_assert!(rounded.value.abs() <= MAX_WHOLE);
+        }
+    }
+
+    #[test]
+    fn rounding_loses_at_most_half_a_millionth(
+        digits in -1_000_000_000_000_000_000_i64..1_000_000_000_000_000_000,
+        places in 0_u32..25,
+        scale in -8_i8..=0,
+    ) {
+        let text = format!("{digits}e-{places}");
+        let rounded = round_millionths(&text, PowerOfTen(scale));
+        let exact = i128::from(digits);
+        let shift = i64::from(places) - i64::from(scale) - 6;
+        if let Ok(Rounded { value, is_exact }) = rounded {
+            if shift >= 0 {
+                let unit = 10_i128.checked_pow(u32::try_from(shift).unwrap()).filter(|unit| *unit < i128::MAX / 4);
+                if let Some(unit) = unit {
+                    let lost = exact - i128::from(value) * unit;
+                    prop_assert!(lost.abs() * 2 <= unit, "{text}: {value}");
+                    prop_assert_eq!(is_exact, lost == 0);
+                    prop_assert_eq!(Some(i128::from(value)), divide_half_even(exact, unit));
+                } else {
+                    prop_assert_eq!(value, 0);
+                }
+            } else {
+                prop_assert!(is_exact);
+                prop_assert_eq!(i128::from(value), exact * 10_i128.pow(u32::try_from(-shift).unwrap()));
+            }
+        } else {
+            prop_assert!(shift < 19, "{text}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_a_number_are_read_alike(digits in 0_u64..1_000_000_000_000, places in 0_usize..12) {
+        let padded = format!("{digits:0>width$}", width = places + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - places);
+        let plain = round_millionths(&format!("{whole}.{fraction}"), PowerOfTen::default());
+        prop_assert_eq!(plain, round_millionths(&format!("+{digits}E-{places}"), PowerOfTen::default()));
+        prop_assert_eq!(plain, round_millionths(&format!("{digits}"), PowerOfTen(-i8::try_from(places).unwrap())));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::decimal::{self, MILLION};
+use crate::decimal::{self, MILLION, PowerOfTen, Rounded};
 
 #[cfg(test)]
 mod tests;
@@ -158,18 +158,23 @@ impl Measure {
         matches!(self, Self::Spend | Self::Revenue | Self::Conversions)
     }
 
-    /// Reads a value as this measure's integer: counts whole, credits and money with up to six places.
-    pub fn parse_value(self, text: &str) -> Result<i64, MeasureError> {
+    /// Reads a value as this measure's integer: counts whole, credits and money rounded to six places.
+    pub fn parse_value(self, text: &str) -> Result<Rounded, MeasureError> {
+        self.parse_scaled(text, PowerOfTen::default())
+    }
+
+    /// Reads a value that is written in other units, such as micros.
+    pub fn parse_scaled(self, text: &str, scale: PowerOfTen) -> Result<Rounded, MeasureError> {
         let parsed = match self.unit() {
-            Unit::Count => decimal::parse_whole(text).map(|whole| whole.ok_or(MeasureError::NotWhole)),
-            Unit::Credit | Unit::Money | Unit::Ratio => decimal::parse_millionths(text).map(Ok),
+            Unit::Count => decimal::round_whole(text, scale).map(|whole| whole.ok_or(MeasureError::NotWhole)),
+            Unit::Credit | Unit::Money | Unit::Ratio => decimal::round_millionths(text, scale).map(Ok),
         };
         let is_signed = self.may_be_negative();
-        let value = parsed.map_err(|error| match (error, is_signed) {
+        let rounded = parsed.map_err(|error| match (error, is_signed) {
             (decimal::DecimalError::TooLarge { most }, false) => MeasureError::TooLarge { most },
             (error, _) => MeasureError::Decimal(error),
         })??;
-        if value < 0 && !is_signed { Err(MeasureError::Negative) } else { Ok(value) }
+        if rounded.value < 0 && !is_signed { Err(MeasureError::Negative) } else { Ok(rounded) }
     }
 }
 

@@ -36,34 +36,42 @@ fn catalogue_is_consistent() {
     }
 }
 
+fn value(measure: Measure, text: &str) -> Result<i64, MeasureError> {
+    measure.parse_value(text).map(|rounded| rounded.value)
+}
+
 #[test]
 fn parses_values_in_the_measures_unit() {
-    assert_eq!(Measure::Clicks.parse_value("12"), Ok(12));
-    assert_eq!(Measure::Clicks.parse_value("12.000"), Ok(12));
-    assert_eq!(Measure::Clicks.parse_value("12.5"), Err(MeasureError::NotWhole));
-    assert_eq!(Measure::Conversions.parse_value("12.5"), Ok(12_500_000));
-    assert_eq!(Measure::Spend.parse_value("3.41"), Ok(3_410_000));
+    assert_eq!(value(Measure::Clicks, "12"), Ok(12));
+    assert_eq!(value(Measure::Clicks, "12.000"), Ok(12));
+    assert_eq!(value(Measure::Clicks, "12.5"), Err(MeasureError::NotWhole));
+    assert_eq!(value(Measure::Conversions, "12.5"), Ok(12_500_000));
+    assert_eq!(value(Measure::Spend, "3.41"), Ok(3_410_000));
     for signed in [Measure::Spend, Measure::Revenue, Measure::Conversions] {
-        assert_eq!(signed.parse_value("-3.41"), Ok(-3_410_000));
+        assert_eq!(value(signed, "-3.41"), Ok(-3_410_000));
     }
-    assert_eq!(Measure::Spend.parse_value("3.4100001"), Err(MeasureError::Decimal(decimal::DecimalError::TooPrecise)));
+    assert_eq!(Measure::Spend.parse_value("3.4100001"), Ok(Rounded { value: 3_410_000, is_exact: false }));
+    assert_eq!(
+        Measure::Spend.parse_scaled("3410000", PowerOfTen(-6)),
+        Ok(Rounded { value: 3_410_000, is_exact: true })
+    );
 }
 
 #[test]
 fn counts_and_what_is_paid_back_are_never_negative() {
     for measure in Measure::ALL.iter().filter(|measure| !measure.may_be_negative()) {
-        assert_eq!(measure.parse_value("-1"), Err(MeasureError::Negative), "{measure}");
-        assert_eq!(measure.parse_value("-0"), Ok(0), "{measure}");
+        assert_eq!(value(*measure, "-1"), Err(MeasureError::Negative), "{measure}");
+        assert_eq!(value(*measure, "-0"), Ok(0), "{measure}");
     }
-    assert_eq!(Measure::Refunds.parse_value("3.41"), Ok(3_410_000));
+    assert_eq!(value(Measure::Refunds, "3.41"), Ok(3_410_000));
 }
 
 #[test]
 fn bounds_follow_the_unit() {
-    assert_eq!(Measure::Impressions.parse_value("3000000000"), Ok(3_000_000_000));
-    assert_eq!(Measure::Impressions.parse_value("1000000000000000"), Ok(1_000_000_000_000_000));
-    assert_eq!(Measure::Conversions.parse_value("1000000000000"), Ok(1_000_000_000_000_000_000));
-    assert_eq!(Measure::Spend.parse_value("-1000000000000"), Ok(-1_000_000_000_000_000_000));
+    assert_eq!(value(Measure::Impressions, "3000000000"), Ok(3_000_000_000));
+    assert_eq!(value(Measure::Impressions, "1000000000000000"), Ok(1_000_000_000_000_000));
+    assert_eq!(value(Measure::Conversions, "1000000000000"), Ok(1_000_000_000_000_000_000));
+    assert_eq!(value(Measure::Spend, "-1000000000000"), Ok(-1_000_000_000_000_000_000));
     let told = |measure: Measure, text: &str| measure.parse_value(text).unwrap_err().to_string();
     assert_eq!(told(Measure::Clicks, "1000000000000001"), "must not be larger than 1000000000000000");
     assert_eq!(told(Measure::Refunds, "1000000000000.01"), "must not be larger than 1000000000000");

@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use csv::ByteRecord;
+use domain::decimal::Rounded;
 use domain::measure::{Measure, MeasureError};
 use thiserror::Error;
 
@@ -65,7 +66,7 @@ impl<'a> Row<'a> {
         for (measure, column) in &layout.measures {
             let cell = text(record, *column, measure.name())?;
             if !cell.is_empty() {
-                let value = measure.parse_value(cell).map_err(|reason| RowError::Value {
+                let Rounded { value, .. } = measure.parse_value(cell).map_err(|reason| RowError::Value {
                     measure: *measure,
                     cell: cell.to_owned(),
                     reason,

@@ -13,6 +13,9 @@ use serde_json::Value;
 use super::problem::{FieldError, Problem, kinds};
 use super::{body, words};
 
+/// What some programs write before a text.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A JSON body that is checked whole. One string with a NUL rejects the request. A route that checks items one by one
 /// reads the bytes with `read` and their envelope with `parse_envelope`.
 #[derive(Debug, Clone, Copy)]
@@ -148,9 +151,10 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
     body::read_to_end(request, state).await
 }
 
-/// A JSON body as text.
+/// A JSON body as text. A byte order mark before it is ignored (RFC 8259, 8.1).
 pub fn text(body: &Bytes) -> Result<&str, JsonError> {
     std::str::from_utf8(body)
+        .map(|text| text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
         .map_err(|error| JsonError::Malformed { detail: format!("not UTF-8 from byte {} on", error.valid_up_to()) })
 }
 

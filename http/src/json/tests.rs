@@ -92,3 +92,11 @@ fn envelope_keeps_items_unparsed() {
     let judged: Vec<bool> = items.iter().map(|item| parse::<Line>(item.get()).is_ok()).collect();
     assert_eq!(judged, [true, false, true]);
 }
+
+#[test]
+fn ignores_a_byte_order_mark() {
+    let marked = Bytes::from("\u{feff}{\"a\": 1}");
+    assert_eq!(text(&marked).unwrap(), "{\"a\": 1}");
+    let elsewhere = Bytes::from("{\"a\": \u{feff}1}");
+    assert!(matches!(parse::<Value>(text(&elsewhere).unwrap()), Err(JsonError::Malformed { .. })));
+}

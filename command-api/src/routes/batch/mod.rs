@@ -10,6 +10,8 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
+use crate::raw_number::Rounding;
+
 /// The result of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ItemResult)]
@@ -44,7 +46,7 @@ impl From<ItemResult> for ItemResponse {
 /// The response to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({
-    "accepted": 498, "duplicates": 1, "conflicts": 0, "rejected": 1, "position": 18342,
+    "accepted": 498, "duplicates": 1, "conflicts": 0, "rejected": 1, "rounded": 0, "position": 18342,
     "results": [
         {"index": 17, "id": "order-1001", "status": "duplicate", "reason": "already_recorded"},
         {"index": 40, "id": "order-1040", "status": "rejected", "reason": "bad_time", "field": "occurred_at",
@@ -60,6 +62,8 @@ pub(crate) struct BatchResponse {
     pub(crate) conflicts: usize,
     /// How many could not be recorded.
     pub(crate) rejected: usize,
+    /// How many values had more than six decimal places and were rounded half to even.
+    pub(crate) rounded: usize,
     /// Of statements: how many values were taken back, by null or by `replace`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retracted: Option<usize>,
@@ -73,6 +77,7 @@ impl BatchResponse {
     /// The response to a batch. `id_of` returns the ids of its items.
     pub(crate) fn new(
         batch: BatchResult,
+        rounding: &Rounding,
         position: i64,
         filter: ResultsFilter,
         id_of: impl Fn(usize) -> Option<String>,
@@ -85,7 +90,8 @@ impl BatchResponse {
             results.sort_by_key(|result| result.index);
         }
         let results = results.into_iter().map(ItemResponse::from).collect();
-        Self { accepted, duplicates, conflicts, rejected, retracted: None, position, results }
+        let rounded = rounding.count;
+        Self { accepted, duplicates, conflicts, rejected, rounded, retracted: None, position, results }
     }
 }
 

@@ -25,7 +25,7 @@ use super::batch::{BatchResponse, ResultsFilter};
 use crate::command::{JsonCommand, UnreadCommand};
 use crate::problems::RouteError;
 use crate::problems::kinds::ObservationProblems;
-use crate::raw_number::{Decimal, MeasureValue};
+use crate::raw_number::{Decimal, MeasureValue, Rounding};
 use crate::response::CommandResponse;
 use crate::state::ApiState;
 
@@ -167,7 +167,7 @@ pub(crate) struct CloudEvent {
 #[derive(ToSchema)]
 #[schema(as = StreamLine, example = json!({
     "done": true, "chunks": 4, "lines": 3500, "accepted": 3499, "duplicates": 1, "conflicts": 0, "rejected": 0,
-    "position": 18342, "results_omitted": 0, "consistency_token": "MS4xLjE4MzQy"
+    "rounded": 0, "position": 18342, "results_omitted": 0, "consistency_token": "MS4xLjE4MzQy"
 }))]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes the lines, which are written one by one")]
@@ -240,9 +240,11 @@ async fn record_batch(
 ) -> Result<CommandResponse, RouteError> {
     let sent: SentObservations<'_> = command.batch()?;
     check_batch_size("observations", sent.observations.len(), state.commands.limits().observations)?;
-    let items: Vec<ObservationItem> = sent.observations.iter().map(|raw| item::read(raw)).collect();
+    let mut rounding = Rounding::default();
+    let items: Vec<ObservationItem> = sent.observations.iter().map(|raw| item::read(raw, &mut rounding)).collect();
     let recorded = state.commands.record_observations(&command.context, &sent.source, &items).await?;
     let (batch, done) = recorded.split();
-    let body = BatchResponse::new(batch, done.position, filter, |index| items.get(index).and_then(observation_id));
+    let id_of = |index: usize| items.get(index).and_then(observation_id);
+    let body = BatchResponse::new(batch, &rounding, done.position, filter, id_of);
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::json_item::malformed;
-use crate::raw_number::{RawAmount, StrictStr, UniqueKeyMap};
+use crate::raw_number::{RawAmount, Rounding, StrictStr, UniqueKeyMap};
 use crate::routes::campaign_ref;
 
 /// A statement as it is sent.
@@ -31,25 +31,26 @@ struct SentStatement<'a> {
     stated_at: Option<StrictStr<'a>>,
 }
 
-/// Reads one item.
-pub(super) fn read(raw: &RawValue) -> StatementItem {
+/// Reads one item. Adds its rounded values to `rounding`.
+pub(super) fn read(raw: &RawValue, rounding: &mut Rounding) -> StatementItem {
     let sent = serde_json::from_str::<SentStatement<'_>>(raw.get());
     let sent = sent.map_err(|_| malformed::<SentStatement<'_>>(raw.get()));
-    sent.and_then(SentStatement::into_input).map_err(RejectedItem::from)
+    sent.and_then(|sent| sent.into_input(rounding)).map_err(RejectedItem::from)
 }
 
 impl SentStatement<'_> {
-    fn into_input(self) -> Result<StatementInput, ItemError> {
+    fn into_input(self, rounding: &mut Rounding) -> Result<StatementInput, ItemError> {
         let campaign = campaign_ref::read(self.campaign_id, self.external_campaign_id)?;
         let bucket = bucket(&self.bucket)?;
         let stated_at = self.stated_at.map(|StrictStr(text)| parse_instant("stated_at", &text)).transpose()?;
-        let measures = self.measures.0.iter().map(|(name, raw)| amount(name, raw)).collect::<Result<_, _>>()?;
+        let measures = self.measures.0.iter().map(|(name, raw)| amount(name, raw, rounding));
+        let measures = measures.collect::<Result<_, _>>()?;
         Ok(StatementInput { campaign, bucket, measures, stated_at })
     }
 }
 
 /// An amount, or null for one that is taken back.
-fn amount(name: &str, raw: &RawValue) -> Result<(Measure, Option<Amount>), ItemError> {
+fn amount(name: &str, raw: &RawValue, rounding: &mut Rounding) -> Result<(Measure, Option<Amount>), ItemError> {
     let measure: Measure = name.parse().map_err(|error| {
         ItemError::at(ItemErrorCode::UnknownMeasure, "measures", format!("\"{}\" {error}", truncate(name)))
     })?;
@@ -58,7 +59,7 @@ fn amount(name: &str, raw: &RawValue) -> Result<(Measure, Option<Amount>), ItemE
     }
     let field = measure_field(measure);
     let amount = RawAmount::read(raw).map_err(|detail| ItemError::at(ItemErrorCode::BadValue, &field, detail))?;
-    Ok((measure, Some(amount.amount(measure, &field)?)))
+    Ok((measure, Some(amount.amount(measure, &field, rounding)?)))
 }
 
 /// Reads a day or the first instant of a shorter bucket.

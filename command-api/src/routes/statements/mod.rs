@@ -24,7 +24,7 @@ use super::batch::{BatchQuery, BatchResponse};
 use crate::command::JsonCommand;
 use crate::problems::RouteError;
 use crate::problems::kinds::StatementProblems;
-use crate::raw_number::StatedValue;
+use crate::raw_number::{Rounding, StatedValue};
 use crate::response::CommandResponse;
 use crate::state::ApiState;
 
@@ -126,11 +126,13 @@ pub(crate) async fn record(
         check_batch_size("statements", sent.statements.len(), state.commands.limits().statements)?;
     }
     let spec = BucketSpec { grain: sent.grain, zone: sent.time_zone };
-    let items: Vec<StatementItem> = sent.statements.iter().map(|raw| item::read(raw)).collect();
+    let mut rounding = Rounding::default();
+    let items: Vec<StatementItem> = sent.statements.iter().map(|raw| item::read(raw, &mut rounding)).collect();
     let recorded =
         state.commands.record_statements(&command.context, &sent.source, spec, &items, replacement.as_ref()).await?;
     let (batch, done) = recorded.split();
     let retracted = Some(batch.retracted);
-    let body = BatchResponse { retracted, ..BatchResponse::new(batch, done.position, query.results, |_| None) };
+    let body = BatchResponse::new(batch, &rounding, done.position, query.results, |_| None);
+    let body = BatchResponse { retracted, ..body };
     Ok(CommandResponse::new(StatusCode::OK, &command.context, &done, &body))
 }

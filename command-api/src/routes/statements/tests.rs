@@ -6,6 +6,7 @@ use domain::statement::BucketSpec;
 use serde_json::value::RawValue;
 
 use super::item;
+use crate::raw_number::Rounding;
 
 fn now() -> DateTime<Utc> {
     "2026-11-21T22:00:00.123456Z".parse().unwrap()
@@ -17,7 +18,9 @@ const QUARTERS: BucketSpec = BucketSpec { grain: Grain::QuarterHour, zone: domai
 /// Why a statement is rejected, and which member is at fault.
 fn rejected_by(cut: BucketSpec, body: &str) -> Option<(ItemErrorCode, Option<String>)> {
     let raw: Box<RawValue> = serde_json::from_str(body).unwrap();
-    let checked = item::read(&raw).map_err(|rejected| rejected.error).and_then(|input| input.validate(cut, now()));
+    let checked = item::read(&raw, &mut Rounding::default())
+        .map_err(|rejected| rejected.error)
+        .and_then(|input| input.validate(cut, now()));
     checked.err().map(|ItemError { reason, field, .. }| (reason, field))
 }
 
@@ -29,7 +32,7 @@ fn statement(bucket: &str, measures: &str, more: &str) -> String {
 fn reads_valid_statements() {
     let body = statement("2026-11-20", r#"{"clicks": 3, "spend": "1.5", "opens": null}"#, "");
     let raw: Box<RawValue> = serde_json::from_str(&body).unwrap();
-    let input = item::read(&raw).unwrap();
+    let input = item::read(&raw, &mut Rounding::default()).unwrap();
     assert_eq!(input.bucket, Bucket::Day("2026-11-20".parse().unwrap()));
     assert_eq!(input.stated_at(now()), "2026-11-21T22:00:00.123Z".parse::<DateTime<Utc>>().unwrap());
     let values = input.values("EUR".parse().unwrap()).unwrap();

@@ -94,7 +94,7 @@ fn integer(measure: Option<Measure>, value: &Value) -> Option<i64> {
         Value::String(text) => text.clone(),
         number => number.to_string(),
     };
-    Some(measure.unwrap().parse_value(&text).unwrap())
+    Some(measure.unwrap().parse_value(&text).unwrap().value)
 }
 
 /// An item's index, status and reason.

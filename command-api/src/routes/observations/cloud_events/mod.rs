@@ -24,7 +24,7 @@ use crate::command::JsonCommand;
 use crate::json_item::malformed;
 use crate::problems::RouteError;
 use crate::problems::kinds::MIXED_SOURCES;
-use crate::raw_number::{StrictStr, UniqueKeyMap};
+use crate::raw_number::{Rounding, StrictStr, UniqueKeyMap};
 use crate::response::CommandResponse;
 use crate::routes::batch::{BatchResponse, ResultsFilter};
 use crate::state::ApiState;
@@ -89,7 +89,8 @@ pub(super) async fn record(
     let events: Vec<&RawValue> =
         if format == InputFormat::CloudEvent { vec![command.batch()?] } else { command.batch()? };
     check_batch_size("", events.len(), state.commands.limits().observations)?;
-    let events: Vec<ReadEvent<'_>> = events.iter().map(|event| read(event.get())).collect();
+    let mut rounding = Rounding::default();
+    let events: Vec<ReadEvent<'_>> = events.iter().map(|event| read(event.get(), &mut rounding)).collect();
     let source = match source {
         Some(source) => Cow::Borrowed(source),
         None => Cow::Owned(common_source(&events)?.to_owned()),
@@ -98,7 +99,8 @@ pub(super) async fn record(
         events.into_iter().map(|event| (event.by_subject, event.item)).unzip();
     let recorded = state.commands.record_observations(&command.context, &source, &items).await?;
     let (batch, done) = recorded.split();
-    let mut body = BatchResponse::new(batch, done.position, filter, |index| items.get(index).and_then(observation_id));
+    let id_of = |index: usize| items.get(index).and_then(observation_id);
+    let mut body = BatchResponse::new(batch, &rounding, done.position, filter, id_of);
     for result in &mut body.results {
         // Errors of unreadable events name the attributes already.
         if let (Some(Ok(_)), Some(field)) = (items.get(result.index), &mut result.field) {
@@ -137,7 +139,7 @@ fn common_source<'a>(sent: &'a [ReadEvent<'_>]) -> Result<&'a str, RouteError> {
     }
 }
 
-fn read(text: &str) -> ReadEvent<'_> {
+fn read<'a>(text: &'a str, rounding: &mut Rounding) -> ReadEvent<'a> {
     let unreadable = |error: ItemError| ReadEvent { source: None, by_subject: false, item: Err(error.into()) };
     if !text.starts_with('{') {
         // A sequence would be read as the attributes in order.
@@ -148,13 +150,13 @@ fn read(text: &str) -> ReadEvent<'_> {
     };
     let source = event.source.as_ref().map(|StrictStr(source)| source.clone());
     let mut by_subject = false;
-    let item = event.observation(&mut by_subject);
+    let item = event.observation(&mut by_subject, rounding);
     let id = event.id.as_ref().map(|StrictStr(id)| truncate(id));
     ReadEvent { source, by_subject, item: item.map_err(|error| RejectedItem { id, error }) }
 }
 
 impl Event<'_> {
-    fn observation(&self, by_subject: &mut bool) -> Result<ObservationInput, ItemError> {
+    fn observation(&self, by_subject: &mut bool, rounding: &mut Rounding) -> Result<ObservationInput, ItemError> {
         self.check_version()?;
         let id = needed("id", self.id.as_ref())?;
         needed("source", self.source.as_ref())?;
@@ -177,7 +179,7 @@ impl Event<'_> {
             dimensions: data.dimensions,
             adjusts: data.adjusts,
         };
-        sent.into_input().map_err(|error| {
+        sent.into_input(rounding).map_err(|error| {
             let field = error.field.map(|field| field_of_event(&field, *by_subject));
             ItemError { field, ..error }
         })

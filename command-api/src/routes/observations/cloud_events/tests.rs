@@ -15,13 +15,17 @@ fn event(changes: &Value) -> String {
 }
 
 fn observation(text: &str) -> Result<ObservationInput, (ItemErrorCode, Option<String>)> {
-    read(text).item.map_err(|RejectedItem { error, .. }| (error.reason, error.field))
+    read(text, &mut Rounding::default()).item.map_err(|RejectedItem { error, .. }| (error.reason, error.field))
 }
 
 #[test]
 fn event_becomes_an_observation() {
-    let as_item =
-        |text: &str| crate::routes::observations::item::read(&RawValue::from_string(text.to_owned()).unwrap());
+    let as_item = |text: &str| {
+        crate::routes::observations::item::read(
+            &RawValue::from_string(text.to_owned()).unwrap(),
+            &mut Rounding::default(),
+        )
+    };
     let expected =
         r#"{"id": "o-1", "type": "click", "occurred_at": "2026-11-21T21:00:00Z", "external_campaign_id": "winter"}"#;
     assert_eq!(observation(&event(&json!({}))).unwrap(), as_item(expected).unwrap());
@@ -60,8 +64,9 @@ fn numbers_are_read_from_their_text() {
     };
     assert_eq!(with("0.100001", "12").unwrap().value.unwrap().value, 100_001);
     let field = |name: &str| Some(name.to_owned());
-    assert_eq!(with("0.10000000000000000001", "12"), Err((ItemErrorCode::BadValue, field("data.value"))));
-    assert_eq!(with("0.1", "1e2"), Err((ItemErrorCode::BadCount, field("data.count"))));
+    assert_eq!(with("0.10000000000000000001", "1.2e1").unwrap().value.unwrap().value, 100_000);
+    assert_eq!(with("\"1,5\"", "12"), Err((ItemErrorCode::BadValue, field("data.value"))));
+    assert_eq!(with("0.1", "1.2e-1"), Err((ItemErrorCode::BadCount, field("data.count"))));
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn rejects_events_of_several_sources() {
         |sources: &[Value]| -> Vec<String> { sources.iter().map(|source| event(&json!({"source": source}))).collect() };
     let common = |sources: &[Value]| -> Result<String, Problem> {
         let texts = texts(sources);
-        let sent: Vec<ReadEvent<'_>> = texts.iter().map(|text| read(text)).collect();
+        let sent: Vec<ReadEvent<'_>> = texts.iter().map(|text| read(text, &mut Rounding::default())).collect();
         Ok(common_source(&sent)?.to_owned())
     };
     assert_eq!(common(&[json!("shop"), json!(null), json!("shop")]).unwrap(), "shop");

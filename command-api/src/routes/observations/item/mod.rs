@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::json_item::malformed;
-use crate::raw_number::{RawAmount, StrictStr, UniqueKeyMap};
+use crate::raw_number::{RawAmount, Rounding, StrictStr, UniqueKeyMap};
 use crate::routes::campaign_ref;
 
 /// An observation as it is sent.
@@ -40,12 +40,13 @@ pub(super) struct SentObservation<'a> {
     pub(super) adjusts: Option<&'a RawValue>,
 }
 
-/// Reads one item. The error of an unreadable item includes its id, if it has one.
-pub(super) fn read(raw: &RawValue) -> ObservationItem {
+/// Reads one item and adds its rounded values to `rounding`. The error of an unreadable item includes its id, if it has
+/// one.
+pub(super) fn read(raw: &RawValue, rounding: &mut Rounding) -> ObservationItem {
     match serde_json::from_str::<SentObservation<'_>>(raw.get()) {
         Ok(sent) => {
             let id = sent.id.clone();
-            sent.into_input().map_err(|error| RejectedItem { id: Some(truncate(&id)), error })
+            sent.into_input(rounding).map_err(|error| RejectedItem { id: Some(truncate(&id)), error })
         }
         Err(_) => Err(RejectedItem { id: id_of(raw), error: malformed::<SentObservation<'_>>(raw.get()) }),
     }
@@ -62,13 +63,13 @@ fn id_of(raw: &RawValue) -> Option<String> {
 }
 
 impl SentObservation<'_> {
-    pub(super) fn into_input(self) -> Result<ObservationInput, ItemError> {
+    pub(super) fn into_input(self, rounding: &mut Rounding) -> Result<ObservationInput, ItemError> {
         let kind: ObservationType = self.kind.parse().map_err(|error| {
             ItemError::at(ItemErrorCode::UnknownType, "type", format!("\"{}\" {error}", truncate(&self.kind)))
         })?;
         let occurred_at = parse_instant("occurred_at", &self.occurred_at)?;
-        let value = self.value.map(|raw| value(kind, raw)).transpose()?;
-        let count = self.count.map(|raw| count(kind, raw)).transpose()?;
+        let value = self.value.map(|raw| value(kind, raw, rounding)).transpose()?;
+        let count = self.count.map(|raw| count(kind, raw, rounding)).transpose()?;
         let body = match self.adjusts {
             None => {
                 let dimensions = self.dimensions.unwrap_or_default().0;
@@ -111,20 +112,20 @@ fn adjusts(raw: &RawValue) -> Result<CorrectionTarget, ItemError> {
     adjusts.map_err(|_| bad_adjusts())
 }
 
-fn count(kind: ObservationType, raw: &RawValue) -> Result<i64, ItemError> {
+fn count(kind: ObservationType, raw: &RawValue, rounding: &mut Rounding) -> Result<i64, ItemError> {
     let measure = count_measure(kind)?;
     match RawAmount::read(raw) {
-        Ok(RawAmount { text, currency: None }) => {
-            measure.parse_value(&text).map_err(|error| bad_count(error.to_string()))
+        Ok(amount) if amount.currency.is_none() => {
+            amount.value(measure, rounding).map_err(|error| bad_count(error.to_string()))
         }
         Ok(_) | Err(_) => Err(bad_count("must be a number")),
     }
 }
 
-fn value(kind: ObservationType, raw: &RawValue) -> Result<Amount, ItemError> {
+fn value(kind: ObservationType, raw: &RawValue, rounding: &mut Rounding) -> Result<Amount, ItemError> {
     let measure = value_measure(kind)?;
     let amount = RawAmount::read(raw).map_err(|detail| ItemError::at(ItemErrorCode::BadValue, "value", detail))?;
-    amount.amount(measure, "value")
+    amount.amount(measure, "value", rounding)
 }
 
 #[cfg(test)]

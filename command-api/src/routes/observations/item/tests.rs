@@ -10,7 +10,7 @@ fn now() -> DateTime<Utc> {
 
 fn item(text: &str) -> Result<ObservationInput, RejectedItem> {
     let raw = RawValue::from_string(text.to_owned()).unwrap();
-    let input = read(&raw)?;
+    let input = read(&raw, &mut Rounding::default())?;
     input.validate(now())?;
     Ok(input)
 }

@@ -62,6 +62,8 @@ pub(crate) struct ChunkResponse {
     conflicts: usize,
     /// How many could not be recorded.
     rejected: usize,
+    /// How many values had more than six decimal places and were rounded half to even.
+    rounded: usize,
     /// The position of the log that covers the chunk.
     position: i64,
     /// Makes a read wait for the chunk.
@@ -109,6 +111,8 @@ pub(crate) struct Totals {
     conflicts: usize,
     /// How many could not be recorded.
     rejected: usize,
+    /// How many values had more than six decimal places and were rounded half to even.
+    rounded: usize,
     /// The position of the log that covers all of it.
     position: i64,
     /// How many results are not listed.
@@ -138,7 +142,8 @@ impl StreamTotals {
         replayed: bool,
         response: BatchResponse,
     ) -> Bytes {
-        let BatchResponse { accepted, duplicates, conflicts, rejected, retracted: _, position, results } = response;
+        let BatchResponse { accepted, duplicates, conflicts, rejected, rounded, retracted: _, position, results } =
+            response;
         let found = results.len();
         let listed: Vec<LineResult> =
             results.into_iter().take(self.room).map(|result| LineResult::new(chunk, result)).collect();
@@ -149,6 +154,7 @@ impl StreamTotals {
         self.totals.duplicates += duplicates;
         self.totals.conflicts += conflicts;
         self.totals.rejected += rejected;
+        self.totals.rounded += rounded;
         self.totals.results_omitted += results_omitted;
         self.totals.position = self.totals.position.max(position);
         line(&ChunkResponse {
@@ -158,6 +164,7 @@ impl StreamTotals {
             duplicates,
             conflicts,
             rejected,
+            rounded,
             position,
             consistency_token: consistency_token(context, position).to_string(),
             replayed,

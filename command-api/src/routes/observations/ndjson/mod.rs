@@ -27,6 +27,7 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use http_edge::body::BodyStream;
+use http_edge::json::BYTE_ORDER_MARK;
 use http_edge::problem::{Problem, kinds};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -38,6 +39,7 @@ use super::format::LINES;
 use super::item;
 use crate::command::{StreamingCommand, UnreadCommand};
 use crate::problems::RouteError;
+use crate::raw_number::Rounding;
 use crate::routes::batch::{BatchResponse, ResultsFilter};
 use crate::state::{ApiState, StreamLimits};
 
@@ -197,12 +199,14 @@ impl ChunkRecorder {
     async fn record(&mut self, chunk: &Chunk) -> Result<Bytes, Problem> {
         let idempotency = self.command.key.as_deref().map(|key| idempotency(key, chunk));
         let context = self.command.part(&self.state, idempotency).await?;
-        let items: Vec<ObservationItem> = chunk.items.iter().map(|(_, line)| read(chunk, line)).collect();
+        let mut rounding = Rounding::default();
+        let items = chunk.items.iter().map(|(_, line)| read(chunk, line, &mut rounding));
+        let items: Vec<ObservationItem> = items.collect();
         let recorded = self.state.commands.record_observations(&context, &self.source, &items).await;
         let recorded = recorded.map_err(RouteError::from)?;
         let (batch, done) = recorded.split();
         let id_of = |index: usize| items.get(index).and_then(observation_id);
-        let response = BatchResponse::new(batch, done.position, self.filter, id_of);
+        let response = BatchResponse::new(batch, &rounding, done.position, self.filter, id_of);
         Ok(self.totals.chunk(&context, chunk, done.replayed, response))
     }
 
@@ -241,20 +245,21 @@ fn idempotency(key: &str, chunk: &Chunk) -> Idempotency {
 }
 
 /// Reads the item of a line.
-fn read(chunk: &Chunk, line: &Line) -> ObservationItem {
+fn read(chunk: &Chunk, line: &Line, rounding: &mut Rounding) -> ObservationItem {
     let Line::Text(range) = line else {
         return Err(rejected(ItemErrorCode::TooLong, "is longer than a line may be"));
     };
     let text = std::str::from_utf8(chunk.text(range)).map_err(|error| {
         rejected(ItemErrorCode::Malformed, format!("is not UTF-8 from byte {} on", error.valid_up_to()))
     })?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if !text.starts_with('{') {
         // A sequence would be read as the members in order.
         return Err(rejected(ItemErrorCode::Malformed, "must be an object"));
     }
     let raw: &RawValue = serde_json::from_str(text)
         .map_err(|error| rejected(ItemErrorCode::Malformed, format!("is not JSON: {error}")))?;
-    item::read(raw)
+    item::read(raw, rounding)
 }
 
 fn rejected(reason: ItemErrorCode, detail: impl Into<String>) -> RejectedItem {

@@ -147,3 +147,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ignores_byte_order_marks() {
+    let mut cutter = ChunkSplitter::new(Size { line_bytes: 200, ..SIZE }, RequestDigest::of(&Method::POST, "/"));
+    let item = r#"{"id": "1", "external_campaign_id": "a", "type": "click", "occurred_at": "2026-11-21T21:00:00Z"}"#;
+    let body = format!("\u{feff}{item}\r\n");
+    assert!(cutter.take(&mut body.as_bytes()).is_some_and(|chunk| {
+        let (_, line) = &chunk.items[0];
+        super::read(&chunk, line, &mut Rounding::default()).is_ok()
+    }));
+}

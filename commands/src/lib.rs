@@ -21,12 +21,14 @@ mod outcome; // the result of a command, as its receipt keeps it
 mod rejection; // rejections by the domain
 mod source_rate; // rate limits of sources
 mod sources; // registration, changes and ends of sources
+mod workspace; // the calendar of the workspace
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::campaign::Campaign;
 use domain::event;
+use domain::workspace::Workspace;
 use event_store::{AggregateStore, Appender, UpcastError};
 use platform::clock::SharedClock;
 use serde_json::Value;
@@ -67,6 +69,7 @@ pub struct Commands {
     pool: PgPool,
     appender: Appender,
     campaigns: Arc<AggregateStore<Campaign>>,
+    workspaces: Arc<AggregateStore<Workspace>>,
     claims: Arc<ClaimCache>,
     clock: SharedClock,
     limits: Limits,
@@ -78,10 +81,12 @@ impl Commands {
     /// Use cases without a limit on sources. `pool` must act as `platform::database::DatabaseRole::Command`.
     pub fn new(pool: PgPool, appender: Appender, clock: SharedClock, limits: Limits) -> Self {
         let campaigns = AggregateStore::new(pool.clone(), appender.clone(), upcast);
+        let workspaces = AggregateStore::new(pool.clone(), appender.clone(), upcast);
         Self {
             pool,
             appender,
             campaigns: Arc::new(campaigns),
+            workspaces: Arc::new(workspaces),
             claims: Arc::default(),
             clock,
             limits,

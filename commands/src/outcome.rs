@@ -22,6 +22,8 @@ pub(crate) enum Outcome {
     AlreadyRegistered(SourceId),
     /// A source was changed, or was already as asked.
     SourceChanged(SourceId),
+    /// The workspace has the calendar that was asked for.
+    CalendarSet,
     /// A sync was recorded.
     SyncRecorded,
     /// A batch was processed.

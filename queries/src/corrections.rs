@@ -126,8 +126,8 @@ impl CorrectionsRequest {
 }
 
 fn report(request: &ReportRequest, defaults: QueryDefaults) -> Result<(ReportQuery, Paging), ReadError> {
-    let QueryDefaults { time_zone, now } = defaults;
-    let defaults = RequestDefaults { time_zone, granularity: Granularity::All, now };
+    let QueryDefaults { time_zone, calendar, now } = defaults;
+    let defaults = RequestDefaults { time_zone, calendar, granularity: Granularity::All, now };
     request.canonical(defaults, DataState::All).map_err(ReadError::Query)
 }
 
@@ -150,7 +150,7 @@ pub(crate) async fn probe(
         date_to: Some(query.date_to.to_string()),
         ..ReportRequest::default()
     };
-    let (report, _) = report(&request, QueryDefaults { time_zone: query.time_zone, now: snapshot.now })?;
+    let (report, _) = report(&request, QueryDefaults { time_zone: query.time_zone, ..snapshot.query_defaults() })?;
     let plan = Plan::new(&report).map_err(|error| ReadError::Query(vec![error]))?;
     if !lookups::exists(snapshot, query.campaign_id).await? {
         return Ok(None);

@@ -55,6 +55,7 @@ pub mod corrections; // the corrections of one campaign's numbers
 pub mod dashboard; // many reports at one position
 pub mod leaderboard; // campaigns, ranked
 pub mod pacing; // budgets and spend of campaigns
+pub mod workspace; // the defaults of the workspace
 
 mod query; // all queries: their forms, steps and data
 

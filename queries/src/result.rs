@@ -3,6 +3,7 @@
 use domain::money::Currency;
 use domain::zone::Zone;
 
+use crate::database::defaults::WorkspaceDefaults;
 use crate::database::snapshot::Snapshot;
 use crate::sources::Freshness;
 use crate::version::Version;
@@ -57,7 +58,7 @@ impl ResultMeta {
         version: Version,
         warnings: Vec<Warning>,
     ) -> Self {
-        let Snapshot { epoch, time_zone, currency, .. } = *snapshot;
+        let (epoch, WorkspaceDefaults { time_zone, currency, .. }) = (snapshot.epoch, snapshot.defaults);
         Self { model, epoch, version, time_zone, currency, freshness: None, warnings }
     }
 }

@@ -13,12 +13,15 @@
 //! | `read.activity`, the campaign's rows | what was decided and corrected | activity |
 //! | `read.scope_marks`, `source:<id>` | definition, completeness and status of the watched sources | reports (b) |
 //! | the last event of the parked parts | what the result lacks | reports, dashboards, pacing, leaderboard |
+//! | `read.checkpoints`, `calendar_position` | when the calendar was set | the workspace |
 //! | the position of the last revision | parts that were parked, retried or skipped | all |
 //! | the position of the last refresh | the state of the log that the ranks show | leaderboard |
 //!
 //! (a) Those of at most 100 campaigns; also dashboards, pacing and corrections.
 //!
 //! (b) Also dashboards, pacing, and campaigns filtered by source.
+//!
+//! The calendar of a report, and the time zone, stand in its canonical query, and so in the hash.
 //!
 //! A report watches the sources that feed its campaigns. It watches all sources if it is of the whole workspace, or
 //! filters by source, channel or status.

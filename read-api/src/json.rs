@@ -174,6 +174,7 @@ pub(crate) fn encode(query: &ResolvedQuery, result: &QueryResult) -> Result<Vec<
         (Data::Corrections(corrections), _) => enveloped(corrections, query, result),
         (Data::Pacing(pacing), _) => enveloped(pacing, query, result),
         (Data::PacingList(campaigns), _) => enveloped(campaigns, query, result),
+        (Data::Workspace(workspace), _) => enveloped(workspace, query, result),
         (Data::Report(report), _) => written(&report_body(report, query, result)?),
         (Data::Leaderboard(leaderboard), _) => written(&leaderboard_body(leaderboard, query, result)?),
         (Data::Dashboard(reports), CanonicalQuery::Dashboard(canonical)) => {

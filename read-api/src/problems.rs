@@ -77,7 +77,7 @@ const PAGED: Types = &[CURSOR_MISMATCH, CURSOR_EXPIRED];
 problem_responses! {
     /// Problems of a list of a workspace.
     pub(crate) ListProblems = READ, PAGED;
-    /// Problems of one campaign.
+    /// Problems of one campaign, or of the workspace.
     pub(crate) CampaignProblems = READ, &[NOT_FOUND];
     /// Problems of a list of one campaign.
     pub(crate) CampaignListProblems = READ, PAGED, &[NOT_FOUND];

@@ -17,14 +17,18 @@ pub struct ApiState(Arc<ApiParts>);
 pub struct ApiParts {
     pub(crate) model: ReadModel,
     authenticator: Authenticator,
+    /// The URL of the command API, if it is known.
+    pub(crate) command_api: Option<String>,
     /// Limits the number of callers that read rows as CSV.
     pub(crate) exports: Arc<Semaphore>,
 }
 
 impl ApiState {
-    pub fn new(model: ReadModel, authenticator: Authenticator) -> Self {
+    /// `command_api`: its URL for callers, if it is known.
+    pub fn new(model: ReadModel, authenticator: Authenticator, command_api: Option<String>) -> Self {
         let exports = usize::try_from(model.max_connections() / 2).unwrap_or(1).max(1);
-        Self(Arc::new(ApiParts { model, authenticator, exports: Arc::new(Semaphore::new(exports)) }))
+        let exports = Arc::new(Semaphore::new(exports));
+        Self(Arc::new(ApiParts { model, authenticator, command_api, exports }))
     }
 }
 

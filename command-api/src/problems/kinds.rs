@@ -118,6 +118,8 @@ problem_responses! {
     pub(crate) ObservationProblems = COMMAND, BATCH, &[MIXED_SOURCES];
     /// Problems of a batch of statements.
     pub(crate) StatementProblems = COMMAND, BATCH, &[REPLACEMENT_TOO_LARGE];
+    /// Problems of a command on the workspace itself.
+    pub(crate) WorkspaceProblems = COMMAND, NAMED;
     /// Problems of a sync.
     pub(crate) SyncProblems = COMMAND, &[NOT_FOUND, COMPLETENESS_MOVES_BACK, NOT_COMPLETE_THROUGH];
 }

@@ -5,6 +5,7 @@ pub(crate) mod observations;
 pub(crate) mod sources;
 pub(crate) mod statements;
 pub(crate) mod syncs;
+pub(crate) mod workspace;
 
 mod batch; // the response to a batch
 mod campaign_ref; // the campaign of an item
@@ -33,4 +34,5 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(observations::record))
         .routes(routes!(statements::record))
         .routes(routes!(syncs::record))
+        .routes(routes!(workspace::set_calendar))
 }

@@ -32,6 +32,7 @@ async fn document_needs_no_key(pool: PgPool) {
             "/v1/sources/{name}/resume",
             "/v1/sources/{name}/syncs",
             "/v1/statements",
+            "/v1/workspace/calendar",
         ]
     );
     let mut names: Vec<&str> =
@@ -56,6 +57,7 @@ async fn document_needs_no_key(pool: PgPool) {
             "resume_campaign",
             "resume_source",
             "set_budget",
+            "set_calendar",
             "show_source",
             "unarchive_campaign",
         ]

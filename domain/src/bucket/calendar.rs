@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, SecondsFormat, TimeDelta, Utc, Weekday};
+use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::fiscal::{CalendarUnit, FiscalCalendar};
 use super::local::{day_end, day_start, is_in_range, local_date, next_hour};
 use crate::zone::Zone;
 
@@ -28,18 +29,23 @@ pub enum Granularity {
     Week,
     /// Months of local days.
     Month,
+    /// Quarters of a year.
+    Quarter,
+    /// Years of local days.
+    Year,
     /// The whole range as one.
     All,
 }
 
 /// The error of a name that is not a granularity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("is not a granularity: 15m, hour, day, week, month or all")]
+#[error("is not a granularity: 15m, hour, day, week, month, quarter, year or all")]
 pub struct GranularityError;
 
 impl Granularity {
     /// All of them, finest first.
-    pub const ALL: [Self; 6] = [Self::QuarterHour, Self::Hour, Self::Day, Self::Week, Self::Month, Self::All];
+    pub const ALL: [Self; 8] =
+        [Self::QuarterHour, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year, Self::All];
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
@@ -49,7 +55,20 @@ impl Granularity {
             Self::Day => "day",
             Self::Week => "week",
             Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
             Self::All => "all",
+        }
+    }
+
+    /// The unit of a calendar that its cells are.
+    pub fn unit(self) -> Option<CalendarUnit> {
+        match self {
+            Self::Week => Some(CalendarUnit::Week),
+            Self::Month => Some(CalendarUnit::Month),
+            Self::Quarter => Some(CalendarUnit::Quarter),
+            Self::Year => Some(CalendarUnit::Year),
+            Self::QuarterHour | Self::Hour | Self::Day | Self::All => None,
         }
     }
 }
@@ -79,12 +98,14 @@ pub struct ReportBucket {
     pub end: DateTime<Utc>,
     /// The local date on which it starts.
     pub first_date: NaiveDate,
+    /// Whether it holds only a part of its week, month, quarter or year.
+    pub is_partial: bool,
 }
 
 /// Local dates cut into cells: sorted, each starting where the one before it ends, none of them empty.
 ///
-/// Weeks and months at the edges hold only their days within the range and are labelled by the first of those, so that
-/// a label always names a day whose numbers the cell holds.
+/// Weeks, months, quarters and years at the edges hold only their days within the range and are labelled by the first
+/// of those, so that a label always names a day whose numbers the cell holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
     cells: Vec<ReportBucket>,
@@ -114,7 +135,7 @@ impl Calendar {
         date_to: NaiveDate,
         granularity: Granularity,
         zone: Zone,
-        week_start: Weekday,
+        fiscal: FiscalCalendar,
     ) -> Result<Self, CalendarError> {
         if date_to < date_from {
             return Err(CalendarError::Reversed);
@@ -128,12 +149,14 @@ impl Calendar {
                 cut_instants(start, end, zone, |edge| edge + TimeDelta::minutes(15), date_from..=date_to)
             }
             Granularity::Hour => cut_instants(start, end, zone, |edge| next_hour(edge, zone), date_from..=date_to),
-            Granularity::Day => cut_dates(date_from, date_to, zone, |date| days_after(date, 1)),
-            Granularity::Week => cut_dates(date_from, date_to, zone, |date| {
-                days_after(date, 7 - u64::from(date.weekday().days_since(week_start)))
-            }),
-            Granularity::Month => cut_dates(date_from, date_to, zone, first_of_next_month),
-            Granularity::All => cut_dates(date_from, date_to, zone, |_| days_after(date_to, 1)),
+            Granularity::Day => cut_dates(date_from, date_to, zone, |date| (date, days_after(date, 1))),
+            Granularity::All => cut_dates(date_from, date_to, zone, |date| (date, days_after(date_to, 1))),
+            Granularity::Week | Granularity::Month | Granularity::Quarter | Granularity::Year => {
+                cut_dates(date_from, date_to, zone, |date| {
+                    let whole = granularity.unit().map(|unit| fiscal.period(unit, date));
+                    whole.map_or((date, days_after(date, 1)), |whole| (whole.first, whole.after))
+                })
+            }
         }?;
         Ok(Self { cells, start, end })
     }
@@ -158,7 +181,8 @@ impl Calendar {
         for cell in &self.cells {
             let (start, end) = (moved(cell.start)?, moved(cell.end)?);
             let first_date = moved_date(cell.start).ok_or(CalendarError::OutOfRange)?;
-            cells.push(ReportBucket { label: label(by_instant, start, first_date), start, end, first_date });
+            let label = label(by_instant, start, first_date);
+            cells.push(ReportBucket { label, start, end, first_date, is_partial: cell.is_partial });
         }
         Ok(Self { cells, start: moved(self.start)?, end: moved(self.end)? })
     }
@@ -185,22 +209,28 @@ impl Calendar {
     }
 }
 
+/// `whole`: the first day of what a date belongs to, and the first day after it.
 fn cut_dates(
     date_from: NaiveDate,
     date_to: NaiveDate,
     zone: Zone,
-    next: impl Fn(NaiveDate) -> NaiveDate,
+    whole: impl Fn(NaiveDate) -> (NaiveDate, NaiveDate),
 ) -> Result<Vec<ReportBucket>, CalendarError> {
     let mut cells = Vec::new();
     let mut first_date = date_from;
     while first_date <= date_to {
-        let following = next(first_date).min(days_after(date_to, 1));
+        let (first_of_whole, after_whole) = whole(first_date);
+        let following = after_whole.min(days_after(date_to, 1));
+        let is_partial = first_of_whole < first_date || following < after_whole;
         let last_date = following.checked_sub_days(Days::new(1)).unwrap_or(first_date);
         let (start, end) = (day_start(first_date, zone), day_end(last_date, zone));
         if start < end {
             // A cell that begins with a skipped date is labelled by the first day that it does hold.
             let first_date = first_date.max(local_date(start, zone));
-            push(&mut cells, ReportBucket { label: label(false, start, first_date), start, end, first_date })?;
+            push(
+                &mut cells,
+                ReportBucket { label: label(false, start, first_date), start, end, first_date, is_partial },
+            )?;
         }
         first_date = following;
     }
@@ -221,7 +251,13 @@ fn cut_instants(
         let first_date = local_date(edge, zone).clamp(*dates.start(), *dates.end());
         push(
             &mut cells,
-            ReportBucket { label: label(true, edge, first_date), start: edge, end: following, first_date },
+            ReportBucket {
+                label: label(true, edge, first_date),
+                start: edge,
+                end: following,
+                first_date,
+                is_partial: false,
+            },
         )?;
         edge = following;
     }
@@ -238,11 +274,6 @@ fn push(cells: &mut Vec<ReportBucket>, cell: ReportBucket) -> Result<(), Calenda
     }
     cells.push(cell);
     Ok(())
-}
-
-fn first_of_next_month(date: NaiveDate) -> NaiveDate {
-    let (year, month) = if date.month() == 12 { (date.year() + 1, 1) } else { (date.year(), date.month() + 1) };
-    NaiveDate::from_ymd_opt(year, month, 1).unwrap_or(NaiveDate::MAX)
 }
 
 fn days_after(date: NaiveDate, days: u64) -> NaiveDate {

@@ -6,6 +6,7 @@
 //! Monrovia and Kiritimati; theirs are rounded.)
 
 mod calendar;
+mod fiscal;
 mod local;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,9 @@ use thiserror::Error;
 use crate::zone::Zone;
 
 pub use calendar::{Calendar, CalendarError, Granularity, MAX_CELLS, ReportBucket};
+pub use fiscal::{
+    CalendarUnit, FiscalCalendar, MONTHS, Period, RetailWeeks, RetailWeeksError, WEEKDAYS, month_name, weekday_name,
+};
 pub use local::{day_end, day_start, is_in_range, local_date, quarter_hour, quarter_hour_s, utc_bucket, utc_month};
 
 /// The first day that dates and buckets may name.

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, Offset, TimeDelta, TimeZone, Weekday};
+use chrono::{Month, Offset, TimeDelta, TimeZone, Weekday};
 use chrono_tz::TZ_VARIANTS;
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ fn zone(name: &str) -> Zone {
 }
 
 fn cut(from: &str, to: &str, granularity: Granularity, name: &str) -> Calendar {
-    Calendar::cut(date(from), date(to), granularity, zone(name), Weekday::Mon).unwrap()
+    Calendar::cut(date(from), date(to), granularity, zone(name), FiscalCalendar::ISO).unwrap()
 }
 
 /// The length of a day in minutes, where it starts, and how many hours it is cut into.
@@ -170,38 +170,40 @@ fn bucket_names_round_trip() {
     }
 }
 
+/// The labels of the cells, each with a `+` where it is only a part.
 #[track_caller]
-fn check_labels(from: &str, to: &str, granularity: Granularity, week_start: Weekday, labels: &[&str]) {
-    let calendar = Calendar::cut(date(from), date(to), granularity, zone("Europe/Berlin"), week_start).unwrap();
-    let found: Vec<&str> = calendar.cells().iter().map(|cell| cell.label.as_str()).collect();
+fn check_labels(from: &str, to: &str, granularity: Granularity, fiscal: FiscalCalendar, labels: &[&str]) {
+    let calendar = Calendar::cut(date(from), date(to), granularity, zone("Europe/Berlin"), fiscal).unwrap();
+    let label = |cell: &ReportBucket| format!("{}{}", cell.label, if cell.is_partial { "+" } else { "" });
+    let found: Vec<String> = calendar.cells().iter().map(label).collect();
     assert_eq!(found, labels);
 }
 
+const ISO: FiscalCalendar = FiscalCalendar::ISO;
+const NRF: FiscalCalendar = FiscalCalendar {
+    week_start: Weekday::Sun,
+    year_start: Month::February,
+    retail_weeks: Some(RetailWeeks::FourFiveFour),
+};
+
 #[test]
-fn weeks_and_months_are_clipped_to_the_range() {
+fn units_are_clipped_to_the_range_and_say_so() {
     // 2026-11-18 is a Wednesday.
-    check_labels(
-        "2026-11-18",
-        "2026-12-01",
-        Granularity::Week,
-        Weekday::Mon,
-        &["2026-11-18", "2026-11-23", "2026-11-30"],
-    );
-    check_labels(
-        "2026-11-18",
-        "2026-12-01",
-        Granularity::Week,
-        Weekday::Sun,
-        &["2026-11-18", "2026-11-22", "2026-11-29"],
-    );
-    check_labels(
-        "2026-11-18",
-        "2027-01-05",
-        Granularity::Month,
-        Weekday::Mon,
-        &["2026-11-18", "2026-12-01", "2027-01-01"],
-    );
-    check_labels("2026-11-18", "2027-01-05", Granularity::All, Weekday::Mon, &["2026-11-18"]);
+    let weeks = |fiscal, labels: &[&str]| check_labels("2026-11-18", "2026-12-01", Granularity::Week, fiscal, labels);
+    weeks(ISO, &["2026-11-18+", "2026-11-23", "2026-11-30+"]);
+    weeks(NRF, &["2026-11-18+", "2026-11-22", "2026-11-29+"]);
+    let fiscal = FiscalCalendar { year_start: Month::February, ..ISO };
+    let longer = |granularity, labels: &[&str]| {
+        check_labels("2026-11-18", "2027-02-05", granularity, fiscal, labels);
+    };
+    longer(Granularity::Month, &["2026-11-18+", "2026-12-01", "2027-01-01", "2027-02-01+"]);
+    longer(Granularity::Quarter, &["2026-11-18+", "2027-02-01+"]);
+    longer(Granularity::Year, &["2026-11-18+", "2027-02-01+"]);
+    longer(Granularity::All, &["2026-11-18"]);
+    check_labels("2026-10-01", "2026-12-31", Granularity::Quarter, ISO, &["2026-10-01"]);
+    check_labels("2026-10-02", "2026-12-31", Granularity::Quarter, ISO, &["2026-10-02+"]);
+    check_labels("2025-01-01", "2026-12-31", Granularity::Year, ISO, &["2025-01-01", "2026-01-01"]);
+    check_labels("2023-10-29", "2024-02-03", Granularity::Month, NRF, &["2023-10-29", "2023-11-26", "2023-12-31"]);
     let months = cut("2026-11-18", "2026-12-05", Granularity::Month, "Europe/Berlin");
     assert_eq!(months.cells()[0].end, instant("2026-11-30T23:00:00Z"));
     assert_eq!(months.cells()[1].end, instant("2026-12-05T23:00:00Z"));
@@ -209,7 +211,8 @@ fn weeks_and_months_are_clipped_to_the_range() {
 
 #[test]
 fn rejects_impossible_ranges() {
-    let cut = |from, to, granularity| Calendar::cut(date(from), date(to), granularity, Zone::UTC, Weekday::Mon).err();
+    let cut =
+        |from, to, granularity| Calendar::cut(date(from), date(to), granularity, Zone::UTC, FiscalCalendar::ISO).err();
     assert_eq!(cut("2026-11-21", "2026-11-20", Granularity::All), Some(CalendarError::Reversed));
     assert_eq!(cut("1969-12-31", "2026-11-20", Granularity::All), Some(CalendarError::OutOfRange));
     assert_eq!(cut("2026-11-21", "9999-12-31", Granularity::All), Some(CalendarError::OutOfRange));
@@ -260,7 +263,8 @@ fn rounds_odd_offsets_of_the_1970s_up_to_a_quarter() {
     check_day("Africa/Monrovia", "1972-01-07", "1972-01-07T00:30:00Z", 1_410, 24);
     check_day("Pacific/Kiritimati", "1975-06-01", "1975-06-01T10:30:00Z", 1_440, 24);
     for zone in TZ_VARIANTS {
-        let calendar = Calendar::cut(FIRST_DATE, FIRST_DATE, Granularity::Hour, Zone(zone), Weekday::Mon).unwrap();
+        let calendar =
+            Calendar::cut(FIRST_DATE, FIRST_DATE, Granularity::Hour, Zone(zone), FiscalCalendar::ISO).unwrap();
         for cell in calendar.cells() {
             let span = Bucket::Starts(cell.start).resolve(Grain::Hour, Zone(zone));
             if cell.start >= FIRST_DATE.and_time(chrono::NaiveTime::MIN).and_utc() {
@@ -293,16 +297,18 @@ proptest! {
     #[test]
     fn cells_tile_the_range_in_whole_quarters(
         variant in 0..TZ_VARIANTS.len(),
-        first_day in 1_i64..80_000,
+        first_day in 1_i64..79_000,
         length in 0_i64..100,
         granularity in prop::sample::select(Granularity::ALL.to_vec()),
-        week_start in 0_u8..7,
+        week_start in prop::sample::select(WEEKDAYS.to_vec()),
+        year_start in prop::sample::select(MONTHS.to_vec()),
+        retail_weeks in prop::option::of(prop::sample::select(RetailWeeks::ALL.to_vec())),
     ) {
         let zone = Zone(TZ_VARIANTS[variant]);
         let date_from = FIRST_DATE + TimeDelta::days(first_day);
         let date_to = date_from + TimeDelta::days(length);
-        let week_start = Weekday::try_from(week_start).unwrap();
-        let calendar = Calendar::cut(date_from, date_to, granularity, zone, week_start).unwrap();
+        let fiscal = FiscalCalendar { week_start, year_start, retail_weeks };
+        let calendar = Calendar::cut(date_from, date_to, granularity, zone, fiscal).unwrap();
         let mut edge = calendar.start();
         let mut labels = BTreeSet::new();
         for (index, cell) in calendar.cells().iter().enumerate() {
@@ -316,16 +322,17 @@ proptest! {
                 Granularity::QuarterHour => Some((Grain::QuarterHour, Bucket::Starts(cell.start))),
                 Granularity::Hour => Some((Grain::Hour, Bucket::Starts(cell.start))),
                 Granularity::Day => Some((Grain::Day, Bucket::Day(cell.first_date))),
-                Granularity::Week => {
-                    prop_assert!(index == 0 || cell.first_date.weekday() == week_start);
-                    None
-                }
-                Granularity::Month => {
-                    prop_assert!(index == 0 || cell.first_date.day() == 1);
-                    None
-                }
-                Granularity::All => None,
+                Granularity::Week | Granularity::Month | Granularity::Quarter | Granularity::Year | Granularity::All => None,
             };
+            if let Some(unit) = granularity.unit() {
+                let whole = fiscal.period(unit, cell.first_date);
+                let is_whole = cell.start <= day_start(whole.first, zone) && cell.end >= day_start(whole.after, zone);
+                // A unit whose only missing days the zone skipped holds all that there is of it.
+                prop_assert!(cell.is_partial || is_whole);
+                prop_assert!(index == 0 || cell.first_date == whole.first || cell.start == day_start(whole.first, zone));
+            } else {
+                prop_assert!(!cell.is_partial);
+            }
             if let Some((grain, bucket)) = stored {
                 let span = bucket.resolve(grain, zone).unwrap();
                 prop_assert_eq!((span.start, span.end), (cell.start, cell.end));
@@ -347,7 +354,7 @@ proptest! {
         let zone = Zone(TZ_VARIANTS[variant]);
         let date_from = FIRST_DATE + TimeDelta::days(first_day);
         let date_to = date_from + TimeDelta::days(length);
-        let calendar = Calendar::cut(date_from, date_to, granularity, zone, Weekday::Mon).unwrap();
+        let calendar = Calendar::cut(date_from, date_to, granularity, zone, FiscalCalendar::ISO).unwrap();
         let earlier = |date: NaiveDate| date - TimeDelta::days(back);
         let moved = calendar.moved(granularity, zone, earlier).unwrap();
         prop_assert_eq!(moved.cells().len(), calendar.cells().len());

@@ -67,6 +67,7 @@ macro_rules! event_types {
 
 event_types! {
     WORKSPACE_OPENED = "WorkspaceOpened" of WORKSPACE_STREAM;
+    WORKSPACE_CALENDAR_SET = "WorkspaceCalendarSet" of WORKSPACE_STREAM;
     CAMPAIGN_CREATED = "CampaignCreated" of CAMPAIGN_STREAM, upcasters [Upcaster::Rewrite(upcasters::budget_v1_to_v2)];
     CAMPAIGN_RENAMED = "CampaignRenamed" of CAMPAIGN_STREAM;
     CAMPAIGN_RESCHEDULED = "CampaignRescheduled" of CAMPAIGN_STREAM;

@@ -5,8 +5,9 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::Event;
-use crate::catalogue::{EventType, Upcaster};
+use crate::catalogue::{self, EventType, Upcaster};
 use crate::observation::ObservationsRecorded;
+use crate::workspace::WorkspaceEvent;
 use crate::{campaign, observation, source, statement, sync, workspace};
 
 /// The error of reading a stored event.
@@ -81,7 +82,12 @@ impl Event {
 
     fn read<'de, D: Deserializer<'de>>(known: &EventType, payload: D) -> Result<Self, D::Error> {
         match known.stream_type {
-            workspace::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Workspace),
+            workspace::STREAM_TYPE if known.name == catalogue::WORKSPACE_OPENED.name => {
+                Deserialize::deserialize(payload).map(|opened| Self::Workspace(WorkspaceEvent::Opened(opened)))
+            }
+            workspace::STREAM_TYPE => {
+                Deserialize::deserialize(payload).map(|set| Self::Workspace(WorkspaceEvent::CalendarSet(set)))
+            }
             campaign::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Campaign),
             source::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Source),
             observation::STREAM_TYPE => Deserialize::deserialize(payload).map(Self::Observations),

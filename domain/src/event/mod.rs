@@ -8,7 +8,7 @@ use crate::observation::ObservationsRecorded;
 use crate::source::SourceEvent;
 use crate::statement::StatementsRecorded;
 use crate::sync::SyncEvent;
-use crate::workspace::WorkspaceOpened;
+use crate::workspace::WorkspaceEvent;
 
 mod decode;
 #[cfg(test)]
@@ -21,7 +21,7 @@ pub use decode::{DecodeError, upcast};
 #[serde(untagged)]
 pub enum Event {
     /// An event of the workspace itself.
-    Workspace(WorkspaceOpened),
+    Workspace(WorkspaceEvent),
     /// An event of a campaign.
     Campaign(CampaignEvent),
     /// An event of a source.
@@ -38,7 +38,7 @@ impl Event {
     /// The type of the event.
     pub fn event_type(&self) -> EventType {
         match self {
-            Self::Workspace(_) => catalogue::WORKSPACE_OPENED,
+            Self::Workspace(event) => event.kind(),
             Self::Campaign(event) => event.kind(),
             Self::Source(event) => event.kind(),
             Self::Observations(_) => catalogue::OBSERVATIONS_RECORDED,

@@ -80,6 +80,7 @@ pub async fn run(options: DevArgs, config: Option<&Path>) -> anyhow::Result<Exit
         command: config.command,
         read: config.read,
         rebuild: config.projector.rebuild.into(),
+        command_api: config.links.command_api,
         results_bytes: config.results.max_bytes,
         replay_memory: config.projector.replay_memory(),
         development_key: options.api_key.expose_secret() == DEVELOPMENT_KEY,

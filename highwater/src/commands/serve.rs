@@ -65,6 +65,7 @@ pub async fn run(options: ServeArgs, config: Option<&Path>) -> anyhow::Result<Ex
         projector_limits: config.projector.limits(),
         leaderboard_every: config.projector.leaderboard_every(),
         rebuild: config.projector.rebuild.into(),
+        command_api: config.links.command_api,
         results_bytes: config.results.max_bytes,
         replay_memory: config.projector.replay_memory(),
         development_key: false,

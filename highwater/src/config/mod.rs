@@ -35,6 +35,9 @@ pub struct Config {
     pub command: HttpConfig,
     /// The listener of the read API.
     pub read: HttpConfig,
+    /// Where callers of the read API find the rest.
+    #[serde(default)]
+    pub links: LinksConfig,
     /// The cache of the read API.
     #[serde(default)]
     pub results: ResultsConfig,
@@ -113,6 +116,14 @@ impl ProjectorConfig {
         // Loading has rejected values out of bounds.
         ReplayMemory::of_mib(self.replay_memory_mb).unwrap_or_default()
     }
+}
+
+/// Where callers of the read API find the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinksConfig {
+    /// The URL of the command API, as `GET /v1/workspace` tells it.
+    pub command_api: Option<String>,
 }
 
 /// The cache of the read API.
@@ -240,6 +251,10 @@ impl Config {
         }
         if self.projector.leaderboard_every_s > 86_400 {
             return Err("`projector.leaderboard_every_s` must be from 0 to 86400".to_owned());
+        }
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if !self.links.command_api.as_ref().is_none_or(is_url) {
+            return Err("`links.command_api` must be an http or https URL".to_owned());
         }
         if self.results.max_bytes > 64 << 30 {
             return Err("`results.max_bytes` must be from 0 to 68719476736".to_owned());

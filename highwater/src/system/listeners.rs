@@ -29,6 +29,13 @@ impl BoundListener {
     pub(super) fn addr(&self) -> SocketAddr {
         self.addr
     }
+
+    /// Its URL, if callers can be expected to reach it there: not behind a proxy, nor at every address of the machine.
+    pub(super) fn url(&self, http: &HttpConfig) -> Option<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let is_known = !http.behind_proxy && !self.addr.ip().is_unspecified();
+        is_known.then(|| format!("{scheme}://{}", self.addr))
+    }
 }
 
 impl Listeners {

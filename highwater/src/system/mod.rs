@@ -74,6 +74,9 @@ pub struct SystemConfig {
     pub leaderboard_every: Option<Duration>,
     /// Who builds what this version of a projection lacks.
     pub rebuild: RebuildMode,
+    /// The URL of the command API that the read API tells its callers. If there is none, a process that serves both
+    /// tells its own.
+    pub command_api: Option<String>,
     /// The memory limit of the read API's cache, in bytes.
     pub results_bytes: usize,
     /// The memory limit of a rebuild.
@@ -98,6 +101,7 @@ impl SystemConfig {
             projector_limits: ProjectorLimits::default(),
             leaderboard_every: Some(Duration::from_mins(1)),
             rebuild: RebuildMode::Automatic,
+            command_api: None,
             results_bytes: 64 << 20,
             replay_memory: ReplayMemory::default(),
             development_key: false,
@@ -186,13 +190,15 @@ pub async fn start_with_listeners(
     let addr = |door: &Option<BoundListener>| door.as_ref().map(BoundListener::addr);
     let (command_addr, read_addr, health_addr) = (addr(&doors.command), addr(&doors.read), addr(&doors.health));
     starter.measure().await;
+    let command_api =
+        config.command_api.clone().or_else(|| doors.command.as_ref().and_then(|door| door.url(&config.command)));
     if let Some(door) = doors.command {
         starter.command_api(door, &config).await?;
     }
     let is_projector = config.roles.contains(&ProcessRole::Projector);
     let leases = if is_projector { Some(starter.projector(&config).await?) } else { None };
     if let Some(door) = doors.read {
-        starter.read_api(door, &config).await?;
+        starter.read_api(door, &config, command_api).await?;
     }
     if let Some(door) = doors.health {
         starter.health(door, &config, leases)?;
@@ -336,13 +342,18 @@ impl SystemBuilder {
         Ok(())
     }
 
-    async fn read_api(&self, door: BoundListener, config: &SystemConfig) -> Result<(), StartError> {
+    async fn read_api(
+        &self,
+        door: BoundListener,
+        config: &SystemConfig,
+        command_api: Option<String>,
+    ) -> Result<(), StartError> {
         let pool = self.pool(&config.database, DatabaseRole::Read).await?;
         let (progress, listening) = queries::Progress::start(pool.clone(), self.lifecycle.token(Stage::Core));
         self.lifecycle.spawn(Stage::Core, "reads' progress", listening);
         let authenticator = Authenticator::new(pool.clone(), self.clock.clone());
         let model = queries::ReadModel::new(pool, self.clock.clone(), progress, config.results_bytes);
-        let state = read_api::ApiState::new(model, authenticator);
+        let state = read_api::ApiState::new(model, authenticator, command_api);
         let health = health::router(readiness::of_reads(self.admin.clone(), self.meter.clone()), self.metrics()?);
         self.serve(door, "read", read_api::router(state).merge(health), &config.read);
         Ok(())

@@ -1,24 +1,34 @@
-//! `read.workspaces`: the defaults that a workspace was opened with.
+//! `read.workspaces`: the defaults that a workspace was opened with, and its calendar.
 //!
-//! One event opens a workspace, so nothing is combined.
+//! One event opens a workspace, and of its calendars the last one counts: all are of one stream. The position of the
+//! last one stands beside the checkpoint, too, where readers find it together with the head.
 
 use std::collections::BTreeMap;
 
+use domain::bucket::FiscalCalendar;
 use domain::event::Event;
-use domain::workspace::WorkspaceOpened;
+use domain::workspace::{WorkspaceEvent, WorkspaceOpened};
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::engine::{ApplyError, EventEnvelope, View, WriteError, downcast};
 
 #[derive(Debug, Default)]
-pub(super) struct Workspaces(BTreeMap<i32, WorkspaceOpened>);
+pub(super) struct Workspaces {
+    opened: BTreeMap<i32, WorkspaceOpened>,
+    /// The last calendar of each, with the position of its event.
+    calendars: BTreeMap<i32, (FiscalCalendar, i64)>,
+}
 
 impl View for Workspaces {
     fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
-            Event::Workspace(opened) => {
-                self.0.insert(recorded.workspace, opened.clone());
+            Event::Workspace(WorkspaceEvent::Opened(opened)) => {
+                self.opened.insert(recorded.workspace, opened.clone());
+            }
+            Event::Workspace(WorkspaceEvent::CalendarSet(set)) => {
+                self.calendars.insert(recorded.workspace, (set.calendar, recorded.position));
             }
             Event::Campaign(_) | Event::Source(_) | Event::Observations(_) | Event::Statements(_) | Event::Sync(_) => {}
         }
@@ -26,36 +36,71 @@ impl View for Workspaces {
     }
 
     fn merge(&mut self, later: Box<dyn View>) {
-        self.0.extend(downcast::<Self>(later).0);
+        let Self { opened, calendars } = downcast::<Self>(later);
+        self.opened.extend(opened);
+        self.calendars.extend(calendars);
     }
 
     fn pending_rows(&self) -> usize {
-        self.0.len()
+        self.opened.len() + self.calendars.len()
     }
 
     fn flush<'a>(&'a self, epoch: i32, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<(), WriteError>> {
         Box::pin(async move {
-            if self.0.is_empty() {
-                return Ok(());
-            }
-            let workspaces: Vec<i32> = self.0.keys().copied().collect();
-            let names: Vec<String> = self.0.values().map(|opened| opened.name.clone()).collect();
-            let zones: Vec<String> = self.0.values().map(|opened| opened.time_zone.to_string()).collect();
-            let currencies: Vec<String> = self.0.values().map(|opened| opened.currency.to_string()).collect();
-            sqlx::query!(
-                "INSERT INTO read.workspaces (epoch, workspace, name, time_zone, currency)
-                 SELECT $1, * FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[])
-                 ON CONFLICT (epoch, workspace) DO UPDATE
-                 SET name = excluded.name, time_zone = excluded.time_zone, currency = excluded.currency",
-                epoch,
-                &workspaces,
-                &names,
-                &zones,
-                &currencies
-            )
-            .execute(conn)
-            .await?;
-            Ok(())
+            self.insert(epoch, conn).await?;
+            self.update(epoch, conn).await
         })
+    }
+}
+
+impl Workspaces {
+    async fn insert(&self, epoch: i32, conn: &mut PgConnection) -> Result<(), WriteError> {
+        if self.opened.is_empty() {
+            return Ok(());
+        }
+        let workspaces: Vec<i32> = self.opened.keys().copied().collect();
+        let names: Vec<String> = self.opened.values().map(|opened| opened.name.clone()).collect();
+        let zones: Vec<String> = self.opened.values().map(|opened| opened.time_zone.to_string()).collect();
+        let currencies: Vec<String> = self.opened.values().map(|opened| opened.currency.to_string()).collect();
+        sqlx::query!(
+            "INSERT INTO read.workspaces (epoch, workspace, name, time_zone, currency)
+             SELECT $1, * FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[])
+             ON CONFLICT (epoch, workspace) DO UPDATE
+             SET name = excluded.name, time_zone = excluded.time_zone, currency = excluded.currency",
+            epoch,
+            &workspaces,
+            &names,
+            &zones,
+            &currencies
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+
+    /// Sets the calendars. The caller holds the checkpoints.
+    async fn update(&self, epoch: i32, conn: &mut PgConnection) -> Result<(), WriteError> {
+        for (workspace, (calendar, position)) in &self.calendars {
+            sqlx::query!(
+                "UPDATE read.workspaces SET calendar = $3, calendar_position = $4 WHERE epoch = $1 AND workspace = $2",
+                epoch,
+                workspace,
+                Json(calendar) as _,
+                position
+            )
+            .execute(&mut *conn)
+            .await?;
+            sqlx::query!(
+                "UPDATE read.checkpoints SET calendar_position = $4
+                 WHERE projection = $1 AND epoch = $2 AND workspace = $3",
+                super::CAMPAIGN_MODEL.name,
+                epoch,
+                workspace,
+                position
+            )
+            .execute(&mut *conn)
+            .await?;
+        }
+        Ok(())
     }
 }

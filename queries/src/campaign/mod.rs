@@ -185,7 +185,7 @@ pub(crate) async fn load_at_head(
     let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
     let (started, starts) = (starts_at.filter(|start| *start <= at.now), starts_at.filter(|start| *start > at.now));
     let version = Version::new(at.head.revision, last_touched, started);
-    let (epoch, WorkspaceDefaults { time_zone, currency }) = (at.head.epoch, at.defaults);
+    let (epoch, WorkspaceDefaults { time_zone, currency, .. }) = (at.head.epoch, at.defaults);
     let probe = Probe { epoch, version, validity: Validity::Until(starts), numbers: None, prepared: () };
     let campaign = row.at(at.now)?;
     let (freshness, warnings) = (None, Vec::<Warning>::new());

@@ -9,7 +9,7 @@ use sqlx::PgExecutor;
 
 use crate::CAMPAIGN_MODEL;
 use crate::database::connection::Connection;
-use crate::database::defaults::WorkspaceDefaults;
+use crate::database::defaults::{DefaultsVersion, WorkspaceDefaults};
 use crate::error::ReadError;
 use crate::status::ReadStatus;
 use crate::version::Revision;
@@ -27,6 +27,8 @@ pub struct ModelHead {
     pub revision: Revision,
     /// When retention last dropped rows from it.
     pub retained_at: Option<DateTime<Utc>>,
+    /// The position of the event that set the workspace's calendar; 0 while none has.
+    pub calendar_position: i64,
     /// When the first event that is not applied was recorded.
     pub oldest_unapplied: Option<DateTime<Utc>>,
 }
@@ -46,6 +48,7 @@ impl ModelHead {
                       coalesce(c.position, 0) AS "applied!",
                       coalesce(h.position, 0) AS "head!",
                       coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
+                      coalesce(c.calendar_position, 0) AS "calendar_position!",
                       l.retained_at AS "retained_at?",
                       CASE WHEN h.position > coalesce(c.position, 0)
                            THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied
@@ -56,7 +59,8 @@ impl ModelHead {
                                           WHERE r.projection = $1 AND r.epoch = e.epoch) AS retained_at
                                   FROM read.live_epochs e
                                   WHERE e.projection = $1 AND e.workspace = a.workspace LIMIT 1) l ON true
-               LEFT JOIN LATERAL (SELECT position, revision, revised_at FROM read.checkpoints
+               LEFT JOIN LATERAL (SELECT position, revision, revised_at, calendar_position
+                                  FROM read.checkpoints
                                   WHERE projection = $1 AND epoch = l.epoch AND workspace = a.workspace
                                   LIMIT 1) c ON true"#,
             CAMPAIGN_MODEL,
@@ -71,11 +75,17 @@ impl ModelHead {
                 head: row.head,
                 revision: Revision { count: row.revision, position: row.revised_at },
                 retained_at: row.retained_at,
+                calendar_position: row.calendar_position,
                 oldest_unapplied: row.oldest_unapplied,
             };
             (row.workspace, head)
         });
         Ok(each.collect())
+    }
+
+    /// The version of the workspace's defaults at this head.
+    pub(crate) fn defaults_version(&self) -> DefaultsVersion {
+        DefaultsVersion { epoch: self.epoch, calendar_position: self.calendar_position }
     }
 
     /// The status of a read at this head, if nothing of the workspace was ever parked.

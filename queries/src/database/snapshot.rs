@@ -3,8 +3,6 @@
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::money::Currency;
-use domain::zone::Zone;
 use sqlx::{Executor, PgExecutor};
 
 use crate::CAMPAIGN_MODEL;
@@ -42,9 +40,10 @@ pub struct Snapshot {
     plans_for_values: bool,
     /// Whether the model's first epoch is being built, so that there is nothing to read yet.
     pub is_building: bool,
+    /// The position of the event that set the workspace's calendar; 0 while none has.
+    pub calendar_position: i64,
     /// The workspace's defaults, once its first event is applied.
-    pub time_zone: Zone,
-    pub currency: Option<Currency>,
+    pub(crate) defaults: WorkspaceDefaults,
 }
 
 /// Begins a transaction whose statements all see what its first one saw, and which cannot write.
@@ -58,8 +57,7 @@ impl Snapshot {
         let mut heads = ModelHead::read(connection.statement(), &[workspace]).await?;
         let head = heads.remove(&workspace).ok_or_else(|| ReadError::corrupt("a workspace has no head"))?;
         let is_building = head.epoch == 0 && is_building(connection.statement()).await?;
-        let WorkspaceDefaults { time_zone, currency } =
-            database.defaults.of(connection.statement(), workspace, head.epoch).await?;
+        let defaults = database.defaults.of(connection.statement(), workspace, head.defaults_version()).await?;
         // Nothing was ever parked if this is 0.
         let parked = if head.revision.count > 0 {
             parked::load(connection.statement(), workspace, head.epoch).await?
@@ -80,8 +78,8 @@ impl Snapshot {
             oldest_unapplied: head.oldest_unapplied,
             plans_for_values: false,
             is_building,
-            time_zone,
-            currency,
+            calendar_position: head.calendar_position,
+            defaults,
         })
     }
 
@@ -97,7 +95,7 @@ impl Snapshot {
 
     /// The defaults of queries in it.
     pub(crate) fn query_defaults(&self) -> QueryDefaults {
-        QueryDefaults { time_zone: self.time_zone, now: self.now }
+        self.defaults.at(self.now)
     }
 
     /// The status of what is read from it, if nothing was required and so many parked parts belong to the result.

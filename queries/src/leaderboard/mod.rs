@@ -136,7 +136,7 @@ pub(crate) async fn probe(
     let is_primary = |id| board.sources.get(&id).is_none_or(|source| !source.counted_among(&measures).is_empty());
     // Events that were parked at its refresh may be applied since, but the board still lacks them.
     let is_unsettled = parked.affects_finality(&about, is_primary) || revision.position > board.position;
-    let query_grain = (Granularity::All, consistent.snapshot.time_zone);
+    let query_grain = (Granularity::All, consistent.snapshot.defaults.time_zone);
     let freshness = board.as_of.map(|as_of| {
         let parked = (|id| parked.events_of(id, &about), is_unsettled);
         let edges = [board.range.0, board.range.1];

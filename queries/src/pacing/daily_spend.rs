@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, NaiveDate, Utc, Weekday};
-use domain::bucket::{Calendar, Granularity, local_date};
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::bucket::{Calendar, FiscalCalendar, Granularity, local_date};
 use domain::measure::Measure;
 use domain::source::SourceRole;
 use domain::zone::Zone;
@@ -30,7 +30,7 @@ pub(super) struct ZoneDays {
 impl ZoneDays {
     pub(super) fn new(zone: Zone, date_from: NaiveDate, now: DateTime<Utc>) -> Result<Self, ReadError> {
         let today = local_date(now, zone);
-        let days = Calendar::cut(date_from.min(today), today, Granularity::Day, zone, Weekday::Mon)
+        let days = Calendar::cut(date_from.min(today), today, Granularity::Day, zone, FiscalCalendar::ISO)
             .map_err(ReadError::corrupt)?;
         let starts = days.cells().iter().map(|day| day.start).chain([days.end()]).collect();
         Ok(Self { dates: days.cells().iter().map(|day| day.first_date).collect(), starts })

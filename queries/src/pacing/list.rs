@@ -114,7 +114,7 @@ pub(crate) async fn probe(snapshot: &mut Snapshot) -> Result<Probe<PacingListInp
     )
     .fetch_all(snapshot.db())
     .await?;
-    let today = local_date(now, snapshot.time_zone);
+    let today = local_date(now, snapshot.defaults.time_zone);
     let earliest = today.checked_sub_days(Days::new(MAX_DAYS)).unwrap_or(today);
     let first_number = found.iter().find_map(|row| first_day(row.first_month.as_deref()?));
     let first_day = found.iter().map(|row| row.starts_on).chain(first_number).min().unwrap_or(today);
@@ -124,7 +124,7 @@ pub(crate) async fn probe(snapshot: &mut Snapshot) -> Result<Probe<PacingListInp
         let zone: Zone = row.time_zone.parse().map_err(ReadError::corrupt)?;
         zones.insert(row.time_zone, zone);
     }
-    let query = spend_query(Filter::all([]), snapshot.time_zone, (date_from, today));
+    let query = spend_query(Filter::all([]), snapshot.defaults.time_zone, (date_from, today));
     let mut shared = SnapshotLookups::load(snapshot).await?;
     let mut probe = prepare(snapshot, &mut shared, &query).await?.into_probe(snapshot);
     let midnights = |instant: fn(NaiveDate, Zone) -> DateTime<Utc>| {

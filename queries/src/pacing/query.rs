@@ -7,6 +7,7 @@ use domain::bucket::Granularity;
 use domain::measure::Measure;
 use domain::zone::Zone;
 
+use crate::report::calendar::QueryCalendar;
 use crate::report::filter::Filter;
 use crate::report::query::{DataState, Fill, MeasureColumn, RatioBasis, ReportQuery};
 
@@ -24,7 +25,7 @@ pub(super) fn spend_query(
         date_from,
         date_to,
         granularity: Granularity::Day,
-        week_start: None,
+        calendar: QueryCalendar::default(),
         time_zone,
         group_by: BTreeSet::new(),
         filters,

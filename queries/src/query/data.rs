@@ -11,6 +11,7 @@ use crate::leaderboard::Leaderboard;
 use crate::pacing::{CampaignPacing, PacingBody};
 use crate::report::ReportData;
 use crate::result::TypedResult;
+use crate::workspace::WorkspaceBody;
 
 /// The result of a query.
 pub type QueryResult = TypedResult<Data>;
@@ -27,6 +28,7 @@ pub enum Data {
     Report(Box<ReportData>),
     Dashboard(BTreeMap<String, ReportResult>),
     Leaderboard(Leaderboard),
+    Workspace(WorkspaceBody),
 }
 
 impl Data {
@@ -48,6 +50,7 @@ impl Data {
                 reports.iter().map(each).sum()
             }
             Self::Leaderboard(leaderboard) => leaderboard.weight(),
+            Self::Workspace(workspace) => workspace.weight(),
         }
     }
 }

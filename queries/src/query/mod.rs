@@ -22,7 +22,8 @@ use crate::parked::ResourceScope;
 use crate::report::query::ReportQuery;
 use crate::report::{self, Report};
 use crate::resolved::Resolved;
-use crate::{activity, campaign, corrections, dashboard, leaderboard, pacing};
+use crate::workspace::WorkspaceQuery;
+use crate::{activity, campaign, corrections, dashboard, leaderboard, pacing, workspace};
 
 pub use data::{Data, QueryResult};
 pub(crate) use steps::{Prepared, load, probe};
@@ -39,6 +40,7 @@ pub enum Query {
     Report(Box<Report>),
     Dashboard(DashboardRequest),
     Leaderboard(LeaderboardRequest),
+    Workspace(WorkspaceQuery),
 }
 
 /// A query in its canonical form: two with the same meaning are equal.
@@ -57,6 +59,7 @@ pub enum CanonicalQuery {
     },
     Dashboard(DashboardQuery),
     Leaderboard(LeaderboardQuery),
+    Workspace(WorkspaceQuery),
 }
 
 /// A canonical query with its page and its hash.
@@ -73,6 +76,7 @@ impl Query {
             Self::Report(_) => report::MODEL,
             Self::Dashboard(_) => dashboard::MODEL,
             Self::Leaderboard(_) => leaderboard::MODEL,
+            Self::Workspace(_) => workspace::MODEL,
         }
     }
 
@@ -84,7 +88,7 @@ impl Query {
     /// What the result is about, as far as the request shows it.
     pub fn scope(&self) -> ResourceScope {
         match self {
-            Self::Campaigns(_) => ResourceScope::campaigns([]),
+            Self::Campaigns(_) | Self::Workspace(_) => ResourceScope::campaigns([]),
             Self::Campaign { id } => ResourceScope::campaigns([*id]),
             Self::Activity(ActivityRequest { id, .. })
             | Self::Corrections(CorrectionsRequest { id, .. })
@@ -125,6 +129,7 @@ impl Query {
                 let (query, paging) = request.canonical()?;
                 (CanonicalQuery::Leaderboard(query), Some(paging))
             }
+            Self::Workspace(query) => (CanonicalQuery::Workspace(query.clone()), None),
         };
         ResolvedQuery::new(self.model(), access, query, paging)
     }
@@ -151,6 +156,7 @@ impl Serialize for CanonicalQuery {
             Self::Report { query, .. } => query.serialize(serializer),
             Self::Dashboard(query) => query.serialize(serializer),
             Self::Leaderboard(query) => query.serialize(serializer),
+            Self::Workspace(query) => query.serialize(serializer),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::consistency::ConsistentSnapshot;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
 use crate::probe::Probe;
-use crate::{activity, campaign, campaigns, corrections, dashboard, leaderboard, pacing, report};
+use crate::{activity, campaign, campaigns, corrections, dashboard, leaderboard, pacing, report, workspace};
 
 /// What a probe has loaded for the computation of the result, by the kind of the query.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) enum Prepared {
     Report(Box<report::ReportContext>),
     Dashboard(dashboard::DashboardContexts),
     Leaderboard(Box<leaderboard::LeaderboardInputs>),
+    Workspace,
 }
 
 /// Computes the version of a result in a snapshot, and how long it holds. `None`: the resource does not exist.
@@ -55,6 +56,7 @@ pub(crate) async fn probe(
             let found = leaderboard::probe(consistent, query).await?;
             Some(found.map(|inputs| Prepared::Leaderboard(Box::new(inputs))))
         }
+        CanonicalQuery::Workspace(_) => workspace::probe(snapshot).map(|probe| probe.map(|()| Prepared::Workspace)),
     })
 }
 
@@ -96,6 +98,9 @@ pub(crate) async fn load(
         (CanonicalQuery::Leaderboard(query), Prepared::Leaderboard(inputs)) => {
             leaderboard::load(snapshot, query, page()?, version, *inputs).await?.map(Data::Leaderboard)
         }
+        (CanonicalQuery::Workspace(query), Prepared::Workspace) => {
+            workspace::load(snapshot, query, version)?.map(Data::Workspace)
+        }
         // Each variant by name, so that one without a `load` above does not compile.
         (
             CanonicalQuery::Campaigns(_)
@@ -106,7 +111,8 @@ pub(crate) async fn load(
             | CanonicalQuery::PacingList(_)
             | CanonicalQuery::Report { .. }
             | CanonicalQuery::Dashboard(_)
-            | CanonicalQuery::Leaderboard(_),
+            | CanonicalQuery::Leaderboard(_)
+            | CanonicalQuery::Workspace(_),
             _,
         ) => return Err(ReadError::corrupt("the probe is of another kind of query")),
     })

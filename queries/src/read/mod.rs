@@ -16,7 +16,7 @@ use self::encoded::EncodedResult;
 use crate::access::Access;
 use crate::campaign;
 use crate::consistency::{ConsistencyRequirement, ConsistentSnapshot};
-use crate::database::defaults::{QueryDefaults, WorkspaceDefaults};
+use crate::database::defaults::WorkspaceDefaults;
 use crate::database::model_head::{HeadContext, ModelHead};
 use crate::error::ReadError;
 use crate::probe::{Probe, Validity};
@@ -86,9 +86,9 @@ impl ReadModel {
             // The caller waits for the projection, or something was parked: then each read takes its own snapshot.
             return Box::pin(self.read_snapshot(request, None, trace)).await;
         };
-        let defaults = self.database.defaults.of(&self.database.pool, request.access.workspace, head.epoch).await?;
-        let defaults_at = QueryDefaults { time_zone: defaults.time_zone, now: self.database.clock.now() };
-        let query = request.query.resolve(request.access, defaults_at)?;
+        let (workspace, version) = (request.access.workspace, head.defaults_version());
+        let defaults = self.database.defaults.of(&self.database.pool, workspace, version).await?;
+        let query = request.query.resolve(request.access, defaults.at(self.database.clock.now()))?;
         let key = Key::new(request.access, &query);
         if let Some((cached, status)) = self.cached(request, &key, head, &trace) {
             return Ok(self.answer(query, key, cached, status, ReadTrace { status: CacheStatus::Hit, ..trace }));

@@ -45,6 +45,7 @@ pub struct ReportData {
 pub struct ReportColumns {
     rows: usize,
     buckets: Vec<u32>,
+    is_partial: Vec<bool>,
     channels: Vec<u32>,
     sources: Vec<u32>,
     campaigns: Vec<u32>,
@@ -213,6 +214,7 @@ impl<'a> DataBuilder<'a> {
         let value = key.dimension_value.as_ref().map(|value| self.names.values.intern(value.text().map(str::to_owned)));
         let differs = has_sources || key.source.is_some();
         columns.buckets.push(self.bucket(row_context.cells, key.cell));
+        columns.is_partial.push(row_context.cells.get(key.cell).is_some_and(|cell| cell.is_partial));
         columns.channels.push(channel.unwrap_or(NONE));
         columns.sources.push(source.unwrap_or(NONE));
         columns.campaigns.push(campaign.unwrap_or(NONE));
@@ -320,6 +322,7 @@ impl ReportData {
             campaign: campaign.and_then(|(_, name)| name.as_deref()),
             dimension: ReportRow::dimension(self.dimension.zip(names.values.at(&columns.values, row))),
             bucket: names.buckets.at(&columns.buckets, row).map(String::as_str),
+            partial: columns.is_partial.get(row).copied().unwrap_or(false),
             measures: ReportRow::measures(&self.measures, values),
             by_currency: columns.by_currency.get(&row).unwrap_or(&NO_CURRENCIES),
             compared: columns.compared.as_ref().map(|compared| self.compared_view(compared, row, values)),

@@ -63,7 +63,8 @@ pub(crate) fn canonical(
     data_state: DataState,
     defaults: QueryDefaults,
 ) -> Result<(ReportQuery, Paging), ReadError> {
-    let defaults = RequestDefaults { time_zone: defaults.time_zone, granularity, now: defaults.now };
+    let QueryDefaults { time_zone, calendar, now } = defaults;
+    let defaults = RequestDefaults { time_zone, calendar, granularity, now };
     let (query, paging) = request.canonical(defaults, data_state).map_err(ReadError::Query)?;
     let dimensions = query.dimensions();
     if dimensions.len() > 1 {

@@ -10,6 +10,7 @@
 //! 6. [`data`] keeps the page as columns, and [`row`] views them row by row.
 
 mod aggregate; // sums from the tables
+pub mod calendar; // the calendar of a query
 mod compare; // rows compared with those of another range
 mod context; // what is known before sums are computed
 pub(crate) mod coverage; // which numbers ratios are computed from

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc, Weekday};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use domain::bucket::{Bucket, Calendar, CalendarError, Grain, Granularity, MAX_CELLS, ReportBucket, is_in_range};
 use domain::measure::Measure;
 
@@ -120,9 +120,12 @@ fn grains(granularity: Granularity) -> (Vec<Grain>, Vec<Grain>) {
     match granularity {
         Granularity::QuarterHour => (vec![Grain::QuarterHour], vec![Grain::Hour, Grain::Day]),
         Granularity::Hour => (vec![Grain::QuarterHour, Grain::Hour], vec![Grain::Day]),
-        Granularity::Day | Granularity::Week | Granularity::Month | Granularity::All => {
-            (vec![Grain::QuarterHour, Grain::Hour], Vec::new())
-        }
+        Granularity::Day
+        | Granularity::Week
+        | Granularity::Month
+        | Granularity::Quarter
+        | Granularity::Year
+        | Granularity::All => (vec![Grain::QuarterHour, Grain::Hour], Vec::new()),
     }
 }
 
@@ -157,7 +160,7 @@ fn cut(
     (date_from, date_to): (NaiveDate, NaiveDate),
     granularity: Granularity,
 ) -> Result<Calendar, CalendarError> {
-    Calendar::cut(date_from, date_to, granularity, query.time_zone, query.week_start.unwrap_or(Weekday::Mon))
+    Calendar::cut(date_from, date_to, granularity, query.time_zone, query.calendar.fiscal)
 }
 
 /// The ends of the days; none if no date corresponds to any.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{NaiveDate, Weekday};
+use chrono::NaiveDate;
 use domain::bucket::Granularity;
 use domain::measure::{DERIVED, DerivedMeasure, Measure, Side, Unit};
 use domain::observation::Dimension;
@@ -13,6 +13,7 @@ use domain::zone::Zone;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use super::calendar::QueryCalendar;
 use super::filter::Filter;
 
 /// A report's canonical query. Paging is not part of it: a cursor stays valid whatever the size of the pages.
@@ -23,9 +24,8 @@ pub struct ReportQuery {
     pub date_to: NaiveDate,
     #[serde(serialize_with = "granularity")]
     pub granularity: Granularity,
-    /// The first day of a week, if the granularity is a week.
-    #[serde(serialize_with = "weekday", skip_serializing_if = "Option::is_none")]
-    pub week_start: Option<Weekday>,
+    #[serde(flatten)]
+    pub calendar: QueryCalendar,
     pub time_zone: Zone,
     pub group_by: BTreeSet<GroupKey>,
     pub filters: Filter,
@@ -344,22 +344,4 @@ impl Serialize for Order {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn granularity<S: Serializer>(granularity: &Granularity, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(granularity.name())
-}
-
-#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn weekday<S: Serializer>(weekday: &Option<Weekday>, serializer: S) -> Result<S::Ok, S::Error> {
-    weekday.map(weekday_name).serialize(serializer)
-}
-
-/// A weekday as it is written in requests and answers.
-pub fn weekday_name(weekday: Weekday) -> &'static str {
-    match weekday {
-        Weekday::Mon => "monday",
-        Weekday::Tue => "tuesday",
-        Weekday::Wed => "wednesday",
-        Weekday::Thu => "thursday",
-        Weekday::Fri => "friday",
-        Weekday::Sat => "saturday",
-        Weekday::Sun => "sunday",
-    }
 }

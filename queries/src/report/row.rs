@@ -50,6 +50,10 @@ pub struct ReportRow<'a> {
     /// range is one bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<&'a str>,
+    /// True when the bucket holds only a part of its week, month, quarter or year, because the range begins or ends
+    /// inside it; otherwise left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// With `group_by` a dimension, a member of its name: what the observations say, `(other)` for the values beyond
     /// those that are kept, null for numbers that name none, as totals of pull sources never do.
     ///

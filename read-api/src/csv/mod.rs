@@ -64,7 +64,10 @@ impl CsvEncoder {
                 let value = number("value", query.measure.unit());
                 names(&["rank", "campaign_id", "campaign"]).into_iter().chain(value).collect()
             }
-            CanonicalQuery::Campaign(_) | CanonicalQuery::Pacing(_) | CanonicalQuery::Dashboard(_) => {
+            CanonicalQuery::Campaign(_)
+            | CanonicalQuery::Pacing(_)
+            | CanonicalQuery::Dashboard(_)
+            | CanonicalQuery::Workspace(_) => {
                 return Err(ApiError::internal("it has no rows"));
             }
         };
@@ -94,7 +97,8 @@ impl CsvEncoder {
                 | Data::Pacing(_)
                 | Data::Report(_)
                 | Data::Dashboard(_)
-                | Data::Leaderboard(_),
+                | Data::Leaderboard(_)
+                | Data::Workspace(_),
                 _,
             ) => Err(ApiError::internal("it has no rows of this query")),
         }

@@ -15,6 +15,9 @@ pub(super) fn columns(query: &ReportQuery) -> Vec<String> {
     if query.granularity != Granularity::All {
         columns.push("bucket".to_owned());
     }
+    if query.granularity.unit().is_some() {
+        columns.push("partial".to_owned());
+    }
     columns.extend(query.measures.iter().flat_map(|measure| number(measure.name(), measure.unit())));
     if has_money(query) {
         columns.push("by_currency".to_owned());
@@ -41,6 +44,9 @@ pub(super) fn write(lines: &mut Lines, query: &ReportQuery, row: &ReportRow<'_>)
     }
     if query.granularity != Granularity::All {
         lines.optional(row.bucket)?;
+    }
+    if query.granularity.unit().is_some() {
+        lines.text(if row.partial { "true" } else { "" })?;
     }
     for (measure, value) in query.measures.iter().zip(row.measures.values()) {
         lines.value(*value, measure.unit())?;

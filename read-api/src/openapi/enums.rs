@@ -4,8 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Weekday;
-use domain::bucket::{Grain, Granularity};
+use domain::bucket::{Grain, Granularity, MONTHS, RetailWeeks, WEEKDAYS, month_name, weekday_name};
 use domain::campaign::{BudgetPeriod, CampaignStatus};
 use domain::freshness::{Finality, SourceStatus};
 use domain::measure::Unit;
@@ -13,7 +12,8 @@ use domain::observation::{Dimension, ObservationType};
 use domain::source::{SourceKind, SourceRole};
 use queries::campaigns::{FIELDS as CAMPAIGN_FIELDS, orders as campaign_orders};
 use queries::pacing::PaceSort;
-use queries::report::query::{DataState, GroupKey, weekday_name};
+use queries::report::calendar::NO_RETAIL_WEEKS;
+use queries::report::query::{DataState, GroupKey};
 use serde_json::Value;
 use utoipa::openapi::path::{Parameter, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{
@@ -77,7 +77,10 @@ fn members() -> Vec<Member> {
     let beside = |name, beside, values| Member { name, beside: Some(beside), values };
     vec![
         any("granularity", Granularity::ALL.map(Granularity::name).into()),
-        any("week_start", weekdays().into()),
+        any("week_start", WEEKDAYS.map(weekday_name).into()),
+        any("year_start", MONTHS.map(month_name).into()),
+        beside("retail_weeks", "granularity", retail_weeks().collect()),
+        any("retail_weeks", RetailWeeks::ALL.map(RetailWeeks::name).into()),
         any("fill", FILLS.into()),
         any("ratios", RATIOS.into()),
         any("data_state", data_states().into()),
@@ -106,7 +109,9 @@ fn taken() -> Vec<ParameterValues> {
     let groups: Vec<_> = groups().filter(|name| *name != GroupKey::Campaign.name()).collect();
     vec![
         one("granularity", &Granularity::ALL.map(Granularity::name)),
-        one("week_start", &weekdays()),
+        one("week_start", &WEEKDAYS.map(weekday_name)),
+        one("year_start", &MONTHS.map(month_name)),
+        one("retail_weeks", &retail_weeks().collect::<Vec<_>>()),
         one("fill", &FILLS),
         one("ratios", &RATIOS),
         one("data_state", &data_states()),
@@ -129,9 +134,9 @@ fn data_states() -> [&'static str; 2] {
     [DataState::All, DataState::Final].map(DataState::name)
 }
 
-fn weekdays() -> [&'static str; 7] {
-    use Weekday::{Fri, Mon, Sat, Sun, Thu, Tue, Wed};
-    [Mon, Tue, Wed, Thu, Fri, Sat, Sun].map(weekday_name)
+/// The retail weeks that a query takes.
+fn retail_weeks() -> impl Iterator<Item = &'static str> {
+    RetailWeeks::ALL.into_iter().map(RetailWeeks::name).chain([NO_RETAIL_WEEKS])
 }
 
 fn source_statuses() -> [&'static str; 5] {

@@ -78,6 +78,7 @@ const EXAMPLES: &[Example] = examples! {
     "get_leaderboard" CSV "get_leaderboard.csv";
     "get_freshness" JSON "get_freshness.json";
     "list_measures" JSON "list_measures.json";
+    "get_workspace" JSON "get_workspace.json";
 };
 
 /// The router and its description.

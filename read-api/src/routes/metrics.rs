@@ -27,11 +27,18 @@ params! {
         /// The last local day, inclusive. Default: today.
         #[param(example = "2026-11-30")]
         date_to: Option<String>,
-        /// `15m`, `hour`, `day` (the default), `week`, `month` or `all`.
+        /// `15m`, `hour`, `day` (the default), `week`, `month`, `quarter`, `year` or `all`.
         granularity: Option<String>,
-        /// With `granularity` `week`: the day on which weeks begin, `monday` (the default) to `sunday`.
+        /// The day on which weeks begin, `monday` to `sunday`. Default: the workspace's.
         #[param(example = "sunday")]
         week_start: Option<String>,
+        /// The month with which years begin, and quarters with every third one. Default: the workspace's.
+        #[param(example = "april")]
+        year_start: Option<String>,
+        /// The three months of a quarter in weeks, or `none` for months of the Gregorian calendar. Default: the
+        /// workspace's.
+        #[param(example = "4-5-4")]
+        retail_weeks: Option<String>,
         /// The IANA time zone of the days. Default: the workspace's.
         time_zone: Option<String>,
         /// Any of `channel` and `source`, and one dimension of observations: `ad`, `creative`, `placement`, `country`,
@@ -103,6 +110,8 @@ fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
         limit: params.limit,
         cursor: params.cursor.clone(),
         week_start: params.week_start.clone(),
+        year_start: params.year_start.clone(),
+        retail_weeks: params.retail_weeks.clone(),
         compare_to: params.compare_to.as_deref().map(CompareRequest::of_text),
         fill: params.fill.clone(),
         ratios: params.ratios.clone(),

@@ -12,6 +12,7 @@ mod metrics; // the numbers of one campaign
 mod pacing; // pacing of one campaign
 mod post_or_get; // reports by POST or by GET
 mod reports; // reports over many campaigns
+mod workspace; // the defaults of the workspace
 
 use http_edge::query::CommaList;
 use queries::report::query::{DataState, UnknownDataState};
@@ -37,6 +38,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(leaderboard::list))
         .routes(routes!(freshness::show))
         .routes(routes!(measures::list))
+        .routes(routes!(workspace::show))
 }
 
 /// The parameters of a route without any: each one is rejected.

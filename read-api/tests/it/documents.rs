@@ -77,14 +77,16 @@ async fn accepts_every_documented_value(options: PgPoolOptions, connect: PgConne
         "group_by",
         "on_timeout",
         "ratios",
+        "retail_weeks",
         "sort",
         "status",
         "week_start",
+        "year_start",
     ];
     assert_eq!(listing, BTreeSet::from(closed));
 
     let request = &document["components"]["schemas"]["ReportRequest"]["properties"];
-    for member in ["granularity", "fill", "ratios", "week_start"] {
+    for member in ["granularity", "fill", "ratios", "week_start", "year_start", "retail_weeks"] {
         let values = request[member]["enum"].as_array().unwrap();
         assert!(values.len() >= 2, "{values:?}");
         for value in values {
@@ -114,6 +116,7 @@ async fn documents_values_of_members(options: PgPoolOptions, connect: PgConnectO
         ("SourceStatusBody", "grain", &json!(["15m", "hour", "day", null])),
         ("Budget", "per", &json!(["total", "day"])),
         ("MeasureEntry", "unit", &json!(["count", "credit", "money", "ratio"])),
+        ("Calendar", "retail_weeks", &json!(["4-4-5", "4-5-4", "5-4-4", null])),
     ] {
         assert_eq!(&schemas[schema]["properties"][member]["enum"], values, "{schema}.{member}");
     }

@@ -35,6 +35,9 @@ async fn rejects_invalid_parameters_by_name(options: PgPoolOptions, connect: PgC
         (&metrics, "date_from=1970-01-01&date_to=2199-12-31&granularity=all", "date_to"),
         (&metrics, "date_from=2025-01-01&date_to=2026-11-01&granularity=15m", "granularity"),
         (&metrics, "granularity=fortnight", "granularity"),
+        (&metrics, "week_start=sun", "week_start"),
+        (&metrics, "year_start=13", "year_start"),
+        (&metrics, "retail_weeks=4-4-4", "retail_weeks"),
         (&metrics, "measures=clicks,clocks", "measures[1]"),
         (&metrics, "measures=", "measures[0]"),
         (&metrics, "group_by=weather", "group_by[0]"),
@@ -63,6 +66,7 @@ async fn rejects_invalid_parameters_by_name(options: PgPoolOptions, connect: PgC
         ("/v1/campaigns", "page=2", "page"),
         ("/v1/freshness", "verbose=1", "verbose"),
         ("/v1/measures", "verbose=1", "verbose"),
+        ("/v1/workspace", "verbose=1", "verbose"),
         ("/v1/reports", "", "query"),
         ("/v1/reports", "query=***", "query"),
         ("/v1/reports", "query=eyI", "query"),
@@ -173,7 +177,8 @@ async fn document_describes_every_route(options: PgPoolOptions, connect: PgConne
             "/v1/leaderboard",
             "/v1/measures",
             "/v1/pacing",
-            "/v1/reports"
+            "/v1/reports",
+            "/v1/workspace"
         ]
     );
     assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], json!("bearer"));

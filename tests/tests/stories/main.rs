@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod bad_input;
+mod calendars;
 mod conditional_reads;
 mod corrections;
 mod described;

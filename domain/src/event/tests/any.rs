@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::schemas::committed;
-use crate::bucket::{Bucket, FIRST_DATE, Grain};
+use crate::bucket::{Bucket, FIRST_DATE, FiscalCalendar, Grain, MONTHS, RetailWeeks, WEEKDAYS};
 use crate::campaign::{Budget, BudgetPeriod, CampaignEvent, CampaignState, ExternalId};
 use crate::catalogue::EventType;
 use crate::channel::Channel;
@@ -20,7 +20,7 @@ use crate::observation::{Correction, Observation, ObservationType, ObservationsR
 use crate::source::{Horizon, Horizons, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use crate::statement::{Statement, StatementsRecorded};
 use crate::sync::{Coverage, FinalThrough, SyncEvent};
-use crate::workspace::WorkspaceOpened;
+use crate::workspace::{WorkspaceCalendarSet, WorkspaceEvent, WorkspaceOpened};
 use crate::zone::Zone;
 
 fn one_of<T: Clone + std::fmt::Debug + 'static>(values: &[T]) -> impl Strategy<Value = T> + use<T> {
@@ -275,11 +275,18 @@ fn of_a_run() -> impl Strategy<Value = SyncEvent> {
     )
 }
 
+fn calendar() -> impl Strategy<Value = FiscalCalendar> {
+    (one_of(&WEEKDAYS), one_of(&MONTHS), prop::option::of(one_of(&RetailWeeks::ALL)))
+        .prop_map(|(week_start, year_start, retail_weeks)| FiscalCalendar { week_start, year_start, retail_weeks })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let opened = (any::<String>(), zone(), currency())
-        .prop_map(|(name, time_zone, currency)| Event::Workspace(WorkspaceOpened { name, time_zone, currency }));
+        .prop_map(|(name, time_zone, currency)| WorkspaceEvent::Opened(WorkspaceOpened { name, time_zone, currency }));
+    let calendar_set = (calendar(), instant())
+        .prop_map(|(calendar, at)| WorkspaceEvent::CalendarSet(WorkspaceCalendarSet { calendar, at }));
     prop_oneof![
-        1 => opened,
+        1 => prop_oneof![opened, calendar_set].prop_map(Event::Workspace),
         8 => of_a_campaign().prop_map(Event::Campaign),
         4 => of_a_source().prop_map(Event::Source),
         4 => observed().prop_map(Event::Observations),

@@ -18,7 +18,7 @@ use crate::observation::ObservationsRecorded;
 use crate::source::SourceEvent;
 use crate::statement::StatementsRecorded;
 use crate::sync::SyncEvent;
-use crate::workspace::WorkspaceOpened;
+use crate::workspace::{WorkspaceCalendarSet, WorkspaceOpened};
 use crate::{campaign, observation, source, statement, sync, workspace};
 
 /// A folder of this crate.
@@ -50,7 +50,8 @@ fn file(event_type: &EventType, version: usize) -> String {
 /// The schema of the version that the code writes.
 fn current(event_type: &EventType) -> Value {
     let mut schema = match event_type.stream_type {
-        workspace::STREAM_TYPE => whole::<WorkspaceOpened>(),
+        workspace::STREAM_TYPE if event_type.name == catalogue::WORKSPACE_OPENED.name => whole::<WorkspaceOpened>(),
+        workspace::STREAM_TYPE => whole::<WorkspaceCalendarSet>(),
         campaign::STREAM_TYPE => one_of::<CampaignEvent>(event_type.name),
         source::STREAM_TYPE => one_of::<SourceEvent>(event_type.name),
         observation::STREAM_TYPE => whole::<ObservationsRecorded>(),

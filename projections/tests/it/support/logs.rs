@@ -15,7 +15,7 @@ use domain::observation::{Correction, Observation, ObservationType, Observations
 use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::{FinalThrough, SyncEvent};
-use domain::workspace::{self, WorkspaceOpened};
+use domain::workspace::{self, WorkspaceEvent, WorkspaceOpened};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
@@ -244,7 +244,7 @@ pub(crate) fn opened() -> TestEvent {
 /// A workspace with this time zone.
 pub(crate) fn opened_in(zone: &str) -> TestEvent {
     let event = WorkspaceOpened { name: "Acme".into(), time_zone: zone.parse().unwrap(), currency: eur() };
-    TestEvent { stream: Uuid::nil(), event: Event::Workspace(event) }
+    TestEvent { stream: Uuid::nil(), event: Event::Workspace(WorkspaceEvent::Opened(event)) }
 }
 
 pub(crate) fn created(id: CampaignId) -> TestEvent {

@@ -38,6 +38,7 @@ fn head() -> ModelHead {
         head: 1206,
         revision: Revision::default(),
         retained_at: None,
+        calendar_position: 0,
         oldest_unapplied: None,
     }
 }

@@ -5,7 +5,7 @@ mod read; // its fields, one by one
 use std::fmt;
 
 use chrono::{DateTime, Days, Utc};
-use domain::bucket::{FIRST_DATE, Granularity, local_date};
+use domain::bucket::{FIRST_DATE, FiscalCalendar, Granularity, local_date};
 use domain::zone::Zone;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::calendar::QueryCalendar;
 use super::filter::Filter;
 use super::filter::request::FilterRequest;
 use super::query::{DataState, ReportQuery};
@@ -44,14 +45,24 @@ pub struct ReportRequest {
     #[schema(example = "2026-11-30")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_to: Option<String>,
-    /// `15m`, `hour`, `day`, `week`, `month`, or `all` (the default) for one bucket over the range.
+    /// `15m`, `hour`, `day`, `week`, `month`, `quarter`, `year`, or `all` (the default) for one bucket over the range.
     #[schema(example = "day")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granularity: Option<String>,
-    /// With `granularity` `week`: the day on which weeks begin, `monday` (the default, as in ISO 8601) to `sunday`.
+    /// The day on which weeks begin, `monday` to `sunday`. Default: the workspace's.
     #[schema(example = "sunday")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub week_start: Option<String>,
+    /// The month with which years begin, and quarters with every third one: `january` to `december`. Default: the
+    /// workspace's.
+    #[schema(example = "april")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub year_start: Option<String>,
+    /// The three months of a quarter in weeks: `4-4-5`, `4-5-4` or `5-4-4`; or `none`, for months of the Gregorian
+    /// calendar. Default: the workspace's.
+    #[schema(example = "4-5-4")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retail_weeks: Option<String>,
     /// The IANA time zone of the days. Default: the workspace's.
     #[schema(example = "Europe/Berlin")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,6 +183,7 @@ impl<'de> Deserialize<'de> for CompareRequest {
 #[derive(Debug, Clone, Copy)]
 pub struct RequestDefaults {
     pub time_zone: Zone,
+    pub calendar: FiscalCalendar,
     pub granularity: Granularity,
     pub now: DateTime<Utc>,
 }
@@ -202,7 +214,7 @@ impl ReportRequest {
         let compares = self.compare_to.is_some();
         let order_by = fields.order_by(self.order_by.as_deref().unwrap_or_default(), &measures, &group_by, compares);
         let filters = self.filters.as_ref().map_or_else(Filter::default, |filters| filters.read(&mut fields));
-        let week_start = fields.week_start(self.week_start.as_deref());
+        let fiscal = self.fiscal(&mut fields, defaults.calendar);
         let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
         let fill = fields.fill(self.fill.as_deref());
         let ratios = fields.ratios(self.ratios.as_deref());
@@ -214,7 +226,7 @@ impl ReportRequest {
             date_from,
             date_to,
             granularity,
-            week_start: (granularity == Granularity::Week).then_some(week_start),
+            calendar: QueryCalendar::new(fiscal, granularity.unit()),
             time_zone,
             group_by,
             filters,
@@ -227,5 +239,14 @@ impl ReportRequest {
             subtotals,
         };
         fields.finish((query, paging))
+    }
+
+    /// The workspace's calendar, with what the request says otherwise.
+    fn fiscal(&self, fields: &mut FieldErrors, default: FiscalCalendar) -> FiscalCalendar {
+        FiscalCalendar {
+            week_start: fields.week_start(self.week_start.as_deref()).unwrap_or(default.week_start),
+            year_start: fields.year_start(self.year_start.as_deref()).unwrap_or(default.year_start),
+            retail_weeks: fields.retail_weeks(self.retail_weeks.as_deref()).unwrap_or(default.retail_weeks),
+        }
     }
 }

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{NaiveDate, Weekday};
-use domain::bucket::{Granularity, is_in_range};
+use chrono::{Month, NaiveDate, Weekday};
+use domain::bucket::{Granularity, MONTHS, RetailWeeks, WEEKDAYS, is_in_range, month_name, weekday_name};
 use domain::observation::Dimension;
 
 use super::CompareRequest;
 use crate::fields::FieldErrors;
-use crate::report::query::{
-    CompareTo, Fill, GroupKey, MeasureColumn, Order, OrderBy, RatioBasis, SubtotalKey, weekday_name,
-};
+use crate::report::calendar::NO_RETAIL_WEEKS;
+use crate::report::query::{CompareTo, Fill, GroupKey, MeasureColumn, Order, OrderBy, RatioBasis, SubtotalKey};
 
 /// The default measures of a report.
 const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "spend", "revenue"];
@@ -85,13 +84,36 @@ impl FieldErrors {
         orders
     }
 
-    pub(super) fn week_start(&mut self, name: Option<&str>) -> Weekday {
-        let Some(name) = name else { return Weekday::Mon };
-        let mut days = std::iter::successors(Some(Weekday::Mon), |day| Some(day.succ())).take(7);
-        days.find(|day| weekday_name(*day) == name).unwrap_or_else(|| {
+    pub(super) fn week_start(&mut self, name: Option<&str>) -> Option<Weekday> {
+        let name = name?;
+        let found = WEEKDAYS.into_iter().find(|day| weekday_name(*day) == name);
+        if found.is_none() {
             self.push("week_start", "is none of monday, tuesday, wednesday, thursday, friday, saturday and sunday");
-            Weekday::Mon
-        })
+        }
+        found
+    }
+
+    pub(super) fn year_start(&mut self, name: Option<&str>) -> Option<Month> {
+        let name = name?;
+        let found = MONTHS.into_iter().find(|month| month_name(*month) == name);
+        if found.is_none() {
+            self.push("year_start", "is not a month such as january or april");
+        }
+        found
+    }
+
+    /// `Some(None)`: months are not made of weeks.
+    #[expect(clippy::option_option, reason = "the request may leave it open, or say that there are none")]
+    pub(super) fn retail_weeks(&mut self, name: Option<&str>) -> Option<Option<RetailWeeks>> {
+        let name = name?;
+        if name == NO_RETAIL_WEEKS {
+            return Some(None);
+        }
+        let found = name.parse().ok();
+        if found.is_none() {
+            self.push("retail_weeks", "is none of 4-4-5, 4-5-4, 5-4-4 and none");
+        }
+        found.map(Some)
     }
 
     pub(super) fn compare_to(&mut self, request: &CompareRequest) -> Option<CompareTo> {

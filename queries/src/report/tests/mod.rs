@@ -35,6 +35,7 @@ fn at(text: &str) -> DateTime<Utc> {
 fn defaults() -> RequestDefaults {
     RequestDefaults {
         time_zone: "Europe/Berlin".parse().unwrap(),
+        calendar: domain::bucket::FiscalCalendar::ISO,
         granularity: domain::bucket::Granularity::All,
         now: at("2026-11-22T12:00:00Z"),
     }

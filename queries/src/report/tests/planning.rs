@@ -60,7 +60,9 @@ fn grain_fits_cells_that_are_not_finer() {
     };
     assert_eq!(fits("15m"), (vec![Grain::QuarterHour], vec![Grain::Hour, Grain::Day], 0));
     assert_eq!(fits("hour"), (vec![Grain::QuarterHour, Grain::Hour], vec![Grain::Day], 0));
-    assert_eq!(fits("month"), (vec![Grain::QuarterHour, Grain::Hour], vec![], 2));
+    for granularity in ["day", "week", "month", "quarter", "year", "all"] {
+        assert_eq!(fits(granularity), (vec![Grain::QuarterHour, Grain::Hour], vec![], 2), "{granularity}");
+    }
 }
 
 fn rollup(from: &str, to: &str, granularity: &str, zone: &str, limits: &EpochLimits) -> RollupChoice {
@@ -71,7 +73,7 @@ fn rollup(from: &str, to: &str, granularity: &str, zone: &str, limits: &EpochLim
 #[test]
 fn chooses_the_coarsest_rollup_that_fits() {
     let grain = |from, to, granularity, zone| rollup(from, to, granularity, zone, &EpochLimits::default()).grain;
-    for granularity in ["day", "week", "month", "all"] {
+    for granularity in ["day", "week", "month", "quarter", "year", "all"] {
         assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "UTC"), Grain::Day, "{granularity}");
         // With and without a clock change in the range.
         assert_eq!(grain("2026-03-01", "2026-04-02", granularity, "America/New_York"), Grain::Hour, "{granularity}");

@@ -1,7 +1,9 @@
+use chrono::{Month, Weekday};
+use domain::bucket::{FiscalCalendar, RetailWeeks};
 use serde_json::{Value, json};
 
 use super::super::query::DataState;
-use super::super::request::ReportRequest;
+use super::super::request::{ReportRequest, RequestDefaults};
 use super::{defaults, query};
 
 #[test]
@@ -79,12 +81,43 @@ fn serializes_no_member_that_decides_nothing() {
     assert_eq!(form(json!({"compare_to": "previous_year"}))["compare_to"], json!("previous_year"));
 }
 
+/// The calendar stands in the canonical query where it decides on rows, and nowhere else.
+#[test]
+fn calendar_of_the_workspace_is_filled_in_where_it_decides() {
+    let fiscal = FiscalCalendar { week_start: Weekday::Sun, year_start: Month::April, retail_weeks: None };
+    let form_in = |calendar: FiscalCalendar, request: Value| {
+        let request: ReportRequest = serde_json::from_value(request).unwrap();
+        let canonical = request.canonical(RequestDefaults { calendar, ..defaults() }, DataState::All).unwrap().0;
+        let form = serde_json::to_value(canonical).unwrap();
+        ["week_start", "year_start", "retail_weeks"].map(|member| form[member].clone())
+    };
+    let none = || [json!(null), json!(null), json!(null)];
+    for granularity in ["15m", "hour", "day", "all"] {
+        assert_eq!(form_in(fiscal, json!({"granularity": granularity, "year_start": "may"})), none());
+    }
+    assert_eq!(form_in(fiscal, json!({"granularity": "week"})), [json!("sunday"), json!(null), json!(null)]);
+    assert_eq!(form_in(fiscal, json!({"granularity": "month"})), [json!(null), json!(null), json!("none")]);
+    for granularity in ["quarter", "year"] {
+        let request = json!({"granularity": granularity});
+        assert_eq!(form_in(fiscal, request), [json!(null), json!("april"), json!("none")]);
+    }
+    let retail = FiscalCalendar { retail_weeks: Some(RetailWeeks::FourFourFive), ..fiscal };
+    for granularity in ["month", "quarter", "year"] {
+        let request = json!({"granularity": granularity});
+        assert_eq!(form_in(retail, request), [json!("sunday"), json!("april"), json!("4-4-5")]);
+        let said = json!({"granularity": granularity, "retail_weeks": "none", "week_start": "monday",
+                          "year_start": "january"});
+        assert_eq!(form_in(retail, said.clone()), form_in(FiscalCalendar::ISO, said));
+    }
+    assert_eq!(form_in(retail, json!({"granularity": "week"})), [json!("sunday"), json!(null), json!(null)]);
+}
+
 #[test]
 fn names_all_wrong_fields_at_once() {
     let request: ReportRequest = serde_json::from_value(json!({
         "measures": ["clicks", "nonsense"], "date_to": "soon", "time_zone": "Nowhere", "granularity": "era",
         "group_by": ["moon"], "data_state": "maybe", "filters": {"status": ["asleep"], "campaign_id": ["x"]}, "order_by": ["spend"], "limit": 0,
-        "week_start": "mon", "compare_to": "last_week", "fill": "nulls", "subtotals": "bucket",
+        "week_start": "mon", "year_start": "jan", "retail_weeks": "4-4-4", "compare_to": "last_week", "fill": "nulls", "subtotals": "bucket",
     }))
     .unwrap();
     let wrong = request.canonical(defaults(), DataState::All).unwrap_err();
@@ -104,9 +137,11 @@ fn names_all_wrong_fields_at_once() {
             "limit",
             "measures[1]",
             "order_by[0]",
+            "retail_weeks",
             "subtotals",
             "time_zone",
             "week_start",
+            "year_start",
         ]
     );
     assert!(wrong.iter().all(|error| !error.detail.is_empty()));

@@ -75,6 +75,7 @@ fn of_campaigns() -> Vec<Asked> {
         get("/v1/campaigns?channel=paid_search", PAGE),
         get("/v1/campaigns?source=source%202", 1_000),
         get("/v1/freshness", FEW),
+        get("/v1/workspace", FEW),
         of_campaign("activity?limit=5", &[], PAGE),
         of_campaign("corrections?date_from=2026-11-20&date_to=2026-11-20&limit=5", &[], PAGE),
         of_campaign("pacing", &["202609", "202610", "202611"], 600),

@@ -14,7 +14,7 @@ use domain::observation::{Correction, Observation, ObservationType, Observations
 use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::{FinalThrough, SyncEvent};
-use domain::workspace::{self, WorkspaceOpened};
+use domain::workspace::{self, WorkspaceEvent, WorkspaceOpened};
 use uuid::Uuid;
 
 /// An event and the stream that it belongs to.
@@ -55,7 +55,7 @@ pub(crate) fn opened(time_zone: &str) -> Given {
         time_zone: time_zone.parse().unwrap(),
         currency: "EUR".parse().unwrap(),
     };
-    Given { stream: Uuid::nil(), event: Event::Workspace(event) }
+    Given { stream: Uuid::nil(), event: Event::Workspace(WorkspaceEvent::Opened(event)) }
 }
 
 /// A draft that is to start on 2026-12-01 in Berlin.

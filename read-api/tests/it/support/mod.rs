@@ -74,7 +74,7 @@ impl World {
         let [router, fresh] = [1 << 20, 0].map(|results_bytes| {
             let (reader, authenticator, progress) = (reader.clone(), authenticator.clone(), progress.clone());
             let model = ReadModel::new(reader, clock.shared(), progress, results_bytes);
-            read_api::router(ApiState::new(model, authenticator))
+            read_api::router(ApiState::new(model, authenticator, None))
         });
         let (logs, stopping) = (HashMap::new(), stop.clone().drop_guard());
         let mut world = Self { admin, projector, clock, workspace: 0, router, fresh, logs, stop, _stopping: stopping };
@@ -92,7 +92,7 @@ impl World {
         let reader = pool_as(session, connect).await;
         let (progress, _follower) = Progress::start(reader.clone(), self.stop.clone());
         let authenticator = Authenticator::new(reader.clone(), self.clock.shared());
-        read_api::router(ApiState::new(ReadModel::new(reader, self.clock.shared(), progress, 0), authenticator))
+        read_api::router(ApiState::new(ReadModel::new(reader, self.clock.shared(), progress, 0), authenticator, None))
     }
 
     /// What a replay of everything is told.

@@ -1,0 +1,104 @@
+//! The caller's workspace: its time zone, its currency, its calendar, and where its command API is.
+
+use domain::bucket::{FiscalCalendar, month_name, weekday_name};
+use domain::money::Currency;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::database::defaults::WorkspaceDefaults;
+use crate::database::snapshot::Snapshot;
+use crate::error::ReadError;
+use crate::probe::{Probe, Validity};
+use crate::result::{ResultMeta, TypedResult};
+use crate::version::Version;
+
+/// The model that workspaces are read from, as answers name it.
+pub const MODEL: &str = "workspace";
+
+/// The query of the caller's workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct WorkspaceQuery {
+    /// The URL of the command API, as this process was told. It is part of the query, so that another one is another
+    /// result.
+    pub command_api: Option<String>,
+}
+
+/// A workspace: what its reports mean unless a query says otherwise.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Workspace)]
+pub struct WorkspaceBody {
+    /// The default time zone of its reports.
+    #[schema(value_type = String, example = "Europe/Berlin")]
+    pub time_zone: &'static str,
+    /// Its reporting currency.
+    #[schema(value_type = String, example = "EUR")]
+    pub currency: Currency,
+    pub calendar: CalendarBody,
+    /// The URL of its command API. Null if this process was not told.
+    #[schema(example = "https://commands.example.com")]
+    pub command_api: Option<String>,
+}
+
+/// How the reports of a workspace divide days into weeks, months, quarters and years.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Calendar)]
+pub struct CalendarBody {
+    /// The day on which weeks begin.
+    #[schema(value_type = String, example = "monday")]
+    pub week_start: &'static str,
+    /// The month with which years begin, and quarters with every third one.
+    #[schema(value_type = String, example = "january")]
+    pub year_start: &'static str,
+    /// The three months of a quarter in weeks: `4-4-5`, `4-5-4` or `5-4-4`. Null where months are those of the
+    /// Gregorian calendar.
+    #[schema(value_type = Option<String>, example = "4-5-4")]
+    pub retail_weeks: Option<&'static str>,
+}
+
+impl WorkspaceBody {
+    /// The bytes that it takes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.command_api.as_ref().map_or(0, String::len)
+    }
+}
+
+impl From<FiscalCalendar> for CalendarBody {
+    fn from(calendar: FiscalCalendar) -> Self {
+        let FiscalCalendar { week_start, year_start, retail_weeks } = calendar;
+        Self {
+            week_start: weekday_name(week_start),
+            year_start: month_name(year_start),
+            retail_weeks: retail_weeks.map(domain::bucket::RetailWeeks::name),
+        }
+    }
+}
+
+/// The version is the position of the last event of the workspace itself: the first of the log, or the last calendar.
+/// `None` while the first event is not applied.
+pub(crate) fn probe(snapshot: &Snapshot) -> Option<Probe<()>> {
+    snapshot.defaults.currency?;
+    let position = snapshot.calendar_position.max(1);
+    Some(Probe {
+        epoch: snapshot.epoch,
+        version: Version::new(snapshot.revision, position, None),
+        validity: Validity::Until(None),
+        numbers: None,
+        prepared: (),
+    })
+}
+
+pub(crate) fn load(
+    snapshot: &Snapshot,
+    query: &WorkspaceQuery,
+    version: Version,
+) -> Result<TypedResult<WorkspaceBody>, ReadError> {
+    let WorkspaceDefaults { time_zone, calendar, currency } = snapshot.defaults;
+    let data = WorkspaceBody {
+        time_zone: time_zone.name(),
+        currency: currency.ok_or_else(|| ReadError::corrupt("a probed workspace has no currency"))?,
+        calendar: calendar.into(),
+        command_api: query.command_api.clone(),
+    };
+    let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, Vec::new());
+    Ok(TypedResult { meta, next_cursor: None, data })
+}

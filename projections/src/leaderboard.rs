@@ -8,12 +8,16 @@
 //! locks the read tables as any reader does. Dropping an epoch waits for it in short tries, behind which no session
 //! waits.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, SubsecRound, Utc};
 use domain::bucket::{day_end, day_start, local_date};
+use domain::ids::SourceId;
+use domain::source::{SourceDefinition, SourceDetails, SourceEvent};
 use domain::zone::{Zone, ZoneError};
 use platform::clock::SharedClock;
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -147,7 +151,17 @@ async fn refresh_locked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<R
     .execute(&mut *conn)
     .await?;
     hand_over_days(conn, as_of).await?;
-    sqlx::query!("REFRESH MATERIALIZED VIEW CONCURRENTLY read.leaderboard").execute(&mut *conn).await?;
+    let mut cuts = cuts(conn).await?;
+    loop {
+        hand_over_cuts(conn, &cuts).await?;
+        sqlx::query!("REFRESH MATERIALIZED VIEW CONCURRENTLY read.leaderboard").execute(&mut *conn).await?;
+        // A change of a source that was applied meanwhile may be in the view, whose sums are not cut at it.
+        let now = self::cuts(conn).await?;
+        if now == cuts {
+            break;
+        }
+        cuts = now;
+    }
     let workspaces =
         sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM read.leaderboard WHERE measure = '' AND days = 7"#)
             .fetch_one(&mut *conn)
@@ -192,6 +206,52 @@ async fn hand_over_days(conn: &mut PgConnection, as_of: DateTime<Utc>) -> Result
         &dates,
         &starts,
         &ends
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The days from which numbers of a source count otherwise, by workspace and first instant.
+type Cuts = BTreeMap<(i32, DateTime<Utc>), NaiveDate>;
+
+async fn cuts(conn: &mut PgConnection) -> Result<Cuts, RefreshError> {
+    let rows = sqlx::query!(
+        r#"SELECT l.workspace, s.source_id, s.definition AS "definition: Json<SourceDefinition>",
+                  ARRAY(SELECT c.event FROM read.source_changes c
+                        WHERE c.epoch = l.epoch AND c.workspace = l.workspace AND c.source_id = s.source_id
+                        ORDER BY c.position) AS "changes!: Vec<Json<SourceEvent>>"
+           FROM read.live_epochs l
+           JOIN read.sources s ON s.epoch = l.epoch AND s.workspace = l.workspace
+           WHERE l.projection = $1
+             AND EXISTS (SELECT FROM read.source_changes c
+                         WHERE c.epoch = l.epoch AND c.workspace = l.workspace AND c.source_id = s.source_id)"#,
+        CAMPAIGN_MODEL.name
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut cuts = Cuts::new();
+    for row in rows {
+        let mut details = SourceDetails::new(SourceId(row.source_id), row.definition.0);
+        row.changes.into_iter().for_each(|event| details.apply(event.0));
+        for day in details.turning_days() {
+            let date = cuts.entry((row.workspace, day.at)).or_insert(day.date);
+            *date = day.date.min(*date);
+        }
+    }
+    Ok(cuts)
+}
+
+async fn hand_over_cuts(conn: &mut PgConnection, cuts: &Cuts) -> Result<(), RefreshError> {
+    let (workspaces, instants): (Vec<i32>, Vec<DateTime<Utc>>) = cuts.keys().copied().unzip();
+    let dates: Vec<NaiveDate> = cuts.values().copied().collect();
+    sqlx::query!("DELETE FROM read.leaderboard_cuts").execute(&mut *conn).await?;
+    sqlx::query!(
+        "INSERT INTO read.leaderboard_cuts (workspace, at, date)
+         SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::date[])",
+        &workspaces,
+        &instants,
+        &dates
     )
     .execute(conn)
     .await?;

@@ -45,6 +45,22 @@ pub fn local_date(instant: DateTime<Utc>, zone: Zone) -> NaiveDate {
     local(instant, zone).date()
 }
 
+/// The beginning of a local day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DayStart {
+    /// Its first instant.
+    pub at: DateTime<Utc>,
+    /// Its date.
+    pub date: NaiveDate,
+}
+
+impl DayStart {
+    /// The beginning of this date in a zone.
+    pub fn new(date: NaiveDate, zone: Zone) -> Self {
+        Self { at: day_start(date, zone), date }
+    }
+}
+
 /// The first instant of a local date. It is midnight, or the first instant after a skipped midnight, or the earlier of
 /// two midnights. A date that the zone skipped begins, and ends, where the next one begins.
 ///

@@ -24,7 +24,9 @@ pub use calendar::{Calendar, CalendarError, Granularity, MAX_CELLS, ReportBucket
 pub use fiscal::{
     CalendarUnit, FiscalCalendar, MONTHS, Period, RetailWeeks, RetailWeeksError, WEEKDAYS, month_name, weekday_name,
 };
-pub use local::{day_end, day_start, is_in_range, local_date, quarter_hour, quarter_hour_s, utc_bucket, utc_month};
+pub use local::{
+    DayStart, day_end, day_start, is_in_range, local_date, quarter_hour, quarter_hour_s, utc_bucket, utc_month,
+};
 
 /// The first day that dates and buckets may name.
 pub const FIRST_DATE: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("1970-01-01 is a date");

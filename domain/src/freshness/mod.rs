@@ -14,7 +14,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::bucket::{Grain, day_start};
 use crate::measure::Measure;
-use crate::source::{Horizon, Horizons, SourceDetails, SourceKind};
+use crate::source::{DatedDefinition, Horizon, Horizons, SourceDetails, SourceKind};
 use crate::zone::Zone;
 
 pub use alignment::{StatedGrain, ZoneAlignment};
@@ -121,8 +121,8 @@ impl Finality {
 impl SourceFreshness {
     /// What decides how fresh a source is, from what it is and what it has said.
     pub fn new(details: &SourceDetails, syncs: SourceSyncs) -> Self {
-        let terms = details.timeline().into_iter().map(|(from, definition)| DeliveryTerms {
-            from,
+        let terms = details.timeline().into_iter().map(|DatedDefinition { from, definition }| DeliveryTerms {
+            from: from.map(|day| day.at),
             expected_delay_s: definition.expected_delay_s,
             horizons: definition.horizons,
         });

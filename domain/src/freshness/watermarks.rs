@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Finality, UnexpectedTime};
+use super::{END_OF_TIME, Finality, UnexpectedTime};
 
 /// A span of buckets by their ends: after the first instant (`None`: every earlier one), and up to the second.
 pub(super) type EndSpan = (Option<DateTime<Utc>>, DateTime<Utc>);
@@ -21,6 +21,25 @@ pub struct Watermarks {
 }
 
 impl Watermarks {
+    /// The same of a source that is asked about the time from one instant to another only: of all else nothing is
+    /// expected of it.
+    #[must_use]
+    pub fn within(mut self, from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> Self {
+        if let Some(from) = from {
+            self.unexpected.insert(0, (None, Some(from)));
+            self.final_spans.push((None, from));
+        }
+        if let Some(until) = until {
+            self.unexpected.push((Some(until), None));
+            self.final_spans.push((Some(until), END_OF_TIME));
+            if until <= self.elapsed_through {
+                self.elapsed_through = END_OF_TIME;
+            }
+        }
+        self.final_spans = unite(self.final_spans);
+        self
+    }
+
     /// Whether every bucket between two instants is final.
     fn is_final(&self, (start, end): (DateTime<Utc>, DateTime<Utc>)) -> bool {
         self.final_spans.iter().any(|(from, to)| from.is_none_or(|from| from <= start) && end <= *to)

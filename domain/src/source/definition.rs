@@ -95,6 +95,14 @@ pub struct SourceDefinition {
 }
 
 impl SourceDefinition {
+    /// Whether numbers count alike under both: on the same channel, in the same roles, as of the same measures.
+    pub fn counts_like(&self, other: &Self) -> bool {
+        self.channel == other.channel
+            && self.role == other.role
+            && self.measure_roles == other.measure_roles
+            && self.measures == other.measures
+    }
+
     /// The role of one of its measures.
     pub fn role_of(&self, measure: Measure) -> SourceRole {
         self.measure_roles.get(&measure).copied().unwrap_or(self.role)

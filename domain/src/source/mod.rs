@@ -29,6 +29,6 @@ pub use error::SourceError;
 pub use event::SourceEvent;
 pub use horizon::{Horizon, HorizonError, Horizons};
 pub use platform::{PLATFORMS, Platform, ZoneRule};
-pub use state::{DatedChange, DeliveryPause, Source, SourceDetails};
+pub use state::{DatedChange, DatedDefinition, DeliveryPause, Source, SourceDetails};
 
 pub use crate::catalogue::SOURCE_STREAM as STREAM_TYPE;

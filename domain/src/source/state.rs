@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::change::SourceChange;
 use super::definition::SourceDefinition;
 use super::event::SourceEvent;
-use crate::bucket::{day_start, local_date};
+use crate::bucket::{DayStart, local_date};
 use crate::ids::SourceId;
 
 /// A source after its events. The default is one that was never registered.
@@ -41,6 +41,15 @@ pub struct DatedChange {
     pub change: SourceChange,
 }
 
+/// A definition of a source, with the day from which it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatedDefinition {
+    /// The day; none for the first definition.
+    pub from: Option<DayStart>,
+    /// The definition.
+    pub definition: SourceDefinition,
+}
+
 /// A time of which nothing is expected of a source: from its end until it resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryPause {
@@ -68,19 +77,30 @@ impl SourceDetails {
         self.definition_on(local_date(instant, self.definition.time_zone))
     }
 
-    /// Its definitions, each with the first instant of which it holds: none for the first.
-    pub fn timeline(&self) -> Vec<(Option<DateTime<Utc>>, SourceDefinition)> {
+    /// Its definitions by date, the first one from the beginning of time.
+    pub fn timeline(&self) -> Vec<DatedDefinition> {
         let mut dates: Vec<_> = self.changes.iter().map(|dated| dated.from).collect();
         dates.sort_unstable();
         dates.dedup();
-        let mut timeline = vec![(None, self.definition.clone())];
+        let mut timeline = vec![DatedDefinition { from: None, definition: self.definition.clone() }];
         for date in dates {
             let definition = self.definition_on(date);
-            if timeline.last().is_none_or(|(_, last)| *last != definition) {
-                timeline.push((Some(day_start(date, self.definition.time_zone)), definition));
+            if timeline.last().is_none_or(|last| last.definition != definition) {
+                let from = Some(DayStart::new(date, self.definition.time_zone));
+                timeline.push(DatedDefinition { from, definition });
             }
         }
         timeline
+    }
+
+    /// The days from which its numbers count otherwise than before.
+    pub fn turning_days(&self) -> Vec<DayStart> {
+        let timeline = self.timeline();
+        let pairs = timeline.iter().zip(timeline.iter().skip(1));
+        pairs
+            .filter(|(before, after)| !before.definition.counts_like(&after.definition))
+            .filter_map(|(_, after)| after.from)
+            .collect()
     }
 
     /// When it ended, unless it has resumed since.

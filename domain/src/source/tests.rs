@@ -203,7 +203,8 @@ fn changes_settings_from_a_date_on() {
     // Berlin's first of November begins at 23:00Z.
     let timeline = details.timeline();
     assert_eq!(timeline.len(), 2);
-    assert_eq!(timeline[1].0, Some("2026-10-31T23:00:00Z".parse().unwrap()));
+    let begins = timeline[1].from.unwrap();
+    assert_eq!((begins.at, begins.date), ("2026-10-31T23:00:00Z".parse().unwrap(), date("2026-11-01")));
 }
 
 #[test]

@@ -6,12 +6,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::LeaderboardQuery;
 use super::numbers::{LeaderboardNumbers, Ranking};
-use super::{LeaderboardQuery, Window};
+use super::pieces::Pieces;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::report::coverage::Coverage;
 use crate::report::warnings;
-use crate::sources::{SourceRow, Sources};
+use crate::sources::{self, DateRange, SourceRow, Sources};
 use crate::warning::Warning;
 
 /// The state of a workspace that its ranks show.
@@ -24,17 +26,19 @@ pub(super) struct LeaderboardSnapshot {
     pub(super) range: (DateTime<Utc>, DateTime<Utc>),
     /// The instant from which numbers are kept, if the range begins before it.
     kept_from: Option<DateTime<Utc>>,
-    /// The sources that fed the workspace's campaigns.
+    /// The sources of the workspace.
     pub(super) sources: Sources,
+    /// The pieces of its sums.
+    pub(super) pieces: Pieces,
 }
 
 impl LeaderboardSnapshot {
-    pub(super) async fn find(snapshot: &mut Snapshot, window: Window) -> Result<Self, ReadError> {
-        let (workspace, days) = (snapshot.workspace, window.days());
+    pub(super) async fn find(snapshot: &mut Snapshot, query: &LeaderboardQuery) -> Result<Self, ReadError> {
+        let (workspace, days) = (snapshot.workspace, query.window.days());
         let row = sqlx::query!(
             r#"SELECT epoch AS "epoch!", position AS "position!", as_of AS "as_of!", date_from AS "date_from!",
                       date_to AS "date_to!", starts_at AS "starts_at!", ends_at AS "ends_at!", kept_from,
-                      feeding AS "feeding: Json<Vec<SourceRow>>"
+                      feeding AS "feeding: Json<Vec<SourceRow>>", cut_starts AS "cuts!"
                FROM read.leaderboard WHERE workspace = $1 AND days = $2 AND measure = ''"#,
             workspace,
             days,
@@ -44,12 +48,14 @@ impl LeaderboardSnapshot {
         let Some(row) = row else {
             let (epoch, never) = (snapshot.epoch, DateTime::default());
             let range = (never, never);
-            let (kept_from, sources) = (None, Sources::new());
-            return Ok(Self { epoch, position: 0, as_of: None, dates: None, range, kept_from, sources });
+            let (kept_from, sources, pieces) = (None, Sources::new(), Pieces::default());
+            return Ok(Self { epoch, position: 0, as_of: None, dates: None, range, kept_from, sources, pieces });
         };
         let row_as_of = row.as_of;
         let feeding = row.feeding.map(|feeding| feeding.0).unwrap_or_default();
         let sources = feeding.into_iter().map(|row| row.into_source(row_as_of).map(|source| (source.id, source)));
+        let sources: Sources = sources.collect::<Result<_, _>>()?;
+        let days = DateRange { span: (row.starts_at, row.ends_at), dates: (row.date_from, row.date_to) };
         Ok(Self {
             epoch: row.epoch,
             position: row.position,
@@ -57,7 +63,12 @@ impl LeaderboardSnapshot {
             dates: Some((row.date_from, row.date_to)),
             range: (row.starts_at, row.ends_at),
             kept_from: row.kept_from,
-            sources: sources.collect::<Result<_, _>>()?,
+            pieces: Pieces {
+                periods: sources::cut(&sources, &days, |_| true, Coverage::is_by_cell(&[query.measure])),
+                cuts: row.cuts,
+                span: days.span,
+            },
+            sources,
         })
     }
 
@@ -80,7 +91,7 @@ impl LeaderboardSnapshot {
         let mut all: Vec<_> =
             numbers.uncut.iter().filter_map(|(id, measures)| self.uncut(*id, measures.clone())).collect();
         all.extend(self.kept_from.map(beyond_retention));
-        all.extend(warnings::of_overlaps(&numbers.overlaps(), &self.sources));
+        all.extend(warnings::of_overlaps(&numbers.overlaps(&self.pieces), &self.pieces.periods));
         all.extend(ranking.partial.iter().cloned());
         all.extend((ranking.mixed > 0).then(|| Warning {
             code: "mixed_currency",

@@ -2,6 +2,7 @@
 
 mod board; // the state of the workspace that the ranks show
 mod numbers; // sums by campaign, and their ranks
+mod pieces; // sums between changes of sources
 
 use std::collections::BTreeSet;
 
@@ -125,15 +126,22 @@ pub(crate) async fn probe(
     query: &LeaderboardQuery,
 ) -> Result<Probe<LeaderboardInputs>, ReadError> {
     let about = ResourceScope::numbers([]);
-    let board = LeaderboardSnapshot::find(&mut consistent.snapshot, query.window).await?;
+    let board = LeaderboardSnapshot::find(&mut consistent.snapshot, query).await?;
     consistent.snapshot.show_older(board.epoch, board.position).await?;
     consistent.check(&about)?;
     let measures: BTreeSet<_> = query.measure.parts().into_iter().collect();
     let states = |source: &&Source| measures.iter().any(|measure| source.states(*measure));
-    let expected: Vec<_> =
-        board.sources.values().filter(|source| source.is_awaited() || source.has_data && states(source)).collect();
+    let expected: Vec<_> = board
+        .pieces
+        .periods
+        .values()
+        .filter(|source| source.is_awaited() || source.has_data && states(source))
+        .collect();
     let (revision, parked) = (consistent.snapshot.revision, &consistent.snapshot.parked);
-    let is_primary = |id| board.sources.get(&id).is_none_or(|source| !source.counted_among(&measures).is_empty());
+    let is_primary = |id| {
+        let mut periods = sources::periods_of(&board.pieces.periods, id).peekable();
+        periods.peek().is_none() || periods.any(|source| !source.counted_among(&measures).is_empty())
+    };
     // Events that were parked at its refresh may be applied since, but the board still lacks them.
     let is_unsettled = parked.affects_finality(&about, is_primary) || revision.position > board.position;
     let query_grain = (Granularity::All, consistent.snapshot.defaults.time_zone);
@@ -159,9 +167,9 @@ pub(crate) async fn load(
     inputs: LeaderboardInputs,
 ) -> Result<TypedResult<Leaderboard>, ReadError> {
     let LeaderboardInputs { board, measures, freshness } = inputs;
-    let coverage = numbers::coverage(query, &board.sources);
-    let numbers = LeaderboardNumbers::load(snapshot, query, (&measures, &board.sources), &coverage).await?;
-    let mut ranking = numbers.ranking(query, &board.sources, &coverage)?;
+    let coverage = numbers::coverage(query, &board.pieces.periods);
+    let numbers = LeaderboardNumbers::load(snapshot, query, (&measures, &board.pieces), &coverage).await?;
+    let mut ranking = numbers.ranking(query, &board.pieces.periods, &coverage)?;
     let mut warnings = board.warnings(query, &numbers, &ranking);
     let after: RankKey = page.after()?.unwrap_or_default();
     let begin = ranking.campaigns.partition_point(|(key, _)| *key <= after);

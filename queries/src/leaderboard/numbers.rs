@@ -8,6 +8,7 @@ use domain::money::Currency;
 use domain::source::SourceRole;
 use uuid::Uuid;
 
+use super::pieces::Pieces;
 use super::{LeaderboardQuery, RankedCampaign};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
@@ -16,8 +17,8 @@ use crate::report::measure_values::{MeasureTotals, ValueContext, currencies_stat
 use crate::report::partial;
 use crate::report::query::RatioBasis;
 use crate::report::value::Value;
-use crate::report::warnings::Overlap;
-use crate::sources::Sources;
+use crate::report::warnings::{self, Overlap};
+use crate::sources::{self, PeriodId, Source, SourcePeriods, periods_of};
 use crate::warning::Warning;
 
 /// The numbers of a workspace's campaigns over a window, and what warnings follow from them.
@@ -35,6 +36,8 @@ struct CampaignNumbers {
     /// The sources that ever fed it.
     feeding: BTreeSet<Uuid>,
     totals: MeasureTotals,
+    /// Who states a measure of it in a piece between cuts.
+    stated_in: BTreeMap<(Measure, usize), BTreeSet<PeriodId>>,
 }
 
 /// The ranked campaigns, and what warnings follow from their values.
@@ -56,14 +59,15 @@ impl LeaderboardNumbers {
     pub(super) async fn load(
         snapshot: &mut Snapshot,
         query: &LeaderboardQuery,
-        (measures, sources): (&BTreeSet<Measure>, &Sources),
+        (measures, pieces): (&BTreeSet<Measure>, &Pieces),
         coverage: &Coverage,
     ) -> Result<Self, ReadError> {
         let (workspace, days) = (snapshot.workspace, query.window.days());
         let names: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
         let rows = sqlx::query!(
-            r#"SELECT s.campaign_id AS "campaign_id!", s.source_id AS "source_id!", s.measure AS "measure!",
-                      s.value::text AS "value!", s.uncut AS "uncut!", c.name AS "name!", c.sources AS "sources!"
+            r#"SELECT s.campaign_id AS "campaign_id!", s.source_id AS "source_id!", s.piece AS "piece!",
+                      s.measure AS "measure!", s.value::text AS "value!", s.uncut AS "uncut!", c.name AS "name!",
+                      c.sources AS "sources!"
                FROM read.leaderboard s
                JOIN read.leaderboard c
                  ON c.workspace = $1 AND c.days = 0 AND c.measure = '' AND c.campaign_id = s.campaign_id
@@ -77,37 +81,45 @@ impl LeaderboardNumbers {
         let mut numbers = Self::default();
         for row in rows {
             let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
-            let is_primary = sources
-                .get(&row.source_id)
-                .is_some_and(|source| source.definition.role_of(measure) == SourceRole::Primary);
-            if !is_primary {
-                continue;
-            }
+            let piece = usize::try_from(row.piece).map_err(ReadError::corrupt)?;
+            let source = pieces.source(row.source_id, piece);
+            let primary = source.filter(|source| source.definition.role_of(measure) == SourceRole::Primary);
+            let Some(period) = primary.map(Source::period_id) else { continue };
             if row.uncut {
                 numbers.uncut.entry(row.source_id).or_default().insert(measure.name());
             }
             let campaign = numbers.campaigns.entry(row.campaign_id).or_insert_with(|| CampaignNumbers {
                 name: row.name,
                 feeding: row.sources.into_iter().collect(),
-                totals: MeasureTotals::default(),
+                ..CampaignNumbers::default()
             });
-            let covered: RatioSet = coverage.among(row.source_id, &campaign.feeding);
+            campaign.stated_in.entry((measure, piece)).or_default().insert(period);
+            let covered: RatioSet = coverage.among(period, &campaign.feeding);
             let value = row.value.parse().map_err(ReadError::corrupt)?;
-            let added = campaign.totals.add_value(row.source_id, measure, covered, value);
+            let added = campaign.totals.add_value(period, measure, covered, value);
             added.ok_or_else(|| ReadError::corrupt("a sum does not fit 128 bits"))?;
         }
         Ok(numbers)
     }
 
-    /// The sources that state the same measure of the same campaign.
-    pub(super) fn overlaps(&self) -> BTreeSet<Overlap> {
+    /// The sources that state the same measure of the same campaign at the same time.
+    pub(super) fn overlaps(&self, pieces: &Pieces) -> BTreeSet<Overlap> {
+        let mut stating: BTreeMap<Measure, BTreeSet<PeriodId>> = BTreeMap::new();
+        for ((measure, _), ids) in self.campaigns.values().flat_map(|campaign| &campaign.stated_in) {
+            stating.entry(*measure).or_default().extend(ids);
+        }
+        let ids = warnings::may_overlap(stating).into_values().flatten().collect();
         let mut overlaps = BTreeSet::new();
-        for campaign in self.campaigns.values() {
-            let mut stating: BTreeMap<Measure, BTreeSet<Uuid>> = BTreeMap::new();
-            for (source, measure, ..) in campaign.totals.stated() {
-                stating.entry(measure).or_default().insert(source);
+        for (span, periods) in sources::segments(&ids, &pieces.periods, pieces.span) {
+            for campaign in self.campaigns.values() {
+                let mut together: BTreeMap<Measure, BTreeSet<PeriodId>> = BTreeMap::new();
+                let stated = campaign.stated_in.iter().filter(|((_, piece), _)| pieces.begins_within(*piece, span));
+                for ((measure, _), ids) in stated {
+                    let held = ids.iter().filter(|id| periods.get(&id.source) == Some(id));
+                    together.entry(*measure).or_default().extend(held);
+                }
+                overlaps.extend(together.into_iter().filter(|(_, ids)| ids.len() > 1));
             }
-            overlaps.extend(stating.into_iter().filter(|(_, sources)| sources.len() > 1));
         }
         overlaps
     }
@@ -116,7 +128,7 @@ impl LeaderboardNumbers {
     pub(super) fn ranking(
         &self,
         query: &LeaderboardQuery,
-        sources: &Sources,
+        sources: &SourcePeriods,
         coverage: &Coverage,
     ) -> Result<Ranking, ReadError> {
         let (mut valued, mut mixed) = (BTreeMap::<Option<Currency>, Vec<_>>::new(), 0);
@@ -160,14 +172,14 @@ impl LeaderboardNumbers {
 
 impl CampaignNumbers {
     /// The currencies of the primary sources that feed it and state a measure.
-    fn stating(&self, sources: &Sources, measure: Measure, only: Option<Currency>) -> BTreeSet<Currency> {
-        let feeding = self.feeding.iter().filter_map(|id| sources.get(id));
+    fn stating(&self, sources: &SourcePeriods, measure: Measure, only: Option<Currency>) -> BTreeSet<Currency> {
+        let feeding = self.feeding.iter().flat_map(|id| periods_of(sources, *id));
         let primary = feeding.filter(|source| source.definition.role_of(measure) == SourceRole::Primary);
         currencies_stating(primary, measure, only)
     }
 }
 
 /// The coverage of the measure by the sources of the board.
-pub(super) fn coverage(query: &LeaderboardQuery, sources: &Sources) -> Coverage {
+pub(super) fn coverage(query: &LeaderboardQuery, sources: &SourcePeriods) -> Coverage {
     Coverage::new(&[query.measure], RatioBasis::Printed, sources, false)
 }

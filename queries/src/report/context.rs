@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use domain::bucket::Grain;
 use domain::freshness::{SourceFreshness, ZoneAlignment, last_boundary, next_boundary};
 use domain::source::{SourceKind, SourceRole};
 use uuid::Uuid;
@@ -20,7 +21,7 @@ use super::filter::parts::{
 use super::lookups;
 use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
-use super::rollup::RollupChoice;
+use super::rollup::{EpochLimits, RollupChoice, Stretch};
 use super::rows::{AuthoritativeSources, RowContext, watermarks};
 use super::snapshot_lookups::{SnapshotLookups, SourcesByCampaign};
 use super::sum::Sum;
@@ -29,7 +30,7 @@ use crate::error::ReadError;
 use crate::last_change::Scope;
 use crate::parked::{Parked, ResourceScope};
 use crate::probe::{Probe, Validity};
-use crate::sources::{self, Freshness, FreshnessRange, Source, Sources};
+use crate::sources::{self, Freshness, FreshnessRange, PeriodId, Source, SourcePeriods, Sources, periods_of};
 use crate::version::Version;
 
 /// What is known of a report before its sums are computed.
@@ -40,8 +41,8 @@ pub(crate) struct ReportContext {
     pub compared: Option<ReportRange>,
     /// Every source of the workspace.
     pub all_sources: Arc<Sources>,
-    /// The sources that the filters admit.
-    pub sources: Sources,
+    /// The sources that the filters admit, by periods in which they do.
+    pub sources: SourcePeriods,
     /// What the filters admit.
     pub parts: Vec<DisjointPart>,
     /// The campaigns that the filters admit; `None` for all.
@@ -49,9 +50,9 @@ pub(crate) struct ReportContext {
     /// The sources that feed each of these campaigns. If `campaigns` is `None`: each campaign that a part names.
     sources_by_campaign: SourcesByCampaign,
     /// The sources with numbers that the filters admit.
-    contributing_sources: BTreeSet<Uuid>,
+    contributing_sources: BTreeSet<PeriodId>,
     /// The sources that have delivered nothing yet, and are expected to deliver what the filters let in.
-    awaited_sources: BTreeSet<Uuid>,
+    awaited_sources: BTreeSet<PeriodId>,
     coverage: Coverage,
     pub version: Version,
     /// The next instant at which the clock changes the result.
@@ -65,6 +66,39 @@ pub(crate) struct ReportContext {
 pub(crate) struct ReportRange {
     pub plan: Plan,
     pub rollup: RollupChoice,
+    /// The periods of the admitted sources by where they lie in the range, and where their sums are read.
+    stretches: BTreeMap<Stretch, (BTreeSet<PeriodId>, RollupChoice)>,
+}
+
+/// The most stretches of one range: each is read by itself.
+const MAX_STRETCHES: usize = 400;
+
+impl ReportRange {
+    fn new(plan: Plan, query: &ReportQuery, limits: &EpochLimits, sources: &SourcePeriods) -> Result<Self, ReadError> {
+        let mut stretches = BTreeMap::new();
+        for (id, source) in sources {
+            let Some(stretch) = Stretch::of(&source.period, &plan) else { continue };
+            let choose = || (BTreeSet::new(), RollupChoice::choose(&plan, stretch, query, limits));
+            stretches.entry(stretch).or_insert_with(choose).0.insert(*id);
+        }
+        if stretches.len() > MAX_STRETCHES {
+            return Err(ReadError::field(
+                "date_from",
+                "begins a range that changes of sources cut into more than 400 parts; ask for less",
+            ));
+        }
+        Ok(Self { rollup: RollupChoice::choose(&plan, Stretch::default(), query, limits), stretches, plan })
+    }
+
+    /// The grain of the finest table that its sums are read from.
+    pub(super) fn finest(&self) -> Grain {
+        self.rollups().map(|rollup| rollup.grain).min_by_key(|grain| grain.seconds()).unwrap_or(Grain::QuarterHour)
+    }
+
+    /// Where its sums are read.
+    pub(super) fn rollups(&self) -> impl Iterator<Item = RollupChoice> {
+        std::iter::once(self.rollup).chain(self.stretches.values().map(|(_, rollup)| *rollup))
+    }
 }
 
 /// Loads everything that the version and the freshness of a report follow from.
@@ -77,18 +111,16 @@ pub(crate) async fn prepare(
     let plan = Plan::new(query).map_err(invalid)?;
     let compared = Plan::compared(query, &plan).map_err(invalid)?;
     let all_sources = Arc::clone(&shared.sources);
-    let sources: Sources = all_sources
-        .iter()
-        .filter(|(_, source)| may_match_source(&query.filters, source))
-        .map(|(id, source)| (*id, source.clone()))
-        .collect();
-    let parts = parts(snapshot, &query.filters, &all_sources).await?;
+    let whole = compared.as_ref().map_or_else(|| plan.range(), |compared| plan.range().and(compared.range()));
+    let is_admitted = |source: &Source| may_match_source(&query.filters, source);
+    let sources = sources::cut(&all_sources, &whole, is_admitted, Coverage::is_by_cell(&query.measures));
+    let parts = parts(snapshot, &query.filters, &sources).await?;
     let campaigns = admitted_campaigns(&parts, &query.filters);
     // Where one part admits all campaigns, others may still name some.
     let listed = campaigns.clone().unwrap_or_else(|| listed_campaigns(&parts));
     let sources_by_campaign =
         if listed.is_empty() { BTreeMap::new() } else { shared.sources_by_campaign(snapshot, &listed).await? };
-    let contributing_sources = contributing_sources(snapshot, &parts, &all_sources, &sources_by_campaign).await?;
+    let contributing_sources = contributing_sources(snapshot, &parts, &sources, &sources_by_campaign).await?;
     let coverage = Coverage::of(query, &sources);
     let scope = Scope::of(query.filters.campaign_bound().into_iter().flatten());
     let plans = || [Some(&plan), compared.as_ref()].into_iter().flatten();
@@ -99,8 +131,10 @@ pub(crate) async fn prepare(
     let by_status = !query.filters.statuses().is_empty();
     let feeding: BTreeSet<_> = sources_by_campaign.values().flatten().collect();
     let channels = &mut shared.campaign_channels;
-    let candidates = expected::candidates(snapshot, channels, &all_sources, &feeding, campaigns.as_ref()).await?;
-    let awaited_sources = expected::awaited(&candidates, &sources, &query.additive());
+    let others: Vec<_> = all_sources.values().filter(|source| !feeding.contains(&source.id)).collect();
+    let candidates = expected::candidates(snapshot, channels, &others, &whole, campaigns.as_ref()).await?;
+    let asked = (&sources, &query.additive());
+    let awaited_sources = expected::awaited(snapshot, channels, &candidates, asked, campaigns.as_ref()).await?;
     let watched: Vec<_> = match scope {
         Scope::Campaigns(_) if !by_source && !by_status => {
             let matters = |source: &&Source| feeding.contains(&source.id) || candidates.contains(&source.id);
@@ -116,12 +150,14 @@ pub(crate) async fn prepare(
     let boundary = last_boundary(snapshot.now, &edges, &deadlines).max(last_change.last_start.filter(|_| by_status));
     let next_start = last_change.next_start.filter(|_| by_status);
     let until = next_boundary(snapshot.now, &edges, &deadlines).into_iter().chain(next_start).min();
-    let range = |plan: Plan| ReportRange { rollup: RollupChoice::choose(&plan, query, &shared.limits), plan };
-    let (own, compared) = (range(plan), compared.map(range));
-    let dropped_at = own.rollup.changed_at().max(compared.as_ref().and_then(|range| range.rollup.changed_at()));
+    let range = |plan: Plan| ReportRange::new(plan, query, &shared.limits, &sources);
+    let (own, compared) = (range(plan)?, compared.map(range).transpose()?);
+    let rollups = own.rollups().chain(compared.iter().flat_map(ReportRange::rollups));
+    let dropped_at = rollups.filter_map(RollupChoice::changed_at).max();
     let position = last_change.position.max(sources_position).max(snapshot.parked.last());
     let version = Version::new(snapshot.revision, position, boundary.max(dropped_at));
-    let parked = snapshot.parked.for_sources(|id| sources.contains_key(&id) || !all_sources.contains_key(&id));
+    let parked =
+        snapshot.parked.for_sources(|id| periods_of(&sources, id).next().is_some() || !all_sources.contains_key(&id));
     Ok(ReportContext {
         own,
         compared,
@@ -152,7 +188,11 @@ fn source_zone_edges(sources: &[&Source], query: &ReportQuery, edges: &BTreeSet<
 }
 
 /// The parts of the workspace that the filters admit.
-async fn parts(snapshot: &mut Snapshot, filter: &Filter, sources: &Sources) -> Result<Vec<DisjointPart>, ReadError> {
+async fn parts(
+    snapshot: &mut Snapshot,
+    filter: &Filter,
+    sources: &SourcePeriods,
+) -> Result<Vec<DisjointPart>, ReadError> {
     // Campaigns that are excluded anyway need no lookup.
     let among: Vec<_> = filter.campaign_bound().into_iter().flatten().collect();
     let mut by_status = BTreeMap::new();
@@ -169,24 +209,26 @@ async fn parts(snapshot: &mut Snapshot, filter: &Filter, sources: &Sources) -> R
 async fn contributing_sources(
     snapshot: &mut Snapshot,
     parts: &[DisjointPart],
-    sources: &Sources,
+    sources: &SourcePeriods,
     sources_by_campaign: &SourcesByCampaign,
-) -> Result<BTreeSet<Uuid>, ReadError> {
+) -> Result<BTreeSet<PeriodId>, ReadError> {
     let mut contributing = BTreeSet::new();
     for part in parts {
         match &part.campaigns {
             InclusionSet::Only(ids) => {
                 let listed = sources_by_campaign.iter().filter(|(campaign, _)| ids.contains(campaign));
-                contributing.extend(listed.flat_map(|(_, ids)| ids.intersection(&part.sources)));
+                let feeding: BTreeSet<_> = listed.flat_map(|(_, ids)| ids).collect();
+                contributing.extend(part.sources.iter().filter(|id| feeding.contains(&id.source)));
             }
             InclusionSet::Except(ids) if ids.is_empty() => {
-                let feeds = |id: &&Uuid| sources.get(id).is_some_and(|source| source.has_data);
+                let feeds = |id: &&PeriodId| sources.get(id).is_some_and(|source| source.has_data);
                 contributing.extend(part.sources.iter().filter(feeds));
             }
             InclusionSet::Except(ids) => {
-                let (of, except): (Vec<_>, Vec<_>) =
-                    (part.sources.iter().copied().collect(), ids.iter().copied().collect());
-                contributing.extend(sources::feeding_others(snapshot, &of, &except).await?);
+                let of: BTreeSet<_> = part.sources.iter().map(|id| id.source).collect();
+                let (of, except): (Vec<_>, Vec<_>) = (of.into_iter().collect(), ids.iter().copied().collect());
+                let feeding = sources::feeding_others(snapshot, &of, &except).await?;
+                contributing.extend(part.sources.iter().filter(|id| feeding.contains(&id.source)));
             }
         }
     }
@@ -205,17 +247,20 @@ impl ReportContext {
         }
     }
 
-    /// The admitted sources that decide on finality: those that feed its campaigns, and those that may.
-    fn authoritative_sources(&self) -> Vec<&Source> {
-        let about = self.about();
+    /// The admitted sources that decide on finality: those that feed its campaigns, and those that may. Each in the
+    /// periods of which a range has any.
+    fn authoritative_sources(&self, plan: &Plan) -> Vec<&Source> {
+        let (about, span) = (self.about(), plan.range().span);
         let states = |source: &Source| self.own.plan.measures.iter().any(|measure| source.states(*measure));
         // What waits may be the first that a source says of them.
         let is_expected = |source: &&Source| {
-            self.awaited_sources.contains(&source.id)
-                || self.contributing_sources.contains(&source.id) && states(source)
+            let id = source.period_id();
+            self.awaited_sources.contains(&id)
+                || self.contributing_sources.contains(&id) && states(source)
                 || self.parked.events_of(source.id, &about) > 0
         };
-        self.sources.values().filter(is_expected).collect()
+        let expected = self.sources.values().filter(is_expected);
+        expected.filter(|source| source.is_asked_about(span, plan.query_grain)).collect()
     }
 
     /// What the result is about.
@@ -226,7 +271,10 @@ impl ReportContext {
     /// Whether a parked part would decide on the finality of the whole result.
     fn is_unsettled(&self) -> bool {
         let is_primary = |source: &Source| !source.counted_among(&self.own.plan.measures).is_empty();
-        self.parked.affects_finality(&self.about(), |id| self.sources.get(&id).is_none_or(is_primary))
+        self.parked.affects_finality(&self.about(), |id| {
+            let mut periods = periods_of(&self.sources, id).peekable();
+            periods.peek().is_none() || periods.any(is_primary)
+        })
     }
 
     pub(crate) fn freshness(&self, now: DateTime<Utc>) -> Freshness {
@@ -238,7 +286,7 @@ impl ReportContext {
         let range = FreshnessRange { span, grain: plan.query_grain, edges: &plan.edges };
         let about = self.about();
         let parked = (|id| self.parked.events_of(id, &about), self.is_unsettled());
-        sources::freshness(&self.authoritative_sources(), &plan.measures, parked, &range, now, self.version.as_of())
+        sources::freshness(&self.authoritative_sources(plan), &plan.measures, parked, &range, now, self.version.as_of())
     }
 
     /// The range that it is compared with, and its finality.
@@ -252,7 +300,7 @@ impl ReportContext {
 
     pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {
         let plan = &self.own.plan;
-        let through = sources::complete_through(&self.authoritative_sources(), &plan.measures, plan.query_grain);
+        let through = sources::complete_through(&self.authoritative_sources(plan), &plan.measures, plan.query_grain);
         through.filter(|_| !self.is_unsettled())
     }
 
@@ -260,7 +308,7 @@ impl ReportContext {
     pub(crate) fn pull_sources(&self) -> Vec<&Source> {
         let counts = |source: &Source| !source.counted_among(&self.own.plan.measures).is_empty();
         let states = |source: &&Source| source.definition.kind == SourceKind::Pull && counts(source);
-        self.authoritative_sources().into_iter().filter(states).collect()
+        self.authoritative_sources(&self.own.plan).into_iter().filter(states).collect()
     }
 
     /// The sums of one of its ranges.
@@ -272,17 +320,17 @@ impl ReportContext {
     ) -> Result<Aggregates, ReadError> {
         // Other sources have no numbers in the range.
         let is_shown = |source: &&Source| {
-            self.contributing_sources.contains(&source.id)
+            self.contributing_sources.contains(&source.period_id())
                 && (query.groups_by(GroupKey::Source) || source.role_among(&range.plan.measures) == SourceRole::Primary)
         };
         let selection = Selection {
             plan: &range.plan,
             parts: &self.parts,
-            shown: &self.sources.values().filter(is_shown).map(|source| source.id).collect(),
+            shown: &self.sources.values().filter(is_shown).map(Source::period_id).collect(),
             by_campaign: query.groups_by(GroupKey::Campaign),
             dimension: query.dimensions().first().copied(),
             by_value: query.dimension().is_some(),
-            rollup: range.rollup,
+            stretches: &range.stretches,
             coverage: &self.coverage,
         };
         gather(snapshot, &selection).await
@@ -295,16 +343,20 @@ impl ReportContext {
         query: &ReportQuery,
         sums: impl Iterator<Item = &Sum>,
     ) -> Result<AuthoritativeSources, ReadError> {
-        let together = self.authoritative_sources().iter().map(|source| source.id).collect();
+        let plans = [Some(&self.own), self.compared.as_ref()].into_iter().flatten().map(|range| &range.plan);
+        let together = plans.flat_map(|plan| self.authoritative_sources(plan)).map(Source::period_id).collect();
         if !query.groups_by(GroupKey::Campaign) {
             return Ok(AuthoritativeSources { together, by_campaign: BTreeMap::new() });
         }
-        let mut by_campaign = if self.campaigns.is_some() {
+        let by_campaign = if self.campaigns.is_some() {
             self.sources_by_campaign.clone()
         } else {
             let campaigns: BTreeSet<_> = sums.filter_map(|sum| sum.campaign).collect();
             sources::sources_by_campaign(snapshot, &campaigns.into_iter().collect::<Vec<_>>()).await?
         };
+        let periods = |id: &Uuid| periods_of(&self.sources, *id).map(Source::period_id);
+        let mut by_campaign: BTreeMap<Uuid, BTreeSet<PeriodId>> =
+            by_campaign.iter().map(|(campaign, ids)| (*campaign, ids.iter().flat_map(periods).collect())).collect();
         expected::add_awaited(snapshot, &mut by_campaign, &self.awaited_sources, &self.sources).await?;
         for (campaign, ids) in &mut by_campaign {
             ids.retain(|id| self.parts.iter().any(|part| part.contains(*id, *campaign)));

@@ -8,14 +8,14 @@ use domain::source::{SourceKind, SourceRole};
 use uuid::Uuid;
 
 use super::query::{MeasureColumn, RatioBasis, ReportQuery};
-use crate::sources::{Source, Sources};
+use crate::sources::{PeriodId, Source, SourceDates, SourcePeriods};
 
 /// Some ratios of a report, as bits of their indexes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RatioSet(i32);
 
 /// A source, another one of its cells, and the bit of a ratio of which both together state both sides.
-pub(super) type CoveringPair = (Uuid, Uuid, i32);
+pub(super) type CoveringPair = (PeriodId, PeriodId, i32);
 
 /// The ratios of a report, and which sources cover them.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Coverage {
     ratios: Vec<&'static DerivedMeasure>,
     /// The ratios that are computed from covered numbers only.
     covered_only: RatioSet,
-    by_source: BTreeMap<Uuid, SourceCoverage>,
+    by_source: BTreeMap<PeriodId, SourceCoverage>,
 }
 
 /// The ratios that the numbers of one source are covered for.
@@ -34,7 +34,7 @@ struct SourceCoverage {
     /// In rows of this source alone, where its role does not matter.
     alone: RatioSet,
     /// By another source of its channel and currency: in the campaigns that this one feeds, too.
-    beside: BTreeMap<Uuid, RatioSet>,
+    beside: BTreeMap<PeriodId, RatioSet>,
 }
 
 impl RatioSet {
@@ -65,14 +65,20 @@ fn bit(ratio: usize) -> i32 {
 }
 
 impl Coverage {
+    /// Whether any of these measures is a ratio whose sides meet in a cell.
+    pub(crate) fn is_by_cell(columns: &[MeasureColumn]) -> bool {
+        let mut ratios = columns.iter().filter_map(|column| column.ratio());
+        ratios.any(|ratio| ratio.family.place() == MeetingPlace::Cell)
+    }
+
     /// The coverage of a report's measures by the sources that it admits.
-    pub(super) fn of(query: &ReportQuery, sources: &Sources) -> Self {
+    pub(super) fn of(query: &ReportQuery, sources: &SourcePeriods) -> Self {
         Self::new(&query.measures, query.ratios, sources, !query.dimensions().is_empty())
     }
 
     /// The coverage of these measures by the sources that a query admits. With `by_kind`, pull sources and push sources
     /// do not meet: only the latter state values of dimensions.
-    pub(crate) fn new(columns: &[MeasureColumn], basis: RatioBasis, sources: &Sources, by_kind: bool) -> Self {
+    pub(crate) fn new(columns: &[MeasureColumn], basis: RatioBasis, sources: &SourcePeriods, by_kind: bool) -> Self {
         let mut coverage = Self::default();
         // Those of cells have the lowest bits, which are all that the statements tell apart.
         let asked: BTreeSet<_> = columns.iter().filter_map(|column| column.ratio()).map(|ratio| ratio.name).collect();
@@ -91,16 +97,16 @@ impl Coverage {
         coverage
     }
 
-    fn add(&mut self, index: usize, ratio: &DerivedMeasure, sources: &Sources, by_kind: bool) {
+    fn add(&mut self, index: usize, ratio: &DerivedMeasure, sources: &SourcePeriods, by_kind: bool) {
         let states = |source: &Source| Side::ALL.map(|side| source.states(ratio.side(side)));
         let counts = |source: &Source, side: Side| {
             let measure = ratio.side(side);
             source.states(measure) && source.definition.role_of(measure) == SourceRole::Primary
         };
-        let mut cells: BTreeMap<_, Vec<(Uuid, [bool; 2])>> = BTreeMap::new();
+        let mut cells: BTreeMap<_, Vec<(PeriodId, SourceDates, [bool; 2])>> = BTreeMap::new();
         for source in sources.values() {
             let counted = Side::ALL.map(|side| counts(source, side));
-            let coverage = self.by_source.entry(source.id).or_default();
+            let coverage = self.by_source.entry(source.period_id()).or_default();
             if states(source) == [true, true] {
                 coverage.alone.insert(index);
             }
@@ -109,20 +115,23 @@ impl Coverage {
             }
             let definition = &source.definition;
             let kind = by_kind.then_some(definition.kind == SourceKind::Push);
-            cells
-                .entry((definition.channel.clone(), definition.currency, kind))
-                .or_default()
-                .push((source.id, counted));
+            cells.entry((definition.channel.clone(), definition.currency, kind)).or_default().push((
+                source.period_id(),
+                source.period,
+                counted,
+            ));
         }
         if ratio.family.place() == MeetingPlace::Source {
             return;
         }
         for stating in cells.values() {
-            for (source, [numerator, denominator]) in stating.iter().filter(|(_, counted)| counted[0] != counted[1]) {
+            let of_one_side = stating.iter().filter(|(.., counted)| counted[0] != counted[1]);
+            for (source, period, [numerator, denominator]) in of_one_side {
                 let coverage = self.by_source.entry(*source).or_default();
-                let others =
-                    stating.iter().filter(|(_, other)| if *numerator { other[1] } else { *denominator && other[0] });
-                for (other, _) in others {
+                let others = stating.iter().filter(|(_, other, counted)| {
+                    period.overlaps(other) && if *numerator { counted[1] } else { *denominator && counted[0] }
+                });
+                for (other, ..) in others {
                     coverage.beside.entry(*other).or_default().insert(index);
                 }
             }
@@ -140,19 +149,19 @@ impl Coverage {
     }
 
     /// The ratios that all numbers of a source are covered for.
-    pub(super) fn everywhere(&self, source: Uuid) -> RatioSet {
+    pub(super) fn everywhere(&self, source: PeriodId) -> RatioSet {
         self.by_source.get(&source).map_or(RatioSet::NONE, |coverage| coverage.everywhere)
     }
 
     /// The ratios that the numbers of a source are covered for in rows of this source alone.
-    pub(super) fn alone(&self, source: Uuid) -> RatioSet {
+    pub(super) fn alone(&self, source: PeriodId) -> RatioSet {
         self.by_source.get(&source).map_or(RatioSet::NONE, |coverage| coverage.alone)
     }
 
     /// The ratios that the numbers of a source are covered for in a campaign that these sources feed.
-    pub(crate) fn among(&self, source: Uuid, feeding: &BTreeSet<Uuid>) -> RatioSet {
+    pub(crate) fn among(&self, source: PeriodId, feeding: &BTreeSet<Uuid>) -> RatioSet {
         let beside = self.by_source.get(&source).into_iter().flat_map(|coverage| &coverage.beside);
-        let met = beside.filter(|(other, _)| feeding.contains(other)).map(|(_, ratios)| *ratios);
+        let met = beside.filter(|(other, _)| feeding.contains(&other.source)).map(|(_, ratios)| *ratios);
         met.fold(self.everywhere(source), RatioSet::union)
     }
 
@@ -162,8 +171,12 @@ impl Coverage {
     }
 
     /// The pairs of one of `sources` and one of `others`: the first is covered in the campaigns that the second feeds.
-    pub(super) fn pairs(&self, sources: &[Uuid], others: &BTreeSet<Uuid>) -> Vec<CoveringPair> {
-        let each = sources.iter().filter_map(|source| Some((*source, self.by_source.get(source)?)));
+    pub(super) fn pairs<'a>(
+        &self,
+        sources: impl Iterator<Item = &'a PeriodId>,
+        others: &BTreeSet<PeriodId>,
+    ) -> Vec<CoveringPair> {
+        let each = sources.filter_map(|source| Some((*source, self.by_source.get(source)?)));
         let beside = each.flat_map(|(source, coverage)| {
             coverage.beside.iter().map(move |(other, ratios)| (source, *other, *ratios))
         });

@@ -20,7 +20,7 @@ use super::query::MeasureColumn;
 use super::row::{ChangeBody, ChangesByCurrency, ComparedRow, ReportRow};
 use super::rows::{Row, RowContext};
 use super::value::Value;
-use crate::sources::{Source, state_name};
+use crate::sources::{self, Source, state_name};
 
 /// The index of a name that a row does not have.
 const NONE: u32 = u32::MAX;
@@ -192,11 +192,11 @@ impl<'a> DataBuilder<'a> {
     fn add(&mut self, columns: &mut ReportColumns, row: &Row, is_restated: bool) {
         let (key, row_context) = (&row.key, self.row_context);
         let source = key.source.as_ref().map(|shown| {
-            let source = row_context.sources.get(&shown.id);
+            let periods = row_context.deciding(key);
             self.names.sources.intern(SourceName {
                 name: shown.name.clone(),
-                role: source.map(|source| source.role_among(row_context.measures).name()),
-                reference_measures: source.map(|source| reference_measures(source, row_context)).unwrap_or_default(),
+                role: (!periods.is_empty()).then(|| sources::role_in(&periods, row_context.measures).name()),
+                reference_measures: reference_measures(&periods, row_context),
             })
         });
         let has_sources = (key.channel.is_some() || key.campaign.is_some()) && key.source.is_none();
@@ -204,6 +204,7 @@ impl<'a> DataBuilder<'a> {
             let deciding = row_context.deciding(key).into_iter();
             let mut names: Vec<_> = deciding.map(|source| source.definition.name.clone()).collect();
             names.sort_unstable();
+            names.dedup();
             self.names.deciding.intern(names)
         });
         let channel = key.channel.as_ref().map(|channel| self.names.channels.intern(channel.clone()));
@@ -362,12 +363,14 @@ impl ReportData {
     }
 }
 
-/// The measures of a primary source that do not count toward totals. A derived measure counts if both its sides do.
-fn reference_measures(source: &Source, row_context: &RowContext<'_>) -> Vec<&'static str> {
-    if source.role_among(row_context.measures) != SourceRole::Primary {
+/// The measures of a primary source that do not count toward totals in any of these periods. A derived measure counts
+/// if both its sides do.
+fn reference_measures(periods: &[&Source], row_context: &RowContext<'_>) -> Vec<&'static str> {
+    if sources::role_in(periods, row_context.measures) != SourceRole::Primary {
         return Vec::new();
     }
-    let is_reference = |measure: &Measure| source.definition.role_of(*measure) == SourceRole::Reference;
+    let is_reference =
+        |measure: &Measure| periods.iter().all(|source| source.definition.role_of(*measure) == SourceRole::Reference);
     let stated = row_context.measures.iter().filter(|measure| is_reference(measure)).map(|measure| measure.name());
     let computed = row_context.query.measures.iter().filter_map(|column| match column {
         MeasureColumn::Derived(_) | MeasureColumn::Operand(..) => {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::sources::{self, Source, Sources};
+use crate::sources::{self, DateRange, PeriodId, Source, SourcePeriods, periods_of};
 
 /// The channels on which campaigns run, looked up once for all reports of a snapshot.
 #[derive(Debug, Default)]
@@ -30,38 +30,52 @@ impl CampaignChannels {
     }
 }
 
-/// The sources that may have to be waited for, though they feed nothing that is asked: where the question is of some
-/// campaigns, those on whose channel one of these runs. Whether one of them still delivers nothing may change, so the
-/// version rests on each.
+/// Those of `others`, which feed nothing that is asked, that may have to be waited for: where the question is of some
+/// campaigns, the sources on whose channel one of these runs. Whether one of them still delivers nothing may change, so
+/// the version rests on each.
 pub(super) async fn candidates(
     snapshot: &mut Snapshot,
     known: &mut CampaignChannels,
-    all: &Sources,
-    feeding: &BTreeSet<&Uuid>,
+    others: &[&Source],
+    range: &DateRange,
     campaigns: Option<&BTreeSet<Uuid>>,
 ) -> Result<BTreeSet<Uuid>, ReadError> {
-    let others: Vec<_> = all.values().filter(|source| !feeding.contains(&source.id)).collect();
     let Some(campaigns) = campaigns.filter(|_| !others.is_empty()) else {
-        return Ok(others.into_iter().map(|source| source.id).collect());
+        return Ok(others.iter().map(|source| source.id).collect());
     };
     let channels = known.of(snapshot, campaigns).await?;
-    let on_channel = |source: &&Source| channels.contains(source.definition.channel.name());
-    Ok(others.into_iter().filter(on_channel).map(|source| source.id).collect())
+    let on_channel = |source: &&&Source| {
+        let mut definitions = source.definitions_within(range).into_iter();
+        definitions.any(|(_, definition)| channels.contains(definition.channel.name()))
+    };
+    Ok(others.iter().filter(on_channel).map(|source| source.id).collect())
 }
 
 /// Those of the candidates that have delivered nothing yet and are expected to: primaries of what is asked.
-pub(super) fn awaited(candidates: &BTreeSet<Uuid>, admitted: &Sources, measures: &BTreeSet<Measure>) -> BTreeSet<Uuid> {
+pub(super) async fn awaited(
+    snapshot: &mut Snapshot,
+    known: &mut CampaignChannels,
+    candidates: &BTreeSet<Uuid>,
+    (admitted, measures): (&SourcePeriods, &BTreeSet<Measure>),
+    campaigns: Option<&BTreeSet<Uuid>>,
+) -> Result<BTreeSet<PeriodId>, ReadError> {
     let is_awaited = |source: &&Source| source.is_awaited() && !source.counted_among(measures).is_empty();
-    let sources = candidates.iter().filter_map(|id| admitted.get(id));
-    sources.filter(is_awaited).map(|source| source.id).collect()
+    let awaited: Vec<_> = candidates.iter().flat_map(|id| periods_of(admitted, *id)).filter(is_awaited).collect();
+    let Some(campaigns) = campaigns.filter(|_| !awaited.is_empty()) else {
+        return Ok(awaited.into_iter().map(Source::period_id).collect());
+    };
+    // A source may have been on the channel for a part of the time.
+    let channels = known.of(snapshot, campaigns).await?;
+    let on_channel = awaited.into_iter().filter(|source| channels.contains(source.definition.channel.name()));
+    Ok(on_channel.map(Source::period_id).collect())
 }
 
 /// Adds them to the sources of each campaign that runs on their channel.
 pub(super) async fn add_awaited(
     snapshot: &mut Snapshot,
-    by_campaign: &mut BTreeMap<Uuid, BTreeSet<Uuid>>,
-    awaited: &BTreeSet<Uuid>,
-    all: &Sources,
+    by_campaign: &mut BTreeMap<Uuid, BTreeSet<PeriodId>>,
+    awaited: &BTreeSet<PeriodId>,
+    all: &SourcePeriods,
 ) -> Result<(), ReadError> {
     if awaited.is_empty() {
         return Ok(());
@@ -72,7 +86,7 @@ pub(super) async fn add_awaited(
         let channels = channels.get(campaign).map_or(&[][..], Vec::as_slice);
         let awaited = awaited.iter().filter_map(|id| all.get(id));
         let on_channel = |source: &&Source| channels.iter().any(|channel| channel == source.definition.channel.name());
-        ids.extend(awaited.filter(on_channel).map(|source| source.id));
+        ids.extend(awaited.filter(on_channel).map(Source::period_id));
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::measure::Measure;
-use uuid::Uuid;
 
 use super::aggregate::MAX_SUMS;
 use super::coverage::RatioSet;
@@ -11,10 +10,11 @@ use super::query::Fill;
 use super::rows::{RowContext, RowKey, RowTotals};
 use super::sum::overflow;
 use crate::error::ReadError;
+use crate::sources::PeriodId;
 
 /// Groups of rows, by the key of their first cell: the measures with numbers in any cell, and their sources
 /// with what they are covered for.
-pub(super) type Groups = BTreeMap<RowKey, BTreeMap<Measure, BTreeSet<(Uuid, RatioSet)>>>;
+pub(super) type Groups = BTreeMap<RowKey, BTreeMap<Measure, BTreeSet<(PeriodId, RatioSet)>>>;
 
 /// The groups of these rows. A report that groups by nothing has one, even without numbers.
 pub(super) fn groups<'a>(row_context: &RowContext<'_>, tallies: impl IntoIterator<Item = &'a RowTotals>) -> Groups {
@@ -45,7 +45,7 @@ pub(super) fn fill(row_context: &RowContext<'_>, groups: &Groups, tally: &mut Ro
         for (cell, span) in row_context.cells.iter().enumerate().filter(|(_, span)| span.start < span.end) {
             let parts = tally.entry(RowKey { cell, ..group.clone() }).or_default();
             for (measure, sources) in stated {
-                let is_complete = |(id, _): &(Uuid, RatioSet)| {
+                let is_complete = |(id, _): &(PeriodId, RatioSet)| {
                     row_context.watermarks.get(id).is_some_and(|source| source.complete_through >= Some(span.end))
                 };
                 let is_zero = row_context.query.fill == Fill::Zero || !is_unsettled && sources.iter().all(is_complete);

@@ -25,7 +25,7 @@ use crate::error::ReadError;
 use crate::paging::{PageRequest, Paging};
 use crate::probe::Probe;
 use crate::result::{ResultMeta, TypedResult};
-use crate::sources;
+use crate::sources::{self, PeriodId};
 use crate::warning::Warning;
 
 /// The model that reports are read from, as answers name it.
@@ -240,7 +240,7 @@ impl ReportContext {
         let mut all = warnings::of_overlaps(&self.overlaps(snapshot, query, aggregates).await?, &self.sources);
         for (range, aggregates) in ranges.zip(aggregates) {
             all.extend(warnings::of_grains(query, &aggregates.mismatches, &self.sources));
-            all.extend(range.rollup.warnings(query));
+            all.extend(range.rollups().flat_map(|rollup| rollup.warnings(query)));
             let dimension = query.dimension();
             all.extend(dimension.and_then(|dimension| dimension::of_others(dimension, &aggregates.sums, range.rollup)));
         }
@@ -266,34 +266,38 @@ impl ReportContext {
         aggregates: &[Aggregates],
     ) -> Result<BTreeSet<warnings::Overlap>, ReadError> {
         let one_campaign = self.campaigns.as_ref().is_some_and(|ids| ids.len() == 1);
-        if one_campaign || query.groups_by(GroupKey::Campaign) {
+        let is_cut = self.sources.values().any(|source| !source.period.is_all());
+        if (one_campaign || query.groups_by(GroupKey::Campaign)) && !is_cut {
             return Ok(aggregates.first().map(|own| warnings::overlaps_in(&own.sums)).unwrap_or_default());
         }
-        let is_primary = |id: &Uuid| {
+        let is_primary = |id: &PeriodId| {
             let source = self.sources.get(id);
             source.is_some_and(|source| source.role_among(&self.own.plan.measures) == SourceRole::Primary)
         };
-        // A measure that one source alone states is counted once.
-        let mut stating: BTreeMap<Measure, BTreeSet<Uuid>> = BTreeMap::new();
+        let mut stating: BTreeMap<Measure, BTreeSet<PeriodId>> = BTreeMap::new();
         let own = aggregates.first().map(|own| own.sums.as_slice()).unwrap_or_default();
         for sum in own.iter().filter(|sum| is_primary(&sum.source)) {
             stating.entry(sum.measure).or_default().insert(sum.source);
         }
-        stating.retain(|_, sources| sources.len() > 1);
+        let stating = warnings::may_overlap(stating);
         let measures: BTreeSet<_> = stating.keys().copied().collect();
         let stating: BTreeSet<_> = stating.into_values().flatten().collect();
-        let mut overlaps = BTreeSet::new();
+        let (mut overlaps, range) = (BTreeSet::new(), self.own.plan.range().span);
         // Two parts may admit different sources of one campaign.
         for (index, part) in self.parts.iter().enumerate() {
             for other in self.parts.iter().skip(index) {
                 let campaigns: InclusionSet<Uuid> = part.campaigns.clone().and(&other.campaigns);
-                let sources = part.sources.union(&other.sources).copied();
-                let sources: Vec<_> = sources.filter(|id| stating.contains(id)).collect();
                 if campaigns.is_nothing() {
                     continue;
                 }
-                let range = (&self.own.plan, self.own.rollup.grain);
-                overlaps.extend(lookups::overlaps(snapshot, range, &campaigns, &sources, &measures).await?);
+                let ids = part.sources.union(&other.sources).filter(|id| stating.contains(id)).copied().collect();
+                for (span, periods) in sources::segments(&ids, &self.sources, range) {
+                    let sources: Vec<_> = periods.keys().copied().collect();
+                    let found = lookups::overlaps(snapshot, (span, self.own.finest()), &campaigns, &sources, &measures);
+                    overlaps.extend(found.await?.into_iter().map(|(measure, sources)| {
+                        (measure, sources.iter().filter_map(|id| periods.get(id).copied()).collect())
+                    }));
+                }
             }
         }
         Ok(overlaps)

@@ -12,10 +12,9 @@ use uuid::Uuid;
 use super::filter::parts::InclusionSet;
 use super::plan::Plan;
 use super::rows::{Row, RowKey};
-use super::warnings::Overlap;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
-use crate::sources::{Source, Sources};
+use crate::sources::{PeriodId, Source, SourcePeriods};
 
 /// The names of these campaigns.
 pub(crate) async fn names(snapshot: &mut Snapshot, ids: &[Uuid]) -> Result<BTreeMap<Uuid, String>, ReadError> {
@@ -87,7 +86,7 @@ pub(crate) async fn restated<'a>(
     snapshot: &mut Snapshot,
     rows: impl IntoIterator<Item = &'a Row>,
     plan: &Plan,
-    sources: &Sources,
+    sources: &SourcePeriods,
 ) -> Result<RestatedRows, ReadError> {
     let (granularity, time_zone) = plan.query_grain;
     let aligned_sources =
@@ -106,12 +105,12 @@ pub(crate) async fn restated<'a>(
 }
 
 /// The sources that changed rows after these were final.
-pub(crate) type RestatedRows = BTreeMap<RowKey, BTreeSet<Uuid>>;
+pub(crate) type RestatedRows = BTreeMap<RowKey, BTreeSet<PeriodId>>;
 
 /// A change that came when the horizons of its bucket had passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct LateChange {
-    source: Uuid,
+    source: PeriodId,
     /// The end of the bucket in the source's zone.
     end: DateTime<Utc>,
     settles_at: DateTime<Utc>,
@@ -123,10 +122,10 @@ struct LateChange {
 fn late_changes<'a>(
     row: &'a Row,
     plan: &Plan,
-    sources: &BTreeMap<Uuid, (&Source, ZoneAlignment)>,
+    sources: &BTreeMap<PeriodId, (&Source, ZoneAlignment)>,
 ) -> Vec<(&'a RowKey, LateChange)> {
     let Some(cell) = plan.cells().get(row.key.cell) else { return Vec::new() };
-    let change = |(id, changed_at): (&Uuid, &DateTime<Utc>)| {
+    let change = |(id, changed_at): (&PeriodId, &DateTime<Utc>)| {
         let (source, zone_alignment) = sources.get(id)?;
         let end = zone_alignment.to_source_time(cell.end);
         let settles_at = source.freshness.settles_at(&plan.measures, end)?;
@@ -147,7 +146,7 @@ async fn changes_after_finality(
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let asked: Vec<_> = asked.iter().copied().collect();
-    let ids: Vec<_> = asked.iter().map(|change| change.source).collect();
+    let ids: Vec<_> = asked.iter().map(|change| change.source.source).collect();
     let ends: Vec<_> = asked.iter().map(|change| change.end).collect();
     let settle: Vec<_> =
         asked.iter().map(|change| if change.is_push { change.end } else { change.settles_at }).collect();
@@ -221,22 +220,21 @@ macro_rules! stating {
     };
 }
 
-/// The sources that state the same measure of the same campaign within the range.
+/// The sources that state the same measure of the same campaign within a span of time.
 pub(crate) async fn overlaps(
     snapshot: &mut Snapshot,
-    (plan, grain): (&Plan, Grain),
+    ((start, end), grain): ((DateTime<Utc>, DateTime<Utc>), Grain),
     campaigns: &InclusionSet<Uuid>,
     sources: &[Uuid],
     measures: &BTreeSet<Measure>,
-) -> Result<BTreeSet<Overlap>, ReadError> {
+) -> Result<Vec<(Measure, Vec<Uuid>)>, ReadError> {
     if sources.len() < 2 || measures.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(Vec::new());
     }
     let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
     let (only, except) = campaigns.lists();
     let (only, except) = (only.as_deref(), except.as_deref());
     let measures: Vec<_> = measures.iter().map(|measure| measure.name().to_owned()).collect();
-    let (start, end) = (plan.calendar.start(), plan.calendar.end());
     let rows = match grain {
         Grain::QuarterHour => {
             stating!("read.rollup_15m", epoch, workspace, sources, only, &measures, start, end, except)
@@ -254,8 +252,5 @@ pub(crate) async fn overlaps(
                 .await?
         }
     };
-    let overlap = |measure: &str, sources: Vec<Uuid>| -> Result<Overlap, ReadError> {
-        Ok((measure.parse::<Measure>().map_err(ReadError::corrupt)?, sources.into_iter().collect()))
-    };
-    rows.into_iter().map(|row| overlap(&row.measure, row.sources)).collect()
+    rows.into_iter().map(|row| Ok((row.measure.parse().map_err(ReadError::corrupt)?, row.sources))).collect()
 }

@@ -6,14 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::measure::{DerivedMeasure, Measure, Side, Unit};
 use domain::money::Currency;
-use uuid::Uuid;
 
 use super::coverage::{Coverage, RatioSet};
 use super::query::MeasureColumn;
 use super::sum::{Sum, overflow};
 use super::value::Value;
 use crate::error::ReadError;
-use crate::sources::{Source, Sources};
+use crate::sources::{PeriodId, Source, SourcePeriods};
 
 /// The numbers of one source in one row, by the ratios that they are covered for.
 type ValuesBySource = BTreeMap<(Measure, RatioSet), i128>;
@@ -24,14 +23,14 @@ pub(crate) type ByCurrency = BTreeMap<Currency, BTreeMap<&'static str, Value>>;
 /// The numbers of all sources in one row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MeasureTotals {
-    by_source: BTreeMap<Uuid, ValuesBySource>,
+    by_source: BTreeMap<PeriodId, ValuesBySource>,
     /// The last change by each source.
-    pub changes: BTreeMap<Uuid, DateTime<Utc>>,
+    pub changes: BTreeMap<PeriodId, DateTime<Utc>>,
 }
 
 /// What the values of a row follow from beside its numbers.
 pub(crate) struct ValueContext<'a> {
-    pub sources: &'a Sources,
+    pub sources: &'a SourcePeriods,
     pub coverage: &'a Coverage,
     /// Whether the row is of one source, so that only its own sides meet.
     pub is_of_one_source: bool,
@@ -62,14 +61,20 @@ impl MeasureTotals {
         Some(())
     }
 
-    pub(crate) fn add_value(&mut self, source: Uuid, measure: Measure, covered: RatioSet, value: i128) -> Option<()> {
+    pub(crate) fn add_value(
+        &mut self,
+        source: PeriodId,
+        measure: Measure,
+        covered: RatioSet,
+        value: i128,
+    ) -> Option<()> {
         let stated = self.by_source.entry(source).or_default().entry((measure, covered)).or_default();
         *stated = stated.checked_add(value)?;
         Some(())
     }
 
     /// The numbers, by source, measure and what they are covered for.
-    pub(crate) fn stated(&self) -> impl Iterator<Item = (Uuid, Measure, RatioSet, i128)> {
+    pub(crate) fn stated(&self) -> impl Iterator<Item = (PeriodId, Measure, RatioSet, i128)> {
         let each = self.by_source.iter();
         each.flat_map(|(source, stated)| {
             stated.iter().map(|((measure, covered), value)| (*source, *measure, *covered, *value))
@@ -77,7 +82,7 @@ impl MeasureTotals {
     }
 
     /// The numbers of a measure, by source and what they are covered for.
-    pub(super) fn entries(&self, measure: Measure) -> impl Iterator<Item = (Uuid, RatioSet, i128)> + Clone {
+    pub(super) fn entries(&self, measure: Measure) -> impl Iterator<Item = (PeriodId, RatioSet, i128)> + Clone {
         let range = (measure, RatioSet::NONE)..=(measure, RatioSet::ALL);
         let each = self.by_source.iter();
         each.flat_map(move |(source, stated)| {
@@ -90,7 +95,7 @@ impl MeasureTotals {
     }
 
     /// Whether it has any number of a source.
-    pub(super) fn is_of(&self, source: Uuid) -> bool {
+    pub(super) fn is_of(&self, source: PeriodId) -> bool {
         self.by_source.contains_key(&source)
     }
 
@@ -186,7 +191,7 @@ impl MeasureTotals {
         let covered_only = context.coverage.covered_only(ratio);
         for (side, sum) in Side::ALL.into_iter().zip(&mut sums) {
             let measure = ratio.side(side);
-            let is_covered = |source: Uuid, covered: RatioSet| match covered_only {
+            let is_covered = |source: PeriodId, covered: RatioSet| match covered_only {
                 None => true,
                 Some(index) if context.is_of_one_source => context.coverage.alone(source).contains(index),
                 Some(index) => covered.contains(index),
@@ -213,19 +218,19 @@ impl MeasureTotals {
 }
 
 impl ValueContext<'_> {
-    fn currency(&self, source: Uuid) -> Option<Currency> {
+    fn currency(&self, source: PeriodId) -> Option<Currency> {
         self.sources.get(&source).map(|source| source.definition.currency)
     }
 
     fn of_currency(
         &self,
-        numbers: impl Iterator<Item = (Uuid, RatioSet, i128)> + Clone,
+        numbers: impl Iterator<Item = (PeriodId, RatioSet, i128)> + Clone,
         only: Option<Currency>,
-    ) -> impl Iterator<Item = (Uuid, RatioSet, i128)> + Clone {
+    ) -> impl Iterator<Item = (PeriodId, RatioSet, i128)> + Clone {
         numbers.filter(move |(source, ..)| only.is_none_or(|one| self.currency(*source) == Some(one)))
     }
 
-    fn currencies(&self, numbers: impl Iterator<Item = (Uuid, RatioSet, i128)>) -> BTreeSet<Currency> {
+    fn currencies(&self, numbers: impl Iterator<Item = (PeriodId, RatioSet, i128)>) -> BTreeSet<Currency> {
         numbers.filter_map(|(source, ..)| self.currency(source)).collect()
     }
 }
@@ -258,7 +263,7 @@ fn figure(unit: Unit, number: i128, currencies: impl FnOnce() -> BTreeSet<Curren
 }
 
 /// The sum of numbers; `None` without any.
-fn total(numbers: impl Iterator<Item = (Uuid, RatioSet, i128)>) -> Result<Option<i128>, ReadError> {
+fn total(numbers: impl Iterator<Item = (PeriodId, RatioSet, i128)>) -> Result<Option<i128>, ReadError> {
     numbers.into_iter().try_fold(None, |total: Option<i128>, (.., value)| {
         total.unwrap_or(0).checked_add(value).map(Some).ok_or_else(overflow)
     })

@@ -11,7 +11,7 @@ use super::measure_values::MeasureTotals;
 use super::sum::overflow;
 use super::value::Value;
 use crate::error::ReadError;
-use crate::sources::Sources;
+use crate::sources::SourcePeriods;
 use crate::warning::Warning;
 
 /// The numbers of one side without the other: by currency if they are amounts, with their sources.
@@ -20,7 +20,7 @@ type Uncovered<'a> = BTreeMap<Option<Currency>, (i128, BTreeSet<&'a str>)>;
 /// The warnings of each ratio that numbers of primary sources are not covered for.
 pub(crate) fn of_ratios<'a>(
     coverage: &Coverage,
-    sources: &Sources,
+    sources: &SourcePeriods,
     numbers: &(impl Iterator<Item = &'a MeasureTotals> + Clone),
 ) -> Result<Vec<Warning>, ReadError> {
     let mut warnings = Vec::new();

@@ -8,7 +8,7 @@ use domain::measure::Measure;
 
 use super::query::{CompareTo, ReportQuery};
 use crate::fields::FieldError;
-use crate::sources::QueryGrain;
+use crate::sources::{DateRange, QueryGrain};
 
 /// The most days that a report covers, however coarse its cells are.
 const MAX_DAYS: i64 = 10_000;
@@ -93,6 +93,11 @@ impl Plan {
             fitting,
             too_coarse,
         })
+    }
+
+    /// Its instants and dates.
+    pub(crate) fn range(&self) -> DateRange {
+        DateRange { span: (self.calendar.start(), self.calendar.end()), dates: self.dates }
     }
 
     pub(crate) fn cells(&self) -> &[ReportBucket] {

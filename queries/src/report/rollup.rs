@@ -1,14 +1,15 @@
 //! Rollups: which table of sums a report reads, and what that table keeps. It is the coarsest one with a bucket edge at
 //! every cell edge of the report, so that the report adds up the fewest rows.
 
-use chrono::{DateTime, Utc};
-use domain::bucket::Grain;
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::bucket::{DayStart, Grain};
 
 use super::plan::Plan;
 use super::query::ReportQuery;
 use crate::CAMPAIGN_MODEL;
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::sources::SourceDates;
 use crate::warning::Warning;
 
 /// Tables of sums, coarsest first, with the lengths of their buckets, which are aligned in UTC.
@@ -18,6 +19,34 @@ const TABLES: [(Grain, &str); 3] =
 const BY_DIMENSION: &str = "dimension_totals";
 /// The table of stated totals.
 const STATED: &str = "statements";
+
+/// A part of a range that is read by itself, because periods of sources begin or end there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stretch {
+    /// Its first day; none: from the beginning of the range.
+    pub from: Option<DayStart>,
+    /// The first day after it; none: to the end of the range.
+    pub until: Option<DayStart>,
+}
+
+impl Stretch {
+    /// The stretch of a plan's range that lies in a period, if any does.
+    pub(crate) fn of(period: &SourceDates, plan: &Plan) -> Option<Self> {
+        period.within(&plan.range()).map(|(from, until)| Self { from, until })
+    }
+
+    /// Its first instant, and the first after it.
+    pub(crate) fn span(self, plan: &Plan) -> (DateTime<Utc>, DateTime<Utc>) {
+        let (start, end) = plan.range().span;
+        let within = |day: Option<DayStart>, edge: DateTime<Utc>| day.map_or(edge, |day| day.at.clamp(start, end));
+        (within(self.from, start), within(self.until, end))
+    }
+
+    /// Whether it has this date.
+    pub(crate) fn has(self, date: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from.date <= date) && self.until.is_none_or(|until| date < until.date)
+    }
+}
 
 /// The instant from which a table keeps rows, and when retention last moved it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +118,9 @@ impl EpochLimits {
 impl RollupChoice {
     /// Of the tables that fit the plan, the one that keeps most of its range; of several, the coarsest. Quarter hours
     /// always fit.
-    pub(crate) fn choose(plan: &Plan, query: &ReportQuery, limits: &EpochLimits) -> Self {
-        let start = plan.calendar.start();
-        let fitting = TABLES.iter().filter(|(grain, _)| fits(plan, *grain));
+    pub(crate) fn choose(plan: &Plan, stretch: Stretch, query: &ReportQuery, limits: &EpochLimits) -> Self {
+        let (start, _) = stretch.span(plan);
+        let fitting = TABLES.iter().filter(|(grain, _)| fits(plan, stretch, *grain));
         let furthest = fitting
             .map(|&(grain, table)| (grain, limits.beyond(table, start)))
             .min_by_key(|(_, beyond)| beyond.map(|bound| bound.before));
@@ -158,8 +187,9 @@ impl RollupChoice {
     }
 }
 
-/// Whether each cell edge of the plan is a bucket edge of this grain.
-fn fits(plan: &Plan, grain: Grain) -> bool {
-    let mut edges = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]);
+/// Whether each cell edge of the plan, and each edge of the stretch, is a bucket edge of this grain.
+fn fits(plan: &Plan, stretch: Stretch, grain: Grain) -> bool {
+    let cut = [stretch.from, stretch.until].into_iter().flatten().map(|day| day.at);
+    let mut edges = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).chain(cut);
     edges.all(|edge| edge.timestamp().rem_euclid(grain.seconds()) == 0)
 }

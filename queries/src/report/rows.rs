@@ -17,7 +17,7 @@ use super::sum::{DimensionValue, Sum, overflow};
 use super::value::Value;
 use crate::error::ReadError;
 use crate::parked::{Parked, ResourceScope};
-use crate::sources::{Source, Sources};
+use crate::sources::{PeriodId, Source, SourcePeriods, periods_of};
 
 /// The cell of rows over the whole range.
 pub(crate) const ENTIRE_RANGE: usize = usize::MAX;
@@ -29,8 +29,8 @@ pub(crate) struct Row {
     /// The values of the query's measures, in its order.
     pub values: Vec<Value>,
     pub state: Finality,
-    /// The sources that it is made of, with the last change by each.
-    pub changes: BTreeMap<Uuid, DateTime<Utc>>,
+    /// The sources that it is made of, by period, with the last change by each.
+    pub changes: BTreeMap<PeriodId, DateTime<Utc>>,
     /// The values that are null because they have several currencies, in each of these.
     pub by_currency: ByCurrency,
     /// If rows are compared: the values with money, in each currency, even in one alone.
@@ -74,9 +74,9 @@ pub(crate) struct SourceKey {
 #[derive(Debug, Default)]
 pub(crate) struct AuthoritativeSources {
     /// Of rows over all campaigns.
-    pub together: BTreeSet<Uuid>,
+    pub together: BTreeSet<PeriodId>,
     /// Of rows of one campaign.
-    pub by_campaign: BTreeMap<Uuid, BTreeSet<Uuid>>,
+    pub by_campaign: BTreeMap<Uuid, BTreeSet<PeriodId>>,
 }
 
 /// The context in which sums become rows.
@@ -86,11 +86,11 @@ pub(crate) struct RowContext<'a> {
     pub cells: &'a [ReportBucket],
     pub measures: &'a BTreeSet<Measure>,
     /// The sources that the query admits.
-    pub sources: &'a Sources,
+    pub sources: &'a SourcePeriods,
     /// Which of their numbers its ratios are computed from.
     pub coverage: &'a Coverage,
     /// Their watermarks in the query's time.
-    pub watermarks: BTreeMap<Uuid, Watermarks>,
+    pub watermarks: BTreeMap<PeriodId, Watermarks>,
     pub authoritative: &'a AuthoritativeSources,
     /// The parked parts of these sources and campaigns.
     pub parked: &'a Parked,
@@ -98,7 +98,11 @@ pub(crate) struct RowContext<'a> {
 }
 
 /// The watermarks of each source in the time of a query.
-pub(crate) fn watermarks(sources: &Sources, query: &ReportQuery, now: DateTime<Utc>) -> BTreeMap<Uuid, Watermarks> {
+pub(crate) fn watermarks(
+    sources: &SourcePeriods,
+    query: &ReportQuery,
+    now: DateTime<Utc>,
+) -> BTreeMap<PeriodId, Watermarks> {
     let (measures, grain) = (query.additive(), (query.granularity, query.time_zone));
     let of = |source: &Source| source.watermarks(&measures, grain, now);
     sources.iter().map(|(id, source)| (*id, of(source))).collect()
@@ -181,7 +185,7 @@ impl RowContext<'_> {
         let by_value = !self.query.dimensions().is_empty();
         let counts = |source: &&Source| {
             (key.source.is_some() || source.definition.role_of(measure) == SourceRole::Primary)
-                && (!by_value || parts.is_of(source.id))
+                && (!by_value || parts.is_of(source.period_id()))
         };
         currencies_stating(self.deciding(key).into_iter().filter(counts), measure, only)
     }
@@ -219,25 +223,32 @@ impl RowContext<'_> {
 
     /// The watermarks of the sources that decide on the finality of a row.
     fn deciding_watermarks(&self, key: &RowKey) -> Vec<&Watermarks> {
-        self.deciding(key).into_iter().filter_map(|source| self.watermarks.get(&source.id)).collect()
+        self.deciding(key).into_iter().filter_map(|source| self.watermarks.get(&source.period_id())).collect()
     }
 
-    /// The sources that decide on the finality of a row: its own source, or the primaries that feed it.
+    /// The sources that decide on the finality of a row: its own source, or the primaries that feed it. Each in the
+    /// periods that the row is of.
     pub(crate) fn deciding(&self, key: &RowKey) -> Vec<&Source> {
+        let Some(span) = self.span(key.cell) else { return Vec::new() };
+        let grain = (self.query.granularity, self.query.time_zone);
+        let is_asked_about = |source: &&Source| source.is_asked_about(span, grain);
         if let Some(shown) = &key.source {
-            return self.sources.get(&shown.id).into_iter().collect();
+            let periods: Vec<_> =
+                periods_of(self.sources, shown.id).filter(|source| is_of_channel(key, source)).collect();
+            let asked: Vec<_> = periods.iter().copied().filter(is_asked_about).collect();
+            // Of hours and days of several zones, a number may lie beyond the edge of its period.
+            return if asked.is_empty() { periods } else { asked };
         }
         let ids = match key.campaign {
             None => Some(&self.authoritative.together),
             Some(campaign) => self.authoritative.by_campaign.get(&campaign),
         };
         let sources = ids.into_iter().flatten().filter_map(|id| self.sources.get(id));
-        sources.filter(|source| self.decides(key, source)).collect()
+        sources.filter(|source| self.decides(key, source)).filter(is_asked_about).collect()
     }
 
     fn decides(&self, key: &RowKey, source: &Source) -> bool {
-        !source.counted_among(self.measures).is_empty()
-            && key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
+        !source.counted_among(self.measures).is_empty() && is_of_channel(key, source)
     }
 
     /// Whether a parked part would decide on the finality of the row.
@@ -247,10 +258,16 @@ impl RowContext<'_> {
         }
         let named = || ResourceScope::numbers(self.query.filters.campaign_bound().into_iter().flatten());
         let about = key.campaign.map_or_else(named, |id| ResourceScope::numbers([id]));
-        self.parked.affects_finality(&about, |id| match (&key.source, self.sources.get(&id)) {
-            (Some(shown), _) => shown.id == id,
-            (None, None) => true,
-            (None, Some(source)) => self.decides(key, source),
+        self.parked.affects_finality(&about, |id| {
+            if let Some(shown) = &key.source {
+                return shown.id == id;
+            }
+            let mut periods = periods_of(self.sources, id).peekable();
+            periods.peek().is_none() || periods.any(|source| self.decides(key, source))
         })
     }
+}
+
+fn is_of_channel(key: &RowKey, source: &Source) -> bool {
+    key.channel.as_ref().is_none_or(|channel| source.definition.channel.name() == channel)
 }

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use super::coverage::RatioSet;
 use crate::error::ReadError;
+use crate::sources::PeriodId;
 
-/// The number of one source for one cell, measure and set of covered ratios.
+/// The number of one period of a source for one cell, measure and set of covered ratios.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sum {
     /// Index of the cell.
@@ -16,7 +17,7 @@ pub(crate) struct Sum {
     pub campaign: Option<Uuid>,
     /// The value of the dimension, if the report groups by one.
     pub dimension_value: Option<DimensionValue>,
-    pub source: Uuid,
+    pub source: PeriodId,
     pub measure: Measure,
     /// The ratios that its campaign and source are covered for, where that depends on the campaign.
     pub covered: RatioSet,
@@ -29,7 +30,7 @@ pub(crate) struct Sum {
 }
 
 /// The key of a sum without its dimension value: cell, campaign, source, measure, and what it is covered for.
-pub(crate) type SumKey = (usize, Option<Uuid>, Uuid, Measure, RatioSet);
+pub(crate) type SumKey = (usize, Option<Uuid>, PeriodId, Measure, RatioSet);
 
 impl Sum {
     pub(crate) fn key(&self) -> SumKey {

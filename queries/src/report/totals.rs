@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use domain::measure::Measure;
 use domain::source::SourceRole;
-use uuid::Uuid;
 
 use super::lookups::RestatedRows;
 use super::query::{GroupKey, SubtotalKey};
 use super::rows::{ENTIRE_RANGE, RowContext, RowKey, RowTotals};
 use super::sum::overflow;
 use crate::error::ReadError;
+use crate::sources::PeriodId;
 
 /// The most subtotals of one report.
 pub(super) const MAX_SUBTOTALS: usize = 1_000;
@@ -58,7 +58,7 @@ fn subtotal(key: &RowKey, subtotal_key: SubtotalKey) -> RowKey {
 
 /// The totals and subtotals with a number that was restated by a source that counts toward them.
 pub(super) fn restated(row_context: &RowContext<'_>, rows: &RestatedRows) -> BTreeSet<RowKey> {
-    let counts = |id: &Uuid| {
+    let counts = |id: &PeriodId| {
         let source = row_context.sources.get(id);
         source.is_some_and(|source| source.role_among(row_context.measures) == SourceRole::Primary)
     };
@@ -84,7 +84,7 @@ fn folded(
     total_of: impl Fn(&RowKey) -> RowKey,
     with_references: bool,
 ) -> Result<RowTotals, ReadError> {
-    let counts = |id: Uuid, measure: Measure| {
+    let counts = |id: PeriodId, measure: Measure| {
         let source = row_context.sources.get(&id);
         with_references || source.is_some_and(|source| source.definition.role_of(measure) == SourceRole::Primary)
     };

@@ -12,17 +12,21 @@ use super::aggregate::GrainMismatch;
 use super::query::{GroupKey, ReportQuery};
 use super::rows::Row;
 use super::sum::Sum;
-use crate::sources::{self, Source, Sources};
+use crate::sources::{self, PeriodId, Source, SourcePeriods, Sources};
 use crate::warning::Warning;
 
 /// The most ids that one warning lists.
 const LISTED: usize = 10;
 
 /// A measure, and the primary sources that all state it of one campaign.
-pub(crate) type Overlap = (Measure, BTreeSet<Uuid>);
+pub(crate) type Overlap = (Measure, BTreeSet<PeriodId>);
 
 /// Stated totals that do not fit the cells of the query.
-pub(crate) fn of_grains(query: &ReportQuery, mismatches: &BTreeSet<GrainMismatch>, sources: &Sources) -> Vec<Warning> {
+pub(crate) fn of_grains(
+    query: &ReportQuery,
+    mismatches: &BTreeSet<GrainMismatch>,
+    sources: &SourcePeriods,
+) -> Vec<Warning> {
     let mut alike: BTreeMap<(String, Grain, &str, bool), BTreeSet<Measure>> = BTreeMap::new();
     for mismatch in mismatches {
         let Some(source) = sources.get(&mismatch.source) else { continue };
@@ -72,7 +76,7 @@ pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Opti
 
 /// Primary sources of one channel that state the same measure of the same campaign. If they count the same thing,
 /// totals have it twice.
-pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Vec<Warning> {
+pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &SourcePeriods) -> Vec<Warning> {
     let mut alike: BTreeMap<Vec<String>, BTreeSet<Measure>> = BTreeMap::new();
     for (measure, ids) in overlaps {
         let primary = ids.iter().filter_map(|id| sources.get(id));
@@ -99,13 +103,20 @@ pub(crate) fn of_overlaps(overlaps: &BTreeSet<Overlap>, sources: &Sources) -> Ve
     warnings.collect()
 }
 
-/// The overlaps among sums that each belong to one campaign.
+/// The overlaps among sums that each belong to one campaign, of sources that are alike throughout the range.
 pub(crate) fn overlaps_in(sums: &[Sum]) -> BTreeSet<Overlap> {
-    let mut stating: BTreeMap<(Option<Uuid>, Measure), BTreeSet<Uuid>> = BTreeMap::new();
+    let mut stating: BTreeMap<(Option<Uuid>, Measure), BTreeSet<PeriodId>> = BTreeMap::new();
     for sum in sums {
         stating.entry((sum.campaign, sum.measure)).or_default().insert(sum.source);
     }
     stating.into_iter().filter(|(_, ids)| ids.len() > 1).map(|((_, measure), ids)| (measure, ids)).collect()
+}
+
+/// The periods that may overlap, by measure, of those that state each: of two sources or more.
+pub(crate) fn may_overlap(mut stating: BTreeMap<Measure, BTreeSet<PeriodId>>) -> BTreeMap<Measure, BTreeSet<PeriodId>> {
+    // A measure that one source alone states is counted once.
+    stating.retain(|_, ids| ids.first().map(|id| id.source) != ids.last().map(|id| id.source));
+    stating
 }
 
 /// Names in the filters that no source and no campaign of the workspace has.
@@ -128,15 +139,21 @@ pub(crate) fn of_unknown(query: &ReportQuery, sources: &Sources, known_campaigns
 }
 
 /// References that the filters name, although they count toward no total.
-pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &BTreeSet<Measure>) -> Option<Warning> {
+pub(crate) fn of_references(
+    query: &ReportQuery,
+    sources: &SourcePeriods,
+    measures: &BTreeSet<Measure>,
+) -> Option<Warning> {
     if query.groups_by(GroupKey::Source) {
         return None;
     }
     let requested = query.filters.sources();
-    let named = sources.values().filter(|source| requested.contains(&source.definition.name));
-    let references = named.filter(|source| source.role_among(measures) == SourceRole::Reference);
-    let mut references: Vec<_> = references.map(|source| source.definition.name.clone()).collect();
-    references.sort_unstable();
+    let mut named: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
+    for source in sources.values().filter(|source| requested.contains(&source.definition.name)) {
+        named.entry(source.definition.name.as_str()).or_default().push(source);
+    }
+    named.retain(|_, periods| sources::role_in(periods, measures) == SourceRole::Reference);
+    let references: Vec<_> = named.into_keys().map(str::to_owned).collect();
     (!references.is_empty()).then(|| Warning {
         code: "reference_left_out",
         detail: "Reference sources count toward no total; group by source to see them.".to_owned(),
@@ -150,6 +167,7 @@ pub(crate) fn of_references(query: &ReportQuery, sources: &Sources, measures: &B
 pub(crate) fn of_totals_without(dimension: Dimension, stating: &[&Source]) -> Option<Warning> {
     let mut names: Vec<_> = stating.iter().map(|source| source.definition.name.clone()).collect();
     names.sort_unstable();
+    names.dedup();
     (!names.is_empty()).then(|| Warning {
         code: "dimension_not_stated",
         detail: format!("Pull sources state totals, which name no {dimension}: the filter leaves them out."),

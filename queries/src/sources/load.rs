@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::period::{self, SourceDates};
 use super::{Source, Sources};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
@@ -107,6 +108,8 @@ impl SourceRow {
         Ok(Source {
             id: self.source_id,
             definition: details.definition_at(now),
+            history: period::history(details.timeline()),
+            period: SourceDates::default(),
             freshness: SourceFreshness::new(&details, syncs),
             stated: stated.collect::<Result<_, _>>()?,
             stated_grains: self.cuts.iter().map(|cut| stated_grain(cut)).collect::<Result<_, _>>()?,

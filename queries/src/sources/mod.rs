@@ -1,6 +1,7 @@
 //! Sources: their definitions, and how fresh they and their numbers are.
 
 mod load; // from the read tables
+mod period; // dates within which its numbers count alike
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::bucket::{Granularity, local_date};
 use domain::freshness::{self, Finality, SourceFreshness, StatedGrain, Watermarks, ZoneAlignment};
 use domain::measure::Measure;
-use domain::source::{SourceDefinition, SourceKind, SourceRole};
+use domain::source::{DatedDefinition, SourceDefinition, SourceKind, SourceRole};
 use domain::zone::Zone;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,13 +19,18 @@ use crate::warning::Warning;
 
 pub(crate) use load::channels_by_campaign;
 pub use load::{SourceRow, feeding_others, load, sources_by_campaign};
+pub(crate) use period::{DateRange, PeriodId, SourceDates, SourcePeriods, Span, cut, period_at, periods_of, segments};
 
 /// A source in a snapshot.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub id: Uuid,
-    /// As it is now.
+    /// As it is now, or in its period.
     pub definition: SourceDefinition,
+    /// Its definitions by date, where numbers count otherwise under some of them; else none.
+    pub history: Vec<DatedDefinition>,
+    /// The dates that are asked about.
+    pub period: SourceDates,
     pub freshness: SourceFreshness,
     /// The measures that it ever stated, of any campaign.
     pub stated: BTreeSet<Measure>,
@@ -156,30 +162,58 @@ impl Source {
         now: DateTime<Utc>,
     ) -> Watermarks {
         let zone_alignment = self.zone_alignment(granularity, time_zone);
-        self.freshness.watermarks(&zone_alignment, &self.vouched_measures(measures), now)
+        let watermarks = self.freshness.watermarks(&zone_alignment, &self.vouched_measures(measures), now);
+        let (from, until) = self.period.in_query_time(&zone_alignment);
+        watermarks.within(from, until)
     }
 
-    /// `boundary`: the last instant at which the clock changed anything, as of which the answer is true.
-    fn freshness_body(
+    /// Whether any of a span of a query's time is of its period.
+    pub(crate) fn is_asked_about(
         &self,
-        measures: &BTreeSet<Measure>,
-        parked: u64,
         (start, end): (DateTime<Utc>, DateTime<Utc>),
-        now: DateTime<Utc>,
-        boundary: DateTime<Utc>,
-    ) -> SourceFreshnessBody {
-        let vouched = self.vouched_measures(measures);
-        SourceFreshnessBody {
-            source: self.definition.name.clone(),
-            role: self.role_among(measures).name(),
-            status: self.freshness.status(now).name(),
-            complete_through: self.freshness.syncs.complete_through,
-            // What waits may lie anywhere before.
-            final_through: self.freshness.final_through(&vouched, boundary).filter(|_| parked == 0),
-            not_reread_since: self.freshness.not_reread_since(&vouched, (Some(start), end), boundary),
-            parked,
+        (granularity, time_zone): QueryGrain,
+    ) -> bool {
+        if self.period.is_all() {
+            return true;
         }
+        let (from, until) = self.period.in_query_time(&self.zone_alignment(granularity, time_zone));
+        from.is_none_or(|from| from < end) && until.is_none_or(|until| start < until)
     }
+
+    /// The id of its period.
+    pub(crate) fn period_id(&self) -> PeriodId {
+        PeriodId { source: self.id, number: self.period.number }
+    }
+}
+
+/// The freshness of one source, which is asked about in these periods. `boundary`: the last instant at which the clock
+/// changed anything, as of which the answer is true.
+fn freshness_body(
+    periods: &[&Source],
+    measures: &BTreeSet<Measure>,
+    parked: u64,
+    (start, end): (DateTime<Utc>, DateTime<Utc>),
+    now: DateTime<Utc>,
+    boundary: DateTime<Utc>,
+) -> Option<SourceFreshnessBody> {
+    let Source { definition, freshness, .. } = periods.first()?;
+    let vouched: BTreeSet<_> = periods.iter().flat_map(|source| source.vouched_measures(measures)).collect();
+    Some(SourceFreshnessBody {
+        source: definition.name.clone(),
+        role: role_in(periods, measures).name(),
+        status: freshness.status(now).name(),
+        complete_through: freshness.syncs.complete_through,
+        // What waits may lie anywhere before.
+        final_through: freshness.final_through(&vouched, boundary).filter(|_| parked == 0),
+        not_reread_since: freshness.not_reread_since(&vouched, (Some(start), end), boundary),
+        parked,
+    })
+}
+
+/// The role of a source in several of its periods: primary if it is primary in any.
+pub(crate) fn role_in(periods: &[&Source], measures: &BTreeSet<Measure>) -> SourceRole {
+    let counts = periods.iter().any(|source| source.role_among(measures) == SourceRole::Primary);
+    if counts { SourceRole::Primary } else { SourceRole::Reference }
 }
 
 /// The granularity and the time zone of a query.
@@ -231,9 +265,13 @@ pub(crate) fn freshness(
         let through = freshness::final_through(range.span, &watermarks.iter().collect::<Vec<_>>());
         range.edge(through.filter(|_| !unsettled && !watermarks.is_empty()))
     };
-    let mut sources: Vec<_> = expected
-        .iter()
-        .map(|source| source.freshness_body(measures, parked(source.id), range.span, now, boundary))
+    let mut by_id: BTreeMap<Uuid, Vec<&Source>> = BTreeMap::new();
+    for source in expected {
+        by_id.entry(source.id).or_default().push(source);
+    }
+    let mut sources: Vec<_> = by_id
+        .into_iter()
+        .filter_map(|(id, periods)| freshness_body(&periods, measures, parked(id), range.span, now, boundary))
         .collect();
     sources.sort_by(|a, b| a.source.cmp(&b.source));
     let watermarks = of(measures);

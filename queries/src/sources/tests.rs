@@ -151,6 +151,8 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
     Source {
         id: id.0,
         definition,
+        history: Vec::new(),
+        period: SourceDates::default(),
         freshness,
         stated: BTreeSet::from([Measure::Clicks]),
         stated_grains: Vec::new(),
@@ -203,7 +205,8 @@ fn freshness_in_every_case() {
 fn references_do_not_affect_finality() {
     let mut reference = source(SourceKind::Pull, [None; 4]);
     reference.definition.role = SourceRole::Reference;
-    let done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
+    let mut done = source(SourceKind::Push, [None, Some(24 * 60), None, Some(24 * 60)]);
+    done.id = Uuid::from_u128(2);
     let measures = BTreeSet::from([Measure::Clicks]);
     let now = minute(PastHorizon.now());
     let edges = [minute(-60), minute(0)];

@@ -29,7 +29,7 @@ async fn refresh(world: &World) {
 /// Sources of every sort: pushing and pulled, primary and reference, in two currencies.
 fn sources() -> Vec<Given> {
     let mut dollars = definition("dollars", "paid_social", SourceKind::Push);
-    dollars.currency = "USD".parse().unwrap();
+    (dollars.currency, dollars.time_zone) = ("USD".parse().unwrap(), "Asia/Kathmandu".parse().unwrap());
     let mut analytics = definition("analytics", "organic_social", SourceKind::Push);
     analytics.role = SourceRole::Reference;
     analytics.measure_roles.insert(Measure::Visits, SourceRole::Primary);
@@ -57,7 +57,7 @@ const INSTANTS: [&str; 9] = [
     "2026-11-22T22:59:59Z",
     "2026-11-22T23:00:00Z",
 ];
-const DATES: [&str; 7] =
+pub(crate) const DATES: [&str; 7] =
     ["2026-10-23", "2026-10-24", "2026-11-15", "2026-11-16", "2026-11-21", "2026-11-22", "2026-11-23"];
 
 fn happening(random: &mut StdRng) -> Given {
@@ -123,18 +123,31 @@ fn warned(reply: &Reply) -> BTreeSet<String> {
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn leaderboard_equals_reports(options: PgPoolOptions, connect: PgConnectOptions) {
-    let mut world = World::new(options, connect).await;
     let mut random = StdRng::seed_from_u64(7);
+    let world = busy(options, connect, &mut random).await;
+    let (seen, mixed) = equals_reports(&world).await;
+    assert!(seen > 60 && mixed > 2, "the world is varied: {seen}, {mixed}");
+}
+
+/// A world in which much has happened.
+pub(crate) async fn busy(options: PgPoolOptions, connect: PgConnectOptions, random: &mut StdRng) -> World {
+    let mut world = World::new(options, connect).await;
     world.given((1..6).map(|n| created(n, &format!("Campaign {n}"), &["email"])).chain(sources())).await;
-    world.given((0..150).map(|_| happening(&mut random))).await;
+    world.given((0..150).map(|_| happening(random))).await;
     world.given([completed(2, "2026-11-22T06:00:00Z", "2026-11-22T00:00:00Z", Grain::Day)]).await;
-    refresh(&world).await;
+    world
+}
+
+/// Requires that the leaderboard says what reports say. Returns how many values it has, and how many times currencies are
+/// mixed.
+pub(crate) async fn equals_reports(world: &World) -> (usize, usize) {
+    refresh(world).await;
     let measures = Measure::ALL.iter().map(|measure| measure.name()).chain(DERIVED.iter().map(|derived| derived.name));
     let (mut seen, mut mixed) = (0, 0);
     for measure in measures {
         for (window, date_from) in [("7d", "2026-11-16"), ("30d", "2026-10-24")] {
             let reply = world.get(&format!("/v1/leaderboard?measure={measure}&window={window}")).await.ok();
-            assert_eq!(ranked(&reply), reported(&world, measure, date_from).await, "{measure} {window}");
+            assert_eq!(ranked(&reply), reported(world, measure, date_from).await, "{measure} {window}");
             let query = json!({"measures": [measure], "date_from": date_from, "date_to": "2026-11-22", "group_by": ["campaign"]});
             let report = world.report(&query).await.ok();
             let (said, meant) = (&reply.body["meta"], &report.body["meta"]);
@@ -145,7 +158,7 @@ async fn leaderboard_equals_reports(options: PgPoolOptions, connect: PgConnectOp
             mixed += usize::from(reply.warnings().contains(&"mixed_currency"));
         }
     }
-    assert!(seen > 60 && mixed > 2, "the world is varied: {seen}, {mixed}");
+    (seen, mixed)
 }
 
 async fn shop(options: PgPoolOptions, connect: PgConnectOptions) -> World {

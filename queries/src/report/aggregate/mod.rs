@@ -16,10 +16,11 @@ use super::coverage::{Coverage, CoveringPair};
 use super::dimension::split;
 use super::filter::parts::{DisjointPart, InclusionSet, cut_by_admission};
 use super::plan::Plan;
-use super::rollup::RollupChoice;
+use super::rollup::{RollupChoice, Stretch};
 use super::sum::{DimensionValue, Sum, SumKey, overflow};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::sources::PeriodId;
 
 /// The most sums of one report. Statements stop at one more, which is the literal in their SQL.
 pub const MAX_SUMS: usize = 200_000;
@@ -27,7 +28,7 @@ pub const MAX_SUMS: usize = 200_000;
 /// Statements of a source that do not fit the cells of the query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GrainMismatch {
-    pub source: Uuid,
+    pub source: PeriodId,
     pub measure: Measure,
     pub grain: Grain,
     pub time_zone: String,
@@ -49,24 +50,28 @@ pub(super) struct Selection<'a> {
     /// What the filters admit.
     pub parts: &'a [DisjointPart],
     /// The sources that rows are made of.
-    pub shown: &'a BTreeSet<Uuid>,
+    pub shown: &'a BTreeSet<PeriodId>,
     /// Whether campaigns have sums of their own.
     pub by_campaign: bool,
     /// The dimension of groups or filters.
     pub dimension: Option<Dimension>,
     /// Whether the values of the dimension have sums of their own.
     pub by_value: bool,
-    /// Which table of sums is read.
-    pub rollup: RollupChoice,
+    /// Where the periods of sources lie, and which table of sums is read there.
+    pub stretches: &'a BTreeMap<Stretch, (BTreeSet<PeriodId>, RollupChoice)>,
     /// By it, covered numbers have sums of their own.
     pub coverage: &'a Coverage,
 }
 
-/// One part of a selection, and its sources.
+/// One part of a selection in one stretch, and its sources.
 #[derive(Debug)]
 struct PartQuery<'a> {
     selection: &'a Selection<'a>,
     part: &'a DisjointPart,
+    stretch: Stretch,
+    rollup: RollupChoice,
+    /// By source, its period in the stretch.
+    periods: BTreeMap<Uuid, PeriodId>,
     sources: Vec<Uuid>,
     /// What these sources are covered for in the campaigns that another one feeds.
     pairs: Vec<CoveringPair>,
@@ -86,21 +91,32 @@ pub(super) async fn gather(snapshot: &mut Snapshot, selection: &Selection<'_>) -
         None => selection.parts.iter().map(|part| (part, None)).collect(),
     };
     for (part, admitted) in parts {
-        let sources: Vec<_> = part.sources.intersection(selection.shown).copied().collect();
-        if sources.is_empty() {
-            continue;
+        for (stretch, (periods, rollup)) in selection.stretches {
+            let is_read = |id: &&PeriodId| part.sources.contains(id) && selection.shown.contains(id);
+            let periods: BTreeMap<_, _> = periods.iter().filter(is_read).map(|id| (id.source, *id)).collect();
+            if periods.is_empty() {
+                continue;
+            }
+            let sources = periods.keys().copied().collect();
+            let pairs = admitted.map_or_else(Vec::new, |admitted| selection.coverage.pairs(periods.values(), admitted));
+            let query = PartQuery { selection, part, stretch: *stretch, rollup: *rollup, periods, sources, pairs };
+            let sums = query.gather(snapshot, &mut aggregates.mismatches).await?;
+            if aggregates.sums.len() + sums.len() > MAX_SUMS {
+                return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
+            }
+            aggregates.sums.extend(sums);
         }
-        let pairs = admitted.map_or_else(Vec::new, |admitted| selection.coverage.pairs(&sources, admitted));
-        let sums = PartQuery { selection, part, sources, pairs }.gather(snapshot, &mut aggregates.mismatches).await?;
-        if aggregates.sums.len() + sums.len() > MAX_SUMS {
-            return Err(ReadError::ReportTooLarge { limit: MAX_SUMS });
-        }
-        aggregates.sums.extend(sums);
     }
     Ok(aggregates)
 }
 
 impl PartQuery<'_> {
+    /// The period of a source in the stretch.
+    fn period(&self, source: Uuid) -> Result<PeriodId, ReadError> {
+        let period = self.periods.get(&source).copied();
+        period.ok_or_else(|| ReadError::corrupt(format!("sum of source {source}")))
+    }
+
     async fn gather(
         &self,
         snapshot: &mut Snapshot,
@@ -141,14 +157,15 @@ impl PartQuery<'_> {
         let mut positions: BTreeMap<SumKey, usize> = BTreeMap::new();
         for row in rows {
             let measure: Measure = row.measure.parse().map_err(ReadError::corrupt)?;
+            let period = self.period(row.source_id)?;
             if row.mismatch
                 && let (Some(grain), Some(time_zone)) = (&row.grain, &row.time_zone)
             {
                 let grain = grain.parse().map_err(ReadError::corrupt)?;
                 let (time_zone, left_out) = (time_zone.clone(), row.cell.is_none());
-                mismatches.insert(GrainMismatch { source: row.source_id, measure, grain, time_zone, left_out });
+                mismatches.insert(GrainMismatch { source: period, measure, grain, time_zone, left_out });
             }
-            let Some(sum) = row.sum(self.selection.plan, measure)? else { continue };
+            let Some(sum) = row.sum(self.selection.plan, period, measure)? else { continue };
             // Increments and statements of several grains may belong to one cell.
             match positions.entry(sum.key()) {
                 Entry::Occupied(index) => {

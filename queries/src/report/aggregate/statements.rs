@@ -13,6 +13,7 @@ use super::super::sum::{DimensionValue, Sum};
 use super::{MAX_SUMS, PartQuery};
 use crate::database::snapshot::Snapshot;
 use crate::error::ReadError;
+use crate::sources::PeriodId;
 
 /// The pairs of a part as the statements take them.
 #[derive(Debug, Default)]
@@ -93,7 +94,7 @@ macro_rules! sums {
 }
 
 impl SumRow {
-    pub(super) fn sum(&self, plan: &Plan, measure: Measure) -> Result<Option<Sum>, ReadError> {
+    pub(super) fn sum(&self, plan: &Plan, period: PeriodId, measure: Measure) -> Result<Option<Sum>, ReadError> {
         let (Some(number), Some(value), Some(changed_at)) = (self.cell, &self.value, self.changed_at) else {
             return Ok(None);
         };
@@ -103,7 +104,7 @@ impl SumRow {
             cell: cell.ok_or_else(|| ReadError::corrupt(format!("bucket in cell {number}")))?,
             campaign: self.campaign_id,
             dimension_value: None,
-            source: self.source_id,
+            source: period,
             measure,
             covered: RatioSet::of_bits(self.covered),
             value: value.parse().map_err(ReadError::corrupt)?,
@@ -118,18 +119,19 @@ impl PartQuery<'_> {
     pub(super) async fn select(&self, snapshot: &mut Snapshot) -> Result<Vec<SumRow>, ReadError> {
         let (plan, sources) = (self.selection.plan, &self.sources);
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-        let (start, end) = (plan.calendar.start(), plan.calendar.end());
+        let (start, end) = self.stretch.span(plan);
         // Rows that retention gave up may not be dropped yet.
-        let (kept_from, stated_after) = (self.selection.rollup.kept_from(start), self.selection.rollup.stated_after());
+        let (kept_from, stated_after) = (self.rollup.kept_from(start), self.rollup.stated_after());
         // The end of the range is the last edge, so that statements beyond the last cell are in another cell.
-        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
+        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect();
         let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
         let names = |grains: &[Grain]| grains.iter().map(|grain| grain.name().to_owned()).collect::<Vec<_>>();
         let (fitting, too_coarse) = (names(&plan.fitting), names(&plan.too_coarse));
-        let dates: Vec<NaiveDate> = plan.days.iter().map(|day| day.date).collect();
-        let cells: Vec<_> = plan.days.iter().map(|day| i32::try_from(day.cell + 1).unwrap_or(i32::MAX)).collect();
+        let days: Vec<_> = plan.days.iter().filter(|day| self.stretch.has(day.date)).collect();
+        let dates: Vec<NaiveDate> = days.iter().map(|day| day.date).collect();
+        let cells: Vec<_> = days.iter().map(|day| i32::try_from(day.cell + 1).unwrap_or(i32::MAX)).collect();
         let (starts, ends): (Vec<_>, Vec<_>) =
-            plan.days.iter().map(|day| (day.span.map(|span| span.0), day.span.map(|span| span.1))).unzip();
+            days.iter().map(|day| (day.span.map(|span| span.0), day.span.map(|span| span.1))).unzip();
         let by_campaign = self.selection.by_campaign;
         let (only, except) = self.part.campaigns.lists();
         let CoveredCampaigns { sources: covered, others, ratios } = self.covered_campaigns();
@@ -217,7 +219,7 @@ impl PartQuery<'_> {
                 .await?
             };
         }
-        Ok(match self.selection.rollup.grain {
+        Ok(match self.rollup.grain {
             Grain::QuarterHour => of!("read.rollup_15m"),
             Grain::Hour => of!("read.rollup_hourly"),
             Grain::Day => of!("read.rollup_daily"),
@@ -227,8 +229,8 @@ impl PartQuery<'_> {
     fn covered_campaigns(&self) -> CoveredCampaigns {
         let mut campaigns = CoveredCampaigns::default();
         for (source, other, ratio) in &self.pairs {
-            campaigns.sources.push(*source);
-            campaigns.others.push(*other);
+            campaigns.sources.push(source.source);
+            campaigns.others.push(other.source);
             campaigns.ratios.push(*ratio);
         }
         campaigns
@@ -244,8 +246,9 @@ impl PartQuery<'_> {
     ) -> Result<Vec<Sum>, ReadError> {
         let (selection, plan) = (self.selection, self.selection.plan);
         let (epoch, workspace) = (snapshot.epoch, snapshot.workspace);
-        let (start, end) = (selection.rollup.kept_by_dimension_from(plan.calendar.start()), plan.calendar.end());
-        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([end]).collect();
+        let (start, end) = self.stretch.span(plan);
+        let start = self.rollup.kept_by_dimension_from(start);
+        let edges: Vec<_> = plan.cells().iter().map(|cell| cell.start).chain([plan.calendar.end()]).collect();
         let measures: Vec<_> = plan.measures.iter().map(|measure| measure.name().to_owned()).collect();
         let (only, except) = self.part.campaigns.lists();
         let (included, excluded) = values.lists();
@@ -305,7 +308,7 @@ impl PartQuery<'_> {
             included.as_deref(),
             excluded.as_deref(),
             OTHER,
-            selection.rollup.dimension_values,
+            self.rollup.dimension_values,
             &covered,
             &others,
             &ratios,
@@ -331,7 +334,11 @@ impl PartQuery<'_> {
             };
             let measure = sum.measure.parse().map_err(ReadError::corrupt)?;
             let (dimension_value, overflows) = (row.dimension_value.map(DimensionValue::Value), row.overflows);
-            sums.extend(sum.sum(plan, measure)?.map(|sum| Sum { dimension_value, overflows, ..sum }));
+            sums.extend(sum.sum(plan, self.period(sum.source_id)?, measure)?.map(|sum| Sum {
+                dimension_value,
+                overflows,
+                ..sum
+            }));
         }
         Ok(sums)
     }

@@ -7,7 +7,7 @@ use domain::campaign::CampaignStatus;
 use uuid::Uuid;
 
 use super::{Condition, Filter};
-use crate::sources::{Source, Sources};
+use crate::sources::{PeriodId, Source, SourcePeriods};
 
 /// The most parts of one filter.
 const MAX_PARTS: usize = 20;
@@ -24,10 +24,10 @@ pub enum InclusionSet<T> {
 /// By the requested statuses, the campaigns that have one of them.
 pub type CampaignsByStatus<'a> = BTreeMap<&'a BTreeSet<CampaignStatus>, BTreeSet<Uuid>>;
 
-/// The numbers of these sources for these campaigns, with these values of the filter's dimension.
+/// The numbers of these periods of sources for these campaigns, with these values of the filter's dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisjointPart {
-    pub sources: BTreeSet<Uuid>,
+    pub sources: BTreeSet<PeriodId>,
     pub campaigns: InclusionSet<Uuid>,
     /// `None` among them: the numbers without a value.
     pub values: InclusionSet<Option<String>>,
@@ -101,7 +101,7 @@ impl<T: Ord + Clone> InclusionSet<T> {
 }
 
 impl DisjointPart {
-    pub fn contains(&self, source: Uuid, campaign: Uuid) -> bool {
+    pub fn contains(&self, source: PeriodId, campaign: Uuid) -> bool {
         self.sources.contains(&source) && self.campaigns.contains(&campaign)
     }
 }
@@ -131,7 +131,7 @@ pub fn listed_campaigns(parts: &[DisjointPart]) -> BTreeSet<Uuid> {
 }
 
 /// The parts, cut so that the same sources are admitted for all campaigns of one, and these sources.
-pub fn cut_by_admission(parts: &[DisjointPart]) -> Vec<(DisjointPart, BTreeSet<Uuid>)> {
+pub fn cut_by_admission(parts: &[DisjointPart]) -> Vec<(DisjointPart, BTreeSet<PeriodId>)> {
     let mut all = Vec::new();
     for part in parts {
         let mut cut = vec![(part.campaigns.clone(), part.sources.clone())];
@@ -161,7 +161,7 @@ pub fn may_match_source(filter: &Filter, source: &Source) -> bool {
 /// Splits what a filter admits into disjoint parts.
 pub fn partition(
     filter: &Filter,
-    sources: &Sources,
+    sources: &SourcePeriods,
     by_status: &CampaignsByStatus<'_>,
 ) -> Result<Vec<DisjointPart>, TooManyParts> {
     let conditions = filter.conditions();
@@ -186,7 +186,7 @@ pub fn partition(
             }
         }
         for (campaigns, values) in by_campaigns.into_iter().filter(|(campaigns, _)| !campaigns.is_nothing()) {
-            let ids = alike.iter().map(|source| source.id);
+            let ids = alike.iter().map(|source| source.period_id());
             match parts.iter_mut().find(|part| part.campaigns == campaigns && part.values == values) {
                 Some(part) => part.sources.extend(ids),
                 None => parts.push(DisjointPart { sources: ids.collect(), campaigns, values }),

@@ -11,12 +11,12 @@ use super::super::plan::Plan;
 use super::super::rows::{AuthoritativeSources, Row, RowContext, watermarks};
 use super::super::sum::Sum;
 use super::super::warnings;
-use super::{ads, at, coverage, id, learned, query, source, sources, sum, written};
+use super::{ads, at, coverage, id, learned, period, query, source, sources, sum, written};
 use crate::parked::Parked;
-use crate::sources::Sources;
+use crate::sources::SourcePeriods;
 
 /// The rows of a request over two days of UTC, as they are written.
-fn rows(request: Value, sources: &Sources, sums: &[Sum]) -> (Vec<Row>, Value) {
+fn rows(request: Value, sources: &SourcePeriods, sums: &[Sum]) -> (Vec<Row>, Value) {
     let mut request = request;
     request["date_from"] = json!("2026-11-20");
     request["date_to"] = json!("2026-11-21");
@@ -172,11 +172,11 @@ fn overlaps_are_within_one_campaign_and_measure() {
         of(3, 1, Measure::Spend),
         of(3, 2, Measure::Spend),
     ];
+    let both = sources([ads(1), ads(2)]);
     let overlaps = warnings::overlaps_in(&sums);
-    assert_eq!(overlaps, BTreeSet::from([(Measure::Spend, BTreeSet::from([id(1), id(2)]))]));
+    assert_eq!(overlaps, BTreeSet::from([(Measure::Spend, BTreeSet::from([period(1), period(2)]))]));
     let reference = sources([ads(1), source(2, "survey", "survey", SourceRole::Reference, "EUR")]);
     assert_eq!(warnings::of_overlaps(&overlaps, &reference), []);
-    let both = sources([ads(1), ads(2)]);
     assert_eq!(warnings::of_overlaps(&overlaps, &both)[0].sources, ["ads_1", "ads_2"]);
 }
 

@@ -18,7 +18,7 @@ use super::super::totals::{subtotals, totals};
 use super::super::value;
 use super::{ads, at, coverage, learned, query, source, sources, sum, written};
 use crate::parked::Parked;
-use crate::sources::Sources;
+use crate::sources::SourcePeriods;
 
 fn compared(request: Value) -> Vec<String> {
     let query = query(request);
@@ -120,7 +120,7 @@ fn computes_changes_of_comparable_values() {
 }
 
 /// A report over three days of UTC, compared with the three days before: rows, subtotals, totals.
-fn report(mut request: Value, sources: &Sources, now: &[Sum], then: &[Sum]) -> (Value, Value, Value) {
+fn report(mut request: Value, sources: &SourcePeriods, now: &[Sum], then: &[Sum]) -> (Value, Value, Value) {
     request["date_from"] = json!("2026-11-19");
     request["date_to"] = json!("2026-11-21");
     request["time_zone"] = json!("UTC");

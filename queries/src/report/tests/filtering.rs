@@ -10,7 +10,7 @@ use super::super::filter::{Condition, Filter};
 use super::super::query::DataState;
 use super::super::request::ReportRequest;
 use super::{defaults, id, query, source, sources};
-use crate::sources::Sources;
+use crate::sources::{PeriodId, SourcePeriods};
 
 fn filter(filters: &Value) -> Filter {
     query(json!({ "filters": filters })).filters
@@ -77,7 +77,7 @@ fn campaign_bound_covers_every_admitted_campaign() {
 }
 
 /// Four sources in two channels, which conditions distinguish.
-fn four() -> Sources {
+fn four() -> SourcePeriods {
     let one = |n: u128, name: &str, channel: &str| source(n, name, channel, SourceRole::Primary, "EUR");
     sources([one(1, "a", "email"), one(2, "b", "email"), one(3, "c", "sms"), one(4, "d", "sms")])
 }
@@ -100,7 +100,7 @@ fn rejects_filters_with_too_many_parts() {
 }
 
 /// Whether a filter admits a number, condition by condition.
-fn lets_in(filter: &Filter, source: Uuid, campaign: Uuid, value: Option<&str>) -> bool {
+fn lets_in(filter: &Filter, source: PeriodId, campaign: Uuid, value: Option<&str>) -> bool {
     let definition = &four()[&source].definition;
     let condition = |condition: &Condition| match condition {
         Condition::Campaign(ids) => ids.contains(&campaign),

@@ -26,7 +26,7 @@ use super::query::{DataState, ReportQuery};
 use super::request::{ReportRequest, RequestDefaults};
 use super::rows::{Row, RowContext};
 use super::sum::Sum;
-use crate::sources::{Source, Sources};
+use crate::sources::{PeriodId, Source, SourceDates, SourcePeriods};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -73,6 +73,8 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
     Source {
         id: id(n),
         definition,
+        history: Vec::new(),
+        period: SourceDates::default(),
         freshness: SourceFreshness::new(&details, SourceSyncs::default()),
         stated: BTreeSet::new(),
         stated_grains: Vec::new(),
@@ -81,8 +83,13 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
     }
 }
 
-fn sources(all: impl IntoIterator<Item = Source>) -> Sources {
-    all.into_iter().map(|source| (source.id, source)).collect()
+/// The only period of a source.
+fn period(n: u128) -> PeriodId {
+    PeriodId::first(id(n))
+}
+
+fn sources(all: impl IntoIterator<Item = Source>) -> SourcePeriods {
+    all.into_iter().map(|source| (source.period_id(), source)).collect()
 }
 
 fn ads(n: u128) -> Source {
@@ -94,7 +101,7 @@ fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
         cell,
         campaign: None,
         dimension_value: None,
-        source: id(source),
+        source: period(source),
         measure,
         covered: RatioSet::NONE,
         value,
@@ -104,15 +111,16 @@ fn sum(cell: usize, source: u128, measure: Measure, value: i128) -> Sum {
 }
 
 /// The sources, each of which states what it has sums of, unless it is said what it states.
-fn learned(sources: &Sources, sums: &[Sum]) -> Sources {
+fn learned(sources: &SourcePeriods, sums: &[Sum]) -> SourcePeriods {
     let mut sources = sources.clone();
     for source in sources.values_mut().filter(|source| source.stated.is_empty()) {
-        source.stated = sums.iter().filter(|sum| sum.source == source.id).map(|sum| sum.measure).collect();
+        source.stated =
+            sums.iter().filter(|sum| sum.source == PeriodId::first(source.id)).map(|sum| sum.measure).collect();
     }
     sources
 }
 
-fn coverage(query: &ReportQuery, sources: &Sources) -> Coverage {
+fn coverage(query: &ReportQuery, sources: &SourcePeriods) -> Coverage {
     Coverage::of(query, sources)
 }
 

@@ -3,7 +3,7 @@ use domain::bucket::Grain;
 use serde_json::json;
 
 use super::super::plan::Plan;
-use super::super::rollup::{EpochLimits, RetentionBound, RollupChoice};
+use super::super::rollup::{EpochLimits, RetentionBound, RollupChoice, Stretch};
 use super::{at, query};
 
 fn plan(from: &str, to: &str, granularity: &str, zone: &str) -> Plan {
@@ -67,7 +67,7 @@ fn grain_fits_cells_that_are_not_finer() {
 
 fn rollup(from: &str, to: &str, granularity: &str, zone: &str, limits: &EpochLimits) -> RollupChoice {
     let query = query(json!({"date_from": from, "date_to": to, "granularity": granularity, "time_zone": zone}));
-    RollupChoice::choose(&Plan::new(&query).unwrap(), &query, limits)
+    RollupChoice::choose(&Plan::new(&query).unwrap(), Stretch::default(), &query, limits)
 }
 
 #[test]

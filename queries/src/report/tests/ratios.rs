@@ -13,9 +13,9 @@ use super::super::plan::Plan;
 use super::super::rows::{AuthoritativeSources, RowContext, watermarks};
 use super::super::sum::{Sum, SumKey};
 use super::super::totals::totals;
-use super::{at, coverage, id, query, source, sources, sum, written};
+use super::{at, coverage, id, period, query, source, sources, sum, written};
 use crate::parked::Parked;
-use crate::sources::{Source, Sources};
+use crate::sources::{PeriodId, Source, SourcePeriods};
 use crate::warning::Warning;
 
 /// What sources say of campaigns: campaign, source, cell, measure, value.
@@ -49,7 +49,7 @@ fn feeding(facts: &[Fact]) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
     feeding
 }
 
-fn answer(mut request: Value, sources: &Sources, facts: &[Fact]) -> Answer {
+fn answer(mut request: Value, sources: &SourcePeriods, facts: &[Fact]) -> Answer {
     request["date_from"] = json!("2026-11-20");
     request["date_to"] = json!("2026-11-21");
     request["time_zone"] = json!("UTC");
@@ -60,14 +60,18 @@ fn answer(mut request: Value, sources: &Sources, facts: &[Fact]) -> Answer {
     let mut sums: BTreeMap<SumKey, Sum> = BTreeMap::new();
     for (campaign, from, cell, measure, value) in facts {
         let cell = if plan.cells().len() == 1 { 0 } else { *cell };
-        let covered = coverage.among(id(*from), &feeding[&id(*campaign)]);
+        let covered = coverage.among(period(*from), &feeding[&id(*campaign)]);
         let campaign = by_campaign.then(|| id(*campaign));
         let one = Sum { campaign, covered, ..sum(cell, *from, *measure, *value) };
         sums.entry(one.key()).or_insert(Sum { value: 0, ..one }).value += value;
     }
     let sums: Vec<_> = sums.into_values().collect();
-    let together = feeding.values().flatten().copied().collect();
-    let authoritative = AuthoritativeSources { together, by_campaign: feeding };
+    let by_campaign: BTreeMap<Uuid, BTreeSet<PeriodId>> = feeding
+        .iter()
+        .map(|(campaign, ids)| (*campaign, ids.iter().map(|id| PeriodId::first(*id)).collect()))
+        .collect();
+    let together = by_campaign.values().flatten().copied().collect();
+    let authoritative = AuthoritativeSources { together, by_campaign };
     let row_context = RowContext {
         query: &query,
         cells: plan.cells(),
@@ -191,7 +195,7 @@ fn silence_of_a_covered_side_is_zero() {
     assert_eq!(days.totals["cvr"], json!(0.1));
 }
 
-fn any_world() -> impl Strategy<Value = (Sources, Vec<Fact>)> {
+fn any_world() -> impl Strategy<Value = (SourcePeriods, Vec<Fact>)> {
     let stated = proptest::collection::btree_set(0..Measure::ALL.len(), 1..8);
     let each = proptest::collection::vec((stated, proptest::sample::select(vec!["paid_search", "email"])), 4);
     each.prop_flat_map(|each| {
@@ -211,9 +215,9 @@ fn any_world() -> impl Strategy<Value = (Sources, Vec<Fact>)> {
 }
 
 /// A ratio by the rule itself, over the facts of a row.
-fn expected(ratio: &DerivedMeasure, sources: &Sources, facts: &[Fact], all: &[Fact]) -> Option<i128> {
-    let states = |n: u128, side: Side| sources[&id(n)].states(ratio.side(side));
-    let channel = |n: u128| sources[&id(n)].definition.channel.clone();
+fn expected(ratio: &DerivedMeasure, sources: &SourcePeriods, facts: &[Fact], all: &[Fact]) -> Option<i128> {
+    let states = |n: u128, side: Side| sources[&period(n)].states(ratio.side(side));
+    let channel = |n: u128| sources[&period(n)].definition.channel.clone();
     let is_covered = |campaign: u128, source: u128| match ratio.family {
         RatioFamily::Efficiency => true,
         RatioFamily::Rate(MeetingPlace::Source) => Side::ALL.iter().all(|side| states(source, *side)),
@@ -279,7 +283,7 @@ proptest! {
             let all = answer(json!({"measures": [ratio.name]}), &sources, &facts);
             let total = expected(ratio, &sources, &facts, &facts);
             // Without a source of either side, an efficiency is null and not 0.
-            let is_stated = |side: Side| facts.iter().any(|fact| sources[&id(fact.1)].states(ratio.side(side)));
+            let is_stated = |side: Side| facts.iter().any(|fact| sources[&period(fact.1)].states(ratio.side(side)));
             let total = total.filter(|_| Side::ALL.into_iter().all(is_stated));
             prop_assert_eq!(number(&all.totals[ratio.name]), total, "{}", ratio.name);
             // Rows by source have the same totals.
@@ -289,7 +293,7 @@ proptest! {
             let by_campaign = answer(json!({"measures": [ratio.name], "group_by": ["campaign"]}), &sources, &facts);
             for row in &by_campaign.rows {
                 let of_row: Vec<_> = facts.iter().filter(|fact| json!(id(fact.0)) == row["campaign_id"]).copied().collect();
-                let is_stated = |side: Side| of_row.iter().any(|fact| sources[&id(fact.1)].states(ratio.side(side)));
+                let is_stated = |side: Side| of_row.iter().any(|fact| sources[&period(fact.1)].states(ratio.side(side)));
                 let ratio_of_row = expected(ratio, &sources, &of_row, &facts).filter(|_| Side::ALL.into_iter().all(is_stated));
                 prop_assert_eq!(number(&row[ratio.name]), ratio_of_row, "{} in {}", ratio.name, row);
             }

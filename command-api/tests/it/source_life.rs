@@ -39,6 +39,35 @@ async fn changes_settings_from_a_date_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn changes_channel_and_roles_from_a_date_on(pool: PgPool) {
+    let api = Api::start(pool).await;
+    api.source("ads", "pull").await;
+    let body = json!({"channel": "facebook", "role": "reference", "measure_roles": {"spend": "primary"},
+                      "from": "2026-01-01", "reason": "counted by the tracker"});
+    let reply = patch(&api, &body).await;
+    assert_eq!((reply.status, reply.header("etag")), (StatusCode::OK, Some("\"2\"")), "{reply}");
+    assert_eq!(reply.body["warnings"][0]["code"], "channel_looks_like", "{reply}");
+    // Today it is so already, as it is from January on.
+    let today = patch(&api, &json!({"role": "reference"})).await;
+    assert_eq!(today.header("etag"), Some("\"2\""), "{today}");
+    let shown = show(&api).await;
+    let settings = |of: &Value| json!([of["channel"], of["role"], of["measure_roles"]]);
+    assert_eq!(settings(&shown["settings"]), json!(["facebook", "reference", {"spend": "primary"}]));
+    assert_eq!(shown["history"].as_array().unwrap().len(), 2);
+    assert_eq!(settings(&shown["history"][0]), json!(["paid_search", "primary", {}]));
+    assert_eq!(
+        (&shown["history"][1]["from"], settings(&shown["history"][1])),
+        (&json!("2026-01-01"), settings(&shown["settings"]))
+    );
+    for (body, status) in [
+        (json!({"role": "secondary"}), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({"channel": ""}), StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(patch(&api, &body).await.status, status, "{body}");
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn rejects_what_cannot_change_by_field(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("ads", "pull").await;
@@ -47,8 +76,7 @@ async fn rejects_what_cannot_change_by_field(pool: PgPool) {
         (json!({"currency": "USD"}), "currency"),
         (json!({"kind": "push"}), "kind"),
         (json!({"name": "bing"}), "name"),
-        (json!({"role": "reference"}), "role"),
-        (json!({"channel": "video"}), "channel"),
+        (json!({"measure_roles": {"klicks": "reference"}}), "measure_roles"),
         (json!({"measures": ["klicks"]}), "measures"),
         (json!({"horizons": {"weekly": "7d"}}), "horizons"),
         (json!({"horizons": {"delivery": "soon"}}), "horizons"),

@@ -20,4 +20,5 @@ mod read_your_writes;
 mod replay_under_load;
 mod schemathesis;
 mod slow_senders;
+mod source_changes;
 mod statements;

@@ -3,18 +3,20 @@
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
 use commands::{CommandContext, CommandError};
+use domain::channel::Channel;
 use domain::note::{NoteUrl, Reason};
-use domain::source::{SourceChange, SourceCommand};
+use domain::source::{SourceChange, SourceCommand, SourceRole};
 use http::StatusCode;
 use http_edge::path::ApiPath;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{HorizonsBody, SourceResponse, horizons, measures};
+use super::{HorizonsBody, SourceResponse, SourceWarning, channel_warnings, horizons, measure_roles, measures};
 use crate::command::{JsonCommand, noted};
 use crate::problems::RouteError;
 use crate::problems::kinds::SourceCommandProblems;
+use crate::raw_number::UniqueKeys;
 use crate::response::CommandResponse;
 use crate::state::ApiState;
 
@@ -23,6 +25,18 @@ use crate::state::ApiState;
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"horizons": {"conversions": "30d"}, "from": "2026-11-01"}))]
 pub(crate) struct ChangeSource {
+    /// The channel that it reports on.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    channel: Option<Channel>,
+    /// `primary`: counts toward totals. `reference`: is shown beside them.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "reference")]
+    role: Option<SourceRole>,
+    /// The roles of single measures, where they differ: all of them, including those that stay.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    measure_roles: Option<UniqueKeys<SourceRole>>,
     /// The measures that it states: all of them, including those that stay.
     #[serde(default)]
     measures: Option<Vec<String>>,
@@ -62,15 +76,6 @@ pub(crate) struct ChangeSource {
     #[serde(default)]
     #[schema(ignore)]
     name: Option<Value>,
-    #[serde(default)]
-    #[schema(ignore)]
-    channel: Option<Value>,
-    #[serde(default)]
-    #[schema(ignore)]
-    role: Option<Value>,
-    #[serde(default)]
-    #[schema(ignore)]
-    measure_roles: Option<Value>,
 }
 
 impl ChangeSource {
@@ -80,15 +85,15 @@ impl ChangeSource {
             ("currency", self.currency.is_some()),
             ("kind", self.kind.is_some()),
             ("name", self.name.is_some()),
-            ("channel", self.channel.is_some()),
-            ("role", self.role.is_some()),
-            ("measure_roles", self.measure_roles.is_some()),
         ];
         if let Some((field, _)) = fixed.into_iter().find(|(_, is_given)| *is_given) {
             let detail = "cannot change: recorded numbers keep its meaning. End this source, and register another";
             return Err(CommandError::Invalid { field, detail: detail.to_owned() });
         }
         Ok(SourceChange {
+            channel: self.channel,
+            role: self.role,
+            measure_roles: self.measure_roles.map(measure_roles).transpose()?,
             measures: self.measures.as_deref().map(measures).transpose()?,
             expected_delay_s: self.expected_delay_s,
             horizons: horizons(self.horizons, self.restatement_horizon_s, Some(before))?,
@@ -136,8 +141,8 @@ pub(crate) struct ResumeSource {
 
 /// Change a source from a date on
 ///
-/// Buckets before `from` keep the settings that they had. Name, kind, channel, roles, time zone and currency cannot
-/// change.
+/// Buckets from `from` on have the new settings, whenever their numbers were recorded, and buckets before it keep the
+/// settings that they had. Name, kind, time zone and currency cannot change.
 #[utoipa::path(
     patch,
     path = "/v1/sources/{name}",
@@ -163,7 +168,8 @@ pub(crate) async fn change(
     let details = state.commands.source(&command.context, &name).await?.details;
     let before = from.map_or_else(|| details.definition_at(at), |from| details.definition_on(from)).horizons;
     let change = body.into_change(&before)?;
-    execute(&state, &context, name, SourceCommand::Change { change, from, at }).await
+    let warnings = change.channel.as_ref().map(channel_warnings).unwrap_or_default();
+    execute(&state, &context, name, SourceCommand::Change { change, from, at }, warnings).await
 }
 
 /// End a source
@@ -191,7 +197,7 @@ pub(crate) async fn end(
     let EndSource { at: ends_at, reason, note_url } = command.body_or_default()?;
     let context = noted(command.context.clone(), reason, note_url);
     let at = command.context.received_at;
-    execute(&state, &context, name, SourceCommand::End { ends_at, at }).await
+    execute(&state, &context, name, SourceCommand::End { ends_at, at }, Vec::new()).await
 }
 
 /// Resume a source that has ended
@@ -217,7 +223,7 @@ pub(crate) async fn resume(
     let ResumeSource { from, reason, note_url } = command.body_or_default()?;
     let context = noted(command.context.clone(), reason, note_url);
     let at = command.context.received_at;
-    execute(&state, &context, name, SourceCommand::Resume { from, at }).await
+    execute(&state, &context, name, SourceCommand::Resume { from, at }, Vec::new()).await
 }
 
 async fn execute(
@@ -225,9 +231,9 @@ async fn execute(
     context: &CommandContext,
     name: String,
     source_command: SourceCommand,
+    warnings: Vec<SourceWarning>,
 ) -> Result<CommandResponse, RouteError> {
     let (id, done) = state.commands.execute_source_command(context, &name, source_command).await?.split();
-    let body =
-        SourceResponse { source_id: id.0, name, version: done.version, position: done.position, warnings: Vec::new() };
+    let body = SourceResponse { source_id: id.0, name, version: done.version, position: done.position, warnings };
     Ok(CommandResponse::new(StatusCode::OK, context, &done, &body).with_version(done.version))
 }

@@ -129,7 +129,10 @@ fn fail_if_not_retryable(
         (AppendError::Claim { kind, key, found: Some(found) }, _)
             if *kind == EXTERNAL_CAMPAIGN && found.owner != id.to_string() =>
         {
-            Err(CommandError::ExternalIdTaken { id: claims::external_id(key).to_owned() })
+            Err(CommandError::ExternalIdTaken {
+                id: claims::external_id(key).to_owned(),
+                campaign: found.owner.clone(),
+            })
         }
         _ => Ok(()),
     }

@@ -67,6 +67,8 @@ pub enum CommandError {
     ExternalIdTaken {
         /// The id.
         id: String,
+        /// The campaign that has it.
+        campaign: String,
     },
     /// A batch names a source that is not registered.
     #[error("there is no source {name:?}")]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
-use domain::campaign::{Budget, CampaignCommand};
+use domain::campaign::{Budget, CampaignCommand, InitialState};
 use domain::ids::CampaignId;
 use domain::money::{Currency, Money};
 
@@ -111,6 +111,7 @@ fn create(campaign: CampaignId, at: DateTime<Utc>) -> Result<CampaignCommand> {
         budget: Some(Budget::total(Money { micros: 5_000_000_000, currency })),
         external_ids: Vec::new(),
         attributes: BTreeMap::from([("region".to_owned(), "DACH".to_owned())]),
+        state: InitialState::Draft,
         at,
     })
 }

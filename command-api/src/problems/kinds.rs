@@ -43,9 +43,10 @@ problem_types! {
         "The source is not complete through that"
         r#"{"errors": [{"field": "complete_through", "detail": "lies after what the source is complete through"}]}"#;
 
-    /// Another campaign of the workspace has this external id.
+    /// Another campaign of the workspace has this external id: `campaign_id`.
     pub(crate) EXTERNAL_ID_TAKEN = CONFLICT "external-id-taken" "Another campaign has this external id"
         r#"{"detail": "The external id \"1234567890\" belongs to another campaign.",
+            "campaign_id": "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62",
             "errors": [{"field": "external_ids", "detail": "\"1234567890\" is taken"}]}"#;
 
     /// The workspace has no source of this name. Register it first.
@@ -101,7 +102,8 @@ const BATCH: Types = &[UNKNOWN_SOURCE, WRONG_SOURCE_KIND, BATCH_SIZE];
 
 problem_responses! {
     /// Problems of creating a campaign.
-    pub(crate) CreateCampaignProblems = COMMAND, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_BUDGETS;
+    pub(crate) CreateCampaignProblems = COMMAND, &[EXTERNAL_ID_TAKEN, rules::CHANNEL_REQUIRED, rules::LAST_DAY_PASSED],
+        rules::OF_DETAILS, rules::OF_BUDGETS;
     /// Problems of editing a campaign.
     pub(crate) EditCampaignProblems = COMMAND, CHANGE, &[EXTERNAL_ID_TAKEN], rules::OF_DETAILS, rules::OF_EDITS;
     /// Problems of setting a campaign's budget.

@@ -74,7 +74,8 @@ impl From<CommandError> for RouteError {
                 Problem::new(kinds::NOT_COMPLETE_THROUGH)
                     .field("complete_through", format!("lies after what the source is complete through: {holds}"))
             }
-            CommandError::ExternalIdTaken { id } => Problem::new(kinds::EXTERNAL_ID_TAKEN)
+            CommandError::ExternalIdTaken { id, campaign } => Problem::new(kinds::EXTERNAL_ID_TAKEN)
+                .extension("campaign_id", campaign)
                 .detail(format!("The external id \"{}\" belongs to another campaign.", truncate(&id)))
                 .field("external_ids", format!("\"{}\" is taken", truncate(&id))),
             CommandError::UnknownSource { name } => {

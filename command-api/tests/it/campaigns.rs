@@ -273,10 +273,13 @@ async fn external_id_has_one_campaign(pool: PgPool) {
     let first = api.campaign(&json!([{"source": "ads", "id": "1"}, {"id": "winter"}])).await;
     let mut body = campaign();
     body["external_ids"] = json!([{"source": "ads", "id": "2"}, {"id": "winter"}]);
-    assert_snapshot!(api.post("/v1/campaigns", &body).await, @r#"
+    let mut taken = api.post("/v1/campaigns", &body).await;
+    assert_eq!(taken.body["campaign_id"].take(), first.to_string());
+    assert_snapshot!(taken, @r#"
     409 Conflict
     content-type: application/problem+json
     {
+      "campaign_id": null,
       "detail": "The external id \"winter\" belongs to another campaign.",
       "errors": [
         {
@@ -299,4 +302,26 @@ async fn external_id_has_one_campaign(pool: PgPool) {
     assert_eq!(released.status, StatusCode::OK);
     let taken = api.call(patch(second, &json!({"external_ids": [{"source": "ads", "id": "1"}]}))).await;
     assert_eq!(taken.status, StatusCode::OK, "{taken}");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn campaign_of_history_begins_in_its_status(pool: PgPool) {
+    let api = Api::start(pool).await;
+    let with = |status: &str, ends_on: &str| {
+        let mut body = campaign();
+        (body["starts_on"], body["ends_on"], body["status"]) = ("2026-01-01".into(), ends_on.into(), status.into());
+        body
+    };
+    let over = api.post("/v1/campaigns", &with("completed", "2026-02-01")).await;
+    assert_eq!((over.status, &over.body["version"]), (StatusCode::CREATED, &json!(3)));
+    let id = over.body["campaign_id"].as_str().unwrap();
+    let launched = api.call(Call::post(&format!("/v1/campaigns/{id}/launch"))).await;
+    assert_eq!(launched.code(), "not-a-draft", "{launched}");
+    let running = api.post("/v1/campaigns", &with("active", "2027-02-01")).await;
+    assert_eq!((running.status, &running.body["version"]), (StatusCode::CREATED, &json!(2)));
+
+    let passed = api.post("/v1/campaigns", &with("active", "2026-02-01")).await;
+    assert_eq!((passed.status, passed.code()), (StatusCode::UNPROCESSABLE_ENTITY, "last-day-passed"));
+    let unknown = api.post("/v1/campaigns", &with("paused", "2026-02-01")).await;
+    assert_eq!(unknown.body["errors"][0]["field"], "status", "{unknown}");
 }

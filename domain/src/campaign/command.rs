@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
 
 use super::budget::Budget;
 use super::event::ExternalId;
@@ -14,7 +15,7 @@ use crate::zone::Zone;
 /// A command to a campaign. `at` is the time of the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CampaignCommand {
-    /// Create it as a draft.
+    /// Create it, as a draft or already underway.
     Create {
         /// Its id.
         campaign: CampaignId,
@@ -36,6 +37,8 @@ pub enum CampaignCommand {
         external_ids: Vec<ExternalId>,
         /// Its labels.
         attributes: BTreeMap<String, String>,
+        /// The state that it begins in.
+        state: InitialState,
         /// The time of the command.
         at: DateTime<Utc>,
     },
@@ -78,6 +81,19 @@ pub enum CampaignCommand {
         /// The time of the command.
         at: DateTime<Utc>,
     },
+}
+
+/// The state that a campaign is created in. History brings campaigns that run or are over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitialState {
+    /// Being prepared.
+    #[default]
+    Draft,
+    /// Launched at once.
+    Active,
+    /// Launched, and over.
+    Completed,
 }
 
 /// The changes of an edit. `None` leaves a detail unchanged; for an optional detail, `Some(None)` removes it.

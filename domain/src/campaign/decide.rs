@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::budget::Budget;
-use super::command::{CampaignCommand, CampaignEdit};
+use super::command::{CampaignCommand, CampaignEdit, InitialState};
 use super::error::CampaignError;
 use super::event::{CampaignEvent, ExternalId};
 use super::state::{Campaign, CampaignDetails};
@@ -14,7 +14,8 @@ use crate::bucket::is_in_range;
 use crate::channel::Channel;
 use crate::money::Currency;
 use crate::source;
-use crate::text::check_line;
+use crate::text::{TextError, check_line};
+use crate::zone::Zone;
 
 const MAX_NAME_LENGTH: usize = 200;
 const MAX_CHANNELS: usize = 20;
@@ -39,19 +40,21 @@ pub fn decide(campaign: &Campaign, command: CampaignCommand) -> Result<Vec<Campa
             budget,
             external_ids,
             attributes,
+            state,
             at,
         } => {
             if current.is_some() {
                 return Err(CampaignError::AlreadyCreated);
             }
             let name = name.trim().to_owned();
-            check_name(&name)?;
+            check_name(&name).map_err(CampaignError::Name)?;
             check_channels(&channels)?;
             check_dates(starts_on, ends_on)?;
             check_budget(budget, currency)?;
             check_external_ids(&external_ids)?;
             check_attributes(&attributes)?;
-            Ok(vec![CampaignEvent::CampaignCreated {
+            let further = first_steps(state, &channels, ends_on.map(|ends_on| (ends_on, time_zone)), at)?;
+            let created = CampaignEvent::CampaignCreated {
                 campaign,
                 name,
                 channels,
@@ -63,7 +66,8 @@ pub fn decide(campaign: &Campaign, command: CampaignCommand) -> Result<Vec<Campa
                 external_ids,
                 attributes,
                 at,
-            }])
+            };
+            Ok(std::iter::once(created).chain(further).collect())
         }
         CampaignCommand::Edit(edit) => decide_edit(changeable(current)?, edit),
         CampaignCommand::SetBudget { budget, at } => {
@@ -111,17 +115,44 @@ fn step(
     if from.contains(&current.state) { Ok(vec![event]) } else { Err(refusal(current.state)) }
 }
 
+/// The steps that bring a new campaign into its state.
+fn first_steps(
+    state: InitialState,
+    channels: &[Channel],
+    ends_on: Option<(NaiveDate, Zone)>,
+    at: DateTime<Utc>,
+) -> Result<Vec<CampaignEvent>, CampaignError> {
+    let launched = CampaignEvent::CampaignLaunched { at };
+    match state {
+        InitialState::Draft => Ok(Vec::new()),
+        InitialState::Active => check_launch(channels, ends_on, at).map(|()| vec![launched]),
+        // It is over, so its last day may have passed.
+        InitialState::Completed => {
+            check_launch(channels, None, at).map(|()| vec![launched, CampaignEvent::CampaignCompleted { at }])
+        }
+    }
+}
+
+fn check_launch(
+    channels: &[Channel],
+    ends_on: Option<(NaiveDate, Zone)>,
+    at: DateTime<Utc>,
+) -> Result<(), CampaignError> {
+    if channels.is_empty() {
+        return Err(CampaignError::ChannelRequired);
+    }
+    match ends_on {
+        Some((ends_on, zone)) if at >= ends_at(ends_on, zone) => Err(CampaignError::EndDateInPast { ends_on }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn launch(current: &CampaignDetails, at: DateTime<Utc>) -> Result<Vec<CampaignEvent>, CampaignError> {
     if current.state != CampaignState::Draft {
         return Err(CampaignError::AlreadyLaunched { state: current.state });
     }
-    if current.channels.is_empty() {
-        return Err(CampaignError::ChannelRequired);
-    }
-    match current.ends_on {
-        Some(ends_on) if at >= ends_at(ends_on, current.time_zone) => Err(CampaignError::EndDateInPast { ends_on }),
-        _ => Ok(vec![CampaignEvent::CampaignLaunched { at }]),
-    }
+    check_launch(&current.channels, current.ends_on.map(|ends_on| (ends_on, current.time_zone)), at)?;
+    Ok(vec![CampaignEvent::CampaignLaunched { at }])
 }
 
 /// Checks only actual changes, so that sending the whole campaign back is always allowed.
@@ -133,7 +164,7 @@ fn decide_edit(current: &CampaignDetails, edit: CampaignEdit) -> Result<Vec<Camp
 
     let name = edit.name.map(|name| name.trim().to_owned());
     if let Some(name) = changed(name, &current.name) {
-        check_name(&name)?;
+        check_name(&name).map_err(CampaignError::Name)?;
         events.push(CampaignEvent::CampaignRenamed { name, at });
     }
     if let Some(time_zone) = changed(edit.time_zone, &current.time_zone) {
@@ -197,8 +228,14 @@ fn changed<T: PartialEq>(requested: Option<T>, current: &T) -> Option<T> {
     requested.filter(|requested| requested != current)
 }
 
-fn check_name(name: &str) -> Result<(), CampaignError> {
-    check_line(name, MAX_NAME_LENGTH).map_err(CampaignError::Name)
+/// Accepts a valid name of a campaign: one line of 1 to 200 characters.
+pub fn check_name(name: &str) -> Result<(), TextError> {
+    check_line(name, MAX_NAME_LENGTH)
+}
+
+/// Accepts a valid id of a campaign in another system: one line of 1 to 200 characters.
+pub fn check_external_id(id: &str) -> Result<(), TextError> {
+    check_line(id, MAX_EXTERNAL_ID_LENGTH)
 }
 
 fn check_channels(channels: &[Channel]) -> Result<(), CampaignError> {
@@ -239,7 +276,7 @@ fn check_external_ids(external_ids: &[ExternalId]) -> Result<(), CampaignError> 
     }
     let mut seen = BTreeSet::new();
     for external_id in external_ids {
-        check_line(&external_id.id, MAX_EXTERNAL_ID_LENGTH).map_err(CampaignError::ExternalId)?;
+        check_external_id(&external_id.id).map_err(CampaignError::ExternalId)?;
         if let Some(source) = &external_id.source {
             source::check_name(source).map_err(CampaignError::ExternalIdSource)?;
         }

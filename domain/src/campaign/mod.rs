@@ -9,11 +9,13 @@
 //!
 //! A launched campaign is shown as scheduled until its first day begins in its zone, and as active from then on.
 //!
-//! 1. It is created once, as a draft; no other command is accepted before.
+//! 1. It is created once, as a draft or at once launched or completed, as history brings it; no other command is
+//!    accepted before.
 //! 2. Its name is one line of 1 to 200 characters; surrounding white space is removed.
 //! 3. Its channels are distinct, 20 at most; a launched one has at least one.
 //! 4. Its days lie in 1970 to 2199, the last not before the first.
-//! 5. Only a draft is launched, and not after its last day; a second launch is rejected, not ignored.
+//! 5. Only a draft is launched, and not after its last day (unless it is over with its creation); a second
+//!    launch is rejected, not ignored.
 //! 6. Only a launched one is paused, only a paused one resumed; either can be completed.
 //! 7. All but a launched one can be archived. An archived one takes no command but the one that brings it back, into
 //!    the state that it had before.
@@ -36,8 +38,8 @@ mod status;
 mod tests;
 
 pub use budget::{Budget, BudgetPeriod, BudgetPeriodError};
-pub use command::{CampaignCommand, CampaignEdit};
-pub use decide::decide;
+pub use command::{CampaignCommand, CampaignEdit, InitialState};
+pub use decide::{check_external_id, check_name, decide};
 pub use error::CampaignError;
 pub use event::{CampaignEvent, ExternalId};
 pub use state::{Campaign, CampaignDetails};

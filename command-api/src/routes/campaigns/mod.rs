@@ -23,8 +23,9 @@ pub(crate) use schema::{CampaignResponse, CreateCampaign, EditCampaign, SetBudge
 
 /// Create a campaign
 ///
-/// The campaign is a draft. An external id that another campaign has is an error (409). A request that is repeated with
-/// the same `Idempotency-Key` is answered with the campaign that the first request created.
+/// The campaign is a draft, unless `status` says that it runs or is over already. An external id that another
+/// campaign has is an error (409). A request that is repeated with the same `Idempotency-Key` is answered with the
+/// campaign that the first request created.
 #[utoipa::path(
     post,
     path = "/v1/campaigns",

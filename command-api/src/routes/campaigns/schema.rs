@@ -1,7 +1,7 @@
 //! The JSON of campaigns: requests and the response.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::campaign::{Budget, BudgetPeriod, CampaignCommand, CampaignEdit, ExternalId};
+use domain::campaign::{Budget, BudgetPeriod, CampaignCommand, CampaignEdit, ExternalId, InitialState};
 use domain::channel::Channel;
 use domain::ids::CampaignId;
 use domain::money::{Currency, Money};
@@ -54,6 +54,11 @@ pub(crate) struct CreateCampaign {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     attributes: UniqueKeys<String>,
+    /// The status that it begins with: `draft`; `active`, which launches it; or `completed`, for a campaign that is
+    /// over. An active one is scheduled until its first day.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^(draft|active|completed)$", default = "draft")]
+    status: InitialState,
     /// Why: 1 to 500 characters, shown by the campaign's activity.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
@@ -201,6 +206,7 @@ impl CreateCampaign {
             budget: self.budget.map(Into::into),
             external_ids: external_ids(self.external_ids),
             attributes: self.attributes.0,
+            state: self.status,
             at,
         }
     }

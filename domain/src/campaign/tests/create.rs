@@ -131,3 +131,48 @@ fn attributes_have_plain_keys_and_bounded_values() {
     check_not_created(many(51), CampaignError::TooManyAttributes { count: 51 });
     check_created(many(50));
 }
+
+/// A creation in another state, at this time.
+fn create_in(state: InitialState, at: DateTime<Utc>, plan: Plan) -> CampaignCommand {
+    let mut command = create_at(at, plan);
+    if let CampaignCommand::Create { state: begins_in, .. } = &mut command {
+        *begins_in = state;
+    }
+    command
+}
+
+#[test]
+fn history_brings_campaigns_that_run_or_are_over() {
+    let at = early();
+    let launched = CampaignEvent::CampaignLaunched { at };
+    given(vec![])
+        .when(create_in(InitialState::Active, at, plan()))
+        .then_expect_events(vec![created(plan()), launched.clone()]);
+    given(vec![]).when(create_in(InitialState::Completed, at, plan())).then_expect_events(vec![
+        created(plan()),
+        launched,
+        CampaignEvent::CampaignCompleted { at },
+    ]);
+}
+
+#[test]
+fn campaign_that_is_over_may_have_ended_before_it_was_created() {
+    let past = Plan { starts_on: date("2026-01-01"), ends_on: Some(date("2026-02-01")), ..plan() };
+    given(vec![])
+        .when(create_in(InitialState::Active, early(), past.clone()))
+        .then_expect_error(CampaignError::EndDateInPast { ends_on: date("2026-02-01") });
+    let at = early();
+    given(vec![]).when(create_in(InitialState::Completed, at, past.clone())).then_expect_events(vec![
+        created(past),
+        CampaignEvent::CampaignLaunched { at },
+        CampaignEvent::CampaignCompleted { at },
+    ]);
+}
+
+#[test]
+fn campaign_without_channels_begins_as_a_draft_only() {
+    let bare = Plan { channels: Vec::new(), ..plan() };
+    for state in [InitialState::Active, InitialState::Completed] {
+        given(vec![]).when(create_in(state, early(), bare.clone())).then_expect_error(CampaignError::ChannelRequired);
+    }
+}

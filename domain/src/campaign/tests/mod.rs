@@ -102,6 +102,7 @@ fn create_at(at: DateTime<Utc>, plan: Plan) -> CampaignCommand {
         budget: plan.budget,
         external_ids: plan.external_ids,
         attributes: plan.attributes,
+        state: InitialState::Draft,
         at,
     }
 }

@@ -89,6 +89,11 @@ impl ApiClient {
         Ok(Self { http, base, attempts: attempts.max(1) })
     }
 
+    /// Gets what is there. An error status is an answer, as for [`Self::post`].
+    pub async fn get(&self, path: &[&str]) -> Result<ApiResponse, ClientError> {
+        self.send(Method::GET, path, None, None).await
+    }
+
     /// Posts a body. An error status is an answer, except a temporary one, which is retried. The path comes in segments
     /// with any characters.
     pub async fn post(
@@ -97,7 +102,7 @@ impl ApiClient {
         body: &Value,
         idempotency_key: Option<&str>,
     ) -> Result<ApiResponse, ClientError> {
-        self.send(Method::POST, path, body, idempotency_key).await
+        self.send(Method::POST, path, Some(body), idempotency_key).await
     }
 
     /// Puts a body; otherwise like [`Self::post`].
@@ -107,20 +112,28 @@ impl ApiClient {
         body: &Value,
         idempotency_key: Option<&str>,
     ) -> Result<ApiResponse, ClientError> {
-        self.send(Method::PUT, path, body, idempotency_key).await
+        self.send(Method::PUT, path, Some(body), idempotency_key).await
+    }
+
+    /// Patches what is there; otherwise like [`Self::post`].
+    pub async fn patch(&self, path: &[&str], body: &Value) -> Result<ApiResponse, ClientError> {
+        self.send(Method::PATCH, path, Some(body), None).await
     }
 
     async fn send(
         &self,
         method: Method,
         path: &[&str],
-        body: &Value,
+        body: Option<&Value>,
         idempotency_key: Option<&str>,
     ) -> Result<ApiResponse, ClientError> {
         let url = self.url(path);
         let mut attempt = 1;
         loop {
-            let mut request = self.http.request(method.clone(), url.clone()).json(body);
+            let mut request = self.http.request(method.clone(), url.clone());
+            if let Some(body) = body {
+                request = request.json(body);
+            }
             if let Some(key) = idempotency_key {
                 request = request.header("Idempotency-Key", key);
             }

@@ -146,6 +146,7 @@ async fn names_bad_lines_and_sends_the_rest(pool: PgPool) {
     let file = format!("{A}03.01.2026,Ads,Sale,many,\n02.01.2026,Ads,Sale,21,\n");
     let told = said(&import(&system, &file, &["--complete-through", "2026-01-02"]).await, false);
     assert!(told.contains("line 5 clicks `many`"), "{told}");
+    assert!(told.contains("left out: clicks: 41 of 62 (66.1 %) and 1 cell that cannot be read"), "{told}");
     assert!(told.contains("line 6 repeats the source, campaign and date of line 3"), "{told}");
     assert!(told.contains("not reported complete"), "{told}");
     let days: Vec<String> = stated(&pool).await.into_iter().map(|(_, day, ..)| day).collect();
@@ -191,5 +192,78 @@ async fn a_file_with_a_bad_line_replaces_nothing(pool: PgPool) {
     let told = said(&import(&system, &file, &["--replace", "2026-01-01..2026-01-02"]).await, false);
     assert!(told.contains("nothing was sent"), "{told}");
     assert_eq!(head(&pool).await, 1, "the workspace was opened");
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn what_contradicts_the_registered_source_is_refused_before_anything_is_sent(pool: PgPool) {
+    let system = start(&pool).await;
+    said(&import(&system, B, &["--currency", "EUR"]).await, true);
+    let after_first = head(&pool).await;
+    for (option, value, what) in [
+        ("--currency", "GBP", "the currency EUR, and here it is GBP"),
+        ("--time-zone", "Europe/Berlin", "the time zone UTC, and here it is Europe/Berlin"),
+        ("--reference-source", "Ads", "the role primary, and here it is reference"),
+        ("--channel", "Ads=email", "the channel unassigned, and here it is email"),
+        ("--expected-delay", "6h", "the expected delay 86400 s, and here it is 21600 s"),
+        ("--complete-through", "2100-01-01", "lies in the future"),
+    ] {
+        let told = said(&import(&system, A, &[option, value]).await, false);
+        assert!(told.contains("nothing was sent") && told.contains(what), "{told}");
+    }
+    assert_eq!(head(&pool).await, after_first);
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_file_that_is_mostly_refused_is_not_sent_unless_asked(pool: PgPool) {
+    let system = start(&pool).await;
+    let file = format!("{A}{}", "03.01.2026,Ads,Sale,many,\n".repeat(11));
+    let told = said(&import(&system, &file, &[]).await, false);
+    assert!(told.contains("rows: 14 (11 not sent") && told.contains("11 of 14 lines are refused"), "{told}");
+    assert_eq!(head(&pool).await, 1, "the workspace was opened");
+    let told = said(&import(&system, &file, &["--allow-partial"]).await, false);
+    assert!(told.contains("statements: 3 accepted"), "{told}");
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn dry_run_prints_what_would_be_sent(pool: PgPool) {
+    let system = start(&pool).await;
+    let told = said(&import(&system, A, &["--dry-run"]).await, true);
+    assert!(told.contains("3 statements of 1 campaigns, 2026-01-01 to 2026-01-02"), "{told}");
+    assert!(told.contains("Ads  spend  1.500000 EUR") && told.contains("nothing was sent"), "{told}");
+    assert_eq!(head(&pool).await, 1, "the workspace was opened");
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn campaign_with_an_id_is_renamed_and_its_status_is_true_of_its_days(pool: PgPool) {
+    let system = start(&pool).await;
+    let file = |name: &str, day: &str| format!("Date,Source,Id,Campaign,Clicks,Cost\n{day},Ads,771,{name},10,1\n");
+    let by_id = ["--campaign-id-from", "Id"];
+    said(&import(&system, &file("Spring", "01.01.2026"), &by_id).await, true);
+    said(&import(&system, &file("Spring sale", "02.01.2026"), &by_id).await, true);
+    let after_second = head(&pool).await;
+    said(&import(&system, &file("Spring sale", "02.01.2026"), &by_id).await, true);
+    assert_eq!(head(&pool).await, after_second);
+    projections::catch_up(&pool).await.unwrap();
+    let campaigns: Vec<(String, String, String)> =
+        sqlx::query_as("SELECT name, state, ends_on::text FROM read.campaigns").fetch_all(&pool).await.unwrap();
+    assert_eq!(campaigns, [("Spring sale".to_owned(), "completed".to_owned(), "2026-01-01".to_owned())]);
+    system.shutdown().await.unwrap();
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn a_campaign_that_is_refused_stops_no_other(pool: PgPool) {
+    let system = start(&pool).await;
+    let twenty_one: Vec<String> = (0..21).map(|place| format!("S{place}=channel_{place}")).collect();
+    let channels: Vec<&str> = twenty_one.iter().flat_map(|one| ["--channel", one.as_str()]).collect();
+    let lines = (0..21).map(|place| format!("01.01.2026,S{place},Everywhere,1,\n")).collect::<Vec<_>>().concat();
+    let file = format!("Date,Source,Campaign,Clicks,Cost\n{lines}01.01.2026,S1,Other,5,\n");
+    let told = said(&import(&system, &file, &channels).await, false);
+    assert!(told.contains("line 2 was not taken") && told.contains("21 channels are too many"), "{told}");
+    assert!(told.contains("left out: clicks: 21 of 26"), "{told}");
+    assert_eq!(stated(&pool).await.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["Other"]);
     system.shutdown().await.unwrap();
 }

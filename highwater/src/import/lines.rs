@@ -24,12 +24,9 @@ impl<R: Read> Read for Lines<R> {
 }
 
 impl<R> Lines<R> {
-    pub(super) fn new(file: R) -> Self {
-        Self { file, passed: 0, breaks: VecDeque::new(), line: 1 }
-    }
-
-    pub(super) fn into_inner(self) -> R {
-        self.file
+    /// A reader of a file that begins on this line.
+    pub(super) fn new(file: R, line: u64) -> Self {
+        Self { file, passed: 0, breaks: VecDeque::new(), line }
     }
 
     /// The line of the record at `offset`, which line breaks may precede. Offsets must come in the order of the file.

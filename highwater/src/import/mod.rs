@@ -1,19 +1,38 @@
-//! `highwater import statements`: sends a file of totals by day to the command API.
+//! `highwater import`: sends files of totals to the command API.
 //!
-//! The file is read twice. First the [`scan`] checks every line: it finds bad lines and duplicate keys, and collects
-//! the sources and campaigns of the file, so that they exist before the first statement. Then [`batches`] are read and
-//! [`send`] posts them. The memory grows with the number of distinct keys (about 40 bytes each), never with the lines
-//! in flight. With `--replace` all lines are kept, until each day is whole.
+//! A file is judged as a whole before anything is sent. Each step is a module:
+//!
+//! ```text
+//! bytes --encoding, spreadsheet--> text --table--> cells --layout (by a mapping)--> columns
+//!       --survey--> what all lines decide: formats, sources       --sources--> what the server knows of them
+//!       --judge--> items, and what is wrong with the other lines  --send--> sources, campaigns, statements, syncs
+//! ```
+//!
+//! All but the last two arrows are pure. The file is held in memory: its bytes, and about 100 bytes for each item.
 
 pub mod batches;
+pub mod campaigns;
+pub mod dates;
+pub mod encoding;
+pub mod facts;
+pub mod judge;
 pub mod layout;
 mod lines;
+pub mod mapping;
+pub mod names;
+pub mod numbers;
+pub mod pattern;
 pub mod plan;
 pub mod progress;
 pub mod replacing;
-pub mod row;
-pub mod scan;
+pub mod run;
 pub mod send;
+pub mod sources;
+pub mod spreadsheet;
+pub mod summary;
+pub mod survey;
+pub mod table;
+pub mod totals;
 
 #[cfg(test)]
 mod tests;

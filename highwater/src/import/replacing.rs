@@ -1,13 +1,14 @@
 //! A file that is all that its sources state of some days: its lines, gathered by source and day, so that one batch
 //! makes each day whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
 use thiserror::Error;
 
-use super::batches::{Batch, LineStatement};
+use super::batches::Batch;
+use super::judge::Verdict;
 
 /// The most statements that the server takes at once.
 const MAX_STATEMENTS: usize = 5_000;
@@ -50,27 +51,28 @@ impl ReplacedDays {
     }
 
     /// One batch for each source and day, though it have no line, and the lines of other days as they were.
-    pub fn gather(self, batches: Vec<Batch>, sources: &BTreeSet<String>) -> Result<Vec<Batch>, DayTooLarge> {
+    pub fn gather(self, batches: Vec<Batch>, verdict: &Verdict) -> Result<Vec<Batch>, DayTooLarge> {
         let dates = || self.first.iter_days().take_while(|date| *date <= self.last);
-        let mut days: BTreeMap<(String, NaiveDate), Vec<LineStatement>> =
-            sources.iter().flat_map(|source| dates().map(|date| ((source.clone(), date), Vec::new()))).collect();
+        let mut days: BTreeMap<(usize, NaiveDate), Vec<usize>> = (0..verdict.sources.len())
+            .flat_map(|source| dates().map(move |date| ((source, date), Vec::new())))
+            .collect();
         let mut others = Vec::new();
-        for Batch { source, statements, .. } in batches {
-            let (within, outside) = statements.into_iter().partition::<Vec<_>, _>(|one| self.contains(one.date));
-            for statement in within {
-                days.entry((source.clone(), statement.date)).or_default().push(statement);
+        for Batch { source, items, .. } in batches {
+            let day = |place: &usize| verdict.items[*place].day;
+            let (within, outside) = items.into_iter().partition::<Vec<_>, _>(|place| self.contains(day(place)));
+            for place in within {
+                days.entry((source, day(&place))).or_default().push(place);
             }
             if !outside.is_empty() {
                 others.push((source, None, outside));
             }
         }
-        if let Some(((source_name, date), statements)) = days.iter().find(|(_, lines)| lines.len() > MAX_STATEMENTS) {
-            return Err(DayTooLarge { source_name: source_name.clone(), date: *date, count: statements.len() });
+        if let Some(((source, date), items)) = days.iter().find(|(_, items)| items.len() > MAX_STATEMENTS) {
+            let source_name = verdict.sources[*source].clone();
+            return Err(DayTooLarge { source_name, date: *date, count: items.len() });
         }
-        let days = days.into_iter().map(|((source, date), statements)| (source, Some(date), statements));
+        let days = days.into_iter().map(|((source, date), items)| (source, Some(date), items));
         let numbered = (0..).zip(days.chain(others));
-        Ok(numbered
-            .map(|(number, (source, replaces, statements))| Batch { number, source, replaces, statements })
-            .collect())
+        Ok(numbered.map(|(number, (source, replaces, items))| Batch { number, source, replaces, items }).collect())
     }
 }

@@ -1,0 +1,128 @@
+//! `highwater import`: sends files to the command API.
+
+mod arguments;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use chrono::NaiveDate;
+use clap::ArgAction;
+use domain::source::Horizon;
+use platform::clock::{Clock as _, SystemClock};
+use secrecy::SecretString;
+
+use self::arguments::{FileArguments, SourceChannel};
+use crate::client::ApiClient;
+use crate::import::plan::NewStatus;
+use crate::import::replacing::ReplacedDays;
+use crate::import::run::{self, Options};
+
+/// The attempts at a request. They take a minute and a half in all, longer than a restart of the server.
+const ATTEMPTS: u32 = 14;
+
+/// The kinds of imports.
+#[derive(Debug, clap::Subcommand)]
+pub enum ImportCommand {
+    /// Totals by day or hour, as platforms export them: CSV or a spreadsheet, with a header and a row for each campaign
+    /// and day.
+    ///
+    /// The whole file is judged before anything is sent. Lines that cannot be sent are reported with their numbers, and
+    /// the exit status is then 1. The others are sent, unless so many are refused that they would be taken for all.
+    /// Creates the sources and campaigns that the file names. A cell without a number states nothing. A second run of
+    /// the same file appends nothing, so an import that was interrupted is run again; importing A, then B, then A ends
+    /// at A. With --replace this holds for lines that are gone, too.
+    Statements(Box<Statements>),
+}
+
+/// `highwater import statements`.
+#[derive(Debug, clap::Args)]
+pub struct Statements {
+    #[command(flatten)]
+    file: FileArguments,
+    /// The channel that a source reports on, or that all sources without one of their own do.
+    #[arg(long = "channel", value_name = "[SOURCE=]CHANNEL")]
+    channels: Vec<SourceChannel>,
+    /// A source whose numbers are shown beside the others and never added; once for each.
+    #[arg(long = "reference-source", value_name = "NAME")]
+    reference_sources: Vec<String>,
+    /// How long after a day its numbers usually arrive, such as 6h: of sources that are created.
+    #[arg(long, value_name = "LENGTH", value_parser = seconds)]
+    expected_delay: Option<i64>,
+    /// For how long after a day its numbers may change, such as 28d: of sources that are created.
+    #[arg(long, value_name = "LENGTH")]
+    horizon: Option<Horizon>,
+    /// The status of campaigns that are created. If left out: active where they have days of the last two weeks, else
+    /// completed.
+    #[arg(long, value_name = "STATUS")]
+    campaign_status: Option<NewStatus>,
+    /// Campaigns of one name are others in each source. Campaigns with ids always are.
+    #[arg(long)]
+    campaigns_per_source: bool,
+    /// Says that each source of the file is complete to the end of this day (YYYY-MM-DD).
+    #[arg(long, value_name = "DATE")]
+    complete_through: Option<NaiveDate>,
+    /// Says that the file is all that its sources state of these days (YYYY-MM-DD..YYYY-MM-DD). What they stated
+    /// before, in the named columns, and the file does not have, is taken back. Nothing is sent if a line is bad.
+    #[arg(long, value_name = "FROM..TO")]
+    replace: Option<ReplacedDays>,
+    /// Sends the good lines even where more than ten, and more than one in a hundred, are refused.
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_partial: bool,
+    /// Sends nothing, and prints what would be sent. Without a key, what is registered is not compared.
+    #[arg(long, action = ArgAction::SetTrue)]
+    dry_run: bool,
+    /// The command API.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081", env = "HIGHWATER_SERVER")]
+    server: String,
+    /// A key with the scope `command`.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "HIGHWATER_API_KEY",
+        hide_env_values = true,
+        required_unless_present = "dry_run"
+    )]
+    api_key: Option<SecretString>,
+}
+
+fn seconds(text: &str) -> Result<i64, String> {
+    match text.parse::<Horizon>() {
+        Ok(Horizon::Seconds(seconds)) => Ok(seconds),
+        Ok(Horizon::MonthEnd { .. }) | Err(_) => Err("must be a length such as 6h or 1d".to_owned()),
+    }
+}
+
+/// Runs the command.
+pub async fn run(command: ImportCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ImportCommand::Statements(statements) => import(*statements).await,
+    }
+}
+
+async fn import(arguments: Statements) -> anyhow::Result<ExitCode> {
+    let client = arguments.api_key.as_ref().map(|key| ApiClient::new(&arguments.server, key, ATTEMPTS)).transpose()?;
+    let mut options = arguments.file.options()?;
+    let mut channels = BTreeMap::new();
+    for SourceChannel { source, channel } in arguments.channels {
+        match source {
+            Some(source) => {
+                channels.insert(source, channel);
+            }
+            None => options.mapping.channel = Some(channel),
+        }
+    }
+    let options = Options {
+        channels,
+        reference: arguments.reference_sources.into_iter().collect::<BTreeSet<_>>(),
+        expected_delay_s: arguments.expected_delay,
+        horizon: arguments.horizon,
+        campaign_status: arguments.campaign_status,
+        campaigns_per_source: arguments.campaigns_per_source,
+        complete_through: arguments.complete_through,
+        replace: arguments.replace,
+        allow_partial: arguments.allow_partial,
+        dry_run: arguments.dry_run,
+        ..options
+    };
+    run::import(&options, client.as_ref(), SystemClock.now()).await
+}

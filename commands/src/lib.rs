@@ -19,6 +19,7 @@ mod in_flight; // idempotency keys in flight
 pub mod ingest; // observations, statements, syncs
 mod outcome; // the result of a command, as its receipt keeps it
 mod rejection; // rejections by the domain
+mod source_activity; // what was done to a source
 mod source_rate; // rate limits of sources
 mod sources; // registration, changes and ends of sources
 mod workspace; // the calendar of the workspace
@@ -42,6 +43,7 @@ pub use context::{CommandContext, Idempotency};
 pub use error::CommandError;
 pub use outcome::Completed;
 pub use rejection::DomainRejection;
+pub use source_activity::SourceActivity;
 pub use source_rate::SourceRateLimiter;
 pub use sources::{RegisteredSource, SourceSnapshot};
 

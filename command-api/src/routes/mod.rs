@@ -31,6 +31,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .routes(routes!(sources::show, sources::change))
         .routes(routes!(sources::end))
         .routes(routes!(sources::resume))
+        .routes(routes!(sources::activity))
         .routes(routes!(observations::record))
         .routes(routes!(statements::record))
         .routes(routes!(syncs::record))

@@ -68,6 +68,34 @@ async fn changes_channel_and_roles_from_a_date_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn activity_shows_who_changed_what_and_why(pool: PgPool) {
+    let api = Api::start(pool).await;
+    api.source("ads", "pull").await;
+    patch(&api, &json!({"role": "reference", "from": "2026-11-01", "reason": "counts what the tracker counts"})).await;
+    // On this earlier date it is primary already: only its channel changes.
+    patch(&api, &json!({"role": "primary", "channel": "video", "from": "2026-10-01"})).await;
+    api.call(Call::new(Method::POST, "/v1/sources/ads/end").json(&json!({"at": "2026-11-20T00:00:00Z"}))).await;
+    let reply = api.call(Call::new(Method::GET, "/v1/sources/ads/activity")).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply}");
+    let entries = reply.body["data"].as_array().unwrap();
+    let kinds: Vec<_> = entries.iter().map(|entry| (entry["kind"].as_str().unwrap(), &entry["version"])).collect();
+    assert_eq!(
+        kinds,
+        [("ended", &json!(4)), ("changed", &json!(3)), ("changed", &json!(2)), ("registered", &json!(1))]
+    );
+    assert_eq!((&entries[0]["at"], &entries[0]["changes"]), (&json!("2026-11-20T00:00:00Z"), &Value::Null));
+    assert_eq!(entries[1]["from"], "2026-10-01");
+    assert_eq!(entries[1]["changes"], json!({"channel": {"from": "paid_search", "to": "video"}}));
+    assert_eq!(entries[2]["from"], "2026-11-01");
+    assert_eq!(entries[2]["changes"], json!({"role": {"from": "primary", "to": "reference"}}));
+    assert_eq!(entries[2]["reason"], "counts what the tracker counts");
+    assert_eq!(entries[2]["actor"]["kind"], "key");
+    assert_eq!(entries[3]["changes"], Value::Null);
+    let unknown = api.call(Call::new(Method::GET, "/v1/sources/bing/activity")).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn rejects_what_cannot_change_by_field(pool: PgPool) {
     let api = Api::start(pool).await;
     api.source("ads", "pull").await;

@@ -1,5 +1,6 @@
 //! Sources: connectors' feeds, registered by name, changed from a date on, ended and resumed.
 
+mod activity; // who changed what, when and why
 mod change; // PATCH, end, resume
 mod show; // what commands rest on
 
@@ -26,6 +27,7 @@ use crate::raw_number::UniqueKeys;
 use crate::response::CommandResponse;
 use crate::state::ApiState;
 
+pub(crate) use activity::{__path_activity, activity};
 pub(crate) use change::{__path_change, __path_end, __path_resume, change, end, resume};
 pub(crate) use show::{__path_list, __path_show, list, show};
 

@@ -165,7 +165,7 @@ impl SourceBody {
 }
 
 impl SourceSettings {
-    fn new(definition: SourceDefinition) -> Self {
+    pub(super) fn new(definition: SourceDefinition) -> Self {
         Self {
             observation_window_s: observation_window_s(&definition),
             channel: definition.channel.into(),

@@ -171,20 +171,27 @@ impl Calendar {
         to: impl Fn(NaiveDate) -> NaiveDate,
     ) -> Result<Self, CalendarError> {
         let by_instant = matches!(granularity, Granularity::QuarterHour | Granularity::Hour);
-        let moved_date = |edge| Some(to(local_date(edge, zone))).filter(|date| is_in_range(*date));
-        let moved = |edge: DateTime<Utc>| -> Result<DateTime<Utc>, CalendarError> {
-            let date = moved_date(edge).ok_or(CalendarError::OutOfRange)?;
-            let since_midnight = edge - day_start(local_date(edge, zone), zone);
-            Ok((day_start(date, zone) + since_midnight).min(day_end(date, zone)))
-        };
         let mut cells = Vec::with_capacity(self.cells.len());
         for cell in &self.cells {
-            let (start, end) = (moved(cell.start)?, moved(cell.end)?);
-            let first_date = moved_date(cell.start).ok_or(CalendarError::OutOfRange)?;
+            let (start, end) = (moved(cell.start, zone, &to)?, moved(cell.end, zone, &to)?);
+            let first_date = moved_date(cell.start, zone, &to)?;
             let label = label(by_instant, start, first_date);
             cells.push(ReportBucket { label, start, end, first_date, is_partial: cell.is_partial });
         }
-        Ok(Self { cells, start: moved(self.start)?, end: moved(self.end)? })
+        Ok(Self { cells, start: moved(self.start, zone, &to)?, end: moved(self.end, zone, &to)? })
+    }
+
+    /// The same cells up to an instant. The one that holds it is only a part.
+    #[must_use]
+    pub fn until(self, end: DateTime<Utc>, granularity: Granularity) -> Self {
+        let end = end.clamp(self.start, self.end);
+        let mut cells = self.cells;
+        cells.retain(|cell| cell.start < end);
+        if let Some(last) = cells.last_mut().filter(|last| end < last.end) {
+            last.end = end;
+            last.is_partial |= granularity != Granularity::All;
+        }
+        Self { cells, start: self.start, end }
     }
 
     /// The cells in order. There are none only if the zone skipped every date of the range.
@@ -207,6 +214,31 @@ impl Calendar {
         let index = self.cells.partition_point(|cell| cell.end <= instant);
         self.cells.get(index).filter(|cell| cell.start <= instant).map(|_| index)
     }
+}
+
+/// An instant at the date that its own maps to, as far from midnight, and at most at the end of that day. Where the
+/// next date maps there too, nothing corresponds to its own: then at the start.
+pub fn moved(
+    instant: DateTime<Utc>,
+    zone: Zone,
+    to: impl Fn(NaiveDate) -> NaiveDate,
+) -> Result<DateTime<Utc>, CalendarError> {
+    let own_date = local_date(instant, zone);
+    let date = moved_date(instant, zone, &to)?;
+    if to(days_after(own_date, 1)) == date {
+        return Ok(day_start(date, zone));
+    }
+    let since_midnight = instant - day_start(own_date, zone);
+    Ok((day_start(date, zone) + since_midnight).min(day_end(date, zone)))
+}
+
+/// The date that an instant's own maps to.
+fn moved_date(
+    instant: DateTime<Utc>,
+    zone: Zone,
+    to: impl Fn(NaiveDate) -> NaiveDate,
+) -> Result<NaiveDate, CalendarError> {
+    Some(to(local_date(instant, zone))).filter(|date| is_in_range(*date)).ok_or(CalendarError::OutOfRange)
 }
 
 /// `whole`: the first day of what a date belongs to, and the first day after it.

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::zone::Zone;
 
-pub use calendar::{Calendar, CalendarError, Granularity, MAX_CELLS, ReportBucket};
+pub use calendar::{Calendar, CalendarError, Granularity, MAX_CELLS, ReportBucket, moved};
 pub use fiscal::{
     CalendarUnit, FiscalCalendar, MONTHS, Period, RetailWeeks, RetailWeeksError, WEEKDAYS, month_name, weekday_name,
 };

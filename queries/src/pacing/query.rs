@@ -32,6 +32,7 @@ pub(super) fn spend_query(
         order_by: Vec::new(),
         data_state: DataState::All,
         compare_to: None,
+        compare_elapsed: false,
         fill: Fill::None,
         ratios: RatioBasis::Printed,
         totals: false,

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::bucket::Grain;
 use domain::freshness::{SourceFreshness, ZoneAlignment, last_boundary, next_boundary};
 use domain::source::{SourceKind, SourceRole};
 use uuid::Uuid;
@@ -13,6 +12,7 @@ use uuid::Uuid;
 use super::aggregate::{Aggregates, Selection, gather};
 use super::coverage::Coverage;
 use super::data::ComparedRange;
+use super::elapsed::Elapsed;
 use super::expected;
 use super::filter::Filter;
 use super::filter::parts::{
@@ -21,7 +21,8 @@ use super::filter::parts::{
 use super::lookups;
 use super::plan::Plan;
 use super::query::{GroupKey, ReportQuery};
-use super::rollup::{EpochLimits, RollupChoice, Stretch};
+use super::range::{ReportRange, plan_ranges};
+use super::rollup::RollupChoice;
 use super::rows::{AuthoritativeSources, RowContext, watermarks};
 use super::snapshot_lookups::{SnapshotLookups, SourcesByCampaign};
 use super::sum::Sum;
@@ -61,55 +62,13 @@ pub(crate) struct ReportContext {
     pub parked: Parked,
 }
 
-/// One range of days of a report, and where its sums are read.
-#[derive(Debug)]
-pub(crate) struct ReportRange {
-    pub plan: Plan,
-    pub rollup: RollupChoice,
-    /// The periods of the admitted sources by where they lie in the range, and where their sums are read.
-    stretches: BTreeMap<Stretch, (BTreeSet<PeriodId>, RollupChoice)>,
-}
-
-/// The most stretches of one range: each is read by itself.
-const MAX_STRETCHES: usize = 400;
-
-impl ReportRange {
-    fn new(plan: Plan, query: &ReportQuery, limits: &EpochLimits, sources: &SourcePeriods) -> Result<Self, ReadError> {
-        let mut stretches = BTreeMap::new();
-        for (id, source) in sources {
-            let Some(stretch) = Stretch::of(&source.period, &plan) else { continue };
-            let choose = || (BTreeSet::new(), RollupChoice::choose(&plan, stretch, query, limits));
-            stretches.entry(stretch).or_insert_with(choose).0.insert(*id);
-        }
-        if stretches.len() > MAX_STRETCHES {
-            return Err(ReadError::field(
-                "date_from",
-                "begins a range that changes of sources cut into more than 400 parts; ask for less",
-            ));
-        }
-        Ok(Self { rollup: RollupChoice::choose(&plan, Stretch::default(), query, limits), stretches, plan })
-    }
-
-    /// The grain of the finest table that its sums are read from.
-    pub(super) fn finest(&self) -> Grain {
-        self.rollups().map(|rollup| rollup.grain).min_by_key(|grain| grain.seconds()).unwrap_or(Grain::QuarterHour)
-    }
-
-    /// Where its sums are read.
-    pub(super) fn rollups(&self) -> impl Iterator<Item = RollupChoice> {
-        std::iter::once(self.rollup).chain(self.stretches.values().map(|(_, rollup)| *rollup))
-    }
-}
-
 /// Loads everything that the version and the freshness of a report follow from.
 pub(crate) async fn prepare(
     snapshot: &mut Snapshot,
     shared: &mut SnapshotLookups,
     query: &ReportQuery,
 ) -> Result<ReportContext, ReadError> {
-    let invalid = |error| ReadError::Query(vec![error]);
-    let plan = Plan::new(query).map_err(invalid)?;
-    let compared = Plan::compared(query, &plan).map_err(invalid)?;
+    let (plan, compared) = plan_ranges(query, None)?;
     let all_sources = Arc::clone(&shared.sources);
     let whole = compared.as_ref().map_or_else(|| plan.range(), |compared| plan.range().and(compared.range()));
     let is_admitted = |source: &Source| may_match_source(&query.filters, source);
@@ -145,11 +104,23 @@ pub(crate) async fn prepare(
     let sources_position = watched.iter().map(|source| source.last_position).max().unwrap_or(0);
     let deadlines: Vec<&SourceFreshness> = watched.iter().map(|source| &source.freshness).collect();
     let mut edges: BTreeSet<_> = plans().flat_map(|plan| plan.edges.iter().copied()).collect();
+    let is_expected = |source: &&Source| {
+        let id = source.period_id();
+        awaited_sources.contains(&id) || contributing_sources.contains(&id) && states_any(source, &plan)
+    };
+    let expected = sources.values().filter(is_expected);
+    let expected: Vec<_> =
+        expected.filter(|source| source.is_asked_about(plan.range().span, plan.query_grain)).collect();
+    let elapsed = query.compare_elapsed.then(|| Elapsed::of(&expected, query, snapshot.now)).flatten();
+    let elapsed = elapsed.filter(|elapsed| elapsed.through < plan.calendar.end());
+    edges.extend(elapsed.iter().flat_map(|elapsed| [elapsed.through, elapsed.next]));
     edges.extend(source_zone_edges(&watched, query, &edges));
     let edges: Vec<_> = edges.into_iter().collect();
     let boundary = last_boundary(snapshot.now, &edges, &deadlines).max(last_change.last_start.filter(|_| by_status));
     let next_start = last_change.next_start.filter(|_| by_status);
     let until = next_boundary(snapshot.now, &edges, &deadlines).into_iter().chain(next_start).min();
+    let (plan, compared) =
+        if let Some(elapsed) = elapsed { plan_ranges(query, Some(elapsed.through))? } else { (plan, compared) };
     let range = |plan: Plan| ReportRange::new(plan, query, &shared.limits, &sources);
     let (own, compared) = (range(plan)?, compared.map(range).transpose()?);
     let rollups = own.rollups().chain(compared.iter().flat_map(ReportRange::rollups));
@@ -173,6 +144,11 @@ pub(crate) async fn prepare(
         until,
         parked,
     })
+}
+
+/// Whether a source states any of the measures that the plan reads.
+fn states_any(source: &Source, plan: &Plan) -> bool {
+    plan.measures.iter().any(|measure| source.states(*measure))
 }
 
 /// The edges of the query, as edges of the days and hours that sources state in zones of their own.
@@ -251,12 +227,11 @@ impl ReportContext {
     /// periods of which a range has any.
     fn authoritative_sources(&self, plan: &Plan) -> Vec<&Source> {
         let (about, span) = (self.about(), plan.range().span);
-        let states = |source: &Source| self.own.plan.measures.iter().any(|measure| source.states(*measure));
         // What waits may be the first that a source says of them.
         let is_expected = |source: &&Source| {
             let id = source.period_id();
             self.awaited_sources.contains(&id)
-                || self.contributing_sources.contains(&id) && states(source)
+                || self.contributing_sources.contains(&id) && states_any(source, &self.own.plan)
                 || self.parked.events_of(source.id, &about) > 0
         };
         let expected = self.sources.values().filter(is_expected);
@@ -295,7 +270,8 @@ impl ReportContext {
         let Freshness { state, first_incomplete, .. } = self.freshness_of(plan, now);
         let (date_from, date_to) = plan.dates;
         // If no date corresponds to any, there is no range.
-        (date_from <= date_to).then_some(ComparedRange { date_from, date_to, state, first_incomplete })
+        let elapsed_through = self.own.plan.cut_at;
+        (date_from <= date_to).then_some(ComparedRange { date_from, date_to, state, first_incomplete, elapsed_through })
     }
 
     pub(crate) fn complete_through(&self) -> Option<DateTime<Utc>> {

@@ -111,6 +111,9 @@ pub struct ComparedRange {
     pub state: Finality,
     /// The instant from which its numbers are incomplete.
     pub first_incomplete: Option<DateTime<Utc>>,
+    /// With `compare_elapsed`, if the report's own range is not over: the instant up to which its numbers are compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_through: Option<DateTime<Utc>>,
 }
 
 impl<T> Default for Interned<T> {

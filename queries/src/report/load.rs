@@ -249,6 +249,8 @@ impl ReportContext {
         {
             all.extend(warnings::of_totals_without(*dimension, &self.pull_sources()));
         }
+        let compared = self.compared.as_ref().map(|range| &range.plan);
+        all.extend(compared.and_then(|compared| warnings::of_lengths(self.own.plan.dates, compared.dates)));
         all.extend(of_numbers);
         all.extend(self.parked.warning(&self.about(), sources::name_of(&self.all_sources)));
         all.extend(warnings::of_references(query, &self.sources, &self.own.plan.measures));

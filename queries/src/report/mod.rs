@@ -12,10 +12,12 @@
 mod aggregate; // sums from the tables
 pub mod calendar; // the calendar of a query
 mod compare; // rows compared with those of another range
+pub mod comparison; // the range that it is compared with
 mod context; // what is known before sums are computed
 pub(crate) mod coverage; // which numbers ratios are computed from
 pub mod data; // rows as columns
 mod dimension; // sums by the values of one dimension
+mod elapsed; // the part of a range that is over
 mod expected; // sources that have delivered nothing yet
 mod fill; // rows for cells without numbers
 pub mod filter; // which numbers count
@@ -26,6 +28,7 @@ mod order; // sorting and pages
 pub(crate) mod partial; // warnings about what ratios do not cover
 pub(crate) mod plan; // the calendar of a query and what it reads
 pub mod query; // the canonical query
+mod range; // the plans of its ranges, and where their sums are read
 pub mod request; // the request as it was sent
 pub(crate) mod rollup; // which table of sums is read, and what it keeps
 pub mod row; // rows one by one, as they are written

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
-use domain::bucket::{Bucket, Calendar, CalendarError, Grain, Granularity, MAX_CELLS, ReportBucket, is_in_range};
+use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
+use domain::bucket::{
+    Bucket, Calendar, CalendarError, Grain, Granularity, MAX_CELLS, ReportBucket, is_in_range, local_date, moved,
+};
 use domain::measure::Measure;
 
-use super::query::{CompareTo, ReportQuery};
+use super::comparison::CompareTo;
+use super::query::ReportQuery;
 use crate::fields::FieldError;
 use crate::sources::{DateRange, QueryGrain};
 
@@ -21,6 +24,8 @@ pub(crate) struct Plan {
     /// The granularity and the time zone of the query.
     pub query_grain: QueryGrain,
     pub calendar: Calendar,
+    /// The instant at which the range was cut, if it was.
+    pub cut_at: Option<DateTime<Utc>>,
     /// The instants at which a cell or a day of the range begins or ends, sorted. The clock may change a state there.
     pub edges: Vec<DateTime<Utc>>,
     /// The additive measures that it needs.
@@ -52,29 +57,41 @@ impl Plan {
     }
 
     /// The plan of the range that a query is compared with. Its cells correspond to those of `own`, one by one. A range
-    /// of given dates may have more or fewer.
+    /// of given dates may have more or fewer. If `own` was cut, it ends correspondingly.
     pub(crate) fn compared(query: &ReportQuery, own: &Self) -> Result<Option<Self>, FieldError> {
         let Some(comparison) = query.compare_to else { return Ok(None) };
         let refused = |error| refusal(error, "compare_to");
-        let moved = |to: &dyn Fn(NaiveDate) -> NaiveDate| {
-            let calendar = own.calendar.moved(query.granularity, query.time_zone, to)?;
-            let after = to(query.date_to.checked_add_days(Days::new(1)).unwrap_or(query.date_to));
-            let last = after.checked_sub_days(Days::new(1)).unwrap_or(after);
-            Self::of(query, calendar, (to(query.date_from), last))
-        };
-        let plan = match comparison {
-            CompareTo::PreviousPeriod => {
-                let length = (query.date_to - query.date_from).num_days().unsigned_abs() + 1;
-                moved(&|date| date.checked_sub_days(Days::new(length)).unwrap_or(NaiveDate::MIN))
+        let (days, granularity, zone) = ((query.date_from, query.date_to), query.granularity, query.time_zone);
+        let to = comparison.mapping(days, granularity, query.calendar.fiscal);
+        let plan = if let CompareTo::Range { date_from, date_to } = comparison {
+            let dates = (date_from, date_to);
+            check_length(dates, "compare_to.date_to")?;
+            let calendar = cut(query, dates, granularity).map_err(refused)?;
+            let plan = Self::of(query, calendar, dates).map_err(refused)?;
+            match own.cut_at {
+                Some(end) => plan.until(query, moved(end, zone, to).map_err(refused)?).map_err(refused)?,
+                None => plan,
             }
-            CompareTo::PreviousYear => moved(&year_before),
-            CompareTo::Range { date_from, date_to } => {
-                check_length((date_from, date_to), "compare_to.date_to")?;
-                cut(query, (date_from, date_to), query.granularity)
-                    .and_then(|calendar| Self::of(query, calendar, (date_from, date_to)))
-            }
+        } else {
+            let calendar = own.calendar.moved(granularity, zone, &to).map_err(refused)?;
+            let last = day_before(to(day_after(days.1)));
+            let plan = Self::of(query, calendar, (to(days.0), last)).map_err(refused)?;
+            let end = plan.calendar.end();
+            if own.cut_at.is_some() { plan.until(query, end).map_err(refused)? } else { plan }
         };
-        plan.map(Some).map_err(refused)
+        Ok(Some(plan))
+    }
+
+    /// The same plan up to an instant: the cells behind it are left out, and the one that holds it ends there.
+    pub(crate) fn until(self, query: &ReportQuery, end: DateTime<Utc>) -> Result<Self, CalendarError> {
+        let calendar = self.calendar.until(end, query.granularity);
+        let end = calendar.end();
+        let last = local_date(end - TimeDelta::nanoseconds(1), query.time_zone).min(self.dates.1);
+        let mut plan = Self::of(query, calendar, (self.dates.0, last))?;
+        // A day that is not over has no total.
+        plan.days.retain(|day| day.span.is_none_or(|(_, day_end)| day_end <= end));
+        plan.cut_at = Some(end);
+        Ok(plan)
     }
 
     fn of(query: &ReportQuery, calendar: Calendar, dates: (NaiveDate, NaiveDate)) -> Result<Self, CalendarError> {
@@ -90,6 +107,7 @@ impl Plan {
             measures: query.additive(),
             days: if by_day { day_places(query, dates, &calendar) } else { Vec::new() },
             calendar,
+            cut_at: None,
             fitting,
             too_coarse,
         })
@@ -110,7 +128,7 @@ impl Plan {
         let month_of = |instant: DateTime<Utc>| (instant.year(), instant.month());
         let (mut year, mut month) = month_of(self.calendar.start());
         // The instant before the end still belongs to the range.
-        let last = month_of(self.calendar.end() - chrono::TimeDelta::nanoseconds(1));
+        let last = month_of(self.calendar.end() - TimeDelta::nanoseconds(1));
         while (year, month) <= last {
             months.push(format!("{year:04}-{month:02}"));
             (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
@@ -150,14 +168,6 @@ fn day_places(query: &ReportQuery, dates: (NaiveDate, NaiveDate), calendar: &Cal
             DayBucket { date, cell, span }
         })
         .collect()
-}
-
-/// The same date of the year before. 29 February has none: it goes to 1 March, so that nothing corresponds to it. In a
-/// leap year before, its numbers count with the 28th.
-fn year_before(date: NaiveDate) -> NaiveDate {
-    let year = date.year() - 1;
-    let same = NaiveDate::from_ymd_opt(year, date.month(), date.day());
-    same.or_else(|| NaiveDate::from_ymd_opt(year, 3, 1)).unwrap_or(NaiveDate::MIN)
 }
 
 fn cut(
@@ -205,4 +215,12 @@ fn refusal(error: CalendarError, field: &str) -> FieldError {
         }
     };
     FieldError { field: field.to_owned(), detail }
+}
+
+fn day_after(date: NaiveDate) -> NaiveDate {
+    date.checked_add_days(Days::new(1)).unwrap_or(date)
+}
+
+fn day_before(date: NaiveDate) -> NaiveDate {
+    date.checked_sub_days(Days::new(1)).unwrap_or(date)
 }

@@ -10,10 +10,10 @@ use domain::bucket::Granularity;
 use domain::measure::{DERIVED, DerivedMeasure, Measure, Side, Unit};
 use domain::observation::Dimension;
 use domain::zone::Zone;
-use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::calendar::QueryCalendar;
+use super::comparison::CompareTo;
 use super::filter::Filter;
 
 /// A report's canonical query. Paging is not part of it: a cursor stays valid whatever the size of the pages.
@@ -33,6 +33,9 @@ pub struct ReportQuery {
     pub data_state: DataState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_to: Option<CompareTo>,
+    /// Whether both ranges end with the last bucket that is closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub compare_elapsed: bool,
     #[serde(skip_serializing_if = "Fill::is_none")]
     pub fill: Fill,
     #[serde(skip_serializing_if = "RatioBasis::is_printed")]
@@ -81,17 +84,6 @@ pub enum OrderBy {
     Change(MeasureColumn),
     /// That difference, divided by the value in the other range.
     RelativeChange(MeasureColumn),
-}
-
-/// The range that numbers are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CompareTo {
-    /// As many days right before.
-    PreviousPeriod,
-    /// The same dates of the year before.
-    PreviousYear,
-    /// Other dates, cell by cell in their order.
-    Range { date_from: NaiveDate, date_to: NaiveDate },
 }
 
 /// The numbers that efficiencies are computed from. Rates are computed from covered numbers in any case.
@@ -159,6 +151,11 @@ impl ReportQuery {
             GroupKey::Dimension(dimension) => Some(*dimension),
             GroupKey::Channel | GroupKey::Source | GroupKey::Campaign => None,
         })
+    }
+
+    /// Whether rows may be of buckets that are cut.
+    pub fn has_partial_buckets(&self) -> bool {
+        self.granularity.unit().is_some() || self.compare_elapsed && self.granularity != Granularity::All
     }
 
     /// Every additive measure that the report needs: the requested ones, and both sides of the derived ones.
@@ -316,21 +313,6 @@ impl Serialize for MeasureColumn {
 impl Serialize for SubtotalKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
-    }
-}
-
-impl Serialize for CompareTo {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::PreviousPeriod => serializer.serialize_str("previous_period"),
-            Self::PreviousYear => serializer.serialize_str("previous_year"),
-            Self::Range { date_from, date_to } => {
-                let mut range = serializer.serialize_struct("Range", 2)?;
-                range.serialize_field("date_from", date_from)?;
-                range.serialize_field("date_to", date_to)?;
-                range.end()
-            }
-        }
     }
 }
 

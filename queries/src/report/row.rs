@@ -51,7 +51,7 @@ pub struct ReportRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<&'a str>,
     /// True when the bucket holds only a part of its week, month, quarter or year, because the range begins or ends
-    /// inside it; otherwise left out.
+    /// inside it, or when `compare_elapsed` cuts it; otherwise left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
     /// With `group_by` a dimension, a member of its name: what the observations say, `(other)` for the values beyond

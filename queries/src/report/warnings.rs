@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use domain::bucket::Grain;
 use domain::measure::Measure;
 use domain::observation::Dimension;
@@ -70,6 +71,19 @@ pub(crate) fn of_currencies<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Opti
         detail: "Amounts of different currencies are never added: by_currency has each of them.".to_owned(),
         sources: Vec::new(),
         measures: measures.into_iter().collect(),
+        spend: None,
+    })
+}
+
+/// Compared ranges of different lengths.
+pub(crate) fn of_lengths(own: (NaiveDate, NaiveDate), compared: (NaiveDate, NaiveDate)) -> Option<Warning> {
+    let [own, compared] = [own, compared].map(|(from, to)| (to - from).num_days() + 1);
+    let days = |count: i64| format!("{count} {}", if count == 1 { "day" } else { "days" });
+    (own != compared).then(|| Warning {
+        code: "unequal_ranges",
+        detail: format!("The range has {}, the one that it is compared with {}.", days(own), days(compared)),
+        sources: Vec::new(),
+        measures: Vec::new(),
         spend: None,
     })
 }

@@ -15,7 +15,7 @@ pub(super) fn columns(query: &ReportQuery) -> Vec<String> {
     if query.granularity != Granularity::All {
         columns.push("bucket".to_owned());
     }
-    if query.granularity.unit().is_some() {
+    if query.has_partial_buckets() {
         columns.push("partial".to_owned());
     }
     columns.extend(query.measures.iter().flat_map(|measure| number(measure.name(), measure.unit())));
@@ -45,7 +45,7 @@ pub(super) fn write(lines: &mut Lines, query: &ReportQuery, row: &ReportRow<'_>)
     if query.granularity != Granularity::All {
         lines.optional(row.bucket)?;
     }
-    if query.granularity.unit().is_some() {
+    if query.has_partial_buckets() {
         lines.text(if row.partial { "true" } else { "" })?;
     }
     for (measure, value) in query.measures.iter().zip(row.measures.values()) {

@@ -48,10 +48,13 @@ params! {
         /// Measures by name, separated by commas.
         #[param(value_type = Option<String>)]
         measures: Option<CommaList>,
-        /// Adds the numbers of another range to each row: `previous_period`, `previous_year`, or its first and last
-        /// local day, joined by a slash.
+        /// Adds the numbers of another range to each row: `previous_period`, `previous_month`, `previous_quarter`,
+        /// `previous_year`, `previous_year_weekday`, or its first and last local day, joined by a slash.
         #[param(example = "2026-10-01/2026-10-31")]
         compare_to: Option<String>,
+        /// With `compare_to`: whether both ranges end with the last bucket that is closed for all sources, of the
+        /// finest grain that all of them state.
+        compare_elapsed: Option<bool>,
         /// Rows for buckets without numbers: `none` (the default), `zero` or `zero_if_complete`.
         #[param(example = "zero_if_complete")]
         fill: Option<String>,
@@ -113,6 +116,7 @@ fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
         year_start: params.year_start.clone(),
         retail_weeks: params.retail_weeks.clone(),
         compare_to: params.compare_to.as_deref().map(CompareRequest::of_text),
+        compare_elapsed: params.compare_elapsed,
         fill: params.fill.clone(),
         ratios: params.ratios.clone(),
         totals: params.totals,

@@ -112,7 +112,7 @@ mod tests {
         let dates = field(r#"{"compare_to": ["2026-10-01", "2026-10-02"]}"#);
         assert_eq!(
             dates,
-            error("compare_to", "must be previous_period, previous_year or {date_from, date_to}, not a list")
+            error("compare_to", "must be a name such as previous_period, or {date_from, date_to}, not a list")
         );
         assert_eq!(field(r#"{"compare_to": {"date_from": "2026-10-01"}}"#), error("compare_to.date_to", "is missing"));
         assert_eq!(field(r#"{"filters": {"source": "a"}}"#), error("filters.source", "must be a list, not \"a\""));

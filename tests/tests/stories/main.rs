@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod calendars;
+mod comparisons;
 mod conditional_reads;
 mod corrections;
 mod described;

@@ -172,6 +172,21 @@ impl FiscalCalendar {
     }
 }
 
+impl CalendarUnit {
+    /// All of them, shortest first.
+    pub const ALL: [Self; 4] = [Self::Week, Self::Month, Self::Quarter, Self::Year];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+        }
+    }
+}
+
 impl RetailWeeks {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::FourFourFive, Self::FourFiveFour, Self::FiveFourFour];

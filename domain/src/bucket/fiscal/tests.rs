@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::bucket::{FIRST_DATE, LAST_DATE};
 
-const UNITS: [CalendarUnit; 4] = [CalendarUnit::Week, CalendarUnit::Month, CalendarUnit::Quarter, CalendarUnit::Year];
 /// The calendar of the National Retail Federation.
 const NRF: FiscalCalendar = FiscalCalendar {
     week_start: Weekday::Sun,
@@ -110,7 +109,7 @@ proptest! {
     fn units_partition_the_days(calendar in any_calendar(), days in 800_i64..82_000) {
         let day = FIRST_DATE + TimeDelta::days(days);
         prop_assume!(day < LAST_DATE - TimeDelta::days(800));
-        for unit in UNITS {
+        for unit in CalendarUnit::ALL {
             let Period { first, after } = calendar.period(unit, day);
             prop_assert!(first <= day && day < after);
             for edge in [first, after - TimeDelta::days(1)] {

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::calendar::QueryCalendar;
+use super::comparison::CompareTo;
 use super::filter::Filter;
 use super::filter::request::FilterRequest;
 use super::query::{DataState, ReportQuery};
@@ -75,12 +76,18 @@ pub struct ReportRequest {
     /// Conditions on the numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<FilterRequest>,
-    /// Adds `compared` to each row: the numbers of another range, and the changes. `previous_period`: the same number
-    /// of days right before `date_from`. `previous_year`: the same dates a year earlier. Or `{date_from, date_to}`:
+    /// Adds `compared` to each row: the numbers of another range, and the changes. `previous_period`: as many months
+    /// right before where the range consists of whole ones, else as many days. `previous_month`, `previous_quarter`,
+    /// `previous_year`: the same dates there. `previous_year_weekday`: 52 weeks earlier. Or `{date_from, date_to}`:
     /// buckets are compared in their order.
     #[schema(example = "previous_period")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_to: Option<CompareRequest>,
+    /// With `compare_to`: whether both ranges end with the last bucket that is closed for all sources, of the finest
+    /// grain that all of them state.
+    #[schema(example = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare_elapsed: Option<bool>,
     /// The rows of a group for buckets without numbers. `none` (the default): no row. `zero`: a row with zeros.
     /// `zero_if_complete`: zero where the sources of the measure are complete past the bucket, otherwise null.
     #[schema(example = "zero_if_complete")]
@@ -123,7 +130,7 @@ pub struct ReportRequest {
 #[serde(untagged)]
 #[schema(as = CompareTo)]
 pub enum CompareRequest {
-    /// `previous_period` or `previous_year`.
+    /// `previous_period`, `previous_month`, `previous_quarter`, `previous_year` or `previous_year_weekday`.
     #[schema(example = "previous_year")]
     Named(String),
     /// A range of local days.
@@ -163,7 +170,7 @@ impl<'de> Deserialize<'de> for CompareRequest {
             type Value = CompareRequest;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("previous_period, previous_year or {date_from, date_to}")
+                f.write_str("a name such as previous_period, or {date_from, date_to}")
             }
 
             fn visit_str<E>(self, name: &str) -> Result<CompareRequest, E> {
@@ -216,6 +223,8 @@ impl ReportRequest {
         let filters = self.filters.as_ref().map_or_else(Filter::default, |filters| filters.read(&mut fields));
         let fiscal = self.fiscal(&mut fields, defaults.calendar);
         let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
+        let compare_elapsed = fields.compare_elapsed(self.compare_elapsed, compares);
+        let units = granularity.unit().into_iter().chain(compare_to.and_then(CompareTo::unit));
         let fill = fields.fill(self.fill.as_deref());
         let ratios = fields.ratios(self.ratios.as_deref());
         let subtotals = fields.subtotals(self.subtotals.as_deref(), &group_by, granularity);
@@ -226,13 +235,14 @@ impl ReportRequest {
             date_from,
             date_to,
             granularity,
-            calendar: QueryCalendar::new(fiscal, granularity.unit()),
+            calendar: QueryCalendar::new(fiscal, units),
             time_zone,
             group_by,
             filters,
             order_by,
             data_state,
             compare_to,
+            compare_elapsed,
             fill,
             ratios,
             totals: self.totals.unwrap_or(false),

@@ -9,7 +9,8 @@ use domain::observation::Dimension;
 use super::CompareRequest;
 use crate::fields::FieldErrors;
 use crate::report::calendar::NO_RETAIL_WEEKS;
-use crate::report::query::{CompareTo, Fill, GroupKey, MeasureColumn, Order, OrderBy, RatioBasis, SubtotalKey};
+use crate::report::comparison::CompareTo;
+use crate::report::query::{Fill, GroupKey, MeasureColumn, Order, OrderBy, RatioBasis, SubtotalKey};
 
 /// The default measures of a report.
 const DEFAULT_MEASURES: [&str; 5] = ["impressions", "clicks", "conversions", "spend", "revenue"];
@@ -118,15 +119,19 @@ impl FieldErrors {
 
     pub(super) fn compare_to(&mut self, request: &CompareRequest) -> Option<CompareTo> {
         match request {
-            CompareRequest::Named(name) if name == "previous_period" => Some(CompareTo::PreviousPeriod),
-            CompareRequest::Named(name) if name == "previous_year" => Some(CompareTo::PreviousYear),
-            CompareRequest::Named(_) => {
-                self.push(
-                    "compare_to",
-                    "is neither previous_period, nor previous_year, nor a range: {date_from, date_to}, as a parameter \
-                     2026-10-01/2026-10-31",
-                );
-                None
+            CompareRequest::Named(name) => {
+                let named = CompareTo::find(name);
+                if named.is_none() {
+                    let names = CompareTo::NAMED.map(|(name, _)| name).join(", ");
+                    self.push(
+                        "compare_to",
+                        format_args!(
+                            "is none of {names}, nor a range: {{date_from, date_to}}, as a parameter \
+                             2026-10-01/2026-10-31"
+                        ),
+                    );
+                }
+                named
             }
             CompareRequest::Range(range) => {
                 let date_from = self.date("compare_to.date_from", Some(&range.date_from));
@@ -138,6 +143,14 @@ impl FieldErrors {
                 Some(CompareTo::Range { date_from, date_to })
             }
         }
+    }
+
+    pub(super) fn compare_elapsed(&mut self, elapsed: Option<bool>, compares: bool) -> bool {
+        let elapsed = elapsed.unwrap_or(false);
+        if elapsed && !compares {
+            self.push("compare_elapsed", "needs compare_to");
+        }
+        elapsed
     }
 
     pub(super) fn fill(&mut self, name: Option<&str>) -> Fill {

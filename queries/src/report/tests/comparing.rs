@@ -37,12 +37,43 @@ fn ranged(from: &str, to: &str, granularity: &str, zone: &str, compare_to: &Valu
 }
 
 #[test]
-fn previous_period_has_as_many_days() {
+fn previous_period_has_as_many_days_or_months() {
     let previous = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_period"));
     assert_eq!(previous("2026-11-01", "2026-11-02", "day"), ["2026-10-30 24:00", "2026-10-31 24:00"]);
-    assert_eq!(previous("2026-11-01", "2026-11-30", "all"), ["2026-10-02 720:00"]);
     // Weeks are compared with seven days, not with weeks that begin elsewhere.
     assert_eq!(previous("2026-11-04", "2026-11-13", "week"), ["2026-10-25 120:00", "2026-10-30 120:00"]);
+    assert_eq!(previous("2026-11-23", "2026-11-29", "week"), ["2026-11-16 168:00"]);
+    // Whole months are compared with months, whatever their lengths.
+    assert_eq!(previous("2026-03-01", "2026-03-31", "month"), ["2026-02-01 672:00"]);
+    assert_eq!(previous("2026-11-01", "2026-11-30", "all"), ["2026-10-01 744:00"]);
+    assert_eq!(previous("2026-11-02", "2026-11-30", "all"), ["2026-10-04 696:00"]);
+    let months = previous("2026-01-01", "2026-03-31", "month");
+    assert_eq!(months, ["2025-10-01 744:00", "2025-11-01 720:00", "2025-12-01 744:00"]);
+    assert_eq!(previous("2026-10-01", "2026-12-31", "quarter"), ["2026-07-01 2208:00"]);
+    assert_eq!(previous("2024-01-01", "2024-12-31", "year"), ["2023-01-01 8760:00"]);
+    // Whole weeks that make a month: weeks stay weeks.
+    let weeks = previous("2027-02-01", "2027-02-28", "week");
+    assert_eq!(weeks, ["2027-01-04 168:00", "2027-01-11 168:00", "2027-01-18 168:00", "2027-01-25 168:00"]);
+    assert_eq!(previous("2027-02-01", "2027-02-28", "all"), ["2027-01-01 744:00"]);
+}
+
+#[test]
+fn previous_month_and_quarter_have_the_same_dates() {
+    let month = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_month"));
+    assert_eq!(month("2026-11-10", "2026-11-11", "day"), ["2026-10-10 24:00", "2026-10-11 24:00"]);
+    assert_eq!(month("2026-11-01", "2026-11-15", "all"), ["2026-10-01 360:00"]);
+    // February has no 29th to 31st: nothing corresponds to them. 31 October counts with the 30th.
+    let march = month("2026-03-28", "2026-03-31", "day");
+    assert_eq!(march, ["2026-02-28 24:00", "2026-03-01 0:00", "2026-03-01 0:00", "2026-03-01 0:00"]);
+    assert_eq!(month("2026-11-29", "2026-11-30", "day"), ["2026-10-29 24:00", "2026-10-30 48:00"]);
+    let quarter = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_quarter"));
+    assert_eq!(quarter("2026-10-01", "2026-11-30", "month"), ["2026-07-01 744:00", "2026-08-01 744:00"]);
+    // Months of weeks: the days of the month of weeks before.
+    let retail = compared(json!({
+        "date_from": "2024-02-04", "date_to": "2024-02-10", "time_zone": "UTC", "week_start": "sunday",
+        "year_start": "february", "retail_weeks": "4-5-4", "granularity": "week", "compare_to": "previous_month",
+    }));
+    assert_eq!(retail, ["2023-12-31 168:00"]);
 }
 
 #[test]
@@ -53,10 +84,20 @@ fn previous_year_has_the_same_dates() {
     // 2023 has no 29 February: nothing corresponds to it.
     let leap = previous("2024-02-28", "2024-03-01", "day");
     assert_eq!(leap, ["2023-02-28 24:00", "2023-03-01 0:00", "2023-03-01 24:00"]);
+    let hours = previous("2024-02-29", "2024-03-01", "hour");
+    assert_eq!(hours[23..26], ["2023-03-01T00:00:00Z 0:00", "2023-03-01T00:00:00Z 1:00", "2023-03-01T01:00:00Z 1:00"]);
     // 2024 has one: it is counted with the day before.
     assert_eq!(previous("2025-02-28", "2025-03-01", "day"), ["2024-02-28 48:00", "2024-03-01 24:00"]);
     assert_eq!(previous("2025-02-01", "2025-02-28", "month"), ["2024-02-01 696:00"]);
     assert_eq!(previous("2024-02-29", "2024-02-29", "all"), ["2023-03-01 0:00"]);
+}
+
+#[test]
+fn previous_year_can_have_the_same_weekdays() {
+    let previous = |from, to, granularity| ranged(from, to, granularity, "UTC", &json!("previous_year_weekday"));
+    // Black Friday was on 27 November 2026, and on 28 November 2025.
+    assert_eq!(previous("2026-11-27", "2026-11-27", "day"), ["2025-11-28 24:00"]);
+    assert_eq!(previous("2024-02-26", "2024-03-03", "week"), ["2023-02-27 168:00"]);
 }
 
 #[test]

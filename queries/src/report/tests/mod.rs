@@ -6,6 +6,7 @@ mod filtering;
 mod ordering;
 mod planning;
 mod querying;
+mod ranges;
 mod ratios;
 mod splitting;
 

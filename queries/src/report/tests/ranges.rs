@@ -1,0 +1,121 @@
+//! Ranges of before, and what has elapsed of both.
+
+use chrono::{NaiveDate, TimeDelta};
+use domain::bucket::{CalendarUnit, FiscalCalendar, Grain, MONTHS, RetailWeeks, WEEKDAYS, month_name, weekday_name};
+use domain::freshness::StatedGrain;
+use domain::source::SourceKind;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::elapsed::Elapsed;
+use super::super::plan::Plan;
+use super::super::query::ReportQuery;
+use super::{ads, at, query};
+use crate::sources::Source;
+
+fn any_calendar() -> impl Strategy<Value = FiscalCalendar> {
+    let weeks = prop::option::of(prop::sample::select(RetailWeeks::ALL.to_vec()));
+    (prop::sample::select(WEEKDAYS.to_vec()), prop::sample::select(MONTHS.to_vec()), weeks)
+        .prop_map(|(week_start, year_start, retail_weeks)| FiscalCalendar { week_start, year_start, retail_weeks })
+}
+
+/// The request with a calendar of its own.
+fn in_calendar(mut request: Value, calendar: FiscalCalendar) -> ReportQuery {
+    request["week_start"] = json!(weekday_name(calendar.week_start));
+    request["year_start"] = json!(month_name(calendar.year_start));
+    request["retail_weeks"] = json!(calendar.retail_weeks.map_or("none", RetailWeeks::name));
+    query(request)
+}
+
+/// Days between 1972 and 2190.
+fn any_day() -> impl Strategy<Value = NaiveDate> {
+    (800_i64..80_000).prop_map(|days| NaiveDate::from_ymd_opt(1970, 1, 1).unwrap() + TimeDelta::days(days))
+}
+
+proptest! {
+    /// A whole unit of any calendar is compared with the unit before it, bucket by bucket.
+    #[test]
+    fn whole_units_are_compared_with_whole_units(
+        calendar in any_calendar(),
+        unit in prop::sample::select(CalendarUnit::ALL.to_vec()),
+        by_unit in any::<bool>(),
+        day in any_day(),
+    ) {
+        let whole = calendar.period(unit, day);
+        let granularity = if by_unit || unit == CalendarUnit::Week { unit.name() } else { "all" };
+        let query = in_calendar(json!({
+            "date_from": whole.first.to_string(), "date_to": whole.after.pred_opt().unwrap().to_string(),
+            "granularity": granularity, "time_zone": "UTC", "compare_to": "previous_period",
+        }), calendar);
+        let own = Plan::new(&query).unwrap();
+        let before = Plan::compared(&query, &own).unwrap().unwrap();
+        let last = whole.first.pred_opt().unwrap();
+        prop_assert_eq!(before.dates, (calendar.period(unit, last).first, last));
+        prop_assert_eq!(before.calendar.end(), own.calendar.start());
+        prop_assert_eq!(before.cells().len(), 1);
+    }
+
+    /// What has elapsed ends at the same distance in both ranges.
+    #[test]
+    fn both_ranges_are_cut_alike(
+        compare_to in prop::sample::select(vec!["previous_period", "previous_month", "previous_year_weekday"]),
+        granularity in prop::sample::select(vec!["hour", "day", "week", "month", "all"]),
+        day in any_day(),
+        length in 1_i64..70,
+        quarters in 0_i64..7_000,
+    ) {
+        let to = day + TimeDelta::days(length - 1);
+        let query = query(json!({
+            "date_from": day.to_string(), "date_to": to.to_string(), "granularity": granularity, "time_zone": "UTC",
+            "compare_to": compare_to,
+        }));
+        let whole = Plan::new(&query).unwrap();
+        let end = whole.calendar.start() + TimeDelta::minutes(15 * quarters);
+        let own = Plan::new(&query).unwrap().until(&query, end).unwrap();
+        prop_assert_eq!(own.calendar.end(), end.min(whole.calendar.end()));
+        let before = Plan::compared(&query, &own).unwrap().unwrap();
+        // Each cell is one of the whole range, and no day with a total of its own reaches behind the end.
+        for (cell, whole) in own.cells().iter().zip(whole.cells()) {
+            prop_assert_eq!((&cell.label, cell.start), (&whole.label, whole.start));
+            prop_assert!(cell.end == whole.end || cell.end == end);
+        }
+        prop_assert!(own.days.iter().all(|day| day.span.is_none_or(|(_, day_end)| day_end <= own.calendar.end())));
+        prop_assert!(before.cells().len() <= own.cells().len());
+        for (cell, before) in own.cells().iter().zip(before.cells()) {
+            let clipped = before.end - before.start;
+            prop_assert!(clipped <= cell.end - cell.start || compare_to == "previous_month");
+        }
+        if compare_to != "previous_month" && own.calendar.end() < whole.calendar.end() {
+            prop_assert_eq!(before.calendar.end() - before.calendar.start(), own.calendar.end() - own.calendar.start());
+        }
+    }
+}
+
+fn stating(mut source: Source, grain: Grain, zone: &str) -> Source {
+    source.definition.kind = SourceKind::Pull;
+    source.stated_grains = vec![StatedGrain { grain, time_zone: zone.parse().unwrap() }];
+    source
+}
+
+#[test]
+fn elapsed_part_ends_with_a_bucket_that_all_sources_state() {
+    let query = query(json!({"time_zone": "Europe/Berlin", "measures": ["clicks"], "granularity": "day"}));
+    let through = |sources: &[Source]| {
+        let expected: Vec<_> = sources.iter().collect();
+        let Elapsed { through, next } = Elapsed::of(&expected, &query, at("2026-11-22T10:20:00Z")).unwrap();
+        [through, next].map(|instant| instant.format("%d %H:%M").to_string())
+    };
+    let pushing = || ads(1);
+    assert_eq!(through(&[]), ["22 10:15", "22 10:30"]);
+    assert_eq!(through(&[pushing()]), ["22 10:15", "22 10:30"]);
+    let hourly = || stating(ads(2), Grain::Hour, "Europe/Berlin");
+    assert_eq!(through(&[pushing(), hourly()]), ["22 10:00", "22 11:00"]);
+    let daily = |zone| stating(ads(3), Grain::Day, zone);
+    assert_eq!(through(&[pushing(), hourly(), daily("Europe/Berlin")]), ["21 23:00", "22 23:00"]);
+    // Its days end hours after those of the query: there it is still the 21st.
+    assert_eq!(through(&[daily("Pacific/Pago_Pago")]), ["20 23:00", "21 23:00"]);
+    // A source of totals that has stated nothing yet may state days.
+    let mut silent = daily("UTC");
+    silent.stated_grains.clear();
+    assert_eq!(through(&[pushing(), silent]), ["21 23:00", "22 23:00"]);
+}

@@ -120,7 +120,8 @@ impl CorrectionsRequest {
             ..ReportRequest::default()
         };
         let (query, paging) = report(&request, defaults)?;
-        let ReportQuery { date_from, date_to, time_zone, .. } = query;
+        let ReportQuery { dates, time_zone, .. } = query;
+        let (date_from, date_to) = (dates.from, dates.to);
         Ok((CorrectionsQuery { campaign_id: self.id, date_from, date_to, time_zone }, paging))
     }
 }

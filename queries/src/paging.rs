@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ struct Cursor<K> {
     hash: String,
     #[serde(rename = "e")]
     epoch: i32,
+    /// The days of the first page, if the query names them by where they lie from today.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    dates: Option<(NaiveDate, NaiveDate)>,
     /// The sort key of the page's last row: the next page begins behind it, whatever was added meanwhile.
     #[serde(rename = "k")]
     after: K,
@@ -40,15 +44,22 @@ pub(crate) struct PageRequest<'a> {
     pub hash: &'a str,
     /// The epoch of the rows.
     pub epoch: i32,
+    /// The days that its cursor keeps.
+    pub dates: Option<(NaiveDate, NaiveDate)>,
+}
+
+impl Paging {
+    /// The days that its cursor keeps. What is wrong with the cursor shows when the page is read.
+    pub(crate) fn dates(&self) -> Option<(NaiveDate, NaiveDate)> {
+        decode(self.cursor.as_deref()?)?.dates
+    }
 }
 
 impl PageRequest<'_> {
     /// The sort key behind which it begins; `None` where the list does.
     pub(crate) fn after<K: DeserializeOwned>(self) -> Result<Option<K>, ReadError> {
         let Some(text) = self.cursor else { return Ok(None) };
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| ReadError::CursorMalformed)?;
-        let cursor: Cursor<serde_json::Value> =
-            serde_json::from_slice(&bytes).map_err(|_| ReadError::CursorMalformed)?;
+        let cursor = decode(text).ok_or(ReadError::CursorMalformed)?;
         if cursor.hash != self.hash {
             return Err(ReadError::CursorMismatch);
         }
@@ -81,7 +92,8 @@ impl PageRequest<'_> {
 
     /// The cursor behind the row with this sort key.
     fn cursor_after<K: Serialize>(self, after: K) -> String {
-        let cursor = Cursor { hash: self.hash.to_owned(), epoch: self.epoch, after };
+        let PageRequest { hash, epoch, dates, .. } = self;
+        let cursor = Cursor { hash: hash.to_owned(), epoch, dates, after };
         // Sort keys are strings and numbers, which always have a JSON form.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
     }
@@ -101,6 +113,10 @@ impl FieldErrors {
         };
         Paging { limit, cursor: cursor.map(str::to_owned) }
     }
+}
+
+fn decode(cursor: &str) -> Option<Cursor<serde_json::Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
 }
 
 fn has_nul(key: &serde_json::Value) -> bool {

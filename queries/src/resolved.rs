@@ -49,7 +49,7 @@ impl<Q> Resolved<Q> {
     /// The requested page of this epoch. An error if the query has no pages.
     pub(crate) fn page(&self, epoch: i32) -> Result<PageRequest<'_>, ReadError> {
         let Paging { limit, cursor } = self.paging.as_ref().ok_or_else(|| ReadError::corrupt("it has no pages"))?;
-        Ok(PageRequest { limit: *limit, cursor: cursor.as_deref(), hash: &self.hash.short, epoch })
+        Ok(PageRequest { limit: *limit, cursor: cursor.as_deref(), hash: &self.hash.short, epoch, dates: None })
     }
 
     pub(crate) fn hash(&self) -> &QueryHash {

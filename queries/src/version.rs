@@ -31,6 +31,7 @@
 //! | input | queries that use it |
 //! | --- | --- |
 //! | the ends of buckets of both ranges, also in the zones of the watched sources | reports, dashboards, pacing |
+//! | midnight in the query's zone, if its range lies from today | reports, dashboards |
 //! | the end of the last closed bucket, with `compare_elapsed` | reports, dashboards |
 //! | the deadlines of the watched sources: the end of a restatement horizon, a late run | reports, dashboards, pacing |
 //! | the start of a launched campaign, which becomes active | one campaign, campaigns; reports filtered by status |

@@ -10,6 +10,7 @@ use queries::dashboard::{DashboardQuery, ReportResult};
 use queries::leaderboard::{Leaderboard, RankedCampaign};
 use queries::report::ReportData;
 use queries::report::data::ComparedRange;
+use queries::report::dates::DaysBody;
 use queries::report::row::ReportRow;
 use queries::sources::Freshness;
 use queries::{CanonicalQuery, Data, QueryResult, ReadError, Resolved, ResolvedQuery, TypedResult, Warning};
@@ -65,6 +66,9 @@ pub(crate) struct Meta<'a> {
     /// How fresh the numbers are. Left out for answers without numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     freshness: Option<&'a Freshness>,
+    /// With `range`: the days that it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dates: Option<DaysBody>,
     /// With `compare_to`: the range of comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<&'a ComparedRange>,
@@ -222,6 +226,7 @@ fn meta<D>(result: &TypedResult<D>, query: Box<RawValue>) -> Meta<'_> {
         currency: meta.currency,
         query,
         freshness: meta.freshness.as_ref(),
+        dates: None,
         compared: None,
         warnings: &meta.warnings,
     }
@@ -253,7 +258,7 @@ fn report_body<'a, Q: Serialize, D>(
         subtotals: report.subtotals().map(Iterator::collect),
         totals: report.totals(),
         page: page(result),
-        meta: Meta { compared: report.compared.as_ref(), ..meta(result, echo(query, None)?) },
+        meta: Meta { dates: report.dates, compared: report.compared.as_ref(), ..meta(result, echo(query, None)?) },
     })
 }
 

@@ -8,6 +8,7 @@
 mod calendar;
 mod fiscal;
 mod local;
+mod relative;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub use fiscal::{
 pub use local::{
     DayStart, day_end, day_start, is_in_range, local_date, quarter_hour, quarter_hour_s, utc_bucket, utc_month,
 };
+pub use relative::{RelativeRange, RelativeRangeError};
 
 /// The first day that dates and buckets may name.
 pub const FIRST_DATE: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("1970-01-01 is a date");

@@ -8,6 +8,7 @@ use domain::measure::Measure;
 use domain::zone::Zone;
 
 use crate::report::calendar::QueryCalendar;
+use crate::report::dates::QueryDates;
 use crate::report::filter::Filter;
 use crate::report::query::{DataState, Fill, MeasureColumn, RatioBasis, ReportQuery};
 
@@ -22,8 +23,7 @@ pub(super) fn spend_query(
 ) -> ReportQuery {
     ReportQuery {
         measures: vec![MeasureColumn::Additive(Measure::Spend)],
-        date_from,
-        date_to,
+        dates: QueryDates::given(date_from, date_to),
         granularity: Granularity::Day,
         calendar: QueryCalendar::default(),
         time_zone,

@@ -44,9 +44,9 @@ pub(crate) async fn load(
     let PacingInputs { campaign, query, spend: context } = inputs;
     let (rows, mut warnings) = context.rows_and_warnings(snapshot, &query).await?;
     let spend = Spend::of(&rows, &context);
-    let body = campaign.body(&spend, snapshot.now, query.date_to);
+    let body = campaign.body(&spend, snapshot.now, query.dates.to);
     warnings.extend(campaign.warnings(&spend));
-    warnings.extend(campaign.spend_while_paused(&spend, query.date_to));
+    warnings.extend(campaign.spend_while_paused(&spend, query.dates.to));
     warnings.sort_unstable();
     let (time_zone, freshness) = (campaign.zone, Some(context.freshness(snapshot.now)));
     let meta = ResultMeta { time_zone, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };

@@ -4,7 +4,7 @@
 mod data; // the data of its result
 mod steps; // its probe, and the computation of its result
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -136,12 +136,21 @@ impl Query {
 }
 
 impl CanonicalQuery {
-    /// Its local days, if it has any.
+    /// Its local days, if it has any and they do not depend on the day on which it is asked.
     pub fn dates(&self) -> Option<(NaiveDate, NaiveDate)> {
         match self {
             Self::Corrections(query) => Some((query.date_from, query.date_to)),
-            Self::Report { query, .. } => Some((query.date_from, query.date_to)),
+            Self::Report { query, .. } => query.dates.as_given(),
             _ => None,
+        }
+    }
+
+    /// Whether it means the same days at this instant.
+    pub(crate) fn holds_at(&self, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::Report { query, .. } => query.holds_at(now),
+            Self::Dashboard(query) => query.0.values().flatten().all(|resolved| resolved.query.holds_at(now)),
+            _ => true,
         }
     }
 }

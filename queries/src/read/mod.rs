@@ -165,6 +165,8 @@ impl ReadModel {
     ) -> Result<Answer, ReadError> {
         let mut consistent = self.acquire_snapshot(request).await?;
         trace.has_snapshot();
+        // Midnight may have passed since, and a relative range means other days.
+        let resolved = resolved.filter(|(query, _)| query.query.holds_at(consistent.snapshot.now));
         let (query, key) = if let Some(resolved) = resolved {
             resolved
         } else {

@@ -118,7 +118,11 @@ pub(crate) async fn prepare(
     let edges: Vec<_> = edges.into_iter().collect();
     let boundary = last_boundary(snapshot.now, &edges, &deadlines).max(last_change.last_start.filter(|_| by_status));
     let next_start = last_change.next_start.filter(|_| by_status);
-    let until = next_boundary(snapshot.now, &edges, &deadlines).into_iter().chain(next_start).min();
+    // A relative range means other days from midnight on.
+    let (last_midnight, next_midnight) = query.midnights().unzip();
+    let boundary = boundary.max(last_midnight);
+    let until = next_boundary(snapshot.now, &edges, &deadlines);
+    let until = until.into_iter().chain(next_start).chain(next_midnight).min();
     let (plan, compared) =
         if let Some(elapsed) = elapsed { plan_ranges(query, Some(elapsed.through))? } else { (plan, compared) };
     let range = |plan: Plan| ReportRange::new(plan, query, &shared.limits, &sources);

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::compare;
+use super::dates::DaysBody;
 use super::measure_values::ByCurrency;
 use super::query::MeasureColumn;
 use super::row::{ChangeBody, ChangesByCurrency, ComparedRow, ReportRow};
@@ -33,6 +34,8 @@ pub struct ReportData {
     pub subtotals: Option<ReportColumns>,
     /// The totals over the rows of all pages.
     pub totals: Option<ReportColumns>,
+    /// The days that a relative range stood for.
+    pub dates: Option<DaysBody>,
     /// The range that it is compared with.
     pub compared: Option<ComparedRange>,
     measures: Vec<MeasureColumn>,
@@ -177,8 +180,8 @@ impl<'a> DataBuilder<'a> {
     pub(super) fn finish(
         mut self,
         rows: ReportColumns,
-        subtotals: Option<ReportColumns>,
-        totals: Option<ReportColumns>,
+        (subtotals, totals): (Option<ReportColumns>, Option<ReportColumns>),
+        dates: Option<DaysBody>,
         compared: Option<ComparedRange>,
     ) -> ReportData {
         let query = self.row_context.query;
@@ -189,7 +192,7 @@ impl<'a> DataBuilder<'a> {
         self.names.values.seal();
         self.names.deciding.seal();
         let (measures, dimension, names) = (query.measures.clone(), query.dimension(), self.names);
-        ReportData { rows, subtotals, totals, compared, measures, dimension, names }
+        ReportData { rows, subtotals, totals, dates, compared, measures, dimension, names }
     }
 
     fn add(&mut self, columns: &mut ReportColumns, row: &Row, is_restated: bool) {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::aggregate::Aggregates;
 use super::context::{ReportContext, prepare};
 use super::data::{DataBuilder, ReportData};
+use super::dates::DaysBody;
 use super::filter::parts::InclusionSet;
 use super::lookups::RestatedRows;
 use super::order::{self, PageOfRows};
@@ -96,6 +97,8 @@ pub(crate) async fn load(
     page: PageRequest<'_>,
 ) -> Result<TypedResult<ReportData>, ReadError> {
     let now = snapshot.now;
+    let dates = query.dates.as_relative();
+    let page = PageRequest { dates, ..page };
     let computed = context.compute(snapshot, query).await?;
     let of_numbers = computed.warnings();
     let Computed { aggregates, authoritative, rows, totals, subtotals, .. } = computed;
@@ -118,7 +121,8 @@ pub(crate) async fn load(
     let is_restated = |row: &Row| restated_totals.contains(&row.key);
     let subtotals = subtotals.map(|subtotals| builder.columns(&subtotals, is_restated));
     let totals = totals.map(|totals| builder.columns(&[totals], is_restated));
-    let data = builder.finish(rows, subtotals, totals, context.compared_range(now));
+    let dates = dates.map(|(date_from, date_to)| DaysBody { date_from, date_to });
+    let data = builder.finish(rows, (subtotals, totals), dates, context.compared_range(now));
     let (time_zone, freshness) = (query.time_zone, Some(context.freshness(now)));
     let meta =
         ResultMeta { time_zone, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, context.version, warnings) };

@@ -16,6 +16,7 @@ pub mod comparison; // the range that it is compared with
 mod context; // what is known before sums are computed
 pub(crate) mod coverage; // which numbers ratios are computed from
 pub mod data; // rows as columns
+pub mod dates; // the days of a query
 mod dimension; // sums by the values of one dimension
 mod elapsed; // the part of a range that is over
 mod expected; // sources that have delivered nothing yet

@@ -50,7 +50,7 @@ pub(crate) struct DayBucket {
 
 impl Plan {
     pub(crate) fn new(query: &ReportQuery) -> Result<Self, FieldError> {
-        let dates = (query.date_from, query.date_to);
+        let dates = (query.dates.from, query.dates.to);
         check_length(dates, "date_to")?;
         let calendar = cut(query, dates, query.granularity).map_err(|error| refusal(error, "date_from"))?;
         Self::of(query, calendar, dates).map_err(|error| refusal(error, "date_from"))
@@ -61,7 +61,7 @@ impl Plan {
     pub(crate) fn compared(query: &ReportQuery, own: &Self) -> Result<Option<Self>, FieldError> {
         let Some(comparison) = query.compare_to else { return Ok(None) };
         let refused = |error| refusal(error, "compare_to");
-        let (days, granularity, zone) = ((query.date_from, query.date_to), query.granularity, query.time_zone);
+        let (days, granularity, zone) = ((query.dates.from, query.dates.to), query.granularity, query.time_zone);
         let to = comparison.mapping(days, granularity, query.calendar.fiscal);
         let plan = if let CompareTo::Range { date_from, date_to } = comparison {
             let dates = (date_from, date_to);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::NaiveDate;
-use domain::bucket::Granularity;
+use chrono::{DateTime, Utc};
+use domain::bucket::{Granularity, day_end, day_start, local_date};
 use domain::measure::{DERIVED, DerivedMeasure, Measure, Side, Unit};
 use domain::observation::Dimension;
 use domain::zone::Zone;
@@ -14,14 +14,15 @@ use serde::{Serialize, Serializer};
 
 use super::calendar::QueryCalendar;
 use super::comparison::CompareTo;
+use super::dates::QueryDates;
 use super::filter::Filter;
 
 /// A report's canonical query. Paging is not part of it: a cursor stays valid whatever the size of the pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReportQuery {
     pub measures: Vec<MeasureColumn>,
-    pub date_from: NaiveDate,
-    pub date_to: NaiveDate,
+    #[serde(flatten)]
+    pub dates: QueryDates,
     #[serde(serialize_with = "granularity")]
     pub granularity: Granularity,
     #[serde(flatten)]
@@ -151,6 +152,17 @@ impl ReportQuery {
             GroupKey::Dimension(dimension) => Some(*dimension),
             GroupKey::Channel | GroupKey::Source | GroupKey::Campaign => None,
         })
+    }
+
+    /// Whether it means these days at this instant.
+    pub(crate) fn holds_at(&self, now: DateTime<Utc>) -> bool {
+        self.dates.today().is_none_or(|today| today == local_date(now, self.time_zone))
+    }
+
+    /// The first instant at which it means these days, and the first after them, if the days depend on when it is
+    /// asked.
+    pub(super) fn midnights(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        self.dates.today().map(|today| (day_start(today, self.time_zone), day_end(today, self.time_zone)))
     }
 
     /// Whether rows may be of buckets that are cut.

@@ -21,6 +21,14 @@ use crate::problems::NumbersProblems;
 params! {
     /// The parameters of a campaign's metrics.
     pub(crate) struct MetricsParams in pages pinning dates {
+        /// Days named by where they lie from today in `time_zone`, instead of `date_from` and `date_to`: `today`,
+        /// `yesterday`, `this_week`, `last_week`, `last_7_days` (or 1 to 400), and the same of `month`, `quarter` and
+        /// `year`.
+        #[param(
+            example = "last_7_days",
+            pattern = "^(today|yesterday|(this|last)_(week|month|quarter|year)|last_[0-9]+_days)$"
+        )]
+        range: Option<String>,
         /// The first local day. Default: 29 days before `date_to`.
         #[param(example = "2026-11-01")]
         date_from: Option<String>,
@@ -117,6 +125,7 @@ fn request(params: &MetricsParams, id: Uuid) -> ReportRequest {
         retail_weeks: params.retail_weeks.clone(),
         compare_to: params.compare_to.as_deref().map(CompareRequest::of_text),
         compare_elapsed: params.compare_elapsed,
+        range: params.range.clone(),
         fill: params.fill.clone(),
         ratios: params.ratios.clone(),
         totals: params.totals,

@@ -22,7 +22,8 @@ impl PinDates for ReportRequest {
 
     fn pinned(&self, query: &CanonicalQuery, cursor: Option<String>) -> Self {
         let cursor = cursor.or_else(|| self.cursor.clone());
-        query.dates().map_or_else(|| self.clone(), |dates| Self { cursor, ..with_dates(self, dates) })
+        let page = Self { cursor, ..self.clone() };
+        query.dates().map_or_else(|| page.clone(), |dates| with_dates(&page, dates))
     }
 }
 

@@ -32,6 +32,8 @@ fn queries() -> Vec<Value> {
         json!({"group_by": ["country"], "filters": {"country": ["DE", null]}, "order_by": ["-clicks", "bucket"]}),
         json!({"compare_to": "previous_year", "order_by": ["-clicks_relative_change"], "measures": ["clicks"]}),
         json!({"compare_to": {"date_from": "2026-10-01", "date_to": "2026-10-31"}, "fill": "zero_if_complete"}),
+        json!({"range": "last_30_days", "granularity": "quarter", "retail_weeks": "4-4-5"}),
+        json!({"range": "this_month", "compare_to": "previous_period", "compare_elapsed": true}),
         json!({"filters": shoes}),
         json!({"filters": {"not": {"or": [shoes, {"channel": ["email"], "status": ["draft"]}]}}}),
         json!({"filters": {"and": [{"source": ["tracker"]}, {"source": ["mailer"]}, {"not": {"not": shoes}}]}}),

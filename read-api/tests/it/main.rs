@@ -24,7 +24,7 @@ mod pacing_list; // the pacing of all campaigns
 mod paging; // cursors
 mod parked; // parked events
 mod plans; // every statement uses an index
-mod ranges; // comparisons with ranges of before
+mod ranges; // days named by where they lie from today, and comparisons
 mod ratios; // what quotients divide, and what they leave out
 mod refusals; // every bad input, by name
 mod reports; // filters, comparisons, gaps, totals

@@ -1,4 +1,4 @@
-//! Ranges of before, and ranges compared up to where both are over.
+//! Ranges named by where they lie from today, and ranges compared up to where both are over.
 
 use domain::measure::Measure;
 use http::StatusCode;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::given::{campaign, clicks, created, days, pulled, pushing};
-use crate::support::{Reply, World};
+use crate::support::{Reply, World, post, report_path};
 
 /// A world in Berlin with clicks on each day from 20 to 30 November 2026, a Monday.
 async fn world(options: PgPoolOptions, connect: PgConnectOptions) -> World {
@@ -22,10 +22,106 @@ fn metrics(query: &str) -> String {
     format!("/v1/campaigns/{}/metrics?measures=clicks&{query}", campaign(1))
 }
 
+fn days_of(reply: &Reply) -> [&str; 2] {
+    ["date_from", "date_to"].map(|member| reply.body["meta"]["dates"][member].as_str().unwrap())
+}
+
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
-async fn wrong_comparisons_are_refused(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn relative_range_equals_the_days_that_it_stands_for(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    // 23:59:59 of a Monday in Berlin.
+    world.set_clock("2026-11-30T22:59:59Z");
+    for (range, from, to) in [
+        ("today", "2026-11-30", "2026-11-30"),
+        ("yesterday", "2026-11-29", "2026-11-29"),
+        ("this_week", "2026-11-30", "2026-11-30"),
+        ("last_week", "2026-11-23", "2026-11-29"),
+        ("last_7_days", "2026-11-23", "2026-11-29"),
+        ("last_2_days", "2026-11-28", "2026-11-29"),
+        ("this_month", "2026-11-01", "2026-11-30"),
+        ("last_month", "2026-10-01", "2026-10-31"),
+        ("this_quarter", "2026-10-01", "2026-11-30"),
+        ("last_year", "2025-01-01", "2025-12-31"),
+    ] {
+        for granularity in ["day", "week", "month", "all"] {
+            let relative = world.get(&metrics(&format!("range={range}&granularity={granularity}"))).await.ok();
+            assert_eq!(days_of(&relative), [from, to], "{range}");
+            let query = &relative.body["meta"]["query"];
+            assert_eq!((&query["range"], &query["date_from"]), (&json!(range), &Value::Null));
+            let given = format!("date_from={from}&date_to={to}&granularity={granularity}");
+            let given = world.get(&metrics(&given)).await.ok();
+            assert_eq!(relative.body["data"], given.body["data"], "{range} by {granularity}");
+            assert_eq!(relative.body["meta"]["freshness"], given.body["meta"]["freshness"]);
+            assert!(given.body["meta"].get("dates").is_none());
+        }
+    }
+    // The days are those of the query's zone, where it is still Sunday evening at the clock's noon before.
+    world.set_clock("2026-11-30T04:59:59Z");
+    let new_york = world.get(&metrics("range=yesterday&time_zone=America/New_York")).await.ok();
+    assert_eq!(days_of(&new_york), ["2026-11-28", "2026-11-28"]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn no_tag_of_a_relative_range_holds_over_midnight(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let report = report_path(&json!({"range": "last_7_days", "measures": ["clicks"]}));
+    for (path, before, midnight, dates) in [
+        (metrics("range=last_7_days"), "2026-11-30T22:59:59Z", "2026-11-30T23:00:00Z", ["2026-11-24", "2026-11-30"]),
+        (report, "2026-11-30T22:59:59Z", "2026-11-30T23:00:00Z", ["2026-11-24", "2026-11-30"]),
+        (
+            metrics("range=last_month&time_zone=Asia/Kathmandu"),
+            "2026-11-30T18:14:59Z",
+            "2026-11-30T18:15:00Z",
+            ["2026-11-01", "2026-11-30"],
+        ),
+    ] {
+        // Long before, so that no boundary but midnight lies between.
+        world.set_clock(before);
+        let today = world.get(&path).await.ok();
+        let held = world.get_with(&path, &[("if-none-match", today.etag())]).await;
+        assert_eq!(held.status, StatusCode::NOT_MODIFIED, "{path}");
+        world.set_clock(midnight);
+        let tomorrow = world.get_with(&path, &[("if-none-match", today.etag())]).await.ok();
+        assert_ne!(tomorrow.etag(), today.etag());
+        assert_eq!(days_of(&tomorrow), dates);
+        assert_ne!(tomorrow.body["data"], today.body["data"]);
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn pages_keep_the_days_of_the_first_one(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    world.set_clock("2026-11-30T22:59:59Z");
+    let first = world.get(&metrics("range=last_3_days&granularity=day&limit=2")).await.ok();
+    assert_eq!(first.column("bucket"), [json!("2026-11-27"), json!("2026-11-28")]);
+    let next = first.header("link");
+    let next = next.split(['<', '>']).nth(1).unwrap().to_owned();
+    assert!(next.contains("range=last_3_days") && !next.contains("date_from"), "{next}");
+    world.set_clock("2026-12-01T08:00:00Z");
+    let second = world.get(&next).await.ok();
+    assert_eq!(second.column("bucket"), [json!("2026-11-29")]);
+    assert_eq!(days_of(&second), ["2026-11-27", "2026-11-29"]);
+    assert_eq!(second.body["page"]["next_cursor"], Value::Null);
+    // The address of the report is the same every day, and so is that of a dashboard.
+    let asked = json!({"range": "yesterday", "measures": ["clicks"]});
+    let posted = world.report(&asked).await.ok();
+    let dashboard = post(&world, "/v1/dashboards", &json!({"reports": {"one": asked}})).await.ok();
+    assert_eq!(dashboard.body["data"]["one"]["data"], posted.body["data"]);
+    world.set_clock("2026-12-02T08:00:00Z");
+    let [report, tile] = [posted.header("content-location"), dashboard.header("content-location")];
+    let (report, tile) = (world.get(report).await.ok(), world.get(tile).await.ok());
+    assert_eq!(days_of(&report), ["2026-12-01", "2026-12-01"]);
+    assert_eq!(tile.body["data"]["one"]["meta"]["dates"], report.body["meta"]["dates"]);
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn wrong_ranges_are_refused(options: PgPoolOptions, connect: PgConnectOptions) {
     let world = world(options, connect).await;
     for (query, field, remedy) in [
+        ("range=last_0_days", "range", "is none of today, yesterday"),
+        ("range=last_401_days", "range", "1 to 400"),
+        ("range=tomorrow", "range", "is none of today, yesterday"),
+        ("range=today&date_to=2026-11-30", "range", "leave out date_from and date_to"),
         ("compare_elapsed=true", "compare_elapsed", "needs compare_to"),
         ("compare_to=previous_decade", "compare_to", "previous_year_weekday"),
     ] {

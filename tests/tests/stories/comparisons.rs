@@ -1,4 +1,4 @@
-//! A page compares the running week with the one before.
+//! A page asks for last month each morning, and compares the running week with the one before.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -22,6 +22,32 @@ fn clicks(answer: &Answer) -> (Value, Value) {
 fn unequal(answer: &Answer) -> Option<&str> {
     let warnings = answer.body["meta"]["warnings"].as_array().unwrap();
     warnings.iter().find(|warning| warning["code"] == "unequal_ranges").and_then(|warning| warning["detail"].as_str())
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn last_month_is_compared_with_the_month_before(pool: PgPool) {
+    let system = TestSystem::start(&pool, "2026-03-31T23:59:59Z").await;
+    let acme = system.workspace("acme").await;
+    acme.pull_source("google_ads").await;
+    let campaign = acme.campaign("Spring").await;
+    let days = [("2026-01-29", 1_000), ("2026-02-01", 10), ("2026-02-28", 1), ("2026-03-01", 200), ("2026-03-31", 5)];
+    state_days(&acme, &campaign, &days).await;
+    let path = format!(
+        "/v1/campaigns/{campaign}/metrics?range=last_month&granularity=month&measures=clicks&compare_to=previous_period"
+    );
+
+    let february = acme.get(&path).await.expect(200);
+    assert_eq!(clicks(&february), (json!(11), json!(1_000)));
+    assert_eq!(unequal(&february), Some("The range has 28 days, the one that it is compared with 31 days."));
+    acme.get_if_none_match(&path, &february.header("etag")).await.expect(304);
+    // The same address after midnight: the first of April.
+    system.clock.set("2026-04-01T00:00:00Z".parse().unwrap());
+    let march = acme.get_if_none_match(&path, &february.header("etag")).await.expect(200);
+    assert_eq!(march.body["meta"]["dates"], json!({"date_from": "2026-03-01", "date_to": "2026-03-31"}));
+    assert_eq!(march.body["meta"]["query"]["range"], "last_month");
+    assert_eq!(clicks(&march), (json!(205), json!(11)));
+    assert_eq!(march.body["data"][0]["compared"]["bucket"], "2026-02-01");
+    system.stop().await;
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -4,8 +4,8 @@ mod read; // its fields, one by one
 
 use std::fmt;
 
-use chrono::{DateTime, Days, Utc};
-use domain::bucket::{FIRST_DATE, FiscalCalendar, Granularity, local_date};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use domain::bucket::{FIRST_DATE, FiscalCalendar, Granularity, RelativeRange, local_date};
 use domain::zone::Zone;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::calendar::QueryCalendar;
 use super::comparison::CompareTo;
+use super::dates::QueryDates;
 use super::filter::Filter;
 use super::filter::request::FilterRequest;
 use super::query::{DataState, ReportQuery};
@@ -38,6 +39,15 @@ pub struct ReportRequest {
     #[schema(example = json!(["clicks", "spend", "cpc"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measures: Option<Vec<String>>,
+    /// Days named by where they lie from today in `time_zone`, instead of `date_from` and `date_to`: `today`,
+    /// `yesterday`, `this_week`, `last_week`, `last_7_days` (or 1 to 400), and the same of `month`, `quarter` and
+    /// `year`. `this_…` ends with today, `last_…` before it.
+    #[schema(
+        example = "last_7_days",
+        pattern = "^(today|yesterday|(this|last)_(week|month|quarter|year)|last_[0-9]+_days)$"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
     /// The first local day. Default: 29 days before `date_to`.
     #[schema(example = "2026-11-01")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,10 +222,6 @@ impl ReportRequest {
         let time_zone = fields.parse("time_zone", self.time_zone.as_deref()).unwrap_or(defaults.time_zone);
         let granularity = fields.parse("granularity", self.granularity.as_deref()).unwrap_or(defaults.granularity);
         let today = local_date(defaults.now, time_zone);
-        let date_to = fields.date("date_to", self.date_to.as_deref()).unwrap_or(today);
-        let days_before =
-            date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).map_or(FIRST_DATE, |day| day.max(FIRST_DATE));
-        let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(days_before);
         let measures = fields.measures(self.measures.as_deref());
         let group_by = fields.group_by(self.group_by.as_deref().unwrap_or_default());
         let compares = self.compare_to.is_some();
@@ -224,18 +230,24 @@ impl ReportRequest {
         let fiscal = self.fiscal(&mut fields, defaults.calendar);
         let compare_to = self.compare_to.as_ref().and_then(|compare_to| fields.compare_to(compare_to));
         let compare_elapsed = fields.compare_elapsed(self.compare_elapsed, compares);
-        let units = granularity.unit().into_iter().chain(compare_to.and_then(CompareTo::unit));
+        let range = fields.range(self.range.as_deref(), self.date_from.is_some() || self.date_to.is_some());
+        let units = [granularity.unit(), compare_to.and_then(CompareTo::unit), range.and_then(RelativeRange::unit)];
+        let calendar = QueryCalendar::new(fiscal, units.into_iter().flatten());
         let fill = fields.fill(self.fill.as_deref());
         let ratios = fields.ratios(self.ratios.as_deref());
         let subtotals = fields.subtotals(self.subtotals.as_deref(), &group_by, granularity);
         let data_state = fields.parse("data_state", self.data_state.as_deref()).unwrap_or(data_state);
         let paging = fields.paging(self.limit, self.cursor.as_deref());
+        let dates = match (range, paging.dates()) {
+            (Some(range), Some(dates)) => QueryDates::of_first_page(range, dates),
+            (Some(range), None) => QueryDates::relative(range, today, fiscal),
+            (None, _) => self.given_dates(&mut fields, today),
+        };
         let query = ReportQuery {
             measures,
-            date_from,
-            date_to,
+            dates,
             granularity,
-            calendar: QueryCalendar::new(fiscal, units),
+            calendar,
             time_zone,
             group_by,
             filters,
@@ -249,6 +261,14 @@ impl ReportRequest {
             subtotals,
         };
         fields.finish((query, paging))
+    }
+
+    fn given_dates(&self, fields: &mut FieldErrors, today: NaiveDate) -> QueryDates {
+        let date_to = fields.date("date_to", self.date_to.as_deref()).unwrap_or(today);
+        let days_before =
+            date_to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).map_or(FIRST_DATE, |day| day.max(FIRST_DATE));
+        let date_from = fields.date("date_from", self.date_from.as_deref()).unwrap_or(days_before);
+        QueryDates::given(date_from, date_to)
     }
 
     /// The workspace's calendar, with what the request says otherwise.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use chrono::{Month, NaiveDate, Weekday};
-use domain::bucket::{Granularity, MONTHS, RetailWeeks, WEEKDAYS, is_in_range, month_name, weekday_name};
+use domain::bucket::{
+    Granularity, MONTHS, RelativeRange, RetailWeeks, WEEKDAYS, is_in_range, month_name, weekday_name,
+};
 use domain::observation::Dimension;
 
 use super::CompareRequest;
@@ -83,6 +85,14 @@ impl FieldErrors {
             }
         }
         orders
+    }
+
+    pub(super) fn range(&mut self, name: Option<&str>, has_dates: bool) -> Option<RelativeRange> {
+        let range = self.parse("range", name);
+        if name.is_some() && has_dates {
+            self.push("range", "stands for days of its own: leave out date_from and date_to, or range");
+        }
+        range
     }
 
     pub(super) fn week_start(&mut self, name: Option<&str>) -> Option<Weekday> {

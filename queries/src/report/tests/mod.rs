@@ -130,6 +130,6 @@ fn written(row_context: &RowContext<'_>, compared: &[ReportBucket], rows: &[Row]
     let names = BTreeMap::new();
     let mut builder = DataBuilder::new(row_context, compared, &names);
     let columns = builder.columns(rows, |_| false);
-    let report = builder.finish(columns, None, None, None);
+    let report = builder.finish(columns, (None, None), None, None);
     serde_json::from_str(&serde_json::to_string(&report.rows().collect::<Vec<_>>()).unwrap()).unwrap()
 }

@@ -22,7 +22,7 @@ fn request(order_by: &Json) -> ReportQuery {
 }
 
 fn page_request(limit: usize, cursor: Option<&str>) -> PageRequest<'_> {
-    PageRequest { limit, cursor, hash: "hash", epoch: 7 }
+    PageRequest { limit, cursor, hash: "hash", epoch: 7, dates: None }
 }
 
 fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Option<(i64, bool)>)) -> Row {

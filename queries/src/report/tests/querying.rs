@@ -160,7 +160,7 @@ fn rejects_dates_in_other_formats() {
         assert_eq!(wrong(date), "is not a date such as 2026-11-21", "{date}");
     }
     // Near the first date, the default range is shorter.
-    assert_eq!(query(json!({"date_to": "1970-01-05"})).date_from.to_string(), "1970-01-01");
+    assert_eq!(query(json!({"date_to": "1970-01-05"})).dates.from.to_string(), "1970-01-01");
 }
 
 #[test]

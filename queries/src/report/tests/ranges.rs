@@ -1,7 +1,10 @@
-//! Ranges of before, and what has elapsed of both.
+//! Ranges that lie from today, ranges of before, and what has elapsed of both.
 
-use chrono::{NaiveDate, TimeDelta};
-use domain::bucket::{CalendarUnit, FiscalCalendar, Grain, MONTHS, RetailWeeks, WEEKDAYS, month_name, weekday_name};
+use chrono::{Datelike, NaiveDate, TimeDelta};
+use domain::bucket::{
+    CalendarUnit, FiscalCalendar, Grain, MONTHS, RelativeRange, RetailWeeks, WEEKDAYS, local_date, month_name,
+    weekday_name,
+};
 use domain::freshness::StatedGrain;
 use domain::source::SourceKind;
 use proptest::prelude::*;
@@ -9,14 +12,28 @@ use serde_json::{Value, json};
 
 use super::super::elapsed::Elapsed;
 use super::super::plan::Plan;
-use super::super::query::ReportQuery;
-use super::{ads, at, query};
+use super::super::query::{DataState, ReportQuery};
+use super::super::request::{ReportRequest, RequestDefaults};
+use super::{ads, at, defaults, query};
 use crate::sources::Source;
+
+const ZONES: [&str; 5] = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Chatham"];
 
 fn any_calendar() -> impl Strategy<Value = FiscalCalendar> {
     let weeks = prop::option::of(prop::sample::select(RetailWeeks::ALL.to_vec()));
     (prop::sample::select(WEEKDAYS.to_vec()), prop::sample::select(MONTHS.to_vec()), weeks)
         .prop_map(|(week_start, year_start, retail_weeks)| FiscalCalendar { week_start, year_start, retail_weeks })
+}
+
+fn any_range() -> impl Strategy<Value = RelativeRange> {
+    let unit = || prop::sample::select(CalendarUnit::ALL.to_vec());
+    prop_oneof![
+        Just(RelativeRange::Today),
+        Just(RelativeRange::Yesterday),
+        (1_u16..=400).prop_map(RelativeRange::LastDays),
+        unit().prop_map(RelativeRange::This),
+        unit().prop_map(RelativeRange::Last),
+    ]
 }
 
 /// The request with a calendar of its own.
@@ -53,6 +70,35 @@ proptest! {
         prop_assert_eq!(before.dates, (calendar.period(unit, last).first, last));
         prop_assert_eq!(before.calendar.end(), own.calendar.start());
         prop_assert_eq!(before.cells().len(), 1);
+    }
+
+    /// A relative range has the cells of the days that it stands for, at any instant in any zone.
+    #[test]
+    fn relative_ranges_are_explicit_ones(
+        calendar in any_calendar(),
+        range in any_range(),
+        zone in prop::sample::select(ZONES.to_vec()),
+        granularity in prop::sample::select(vec!["day", "week", "month", "quarter", "year", "all"]),
+        seconds in 100_000_000_i64..6_000_000_000,
+    ) {
+        let now = at("1970-01-01T00:00:00Z") + TimeDelta::seconds(seconds);
+        let canonical = |request: Value| {
+            let request: ReportRequest = serde_json::from_value(request).unwrap();
+            request.canonical(RequestDefaults { calendar, now, ..defaults() }, DataState::All).unwrap().0
+        };
+        let relative = canonical(json!({"range": range.to_string(), "time_zone": zone, "granularity": granularity}));
+        let (from, to) = range.dates(local_date(now, zone.parse().unwrap()), calendar);
+        let given = canonical(json!({
+            "date_from": from.to_string(), "date_to": to.to_string(), "time_zone": zone, "granularity": granularity,
+        }));
+        prop_assert_eq!((relative.dates.from, relative.dates.to), (from, to));
+        let [relative_plan, given_plan] = [&relative, &given].map(|query| Plan::new(query).unwrap());
+        prop_assert_eq!(relative_plan.calendar, given_plan.calendar);
+        // It means other days from midnight on, and the same until then.
+        let (midnight, next) = relative.midnights().unwrap();
+        prop_assert!(midnight <= now && now < next);
+        prop_assert!(relative.holds_at(next - TimeDelta::seconds(1)) && !relative.holds_at(next));
+        prop_assert!(given.holds_at(next));
     }
 
     /// What has elapsed ends at the same distance in both ranges.
@@ -118,4 +164,19 @@ fn elapsed_part_ends_with_a_bucket_that_all_sources_state() {
     let mut silent = daily("UTC");
     silent.stated_grains.clear();
     assert_eq!(through(&[pushing(), silent]), ["21 23:00", "22 23:00"]);
+}
+
+#[test]
+fn range_stands_in_the_query_as_it_was_asked() {
+    let form = |request: Value| serde_json::to_value(query(request)).unwrap();
+    let relative = form(json!({"range": "this_quarter"}));
+    assert_eq!(relative["range"], "this_quarter");
+    assert_eq!((&relative["date_from"], &relative["date_to"]), (&Value::Null, &Value::Null));
+    // The calendar decides on its days.
+    assert_eq!(relative["year_start"], "january");
+    assert_eq!(form(json!({"range": "last_7_days"}))["year_start"], Value::Null);
+    let given = form(json!({"date_from": "2026-11-01"}));
+    assert_eq!((&given["range"], &given["date_from"]), (&Value::Null, &json!("2026-11-01")));
+    let month = query(json!({"range": "this_month"}));
+    assert_eq!((month.dates.from.day(), month.dates.to.to_string()), (1, "2026-11-22".to_owned()));
 }

@@ -30,8 +30,8 @@ impl PinDates for DashboardRequest {
         let each = self.reports.0.iter().map(|(name, entry)| {
             let entry = match (query.0.get(name), entry) {
                 (Some(Ok(resolved)), DashboardEntry::Report(report)) => {
-                    let dates = (resolved.query.date_from, resolved.query.date_to);
-                    DashboardEntry::Report(Box::new(with_dates(report, dates)))
+                    let pinned = resolved.query.dates.as_given().map(|dates| with_dates(report, dates));
+                    DashboardEntry::Report(pinned.map_or_else(|| report.clone(), Box::new))
                 }
                 // An invalid report stays as it was sent.
                 _ => entry.clone(),

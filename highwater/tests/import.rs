@@ -267,3 +267,29 @@ async fn a_campaign_that_is_refused_stops_no_other(pool: PgPool) {
     assert_eq!(stated(&pool).await.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["Other"]);
     system.shutdown().await.unwrap();
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn command_that_inspect_prints_imports_the_file(pool: PgPool) {
+    let system = start(&pool).await;
+    let csv = NamedTempFile::new().unwrap();
+    let file = "Umsatzbericht\nTag;Kampagne;Klicks;Kosten\n1. März 2026;Frühling;1.200;10,50\n\
+                1. März 2026;Frühling;3;0,25\n";
+    std::fs::write(csv.path(), file).unwrap();
+    let highwater = env!("CARGO_BIN_EXE_highwater");
+    let inspected = Command::new(highwater).args(["import", "inspect"]).arg(csv.path()).output().await.unwrap();
+    let told = said(&inspected, true);
+    let command = told.lines().rfind(|line| line.starts_with("highwater ")).unwrap();
+    let command = command.replacen("highwater", highwater, 1);
+    let imported = Command::new("sh")
+        .args(["-c", &command])
+        .env("HIGHWATER_SERVER", format!("http://{}", system.command_addr.unwrap()))
+        .env("HIGHWATER_API_KEY", KEY)
+        .output()
+        .await
+        .unwrap();
+    said(&imported, true);
+    let values: Vec<(String, i64)> =
+        stated(&pool).await.into_iter().map(|(_, _, measure, value)| (measure, value)).collect();
+    assert_eq!(values, [("clicks".to_owned(), 1_203), ("spend".to_owned(), 10_750_000)]);
+    system.shutdown().await.unwrap();
+}

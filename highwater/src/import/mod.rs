@@ -8,13 +8,14 @@
 //!       --judge--> items, and what is wrong with the other lines  --send--> sources, campaigns, statements, syncs
 //! ```
 //!
-//! All but the last two arrows are pure. The file is held in memory: its bytes, and about 100 bytes for each item.
+//! All but the last two arrows are pure. The file is held in memory: its bytes, and some 300 bytes for each item.
 
 pub mod batches;
 pub mod campaigns;
 pub mod dates;
 pub mod encoding;
 pub mod facts;
+pub mod inspect;
 pub mod judge;
 pub mod layout;
 mod lines;

@@ -51,8 +51,16 @@ pub fn settle(
         let said = |member: &str| known.and_then(|known| known[member].as_str());
         let zone = plan.time_zone.or_else(|| said("time_zone")?.parse().ok()).unwrap_or(Zone::UTC);
         let known_currency = plan.currency.or_else(|| said("currency")?.parse().ok());
+        let codes = || currencies.iter().map(Currency::to_string).collect::<Vec<_>>().join(" and ");
+        // Single lines in another currency are refused one by one.
+        if let Some(known) = known_currency.filter(|known| !currencies.is_empty() && !currencies.contains(known)) {
+            wrong.push(format!(
+                "source `{name}` is in {known}, and its lines are in {}: give the file a source of its own (--source)",
+                codes()
+            ));
+        }
         if known_currency.is_none() && currencies.len() > 1 {
-            let codes = currencies.iter().map(Currency::to_string).collect::<Vec<_>>().join(" and ");
+            let codes = codes();
             wrong.push(format!(
                 "`{name}` has lines in {codes}, but a source has one currency: tell its accounts apart with \
                  --source-from, or say --currency, and the lines in another one are refused"

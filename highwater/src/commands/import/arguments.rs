@@ -72,12 +72,23 @@ pub(super) struct FileArguments {
     /// The column that names the currency, or the name of one that has it where `*` stands, as `Amount spent (*)`.
     #[arg(long, value_name = "COLUMN", value_parser = NonEmptyStringValueParser::new())]
     currency_from: Option<String>,
-    /// What separates the cells: a character, or `tab`. Guessed if left out.
-    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
-    delimiter: Option<u8>,
     /// The mark before decimals, `point` or `comma`. Guessed if left out; a file that leaves it open is refused.
     #[arg(long, value_name = "MARK")]
     decimal_mark: Option<DecimalMark>,
+    #[command(flatten)]
+    reading: ReadingArguments,
+    /// Leaves out lines whose first cell is like this, where `*` stands for any text. Lines of totals are left out
+    /// anyway.
+    #[arg(long, value_name = "PATTERN")]
+    skip_rows_like: Vec<String>,
+}
+
+/// How a file is cut into cells.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReadingArguments {
+    /// What separates the cells: a character, or `tab`. Guessed if left out.
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
+    delimiter: Option<u8>,
     /// The encoding, such as windows-1252. If left out: UTF-8 or UTF-16, by its first bytes.
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,
@@ -87,10 +98,14 @@ pub(super) struct FileArguments {
     /// How many lines stand above the header. If left out: it is the first line with the named columns.
     #[arg(long, value_name = "NUMBER")]
     skip_lines: Option<u64>,
-    /// Leaves out lines whose first cell is like this, where `*` stands for any text. Lines of totals are left out
-    /// anyway.
-    #[arg(long, value_name = "PATTERN")]
-    skip_rows_like: Vec<String>,
+}
+
+impl ReadingArguments {
+    /// What they say of the file.
+    pub(super) fn reading(self) -> Reading {
+        let Self { encoding, delimiter, sheet, skip_lines } = self;
+        Reading { encoding, delimiter, sheet, skip_lines }
+    }
 }
 
 impl FileArguments {
@@ -124,10 +139,9 @@ impl FileArguments {
             skip_rows_like: self.skip_rows_like,
             measures,
         };
-        let Self { encoding, delimiter, sheet, skip_lines, .. } = self;
         Ok(Options {
             file: self.file,
-            reading: Reading { encoding, delimiter, sheet, skip_lines },
+            reading: self.reading.reading(),
             mapping: said.or(shipped),
             day: self.date,
             ..Options::default()

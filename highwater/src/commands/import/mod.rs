@@ -3,16 +3,19 @@
 mod arguments;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use chrono::NaiveDate;
 use clap::ArgAction;
 use domain::source::Horizon;
 use platform::clock::{Clock as _, SystemClock};
 use secrecy::SecretString;
 
-use self::arguments::{FileArguments, SourceChannel};
+use self::arguments::{FileArguments, ReadingArguments, SourceChannel};
 use crate::client::ApiClient;
+use crate::import::inspect;
 use crate::import::plan::NewStatus;
 use crate::import::replacing::ReplacedDays;
 use crate::import::run::{self, Options};
@@ -32,6 +35,18 @@ pub enum ImportCommand {
     /// the same file appends nothing, so an import that was interrupted is run again; importing A, then B, then A ends
     /// at A. With --replace this holds for lines that are gone, too.
     Statements(Box<Statements>),
+    /// Says what a file holds: how it is written, what its columns are, and its totals; and prints the command that
+    /// imports it. Sends nothing.
+    Inspect(Inspect),
+}
+
+/// `highwater import inspect`.
+#[derive(Debug, clap::Args)]
+pub struct Inspect {
+    /// The file: CSV, or a spreadsheet (XLSX, XLS, ODS).
+    file: PathBuf,
+    #[command(flatten)]
+    reading: ReadingArguments,
 }
 
 /// `highwater import statements`.
@@ -96,7 +111,17 @@ fn seconds(text: &str) -> Result<i64, String> {
 pub async fn run(command: ImportCommand) -> anyhow::Result<ExitCode> {
     match command {
         ImportCommand::Statements(statements) => import(*statements).await,
+        ImportCommand::Inspect(arguments) => inspect_file(arguments),
     }
+}
+
+fn inspect_file(arguments: Inspect) -> anyhow::Result<ExitCode> {
+    let options = Options { file: arguments.file, reading: arguments.reading.reading(), ..Options::default() };
+    let name = options.file.display();
+    let bytes = std::fs::read(&options.file).with_context(|| format!("cannot open {name}"))?;
+    let told = inspect::inspect(bytes, &options, SystemClock.now()).with_context(|| name.to_string())?;
+    run::write(&told)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn import(arguments: Statements) -> anyhow::Result<ExitCode> {

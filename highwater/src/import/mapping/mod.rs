@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::numbers::DecimalMark;
 
-pub use shipped::{SHIPPED, ShippedMapping};
+pub use shipped::{GENERIC, SHIPPED, ShippedMapping};
 
 /// Names of a column, of which the first that a file has is meant. `*` in a name stands for any text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -25,6 +25,9 @@ shipped! {
     "reddit" "x" "ga4" "search_console" "shopify" "mailchimp"
 }
 
+/// What columns are usually called, for exports that no mapping is for.
+pub const GENERIC: ShippedMapping = ShippedMapping { name: "generic", text: include_str!("shipped/generic.toml") };
+
 impl ShippedMapping {
     /// The mapping.
     pub fn read(&self) -> anyhow::Result<Mapping> {

@@ -80,6 +80,8 @@ fn source_has_the_currency_of_its_lines() {
     assert_eq!((file.facts["A"].currency.code(), file.facts["B"].currency.code()), ("AUD", "USD"));
     let mixed = format!("{header}01.01.2019,A,One,1,1,1,AUD\n02.01.2019,A,One,1,1,1,USD\n");
     assert!(refusal(mixed.clone(), &options).contains("`A` has lines in AUD and USD, but a source has one currency"));
+    options.mapping.currency = "EUR".parse().ok();
+    assert!(refusal(mixed.clone(), &options).contains("source `A` is in EUR, and its lines are in AUD and USD"));
     options.mapping.currency = "USD".parse().ok();
     assert_eq!(judge(mixed, &options).reports(), ["line 2 is in AUD, but `A` is in USD"]);
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod forms;
+mod inspect;
 mod lines;
 mod shipped;
 

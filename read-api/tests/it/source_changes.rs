@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Days;
 use domain::bucket::Grain;
 use domain::measure::Measure;
-use domain::observation::ObservationType::{Conversion, Spend};
+use domain::observation::ObservationType::{Click, Conversion, Spend};
 use domain::source::{SourceChange, SourceEvent, SourceKind, SourceRole};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::given::{
-    Given, at, campaign, clicks, completed, created, date, days, definition, observed, pulled, pushing, registered,
-    source, source_event,
+    Given, at, campaign, clicks, completed, created, date, days, definition, naming, observed, pulled, pushing,
+    registered, source, source_event,
 };
 use crate::support::{Reply, World};
 
@@ -102,6 +103,11 @@ async fn demotion_holds_for_what_is_recorded(options: PgPoolOptions, connect: Pg
         ]
     );
     assert_eq!(by_source.body["totals"]["conversions"], 15);
+    // Each range of a comparison has the settings of its dates.
+    let compared = over("2026-01-01", "2026-01-01", &json!({"compare_to": "previous_period"}));
+    let compared = world.report(&compared).await.ok();
+    assert_eq!(only(&compared, "conversions"), 5);
+    assert_eq!(compared.body["data"][0]["compared"]["measures"]["conversions"]["value"], 10);
     // A later change of the same date holds.
     world.given([changed(2, role(SourceRole::Primary), "2026-01-01")]).await;
     assert_eq!(world.report(&year).await.ok().body["data"], before.body["data"]);
@@ -205,4 +211,51 @@ async fn pacing_counts_spend_while_its_source_is_primary(options: PgPoolOptions,
     assert_eq!(spent(&world).await, "48.000000");
     world.given([changed(2, role(SourceRole::Reference), "2026-12-03")]).await;
     assert_eq!(spent(&world).await, "37.000000");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn values_of_dimensions_count_by_their_dates(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let seen = [(Click, "2026-11-19T10:00:00Z", 3, None), (Click, "2026-11-20T10:00:00Z", 40, None)];
+    let germany: &[(&str, &str)] = &[("country", "DE")];
+    world
+        .given([
+            created(1, "Shoes", &["paid_search"]),
+            pushing(1, "tracker", "paid_search"),
+            pushing(2, "mailer", "email"),
+            naming(observed(1, 1, &seen), &[germany, germany]),
+            naming(observed(2, 1, &[(Click, "2026-11-20T10:00:00Z", 500, None)]), &[germany]),
+            changed(1, role(SourceRole::Reference), "2026-11-20"),
+        ])
+        .await;
+    let clicks = async |from: &str, more: &Value| {
+        let mut query = over(from, "2026-11-21", more);
+        query["measures"] = json!(["clicks"]);
+        only(&world.report(&query).await.ok(), "clicks")
+    };
+    let grouped = json!({"group_by": ["country"]});
+    assert_eq!(clicks("2026-11-19", &grouped).await, 503);
+    assert_eq!(clicks("2026-11-20", &grouped).await, 500);
+    assert_eq!(clicks("2026-11-19", &json!({"filters": {"country": ["DE"]}})).await, 503);
+    assert_eq!(clicks("2026-11-19", &json!({"filters": {"channel": ["paid_search"], "country": ["DE"]}})).await, 3);
+}
+
+/// Each part between changes is read by itself, and there are at most 400.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn ranges_of_too_many_changes_are_refused(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let first = date("2025-01-01");
+    let changes = (0..420_usize).map(|day| {
+        let name = ["video", "email"][day % 2];
+        changed(1, channel(name), &(first + Days::new(day.try_into().unwrap())).to_string())
+    });
+    let seen = (0..420).map(|day| clicks(1, 1, &format!("{}T10:00:00Z", first + Days::new(day)), 1));
+    world.given([created(1, "Shoes", &["paid_search"]), pushing(1, "tracker", "paid_search")]).await;
+    world.given(changes.chain(seen)).await;
+    let by_channel = |from: &str, to: &str| over(from, to, &json!({"measures": ["clicks"], "group_by": ["channel"]}));
+    let year = world.report(&by_channel("2025-01-01", "2025-12-31")).await.ok();
+    assert_eq!(year.column("channel"), ["email", "video"]);
+    assert_eq!(year.column("clicks"), [182, 183]);
+    let all = world.report(&by_channel("2025-01-01", "2026-11-20")).await;
+    assert_eq!((all.problem(400), all.wrong_fields()), ("invalid-query", vec!["date_from"]));
 }

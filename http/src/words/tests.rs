@@ -37,6 +37,22 @@ fn rewords_parser_messages() {
 }
 
 #[test]
+fn says_how_dates_and_instants_are_written() {
+    let instant = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap_err().to_string();
+    let date = |text: &str| text.parse::<chrono::NaiveDate>().unwrap_err().to_string();
+    for message in [
+        instant("2026-11-30"),
+        instant("soon"),
+        instant("2026-11-30T25:00:00Z"),
+        date("2026-02-30"),
+        date("2026-11-30T"),
+    ] {
+        let told = field_error("complete_through", &message).detail;
+        assert!(told.starts_with("is not written as RFC 3339 does"), "{message}: {told}");
+    }
+}
+
+#[test]
 fn shortens_long_text() {
     let error = field_error(".", &format!("unknown field `{0}`, expected `a`", "é".repeat(5_000)));
     assert_eq!((error.field.chars().count(), error.detail.as_str()), (301, "is not known; known are a"));

@@ -1,6 +1,6 @@
 //! The campaigns of a file: those that are missing are created, and those with another name are renamed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use reqwest::StatusCode;
@@ -40,7 +40,7 @@ pub async fn create(
     progress: &Progress,
 ) -> Result<Campaigns, ClientError> {
     // A campaign whose lines were all refused gets nothing.
-    let used: BTreeSet<usize> = verdict.items.iter().map(|item| item.campaign).collect();
+    let used = verdict.used_campaigns();
     progress.phase("campaigns", used.len() as u64);
     stream::iter(used)
         .map(|place| async move {

@@ -70,7 +70,7 @@ impl Summary {
     /// The summary as text.
     pub fn text(&self, verdict: &Verdict, replaces: bool, seconds: f64) -> String {
         let mut out = String::new();
-        let Verdict { rows, left_out, silent, added, mended, rounded, sources, campaigns, refused, .. } = verdict;
+        let Verdict { rows, left_out, silent, added, mended, rounded, sources, refused, .. } = verdict;
         let bad = refused.len();
         let mut line = |text: String| {
             out.push_str(&text);
@@ -89,7 +89,7 @@ impl Summary {
         }
         if self.was_sent {
             line(format!("sources: {} ({} created)", sources.len(), self.sources_created));
-            line(format!("campaigns: {} ({} created)", campaigns.len(), self.campaigns_created));
+            line(format!("campaigns: {} ({} created)", verdict.used_campaigns().len(), self.campaigns_created));
             let Self { accepted, unchanged, rejected, .. } = self;
             line(format!("statements: {accepted} accepted, {unchanged} unchanged, {rejected} rejected"));
             if replaces {
@@ -113,7 +113,7 @@ pub fn preview(verdict: &Verdict, facts: &BTreeMap<String, SourceFacts>) -> Stri
     let (first, last) = (days.clone().min(), days.max());
     let range = first.zip(last).map(|(first, last)| format!(", {first} to {last}")).unwrap_or_default();
     // Writing to a text cannot fail.
-    let _ = writeln!(out, "{} statements of {} campaigns{range}", verdict.items.len(), verdict.campaigns.len());
+    let _ = writeln!(out, "{} statements of {} campaigns{range}", verdict.items.len(), verdict.used_campaigns().len());
     for (source, measure, sum) in verdict.totals.iter().filter(|(source, ..)| !source.is_empty()) {
         let currency = facts.get(source).filter(|_| measure.unit() == Unit::Money);
         let currency = currency.map(|facts| format!(" {}", facts.currency)).unwrap_or_default();

@@ -4,7 +4,7 @@ mod error;
 mod keys;
 mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use csv::ByteRecord;
@@ -111,6 +111,11 @@ impl Verdict {
         }
         judge.finish(&mut verdict);
         verdict
+    }
+
+    /// The campaigns that have items, by their places.
+    pub fn used_campaigns(&self) -> BTreeSet<usize> {
+        self.items.iter().map(|item| item.campaign).collect()
     }
 
     /// Whether so much is refused that the rest would be taken for the whole: more than ten lines, and more than one in

@@ -1,4 +1,7 @@
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::import::judge::Item;
@@ -159,4 +162,43 @@ fn quoted_cells_may_hold_commas_quotes_and_line_breaks() {
     let named: Vec<(&str, u64)> =
         file.verdict.items.iter().map(|it| (file.verdict.campaigns[it.campaign].name.as_str(), it.line)).collect();
     assert_eq!(named, [("Sale, \"big\"", 2), ("two lines", 3), ("Last", 5)]);
+}
+
+proptest! {
+    /// Every line is told, added, silent, left out or refused, and nothing of its numbers is lost.
+    #[test]
+    fn every_line_is_accounted_for(
+        lines in proptest::collection::vec(
+            ("[ab]?", "[xy]{0,2}", "(1[0-5]|32)", "([0-9]{0,3}|--|many)", "([0-9]{1,2}[.][0-9]{1,9})?"), 0..40,
+        ),
+        adds_rows: bool,
+    ) {
+        let mut options = options();
+        options.mapping.add_rows = Some(adds_rows);
+        options.mapping.decimal_mark = "point".parse().ok();
+        let mut file = HEADER.to_owned();
+        let mut clicks = 0;
+        for (source, campaign, day, count, cost) in &lines {
+            writeln!(file, "{day}.01.2019,{source},{campaign},{count},,{cost}").unwrap();
+            clicks += count.parse::<i128>().unwrap_or_default();
+        }
+        let verdict = judge(file, &options).verdict;
+        prop_assert_eq!(verdict.rows, lines.len() as u64);
+        let accounted = verdict.items.len() as u64 + verdict.added + verdict.silent + verdict.refused.len() as u64;
+        prop_assert_eq!(accounted, verdict.rows);
+        let all: i128 = verdict.totals.iter().filter(|(_, measure, _)| *measure == Measure::Clicks)
+            .map(|(.., sum)| sum.told + sum.withheld).sum();
+        prop_assert_eq!(all, clicks);
+        let stated: i128 = verdict.items.iter().flat_map(|item| &item.values)
+            .filter(|(measure, _)| *measure == Measure::Clicks).map(|(_, value)| i128::from(*value)).sum();
+        let told: i128 = verdict.totals.iter().filter(|(_, measure, _)| *measure == Measure::Clicks)
+            .map(|(.., sum)| sum.told).sum();
+        prop_assert_eq!(stated, told);
+    }
+
+    #[test]
+    fn any_bytes_are_judged_or_refused(bytes: Vec<u8>) {
+        let _ = try_judge([HEADER.as_bytes(), &bytes].concat(), &options());
+        let _ = try_judge(bytes, &options());
+    }
 }

@@ -16,19 +16,12 @@ pub struct ReadStatus {
     pub head: i64,
     /// The age of the oldest event that is not applied.
     pub lag: TimeDelta,
-    /// Whether they are as fresh as the caller required.
-    pub satisfied: bool,
+    /// Whether they are as fresh as the caller required, if it required anything.
+    pub satisfied: Option<bool>,
     /// How many parked parts of the log belong to the result.
     pub parked: usize,
     /// The wait in seconds that was honoured.
     pub waited_s: Option<u64>,
     /// The finality of its numbers and the instant through which they are complete, if it has numbers.
     pub numbers: Option<(Finality, Option<DateTime<Utc>>)>,
-}
-
-impl ReadStatus {
-    /// The same status for a caller whose requirement is met, with the wait that was honoured.
-    pub(crate) fn satisfied(self, waited_s: Option<u64>) -> Self {
-        Self { satisfied: true, waited_s, ..self }
-    }
 }

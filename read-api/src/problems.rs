@@ -28,8 +28,9 @@ problem_types! {
     pub(crate) STALENESS_BOUND_UNMET = SERVICE_UNAVAILABLE "staleness-bound-unmet"
         "The answer would be older than allowed" r#"{"detail": "It would lag by 6120 ms.", "lag_ms": 6120}"#;
 
-    /// The read model is built for the first time. `GET /v1/freshness` shows its progress.
-    pub(crate) BUILDING = SERVICE_UNAVAILABLE "building" "The read model is being built for the first time"
+    /// Nothing of the workspace is projected yet, not even its time zone and currency. `GET /v1/freshness` shows the
+    /// progress.
+    pub(crate) BUILDING = SERVICE_UNAVAILABLE "building" "The read model is being built"
         r#"{"detail": "GET /v1/freshness shows the progress."}"#;
 
     /// A cursor continues the query that it came from. Send that query with it, or no cursor.

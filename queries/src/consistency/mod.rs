@@ -48,6 +48,11 @@ pub struct ConsistentSnapshot {
 }
 
 impl ConsistencyRequirement {
+    /// This status for a caller whose requirement is met.
+    pub(crate) fn met(self, status: ReadStatus) -> ReadStatus {
+        ReadStatus { satisfied: self.is_asked_for().then_some(true), waited_s: self.wait_s, ..status }
+    }
+
     /// The requirement, or every wrong field. `seen`: a position that the caller has already seen. `wait_s`: how long
     /// it would wait.
     pub fn read(params: &ConsistencyParams, seen: Option<i64>, wait_s: Option<u64>) -> Result<Self, ReadError> {
@@ -151,7 +156,8 @@ impl ConsistencyRequirement {
 impl ConsistentSnapshot {
     /// The status of what is read from it.
     pub(crate) fn status(&self) -> ReadStatus {
-        ReadStatus { satisfied: self.satisfied, waited_s: self.waited_s, ..self.snapshot.status(self.parked) }
+        let satisfied = self.consistency.is_asked_for().then_some(self.satisfied);
+        ReadStatus { satisfied, waited_s: self.waited_s, ..self.snapshot.status(self.parked) }
     }
 
     /// Checks the requirement, again after the snapshot was set to an older state.

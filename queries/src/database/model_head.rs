@@ -88,10 +88,15 @@ impl ModelHead {
         DefaultsVersion { epoch: self.epoch, calendar_position: self.calendar_position }
     }
 
+    /// Whether not even the workspace's first event is applied.
+    pub(crate) fn is_building(&self) -> bool {
+        self.applied == 0
+    }
+
     /// The status of a read at this head, if nothing of the workspace was ever parked.
     pub(crate) fn status(&self, workspace: i32, now: DateTime<Utc>) -> ReadStatus {
         let Self { epoch, applied, head, .. } = *self;
-        let (satisfied, parked, waited_s, numbers) = (true, 0, None, None);
+        let (satisfied, parked, waited_s, numbers) = (None, 0, None, None);
         ReadStatus { workspace, epoch, applied, head, lag: self.lag(now), satisfied, parked, waited_s, numbers }
     }
 
@@ -118,7 +123,7 @@ pub(crate) fn read<'a>(
 ) -> BoxFuture<'a, Result<HashMap<i32, ModelHead>, ReadError>> {
     async {
         let mut heads = ModelHead::read(db.statement(), workspaces).await?;
-        heads.retain(|_, head| head.epoch > 0);
+        heads.retain(|_, head| !head.is_building());
         Ok(heads)
     }
     .boxed()

@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{Executor, PgExecutor};
+use sqlx::Executor;
 
-use crate::CAMPAIGN_MODEL;
 use crate::database::Database;
 use crate::database::connection::{Connection, Statement};
 use crate::database::defaults::QueryDefaults;
@@ -38,7 +37,7 @@ pub struct Snapshot {
     pub parked: Parked,
     oldest_unapplied: Option<DateTime<Utc>>,
     plans_for_values: bool,
-    /// Whether the model's first epoch is being built, so that there is nothing to read yet.
+    /// Whether not even the workspace's first event is applied, so that its time zone is not known yet.
     pub is_building: bool,
     /// The position of the event that set the workspace's calendar; 0 while none has.
     pub calendar_position: i64,
@@ -56,7 +55,6 @@ impl Snapshot {
         connection.begin(BEGIN).await?;
         let mut heads = ModelHead::read(connection.statement(), &[workspace]).await?;
         let head = heads.remove(&workspace).ok_or_else(|| ReadError::corrupt("a workspace has no head"))?;
-        let is_building = head.epoch == 0 && is_building(connection.statement()).await?;
         let defaults = database.defaults.of(connection.statement(), workspace, head.defaults_version()).await?;
         // Nothing was ever parked if this is 0.
         let parked = if head.revision.count > 0 {
@@ -77,7 +75,7 @@ impl Snapshot {
             parked,
             oldest_unapplied: head.oldest_unapplied,
             plans_for_values: false,
-            is_building,
+            is_building: head.is_building(),
             calendar_position: head.calendar_position,
             defaults,
         })
@@ -101,7 +99,7 @@ impl Snapshot {
     /// The status of what is read from it, if nothing was required and so many parked parts belong to the result.
     pub(crate) fn status(&self, parked: usize) -> ReadStatus {
         let Self { workspace, epoch, applied, head, .. } = *self;
-        let (satisfied, waited_s, numbers) = (true, None, None);
+        let (satisfied, waited_s, numbers) = (None, None, None);
         ReadStatus { workspace, epoch, applied, head, lag: self.lag(), satisfied, parked, waited_s, numbers }
     }
 
@@ -127,17 +125,4 @@ impl Snapshot {
     pub fn lag(&self) -> TimeDelta {
         self.oldest_unapplied.map_or(TimeDelta::zero(), |recorded_at| (self.now - recorded_at).max(TimeDelta::zero()))
     }
-}
-
-/// Whether the model's first epoch is being built.
-async fn is_building(db: impl PgExecutor<'_>) -> Result<bool, ReadError> {
-    let is_building = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM read.epochs WHERE projection = $1 AND state = 'building')
-                  AND NOT EXISTS (SELECT FROM read.epochs
-                                  WHERE projection = $1 AND state = 'applied') AS "is_building!""#,
-        CAMPAIGN_MODEL
-    )
-    .fetch_one(db)
-    .await?;
-    Ok(is_building)
 }

@@ -136,7 +136,7 @@ impl ReadModel {
         let cached = CachedResult {
             stamp: SnapshotStamp::at_head(head, trace.began, now),
             validity: probe.validity,
-            status: status.satisfied(request.consistency.wait_s),
+            status: request.consistency.met(status),
             id: query.result_id(request.query.model(), probe.epoch, probe.version),
             encoded: Some(Arc::new(EncodedResult::new(result))),
         };
@@ -223,7 +223,7 @@ impl ReadModel {
         };
         let is_available = cached.encoded.is_some() || (request.client_has)(&cached.id);
         let is_usable = is_available && request.consistency.is_met_by(&status);
-        is_usable.then(|| (cached, status.satisfied(request.consistency.wait_s)))
+        is_usable.then(|| (cached, request.consistency.met(status)))
     }
 
     /// Caches the result that was read, and answers with it.

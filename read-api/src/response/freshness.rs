@@ -27,11 +27,11 @@ pub(crate) fn write_status(status: &ReadStatus, headers: &mut HeaderMap) {
 }
 
 fn freshness(status: &ReadStatus) -> HeaderValue {
-    if let ReadStatus { satisfied: true, parked: 0, numbers: None, .. } = status
+    if let ReadStatus { satisfied: None, parked: 0, numbers: None, .. } = status
         && status.lag.is_zero()
     {
         // The usual value of answers without numbers.
-        return HeaderValue::from_static("lag=0.000, satisfied=?1");
+        return HeaderValue::from_static("lag=0.000");
     }
     // More than the longest text, so that it never grows.
     let mut text = String::with_capacity(128);
@@ -39,8 +39,10 @@ fn freshness(status: &ReadStatus) -> HeaderValue {
         let _ = write!(text, "state={}, ", state.name());
     }
     let millis = status.lag.num_milliseconds();
-    let satisfied = u8::from(status.satisfied);
-    let _ = write!(text, "lag={}.{:03}, satisfied=?{satisfied}", millis / 1_000, millis % 1_000);
+    let _ = write!(text, "lag={}.{:03}", millis / 1_000, millis % 1_000);
+    if let Some(satisfied) = status.satisfied {
+        let _ = write!(text, ", satisfied=?{}", u8::from(satisfied));
+    }
     if let Some((_, Some(complete_through))) = status.numbers {
         let _ = write!(text, ", complete_through=@{}", complete_through.timestamp());
     }

@@ -116,6 +116,20 @@ async fn timed_out_wait_is_reported(options: PgPoolOptions, connect: PgConnectOp
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn nothing_is_answered_before_the_first_event_is_applied(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let head = world.append(world.workspace, [created(1, "Shoes", &["email"])]).await;
+    // Not an empty list in another time zone than the workspace's.
+    for path in ["/v1/campaigns".to_owned(), format!("/v1/campaigns?min_position={head}")] {
+        let refused = world.get(&path).await;
+        assert_eq!((refused.problem(503), refused.header("retry-after")), ("building", "1"));
+    }
+    assert_eq!(world.get("/v1/freshness").await.ok().body["data"]["head"], json!(head));
+    world.project().await;
+    assert_eq!(world.get("/v1/campaigns").await.ok().body["data"][0]["name"], json!("Shoes"));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn rejects_invalid_tokens(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::new(options, connect).await;
     let head = world.given([created(1, "Shoes", &["email"])]).await;

@@ -213,7 +213,7 @@ impl Cell {
             Some(through) => format!(", complete_through=@{}", through.timestamp()),
             None => String::new(),
         };
-        let header = format!("state={state}, lag=0.000, satisfied=?1{more}");
+        let header = format!("state={state}, lag=0.000{more}");
         assert_eq!(reply.header("data-freshness"), header, "{cell}");
     }
 

@@ -178,7 +178,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
         private, max-age=0, stale-while-revalidate=5
         Accept, Accept-Encoding, Authorization, Consistency-Token
         epoch=1, applied=10, head=10
-        state=provisional, lag=0.000, satisfied=?1, complete_through=@1795305600
+        state=provisional, lag=0.000, complete_through=@1795305600
         "#
     );
 }

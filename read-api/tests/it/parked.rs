@@ -68,7 +68,7 @@ async fn incomplete_numbers_have_a_warning_until_retried(options: PgPoolOptions,
         (&freshness["sources"][0]["parked"], &freshness["sources"][0]["final_through"]),
         (&json!(1), &json!(null))
     );
-    assert_eq!(lacking.header("data-freshness"), "state=provisional, lag=0.000, satisfied=?1, parked=1");
+    assert_eq!(lacking.header("data-freshness"), "state=provisional, lag=0.000, parked=1");
     let settled = world.get(&format!("{}&data_state=final", metrics(1))).await.ok();
     assert_eq!(settled.body["data"], json!([]));
     // The other campaign's are whole.

@@ -11,6 +11,7 @@ mod watermarks; // what sources vouch for, and how settled that makes numbers
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use strum::VariantArray;
 
 use crate::bucket::{Grain, day_start};
 use crate::measure::Measure;
@@ -66,7 +67,7 @@ pub struct DeliveryTerms {
 }
 
 /// How a source is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray)]
 pub enum SourceStatus {
     /// Complete as far as expected.
     Ok,
@@ -97,7 +98,7 @@ impl SourceStatus {
 }
 
 /// The finality of a bucket's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray)]
 pub enum Finality {
     /// The bucket is still open.
     Live,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 use thiserror::Error;
 
 use crate::decimal::{self, MILLION, PowerOfTen, Rounded};
@@ -12,7 +13,7 @@ use crate::decimal::{self, MILLION, PowerOfTen, Rounded};
 mod tests;
 
 /// The unit of a measure's integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum Unit {
     /// Whole things.
     Count,

@@ -15,6 +15,7 @@ use queries::pacing::PaceSort;
 use queries::report::calendar::NO_RETAIL_WEEKS;
 use queries::report::query::{DataState, GroupKey};
 use serde_json::Value;
+use strum::VariantArray;
 use utoipa::openapi::path::{Parameter, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, ArrayItems, Object, ObjectBuilder, Schema, SchemaType, Type,
@@ -86,16 +87,16 @@ fn members() -> Vec<Member> {
         any("data_state", data_states().into()),
         any("group_by", groups().collect()),
         any("subtotals", ["bucket"].into_iter().chain(groups()).collect()),
-        beside("status", "role", source_statuses().into()),
+        beside("status", "role", names(SourceStatus::name)),
         any("status", CampaignStatus::ALL.map(CampaignStatus::name).into()),
         beside("state", "projection", EPOCHS.into()),
-        any("state", [Finality::Live, Finality::Provisional, Finality::Final].map(Finality::name).into()),
-        any("role", [SourceRole::Primary, SourceRole::Reference].map(SourceRole::name).into()),
-        beside("kind", "role", [SourceKind::Push, SourceKind::Pull].map(SourceKind::name).into()),
+        any("state", names(Finality::name)),
+        any("role", names(SourceRole::name)),
+        beside("kind", "role", names(SourceKind::name)),
         any("grain", Grain::ALL.map(Grain::name).into()),
         beside("per", "amount", BudgetPeriod::ALL.map(BudgetPeriod::name).into()),
         beside("type", "original_id", ObservationType::ALL.iter().map(|kind| kind.name()).collect()),
-        beside("unit", "additive", [Unit::Count, Unit::Credit, Unit::Money, Unit::Ratio].map(Unit::name).into()),
+        beside("unit", "additive", names(Unit::name)),
     ]
 }
 
@@ -139,9 +140,9 @@ fn retail_weeks() -> impl Iterator<Item = &'static str> {
     RetailWeeks::ALL.into_iter().map(RetailWeeks::name).chain([NO_RETAIL_WEEKS])
 }
 
-fn source_statuses() -> [&'static str; 5] {
-    use SourceStatus::{Failed, Late, Never, Ok, Running};
-    [Ok, Running, Late, Failed, Never].map(SourceStatus::name)
+/// The names of every variant.
+fn names<T: VariantArray + Copy>(name: fn(T) -> &'static str) -> Vec<&'static str> {
+    T::VARIANTS.iter().map(|variant| name(*variant)).collect()
 }
 
 /// Adds the values to a schema's members, recursively.

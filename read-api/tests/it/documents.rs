@@ -108,7 +108,7 @@ async fn documents_values_of_members(options: PgPoolOptions, connect: PgConnectO
     for (schema, member, values) in [
         ("Campaign", "status", &statuses),
         ("Pacing", "status", &statuses),
-        ("SourceStatusBody", "status", &json!(["ok", "running", "late", "failed", "never"])),
+        ("SourceStatusBody", "status", &json!(["ok", "running", "late", "failed", "never", "ended"])),
         ("SourceFreshnessBody", "role", &json!(["primary", "reference"])),
         ("Freshness", "state", &states),
         ("ComparedRange", "state", &states),

@@ -39,6 +39,11 @@ async fn populate(caller: &Caller) -> String {
         "measures": { "impressions": 12_000, "clicks": 340, "spend": { "amount": "123.45", "currency": "EUR" } }
     }]});
     caller.post("/v1/statements", &statements).await.expect(200);
+    // One source that has ended, and one that failed.
+    caller.pull_source("bing_ads").await;
+    caller.post("/v1/sources/bing_ads/end", &json!({ "at": "2026-11-19T23:00:00Z" })).await.expect(200);
+    caller.pull_source("meta_ads").await;
+    caller.post("/v1/sources/meta_ads/syncs", &json!({ "status": "failed", "reason": "quota" })).await.expect(200);
     let corrected = json!({ "source": "tracker", "observations": [{
         "id": "3", "adjusts": "1", "type": "click", "occurred_at": "2026-11-20T09:06:00Z", "count": 4
     }]});

@@ -91,6 +91,7 @@ impl Log {
             expected_delay_s: 300,
             horizons: Horizons::uniform(Horizon::Seconds(86_400)),
             complete_after_s: None,
+            quiet_after_s: None,
             expected_from: None,
             observation_window_s: None,
         };

@@ -113,6 +113,14 @@ problem_types! {
     pub(crate) COMPLETE_AFTER_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "complete-after-out-of-range"
         "The time to completeness is out of range"
         r#"{"detail": "complete_after_s of -1 s lies outside of 0 to 2678400 s, which is 31 days"}"#;
+    /// Silence matters only of a source that completes by the clock.
+    pub(crate) QUIET_AFTER_ALONE = UNPROCESSABLE_ENTITY "quiet-after-alone"
+        "The source does not complete by the clock"
+        r#"{"detail": "quiet_after_s belongs to a source with complete_after_s"}"#;
+    /// A time of silence is at least a quarter of an hour and at most 31 days, in seconds.
+    pub(crate) QUIET_AFTER_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "quiet-after-out-of-range"
+        "The time of silence is out of range"
+        r#"{"detail": "quiet_after_s of 60 s lies outside of 900 to 2678400 s, which is 31 days"}"#;
     /// Ids of observations are kept for 7 to 90 days, so that is how late a source may send them.
     pub(crate) OBSERVATION_WINDOW_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "observation-window-out-of-range"
         "The observation window is out of range"
@@ -188,6 +196,8 @@ pub(super) const OF_SOURCES: Types = &[
     RESTATEMENT_HORIZON_OUT_OF_RANGE,
     COMPLETE_AFTER_OF_PULL,
     COMPLETE_AFTER_OUT_OF_RANGE,
+    QUIET_AFTER_ALONE,
+    QUIET_AFTER_OUT_OF_RANGE,
     OBSERVATION_WINDOW_OUT_OF_RANGE,
     EXPECTED_FROM_OUT_OF_RANGE,
 ];

@@ -204,3 +204,31 @@ async fn completeness_never_moves_back_in_silence(pool: PgPool) {
     assert_eq!(sync(through("19")).await.status, StatusCode::OK);
     assert_eq!(api.log().await.last().unwrap(), "6 syncs 5 SyncCompleted");
 }
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn push_source_may_complete_by_the_clock(pool: PgPool) {
+    let api = Api::start(pool).await;
+    let pushing = |name: &str, settings: Value| {
+        let mut body = source(name, "push");
+        body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        body
+    };
+    for (name, settings, code) in [
+        ("silent", json!({"quiet_after_s": 3_600}), "quiet-after-alone"),
+        ("hasty", json!({"complete_after_s": 600, "quiet_after_s": 899}), "quiet-after-out-of-range"),
+        ("patient", json!({"complete_after_s": 600, "quiet_after_s": 2_678_401}), "quiet-after-out-of-range"),
+    ] {
+        let reply = api.post("/v1/sources", &pushing(name, settings)).await;
+        assert_eq!((reply.status, reply.code()), (StatusCode::UNPROCESSABLE_ENTITY, code), "{reply}");
+        assert_eq!(reply.field(), "quiet_after_s");
+    }
+    assert_eq!(
+        api.post("/v1/sources", &pushing("ads", json!({"complete_after_s": 600}))).await.status,
+        StatusCode::CREATED
+    );
+    // A day of silence, unless it says otherwise.
+    assert_eq!(show(&api).await["settings"]["quiet_after_s"], 86_400);
+    let changed = patch(&api, &json!({"quiet_after_s": 7_200})).await;
+    assert_eq!(changed.status, StatusCode::OK, "{changed}");
+    assert_eq!(show(&api).await["settings"]["quiet_after_s"], 7_200);
+}

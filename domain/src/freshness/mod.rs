@@ -5,6 +5,7 @@
 
 mod alignment; // whose days and hours a number is made of
 mod reads; // which buckets were read when
+mod self_completion; // completeness by the clock
 mod syncs; // what a source has said of its runs
 mod watermarks; // what sources vouch for, and how settled that makes numbers
 
@@ -20,6 +21,7 @@ use crate::zone::Zone;
 
 pub use alignment::{StatedGrain, ZoneAlignment};
 pub use reads::ReadHistory;
+pub use self_completion::{HeardOf, SelfCompleting, SelfCompletion};
 pub use syncs::{RunRecord, SourceSyncs};
 pub use watermarks::{Watermarks, final_through, first_incomplete, state};
 
@@ -53,6 +55,8 @@ pub struct SourceFreshness {
     pub unexpected: Vec<UnexpectedTime>,
     /// Its runs.
     pub syncs: SourceSyncs,
+    /// How the clock completes it, if it never says how far it is complete.
+    pub self_completion: Option<SelfCompletion>,
 }
 
 /// How late a source may be, and for how long it may restate.
@@ -136,7 +140,23 @@ impl SourceFreshness {
             terms: terms.collect(),
             unexpected: before.into_iter().chain(pauses).collect(),
             syncs,
+            self_completion: None,
         }
+    }
+
+    /// The same source, completed by the clock if it never says how far it is complete.
+    #[must_use]
+    pub fn completed_by_clock(mut self, settings: Option<SelfCompleting>, heard: Option<HeardOf>) -> Self {
+        let SourceSyncs { complete_through, last_completed_at, last_failed_at, .. } = self.syncs;
+        let failed_at = last_failed_at.filter(|failed_at| last_completed_at < Some(*failed_at));
+        if let (None, Some(settings), Some(heard)) = (complete_through, settings, heard)
+            && let Some(completion) = settings.complete(heard, failed_at)
+        {
+            self.syncs.complete_through = Some(completion.complete_through);
+            self.syncs.grain = Some(Grain::QuarterHour);
+            self.self_completion = Some(completion);
+        }
+        self
     }
 }
 
@@ -154,6 +174,9 @@ impl SourceFreshness {
     /// expected delay, rounded up to a whole second, so that versions, which name boundaries in seconds, tell it apart.
     /// A day counts 24 hours here, whatever its clocks do.
     pub fn late_at(&self) -> Option<DateTime<Utc>> {
+        if let Some(completion) = self.self_completion {
+            return Some(completion.late_at);
+        }
         let step_s = self.syncs.grain.unwrap_or(Grain::QuarterHour).seconds();
         let complete_through = self.complete_through()?;
         let delay_s = self.terms_at(complete_through)?.expected_delay_s;
@@ -331,10 +354,13 @@ impl SourceFreshness {
         self.terms.iter().flat_map(|terms| terms.horizons.by_member().map(|(_, horizon)| horizon))
     }
 
-    /// When the clock makes it late, begins other terms, and ends it.
+    /// When the clock completes it further, makes it late, begins other terms, and ends it.
     fn transitions(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        let completions = self.self_completion.into_iter();
+        let completions =
+            completions.flat_map(|completion| completion.moves_at.into_iter().chain([completion.moved_at]));
         let terms = self.terms.iter().filter_map(|terms| terms.from);
-        self.late_transition().into_iter().chain(terms).chain(self.ended_at())
+        completions.chain(self.late_transition()).chain(terms).chain(self.ended_at())
     }
 
     /// When the clock makes it late, unless it failed or has ended.

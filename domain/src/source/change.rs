@@ -34,6 +34,9 @@ pub struct SourceChange {
     /// For a push source: how many seconds after a bucket closes it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_after_s: Option<i64>,
+    /// For such a source: how many seconds after it was last heard of it is late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_after_s: Option<i64>,
     /// How many seconds after it happened it may send an observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observation_window_s: Option<i64>,
@@ -51,6 +54,7 @@ impl SourceChange {
             expected_delay_s,
             horizons,
             complete_after_s,
+            quiet_after_s,
             observation_window_s,
         } = self.clone();
         changed.channel = channel.unwrap_or(changed.channel);
@@ -60,6 +64,7 @@ impl SourceChange {
         changed.expected_delay_s = expected_delay_s.unwrap_or(changed.expected_delay_s);
         changed.horizons = horizons.unwrap_or(changed.horizons);
         changed.complete_after_s = complete_after_s.or(changed.complete_after_s);
+        changed.quiet_after_s = quiet_after_s.or(changed.quiet_after_s);
         changed.observation_window_s = observation_window_s.or(changed.observation_window_s);
         changed.normalise();
         changed

@@ -15,6 +15,7 @@ use crate::text::{TextError, check_line};
 const DAY_S: i64 = 86_400;
 const MAX_NAME_LENGTH: usize = 100;
 const MAX_EXPECTED_DELAY_S: i64 = 31 * DAY_S;
+const MIN_QUIET_AFTER_S: i64 = 900;
 const MIN_OBSERVATION_WINDOW_S: i64 = 7 * DAY_S;
 /// The longest window in which any source may send observations, in days. Their ids are kept for as long.
 pub const MAX_OBSERVATION_WINDOW_DAYS: u32 = 90;
@@ -137,6 +138,14 @@ fn check(definition: &SourceDefinition) -> Result<(), SourceError> {
             return Err(SourceError::CompleteAfter { seconds });
         }
     }
+    if let Some(seconds) = definition.quiet_after_s {
+        if definition.complete_after_s.is_none() {
+            return Err(SourceError::QuietAfterAlone);
+        }
+        if !(MIN_QUIET_AFTER_S..=MAX_EXPECTED_DELAY_S).contains(&seconds) {
+            return Err(SourceError::QuietAfter { seconds });
+        }
+    }
     if let Some(seconds) = definition.observation_window_s
         && !(MIN_OBSERVATION_WINDOW_S..=MAX_OBSERVATION_WINDOW_S).contains(&seconds)
     {
@@ -163,6 +172,7 @@ fn difference(registered: &SourceDefinition, requested: &SourceDefinition) -> Op
         ("expected_delay_s", registered.expected_delay_s == requested.expected_delay_s),
         ("horizons", registered.horizons == requested.horizons),
         ("complete_after_s", registered.complete_after_s == requested.complete_after_s),
+        ("quiet_after_s", registered.quiet_after_s == requested.quiet_after_s),
         ("expected_from", registered.expected_from == requested.expected_from),
         ("observation_window_s", registered.observation_window_s == requested.observation_window_s),
     ];

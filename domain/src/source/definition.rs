@@ -86,6 +86,10 @@ pub struct SourceDefinition {
     /// For a push source that never says that it is complete: how many seconds after a bucket closes it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_after_s: Option<i64>,
+    /// For such a source: how many seconds after it was last heard of it is late, and completes no further; left out:
+    /// a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_after_s: Option<i64>,
     /// The first local date of which anything is expected; left out: of every date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_from: Option<NaiveDate>,

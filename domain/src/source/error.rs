@@ -38,6 +38,15 @@ pub enum SourceError {
         /// The time.
         seconds: i64,
     },
+    /// Silence matters only of a source that completes by the clock.
+    #[error("quiet_after_s belongs to a source with complete_after_s")]
+    QuietAfterAlone,
+    /// A time of silence below a quarter of an hour or above 31 days.
+    #[error("quiet_after_s of {seconds} s lies outside of 900 to 2678400 s, which is 31 days")]
+    QuietAfter {
+        /// The time.
+        seconds: i64,
+    },
     /// An observation window below 7 or above 90 days.
     #[error("the observation window of {seconds} s lies outside of 604800 to 7776000 s, which is 7 to 90 days")]
     ObservationWindow {
@@ -76,6 +85,7 @@ impl SourceError {
             Self::ExpectedDelay { .. } => Some("expected_delay_s"),
             Self::Horizon { .. } => Some("horizons"),
             Self::CompleteAfterOfPull | Self::CompleteAfter { .. } => Some("complete_after_s"),
+            Self::QuietAfterAlone | Self::QuietAfter { .. } => Some("quiet_after_s"),
             Self::ObservationWindow { .. } => Some("observation_window_s"),
             Self::ExpectedFromOutOfRange => Some("expected_from"),
             Self::FromOutOfRange => Some("from"),
@@ -93,6 +103,8 @@ rule_codes!(SourceError {
     Self::Horizon { .. } => "restatement-horizon-out-of-range",
     Self::CompleteAfterOfPull => "complete-after-of-pull",
     Self::CompleteAfter { .. } => "complete-after-out-of-range",
+    Self::QuietAfterAlone => "quiet-after-alone",
+    Self::QuietAfter { .. } => "quiet-after-out-of-range",
     Self::ObservationWindow { .. } => "observation-window-out-of-range",
     Self::ExpectedFromOutOfRange => "expected-from-out-of-range",
     Self::FromOutOfRange => "from-out-of-range",

@@ -35,6 +35,7 @@ fn google_ads() -> SourceDefinition {
         expected_delay_s: 3 * 3_600,
         horizons: days(30),
         complete_after_s: None,
+        quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
     }

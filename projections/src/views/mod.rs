@@ -14,6 +14,7 @@ mod observed; // the campaigns and months of a batch of observations
 mod plan_changes; // the changes of a campaign's budget and state
 mod rollups; // pushed observations, summed
 mod scope_marks; // the last event that touched each scope
+mod source_arrivals; // when observations last came
 mod source_grains; // in which grains and zones a source states its totals
 mod source_measures; // which measures a source states
 mod source_syncs; // a source's own runs
@@ -26,7 +27,7 @@ use crate::engine::{Projection, View};
 /// The core projection: the tables that readers combine into campaigns, metrics and freshness, under one checkpoint.
 pub static CAMPAIGN_MODEL: Projection = Projection {
     name: "campaign_model",
-    version: 7,
+    version: 8,
     tables: &[
         "workspaces",
         "campaigns",
@@ -35,6 +36,7 @@ pub static CAMPAIGN_MODEL: Projection = Projection {
         "source_runs",
         "source_changes",
         "source_measures",
+        "source_arrivals",
         "source_grains",
         "campaign_sources",
         "rollup_15m",
@@ -58,6 +60,7 @@ fn campaign_model() -> Vec<Box<dyn View>> {
         Box::new(sources::Sources::default()),
         Box::new(source_syncs::SourceSyncs::default()),
         Box::new(source_measures::SourceMeasures::default()),
+        Box::new(source_arrivals::SourceArrivals::default()),
         Box::new(source_grains::SourceGrains::default()),
         Box::new(campaign_sources::CampaignSources::default()),
         Box::new(rollups::Rollups::default()),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the lint spares tests, but not the functions that they share")]
 
 mod activity; // who did what to a campaign
+mod arrivals; // when observations of sources were last recorded
 mod building; // epochs that are built in the background
 mod cuts; // rows do not depend on batches or on the order between streams
 mod dimensions; // totals by one dimension, and which values are kept

@@ -121,6 +121,11 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Everything that was recorded before this instant is applied.
+    pub fn applied_until(&self) -> DateTime<Utc> {
+        self.oldest_unapplied.map_or(self.now, |recorded_at| recorded_at.min(self.now))
+    }
+
     /// The age of the oldest event that is not applied yet; zero when everything is.
     pub fn lag(&self) -> TimeDelta {
         self.oldest_unapplied.map_or(TimeDelta::zero(), |recorded_at| (self.now - recorded_at).max(TimeDelta::zero()))

@@ -53,7 +53,8 @@ impl LeaderboardSnapshot {
         };
         let row_as_of = row.as_of;
         let feeding = row.feeding.map(|feeding| feeding.0).unwrap_or_default();
-        let sources = feeding.into_iter().map(|row| row.into_source(row_as_of).map(|source| (source.id, source)));
+        let sources =
+            feeding.into_iter().map(|row| row.into_source(row_as_of, row_as_of).map(|source| (source.id, source)));
         let sources: Sources = sources.collect::<Result<_, _>>()?;
         let days = DateRange { span: (row.starts_at, row.ends_at), dates: (row.date_from, row.date_to) };
         Ok(Self {

@@ -355,6 +355,7 @@ impl ReportContext {
         RowContext {
             query,
             cells: plan.cells(),
+            edges: &plan.edges,
             measures: &plan.measures,
             sources: &self.sources,
             coverage: &self.coverage,

@@ -21,7 +21,7 @@ use super::query::MeasureColumn;
 use super::row::{ChangeBody, ChangesByCurrency, ComparedRow, ReportRow};
 use super::rows::{Row, RowContext};
 use super::value::Value;
-use crate::sources::{self, Source, state_name};
+use crate::sources::{self, SettledRange, Source, state_name};
 
 /// The index of a name that a row does not have.
 const NONE: u32 = u32::MAX;
@@ -60,6 +60,8 @@ pub struct ReportColumns {
     measures: Vec<Value>,
     states: Vec<Finality>,
     first_incomplete: Vec<Option<DateTime<Utc>>>,
+    /// Of the rows that are not final, where rows wait for different sources.
+    settled: BTreeMap<usize, SettledRange>,
     restated_after_final: Vec<bool>,
     /// By row; few rows have any.
     by_currency: BTreeMap<usize, ByCurrency>,
@@ -230,6 +232,9 @@ impl<'a> DataBuilder<'a> {
         columns.measures.extend(&row.values);
         columns.states.push(row.state);
         columns.first_incomplete.push(if differs { row_context.first_incomplete(key) } else { None });
+        if differs && let Some(settled) = row_context.settled(row) {
+            columns.settled.insert(columns.rows, settled);
+        }
         columns.restated_after_final.push(is_restated);
         if !row.by_currency.is_empty() {
             columns.by_currency.insert(columns.rows, row.by_currency.clone());
@@ -288,10 +293,12 @@ impl ReportColumns {
         const BY_CURRENCY: usize = 512;
         /// State, first incomplete instant, restated, and the indexes of names.
         const ROW: usize = 64;
+        /// Up to where a row is complete and final.
+        const SETTLED: usize = 64;
         let compared = self.compared.as_ref().map_or(0, |compared| {
             compared.measures.len() * size_of::<Value>() + compared.by_currency.len() * 2 * BY_CURRENCY
         });
-        let numbers = self.measures.len() * size_of::<Value>();
+        let numbers = self.measures.len() * size_of::<Value>() + self.settled.len() * SETTLED;
         self.rows * ROW + numbers + self.by_currency.len() * BY_CURRENCY + compared
     }
 }
@@ -335,6 +342,8 @@ impl ReportData {
             compared: columns.compared.as_ref().map(|compared| self.compared_view(compared, row, values)),
             state: columns.states.get(row).copied().unwrap_or(Finality::Live).name(),
             first_incomplete: columns.first_incomplete.get(row).copied().flatten(),
+            complete_through: columns.settled.get(&row).and_then(|settled| settled.complete_through),
+            final_through: columns.settled.get(&row).and_then(|settled| settled.final_through),
             sources: names.deciding.at(&columns.deciding, row).map(Vec::as_slice),
             restated_after_final: columns.restated_after_final.get(row).copied().unwrap_or(false),
         }

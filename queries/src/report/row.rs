@@ -14,6 +14,7 @@ use super::compare::Change;
 use super::measure_values::ByCurrency;
 use super::query::MeasureColumn;
 use super::value::{NumberOrMoney, RowMember, Value};
+use crate::sources::BucketEdge;
 
 /// By currency, the changes of the measures that have several currencies in either range.
 pub type ChangesByCurrency = BTreeMap<Currency, BTreeMap<&'static str, ChangeBody>>;
@@ -77,6 +78,16 @@ pub struct ReportRow<'a> {
     /// one begin to be incomplete. Left out when they are complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_incomplete: Option<DateTime<Utc>>,
+    /// With the same: the last bucket, or the last day of a longer one, up to which the row's numbers are complete. It
+    /// is a local date, or an instant where buckets are shorter than a day. Left out when the row is final, and where
+    /// there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "2026-11-21")]
+    pub complete_through: Option<BucketEdge>,
+    /// The last one up to which they are final, as for `complete_through`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "2026-11-19")]
+    pub final_through: Option<BucketEdge>,
     /// With `group_by` channel or campaign: the sources that decide on the state of this row. `meta.freshness` has
     /// their status.
     #[serde(skip_serializing_if = "Option::is_none")]

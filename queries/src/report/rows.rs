@@ -17,7 +17,7 @@ use super::sum::{DimensionValue, Sum, overflow};
 use super::value::Value;
 use crate::error::ReadError;
 use crate::parked::{Parked, ResourceScope};
-use crate::sources::{PeriodId, Source, SourcePeriods, periods_of};
+use crate::sources::{FreshnessRange, PeriodId, SettledRange, Source, SourcePeriods, periods_of};
 
 /// The cell of rows over the whole range.
 pub(crate) const ENTIRE_RANGE: usize = usize::MAX;
@@ -84,6 +84,8 @@ pub(crate) struct AuthoritativeSources {
 pub(crate) struct RowContext<'a> {
     pub query: &'a ReportQuery,
     pub cells: &'a [ReportBucket],
+    /// Where the cells and the days end; sorted.
+    pub edges: &'a [DateTime<Utc>],
     pub measures: &'a BTreeSet<Measure>,
     /// The sources that the query admits.
     pub sources: &'a SourcePeriods,
@@ -219,6 +221,17 @@ impl RowContext<'_> {
             return Some(span.0);
         }
         freshness::first_incomplete(span, &self.deciding_watermarks(key))
+    }
+
+    /// Up to where the numbers of a row are complete, and final. `None` if it is final as a whole.
+    pub(crate) fn settled(&self, row: &Row) -> Option<SettledRange> {
+        let span = self.span(row.key.cell).filter(|_| row.state != Finality::Final)?;
+        if self.is_unsettled(&row.key) {
+            return Some(SettledRange::default());
+        }
+        let grain = (self.query.granularity, self.query.time_zone);
+        let range = FreshnessRange { span, grain, edges: self.edges };
+        Some(range.settled(&self.deciding_watermarks(&row.key)))
     }
 
     /// The watermarks of the sources that decide on the finality of a row.

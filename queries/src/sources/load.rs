@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::bucket::Grain;
-use domain::freshness::{ReadHistory, SourceFreshness, SourceSyncs, StatedGrain};
+use domain::freshness::{HeardOf, ReadHistory, SelfCompleting, SourceFreshness, SourceSyncs, StatedGrain};
 use domain::ids::SourceId;
 use domain::source::{SourceDefinition, SourceDetails, SourceEvent};
 use domain::sync::FinalThrough;
@@ -34,6 +34,7 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                   y.complete_through AS "complete_through?", y.grain AS "grain?", y.open_run_at AS "open_run_at?",
                   y.last_read_at AS "last_read_at?", y.final_delivery AS "final_delivery?",
                   y.final_conversions AS "final_conversions?", y.reads AS "reads?: Json<ReadHistory>",
+                  a.quarter AS "heard_in?",
                   ARRAY(SELECT c.grain || ' ' || c.time_zone FROM read.source_grains c
                         WHERE c.epoch = $1 AND c.workspace = $2 AND c.source_id = s.source_id ORDER BY 1) AS "cuts!",
                   greatest(m.position, 0, (
@@ -42,6 +43,7 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
                   f.feeds IS NOT NULL AS "feeds!"
            FROM read.sources s
            LEFT JOIN read.source_syncs y ON y.epoch = $1 AND y.workspace = $2 AND y.source_id = s.source_id
+           LEFT JOIN read.source_arrivals a ON a.epoch = $1 AND a.workspace = $2 AND a.source_id = s.source_id
            -- One probe for each source: LIMIT avoids a scan of all marks, ORDER BY a look-up of all campaigns.
            LEFT JOIN LATERAL (
                SELECT position FROM read.scope_marks
@@ -57,8 +59,8 @@ pub async fn load(snapshot: &mut Snapshot) -> Result<Sources, ReadError> {
     )
     .fetch_all(snapshot.db())
     .await?;
-    let now = snapshot.now;
-    rows.into_iter().map(|row| row.into_source(now).map(|source| (source.id, source))).collect()
+    let (now, applied_until) = (snapshot.now, snapshot.applied_until());
+    rows.into_iter().map(|row| row.into_source(now, applied_until).map(|source| (source.id, source))).collect()
 }
 
 /// A source as the tables have it.
@@ -81,6 +83,8 @@ pub struct SourceRow {
     final_delivery: Option<DateTime<Utc>>,
     final_conversions: Option<DateTime<Utc>>,
     reads: Option<Json<ReadHistory>>,
+    /// The quarter of an hour in which it was last heard of.
+    heard_in: Option<DateTime<Utc>>,
     /// Grain and zone of each.
     cuts: Vec<String>,
     mark: i64,
@@ -88,8 +92,8 @@ pub struct SourceRow {
 }
 
 impl SourceRow {
-    /// The source as it is at `now`.
-    pub fn into_source(self, now: DateTime<Utc>) -> Result<Source, ReadError> {
+    /// The source as it is at `now`, when everything recorded before `applied_until` is in the rows.
+    pub fn into_source(self, now: DateTime<Utc>, applied_until: DateTime<Utc>) -> Result<Source, ReadError> {
         let mut details = SourceDetails::new(SourceId(self.source_id), self.definition.0);
         self.changes.into_iter().for_each(|event| details.apply(event.0));
         let syncs = SourceSyncs {
@@ -104,13 +108,17 @@ impl SourceRow {
             final_through: FinalThrough { delivery: self.final_delivery, conversions: self.final_conversions },
             reads: self.reads.map(|reads| reads.0).unwrap_or_default(),
         };
+        let definition = details.definition_at(now);
+        let heard = self.heard_in.map(|quarter| HeardOf { quarter, applied_until });
+        let freshness =
+            SourceFreshness::new(&details, syncs).completed_by_clock(SelfCompleting::of(&definition), heard);
         let stated = self.measures.iter().map(|measure| measure.parse().map_err(ReadError::corrupt));
         Ok(Source {
             id: self.source_id,
-            definition: details.definition_at(now),
+            definition,
             history: period::history(details.timeline()),
             period: SourceDates::default(),
-            freshness: SourceFreshness::new(&details, syncs),
+            freshness,
             stated: stated.collect::<Result<_, _>>()?,
             stated_grains: self.cuts.iter().map(|cut| stated_grain(cut)).collect::<Result<_, _>>()?,
             last_position: self.mark,

@@ -80,6 +80,13 @@ pub enum BucketEdge {
     Instant(DateTime<Utc>),
 }
 
+/// Up to which buckets the numbers of a range are complete, and final. `None` where its first bucket is not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SettledRange {
+    pub complete_through: Option<BucketEdge>,
+    pub final_through: Option<BucketEdge>,
+}
+
 /// The freshness of one source.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SourceFreshnessBody {
@@ -231,6 +238,13 @@ pub(crate) struct FreshnessRange<'a> {
 }
 
 impl FreshnessRange<'_> {
+    /// Up to where its numbers are complete, and up to where they are final.
+    pub(crate) fn settled(&self, deciding: &[&Watermarks]) -> SettledRange {
+        let complete = freshness::first_incomplete(self.span, deciding).unwrap_or(self.span.1);
+        let is_final = freshness::final_through(self.span, deciding).filter(|_| !deciding.is_empty());
+        SettledRange { complete_through: self.edge(Some(complete)), final_through: self.edge(is_final) }
+    }
+
     /// The last bucket that ends up to an instant.
     fn edge(&self, through: Option<DateTime<Utc>>) -> Option<BucketEdge> {
         let (start, end) = self.span;

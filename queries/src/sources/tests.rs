@@ -118,6 +118,7 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         expected_delay_s: DELAY_S,
         horizons: Horizons::uniform(Horizon::Seconds(HORIZON_S)),
         complete_after_s: None,
+        quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
     };

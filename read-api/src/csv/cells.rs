@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::measure::Unit;
 use queries::report::value::Value;
+use queries::sources::BucketEdge;
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -70,6 +71,15 @@ impl Lines {
     pub(super) fn instant(&mut self, instant: Option<DateTime<Utc>>) -> Result<(), ApiError> {
         match instant {
             Some(instant) => self.cell(&instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+            None => self.empty(),
+        }
+    }
+
+    /// A bucket up to which something holds: a date, or an instant.
+    pub(super) fn edge(&mut self, edge: Option<BucketEdge>) -> Result<(), ApiError> {
+        match edge {
+            Some(BucketEdge::Date(date)) => self.plain(date),
+            Some(BucketEdge::Instant(instant)) => self.instant(Some(instant)),
             None => self.empty(),
         }
     }

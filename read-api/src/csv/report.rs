@@ -31,7 +31,7 @@ pub(super) fn columns(query: &ReportQuery) -> Vec<String> {
     }
     columns.push("state".to_owned());
     if has_sources(query) {
-        columns.extend(["first_incomplete", "sources"].map(str::to_owned));
+        columns.extend(["first_incomplete", "complete_through", "final_through", "sources"].map(str::to_owned));
     }
     columns.push("restated_after_final".to_owned());
     columns
@@ -60,6 +60,8 @@ pub(super) fn write(lines: &mut Lines, query: &ReportQuery, row: &ReportRow<'_>)
     lines.text(row.state)?;
     if has_sources(query) {
         lines.instant(row.first_incomplete)?;
+        lines.edge(row.complete_through)?;
+        lines.edge(row.final_through)?;
         lines.list(row.sources.unwrap_or_default())?;
     }
     lines.text(if row.restated_after_final { "true" } else { "" })?;

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::given::{campaign, clicks, created, pushing};
+use crate::support::given::{campaign, clicks, created, opened, pushing};
 use crate::support::{World, send};
 
 fn token(workspace: i32, position: i64) -> String {
@@ -117,12 +117,12 @@ async fn timed_out_wait_is_reported(options: PgPoolOptions, connect: PgConnectOp
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn nothing_is_answered_before_the_first_event_is_applied(options: PgPoolOptions, connect: PgConnectOptions) {
-    let mut world = World::new(options, connect).await;
-    let head = world.append(world.workspace, [created(1, "Shoes", &["email"])]).await;
+    let mut world = World::empty(options, connect).await;
+    let head = world.append(world.workspace, [opened("Asia/Tokyo"), created(1, "Shoes", &["email"])]).await;
     // Not an empty list in another time zone than the workspace's.
     for path in ["/v1/campaigns".to_owned(), format!("/v1/campaigns?min_position={head}")] {
         let refused = world.get(&path).await;
-        assert_eq!((refused.problem(503), refused.header("retry-after")), ("building", "1"));
+        assert_eq!((refused.problem(503), refused.header("retry-after")), ("building", "10"));
     }
     assert_eq!(world.get("/v1/freshness").await.ok().body["data"]["head"], json!(head));
     world.project().await;

@@ -2,14 +2,15 @@
 
 use domain::bucket::Grain;
 use domain::measure::Measure;
-use domain::source::{Horizons, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, SourceKind, SourceRole};
+use http::StatusCode;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::given::{
     campaign, clicks, completed, created, days, definition, failed, pulled, pushing, registered,
 };
-use crate::support::{World, report_path};
+use crate::support::{Reply, World, report_path};
 
 fn metrics(query: &str) -> String {
     format!("/v1/campaigns/{}/metrics?time_zone=UTC&measures=clicks&{query}", campaign(1))
@@ -297,8 +298,6 @@ async fn freshness_lists_projections_and_sources(options: PgPoolOptions, connect
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn unprojected_workspace_is_fully_behind(options: PgPoolOptions, connect: PgConnectOptions) {
     let mut world = World::empty(options, connect).await;
-    let nothing = world.get("/v1/campaigns").await.ok();
-    assert_eq!(nothing.header("data-position"), "epoch=0, applied=0, head=0");
     world.append(world.workspace, [crate::support::given::opened("Asia/Tokyo"), created(1, "Shoes", &["email"])]).await;
     world.set_clock("2026-11-22T12:10:00Z");
     let freshness = world.get("/v1/freshness").await.ok();
@@ -307,14 +306,54 @@ async fn unprojected_workspace_is_fully_behind(options: PgPoolOptions, connect: 
         json!([{"projection": "campaign_model", "epoch": null, "state": "missing", "applied": 0, "lag_events": 2,
                 "lag_s": 600.0, "stopped": null, "parked": []}])
     );
-    for path in ["/v1/campaigns".to_owned(), crate::support::report_path(&json!({}))] {
-        let reply = world.get(&path).await.ok();
-        assert_eq!(reply.body["data"], json!([]));
-        assert!(reply.body["meta"]["version"].as_str().unwrap().starts_with("0."), "{path}");
-        assert_eq!(reply.header("data-position"), "epoch=0, applied=0, head=2");
-        assert!(reply.header("data-freshness").ends_with("lag=600.000"), "{reply}");
+    for path in ["/v1/campaigns".to_owned(), report_path(&json!({})), metrics("")] {
+        assert_eq!(world.get(&path).await.problem(503), "building", "{path}");
     }
-    let absent = world.get(&metrics("")).await;
-    assert_eq!(absent.problem(404), "not-found");
-    assert_eq!(absent.header("data-position"), "epoch=0, applied=0, head=2");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn source_completes_by_the_clock_while_something_of_it_arrives(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let mut world = World::new(options, connect).await;
+    world.set_clock("2026-11-20T10:05:00Z");
+    let mut pixel = definition("pixel", "paid_search", SourceKind::Push);
+    pixel.horizons = Horizons::uniform(Horizon::Seconds(1_800));
+    (pixel.complete_after_s, pixel.quiet_after_s) = (Some(600), Some(7_200));
+    let seen = clicks(1, 1, "2026-11-20T09:50:00Z", 1);
+    world.given([created(1, "Shoes", &["paid_search"]), registered(1, pixel), seen]).await;
+    let path = metrics("date_from=2026-11-20&date_to=2026-11-20&granularity=hour");
+    let told = |reply: &Reply| {
+        let source = &reply.body["meta"]["freshness"]["sources"][0];
+        let states: Vec<_> = reply.body["data"].as_array().unwrap().iter().map(|row| row["state"].clone()).collect();
+        (source["status"].clone(), source["complete_through"].clone(), states)
+    };
+
+    // Its last hour is complete ten minutes after it closed, and final half an hour after that.
+    let first = world.get(&path).await.ok();
+    assert_eq!(told(&first), (json!("ok"), json!("2026-11-20T09:45:00Z"), vec![json!("provisional")]));
+    world.set_clock("2026-11-20T10:10:00Z");
+    let second = world.get_with(&path, &[("if-none-match", first.etag())]).await.ok();
+    assert_eq!(told(&second), (json!("ok"), json!("2026-11-20T10:00:00Z"), vec![json!("provisional")]));
+    world.set_clock("2026-11-20T10:24:59Z");
+    assert_eq!(world.get_with(&path, &[("if-none-match", second.etag())]).await.status, StatusCode::NOT_MODIFIED);
+    world.set_clock("2026-11-20T10:30:00Z");
+    let third = world.get(&path).await.ok();
+    assert_eq!(told(&third), (json!("ok"), json!("2026-11-20T10:15:00Z"), vec![json!("final")]));
+
+    // Two hours after the quarter in which it was last heard of it is late, and complete up to that quarter alone.
+    world.set_clock("2026-11-20T12:14:59Z");
+    assert_eq!(told(&world.get(&path).await.ok()).1, json!("2026-11-20T12:00:00Z"));
+    world.set_clock("2026-11-20T12:15:00Z");
+    let silent = world.get(&path).await.ok();
+    assert_eq!(told(&silent), (json!("late"), json!("2026-11-20T10:00:00Z"), vec![json!("final")]));
+
+    // Whatever arrives brings it back, and a run that failed stops it.
+    world.given([clicks(1, 1, "2026-11-20T12:10:00Z", 1)]).await;
+    assert_eq!(told(&world.get(&path).await.ok()).0, json!("ok"));
+    world.given([failed(1, "2026-11-20T12:15:00Z", "quota")]).await;
+    world.set_clock("2026-11-20T13:00:00Z");
+    let failed = told(&world.get(&path).await.ok());
+    assert_eq!((failed.0, failed.1), (json!("failed"), json!("2026-11-20T12:00:00Z")));
 }

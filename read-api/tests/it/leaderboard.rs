@@ -322,13 +322,14 @@ async fn leaderboards_use_the_days_of_their_workspace(options: PgPoolOptions, co
     let other = world.open("two", "hw_two").await;
     let headers = [("authorization", "Bearer hw_two")];
     refresh(&world).await;
-    let unopened = world.get_with(CLICKS, &headers).await.ok();
-    assert_eq!((unopened.warnings(), &unopened.body["data"]), (vec!["not_refreshed"], &json!([])));
-    assert_eq!(unopened.body["meta"]["as_of"], json!(null));
+    assert_eq!(world.get_with(CLICKS, &headers).await.problem(503), "building");
     // It is the 23rd there.
-    world
-        .append(other, [opened("Pacific/Auckland"), created(1, "Kiwis", &["email"]), pushing(1, "tracker", "email")])
-        .await;
+    world.append(other, [opened("Pacific/Auckland")]).await;
+    world.project().await;
+    let opened = world.get_with(CLICKS, &headers).await.ok();
+    assert_eq!((opened.warnings(), &opened.body["data"]), (vec!["not_refreshed"], &json!([])));
+    assert_eq!(opened.body["meta"]["as_of"], json!(null));
+    world.append(other, [created(1, "Kiwis", &["email"]), pushing(1, "tracker", "email")]).await;
     world.append(other, [clicks(1, 1, "2026-11-16T10:59:59Z", 2), clicks(1, 1, "2026-11-16T11:00:00Z", 3)]).await;
     world.project().await;
     refresh(&world).await;

@@ -197,9 +197,10 @@ async fn reference_numbers_stand_beside_the_totals(options: PgPoolOptions, conne
         json!([
             {"source": "analytics", "role": "reference", "clicks": 55, "revenue": null, "state": "provisional",
              "first_incomplete": "2026-11-20T00:00:00Z"},
-            {"source": "google_ads", "role": "primary", "clicks": 40, "revenue": null, "state": "provisional"},
+            {"source": "google_ads", "role": "primary", "clicks": 40, "revenue": null, "state": "provisional",
+             "complete_through": "2026-11-21"},
             {"source": "tracker", "role": "primary", "clicks": null, "revenue": {"amount": "50.000000", "currency": "EUR"},
-             "state": "provisional"},
+             "state": "provisional", "complete_through": "2026-11-21"},
         ])
     );
     let by_channel = world.get(&metrics("time_zone=UTC&granularity=all&group_by=channel&measures=clicks")).await.ok();
@@ -388,7 +389,7 @@ async fn rows_of_many_campaigns_have_names(options: PgPoolOptions, connect: PgCo
             {"campaign_id": campaign(2).to_string(), "campaign": "Hats", "clicks": 3, "state": "provisional",
              "sources": ["mailer"], "first_incomplete": "2026-11-20T00:00:00Z"},
             {"campaign_id": campaign(1).to_string(), "campaign": "Shoes", "clicks": 40, "state": "provisional",
-             "sources": ["google_ads"]},
+             "sources": ["google_ads"], "complete_through": "2026-11-21"},
         ])
     );
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::given::{at, campaign, clicks, created, observed, pushing};
+use crate::support::given::{at, campaign, clicks, created, observed, opened, pushing};
 use crate::support::{Reply, World, report_path};
 
 async fn shops(world: &mut World) {
@@ -133,6 +133,8 @@ async fn rejects_cursor_of_another_query(options: PgPoolOptions, connect: PgConn
 
     // Another workspace's. Whoever of the same workspace sees the same may go on with it, whatever else its scopes allow.
     let other = world.open("other", "hw_other").await;
+    world.append(other, [opened("Europe/Berlin")]).await;
+    world.project().await;
     let mut conn = world.admin.acquire().await.unwrap();
     let mut answers = Vec::new();
     for (key, workspace, scopes) in

@@ -101,7 +101,15 @@ async fn freshness_covers_filtered_sources_only(options: PgPoolOptions, connect:
     let by_channel = world.report(&query(&json!({"group_by": ["channel"], "order_by": ["-channel"]}))).await.ok();
     assert_eq!(by_channel.column("sources"), [json!(["social"]), json!(["tracker"]), json!(["mailer"])]);
     let begins = json!("2026-11-18T00:00:00Z");
-    assert_eq!(by_channel.column("first_incomplete"), [begins.clone(), json!(null), begins]);
+    assert_eq!(by_channel.column("first_incomplete"), [begins.clone(), json!(null), begins.clone()]);
+
+    // And the last day up to which it is complete, and final.
+    world.given([completed(2, "2026-11-22T11:30:00Z", "2026-11-20T00:00:00Z", Grain::Day)]).await;
+    let query = query(&json!({"group_by": ["channel"], "order_by": ["-channel"]}));
+    let rows = world.report(&query).await.ok();
+    assert_eq!(rows.column("first_incomplete"), [begins, json!(null), json!("2026-11-20T00:00:00Z")]);
+    assert_eq!(rows.column("complete_through"), [json!(null), json!("2026-11-20"), json!("2026-11-19")]);
+    assert_eq!(rows.column("final_through"), [json!(null), json!("2026-11-18"), json!("2026-11-18")]);
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

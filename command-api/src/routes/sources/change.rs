@@ -49,6 +49,12 @@ pub(crate) struct ChangeSource {
     /// One horizon for every measure, in seconds.
     #[serde(default)]
     restatement_horizon_s: Option<i64>,
+    /// For a push source that never says that it is complete: how many seconds after a bucket closes it is.
+    #[serde(default)]
+    complete_after_s: Option<i64>,
+    /// Beside it: how many seconds after it was last heard of it is late, and completes no further.
+    #[serde(default)]
+    quiet_after_s: Option<i64>,
     /// How many seconds after it happened it may send an observation.
     #[serde(default)]
     observation_window_s: Option<i64>,
@@ -97,8 +103,9 @@ impl ChangeSource {
             measures: self.measures.as_deref().map(measures).transpose()?,
             expected_delay_s: self.expected_delay_s,
             horizons: horizons(self.horizons, self.restatement_horizon_s, Some(before))?,
+            complete_after_s: self.complete_after_s,
+            quiet_after_s: self.quiet_after_s,
             observation_window_s: self.observation_window_s,
-            ..SourceChange::default()
         })
     }
 }

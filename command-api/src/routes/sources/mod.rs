@@ -85,6 +85,14 @@ pub(crate) struct RegisterSource {
     /// One horizon for every measure, in seconds: a short form of `horizons`.
     #[serde(default)]
     restatement_horizon_s: Option<i64>,
+    /// For a push source that never says that it is complete: how many seconds after a bucket closes it is. Its
+    /// completeness then grows with the clock while something of it arrives.
+    #[serde(default)]
+    complete_after_s: Option<i64>,
+    /// Beside `complete_after_s`: how many seconds after it was last heard of it is late, and completes no further; a
+    /// day, if left out.
+    #[serde(default)]
+    quiet_after_s: Option<i64>,
     /// The first date of which anything is expected, in its time zone.
     #[serde(default)]
     expected_from: Option<NaiveDate>,
@@ -280,7 +288,8 @@ impl RegisterSource {
             role: self.role,
             platform: self.platform,
             currency: self.currency,
-            complete_after_s: None,
+            complete_after_s: self.complete_after_s,
+            quiet_after_s: self.quiet_after_s,
             expected_from: self.expected_from,
             observation_window_s: self.observation_window_s,
         })

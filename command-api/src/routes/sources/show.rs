@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
 use commands::SourceSnapshot;
+use domain::freshness::SelfCompleting;
 use domain::measure::Measure;
 use domain::source::{DatedChange, DeliveryPause, Horizons, SourceDefinition, observation_window_s};
 use http_edge::path::ApiPath;
@@ -77,6 +78,10 @@ pub(crate) struct SourceSettings {
     /// For how long after a bucket closes its numbers may still change: seconds, or a rule.
     #[schema(value_type = BTreeMap<String, super::HorizonBody>)]
     horizons: Horizons,
+    /// How many seconds after a bucket closes it is complete, if it never says so itself.
+    complete_after_s: Option<i64>,
+    /// How many seconds after it was last heard of such a source is late.
+    quiet_after_s: Option<i64>,
     /// How many seconds after it happened it may send an observation.
     observation_window_s: i64,
 }
@@ -168,6 +173,8 @@ impl SourceSettings {
     pub(super) fn new(definition: SourceDefinition) -> Self {
         Self {
             observation_window_s: observation_window_s(&definition),
+            complete_after_s: definition.complete_after_s,
+            quiet_after_s: SelfCompleting::of(&definition).map(|settings| settings.quiet_after_s),
             channel: definition.channel.into(),
             role: definition.role.name(),
             measure_roles: definition.measure_roles.into_iter().map(|(measure, role)| (measure, role.name())).collect(),
@@ -184,7 +191,8 @@ fn example() -> Value {
         json!({
             "channel": "paid_search", "role": "primary", "measure_roles": {},
             "measures": ["clicks", "impressions", "spend"], "expected_delay_s": 10_800,
-            "horizons": {"delivery": horizon, "conversions": "30d"}, "observation_window_s": 2_592_000
+            "horizons": {"delivery": horizon, "conversions": "30d"}, "complete_after_s": null, "quiet_after_s": null,
+            "observation_window_s": 2_592_000
         })
     };
     let dated = |from: Option<&str>, horizon: &str| {

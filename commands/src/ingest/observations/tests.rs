@@ -40,6 +40,7 @@ pub(super) fn source() -> ResolvedSource {
         expected_delay_s: 0,
         horizons: Horizons::default(),
         complete_after_s: None,
+        quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
     };

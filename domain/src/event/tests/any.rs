@@ -135,12 +135,13 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
         horizons(),
         any::<Option<i64>>(),
         prop::option::of(date()),
-        any::<Option<i64>>(),
+        any::<[Option<i64>; 2]>(),
     );
     (source_id(), what, any::<i64>(), more, instant()).prop_filter_map(
         "a channel",
         |(source, what, expected_delay_s, more, at)| {
-            let (measures, platform, horizons, complete_after_s, expected_from, observation_window_s) = more;
+            let (measures, platform, horizons, complete_after_s, expected_from, [quiet_after_s, observation_window_s]) =
+                more;
             let (name, channels, kind, role, measure_roles, time_zone, currency) = what;
             let channel = channels.into_iter().next()?;
             let definition = SourceDefinition {
@@ -156,6 +157,7 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
                 expected_delay_s,
                 horizons,
                 complete_after_s,
+                quiet_after_s,
                 expected_from,
                 observation_window_s,
             };
@@ -184,6 +186,7 @@ fn of_a_source() -> impl Strategy<Value = SourceEvent> {
             expected_delay_s: given[4].then_some(definition.expected_delay_s),
             horizons: given[5].then_some(definition.horizons),
             complete_after_s: definition.complete_after_s.filter(|_| given[6]),
+            quiet_after_s: definition.quiet_after_s.filter(|_| given[6]),
             observation_window_s: definition.observation_window_s.filter(|_| given[7]),
         };
         SourceEvent::SourceChanged { source, change, from, at }

@@ -203,8 +203,7 @@ impl TestEvent {
         let EventType { name: event_type, stream_type, .. } = self.event.event_type();
         let id = if stream_type == workspace::STREAM_TYPE { "workspace".to_owned() } else { id };
         let (event_version, payload) = (self.event.event_type().version().to_string(), self.payload());
-        let metadata = "{}".to_owned();
-        Stored { stream_type, id, event_type, event_version, payload, metadata, recorded_at }
+        Stored { stream_type, id, event_type, event_version, payload, metadata: "{}".to_owned(), recorded_at }
     }
 
     fn payload(&self) -> String {
@@ -284,6 +283,7 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> TestEvent {
         expected_delay_s: 3_600,
         horizons: Horizons::uniform(Horizon::Seconds(259_200)),
         complete_after_s: None,
+        quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
     };

@@ -29,6 +29,7 @@ fn rows(request: Value, sources: &SourcePeriods, sums: &[Sum]) -> (Vec<Row>, Val
     let row_context = RowContext {
         query: &query,
         cells: plan.cells(),
+        edges: &[],
         measures: &plan.measures,
         sources,
         coverage: &coverage(&query, sources),

@@ -185,6 +185,7 @@ fn report(mut request: Value, sources: &SourcePeriods, now: &[Sum], then: &[Sum]
         .map(|(cells, measures, now)| RowContext {
             query: &query,
             cells,
+            edges: &[],
             measures,
             sources,
             coverage: &coverage,

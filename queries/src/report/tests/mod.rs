@@ -67,6 +67,7 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
         expected_delay_s: 0,
         horizons: Horizons::default(),
         complete_after_s: None,
+        quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
     };

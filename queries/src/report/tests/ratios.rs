@@ -75,6 +75,7 @@ fn answer(mut request: Value, sources: &SourcePeriods, facts: &[Fact]) -> Answer
     let row_context = RowContext {
         query: &query,
         cells: plan.cells(),
+        edges: &[],
         measures: &plan.measures,
         sources,
         coverage: &coverage,

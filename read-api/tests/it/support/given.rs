@@ -97,6 +97,7 @@ pub(crate) fn definition(name: &str, channel: &str, kind: SourceKind) -> SourceD
         expected_delay_s: 3_600,
         horizons: Horizons::uniform(Horizon::Seconds(3 * 86_400)),
         complete_after_s: None,
+        quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
     }

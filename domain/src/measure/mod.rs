@@ -9,8 +9,12 @@ use thiserror::Error;
 
 use crate::decimal::{self, MILLION, PowerOfTen, Rounded};
 
+mod net; // signed sums of others
+
 #[cfg(test)]
 mod tests;
+
+pub use net::{NET, NetMeasure};
 
 /// The unit of a measure's integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]

@@ -166,7 +166,7 @@ impl LeaderboardNumbers {
             }
         }
         let numbers = self.campaigns.values().map(|campaign| &campaign.totals);
-        Ok(Ranking { campaigns, mixed, partial: partial::of_ratios(coverage, sources, &numbers)? })
+        Ok(Ranking { campaigns, mixed, partial: partial::warnings(coverage, sources, &numbers)? })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::measure::{DERIVED, DerivedMeasure, MeetingPlace, RatioFamily, Side};
+use domain::measure::{DERIVED, DerivedMeasure, MeetingPlace, NetMeasure, RatioFamily, Side};
 use domain::source::{SourceKind, SourceRole};
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ pub(crate) struct Coverage {
     /// The ratios that are computed from covered numbers only.
     covered_only: RatioSet,
     by_source: BTreeMap<PeriodId, SourceCoverage>,
+    /// The net measures of the report.
+    nets: Vec<&'static NetMeasure>,
 }
 
 /// The ratios that the numbers of one source are covered for.
@@ -59,6 +61,13 @@ impl RatioSet {
     }
 }
 
+/// Whether the numbers of a source count toward a net measure. In a row of this source alone, its role does not matter.
+pub(super) fn counts_net(net: &NetMeasure, source: &Source, is_alone: bool) -> bool {
+    net.needed.iter().all(|measure| {
+        source.states(*measure) && (is_alone || source.definition.role_of(*measure) == SourceRole::Primary)
+    })
+}
+
 /// The catalogue has fewer ratios than an integer has bits.
 fn bit(ratio: usize) -> i32 {
     u32::try_from(ratio).ok().and_then(|ratio| 1_i32.checked_shl(ratio)).unwrap_or(0)
@@ -79,7 +88,8 @@ impl Coverage {
     /// The coverage of these measures by the sources that a query admits. With `by_kind`, pull sources and push sources
     /// do not meet: only the latter state values of dimensions.
     pub(crate) fn new(columns: &[MeasureColumn], basis: RatioBasis, sources: &SourcePeriods, by_kind: bool) -> Self {
-        let mut coverage = Self::default();
+        let nets = columns.iter().filter_map(|column| column.net()).collect();
+        let mut coverage = Self { nets, ..Self::default() };
         // Those of cells have the lowest bits, which are all that the statements tell apart.
         let asked: BTreeSet<_> = columns.iter().filter_map(|column| column.ratio()).map(|ratio| ratio.name).collect();
         let (of_cells, of_sources): (Vec<&'static DerivedMeasure>, Vec<_>) = DERIVED
@@ -146,6 +156,10 @@ impl Coverage {
 
     pub(super) fn ratios(&self) -> impl Iterator<Item = (usize, &'static DerivedMeasure)> {
         self.ratios.iter().copied().enumerate()
+    }
+
+    pub(super) fn nets(&self) -> impl Iterator<Item = &'static NetMeasure> {
+        self.nets.iter().copied()
     }
 
     /// The ratios that all numbers of a source are covered for.

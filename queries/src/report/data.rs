@@ -378,8 +378,8 @@ impl ReportData {
     }
 }
 
-/// The measures of a primary source that do not count toward totals in any of these periods. A derived measure counts
-/// if both its sides do.
+/// The measures of a primary source that do not count toward totals in any of these periods. A net or
+/// derived measure counts if all that it is made of does.
 fn reference_measures(periods: &[&Source], row_context: &RowContext<'_>) -> Vec<&'static str> {
     if sources::role_in(periods, row_context.measures) != SourceRole::Primary {
         return Vec::new();
@@ -388,7 +388,7 @@ fn reference_measures(periods: &[&Source], row_context: &RowContext<'_>) -> Vec<
         |measure: &Measure| periods.iter().all(|source| source.definition.role_of(*measure) == SourceRole::Reference);
     let stated = row_context.measures.iter().filter(|measure| is_reference(measure)).map(|measure| measure.name());
     let computed = row_context.query.measures.iter().filter_map(|column| match column {
-        MeasureColumn::Derived(_) | MeasureColumn::Operand(..) => {
+        MeasureColumn::Net(_) | MeasureColumn::Derived(_) | MeasureColumn::Operand(..) => {
             column.parts().iter().any(is_reference).then_some(column.name())
         }
         MeasureColumn::Additive(_) => None,

@@ -209,7 +209,7 @@ impl ReportContext {
             paired(&each.collect::<Result<Vec<_>, ReadError>>()?)
         };
         let own = row_contexts.first().zip(tallies.first());
-        let partial = own.map(|(own, tally)| partial::of_ratios(own.coverage, own.sources, &tally.values()));
+        let partial = own.map(|(own, tally)| partial::warnings(own.coverage, own.sources, &tally.values()));
         let partial = partial.transpose()?.unwrap_or_default();
         let rows = paired(&tallies)?;
         let totals = if query.totals { folded(&totals::totals)?.pop() } else { None };

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::measure::{DerivedMeasure, Measure, Side, Unit};
 use domain::money::Currency;
 
-use super::coverage::{Coverage, RatioSet};
+use super::coverage::{self, Coverage, RatioSet};
 use super::query::MeasureColumn;
 use super::sum::{Sum, overflow};
 use super::value::Value;
@@ -160,6 +160,22 @@ impl MeasureTotals {
                 let numbers = context.of_currency(self.entries(measure), only);
                 let Some(total) = total(numbers.clone())? else { return Ok(Ok(Value::Null)) };
                 Ok(figure(measure.unit(), total, || context.currencies(numbers)))
+            }
+            MeasureColumn::Net(net) => {
+                let counts = |id: &PeriodId| {
+                    let source = context.sources.get(id);
+                    source.is_some_and(|source| coverage::counts_net(net, source, context.is_of_one_source))
+                };
+                let (mut sum, mut currencies) = (None, BTreeSet::new());
+                for (measure, sign) in net.terms() {
+                    let numbers = context.of_currency(self.entries(measure).filter(|(id, ..)| counts(id)), only);
+                    let Some(part) = total(numbers.clone())? else { continue };
+                    let signed = part.checked_mul(sign).ok_or_else(overflow)?;
+                    sum = Some(sum.unwrap_or(0_i128).checked_add(signed).ok_or_else(overflow)?);
+                    currencies.extend(context.currencies(numbers));
+                }
+                let Some(sum) = sum else { return Ok(Ok(Value::Null)) };
+                Ok(figure(net.gross.unit(), sum, || currencies))
             }
             MeasureColumn::Derived(ratio) => {
                 let Operands { numerator, denominator, currencies } = self.operands(ratio, context, only)?;

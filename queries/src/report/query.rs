@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use domain::bucket::{Granularity, day_end, day_start, local_date};
-use domain::measure::{DERIVED, DerivedMeasure, Measure, Side, Unit};
+use domain::measure::{DERIVED, DerivedMeasure, Measure, NET, NetMeasure, Side, Unit};
 use domain::observation::Dimension;
 use domain::zone::Zone;
 use serde::{Serialize, Serializer};
@@ -53,6 +53,8 @@ pub struct ReportQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeasureColumn {
     Additive(Measure),
+    /// A signed sum.
+    Net(&'static NetMeasure),
     Derived(&'static DerivedMeasure),
     /// What a derived measure divides.
     Operand(&'static DerivedMeasure, Side),
@@ -180,6 +182,7 @@ impl MeasureColumn {
     pub fn name(self) -> &'static str {
         match self {
             Self::Additive(measure) => measure.name(),
+            Self::Net(net) => net.name,
             Self::Derived(derived) => derived.name,
             Self::Operand(derived, side) => derived.operand(side),
         }
@@ -188,8 +191,16 @@ impl MeasureColumn {
     /// The ratio that it is, or is an operand of.
     pub fn ratio(self) -> Option<&'static DerivedMeasure> {
         match self {
-            Self::Additive(_) => None,
+            Self::Additive(_) | Self::Net(_) => None,
             Self::Derived(derived) | Self::Operand(derived, _) => Some(derived),
+        }
+    }
+
+    /// The net measure that it is.
+    pub fn net(self) -> Option<&'static NetMeasure> {
+        match self {
+            Self::Net(net) => Some(net),
+            Self::Additive(_) | Self::Derived(_) | Self::Operand(..) => None,
         }
     }
 
@@ -197,6 +208,7 @@ impl MeasureColumn {
     pub fn unit(self) -> Unit {
         match self {
             Self::Additive(measure) => measure.unit(),
+            Self::Net(net) => net.gross.unit(),
             Self::Derived(derived) => derived.unit,
             Self::Operand(derived, side) => derived.side(side).unit(),
         }
@@ -206,6 +218,7 @@ impl MeasureColumn {
     pub fn parts(self) -> Vec<Measure> {
         match self {
             Self::Additive(measure) => vec![measure],
+            Self::Net(net) => net.terms().map(|(measure, _)| measure).collect(),
             Self::Derived(derived) | Self::Operand(derived, _) => vec![derived.numerator, derived.denominator],
         }
     }
@@ -214,14 +227,14 @@ impl MeasureColumn {
         Self::all().find(|column| column.name() == name)
     }
 
-    /// All of them in catalogue order, each derived measure before its operands.
+    /// All of them in catalogue order: additive, net and derived ones, each of these before its operands.
     pub fn all() -> impl Iterator<Item = Self> {
         let additive = Measure::ALL.iter().copied().map(Self::Additive);
         let derived = DERIVED.iter().flat_map(|derived| {
             let operands = Side::ALL.map(|side| Self::Operand(derived, side));
             std::iter::once(Self::Derived(derived)).chain(operands)
         });
-        additive.chain(derived)
+        additive.chain(NET.iter().map(Self::Net)).chain(derived)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The catalogue of measures, counted and derived.
 
 use axum::response::Response;
-use domain::measure::{DERIVED, Measure, Side};
+use domain::measure::{DERIVED, Measure, NET, Side};
 use http_edge::query::ApiQuery;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,13 +23,13 @@ pub(crate) struct MeasureEntry {
     /// a quotient without a unit, with up to six decimals.
     #[schema(value_type = String, example = "money")]
     unit: &'static str,
-    /// Whether it is a sum. Otherwise it is a quotient of sums.
+    /// Whether its values add up. Otherwise it is a quotient of sums.
     additive: bool,
-    /// The definition of a counted measure.
+    /// The definition of a measure that adds up.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     description: Option<&'static str>,
-    /// The formula of a derived measure.
+    /// The formula of a measure that is computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "spend / clicks")]
     formula: Option<&'static str>,
@@ -99,5 +99,16 @@ fn catalogue() -> Catalogue {
         meets_in: Some(derived.family.place().name()),
         operands: Side::ALL.map(|side| derived.operand(side)).into(),
     });
-    Catalogue { data: additive.chain(derived).collect() }
+    let net = NET.iter().map(|net| MeasureEntry {
+        name: net.name,
+        unit: net.gross.unit().name(),
+        additive: true,
+        description: Some(net.description),
+        formula: Some(net.formula),
+        inputs: net.terms().map(|(measure, _)| measure.name()).collect(),
+        family: None,
+        meets_in: None,
+        operands: Vec::new(),
+    });
+    Catalogue { data: additive.chain(net).chain(derived).collect() }
 }

@@ -87,7 +87,7 @@ fn answer(mut request: Value, sources: &SourcePeriods, facts: &[Fact]) -> Answer
     let tally = row_context.tally(&sums).unwrap();
     let total = totals(&row_context, &tally).unwrap();
     let rows = |tally| written(&row_context, &[], &row_context.rows(tally).unwrap()).as_array().unwrap().clone();
-    let warnings = partial::of_ratios(&coverage, sources, &tally.values()).unwrap();
+    let warnings = partial::warnings(&coverage, sources, &tally.values()).unwrap();
     Answer { rows: rows(&tally), totals: rows(&total).remove(0), warnings }
 }
 
@@ -213,6 +213,40 @@ fn any_world() -> impl Strategy<Value = (SourcePeriods, Vec<Fact>)> {
             .prop_map(|(campaign, (source, measure), cell, value)| (campaign, source, cell, measure, value));
         (Just(sources(all)), proptest::collection::vec(fact, 0..40))
     })
+}
+
+#[test]
+fn net_revenue_counts_sources_that_state_refunds() {
+    use Measure::{Discounts, Refunds, Revenue};
+    let mut facts = vec![
+        (1, 1, 0, Revenue, 100 * MILLION),
+        (1, 1, 0, Discounts, 10 * MILLION),
+        (1, 1, 1, Refunds, 30 * MILLION),
+        (1, 2, 0, Revenue, 500 * MILLION),
+        (2, 3, 0, Refunds, 7 * MILLION),
+    ];
+    let all = sources([
+        stating(1, "email", &[Revenue, Discounts, Refunds]),
+        stating(2, "paid_search", &[Revenue]),
+        stating(3, "affiliate", &[Refunds]),
+    ]);
+    let request = json!({"measures": ["net_revenue"], "group_by": ["channel"], "order_by": ["channel"]});
+    let answered = answer(request.clone(), &all, &facts);
+    assert_eq!(answered.totals["net_revenue"], euros("60.000000"));
+    let rows: Vec<_> = answered.rows.iter().map(|row| (row["channel"].clone(), row["net_revenue"].clone())).collect();
+    assert!(rows.contains(&(json!("email"), euros("60.000000"))), "{rows:?}");
+    assert!(rows.contains(&(json!("paid_search"), Value::Null)), "{rows:?}");
+    assert_eq!(answered.warned(), ["net_revenue"]);
+    assert_eq!(
+        answered.warnings[0].detail,
+        "net_revenue counts sources that state revenue and refunds. It leaves out revenue 500.000000 EUR of source_2; \
+         refunds 7.000000 EUR of source_3."
+    );
+    // A day on which more came back than was sold is below 0.
+    facts.truncate(3);
+    let by_day = answer(json!({"measures": ["net_revenue"], "granularity": "day"}), &all, &facts);
+    assert_eq!(by_day.rows[1]["net_revenue"], euros("-30.000000"));
+    assert_eq!(by_day.warnings, []);
 }
 
 /// A ratio by the rule itself, over the facts of a row.

@@ -158,7 +158,7 @@ pub(crate) async fn probe(
     }
     let last_change = Scope::Campaigns(vec![query.campaign_id]).last_change(snapshot, &plan.months()).await?;
     let beyond = EpochLimits::load(snapshot).await?.beyond_corrections(plan.calendar.start());
-    let version = Version::new(snapshot.revision, last_change.position, beyond.map(|bound| bound.changed_at));
+    let version = snapshot.version(last_change.position, beyond.map(|bound| bound.changed_at)).await?;
     let (epoch, validity, prepared) = (snapshot.epoch, Validity::Until(None), CorrectionsRange { plan, beyond });
     Ok(Some(Probe { epoch, version, validity, numbers: None, prepared }))
 }

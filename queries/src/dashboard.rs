@@ -18,7 +18,7 @@ use crate::report::request::ReportRequest;
 use crate::report::{self, ReportContext, ReportData, SnapshotLookups, prepare};
 use crate::resolved::Resolved;
 use crate::result::{ResultMeta, TypedResult};
-use crate::version::{Revision, Version};
+use crate::version::Version;
 
 /// The model that dashboards are read from, as answers name it.
 pub const MODEL: &str = "dashboard";
@@ -132,7 +132,7 @@ pub(crate) async fn probe(
     let each = || contexts.values().flatten().filter_map(|context| context.as_ref().ok());
     let now = snapshot.now;
     let (nothing, everything) =
-        (Version::new(Revision::default(), 0, None), Version::new(snapshot.revision, snapshot.applied, Some(now)));
+        (Version::of_clock(None), snapshot.version(snapshot.applied, Some(now)).await?);
     // An invalid query is refused in every state. A query that is refused at present may have a result after any
     // change, and no mark shows that change.
     let least = if is_refused_now { everything } else { nothing };

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -82,6 +83,13 @@ impl QueryHash {
 
 fn shortened(digest: &[u8; 32]) -> String {
     hex::encode(&digest[..8])
+}
+
+impl ResultId {
+    /// When the result last changed, by an event or by the clock.
+    pub fn last_modified(&self) -> Option<DateTime<Utc>> {
+        self.version.last_modified()
+    }
 }
 
 impl fmt::Display for ResultId {

@@ -2,7 +2,9 @@
 //! changed. A 304 rests on it: the ETag is model, epoch, version and the hash of the query
 //! ([`ResultId`](crate::ResultId)).
 //!
-//! A version is `<position>.<boundary>.<revision>`. `position` is the maximum of these:
+//! A version is `<position>@<recorded at>.<boundary>.<revision>`. `recorded at` is the instant at which the event of that
+//! position was recorded, in microseconds. After a restore, other events may come to stand at the same positions: the
+//! instant tells them apart. `position` is the maximum of these:
 //!
 //! | input | what it covers | queries that use it |
 //! | --- | --- | --- |
@@ -48,13 +50,23 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-/// A result's version: `<position>.<boundary>`, and `.<revision>` once something was parked.
+/// A result's version: `<position>@<recorded at>.<boundary>`, and `.<revision>` once something was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
-    position: i64,
+    event: RecordedEvent,
     revision: i32,
     /// `None` if the clock has not changed anything yet.
     boundary: Option<DateTime<Utc>>,
+}
+
+/// An event by its position, and when it was recorded. Two histories of a log may share positions, but not these
+/// instants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RecordedEvent {
+    /// 0 for no event.
+    pub position: i64,
+    /// `None` for no event.
+    pub recorded_at: Option<DateTime<Utc>>,
 }
 
 /// The changes of an epoch's rows without a new event: parts that were parked, retried or skipped.
@@ -67,17 +79,34 @@ pub struct Revision {
 }
 
 impl Version {
-    pub fn new(revision: Revision, position: i64, boundary: Option<DateTime<Utc>>) -> Self {
-        Self { position: position.max(revision.position), revision: revision.count, boundary }
+    /// The version of a result that last changed with this event, which is not before the last revision, and at this
+    /// boundary.
+    pub(crate) fn new(event: RecordedEvent, revision: i32, boundary: Option<DateTime<Utc>>) -> Self {
+        Self { event, revision, boundary }
+    }
+
+    /// The version of a result that follows from the clock alone.
+    pub(crate) fn of_clock(boundary: Option<DateTime<Utc>>) -> Self {
+        Self { event: RecordedEvent::default(), revision: 0, boundary }
     }
 
     /// The version of two results that are shown as one.
     pub(crate) fn max(self, other: Self) -> Self {
         Self {
-            position: self.position.max(other.position),
+            event: self.event.max(other.event),
             revision: self.revision.max(other.revision),
             boundary: self.boundary.max(other.boundary),
         }
+    }
+
+    /// When the last event that changed the result was recorded.
+    pub fn last_changed_at(self) -> Option<DateTime<Utc>> {
+        self.event.recorded_at
+    }
+
+    /// When the result last changed, by an event or by the clock.
+    pub fn last_modified(self) -> Option<DateTime<Utc>> {
+        self.event.recorded_at.max(self.boundary)
     }
 
     /// The last clock boundary. Values that move with the clock are computed as of it.
@@ -88,27 +117,36 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.position, self.boundary.map_or(0, |boundary| boundary.timestamp()))?;
+        write!(f, "{}", self.event.position)?;
+        if let Some(recorded_at) = self.event.recorded_at {
+            write!(f, "@{}", recorded_at.timestamp_micros())?;
+        }
+        write!(f, ".{}", self.boundary.map_or(0, |boundary| boundary.timestamp()))?;
         if self.revision > 0 { write!(f, ".{}", self.revision) } else { Ok(()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Revision, Version};
+    use super::{RecordedEvent, Version};
 
     #[test]
-    fn displays_position_and_boundary() {
+    fn displays_event_and_boundary() {
         let boundary = "2026-11-22T00:00:00Z".parse().unwrap();
-        let never = Revision::default();
-        assert_eq!(Version::new(never, 1204, Some(boundary)).to_string(), "1204.1795305600");
-        assert_eq!(Version::new(never, 0, None).to_string(), "0.0");
+        let recorded_at = "2026-11-21T09:30:00.000123Z".parse().unwrap();
+        let event = RecordedEvent { position: 1204, recorded_at: Some(recorded_at) };
+        assert_eq!(Version::new(event, 0, Some(boundary)).to_string(), "1204@1795253400000123.1795305600");
+        assert_eq!(Version::new(event, 2, None).to_string(), "1204@1795253400000123.0.2");
+        assert_eq!(Version::of_clock(None).to_string(), "0.0");
+        assert_eq!(Version::new(event, 0, Some(boundary)).last_modified(), Some(boundary));
+        assert_eq!(Version::new(event, 0, Some(boundary)).last_changed_at(), Some(recorded_at));
     }
 
     #[test]
-    fn revision_never_lowers_the_position() {
-        let revision = Revision { count: 2, position: 1300 };
-        assert_eq!(Version::new(revision, 1204, None).to_string(), "1300.0.2");
-        assert_eq!(Version::new(revision, 1400, None).to_string(), "1400.0.2");
+    fn later_of_two_has_the_instant_of_the_later_event() {
+        let event = |position, recorded_at: &str| RecordedEvent { position, recorded_at: recorded_at.parse().ok() };
+        let (one, other) = (event(7, "2026-11-21T09:00:00Z"), event(9, "2026-11-21T08:00:00Z"));
+        let version = |event| Version::new(event, 0, None);
+        assert_eq!(version(one).max(version(other)), version(other));
     }
 }

@@ -75,16 +75,13 @@ impl From<FiscalCalendar> for CalendarBody {
 
 /// The version is the position of the last event of the workspace itself: the first of the log, or the last calendar.
 /// `None` while the first event is not applied.
-pub(crate) fn probe(snapshot: &Snapshot) -> Option<Probe<()>> {
-    snapshot.defaults.currency?;
-    let position = snapshot.calendar_position.max(1);
-    Some(Probe {
-        epoch: snapshot.epoch,
-        version: Version::new(snapshot.revision, position, None),
-        validity: Validity::Until(None),
-        numbers: None,
-        prepared: (),
-    })
+pub(crate) async fn probe(snapshot: &mut Snapshot) -> Result<Option<Probe<()>>, ReadError> {
+    if snapshot.defaults.currency.is_none() {
+        return Ok(None);
+    }
+    let version = snapshot.version(snapshot.calendar_position.max(1), None).await?;
+    let (epoch, validity) = (snapshot.epoch, Validity::Until(None));
+    Ok(Some(Probe { epoch, version, validity, numbers: None, prepared: () }))
 }
 
 pub(crate) fn load(

@@ -35,7 +35,7 @@ impl ReadContext {
         let model = &self.state.model;
         let request = ReadRequest { access: self.access(), query, consistency, client_has: &|id| self.holds(id) };
         let answer = model.read(request).await?;
-        let tag = ETag::of(answer.id());
+        let (tag, last_modified) = (ETag::of(answer.id()), answer.id().last_modified());
         let caching = self.caching(consistency);
         let body = if self.has_etag(&tag) {
             None
@@ -45,9 +45,9 @@ impl ReadContext {
         let (mut response, next_cursor) = match body {
             Some(body) => {
                 let next_cursor = answer.result().and_then(|result| result.next_cursor.clone());
-                (response::ok(&tag, &answer.status, caching, body), next_cursor)
+                (response::ok(&tag, last_modified, &answer.status, caching, body), next_cursor)
             }
-            None => (response::not_modified(&tag, &answer.status, caching), None),
+            None => (response::not_modified(&tag, last_modified, &answer.status, caching), None),
         };
         write_trace(&answer.trace, response.headers_mut());
         let address = |cursor| {

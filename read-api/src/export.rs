@@ -110,10 +110,10 @@ impl CsvStream {
         let holds = |_: &_| false;
         let request = ReadRequest { access: caller.access(), query, consistency: *consistency, client_has: &holds };
         let mut pages = caller.state.model.read_pages(request).await?;
-        let tag = ETag::of(&pages.id).in_form("csv");
+        let (tag, last_modified) = (ETag::of(&pages.id).in_form("csv"), pages.id.last_modified());
         let caching = caller.file_caching();
         if caller.has_etag(&tag) {
-            self.begin(response::not_modified(&tag, &pages.status, caching));
+            self.begin(response::not_modified(&tag, last_modified, &pages.status, caching));
             return Ok(());
         }
         if !is_limited {
@@ -121,7 +121,7 @@ impl CsvStream {
             pages.set_page_size(if matches!(query, Query::Report(_)) { MAX_SUMS } else { PAGE_SIZE });
         }
         let mut encoder = CsvEncoder::new(&pages.query.query)?;
-        let mut first = Some(head(response::ok(&tag, &pages.status, caching, Bytes::new()), file));
+        let mut first = Some(head(response::ok(&tag, last_modified, &pages.status, caching, Bytes::new()), file));
         while let Some(page) = pages.next_page().await? {
             encoder.add(&pages.query.query, &page)?;
             if let Some(head) = first.take() {

@@ -50,10 +50,12 @@ pub(crate) struct Meta<'a> {
     model: &'static str,
     /// The epoch of the read model. Versions of different epochs cannot be compared.
     epoch: i32,
-    /// The result's version: the position of the last event that changed it, and the last instant at which the clock
-    /// did. A count follows once a part of the log was parked.
-    #[schema(example = "1204.1795302000")]
+    /// The result's version: the position of the last event that changed it, when that was recorded, in microseconds,
+    /// and the last instant at which the clock changed it. A count follows once a part of the log was parked.
+    #[schema(example = "1204@1795301876000000.1795302000")]
     version: String,
+    /// When the last event that changed the result was recorded. Null where none did.
+    last_changed_at: Option<DateTime<Utc>>,
     /// The time zone of days and hours.
     #[schema(value_type = String, example = "Europe/Berlin")]
     time_zone: &'static str,
@@ -222,6 +224,7 @@ fn meta<D>(result: &TypedResult<D>, query: Box<RawValue>) -> Meta<'_> {
         model: meta.model,
         epoch: meta.epoch,
         version: meta.version.to_string(),
+        last_changed_at: meta.version.last_changed_at(),
         time_zone: meta.time_zone.name(),
         currency: meta.currency,
         query,

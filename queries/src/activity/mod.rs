@@ -129,7 +129,7 @@ pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Pr
         return Ok(None);
     }
     let last = rows::last_position(snapshot, id).await?;
-    let version = Version::new(snapshot.revision, last, None);
+    let version = snapshot.version(last, None).await?;
     let (epoch, validity) = (snapshot.epoch, Validity::Until(None));
     Ok(Some(Probe { epoch, version, validity, numbers: None, prepared: () }))
 }

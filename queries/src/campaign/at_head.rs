@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -11,8 +12,9 @@ use uuid::Uuid;
 use super::CampaignRow;
 use crate::CAMPAIGN_MODEL;
 use crate::database::connection::Connection;
-use crate::database::model_head::HeadContext;
+use crate::database::model_head::{HeadContext, ModelHead};
 use crate::error::ReadError;
+use crate::version::RecordedEvent;
 
 /// A campaign at a model head, as a key of the loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +23,7 @@ pub(crate) struct CampaignAtHeadKey {
     workspace: i32,
     epoch: i32,
     applied: i64,
+    applied_at: Option<DateTime<Utc>>,
     revisions: i32,
 }
 
@@ -28,14 +31,14 @@ pub(crate) struct CampaignAtHeadKey {
 #[derive(Debug, Clone)]
 pub(crate) struct LoadedCampaign {
     pub row: CampaignRow,
-    /// The position of the last event that touched the campaign or its sources.
-    pub last_touched: i64,
+    /// The last event that touched the campaign or its sources.
+    pub last_touched: RecordedEvent,
 }
 
 impl CampaignAtHeadKey {
     pub(crate) fn new(at: HeadContext<'_>, campaign_id: Uuid) -> Self {
-        let (epoch, applied, revisions) = (at.head.epoch, at.head.applied, at.head.revision.count);
-        Self { campaign_id, workspace: at.workspace, epoch, applied, revisions }
+        let ModelHead { epoch, applied, applied_at, revision, .. } = *at.head;
+        Self { campaign_id, workspace: at.workspace, epoch, applied, applied_at, revisions: revision.count }
     }
 }
 
@@ -63,7 +66,8 @@ async fn read(
                   c.budget_per AS "budget_per?",
                   c.external_ids AS "external_ids: Json<Box<RawValue>>",
                   c.attributes AS "attributes: Json<Box<RawValue>>",
-                  c.created_at, c.changed_at, greatest(c.position, f.position) AS "last_touched!"
+                  c.created_at, c.changed_at, t.position AS "last_touched!",
+                  log.recorded_at_of(n.workspace, t.position) AS touched_at
            FROM unnest((SELECT $2::uuid[]), $3::integer[], $4::integer[], $5::bigint[], $6::integer[])
                 WITH ORDINALITY n (campaign_id, workspace, epoch, applied, revisions, number)
            CROSS JOIN LATERAL (SELECT FROM read.live_epochs l
@@ -76,7 +80,8 @@ async fn read(
                                LIMIT 1) c
            CROSS JOIN LATERAL (SELECT max(f.position) AS position FROM read.campaign_sources f
                                WHERE f.epoch = n.epoch AND f.workspace = n.workspace
-                                 AND f.campaign_id = n.campaign_id) f"#,
+                                 AND f.campaign_id = n.campaign_id) f
+           CROSS JOIN LATERAL (SELECT greatest(c.position, f.position) AS position) t"#,
         CAMPAIGN_MODEL,
         &ids,
         &workspaces,
@@ -106,7 +111,8 @@ async fn read(
             created_at: row.created_at,
             changed_at: row.changed_at,
         };
-        Some((at, LoadedCampaign { row: campaign, last_touched: row.last_touched }))
+        let last_touched = RecordedEvent { position: row.last_touched, recorded_at: row.touched_at };
+        Some((at, LoadedCampaign { row: campaign, last_touched }))
     });
     Ok(found.collect())
 }

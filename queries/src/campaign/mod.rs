@@ -157,7 +157,7 @@ impl Campaign {
 pub(crate) async fn probe(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<Probe<CampaignRow>>, ReadError> {
     let Some(row) = find(snapshot, id).await? else { return Ok(None) };
     let last_change = Scope::Campaigns(vec![id]).last_change(snapshot, &[]).await?;
-    let version = Version::new(snapshot.revision, last_change.position, last_change.last_start);
+    let version = snapshot.version(last_change.position, last_change.last_start).await?;
     let (epoch, validity) = (snapshot.epoch, Validity::Until(last_change.next_start));
     Ok(Some(Probe { epoch, version, validity, numbers: None, prepared: row }))
 }
@@ -184,7 +184,8 @@ pub(crate) async fn load_at_head(
     let LoadedCampaign { row, last_touched } = Arc::unwrap_or_clone(found);
     let starts_at = Some(row.starts_at).filter(|_| row.state == CampaignState::Launched.name());
     let (started, starts) = (starts_at.filter(|start| *start <= at.now), starts_at.filter(|start| *start > at.now));
-    let version = Version::new(at.head.revision, last_touched, started);
+    // Nothing of this workspace was ever parked.
+    let version = Version::new(last_touched, at.head.revision.count, started);
     let (epoch, WorkspaceDefaults { time_zone, currency, .. }) = (at.head.epoch, at.defaults);
     let probe = Probe { epoch, version, validity: Validity::Until(starts), numbers: None, prepared: () };
     let campaign = row.at(at.now)?;

@@ -134,7 +134,7 @@ pub struct NamedSources {
 pub(crate) async fn probe(snapshot: &mut Snapshot, query: &CampaignsQuery) -> Result<Probe<NamedSources>, ReadError> {
     let last_change = Scope::Workspace.last_change(snapshot, &[]).await?;
     let (sources_position, named) = named_sources(snapshot, query).await?;
-    let version = Version::new(snapshot.revision, last_change.position.max(sources_position), last_change.last_start);
+    let version = snapshot.version(last_change.position.max(sources_position), last_change.last_start).await?;
     let (epoch, validity) = (snapshot.epoch, Validity::Until(last_change.next_start));
     Ok(Probe { epoch, version, validity, numbers: None, prepared: named })
 }

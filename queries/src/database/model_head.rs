@@ -29,6 +29,8 @@ pub struct ModelHead {
     pub retained_at: Option<DateTime<Utc>>,
     /// The position of the event that set the workspace's calendar; 0 while none has.
     pub calendar_position: i64,
+    /// When the last applied event was recorded.
+    pub applied_at: Option<DateTime<Utc>>,
     /// When the first event that is not applied was recorded.
     pub oldest_unapplied: Option<DateTime<Utc>>,
 }
@@ -50,6 +52,7 @@ impl ModelHead {
                       coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
                       coalesce(c.calendar_position, 0) AS "calendar_position!",
                       l.retained_at AS "retained_at?",
+                      log.recorded_at_of(a.workspace, c.position) AS applied_at,
                       CASE WHEN h.position > coalesce(c.position, 0)
                            THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied
                FROM unnest((SELECT $2::integer[])) a (workspace)
@@ -76,6 +79,7 @@ impl ModelHead {
                 revision: Revision { count: row.revision, position: row.revised_at },
                 retained_at: row.retained_at,
                 calendar_position: row.calendar_position,
+                applied_at: row.applied_at,
                 oldest_unapplied: row.oldest_unapplied,
             };
             (row.workspace, head)

@@ -1,5 +1,6 @@
 //! The one database snapshot of a read, so that a result, its position and its epoch belong together.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +14,7 @@ use crate::database::model_head::ModelHead;
 use crate::error::ReadError;
 use crate::parked::{self, Parked};
 use crate::status::ReadStatus;
-use crate::version::Revision;
+use crate::version::{RecordedEvent, Revision, Version};
 
 /// A workspace at one instant, in a transaction of its own.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ pub struct Snapshot {
     pub retained_at: Option<DateTime<Utc>>,
     /// The parked parts of the log.
     pub parked: Parked,
+    /// When the last applied event was recorded.
+    pub applied_at: Option<DateTime<Utc>>,
     oldest_unapplied: Option<DateTime<Utc>>,
+    /// The events that versions were made of so far.
+    recorded: BTreeMap<i64, DateTime<Utc>>,
     plans_for_values: bool,
     /// Whether not even the workspace's first event is applied, so that its time zone is not known yet.
     pub is_building: bool,
@@ -73,7 +78,9 @@ impl Snapshot {
             revision: head.revision,
             retained_at: head.retained_at,
             parked,
+            applied_at: head.applied_at,
             oldest_unapplied: head.oldest_unapplied,
+            recorded: head.applied_at.map(|recorded_at| (head.applied, recorded_at)).into_iter().collect(),
             plans_for_values: false,
             is_building: head.is_building(),
             calendar_position: head.calendar_position,
@@ -108,16 +115,47 @@ impl Snapshot {
         self.connection.statement()
     }
 
+    /// The version of a result that last changed at this position, or with the last revision, and at this boundary.
+    pub(crate) async fn version(
+        &mut self,
+        position: i64,
+        boundary: Option<DateTime<Utc>>,
+    ) -> Result<Version, ReadError> {
+        self.version_of(self.revision, position, boundary).await
+    }
+
+    /// The same with another revision.
+    pub(crate) async fn version_of(
+        &mut self,
+        revision: Revision,
+        position: i64,
+        boundary: Option<DateTime<Utc>>,
+    ) -> Result<Version, ReadError> {
+        let position = position.max(revision.position);
+        let recorded_at = self.recorded_at(position).await?;
+        Ok(Version::new(RecordedEvent { position, recorded_at }, revision.count, boundary))
+    }
+
+    /// When the event of a position was recorded. `None` for no event.
+    async fn recorded_at(&mut self, position: i64) -> Result<Option<DateTime<Utc>>, ReadError> {
+        if position == 0 {
+            return Ok(None);
+        }
+        if let Some(known) = self.recorded.get(&position) {
+            return Ok(Some(*known));
+        }
+        let recorded_at = sqlx::query_scalar!("SELECT log.recorded_at_of($1, $2)", self.workspace, position)
+            .fetch_one(self.db())
+            .await?;
+        self.recorded.extend(recorded_at.map(|recorded_at| (position, recorded_at)));
+        Ok(recorded_at)
+    }
+
     /// Reports the position and the lag of an older state of the workspace from here on, which the answer shows.
     pub async fn show_older(&mut self, epoch: i32, position: i64) -> Result<(), ReadError> {
         (self.epoch, self.applied) = (epoch, position);
-        self.oldest_unapplied = if position < self.head {
-            sqlx::query_scalar!("SELECT log.recorded_at_of($1, $2)", self.workspace, position + 1)
-                .fetch_one(self.db())
-                .await?
-        } else {
-            None
-        };
+        self.applied_at = self.recorded_at(position).await?;
+        self.oldest_unapplied = if position < self.head { self.recorded_at(position + 1).await? } else { None };
         Ok(())
     }
 

@@ -153,7 +153,7 @@ pub(crate) async fn probe(
     });
     let complete_through = sources::complete_through(&expected, &measures, query_grain);
     let numbers = freshness.as_ref().map(|freshness| (freshness.state, complete_through));
-    let version = Version::new(revision, board.position.max(parked.last()), board.as_of);
+    let version = consistent.snapshot.version_of(revision, board.position.max(parked.last()), board.as_of).await?;
     let epoch = board.epoch;
     let prepared = LeaderboardInputs { board, measures, freshness };
     Ok(Probe { epoch, version, validity: Validity::AlwaysProbe, numbers, prepared })

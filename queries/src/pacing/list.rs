@@ -28,7 +28,7 @@ use crate::report::filter::Filter;
 use crate::report::value::Value;
 use crate::report::{ReportContext, SnapshotLookups, prepare};
 use crate::result::{ResultMeta, TypedResult};
-use crate::version::{Revision, Version};
+use crate::version::Version;
 use crate::warning::Warning;
 
 /// The campaigns whose pacing is requested, as they were requested.
@@ -130,7 +130,7 @@ pub(crate) async fn probe(snapshot: &mut Snapshot) -> Result<Probe<PacingListInp
     let midnights = |instant: fn(NaiveDate, Zone) -> DateTime<Utc>| {
         zones.values().map(move |zone| instant(local_date(now, *zone), *zone))
     };
-    probe.version = probe.version.max(Version::new(Revision::default(), 0, midnights(day_start).max()));
+    probe.version = probe.version.max(Version::of_clock(midnights(day_start).max()));
     if let Validity::Until(until) = probe.validity {
         probe.validity = Validity::Until(until.into_iter().chain(midnights(day_end)).min());
     }

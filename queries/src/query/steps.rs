@@ -56,7 +56,9 @@ pub(crate) async fn probe(
             let found = leaderboard::probe(consistent, query).await?;
             Some(found.map(|inputs| Prepared::Leaderboard(Box::new(inputs))))
         }
-        CanonicalQuery::Workspace(_) => workspace::probe(snapshot).map(|probe| probe.map(|()| Prepared::Workspace)),
+        CanonicalQuery::Workspace(_) => {
+            workspace::probe(snapshot).await?.map(|probe| probe.map(|()| Prepared::Workspace))
+        },
     })
 }
 

@@ -130,7 +130,7 @@ pub(crate) async fn prepare(
     let rollups = own.rollups().chain(compared.iter().flat_map(ReportRange::rollups));
     let dropped_at = rollups.filter_map(RollupChoice::changed_at).max();
     let position = last_change.position.max(sources_position).max(snapshot.parked.last());
-    let version = Version::new(snapshot.revision, position, boundary.max(dropped_at));
+    let version = snapshot.version(position, boundary.max(dropped_at)).await?;
     let parked =
         snapshot.parked.for_sources(|id| periods_of(&sources, id).next().is_some() || !all_sources.contains_key(&id));
     Ok(ReportContext {

@@ -46,6 +46,8 @@ const OF_ROWS: [(&str, &str); 2] = [
     ("Content-Disposition", "In CSV, the name of the file"),
 ];
 const TAG: (&str, &str) = ("ETag", "Changes whenever the answer changes");
+const LAST_MODIFIED: (&str, &str) =
+    ("Last-Modified", "When the answer last changed, in whole seconds. Conditional requests use the `ETag`");
 const CACHE_STATUS: (&str, &str) = ("Cache-Status", "Whether the result came from the cache (RFC 9211)");
 
 /// Adds the headers to the operations.
@@ -71,7 +73,8 @@ fn of_operation(method: &str, operation: &mut Operation) {
         .chain([CACHE_STATUS].into_iter().filter(|_| reads))
         .chain([PREFERENCE].into_iter().filter(|_| reads && waits))
         .chain([CONTENT_LOCATION].into_iter().filter(|_| method == "post"))
-        .chain([TAG].into_iter().filter(|_| reads || is_conditional));
+        .chain([TAG].into_iter().filter(|_| reads || is_conditional))
+        .chain([LAST_MODIFIED].into_iter().filter(|_| reads));
     let Some(RefOr::T(success)) = operation.responses.responses.get_mut("200") else { return };
     let of_rows = OF_ROWS.into_iter().filter(|_| success.content.contains_key(CSV));
     for (name, description) in common.chain(of_rows) {

@@ -11,7 +11,8 @@ mod trace; // cache status and timing
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, LINK, VARY};
+use chrono::{DateTime, Utc};
+use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use queries::ReadStatus;
 use serde::Serialize;
@@ -36,17 +37,28 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 }
 
 /// Answers 304: the caller has this version of the result, so only the headers are sent.
-pub(crate) fn not_modified(tag: &ETag, status: &ReadStatus, caching: CachePolicy) -> Response {
+pub(crate) fn not_modified(
+    tag: &ETag,
+    last_modified: Option<DateTime<Utc>>,
+    status: &ReadStatus,
+    caching: CachePolicy,
+) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
-    write_headers(response.headers_mut(), tag, status, caching);
+    write_headers(response.headers_mut(), tag, last_modified, status, caching);
     response
 }
 
 /// Answers with the result.
-pub(crate) fn ok(tag: &ETag, status: &ReadStatus, caching: CachePolicy, body: Bytes) -> Response {
+pub(crate) fn ok(
+    tag: &ETag,
+    last_modified: Option<DateTime<Utc>>,
+    status: &ReadStatus,
+    caching: CachePolicy,
+    body: Bytes,
+) -> Response {
     let mut response = Response::new(Body::from(body));
-    write_headers(response.headers_mut(), tag, status, caching);
+    write_headers(response.headers_mut(), tag, last_modified, status, caching);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
@@ -89,9 +101,19 @@ pub(crate) fn content_location(response: &mut Response, target: &str) {
     }
 }
 
-fn write_headers(headers: &mut HeaderMap, tag: &ETag, status: &ReadStatus, caching: CachePolicy) {
+fn write_headers(
+    headers: &mut HeaderMap,
+    tag: &ETag,
+    last_modified: Option<DateTime<Utc>>,
+    status: &ReadStatus,
+    caching: CachePolicy,
+) {
     headers.reserve(HEADERS);
     headers.insert(ETAG, tag.header());
+    if let Some(instant) = last_modified {
+        // As IMF-fixdate, RFC 9110 section 5.6.7. It has whole seconds, so only the ETag is a condition of a request.
+        insert(headers, LAST_MODIFIED, &instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    }
     headers.insert(CACHE_CONTROL, caching.header());
     write_status(status, headers);
 }

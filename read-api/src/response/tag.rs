@@ -30,7 +30,7 @@ impl ETag {
         Self::new(format!("{}:{form}", self.opaque))
     }
 
-    /// An ETag. The text consists of names, digits and colons, which are valid in a header.
+    /// An ETag. The text consists of names, digits, colons and `@`, which are valid in a header.
     pub(super) fn new(opaque: String) -> Self {
         let header = HeaderValue::try_from(format!("W/\"{opaque}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
         Self { opaque, header }

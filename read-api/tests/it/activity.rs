@@ -114,13 +114,14 @@ async fn activity_lists_changes_with_actor_and_values(options: PgPoolOptions, co
       "meta": {
         "currency": "EUR",
         "epoch": 1,
+        "last_changed_at": "2026-11-22T12:00:00Z",
         "model": "activity",
         "query": {
           "campaign_id": "00000000-0000-0000-0000-00000000ca01",
           "limit": 3
         },
         "time_zone": "Europe/Berlin",
-        "version": "7.0",
+        "version": "7@1795348800000000.0",
         "warnings": []
       },
       "page": {

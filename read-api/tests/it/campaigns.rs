@@ -43,12 +43,13 @@ async fn campaign_shows_its_current_state(options: PgPoolOptions, connect: PgCon
       "meta": {
         "currency": "EUR",
         "epoch": 1,
+        "last_changed_at": "2026-11-22T12:00:00Z",
         "model": "campaigns",
         "query": {
           "campaign_id": "00000000-0000-0000-0000-00000000ca01"
         },
         "time_zone": "Europe/Berlin",
-        "version": "2.0",
+        "version": "2@1795348800000000.0",
         "warnings": []
       }
     }
@@ -152,6 +153,7 @@ async fn list_shows_only_requested_fields(options: PgPoolOptions, connect: PgCon
       "meta": {
         "currency": "EUR",
         "epoch": 1,
+        "last_changed_at": "2026-11-22T12:00:00Z",
         "model": "campaigns",
         "query": {
           "fields": [
@@ -163,7 +165,7 @@ async fn list_shows_only_requested_fields(options: PgPoolOptions, connect: PgCon
           "sort": "name"
         },
         "time_zone": "Europe/Berlin",
-        "version": "2.0",
+        "version": "2@1795348800000000.0",
         "warnings": []
       },
       "page": {

@@ -59,6 +59,7 @@ async fn correction_lists_its_changes_by_bucket(options: PgPoolOptions, connect:
       "meta": {
         "currency": "EUR",
         "epoch": 1,
+        "last_changed_at": "2026-11-22T12:00:00Z",
         "model": "corrections",
         "query": {
           "campaign_id": "00000000-0000-0000-0000-00000000ca01",
@@ -68,7 +69,7 @@ async fn correction_lists_its_changes_by_bucket(options: PgPoolOptions, connect:
           "time_zone": "Europe/Berlin"
         },
         "time_zone": "Europe/Berlin",
-        "version": "5.0",
+        "version": "5@1795348800000000.0",
         "warnings": []
       },
       "page": {

@@ -224,6 +224,7 @@ async fn leaderboard_states_its_refresh_time(options: PgPoolOptions, connect: Pg
           ],
           "state": "live"
         },
+        "last_changed_at": "2026-11-22T12:00:00Z",
         "model": "leaderboard",
         "position": 8,
         "query": {
@@ -234,7 +235,7 @@ async fn leaderboard_states_its_refresh_time(options: PgPoolOptions, connect: Pg
           "window": "7d"
         },
         "time_zone": "Europe/Berlin",
-        "version": "8.1795348800",
+        "version": "8@1795348800000000.1795348800",
         "warnings": []
       },
       "page": {

@@ -131,6 +131,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
           ],
           "state": "provisional"
         },
+        "last_changed_at": "2026-11-22T12:00:00Z",
         "model": "campaign_metrics",
         "query": {
           "data_state": "all",
@@ -156,7 +157,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
           "time_zone": "UTC"
         },
         "time_zone": "UTC",
-        "version": "10.1795305600",
+        "version": "10@1795348800000000.1795305600",
         "warnings": []
       },
       "page": {
@@ -174,7 +175,7 @@ async fn answer_states_freshness_completeness_and_finality(options: PgPoolOption
             reply.header("data-freshness"),
         ),
         @r#"
-        W/"campaign_metrics:1:10.1795305600:7ad4c95d84116256"
+        W/"campaign_metrics:1:10@1795348800000000.1795305600:7ad4c95d84116256"
         private, max-age=0, stale-while-revalidate=5
         Accept, Accept-Encoding, Authorization, Consistency-Token
         epoch=1, applied=10, head=10

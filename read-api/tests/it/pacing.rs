@@ -156,12 +156,13 @@ async fn whole_days_are_compared_with_the_budget(options: PgPoolOptions, connect
           ],
           "state": "live"
         },
+        "last_changed_at": "2026-11-22T12:00:00Z",
         "model": "pacing",
         "query": {
           "campaign_id": "00000000-0000-0000-0000-00000000ca01"
         },
         "time_zone": "Europe/Berlin",
-        "version": "11.1795305600",
+        "version": "11@1795348800000000.1795305600",
         "warnings": [
           {
             "code": "grain_mismatch",

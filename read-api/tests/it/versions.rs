@@ -322,3 +322,46 @@ async fn campaigns_move_with_their_own_events(options: PgPoolOptions, connect: P
     assert_unchanged(&again(&world, &one, &before[0]).await, &before[0]);
     assert_eq!(again(&world, &all, &before[1]).await.ok().column("status"), [json!("archived"), json!("draft")]);
 }
+
+/// A copied directory put back, a recovery to a point in time and a promoted standby have in common that other events come
+/// to stand at positions that callers know.
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn tag_of_a_lost_history_gets_no_304(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    let paths = [
+        metrics(),
+        "/v1/campaigns".to_owned(),
+        format!("/v1/campaigns/{}", campaign(1)),
+        format!("/v1/campaigns/{}/activity", campaign(1)),
+        "/v1/workspace".to_owned(),
+    ];
+    let mut before = Vec::new();
+    for path in &paths {
+        let reply = world.get(path).await.ok();
+        assert_eq!(reply.body["meta"]["last_changed_at"], json!("2026-11-22T12:00:00Z"), "{path}");
+        assert_unchanged(&again(&world, path, &reply).await, &reply);
+        before.push(reply);
+    }
+    // Recorded a microsecond later than the lost ones, at the same positions.
+    let rewritten = "UPDATE log.events SET recorded_at = recorded_at + interval '1 microsecond'";
+    sqlx::query(rewritten).execute(&world.admin).await.unwrap();
+    for (path, before) in paths.iter().zip(before) {
+        let after = again(&world, path, &before).await.ok();
+        assert_ne!(after.etag(), before.etag(), "{path}");
+        assert_eq!(after.body["meta"]["last_changed_at"], json!("2026-11-22T12:00:00.000001Z"), "{path}");
+    }
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn says_when_it_was_last_modified(options: PgPoolOptions, connect: PgConnectOptions) {
+    let world = world(options, connect).await;
+    // By an event.
+    let campaigns = world.get("/v1/campaigns").await.ok();
+    assert_eq!(campaigns.header("last-modified"), "Sun, 22 Nov 2026 12:00:00 GMT");
+    // By the clock: the day of today began earlier, and the next one moves it.
+    world.set_clock("2026-11-23T07:00:00Z");
+    let numbers = world.get(&metrics()).await.ok();
+    assert_eq!(numbers.header("last-modified"), "Mon, 23 Nov 2026 00:00:00 GMT");
+    assert_eq!(numbers.body["meta"]["last_changed_at"], json!("2026-11-22T12:00:00Z"));
+    assert_eq!(again(&world, &metrics(), &numbers).await.header("last-modified"), "Mon, 23 Nov 2026 00:00:00 GMT");
+}

@@ -57,6 +57,8 @@ pub(crate) struct SnapshotStamp {
     pub(crate) epoch: i32,
     /// The position up to which the log was applied.
     pub(crate) applied: i64,
+    /// When the event of that position was recorded: after a restore another one may stand there.
+    pub(crate) applied_at: Option<DateTime<Utc>>,
     pub(crate) retained_at: Option<DateTime<Utc>>,
     /// The snapshot was not taken before this instant.
     pub(crate) after: Instant,
@@ -67,14 +69,14 @@ pub(crate) struct SnapshotStamp {
 impl SnapshotStamp {
     /// The state of a snapshot.
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        let Snapshot { epoch, applied, retained_at, taken_after, now, .. } = *snapshot;
-        Self { epoch, applied, retained_at, after: taken_after, now }
+        let Snapshot { epoch, applied, applied_at, retained_at, taken_after, now, .. } = *snapshot;
+        Self { epoch, applied, applied_at, retained_at, after: taken_after, now }
     }
 
     /// The state at a model head.
     pub(crate) fn at_head(head: &ModelHead, after: Instant, now: DateTime<Utc>) -> Self {
-        let ModelHead { epoch, applied, retained_at, .. } = *head;
-        Self { epoch, applied, retained_at, after, now }
+        let ModelHead { epoch, applied, applied_at, retained_at, .. } = *head;
+        Self { epoch, applied, applied_at, retained_at, after, now }
     }
 }
 
@@ -85,8 +87,9 @@ impl CachedResult {
             Validity::AlwaysProbe => false,
             Validity::Until(end) => self.stamp.now <= now && end.is_none_or(|end| now < end),
         };
-        let SnapshotStamp { epoch, applied, retained_at, .. } = self.stamp;
-        in_time && (epoch, applied, retained_at) == (head.epoch, head.applied, head.retained_at)
+        let SnapshotStamp { epoch, applied, applied_at, retained_at, .. } = self.stamp;
+        let (at, of) = ((epoch, applied, applied_at), (head.epoch, head.applied, head.applied_at));
+        in_time && at == of && retained_at == head.retained_at
     }
 
     fn weight(&self) -> usize {

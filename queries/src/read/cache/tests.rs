@@ -14,7 +14,7 @@ use crate::probe::Validity;
 use crate::query::{CanonicalQuery, Data, QueryResult, ResolvedQuery};
 use crate::read::encoded::EncodedResult;
 use crate::result::ResultMeta;
-use crate::version::{Revision, Version};
+use crate::version::{RecordedEvent, Revision, Version};
 
 const MODEL: &str = "campaigns";
 
@@ -39,12 +39,13 @@ fn head() -> ModelHead {
         revision: Revision::default(),
         retained_at: None,
         calendar_position: 0,
+        applied_at: Some(noon()),
         oldest_unapplied: None,
     }
 }
 
 fn version() -> Version {
-    Version::new(Revision::default(), 1204, None)
+    Version::new(RecordedEvent { position: 1204, recorded_at: Some(noon()) }, 0, None)
 }
 
 /// A result without rows.
@@ -134,6 +135,8 @@ fn result_is_valid_at_its_own_head_until_its_end() {
     assert!(!one.is_valid_at(&head(), noon() - second), "the clock was set back");
     assert!(!one.is_valid_at(&ModelHead { applied: 1205, ..head() }, noon()));
     assert!(!one.is_valid_at(&ModelHead { applied: 1203, ..head() }, noon()), "restored from a backup");
+    let rewritten = ModelHead { applied_at: Some(noon() + second), ..head() };
+    assert!(!one.is_valid_at(&rewritten, noon()), "another event at this position");
     assert!(!one.is_valid_at(&ModelHead { epoch: 8, ..head() }, noon()));
     assert!(!one.is_valid_at(&ModelHead { retained_at: Some(noon()), ..head() }, noon()));
     assert!(!CachedResult { validity: Validity::AlwaysProbe, ..kept(1) }.is_valid_at(&head(), noon()));

@@ -2,9 +2,9 @@
 //! changed. A 304 rests on it: the ETag is model, epoch, version and the hash of the query
 //! ([`ResultId`](crate::ResultId)).
 //!
-//! A version is `<position>@<recorded at>.<boundary>.<revision>`. `recorded at` is the instant at which the event of that
-//! position was recorded, in microseconds. After a restore, other events may come to stand at the same positions: the
-//! instant tells them apart. `position` is the maximum of these:
+//! A version is `<position>@<recorded at>.<boundary>.<revision>`. `recorded at` is when the event of that position was
+//! recorded, in microseconds. After a restore, other events may come to stand at the same positions: the instant tells
+//! them apart. `position` is the maximum of these:
 //!
 //! | input | what it covers | queries that use it |
 //! | --- | --- | --- |

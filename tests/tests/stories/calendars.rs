@@ -80,7 +80,12 @@ async fn reports_follow_the_calendar_of_the_workspace(pool: PgPool) {
     system.replay().await;
     let replayed = acme.get("/v1/workspace").await.expect(200);
     assert_eq!(replayed.body["data"]["calendar"], retail());
+    // The position of the calendar is rebuilt, too.
+    assert_eq!(replayed.body["meta"]["version"], now_shown.body["meta"]["version"]);
     assert_eq!(buckets(&acme.get(&numbers("quarter")).await.expect(200)), ["2026-10-01+", "2026-11-01+"]);
+    let back = acme.put("/v1/workspace/calendar", &iso).await.expect(200);
+    assert_eq!(get_after(&acme, &back, "/v1/workspace").await.body["data"]["calendar"], iso);
+    assert_eq!(buckets(&acme.get(&numbers("quarter")).await.expect(200)), ["2026-10-01"]);
     system.stop().await;
 }
 

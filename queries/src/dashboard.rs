@@ -131,8 +131,7 @@ pub(crate) async fn probe(
     }
     let each = || contexts.values().flatten().filter_map(|context| context.as_ref().ok());
     let now = snapshot.now;
-    let (nothing, everything) =
-        (Version::of_clock(None), snapshot.version(snapshot.applied, Some(now)).await?);
+    let (nothing, everything) = (Version::of_clock(None), snapshot.version(snapshot.applied, Some(now)).await?);
     // An invalid query is refused in every state. A query that is refused at present may have a result after any
     // change, and no mark shows that change.
     let least = if is_refused_now { everything } else { nothing };

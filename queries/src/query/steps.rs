@@ -58,7 +58,7 @@ pub(crate) async fn probe(
         }
         CanonicalQuery::Workspace(_) => {
             workspace::probe(snapshot).await?.map(|probe| probe.map(|()| Prepared::Workspace))
-        },
+        }
     })
 }
 

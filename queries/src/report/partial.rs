@@ -125,11 +125,5 @@ fn of_ratio(ratio: &DerivedMeasure, is_left_out: bool, sides: &[Uncovered<'_>; 2
              {amounts}."
         )
     };
-    Warning {
-        code: "ratio_partial",
-        detail,
-        sources: names(sides.iter()),
-        measures: vec![ratio.name],
-        spend: None,
-    }
+    Warning { code: "ratio_partial", detail, sources: names(sides.iter()), measures: vec![ratio.name], spend: None }
 }

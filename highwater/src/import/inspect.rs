@@ -33,7 +33,8 @@ pub fn inspect(bytes: Vec<u8>, options: &Options, now: DateTime<Utc>) -> anyhow:
     let table = Table::read(bytes.clone(), &options.reading)?;
     let guess = guess(&table.candidates()?, now)?;
     let mut options = options.clone();
-    options.mapping = guess.shipped.read()?;
+    let said = options.mapping;
+    options.mapping = said.clone().or(guess.shipped.read()?);
     options.day = guess.day;
     if options.mapping.source.is_none() {
         options.mapping.source = Some(source_name(&options));
@@ -74,7 +75,7 @@ pub fn inspect(bytes: Vec<u8>, options: &Options, now: DateTime<Utc>) -> anyhow:
     for bad in refused.iter().take(SHOWN) {
         let _ = writeln!(out, "  {bad}");
     }
-    let _ = writeln!(out, "\n{}", command(&options, &opened.layout, &guess, needs_adding));
+    let _ = writeln!(out, "\n{}", command(&options, &said, &opened.layout, &guess, needs_adding));
     Ok(out)
 }
 
@@ -175,7 +176,7 @@ fn columns(layout: &Layout) -> String {
 }
 
 /// The command that imports the file as it was taken.
-fn command(options: &Options, layout: &Layout, guess: &Guess, adds_rows: bool) -> String {
+fn command(options: &Options, said: &Mapping, layout: &Layout, guess: &Guess, adds_rows: bool) -> String {
     let mut words = vec!["highwater import statements".to_owned(), quoted(&options.file.to_string_lossy())];
     let mut say = |option: &str, value: &str| words.push(format!("{option} {}", quoted(value)));
     let named = |index: usize| layout.header[index].as_str();
@@ -214,12 +215,15 @@ fn command(options: &Options, layout: &Layout, guess: &Guess, adds_rows: bool) -
     }
     let reading = &options.reading;
     let delimiter = reading.delimiter.map(|delimiter| char::from(delimiter).to_string().replace('\t', "tab"));
+    let decimal_mark = said.decimal_mark.map(|mark| mark.to_string());
     let skip_lines = reading.skip_lines.map(|lines| lines.to_string());
     for (option, value) in [
         ("--encoding", reading.encoding.as_deref()),
         ("--delimiter", delimiter.as_deref()),
         ("--sheet", reading.sheet.as_deref()),
         ("--skip-lines", skip_lines.as_deref()),
+        ("--date-format", said.date_format.as_deref()),
+        ("--decimal-mark", decimal_mark.as_deref()),
     ] {
         if let Some(value) = value {
             say(option, value);

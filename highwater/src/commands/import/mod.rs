@@ -16,6 +16,8 @@ use secrecy::SecretString;
 use self::arguments::{FileArguments, ReadingArguments, SourceChannel};
 use crate::client::ApiClient;
 use crate::import::inspect;
+use crate::import::mapping::Mapping;
+use crate::import::numbers::DecimalMark;
 use crate::import::plan::NewStatus;
 use crate::import::replacing::ReplacedDays;
 use crate::import::run::{self, Options};
@@ -45,6 +47,12 @@ pub enum ImportCommand {
 pub struct Inspect {
     /// The file: CSV, or a spreadsheet (XLSX, XLS, ODS).
     file: PathBuf,
+    /// How the day is written, where the lines leave it open.
+    #[arg(long, value_name = "FORMAT")]
+    date_format: Option<String>,
+    /// The mark before decimals, where the lines leave it open: `point` or `comma`.
+    #[arg(long, value_name = "MARK")]
+    decimal_mark: Option<DecimalMark>,
     #[command(flatten)]
     reading: ReadingArguments,
 }
@@ -116,7 +124,9 @@ pub async fn run(command: ImportCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn inspect_file(arguments: Inspect) -> anyhow::Result<ExitCode> {
-    let options = Options { file: arguments.file, reading: arguments.reading.reading(), ..Options::default() };
+    let Inspect { date_format, decimal_mark, .. } = arguments;
+    let mapping = Mapping { date_format, decimal_mark, ..Mapping::default() };
+    let options = Options { file: arguments.file, reading: arguments.reading.reading(), mapping, ..Options::default() };
     let name = options.file.display();
     let bytes = std::fs::read(&options.file).with_context(|| format!("cannot open {name}"))?;
     let told = inspect::inspect(bytes, &options, SystemClock.now()).with_context(|| name.to_string())?;

@@ -79,3 +79,13 @@ fn says_what_the_lines_leave_open() {
     let error = inspect(b"a,b\n1,2\n".to_vec(), &Options::default(), now()).unwrap_err();
     says(&error.to_string(), &["no shipped mapping fits", "`a`, `b`"]);
 }
+
+#[test]
+fn takes_what_the_lines_leave_open() {
+    let mut options = Options { file: "x.csv".into(), ..Options::default() };
+    options.mapping.decimal_mark = "comma".parse().ok();
+    options.mapping.date_format = Some("%d/%m/%Y".to_owned());
+    let file = "Date;Campaign;Clicks;Cost\n01/02/2026;One;1.000;7\n";
+    let told = inspect(file.into(), &options, now()).unwrap();
+    says(&told, &["clicks  1000", "2026-02-01 to 2026-02-01", "--date-format '%d/%m/%Y' --decimal-mark comma\n"]);
+}

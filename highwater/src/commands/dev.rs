@@ -34,6 +34,8 @@ const DEVELOPMENT_KEY: &str = "hw_dev";
 const KEY_NAME: &str = "highwater dev";
 /// The attempts at the demo's requests, enough for a restart of its database.
 const ATTEMPTS: u32 = 8;
+/// How long the start waits for the first rows.
+const FIRST_ROWS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The filter of log lines. A line for each request of the demo's integrations would hide all others.
 const FILTER: &str = "info,highwater::request=warn,sqlx::postgres::notice=warn";
@@ -126,7 +128,26 @@ async fn start(
     let workspace = prepare_workspace(&system.database, &options.api_key, &clock).await?;
     let running = system::start_with_listeners(doors, system.clone(), clock.clone()).await?;
     running.lifecycle().spawn(Stage::Base, "PostgreSQL", postgres.run(running.released()));
+    wait_for_rows(&system.database, workspace.id).await?;
     Ok(Started { running, workspace, clock })
+}
+
+/// Waits until the workspace's first event is applied, so that the first read has an answer. After a kill, that takes
+/// until the leases of the killed projector end.
+async fn wait_for_rows(database: &DatabaseConfig, workspace: i32) -> anyhow::Result<()> {
+    let pool = connect(&DatabaseConfig { max_connections: 2, ..database.clone() }, DatabaseRole::Read).await?;
+    let stop = CancellationToken::new();
+    let (progress, listening) = queries::Progress::start(pool, stop.clone());
+    let mut applied = progress.watch(workspace);
+    tokio::select! {
+        () = applied.reaches(1) => {}
+        _ = listening => {}
+        () = tokio::time::sleep(FIRST_ROWS_WITHIN) => {
+            tracing::warn!("nothing of the workspace is applied yet: reads answer 503 until it is");
+        }
+    }
+    stop.cancel();
+    Ok(())
 }
 
 /// Prepares the demo workspace with the requested key and no other key of `dev`.

@@ -11,6 +11,7 @@ use domain::measure::Measure;
 use domain::money::Currency;
 use domain::zone::Zone;
 
+use crate::import::dates::{DateFormat, DateFormatError};
 use crate::import::mapping::{FileGrain, Mapping, Names};
 use crate::import::numbers::DecimalMark;
 use crate::import::run::Options;
@@ -49,7 +50,7 @@ pub(super) struct FileArguments {
     #[arg(long, value_name = "DATE", conflicts_with = "date_from")]
     date: Option<NaiveDate>,
     /// How the day is written, as strftime spells it, or `excel` for serial numbers. Guessed if left out.
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", value_parser = date_format)]
     date_format: Option<String>,
     /// The length of a bucket. If left out: hours where lines have a time of the day.
     #[arg(long, value_name = "GRAIN")]
@@ -183,6 +184,11 @@ fn measure_column(text: &str) -> Result<(Measure, String), String> {
         }
         _ => Err("must be NAME=COLUMN".to_owned()),
     }
+}
+
+/// The text of a format that dates can be read by. Mappings keep the text.
+fn date_format(text: &str) -> Result<String, DateFormatError> {
+    text.parse::<DateFormat>().map(|_| text.to_owned())
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

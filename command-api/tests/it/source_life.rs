@@ -108,6 +108,7 @@ async fn rejects_what_cannot_change_by_field(pool: PgPool) {
         (json!({"measures": ["klicks"]}), "measures"),
         (json!({"horizons": {"weekly": "7d"}}), "horizons"),
         (json!({"horizons": {"delivery": "soon"}}), "horizons"),
+        (json!({"horizons": {"delivery": {"days": 3}}}), "horizons.delivery"),
         (json!({"horizons": {"delivery": "1d"}, "restatement_horizon_s": 1}), "restatement_horizon_s"),
         (json!({"expected_delay_s": -1}), "expected_delay_s"),
         (json!({"horizons": {"delivery": "401d"}}), "horizons"),

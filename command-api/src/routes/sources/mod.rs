@@ -123,7 +123,7 @@ pub(super) struct HorizonsBody(UniqueKeys<HorizonBody>);
 
 /// A horizon: seconds, or a text.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "is neither a number of seconds nor a text such as 30d or month_end + 40d")]
 pub(super) enum HorizonBody {
     /// A length in seconds.
     Seconds(i64),

@@ -70,7 +70,7 @@ pub(crate) struct CoverageBody {
 
 /// Up to where a source calls its numbers final.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "is neither an instant, 2026-11-20T09:00:00Z, nor an object of delivery and conversions")]
 #[schema(as = FinalThrough)]
 pub(crate) enum FinalThroughBody {
     /// Of every measure.

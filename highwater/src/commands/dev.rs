@@ -98,7 +98,10 @@ pub async fn run(options: DevArgs, config: Option<&Path>) -> anyhow::Result<Exit
         _ = stops.next() => return Ok(ExitCode::FAILURE),
     };
     let Started { running, workspace, clock } = started;
-    welcome(&running, &system, &options.api_key, &data_dir)?;
+    let greeting = greeting(&running, &system, &options.api_key, &data_dir)?;
+    let stop = running.lifecycle().token(Stage::Edge);
+    let greeted = greet(greeting, system.database.clone(), workspace.id, stop);
+    running.lifecycle().spawn(Stage::Edge, "greeting", greeted);
     if options.traffic > 0 {
         let client = ApiClient::new(&url(running.command_addr, &system)?, &options.api_key, ATTEMPTS)?;
         let stop = running.lifecycle().token(Stage::Edge);
@@ -128,26 +131,39 @@ async fn start(
     let workspace = prepare_workspace(&system.database, &options.api_key, &clock).await?;
     let running = system::start_with_listeners(doors, system.clone(), clock.clone()).await?;
     running.lifecycle().spawn(Stage::Base, "PostgreSQL", postgres.run(running.released()));
-    wait_for_rows(&system.database, workspace.id).await?;
     Ok(Started { running, workspace, clock })
 }
 
-/// Waits until the workspace's first event is applied, so that the first read has an answer. After a kill, that takes
-/// until the leases of the killed projector end.
+/// Says that everything runs once the first read has an answer: when the workspace's first event is applied. After a
+/// kill, that takes until the leases of the killed projector end.
+async fn greet(
+    greeting: String,
+    database: DatabaseConfig,
+    workspace: i32,
+    stop: CancellationToken,
+) -> Result<(), std::convert::Infallible> {
+    let is_applied = stop.run_until_cancelled(wait_for_rows(&database, workspace)).await;
+    if let Some(Err(error)) = &is_applied {
+        tracing::warn!(error = &**error as &dyn std::error::Error, "reads may answer 503 for now");
+    }
+    if is_applied.is_some() {
+        // A closed stdout, as in `highwater dev | head`, is no reason to stop.
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(greeting.as_bytes()).and_then(|()| out.flush());
+    }
+    stop.cancelled().await;
+    Ok(())
+}
+
+/// Waits until the workspace's first event is applied.
 async fn wait_for_rows(database: &DatabaseConfig, workspace: i32) -> anyhow::Result<()> {
     let pool = connect(&DatabaseConfig { max_connections: 2, ..database.clone() }, DatabaseRole::Read).await?;
-    let stop = CancellationToken::new();
-    let (progress, listening) = queries::Progress::start(pool, stop.clone());
+    let listening = CancellationToken::new();
+    let (progress, _follower) = queries::Progress::start(pool.clone(), listening.clone());
+    let _until_the_end = listening.drop_guard();
     let mut applied = progress.watch(workspace);
-    tokio::select! {
-        () = applied.reaches(1) => {}
-        _ = listening => {}
-        () = tokio::time::sleep(FIRST_ROWS_WITHIN) => {
-            tracing::warn!("nothing of the workspace is applied yet: reads answer 503 until it is");
-        }
-    }
-    stop.cancel();
-    Ok(())
+    let waited = tokio::time::timeout(FIRST_ROWS_WITHIN, applied.reaches(1)).await;
+    waited.context("nothing of the workspace is applied yet")
 }
 
 /// Prepares the demo workspace with the requested key and no other key of `dev`.
@@ -210,11 +226,16 @@ fn url(addr: Option<SocketAddr>, system: &SystemConfig) -> anyhow::Result<String
     Ok(format!("{scheme}://{addr}"))
 }
 
-fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, data_dir: &Path) -> anyhow::Result<()> {
+fn greeting(
+    running: &RunningSystem,
+    system: &SystemConfig,
+    key: &SecretString,
+    data_dir: &Path,
+) -> anyhow::Result<String> {
     let (command, read) = (url(running.command_addr, system)?, url(running.read_addr, system)?);
     let (key, data_dir) = (key.expose_secret(), data_dir.display());
     let today = chrono_tz::Tz::from_utc_datetime(&TIME_ZONE, &SystemClock::shared().now().naive_utc()).date_naive();
-    let text = format!(
+    Ok(format!(
         "\nHighwater is running; Ctrl-C stops it.\n\n\
          command API: {command}  (described by {command}/docs)\n\
          read API: {read}  (described by {read}/docs)\n\
@@ -226,9 +247,5 @@ fn welcome(running: &RunningSystem, system: &SystemConfig, key: &SecretString, d
          curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' {read}/v1/reports \\\n  \
          -d '{{\"measures\":[\"clicks\",\"spend\"],\"date_from\":\"{today}\",\"date_to\":\"{today}\",\
          \"granularity\":\"day\",\"group_by\":[\"channel\"]}}'\n\n",
-    );
-    // A closed stdout, as in `highwater dev | head`, is no reason to stop.
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    Ok(())
+    ))
 }

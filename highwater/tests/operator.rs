@@ -64,6 +64,17 @@ async fn migration_is_idempotent(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn migration_refuses_what_was_restored_in_part(pool: PgPool) {
+    sqlx::raw_sql("REVOKE USAGE ON SCHEMA log FROM highwater_read").execute(&pool).await.unwrap();
+    refused(&highwater(&pool, "migrate").await, "`highwater_read`");
+    sqlx::raw_sql("GRANT USAGE ON SCHEMA log TO highwater_read; DROP SCHEMA read CASCADE")
+        .execute(&pool)
+        .await
+        .unwrap();
+    refused(&highwater(&pool, "migrate").await, "`read`");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
 async fn key_is_shown_once_and_can_be_revoked(pool: PgPool) {
     refused(&highwater(&pool, "keys create --workspace acme --scopes read --name page").await, "--create-workspace");
     let open =

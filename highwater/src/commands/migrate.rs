@@ -8,6 +8,7 @@ use anyhow::Context;
 use event_store::MIGRATOR;
 use platform::database::{DatabaseConfig, DatabaseRole, connect};
 use platform::telemetry;
+use sqlx::PgPool;
 
 use crate::config::ConfigSources;
 
@@ -32,6 +33,36 @@ pub async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
 pub(super) async fn migrate(database: &DatabaseConfig) -> anyhow::Result<()> {
     let admin = connect(&DatabaseConfig { max_connections: 1, ..database.clone() }, DatabaseRole::Admin).await?;
     MIGRATOR.run(&admin).await.context("cannot migrate the database")?;
+    check_whole(&admin).await?;
     admin.close().await;
+    Ok(())
+}
+
+/// Fails if the database lacks what its migrations made: it was restored in part, or into a cluster without the roles.
+async fn check_whole(admin: &PgPool) -> anyhow::Result<()> {
+    let schemas = sqlx::query_scalar!(
+        r#"SELECT name AS "name!" FROM unnest(ARRAY['auth', 'log', 'read']) name WHERE to_regnamespace(name) IS NULL"#
+    )
+    .fetch_all(admin)
+    .await?;
+    anyhow::ensure!(
+        schemas.is_empty(),
+        "the migrations are applied, but the schema `{}` is missing: restore a dump of the whole database",
+        schemas.join("`, `")
+    );
+    let roles = sqlx::query_scalar!(
+        r#"SELECT name AS "name!"
+           FROM unnest(ARRAY['highwater_command', 'highwater_projector', 'highwater_read']) name
+           LEFT JOIN pg_roles ON rolname = name
+           WHERE CASE WHEN rolname IS NULL THEN true ELSE NOT has_schema_privilege(rolname, 'log', 'USAGE') END"#
+    )
+    .fetch_all(admin)
+    .await?;
+    anyhow::ensure!(
+        roles.is_empty(),
+        "the role `{}` is missing or lacks its rights, because this cluster did not have it when the database was \
+         restored: run `highwater migrate` on an empty database of this cluster, and restore the dump again",
+        roles.join("`, `")
+    );
     Ok(())
 }

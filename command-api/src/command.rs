@@ -28,6 +28,11 @@ pub(crate) struct JsonCommand {
 }
 
 impl JsonCommand {
+    /// The digest of the body alone.
+    pub(crate) fn body_digest(&self) -> [u8; 32] {
+        idempotency::digest(&self.body)
+    }
+
     /// The body, checked whole.
     pub(crate) fn body<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         Ok(json::parse(json::text(&self.body)?)?)

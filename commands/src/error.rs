@@ -84,6 +84,26 @@ pub enum CommandError {
         /// Its kind.
         kind: SourceKind,
     },
+    /// A chunk of a backfill was recorded with other content under its number.
+    #[error("chunk {number} of the backfill {name} was recorded with other content")]
+    OtherChunk {
+        /// The backfill.
+        name: String,
+        /// The chunk's number.
+        number: u64,
+    },
+    /// A backfill has another edge, which its first chunk fixed.
+    #[error("the edge of the backfill is {edge}")]
+    BackfillEdgeFixed {
+        /// Its edge.
+        edge: DateTime<Utc>,
+    },
+    /// The edge of a backfill would lie within the source's acceptance window.
+    #[error("the edge of the backfill lies after {latest}")]
+    BackfillEdgeTooLate {
+        /// The latest edge that it may have.
+        latest: DateTime<Utc>,
+    },
     /// A batch is empty or too large.
     #[error("{count} items, but 1 to {most} are taken")]
     BatchSize {

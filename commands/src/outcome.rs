@@ -4,7 +4,7 @@ use domain::ids::{CampaignId, SourceId};
 use event_store::{AppendOutcome, StoredReceipt};
 use serde::{Deserialize, Serialize};
 
-use crate::batch_result::PreAppendResults;
+use crate::batch_result::{ItemCounts, PreAppendResults};
 use crate::error::CommandError;
 use crate::rejection::DomainRejection;
 
@@ -28,6 +28,8 @@ pub(crate) enum Outcome {
     SyncRecorded,
     /// A batch was processed.
     BatchProcessed(PreAppendResults),
+    /// A chunk of a backfill was recorded before.
+    ChunkRepeated(ItemCounts),
     /// The rules of the domain reject the command.
     Refused(DomainRejection),
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use rand::RngExt;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -34,6 +34,8 @@ pub struct ApiResponse {
     pub status: StatusCode,
     /// The body; null if there was none or it was not JSON.
     pub body: Value,
+    /// Whether it is the answer to the same request of an earlier time.
+    pub is_replayed: bool,
 }
 
 /// An error of a request.
@@ -91,7 +93,7 @@ impl ApiClient {
 
     /// Gets what is there. An error status is an answer, as for [`Self::post`].
     pub async fn get(&self, path: &[&str]) -> Result<ApiResponse, ClientError> {
-        self.send(Method::GET, path, None, None).await
+        self.send(Method::GET, self.url(path), None, None).await
     }
 
     /// Posts a body. An error status is an answer, except a temporary one, which is retried. The path comes in segments
@@ -102,7 +104,21 @@ impl ApiClient {
         body: &Value,
         idempotency_key: Option<&str>,
     ) -> Result<ApiResponse, ClientError> {
-        self.send(Method::POST, path, Some(body), idempotency_key).await
+        self.send(Method::POST, self.url(path), Some(body.to_string()), idempotency_key).await
+    }
+
+    /// Posts a body that is JSON already; otherwise like [`Self::post`].
+    pub async fn post_text(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &str,
+    ) -> Result<ApiResponse, ClientError> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.send(Method::POST, url, Some(body.to_owned()), None).await
     }
 
     /// Puts a body; otherwise like [`Self::post`].
@@ -112,27 +128,26 @@ impl ApiClient {
         body: &Value,
         idempotency_key: Option<&str>,
     ) -> Result<ApiResponse, ClientError> {
-        self.send(Method::PUT, path, Some(body), idempotency_key).await
+        self.send(Method::PUT, self.url(path), Some(body.to_string()), idempotency_key).await
     }
 
     /// Patches what is there; otherwise like [`Self::post`].
     pub async fn patch(&self, path: &[&str], body: &Value) -> Result<ApiResponse, ClientError> {
-        self.send(Method::PATCH, path, Some(body), None).await
+        self.send(Method::PATCH, self.url(path), Some(body.to_string()), None).await
     }
 
     async fn send(
         &self,
         method: Method,
-        path: &[&str],
-        body: Option<&Value>,
+        url: Url,
+        body: Option<String>,
         idempotency_key: Option<&str>,
     ) -> Result<ApiResponse, ClientError> {
-        let url = self.url(path);
         let mut attempt = 1;
         loop {
             let mut request = self.http.request(method.clone(), url.clone());
-            if let Some(body) = body {
-                request = request.json(body);
+            if let Some(body) = &body {
+                request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
             }
             if let Some(key) = idempotency_key {
                 request = request.header("Idempotency-Key", key);
@@ -141,15 +156,16 @@ impl ApiClient {
                 Ok(response) => {
                     let status = response.status();
                     let requested_pause = retry_after(response.headers());
+                    let is_replayed = response.headers().contains_key("idempotency-replayed");
                     // A body that breaks off is a lost answer, not an empty one.
-                    response.bytes().await.map(|body| (status, requested_pause, body))
+                    response.bytes().await.map(|body| (status, requested_pause, is_replayed, body))
                 }
                 Err(error) => Err(error),
             };
             let requested_pause = match answered {
-                Ok((status, requested_pause, body)) => {
+                Ok((status, requested_pause, is_replayed, body)) => {
                     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                    let answer = ApiResponse { url: url.clone(), status, body };
+                    let answer = ApiResponse { url: url.clone(), status, body, is_replayed };
                     if attempt == self.attempts || !answer.is_passing() {
                         return Ok(answer);
                     }
@@ -178,8 +194,13 @@ impl ApiClient {
 impl ApiResponse {
     /// The body of a success, or the problem as an error.
     pub fn accepted(self) -> Result<Value, ClientError> {
+        self.successful().map(|answer| answer.body)
+    }
+
+    /// A success, or the problem as an error.
+    pub fn successful(self) -> Result<Self, ClientError> {
         if self.status.is_success() {
-            return Ok(self.body);
+            return Ok(self);
         }
         let problem = self.problem();
         Err(ClientError::Refused { url: self.url, status: self.status, problem })

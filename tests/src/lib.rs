@@ -21,7 +21,7 @@ pub use applied::until_all_is_applied;
 pub use caller::{Answer, Caller};
 pub use digest::digest_of_epoch;
 pub use fill::{Fill, poison};
-pub use program::Program;
+pub use program::{Program, highwater};
 pub use projector::ProjectorProcess;
 pub use soak::{Soak, open_to_all};
 pub use system::{TestSystem, client};

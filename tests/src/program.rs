@@ -30,6 +30,13 @@ pub(crate) fn binary() -> PathBuf {
     built
 }
 
+/// A command of the program. It needs no PostgreSQL of its own, and ends with the test.
+pub fn highwater(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }

@@ -84,5 +84,10 @@ impl RequestDigest {
     }
 }
 
+/// The digest of a body alone.
+pub(crate) fn digest(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
 #[cfg(test)]
 mod tests;

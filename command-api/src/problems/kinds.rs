@@ -62,6 +62,25 @@ problem_types! {
     pub(crate) BATCH_SIZE = UNPROCESSABLE_ENTITY "batch-size" "The batch has no items or too many"
         r#"{"errors": [{"field": "observations", "detail": "has 0 items, but 1 to 5000 are taken"}]}"#;
 
+    /// The backfill has a chunk of this number with other content. Nothing was done. Cut the file as it was cut before,
+    /// or load what is new as another backfill.
+    pub(crate) BACKFILL_CHUNK_TAKEN = CONFLICT "backfill-chunk-taken" "The chunk was recorded with other content"
+        r#"{"detail": "Chunk 7 of the backfill old-tracker was recorded with other content.",
+            "errors": [{"field": "chunk",
+            "detail": "was recorded with other content: cut the file as before, or use another `backfill`"}]}"#;
+
+    /// The first chunk of a backfill fixes its edge: `before`. Say the same, or leave it out.
+    pub(crate) BACKFILL_EDGE_FIXED = CONFLICT "backfill-edge-fixed" "The backfill has another edge"
+        r#"{"before": "2026-08-01T00:00:00Z", "errors": [{"field": "before",
+            "detail": "is 2026-08-01T00:00:00Z since the first chunk: say the same, or leave it out"}]}"#;
+
+    /// What a source may still send by plain ingest is no history. A backfill ends where the source's window begins, or
+    /// before.
+    pub(crate) BACKFILL_EDGE_TOO_LATE = UNPROCESSABLE_ENTITY "backfill-edge-too-late"
+        "The edge lies in the source's window"
+        r#"{"errors": [{"field": "before",
+            "detail": "lies after 2026-11-14T22:00:00Z, the start of the source's window"}]}"#;
+
     /// A batch of statements takes back at most the number of values that `errors` says. Nothing was done. Replace day
     /// by day, or some campaigns at a time.
     pub(crate) REPLACEMENT_TOO_LARGE = UNPROCESSABLE_ENTITY "replacement-too-large"
@@ -117,7 +136,8 @@ problem_responses! {
     /// Problems of reading a source.
     pub(crate) ReadSourceProblems = NAMED;
     /// Problems of a batch of observations.
-    pub(crate) ObservationProblems = COMMAND, BATCH, &[MIXED_SOURCES];
+    pub(crate) ObservationProblems = COMMAND, BATCH,
+        &[MIXED_SOURCES, BACKFILL_CHUNK_TAKEN, BACKFILL_EDGE_FIXED, BACKFILL_EDGE_TOO_LATE];
     /// Problems of a batch of statements.
     pub(crate) StatementProblems = COMMAND, BATCH, &[REPLACEMENT_TOO_LARGE];
     /// Problems of a command on the workspace itself.

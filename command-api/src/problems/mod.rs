@@ -89,6 +89,19 @@ impl From<CommandError> for RouteError {
                 Problem::new(kinds::WRONG_SOURCE_KIND)
                     .field("source", format!("\"{}\" is a {is} source: it sends {sends}", truncate(&name)))
             }
+            CommandError::OtherChunk { name, number } => Problem::new(kinds::BACKFILL_CHUNK_TAKEN)
+                .detail(format!("Chunk {number} of the backfill {name} was recorded with other content."))
+                .field("chunk", "was recorded with other content: cut the file as before, or use another `backfill`"),
+            CommandError::BackfillEdgeFixed { edge } => Problem::new(kinds::BACKFILL_EDGE_FIXED)
+                .extension("before", instant(edge))
+                .field("before", format!("is {} since the first chunk: say the same, or leave it out", instant(edge))),
+            CommandError::BackfillEdgeTooLate { latest } => Problem::new(kinds::BACKFILL_EDGE_TOO_LATE).field(
+                "before",
+                format!(
+                    "lies after {}, the start of the source's window: what is younger is plain ingest's",
+                    instant(latest)
+                ),
+            ),
             CommandError::BatchSize { field, count, most } => {
                 Problem::new(kinds::BATCH_SIZE).field(field, format!("has {count} items, but 1 to {most} are taken"))
             }

@@ -80,7 +80,7 @@ async fn correcting_a_newer_event_is_unavailable(pool: PgPool) {
         "id": "o1", "campaign_id": id, "type": "conversion", "occurred_at": "2026-11-21T10:00:00Z", "value": "20"
     });
     assert_eq!(api.post("/v1/observations", &send(sale)).await.body["accepted"], 1);
-    rewrite(&api, "ObservationsRecorded", "3", &json!({"rows": []})).await;
+    rewrite(&api, "ObservationsRecorded", "4", &json!({"rows": []})).await;
     let refund = json!({
         "id": "r1", "type": "conversion", "occurred_at": "2026-11-21T11:00:00Z", "value": "5", "adjusts": "o1"
     });

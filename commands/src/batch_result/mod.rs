@@ -73,6 +73,23 @@ pub struct BatchResult {
     pub results: Vec<ItemResult>,
 }
 
+/// How many items of a batch had each result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ItemCounts {
+    accepted: usize,
+    duplicates: usize,
+    conflicts: usize,
+    rejected: usize,
+}
+
+impl ItemCounts {
+    /// The result of a batch of which nothing else is known any more.
+    pub(crate) fn result(self) -> BatchResult {
+        let Self { accepted, duplicates, conflicts, rejected } = self;
+        BatchResult { accepted, duplicates, conflicts, rejected, retracted: 0, results: Vec::new() }
+    }
+}
+
 /// The results that are known before the append. The receipt keeps them, so that a replay gives the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PreAppendResults {
@@ -86,6 +103,17 @@ pub(crate) struct PreAppendResults {
 }
 
 impl PreAppendResults {
+    /// The counts of a batch of which the append refuses no item.
+    pub(crate) fn counts(&self) -> ItemCounts {
+        let count = |status| self.results.iter().filter(|result| result.status == status).count();
+        ItemCounts {
+            accepted: self.total - self.results.len(),
+            duplicates: count(ItemStatus::Duplicate),
+            conflicts: count(ItemStatus::Conflict),
+            rejected: count(ItemStatus::Rejected),
+        }
+    }
+
     /// Completes the results with those of the append, whose items are numbered among themselves.
     pub(crate) fn complete(
         self,

@@ -8,7 +8,7 @@ use event_store::{Claim, ClaimEffect, ClaimPrecondition, ClaimRange, ItemQuery, 
 use lru::LruCache;
 use sqlx::PgPool;
 
-use super::{CAMPAIGN, COMPLETENESS, CORRECTION, EXTERNAL_CAMPAIGN, SOURCE_NAME, STATEMENT, STATEMENT_GRAIN};
+use super::KINDS;
 
 /// A claim's owner and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,9 +154,8 @@ impl<'a> ClaimReader<'a> {
         for key in missing {
             self.record_seen(key.clone(), None);
         }
-        let kinds = [SOURCE_NAME, COMPLETENESS, CAMPAIGN, EXTERNAL_CAMPAIGN, STATEMENT, STATEMENT_GRAIN, CORRECTION];
         for claim in found {
-            if let Some(kind) = kinds.into_iter().find(|kind| *kind == claim.kind) {
+            if let Some(kind) = KINDS.into_iter().find(|kind| *kind == claim.kind) {
                 self.record_seen((kind, claim.key), Some(ClaimValue { owner: claim.owner, state: claim.state }));
             }
         }

@@ -8,6 +8,8 @@
 //! | `external_campaign` | `<source name or *>\n<external id>` | campaign | empty |
 //! | `statement` | `<source>/<series>/<grain>/<zone>/<bucket>/<campaign>` | source | measure -> [value?, stated ms] |
 //! | `correction` | `<UTC day>/<item id>` of a corrected observation | source | `[count, value]` that it comes to |
+//! | `backfill` | `<source>/<name>` | source | its edge |
+//! | `backfill_chunk` | `<source>/<name>/<number>` | source | its digest, and what became of its items |
 //! | `statement_grain` | `<series>/<campaign>/<measure>` | source | `<grain> <zone>` |
 
 mod lookup; // lookup of claims, with a cache
@@ -33,7 +35,22 @@ pub(crate) const CAMPAIGN: &str = "campaign";
 pub(crate) const EXTERNAL_CAMPAIGN: &str = "external_campaign";
 pub(crate) const STATEMENT: &str = "statement";
 pub(crate) const CORRECTION: &str = "correction";
+pub(crate) const BACKFILL: &str = "backfill";
+pub(crate) const BACKFILL_CHUNK: &str = "backfill_chunk";
 pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
+
+/// All kinds that are looked up.
+const KINDS: [&str; 9] = [
+    SOURCE_NAME,
+    COMPLETENESS,
+    CAMPAIGN,
+    EXTERNAL_CAMPAIGN,
+    STATEMENT,
+    CORRECTION,
+    BACKFILL,
+    BACKFILL_CHUNK,
+    STATEMENT_GRAIN,
+];
 
 /// The state of a campaign.
 const OPEN: &str = "open";

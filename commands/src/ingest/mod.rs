@@ -7,7 +7,7 @@ pub(crate) mod statements;
 pub(crate) mod syncs;
 
 pub use crate::batch_result::{BatchResult, ItemResult, ItemStatus};
-pub use observations::{ObservationItem, observation_id};
+pub use observations::{BackfillChunk, ObservationItem, observation_id};
 pub use statements::StatementItem;
 
 pub(crate) use resolved_refs::{ResolvedSource, SourceState};
@@ -30,10 +30,16 @@ fn complete_batch(
 ) -> Result<Completed<BatchResult>, CommandError> {
     let duplicates = std::mem::take(&mut result.duplicates);
     let conflicts = std::mem::take(&mut result.conflicts);
-    let completed = result.complete(context.key(), |outcome| match outcome {
+    let mut is_repeated = false;
+    let mut completed = result.complete(context.key(), |outcome| match outcome {
         Outcome::BatchProcessed(settled) => Some(settled.complete(id_of, &duplicates, &conflicts)),
+        Outcome::ChunkRepeated(counts) => {
+            is_repeated = true;
+            Some(counts.result())
+        }
         _ => None,
     })?;
+    completed.replayed |= is_repeated;
     // Items of a replay were counted when the batch was recorded.
     if !completed.replayed {
         count_items(kind, &completed.value);

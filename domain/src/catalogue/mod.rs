@@ -88,7 +88,8 @@ event_types! {
     SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM;
     SOURCE_ENDED = "SourceEnded" of SOURCE_STREAM;
     SOURCE_RESUMED = "SourceResumed" of SOURCE_STREAM;
-    OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM, upcasters [Upcaster::Unchanged];
+    OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM,
+        upcasters [Upcaster::Unchanged, Upcaster::Unchanged];
     STATEMENTS_RECORDED = "StatementsRecorded" of STATEMENT_STREAM, upcasters [Upcaster::Unchanged];
     SYNC_STARTED = "SyncStarted" of SYNC_STREAM;
     SYNC_COMPLETED = "SyncCompleted" of SYNC_STREAM, upcasters [Upcaster::Rewrite(upcasters::completed_v1_to_v2)];

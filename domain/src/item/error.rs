@@ -40,8 +40,11 @@ item_error_codes! {
     BadTime,
     /// The instant is in the future.
     InFuture,
-    /// Older than the source's acceptance window: its restatement horizon, at least 7 and at most 90 days.
+    /// Older than the source's acceptance window: its restatement horizon, at least 7 and at most 90 days. A backfill
+    /// takes it.
     TooOld,
+    /// Too young for this backfill: it lies at its edge or after it. Plain ingest takes it.
+    InWindow,
     /// The number is not a valid count of this type.
     BadCount,
     /// The number is not a valid value of this measure.

@@ -59,6 +59,21 @@ pub struct CorrectionTarget {
     pub id: String,
     /// The UTC day on which it occurred. Required if the id was used on several days.
     pub day: Option<NaiveDate>,
+    /// The observation itself, which only a backfill states: no id of it is kept.
+    pub original: Option<StatedOriginal>,
+}
+
+/// What a correction states of its original. Its campaign is the correction's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedOriginal {
+    /// When it happened, to the millisecond.
+    pub occurred_at: DateTime<Utc>,
+    /// The count that it came to before the correction; one if left out.
+    pub count: Option<i64>,
+    /// The value that it came to before the correction.
+    pub value: Option<Amount>,
+    /// Its dimensions.
+    pub dimensions: BTreeMap<String, String>,
 }
 
 impl ObservationInput {
@@ -69,15 +84,7 @@ impl ObservationInput {
             return Err(ItemError::at(ItemErrorCode::BadId, "id", detail));
         }
         check_not_ahead("occurred_at", self.occurred_at, now)?;
-        if let Some(value) = self.value {
-            value.validate(value_measure(self.kind)?, "value")?;
-        }
-        if let Some(count) = self.count() {
-            let measure = count_measure(self.kind)?;
-            if count < 0 && !measure.may_be_negative() {
-                return Err(bad_count(MeasureError::Negative.to_string()));
-            }
-        }
+        self.check_amounts(self.count(), self.value)?;
         match &self.body {
             ObservationBody::New { campaign, count, dimensions } => {
                 if self.kind.count_measure().is_none() && self.value.is_none() {
@@ -95,14 +102,50 @@ impl ObservationInput {
                 if !is_observation_id(&adjusts.id) {
                     return Err(bad_adjusts());
                 }
-                campaign.as_ref().map_or(Ok(()), CampaignRef::validate)
+                campaign.as_ref().map_or(Ok(()), CampaignRef::validate)?;
+                let Some(original) = &adjusts.original else { return Ok(()) };
+                if campaign.is_none() {
+                    let detail = "this or external_campaign_id must be given, as adjusts states an original";
+                    return Err(ItemError::at(ItemErrorCode::BadCampaign, "campaign_id", detail));
+                }
+                check_not_ahead("adjusts", original.occurred_at, now)?;
+                self.check_amounts(original.count, original.value).map_err(|error| ItemError {
+                    field: Some("adjusts".to_owned()),
+                    detail: format!("states an original whose {} {}", error.field.unwrap_or_default(), error.detail),
+                    ..error
+                })?;
+                check_dimensions(&original.dimensions)
             }
         }
+    }
+
+    /// Rejects amounts that its type cannot have.
+    fn check_amounts(&self, count: Option<i64>, value: Option<Amount>) -> Result<(), ItemError> {
+        if let Some(value) = value {
+            value.validate(value_measure(self.kind)?, "value")?;
+        }
+        if let Some(count) = count {
+            let measure = count_measure(self.kind)?;
+            if count < 0 && !measure.may_be_negative() {
+                return Err(bad_count(MeasureError::Negative.to_string()));
+            }
+        }
+        Ok(())
     }
 
     /// The UTC day within which its id is unique.
     pub fn day(&self) -> NaiveDate {
         self.occurred_at.date_naive()
+    }
+
+    /// When what it adds counts, as far as it says itself: a correction that states its original counts then.
+    pub fn counts_at(&self) -> DateTime<Utc> {
+        match &self.body {
+            ObservationBody::Correction { adjusts: CorrectionTarget { original: Some(original), .. }, .. } => {
+                original.occurred_at
+            }
+            ObservationBody::New { .. } | ObservationBody::Correction { .. } => self.occurred_at,
+        }
     }
 
     /// Whether it corrects an earlier observation.
@@ -149,7 +192,8 @@ pub fn bad_count(detail: impl Into<String>) -> ItemError {
 
 /// The error of a correction that names no observation.
 pub fn bad_adjusts() -> ItemError {
-    let detail = "must be the id of an observation, or {\"id\", \"day\"} with the UTC day on which it occurred";
+    let detail = "must be the id of an observation, or {\"id\", \"day\"} with the UTC day on which it occurred; in a \
+                  backfill also {\"id\", \"occurred_at\", \"count\", \"value\"} with what it came to before";
     ItemError::at(ItemErrorCode::BadAdjusts, "adjusts", detail)
 }
 

@@ -14,6 +14,7 @@ use crate::ids::{CampaignId, SourceId};
 use crate::measure::{Measure, Unit};
 use crate::money::Currency;
 
+mod backfill; // history of any age
 mod correction; // retracts or restates an earlier one
 mod dimension; // dimensions with totals
 mod fast_decode; // fast decoding of batches
@@ -22,10 +23,12 @@ mod input; // as a source sends them
 #[cfg(test)]
 mod tests;
 
+pub use backfill::{Backfill, BackfillName, BackfillNameError};
 pub use correction::{Correction, CorrectionInput, NetAmounts};
 pub use dimension::{Dimension, DimensionError, OTHER};
 pub use input::{
-    CorrectionTarget, ObservationBody, ObservationInput, bad_adjusts, bad_count, count_measure, value_measure,
+    CorrectionTarget, ObservationBody, ObservationInput, StatedOriginal, bad_adjusts, bad_count, count_measure,
+    value_measure,
 };
 
 pub use crate::catalogue::OBSERVATION_STREAM as STREAM_TYPE;
@@ -50,6 +53,9 @@ pub struct ObservationsRecorded {
     /// The id of the key that opens the sealed parts of the observations; left out if nothing is sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_with: Option<String>,
+    /// The backfill that it is a chunk of; left out of what is sent as it happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<Backfill>,
     /// The campaigns that the observations name by their index, from 0.
     pub campaigns: Vec<CampaignId>,
     /// The observations.
@@ -88,12 +94,27 @@ impl ObservationsRecorded {
         campaigns: Vec<CampaignId>,
         observations: Vec<Observation>,
     ) -> Self {
-        Self { source, series: None, currency, breakdowns: Vec::new(), sealed_with: None, campaigns, observations }
+        Self {
+            source,
+            series: None,
+            currency,
+            breakdowns: Vec::new(),
+            sealed_with: None,
+            backfill: None,
+            campaigns,
+            observations,
+        }
     }
 
     /// The series that the observations count in.
     pub fn series(&self) -> SourceId {
         self.series.unwrap_or(self.source)
+    }
+
+    /// When the sums that it adds to changed, if it was recorded then. History that a backfill loads counts as there
+    /// since the backfill's edge, so it restates only what was final by then.
+    pub fn changed_at(&self, recorded_at: DateTime<Utc>) -> DateTime<Utc> {
+        self.backfill.as_ref().map_or(recorded_at, |backfill| backfill.before)
     }
 }
 

@@ -1,6 +1,6 @@
-//! `highwater import`: sends files of totals to the command API.
+//! `highwater import`: sends files to the command API.
 //!
-//! A file is judged as a whole before anything is sent. Each step is a module:
+//! A file of totals is judged as a whole before anything is sent. Each step is a module:
 //!
 //! ```text
 //! bytes --encoding, spreadsheet--> text --table--> cells --layout (by a mapping)--> columns
@@ -9,6 +9,8 @@
 //! ```
 //!
 //! All but the last two arrows are pure. The file is held in memory: its bytes, and some 300 bytes for each item.
+//!
+//! A file of single observations may have any length, so it is sent while it is read: [`observations`].
 
 pub mod batches;
 pub mod campaigns;
@@ -22,6 +24,7 @@ mod lines;
 pub mod mapping;
 pub mod names;
 pub mod numbers;
+pub mod observations;
 pub mod pattern;
 pub mod plan;
 pub mod progress;

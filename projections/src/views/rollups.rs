@@ -2,8 +2,9 @@
 //! minutes, hours and days.
 //!
 //! Neither a sum nor a maximum depends on batches: `changed_at` is the latest `recorded_at` of the events that touched
-//! the cell. The 15-minute buckets of a batch are folded once. They are rolled up to hours, and those to days, when
-//! they are written. This is exact, because a sum of sums is a sum, and a maximum of maxima is a maximum.
+//! the cell; a backfill's events count as recorded at its edge. The 15-minute buckets of a batch are folded once. They
+//! are rolled up to hours, and those to days, when they are written. This is exact, because a sum of sums is a sum, and
+//! a maximum of maxima is a maximum.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -81,6 +82,7 @@ impl View for Rollups {
                 return Ok(());
             }
         };
+        let changed_at = batch.changed_at(recorded.recorded_at);
         self.numbers.clear();
         self.numbers.resize(batch.campaigns.len(), None);
         for observation in &batch.observations {
@@ -92,7 +94,7 @@ impl View for Rollups {
             self.numbers[observation.campaign] = Some(feed);
             let bucket = quarter_hour_s(observation.occurred_at);
             for (measure, value) in observation.increments() {
-                let more = Sum { value: i128::from(value), changed_at: recorded.recorded_at };
+                let more = Sum { value: i128::from(value), changed_at };
                 self.add(CellKey { feed, bucket, measure }, more);
             }
         }

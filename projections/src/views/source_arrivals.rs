@@ -29,7 +29,10 @@ impl View for SourceArrivals {
     fn apply(&mut self, recorded: &EventEnvelope<'_>) -> Result<(), ApplyError> {
         match &recorded.event {
             Event::Observations(batch) => {
-                self.hear((recorded.workspace, batch.source), quarter_hour(recorded.recorded_at));
+                // History that is loaded says nothing of the present.
+                if batch.backfill.is_none() {
+                    self.hear((recorded.workspace, batch.source), quarter_hour(recorded.recorded_at));
+                }
             }
             Event::Workspace(_) | Event::Campaign(_) | Event::Source(_) | Event::Statements(_) | Event::Sync(_) => {}
         }

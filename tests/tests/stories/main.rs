@@ -1,6 +1,7 @@
 //! What users do, told over HTTP against a whole system with its own database and clock.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod backfills;
 mod bad_input;
 mod calendars;
 mod comparisons;

@@ -3,6 +3,7 @@
 //! They come in several formats: a JSON batch, newline-delimited JSON, and CloudEvents. Each format is read into items,
 //! and one use case records all items.
 
+mod backfill; // history in numbered chunks
 mod cloud_events; // CloudEvents, one or several
 mod format; // the format of a request
 mod item; // one JSON item
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use commands::ingest::{ObservationItem, check_batch_size, observation_id};
 use http::StatusCode;
 use http_edge::query::ApiQuery;
@@ -19,6 +21,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use self::backfill::BackfillPart;
 use self::format::InputFormat;
 use self::ndjson::answer::{ChunkResponse, StreamSummary};
 use super::batch::{BatchResponse, ResultsFilter};
@@ -42,6 +45,17 @@ pub(crate) struct ObservationsQuery {
     /// replaces their `source`.
     #[serde(default)]
     source: Option<String>,
+    /// The name of a backfill: 1 to 100 letters, digits, `.`, `_` and `-`. The observations are history of any age,
+    /// before the edge of the backfill.
+    #[serde(default)]
+    backfill: Option<String>,
+    /// The number in the backfill of the body; with newline-delimited JSON, of its first chunk. 1, if left out.
+    #[serde(default)]
+    #[param(minimum = 1)]
+    chunk: Option<u64>,
+    /// The edge of the backfill, which its first chunk fixes. If left out: the start of the source's window.
+    #[serde(default)]
+    before: Option<DateTime<Utc>>,
 }
 
 /// A batch as it is sent. Its items stay text until each is read by itself.
@@ -113,7 +127,7 @@ struct ObservationSent {
 }
 
 /// The observation to correct: its id, or its id and the UTC day of its `occurred_at` where the id was used on several
-/// days.
+/// days. A backfill keeps no ids, so there it is stated whole.
 #[derive(ToSchema)]
 #[schema(example = "order-1001")]
 #[serde(untagged)]
@@ -127,6 +141,18 @@ enum Adjusts {
         id: String,
         /// The UTC day of its `occurred_at`.
         day: chrono::NaiveDate,
+    },
+    /// In a backfill: the observation as it was before the correction. The correction names its campaign, and may have
+    /// its dimensions.
+    Stated {
+        /// Its id.
+        id: String,
+        /// When it happened.
+        occurred_at: chrono::DateTime<chrono::Utc>,
+        /// What its count came to. 1, if left out.
+        count: Option<Decimal>,
+        /// What its value came to.
+        value: Option<MeasureValue>,
     },
 }
 
@@ -186,6 +212,10 @@ pub(crate) enum StreamLine {
 /// An item with `adjusts` corrects an earlier one, which may stand before it in the same request. The difference counts
 /// for the campaign and the time of the original. Corrections of one observation apply in the order of the log.
 ///
+/// With `backfill`, the observations are history of any age. No ids of it are kept: each chunk counts once by its
+/// number and its content. The same chunk again gets the counts of the first time, and other content under its number
+/// is a conflict. What lies at the edge or after it is rejected as `in_window`.
+///
 /// Newline-delimited JSON has one observation on each line, and any number of lines. It is recorded chunk by chunk as
 /// it arrives, each chunk whole or not at all. The response has a line for each chunk, and a last one with `"done":
 /// true`.
@@ -217,14 +247,21 @@ pub(crate) async fn record(
     ApiQuery(query): ApiQuery<ObservationsQuery>,
     command: UnreadCommand,
 ) -> Result<Response, RouteError> {
-    let ObservationsQuery { results, source } = query;
+    let ObservationsQuery { results, source, backfill, chunk, before } = query;
     let format = InputFormat::of(command.headers())?;
     format.check(source.as_deref())?;
+    let backfill = BackfillPart::read(backfill.as_deref(), chunk, before, format)?;
     // A request in another format, or for another source, is another request.
     let parts = [format.media_type(), source.as_deref().unwrap_or_default()];
     let response = match format {
-        InputFormat::Lines => return ndjson::record(state, command, source.unwrap_or_default(), results).await,
-        InputFormat::Batch => record_batch(&state, &command.read(&state, &[]).await?, results).await,
+        InputFormat::Lines => {
+            return ndjson::record(state, command, source.unwrap_or_default(), backfill, results).await;
+        }
+        InputFormat::Batch => {
+            let part = backfill.as_ref().map(BackfillPart::content);
+            let parts: Vec<&str> = part.iter().map(String::as_str).collect();
+            record_batch(&state, &command.read(&state, &parts).await?, backfill.as_ref(), results).await
+        }
         InputFormat::CloudEvent | InputFormat::CloudEvents => {
             let command = command.read(&state, &parts).await?;
             cloud_events::record(&state, &command, format, source.as_deref(), results).await
@@ -236,13 +273,21 @@ pub(crate) async fn record(
 async fn record_batch(
     state: &ApiState,
     command: &JsonCommand,
+    backfill: Option<&BackfillPart>,
     filter: ResultsFilter,
 ) -> Result<CommandResponse, RouteError> {
     let sent: SentObservations<'_> = command.batch()?;
     check_batch_size("observations", sent.observations.len(), state.commands.limits().observations)?;
     let mut rounding = Rounding::default();
     let items: Vec<ObservationItem> = sent.observations.iter().map(|raw| item::read(raw, &mut rounding)).collect();
-    let recorded = state.commands.record_observations(&command.context, &sent.source, &items).await?;
+    let (commands, context) = (&state.commands, &command.context);
+    let recorded = match backfill {
+        None => commands.record_observations(context, &sent.source, &items).await?,
+        Some(part) => {
+            let chunk = part.chunk(0, command.body_digest());
+            commands.record_backfill_chunk(context, &sent.source, &chunk, &items).await?
+        }
+    };
     let (batch, done) = recorded.split();
     let id_of = |index: usize| items.get(index).and_then(observation_id);
     let body = BatchResponse::new(batch, &rounding, done.position, filter, id_of);

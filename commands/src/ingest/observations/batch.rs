@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::item::{CampaignRef, ItemError};
-use domain::observation::{ObservationBody, ObservationInput, ObservationType};
+use domain::observation::{Backfill, ObservationBody, ObservationInput, ObservationType};
 use event_store::OnDuplicate;
 
 use super::event_builder::{DecidedBatch, EventBuilder};
@@ -70,7 +70,7 @@ impl<'a> ObservationBatch<'a> {
 
     /// What a decision on the batch needs from the log.
     pub(super) fn prerequisites(&self, source: &ResolvedSource) -> Prerequisites<'a> {
-        let window = AcceptanceWindow::of(&source.details.definition_at(self.now), self.now);
+        let window = self.window(source);
         let mut prerequisites = Prerequisites::new(window);
         for input in self.valid().filter(|input| window.check(input.occurred_at).is_ok()) {
             if self.requires_new_id(input) {
@@ -93,17 +93,23 @@ impl<'a> ObservationBatch<'a> {
         input.is_correction() || !self.repeated.is_empty() && is_repeated()
     }
 
+    /// The acceptance window of a source, as of the batch.
+    pub(super) fn window(&self, source: &ResolvedSource) -> AcceptanceWindow {
+        AcceptanceWindow::of(&source.details.definition_at(self.now), self.now)
+    }
+
     /// Decides on every item. The append finds duplicates of earlier batches, except where other items depend on them.
+    /// A chunk of a backfill finds only those among its own items.
     pub(super) fn decide(
         &self,
         known: &ResolvedRefs<'_>,
         recorded: &RecordedItems,
+        backfill: Option<&Backfill>,
     ) -> Result<DecidedBatch, CommandError> {
-        let window = AcceptanceWindow::of(&known.source.details.definition_at(self.now), self.now);
-        let mut builder = EventBuilder::new(known, recorded, window);
+        let mut builder = EventBuilder::new(known, recorded, self.window(&known.source), backfill);
         let mut results = Vec::new();
         for (index, item) in self.checked.iter().enumerate() {
-            let expected = |input: &ObservationInput| known.source.check_expected("occurred_at", input.occurred_at);
+            let expected = |input: &ObservationInput| known.source.check_expected("occurred_at", input.counts_at());
             let pushed = match item {
                 Ok(input) if expected(input).is_err() => expected(input).map(|()| None),
                 Ok(input) if self.requires_new_id(input) => builder.push(input, OnDuplicate::FailRequest),

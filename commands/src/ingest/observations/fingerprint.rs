@@ -48,6 +48,12 @@ pub(super) fn of_correction(
         .put(&occurred_at.timestamp_millis().to_be_bytes())
         .put(optional(restated.count.map(|count| count.to_string())).as_bytes())
         .put(value(restated.value_micros, currency).as_bytes());
+    if let Some(original) = &adjusts.original {
+        content
+            .put(&original.occurred_at.timestamp_millis().to_be_bytes())
+            .put(optional(original.count.map(|count| count.to_string())).as_bytes())
+            .put(value(original.value.map(|value| value.value), currency).as_bytes());
+    }
     key(id, occurred_at, &content)
 }
 

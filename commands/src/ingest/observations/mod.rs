@@ -1,5 +1,6 @@
 //! Observations: increments that a push source sends. A batch is one event, whatever campaigns it touches.
 
+mod backfill; // history, in chunks that count once
 mod batch; // the items of a batch, and the decision on them
 mod correction_totals; // the totals of corrected observations
 mod event_builder; // the event of a batch
@@ -16,6 +17,8 @@ use domain::item::{RejectedItem, truncate};
 use domain::observation::{ObservationInput, STREAM_TYPE};
 use domain::source::SourceKind;
 use event_store::ExpectedVersion;
+
+pub use self::backfill::BackfillChunk;
 
 use self::batch::ObservationBatch;
 use self::recorded::RecordedItems;
@@ -52,7 +55,7 @@ impl Commands {
             let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Push)?;
             attempt.check_source_rate(known.source.id, items.len())?;
-            let decided = batch.decide(&known, &recorded)?;
+            let decided = batch.decide(&known, &recorded, None)?;
             let proposal = Proposal {
                 stream_type: STREAM_TYPE,
                 stream_id: known.source.id.stream(context.workspace()),

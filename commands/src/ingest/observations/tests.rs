@@ -69,12 +69,12 @@ pub(super) fn observation(changes: &Value) -> ObservationItem {
             ObservationBody::New { campaign: campaign.unwrap(), count, dimensions }
         }
         Value::String(id) => {
-            let adjusts = CorrectionTarget { id: id.clone(), day: None };
+            let adjusts = CorrectionTarget { id: id.clone(), day: None, original: None };
             ObservationBody::Correction { adjusts, campaign, count }
         }
         dated => {
             let day = Some(dated["day"].as_str().unwrap().parse().unwrap());
-            let adjusts = CorrectionTarget { id: dated["id"].as_str().unwrap().to_owned(), day };
+            let adjusts = CorrectionTarget { id: dated["id"].as_str().unwrap().to_owned(), day, original: None };
             ObservationBody::Correction { adjusts, campaign, count }
         }
     };
@@ -114,7 +114,7 @@ pub(super) fn judge_after(recorded: &RecordedItems, items: &[ObservationItem]) -
     let external = CampaignRef::External("winter".to_owned());
     let campaigns = [(&first, CampaignId(FIRST)), (&external, CampaignId(FIRST)), (&second, CampaignId(SECOND))];
     let known = ResolvedRefs::of(source(), campaigns);
-    batch.decide(&known, recorded).unwrap()
+    batch.decide(&known, recorded, None).unwrap()
 }
 
 /// The event of a batch none of whose items is found to be taken.

@@ -1,8 +1,9 @@
 //! The acceptance window of a source: the greatest age of its observations. Item ids are kept for as long, so that
-//! duplicates are found.
+//! duplicates are found. What is older comes in a backfill, whose items lie before its edge.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::item::{ItemError, ItemErrorCode, MAX_CLOCK_SKEW};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use domain::item::{ItemError, ItemErrorCode, MAX_CLOCK_SKEW, truncate_to_millis};
+use domain::observation::{Backfill, ObservationInput};
 use domain::source::{SourceDefinition, observation_window_s};
 
 /// The range of times that a source's observations may have.
@@ -15,6 +16,11 @@ pub(super) struct AcceptanceWindow {
 impl AcceptanceWindow {
     pub(super) fn of(source: &SourceDefinition, now: DateTime<Utc>) -> Self {
         Self { now, length: TimeDelta::seconds(observation_window_s(source)) }
+    }
+
+    /// The instant at which it begins.
+    pub(super) fn start(self) -> DateTime<Utc> {
+        truncate_to_millis(self.now - self.length)
     }
 
     pub(super) fn length_days(self) -> i64 {
@@ -58,7 +64,21 @@ impl AcceptanceWindow {
         ItemError::at(
             ItemErrorCode::TooOld,
             field,
-            format!("is more than {days} days old; this source accepts observations up to {days} days old"),
+            format!(
+                "is more than {days} days old; this source accepts observations up to {days} days old, and a backfill \
+                 older ones"
+            ),
         )
     }
+}
+
+/// Rejects an item that does not lie before the edge of its backfill.
+pub(super) fn check_history(backfill: &Backfill, input: &ObservationInput) -> Result<(), ItemError> {
+    if input.counts_at() < backfill.before {
+        return Ok(());
+    }
+    let field = if input.is_correction() { "adjusts" } else { "occurred_at" };
+    let edge = backfill.before.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let detail = format!("does not lie before {edge}, the edge of this backfill: send it without `backfill`");
+    Err(ItemError::at(ItemErrorCode::InWindow, field, detail))
 }

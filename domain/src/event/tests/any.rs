@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::ids::{CampaignId, SourceId};
 use crate::measure::Measure;
 use crate::money::{Currency, Money};
-use crate::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
+use crate::observation::{Backfill, Correction, Observation, ObservationType, ObservationsRecorded};
 use crate::source::{Horizon, Horizons, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use crate::statement::{Statement, StatementsRecorded};
 use crate::sync::{Coverage, FinalThrough, SyncEvent};
@@ -221,16 +221,23 @@ fn observed() -> impl Strategy<Value = ObservationsRecorded> {
             sealed,
         },
     );
-    let head = (source_id(), prop::option::of(source_id()), currency(), list(list(".*")), any::<Option<String>>());
+    let backfill = ("[a-zA-Z0-9._-]{1,100}", instant())
+        .prop_map(|(name, before)| Backfill { name: name.parse().unwrap(), before });
+    let series = prop::option::of(source_id());
+    let extras = (list(list(".*")), any::<Option<String>>(), prop::option::of(backfill));
+    let head = (source_id(), series, currency(), extras);
     (head, list(campaign_id()), list(observation)).prop_map(
-        |((source, series, currency, breakdowns, sealed_with), campaigns, observations)| ObservationsRecorded {
-            source,
-            series,
-            currency,
-            breakdowns,
-            sealed_with,
-            campaigns,
-            observations,
+        |((source, series, currency, (breakdowns, sealed_with, backfill)), campaigns, observations)| {
+            ObservationsRecorded {
+                source,
+                series,
+                currency,
+                breakdowns,
+                sealed_with,
+                backfill,
+                campaigns,
+                observations,
+            }
         },
     )
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use uuid::Uuid;
 
-use super::{Observation, ObservationsRecorded};
+use super::{Backfill, Observation, ObservationsRecorded};
 use crate::ids::{CampaignId, SourceId};
 
 /// The length of an id in its hyphenated form.
@@ -27,13 +27,23 @@ impl ObservationsRecorded {
         let breakdowns = if text.skip(r#","breakdowns":["#).is_some() { text.breakdowns()? } else { Vec::new() };
         let sealed_with =
             if text.skip(r#","sealed_with":"#).is_some() { Some(text.string()?.to_owned()) } else { None };
+        let backfill = if text.skip(r#","backfill":{"name":"#).is_some() { Some(text.backfill()?) } else { None };
         text.skip(r#","campaigns":["#)?;
         let campaigns = text.list(Vec::new(), |text| text.id().map(CampaignId))?;
         text.skip(r#","observations":["#)?;
         let room = Vec::with_capacity(text.0.len() / LEAST + 1);
         let observations = text.list(room, Text::observation)?;
         text.skip("}")?;
-        text.0.is_empty().then_some(Self { source, series, currency, breakdowns, sealed_with, campaigns, observations })
+        text.0.is_empty().then_some(Self {
+            source,
+            series,
+            currency,
+            breakdowns,
+            sealed_with,
+            backfill,
+            campaigns,
+            observations,
+        })
     }
 }
 
@@ -78,6 +88,15 @@ impl<'a> Text<'a> {
         let key = |text: &mut Self| text.string().map(str::to_owned);
         let breakdowns = self.list(Vec::new(), |text| text.skip("[").and_then(|()| text.list(Vec::new(), key)))?;
         (!breakdowns.is_empty()).then_some(breakdowns)
+    }
+
+    /// A backfill, of which everything up to its name is read.
+    fn backfill(&mut self) -> Option<Backfill> {
+        let name = self.string()?.parse().ok()?;
+        self.skip(r#","before":"#)?;
+        let before = self.string()?.parse().ok()?;
+        self.skip("}")?;
+        Some(Backfill { name, before })
     }
 
     fn integer(&mut self) -> Option<i64> {

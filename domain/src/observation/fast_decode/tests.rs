@@ -15,17 +15,25 @@ fn any_batch() -> impl Strategy<Value = ObservationsRecorded> {
         .prop_map(|(observations, head)| with_head(observations, head))
 }
 
-type Head = (Option<u128>, Vec<Vec<String>>, Option<String>);
+type Head = (Option<u128>, Vec<Vec<String>>, Option<String>, Option<Backfill>);
 
-/// What the head of a batch has that few have: a later series, breakdowns, a key.
+/// What the head of a batch has that few have: a later series, breakdowns, a key, a backfill.
 fn any_head() -> impl Strategy<Value = Head> {
     let breakdown = prop::collection::vec("[a-z_]{1,8}", 1..3);
-    (any::<Option<u128>>(), prop::collection::vec(breakdown, 0..3), prop::option::of("[a-z0-9-]{1,36}"))
+    let backfill = ("[a-zA-Z0-9._-]{1,9}", 0..4_000_000_000_000_i64).prop_map(|(name, before)| Backfill {
+        name: name.parse().unwrap(),
+        before: DateTime::from_timestamp_millis(before).unwrap(),
+    });
+    let key = prop::option::of("[a-z0-9-]{1,36}");
+    (any::<Option<u128>>(), prop::collection::vec(breakdown, 0..3), key, prop::option::of(backfill))
 }
 
-fn with_head(observations: Vec<Observation>, (series, breakdowns, sealed_with): Head) -> ObservationsRecorded {
+fn with_head(
+    observations: Vec<Observation>,
+    (series, breakdowns, sealed_with, backfill): Head,
+) -> ObservationsRecorded {
     let series = series.map(|id| SourceId(Uuid::from_u128(id)));
-    ObservationsRecorded { series, breakdowns, sealed_with, ..batch(observations) }
+    ObservationsRecorded { series, breakdowns, sealed_with, backfill, ..batch(observations) }
 }
 
 /// A batch as nearly all are, which is read here: nothing is corrected and no text is escaped.

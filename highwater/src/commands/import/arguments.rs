@@ -191,7 +191,7 @@ fn date_format(text: &str) -> Result<String, DateFormatError> {
     text.parse::<DateFormat>().map(|_| text.to_owned())
 }
 
-fn delimiter(text: &str) -> Result<u8, String> {
+pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         [byte] if byte.is_ascii() => Ok(*byte),
         b"tab" | b"\\t" => Ok(b'\t'),

@@ -1,6 +1,7 @@
 //! `highwater import`: sends files to the command API.
 
 mod arguments;
+mod observations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use platform::clock::{Clock as _, SystemClock};
 use secrecy::SecretString;
 
 use self::arguments::{FileArguments, ReadingArguments, SourceChannel};
+use self::observations::Observations;
 use crate::client::ApiClient;
 use crate::import::inspect;
 use crate::import::mapping::Mapping;
@@ -37,6 +39,12 @@ pub enum ImportCommand {
     /// the same file appends nothing, so an import that was interrupted is run again; importing A, then B, then A ends
     /// at A. With --replace this holds for lines that are gone, too.
     Statements(Box<Statements>),
+    /// Single observations of a push source: a JSON object on each line, or CSV with a header.
+    ///
+    /// With --backfill, the file is history of any age, which lies before the edge of the backfill. A second run sends
+    /// the same chunks, and none counts twice: an import that was interrupted, or killed, is run again. Without it, the
+    /// file is sent as it would be sent live, and ids make it count once. The exit status is 1 if a line was not taken.
+    Observations(Box<Observations>),
     /// Says what a file holds: how it is written, what its columns are, and its totals; and prints the command that
     /// imports it. Sends nothing.
     Inspect(Inspect),
@@ -119,6 +127,7 @@ fn seconds(text: &str) -> Result<i64, String> {
 pub async fn run(command: ImportCommand) -> anyhow::Result<ExitCode> {
     match command {
         ImportCommand::Statements(statements) => import(*statements).await,
+        ImportCommand::Observations(arguments) => observations::run(*arguments).await,
         ImportCommand::Inspect(arguments) => inspect_file(arguments),
     }
 }

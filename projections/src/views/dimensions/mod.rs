@@ -104,6 +104,7 @@ impl View for Dimensions {
                 return Ok(());
             }
         };
+        let changed_at = batch.changed_at(recorded.recorded_at);
         for observation in &batch.observations {
             if observation.dimensions.is_empty() {
                 continue;
@@ -116,7 +117,7 @@ impl View for Dimensions {
                 let values = self.groups.entry(group).or_default();
                 for (measure, increment) in observation.increments() {
                     let Some(cells) = values.cells(value) else { continue };
-                    let more = Sum { value: i128::from(increment), changed_at: recorded.recorded_at };
+                    let more = Sum { value: i128::from(increment), changed_at };
                     self.rows += usize::from(add(cells, (bucket, measure), more));
                 }
             }

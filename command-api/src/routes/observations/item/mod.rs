@@ -1,13 +1,14 @@
 //! One observation in JSON.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use commands::ingest::ObservationItem;
 use domain::item::{Amount, ItemError, ItemErrorCode, RejectedItem, parse_instant, truncate};
 use domain::observation::{
-    CorrectionTarget, ObservationBody, ObservationInput, ObservationType, bad_adjusts, bad_count, count_measure,
-    value_measure,
+    CorrectionTarget, ObservationBody, ObservationInput, ObservationType, StatedOriginal, bad_adjusts, bad_count,
+    count_measure, value_measure,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -70,24 +71,17 @@ impl SentObservation<'_> {
         let occurred_at = parse_instant("occurred_at", &self.occurred_at)?;
         let value = self.value.map(|raw| value(kind, raw, rounding)).transpose()?;
         let count = self.count.map(|raw| count(kind, raw, rounding)).transpose()?;
+        let dimensions = self.dimensions.map(|UniqueKeyMap(dimensions)| {
+            dimensions.into_iter().map(|(key, StrictStr(value))| (key.into_owned(), value.into_owned())).collect()
+        });
         let body = match self.adjusts {
-            None => {
-                let dimensions = self.dimensions.unwrap_or_default().0;
-                ObservationBody::New {
-                    campaign: campaign_ref::read(self.campaign_id, self.external_campaign_id)?,
-                    count,
-                    dimensions: dimensions
-                        .into_iter()
-                        .map(|(key, StrictStr(value))| (key.into_owned(), value.into_owned()))
-                        .collect(),
-                }
-            }
-            Some(_) if self.dimensions.is_some() => {
-                let detail = "are not taken by a correction, which has those of its original";
-                return Err(ItemError::at(ItemErrorCode::DimensionsNotTaken, "dimensions", detail));
-            }
+            None => ObservationBody::New {
+                campaign: campaign_ref::read(self.campaign_id, self.external_campaign_id)?,
+                count,
+                dimensions: dimensions.unwrap_or_default(),
+            },
             Some(raw) => ObservationBody::Correction {
-                adjusts: adjusts(raw)?,
+                adjusts: adjusts(kind, raw, dimensions, rounding)?,
                 campaign: campaign_ref::read_optional(self.campaign_id, self.external_campaign_id)?,
                 count,
             },
@@ -96,20 +90,48 @@ impl SentObservation<'_> {
     }
 }
 
-/// Reads `"<id>"` or `{"id": "<id>", "day": "2026-11-20"}`.
-fn adjusts(raw: &RawValue) -> Result<CorrectionTarget, ItemError> {
+/// Reads `"<id>"`, `{"id": "<id>", "day": "2026-11-20"}`, or a stated original.
+fn adjusts(
+    kind: ObservationType,
+    raw: &RawValue,
+    dimensions: Option<BTreeMap<String, String>>,
+    rounding: &mut Rounding,
+) -> Result<CorrectionTarget, ItemError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Dated {
+    struct Named<'a> {
         id: String,
-        day: NaiveDate,
+        #[serde(default)]
+        day: Option<NaiveDate>,
+        #[serde(borrow, default)]
+        occurred_at: Option<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        count: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        value: Option<&'a RawValue>,
     }
-    let adjusts = if raw.get().starts_with('{') {
-        serde_json::from_str::<Dated>(raw.get()).map(|Dated { id, day }| CorrectionTarget { id, day: Some(day) })
-    } else {
-        serde_json::from_str::<String>(raw.get()).map(|id| CorrectionTarget { id, day: None })
-    };
-    adjusts.map_err(|_| bad_adjusts())
+    let alone = |id: String| Named { id, day: None, occurred_at: None, count: None, value: None };
+    let is_object = raw.get().starts_with('{');
+    let named = if is_object { serde_json::from_str(raw.get()) } else { serde_json::from_str(raw.get()).map(alone) };
+    match named.map_err(|_| bad_adjusts())? {
+        Named { id, day: None, occurred_at: Some(at), count: counted, value: valued } => {
+            let original = StatedOriginal {
+                occurred_at: parse_instant("adjusts", &at)?,
+                count: counted.map(|raw| count(kind, raw, rounding)).transpose()?,
+                value: valued.map(|raw| value(kind, raw, rounding)).transpose()?,
+                dimensions: dimensions.unwrap_or_default(),
+            };
+            Ok(CorrectionTarget { id, day: None, original: Some(original) })
+        }
+        Named { id, day, occurred_at: None, count: None, value: None } if day.is_some() || !is_object => {
+            if dimensions.is_some() {
+                let detail = "are not taken by a correction, which has those of its original";
+                return Err(ItemError::at(ItemErrorCode::DimensionsNotTaken, "dimensions", detail));
+            }
+            Ok(CorrectionTarget { id, day, original: None })
+        }
+        Named { .. } => Err(bad_adjusts()),
+    }
 }
 
 fn count(kind: ObservationType, raw: &RawValue, rounding: &mut Rounding) -> Result<i64, ItemError> {

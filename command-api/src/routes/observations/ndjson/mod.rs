@@ -35,6 +35,7 @@ use tracing::Instrument;
 
 use self::answer::StreamTotals;
 use self::splitter::{Chunk, ChunkSplitter, Line, Size};
+use super::backfill::BackfillPart;
 use super::format::LINES;
 use super::item;
 use crate::command::{StreamingCommand, UnreadCommand};
@@ -48,12 +49,17 @@ pub(super) async fn record(
     state: ApiState,
     command: UnreadCommand,
     source: String,
+    backfill: Option<BackfillPart>,
     filter: ResultsFilter,
 ) -> Result<Response, RouteError> {
     let limits = state.stream;
     let (command, body) = command.stream()?;
     let size = Size { lines: limits.chunk_lines, bytes: limits.chunk_bytes, line_bytes: limits.line_bytes };
     let content = command.content.clone().with(LINES).with(&source);
+    let content = match &backfill {
+        Some(part) => content.with(&part.content()),
+        None => content,
+    };
     let mut chunks =
         Chunks { body, piece: Bytes::new(), ended: false, cutter: ChunkSplitter::new(size, content), limits };
     let first = chunks.next().await?;
@@ -63,7 +69,8 @@ pub(super) async fn record(
         most: usize::try_from(limits.lines).unwrap_or(usize::MAX),
     })?;
 
-    let mut recording = ChunkRecorder { state, command, source, filter, totals: StreamTotals::new(limits.results) };
+    let mut recording =
+        ChunkRecorder { state, command, source, backfill, filter, totals: StreamTotals::new(limits.results) };
     let line = recording.record(&first).await?;
     let (sender, lines) = mpsc::unbounded_channel();
     // A caller that reads the response late, or never, must not stop the reading of the body.
@@ -186,6 +193,7 @@ struct ChunkRecorder {
     state: ApiState,
     command: StreamingCommand,
     source: String,
+    backfill: Option<BackfillPart>,
     filter: ResultsFilter,
     totals: StreamTotals,
 }
@@ -202,7 +210,14 @@ impl ChunkRecorder {
         let mut rounding = Rounding::default();
         let items = chunk.items.iter().map(|(_, line)| read(chunk, line, &mut rounding));
         let items: Vec<ObservationItem> = items.collect();
-        let recorded = self.state.commands.record_observations(&context, &self.source, &items).await;
+        let commands = &self.state.commands;
+        let recorded = match &self.backfill {
+            None => commands.record_observations(&context, &self.source, &items).await,
+            Some(part) => {
+                let part = part.chunk(chunk.number - 1, chunk.text_digest());
+                commands.record_backfill_chunk(&context, &self.source, &part, &items).await
+            }
+        };
         let recorded = recorded.map_err(RouteError::from)?;
         let (batch, done) = recorded.split();
         let id_of = |index: usize| items.get(index).and_then(observation_id);
@@ -230,8 +245,8 @@ impl ChunkRecorder {
     fn may_pass(&self, problem: &Problem) -> bool {
         match problem.code() {
             "overloaded" | "rate-limited" | "concurrent-change" | "request-in-flight" => true,
-            // It is unknown whether the chunk was recorded, but its receipt shows it.
-            "unavailable" => self.command.key.is_some(),
+            // It is unknown whether the chunk was recorded, but its receipt or its number shows it.
+            "unavailable" => self.command.key.is_some() || self.backfill.is_some(),
             _ => false,
         }
     }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use sha2::{Digest, Sha256};
+
 use crate::idempotency::RequestDigest;
 
 /// The sizes of chunks and lines.
@@ -41,6 +43,18 @@ pub(super) struct Chunk {
 impl Chunk {
     pub(super) fn text(&self, range: &Range<usize>) -> &[u8] {
         self.text.get(range.clone()).unwrap_or_default()
+    }
+
+    /// The digest of its lines alone; one that is too long is not kept, and counts as an empty one.
+    pub(super) fn text_digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for (_, line) in &self.items {
+            if let Line::Text(range) = line {
+                digest.update(self.text(range));
+            }
+            digest.update(b"\n");
+        }
+        digest.finalize().into()
     }
 
     /// The digest of its receipt.

@@ -7,8 +7,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::CampaignId;
 use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate, truncate_to_millis};
 use domain::observation::{
-    Correction, CorrectionInput, CorrectionTarget, NetAmounts, Observation, ObservationBody, ObservationInput,
-    ObservationType, ObservationsRecorded,
+    Backfill, Correction, CorrectionInput, CorrectionTarget, NetAmounts, Observation, ObservationBody,
+    ObservationInput, ObservationType, ObservationsRecorded, StatedOriginal,
 };
 use event_store::{Claim, ClaimPrecondition, Item, ItemKey, ItemPrecondition, OnDuplicate, Payload};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::correction_totals::CorrectionTotals;
 use super::fingerprint;
 use super::recorded::RecordedItems;
-use super::window::AcceptanceWindow;
+use super::window::{AcceptanceWindow, check_history};
 use crate::batch_result::{ItemStatus, PreAppendResults};
 use crate::error::CommandError;
 use crate::ingest::resolved_refs::ResolvedRefs;
@@ -43,11 +43,15 @@ pub(super) struct EventBuilder<'a> {
     known: &'a ResolvedRefs<'a>,
     recorded: &'a RecordedItems,
     window: AcceptanceWindow,
+    /// The backfill that the batch is a chunk of. No ids of it are kept.
+    backfill: Option<&'a Backfill>,
     campaigns: Vec<CampaignId>,
     index_of: HashMap<CampaignId, usize>,
     items: Vec<PendingItem>,
     /// The indexes into `items` by day and id.
     places: HashMap<(NaiveDate, Uuid), usize>,
+    /// The days of the ids of a backfill, which no window bounds.
+    history: HashMap<Uuid, BTreeSet<NaiveDate>>,
     totals: CorrectionTotals,
 }
 
@@ -72,15 +76,22 @@ struct CorrectedObservation {
 }
 
 impl<'a> EventBuilder<'a> {
-    pub(super) fn new(known: &'a ResolvedRefs<'a>, recorded: &'a RecordedItems, window: AcceptanceWindow) -> Self {
+    pub(super) fn new(
+        known: &'a ResolvedRefs<'a>,
+        recorded: &'a RecordedItems,
+        window: AcceptanceWindow,
+        backfill: Option<&'a Backfill>,
+    ) -> Self {
         Self {
             known,
             recorded,
             window,
+            backfill,
             campaigns: Vec::new(),
             index_of: HashMap::new(),
             items: Vec::new(),
             places: HashMap::new(),
+            history: HashMap::new(),
             totals: CorrectionTotals::default(),
         }
     }
@@ -91,7 +102,7 @@ impl<'a> EventBuilder<'a> {
         input: &ObservationInput,
         when_taken: OnDuplicate,
     ) -> Result<Option<(ItemStatus, ItemErrorCode)>, ItemError> {
-        self.window.check(input.occurred_at)?;
+        self.check_age(input)?;
         let source = &self.known.source;
         let currency = source.definition.currency;
         let id = fingerprint::id(source.id, input.kind, &input.id);
@@ -127,8 +138,25 @@ impl<'a> EventBuilder<'a> {
             }
         };
         self.places.insert((key.day, key.id), self.items.len());
+        if self.backfill.is_some() {
+            self.history.entry(key.id).or_default().insert(key.day);
+        }
         self.items.push(PendingItem { key, when_taken, observation });
         Ok(None)
+    }
+
+    /// Rejects an item that is too old, or too young for a backfill.
+    fn check_age(&self, input: &ObservationInput) -> Result<(), ItemError> {
+        match (self.backfill, &input.body) {
+            // Its original stands in the same chunk, so it lies before the edge.
+            (Some(_), ObservationBody::Correction { adjusts, .. }) if adjusts.original.is_none() => Ok(()),
+            (Some(backfill), _) => check_history(backfill, input),
+            (None, ObservationBody::Correction { adjusts, .. }) if adjusts.original.is_some() => {
+                let detail = "states an original, which only a backfill takes: give its id, or {\"id\", \"day\"}";
+                Err(ItemError::at(ItemErrorCode::Unsupported, "adjusts", detail))
+            }
+            (None, _) => self.window.check(input.occurred_at),
+        }
     }
 
     fn index_of(&mut self, campaign: CampaignId) -> usize {
@@ -162,7 +190,10 @@ impl<'a> EventBuilder<'a> {
         campaign: Option<&CampaignRef>,
         restated: CorrectionInput,
     ) -> Result<Observation, ItemError> {
-        let original = self.original(input.kind, adjusts)?;
+        let original = match (&adjusts.original, campaign) {
+            (Some(stated), Some(campaign)) => self.stated_original(input.kind, adjusts, stated, campaign)?,
+            _ => self.original(input.kind, adjusts)?,
+        };
         if original.is_correction {
             let detail = format!("\"{}\" is a correction itself: adjust its original again", truncate(&adjusts.id));
             return Err(ItemError::at(ItemErrorCode::AdjustsCorrection, "adjusts", detail));
@@ -178,7 +209,9 @@ impl<'a> EventBuilder<'a> {
             let detail = "makes too great a difference to what the original came to before";
             ItemError { reason: ItemErrorCode::BadValue, field: None, detail: detail.to_owned() }
         })?;
-        self.totals.put(original.key, &original.claim, after);
+        if adjusts.original.is_none() {
+            self.totals.put(original.key, &original.claim, after);
+        }
         Ok(Observation {
             id: input.id.clone(),
             campaign: self.index_of(original.campaign),
@@ -194,6 +227,28 @@ impl<'a> EventBuilder<'a> {
                 value_micros: after.value_micros,
             })),
             sealed: None,
+        })
+    }
+
+    /// The original of a correction that states it.
+    fn stated_original(
+        &self,
+        kind: ObservationType,
+        adjusts: &CorrectionTarget,
+        stated: &StatedOriginal,
+        campaign: &CampaignRef,
+    ) -> Result<CorrectedObservation, ItemError> {
+        let currency = self.known.source.definition.currency;
+        let value_micros = stated.value.map(|value| value.in_currency(currency, "adjusts")).transpose()?;
+        let id = fingerprint::id(self.known.source.id, kind, &adjusts.id);
+        Ok(CorrectedObservation {
+            key: ItemKey { day: stated.occurred_at.date_naive(), id, fingerprint: 0 },
+            campaign: self.known.campaign(campaign)?,
+            occurred_at: truncate_to_millis(stated.occurred_at),
+            dimensions: stated.dimensions.clone(),
+            is_correction: false,
+            total: NetAmounts { count: stated.count.unwrap_or(kind.unit_count()), value_micros },
+            claim: ClaimPrecondition::Absent,
         })
     }
 
@@ -233,11 +288,17 @@ impl<'a> EventBuilder<'a> {
         adjusts: &CorrectionTarget,
     ) -> Result<NaiveDate, ItemError> {
         if let Some(day) = adjusts.day {
-            self.window.check_day(day)?;
+            if self.backfill.is_none() {
+                self.window.check_day(day)?;
+            }
             return Ok(day);
         }
-        let taken = self.window.days().filter(|day| self.places.contains_key(&(*day, id)));
-        let days: BTreeSet<NaiveDate> = self.recorded.days(id).chain(taken).collect();
+        let days: BTreeSet<NaiveDate> = if self.backfill.is_some() {
+            self.history.get(&id).cloned().unwrap_or_default()
+        } else {
+            let taken = self.window.days().filter(|day| self.places.contains_key(&(*day, id)));
+            self.recorded.days(id).chain(taken).collect()
+        };
         match (days.first(), days.last()) {
             (Some(first), Some(last)) if first == last => Ok(*first),
             (Some(first), Some(last)) => {
@@ -251,6 +312,15 @@ impl<'a> EventBuilder<'a> {
     }
 
     fn unknown(&self, kind: ObservationType, adjusts: &CorrectionTarget) -> ItemError {
+        if self.backfill.is_some() {
+            let detail = format!(
+                "no {} \"{}\" stands before it in this chunk, and a backfill keeps no ids: state the original, as \
+                 {{\"id\", \"occurred_at\", \"count\", \"value\"}} with what it came to before",
+                kind.name(),
+                truncate(&adjusts.id)
+            );
+            return ItemError::at(ItemErrorCode::UnknownObservation, "adjusts", detail);
+        }
         let when = match adjusts.day {
             Some(day) => format!("on {day}"),
             None => format!("in the last {} days", self.window.length_days()),
@@ -266,18 +336,23 @@ impl<'a> EventBuilder<'a> {
     /// The append of the batch, given the results of the items that are not part of it.
     pub(super) fn finish(self, settled: PreAppendResults) -> Result<DecidedBatch, CommandError> {
         let source = &self.known.source;
-        let claims = self.totals.claims(source.id)?;
-        let item_preconditions = self.totals.item_preconditions();
+        let (claims, item_preconditions) = match self.backfill {
+            Some(_) => (Vec::new(), Vec::new()),
+            None => (self.totals.claims(source.id)?, self.totals.item_preconditions()),
+        };
         let mut items = Vec::with_capacity(self.items.len());
         for PendingItem { key, when_taken, observation } in self.items {
             let content = serde_json::to_string(&observation).map_err(CommandError::Encoding)?;
-            items.push(Item { key: Some(key), when_taken, content });
+            items.push(Item { key: self.backfill.is_none().then_some(key), when_taken, content });
         }
         if items.is_empty() {
             return Ok(DecidedBatch { payload: None, claims, item_preconditions, settled });
         }
         // The observations come last in the event, so an event without any gives the JSON around them.
-        let empty = ObservationsRecorded::new(source.id, source.definition.currency, self.campaigns, Vec::new());
+        let empty = ObservationsRecorded {
+            backfill: self.backfill.cloned(),
+            ..ObservationsRecorded::new(source.id, source.definition.currency, self.campaigns, Vec::new())
+        };
         let mut head = serde_json::to_string(&empty).map_err(CommandError::Encoding)?;
         head.truncate(head.len() - TAIL.len());
         let payload = Payload::Items { head, items, tail: TAIL.to_owned() };

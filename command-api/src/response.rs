@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use commands::{CommandContext, Completed};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_edge::consistency::{CONSISTENCY_TOKEN, ConsistencyToken};
@@ -21,15 +22,15 @@ impl CommandResponse {
         done: &Completed<T>,
         body: &impl Serialize,
     ) -> Self {
-        let token = consistency_token(context, done.position).header_value();
+        let token = consistency_token(context, done.position, done.recorded_at).header_value();
         Self((status, Json(body)).into_response())
             .with(CONSISTENCY_TOKEN, Some(token))
             .with(IDEMPOTENCY_REPLAYED, done.replayed.then_some(REPLAYED))
     }
 
-    /// Adds the version as `ETag`, which `If-Match` accepts.
-    pub(crate) fn with_version(self, version: i64) -> Self {
-        self.with(header::ETAG, HeaderValue::from_str(&format!("\"{version}\"")).ok())
+    /// Adds the entity tag, a quoted text.
+    pub(crate) fn with_etag(self, tag: &str) -> Self {
+        self.with(header::ETAG, HeaderValue::from_str(tag).ok())
     }
 
     /// Adds the path of the created resource.
@@ -52,6 +53,11 @@ impl IntoResponse for CommandResponse {
 }
 
 /// A token that makes a read wait for a position of the caller's log.
-pub(crate) fn consistency_token(context: &CommandContext, position: i64) -> ConsistencyToken {
-    ConsistencyToken { workspace: context.workspace().0, position }
+pub(crate) fn consistency_token(
+    context: &CommandContext,
+    position: i64,
+    recorded_at: Option<DateTime<Utc>>,
+) -> ConsistencyToken {
+    let recorded_at = recorded_at.map_or(0, |recorded_at| recorded_at.timestamp_micros());
+    ConsistencyToken { workspace: context.workspace().0, position, recorded_at }
 }

@@ -6,7 +6,7 @@ use domain::catalogue::EventType;
 use domain::ids::SourceId;
 use event_store::{
     AppendError, AppendOutcome, AppendRequest, Claim, ExpectedVersion, ItemPrecondition, NewEvent, Payload,
-    find_receipt,
+    ServerStart, find_receipt, recorded_at,
 };
 use serde::Serialize;
 
@@ -39,6 +39,8 @@ pub(crate) struct Attempt<'a> {
     commands: &'a Commands,
     context: &'a CommandContext,
     pub(crate) is_first: bool,
+    /// The database server from which it reads.
+    server: ServerStart,
     pub(crate) claims: ClaimReader<'a>,
 }
 
@@ -73,8 +75,8 @@ impl<'a> Attempts<'a> {
         let is_first = number == 0;
         let policy = if is_first { CachePolicy::Cached } else { CachePolicy::Read };
         let (commands, context) = (self.commands, self.context);
-        let claims = ClaimReader::new(&commands.pool, &commands.claims, context.workspace().0, policy);
-        Ok(Attempt { commands, context, is_first, claims })
+        let claims = commands.claim_reader(context, policy);
+        Ok(Attempt { commands, context, is_first, server: claims.server(), claims })
     }
 }
 
@@ -116,20 +118,32 @@ impl Attempt<'_> {
             receipt: self.context.receipt(&outcome)?,
             recorded_at: self.commands.clock.now(),
         };
-        let appended = self.commands.appender.append(request).await;
-        classify(outcome, appended, self.context)
+        let appended = self.commands.appender.append_judged(request, self.server).await;
+        settle(self.commands, self.context, outcome, appended).await
     }
 }
 
 /// The result of an append. `None` if it lost a race. An error if another attempt would fail in the same way.
-pub(crate) fn classify(
+pub(crate) async fn settle(
+    commands: &Commands,
+    context: &CommandContext,
     outcome: Outcome,
     appended: Result<AppendOutcome, AppendError>,
-    context: &CommandContext,
 ) -> Result<Option<CommandResult>, CommandError> {
     match appended {
-        Ok(appended) => CommandResult::appended(outcome, appended, context.key()).map(Some),
-        Err(AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item) => Ok(None),
+        Ok(appended) => {
+            let recorded_at = match appended.recorded_at {
+                Some(recorded_at) => Some(recorded_at),
+                None => recorded_at(&commands.pool, context.workspace().0, appended.position).await?,
+            };
+            CommandResult::appended(outcome, appended, recorded_at, context.key()).map(Some)
+        }
+        Err(
+            AppendError::Version { .. }
+            | AppendError::Claim { .. }
+            | AppendError::Item
+            | AppendError::ServerStartedAnew,
+        ) => Ok(None),
         Err(
             error @ (AppendError::ReceiptMismatch
             | AppendError::Invalid(_)
@@ -150,7 +164,8 @@ pub(crate) async fn find_previous_result(
     let today = context.received_at.date_naive();
     match find_receipt(&commands.pool, context.workspace().0, &idempotency.key, today).await? {
         Some(receipt) if receipt.digest == idempotency.digest => {
-            CommandResult::replayed(receipt, &idempotency.key).map(Some)
+            let recorded_at = recorded_at(&commands.pool, context.workspace().0, receipt.position).await?;
+            CommandResult::replayed(receipt, recorded_at, &idempotency.key).map(Some)
         }
         Some(_) => Err(CommandError::KeyReused),
         None => Ok(None),

@@ -1,15 +1,25 @@
 //! Commands on campaigns: create, edit, budget, lifecycle.
 
-use domain::campaign::{Campaign, CampaignCommand, decide};
+use chrono::{DateTime, Utc};
+use domain::campaign::{Campaign, CampaignCommand, CampaignVersion, decide};
 use domain::ids::CampaignId;
 use event_store::{AppendError, CommitContext, Loaded};
 
 use crate::Commands;
-use crate::append::{Attempts, classify, find_previous_result};
+use crate::append::{Attempts, find_previous_result, settle};
 use crate::claims::{self, EXTERNAL_CAMPAIGN};
 use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::outcome::{CommandResult, Completed, Outcome};
+
+/// A campaign after a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedCampaign {
+    /// The campaign.
+    pub id: CampaignId,
+    /// Its version after the command.
+    pub version: CampaignVersion,
+}
 
 /// The versions of a campaign that the caller accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +27,23 @@ pub enum VersionPrecondition {
     /// Any version.
     Any,
     /// One of these, which may be none.
-    Versions(Vec<i64>),
+    Versions(Vec<CampaignVersion>),
 }
 
 impl VersionPrecondition {
-    /// Whether a campaign at `version` may be changed.
-    pub fn accepts(&self, version: i64) -> bool {
+    /// Whether a campaign may be changed that is at this version.
+    pub fn accepts(&self, version: CampaignVersion) -> bool {
         match self {
             Self::Any => true,
             Self::Versions(versions) => versions.contains(&version),
+        }
+    }
+
+    /// Whether it names this number of events, whenever they were recorded.
+    fn names(&self, number: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Versions(versions) => versions.iter().any(|accepted| accepted.number == number),
         }
     }
 }
@@ -42,14 +60,15 @@ impl Commands {
         id: CampaignId,
         precondition: &VersionPrecondition,
         command: CampaignCommand,
-    ) -> Result<Completed<CampaignId>, CommandError> {
+    ) -> Result<Completed<ChangedCampaign>, CommandError> {
         let mut may_use_cache = true;
+        let mut has_events = false;
         let mut attempts = Attempts::begin(self, context)?;
         let result = loop {
             attempts.next().await?;
             let (loaded, is_cached) = self.load_campaign(context, id, &command, may_use_cache).await?;
             may_use_cache = false;
-            if !precondition.accepts(loaded.version) {
+            if !self.accepts(precondition, &loaded).await? {
                 if is_cached {
                     continue;
                 }
@@ -70,6 +89,7 @@ impl Commands {
                 }
                 break CommandResult::without_append(outcome, loaded.version);
             }
+            has_events = !events.is_empty();
             let external_ids = loaded.aggregate.details.as_ref().map_or(&[][..], |details| &details.external_ids);
             let commit = CommitContext {
                 metadata: context.metadata(),
@@ -81,14 +101,40 @@ impl Commands {
             if let Err(error) = &appended {
                 fail_if_not_retryable(error, id, precondition)?;
             }
-            if let Some(result) = classify(outcome, appended, context)? {
+            if let Some(result) = settle(self, context, outcome, appended).await? {
                 break result;
             }
         };
-        result.complete(context.key(), |outcome| match outcome {
+        let done = result.complete(context.key(), |outcome| match outcome {
             Outcome::Created(id) | Outcome::Changed(id) => Some(id),
             _ => None,
-        })
+        })?;
+        // The position of a command without events is the head, whose event may be of another stream.
+        let recorded_at = match done.recorded_at.filter(|_| has_events && !done.replayed) {
+            Some(recorded_at) => recorded_at,
+            None => self.recorded_at_of_version(&done.value.stream(context.workspace()), done.version).await?,
+        };
+        let version = CampaignVersion::new(done.version, recorded_at);
+        Ok(done.map(|id| ChangedCampaign { id, version }))
+    }
+
+    /// Whether the precondition accepts the campaign as it was loaded.
+    async fn accepts(
+        &self,
+        precondition: &VersionPrecondition,
+        loaded: &Loaded<Campaign>,
+    ) -> Result<bool, CommandError> {
+        let number = loaded.version;
+        if *precondition == VersionPrecondition::Any || !precondition.names(number) {
+            return Ok(*precondition == VersionPrecondition::Any);
+        }
+        let recorded_at = self.recorded_at_of_version(&loaded.stream_id, number).await?;
+        Ok(precondition.accepts(CampaignVersion::new(number, recorded_at)))
+    }
+
+    async fn recorded_at_of_version(&self, stream_id: &str, version: i64) -> Result<DateTime<Utc>, CommandError> {
+        let found = self.campaigns.recorded_at(stream_id, version).await?;
+        found.ok_or(CommandError::NotFound)
     }
 
     /// A campaign of the caller's workspace, and whether it is from the cache. A decision on a cached campaign must be
@@ -102,7 +148,7 @@ impl Commands {
     ) -> Result<(Loaded<Campaign>, bool), CommandError> {
         let stream_id = id.stream(context.workspace());
         if is_creation(command) {
-            return Ok((Loaded::new_stream(stream_id), false));
+            return Ok((self.campaigns.new_stream(stream_id), false));
         }
         if may_use_cache && let Some(cached) = self.campaigns.cached(&stream_id) {
             return Ok((cached, true));

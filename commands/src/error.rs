@@ -205,7 +205,10 @@ impl From<AppendError> for CommandError {
     fn from(error: AppendError) -> Self {
         match error {
             // Use cases retry these errors, so an error here persisted through every attempt.
-            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Self::Contended,
+            AppendError::Version { .. }
+            | AppendError::Claim { .. }
+            | AppendError::Item
+            | AppendError::ServerStartedAnew => Self::Contended,
             AppendError::ReceiptMismatch => Self::KeyReused,
             AppendError::Overloaded => Self::Overloaded,
             AppendError::Invalid(_) | AppendError::ShuttingDown | AppendError::Unavailable(_) => Self::Append(error),

@@ -35,10 +35,10 @@ use platform::clock::SharedClock;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use claims::ClaimCache;
+use claims::{CachePolicy, ClaimCache, ClaimReader};
 use in_flight::InFlightKeys;
 
-pub use campaigns::VersionPrecondition;
+pub use campaigns::{ChangedCampaign, VersionPrecondition};
 pub use context::{CommandContext, Idempotency};
 pub use error::CommandError;
 pub use outcome::Completed;
@@ -101,6 +101,12 @@ impl Commands {
     #[must_use]
     pub fn with_source_rate(self, source_rate: SourceRateLimiter) -> Self {
         Self { source_rate, ..self }
+    }
+
+    /// A reader of the claims of the caller's workspace.
+    pub(crate) fn claim_reader(&self, context: &CommandContext, policy: CachePolicy) -> ClaimReader<'_> {
+        let workspace = context.workspace().0;
+        ClaimReader::new(&self.pool, &self.claims, workspace, self.appender.server(), policy)
     }
 
     /// The time by the clock of the use cases.

@@ -1,5 +1,6 @@
 //! The result of a command. Its receipt keeps it, so that the same command gets the same answer.
 
+use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use event_store::{AppendOutcome, StoredReceipt};
 use serde::{Deserialize, Serialize};
@@ -43,15 +44,29 @@ pub struct Completed<T> {
     pub version: i64,
     /// The position of the log that covers it.
     pub position: i64,
+    /// When the event of that position was recorded. `None` for an empty log.
+    pub recorded_at: Option<DateTime<Utc>>,
     /// Whether it was carried out before, under the same idempotency key.
     pub replayed: bool,
 }
 
 impl<T> Completed<T> {
+    /// The result with another value.
+    pub(crate) fn map<U>(self, value: impl FnOnce(T) -> U) -> Completed<U> {
+        let (of, rest) = self.split();
+        Completed {
+            value: value(of),
+            version: rest.version,
+            position: rest.position,
+            recorded_at: rest.recorded_at,
+            replayed: rest.replayed,
+        }
+    }
+
     /// Splits the result into its value and the rest.
     pub fn split(self) -> (T, Completed<()>) {
-        let Self { value, version, position, replayed } = self;
-        (value, Completed { value: (), version, position, replayed })
+        let Self { value, version, position, recorded_at, replayed } = self;
+        (value, Completed { value: (), version, position, recorded_at, replayed })
     }
 }
 
@@ -61,6 +76,7 @@ pub(crate) struct CommandResult {
     outcome: Outcome,
     version: i64,
     position: i64,
+    recorded_at: Option<DateTime<Utc>>,
     /// Items that were recorded before, numbered among the items of the append.
     pub(crate) duplicates: Vec<usize>,
     /// Items whose id was recorded before with other content.
@@ -71,11 +87,17 @@ pub(crate) struct CommandResult {
 impl CommandResult {
     /// A result without an append.
     pub(crate) fn without_append(outcome: Outcome, version: i64) -> Self {
-        Self { outcome, version, position: 0, duplicates: Vec::new(), conflicts: Vec::new(), replayed: false }
+        let (duplicates, conflicts) = (Vec::new(), Vec::new());
+        Self { outcome, version, position: 0, recorded_at: None, duplicates, conflicts, replayed: false }
     }
 
     /// The result of an append with `outcome` in its receipt.
-    pub(crate) fn appended(outcome: Outcome, appended: AppendOutcome, key: Option<&str>) -> Result<Self, CommandError> {
+    pub(crate) fn appended(
+        outcome: Outcome,
+        appended: AppendOutcome,
+        recorded_at: Option<DateTime<Utc>>,
+        key: Option<&str>,
+    ) -> Result<Self, CommandError> {
         let outcome = match appended.response {
             Some(stored) if appended.replayed => read(&stored, key.unwrap_or_default())?,
             Some(_) | None => outcome,
@@ -84,6 +106,7 @@ impl CommandResult {
             outcome,
             version: appended.version,
             position: appended.position,
+            recorded_at,
             duplicates: appended.duplicates,
             conflicts: appended.conflicts,
             replayed: appended.replayed,
@@ -91,11 +114,16 @@ impl CommandResult {
     }
 
     /// The result from a receipt.
-    pub(crate) fn replayed(receipt: StoredReceipt, key: &str) -> Result<Self, CommandError> {
+    pub(crate) fn replayed(
+        receipt: StoredReceipt,
+        recorded_at: Option<DateTime<Utc>>,
+        key: &str,
+    ) -> Result<Self, CommandError> {
         Ok(Self {
             outcome: read(&receipt.response, key)?,
             version: receipt.version.unwrap_or_default(),
             position: receipt.position,
+            recorded_at,
             duplicates: receipt.duplicates,
             conflicts: receipt.conflicts,
             replayed: true,
@@ -108,13 +136,13 @@ impl CommandResult {
         key: Option<&str>,
         read: impl FnOnce(Outcome) -> Option<T>,
     ) -> Result<Completed<T>, CommandError> {
-        let Self { outcome, version, position, replayed, .. } = self;
+        let Self { outcome, version, position, recorded_at, replayed, .. } = self;
         if let Outcome::Refused(rejection) = outcome {
             return Err(CommandError::Rejected { rejection, replayed });
         }
         let bad_receipt = || CommandError::BadReceipt { key: key.unwrap_or_default().to_owned() };
         let value = read(outcome).ok_or_else(bad_receipt)?;
-        Ok(Completed { value, version, position, replayed })
+        Ok(Completed { value, version, position, recorded_at, replayed })
     }
 }
 

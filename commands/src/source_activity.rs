@@ -8,7 +8,7 @@ use domain::source::{STREAM_TYPE, Source, SourceDetails, SourceEvent};
 use event_store::{PageLimit, StreamKey, read_stream};
 
 use crate::Commands;
-use crate::claims::{CachePolicy, ClaimReader};
+use crate::claims::CachePolicy;
 use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::ingest::ResolvedSource;
@@ -37,7 +37,7 @@ impl Commands {
         context: &CommandContext,
         name: &str,
     ) -> Result<Vec<SourceActivity>, CommandError> {
-        let mut claims = ClaimReader::new(&self.pool, &self.claims, context.workspace().0, CachePolicy::Read);
+        let mut claims = self.claim_reader(context, CachePolicy::Read);
         let known = ResolvedSource::find(&mut claims, name).await?.ok_or(CommandError::NotFound)?;
         let stream_id = known.details.source.stream(context.workspace());
         let stream = StreamKey { workspace: context.workspace().0, stream_type: STREAM_TYPE, stream_id: &stream_id };

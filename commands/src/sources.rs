@@ -123,7 +123,7 @@ impl Commands {
 
     /// The source of a name.
     pub async fn source(&self, context: &CommandContext, name: &str) -> Result<SourceSnapshot, CommandError> {
-        let mut claims = ClaimReader::new(&self.pool, &self.claims, context.workspace().0, CachePolicy::Read);
+        let mut claims = self.claim_reader(context, CachePolicy::Read);
         let known = ResolvedSource::find(&mut claims, name).await?.ok_or(CommandError::NotFound)?;
         Ok(SourceSnapshot { version: known.version, details: known.details })
     }

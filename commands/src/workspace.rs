@@ -5,7 +5,7 @@ use domain::workspace::{WorkspaceCommand, WorkspaceError, decide};
 use event_store::CommitContext;
 
 use crate::Commands;
-use crate::append::{Attempts, classify};
+use crate::append::{Attempts, settle};
 use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::outcome::{Completed, Outcome};
@@ -40,7 +40,7 @@ impl Commands {
                 recorded_at: self.clock.now(),
             };
             let appended = self.workspaces.append(&loaded, &events, commit).await;
-            if let Some(result) = classify(Outcome::CalendarSet, appended, context)? {
+            if let Some(result) = settle(self, context, Outcome::CalendarSet, appended).await? {
                 break result;
             }
         };

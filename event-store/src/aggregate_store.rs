@@ -11,13 +11,15 @@ use cqrs_es::{Aggregate, DomainEvent};
 use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 
-use crate::aggregate_cache::AggregateCache;
+use crate::aggregate_cache::{AggregateCache, Entry};
 use crate::append::{AppendOutcome, AppendRequest, ExpectedVersion, Metadata, NewEvent, Payload};
 use crate::appender::Appender;
 use crate::claims::Claim;
 use crate::codec::{self, Upcast};
 use crate::error::{AppendError, LoadError};
+use crate::log::{StreamKey, recorded_at_of_version};
 use crate::receipts::Receipt;
+use crate::server_start::ServerStart;
 
 /// An aggregate from its stream, with the version that a decision depends on.
 #[derive(Debug, Clone)]
@@ -28,12 +30,14 @@ pub struct Loaded<A> {
     pub aggregate: A,
     /// The number of events of the stream; 0 if it does not exist.
     pub version: i64,
+    /// The server from which it was read.
+    server: ServerStart,
 }
 
 impl<A: Default> Loaded<A> {
     /// The aggregate of a new stream, without a query: the append checks that the stream does not exist.
     pub fn new_stream(stream_id: String) -> Self {
-        Self { stream_id, aggregate: A::default(), version: 0 }
+        Self { stream_id, aggregate: A::default(), version: 0, server: ServerStart::UNKNOWN }
     }
 }
 
@@ -52,6 +56,7 @@ pub struct CommitContext {
 
 /// The streams of one kind of aggregate.
 pub struct AggregateStore<A> {
+    pool: PgPool,
     repository: PostgresEventRepository,
     appender: Appender,
     upcast: Upcast,
@@ -68,13 +73,19 @@ impl<A: Aggregate + Clone> AggregateStore<A> {
     /// A store that reads through `pool`, upcasts with `upcast`, and writes through `appender`.
     pub fn new(pool: PgPool, appender: Appender, upcast: Upcast) -> Self {
         // The second table would hold cqrs-es's snapshots, which are not used.
-        let repository = PostgresEventRepository::new(pool).with_tables("log.events", "log.snapshots");
-        Self { repository, appender, upcast, remembered: AggregateCache::new() }
+        let repository = PostgresEventRepository::new(pool.clone()).with_tables("log.events", "log.snapshots");
+        Self { pool, repository, appender, upcast, remembered: AggregateCache::new() }
+    }
+
+    /// The aggregate of a new stream, without a query: the append checks that the stream does not exist.
+    pub fn new_stream(&self, stream_id: String) -> Loaded<A> {
+        Loaded { server: self.appender.server(), ..Loaded::new_stream(stream_id) }
     }
 
     /// The aggregate of a stream; its default, at version 0, if the stream does not exist.
     pub async fn load(&self, stream_id: &str) -> Result<Loaded<A>, LoadError> {
-        let mut loaded = Loaded::<A>::new_stream(stream_id.to_owned());
+        let server = self.appender.server();
+        let mut loaded = Loaded::<A> { server, ..Loaded::new_stream(stream_id.to_owned()) };
         for stored in self.read(stream_id).await? {
             let sequence = sequence(&stored);
             let event = self.decode(stored).map_err(|source| LoadError::Event {
@@ -86,16 +97,28 @@ impl<A: Aggregate + Clone> AggregateStore<A> {
             loaded.version = sequence;
         }
         if loaded.version > 0 {
-            self.remembered.put(stream_id, loaded.version, loaded.aggregate.clone());
+            let Loaded { version, ref aggregate, .. } = loaded;
+            self.remembered.put(stream_id, Entry { version, aggregate: aggregate.clone(), server });
         }
         Ok(loaded)
+    }
+
+    /// When the event was recorded that made this version of a stream. `None` if there is no such event.
+    pub async fn recorded_at(&self, stream_id: &str, version: i64) -> Result<Option<DateTime<Utc>>, LoadError> {
+        let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| LoadError::Database {
+            stream_id: stream_id.to_owned(),
+            source,
+        };
+        let workspace = workspace_of(stream_id).map_err(|error| unreadable(Box::new(error)))?;
+        let stream = StreamKey { workspace, stream_type: A::TYPE, stream_id };
+        recorded_at_of_version(&self.pool, stream, version).await.map_err(|error| unreadable(Box::new(error)))
     }
 
     /// The aggregate as this process last saw it, without a query. It may be out of date, so only a decision that an
     /// append asserts may use it.
     pub fn cached(&self, stream_id: &str) -> Option<Loaded<A>> {
-        let (version, aggregate) = self.remembered.get(stream_id)?;
-        Some(Loaded { stream_id: stream_id.to_owned(), aggregate, version })
+        let Entry { version, aggregate, server } = self.remembered.get(stream_id, self.appender.server())?;
+        Some(Loaded { stream_id: stream_id.to_owned(), aggregate, version, server })
     }
 
     /// Appends the events of a decision, if the stream is still at the version of the loaded aggregate.
@@ -117,14 +140,17 @@ impl<A: Aggregate + Clone> AggregateStore<A> {
             receipt: alongside.receipt,
             recorded_at: alongside.recorded_at,
         };
-        let appended = self.appender.append(request).await;
+        let appended = self.appender.append_judged(request, on.server).await;
         match &appended {
             Ok(AppendOutcome { replayed: false, version, .. }) if !events.is_empty() => {
                 let mut aggregate = on.aggregate.clone();
                 for event in events {
                     aggregate.apply(event.clone());
                 }
-                self.remembered.put(&on.stream_id, *version, aggregate);
+                if on.server != ServerStart::UNKNOWN {
+                    let entry = Entry { version: *version, aggregate, server: on.server };
+                    self.remembered.put(&on.stream_id, entry);
+                }
             }
             Err(AppendError::Version { .. }) => self.remembered.forget(&on.stream_id, on.version),
             Ok(_) | Err(_) => {}

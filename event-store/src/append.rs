@@ -126,6 +126,8 @@ pub struct AppendOutcome {
     pub version: i64,
     /// The position of the request's last event; the head if it wrote none.
     pub position: i64,
+    /// When the event of that position was recorded, if that is known without a lookup.
+    pub recorded_at: Option<DateTime<Utc>>,
     /// The response of the stored receipt, if replayed.
     pub response: Option<String>,
     /// The items that were already in the log with the same fingerprint. Their numbers count from 0 through all events

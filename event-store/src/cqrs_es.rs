@@ -107,7 +107,10 @@ impl<E: std::error::Error> From<LoadError> for AggregateError<E> {
 impl<E: std::error::Error> From<AppendError> for AggregateError<E> {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Version { .. } | AppendError::Claim { .. } | AppendError::Item => Self::AggregateConflict,
+            AppendError::Version { .. }
+            | AppendError::Claim { .. }
+            | AppendError::Item
+            | AppendError::ServerStartedAnew => Self::AggregateConflict,
             AppendError::Unavailable(_) | AppendError::Overloaded | AppendError::ShuttingDown => {
                 Self::DatabaseConnectionError(Box::new(error))
             }

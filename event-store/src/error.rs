@@ -26,6 +26,9 @@ pub enum AppendError {
     /// An item that the request depends on has changed; look it up again.
     #[error("an item is not as expected")]
     Item,
+    /// The request rests on what was read from a database server that has started anew since. Decide again.
+    #[error("the database server has started anew since the decision")]
+    ServerStartedAnew,
     /// The receipt's key was used before with other content.
     #[error("the receipt's key was used with other content")]
     ReceiptMismatch,

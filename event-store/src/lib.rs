@@ -43,6 +43,7 @@ pub mod items;
 mod json_text;
 pub mod log;
 pub mod receipts;
+mod server_start;
 mod validated_request;
 pub mod workspaces;
 
@@ -61,9 +62,10 @@ pub use error::{AppendError, LoadError, OpenWorkspaceError};
 pub use items::{ItemQuery, StoredItem, find_items};
 pub use log::{
     PageLimit, StoredEvent, StoredEventFields, StreamKey, heads, read_after, read_event, read_page, read_range,
-    read_stream, stream_version,
+    read_stream, recorded_at, recorded_at_of_version, stream_version,
 };
 pub use receipts::{Receipt, StoredReceipt, find_receipt};
+pub use server_start::ServerStart;
 pub use workspaces::{Workspace, find_workspace, find_workspace_by_name_or_number, open_workspace, workspace_names};
 
 /// The schema of everything, embedded.

@@ -175,7 +175,7 @@ pub(crate) async fn load(
     let parked = snapshot.parked.warning(&ResourceScope::numbers([query.campaign_id]), |_| None);
     let warnings = range.beyond.map(beyond_retention).into_iter().chain(parked).collect();
     let meta = ResultMeta { time_zone: query.time_zone, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
-    Ok(TypedResult { meta, next_cursor, data: corrections })
+    Ok(TypedResult::page(meta, next_cursor, corrections))
 }
 
 /// A correction as the table has it.

@@ -159,7 +159,8 @@ pub(crate) async fn load(
         let (Some(Ok(resolved)), Some(context)) = (query.0.get(&name), context) else { continue };
         let result = match context {
             Ok(context) => {
-                match report::load(&context, snapshot, &resolved.query, resolved.page(snapshot.epoch)?).await {
+                let page = resolved.page(snapshot.epoch, context.version)?;
+                match report::load(&context, snapshot, &resolved.query, page).await {
                     Ok(result) => Ok(Box::new(result)),
                     Err(error) => Err(error.of_one_report()?),
                 }
@@ -169,5 +170,5 @@ pub(crate) async fn load(
         reports.insert(name, result);
     }
     let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, Vec::new());
-    Ok(TypedResult { meta, next_cursor: None, data: reports })
+    Ok(TypedResult::whole(meta, reports))
 }

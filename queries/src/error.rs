@@ -22,6 +22,9 @@ pub enum ReadError {
     NotFound(Box<ReadStatus>),
     #[error("position {requested} is past the head {head}")]
     UnknownPosition { requested: i64, head: i64 },
+    /// The caller has seen an event that the log does not hold: it was restored from a backup since.
+    #[error("the event that was seen at position {position} is not in the log")]
+    LogRestored { position: i64 },
     #[error("position {requested} is not applied yet: {applied} is")]
     NotYetVisible { requested: i64, applied: i64 },
     #[error("the answer would lag by {lag}")]
@@ -72,6 +75,7 @@ impl ReadError {
             | Self::DimensionCombination { .. } => true,
             Self::NotFound(_)
             | Self::UnknownPosition { .. }
+            | Self::LogRestored { .. }
             | Self::NotYetVisible { .. }
             | Self::StalenessBoundUnmet { .. }
             | Self::Building

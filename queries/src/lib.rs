@@ -71,7 +71,7 @@ pub use read::{Answer, CacheStatus, PageReader, ReadModel, ReadRequest, ReadTrac
 pub use resolved::{Resolved, ResultId};
 pub use result::{ResultMeta, TypedResult};
 pub use status::ReadStatus;
-pub use version::Version;
+pub use version::{RecordedEvent, Version};
 pub use warning::Warning;
 
 /// The name of the projection that everything here is read from.

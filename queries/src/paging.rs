@@ -1,5 +1,5 @@
 //! Paging: the requested page of a list, and the cursor where it ends. A cursor is opaque to clients, and bound to
-//! the query, the workspace, the caller's access and the epoch.
+//! the query, the workspace, the caller's access, the epoch and the history of the log.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ReadError;
 use crate::fields::FieldErrors;
+use crate::version::{RecordedEvent, Version, VersionKey};
 
 /// The most rows of a page.
 const MAX_LIMIT: usize = 1_000;
@@ -21,6 +22,9 @@ struct Cursor<K> {
     hash: String,
     #[serde(rename = "e")]
     epoch: i32,
+    /// The version of the first page.
+    #[serde(rename = "v")]
+    first: VersionKey,
     /// The days of the first page, if the query names them by where they lie from today.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     dates: Option<(NaiveDate, NaiveDate)>,
@@ -44,6 +48,8 @@ pub(crate) struct PageRequest<'a> {
     pub hash: &'a str,
     /// The epoch of the rows.
     pub epoch: i32,
+    /// The version of the list as it is read now.
+    pub version: Version,
     /// The days that its cursor keeps.
     pub dates: Option<(NaiveDate, NaiveDate)>,
 }
@@ -56,9 +62,19 @@ impl Paging {
 }
 
 impl PageRequest<'_> {
-    /// The sort key behind which it begins; `None` where the list does.
-    pub(crate) fn after<K: DeserializeOwned>(self) -> Result<Option<K>, ReadError> {
+    /// The last event of the list as its first page showed it, which the log must still hold. `None` of a first page.
+    pub(crate) fn first_page_event(self) -> Result<Option<RecordedEvent>, ReadError> {
         let Some(text) = self.cursor else { return Ok(None) };
+        Ok(Some(self.own_cursor(text)?.first.event()))
+    }
+
+    /// Whether the list may have changed since its first page. `None` of a first page.
+    pub(crate) fn moved(self) -> Option<bool> {
+        Some(decode(self.cursor?)?.first != self.version.key())
+    }
+
+    /// The cursor, if it is one of this query and epoch.
+    fn own_cursor(self, text: &str) -> Result<Cursor<serde_json::Value>, ReadError> {
         let cursor = decode(text).ok_or(ReadError::CursorMalformed)?;
         if cursor.hash != self.hash {
             return Err(ReadError::CursorMismatch);
@@ -66,6 +82,13 @@ impl PageRequest<'_> {
         if cursor.epoch != self.epoch {
             return Err(ReadError::CursorExpired);
         }
+        Ok(cursor)
+    }
+
+    /// The sort key behind which it begins; `None` where the list does.
+    pub(crate) fn after<K: DeserializeOwned>(self) -> Result<Option<K>, ReadError> {
+        let Some(text) = self.cursor else { return Ok(None) };
+        let cursor = self.own_cursor(text)?;
         // A forged cursor may hold a NUL, which the database rejects.
         if has_nul(&cursor.after) {
             return Err(ReadError::CursorMalformed);
@@ -92,8 +115,9 @@ impl PageRequest<'_> {
 
     /// The cursor behind the row with this sort key.
     fn cursor_after<K: Serialize>(self, after: K) -> String {
-        let PageRequest { hash, epoch, dates, .. } = self;
-        let cursor = Cursor { hash: hash.to_owned(), epoch, dates, after };
+        let PageRequest { hash, epoch, dates, version, .. } = self;
+        let first = self.cursor.and_then(decode).map_or_else(|| version.key(), |cursor| cursor.first);
+        let cursor = Cursor { hash: hash.to_owned(), epoch, first, dates, after };
         // Sort keys are strings and numbers, which always have a JSON form.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
     }

@@ -47,10 +47,17 @@ impl<Q: Serialize> Resolved<Q> {
 }
 
 impl<Q> Resolved<Q> {
-    /// The requested page of this epoch. An error if the query has no pages.
-    pub(crate) fn page(&self, epoch: i32) -> Result<PageRequest<'_>, ReadError> {
+    /// The requested page of this epoch and version. An error if the query has no pages.
+    pub(crate) fn page(&self, epoch: i32, version: Version) -> Result<PageRequest<'_>, ReadError> {
         let Paging { limit, cursor } = self.paging.as_ref().ok_or_else(|| ReadError::corrupt("it has no pages"))?;
-        Ok(PageRequest { limit: *limit, cursor: cursor.as_deref(), hash: &self.hash.short, epoch, dates: None })
+        Ok(PageRequest {
+            limit: *limit,
+            cursor: cursor.as_deref(),
+            hash: &self.hash.short,
+            epoch,
+            version,
+            dates: None,
+        })
     }
 
     pub(crate) fn hash(&self) -> &QueryHash {

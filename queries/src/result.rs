@@ -15,6 +15,9 @@ pub struct TypedResult<D> {
     pub meta: ResultMeta,
     /// The cursor behind its last row, if another page follows.
     pub next_cursor: Option<String>,
+    /// Whether its list may have changed since the first page, so that rows may be missing or stand on two pages.
+    /// `None` of a first page.
+    pub moved: Option<bool>,
     pub data: D,
 }
 
@@ -36,14 +39,24 @@ pub struct ResultMeta {
 }
 
 impl<D> TypedResult<D> {
+    /// A result without pages.
+    pub(crate) fn whole(meta: ResultMeta, data: D) -> Self {
+        Self::page(meta, None, data)
+    }
+
+    /// A page of a list. Whether rows moved is told once it is known which page it follows.
+    pub(crate) fn page(meta: ResultMeta, next_cursor: Option<String>, data: D) -> Self {
+        Self { meta, next_cursor, moved: None, data }
+    }
+
     pub(crate) fn map<E>(self, data: impl FnOnce(D) -> E) -> TypedResult<E> {
-        let Self { meta, next_cursor, data: from } = self;
-        TypedResult { meta, next_cursor, data: data(from) }
+        let Self { meta, next_cursor, moved, data: from } = self;
+        TypedResult { meta, next_cursor, moved, data: data(from) }
     }
 
     /// The bytes that it takes in memory, about, with data of this weight.
     pub(crate) fn weight(&self, data: impl FnOnce(&D) -> usize) -> usize {
-        let Self { meta, next_cursor, data: of } = self;
+        let Self { meta, next_cursor, data: of, .. } = self;
         let warnings: usize = meta.warnings.iter().map(Warning::weight).sum();
         let freshness = meta.freshness.as_ref().map_or(0, Freshness::weight);
         size_of::<Self>() + warnings + freshness + next_cursor.as_ref().map_or(0, String::len) + data(of)

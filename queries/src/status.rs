@@ -12,6 +12,8 @@ pub struct ReadStatus {
     pub epoch: i32,
     /// The position up to which the log is applied in them.
     pub applied: i64,
+    /// When the event of that position was recorded.
+    pub applied_at: Option<DateTime<Utc>>,
     /// The log's last position.
     pub head: i64,
     /// The age of the oldest event that is not applied.

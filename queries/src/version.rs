@@ -49,6 +49,10 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgExecutor;
+
+use crate::error::ReadError;
 
 /// A result's version: `<position>@<recorded at>.<boundary>`, and `.<revision>` once something was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +63,49 @@ pub struct Version {
     boundary: Option<DateTime<Utc>>,
 }
 
+/// The parts of a version, as a cursor keeps them: position, when it was recorded, in microseconds, boundary, in
+/// seconds, revision. An instant that there is not is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VersionKey(i64, i64, i64, i32);
+
+impl VersionKey {
+    /// The event of the position.
+    pub(crate) fn event(self) -> RecordedEvent {
+        let Self(position, recorded_at, ..) = self;
+        let recorded_at = (position > 0).then(|| DateTime::from_timestamp_micros(recorded_at)).flatten();
+        RecordedEvent { position, recorded_at }
+    }
+}
+
 /// An event by its position, and when it was recorded. Two histories of a log may share positions, but not these
 /// instants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RecordedEvent {
+pub struct RecordedEvent {
     /// 0 for no event.
     pub position: i64,
     /// `None` for no event.
     pub recorded_at: Option<DateTime<Utc>>,
+}
+
+impl RecordedEvent {
+    /// Checks that the log holds it, given when the event at its position was recorded.
+    pub(crate) fn check(self, found: Option<DateTime<Utc>>) -> Result<(), ReadError> {
+        let micros = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_micros());
+        let holds = micros(self.recorded_at) == micros(found);
+        if holds { Ok(()) } else { Err(ReadError::LogRestored { position: self.position }) }
+    }
+}
+
+/// When the event of a position was recorded. `None` for no event.
+pub(crate) async fn recorded_at(
+    db: impl PgExecutor<'_>,
+    workspace: i32,
+    position: i64,
+) -> Result<Option<DateTime<Utc>>, ReadError> {
+    if position == 0 {
+        return Ok(None);
+    }
+    Ok(sqlx::query_scalar!("SELECT log.recorded_at_of($1, $2)", workspace, position).fetch_one(db).await?)
 }
 
 /// The changes of an epoch's rows without a new event: parts that were parked, retried or skipped.
@@ -97,6 +136,13 @@ impl Version {
             revision: self.revision.max(other.revision),
             boundary: self.boundary.max(other.boundary),
         }
+    }
+
+    /// Its parts as numbers.
+    pub(crate) fn key(self) -> VersionKey {
+        let recorded_at = self.event.recorded_at.map_or(0, |recorded_at| recorded_at.timestamp_micros());
+        let boundary = self.boundary.map_or(0, |boundary| boundary.timestamp());
+        VersionKey(self.event.position, recorded_at, boundary, self.revision)
     }
 
     /// When the last event that changed the result was recorded.

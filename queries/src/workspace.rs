@@ -97,5 +97,5 @@ pub(crate) fn load(
         command_api: query.command_api.clone(),
     };
     let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, Vec::new());
-    Ok(TypedResult { meta, next_cursor: None, data })
+    Ok(TypedResult::whole(meta, data))
 }

@@ -1,6 +1,7 @@
 //! The context of a read: its caller, and the requirements in its headers.
 
 use axum::extract::FromRequestParts;
+use chrono::DateTime;
 use http::header::IF_NONE_MATCH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Uri};
@@ -9,7 +10,7 @@ use http_edge::consistency::ConsistencyToken;
 use http_edge::problem::Problem;
 use platform::principal::{Principal, Scope};
 use queries::consistency::{ConsistencyParams, ConsistencyRequirement};
-use queries::{Access, ResultId};
+use queries::{Access, RecordedEvent, ResultId};
 
 use crate::ApiState;
 use crate::error::ApiError;
@@ -53,7 +54,10 @@ impl ReadContext {
         if token.is_some_and(|token| token.workspace != self.principal.workspace) {
             return Err(ApiError::consistency_token("It was handed out for another workspace."));
         }
-        let seen = token.map(|token| token.position);
+        let seen = token.map(|token| RecordedEvent {
+            position: token.position,
+            recorded_at: DateTime::from_timestamp_micros(token.recorded_at).filter(|_| token.position > 0),
+        });
         Ok(ConsistencyRequirement::read(params, seen, preferred_wait(&self.headers))?)
     }
 

@@ -99,6 +99,10 @@ pub(crate) fn problem(error: &ReadError) -> Problem {
             .detail(format!("Position {requested} is required, and the log's last position is {head}."))
             .extension("asked", *requested)
             .extension("head", *head),
+        ReadError::LogRestored { position } => Problem::new(problems::LOG_RESTORED)
+            .detail(format!("The event at position {position} that it rests on is not in the log any more."))
+            .extension("reset", "restored")
+            .extension("asked", *position),
         ReadError::NotYetVisible { requested, applied } => soon(problems::NOT_YET_VISIBLE)
             .detail(format!("Position {requested} is required, and the log is applied up to {applied}."))
             .extension("asked", *requested)

@@ -40,6 +40,10 @@ pub(crate) struct Envelope<'a, T> {
 pub(crate) struct Page<'a> {
     /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<&'a str>,
+    /// Whether the list may have changed since the first page, so that rows may be missing or stand on two pages. Only
+    /// a page that follows another has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<bool>,
 }
 
 /// Facts about the data.
@@ -208,7 +212,7 @@ fn raw(value: &impl Serialize) -> Result<Box<RawValue>, ApiError> {
 }
 
 fn page<D>(result: &TypedResult<D>) -> Page<'_> {
-    Page { next_cursor: result.next_cursor.as_deref() }
+    Page { next_cursor: result.next_cursor.as_deref(), moved: result.moved }
 }
 
 /// The query as the answer repeats it. `dates` are the resolved dates of the read.

@@ -42,6 +42,13 @@ problem_types! {
     pub(crate) CURSOR_EXPIRED = GONE "cursor-expired" "The cursor can no longer be used"
         r#"{"detail": "The read model was rebuilt since then. Start again without a cursor."}"#;
 
+    /// The log was restored from a backup, or lost its last events in a failover, after the consistency token or the
+    /// cursor was issued. The event that it rests on is gone, and another one may stand at its position. Send what was
+    /// sent since then again, and start without the token or the cursor.
+    pub(crate) LOG_RESTORED = GONE "log-restored" "The log was restored from a backup since"
+        r#"{"detail": "The event at position 1204 that it rests on is not in the log any more.", "reset": "restored",
+            "asked": 1204}"#;
+
     /// The report would have more numbers than one answer may have. Ask for fewer measures or groups, coarser buckets,
     /// or a shorter range.
     pub(crate) REPORT_TOO_LARGE = UNPROCESSABLE_ENTITY "report-too-large" "The report is too large"
@@ -65,6 +72,7 @@ const READ: Types = &[
     INVALID_QUERY,
     INVALID_CONSISTENCY_TOKEN,
     UNKNOWN_POSITION,
+    LOG_RESTORED,
     NOT_YET_VISIBLE,
     STALENESS_BOUND_UNMET,
     BUILDING,

@@ -1,3 +1,4 @@
+use chrono::DateTime;
 use http::HeaderValue;
 
 use super::*;
@@ -10,29 +11,40 @@ fn read_all(values: &[&'static str]) -> Result<VersionPrecondition, IfMatchError
     read(&headers)
 }
 
+fn version(number: i64, micros: i64) -> CampaignVersion {
+    CampaignVersion::new(number, DateTime::from_timestamp_micros(micros).unwrap())
+}
+
 #[test]
-fn reads_quoted_versions() {
+fn reads_quoted_tags() {
+    let one_of = |versions: &[CampaignVersion]| Ok(VersionPrecondition::Versions(versions.to_vec()));
     assert_eq!(read_all(&[]), Ok(VersionPrecondition::Any));
     assert_eq!(read_all(&["*"]), Ok(VersionPrecondition::Any));
-    assert_eq!(read_all(&["\"3\""]), Ok(VersionPrecondition::Versions(vec![3])));
-    assert_eq!(read_all(&["\"3\", \"4\""]), Ok(VersionPrecondition::Versions(vec![3, 4])));
-    assert_eq!(read_all(&["\"3\"", "\"4\" ,\"5\""]), Ok(VersionPrecondition::Versions(vec![3, 4, 5])));
+    assert_eq!(read_all(&["\"3.17\""]), one_of(&[version(3, 17)]));
+    assert_eq!(read_all(&["\"3.17\", \"4.18\""]), one_of(&[version(3, 17), version(4, 18)]));
+    let lines = read_all(&["\"3.17\"", "\"4.18\" ,\"5.19\""]);
+    assert_eq!(lines, one_of(&[version(3, 17), version(4, 18), version(5, 19)]));
 }
 
 #[test]
 fn tags_that_are_no_versions_match_nothing() {
-    for value in ["\"abc\"", "W/\"3\"", "\"\"", "\"99999999999999999999\""] {
+    for value in ["\"abc\"", "W/\"3.17\"", "\"\"", "\"3.99999999999999999999\"", "\"3.x\"", "\"3.17.1\""] {
         let if_match = read_all(&[value]).unwrap();
         assert_eq!(if_match, VersionPrecondition::Versions(Vec::new()), "{value}");
-        assert!(!if_match.accepts(3));
+        assert!(!if_match.accepts(version(3, 17)));
     }
-    assert!(!read_all(&["\"3\""]).unwrap().accepts(4));
-    assert!(read_all(&["\"3\", \"4\""]).unwrap().accepts(4));
+}
+
+#[test]
+fn accepts_a_version_of_the_same_history_only() {
+    assert!(!read_all(&["\"3.17\""]).unwrap().accepts(version(4, 17)));
+    assert!(!read_all(&["\"3.17\""]).unwrap().accepts(version(3, 18)), "another event made version 3");
+    assert!(read_all(&["\"3.17\", \"4.18\""]).unwrap().accepts(version(4, 18)));
 }
 
 #[test]
 fn rejects_malformed_if_match() {
-    for value in ["3", "", "\"3", "3\"", "\"3\" \"4\"", "\"3\",", "w/\"3\"", "**"] {
+    for value in ["3", "", "\"3.17", "3.17\"", "\"3.17\" \"4.18\"", "\"3.17\",", "w/\"3.17\"", "**", "\"3\""] {
         assert_eq!(read_all(&[value]), Err(IfMatchError), "{value:?}");
     }
 }

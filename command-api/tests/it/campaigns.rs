@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::support::{Api, Call, campaign};
+use crate::support::{Api, Call, campaign, tag};
 
 fn patch(id: Uuid, body: &Value) -> Call {
     Call::new(Method::PATCH, &format!("/v1/campaigns/{id}")).json(body)
@@ -38,10 +38,11 @@ async fn creates_a_campaign(pool: PgPool) {
     201 Created
     content-type: application/json
     location: /v1/campaigns/[id]
-    etag: "1"
-    consistency-token: MS4xLjE
+    etag: "1.1795298400000000"
+    consistency-token: Mi4xLjEuMTc5NTI5ODQwMDAwMDAwMA
     {
       "campaign_id": "[id]",
+      "etag": "\"1.1795298400000000\"",
       "position": 1,
       "version": 1
     }
@@ -132,10 +133,11 @@ async fn edit_changes_only_the_given_members(pool: PgPool) {
     assert_snapshot!(api.call(patch(id, &json!({"name": "Spring sale", "ends_on": "2027-01-31"}))).await, @r#"
     200 OK
     content-type: application/json
-    etag: "3"
-    consistency-token: MS4xLjM
+    etag: "3.1795298400000000"
+    consistency-token: Mi4xLjMuMTc5NTI5ODQwMDAwMDAwMA
     {
       "campaign_id": "[id]",
+      "etag": "\"3.1795298400000000\"",
       "position": 3,
       "version": 3
     }
@@ -175,11 +177,11 @@ async fn campaign_passes_its_lifecycle(pool: PgPool) {
     for (version, name) in [(2, "launch"), (3, "pause"), (4, "resume"), (5, "complete"), (6, "archive")] {
         let reply = api.call(step(id, name)).await;
         assert_eq!(reply.status, StatusCode::OK, "{name}: {reply}");
-        assert_eq!(reply.header("etag"), Some(format!("\"{version}\"").as_str()));
+        assert_eq!(reply.header("etag"), Some(tag(version).as_str()));
     }
     let reply = api.call(patch(id, &json!({"name": "Too late"}))).await;
     assert_eq!((reply.status, reply.code()), (StatusCode::UNPROCESSABLE_ENTITY, "campaign-archived"));
-    assert_eq!(api.call(step(id, "unarchive")).await.header("etag"), Some("\"7\""));
+    assert_eq!(api.call(step(id, "unarchive")).await.header("etag"), Some(tag(7).as_str()));
     let reply = api.call(step(id, "unarchive")).await;
     assert_eq!((reply.status, reply.code()), (StatusCode::UNPROCESSABLE_ENTITY, "not-archived"));
     // It is completed again.
@@ -233,7 +235,7 @@ async fn if_match_names_the_version_to_change(pool: PgPool) {
     let api = Api::start(pool).await;
     let id = api.campaign(&json!([])).await;
     let renamed = api.call(patch(id, &json!({"name": "B"})).if_match(1)).await;
-    assert_eq!((renamed.status, renamed.header("etag")), (StatusCode::OK, Some("\"2\"")));
+    assert_eq!((renamed.status, renamed.header("etag")), (StatusCode::OK, Some(tag(2).as_str())));
     assert_snapshot!(api.call(patch(id, &json!({"name": "C"})).if_match(1)).await, @r#"
     412 Precondition Failed
     content-type: application/problem+json
@@ -245,16 +247,21 @@ async fn if_match_names_the_version_to_change(pool: PgPool) {
       "version": 2
     }
     "#);
-    assert_eq!(api.call(step(id, "launch").header("if-match", "\"1\", \"2\"")).await.status, StatusCode::OK);
+    assert_eq!(
+        api.call(step(id, "launch").header("if-match", &format!("{}, {}", tag(1), tag(2)))).await.status,
+        StatusCode::OK
+    );
     assert_eq!(api.call(step(id, "pause").header("if-match", "*")).await.status, StatusCode::OK);
-    for (tag, status, code) in [
+    for (sent, status, code) in [
         ("4", StatusCode::BAD_REQUEST, "invalid-if-match"),
         ("\"4", StatusCode::BAD_REQUEST, "invalid-if-match"),
-        ("W/\"4\"", StatusCode::PRECONDITION_FAILED, "version-mismatch"),
+        ("\"4\"", StatusCode::BAD_REQUEST, "invalid-if-match"),
+        ("W/\"4.1795298400000000\"", StatusCode::PRECONDITION_FAILED, "version-mismatch"),
+        ("\"4.1795298400000001\"", StatusCode::PRECONDITION_FAILED, "version-mismatch"),
         ("\"other\"", StatusCode::PRECONDITION_FAILED, "version-mismatch"),
     ] {
-        let reply = api.call(step(id, "resume").header("if-match", tag)).await;
-        assert_eq!((reply.status, reply.code()), (status, code), "{tag}");
+        let reply = api.call(step(id, "resume").header("if-match", sent)).await;
+        assert_eq!((reply.status, reply.code()), (status, code), "{sent}");
     }
 }
 

@@ -77,7 +77,7 @@ async fn each_event_of_a_batch_has_its_own_result(pool: PgPool) {
     assert_snapshot!(reply, @r#"
     200 OK
     content-type: application/json
-    consistency-token: MS4xLjM
+    consistency-token: Mi4xLjMuMTc5NTI5ODQwMDAwMDAwMA
     {
       "accepted": 2,
       "conflicts": 0,

@@ -99,7 +99,7 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
         "accepted": 9,
         "chunk": 1,
         "conflicts": 0,
-        "consistency_token": "MS4xLjM",
+        "consistency_token": "Mi4xLjMuMTc5NTI5ODQwMDAwMDAwMA",
         "duplicates": 0,
         "lines": [
           1,
@@ -116,7 +116,7 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
         "accepted": 1,
         "chunk": 2,
         "conflicts": 0,
-        "consistency_token": "MS4xLjQ",
+        "consistency_token": "Mi4xLjQuMTc5NTI5ODQwMDAwMDAwMA",
         "duplicates": 1,
         "lines": [
           11,
@@ -164,7 +164,7 @@ async fn lines_are_recorded_and_answered_chunk_by_chunk(pool: PgPool) {
         "accepted": 10,
         "chunks": 2,
         "conflicts": 0,
-        "consistency_token": "MS4xLjQ",
+        "consistency_token": "Mi4xLjQuMTc5NTI5ODQwMDAwMDAwMA",
         "done": true,
         "duplicates": 1,
         "lines": 16,

@@ -41,7 +41,7 @@ async fn batch_is_one_event(pool: PgPool) {
     assert_snapshot!(reply, @r#"
     200 OK
     content-type: application/json
-    consistency-token: MS4xLjM
+    consistency-token: Mi4xLjMuMTc5NTI5ODQwMDAwMDAwMA
     {
       "accepted": 3,
       "conflicts": 0,
@@ -97,7 +97,7 @@ async fn repetition_is_a_duplicate_and_other_content_a_conflict(pool: PgPool) {
     assert_snapshot!(reply, @r#"
     200 OK
     content-type: application/json
-    consistency-token: MS4xLjQ
+    consistency-token: Mi4xLjQuMTc5NTI5ODQwMDAwMDAwMA
     {
       "accepted": 1,
       "conflicts": 1,

@@ -18,7 +18,7 @@ async fn registers_a_source(pool: PgPool) {
     content-type: application/json
     location: /v1/sources/google_ads
     etag: "1"
-    consistency-token: MS4xLjE
+    consistency-token: Mi4xLjEuMTc5NTI5ODQwMDAwMDAwMA
     {
       "name": "google_ads",
       "position": 1,
@@ -36,7 +36,7 @@ async fn registers_a_source(pool: PgPool) {
     200 OK
     content-type: application/json
     etag: "1"
-    consistency-token: MS4xLjE
+    consistency-token: Mi4xLjEuMTc5NTI5ODQwMDAwMDAwMA
     {
       "name": "google_ads",
       "position": 1,

@@ -38,7 +38,7 @@ async fn totals_are_recorded(pool: PgPool) {
     assert_snapshot!(reply, @r#"
     200 OK
     content-type: application/json
-    consistency-token: MS4xLjM
+    consistency-token: Mi4xLjMuMTc5NTI5ODQwMDAwMDAwMA
     {
       "accepted": 2,
       "conflicts": 0,
@@ -130,7 +130,7 @@ async fn measure_is_stated_in_one_grain_and_zone(pool: PgPool) {
     assert_snapshot!(api.post("/v1/statements", &hours).await, @r#"
     200 OK
     content-type: application/json
-    consistency-token: MS4xLjQ
+    consistency-token: Mi4xLjQuMTc5NTI5ODQwMDAwMDAwMA
     {
       "accepted": 1,
       "conflicts": 0,

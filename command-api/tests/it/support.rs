@@ -29,6 +29,11 @@ pub(crate) const NORTH: &str = "hw_north";
 /// The key of the second.
 pub(crate) const SOUTH: &str = "hw_south";
 
+/// The tag of a campaign's version, of a campaign whose events were recorded when the clock was started.
+pub(crate) fn tag(version: i64) -> String {
+    format!("\"{version}.1795298400000000\"")
+}
+
 /// The API, with two workspaces.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -252,7 +257,7 @@ impl Call {
     }
 
     pub(crate) fn if_match(self, version: i64) -> Self {
-        self.header("if-match", &format!("\"{version}\""))
+        self.header("if-match", &tag(version))
     }
 
     pub(crate) fn by(mut self, key: Option<&'static str>) -> Self {

@@ -15,7 +15,7 @@ async fn syncs_are_recorded(pool: PgPool) {
     assert_snapshot!(api.post(path, &json!({"status": "started"})).await, @r#"
     200 OK
     content-type: application/json
-    consistency-token: MS4xLjI
+    consistency-token: Mi4xLjIuMTc5NTI5ODQwMDAwMDAwMA
     {
       "position": 2
     }

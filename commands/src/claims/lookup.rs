@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use event_store::{Claim, ClaimEffect, ClaimPrecondition, ClaimRange, ItemQuery, StoredEvent, StoredItem};
+use event_store::{Claim, ClaimEffect, ClaimPrecondition, ClaimRange, ItemQuery, ServerStart, StoredEvent, StoredItem};
 use lru::LruCache;
 use sqlx::PgPool;
 
@@ -36,9 +36,9 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 ///
 /// A stale entry is harmless. The append asserts every claim that a command relies on. So a stale entry makes the
 /// append fail, and then the claim is read. Only claims with an owner are cached, because the absence of an owner is
-/// not asserted.
+/// not asserted. A claim is cached with the database server from which it was read, and holds there alone.
 #[derive(Debug)]
-pub(crate) struct ClaimCache(Mutex<LruCache<(i32, Key), ClaimValue>>);
+pub(crate) struct ClaimCache(Mutex<LruCache<(i32, Key), (ServerStart, ClaimValue)>>);
 
 impl Default for ClaimCache {
     fn default() -> Self {
@@ -47,19 +47,20 @@ impl Default for ClaimCache {
 }
 
 impl ClaimCache {
-    fn get(&self, workspace: i32, key: &Key) -> Option<ClaimValue> {
-        self.lock().get(&(workspace, key.clone())).cloned()
+    fn get(&self, workspace: i32, key: &Key, server: ServerStart) -> Option<ClaimValue> {
+        let mut cached = self.lock();
+        cached.get(&(workspace, key.clone())).filter(|(from, _)| *from == server).map(|(_, held)| held.clone())
     }
 
-    fn put(&self, workspace: i32, key: Key, held: ClaimValue) {
-        self.lock().put((workspace, key), held);
+    fn put(&self, workspace: i32, key: Key, server: ServerStart, held: ClaimValue) {
+        self.lock().put((workspace, key), (server, held));
     }
 
     fn remove(&self, workspace: i32, key: Key) {
         self.lock().pop(&(workspace, key));
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<(i32, Key), ClaimValue>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<(i32, Key), (ServerStart, ClaimValue)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,13 +71,26 @@ pub(crate) struct ClaimReader<'a> {
     pool: &'a PgPool,
     cache: &'a ClaimCache,
     workspace: i32,
+    /// The database server that was there before it read anything.
+    server: ServerStart,
     policy: CachePolicy,
     seen: HashMap<&'static str, HashMap<String, Option<ClaimValue>>>,
 }
 
 impl<'a> ClaimReader<'a> {
-    pub(crate) fn new(pool: &'a PgPool, cache: &'a ClaimCache, workspace: i32, policy: CachePolicy) -> Self {
-        Self { pool, cache, workspace, policy, seen: HashMap::new() }
+    pub(crate) fn new(
+        pool: &'a PgPool,
+        cache: &'a ClaimCache,
+        workspace: i32,
+        server: ServerStart,
+        policy: CachePolicy,
+    ) -> Self {
+        Self { pool, cache, workspace, server, policy, seen: HashMap::new() }
+    }
+
+    /// The database server from which it reads.
+    pub(crate) fn server(&self) -> ServerStart {
+        self.server
     }
 
     /// Finds claims that change seldom, so that they are worth caching.
@@ -90,7 +104,7 @@ impl<'a> ClaimReader<'a> {
         self.read(&missing).await?;
         for (kind, key) in missing {
             match self.held(kind, &key).cloned() {
-                Some(held) => self.cache.put(self.workspace, (kind, key), held),
+                Some(held) => self.cache.put(self.workspace, (kind, key), self.server, held),
                 None => self.cache.remove(self.workspace, (kind, key)),
             }
         }
@@ -100,7 +114,7 @@ impl<'a> ClaimReader<'a> {
     /// Takes a claim from the cache. False if it is not cached.
     pub(crate) fn take_cached(&mut self, key: &Key) -> bool {
         let cached = match self.policy {
-            CachePolicy::Cached => self.cache.get(self.workspace, key),
+            CachePolicy::Cached => self.cache.get(self.workspace, key, self.server),
             CachePolicy::Read => None,
         };
         let is_cached = cached.is_some();

@@ -36,6 +36,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod tests;
+mod version;
 
 pub use budget::{Budget, BudgetPeriod, BudgetPeriodError};
 pub use command::{CampaignCommand, CampaignEdit, InitialState};
@@ -44,5 +45,6 @@ pub use error::CampaignError;
 pub use event::{CampaignEvent, ExternalId};
 pub use state::{Campaign, CampaignDetails};
 pub use status::{CampaignState, CampaignStatus, CampaignStatusError, ends_at, starts_at, status};
+pub use version::{CampaignVersion, CampaignVersionError};
 
 pub use crate::catalogue::CAMPAIGN_STREAM as STREAM_TYPE;

@@ -140,6 +140,7 @@ impl AppendRow {
         Ok(AppendOutcome {
             version: self.at_version.ok_or_else(unreadable)?,
             position: self.at_position.ok_or_else(unreadable)?,
+            recorded_at: None,
             replayed: self.outcome.as_deref() == Some("duplicate"),
             response: self.stored_response,
             duplicates: item_indices(self.duplicate_items.unwrap_or_default()),

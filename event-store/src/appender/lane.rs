@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::config::AppenderConfig;
-use super::session::{BatchError, DayPartitionCache, Session};
+use super::session::{BatchError, ServerKnowledge, Session};
 use crate::append::AppendOutcome;
 use crate::error::AppendError;
 use crate::validated_request::ValidatedRequest;
@@ -40,10 +40,10 @@ impl Lane {
         config: AppenderConfig,
         waiting: mpsc::Receiver<QueuedRequest>,
         depth: Gauge,
-        days: Arc<DayPartitionCache>,
+        server: ServerKnowledge,
         committed: watch::Sender<()>,
     ) -> Self {
-        Self { session: Session::new(pool, config, days), config, waiting, depth, committed, carried: None }
+        Self { session: Session::new(pool, config, server), config, waiting, depth, committed, carried: None }
     }
 
     /// Runs until the queue is closed, by the last appender or by `stop`, and empty.
@@ -162,6 +162,7 @@ pub(super) fn count_refusal(error: &AppendError) {
         AppendError::Version { .. } => "version",
         AppendError::Claim { .. } => "claim",
         AppendError::Item => "item",
+        AppendError::ServerStartedAnew => "server_started_anew",
         AppendError::ReceiptMismatch => "receipt_mismatch",
         AppendError::Invalid(_) => "invalid",
         AppendError::Overloaded => "overloaded",

@@ -27,8 +27,10 @@ pub use config::AppenderConfig;
 
 use crate::append::{AppendOutcome, AppendRequest};
 use crate::error::AppendError;
-use crate::validated_request::prepare;
+use crate::server_start::{CurrentServer, ServerStart};
+use crate::validated_request::{ValidatedRequest, prepare};
 use lane::{Lane, QueuedRequest};
+use session::ServerKnowledge;
 
 /// The outcome of one request.
 type AppendResult = Result<AppendOutcome, AppendError>;
@@ -37,6 +39,7 @@ type AppendResult = Result<AppendOutcome, AppendError>;
 #[derive(Clone)]
 pub struct Appender {
     entrances: Arc<[LaneSender]>,
+    server: CurrentServer,
     stop: CancellationToken,
     request_bytes: usize,
     request_rows: usize,
@@ -66,14 +69,14 @@ impl Appender {
         let config = config.normalized();
         let stop = shutdown.child_token();
         let (committed, commits) = watch::channel(());
-        let days = Arc::default();
+        let known = ServerKnowledge::default();
         let mut writers = JoinSet::new();
         let entrances = (0..config.lanes)
             .map(|number| {
                 let (queue, waiting) = mpsc::channel(config.queue_requests);
                 let depth = metrics::gauge!("highwater_append_queue_depth", "lane" => number.to_string());
                 writers.spawn(
-                    Lane::new(pool.clone(), config, waiting, depth.clone(), Arc::clone(&days), committed.clone())
+                    Lane::new(pool.clone(), config, waiting, depth.clone(), known.clone(), committed.clone())
                         .run(stop.clone()),
                 );
                 LaneSender { queue, room: Arc::new(Semaphore::new(config.queue_bytes)), depth }
@@ -88,6 +91,7 @@ impl Appender {
             #[cfg(feature = "fault-injection")]
             injector,
             entrances,
+            server: known.current,
             stop: stop.clone(),
             request_bytes: config.request_bytes,
             request_rows: config.request_rows,
@@ -95,22 +99,33 @@ impl Appender {
         (appender, tokio::spawn(supervise(writers, stop)))
     }
 
-    /// Appends a request, and returns when it is on disk or rejected. Dropping the future does not cancel the request.
+    /// The database server that its connections met last. A decision takes it before it looks anything up.
+    pub fn server(&self) -> ServerStart {
+        self.server.get()
+    }
+
+    /// Appends a request that rests on nothing that was read before. See [`append_judged`](Self::append_judged).
     pub async fn append(&self, request: AppendRequest) -> AppendResult {
+        self.append_judged(request, ServerStart::UNKNOWN).await
+    }
+
+    /// Appends a request whose preconditions were read from this server, and returns when it is on disk or rejected. It
+    /// is rejected if the server has started anew since. Dropping the future does not cancel the request.
+    pub async fn append_judged(&self, request: AppendRequest, judged_on: ServerStart) -> AppendResult {
         #[cfg(feature = "fault-injection")]
         if let Some(injector) = &self.injector {
             let mut request = request;
             let lost = injector.tamper(&mut request).await?;
-            let mut outcome = self.append_unfaulted(request).await?;
+            let mut outcome = self.append_unfaulted(request, judged_on).await?;
             outcome.version += lost;
             outcome.position += lost;
             return Ok(outcome);
         }
-        self.append_unfaulted(request).await
+        self.append_unfaulted(request, judged_on).await
     }
 
-    async fn append_unfaulted(&self, request: AppendRequest) -> AppendResult {
-        let answer = self.enqueue(request).inspect_err(lane::count_refusal)?;
+    async fn append_unfaulted(&self, request: AppendRequest, judged_on: ServerStart) -> AppendResult {
+        let answer = self.enqueue(request, judged_on).inspect_err(lane::count_refusal)?;
         answer
             .await
             .unwrap_or_else(|_writer_is_gone| Err(AppendError::Unavailable(Arc::new(sqlx::Error::WorkerCrashed))))
@@ -132,8 +147,12 @@ impl Appender {
         &self.entrances[lane]
     }
 
-    fn enqueue(&self, request: AppendRequest) -> Result<oneshot::Receiver<AppendResult>, AppendError> {
-        let prepared = prepare(request)?;
+    fn enqueue(
+        &self,
+        request: AppendRequest,
+        judged_on: ServerStart,
+    ) -> Result<oneshot::Receiver<AppendResult>, AppendError> {
+        let prepared = ValidatedRequest { judged_on, ..prepare(request)? };
         if prepared.bytes > self.request_bytes {
             return Err(AppendError::Invalid(format!("{} bytes, at most {}", prepared.bytes, self.request_bytes)));
         }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgPool, Postgres};
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::time::{Instant, timeout};
 
 use super::config::AppenderConfig;
 use super::{AppendResult, batch};
 use crate::error::AppendError;
+use crate::server_start::{CurrentServer, ServerStart};
 use crate::validated_request::ValidatedRequest;
 
 /// How long a connection is used without a check. A longer idle one is pinged before a batch.
@@ -21,16 +22,24 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// The most attempts at a batch that the database aborted in favour of another transaction.
 const ATTEMPTS: usize = 5;
 
-/// The session settings of `log.append`: every lookup uses a key, and every plan is made once. Settings on the function
-/// itself would cost as much at each call as a small batch.
-const SETTINGS: &str = "SELECT set_config(name, value, false) FROM (VALUES
+/// The session settings of `log.append`, and when the server started. Every lookup uses a key, and every plan is made
+/// once. Settings on the function itself would cost as much at each call as a small batch.
+const SETTINGS: &str = "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
+    FROM (SELECT count(set_config(name, value, false)) FROM (VALUES
     ('default_transaction_isolation', 'read committed'), ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),
     ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'))
-    AS setting (name, value)";
+    AS setting (name, value)) AS made";
+
+/// What the lanes of an appender know of the server.
+#[derive(Clone, Default)]
+pub(super) struct ServerKnowledge {
+    pub(super) current: CurrentServer,
+    days: Arc<DayPartitionCache>,
+}
 
 /// The days whose partitions this process knows to exist.
 #[derive(Debug, Default)]
-pub(super) struct DayPartitionCache(Mutex<HashSet<NaiveDate>>);
+struct DayPartitionCache(Mutex<HashSet<NaiveDate>>);
 
 impl DayPartitionCache {
     fn unknown(&self, days: &HashSet<NaiveDate>) -> Vec<NaiveDate> {
@@ -79,14 +88,16 @@ impl BatchError {
 pub(super) struct Session {
     pool: PgPool,
     config: AppenderConfig,
-    days: Arc<DayPartitionCache>,
+    known: ServerKnowledge,
     connection: Option<PoolConnection<Postgres>>,
+    /// The server of the connection.
+    server: ServerStart,
     last_used: Instant,
 }
 
 impl Session {
-    pub(super) fn new(pool: PgPool, config: AppenderConfig, days: Arc<DayPartitionCache>) -> Self {
-        Self { pool, config, days, connection: None, last_used: Instant::now() }
+    pub(super) fn new(pool: PgPool, config: AppenderConfig, known: ServerKnowledge) -> Self {
+        Self { pool, config, known, connection: None, server: ServerStart::UNKNOWN, last_used: Instant::now() }
     }
 
     /// Writes a batch in one transaction, and returns one answer per request.
@@ -102,7 +113,7 @@ impl Session {
                 ErrorClass::GaveWay => return Err(BatchError::Database(Arc::new(error))),
                 ErrorClass::Content => {
                     // A missing partition, whose day was dropped, looks the same. The next attempt creates it again.
-                    self.days.forget();
+                    self.known.days.forget();
                     return Err(BatchError::Content(error));
                 }
                 ErrorClass::Lost => {
@@ -132,22 +143,37 @@ impl Session {
         while self.connection.is_none() {
             let mut connection = self.pool.acquire().await?;
             // The pool may hold connections that died while they were idle.
-            match sqlx::query(SETTINGS).execute(&mut *connection).await {
-                Ok(_) => self.connection = Some(connection),
+            match sqlx::query_scalar(SETTINGS).fetch_one(&mut *connection).await {
+                Ok(started) => {
+                    self.meet(ServerStart::from_micros(started));
+                    self.connection = Some(connection);
+                }
                 Err(_) => drop(connection.detach()),
             }
         }
         Ok(())
     }
 
+    fn meet(&mut self, server: ServerStart) {
+        self.server = server;
+        if self.known.current.meet(server) {
+            tracing::info!("the database server has started anew: what this process remembered of it is forgotten");
+            self.known.days.forget();
+        }
+    }
+
     async fn append_batch(&mut self, requests: &[&ValidatedRequest]) -> Result<Vec<AppendResult>, sqlx::Error> {
         let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
-        for day in self.days.unknown(&days(requests)) {
+        for day in self.known.days.unknown(&days(requests)) {
             sqlx::query!("SELECT log.ensure_day($1)", day).execute(&mut **connection).await?;
-            self.days.learn(day);
+            self.known.days.learn(day);
         }
         let started = Instant::now();
-        let answers = batch::append(connection, requests).await?;
+        let answers = if requests.iter().all(|request| request.judged_on.holds_on(self.server)) {
+            batch::append(connection, requests).await?
+        } else {
+            append_holding(connection, requests, self.server).await?
+        };
         self.last_used = Instant::now();
         metrics::counter!("highwater_append_batches_total").increment(1);
         #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
@@ -162,6 +188,23 @@ impl Session {
             drop(connection.detach());
         }
     }
+}
+
+/// Writes the requests that were judged on this server, and rejects the others.
+async fn append_holding(
+    connection: &mut PgConnection,
+    requests: &[&ValidatedRequest],
+    server: ServerStart,
+) -> Result<Vec<AppendResult>, sqlx::Error> {
+    let holds = |request: &&ValidatedRequest| request.judged_on.holds_on(server);
+    let holding: Vec<_> = requests.iter().copied().filter(holds).collect();
+    let answers = if holding.is_empty() { Vec::new() } else { batch::append(connection, &holding).await? };
+    let mut answers = answers.into_iter();
+    let answer = |request| {
+        let answer = if holds(request) { answers.next() } else { Some(Err(AppendError::ServerStartedAnew)) };
+        answer.ok_or_else(|| sqlx::Error::Protocol("log.append left a request unanswered".to_owned()))
+    };
+    requests.iter().map(answer).collect()
 }
 
 /// The days whose partitions the batch needs.

@@ -13,6 +13,7 @@
 mod event; // stored events
 mod range; // many events at once
 
+use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
@@ -139,6 +140,35 @@ pub async fn read_event(pool: &PgPool, workspace: i32, position: i64) -> Result<
         .try_map(|row| raw_event(&row))
         .fetch_optional(pool)
         .await
+}
+
+/// When the event of a position was recorded. `None` if there is no such event.
+pub async fn recorded_at(pool: &PgPool, workspace: i32, position: i64) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT recorded_at FROM log.events WHERE workspace = $1 AND position = $2",
+        workspace,
+        position,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// When the event was recorded that made this version of a stream. `None` if there is no such event.
+pub async fn recorded_at_of_version(
+    pool: &PgPool,
+    stream: StreamKey<'_>,
+    version: i64,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT recorded_at FROM log.events
+         WHERE workspace = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND sequence = $4",
+        stream.workspace,
+        stream.stream_type,
+        stream.stream_id,
+        version,
+    )
+    .fetch_optional(pool)
+    .await
 }
 
 /// How many events a stream has; 0 if it does not exist.

@@ -11,6 +11,7 @@ use crate::append::{AppendRequest, ExpectedVersion, Item, ItemPrecondition, NewE
 use crate::claims::{Claim, ClaimEffect, ClaimPrecondition};
 use crate::error::AppendError;
 use crate::receipts::Receipt;
+use crate::server_start::ServerStart;
 use readable::StorableJson;
 
 /// The longest key of an index in the database, with room for the other columns.
@@ -38,6 +39,8 @@ pub(crate) struct ValidatedRequest {
     pub(crate) seen: Vec<ItemPrecondition>,
     pub(crate) receipt: Option<Receipt>,
     pub(crate) recorded_at: DateTime<Utc>,
+    /// The server from which its preconditions were read.
+    pub(crate) judged_on: ServerStart,
     /// Its size in a queue and in a batch.
     pub(crate) bytes: usize,
 }
@@ -86,6 +89,7 @@ pub(crate) fn prepare(request: AppendRequest) -> Result<ValidatedRequest, Append
         seen: request.item_preconditions,
         receipt: request.receipt,
         recorded_at: request.recorded_at,
+        judged_on: ServerStart::UNKNOWN,
         bytes: 0,
     };
     let mut counted = 0;

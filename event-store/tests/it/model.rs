@@ -91,7 +91,15 @@ impl Model {
         }
         self.versions.insert(request.stream_id.clone(), version);
         let position = i64::try_from(self.log.len()).unwrap();
-        let answer = AppendOutcome { version, position, response: None, duplicates, conflicts, replayed: false };
+        let answer = AppendOutcome {
+            version,
+            position,
+            recorded_at: None,
+            response: None,
+            duplicates,
+            conflicts,
+            replayed: false,
+        };
         if let Some(receipt) = &request.receipt {
             let kept = (receipt.digest, receipt.response.clone(), answer.clone());
             self.receipts.insert(receipt.key.clone(), kept);
@@ -101,7 +109,8 @@ impl Model {
 }
 
 fn told(answer: Result<AppendOutcome, AppendError>) -> Result<AppendOutcome, String> {
-    answer.map_err(|error| match error {
+    // It is known without a lookup or not, as the request's company has it.
+    answer.map(|answer| AppendOutcome { recorded_at: None, ..answer }).map_err(|error| match error {
         AppendError::Version { actual } => format!("version {actual}"),
         AppendError::Claim { key, found, .. } => {
             format!("claim {key} {:?}", found.map(|found| (found.owner, found.state)))

@@ -10,12 +10,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 
-/// A position of one workspace's log, opaque to clients: `1.<workspace>.<position>` in base64url. The leading number is
-/// the version of the format.
+/// A position of one workspace's log, opaque to clients: `2.<workspace>.<position>.<recorded at>` in base64url. The
+/// leading number is the version of the format. After a restore, another event may stand at the position: when it was
+/// recorded tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsistencyToken {
     pub workspace: i32,
     pub position: i64,
+    /// When the event of the position was recorded, in microseconds since 1970; 0 for position 0.
+    pub recorded_at: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,23 +33,25 @@ pub enum ConsistencyTokenError {
 
 impl ConsistencyToken {
     pub fn encode(self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("1.{}.{}", self.workspace, self.position))
+        URL_SAFE_NO_PAD.encode(format!("2.{}.{}.{}", self.workspace, self.position, self.recorded_at))
     }
 
     pub fn parse(text: &str) -> Result<Self, ConsistencyTokenError> {
         let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| ConsistencyTokenError::NotBase64Url)?;
         let inner = std::str::from_utf8(&bytes).map_err(|_| ConsistencyTokenError::Malformed)?;
-        let (version, position) = inner.split_once('.').ok_or(ConsistencyTokenError::Malformed)?;
-        if version != "1" {
+        let (version, rest) = inner.split_once('.').ok_or(ConsistencyTokenError::Malformed)?;
+        if version != "2" {
             return Err(ConsistencyTokenError::UnknownVersion);
         }
-        let (workspace, position) = position.split_once('.').ok_or(ConsistencyTokenError::Malformed)?;
-        let workspace = workspace.parse().map_err(|_| ConsistencyTokenError::Malformed)?;
-        let position = position.parse().map_err(|_| ConsistencyTokenError::Malformed)?;
-        if workspace < 0 || position < 0 {
-            return Err(ConsistencyTokenError::Malformed);
-        }
-        Ok(Self { workspace, position })
+        Self::from_parts(rest).ok_or(ConsistencyTokenError::Malformed)
+    }
+
+    fn from_parts(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let workspace = parts.next()?.parse().ok().filter(|workspace| *workspace >= 0)?;
+        let position = parts.next()?.parse().ok().filter(|position| *position >= 0)?;
+        let recorded_at = parts.next()?.parse().ok().filter(|recorded_at| *recorded_at >= 0)?;
+        parts.next().is_none().then_some(Self { workspace, position, recorded_at })
     }
 
     /// Reads the request's token, if there is one.

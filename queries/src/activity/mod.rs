@@ -144,5 +144,5 @@ pub(crate) async fn load(
     let entries = rows.into_iter().map(rows::ActivityRow::into_entry).collect::<Result<_, _>>()?;
     let parked = snapshot.parked.warning(&ResourceScope::numbers([id]), |_| None);
     let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, parked.into_iter().collect());
-    Ok(TypedResult { meta, next_cursor, data: entries })
+    Ok(TypedResult::page(meta, next_cursor, entries))
 }

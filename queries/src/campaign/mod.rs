@@ -5,7 +5,7 @@ mod at_head; // many campaigns by one statement, at the model head
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, status};
+use domain::campaign::{Budget, BudgetPeriod, CampaignState, CampaignStatus, CampaignVersion, status};
 use domain::money::{Currency, Money};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,8 +34,11 @@ pub const MODEL: &str = "campaigns";
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Campaign {
     pub campaign_id: Uuid,
-    /// The number of its events. A command's `If-Match` compares it.
+    /// The number of its events.
     pub version: i64,
+    /// The entity tag of this version, with its quotes, as a command's `If-Match` takes it.
+    #[schema(example = "\"3.1795253400000123\"")]
+    pub etag: String,
     pub name: String,
     /// `draft`, `scheduled`, `active`, `paused`, `completed` or `archived`.
     #[schema(value_type = String, example = "active")]
@@ -116,6 +119,7 @@ impl CampaignRow {
         Ok(Campaign {
             campaign_id: self.campaign_id,
             version: self.version,
+            etag: format!("\"{}\"", CampaignVersion::new(self.version, self.changed_at)),
             name: self.name,
             status: status(state, self.starts_at, now),
             channels: self.channels,
@@ -171,7 +175,7 @@ pub(crate) fn load(
     let campaign = row.at(snapshot.now)?;
     let parked = snapshot.parked.warning(&ResourceScope::campaigns([id]), |_| None);
     let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, parked.into_iter().collect());
-    Ok(TypedResult { meta, next_cursor: None, data: campaign })
+    Ok(TypedResult::whole(meta, campaign))
 }
 
 /// Version and result by one statement. `None`: the workspace is no longer at this head, or has no such campaign.
@@ -191,7 +195,7 @@ pub(crate) async fn load_at_head(
     let campaign = row.at(at.now)?;
     let (freshness, warnings) = (None, Vec::<Warning>::new());
     let meta = ResultMeta { model: MODEL, epoch, version, time_zone, currency, freshness, warnings };
-    Ok(Some((probe, TypedResult { meta, next_cursor: None, data: campaign })))
+    Ok(Some((probe, TypedResult::whole(meta, campaign))))
 }
 
 async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, ReadError> {

@@ -151,7 +151,7 @@ pub(crate) async fn load(
     let (rows, next_cursor) = select::page(snapshot, query, &sources, page).await?;
     let campaigns = rows.into_iter().map(|row| row.at(snapshot.now)).collect::<Result<_, _>>()?;
     let meta = ResultMeta::of_snapshot(snapshot, MODEL, version, warnings);
-    Ok(TypedResult { meta, next_cursor, data: campaigns })
+    Ok(TypedResult::page(meta, next_cursor, campaigns))
 }
 
 /// The named sources, and the position of the last event that touched any source: an unknown one may be registered

@@ -13,6 +13,7 @@ use crate::error::ReadError;
 use crate::fields::FieldErrors;
 use crate::parked::ResourceScope;
 use crate::status::ReadStatus;
+use crate::version::{RecordedEvent, recorded_at};
 
 /// The longest that a read may wait for the projection.
 pub const MAX_WAIT_S: u64 = 30;
@@ -29,6 +30,8 @@ pub struct ConsistencyParams {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConsistencyRequirement {
     pub min_position: Option<i64>,
+    /// An event that the caller has seen, of a token. `min_position` is not before it.
+    pub seen: Option<RecordedEvent>,
     pub max_staleness: Option<TimeDelta>,
     /// How many seconds the caller would wait for it; at most [`MAX_WAIT_S`].
     pub wait_s: Option<u64>,
@@ -53,9 +56,13 @@ impl ConsistencyRequirement {
         ReadStatus { satisfied: self.is_asked_for().then_some(true), waited_s: self.wait_s, ..status }
     }
 
-    /// The requirement, or every wrong field. `seen`: a position that the caller has already seen. `wait_s`: how long
-    /// it would wait.
-    pub fn read(params: &ConsistencyParams, seen: Option<i64>, wait_s: Option<u64>) -> Result<Self, ReadError> {
+    /// The requirement, or every wrong field. `seen`: an event that the caller has already seen. `wait_s`: how long it
+    /// would wait.
+    pub fn read(
+        params: &ConsistencyParams,
+        seen: Option<RecordedEvent>,
+        wait_s: Option<u64>,
+    ) -> Result<Self, ReadError> {
         let mut fields = FieldErrors::default();
         if params.min_position.is_some_and(|position| position < 0) {
             fields.push("min_position", "must not be negative");
@@ -75,9 +82,9 @@ impl ConsistencyRequirement {
                 false
             }
         };
-        let min_position = seen.max(params.min_position);
+        let min_position = seen.map(|seen| seen.position).max(params.min_position);
         let wait_s = wait_s.map(|seconds| seconds.min(MAX_WAIT_S));
-        fields.finish(Self { min_position, max_staleness, wait_s, error_on_timeout }).map_err(ReadError::Query)
+        fields.finish(Self { min_position, seen, max_staleness, wait_s, error_on_timeout }).map_err(ReadError::Query)
     }
 
     /// The same requirement without a wait.
@@ -111,6 +118,23 @@ impl ConsistencyRequirement {
             && self.max_staleness.is_none_or(|bound| lag <= bound)
     }
 
+    /// Checks that the event which the caller has seen is in the log, where the workspace is at this head.
+    pub(crate) async fn check_seen(
+        self,
+        database: &Database,
+        workspace: i32,
+        head: &ModelHead,
+    ) -> Result<(), ReadError> {
+        let Some(seen) = self.seen else { return Ok(()) };
+        let is_applied_last = seen.position == head.applied;
+        let found = if is_applied_last {
+            head.applied_at
+        } else {
+            recorded_at(&database.pool, workspace, seen.position).await?
+        };
+        seen.check(found)
+    }
+
     /// Takes a snapshot that meets it, and waits for the projection as long as the caller would. Events behind a parked
     /// part are not waited for.
     pub async fn acquire_snapshot(
@@ -122,11 +146,12 @@ impl ConsistencyRequirement {
         let mut watch = self.wait_s.map(|_| database.progress.watch(workspace));
         let deadline = Instant::now() + Duration::from_secs(self.wait_s.unwrap_or(0));
         let mut snapshot = Snapshot::take(database, workspace).await?;
-        self.refuse_unknown(&snapshot)?;
+        self.refuse_unknown(&mut snapshot).await?;
         while let (Some(missing), Some(watch)) = (self.missing(&snapshot), &mut watch) {
             drop(snapshot);
             let reached = timeout_at(deadline, watch.reaches(missing)).await.is_ok();
             snapshot = Snapshot::take(database, workspace).await?;
+            self.refuse_unknown(&mut snapshot).await?;
             if !reached {
                 break;
             }
@@ -145,7 +170,15 @@ impl ConsistencyRequirement {
         self.min_position.max(for_staleness).filter(|position| *position > snapshot.applied)
     }
 
-    fn refuse_unknown(&self, snapshot: &Snapshot) -> Result<(), ReadError> {
+    /// Refuses a position beyond the head, and an event that the log does not hold.
+    async fn refuse_unknown(&self, snapshot: &mut Snapshot) -> Result<(), ReadError> {
+        if let Some(seen) = self.seen {
+            seen.check(snapshot.recorded_at(seen.position).await?)?;
+        }
+        self.refuse_beyond_head(snapshot)
+    }
+
+    fn refuse_beyond_head(&self, snapshot: &Snapshot) -> Result<(), ReadError> {
         match self.min_position.filter(|position| *position > snapshot.head) {
             Some(requested) => Err(ReadError::UnknownPosition { requested, head: snapshot.head }),
             None => Ok(()),
@@ -163,7 +196,7 @@ impl ConsistentSnapshot {
     /// Checks the requirement, again after the snapshot was set to an older state.
     pub fn check(&mut self, about: &ResourceScope) -> Result<(), ReadError> {
         let (snapshot, required) = (&self.snapshot, self.consistency);
-        required.refuse_unknown(snapshot)?;
+        required.refuse_beyond_head(snapshot)?;
         if snapshot.is_building {
             return Err(ReadError::Building);
         }

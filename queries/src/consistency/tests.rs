@@ -1,5 +1,7 @@
 use chrono::TimeDelta;
 
+use crate::version::RecordedEvent;
+
 use super::{ConsistencyParams, ConsistencyRequirement, MAX_WAIT_S, parse_duration};
 
 #[test]
@@ -16,9 +18,10 @@ fn rejects_durations_without_a_unit() {
 
 #[test]
 fn takes_the_later_of_both_positions() {
+    let seen = RecordedEvent { position: 40, recorded_at: None };
     let position = |min_position| {
         let asked = ConsistencyParams { min_position, ..ConsistencyParams::default() };
-        ConsistencyRequirement::read(&asked, Some(40), None).unwrap().min_position
+        ConsistencyRequirement::read(&asked, Some(seen), None).unwrap().min_position
     };
     assert_eq!([position(None), position(Some(39)), position(Some(41))], [Some(40), Some(40), Some(41)]);
 }

@@ -30,9 +30,11 @@ pub(crate) struct QueryDefaults {
     pub now: DateTime<Utc>,
 }
 
-/// The rows that defaults follow from: those of an epoch, after the event that last set the calendar.
+/// The rows that defaults follow from: those of an epoch, after the event that last set the calendar, on a server that
+/// has not started anew since. A backup may be restored while it is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DefaultsVersion {
+    pub server_started_at: DateTime<Utc>,
     /// The live epoch, which is 0 if nothing of the workspace was ever projected.
     pub epoch: i32,
     /// The position of that event; 0 if there was none.

@@ -29,6 +29,8 @@ pub struct ModelHead {
     pub retained_at: Option<DateTime<Utc>>,
     /// The position of the event that set the workspace's calendar; 0 while none has.
     pub calendar_position: i64,
+    /// When the database server started. What was read from it before holds only while it runs.
+    pub server_started_at: DateTime<Utc>,
     /// When the last applied event was recorded.
     pub applied_at: Option<DateTime<Utc>>,
     /// When the first event that is not applied was recorded.
@@ -52,6 +54,7 @@ impl ModelHead {
                       coalesce(c.revision, 0) AS "revision!", coalesce(c.revised_at, 0) AS "revised_at!",
                       coalesce(c.calendar_position, 0) AS "calendar_position!",
                       l.retained_at AS "retained_at?",
+                      pg_postmaster_start_time() AS "server_started_at!",
                       log.recorded_at_of(a.workspace, c.position) AS applied_at,
                       CASE WHEN h.position > coalesce(c.position, 0)
                            THEN log.recorded_at_of(a.workspace, coalesce(c.position, 0) + 1) END AS oldest_unapplied
@@ -79,6 +82,7 @@ impl ModelHead {
                 revision: Revision { count: row.revision, position: row.revised_at },
                 retained_at: row.retained_at,
                 calendar_position: row.calendar_position,
+                server_started_at: row.server_started_at,
                 applied_at: row.applied_at,
                 oldest_unapplied: row.oldest_unapplied,
             };
@@ -89,7 +93,11 @@ impl ModelHead {
 
     /// The version of the workspace's defaults at this head.
     pub(crate) fn defaults_version(&self) -> DefaultsVersion {
-        DefaultsVersion { epoch: self.epoch, calendar_position: self.calendar_position }
+        DefaultsVersion {
+            server_started_at: self.server_started_at,
+            epoch: self.epoch,
+            calendar_position: self.calendar_position,
+        }
     }
 
     /// Whether not even the workspace's first event is applied.
@@ -99,9 +107,20 @@ impl ModelHead {
 
     /// The status of a read at this head, if nothing of the workspace was ever parked.
     pub(crate) fn status(&self, workspace: i32, now: DateTime<Utc>) -> ReadStatus {
-        let Self { epoch, applied, head, .. } = *self;
+        let Self { epoch, applied, applied_at, head, .. } = *self;
         let (satisfied, parked, waited_s, numbers) = (None, 0, None, None);
-        ReadStatus { workspace, epoch, applied, head, lag: self.lag(now), satisfied, parked, waited_s, numbers }
+        ReadStatus {
+            workspace,
+            epoch,
+            applied,
+            applied_at,
+            head,
+            lag: self.lag(now),
+            satisfied,
+            parked,
+            waited_s,
+            numbers,
+        }
     }
 
     /// The age of the oldest event that is not applied yet; zero when everything is.

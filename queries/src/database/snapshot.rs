@@ -14,7 +14,7 @@ use crate::database::model_head::ModelHead;
 use crate::error::ReadError;
 use crate::parked::{self, Parked};
 use crate::status::ReadStatus;
-use crate::version::{RecordedEvent, Revision, Version};
+use crate::version::{RecordedEvent, Revision, Version, recorded_at};
 
 /// A workspace at one instant, in a transaction of its own.
 #[derive(Debug)]
@@ -105,9 +105,20 @@ impl Snapshot {
 
     /// The status of what is read from it, if nothing was required and so many parked parts belong to the result.
     pub(crate) fn status(&self, parked: usize) -> ReadStatus {
-        let Self { workspace, epoch, applied, head, .. } = *self;
+        let Self { workspace, epoch, applied, applied_at, head, .. } = *self;
         let (satisfied, waited_s, numbers) = (None, None, None);
-        ReadStatus { workspace, epoch, applied, head, lag: self.lag(), satisfied, parked, waited_s, numbers }
+        ReadStatus {
+            workspace,
+            epoch,
+            applied,
+            applied_at,
+            head,
+            lag: self.lag(),
+            satisfied,
+            parked,
+            waited_s,
+            numbers,
+        }
     }
 
     /// The executor of a statement within the snapshot.
@@ -137,16 +148,11 @@ impl Snapshot {
     }
 
     /// When the event of a position was recorded. `None` for no event.
-    async fn recorded_at(&mut self, position: i64) -> Result<Option<DateTime<Utc>>, ReadError> {
-        if position == 0 {
-            return Ok(None);
-        }
+    pub(crate) async fn recorded_at(&mut self, position: i64) -> Result<Option<DateTime<Utc>>, ReadError> {
         if let Some(known) = self.recorded.get(&position) {
             return Ok(Some(*known));
         }
-        let recorded_at = sqlx::query_scalar!("SELECT log.recorded_at_of($1, $2)", self.workspace, position)
-            .fetch_one(self.db())
-            .await?;
+        let recorded_at = recorded_at(self.connection.statement(), self.workspace, position).await?;
         self.recorded.extend(recorded_at.map(|recorded_at| (position, recorded_at)));
         Ok(recorded_at)
     }

@@ -179,7 +179,7 @@ pub(crate) async fn load(
     let meta =
         ResultMeta { epoch: board.epoch, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
     let LeaderboardSnapshot { as_of, position, dates, .. } = board;
-    Ok(TypedResult { meta, next_cursor, data: Leaderboard { campaigns, as_of, position, dates } })
+    Ok(TypedResult::page(meta, next_cursor, Leaderboard { campaigns, as_of, position, dates }))
 }
 
 impl Window {

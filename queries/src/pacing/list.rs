@@ -181,7 +181,7 @@ pub(crate) async fn load(
     );
     let freshness = Some(context.freshness(now));
     let meta = ResultMeta { freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
-    Ok(TypedResult { meta, next_cursor, data: rows.into_iter().map(|(_, row, _)| row).collect() })
+    Ok(TypedResult::page(meta, next_cursor, rows.into_iter().map(|(_, row, _)| row).collect()))
 }
 
 /// The day before a month's first, because a day of another zone may belong to it. `month:2026-11` names a month.

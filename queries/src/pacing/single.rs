@@ -50,7 +50,7 @@ pub(crate) async fn load(
     warnings.sort_unstable();
     let (time_zone, freshness) = (campaign.zone, Some(context.freshness(snapshot.now)));
     let meta = ResultMeta { time_zone, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, version, warnings) };
-    Ok(TypedResult { meta, next_cursor: None, data: body })
+    Ok(TypedResult::whole(meta, body))
 }
 
 impl std::fmt::Debug for PacingInputs {

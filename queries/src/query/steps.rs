@@ -70,8 +70,16 @@ pub(crate) async fn load(
     probe: Probe<Prepared>,
 ) -> Result<QueryResult, ReadError> {
     let Probe { epoch, version, prepared, .. } = probe;
-    let page = || query.page(epoch);
-    Ok(match (&query.query, prepared) {
+    let page = || query.page(epoch, version);
+    let mut moved = None;
+    if query.paging.is_some() {
+        let page = page()?;
+        if let Some(event) = page.first_page_event()? {
+            event.check(snapshot.recorded_at(event.position).await?)?;
+        }
+        moved = page.moved();
+    }
+    let result = match (&query.query, prepared) {
         (CanonicalQuery::Campaigns(query), Prepared::Campaigns(named)) => {
             campaigns::load(snapshot, query, page()?, version, named).await?.map(Data::Campaigns)
         }
@@ -117,5 +125,6 @@ pub(crate) async fn load(
             | CanonicalQuery::Workspace(_),
             _,
         ) => return Err(ReadError::corrupt("the probe is of another kind of query")),
-    })
+    };
+    Ok(QueryResult { moved, ..result })
 }

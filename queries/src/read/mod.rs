@@ -87,6 +87,7 @@ impl ReadModel {
             return Box::pin(self.read_snapshot(request, None, trace)).await;
         };
         let (workspace, version) = (request.access.workspace, head.defaults_version());
+        request.consistency.check_seen(&self.database, workspace, head).await?;
         let defaults = self.database.defaults.of(&self.database.pool, workspace, version).await?;
         let query = request.query.resolve(request.access, defaults.at(self.database.clock.now()))?;
         let key = Key::new(request.access, &query);

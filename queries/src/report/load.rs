@@ -126,7 +126,7 @@ pub(crate) async fn load(
     let (time_zone, freshness) = (query.time_zone, Some(context.freshness(now)));
     let meta =
         ResultMeta { time_zone, freshness, ..ResultMeta::of_snapshot(snapshot, MODEL, context.version, warnings) };
-    Ok(TypedResult { meta, next_cursor, data })
+    Ok(TypedResult::page(meta, next_cursor, data))
 }
 
 /// The rows of a report, in no particular order.

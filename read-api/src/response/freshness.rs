@@ -16,10 +16,12 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 
 /// Writes the headers.
 pub(crate) fn write_status(status: &ReadStatus, headers: &mut HeaderMap) {
-    let ReadStatus { workspace, epoch, applied, head, .. } = *status;
+    let ReadStatus { workspace, epoch, applied, applied_at, head, .. } = *status;
+    let recorded_at = applied_at.map_or(0, |recorded_at| recorded_at.timestamp_micros());
+    let token = ConsistencyToken { workspace, position: applied, recorded_at };
     headers.insert(DATA_POSITION, header(format!("epoch={epoch}, applied={applied}, head={head}")));
     headers.insert(DATA_FRESHNESS, freshness(status));
-    headers.insert(CONSISTENCY_TOKEN, ConsistencyToken { workspace, position: applied }.header_value());
+    headers.insert(CONSISTENCY_TOKEN, token.header_value());
     if let Some(wait_s) = status.waited_s {
         headers.insert(PREFERENCE_APPLIED, header(format!("wait={wait_s}")));
     }

@@ -33,6 +33,7 @@ async fn campaign_shows_its_current_state(options: PgPoolOptions, connect: PgCon
         "created_at": "2026-11-22T12:00:00Z",
         "currency": "EUR",
         "ends_on": null,
+        "etag": "\"1.1795348800000000\"",
         "external_ids": [],
         "name": "Shoes",
         "starts_on": "2026-12-01",

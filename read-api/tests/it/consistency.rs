@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use http_edge::consistency::ConsistencyToken;
 use projections::{PROJECTIONS, ProjectorConfig};
 use serde_json::json;
@@ -12,8 +13,14 @@ use uuid::Uuid;
 use crate::support::given::{campaign, clicks, created, opened, pushing};
 use crate::support::{World, send};
 
+/// The token of a position whose event was recorded when the world began.
 fn token(workspace: i32, position: i64) -> String {
-    ConsistencyToken { workspace, position }.encode()
+    token_of(workspace, position, "2026-11-22T12:00:00Z")
+}
+
+fn token_of(workspace: i32, position: i64, recorded_at: &str) -> String {
+    let recorded_at: DateTime<Utc> = recorded_at.parse().unwrap();
+    ConsistencyToken { workspace, position, recorded_at: recorded_at.timestamp_micros() }.encode()
 }
 
 fn path() -> String {
@@ -138,13 +145,41 @@ async fn rejects_invalid_tokens(options: PgPoolOptions, connect: PgConnectOption
     with(&token(world.workspace, head)).await.ok();
     assert_eq!(with(&token(other, 1)).await.problem(400), "invalid-consistency-token");
     assert_eq!(with("not base64url!").await.problem(400), "invalid-consistency-token");
-    let ahead = with(&token(world.workspace, head + 1)).await;
+    let ahead = world.get(&format!("{}?min_position={}", path(), head + 1)).await;
     assert_eq!(ahead.problem(400), "unknown-position");
     let told = format!("Position {} is required, and the log's last position is {head}.", head + 1);
     assert_eq!(ahead.body["detail"], json!(told));
     assert_eq!((&ahead.body["asked"], &ahead.body["head"]), (&json!(head + 1), &json!(head)));
     let ahead = world.get_with(&format!("{}?min_position={}", path(), i64::MAX), &[("prefer", "wait=30")]).await;
     assert_eq!(ahead.problem(400), "unknown-position");
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn token_of_a_lost_event_is_a_reset(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    let first = world.given([created(1, "Shoes", &["email"])]).await;
+    let head = world.given([created(2, "Hats", &["email"])]).await;
+    let with = async |token: &str| world.get_with(&path(), &[("consistency-token", token)]).await;
+    // Of an event of this log, the last one or an earlier one.
+    for position in [first, head] {
+        let reply = with(&token(world.workspace, position)).await.ok();
+        assert!(reply.header("data-freshness").ends_with("satisfied=?1"), "{reply}");
+    }
+    // Of an event that was at the same position before a restore, and of one that is past the head since.
+    let before = "2026-11-22T11:59:59.999999Z";
+    for (position, recorded_at) in [(head, before), (first, before), (head + 1, before), (0, before)] {
+        let refused = with(&token_of(world.workspace, position, recorded_at)).await;
+        if position == 0 {
+            refused.ok();
+            continue;
+        }
+        assert_eq!(refused.problem(410), "log-restored", "{refused}");
+        assert_eq!((&refused.body["reset"], &refused.body["asked"]), (&json!("restored"), &json!(position)));
+    }
+    // The same when the answer is kept, or the caller would wait.
+    let headers = [("consistency-token", token_of(world.workspace, head, before)), ("prefer", "wait=20".to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(world.get_with(&path(), &headers).await.problem(410), "log-restored");
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -1,5 +1,6 @@
 //! Cursors: whole, in order, and bound to what they were made for.
 
+use domain::campaign::CampaignEvent;
 use platform::keys::{NewKey, insert_key};
 use platform::principal::Scope;
 use secrecy::SecretString;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::given::{at, campaign, clicks, created, observed, opened, pushing};
+use crate::support::given::{at, campaign, changed, clicks, created, observed, opened, pushing};
 use crate::support::{Reply, World, report_path};
 
 async fn shops(world: &mut World) {
@@ -114,6 +115,51 @@ async fn new_rows_between_pages_shift_nothing(options: PgPoolOptions, connect: P
         names,
         ["Shop 0", "Shop 0", "Shop 1", "Shop 1", "Shop 1", "Shop 2", "Shop 2", "Zzz"].map(|name| json!(name))
     );
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn page_says_that_rows_moved_since_the_first_one(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    shops(&mut world).await;
+    let by_change = "/v1/campaigns?sort=-changed_at&limit=3";
+    let first = world.get(by_change).await.ok();
+    assert_eq!(first.body["page"].get("moved"), None);
+    let cursor = |page: &Reply| page.body["page"]["next_cursor"].as_str().unwrap().to_owned();
+    let second = world.get(&format!("{by_change}&cursor={}", cursor(&first))).await.ok();
+    assert_eq!(second.body["page"]["moved"], json!(false));
+    // A campaign of the last page comes to stand before the pages that were read.
+    world.set_clock("2026-11-22T12:00:01Z");
+    let renamed = CampaignEvent::CampaignRenamed { name: "Moved".to_owned(), at: at("2026-11-22T12:00:01Z") };
+    world.given([changed(1, renamed)]).await;
+    let last = world.get(&format!("{by_change}&cursor={}", cursor(&second))).await.ok();
+    assert_eq!(last.body["page"]["moved"], json!(true));
+    let names: Vec<_> = [&first, &second, &last].into_iter().flat_map(|page| page.column("name")).collect();
+    assert!(!names.contains(&json!("Moved")), "{names:?}");
+    // The page that was read before is another one now, too, and says so.
+    let path = format!("{by_change}&cursor={}", cursor(&first));
+    let again = world.get_with(&path, &[("if-none-match", second.etag())]).await.ok();
+    assert_eq!(again.body["page"]["moved"], json!(true));
+
+    // Numbers of elsewhere move no row of a list of campaigns.
+    let first = world.get("/v1/campaigns?limit=3").await.ok();
+    world.given([clicks(1, 1, "2026-11-20T10:00:00Z", 1)]).await;
+    let second = world.get(&format!("/v1/campaigns?limit=3&cursor={}", cursor(&first))).await.ok();
+    assert_eq!(second.body["page"]["moved"], json!(false));
+}
+
+#[sqlx::test(migrator = "event_store::MIGRATOR")]
+async fn cursor_of_a_lost_part_is_a_reset(options: PgPoolOptions, connect: PgConnectOptions) {
+    let mut world = World::new(options, connect).await;
+    shops(&mut world).await;
+    let first = world.get("/v1/campaigns?limit=3").await.ok();
+    let cursor = first.body["page"]["next_cursor"].as_str().unwrap().to_owned();
+    // As after a restore, another event stands at the position of the first page's version.
+    sqlx::query("UPDATE log.events SET recorded_at = recorded_at + interval '1 microsecond'")
+        .execute(&world.admin)
+        .await
+        .unwrap();
+    let refused = world.get(&format!("/v1/campaigns?limit=3&cursor={cursor}")).await;
+    assert_eq!(refused.problem(410), "log-restored");
 }
 
 #[sqlx::test(migrator = "event_store::MIGRATOR")]

@@ -9,6 +9,7 @@ mod killed;
 mod poison;
 mod projectors;
 mod replays;
+mod restored;
 mod sessions;
 mod severed;
 mod two_processes;

@@ -62,7 +62,7 @@ async fn rejected_command_names_the_field(pool: PgPool) {
         404,
         "not-found",
     );
-    let stale = [("if-match", "\"99\"")];
+    let stale = [("if-match", "\"99.1795253400000123\"")];
     names(
         &acme.patch_with(&format!("/v1/campaigns/{campaign}"), &json!({ "name": "x" }), &stale).await,
         412,

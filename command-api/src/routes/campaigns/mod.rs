@@ -4,7 +4,7 @@ pub(crate) mod lifecycle; // launch, pause, resume, complete, archive, unarchive
 mod schema; // request and response shapes
 
 use axum::extract::State;
-use commands::{CommandContext, Completed, VersionPrecondition};
+use commands::{ChangedCampaign, CommandContext, Completed, VersionPrecondition};
 use domain::campaign::CampaignCommand;
 use domain::ids::CampaignId;
 use http::StatusCode;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::command::{JsonCommand, noted};
 use crate::openapi::CampaignHeaders;
-use crate::precondition::IfMatchError;
+use crate::precondition::{IfMatchError, etag};
 use crate::problems::RouteError;
 use crate::problems::kinds::{BudgetProblems, CreateCampaignProblems, EditCampaignProblems};
 use crate::response::CommandResponse;
@@ -46,7 +46,7 @@ pub(crate) async fn create(State(state): State<ApiState>, command: JsonCommand) 
     let id = context.new_campaign_id();
     let create = body.into_command(id, context.received_at);
     let created = state.commands.execute_campaign_command(context, id, &VersionPrecondition::Any, create).await?;
-    let location = format!("/v1/campaigns/{}", created.value);
+    let location = format!("/v1/campaigns/{}", created.value.id);
     Ok(respond(StatusCode::CREATED, context, &created).with_location(&location))
 }
 
@@ -123,8 +123,10 @@ async fn change(
     Ok(respond(StatusCode::OK, context, &changed))
 }
 
-fn respond(status: StatusCode, context: &CommandContext, done: &Completed<CampaignId>) -> CommandResponse {
-    let Completed { value: CampaignId(campaign_id), version, position, .. } = *done;
-    let body = CampaignResponse { campaign_id, version, position };
-    CommandResponse::new(status, context, done, &body).with_version(version)
+fn respond(status: StatusCode, context: &CommandContext, done: &Completed<ChangedCampaign>) -> CommandResponse {
+    let Completed { value: ChangedCampaign { id: CampaignId(campaign_id), version: at }, version, position, .. } =
+        *done;
+    let etag = etag(at);
+    let body = CampaignResponse { campaign_id, version, etag: etag.clone(), position };
+    CommandResponse::new(status, context, done, &body).with_etag(&etag)
 }

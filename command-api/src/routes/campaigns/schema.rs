@@ -171,12 +171,15 @@ pub(crate) struct ExternalIdInput {
 
 /// The campaign after a command.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"campaign_id": "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62", "version": 4, "position": 18342}))]
+#[schema(example = json!({"campaign_id": "0195d2f4-7a1e-7c30-9e5b-3f0c8a4d1e62", "version": 4,
+    "etag": "\"4.1795253400000123\"", "position": 18342}))]
 pub(crate) struct CampaignResponse {
     /// The campaign.
     pub(super) campaign_id: Uuid,
-    /// The number of its events, which `If-Match` takes.
+    /// The number of its events.
     pub(super) version: i64,
+    /// The entity tag of this version, with its quotes, as `If-Match` takes it. It is also the header `ETag`.
+    pub(super) etag: String,
     /// The position of the log that covers the command.
     pub(super) position: i64,
 }

@@ -242,5 +242,5 @@ async fn execute(
 ) -> Result<CommandResponse, RouteError> {
     let (id, done) = state.commands.execute_source_command(context, &name, source_command).await?.split();
     let body = SourceResponse { source_id: id.0, name, version: done.version, position: done.position, warnings };
-    Ok(CommandResponse::new(StatusCode::OK, context, &done, &body).with_version(done.version))
+    Ok(CommandResponse::new(StatusCode::OK, context, &done, &body).with_etag(&format!("\"{}\"", done.version)))
 }

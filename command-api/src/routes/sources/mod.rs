@@ -244,7 +244,7 @@ pub(crate) async fn register(
         position: done.position,
         warnings,
     };
-    let response = CommandResponse::new(status, &context, &done, &body).with_version(done.version);
+    let response = CommandResponse::new(status, &context, &done, &body).with_etag(&format!("\"{}\"", done.version));
     Ok(if source.is_new { response.with_location(&location) } else { response })
 }
 

@@ -24,6 +24,8 @@ pub(super) struct FastPathPlan {
     pub(super) streams_are_new: bool,
     pub(super) request_version: Vec<i32>,
     pub(super) request_position: Vec<i32>,
+    /// When the last event of each request is recorded; `None` for a request without events.
+    pub(super) request_event_recorded_at: Vec<Option<DateTime<Utc>>>,
     pub(super) event_request: Vec<i32>,
     pub(super) event_sequence: Vec<i32>,
     pub(super) event_position: Vec<i32>,
@@ -75,6 +77,7 @@ impl FastPathPlan {
             }
             forecast.request_version.push(stream_events[stream]);
             forecast.request_position.push(forecast.head_events[head]);
+            forecast.request_event_recorded_at.push((!request.events.is_empty()).then_some(request.recorded_at));
         }
         forecast.streams_are_new = forecast.stream_expected.iter().zip(&stream_events).all(|stream| {
             let (expected, &events) = stream;
@@ -91,13 +94,14 @@ impl FastPathPlan {
         heads: &[i64],
         streams: &[i64],
     ) -> Option<Vec<AppendResult>> {
-        let moved = self.request_version.iter().zip(&self.request_position);
-        let answer = |(stream, (version, position)): (&i32, (&i32, &i32))| {
+        let moved = self.request_version.iter().zip(&self.request_position).zip(&self.request_event_recorded_at);
+        let answer = |(stream, ((version, position), recorded_at)): (&i32, ((&i32, &i32), &Option<_>))| {
             let stream = slot(*stream);
             let head = slot(*columns.stream_head.get(stream)?);
             Some(Ok(AppendOutcome {
                 version: streams.get(stream)? + i64::from(*version),
                 position: heads.get(head)? + i64::from(*position),
+                recorded_at: *recorded_at,
                 response: None,
                 duplicates: Vec::new(),
                 conflicts: Vec::new(),

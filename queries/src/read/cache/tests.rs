@@ -39,6 +39,7 @@ fn head() -> ModelHead {
         revision: Revision::default(),
         retained_at: None,
         calendar_position: 0,
+        server_started_at: noon(),
         applied_at: Some(noon()),
         oldest_unapplied: None,
     }
@@ -52,7 +53,7 @@ fn version() -> Version {
 fn nothing() -> QueryResult {
     let (time_zone, currency, freshness, warnings) = (Zone::UTC, None, None, Vec::new());
     let meta = ResultMeta { model: MODEL, epoch: 7, version: version(), time_zone, currency, freshness, warnings };
-    QueryResult { meta, next_cursor: None, data: Data::Campaigns(Vec::new()) }
+    QueryResult::whole(meta, Data::Campaigns(Vec::new()))
 }
 
 /// What a result without rows and encodings takes.

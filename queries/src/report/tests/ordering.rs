@@ -13,6 +13,7 @@ use super::super::value::Value;
 use super::{id, query};
 use crate::error::ReadError;
 use crate::paging::PageRequest;
+use crate::version::Version;
 
 fn request(order_by: &Json) -> ReportQuery {
     query(json!({
@@ -22,7 +23,7 @@ fn request(order_by: &Json) -> ReportQuery {
 }
 
 fn page_request(limit: usize, cursor: Option<&str>) -> PageRequest<'_> {
-    PageRequest { limit, cursor, hash: "hash", epoch: 7, dates: None }
+    PageRequest { limit, cursor, hash: "hash", epoch: 7, version: Version::of_clock(None), dates: None }
 }
 
 fn row((cell, name, campaign, clicks, spend): (usize, u8, u128, Option<i64>, Option<(i64, bool)>)) -> Row {

@@ -2,12 +2,15 @@
 
 mod lines; // newline-delimited JSON
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::measure::{Measure, Unit};
 use domain::observation::ObservationType;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::history::{
     Acknowledged, Change, Form, ItemOutcome, Observation, ObservationOp, Operation, Outcome, Refusal, Reply, Statement,
@@ -22,11 +25,13 @@ pub(super) struct Sender {
     client: Client,
     targets: Vec<String>,
     key: String,
+    /// The tags of the versions of campaigns that were answered.
+    tags: Arc<Mutex<HashMap<(Uuid, i64), String>>>,
 }
 
 impl Sender {
     pub(super) fn new(targets: Vec<String>, key: &str) -> Self {
-        Self { client: crate::client(ANSWERED_WITHIN), targets, key: key.to_owned() }
+        Self { client: crate::client(ANSWERED_WITHIN), targets, key: key.to_owned(), tags: Arc::default() }
     }
 
     fn request(&self, target: usize, method: Method, path: &str) -> RequestBuilder {
@@ -53,8 +58,8 @@ impl Sender {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        if let Operation::Change { if_match: Some(version), .. } = operation {
-            request = request.header("if-match", format!("\"{version}\""));
+        if let Operation::Change { campaign, if_match: Some(version), .. } = operation {
+            request = request.header("if-match", self.tag(*campaign, *version));
         }
         let Ok(response) = request.send().await else { return Outcome::Unknown };
         let status = response.status().as_u16();
@@ -65,7 +70,23 @@ impl Sender {
         // An answer that breaks off counts as none.
         let Ok(body) = response.bytes().await else { return Outcome::Unknown };
         let Ok(body) = serde_json::from_slice::<Value>(&body) else { return Outcome::Unknown };
+        self.learn(&body);
         outcome(status, replayed, body)
+    }
+
+    /// The tag of a campaign's version. One that was never answered, because its answer was lost, matches nothing.
+    fn tag(&self, campaign: Uuid, version: i64) -> String {
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.get(&(campaign, version)).cloned().unwrap_or_else(|| format!("\"{version}.0\""))
+    }
+
+    fn learn(&self, body: &Value) {
+        let campaign = body["campaign_id"].as_str().and_then(|id| id.parse().ok());
+        let (Some(campaign), Some(version), Some(etag)) = (campaign, body["version"].as_i64(), body["etag"].as_str())
+        else {
+            return;
+        };
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert((campaign, version), etag.to_owned());
     }
 }
 

@@ -1,8 +1,9 @@
 //! The streamed response: a line for each chunk, and a last line.
 
 use bytes::Bytes;
-use commands::CommandContext;
+use chrono::{DateTime, Utc};
 use commands::ingest::ItemStatus;
+use commands::{CommandContext, Completed};
 use domain::item::ItemErrorCode;
 use http_edge::problem::Problem;
 use serde::Serialize;
@@ -124,6 +125,8 @@ pub(crate) struct Totals {
 pub(super) struct StreamTotals {
     chunks: u64,
     totals: Totals,
+    /// When the event of the last position was recorded.
+    recorded_at: Option<DateTime<Utc>>,
     /// How many more results may be listed. A response waits in memory while its caller still sends, so its size must
     /// be bounded.
     room: usize,
@@ -131,7 +134,7 @@ pub(super) struct StreamTotals {
 
 impl StreamTotals {
     pub(super) fn new(most_results: usize) -> Self {
-        Self { chunks: 0, totals: Totals::default(), room: most_results }
+        Self { chunks: 0, totals: Totals::default(), recorded_at: None, room: most_results }
     }
 
     /// The line of a chunk.
@@ -139,7 +142,7 @@ impl StreamTotals {
         &mut self,
         context: &CommandContext,
         chunk: &Chunk,
-        replayed: bool,
+        done: &Completed<()>,
         response: BatchResponse,
     ) -> Bytes {
         let BatchResponse { accepted, duplicates, conflicts, rejected, rounded, retracted: _, position, results } =
@@ -156,7 +159,10 @@ impl StreamTotals {
         self.totals.rejected += rejected;
         self.totals.rounded += rounded;
         self.totals.results_omitted += results_omitted;
-        self.totals.position = self.totals.position.max(position);
+        if position >= self.totals.position {
+            self.totals.position = position;
+            self.recorded_at = done.recorded_at;
+        }
         line(&ChunkResponse {
             chunk: chunk.number,
             lines: chunk.lines,
@@ -166,8 +172,8 @@ impl StreamTotals {
             rejected,
             rounded,
             position,
-            consistency_token: consistency_token(context, position).to_string(),
-            replayed,
+            consistency_token: consistency_token(context, position, done.recorded_at).to_string(),
+            replayed: done.replayed,
             results: listed,
             results_omitted,
         })
@@ -199,7 +205,8 @@ impl StreamTotals {
             chunks: self.chunks,
             lines,
             totals: self.totals,
-            consistency_token: (self.chunks > 0).then(|| consistency_token(context, self.totals.position).to_string()),
+            consistency_token: (self.chunks > 0)
+                .then(|| consistency_token(context, self.totals.position, self.recorded_at).to_string()),
         }
     }
 }

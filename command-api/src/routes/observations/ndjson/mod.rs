@@ -222,7 +222,7 @@ impl ChunkRecorder {
         let (batch, done) = recorded.split();
         let id_of = |index: usize| items.get(index).and_then(observation_id);
         let response = BatchResponse::new(batch, &rounding, done.position, self.filter, id_of);
-        Ok(self.totals.chunk(&context, chunk, done.replayed, response))
+        Ok(self.totals.chunk(&context, chunk, &done, response))
     }
 
     /// Retries for a while when the log's queue is full. Meanwhile it reads nothing of the body, so the caller sends

@@ -127,6 +127,7 @@ fn key(source: SourceId, campaign: CampaignId, currency: Currency, observation: 
     ]);
     ItemKey {
         day: observation.occurred_at.date_naive(),
+        also_under: None,
         id: Uuid::from_u128(id),
         fingerprint: i64::from_ne_bytes(u64::to_ne_bytes((fingerprint >> 64) as u64)),
     }

@@ -54,7 +54,7 @@ pub enum OnDuplicate {
 /// An item that a request depends on: it must be recorded with this fingerprint, by an earlier request or by this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemPrecondition {
-    /// The UTC day of the item.
+    /// The day under which its id is kept.
     pub day: NaiveDate,
     /// The digest of its identity.
     pub id: Uuid,
@@ -65,8 +65,11 @@ pub struct ItemPrecondition {
 /// The key of an item. It makes the item unique in its workspace, and distinguishes a duplicate from a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemKey {
-    /// The UTC day of the item. Ids are unique within a day, and dropped by whole days.
+    /// The day under which the id is kept: the UTC day of the item, or the first day of the period in which it was
+    /// received ([`ItemPeriods`](crate::ItemPeriods)). Ids are unique within a day, and dropped by whole days.
     pub day: NaiveDate,
+    /// A second day under which the id is kept, so that it must be new under both.
+    pub also_under: Option<NaiveDate>,
     /// A 128-bit digest of the item's identity.
     pub id: Uuid,
     /// A digest of the content. The same id with the same fingerprint is a duplicate, with another one a conflict.

@@ -4,6 +4,8 @@
 use chrono::{Days, NaiveDate};
 use sqlx::PgPool;
 
+use crate::item_periods::{PERIOD_DAYS, period_start};
+
 /// The number of days ahead with partitions.
 const DAYS_AHEAD: u64 = 2;
 /// The number of days of receipts. They are used for two days; one day is added for the day in which that began, and
@@ -16,6 +18,11 @@ pub fn oldest_item_day(today: NaiveDate, window_days: u32) -> Option<NaiveDate> 
     today.checked_sub_days(Days::new((window_days + 2).into()))
 }
 
+/// The first day of the oldest period whose ids are kept: the one that holds [`oldest_item_day`].
+pub fn oldest_period(today: NaiveDate, window_days: u32) -> Option<NaiveDate> {
+    oldest_item_day(today, window_days).map(period_start)
+}
+
 /// Creates and drops the partitions that are due today, if items are accepted for `window_days`. Returns the dropped
 /// tables. It needs the rights of the migrating user.
 pub async fn maintain_day_partitions(
@@ -26,23 +33,29 @@ pub async fn maintain_day_partitions(
     for day in (0..=DAYS_AHEAD).filter_map(|ahead| today.checked_add_days(Days::new(ahead))) {
         sqlx::query!("SELECT log.ensure_day($1)", day).execute(admin).await?;
     }
+    // The days that begin a period hold its ids too, so they are kept for as long as the period is.
+    let step = |day: &NaiveDate| day.checked_add_days(Days::new(PERIOD_DAYS.into()));
+    let periods = std::iter::successors(oldest_period(today, window_days), step).take_while(|day| *day <= today);
+    let kept_periods: Vec<String> = periods.map(|day| partition("item_ids", day)).collect();
     let oldest_days = [
         ("item_ids", oldest_item_day(today, window_days)),
         // An id may refer to a batch for as long as the id is kept.
-        ("item_batches", today.checked_sub_days(Days::new((window_days + 4).into()))),
+        ("item_batches", today.checked_sub_days(Days::new((window_days + PERIOD_DAYS + 4).into()))),
         ("receipts", today.checked_sub_days(Days::new(RECEIPT_DAYS.into()))),
     ];
     let mut dropped = Vec::new();
     for (parent, oldest_day) in oldest_days {
         let Some(oldest_day) = oldest_day else { continue };
-        let oldest_kept = format!("{parent}_{}", oldest_day.format("%Y%m%d"));
+        let oldest_kept = partition(parent, oldest_day);
         let over = sqlx::query_scalar!(
             r#"SELECT child.relname::text AS "name!" FROM pg_inherits i
                JOIN pg_class child ON child.oid = i.inhrelid JOIN pg_class parent ON parent.oid = i.inhparent
                WHERE parent.relnamespace = 'log'::regnamespace AND parent.relname = $1 AND child.relname::text < $2
+                 AND child.relname::text <> ALL ($3)
                ORDER BY 1"#,
             parent,
             oldest_kept,
+            &kept_periods,
         )
         .fetch_all(admin)
         .await?;
@@ -52,6 +65,11 @@ pub async fn maintain_day_partitions(
         }
     }
     Ok(dropped)
+}
+
+/// The name of a parent's partition of a day.
+fn partition(parent: &str, day: NaiveDate) -> String {
+    format!("{parent}_{}", day.format("%Y%m%d"))
 }
 
 /// Drops a table. Dropping locks the parent, so it waits only briefly: appends would queue behind it.

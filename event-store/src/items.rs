@@ -7,9 +7,9 @@ use uuid::Uuid;
 /// A lookup of an item on any day of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemQuery {
-    /// The digest of its identity within a day.
+    /// The digest of its identity.
     pub id: Uuid,
-    /// The first UTC day of the range.
+    /// The first day of the range.
     pub first_day: NaiveDate,
     /// The last one.
     pub last_day: NaiveDate,
@@ -18,9 +18,9 @@ pub struct ItemQuery {
 /// A recorded item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredItem {
-    /// The digest of its identity within a day.
+    /// The digest of its identity.
     pub id: Uuid,
-    /// The UTC day of the item.
+    /// The day under which its id is kept.
     pub day: NaiveDate,
     /// The digest of its content.
     pub fingerprint: i64,
@@ -45,6 +45,28 @@ pub async fn find_items(pool: &PgPool, workspace: i32, wanted: &[ItemQuery]) -> 
         &ids,
         &first_days,
         &last_days,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// The recorded items of a workspace with these ids that are kept under these days.
+pub async fn find_items_under(
+    pool: &PgPool,
+    workspace: i32,
+    ids: &[Uuid],
+    days: &[NaiveDate],
+) -> Result<Vec<StoredItem>, sqlx::Error> {
+    if ids.is_empty() || days.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as!(
+        StoredItem,
+        r#"SELECT id AS "id!", day AS "day!", fingerprint AS "fingerprint!", position AS "position!"
+           FROM log.find_items_under($1, $2, $3) WHERE position IS NOT NULL"#,
+        workspace,
+        ids,
+        days,
     )
     .fetch_all(pool)
     .await

@@ -17,7 +17,8 @@
 //!    transaction ([`claims`]).
 //! 6. **Items.** An [`Item`] with a key is written once: later ones are reported as duplicates (same fingerprint) or
 //!    conflicts (another one) and left out. The ids of a rejected request are free again. Recorded items are found by
-//!    id ([`find_items`]), and a request may depend on them ([`ItemPrecondition`]).
+//!    id ([`find_items`]), and a request may depend on them ([`ItemPrecondition`]). An id is unique within a day, or
+//!    for as long as its sender wants ([`item_periods`]).
 //! 7. **One bad request never fails its neighbours**, though many share a transaction ([`appender`]).
 //! 8. **Old events stay readable.** Each has a type and a version, and every load applies its [`Upcast`]
 //!    ([`codec`]).
@@ -39,6 +40,7 @@ pub mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault_injection;
 pub mod follow;
+pub mod item_periods;
 pub mod items;
 mod json_text;
 pub mod log;
@@ -59,7 +61,8 @@ pub use claims::{
 };
 pub use codec::{DecodeError, Upcast, UpcastError};
 pub use error::{AppendError, LoadError, OpenWorkspaceError};
-pub use items::{ItemQuery, StoredItem, find_items};
+pub use item_periods::ItemPeriods;
+pub use items::{ItemQuery, StoredItem, find_items, find_items_under};
 pub use log::{
     PageLimit, StoredEvent, StoredEventFields, StreamKey, heads, read_after, read_event, read_page, read_range,
     read_stream, recorded_at, recorded_at_of_version, stream_version,

@@ -64,15 +64,35 @@ async fn missing_migration_is_not_ready(pool: PgPool) {
 async fn maintenance_creates_coming_days_and_drops_past_ones(pool: PgPool) {
     let today: NaiveDate = "2026-11-21".parse().unwrap();
     // A source with the longest horizon may still send what occurred on 2026-08-23.
-    for day in ["2026-08-18", "2026-08-20", "2026-08-21", "2026-11-16", "2026-11-17"] {
+    // The period of 30 days that holds the oldest day of this window began on 2026-08-05, and the one before on 2026-07-06.
+    let days = [
+        "2026-07-06",
+        "2026-07-19",
+        "2026-07-20",
+        "2026-08-05",
+        "2026-08-18",
+        "2026-08-20",
+        "2026-08-21",
+        "2026-11-16",
+        "2026-11-17",
+    ];
+    for day in days {
         let day: NaiveDate = day.parse().unwrap();
         sqlx::query("SELECT log.ensure_day($1)").bind(day).execute(&pool).await.unwrap();
     }
     let dropped = maintenance::maintain_days(&pool, today).await.unwrap();
     let over = [
+        "item_ids_20260706",
+        "item_ids_20260719",
+        "item_ids_20260720",
         "item_ids_20260818",
         "item_ids_20260820",
-        "item_batches_20260818",
+        "item_batches_20260706",
+        "item_batches_20260719",
+        "receipts_20260706",
+        "receipts_20260719",
+        "receipts_20260720",
+        "receipts_20260805",
         "receipts_20260818",
         "receipts_20260820",
         "receipts_20260821",
@@ -86,7 +106,7 @@ async fn maintenance_creates_coming_days_and_drops_past_ones(pool: PgPool) {
     .fetch_all(&pool)
     .await
     .unwrap();
-    let days = ["20260821", "20261116", "20261117", "20261121", "20261122", "20261123"];
+    let days = ["20260805", "20260821", "20261116", "20261117", "20261121", "20261122", "20261123"];
     assert_eq!(left, days.map(|day| format!("item_ids_{day}")));
     assert_eq!(maintenance::maintain_days(&pool, today).await.unwrap(), Vec::<String>::new());
 }
@@ -96,8 +116,8 @@ async fn corrections_are_forgotten_with_their_ids(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let workspace = event_store::open_workspace(&mut conn, "acme", SystemClock.now()).await.unwrap();
     for (kind, key) in [
-        ("correction", "2026-08-20/a"),
-        ("correction", "2026-08-21/b"),
+        ("correction", "2026-08-04/a"),
+        ("correction", "2026-08-05/b"),
         ("correction", "2026-11-21/c"),
         ("campaign", "2026-08-20"),
         ("statement", "2026-08-20"),
@@ -115,7 +135,7 @@ async fn corrections_are_forgotten_with_their_ids(pool: PgPool) {
         sqlx::query_scalar("SELECT kind || ' ' || key FROM log.claims ORDER BY 1").fetch_all(&pool).await.unwrap();
     assert_eq!(
         left,
-        ["campaign 2026-08-20", "correction 2026-08-21/b", "correction 2026-11-21/c", "statement 2026-08-20"]
+        ["campaign 2026-08-20", "correction 2026-08-05/b", "correction 2026-11-21/c", "statement 2026-08-20"]
     );
 }
 

@@ -10,7 +10,7 @@ use domain::catalogue::EventType;
 use domain::catalogue::{OBSERVATIONS_RECORDED, WORKSPACE_OPENED};
 use domain::ids::{CampaignId, SourceId, WorkspaceId};
 use domain::money::Currency;
-use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, IdScope, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::workspace::WorkspaceOpened;
 use domain::zone::Zone;
 use domain::{campaign, observation, source, workspace};
@@ -94,6 +94,7 @@ impl Log {
             quiet_after_s: None,
             expected_from: None,
             observation_window_s: None,
+            id_scope: IdScope::Day,
         };
         let registered = SourceEvent::SourceRegistered { source: SOURCE, definition, at };
         let events = vec![event(registered.kind(), &registered)?];

@@ -109,6 +109,9 @@ problem_types! {
     pub(crate) COMPLETE_AFTER_OF_PULL = UNPROCESSABLE_ENTITY "complete-after-of-pull"
         "A pull source is complete when a run says so"
         r#"{"detail": "complete_after_s belongs to push sources; a pull source is complete when a run says so"}"#;
+    /// Only observations have ids.
+    pub(crate) ID_SCOPE_OF_PULL = UNPROCESSABLE_ENTITY "id-scope-of-pull" "A pull source has no ids"
+        r#"{"detail": "id_scope belongs to push sources; what a pull source states is known by its bucket"}"#;
     /// A time to completeness is at least 0 and at most 31 days, in seconds.
     pub(crate) COMPLETE_AFTER_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "complete-after-out-of-range"
         "The time to completeness is out of range"
@@ -199,6 +202,7 @@ pub(super) const OF_SOURCES: Types = &[
     QUIET_AFTER_ALONE,
     QUIET_AFTER_OUT_OF_RANGE,
     OBSERVATION_WINDOW_OUT_OF_RANGE,
+    ID_SCOPE_OF_PULL,
     EXPECTED_FROM_OUT_OF_RANGE,
 ];
 /// The rules of a registered source.

@@ -9,6 +9,7 @@ mod corrections;
 mod event_versions;
 mod faults;
 mod fuzz;
+mod id_scope; // ids that are unique for longer than a day
 mod idempotency;
 mod isolation;
 mod lines;

@@ -69,6 +69,12 @@ impl Api {
         Self::over(self.pool.clone(), self.clock.clone(), stream, appender).await
     }
 
+    /// The same API over the same database, as another process whose clock is at `now`.
+    pub(crate) async fn another_process_at(&self, now: &str) -> Self {
+        let (stream, appender) = (StreamLimits::default(), AppenderConfig::default());
+        Self::over(self.pool.clone(), ManualClock::new(now.parse().unwrap()), stream, appender).await
+    }
+
     async fn over(pool: PgPool, clock: ManualClock, stream: StreamLimits, appender: AppenderConfig) -> Self {
         let (reads, writes) = (as_command(&pool).await, as_command(&pool).await);
         let shutdown = CancellationToken::new();

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::NaiveDate;
 use event_store::{Claim, ClaimEffect, ClaimPrecondition, ClaimRange, ItemQuery, ServerStart, StoredEvent, StoredItem};
 use lru::LruCache;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::KINDS;
 
@@ -152,6 +154,15 @@ impl<'a> ClaimReader<'a> {
     /// Finds recorded items.
     pub(crate) async fn find_items(&self, wanted: &[ItemQuery]) -> Result<Vec<StoredItem>, sqlx::Error> {
         event_store::find_items(self.pool, self.workspace, wanted).await
+    }
+
+    /// Finds recorded items that are kept under some days.
+    pub(crate) async fn find_items_under(
+        &self,
+        ids: &[Uuid],
+        days: &[NaiveDate],
+    ) -> Result<Vec<StoredItem>, sqlx::Error> {
+        event_store::find_items_under(self.pool, self.workspace, ids, days).await
     }
 
     /// Reads an event.

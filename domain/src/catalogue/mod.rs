@@ -84,7 +84,8 @@ event_types! {
     CAMPAIGN_COMPLETED = "CampaignCompleted" of CAMPAIGN_STREAM;
     CAMPAIGN_ARCHIVED = "CampaignArchived" of CAMPAIGN_STREAM;
     CAMPAIGN_UNARCHIVED = "CampaignUnarchived" of CAMPAIGN_STREAM;
-    SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM, upcasters [Upcaster::Rewrite(upcasters::horizon_v1_to_v2)];
+    SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM,
+        upcasters [Upcaster::Rewrite(upcasters::horizon_v1_to_v2), Upcaster::Unchanged];
     SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM;
     SOURCE_ENDED = "SourceEnded" of SOURCE_STREAM;
     SOURCE_RESUMED = "SourceResumed" of SOURCE_STREAM;

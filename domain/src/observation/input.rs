@@ -16,7 +16,7 @@ const MAX_DIMENSION_VALUE: usize = 200;
 /// An observation as it is sent. [`validate`](Self::validate) checks it without any lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservationInput {
-    /// Unique per source, type and UTC day of `occurred_at`.
+    /// Unique per source and type, within the UTC day of `occurred_at` or within the source's window.
     pub id: String,
     /// Its type.
     pub kind: ObservationType,
@@ -133,7 +133,7 @@ impl ObservationInput {
         Ok(())
     }
 
-    /// The UTC day within which its id is unique.
+    /// The UTC day within which its id is unique, if it is by day.
     pub fn day(&self) -> NaiveDate {
         self.occurred_at.date_naive()
     }

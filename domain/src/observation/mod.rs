@@ -119,7 +119,7 @@ impl ObservationsRecorded {
 }
 
 impl Observation {
-    /// The UTC day within which its id is unique. For a correction, it is the day of the correction, not its
+    /// The UTC day within which its id is unique, if it is by day. For a correction, it is the day of the correction, not its
     /// original's.
     pub fn day(&self) -> NaiveDate {
         self.correction.as_ref().map_or(self.occurred_at, |correction| correction.at).date_naive()

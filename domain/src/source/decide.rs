@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::change::SourceChange;
 use super::command::SourceCommand;
-use super::definition::{SourceDefinition, SourceKind};
+use super::definition::{IdScope, SourceDefinition, SourceKind};
 use super::error::SourceError;
 use super::event::SourceEvent;
 use super::platform::Platform;
@@ -151,6 +151,9 @@ fn check(definition: &SourceDefinition) -> Result<(), SourceError> {
     {
         return Err(SourceError::ObservationWindow { seconds });
     }
+    if definition.id_scope != IdScope::Day && definition.kind == SourceKind::Pull {
+        return Err(SourceError::IdScopeOfPull);
+    }
     if definition.expected_from.is_some_and(|date| !is_in_range(date)) {
         return Err(SourceError::ExpectedFromOutOfRange);
     }
@@ -175,6 +178,7 @@ fn difference(registered: &SourceDefinition, requested: &SourceDefinition) -> Op
         ("quiet_after_s", registered.quiet_after_s == requested.quiet_after_s),
         ("expected_from", registered.expected_from == requested.expected_from),
         ("observation_window_s", registered.observation_window_s == requested.observation_window_s),
+        ("id_scope", registered.id_scope == requested.id_scope),
     ];
     parts.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
 }

@@ -34,6 +34,33 @@ pub enum SourceRole {
     Reference,
 }
 
+/// What the ids of a source's observations are unique within, beside the source and the type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IdScope {
+    /// The UTC day on which it happened, as sent.
+    #[default]
+    Day,
+    /// The time for which the source may send observations, whatever day they say.
+    Window,
+}
+
+impl IdScope {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Window => "window",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    fn is_day(&self) -> bool {
+        *self == Self::Day
+    }
+}
+
 impl SourceKind {
     /// The name on the wire and in the tables.
     pub fn name(self) -> &'static str {
@@ -97,6 +124,9 @@ pub struct SourceDefinition {
     /// days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observation_window_s: Option<i64>,
+    /// What the ids of its observations are unique within; left out: the day.
+    #[serde(default, skip_serializing_if = "IdScope::is_day")]
+    pub id_scope: IdScope,
 }
 
 impl SourceDefinition {

@@ -53,6 +53,9 @@ pub enum SourceError {
         /// The window.
         seconds: i64,
     },
+    /// Only observations have ids.
+    #[error("id_scope belongs to push sources; what a pull source states is known by its bucket")]
+    IdScopeOfPull,
     /// An expected start outside of the dates that we keep.
     #[error("expected_from must lie in the years 1970 to 2199")]
     ExpectedFromOutOfRange,
@@ -87,6 +90,7 @@ impl SourceError {
             Self::CompleteAfterOfPull | Self::CompleteAfter { .. } => Some("complete_after_s"),
             Self::QuietAfterAlone | Self::QuietAfter { .. } => Some("quiet_after_s"),
             Self::ObservationWindow { .. } => Some("observation_window_s"),
+            Self::IdScopeOfPull => Some("id_scope"),
             Self::ExpectedFromOutOfRange => Some("expected_from"),
             Self::FromOutOfRange => Some("from"),
             Self::EndOutOfRange => Some("at"),
@@ -106,6 +110,7 @@ rule_codes!(SourceError {
     Self::QuietAfterAlone => "quiet-after-alone",
     Self::QuietAfter { .. } => "quiet-after-out-of-range",
     Self::ObservationWindow { .. } => "observation-window-out-of-range",
+    Self::IdScopeOfPull => "id-scope-of-pull",
     Self::ExpectedFromOutOfRange => "expected-from-out-of-range",
     Self::FromOutOfRange => "from-out-of-range",
     Self::EndOutOfRange => "end-out-of-range",

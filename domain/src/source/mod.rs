@@ -5,7 +5,7 @@
 //! 3. It is registered once. The same definition again changes nothing, and neither does the one that holds today;
 //!    another one is refused.
 //! 4. Settings that do not change what a recorded number means (measures, delays, horizons) change for buckets from a
-//!    local date on. The past keeps what it had. Zone, currency and kind stay.
+//!    local date on. The past keeps what it had. Zone, currency, kind and the scope of its ids stay.
 //! 5. It ends at an instant: nothing is expected of later buckets, and nothing of them is accepted. It may resume.
 
 mod change;
@@ -24,7 +24,7 @@ mod tests;
 pub use change::SourceChange;
 pub use command::SourceCommand;
 pub use decide::{MAX_OBSERVATION_WINDOW_DAYS, check_name, decide, observation_window_s};
-pub use definition::{SourceDefinition, SourceKind, SourceRole};
+pub use definition::{IdScope, SourceDefinition, SourceKind, SourceRole};
 pub use error::SourceError;
 pub use event::SourceEvent;
 pub use horizon::{Horizon, HorizonError, Horizons};

@@ -38,6 +38,7 @@ fn google_ads() -> SourceDefinition {
         quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
+        id_scope: IdScope::Day,
     }
 }
 
@@ -56,6 +57,20 @@ fn given(events: Vec<SourceEvent>) -> ::cqrs_es::test::AggregateTestExecutor<Sou
 #[track_caller]
 fn check_refused(definition: SourceDefinition, error: SourceError) {
     given(vec![]).when(register(definition)).then_expect_error(error);
+}
+
+#[test]
+fn scope_of_ids_belongs_to_push_sources_and_stays() {
+    let by_window = SourceDefinition { id_scope: IdScope::Window, ..google_ads() };
+    TestFramework::<Source>::with(())
+        .given_no_previous_events()
+        .when(register(by_window.clone()))
+        .then_expect_error(SourceError::IdScopeOfPull);
+    let pushed = SourceDefinition { kind: SourceKind::Push, ..by_window };
+    TestFramework::<Source>::with(())
+        .given(vec![registered(pushed.clone())])
+        .when(register(SourceDefinition { id_scope: IdScope::Day, ..pushed }))
+        .then_expect_error(SourceError::ConflictingDefinition { field: "id_scope" });
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) struct ValidatedRequest {
     pub(crate) events: Vec<ValidatedEvent>,
     /// The place of each optional item in its event's payload: offset and length in bytes.
     pub(crate) items: Vec<(usize, usize)>,
-    /// The ids of those items, by day and id.
+    /// The ids of those items, by day and id; twice where an id is kept under two days.
     pub(crate) keys: Vec<ItemKeyRow>,
     pub(crate) metadata: String,
     pub(crate) claims: Vec<Claim>,
@@ -157,16 +157,17 @@ impl ValidatedRequest {
                 payload.push(',');
             }
             if let Item { key: Some(key), when_taken, .. } = *item {
-                check_day(key.day)?;
-                let item = self.items.len();
-                self.keys.push(ItemKeyRow {
-                    day: key.day,
-                    id: key.id,
-                    fingerprint: key.fingerprint,
-                    item,
-                    event: self.events.len(),
-                    is_needed: when_taken == OnDuplicate::FailRequest,
-                });
+                for day in std::iter::once(key.day).chain(key.also_under) {
+                    check_day(day)?;
+                    self.keys.push(ItemKeyRow {
+                        day,
+                        id: key.id,
+                        fingerprint: key.fingerprint,
+                        item: self.items.len(),
+                        event: self.events.len(),
+                        is_needed: when_taken == OnDuplicate::FailRequest,
+                    });
+                }
             }
             if keyed {
                 self.items.push((payload.len(), item.content.len()));

@@ -23,7 +23,12 @@ fn event(payload: Payload) -> NewEvent {
 }
 
 fn item(content: &str, key: Option<(u128, &str)>) -> Item {
-    let key = key.map(|(id, day)| ItemKey { day: day.parse().unwrap(), id: Uuid::from_u128(id), fingerprint: 1 });
+    let key = key.map(|(id, day)| ItemKey {
+        day: day.parse().unwrap(),
+        also_under: None,
+        id: Uuid::from_u128(id),
+        fingerprint: 1,
+    });
     Item { key, when_taken: OnDuplicate::Skip, content: content.to_owned() }
 }
 

@@ -116,7 +116,7 @@ pub(crate) fn day() -> NaiveDate {
 }
 
 pub(crate) fn item(id: u128, fingerprint: i64) -> Item {
-    let key = ItemKey { day: day(), id: Uuid::from_u128(id), fingerprint };
+    let key = ItemKey { day: day(), also_under: None, id: Uuid::from_u128(id), fingerprint };
     Item { key: Some(key), when_taken: OnDuplicate::Skip, content: format!("[{id},{fingerprint}]") }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use domain::source::MAX_OBSERVATION_WINDOW_DAYS;
-use event_store::day_partitions::{maintain_day_partitions, oldest_item_day};
+use event_store::day_partitions::{maintain_day_partitions, oldest_period};
 use event_store::remove_claims_before;
 use platform::clock::SharedClock;
 use projections::retention;
@@ -57,9 +57,9 @@ where
 /// claim is removed too.
 pub async fn maintain_days(admin: &PgPool, today: NaiveDate) -> Result<Vec<String>, sqlx::Error> {
     let dropped = maintain_day_partitions(admin, today, MAX_OBSERVATION_WINDOW_DAYS).await?;
-    if let Some(oldest_day) = oldest_item_day(today, MAX_OBSERVATION_WINDOW_DAYS) {
-        // The keys of these claims begin with the day.
-        remove_claims_before(admin, "correction", &oldest_day.to_string()).await?;
+    if let Some(oldest) = oldest_period(today, MAX_OBSERVATION_WINDOW_DAYS) {
+        // The keys of these claims begin with the day under which the id is kept: of an item or of a period.
+        remove_claims_before(admin, "correction", &oldest.to_string()).await?;
     }
     Ok(dropped)
 }

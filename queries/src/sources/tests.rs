@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::bucket::Grain;
 use domain::freshness::SourceSyncs;
 use domain::ids::SourceId;
-use domain::source::{Horizon, Horizons, SourceDetails};
+use domain::source::{Horizon, Horizons, IdScope, SourceDetails};
 use domain::sync::{FinalThrough, SyncEvent};
 
 use super::*;
@@ -121,6 +121,7 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
+        id_scope: IdScope::Day,
     };
     let [started, completed, failed, through] = runs.map(|minutes| minutes.map(minute));
     let id = SourceId(Uuid::from_u128(1));

@@ -82,6 +82,9 @@ pub(crate) struct ChangeSource {
     #[serde(default)]
     #[schema(ignore)]
     name: Option<Value>,
+    #[serde(default)]
+    #[schema(ignore)]
+    id_scope: Option<Value>,
 }
 
 impl ChangeSource {
@@ -91,6 +94,7 @@ impl ChangeSource {
             ("currency", self.currency.is_some()),
             ("kind", self.kind.is_some()),
             ("name", self.name.is_some()),
+            ("id_scope", self.id_scope.is_some()),
         ];
         if let Some((field, _)) = fixed.into_iter().find(|(_, is_given)| *is_given) {
             let detail = "cannot change: recorded numbers keep its meaning. End this source, and register another";
@@ -149,7 +153,7 @@ pub(crate) struct ResumeSource {
 /// Change a source from a date on
 ///
 /// Buckets from `from` on have the new settings, whenever their numbers were recorded, and buckets before it keep the
-/// settings that they had. Name, kind, time zone and currency cannot change.
+/// settings that they had. Name, kind, time zone, currency and `id_scope` cannot change.
 #[utoipa::path(
     patch,
     path = "/v1/sources/{name}",

@@ -13,7 +13,7 @@ use domain::channel::Channel;
 use domain::measure::Measure;
 use domain::money::Currency;
 use domain::note::{NoteUrl, Reason};
-use domain::source::{Horizon, Horizons, Platform, SourceDefinition, SourceKind, SourceRole, ZoneRule};
+use domain::source::{Horizon, Horizons, IdScope, Platform, SourceDefinition, SourceKind, SourceRole, ZoneRule};
 use domain::zone::Zone;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,11 @@ pub(crate) struct RegisterSource {
     /// within these.
     #[serde(default)]
     observation_window_s: Option<i64>,
+    /// For a push source, what an observation's `id` is unique within, beside the source and the type. `day`: the UTC day
+    /// of `occurred_at`. `window`: the time for which the source may send, whatever day the observation says. Cannot change.
+    #[serde(default)]
+    #[schema(value_type = String, default = "day", example = "window")]
+    id_scope: IdScope,
     /// Why: 1 to 500 characters, kept in the log.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
@@ -292,6 +297,7 @@ impl RegisterSource {
             quiet_after_s: self.quiet_after_s,
             expected_from: self.expected_from,
             observation_window_s: self.observation_window_s,
+            id_scope: self.id_scope,
         })
     }
 }

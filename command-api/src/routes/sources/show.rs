@@ -47,6 +47,9 @@ pub(crate) struct SourceBody {
     currency: String,
     /// The platform that it reads.
     platform: Option<String>,
+    /// What the ids of its observations are unique within: `day` or `window`.
+    #[schema(value_type = String)]
+    id_scope: &'static str,
     /// The first date of which anything is expected.
     expected_from: Option<NaiveDate>,
     /// The settings of today.
@@ -156,6 +159,7 @@ impl SourceBody {
             time_zone: definition.time_zone.to_string(),
             currency: definition.currency.to_string(),
             platform: definition.platform.clone(),
+            id_scope: definition.id_scope.name(),
             expected_from: definition.expected_from,
             settings: SourceSettings::new(details.definition_at(now)),
             history: std::iter::once(first).chain(changed).collect(),
@@ -202,7 +206,7 @@ fn example() -> Value {
     };
     json!({
         "source_id": "01a20311-b2f9-7457-9fb3-42c67d09ab99", "name": "google_ads", "version": 2, "kind": "pull",
-        "time_zone": "Europe/Berlin", "currency": "EUR", "platform": "google_ads", "expected_from": "2026-10-01",
+        "time_zone": "Europe/Berlin", "currency": "EUR", "platform": "google_ads", "id_scope": "day", "expected_from": "2026-10-01",
         "settings": settings("3d"), "history": [dated(None, "7d"), dated(Some("2026-11-01"), "3d")],
         "ended_at": null, "pauses": []
     })

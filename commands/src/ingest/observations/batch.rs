@@ -8,7 +8,7 @@ use domain::observation::{Backfill, ObservationBody, ObservationInput, Observati
 use event_store::OnDuplicate;
 
 use super::event_builder::{DecidedBatch, EventBuilder};
-use super::fingerprint;
+use super::id_space::IdSpace;
 use super::prerequisites::{OriginalQuery, Prerequisites};
 use super::recorded::RecordedItems;
 use super::window::AcceptanceWindow;
@@ -23,8 +23,9 @@ pub(super) struct ObservationBatch<'a> {
     now: DateTime<Utc>,
     items: &'a [ObservationItem],
     checked: Vec<Result<&'a ObservationInput, ItemError>>,
-    /// Valid items that share an id, so that the results of others depend on them.
-    repeated: HashSet<(ObservationType, &'a str, NaiveDate)>,
+    /// Valid items that share an id, so that the results of others depend on them: of any day, and of the same day.
+    repeated: HashSet<(ObservationType, &'a str)>,
+    repeated_in_a_day: HashSet<(ObservationType, &'a str, NaiveDate)>,
     has_corrections: bool,
 }
 
@@ -36,17 +37,15 @@ impl<'a> ObservationBatch<'a> {
             Err(rejected) => Err(rejected.error.clone()),
         };
         let checked: Vec<_> = items.iter().map(check).collect();
+        let valid = || checked.iter().filter_map(|item| item.as_ref().ok().copied());
         let mut seen = HashSet::with_capacity(items.len());
-        let mut repeated = HashSet::new();
-        let mut has_corrections = false;
-        for input in checked.iter().filter_map(|item| item.as_ref().ok()) {
-            let key = (input.kind, input.id.as_str(), input.day());
-            if !seen.insert(key) {
-                repeated.insert(key);
-            }
-            has_corrections |= input.is_correction();
-        }
-        Self { now, items, checked, repeated, has_corrections }
+        let repeated: HashSet<_> = valid().map(id_of).filter(|id| !seen.insert(*id)).collect();
+        let mut seen_in_a_day = HashSet::new();
+        let sharing = valid().filter(|input| !repeated.is_empty() && repeated.contains(&id_of(input)));
+        let dated = sharing.map(|input| (input.kind, input.id.as_str(), input.day()));
+        let repeated_in_a_day = dated.filter(|key| !seen_in_a_day.insert(*key)).collect();
+        let has_corrections = valid().any(ObservationInput::is_correction);
+        Self { now, items, checked, repeated, repeated_in_a_day, has_corrections }
     }
 
     fn valid(&self) -> impl Iterator<Item = &'a ObservationInput> {
@@ -63,23 +62,25 @@ impl<'a> ObservationBatch<'a> {
         self.items.get(index).and_then(observation_id)
     }
 
-    /// Whether a decision on the batch needs the log.
-    pub(super) fn needs_lookup(&self) -> bool {
-        self.has_corrections || !self.repeated.is_empty()
-    }
-
     /// What a decision on the batch needs from the log.
     pub(super) fn prerequisites(&self, source: &ResolvedSource) -> Prerequisites<'a> {
         let window = self.window(source);
-        let mut prerequisites = Prerequisites::new(window);
+        let ids = IdSpace::of(source, window);
+        let mut prerequisites = Prerequisites::new(window, ids);
+        if !ids.is_window() && !self.has_corrections && self.repeated_in_a_day.is_empty() {
+            return prerequisites;
+        }
         for input in self.valid().filter(|input| window.check(input.occurred_at).is_ok()) {
-            if self.requires_new_id(input) {
-                prerequisites.items.insert((input.day(), fingerprint::id(source.id, input.kind, &input.id)));
+            let is_needed = self.requires_new_id(ids, input);
+            let days = if is_needed { ids.days(input.day()) } else { ids.earlier_days() };
+            if !days.is_empty() {
+                let id = ids.digest(input.kind, &input.id);
+                prerequisites.items.extend(days.into_iter().map(|day| (day, id)));
             }
             if let ObservationBody::Correction { adjusts, .. } = &input.body
-                && adjusts.day.is_none_or(|day| window.holds(day))
+                && adjusts.day.is_none_or(|day| ids.is_window() || window.holds(day))
             {
-                let id = fingerprint::id(source.id, input.kind, &adjusts.id);
+                let id = ids.digest(input.kind, &adjusts.id);
                 let original = || OriginalQuery { kind: input.kind, id: &adjusts.id, days: [].into() };
                 prerequisites.originals.entry(id).or_insert_with(original).days.insert(adjusts.day);
             }
@@ -88,8 +89,15 @@ impl<'a> ObservationBatch<'a> {
     }
 
     /// Whether an item can be part of the append only with a new id, because the results of other items depend on it.
-    fn requires_new_id(&self, input: &ObservationInput) -> bool {
-        let is_repeated = || self.repeated.contains(&(input.kind, input.id.as_str(), input.day()));
+    fn requires_new_id(&self, ids: IdSpace, input: &ObservationInput) -> bool {
+        let is_repeated = || {
+            let (kind, id) = id_of(input);
+            if ids.is_window() {
+                self.repeated.contains(&(kind, id))
+            } else {
+                self.repeated_in_a_day.contains(&(kind, id, input.day()))
+            }
+        };
         input.is_correction() || !self.repeated.is_empty() && is_repeated()
     }
 
@@ -106,13 +114,15 @@ impl<'a> ObservationBatch<'a> {
         recorded: &RecordedItems,
         backfill: Option<&Backfill>,
     ) -> Result<DecidedBatch, CommandError> {
-        let mut builder = EventBuilder::new(known, recorded, self.window(&known.source), backfill);
+        let window = self.window(&known.source);
+        let ids = IdSpace::of(&known.source, window);
+        let mut builder = EventBuilder::new(known, recorded, window, ids, backfill);
         let mut results = Vec::new();
         for (index, item) in self.checked.iter().enumerate() {
             let expected = |input: &ObservationInput| known.source.check_expected("occurred_at", input.counts_at());
             let pushed = match item {
                 Ok(input) if expected(input).is_err() => expected(input).map(|()| None),
-                Ok(input) if self.requires_new_id(input) => builder.push(input, OnDuplicate::FailRequest),
+                Ok(input) if self.requires_new_id(ids, input) => builder.push(input, OnDuplicate::FailRequest),
                 Ok(input) => builder.push(input, OnDuplicate::Skip),
                 Err(error) => Err(error.clone()),
             };
@@ -126,4 +136,8 @@ impl<'a> ObservationBatch<'a> {
         }
         builder.finish(PreAppendResults { total: self.items.len(), results, retracted: 0 })
     }
+}
+
+fn id_of(input: &ObservationInput) -> (ObservationType, &str) {
+    (input.kind, &input.id)
 }

@@ -5,39 +5,46 @@ use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::money::Currency;
 use domain::observation::{CorrectionInput, CorrectionTarget, Observation, ObservationType};
-use event_store::ItemKey;
+use domain::source::IdScope;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The digest of an observation's identity within a UTC day.
-pub(super) fn id(source: SourceId, kind: ObservationType, id: &str) -> Uuid {
+/// The digest of an observation's identity within a UTC day, or within its source's window. The two never meet.
+pub(super) fn id(scope: IdScope, source: SourceId, kind: ObservationType, id: &str) -> Uuid {
     let mut parts = Parts::default();
+    if scope == IdScope::Window {
+        parts.put(b"window");
+    }
     parts.put(source.0.as_bytes()).put(kind.name().as_bytes()).put(id.as_bytes());
     Uuid::from_bytes(parts.digest())
 }
 
-/// The key of a new observation.
-pub(super) fn of_new(id: Uuid, campaign: CampaignId, currency: Currency, observation: &Observation) -> ItemKey {
+/// The digest of a new observation's content; `at` is its time, where that is a part of it.
+pub(super) fn of_new(
+    campaign: CampaignId,
+    at: Option<DateTime<Utc>>,
+    currency: Currency,
+    observation: &Observation,
+) -> i64 {
     let mut content = Parts::default();
     content
         .put(campaign.0.as_bytes())
-        .put(&observation.occurred_at.timestamp_millis().to_be_bytes())
+        .put_time(at)
         .put(&observation.count.to_be_bytes())
         .put(value(observation.value_micros, currency).as_bytes());
     for (name, value) in &observation.dimensions {
         content.put(name.as_bytes()).put(value.as_bytes());
     }
-    key(id, observation.occurred_at, &content)
+    i64::from_be_bytes(content.digest())
 }
 
-/// The key of a correction. It depends on the correction as sent, whatever total results.
+/// The digest of a correction's content, as sent, whatever total results.
 pub(super) fn of_correction(
-    id: Uuid,
-    occurred_at: DateTime<Utc>,
+    at: Option<DateTime<Utc>>,
     currency: Currency,
     adjusts: &CorrectionTarget,
     restated: CorrectionInput,
-) -> ItemKey {
+) -> i64 {
     let optional = |part: Option<String>| part.unwrap_or_default();
     let mut content = Parts::default();
     content
@@ -45,7 +52,7 @@ pub(super) fn of_correction(
         .put(b"adjusts")
         .put(adjusts.id.as_bytes())
         .put(optional(adjusts.day.map(|day| day.to_string())).as_bytes())
-        .put(&occurred_at.timestamp_millis().to_be_bytes())
+        .put_time(at)
         .put(optional(restated.count.map(|count| count.to_string())).as_bytes())
         .put(value(restated.value_micros, currency).as_bytes());
     if let Some(original) = &adjusts.original {
@@ -54,15 +61,11 @@ pub(super) fn of_correction(
             .put(optional(original.count.map(|count| count.to_string())).as_bytes())
             .put(value(original.value.map(|value| value.value), currency).as_bytes());
     }
-    key(id, occurred_at, &content)
+    i64::from_be_bytes(content.digest())
 }
 
 fn value(micros: Option<i64>, currency: Currency) -> String {
     micros.map(|micros| format!("{micros} {currency}")).unwrap_or_default()
-}
-
-fn key(id: Uuid, occurred_at: DateTime<Utc>, content: &Parts) -> ItemKey {
-    ItemKey { day: occurred_at.date_naive(), id, fingerprint: i64::from_be_bytes(content.digest()) }
 }
 
 #[derive(Clone, Default)]
@@ -73,6 +76,13 @@ impl Parts {
         self.0.update((part.len() as u64).to_be_bytes());
         self.0.update(part);
         self
+    }
+
+    fn put_time(&mut self, at: Option<DateTime<Utc>>) -> &mut Self {
+        match at {
+            Some(at) => self.put(&at.timestamp_millis().to_be_bytes()),
+            None => self.put(&[]),
+        }
     }
 
     /// The first bytes of the digest.

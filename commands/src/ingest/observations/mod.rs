@@ -5,6 +5,7 @@ mod batch; // the items of a batch, and the decision on them
 mod correction_totals; // the totals of corrected observations
 mod event_builder; // the event of a batch
 mod fingerprint; // the identity and the content of an observation
+mod id_space; // what a source's ids are unique within
 mod prerequisites; // what a decision needs from the log
 mod recorded; // what the log holds of a batch
 mod window; // the acceptance window of a source
@@ -22,10 +23,10 @@ pub use self::backfill::BackfillChunk;
 
 use self::batch::ObservationBatch;
 use self::recorded::RecordedItems;
-use super::resolved_refs::{ResolvedRefs, ResolvedSource};
+use super::resolved_refs::ResolvedRefs;
 use super::{BatchResult, complete_batch};
 use crate::Commands;
-use crate::append::{Attempt, Attempts, Proposal, new_event};
+use crate::append::{Attempts, Proposal, new_event};
 use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::outcome::{Completed, Outcome};
@@ -50,11 +51,13 @@ impl Commands {
         let mut attempts = Attempts::begin(self, context)?;
         let result = loop {
             let mut attempt = attempts.next().await?;
-            let recorded = find_recorded(&mut attempt, source, &batch).await?;
             let known = ResolvedRefs::find(&mut attempt.claims, source, batch.campaigns()).await?;
             let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Push)?;
             attempt.check_source_rate(known.source.id, items.len())?;
+            // Reads nothing if the decision needs nothing of the log.
+            let prerequisites = batch.prerequisites(&known.source);
+            let recorded = RecordedItems::find(&mut attempt.claims, known.source.id, &prerequisites).await?;
             let decided = batch.decide(&known, &recorded, None)?;
             let proposal = Proposal {
                 stream_type: STREAM_TYPE,
@@ -71,22 +74,6 @@ impl Commands {
         };
         complete_batch("observations", context, result, |index| batch.id(index))
     }
-}
-
-/// Reads what the log holds of a batch. Reads nothing if the decision does not need it.
-async fn find_recorded(
-    attempt: &mut Attempt<'_>,
-    source: &str,
-    batch: &ObservationBatch<'_>,
-) -> Result<RecordedItems, CommandError> {
-    if !batch.needs_lookup() {
-        return Ok(RecordedItems::default());
-    }
-    // A missing source is found together with everything else that the batch names.
-    let Some(source) = ResolvedSource::find(&mut attempt.claims, source).await? else {
-        return Ok(RecordedItems::default());
-    };
-    RecordedItems::find(&mut attempt.claims, source.id, &batch.prerequisites(&source)).await
 }
 
 /// The id of an item, shortened, so that an answer does not grow with the request.

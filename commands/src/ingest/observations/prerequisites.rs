@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use domain::observation::ObservationType;
-use event_store::ItemQuery;
+use event_store::{ItemQuery, StoredItem};
 use uuid::Uuid;
 
+use super::id_space::IdSpace;
 use super::window::AcceptanceWindow;
+use crate::claims::ClaimReader;
 
 /// The lookups of a batch in the log.
 #[derive(Debug)]
 pub(super) struct Prerequisites<'a> {
     window: AcceptanceWindow,
+    pub(super) ids: IdSpace,
     /// The ids to look up, with their content.
     pub(super) items: BTreeSet<(NaiveDate, Uuid)>,
     /// The originals to read.
@@ -30,12 +33,25 @@ pub(super) struct OriginalQuery<'a> {
 }
 
 impl Prerequisites<'_> {
-    pub(super) fn new(window: AcceptanceWindow) -> Self {
-        Self { window, items: BTreeSet::new(), originals: BTreeMap::new() }
+    pub(super) fn new(window: AcceptanceWindow, ids: IdSpace) -> Self {
+        Self { window, ids, items: BTreeSet::new(), originals: BTreeMap::new() }
     }
 
-    /// The item ids to look up.
-    pub(super) fn queries(&self) -> Vec<ItemQuery> {
+    /// The recorded items among those to look up.
+    pub(super) async fn find(&self, claims: &ClaimReader<'_>) -> Result<Vec<StoredItem>, sqlx::Error> {
+        if !self.ids.is_window() {
+            return claims.find_items(&self.queries()).await;
+        }
+        let ids: BTreeSet<Uuid> = self.items.iter().map(|(_, id)| *id).chain(self.originals.keys().copied()).collect();
+        let mut days: BTreeSet<NaiveDate> = self.items.iter().map(|(day, _)| *day).collect();
+        if !self.originals.is_empty() {
+            days.extend(self.ids.days(self.window.last_day()));
+        }
+        claims.find_items_under(&Vec::from_iter(ids), &Vec::from_iter(days)).await
+    }
+
+    /// The items to look up by the days that they name.
+    fn queries(&self) -> Vec<ItemQuery> {
         let one_day = |day: NaiveDate, id: Uuid| ItemQuery { id, first_day: day, last_day: day };
         let mut queries: Vec<ItemQuery> = self.items.iter().map(|(day, id)| one_day(*day, *id)).collect();
         for (id, original) in &self.originals {

@@ -9,6 +9,7 @@ use domain::observation::{NetAmounts, Observation, ObservationType, Observations
 use event_store::{ClaimPrecondition, ItemKey, StoredEvent, StoredItem};
 use uuid::Uuid;
 
+use super::id_space::IdSpace;
 use super::prerequisites::Prerequisites;
 use crate::claims::{self, CORRECTION, ClaimReader};
 use crate::error::CommandError;
@@ -43,7 +44,7 @@ impl RecordedItems {
         prerequisites: &Prerequisites<'_>,
     ) -> Result<Self, CommandError> {
         let mut recorded = Self::default();
-        for item in claims.find_items(&prerequisites.queries()).await? {
+        for item in prerequisites.find(claims).await? {
             recorded.items.entry(item.id).or_default().insert(item.day, item);
         }
         recorded.read_originals(claims, prerequisites).await?;
@@ -57,9 +58,10 @@ impl RecordedItems {
         lookup: &ClaimReader<'_>,
         prerequisites: &Prerequisites<'_>,
     ) -> Result<(), CommandError> {
+        let ids = prerequisites.ids;
         let mut places: BTreeMap<i64, OriginalsById<'_>> = BTreeMap::new();
         for (id, original) in &prerequisites.originals {
-            for item in original.days.iter().filter_map(|day| self.only(*id, *day)) {
+            for item in original.days.iter().filter_map(|day| self.only(ids, *id, *day)) {
                 let sought = places.entry(item.position).or_default().entry(original.id).or_default();
                 sought.push((original.kind, item));
             }
@@ -69,13 +71,13 @@ impl RecordedItems {
             for observation in batch.observations {
                 let named = sought.get(observation.id.as_str()).into_iter().flatten();
                 let is_sought = |(kind, item): &(ObservationType, StoredItem)| {
-                    (*kind, item.day) == (observation.kind, observation.day())
+                    *kind == observation.kind && (ids.is_window() || item.day == observation.day())
                 };
                 let Some((_, StoredItem { id, day, fingerprint, .. })) = named.copied().find(is_sought) else {
                     continue;
                 };
                 let campaign = *batch.campaigns.get(observation.campaign).ok_or(CommandError::BadEvent { position })?;
-                let key = ItemKey { day, id, fingerprint };
+                let key = ItemKey { day, also_under: None, id, fingerprint };
                 let total = NetAmounts::of(&observation);
                 let original = RecordedOriginal { key, campaign, observation, total, claim: ClaimPrecondition::Absent };
                 self.originals.insert((day, id), original);
@@ -103,9 +105,14 @@ impl RecordedItems {
         Ok(())
     }
 
-    /// An item, if it was looked up and is recorded.
-    pub(super) fn item(&self, day: NaiveDate, id: Uuid) -> Option<&StoredItem> {
-        self.items.get(&id)?.get(&day)
+    /// The item with this key's id, if it was looked up and is recorded.
+    pub(super) fn item(&self, ids: IdSpace, key: ItemKey) -> Option<&StoredItem> {
+        if ids.is_window() { self.latest(key.id) } else { self.items.get(&key.id)?.get(&key.day) }
+    }
+
+    /// The item with this id that was received last. Around a change of periods, one item is kept under two days.
+    pub(super) fn latest(&self, id: Uuid) -> Option<&StoredItem> {
+        self.items.get(&id)?.values().next_back()
     }
 
     /// The days on which an id was used.
@@ -119,7 +126,10 @@ impl RecordedItems {
     }
 
     /// The only item with this id, on that day if one is given.
-    fn only(&self, id: Uuid, day: Option<NaiveDate>) -> Option<StoredItem> {
+    fn only(&self, ids: IdSpace, id: Uuid, day: Option<NaiveDate>) -> Option<StoredItem> {
+        if ids.is_window() {
+            return self.latest(id).copied();
+        }
         let days = self.items.get(&id)?;
         match day {
             Some(day) => days.get(&day).copied(),

@@ -5,7 +5,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::item::{Amount, CampaignRef, ItemError, ItemErrorCode, RejectedItem};
 use domain::measure::Measure;
 use domain::observation::{CorrectionTarget, ObservationBody, ObservationInput, ObservationType, ObservationsRecorded};
-use domain::source::{Horizons, SourceDefinition, SourceDetails, SourceKind, SourceRole};
+use domain::source::{Horizons, IdScope, SourceDefinition, SourceDetails, SourceKind, SourceRole};
 use domain::zone::Zone;
 use event_store::Payload;
 use proptest::prelude::*;
@@ -43,6 +43,7 @@ pub(super) fn source() -> ResolvedSource {
         quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
+        id_scope: IdScope::Day,
     };
     let details = SourceDetails::new(SourceId(Uuid::from_u128(9)), definition);
     ResolvedSource::of_state(SourceState { version: 1, details })

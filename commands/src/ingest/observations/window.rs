@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use domain::item::{ItemError, ItemErrorCode, MAX_CLOCK_SKEW, truncate_to_millis};
 use domain::observation::{Backfill, ObservationInput};
 use domain::source::{SourceDefinition, observation_window_s};
+use event_store::ItemPeriods;
 
 /// The range of times that a source's observations may have.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,11 @@ impl AcceptanceWindow {
 
     pub(super) fn last_day(self) -> NaiveDate {
         (self.now + MAX_CLOCK_SKEW).date_naive()
+    }
+
+    /// The periods of receipt within which an id is unique for as long.
+    pub(super) fn id_periods(self) -> ItemPeriods {
+        ItemPeriods::at(self.now, self.length)
     }
 
     /// Whether it contains a UTC day.

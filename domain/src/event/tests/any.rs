@@ -17,7 +17,7 @@ use crate::ids::{CampaignId, SourceId};
 use crate::measure::Measure;
 use crate::money::{Currency, Money};
 use crate::observation::{Backfill, Correction, Observation, ObservationType, ObservationsRecorded};
-use crate::source::{Horizon, Horizons, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use crate::source::{Horizon, Horizons, IdScope, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use crate::statement::{Statement, StatementsRecorded};
 use crate::sync::{Coverage, FinalThrough, SyncEvent};
 use crate::workspace::{WorkspaceCalendarSet, WorkspaceEvent, WorkspaceOpened};
@@ -136,12 +136,13 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
         any::<Option<i64>>(),
         prop::option::of(date()),
         any::<[Option<i64>; 2]>(),
+        one_of(&[IdScope::Day, IdScope::Window]),
     );
     (source_id(), what, any::<i64>(), more, instant()).prop_filter_map(
         "a channel",
         |(source, what, expected_delay_s, more, at)| {
-            let (measures, platform, horizons, complete_after_s, expected_from, [quiet_after_s, observation_window_s]) =
-                more;
+            let (measures, platform, horizons, complete_after_s, expected_from, lengths, id_scope) = more;
+            let [quiet_after_s, observation_window_s] = lengths;
             let (name, channels, kind, role, measure_roles, time_zone, currency) = what;
             let channel = channels.into_iter().next()?;
             let definition = SourceDefinition {
@@ -160,6 +161,7 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
                 quiet_after_s,
                 expected_from,
                 observation_window_s,
+                id_scope,
             };
             Some(SourceEvent::SourceRegistered { source, definition, at })
         },

@@ -12,7 +12,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::{Currency, Money};
 use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, IdScope, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::{FinalThrough, SyncEvent};
 use domain::workspace::{self, WorkspaceEvent, WorkspaceOpened};
@@ -286,6 +286,7 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> TestEvent {
         quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
+        id_scope: IdScope::Day,
     };
     let event = SourceEvent::SourceRegistered { source: id, definition, at: at("2026-10-20T09:00:00Z") };
     TestEvent { stream: id.0, event: Event::Source(event) }

@@ -17,7 +17,7 @@ use domain::bucket::ReportBucket;
 use domain::freshness::{SourceFreshness, SourceSyncs};
 use domain::ids::SourceId;
 use domain::measure::Measure;
-use domain::source::{Horizons, SourceDefinition, SourceDetails, SourceKind, SourceRole};
+use domain::source::{Horizons, IdScope, SourceDefinition, SourceDetails, SourceKind, SourceRole};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -70,6 +70,7 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
         quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
+        id_scope: IdScope::Day,
     };
     let details = SourceDetails::new(SourceId(id(n)), definition.clone());
     Source {

@@ -11,7 +11,7 @@ use domain::ids::{CampaignId, SourceId};
 use domain::measure::Measure;
 use domain::money::Money;
 use domain::observation::{Correction, Observation, ObservationType, ObservationsRecorded};
-use domain::source::{Horizon, Horizons, SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use domain::source::{Horizon, Horizons, IdScope, SourceDefinition, SourceEvent, SourceKind, SourceRole};
 use domain::statement::{Statement, StatementsRecorded};
 use domain::sync::{FinalThrough, SyncEvent};
 use domain::workspace::{self, WorkspaceEvent, WorkspaceOpened};
@@ -100,6 +100,7 @@ pub(crate) fn definition(name: &str, channel: &str, kind: SourceKind) -> SourceD
         quiet_after_s: None,
         expected_from: None,
         observation_window_s: None,
+        id_scope: IdScope::Day,
     }
 }
 

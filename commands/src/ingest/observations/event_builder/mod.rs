@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::correction_totals::CorrectionTotals;
 use super::fingerprint;
+use super::id_space::IdSpace;
 use super::recorded::RecordedItems;
 use super::window::{AcceptanceWindow, check_history};
 use crate::batch_result::{ItemStatus, PreAppendResults};
@@ -43,6 +44,7 @@ pub(super) struct EventBuilder<'a> {
     known: &'a ResolvedRefs<'a>,
     recorded: &'a RecordedItems,
     window: AcceptanceWindow,
+    ids: IdSpace,
     /// The backfill that the batch is a chunk of. No ids of it are kept.
     backfill: Option<&'a Backfill>,
     campaigns: Vec<CampaignId>,
@@ -80,12 +82,14 @@ impl<'a> EventBuilder<'a> {
         known: &'a ResolvedRefs<'a>,
         recorded: &'a RecordedItems,
         window: AcceptanceWindow,
+        ids: IdSpace,
         backfill: Option<&'a Backfill>,
     ) -> Self {
         Self {
             known,
             recorded,
             window,
+            ids,
             backfill,
             campaigns: Vec::new(),
             index_of: HashMap::new(),
@@ -105,7 +109,8 @@ impl<'a> EventBuilder<'a> {
         self.check_age(input)?;
         let source = &self.known.source;
         let currency = source.definition.currency;
-        let id = fingerprint::id(source.id, input.kind, &input.id);
+        let id = self.ids.digest(input.kind, &input.id);
+        let at = self.ids.content_time(truncate_to_millis(input.occurred_at));
         let value_micros = input.value_micros(currency)?;
         let (key, observation) = match &input.body {
             ObservationBody::New { campaign, count, dimensions } => {
@@ -121,7 +126,8 @@ impl<'a> EventBuilder<'a> {
                     correction: None,
                     sealed: None,
                 };
-                let key = fingerprint::of_new(id, campaign, currency, &observation);
+                let content = fingerprint::of_new(campaign, at, currency, &observation);
+                let key = self.ids.key(id, input.occurred_at, content);
                 if let Some(duplicate) = self.find_duplicate(key) {
                     return Ok(Some(duplicate));
                 }
@@ -130,7 +136,8 @@ impl<'a> EventBuilder<'a> {
             }
             ObservationBody::Correction { adjusts, campaign, count } => {
                 let restated = CorrectionInput { count: *count, value_micros };
-                let key = fingerprint::of_correction(id, input.occurred_at, currency, adjusts, restated);
+                let content = fingerprint::of_correction(at, currency, adjusts, restated);
+                let key = self.ids.key(id, input.occurred_at, content);
                 if let Some(duplicate) = self.find_duplicate(key) {
                     return Ok(Some(duplicate));
                 }
@@ -173,7 +180,7 @@ impl<'a> EventBuilder<'a> {
     /// The result of an item whose id is used already: in the log, where contradicting content can never be recorded,
     /// or by an item before it.
     fn find_duplicate(&self, key: ItemKey) -> Option<(ItemStatus, ItemErrorCode)> {
-        let recorded = self.recorded.item(key.day, key.id).map(|item| item.fingerprint);
+        let recorded = self.recorded.item(self.ids, key).map(|item| item.fingerprint);
         let fingerprint = recorded.or_else(|| Some(self.taken(key.day, key.id)?.key.fingerprint))?;
         Some(if fingerprint == key.fingerprint {
             (ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded)
@@ -240,9 +247,9 @@ impl<'a> EventBuilder<'a> {
     ) -> Result<CorrectedObservation, ItemError> {
         let currency = self.known.source.definition.currency;
         let value_micros = stated.value.map(|value| value.in_currency(currency, "adjusts")).transpose()?;
-        let id = fingerprint::id(self.known.source.id, kind, &adjusts.id);
+        let id = self.ids.digest(kind, &adjusts.id);
         Ok(CorrectedObservation {
-            key: ItemKey { day: stated.occurred_at.date_naive(), id, fingerprint: 0 },
+            key: self.ids.key(id, stated.occurred_at, 0),
             campaign: self.known.campaign(campaign)?,
             occurred_at: truncate_to_millis(stated.occurred_at),
             dimensions: stated.dimensions.clone(),
@@ -254,7 +261,7 @@ impl<'a> EventBuilder<'a> {
 
     /// The original of a correction: from the log, or an item before it in the batch.
     fn original(&self, kind: ObservationType, adjusts: &CorrectionTarget) -> Result<CorrectedObservation, ItemError> {
-        let id = fingerprint::id(self.known.source.id, kind, &adjusts.id);
+        let id = self.ids.digest(kind, &adjusts.id);
         let day = self.day_of_original(id, kind, adjusts)?;
         let (key, campaign, observation, sent, claim) = match (self.recorded.original(day, id), self.taken(day, id)) {
             (Some(recorded), _) => {
@@ -269,6 +276,9 @@ impl<'a> EventBuilder<'a> {
             }
             (None, None) => return Err(self.unknown(kind, adjusts)),
         };
+        if adjusts.day.is_some_and(|day| day != observation.day()) {
+            return Err(self.unknown(kind, adjusts));
+        }
         Ok(CorrectedObservation {
             key,
             campaign,
@@ -280,13 +290,17 @@ impl<'a> EventBuilder<'a> {
         })
     }
 
-    /// The only day on which the id of an original was used.
+    /// The only day under which the id of an original is kept.
     fn day_of_original(
         &self,
         id: Uuid,
         kind: ObservationType,
         adjusts: &CorrectionTarget,
     ) -> Result<NaiveDate, ItemError> {
+        if self.ids.is_window() {
+            let recorded = self.recorded.latest(id).map(|item| item.day);
+            return Ok(recorded.unwrap_or_else(|| self.ids.period()));
+        }
         if let Some(day) = adjusts.day {
             if self.backfill.is_none() {
                 self.window.check_day(day)?;

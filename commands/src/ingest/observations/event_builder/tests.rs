@@ -5,6 +5,7 @@ use domain::ids::CampaignId;
 use domain::item::ItemErrorCode;
 use domain::measure::Measure;
 use domain::observation::{Correction, NetAmounts, Observation, ObservationType};
+use domain::source::IdScope;
 use event_store::{ClaimEffect, ClaimPrecondition, ItemKey, OnDuplicate, Payload, StoredItem};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ fn day(text: &str) -> NaiveDate {
 }
 
 fn id(kind: ObservationType, id: &str) -> Uuid {
-    fingerprint::id(source().id, kind, id)
+    fingerprint::id(IdScope::Day, source().id, kind, id)
 }
 
 /// A correction of a conversion, at 21:00 of 2026-11-21.
@@ -59,7 +60,12 @@ fn past_sale(id_of: &str, occurred_at: &str, campaign: Uuid) -> RecordedOriginal
         sealed: None,
     };
     RecordedOriginal {
-        key: ItemKey { day: observation.day(), id: id(ObservationType::Conversion, id_of), fingerprint: 7 },
+        key: ItemKey {
+            day: observation.day(),
+            also_under: None,
+            id: id(ObservationType::Conversion, id_of),
+            fingerprint: 7,
+        },
         campaign: CampaignId(campaign),
         total: NetAmounts::of(&observation),
         observation,
@@ -70,7 +76,7 @@ fn past_sale(id_of: &str, occurred_at: &str, campaign: Uuid) -> RecordedOriginal
 fn past(originals: Vec<RecordedOriginal>) -> RecordedItems {
     let items: Vec<StoredItem> = originals
         .iter()
-        .map(|RecordedOriginal { key: ItemKey { day, id, fingerprint }, .. }| StoredItem {
+        .map(|RecordedOriginal { key: ItemKey { day, id, fingerprint, .. }, .. }| StoredItem {
             id: *id,
             day: *day,
             fingerprint: *fingerprint,
@@ -298,7 +304,7 @@ fn corrections_of_one_id_are_told_apart_by_content() {
     let taken =
         judge_after(&past(vec![past_sale("order-1", "2026-11-20T09:00:00Z", FIRST)]), std::slice::from_ref(&first));
     let Some(Payload::Items { items, .. }) = taken.payload else { panic!("it is not taken") };
-    let ItemKey { day, id, fingerprint } = items[0].key.unwrap();
+    let ItemKey { day, id, fingerprint, .. } = items[0].key.unwrap();
     let recorded = RecordedItems::of(&[StoredItem { id, day, fingerprint, position: 5 }], Vec::new());
     let judged = judge_after(&recorded, &[first]);
     assert_eq!(settled(&judged), [(0, Duplicate, Some(ItemErrorCode::AlreadyRecorded))]);

@@ -2,8 +2,8 @@
 //!
 //! Ids are kept by day, so that they can be dropped by whole days, and a unique index makes twins of one day wait for
 //! each other. An id that must be unique for weeks, whatever day its item names, is kept under the first day of the
-//! period of 30 days in which it was received. Two appends of one period meet in the index. What an earlier period holds
-//! is settled, so it is looked up before the append.
+//! period of 30 days in which it was received. Two appends of one period meet in the index. What an earlier period
+//! holds is settled, so it is looked up before the append.
 //!
 //! Around a change of periods, an append that began before it may not be committed when another looks. So for half an
 //! hour before and after, an id is kept under both: every two appends less than half an hour apart, by whatever clocks,
@@ -35,8 +35,8 @@ pub struct ItemPeriods {
 }
 
 impl ItemPeriods {
-    /// The periods of an id that is received `now`, and must differ from those received for `unique_for` before, which is
-    /// longer than an hour.
+    /// The periods of an id that is received `now`, and must differ from those received for `unique_for` before, which
+    /// is longer than an hour.
     pub fn at(now: DateTime<Utc>, unique_for: TimeDelta) -> Self {
         let period = |instant: DateTime<Utc>| period_start(instant.date_naive());
         let last = period(now + OVERLAP);

@@ -119,8 +119,8 @@ impl ObservationsRecorded {
 }
 
 impl Observation {
-    /// The UTC day within which its id is unique, if it is by day. For a correction, it is the day of the correction, not its
-    /// original's.
+    /// The UTC day within which its id is unique, if it is by day. For a correction, it is the day of the correction,
+    /// not its original's.
     pub fn day(&self) -> NaiveDate {
         self.correction.as_ref().map_or(self.occurred_at, |correction| correction.at).date_naive()
     }

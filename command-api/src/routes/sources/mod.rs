@@ -100,8 +100,9 @@ pub(crate) struct RegisterSource {
     /// within these.
     #[serde(default)]
     observation_window_s: Option<i64>,
-    /// For a push source, what an observation's `id` is unique within, beside the source and the type. `day`: the UTC day
-    /// of `occurred_at`. `window`: the time for which the source may send, whatever day the observation says. Cannot change.
+    /// For a push source, what an observation's `id` is unique within, beside the source and the type. `day`: the UTC
+    /// day of `occurred_at`. `window`: the time for which the source may send, whatever day the observation says. It
+    /// cannot change.
     #[serde(default)]
     #[schema(value_type = String, default = "day", example = "window")]
     id_scope: IdScope,

@@ -206,7 +206,8 @@ fn example() -> Value {
     };
     json!({
         "source_id": "01a20311-b2f9-7457-9fb3-42c67d09ab99", "name": "google_ads", "version": 2, "kind": "pull",
-        "time_zone": "Europe/Berlin", "currency": "EUR", "platform": "google_ads", "id_scope": "day", "expected_from": "2026-10-01",
+        "time_zone": "Europe/Berlin", "currency": "EUR", "platform": "google_ads", "id_scope": "day",
+        "expected_from": "2026-10-01",
         "settings": settings("3d"), "history": [dated(None, "7d"), dated(Some("2026-11-01"), "3d")],
         "ended_at": null, "pauses": []
     })

@@ -86,8 +86,7 @@ impl Log {
 
     /// Appends whatever this is, in one transaction.
     pub(crate) async fn append_stored(&mut self, events: &[Stored]) -> i64 {
-        let first = self.head + 1;
-        let mut sequences = Vec::new();
+        let (first, mut sequences) = (self.head + 1, Vec::new());
         for event in events {
             let version = self.versions.entry((event.stream_type, event.id.clone())).or_default();
             *version += 1;

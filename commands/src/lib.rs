@@ -56,11 +56,13 @@ pub struct Limits {
     pub statements: usize,
     /// The most values that one batch of statements takes back by replacing.
     pub retractions: usize,
+    /// The most campaigns that one source creates on a UTC day.
+    pub new_campaigns: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { observations: 5_000, statements: 5_000, retractions: 20_000 }
+        Self { observations: 5_000, statements: 5_000, retractions: 20_000, new_campaigns: 1_000 }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct WorkspaceCalendarSet {
 pub struct Workspace {
     /// Its calendar, once it was opened.
     pub calendar: Option<FiscalCalendar>,
+    /// Its time zone and currency, once it was opened.
+    pub defaults: Option<(Zone, Currency)>,
 }
 
 /// A command to a workspace.
@@ -122,10 +124,13 @@ impl Aggregate for Workspace {
     }
 
     fn apply(&mut self, event: Self::Event) {
-        self.calendar = Some(match event {
-            WorkspaceEvent::Opened(_) => FiscalCalendar::ISO,
-            WorkspaceEvent::CalendarSet(set) => set.calendar,
-        });
+        match event {
+            WorkspaceEvent::Opened(WorkspaceOpened { time_zone, currency, .. }) => {
+                self.calendar = Some(FiscalCalendar::ISO);
+                self.defaults = Some((time_zone, currency));
+            }
+            WorkspaceEvent::CalendarSet(set) => self.calendar = Some(set.calendar),
+        }
     }
 }
 

@@ -111,6 +111,7 @@ fn create(campaign: CampaignId, at: DateTime<Utc>) -> Result<CampaignCommand> {
         budget: Some(Budget::total(Money { micros: 5_000_000_000, currency })),
         external_ids: Vec::new(),
         attributes: BTreeMap::from([("region".to_owned(), "DACH".to_owned())]),
+        created_by_source: None,
         state: InitialState::Draft,
         at,
     })

@@ -95,6 +95,7 @@ impl Log {
             expected_from: None,
             observation_window_s: None,
             id_scope: IdScope::Day,
+            unknown_campaigns: domain::source::UnknownCampaigns::Reject,
         };
         let registered = SourceEvent::SourceRegistered { source: SOURCE, definition, at };
         let events = vec![event(registered.kind(), &registered)?];
@@ -111,6 +112,7 @@ impl Log {
                 budget: None,
                 external_ids: Vec::new(),
                 attributes: BTreeMap::new(),
+                created_by_source: None,
                 at,
             };
             let stream = campaign(number).stream(self.workspace);

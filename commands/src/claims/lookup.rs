@@ -191,6 +191,13 @@ impl<'a> ClaimReader<'a> {
         self.seen.entry(kind).or_default().insert(key, held);
     }
 
+    /// Forgets a claim, so that it is read again.
+    pub(crate) fn forget(&mut self, kind: &'static str, key: &str) {
+        if let Some(keys) = self.seen.get_mut(kind) {
+            keys.remove(key);
+        }
+    }
+
     fn has_seen(&self, (kind, key): &Key) -> bool {
         self.seen.get(kind).is_some_and(|keys| keys.contains_key(key))
     }

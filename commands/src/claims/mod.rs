@@ -10,6 +10,7 @@
 //! | `correction` | `<UTC day>/<item id>` of a corrected observation | source | `[count, value]` that it comes to |
 //! | `backfill` | `<source>/<name>` | source | its edge |
 //! | `backfill_chunk` | `<source>/<name>/<number>` | source | its digest, and what became of its items |
+//! | `created_campaigns` | `<UTC day>/<source>` | source | how many campaigns it created on that day |
 //! | `statement_grain` | `<series>/<campaign>/<measure>` | source | `<grain> <zone>` |
 
 mod lookup; // lookup of claims, with a cache
@@ -37,10 +38,11 @@ pub(crate) const STATEMENT: &str = "statement";
 pub(crate) const CORRECTION: &str = "correction";
 pub(crate) const BACKFILL: &str = "backfill";
 pub(crate) const BACKFILL_CHUNK: &str = "backfill_chunk";
+pub(crate) const CREATED_CAMPAIGNS: &str = "created_campaigns";
 pub(crate) const STATEMENT_GRAIN: &str = "statement_grain";
 
 /// All kinds that are looked up.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     SOURCE_NAME,
     COMPLETENESS,
     CAMPAIGN,
@@ -49,6 +51,7 @@ const KINDS: [&str; 9] = [
     CORRECTION,
     BACKFILL,
     BACKFILL_CHUNK,
+    CREATED_CAMPAIGNS,
     STATEMENT_GRAIN,
 ];
 

@@ -5,6 +5,7 @@ pub(crate) mod observations;
 mod resolved_refs; // the source and the campaigns that a batch names, from the claims
 pub(crate) mod statements;
 pub(crate) mod syncs;
+mod unknown_campaigns; // campaigns that are created for items that name them
 
 pub use crate::batch_result::{BatchResult, ItemResult, ItemStatus};
 pub use observations::{BackfillChunk, ObservationItem, observation_id};

@@ -79,6 +79,8 @@ pub(crate) struct ResolvedRefs<'a> {
     pub(crate) source: ResolvedSource,
     campaigns: HashMap<&'a CampaignRef, CampaignId>,
     relied_on: BTreeSet<(&'static str, String)>,
+    /// Whether the source has created as many campaigns today as it may.
+    pub(crate) is_at_limit: bool,
 }
 
 impl<'a> ResolvedRefs<'a> {
@@ -120,18 +122,22 @@ impl<'a> ResolvedRefs<'a> {
             };
             campaigns.extend(campaign.map(|campaign| (reference, campaign)));
         }
-        Ok(Some(Self { source: found, campaigns, relied_on }))
+        Ok(Some(Self { source: found, campaigns, relied_on, is_at_limit: false }))
     }
 
     /// A known source with campaigns, for tests.
     #[cfg(test)]
     pub(crate) fn of<const N: usize>(source: ResolvedSource, campaigns: [(&'a CampaignRef, CampaignId); N]) -> Self {
-        Self { source, campaigns: campaigns.into(), relied_on: BTreeSet::new() }
+        Self { source, campaigns: campaigns.into(), relied_on: BTreeSet::new(), is_at_limit: false }
     }
 
     /// The campaign that an item means.
     pub(crate) fn campaign(&self, reference: &CampaignRef) -> Result<CampaignId, ItemError> {
         self.campaigns.get(reference).copied().ok_or_else(|| {
+            if self.is_at_limit && matches!(reference, CampaignRef::External(_)) {
+                let detail = "names no campaign, and this source has created as many today as one source may";
+                return ItemError::at(ItemErrorCode::TooManyNewCampaigns, "external_campaign_id", detail);
+            }
             let (field, named) = match reference {
                 CampaignRef::Id(id) => ("campaign_id", id.to_string()),
                 CampaignRef::External(id) => ("external_campaign_id", truncate(id)),

@@ -37,6 +37,8 @@ pub enum CampaignCommand {
         external_ids: Vec<ExternalId>,
         /// Its labels.
         attributes: BTreeMap<String, String>,
+        /// The name of the source whose items named it first, if it is created for them.
+        created_by_source: Option<String>,
         /// The state that it begins in.
         state: InitialState,
         /// The time of the command.

@@ -40,6 +40,7 @@ pub fn decide(campaign: &Campaign, command: CampaignCommand) -> Result<Vec<Campa
             budget,
             external_ids,
             attributes,
+            created_by_source,
             state,
             at,
         } => {
@@ -65,6 +66,7 @@ pub fn decide(campaign: &Campaign, command: CampaignCommand) -> Result<Vec<Campa
                 budget,
                 external_ids,
                 attributes,
+                created_by_source,
                 at,
             };
             Ok(std::iter::once(created).chain(further).collect())

@@ -51,6 +51,9 @@ pub enum CampaignEvent {
         external_ids: Vec<ExternalId>,
         /// Free labels, by key.
         attributes: BTreeMap<String, String>,
+        /// The name of the source whose items named it first, if it was created for them; left out otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created_by_source: Option<String>,
         /// When the command was received, by our clock.
         at: DateTime<Utc>,
     },

@@ -48,6 +48,9 @@ pub struct CampaignDetails {
     pub external_ids: Vec<ExternalId>,
     /// Its labels.
     pub attributes: BTreeMap<String, String>,
+    /// The name of the source whose items named it first, if it was created for them.
+    #[serde(default)]
+    pub created_by_source: Option<String>,
 }
 
 impl Campaign {
@@ -64,6 +67,7 @@ impl Campaign {
             budget,
             external_ids,
             attributes,
+            created_by_source,
             at: _,
         } = event
         {
@@ -80,6 +84,7 @@ impl Campaign {
                 budget,
                 external_ids,
                 attributes,
+                created_by_source,
             });
         } else if let Some(details) = &mut self.details {
             details.apply_change(event);

@@ -68,7 +68,8 @@ macro_rules! event_types {
 event_types! {
     WORKSPACE_OPENED = "WorkspaceOpened" of WORKSPACE_STREAM;
     WORKSPACE_CALENDAR_SET = "WorkspaceCalendarSet" of WORKSPACE_STREAM;
-    CAMPAIGN_CREATED = "CampaignCreated" of CAMPAIGN_STREAM, upcasters [Upcaster::Rewrite(upcasters::budget_v1_to_v2)];
+    CAMPAIGN_CREATED = "CampaignCreated" of CAMPAIGN_STREAM,
+        upcasters [Upcaster::Rewrite(upcasters::budget_v1_to_v2), Upcaster::Unchanged];
     CAMPAIGN_RENAMED = "CampaignRenamed" of CAMPAIGN_STREAM;
     CAMPAIGN_RESCHEDULED = "CampaignRescheduled" of CAMPAIGN_STREAM;
     CAMPAIGN_TIME_ZONE_CHANGED = "CampaignTimeZoneChanged" of CAMPAIGN_STREAM;
@@ -85,8 +86,8 @@ event_types! {
     CAMPAIGN_ARCHIVED = "CampaignArchived" of CAMPAIGN_STREAM;
     CAMPAIGN_UNARCHIVED = "CampaignUnarchived" of CAMPAIGN_STREAM;
     SOURCE_REGISTERED = "SourceRegistered" of SOURCE_STREAM,
-        upcasters [Upcaster::Rewrite(upcasters::horizon_v1_to_v2), Upcaster::Unchanged];
-    SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM;
+        upcasters [Upcaster::Rewrite(upcasters::horizon_v1_to_v2), Upcaster::Unchanged, Upcaster::Unchanged];
+    SOURCE_CHANGED = "SourceChanged" of SOURCE_STREAM, upcasters [Upcaster::Unchanged];
     SOURCE_ENDED = "SourceEnded" of SOURCE_STREAM;
     SOURCE_RESUMED = "SourceResumed" of SOURCE_STREAM;
     OBSERVATIONS_RECORDED = "ObservationsRecorded" of OBSERVATION_STREAM,

@@ -32,6 +32,8 @@ item_error_codes! {
     BadCampaign,
     /// The workspace has no campaign with that id.
     UnknownCampaign,
+    /// The source has created as many campaigns today as one source may.
+    TooManyNewCampaigns,
     /// Of a time after the end of its source.
     SourceEnded,
     /// No observation type has this name.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::definition::{SourceDefinition, SourceRole};
+use super::definition::{SourceDefinition, SourceRole, UnknownCampaigns};
 use super::horizon::Horizons;
 use crate::channel::Channel;
 use crate::measure::Measure;
@@ -40,6 +40,9 @@ pub struct SourceChange {
     /// How many seconds after it happened it may send an observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observation_window_s: Option<i64>,
+    /// What becomes of an item that names an external id that no campaign has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_campaigns: Option<UnknownCampaigns>,
 }
 
 impl SourceChange {
@@ -56,6 +59,7 @@ impl SourceChange {
             complete_after_s,
             quiet_after_s,
             observation_window_s,
+            unknown_campaigns,
         } = self.clone();
         changed.channel = channel.unwrap_or(changed.channel);
         changed.role = role.unwrap_or(changed.role);
@@ -66,6 +70,7 @@ impl SourceChange {
         changed.complete_after_s = complete_after_s.or(changed.complete_after_s);
         changed.quiet_after_s = quiet_after_s.or(changed.quiet_after_s);
         changed.observation_window_s = observation_window_s.or(changed.observation_window_s);
+        changed.unknown_campaigns = unknown_campaigns.unwrap_or(changed.unknown_campaigns);
         changed.normalise();
         changed
     }

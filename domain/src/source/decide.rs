@@ -179,6 +179,7 @@ fn difference(registered: &SourceDefinition, requested: &SourceDefinition) -> Op
         ("expected_from", registered.expected_from == requested.expected_from),
         ("observation_window_s", registered.observation_window_s == requested.observation_window_s),
         ("id_scope", registered.id_scope == requested.id_scope),
+        ("unknown_campaigns", registered.unknown_campaigns == requested.unknown_campaigns),
     ];
     parts.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
 }

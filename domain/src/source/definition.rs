@@ -61,6 +61,33 @@ impl IdScope {
     }
 }
 
+/// What becomes of an item that names a campaign that nobody has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownCampaigns {
+    /// The item is rejected.
+    #[default]
+    Reject,
+    /// The campaign is created.
+    Create,
+}
+
+impl UnknownCampaigns {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Create => "create",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_reject(&self) -> bool {
+        *self == Self::Reject
+    }
+}
+
 impl SourceKind {
     /// The name on the wire and in the tables.
     pub fn name(self) -> &'static str {
@@ -127,6 +154,9 @@ pub struct SourceDefinition {
     /// What the ids of its observations are unique within; left out: the day.
     #[serde(default, skip_serializing_if = "IdScope::is_day")]
     pub id_scope: IdScope,
+    /// What becomes of an item that names an external id that no campaign has; left out: it is rejected.
+    #[serde(default, skip_serializing_if = "UnknownCampaigns::is_reject")]
+    pub unknown_campaigns: UnknownCampaigns,
 }
 
 impl SourceDefinition {

@@ -24,7 +24,7 @@ mod tests;
 pub use change::SourceChange;
 pub use command::SourceCommand;
 pub use decide::{MAX_OBSERVATION_WINDOW_DAYS, check_name, decide, observation_window_s};
-pub use definition::{IdScope, SourceDefinition, SourceKind, SourceRole};
+pub use definition::{IdScope, SourceDefinition, SourceKind, SourceRole, UnknownCampaigns};
 pub use error::SourceError;
 pub use event::SourceEvent;
 pub use horizon::{Horizon, HorizonError, Horizons};

@@ -39,6 +39,7 @@ fn google_ads() -> SourceDefinition {
         expected_from: None,
         observation_window_s: None,
         id_scope: IdScope::Day,
+        unknown_campaigns: crate::source::UnknownCampaigns::Reject,
     }
 }
 

@@ -61,5 +61,9 @@ pub async fn maintain_days(admin: &PgPool, today: NaiveDate) -> Result<Vec<Strin
         // The keys of these claims begin with the day under which the id is kept: of an item or of a period.
         remove_claims_before(admin, "correction", &oldest.to_string()).await?;
     }
+    // What sources created on earlier days limits nothing any more; clocks may differ by a day.
+    if let Some(yesterday) = today.pred_opt() {
+        remove_claims_before(admin, "created_campaigns", &yesterday.to_string()).await?;
+    }
     Ok(dropped)
 }

@@ -335,7 +335,9 @@ impl SystemBuilder {
         let authenticator = Authenticator::new(pool.clone(), self.clock.clone());
         let limits = &config.command.limits;
         let source_rate = SourceRateLimiter::new(limits.source_items_per_s, limits.rate_window_s, self.clock.clone());
-        let commands = Commands::new(pool, appender, self.clock.clone(), commands::Limits::default());
+        let new_campaigns = limits.new_campaigns_per_day;
+        let command_limits = commands::Limits { new_campaigns, ..commands::Limits::default() };
+        let commands = Commands::new(pool, appender, self.clock.clone(), command_limits);
         let state = command_api::ApiState::new(commands.with_source_rate(source_rate), authenticator);
         let health = health::router(readiness::of_commands(self.admin.clone()), self.metrics()?);
         self.serve(door, "command", command_api::router(state).merge(health), &config.command);

@@ -31,6 +31,8 @@ pub struct LimitConfig {
     pub address_bad_keys_per_s: u32,
     /// Items of one source: observations, statements, syncs.
     pub source_items_per_s: u32,
+    /// Campaigns that one source may create on a UTC day, for items that name one that nobody has.
+    pub new_campaigns_per_day: u32,
     /// The window of the rates. The amount of a whole window may also arrive at once.
     pub rate_window_s: u32,
 }
@@ -49,6 +51,7 @@ impl Default for LimitConfig {
             address_requests_per_s: 100_000,
             address_bad_keys_per_s: 50,
             source_items_per_s: 1_000_000,
+            new_campaigns_per_day: 1_000,
             rate_window_s: 10,
         }
     }
@@ -72,6 +75,7 @@ impl LimitConfig {
             ("http.limits.address_requests_per_s", self.address_requests_per_s),
             ("http.limits.address_bad_keys_per_s", self.address_bad_keys_per_s),
             ("http.limits.source_items_per_s", self.source_items_per_s),
+            ("http.limits.new_campaigns_per_day", self.new_campaigns_per_day),
         ] {
             within(field, rate.into(), 0, 100_000_000)?;
         }

@@ -125,6 +125,7 @@ impl LoadedCampaign {
             budget_per: details.budget.map(|budget| budget.per.name().to_owned()),
             external_ids: Json(details.external_ids),
             attributes: Json(details.attributes),
+            created_by_source: details.created_by_source,
             created_at: self.created_at,
             changed_at: self.changed_at,
         })
@@ -151,6 +152,7 @@ struct Row {
     budget_per: Option<String>,
     external_ids: Json<Vec<ExternalId>>,
     attributes: Json<BTreeMap<String, String>>,
+    created_by_source: Option<String>,
     created_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
 }
@@ -176,6 +178,7 @@ impl Row {
             budget: amount.zip(per).map(|(amount, per)| Budget { amount, per }),
             external_ids: self.external_ids.0,
             attributes: self.attributes.0,
+            created_by_source: self.created_by_source,
         };
         let known = LoadedCampaign {
             campaign: Campaign { details: Some(details) },
@@ -204,7 +207,8 @@ async fn load(
         r#"SELECT c.epoch, c.workspace, c.campaign_id, c.version, c.position, c.name, c.state, c.channels, c.currency,
                   c.time_zone, c.starts_on, c.ends_on, c.starts_at, c.budget_micros, c.budget_per,
                   c.external_ids AS "external_ids: Json<Vec<ExternalId>>",
-                  c.attributes AS "attributes: Json<BTreeMap<String, String>>", c.created_at, c.changed_at
+                  c.attributes AS "attributes: Json<BTreeMap<String, String>>", c.created_by_source, c.created_at,
+                  c.changed_at
            FROM unnest($2::integer[], $3::uuid[]) AS wanted (workspace, campaign_id)
            JOIN read.campaigns c ON c.epoch = $1 AND c.workspace = wanted.workspace
                AND c.campaign_id = wanted.campaign_id"#,
@@ -228,7 +232,7 @@ async fn store(rows: &[Row], conn: &mut PgConnection) -> Result<(), sqlx::Error>
              starts_on = excluded.starts_on, ends_on = excluded.ends_on, starts_at = excluded.starts_at,
              budget_micros = excluded.budget_micros, budget_per = excluded.budget_per,
              external_ids = excluded.external_ids, attributes = excluded.attributes, created_at = excluded.created_at,
-             changed_at = excluded.changed_at",
+             changed_at = excluded.changed_at, created_by_source = excluded.created_by_source",
         document
     )
     .execute(conn)

@@ -66,7 +66,8 @@ async fn read(
                   c.budget_per AS "budget_per?",
                   c.external_ids AS "external_ids: Json<Box<RawValue>>",
                   c.attributes AS "attributes: Json<Box<RawValue>>",
-                  c.created_at, c.changed_at, t.position AS "last_touched!",
+                  c.created_by_source AS "created_by_source?", c.created_at, c.changed_at,
+                  t.position AS "last_touched!",
                   log.recorded_at_of(n.workspace, t.position) AS touched_at
            FROM unnest((SELECT $2::uuid[]), $3::integer[], $4::integer[], $5::bigint[], $6::integer[])
                 WITH ORDINALITY n (campaign_id, workspace, epoch, applied, revisions, number)
@@ -108,6 +109,7 @@ async fn read(
             budget_per: row.budget_per,
             external_ids: row.external_ids,
             attributes: row.attributes,
+            created_by_source: row.created_by_source,
             created_at: row.created_at,
             changed_at: row.changed_at,
         };

@@ -63,6 +63,8 @@ pub struct Campaign {
     /// Free labels.
     #[schema(value_type = Object)]
     pub attributes: Box<RawValue>,
+    /// The source whose items named it first, if it was created for them.
+    pub created_by_source: Option<String>,
     pub created_at: DateTime<Utc>,
     /// When one of its own events last changed it.
     pub changed_at: DateTime<Utc>,
@@ -106,6 +108,7 @@ pub struct CampaignRow {
     budget_per: Option<String>,
     external_ids: Json<Box<RawValue>>,
     attributes: Json<Box<RawValue>>,
+    created_by_source: Option<String>,
     pub created_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
 }
@@ -130,6 +133,7 @@ impl CampaignRow {
             budget: budget.map(BudgetBody::from),
             external_ids: self.external_ids.0,
             attributes: self.attributes.0,
+            created_by_source: self.created_by_source,
             created_at: self.created_at,
             changed_at: self.changed_at,
         })
@@ -205,7 +209,7 @@ async fn find(snapshot: &mut Snapshot, id: Uuid) -> Result<Option<CampaignRow>, 
         r#"SELECT campaign_id, version, name, state, channels, currency, time_zone, starts_on, ends_on, starts_at,
                   budget_micros, budget_per, external_ids AS "external_ids: Json<Box<RawValue>>",
                   attributes AS "attributes: Json<Box<RawValue>>",
-                  created_at, changed_at
+                  created_by_source, created_at, changed_at
            FROM read.campaigns WHERE epoch = $1 AND workspace = $2 AND campaign_id = $3"#,
         epoch,
         workspace,

@@ -81,7 +81,7 @@ pub enum SortBy {
 pub struct Field(usize);
 
 /// The members of a campaign.
-pub const FIELDS: [&str; 14] = [
+pub const FIELDS: [&str; 15] = [
     "campaign_id",
     "version",
     "name",
@@ -94,6 +94,7 @@ pub const FIELDS: [&str; 14] = [
     "budget",
     "external_ids",
     "attributes",
+    "created_by_source",
     "created_at",
     "changed_at",
 ];

@@ -13,7 +13,7 @@ use crate::report::lookups::states_of;
 
 const COLUMNS: &str = "c.campaign_id, c.version, c.name, c.state, c.channels, c.currency, c.time_zone, c.starts_on, \
                        c.ends_on, c.starts_at, c.budget_micros, c.budget_per, c.external_ids, c.attributes, \
-                       c.created_at, c.changed_at";
+                       c.created_by_source, c.created_at, c.changed_at";
 
 /// The sort key of a row: the value of the sorted column, and the id.
 type Key = (String, Uuid);

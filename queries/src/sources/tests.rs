@@ -122,6 +122,7 @@ fn source(kind: SourceKind, runs: [Option<i64>; 4]) -> Source {
         expected_from: None,
         observation_window_s: None,
         id_scope: IdScope::Day,
+        unknown_campaigns: domain::source::UnknownCampaigns::Reject,
     };
     let [started, completed, failed, through] = runs.map(|minutes| minutes.map(minute));
     let id = SourceId(Uuid::from_u128(1));

@@ -150,6 +150,7 @@ fn campaign(lines: &mut Lines, query: &CampaignsQuery, row: &Campaign) -> Result
             "external_ids" if row.external_ids.get().trim() == "[]" => lines.empty()?,
             "external_ids" => lines.json(&row.external_ids)?,
             "attributes" => lines.json(&row.attributes)?,
+            "created_by_source" => lines.optional(row.created_by_source.as_deref())?,
             "created_at" => lines.instant(Some(row.created_at))?,
             "changed_at" => lines.instant(Some(row.changed_at))?,
             other => return Err(ApiError::internal(format!("no column shows {other}"))),

@@ -31,6 +31,7 @@ async fn campaign_shows_its_current_state(options: PgPoolOptions, connect: PgCon
           "email"
         ],
         "created_at": "2026-11-22T12:00:00Z",
+        "created_by_source": null,
         "currency": "EUR",
         "ends_on": null,
         "etag": "\"1.1795348800000000\"",

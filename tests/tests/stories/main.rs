@@ -25,3 +25,4 @@ mod schemathesis;
 mod slow_senders;
 mod source_changes;
 mod statements;
+mod unknown_campaigns;

@@ -209,6 +209,7 @@ impl CreateCampaign {
             budget: self.budget.map(Into::into),
             external_ids: external_ids(self.external_ids),
             attributes: self.attributes.0,
+            created_by_source: None,
             state: self.status,
             at,
         }

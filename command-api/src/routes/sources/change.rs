@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use commands::{CommandContext, CommandError};
 use domain::channel::Channel;
 use domain::note::{NoteUrl, Reason};
-use domain::source::{SourceChange, SourceCommand, SourceRole};
+use domain::source::{SourceChange, SourceCommand, SourceRole, UnknownCampaigns};
 use http::StatusCode;
 use http_edge::path::ApiPath;
 use serde::Deserialize;
@@ -58,6 +58,10 @@ pub(crate) struct ChangeSource {
     /// How many seconds after it happened it may send an observation.
     #[serde(default)]
     observation_window_s: Option<i64>,
+    /// `reject` or `create`: what becomes of an item that names an external id that no campaign has.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "create")]
+    unknown_campaigns: Option<UnknownCampaigns>,
     /// The first date of which the settings hold, in the source's time zone; today, if left out.
     #[serde(default)]
     from: Option<NaiveDate>,
@@ -110,6 +114,7 @@ impl ChangeSource {
             complete_after_s: self.complete_after_s,
             quiet_after_s: self.quiet_after_s,
             observation_window_s: self.observation_window_s,
+            unknown_campaigns: self.unknown_campaigns,
         })
     }
 }

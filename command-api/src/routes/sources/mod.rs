@@ -13,7 +13,9 @@ use domain::channel::Channel;
 use domain::measure::Measure;
 use domain::money::Currency;
 use domain::note::{NoteUrl, Reason};
-use domain::source::{Horizon, Horizons, IdScope, Platform, SourceDefinition, SourceKind, SourceRole, ZoneRule};
+use domain::source::{
+    Horizon, Horizons, IdScope, Platform, SourceDefinition, SourceKind, SourceRole, UnknownCampaigns, ZoneRule,
+};
 use domain::zone::Zone;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -106,6 +108,11 @@ pub(crate) struct RegisterSource {
     #[serde(default)]
     #[schema(value_type = String, default = "day", example = "window")]
     id_scope: IdScope,
+    /// What becomes of an item that names an external id that no campaign has. `reject`, if left out: it is rejected.
+    /// `create`: the campaign is created.
+    #[serde(default)]
+    #[schema(value_type = String, example = "reject")]
+    unknown_campaigns: UnknownCampaigns,
     /// Why: 1 to 500 characters, kept in the log.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 500)]
@@ -299,6 +306,7 @@ impl RegisterSource {
             expected_from: self.expected_from,
             observation_window_s: self.observation_window_s,
             id_scope: self.id_scope,
+            unknown_campaigns: self.unknown_campaigns,
         })
     }
 }

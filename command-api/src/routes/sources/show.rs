@@ -87,6 +87,9 @@ pub(crate) struct SourceSettings {
     quiet_after_s: Option<i64>,
     /// How many seconds after it happened it may send an observation.
     observation_window_s: i64,
+    /// `reject` or `create`: what becomes of an item that names an external id that no campaign has.
+    #[schema(value_type = String)]
+    unknown_campaigns: &'static str,
 }
 
 /// Settings, with the first date of which they hold.
@@ -177,6 +180,7 @@ impl SourceSettings {
     pub(super) fn new(definition: SourceDefinition) -> Self {
         Self {
             observation_window_s: observation_window_s(&definition),
+            unknown_campaigns: definition.unknown_campaigns.name(),
             complete_after_s: definition.complete_after_s,
             quiet_after_s: SelfCompleting::of(&definition).map(|settings| settings.quiet_after_s),
             channel: definition.channel.into(),
@@ -196,7 +200,7 @@ fn example() -> Value {
             "channel": "paid_search", "role": "primary", "measure_roles": {},
             "measures": ["clicks", "impressions", "spend"], "expected_delay_s": 10_800,
             "horizons": {"delivery": horizon, "conversions": "30d"}, "complete_after_s": null, "quiet_after_s": null,
-            "observation_window_s": 2_592_000
+            "observation_window_s": 2_592_000, "unknown_campaigns": "reject"
         })
     };
     let dated = |from: Option<&str>, horizon: &str| {

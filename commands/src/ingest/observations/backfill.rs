@@ -24,6 +24,7 @@ use crate::claims::{BACKFILL, BACKFILL_CHUNK, ClaimReader, take};
 use crate::context::CommandContext;
 use crate::error::CommandError;
 use crate::ingest::resolved_refs::ResolvedRefs;
+use crate::ingest::unknown_campaigns::CampaignCreation;
 use crate::ingest::{BatchResult, complete_batch};
 use crate::outcome::{Completed, Outcome};
 
@@ -63,10 +64,11 @@ impl Commands {
     ) -> Result<Completed<BatchResult>, CommandError> {
         let batch = ObservationBatch::new(items, context.received_at);
         let mut attempts = Attempts::begin(self, context)?;
+        let mut creation = CampaignCreation::default();
         let result = loop {
             let mut attempt = attempts.next().await?;
             let known = ResolvedRefs::find(&mut attempt.claims, source, batch.campaigns()).await?;
-            let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
+            let mut known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Push)?;
             let place = ChunkPlace::new(known.source.id, chunk);
             attempt.claims.find_cached([(BACKFILL, place.backfill.clone())]).await?;
@@ -77,6 +79,10 @@ impl Commands {
             } else {
                 attempt.check_source_rate(known.source.id, items.len())?;
                 let (backfill, edge) = place.open(&attempt.claims, chunk, batch.window(&known.source))?;
+                let unknown = |known: &ResolvedRefs<'_>, zone| batch.unknown_campaigns(known, Some(&backfill), zone);
+                if creation.run(self, context, &mut attempt, &mut known, unknown).await? {
+                    continue;
+                }
                 let decided = batch.decide(&known, &RecordedItems::default(), Some(&backfill))?;
                 let state = ChunkState { digest: hex::encode(chunk.digest), counts: decided.settled.counts() };
                 let state = serde_json::to_string(&state).map_err(CommandError::Encoding)?;

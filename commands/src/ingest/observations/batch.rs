@@ -3,19 +3,22 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::bucket::local_date;
 use domain::item::{CampaignRef, ItemError};
 use domain::observation::{Backfill, ObservationBody, ObservationInput, ObservationType};
+use domain::zone::Zone;
 use event_store::OnDuplicate;
 
 use super::event_builder::{DecidedBatch, EventBuilder};
 use super::id_space::IdSpace;
 use super::prerequisites::{OriginalQuery, Prerequisites};
 use super::recorded::RecordedItems;
-use super::window::AcceptanceWindow;
+use super::window::{AcceptanceWindow, check_history};
 use super::{ObservationItem, observation_id};
 use crate::batch_result::{ItemResult, PreAppendResults};
 use crate::error::CommandError;
 use crate::ingest::resolved_refs::{ResolvedRefs, ResolvedSource};
+use crate::ingest::unknown_campaigns::UnknownIds;
 
 /// The items of a batch, each valid by itself or rejected.
 #[derive(Debug)]
@@ -99,6 +102,35 @@ impl<'a> ObservationBatch<'a> {
             }
         };
         input.is_correction() || !self.repeated.is_empty() && is_repeated()
+    }
+
+    /// The external ids that no campaign has, of items that are good otherwise, with the days of the first ones.
+    pub(super) fn unknown_campaigns(
+        &self,
+        known: &ResolvedRefs<'_>,
+        backfill: Option<&Backfill>,
+        zone: Zone,
+    ) -> UnknownIds<'a> {
+        let window = self.window(&known.source);
+        let currency = known.source.definition.currency;
+        let is_good = |input: &ObservationInput| {
+            let is_of_age = match backfill {
+                Some(backfill) => check_history(backfill, input).is_ok(),
+                None => window.check(input.occurred_at).is_ok() && !input.is_correction(),
+            };
+            is_of_age
+                && known.source.check_expected("occurred_at", input.counts_at()).is_ok()
+                && input.value_micros(currency).is_ok()
+        };
+        let mut unknown = UnknownIds::new();
+        for input in self.valid() {
+            let Some(reference @ CampaignRef::External(id)) = input.campaign() else { continue };
+            if known.campaign(reference).is_err() && is_good(input) {
+                let day = local_date(input.counts_at(), zone);
+                unknown.entry(id).and_modify(|first| *first = day.min(*first)).or_insert(day);
+            }
+        }
+        unknown
     }
 
     /// The acceptance window of a source, as of the batch.

@@ -24,6 +24,7 @@ pub use self::backfill::BackfillChunk;
 use self::batch::ObservationBatch;
 use self::recorded::RecordedItems;
 use super::resolved_refs::ResolvedRefs;
+use super::unknown_campaigns::CampaignCreation;
 use super::{BatchResult, complete_batch};
 use crate::Commands;
 use crate::append::{Attempts, Proposal, new_event};
@@ -49,12 +50,17 @@ impl Commands {
     ) -> Result<Completed<BatchResult>, CommandError> {
         let batch = ObservationBatch::new(items, context.received_at);
         let mut attempts = Attempts::begin(self, context)?;
+        let mut creation = CampaignCreation::default();
         let result = loop {
             let mut attempt = attempts.next().await?;
             let known = ResolvedRefs::find(&mut attempt.claims, source, batch.campaigns()).await?;
-            let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
+            let mut known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Push)?;
             attempt.check_source_rate(known.source.id, items.len())?;
+            let unknown = |known: &ResolvedRefs<'_>, zone| batch.unknown_campaigns(known, None, zone);
+            if creation.run(self, context, &mut attempt, &mut known, unknown).await? {
+                continue;
+            }
             // Reads nothing if the decision needs nothing of the log.
             let prerequisites = batch.prerequisites(&known.source);
             let recorded = RecordedItems::find(&mut attempt.claims, known.source.id, &prerequisites).await?;

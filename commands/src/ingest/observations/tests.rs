@@ -44,6 +44,7 @@ pub(super) fn source() -> ResolvedSource {
         expected_from: None,
         observation_window_s: None,
         id_scope: IdScope::Day,
+        unknown_campaigns: domain::source::UnknownCampaigns::Reject,
     };
     let details = SourceDetails::new(SourceId(Uuid::from_u128(9)), definition);
     ResolvedSource::of_state(SourceState { version: 1, details })

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::bucket::Bucket;
+use domain::bucket::{Bucket, local_date};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{CampaignRef, ItemError, ItemErrorCode, truncate_to_millis};
 use domain::measure::Measure;
 use domain::statement::{BucketSpec, Statement, StatementInput, measure_field};
+use domain::zone::Zone;
 use event_store::{Claim, ClaimEffect};
 
 use super::StatementItem;
@@ -18,6 +19,7 @@ use crate::batch_result::{ItemResult, ItemStatus, PreAppendResults};
 use crate::claims::{ClaimReader, Key, STATEMENT, STATEMENT_GRAIN, StatementKeys};
 use crate::error::CommandError;
 use crate::ingest::resolved_refs::ResolvedRefs;
+use crate::ingest::unknown_campaigns::UnknownIds;
 
 /// The items of a batch, each valid by itself or rejected.
 #[derive(Debug)]
@@ -71,6 +73,27 @@ impl<'a> StatementBatch<'a> {
     /// The campaigns that the valid items name.
     pub(super) fn campaigns(&self) -> impl Iterator<Item = &'a CampaignRef> {
         self.items.iter().filter_map(|item| item.as_ref().ok()).map(|input| &input.campaign)
+    }
+
+    /// The external ids that no campaign has, of items that are good otherwise, with the days of the first ones.
+    pub(super) fn unknown_campaigns(&self, known: &ResolvedRefs<'_>, zone: Zone) -> UnknownIds<'a> {
+        let mut unknown = UnknownIds::new();
+        for input in self.items.iter().filter_map(|item| item.as_ref().ok().copied()) {
+            let CampaignRef::External(id) = &input.campaign else { continue };
+            let span = input.bucket.resolve(self.spec.grain, self.spec.zone);
+            let is_good = || {
+                span.is_ok_and(|span| known.source.check_expected("bucket", span.start).is_ok())
+                    && input.values(known.source.definition.currency).is_ok()
+            };
+            let day = match input.bucket {
+                Bucket::Day(day) => day,
+                Bucket::Starts(start) => local_date(start, zone),
+            };
+            if known.campaign(&input.campaign).is_err() && is_good() {
+                unknown.entry(id).and_modify(|first| *first = day.min(*first)).or_insert(day);
+            }
+        }
+        unknown
     }
 
     /// Whether every item could be read, so that what the batch does not name is not stated.

@@ -20,6 +20,7 @@ use event_store::{ClaimRange, ExpectedVersion};
 use self::batch::{ResolvedStatements, StatementBatch};
 use self::replaced::ReplacedPart;
 use super::resolved_refs::ResolvedRefs;
+use super::unknown_campaigns::CampaignCreation;
 use super::{BatchResult, complete_batch};
 use crate::Commands;
 use crate::append::{Attempts, Proposal, new_json_event};
@@ -52,15 +53,20 @@ impl Commands {
         let replaces = replacement.map(|part| replaced_part(part, spec, &batch)).transpose()?;
         let replaces = replaces.filter(|_| batch.is_whole());
         let mut attempts = Attempts::begin(self, context)?;
+        let mut creation = CampaignCreation::default();
         let result = loop {
             let mut attempt = attempts.next().await?;
             if let Some(result) = attempt.previous_result().await? {
                 break result;
             }
             let known = ResolvedRefs::find(&mut attempt.claims, source, batch.campaigns()).await?;
-            let known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
+            let mut known = known.ok_or_else(|| CommandError::UnknownSource { name: source.to_owned() })?;
             known.source.require(SourceKind::Pull)?;
             attempt.check_source_rate(known.source.id, items.len())?;
+            let unknown = |known: &ResolvedRefs<'_>, zone| batch.unknown_campaigns(known, zone);
+            if creation.run(self, context, &mut attempt, &mut known, unknown).await? {
+                continue;
+            }
             let stream_id = known.source.id.stream(context.workspace());
             let resolved = batch.resolve(&known);
             // What is stated after the version was read makes the append fail.

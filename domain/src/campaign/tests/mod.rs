@@ -102,6 +102,7 @@ fn create_at(at: DateTime<Utc>, plan: Plan) -> CampaignCommand {
         budget: plan.budget,
         external_ids: plan.external_ids,
         attributes: plan.attributes,
+        created_by_source: None,
         state: InitialState::Draft,
         at,
     }
@@ -119,6 +120,7 @@ fn created(plan: Plan) -> CampaignEvent {
         budget: plan.budget,
         external_ids: plan.external_ids,
         attributes: plan.attributes,
+        created_by_source: None,
         at: early(),
     }
 }

@@ -17,7 +17,9 @@ use crate::ids::{CampaignId, SourceId};
 use crate::measure::Measure;
 use crate::money::{Currency, Money};
 use crate::observation::{Backfill, Correction, Observation, ObservationType, ObservationsRecorded};
-use crate::source::{Horizon, Horizons, IdScope, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole};
+use crate::source::{
+    Horizon, Horizons, IdScope, SourceChange, SourceDefinition, SourceEvent, SourceKind, SourceRole, UnknownCampaigns,
+};
 use crate::statement::{Statement, StatementsRecorded};
 use crate::sync::{Coverage, FinalThrough, SyncEvent};
 use crate::workspace::{WorkspaceCalendarSet, WorkspaceEvent, WorkspaceOpened};
@@ -79,8 +81,9 @@ fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
 
 fn created() -> impl Strategy<Value = CampaignEvent> {
     let what = (any::<String>(), channels(), currency(), zone(), date(), prop::option::of(date()));
-    (campaign_id(), what, budget(), external_ids(), labels(), instant()).prop_map(
-        |(campaign, what, budget, external_ids, attributes, at)| {
+    let attributes = (labels(), any::<Option<String>>());
+    (campaign_id(), what, budget(), external_ids(), attributes, instant()).prop_map(
+        |(campaign, what, budget, external_ids, (attributes, created_by_source), at)| {
             let (name, channels, currency, time_zone, starts_on, ends_on) = what;
             CampaignEvent::CampaignCreated {
                 campaign,
@@ -93,6 +96,7 @@ fn created() -> impl Strategy<Value = CampaignEvent> {
                 budget,
                 external_ids,
                 attributes,
+                created_by_source,
                 at,
             }
         },
@@ -136,13 +140,14 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
         any::<Option<i64>>(),
         prop::option::of(date()),
         any::<[Option<i64>; 2]>(),
-        one_of(&[IdScope::Day, IdScope::Window]),
+        (one_of(&[IdScope::Day, IdScope::Window]), one_of(&[UnknownCampaigns::Reject, UnknownCampaigns::Create])),
     );
     (source_id(), what, any::<i64>(), more, instant()).prop_filter_map(
         "a channel",
         |(source, what, expected_delay_s, more, at)| {
-            let (measures, platform, horizons, complete_after_s, expected_from, lengths, id_scope) = more;
+            let (measures, platform, horizons, complete_after_s, expected_from, lengths, choices) = more;
             let [quiet_after_s, observation_window_s] = lengths;
+            let (id_scope, unknown_campaigns) = choices;
             let (name, channels, kind, role, measure_roles, time_zone, currency) = what;
             let channel = channels.into_iter().next()?;
             let definition = SourceDefinition {
@@ -162,6 +167,7 @@ fn registered() -> impl Strategy<Value = SourceEvent> {
                 expected_from,
                 observation_window_s,
                 id_scope,
+                unknown_campaigns,
             };
             Some(SourceEvent::SourceRegistered { source, definition, at })
         },
@@ -190,6 +196,7 @@ fn of_a_source() -> impl Strategy<Value = SourceEvent> {
             complete_after_s: definition.complete_after_s.filter(|_| given[6]),
             quiet_after_s: definition.quiet_after_s.filter(|_| given[6]),
             observation_window_s: definition.observation_window_s.filter(|_| given[7]),
+            unknown_campaigns: given[7].then_some(definition.unknown_campaigns),
         };
         SourceEvent::SourceChanged { source, change, from, at }
     });

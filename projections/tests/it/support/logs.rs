@@ -246,22 +246,21 @@ pub(crate) fn opened_in(zone: &str) -> TestEvent {
 }
 
 pub(crate) fn created(id: CampaignId) -> TestEvent {
-    changed(
-        id,
-        CampaignEvent::CampaignCreated {
-            campaign: id,
-            name: format!("Campaign {id}"),
-            channels: vec!["paid_search".parse().unwrap(), "email".parse().unwrap()],
-            currency: eur(),
-            time_zone: "Europe/Berlin".parse().unwrap(),
-            starts_on: date("2026-11-01"),
-            ends_on: Some(date("2026-12-31")),
-            budget: Some(Budget::total(Money { micros: 5_000_000_000, currency: eur() })),
-            external_ids: vec![ExternalId { source: Some("google_ads".into()), id: "g-1".into() }],
-            attributes: BTreeMap::from([("region".to_owned(), "DACH \"süd\"".to_owned())]),
-            at: at("2026-10-20T09:00:00Z"),
-        },
-    )
+    let event = CampaignEvent::CampaignCreated {
+        campaign: id,
+        name: format!("Campaign {id}"),
+        channels: vec!["paid_search".parse().unwrap(), "email".parse().unwrap()],
+        currency: eur(),
+        time_zone: "Europe/Berlin".parse().unwrap(),
+        starts_on: date("2026-11-01"),
+        ends_on: Some(date("2026-12-31")),
+        budget: Some(Budget::total(Money { micros: 5_000_000_000, currency: eur() })),
+        external_ids: vec![ExternalId { source: Some("google_ads".into()), id: "g-1".into() }],
+        attributes: BTreeMap::from([("region".to_owned(), "DACH \"süd\"".to_owned())]),
+        created_by_source: None,
+        at: at("2026-10-20T09:00:00Z"),
+    };
+    changed(id, event)
 }
 
 pub(crate) fn changed(id: CampaignId, event: CampaignEvent) -> TestEvent {
@@ -286,6 +285,7 @@ pub(crate) fn registered(id: SourceId, kind: SourceKind) -> TestEvent {
         expected_from: None,
         observation_window_s: None,
         id_scope: IdScope::Day,
+        unknown_campaigns: domain::source::UnknownCampaigns::Reject,
     };
     let event = SourceEvent::SourceRegistered { source: id, definition, at: at("2026-10-20T09:00:00Z") };
     TestEvent { stream: id.0, event: Event::Source(event) }

@@ -71,6 +71,7 @@ fn source(n: u128, name: &str, channel: &str, role: SourceRole, currency: &str) 
         expected_from: None,
         observation_window_s: None,
         id_scope: IdScope::Day,
+        unknown_campaigns: domain::source::UnknownCampaigns::Reject,
     };
     let details = SourceDetails::new(SourceId(id(n)), definition.clone());
     Source {

@@ -73,6 +73,7 @@ pub(crate) fn created(n: u128, name: &str, channels: &[&str]) -> Given {
             budget: Some(Budget::total(Money { micros: 5_000_000_000, currency: "EUR".parse().unwrap() })),
             external_ids: Vec::new(),
             attributes: BTreeMap::from([("region".to_owned(), "DACH".to_owned())]),
+            created_by_source: None,
             at: at("2026-11-01T09:00:00Z"),
         },
     )
@@ -101,6 +102,7 @@ pub(crate) fn definition(name: &str, channel: &str, kind: SourceKind) -> SourceD
         expected_from: None,
         observation_window_s: None,
         id_scope: IdScope::Day,
+        unknown_campaigns: domain::source::UnknownCampaigns::Reject,
     }
 }
 

@@ -102,6 +102,7 @@ impl Given {
             budget: None,
             external_ids: Vec::new(),
             attributes: std::collections::BTreeMap::new(),
+            created_by_source: None,
             at: at(0),
         };
         let operation = Operation::Create { name: name.to_owned() };

@@ -71,6 +71,11 @@ const ALIASES: [(&str, &str); 33] = [
 ];
 
 impl Channel {
+    /// Whether it is mail.
+    pub fn is_mail(&self) -> bool {
+        self.0 == "email"
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.0

@@ -14,6 +14,7 @@ mod idempotency;
 mod isolation;
 mod lines;
 mod lines_underway;
+mod mail; // first opens of a message and its recipient
 mod observations;
 mod openapi;
 mod races;

@@ -100,6 +100,9 @@ pub(crate) struct PreAppendResults {
     /// How many values are taken back.
     #[serde(default)]
     pub(crate) retracted: usize,
+    /// The items of the append that stand beside another one of the same item of the batch, and give no result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) companions: Vec<usize>,
 }
 
 impl PreAppendResults {
@@ -123,14 +126,18 @@ impl PreAppendResults {
     ) -> BatchResult {
         let mut results: BTreeMap<usize, ItemResult> =
             self.results.into_iter().map(|result| (result.index, result)).collect();
-        let appended: Vec<usize> = (0..self.total).filter(|index| !results.contains_key(index)).collect();
+        let mut unsettled =
+            (0..self.total).filter(|index| !results.contains_key(index)).collect::<Vec<_>>().into_iter();
+        let appended: Vec<Option<usize>> = (0..unsettled.len() + self.companions.len())
+            .map(|item| if self.companions.contains(&item) { None } else { unsettled.next() })
+            .collect();
         let found = [
             (duplicates, ItemStatus::Duplicate, ItemErrorCode::AlreadyRecorded),
             (conflicts, ItemStatus::Conflict, ItemErrorCode::OtherContent),
         ];
         for (items, status, reason) in found {
-            for index in items.iter().filter_map(|item| appended.get(*item)) {
-                results.insert(*index, ItemResult::with_reason(*index, id_of(*index), status, reason));
+            for index in items.iter().filter_map(|item| *appended.get(*item)?) {
+                results.insert(index, ItemResult::with_reason(index, id_of(index), status, reason));
             }
         }
         let count = |status| results.values().filter(|result| result.status == status).count();

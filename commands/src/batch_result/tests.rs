@@ -5,7 +5,7 @@ use crate::outcome::Outcome;
 
 fn settled(results: &[(usize, ItemStatus, ItemErrorCode)], total: usize) -> PreAppendResults {
     let results = results.iter().map(|(index, status, reason)| ItemResult::with_reason(*index, None, *status, *reason));
-    PreAppendResults { total, results: results.collect(), retracted: 0 }
+    PreAppendResults { total, results: results.collect(), retracted: 0, companions: Vec::new() }
 }
 
 #[test]
@@ -31,6 +31,17 @@ fn duplicates_are_numbered_among_the_items_of_the_append() {
     );
     assert_eq!(batch.results[1].id.as_deref(), Some("id-2"));
     assert_eq!((batch.accepted, batch.duplicates, batch.conflicts, batch.rejected), (2, 2, 1, 1));
+}
+
+#[test]
+fn companions_give_no_result() {
+    // Item 1 was settled before; items 0 and 2 have a companion each in the append: 0, 0', 2, 2'.
+    let mut settled = settled(&[(1, ItemStatus::Rejected, ItemErrorCode::BadMessage)], 3);
+    settled.companions = vec![1, 3];
+    let batch = settled.complete(|_| None, &[1, 2, 3], &[]);
+    let results: Vec<_> = batch.results.iter().map(|result| (result.index, result.status)).collect();
+    assert_eq!(results, [(1, ItemStatus::Rejected), (2, ItemStatus::Duplicate)]);
+    assert_eq!((batch.accepted, batch.duplicates), (1, 1));
 }
 
 #[test]

@@ -59,6 +59,8 @@ item_error_codes! {
     BadDimensions,
     /// A correction takes the dimensions of its original.
     DimensionsNotTaken,
+    /// The message or the recipient is missing, invalid, or not taken by this type.
+    BadMessage,
     /// The member is neither the id of an observation, nor an id with a day.
     BadAdjusts,
     /// No observation of the source and type that could be corrected has this id.

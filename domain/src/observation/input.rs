@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::ObservationType;
+use super::{Delivered, ObservationType, bad_message};
 use crate::item::{Amount, CampaignRef, ItemError, ItemErrorCode, check_not_ahead, truncate};
 use crate::measure::{Measure, MeasureError};
 use crate::money::Currency;
@@ -39,6 +39,8 @@ pub enum ObservationBody {
         count: Option<i64>,
         /// Its dimensions.
         dimensions: BTreeMap<String, String>,
+        /// The message and its recipient, of an open or a click that counts the first time only.
+        delivered: Option<Delivered>,
     },
     /// A correction of an earlier observation's count or value. A total that is left out stays; without both, the
     /// earlier observation is retracted.
@@ -86,7 +88,7 @@ impl ObservationInput {
         check_not_ahead("occurred_at", self.occurred_at, now)?;
         self.check_amounts(self.count(), self.value)?;
         match &self.body {
-            ObservationBody::New { campaign, count, dimensions } => {
+            ObservationBody::New { campaign, count, dimensions, delivered } => {
                 if self.kind.count_measure().is_none() && self.value.is_none() {
                     let detail = format!("is needed by type {}", self.kind.name());
                     return Err(ItemError::at(ItemErrorCode::BadValue, "value", detail));
@@ -94,6 +96,9 @@ impl ObservationInput {
                 if *count == Some(0) {
                     let is_signed = self.kind.count_measure().is_some_and(Measure::may_be_negative);
                     return Err(bad_count(if is_signed { "must not be 0" } else { "must be greater than 0" }));
+                }
+                if let Some(delivered) = delivered {
+                    self.check_delivered(delivered, *count)?;
                 }
                 campaign.validate()?;
                 check_dimensions(dimensions)
@@ -146,6 +151,35 @@ impl ObservationInput {
             }
             ObservationBody::New { .. } | ObservationBody::Correction { .. } => self.occurred_at,
         }
+    }
+
+    /// The message and its recipient, if it names them.
+    pub fn delivered(&self) -> Option<&Delivered> {
+        match &self.body {
+            ObservationBody::New { delivered, .. } => delivered.as_ref(),
+            ObservationBody::Correction { .. } => None,
+        }
+    }
+
+    /// The type under which it is recorded, beside the first time of a message and its recipient.
+    pub fn recorded_kind(&self) -> ObservationType {
+        self.delivered().and_then(|_| self.kind.every_time()).unwrap_or(self.kind)
+    }
+
+    /// Rejects what is not one open or click of one person.
+    fn check_delivered(&self, delivered: &Delivered, count: Option<i64>) -> Result<(), ItemError> {
+        if self.kind.every_time().is_none() {
+            let detail = format!("is taken by the types open and click, not by {}", self.kind.name());
+            return Err(bad_message("message", detail));
+        }
+        if count.is_some_and(|count| count != 1) {
+            return Err(bad_count("must be 1 or left out beside a recipient, who opens or clicks once at a time"));
+        }
+        if self.value.is_some() {
+            let detail = "is not taken beside a recipient: send costs as type spend";
+            return Err(ItemError::at(ItemErrorCode::ValueNotTaken, "value", detail));
+        }
+        delivered.validate()
     }
 
     /// Whether it corrects an earlier observation.

@@ -19,6 +19,7 @@ mod correction; // retracts or restates an earlier one
 mod dimension; // dimensions with totals
 mod fast_decode; // fast decoding of batches
 mod input; // as a source sends them
+mod mail; // what happened to one message to one recipient
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use input::{
     CorrectionTarget, ObservationBody, ObservationInput, StatedOriginal, bad_adjusts, bad_count, count_measure,
     value_measure,
 };
+pub use mail::{Delivered, bad_message};
 
 pub use crate::catalogue::OBSERVATION_STREAM as STREAM_TYPE;
 

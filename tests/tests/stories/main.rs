@@ -16,6 +16,7 @@ mod isolation;
 mod large_reports;
 mod limits;
 mod long_files;
+mod mail; // what counts as opened
 mod many_lines;
 mod memory;
 mod observation_formats;

@@ -102,7 +102,8 @@ pub(crate) struct RecordObservations {
 }))]
 #[expect(dead_code, reason = "describes an item, which is read from its text")]
 struct ObservationSent {
-    /// Unique per source, type and UTC day of `occurred_at`: 1 to 128 characters.
+    /// Unique per source and type, within the UTC day of `occurred_at` or within the source's window (`id_scope`): 1 to
+    /// 128 characters.
     id: String,
     /// The campaign.
     campaign_id: Option<uuid::Uuid>,
@@ -121,6 +122,12 @@ struct ObservationSent {
     value: Option<MeasureValue>,
     /// Labels such as `country`: at most 16, with values of at most 200 characters. Not allowed in a correction.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
+    /// With `recipient`, of an open or a click: the message. Every one counts in `opens_total` or `clicks_total`, the
+    /// first of a message and recipient in `opens` or `clicks`. 1 to 320 characters.
+    message: Option<String>,
+    /// Beside `message`: whom it was sent to, such as an address. Case does not matter. It is not kept. 1 to 320
+    /// characters.
+    recipient: Option<String>,
     /// Makes this the correction of an earlier observation of the same source and type. A `count` or `value` that is
     /// left out stays as it was. If both are left out, the earlier observation is retracted.
     adjusts: Option<Adjusts>,

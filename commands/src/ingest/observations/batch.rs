@@ -29,7 +29,8 @@ pub(super) struct ObservationBatch<'a> {
     /// Valid items that share an id, so that the results of others depend on them: of any day, and of the same day.
     repeated: HashSet<(ObservationType, &'a str)>,
     repeated_in_a_day: HashSet<(ObservationType, &'a str, NaiveDate)>,
-    has_corrections: bool,
+    /// Whether there are corrections, or opens and clicks of one recipient, whose results depend on the log.
+    depends_on_log: bool,
 }
 
 impl<'a> ObservationBatch<'a> {
@@ -45,10 +46,10 @@ impl<'a> ObservationBatch<'a> {
         let repeated: HashSet<_> = valid().map(id_of).filter(|id| !seen.insert(*id)).collect();
         let mut seen_in_a_day = HashSet::new();
         let sharing = valid().filter(|input| !repeated.is_empty() && repeated.contains(&id_of(input)));
-        let dated = sharing.map(|input| (input.kind, input.id.as_str(), input.day()));
+        let dated = sharing.map(|input| (input.recorded_kind(), input.id.as_str(), input.day()));
         let repeated_in_a_day = dated.filter(|key| !seen_in_a_day.insert(*key)).collect();
-        let has_corrections = valid().any(ObservationInput::is_correction);
-        Self { now, items, checked, repeated, repeated_in_a_day, has_corrections }
+        let depends_on_log = valid().any(|input| input.is_correction() || input.delivered().is_some());
+        Self { now, items, checked, repeated, repeated_in_a_day, depends_on_log }
     }
 
     fn valid(&self) -> impl Iterator<Item = &'a ObservationInput> {
@@ -70,15 +71,18 @@ impl<'a> ObservationBatch<'a> {
         let window = self.window(source);
         let ids = IdSpace::of(source, window);
         let mut prerequisites = Prerequisites::new(window, ids);
-        if !ids.is_window() && !self.has_corrections && self.repeated_in_a_day.is_empty() {
+        if !ids.is_window() && !self.depends_on_log && self.repeated_in_a_day.is_empty() {
             return prerequisites;
         }
         for input in self.valid().filter(|input| window.check(input.occurred_at).is_ok()) {
             let is_needed = self.requires_new_id(ids, input);
             let days = if is_needed { ids.days(input.day()) } else { ids.earlier_days() };
             if !days.is_empty() {
-                let id = ids.digest(input.kind, &input.id);
+                let id = ids.digest(input.recorded_kind(), &input.id);
                 prerequisites.items.extend(days.into_iter().map(|day| (day, id)));
+            }
+            if let Some(delivered) = input.delivered() {
+                prerequisites.first_times.insert(ids.first_time(input.kind, delivered));
             }
             if let ObservationBody::Correction { adjusts, .. } = &input.body
                 && adjusts.day.is_none_or(|day| ids.is_window() || window.holds(day))
@@ -101,7 +105,7 @@ impl<'a> ObservationBatch<'a> {
                 self.repeated_in_a_day.contains(&(kind, id, input.day()))
             }
         };
-        input.is_correction() || !self.repeated.is_empty() && is_repeated()
+        input.is_correction() || input.delivered().is_some() || !self.repeated.is_empty() && is_repeated()
     }
 
     /// The external ids that no campaign has, of items that are good otherwise, with the days of the first ones.
@@ -166,10 +170,10 @@ impl<'a> ObservationBatch<'a> {
                 Err(error) => results.push(ItemResult::rejected(index, self.id(index), error)),
             }
         }
-        builder.finish(PreAppendResults { total: self.items.len(), results, retracted: 0 })
+        builder.finish(PreAppendResults { total: self.items.len(), results, retracted: 0, companions: Vec::new() })
     }
 }
 
 fn id_of(input: &ObservationInput) -> (ObservationType, &str) {
-    (input.kind, &input.id)
+    (input.recorded_kind(), &input.id)
 }

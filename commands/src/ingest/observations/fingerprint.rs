@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::money::Currency;
-use domain::observation::{CorrectionInput, CorrectionTarget, Observation, ObservationType};
+use domain::observation::{CorrectionInput, CorrectionTarget, Delivered, Observation, ObservationType};
 use domain::source::IdScope;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -19,10 +19,24 @@ pub(super) fn id(scope: IdScope, source: SourceId, kind: ObservationType, id: &s
     Uuid::from_bytes(parts.digest())
 }
 
-/// The digest of a new observation's content; `at` is its time, where that is a part of it.
+/// The digest of a message and its recipient, of which a source counts the first time.
+pub(super) fn first_time(source: SourceId, kind: ObservationType, delivered: &Delivered) -> Uuid {
+    let mut parts = Parts::default();
+    parts
+        .put(b"first time")
+        .put(source.0.as_bytes())
+        .put(kind.name().as_bytes())
+        .put(delivered.message.as_bytes())
+        .put(delivered.compared_recipient().as_bytes());
+    Uuid::from_bytes(parts.digest())
+}
+
+/// The digest of a new observation's content; `at` is its time, where that is a part of it, and `first_time` the digest
+/// of its message and recipient, if it names them.
 pub(super) fn of_new(
     campaign: CampaignId,
     at: Option<DateTime<Utc>>,
+    first_time: Option<Uuid>,
     currency: Currency,
     observation: &Observation,
 ) -> i64 {
@@ -34,6 +48,9 @@ pub(super) fn of_new(
         .put(value(observation.value_micros, currency).as_bytes());
     for (name, value) in &observation.dimensions {
         content.put(name.as_bytes()).put(value.as_bytes());
+    }
+    if let Some(first_time) = first_time {
+        content.put(first_time.as_bytes());
     }
     i64::from_be_bytes(content.digest())
 }

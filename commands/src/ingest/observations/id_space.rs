@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::SourceId;
-use domain::observation::ObservationType;
+use domain::observation::{Delivered, ObservationType};
 use domain::source::IdScope;
 use event_store::{ItemKey, ItemPeriods};
 use uuid::Uuid;
@@ -17,11 +17,17 @@ pub(super) struct IdSpace {
     source: SourceId,
     scope: IdScope,
     periods: ItemPeriods,
+    first_time_periods: ItemPeriods,
 }
 
 impl IdSpace {
     pub(super) fn of(source: &ResolvedSource, window: AcceptanceWindow) -> Self {
-        Self { source: source.id, scope: source.definition.id_scope, periods: window.id_periods() }
+        Self {
+            source: source.id,
+            scope: source.definition.id_scope,
+            periods: window.id_periods(),
+            first_time_periods: window.first_time_periods(),
+        }
     }
 
     /// Whether an id has one item, whatever day the item names.
@@ -47,6 +53,22 @@ impl IdSpace {
             IdScope::Window => (self.periods.day(), self.periods.also_under()),
         };
         ItemKey { day, also_under, id, fingerprint }
+    }
+
+    /// The digest of a message and its recipient.
+    pub(super) fn first_time(self, kind: ObservationType, delivered: &Delivered) -> Uuid {
+        fingerprint::first_time(self.source, kind, delivered)
+    }
+
+    /// The key of the first time of a message and its recipient. It has no content that another could differ in.
+    pub(super) fn first_time_key(self, id: Uuid) -> ItemKey {
+        let periods = self.first_time_periods;
+        ItemKey { day: periods.day(), also_under: periods.also_under(), id, fingerprint: 0 }
+    }
+
+    /// The days under which it may be kept.
+    pub(super) fn first_time_days(self) -> Vec<NaiveDate> {
+        self.first_time_periods.days().collect()
     }
 
     /// The day under which ids of the batch are kept, where an id has one item.

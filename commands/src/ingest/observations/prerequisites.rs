@@ -19,6 +19,8 @@ pub(super) struct Prerequisites<'a> {
     pub(super) ids: IdSpace,
     /// The ids to look up, with their content.
     pub(super) items: BTreeSet<(NaiveDate, Uuid)>,
+    /// The digests of messages and recipients to look up.
+    pub(super) first_times: BTreeSet<Uuid>,
     /// The originals to read.
     pub(super) originals: BTreeMap<Uuid, OriginalQuery<'a>>,
 }
@@ -34,11 +36,18 @@ pub(super) struct OriginalQuery<'a> {
 
 impl Prerequisites<'_> {
     pub(super) fn new(window: AcceptanceWindow, ids: IdSpace) -> Self {
-        Self { window, ids, items: BTreeSet::new(), originals: BTreeMap::new() }
+        Self { window, ids, items: BTreeSet::new(), first_times: BTreeSet::new(), originals: BTreeMap::new() }
     }
 
     /// The recorded items among those to look up.
     pub(super) async fn find(&self, claims: &ClaimReader<'_>) -> Result<Vec<StoredItem>, sqlx::Error> {
+        let first_times: Vec<Uuid> = self.first_times.iter().copied().collect();
+        let mut found = claims.find_items_under(&first_times, &self.ids.first_time_days()).await?;
+        found.extend(self.find_by_id(claims).await?);
+        Ok(found)
+    }
+
+    async fn find_by_id(&self, claims: &ClaimReader<'_>) -> Result<Vec<StoredItem>, sqlx::Error> {
         if !self.ids.is_window() {
             return claims.find_items(&self.queries()).await;
         }

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use domain::ids::{CampaignId, SourceId};
 use domain::item::{Amount, CampaignRef, ItemError, ItemErrorCode, RejectedItem};
 use domain::measure::Measure;
-use domain::observation::{CorrectionTarget, ObservationBody, ObservationInput, ObservationType, ObservationsRecorded};
+use domain::observation::{
+    CorrectionTarget, Delivered, ObservationBody, ObservationInput, ObservationType, ObservationsRecorded,
+};
 use domain::source::{Horizons, IdScope, SourceDefinition, SourceDetails, SourceKind, SourceRole};
 use domain::zone::Zone;
 use event_store::Payload;
@@ -68,7 +70,8 @@ pub(super) fn observation(changes: &Value) -> ObservationItem {
         Value::Null => {
             let dimensions: BTreeMap<String, String> =
                 serde_json::from_value(item["dimensions"].clone()).unwrap_or_default();
-            ObservationBody::New { campaign: campaign.unwrap(), count, dimensions }
+            let delivered = Delivered::of(text("message"), text("recipient")).unwrap();
+            ObservationBody::New { campaign: campaign.unwrap(), count, dimensions, delivered }
         }
         Value::String(id) => {
             let adjusts = CorrectionTarget { id: id.clone(), day: None, original: None };
@@ -202,7 +205,101 @@ fn rejected_items_do_not_fail_their_neighbours() {
     assert_eq!(results, [rejected(0, ItemErrorCode::Malformed), rejected(1, ItemErrorCode::BadId)]);
 }
 
+/// The rows of a batch, as `type id`.
+fn rows(recorded: &ObservationsRecorded) -> Vec<String> {
+    recorded.observations.iter().map(|row| format!("{} {}", row.kind.name(), row.id)).collect()
+}
+
+#[test]
+fn first_open_of_a_message_and_recipient_counts_as_a_message() {
+    let open = |id: &str, message: &str, recipient: &str| {
+        observation(&json!({"id": id, "type": "open", "message": message, "recipient": recipient}))
+    };
+    let (recorded, results) = judge(&[
+        open("e-1", "m", "ann@example.com"),
+        open("e-2", "m", " Ann@Example.com"),
+        open("e-3", "m", "bob@example.com"),
+        open("e-4", "n", "ann@example.com"),
+        open("e-1", "m", "ann@example.com"),
+        open("e-1", "m", "bob@example.com"),
+        observation(&json!({"id": "e-1", "type": "click", "message": "m", "recipient": "ann@example.com"})),
+    ]);
+    let recorded = recorded.unwrap();
+    assert_eq!(
+        rows(&recorded),
+        [
+            "open_total e-1",
+            "open e-1#first",
+            "open_total e-2",
+            "open_total e-3",
+            "open e-3#first",
+            "open_total e-4",
+            "open e-4#first",
+            "click_total e-1",
+            "click e-1#first",
+        ]
+    );
+    assert_eq!(
+        results,
+        [
+            (4, ItemStatus::Duplicate, Some(ItemErrorCode::AlreadyRecorded)),
+            (5, ItemStatus::Conflict, Some(ItemErrorCode::OtherContent)),
+        ]
+    );
+    let written = serde_json::to_string(&recorded).unwrap().to_lowercase();
+    assert!(!written.contains("ann@") && !written.contains("bob@"), "{written}");
+}
+
+#[test]
+fn what_is_not_one_open_of_one_person_names_no_recipient() {
+    let with = |changes: serde_json::Value| {
+        let mut item = json!({"type": "open", "message": "m", "recipient": "ann@example.com"});
+        item.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        observation(&item)
+    };
+    let (recorded, results) = judge(&[
+        with(json!({"type": "delivery"})),
+        with(json!({"count": 2})),
+        with(json!({"type": "click", "value": 1})),
+        with(json!({"recipient": " "})),
+        with(json!({"message": "m\n"})),
+    ]);
+    assert_eq!(recorded, None);
+    let reasons: Vec<_> = results.iter().map(|(_, _, reason)| reason.unwrap()).collect();
+    assert_eq!(
+        reasons,
+        [
+            ItemErrorCode::BadMessage,
+            ItemErrorCode::BadCount,
+            ItemErrorCode::ValueNotTaken,
+            ItemErrorCode::BadMessage,
+            ItemErrorCode::BadMessage,
+        ]
+    );
+}
+
 proptest! {
+    /// However opens are sent: as many messages are opened as there are pairs of message and recipient, and never more than
+    /// there are opens.
+    #[test]
+    fn no_message_is_opened_twice_by_one_recipient(sent in prop::collection::vec((0..9_u8, 0..3_u8, 0..3_u8), 1..40)) {
+        let items: Vec<ObservationItem> = sent
+            .iter()
+            .map(|(id, message, recipient)| {
+                observation(&json!({"id": format!("e-{id}"), "type": "open", "message": format!("m-{message}"),
+                                    "recipient": format!("r-{recipient}")}))
+            })
+            .collect();
+        let (recorded, results) = judge(&items);
+        let recorded = recorded.unwrap();
+        let of = |kind| recorded.observations.iter().filter(|row| row.kind == kind).count();
+        let accepted = |index: &usize| !results.iter().any(|(settled, ..)| settled == index);
+        let pairs: std::collections::HashSet<_> =
+            (0..sent.len()).filter(accepted).map(|index| (sent[index].1, sent[index].2)).collect();
+        prop_assert_eq!(of(ObservationType::Open), pairs.len());
+        prop_assert_eq!(of(ObservationType::OpenTotal), items.len() - results.len());
+    }
+
     /// Every item is answered once: it is in the event, or it is among the results.
     #[test]
     fn every_item_is_answered_once(

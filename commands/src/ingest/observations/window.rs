@@ -4,7 +4,7 @@
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use domain::item::{ItemError, ItemErrorCode, MAX_CLOCK_SKEW, truncate_to_millis};
 use domain::observation::{Backfill, ObservationInput};
-use domain::source::{SourceDefinition, observation_window_s};
+use domain::source::{MAX_OBSERVATION_WINDOW_DAYS, SourceDefinition, observation_window_s};
 use event_store::ItemPeriods;
 
 /// The range of times that a source's observations may have.
@@ -39,6 +39,11 @@ impl AcceptanceWindow {
     /// The periods of receipt within which an id is unique for as long.
     pub(super) fn id_periods(self) -> ItemPeriods {
         ItemPeriods::at(self.now, self.length)
+    }
+
+    /// The periods of receipt within which a message counts once for a recipient: the longest window of any source.
+    pub(super) fn first_time_periods(self) -> ItemPeriods {
+        ItemPeriods::at(self.now, TimeDelta::days(MAX_OBSERVATION_WINDOW_DAYS.into()))
     }
 
     /// Whether it contains a UTC day.

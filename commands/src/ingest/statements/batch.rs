@@ -243,7 +243,7 @@ impl ResolvedStatements {
         Ok(DecidedStatements {
             statements,
             claims,
-            settled: PreAppendResults { total: self.total, results, retracted },
+            settled: PreAppendResults { total: self.total, results, retracted, companions: Vec::new() },
         })
     }
 }

@@ -67,6 +67,10 @@ struct Data<'a> {
     #[serde(borrow, default)]
     dimensions: Option<UniqueKeyMap<'a, StrictStr<'a>>>,
     #[serde(borrow, default)]
+    message: Option<StrictStr<'a>>,
+    #[serde(borrow, default)]
+    recipient: Option<StrictStr<'a>>,
+    #[serde(borrow, default)]
     adjusts: Option<&'a RawValue>,
 }
 
@@ -177,6 +181,8 @@ impl Event<'_> {
             count: data.count,
             value: data.value,
             dimensions: data.dimensions,
+            message: data.message,
+            recipient: data.recipient,
             adjusts: data.adjusts,
         };
         sent.into_input(rounding).map_err(|error| {

@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use commands::ingest::ObservationItem;
 use domain::item::{Amount, ItemError, ItemErrorCode, RejectedItem, parse_instant, truncate};
 use domain::observation::{
-    CorrectionTarget, ObservationBody, ObservationInput, ObservationType, StatedOriginal, bad_adjusts, bad_count,
-    count_measure, value_measure,
+    CorrectionTarget, Delivered, ObservationBody, ObservationInput, ObservationType, StatedOriginal, bad_adjusts,
+    bad_count, bad_message, count_measure, value_measure,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -37,6 +37,10 @@ pub(super) struct SentObservation<'a> {
     pub(super) value: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) dimensions: Option<UniqueKeyMap<'a, StrictStr<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) message: Option<StrictStr<'a>>,
+    #[serde(borrow, default)]
+    pub(super) recipient: Option<StrictStr<'a>>,
     #[serde(borrow, default)]
     pub(super) adjusts: Option<&'a RawValue>,
 }
@@ -74,11 +78,14 @@ impl SentObservation<'_> {
         let dimensions = self.dimensions.map(|UniqueKeyMap(dimensions)| {
             dimensions.into_iter().map(|(key, StrictStr(value))| (key.into_owned(), value.into_owned())).collect()
         });
+        let delivered = Delivered::of(owned(self.message), owned(self.recipient))?;
         let body = match self.adjusts {
+            Some(_) if delivered.is_some() => return Err(bad_message("message", "is not taken by a correction")),
             None => ObservationBody::New {
                 campaign: campaign_ref::read(self.campaign_id, self.external_campaign_id)?,
                 count,
                 dimensions: dimensions.unwrap_or_default(),
+                delivered,
             },
             Some(raw) => ObservationBody::Correction {
                 adjusts: adjusts(kind, raw, dimensions, rounding)?,
@@ -88,6 +95,10 @@ impl SentObservation<'_> {
         };
         Ok(ObservationInput { id: self.id.into_owned(), kind, occurred_at, value, body })
     }
+}
+
+fn owned(text: Option<StrictStr<'_>>) -> Option<String> {
+    text.map(|StrictStr(text)| text.into_owned())
 }
 
 /// Reads `"<id>"`, `{"id": "<id>", "day": "2026-11-20"}`, or a stated original.

@@ -132,5 +132,5 @@ fn items_become_typed_input() {
     assert_eq!(input.value, Some(Amount { value: 59_900_000, currency: Some("EUR".parse().unwrap()) }));
     let dimensions = [("country".to_owned(), "DE".to_owned())].into();
     let campaign = domain::item::CampaignRef::External("winter".to_owned());
-    assert_eq!(input.body, ObservationBody::New { campaign, count: Some(500_000), dimensions });
+    assert_eq!(input.body, ObservationBody::New { campaign, count: Some(500_000), dimensions, delivered: None });
 }

@@ -1,6 +1,8 @@
 //! The event of a batch, built item by item. The decision on an item depends on its source and campaign, on the log,
 //! and on the items before it.
 
+mod first_times; // what counts once for a message and its recipient
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -55,6 +57,8 @@ pub(super) struct EventBuilder<'a> {
     /// The days of the ids of a backfill, which no window bounds.
     history: HashMap<Uuid, BTreeSet<NaiveDate>>,
     totals: CorrectionTotals,
+    /// The indexes into `items` of those that stand beside the item of an input.
+    companions: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -97,6 +101,7 @@ impl<'a> EventBuilder<'a> {
             places: HashMap::new(),
             history: HashMap::new(),
             totals: CorrectionTotals::default(),
+            companions: Vec::new(),
         }
     }
 
@@ -109,16 +114,17 @@ impl<'a> EventBuilder<'a> {
         self.check_age(input)?;
         let source = &self.known.source;
         let currency = source.definition.currency;
-        let id = self.ids.digest(input.kind, &input.id);
+        let id = self.ids.digest(input.recorded_kind(), &input.id);
         let at = self.ids.content_time(truncate_to_millis(input.occurred_at));
         let value_micros = input.value_micros(currency)?;
+        let first_time = self.first_time(input)?;
         let (key, observation) = match &input.body {
-            ObservationBody::New { campaign, count, dimensions } => {
+            ObservationBody::New { campaign, count, dimensions, delivered: _ } => {
                 let campaign = self.known.campaign(campaign)?;
                 let mut observation = Observation {
                     id: input.id.clone(),
                     campaign: 0,
-                    kind: input.kind,
+                    kind: input.recorded_kind(),
                     occurred_at: truncate_to_millis(input.occurred_at),
                     count: count.unwrap_or(input.kind.unit_count()),
                     value_micros,
@@ -126,7 +132,7 @@ impl<'a> EventBuilder<'a> {
                     correction: None,
                     sealed: None,
                 };
-                let content = fingerprint::of_new(campaign, at, currency, &observation);
+                let content = fingerprint::of_new(campaign, at, first_time, currency, &observation);
                 let key = self.ids.key(id, input.occurred_at, content);
                 if let Some(duplicate) = self.find_duplicate(key) {
                     return Ok(Some(duplicate));
@@ -148,7 +154,11 @@ impl<'a> EventBuilder<'a> {
         if self.backfill.is_some() {
             self.history.entry(key.id).or_default().insert(key.day);
         }
+        let first = first_time.map(|id| (id, Observation { kind: input.kind, ..observation.clone() }));
         self.items.push(PendingItem { key, when_taken, observation });
+        if let Some((id, observation)) = first {
+            self.count_first_time(id, observation);
+        }
         Ok(None)
     }
 
@@ -348,7 +358,8 @@ impl<'a> EventBuilder<'a> {
     }
 
     /// The append of the batch, given the results of the items that are not part of it.
-    pub(super) fn finish(self, settled: PreAppendResults) -> Result<DecidedBatch, CommandError> {
+    pub(super) fn finish(self, mut settled: PreAppendResults) -> Result<DecidedBatch, CommandError> {
+        settled.companions.clone_from(&self.companions);
         let source = &self.known.source;
         let (claims, item_preconditions) = match self.backfill {
             Some(_) => (Vec::new(), Vec::new()),

@@ -1,0 +1,54 @@
+//! Opens and clicks of one recipient: every one counts as such, and the first of a message and recipient as a message
+//! that was opened, or in which was clicked. Both are rows of one event.
+
+use domain::item::ItemError;
+use domain::observation::{Observation, ObservationInput, ObservationType, bad_message};
+use event_store::OnDuplicate;
+use uuid::Uuid;
+
+use super::{EventBuilder, PendingItem};
+
+/// What follows an item's id in the id of its companion, so that the two are told apart in the log.
+const SUFFIX: &str = "#first";
+
+impl EventBuilder<'_> {
+    /// The digest of the message and its recipient, if an item names them. An error where it must, or must not.
+    pub(super) fn first_time(&self, input: &ObservationInput) -> Result<Option<Uuid>, ItemError> {
+        let Some(delivered) = input.delivered() else {
+            if self.needs_recipient(input) {
+                let detail = "is needed with a recipient, because this source counts the messages that were opened; \
+                              send what has no recipient as type open_total";
+                return Err(bad_message("message", detail));
+            }
+            return Ok(None);
+        };
+        if self.backfill.is_some() {
+            let detail = "is not taken by a backfill, which knows no other chunk: send open or click for the first \
+                          time of each, and open_total or click_total for every one, both without recipients";
+            return Err(bad_message("message", detail));
+        }
+        Ok(Some(self.ids.first_time(input.kind, delivered)))
+    }
+
+    /// Whether a source takes an open only of a recipient: a source of mail whose ids are unique for its window.
+    fn needs_recipient(&self, input: &ObservationInput) -> bool {
+        input.kind == ObservationType::Open
+            && !input.is_correction()
+            && self.backfill.is_none()
+            && self.ids.is_window()
+            && self.known.source.definition.channel.is_mail()
+    }
+
+    /// Adds the first time of a message and its recipient, unless it is known to have counted. If it has meanwhile, the
+    /// append leaves it out.
+    pub(super) fn count_first_time(&mut self, id: Uuid, mut observation: Observation) {
+        let key = self.ids.first_time_key(id);
+        if self.recorded.latest(id).is_some() || self.places.contains_key(&(key.day, id)) {
+            return;
+        }
+        observation.id.push_str(SUFFIX);
+        self.places.insert((key.day, id), self.items.len());
+        self.companions.push(self.items.len());
+        self.items.push(PendingItem { key, when_taken: OnDuplicate::Skip, observation });
+    }
+}

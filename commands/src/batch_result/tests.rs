@@ -34,6 +34,13 @@ fn duplicates_are_numbered_among_the_items_of_the_append() {
 }
 
 #[test]
+fn receipts_of_before_archived_campaigns_took_everything_are_read() {
+    let stored = r#"{"batch_processed":{"total":1,"results":[{"index":0,"status":"rejected","reason":"archived"}]}}"#;
+    let settled = settled(&[(0, ItemStatus::Rejected, ItemErrorCode::Archived)], 1);
+    assert_eq!(serde_json::from_str::<Outcome>(stored).unwrap(), Outcome::BatchProcessed(settled));
+}
+
+#[test]
 fn companions_give_no_result() {
     // Item 1 was settled before; items 0 and 2 have a companion each in the append: 0, 0', 2, 2'.
     let mut settled = settled(&[(1, ItemStatus::Rejected, ItemErrorCode::BadMessage)], 3);

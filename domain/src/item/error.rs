@@ -34,6 +34,9 @@ item_error_codes! {
     UnknownCampaign,
     /// The source has created as many campaigns today as one source may.
     TooManyNewCampaigns,
+    /// The campaign was archived. Only the answer to a repeated request has it, whose first answer is of before
+    /// archived campaigns took everything.
+    Archived,
     /// Of a time after the end of its source.
     SourceEnded,
     /// No observation type has this name.
